@@ -1,0 +1,259 @@
+"""The exceptions, all of them.
+
+LongCatError
+ +-- ConfigurationError
+ +-- APIConnectionError
+ |    +-- APITimeoutError
+ +-- APIStatusError
+ |    +-- BadRequestError              400
+ |    +-- AuthenticationError          401
+ |    +-- InsufficientBalanceError     402
+ |    +-- PermissionDeniedError        403
+ |    +-- NotFoundError                404
+ |    +-- RateLimitError               429
+ |    +-- InternalServerError          5xx
+ +-- APIResponseValidationError
+ +-- GenerationFailed
+ |    +-- GenerationCancelled
+ +-- WaitTimeout (also a TimeoutError)
+ +-- DownloadError
+
+Every message ends with the next thing to do, and none holds the key.
+"""
+
+import json
+from typing import ClassVar
+
+from attrs import define, field
+
+from longcat.models import Status
+from longcat.schema import Finding
+from longcat.text import shorten
+
+
+class LongCatError(Exception):
+    """The base of every exception that this package raises on purpose."""
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again, unchanged, may help. `wait` goes on after a transient error; `status` raises it."""
+        return False
+
+
+class ConfigurationError(LongCatError):
+    """The client was used in a way that can't work: a key, an address or an argument. Nothing was sent."""
+
+
+@define(slots=False)
+class APIConnectionError(LongCatError):
+    """No answer came: the name was not found, the connection refused, reset or not trusted, or the answer cut.
+
+    Attributes:
+        message: what happened, in the words of the library below.
+        host: the host that was asked.
+    """
+
+    message: str
+    host: str
+
+    @property
+    def transient(self) -> bool:  # noqa: D102
+        return True
+
+    def __str__(self) -> str:
+        return f"No answer from {self.host}: {self.message}. Check the network and the base URL, then ask again."
+
+
+class APITimeoutError(APIConnectionError):
+    """The answer did not come in time."""
+
+
+@define(slots=False)
+class APIStatusError(LongCatError):
+    """The gateway answered with an error, or with a status code that the contract does not know.
+
+    Attributes:
+        status_code: the HTTP status code. It need not be in the IANA's list: a CDN has its own, 520 to 530.
+        message: the reason in the gateway's words, cut short, or a description of a body that gives none.
+        body: the body as received; at most 1 MiB of it.
+        retry_after: seconds that the gateway asks to wait, from `Retry-After`. None: it did not say.
+        request_id: the request that was asked about.
+    """
+
+    next_step: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
+
+    status_code: int
+    message: str
+    body: bytes = field(default=b"", repr=False)
+    retry_after: float | None = None
+    request_id: str | None = None
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again may help: after 408, 425 and 429 and every 5xx."""
+        return self.status_code in {408, 425, 429} or self.status_code >= 500  # noqa: PLR2004 - HTTP's own numbers.
+
+    def __str__(self) -> str:
+        about = f" about request {shorten(self.request_id)!r}" if self.request_id is not None else ""
+        return f"The gateway answered {self.status_code}{about}: {self.message}. {self.next_step}"
+
+
+class BadRequestError(APIStatusError):
+    """400: the gateway could not read the question."""
+
+    next_step = "Check the request id."
+
+
+class AuthenticationError(APIStatusError):
+    """401: the key is missing or not valid."""
+
+    next_step = "Check the key: the argument api_key, then PIXAZO_API_KEY, then ~/.pixazo/api-key."
+
+
+class InsufficientBalanceError(APIStatusError):
+    """402: the account's balance does not cover the request."""
+
+    next_step = "Top up the account, then try again."
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key is valid, but its subscription does not cover this. A CDN that turns us away says 403 too."""
+
+    next_step = "Check what the key's subscription covers."
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again may help: a body that is not JSON comes from the CDN in front, not from the gateway."""
+        try:
+            json.loads(self.body)
+        except (ValueError, RecursionError):
+            return True
+        return False
+
+
+class NotFoundError(APIStatusError):
+    """404: the gateway knows no such request, or no such endpoint; its documentation words both alike."""
+
+    next_step = "Check the request id and the base URL."
+
+
+class RateLimitError(APIStatusError):
+    """429: too many questions."""
+
+    next_step = "Ask less often; wait() does so by itself."
+
+
+class InternalServerError(APIStatusError):
+    """5xx: the gateway, or the CDN in front of it, failed."""
+
+    next_step = "Ask again later; wait() does so by itself."
+
+
+@define(slots=False)
+class APIResponseValidationError(LongCatError):
+    """The gateway said yes, but its answer breaks the contract.
+
+    Attributes:
+        findings: what breaks it, each a pointer into the body, what was expected there, and what was seen.
+        body: the body as received; at most 1 MiB of it.
+        request_id: the request that was asked about.
+        is_json: whether the body could be read as JSON. One that could not is most likely a CDN's page or was cut.
+    """
+
+    findings: tuple[Finding, ...]
+    body: bytes = field(repr=False)
+    request_id: str
+    is_json: bool = True
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again may help: when the body was not JSON."""
+        return not self.is_json
+
+    def __str__(self) -> str:
+        differences = "; ".join(str(finding) for finding in self.findings)
+        return (
+            f"The answer about request {shorten(self.request_id)!r} breaks the contract: {differences}. "
+            "If the service has changed, change openapi.yaml and run make generate; the body is on this error."
+        )
+
+
+@define(slots=False)
+class GenerationFailed(LongCatError):  # noqa: N818 - the name is part of the public surface.
+    """The service says that the request failed. It will not change its mind.
+
+    Attributes:
+        status: the last answer, with the service's reason in `status.error`.
+    """
+
+    verb: ClassVar[str] = "failed"
+
+    status: Status
+
+    def __str__(self) -> str:
+        reason = f": {self.status.error}" if self.status.error else ", and gave no reason"
+        return (
+            f"The service says {self.status.raw_state!r}: request {shorten(self.status.request_id)!r} "
+            f"{self.verb}{reason}. Submit it again if the picture is still wanted."
+        )
+
+
+class GenerationCancelled(GenerationFailed):
+    """The service says that the request was cancelled."""
+
+    verb = "was cancelled"
+
+
+@define(slots=False)
+class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
+    """The deadline passed before the request was done. The request itself goes on; it can be waited for again.
+
+    Attributes:
+        request_id: the request that was waited for.
+        elapsed: how many seconds were waited.
+        last_status: the last answer. None: there was none.
+        last_error: the transient error that came after it. None: the last question was answered.
+    """
+
+    request_id: str
+    elapsed: float
+    last_status: Status | None = None
+    last_error: LongCatError | None = None
+
+    def __str__(self) -> str:
+        said = "no answer came"
+        if self.last_status is not None:
+            progress = self.last_status.progress
+            said = f"the last answer was {self.last_status.raw_state!r}"
+            said += f" at {progress:.0%}" if progress is not None else ""
+        trouble = f" The last error was: {self.last_error}" if self.last_error is not None else ""
+        return (
+            f"Request {shorten(self.request_id)!r} was not done after {self.elapsed:.1f} s; {said}. "
+            f"It goes on without us: wait for it again, or longer.{trouble}"
+        )
+
+
+@define(slots=False)
+class DownloadError(LongCatError):
+    """The picture could not be brought. The target is as it was before, and no partial file is left.
+
+    Attributes:
+        url: where it was to come from.
+        message: why it did not come.
+        next_step: what to do about it.
+        status_code: what the storage answered. None: it did not answer, or its answer was not the trouble.
+        retryable: whether trying again may help.
+    """
+
+    url: str
+    message: str
+    next_step: str
+    status_code: int | None = None
+    retryable: bool = False
+
+    @property
+    def transient(self) -> bool:  # noqa: D102
+        return self.retryable
+
+    def __str__(self) -> str:
+        return f"{shorten(self.url, 200)} was not downloaded: {self.message}. {self.next_step}"

@@ -1,0 +1,89 @@
+"""What the client speaks of: the state of a request, one answer about it, and the image that it yields."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from attrs import field, frozen
+
+
+class State(StrEnum):
+    """Where a request stands. A word that nobody documented is a state of its own, `UNKNOWN`."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def of(cls, word: str) -> "State":
+        """Return the state that a word on the wire stands for, whatever its case."""
+        return WORDS.get(word.casefold(), cls.UNKNOWN)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the service will never change its answer again."""
+        return self in FINAL
+
+
+WORDS: Final[Mapping[str, State]] = MappingProxyType(
+    {
+        "queued": State.QUEUED,
+        "processing": State.PROCESSING,
+        "completed": State.COMPLETED,
+        # The result gateway's page has no word for a failure. These are the queue gateway's, and the usual ones.
+        "failed": State.FAILED,
+        "error": State.FAILED,
+        "cancelled": State.CANCELLED,
+        "canceled": State.CANCELLED,
+    }
+)
+FINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+
+@frozen
+class Image:
+    """What a completed request yields: where the picture is, and how it came about.
+
+    Attributes:
+        request_id: the request that made it.
+        url: where the first picture can be downloaded, without the key. The service does not say for how long.
+        urls: every picture of the request, at least one; `urls[0]` is `url`.
+        created_at: when the service says it was made, with its time zone. None: the answer did not say.
+        duration: how long the service says it took. None: the answer did not say.
+        model_version: the model's name for itself, such as `longcat-v1.2`. None: the answer did not say.
+    """
+
+    request_id: str
+    url: str
+    urls: tuple[str, ...]
+    created_at: datetime | None = None
+    duration: timedelta | None = None
+    model_version: str | None = None
+
+
+@frozen
+class Status:
+    """One answer about a request at one moment. Two are equal when they tell a caller the same.
+
+    Attributes:
+        request_id: the request that was asked about.
+        state: where it stands.
+        raw_state: the word on the wire that `state` was read from.
+        progress: from 0.0 to 1.0. None: the answer did not say.
+        image: what the request yielded. None unless `state` is `COMPLETED`.
+        error: why the request failed, in the service's words. None: it did not fail, or no reason was given.
+        raw: the generated model of a documented answer, the decoded body of any other. Unknown fields are kept.
+    """
+
+    request_id: str
+    state: State
+    raw_state: str
+    progress: float | None = None
+    image: Image | None = None
+    error: str | None = None
+    raw: Any = field(default=None, eq=False, repr=False)

@@ -1,0 +1,103 @@
+"""Where the key and the base URL come from, and what makes them, an id or a timeout unusable."""
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from longcat.errors import ConfigurationError
+from longcat.text import show
+from longcat.wire import contract
+
+KEY_VARIABLE: Final = "PIXAZO_API_KEY"
+KEY_FILE: Final = Path("~/.pixazo/api-key")
+URL_VARIABLE: Final = "LONGCAT_BASE_URL"
+MAX_REQUEST_ID: Final = 1024
+"""Characters. The documented ids have some 60; the bound keeps a file passed by mistake from being sent."""
+
+
+def find_api_key(argument: str | None) -> str:
+    """Return the key: the argument, then `PIXAZO_API_KEY`, then the one line of `~/.pixazo/api-key`.
+
+    The last two are the vendor's own convention. An empty variable counts as none.
+    Raises ConfigurationError when there is none, or when it could not stand in a header. The message never shows it.
+    """
+    if argument is not None:
+        return _usable_key(argument, "the argument api_key")
+    if os.environ.get(KEY_VARIABLE):
+        return _usable_key(os.environ[KEY_VARIABLE], KEY_VARIABLE)
+    try:
+        return _usable_key(KEY_FILE.expanduser().read_text("utf-8").strip(), str(KEY_FILE))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"No key was found: not in the argument api_key, not in {KEY_VARIABLE}, and there is no {KEY_FILE}. "
+            f"Set {KEY_VARIABLE} to the subscription key."
+        ) from None
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"No key was found: not in the argument api_key, not in {KEY_VARIABLE}, and {KEY_FILE} can't be read"
+            f" ({type(error).__name__}). Set {KEY_VARIABLE} to the subscription key."
+        ) from None
+
+
+def _usable_key(key: Any, source: str) -> str:
+    if not isinstance(key, str) or not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise ConfigurationError(
+            f"The key from {source} can't be sent: it must be one line of printable ASCII without spaces. "
+            "Copy it again; a line break at its end is the usual cause."
+        )
+    return key
+
+
+def find_base_url(argument: str | None) -> str:
+    """Return the base URL, without a slash at its end: the argument, `LONGCAT_BASE_URL`, or the contract's server.
+
+    Raises ConfigurationError when it is not just a scheme, http or https, and a host, perhaps with a port.
+    """
+    text = argument if argument is not None else os.environ.get(URL_VARIABLE) or contract().server
+    try:
+        url = httpx.URL(text)
+        usable = url.scheme in {"http", "https"} and bool(url.host) and url.raw_path in {b"", b"/"}
+        usable = usable and not url.userinfo and not url.fragment and url.port != 0
+    except (httpx.InvalidURL, TypeError):
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"The base URL {show(_without_userinfo(text))} can't be used: it must be http:// or https:// and a host, "
+            f"without a path, such as {contract().server}. Check the argument base_url and {URL_VARIABLE}."
+        )
+    return str(url).rstrip("/")
+
+
+def _without_userinfo(text: Any) -> Any:
+    """Return a URL without the password that it might hold."""
+    return re.sub(r"//[^/@]*@", "//", text) if isinstance(text, str) else text
+
+
+def usable_request_id(request_id: Any) -> str:
+    """Return the request id, or raise ConfigurationError when no gateway could know it."""
+    if not isinstance(request_id, str):
+        raise ConfigurationError(f"A request id is a string, not {type(request_id).__name__}. Pass the id alone.")
+    if not request_id or not request_id.isprintable() or request_id != request_id.strip():
+        raise ConfigurationError(
+            f"The request id {show(request_id)} can't be used: it must have no control characters, and no space at"
+            " either end. Strip it."
+        )
+    if len(request_id) > MAX_REQUEST_ID:
+        raise ConfigurationError(
+            f"The request id {show(request_id)} has {len(request_id)} characters, more than {MAX_REQUEST_ID}. "
+            "Pass one id at a time."
+        )
+    return request_id
+
+
+def usable_timeout(timeout: Any) -> float | None:
+    """Return the timeout in seconds, None for none, or raise ConfigurationError when it is no time."""
+    if timeout is None or timeout == math.inf:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise ConfigurationError(f"A timeout is a number of seconds or None, not {show(str(timeout))}. Pass one.")
+    return float(timeout)

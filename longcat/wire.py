@@ -1,0 +1,345 @@
+"""Calls out, answers in: the one module that knows the generated package.
+
+A gateway is an object that turns a question into a `Call`, and the `Answer` to it into a `Status`. The queue gateway,
+when it comes, is a second class beside `ResultGateway`; nothing outside of this module will notice.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeVar
+
+import httpx
+import longcat_api
+from attrs import field, frozen
+from longcat_api.api.requests.get_request_result import (
+    # The generator keeps these to itself, as it means to send each call on its own; here, a driver sends them.
+    _get_kwargs as request_result_call,
+)
+from longcat_api.api.requests.get_request_result import _parse_response as request_result_answer
+from longcat_api.models import CompletedStatus, StatusRequest
+from longcat_api.types import Unset
+
+from longcat import errors
+from longcat.models import Image, State, Status
+from longcat.schema import MISSING, Finding, Schema, findings
+from longcat.text import describe, shorten, show
+
+T = TypeVar("T")
+
+OPERATION: Final = "get_request_result"
+MAX_ANSWER: Final = 1024 * 1024
+"""How many bytes of an answer are read. The documented ones have some 300."""
+
+
+class Sink(Protocol):
+    """Where the body of a successful answer goes instead of into memory."""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Get ready for a body with these headers, their names in lower case."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+
+
+@frozen
+class Call:
+    """One HTTP request to send.
+
+    Attributes:
+        headers: those to add to the usual ones. They may hold the key, so they are not in the repr.
+        timeout: seconds until the whole answer must be there.
+        sink: where the body of a 200 goes. None: into `Answer.body`.
+    """
+
+    method: str
+    url: str
+    timeout: float
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    content: bytes | None = None
+    sink: Sink | None = None
+
+
+@frozen
+class Answer:
+    """The HTTP response to a call.
+
+    Attributes:
+        headers: their names in lower case.
+        body: what was read of it; empty when it went into the sink.
+        whole: whether that was all of it, and not just the first `MAX_ANSWER` bytes.
+        received: when it came, in seconds since the epoch.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool = True
+    received: float = 0.0
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the other side asks to wait. None: it does not say, or not so that it can be understood.
+
+        `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is compared with the other
+        side's own clock, its `Date` header, where there is one.
+        """
+        value = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", value, re.ASCII):
+            return float(value)
+        until, now = _http_date(value), _http_date(self.headers.get("date", ""))
+        return max(0.0, until - (self.received if now is None else now)) if until is not None else None
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+class Gateway(Protocol):
+    """An HTTP API that answers for requests."""
+
+    def ask(self, request_id: str, timeout: float) -> Call:
+        """Return the call that asks how a request stands. It may take `timeout` seconds."""
+
+    def read(self, request_id: str, answer: Answer) -> Status:
+        """Return what the answer says about the request.
+
+        Raises APIStatusError when the gateway says no, APIResponseValidationError when it breaks the contract.
+        """
+
+    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Finding]) -> errors.APIResponseValidationError:
+        """Return the error for an answer that breaks the contract so, the key taken out of it."""
+
+
+STATUS_ERRORS: Final[Mapping[int, type[errors.APIStatusError]]] = MappingProxyType(
+    {
+        400: errors.BadRequestError,
+        401: errors.AuthenticationError,
+        402: errors.InsufficientBalanceError,
+        403: errors.PermissionDeniedError,
+        404: errors.NotFoundError,
+        429: errors.RateLimitError,
+    }
+)
+
+
+@frozen
+class ResultGateway:
+    """The gateway with one call, a POST that answers status and result.
+
+    Attributes:
+        base_url: scheme and host, without a path.
+        api_key: sent to this base URL and nowhere else. It is in no repr and in no message.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+
+    def ask(self, request_id: str, timeout: float) -> Call:
+        """Return the call that asks how a request stands."""
+        call = request_result_call(body=StatusRequest(request_id))
+        return Call(
+            method=call["method"].upper(),
+            url=self.base_url + call["url"],
+            timeout=timeout,
+            headers={**call["headers"], "Accept": "application/json", contract().key_header: self.api_key},
+            content=json.dumps(call["json"]).encode(),
+        )
+
+    def read(self, request_id: str, answer: Answer) -> Status:
+        """Return what the answer says about the request, or raise what is wrong with it."""
+        if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            raise self._status_error(request_id, answer)
+        if not answer.whole:
+            too_long = Finding("", f"at most {MAX_ANSWER} bytes long", "longer")
+            raise self.breach(request_id, answer, [too_long])
+        try:
+            body = json.loads(answer.body)
+        except RecursionError:
+            nested = Finding("", "JSON", "nested too deeply to read")
+            raise self.breach(request_id, answer, [nested]) from None
+        except ValueError:
+            no_json = Finding("", "JSON", describe(answer.body))
+            raise self.breach(request_id, answer, [no_json], is_json=False) from None
+        wrong = list(_findings(request_id, body))
+        if wrong:
+            raise self.breach(request_id, answer, wrong)
+        try:
+            return _status(request_id, body)
+        except OverflowError:
+            too_long = Finding(
+                "/duration_seconds", "a number of seconds that a calendar can hold", show(body["duration_seconds"])
+            )
+            raise self.breach(request_id, answer, [too_long]) from None
+
+    def _status_error(self, request_id: str, answer: Answer) -> errors.APIStatusError:
+        usual = errors.InternalServerError if answer.status_code >= 500 else errors.APIStatusError  # noqa: PLR2004
+        return STATUS_ERRORS.get(answer.status_code, usual)(
+            status_code=answer.status_code,
+            message=self._hide(_reason(answer)),
+            body=self._hide_bytes(answer.body),
+            retry_after=answer.retry_after,
+            request_id=request_id,
+        )
+
+    def breach(
+        self, request_id: str, answer: Answer, wrong: Iterable[Finding], *, is_json: bool = True
+    ) -> errors.APIResponseValidationError:
+        """Return the error for an answer that breaks the contract so."""
+        safe = tuple(Finding(self._hide(one.pointer), one.expected, self._hide(one.seen)) for one in wrong)
+        return errors.APIResponseValidationError(safe, self._hide_bytes(answer.body), request_id, is_json)
+
+    def _hide(self, text: str) -> str:
+        """Return the text without the key: an error may quote what it was asked with."""
+        return text.replace(self.api_key, "[key]")
+
+    def _hide_bytes(self, body: bytes) -> bytes:
+        return body.replace(self.api_key.encode(), b"[key]")
+
+
+def _reason(answer: Answer) -> str:
+    """Return why the gateway said no: its own words, else what its body looks like, else the code's name."""
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST:
+        target = show(answer.headers.get("location", ""))
+        return f"a redirect to {target}, not followed because the key would go with it"
+    try:
+        words = _error_words(json.loads(answer.body))
+    except (ValueError, RecursionError):
+        words = None if not answer.body.strip() else describe(answer.body)
+    if words:
+        return words
+    try:
+        return HTTPStatus(answer.status_code).phrase.lower()
+    except ValueError:  # The CDN has codes of its own.
+        return "no reason given"
+
+
+def _error_words(body: Any) -> str | None:
+    """Return what a decoded body gives as the reason, whether under `error`, `message` or both."""
+    if not isinstance(body, dict):
+        return None
+    words = [body.get("error"), body.get("message")]
+    said = [_error_words(word) if isinstance(word, dict) else word for word in words]
+    return ": ".join(shorten(word, 200) for word in said if isinstance(word, str) and word.strip()) or None
+
+
+def _findings(request_id: str, body: Any) -> Iterator[Finding]:
+    """Yield what in a decoded answer breaks the contract. A status word that is not documented does not by itself."""
+    word = body.get("status") if isinstance(body, dict) else None
+    if isinstance(word, str):
+        # Documented words count in any case: the older and the newer gateway differ in it.
+        documented = contract().variants.get(word.casefold())
+        yield from findings(documented or UNDOCUMENTED, {**body, "status": word.casefold()})
+    else:
+        yield from findings(UNDOCUMENTED, body)
+        if isinstance(body, dict) and (words := _error_words(body)):
+            yield Finding("/error", MISSING, show(words))
+    if isinstance(body, dict) and isinstance(body.get("request_id"), str) and body["request_id"] != request_id:
+        yield Finding("/request_id", show(request_id), show(body["request_id"]))
+
+
+UNDOCUMENTED: Final[Schema] = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+"""All that can be asked of an answer whose status word the contract does not have."""
+
+
+def _status(request_id: str, body: dict[str, Any]) -> Status:
+    """Return the status in a body that was found to be good."""
+    word: str = body["status"]
+    state = State.of(word)
+    if word.casefold() not in contract().variants:
+        progress = body.get("progress")
+        return Status(
+            request_id,
+            state,
+            raw_state=word,
+            progress=progress if _is_share(progress) else None,
+            error=_error_words(body) if state in {State.FAILED, State.CANCELLED} else None,
+            raw=body,
+        )
+    text = json.dumps({**body, "status": word.casefold()})
+    model = request_result_answer(
+        client=longcat_api.Client(base_url=""), response=httpx.Response(HTTPStatus.OK, content=text.encode())
+    )
+    image = _image(model) if isinstance(model, CompletedStatus) else None
+    return Status(request_id, state, raw_state=word, progress=float(body["progress"]), image=image, raw=model)
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _image(model: CompletedStatus) -> Image:
+    seconds = _or_none(model.duration_seconds)
+    return Image(
+        request_id=model.request_id,
+        url=model.result_url,
+        urls=(model.result_url,),
+        created_at=_or_none(model.created_at),
+        duration=timedelta(seconds=seconds) if seconds is not None else None,
+        model_version=_or_none(model.model_version),
+    )
+
+
+def _or_none(value: T | Unset) -> T | None:
+    return None if isinstance(value, Unset) else value
+
+
+@frozen
+class Contract:
+    """What the client reads from the contract at run time, so that nothing stands in two places.
+
+    Attributes:
+        server: the base URL of the first server.
+        key_header: the header that carries the key.
+        variants: for each documented status word, the schema of an answer with it.
+    """
+
+    server: str
+    key_header: str
+    variants: Mapping[str, Schema]
+
+
+@cache
+def contract() -> Contract:
+    """Return the contract that the generated package was made from."""
+    document = json.loads((files(longcat_api) / "openapi.json").read_text("utf-8"))
+    operation = next(
+        operation
+        for path in document["paths"].values()
+        for operation in path.values()
+        if operation["operationId"] == OPERATION
+    )
+    (scheme,) = operation.get("security", document["security"])[0]
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    return Contract(
+        server=document["servers"][0]["url"],
+        key_header=document["components"]["securitySchemes"][scheme]["name"],
+        variants={
+            word.casefold(): _resolve({"$ref": target}, document)
+            for word, target in schema["discriminator"]["mapping"].items()
+        },
+    )
+
+
+def _resolve(node: Any, document: Mapping[str, Any]) -> Any:
+    """Return a part of the document with every reference in it replaced by what it refers to."""
+    if isinstance(node, list):
+        return [_resolve(item, document) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target: Any = document
+        for name in node["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        return _resolve(target, document)
+    return {name: _resolve(inner, document) for name, inner in node.items()}
