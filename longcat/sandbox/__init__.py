@@ -1,0 +1,32 @@
+"""A local emulator of the gateway: real HTTP, honest answers, and faults by name.
+
+It proves that a client agrees with the documentation as we read it, never that the service does.
+"""
+
+try:
+    from longcat.sandbox.app import create_app
+    from longcat.sandbox.faults import FAULTS, Fault
+    from longcat.sandbox.server import announce, running, serve
+    from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, Outcome, Settings
+except ModuleNotFoundError as missing:
+    _package = (missing.name or "").partition(".")[0]
+    if _package == "longcat":
+        raise
+    raise ImportError(
+        f"The sandbox needs the package {'pillow' if _package == 'PIL' else _package}, which is not installed. "
+        "Run: pip install 'longcat-image[sandbox]'",
+        name=_package,
+    ) from missing
+
+__all__ = [
+    "EXAMPLE_ID",
+    "EXAMPLE_KEY",
+    "FAULTS",
+    "Fault",
+    "Outcome",
+    "Settings",
+    "announce",
+    "create_app",
+    "running",
+    "serve",
+]
