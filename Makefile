@@ -1,0 +1,64 @@
+# Every command a maintainer needs. `make help` lists them. The environment is made on demand, from hashes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.complete
+LOCK := requirements-dev.lock
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo generate check-generated lint format typecheck test check lint-spec lock build clean help
+
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## Make the development environment, .venv, with the longcat command in it.
+
+$(SETUP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "longcat needs Python 3.11 or later, and $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: setup ## Start the sandbox, wait for a picture, and save it.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py
+
+generate: setup ## Write the typed client, generated/, from openapi.yaml.
+	$(BIN)/python tools/generate.py
+
+check-generated: setup ## Fail if generated/ is not what openapi.yaml gives.
+	$(BIN)/python tools/generate.py --check
+
+lint: setup ## Check the style.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## Mend the style where a tool can.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+typecheck: setup ## Check the types, strictly.
+	$(BIN)/mypy
+
+test: setup ## Run every test. No network but loopback and, for the wheel's own test, the package index.
+	$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
+
+check: lint typecheck check-generated test ## Everything that must hold before a change lands.
+
+lint-spec: ## Check openapi.yaml with Redocly's and Spectral's rules. Needs Node.
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes @redocly/cli@2.77.0 lint openapi.yaml
+	npx --yes --package=@stoplight/spectral-cli@6.16.3 spectral lint openapi.yaml --fail-severity=hint
+
+lock: setup ## Pin anew what the development environment is made of.
+	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet --output-file $(LOCK)
+
+build: setup ## Build the wheel and the source archive into dist/.
+	$(BIN)/python -m build --no-isolation
+
+clean: ## Remove everything that the other commands made.
+	rm -rf .venv .cache build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,70 @@
+"""The arguments of the command line. A mistake in them ends the process with exit code 2, as argparse does."""
+
+import argparse
+from collections.abc import Sequence
+
+import longcat
+from longcat.cli import sandbox, status, wait
+from longcat.client import DEFAULT_TIMEOUT
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    the answer is no: a generation failed
+  2    used wrongly: an argument, the key, the account
+  3    could not tell: the network, a time-out, an answer that breaks the contract
+  130  stopped with Ctrl-C
+
+environment:
+  PIXAZO_API_KEY    the key; without it, the one line of ~/.pixazo/api-key
+  LONGCAT_BASE_URL  the gateway, instead of the service's own
+  NO_COLOR          no colours
+"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the arguments; `run` among them is the command's function, which takes them and returns an exit code."""
+    parser = argparse.ArgumentParser(
+        prog="longcat",
+        description="Wait for the pictures of the LongCat-Image API.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"longcat {longcat.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere.add_argument("--debug", action="store_true", help="show what is done, and tracebacks")
+    asking = argparse.ArgumentParser(add_help=False, parents=[everywhere])
+    asking.add_argument("--base-url", metavar="URL", help="the gateway (default: LONGCAT_BASE_URL, else the service)")
+    asking.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+    command = _add(commands, "status", "ask once how a request stands", asking)
+    command.add_argument("request_id", metavar="ID")
+    command.set_defaults(run=status.run)
+
+    command = _add(commands, "wait", "wait for requests, and save their pictures", asking)
+    command.add_argument("request_ids", metavar="ID", nargs="+")
+    command.add_argument("-o", "--output", metavar="PATH", help="save the picture here; with several IDs, a folder")
+    command.add_argument("--force", action="store_true", help="replace files that are there already")
+    command.add_argument("--timeout", metavar="S", type=float, default=DEFAULT_TIMEOUT, help="seconds (default: 300)")
+    command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
+    command.set_defaults(run=wait.run)
+
+    command = _add(commands, "sandbox", "serve a local emulator of the gateway", everywhere)
+    sandbox.add_arguments(command)
+    command.set_defaults(run=sandbox.run)
+
+    return parser.parse_args(argv)
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    parent: argparse.ArgumentParser,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[parent], allow_abbrev=False
+    )

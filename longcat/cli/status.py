@@ -1,0 +1,22 @@
+"""`longcat status`: ask once."""
+
+import argparse
+
+from longcat.cli.outcome import Exit
+from longcat.cli.results import Printer, as_object
+from longcat.client import LongCat
+from longcat.conversation import FAILURES
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Print how a request stands. A failed one is an answer, and the answer is no."""
+    with LongCat(base_url=arguments.base_url) as cat:
+        status = cat.status(arguments.request_id)
+    if arguments.json:
+        Printer().print(as_object(status.request_id, status))
+    else:
+        percent = f"{status.progress:.0%}" if status.progress is not None else None
+        url = status.image.url if status.image else None
+        words = (status.request_id, status.raw_state, percent, url, status.error)
+        Printer().print("  ".join(word for word in words if word))
+    return Exit.NO if status.state in FAILURES else Exit.DONE

@@ -1,0 +1,75 @@
+"""`longcat wait`: wait for requests side by side, show how they stand, and save their pictures."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import anyio
+
+from longcat.cli.outcome import Exit, overall, report
+from longcat.cli.progress import Display, display
+from longcat.cli.results import Printer, as_object
+from longcat.client import AsyncLongCat, Unknown
+from longcat.conversation import image_of
+from longcat.download import existing
+from longcat.errors import ConfigurationError, LongCatError
+from longcat.models import Status
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Wait for every request, print what came of each, and return what came of all."""
+    request_ids = list(dict.fromkeys(arguments.request_ids))  # Naming one twice asks once.
+    output = _output(arguments, request_ids)
+    later = sys.stdout.isatty() and sys.stderr.isatty()
+    with Printer(later=later) as printer, display(request_ids) as shown:
+        codes = anyio.run(_wait_for_all, arguments, request_ids, output, shown, printer)
+    return overall(codes)
+
+
+def _output(arguments: argparse.Namespace, request_ids: list[str]) -> Path | None:
+    """Return where pictures go. What would fail after the wait had better fail before it."""
+    if arguments.output is None:
+        return None
+    path = Path(arguments.output)
+    if len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
+        path.mkdir(parents=True, exist_ok=True)
+    if not path.is_dir() and not path.parent.is_dir():
+        raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into. Make it first.")
+    for request_id in request_ids:
+        old = None if arguments.force else existing(path, request_id)
+        if old is not None:
+            raise ConfigurationError(f"{old} is there already. Pass --force to replace it, or another --output.")
+    return path
+
+
+async def _wait_for_all(
+    arguments: argparse.Namespace, request_ids: list[str], output: Path | None, shown: Display, printer: Printer
+) -> list[Exit]:
+    codes: list[Exit] = []
+    async with AsyncLongCat(base_url=arguments.base_url) as cat, anyio.create_task_group() as tasks:
+
+        async def wait_for_one(request_id: str) -> None:
+            status: Status | None = None
+            path: Path | None = None
+            failure: LongCatError | None = None
+            try:
+                unknown: Unknown = "raise" if arguments.strict else "wait"
+                async for status in cat.watch(request_id, arguments.timeout, unknown=unknown):
+                    shown.update(status)
+                image = image_of(status)
+                if output is not None:
+                    path = await cat.download(image, output, overwrite=arguments.force)
+                if not arguments.json:
+                    printer.print(str(path or image.url))
+                codes.append(Exit.DONE)
+            except LongCatError as error:
+                failure = error
+                codes.append(report(error, debug=arguments.debug))
+            shown.finish(request_id)
+            if arguments.json:
+                printer.print(as_object(request_id, status, path, failure))
+
+        for request_id in request_ids:
+            tasks.start_soon(wait_for_one, request_id)
+    return codes
