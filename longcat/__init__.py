@@ -7,7 +7,8 @@ with LongCat() as cat:
 
 __version__ = "0.1.0"
 
-from longcat.client import AsyncLongCat, Clock, LongCat
+from longcat.client import AsyncLongCat, LongCat
+from longcat.clock import Clock
 from longcat.errors import (
     APIConnectionError,
     APIResponseValidationError,

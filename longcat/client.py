@@ -2,34 +2,32 @@
 
 import platform
 import random
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing
 from functools import partial
-from http import HTTPStatus
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import Final, Generic, Literal, Self, TypeAlias, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
-import httpcore
 import httpx
 
 import longcat
 from longcat import conversation
+from longcat.clock import Clock, SystemClock
 from longcat.conversation import Command, Conversation, Pause, Traffic, Wait
-from longcat.download import MAX_BYTES, Target, fetch
-from longcat.errors import APIConnectionError, APITimeoutError, ConfigurationError, LongCatError
+from longcat.download import MAX_BYTES, Target, fetch, url_stem
+from longcat.errors import ConfigurationError, LongCatError
 from longcat.models import Image, Status
 from longcat.polling import GeometricPolling, Polling
 from longcat.settings import find_api_key, find_base_url, usable_request_id, usable_timeout
 from longcat.text import shorten
-from longcat.wire import MAX_ANSWER, Answer, Call, ResultGateway
+from longcat.transport import BoundedReads, Reader, closing_half_open, credentials, run_out, translated
+from longcat.wire import Answer, Call, ResultGateway
 
 T = TypeVar("T")
 Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
@@ -37,38 +35,7 @@ Unknown: TypeAlias = Literal["wait", "raise"]
 
 DEFAULT_TIMEOUT: Final = 300.0
 """Seconds that a wait or a download may take when nothing else is said."""
-
-
-class Clock(Protocol):
-    """What the client knows of time, named as in the module `time`. A test passes its own, and waits for nothing."""
-
-    def time(self) -> float:
-        """Return the seconds since the epoch, to read a `Retry-After` that is a date."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never go backwards, to measure with."""
-
-    def sleep(self, seconds: float) -> None:
-        """Do nothing for so long. `LongCat` calls this."""
-
-    async def asleep(self, seconds: float) -> None:
-        """Do nothing for so long, but let other tasks run. `AsyncLongCat` calls this."""
-
-
-class SystemClock:
-    """The clock of this machine."""
-
-    def time(self) -> float:  # noqa: D102
-        return time.time()
-
-    def monotonic(self) -> float:  # noqa: D102
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:  # noqa: D102
-        time.sleep(seconds)
-
-    async def asleep(self, seconds: float) -> None:  # noqa: D102
-        await anyio.sleep(seconds)
+USER_AGENT: Final = f"longcat-image/{longcat.__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
 class _Client(Generic[Http]):
@@ -92,9 +59,13 @@ class _Client(Generic[Http]):
         self._polling = polling if polling is not None else GeometricPolling()
         self._clock = clock if clock is not None else SystemClock()
         self._traffic = Traffic()
+        self._http_class: type[Http] = http_class
         self._owns_http = http_client is None
+        self._http: Http = self._new_http() if http_client is None else http_client
+
+    def _new_http(self) -> Http:
         try:
-            self._http: Http = http_client if http_client is not None else http_class(timeout=inf)
+            return self._http_class(timeout=inf)
         except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
             raise ConfigurationError(
                 f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
@@ -107,7 +78,7 @@ class _Client(Generic[Http]):
         return conversation.status(self._gateway, usable_request_id(request_id))
 
     def _wait(self, request_id: str, timeout: float | None, unknown: Unknown) -> Wait:
-        if unknown not in {"wait", "raise"}:
+        if unknown not in ("wait", "raise"):
             raise ConfigurationError(f"unknown is 'wait' or 'raise', not {shorten(unknown)!r}.")
         return Wait(
             gateway=self._gateway,
@@ -124,7 +95,7 @@ class _Client(Generic[Http]):
         if not isinstance(image, Image | str):
             raise ConfigurationError(f"Pass an Image or a URL to download, not {type(image).__name__}.")
         url = image if isinstance(image, str) else image.url
-        stem = Path(urlsplit(url).path).stem if isinstance(image, str) else image.request_id
+        stem = url_stem(url) if isinstance(image, str) else image.request_id
         return Target(Path(path), stem, overwrite, max_bytes, url)
 
     def _fetch(self, target: Target, timeout: float | None) -> Conversation[None]:
@@ -136,12 +107,13 @@ class _Client(Generic[Http]):
             raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
         usual = self._http.timeout.as_dict()
         limits = {phase: min(call.timeout, inf if limit is None else limit) for phase, limit in usual.items()}
+        timeout = {phase: None if limit == inf else limit for phase, limit in limits.items()}
+        # What we ask for is small or compressed already.
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
+        if call.to_stranger:
+            return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
         return self._http.build_request(
-            call.method,
-            call.url,
-            headers={"User-Agent": USER_AGENT, **call.headers},
-            content=call.content,
-            timeout=httpx.Timeout(**{phase: None if limit == inf else limit for phase, limit in limits.items()}),
+            call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)
         )
 
 
@@ -172,7 +144,7 @@ class LongCat(_Client[httpx.Client]):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(api_key, base_url, polling, http_client, clock, httpx.Client)
-        self._reads = _BoundedReads()
+        self._reads = BoundedReads()
 
     def __enter__(self) -> Self:
         return self
@@ -273,14 +245,14 @@ class LongCat(_Client[httpx.Client]):
         if isinstance(command, Pause):
             self._clock.sleep(command.seconds)
             return None
-        reader = _Reader(command, self._clock)
-        with _translated(command), self._reads.until(command.timeout):
+        reader = Reader(command, self._clock)
+        with translated(command), self._reads.until(command.timeout):
             request = self._request(command)
             request.extensions["trace"] = self._reads.trace
-            response = self._http.send(request, stream=True, follow_redirects=False)
+            response = self._http.send(request, stream=True, follow_redirects=False, auth=credentials(command))
             with closing(response):
                 reader.begin(response)
-                for chunk in response.iter_bytes():
+                for chunk in response.iter_raw():
                     if not reader.take(chunk):
                         break
             return reader.answer()
@@ -299,6 +271,7 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(api_key, base_url, polling, http_client, clock, httpx.AsyncClient)
+        self._loop: object = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -311,6 +284,7 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
     async def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's. Twice is as good as once."""
         if self._owns_http:
+            self._follow_loop()
             await self._http.aclose()
 
     async def status(self, request_id: str) -> Status:
@@ -364,96 +338,25 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         if isinstance(command, Pause):
             await self._clock.asleep(command.seconds)
             return None
-        reader = _Reader(command, self._clock)
-        with _translated(command), anyio.fail_after(None if command.timeout == inf else command.timeout):
-            response = await self._http.send(self._request(command), stream=True, follow_redirects=False)
+        reader = Reader(command, self._clock)
+        self._follow_loop()
+        with translated(command), anyio.fail_after(None if command.timeout == inf else command.timeout):
+            request = self._request(command)
+            request.extensions["trace"] = closing_half_open()
+            response = await self._http.send(request, stream=True, follow_redirects=False, auth=credentials(command))
             async with aclosing(response):
                 reader.begin(response)
-                async for chunk in response.aiter_bytes():
+                chunks = response.aiter_raw()
+                async for chunk in chunks:
                     if not reader.take(chunk):
+                        await response.aclose()
+                        await run_out(chunks)
                         break
             return reader.answer()
 
-
-USER_AGENT: Final = f"longcat-image/{longcat.__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
-
-
-class _Reader:
-    """Collects the answer to a call, whichever driver brings it, within the call's time."""
-
-    def __init__(self, call: Call, clock: Clock) -> None:
-        self._call = call
-        self._clock = clock
-        self._deadline = clock.monotonic() + call.timeout
-        self._body = bytearray()
-
-    def begin(self, response: httpx.Response) -> None:
-        """Take the status and the headers."""
-        self._code = response.status_code
-        self._headers = {name.lower(): value for name, value in response.headers.items()}
-        self._sink = self._call.sink if self._code == HTTPStatus.OK else None
-        if self._sink is not None:
-            self._sink.begin(self._headers)
-
-    def take(self, chunk: bytes) -> bool:
-        """Take the next bytes of the body, and return whether more are wanted."""
-        if self._clock.monotonic() > self._deadline:
-            raise TimeoutError
-        if self._sink is not None:
-            self._sink.write(chunk)
-            return True
-        self._body += chunk
-        return len(self._body) <= MAX_ANSWER
-
-    def answer(self) -> Answer:
-        """Return what was taken."""
-        whole = len(self._body) <= MAX_ANSWER
-        return Answer(self._code, self._headers, bytes(self._body[:MAX_ANSWER]), whole, self._clock.time())
-
-
-@contextmanager
-def _translated(call: Call) -> Iterator[None]:
-    """Raise our own exceptions for those of the libraries below."""
-    host = urlsplit(call.url).netloc.rpartition("@")[2]
-    try:
-        yield
-    except (httpx.TimeoutException, TimeoutError) as error:
-        raise APITimeoutError(f"no whole answer within {call.timeout:.3g} s", host) from error
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(f"{shorten(call.url)!r} is not a URL: {error}. Check where it came from.") from error
-    except (httpx.RequestError, httpx.StreamError, OSError) as error:
-        raise APIConnectionError(str(error) or type(error).__name__, host) from error
-
-
-class _BoundedReads(threading.local):
-    """Makes a deadline hold while an answer trickles in, for which the blocking HTTP client has no means of its own.
-
-    Its read timeout begins anew with every byte. Its trace extension shows each connection that is made, and from
-    then on we lower the timeout of each read on it to what the reading thread has left. A transport that does not
-    trace keeps the plain timeout, and the deadline is looked at between the pieces of the body.
-    """
-
-    deadline = inf
-
-    @contextmanager
-    def until(self, timeout: float) -> Iterator[None]:
-        """Bound the reads of this thread to so many seconds from now."""
-        self.deadline = time.monotonic() + timeout
-        try:
-            yield
-        finally:
-            self.deadline = inf
-
-    def trace(self, _event: str, info: Mapping[str, Any]) -> None:
-        """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
-        stream = info.get("return_value")
-        if isinstance(stream, httpcore.NetworkStream):
-            stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
-
-    def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout
-        shorter = min(left, inf if timeout is None else timeout)
-        chunk: bytes = read(max_bytes, None if shorter == inf else shorter)
-        return chunk
+    def _follow_loop(self) -> None:
+        """Leave the connections of an event loop that is over: in the next one, they would only raise."""
+        loop = anyio.lowlevel.current_token()
+        if self._loop not in {None, loop} and self._owns_http and not self._http.is_closed:
+            self._http = self._new_http()
+        self._loop = loop

@@ -160,11 +160,7 @@ class Wait:
     def _rest(self) -> Conversation[None]:
         """Pause until the next question is due and the gateway wants to hear it."""
         while (left := self._left) > RESOLUTION:
-            now = self.monotonic()
-            due = self._due
-            if due - now >= left > 2 * LAST_QUESTION:
-                due = now + left - LAST_QUESTION
-            pause = max(due, self._earliest, self.traffic.quiet_until) - now
+            pause = max(self._due, self._earliest, self.traffic.quiet_until) - self.monotonic()
             if pause < RESOLUTION:
                 return
             yield Pause(min(pause, left))
@@ -183,7 +179,10 @@ class Wait:
         logger.debug("request %s is %s; next question in %.1f s", shorten(self.request_id), status.raw_state, pause)
 
     def _schedule(self, pause: float, retry_after: float | None) -> None:
-        now = self.monotonic()
+        """Set when to ask next, and before when not to, in seconds from now."""
+        now, left = self.monotonic(), self._left
+        if pause >= left > 2 * LAST_QUESTION:
+            pause = left - LAST_QUESTION
         self._due, self._earliest = now + pause, now + (retry_after or 0.0)
 
     def _puzzle(self, status: Status, answer: Answer) -> None:
@@ -207,7 +206,9 @@ class Wait:
         self.last_error = error
         self._failures += 1
         retry_after = error.retry_after if isinstance(error, APIStatusError) else None
-        self._schedule(backoff(self._failures, self.random), retry_after)
+        pause = backoff(self._failures, self.random)
         if isinstance(error, RateLimitError):
-            self.traffic.hush(max(self._due, self._earliest))
+            retry_after = max(pause, retry_after or 0.0)
+            self.traffic.hush(self.monotonic() + retry_after)
+        self._schedule(pause, retry_after)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Final, Self
 from urllib.parse import urljoin, urlsplit
@@ -17,7 +17,7 @@ from longcat.conversation import Conversation, Pause, ask
 from longcat.errors import APIConnectionError, DownloadError
 from longcat.polling import Random, backoff
 from longcat.text import describe, show
-from longcat.wire import Answer, Call
+from longcat.wire import Answer, Call, is_http_url
 
 MAX_BYTES: Final = 100 * 1024 * 1024
 ATTEMPTS: Final = 4
@@ -52,6 +52,13 @@ def existing(path: Path, stem: str) -> Path | None:
     return next((file for file in files if file.exists()), None)
 
 
+def url_stem(url: str) -> str:
+    """Return the name in a URL without its suffix, for a file of that name. Empty: it has none."""
+    with suppress(ValueError):  # Not a URL. That is said when it is to be asked.
+        return PurePosixPath(urlsplit(url).path).stem
+    return ""
+
+
 @define
 class Target:
     """A file that appears whole or not at all: the bytes go into a temporary file beside it.
@@ -77,8 +84,11 @@ class Target:
     _declared: int | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        old = None if self.overwrite else existing(self.path, self.stem)
-        if old is not None:
+        try:
+            old = existing(self.path, self.stem)
+        except (OSError, ValueError) as error:
+            raise self._unwritable(error) from error
+        if old is not None and not self.overwrite:
             raise self._exists(old) from FileExistsError(old)
 
     def __enter__(self) -> Self:
@@ -102,7 +112,7 @@ class Target:
         folder = self.path if self.path.is_dir() else self.path.parent
         try:
             self._file = (folder / f".longcat-{secrets.token_hex(8)}.part").open("xb")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._unwritable(error) from error
 
     def write(self, chunk: bytes) -> None:
@@ -145,16 +155,18 @@ class Target:
                 _rename_new(temporary, path)
         except FileExistsError as error:
             raise self._exists(path) from error
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise self._unwritable(error) from error
         return path
 
     def _discard(self) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        with suppress(OSError):  # On a full disk, closing fails too, as it writes what is left.
             self._file.close()
-            with suppress(FileNotFoundError):
-                Path(self._file.name).unlink()
-            self._file = None
+        with suppress(FileNotFoundError):
+            Path(self._file.name).unlink()
+        self._file = None
 
     def _check_size(self, size: int) -> None:
         if size > self.max_bytes:
@@ -167,7 +179,7 @@ class Target:
     def _exists(self, path: Path) -> DownloadError:
         return self._refusal(f"{path} is there already", "Pass overwrite=True (--force) or another path.")
 
-    def _unwritable(self, error: OSError) -> DownloadError:
+    def _unwritable(self, error: OSError | ValueError) -> DownloadError:
         return self._refusal(f"the file can't be written ({error})", "Choose a folder that can be written to.")
 
     def _refusal(self, message: str, next_step: str, *, retryable: bool = False) -> DownloadError:
@@ -190,7 +202,8 @@ def _rename_new(temporary: Path, path: Path) -> None:
 
 def _safe_name(stem: str) -> str:
     """Return a file name that no file system takes for a path, a device or a hidden file."""
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._")[:150] or "image"
+    name = re.sub(r"[^\w.-]+", "_", stem).strip("._")
+    return name.encode()[:150].decode(errors="ignore") or "image"  # File systems count bytes, and most stop at 255.
 
 
 def fetch(
@@ -217,8 +230,11 @@ def _fetch_once(url: str, target: Target, deadline: float, monotonic: Callable[[
     location = ""
     for _ in range(1 + MAX_REDIRECTS):
         url = _follow(url, location, target)
+        left = deadline - monotonic()
+        if left <= 0:
+            raise DownloadError(target.url, "there was no time left", "Try again with a longer timeout.")
         try:
-            answer = yield from ask(Call("GET", url, deadline - monotonic(), {"Accept": "image/*"}, sink=target))
+            answer = yield from ask(Call("GET", url, left, {"Accept": "image/*"}, sink=target, to_stranger=True))
         except APIConnectionError as error:
             next_step = "Try again, or with a longer timeout."
             raise DownloadError(target.url, error.message, next_step, retryable=True) from error
@@ -234,14 +250,12 @@ def _fetch_once(url: str, target: Target, deadline: float, monotonic: Callable[[
 
 def _follow(url: str, location: str, target: Target) -> str:
     """Return where a redirect leads, or raise DownloadError when we don't go there."""
-    try:
+    with suppress(ValueError):  # From a location that is no URL.
         url = urljoin(url, location)
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise DownloadError(target.url, f"{show(url)} is not http:// or https://", "Check where the URL came from.")
+        location = ""
+    if location or not is_http_url(url):
+        message = f"{show(location or url)} is not http:// or https:// and a host"
+        raise DownloadError(target.url, message, "Check where it came from.")
     return url
 
 

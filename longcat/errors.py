@@ -28,7 +28,7 @@ from attrs import define, field
 
 from longcat.models import Status
 from longcat.schema import Finding
-from longcat.text import shorten
+from longcat.text import sentence, shorten
 
 
 class LongCatError(Exception):
@@ -61,7 +61,8 @@ class APIConnectionError(LongCatError):
         return True
 
     def __str__(self) -> str:
-        return f"No answer from {self.host}: {self.message}. Check the network and the base URL, then ask again."
+        said = sentence(self.message)
+        return f"No answer from {shorten(self.host)}: {said} Check the network and the base URL, then ask again."
 
 
 class APITimeoutError(APIConnectionError):
@@ -91,11 +92,11 @@ class APIStatusError(LongCatError):
     @property
     def transient(self) -> bool:
         """Whether asking again may help: after 408, 425 and 429 and every 5xx."""
-        return self.status_code in {408, 425, 429} or self.status_code >= 500  # noqa: PLR2004 - HTTP's own numbers.
+        return self.status_code in {408, 425, 429, *range(500, 600)}
 
     def __str__(self) -> str:
         about = f" about request {shorten(self.request_id)!r}" if self.request_id is not None else ""
-        return f"The gateway answered {self.status_code}{about}: {self.message}. {self.next_step}"
+        return f"The gateway answered {self.status_code}{about}: {sentence(self.message)} {self.next_step}"
 
 
 class BadRequestError(APIStatusError):
@@ -172,10 +173,12 @@ class APIResponseValidationError(LongCatError):
 
     def __str__(self) -> str:
         differences = "; ".join(str(finding) for finding in self.findings)
-        return (
-            f"The answer about request {shorten(self.request_id)!r} breaks the contract: {differences}. "
+        next_step = (
             "If the service has changed, change openapi.yaml and run make generate; the body is on this error."
+            if self.is_json
+            else "It most likely comes from the CDN in front of the gateway: ask again; wait() does so by itself."
         )
+        return f"The answer about request {shorten(self.request_id)!r} breaks the contract: {differences}. {next_step}"
 
 
 @define(slots=False)
@@ -191,10 +194,10 @@ class GenerationFailed(LongCatError):  # noqa: N818 - the name is part of the pu
     status: Status
 
     def __str__(self) -> str:
-        reason = f": {self.status.error}" if self.status.error else ", and gave no reason"
+        reason = f": {sentence(self.status.error)}" if self.status.error else ". It gave no reason."
         return (
-            f"The service says {self.status.raw_state!r}: request {shorten(self.status.request_id)!r} "
-            f"{self.verb}{reason}. Submit it again if the picture is still wanted."
+            f"The service says {shorten(self.status.raw_state)!r}: request {shorten(self.status.request_id)!r} "
+            f"{self.verb}{reason} Submit it again if the picture is still wanted."
         )
 
 
@@ -224,7 +227,7 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
         said = "no answer came"
         if self.last_status is not None:
             progress = self.last_status.progress
-            said = f"the last answer was {self.last_status.raw_state!r}"
+            said = f"the last answer was {shorten(self.last_status.raw_state)!r}"
             said += f" at {progress:.0%}" if progress is not None else ""
         trouble = f" The last error was: {self.last_error}" if self.last_error is not None else ""
         return (
@@ -256,4 +259,4 @@ class DownloadError(LongCatError):
         return self.retryable
 
     def __str__(self) -> str:
-        return f"{shorten(self.url, 200)} was not downloaded: {self.message}. {self.next_step}"
+        return f"{shorten(self.url, 200)} was not downloaded: {sentence(self.message)} {self.next_step}"

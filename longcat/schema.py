@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from longcat.text import show
+from longcat.text import Hide, show
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -40,12 +40,12 @@ class Finding:
 MISSING: Final = "missing"
 
 
-def findings(schema: Schema, value: Any, pointer: str = "") -> Iterator[Finding]:
+def findings(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") -> Iterator[Finding]:
     """Yield what in a decoded JSON value breaks a schema without references, outermost first."""
     for keyword, limit in schema.items():
         check = CHECKS.get(keyword)
         if check is not None and not check(value, limit):
-            yield Finding(pointer, EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit)), show(value))
+            yield Finding(pointer, EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit)), show(value, hide))
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
     if isinstance(value, dict):
         properties = schema.get("properties", {})
@@ -55,10 +55,10 @@ def findings(schema: Schema, value: Any, pointer: str = "") -> Iterator[Finding]
                 yield Finding(f"{pointer}/{_escape(name)}", expected, MISSING)
         for name, inner in properties.items():
             if name in value:
-                yield from findings(inner, value[name], f"{pointer}/{_escape(name)}")
+                yield from findings(inner, value[name], hide, f"{pointer}/{_escape(name)}")
     if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from findings(schema.get("items", {}), item, f"{pointer}/{index}")
+            yield from findings(schema.get("items", {}), item, hide, f"{pointer}/{index}")
 
 
 def _expectations(schema: Schema) -> Iterator[str]:
@@ -93,9 +93,12 @@ TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
 
 # RFC 3339, section 5.6, but for lower-case letters and leap seconds, which the generated models can't read either.
 # datetime.fromisoformat alone accepts more: a date without a time, a time without a zone.
-_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-# RFC 3986, section 2: what may stand in a URI, escapes included.
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+# RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included.
+_AUTHORITY, _PATH, _QUERY = (
+    rf"(?:[A-Za-z0-9._~!$&'()*+,;=:@{more}-]|%[0-9A-Fa-f]{{2}})*" for more in (r"\[\]", "/", "/?")
+)
+_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}(?=[/?#]|$))?{_PATH}(\?{_QUERY})?(#{_QUERY})?")
 
 
 def _is_date_time(text: str) -> bool:
@@ -109,13 +112,12 @@ def _is_date_time(text: str) -> bool:
 
 
 def _is_uri(text: str) -> bool:
-    if not _URI.fullmatch(text):
-        return False
     try:
         parts = urlsplit(text)
-        return bool(parts.hostname) or parts.scheme not in {"http", "https"}
+        _ = parts.port  # Raises when it is no number, or too large for one.
     except ValueError:
         return False
+    return _URI.fullmatch(text) is not None and (bool(parts.hostname) or parts.scheme not in {"http", "https"})
 
 
 FORMATS: Final[Mapping[str, Callable[[str], bool]]] = MappingProxyType({"date-time": _is_date_time, "uri": _is_uri})
@@ -123,6 +125,10 @@ FORMATS: Final[Mapping[str, Callable[[str], bool]]] = MappingProxyType({"date-ti
 
 def _same(value: Any, wanted: Any) -> bool:
     """Whether two JSON values are equal. To Python True is 1; to JSON it is not."""
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(value[name], wanted[name]) for name in value)
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 

@@ -10,7 +10,7 @@ import httpx
 
 from longcat.errors import ConfigurationError
 from longcat.text import show
-from longcat.wire import contract
+from longcat.wire import contract, is_http_url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
 KEY_FILE: Final = Path("~/.pixazo/api-key")
@@ -58,30 +58,22 @@ def find_base_url(argument: str | None) -> str:
     Raises ConfigurationError when it is not just a scheme, http or https, and a host, perhaps with a port.
     """
     text = argument if argument is not None else os.environ.get(URL_VARIABLE) or contract().server
-    try:
-        url = httpx.URL(text)
-        usable = url.scheme in {"http", "https"} and bool(url.host) and url.raw_path in {b"", b"/"}
-        usable = usable and not url.userinfo and not url.fragment and url.port != 0
-    except (httpx.InvalidURL, TypeError):
-        usable = False
-    if not usable:
+    if not re.fullmatch(r"(?i:https?)://[^\s/?#@\\]+/?", str(text)) or not is_http_url(text):
+        shown = "that was given (not shown, as it may hold a password)" if "@" in str(text) else show(text)
         raise ConfigurationError(
-            f"The base URL {show(_without_userinfo(text))} can't be used: it must be http:// or https:// and a host, "
+            f"The base URL {shown} can't be used: it must be http:// or https:// and a host, "
             f"without a path, such as {contract().server}. Check the argument base_url and {URL_VARIABLE}."
         )
-    return str(url).rstrip("/")
-
-
-def _without_userinfo(text: Any) -> Any:
-    """Return a URL without the password that it might hold."""
-    return re.sub(r"//[^/@]*@", "//", text) if isinstance(text, str) else text
+    return str(httpx.URL(text)).rstrip("/")
 
 
 def usable_request_id(request_id: Any) -> str:
     """Return the request id, or raise ConfigurationError when no gateway could know it."""
     if not isinstance(request_id, str):
         raise ConfigurationError(f"A request id is a string, not {type(request_id).__name__}. Pass the id alone.")
-    if not request_id or not request_id.isprintable() or request_id != request_id.strip():
+    if not request_id:
+        raise ConfigurationError("The request id is empty. Pass the one that was given out when the image was ordered.")
+    if not request_id.isprintable() or request_id != request_id.strip():
         raise ConfigurationError(
             f"The request id {show(request_id)} can't be used: it must have no control characters, and no space at"
             " either end. Strip it."
@@ -98,6 +90,9 @@ def usable_timeout(timeout: Any) -> float | None:
     """Return the timeout in seconds, None for none, or raise ConfigurationError when it is no time."""
     if timeout is None or timeout == math.inf:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
-        raise ConfigurationError(f"A timeout is a number of seconds or None, not {show(str(timeout))}. Pass one.")
-    return float(timeout)
+    try:
+        if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0:
+            return float(timeout)
+    except OverflowError:
+        pass
+    raise ConfigurationError(f"A timeout is a number of seconds or None, not {show(timeout)}. Pass one.")

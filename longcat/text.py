@@ -1,29 +1,49 @@
-"""Words for people: values cut short, so that a message stays one readable paragraph."""
+"""Words for people: one line, cut short, with nothing in it that a terminal would obey and no secret."""
 
 import html
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+Hide = Callable[[str], str]
+"""Returns a text without the secret in it."""
+
+_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-def shorten(value: Any, limit: int = 80) -> str:
-    """Return the value as one line of at most `limit` characters, its end cut off when it is longer."""
+def hiding(secret: str) -> Hide:
+    """Return a function that puts `[key]` in the place of the secret, also where it stands as JSON writes it."""
+    written = json.dumps(secret)[1:-1]
+    forms = sorted({secret, written, written.replace("/", r"\/")}, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, forms)))
+    return lambda text: pattern.sub("[key]", text)
+
+
+def shorten(value: object, limit: int = 80) -> str:
+    """Return the value as one printable line of at most `limit` characters, its end cut off when it is longer."""
     text = " ".join(str(value)[: 10 * limit].split())
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def show(value: Any, limit: int = 80) -> str:
-    """Return a decoded JSON value as JSON, cut short. What a terminal might not print comes out escaped."""
-    if isinstance(value, str) and len(value) > limit:
-        value = value[:limit] + "..."
+def show(value: Any, hide: Hide = str, limit: int = 80) -> str:
+    """Return a decoded JSON value as JSON, in one printable line, cut short."""
+    if isinstance(value, str):
+        value = hide(value)
+        value = value[:limit] + "..." if len(value) > limit else value
     try:
         text = json.dumps(value, ensure_ascii=False)
-    except (RecursionError, ValueError):  # Nested too deeply, or an integer with too many digits to write.
-        return f"a {type(value).__name__} too large to show"
+    except (RecursionError, TypeError, ValueError):  # Nested too deeply, no JSON, or an integer with too many digits.
+        return f"a {type(value).__name__} that can't be shown"
     text = text if text.isprintable() else json.dumps(value)
-    return text if isinstance(value, str) else shorten(text, limit)
+    return text if isinstance(value, str) else shorten(hide(text), limit)
+
+
+def sentence(text: str, limit: int = 300) -> str:
+    """Return the text as one that can stand before another sentence: cut short, and ended once."""
+    text = shorten(text, limit)
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def describe(body: bytes) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import httpx
 import longcat_api
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from longcat_api.api.requests.get_request_result import (
     # The generator keeps these to itself, as it means to send each call on its own; here, a driver sends them.
     _get_kwargs as request_result_call,
@@ -29,13 +29,23 @@ from longcat_api.types import Unset
 from longcat import errors
 from longcat.models import Image, State, Status
 from longcat.schema import MISSING, Finding, Schema, findings
-from longcat.text import describe, shorten, show
+from longcat.text import Hide, describe, hiding, shorten, show
 
 T = TypeVar("T")
 
 OPERATION: Final = "get_request_result"
 MAX_ANSWER: Final = 1024 * 1024
 """How many bytes of an answer are read. The documented ones have some 300."""
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a text is an absolute http or https URL that could be asked. Anything else than a text is none."""
+    try:
+        url = httpx.URL(text)
+        url.host.encode("idna")
+    except (httpx.InvalidURL, TypeError, ValueError):
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
 
 
 class Sink(Protocol):
@@ -56,6 +66,8 @@ class Call:
         headers: those to add to the usual ones. They may hold the key, so they are not in the repr.
         timeout: seconds until the whole answer must be there.
         sink: where the body of a 200 goes. None: into `Answer.body`.
+        to_stranger: whether it goes elsewhere than to the gateway, so that nothing may go along that the HTTP client
+            would add by itself: its headers, cookies, parameters and credentials.
     """
 
     method: str
@@ -64,6 +76,7 @@ class Call:
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     content: bytes | None = None
     sink: Sink | None = None
+    to_stranger: bool = False
 
 
 @frozen
@@ -91,7 +104,7 @@ class Answer:
         side's own clock, its `Date` header, where there is one.
         """
         value = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", value, re.ASCII):
+        if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
             return float(value)
         until, now = _http_date(value), _http_date(self.headers.get("date", ""))
         return max(0.0, until - (self.received if now is None else now)) if until is not None else None
@@ -164,47 +177,51 @@ class ResultGateway:
             too_long = Finding("", f"at most {MAX_ANSWER} bytes long", "longer")
             raise self.breach(request_id, answer, [too_long])
         try:
-            body = json.loads(answer.body)
-        except RecursionError:
-            nested = Finding("", "JSON", "nested too deeply to read")
-            raise self.breach(request_id, answer, [nested]) from None
+            body = json.loads(answer.body, parse_int=_integer)
+            wrong = list(_findings(request_id, body, self._hide))
+            if wrong:
+                raise self.breach(request_id, answer, wrong)
+            return _status(request_id, body, self._hide)
         except ValueError:
-            no_json = Finding("", "JSON", describe(answer.body))
+            no_json = Finding("", "JSON", describe(self._without_key(answer)))
             raise self.breach(request_id, answer, [no_json], is_json=False) from None
-        wrong = list(_findings(request_id, body))
-        if wrong:
-            raise self.breach(request_id, answer, wrong)
-        try:
-            return _status(request_id, body)
+        except RecursionError:
+            too_deep = Finding("", "JSON", "nested too deeply to read")
+            raise self.breach(request_id, answer, [too_deep]) from None
         except OverflowError:
             too_long = Finding(
                 "/duration_seconds", "a number of seconds that a calendar can hold", show(body["duration_seconds"])
             )
             raise self.breach(request_id, answer, [too_long]) from None
 
-    def _status_error(self, request_id: str, answer: Answer) -> errors.APIStatusError:
-        usual = errors.InternalServerError if answer.status_code >= 500 else errors.APIStatusError  # noqa: PLR2004
-        return STATUS_ERRORS.get(answer.status_code, usual)(
-            status_code=answer.status_code,
-            message=self._hide(_reason(answer)),
-            body=self._hide_bytes(answer.body),
-            retry_after=answer.retry_after,
-            request_id=request_id,
-        )
-
     def breach(
         self, request_id: str, answer: Answer, wrong: Iterable[Finding], *, is_json: bool = True
     ) -> errors.APIResponseValidationError:
         """Return the error for an answer that breaks the contract so."""
-        safe = tuple(Finding(self._hide(one.pointer), one.expected, self._hide(one.seen)) for one in wrong)
-        return errors.APIResponseValidationError(safe, self._hide_bytes(answer.body), request_id, is_json)
+        return errors.APIResponseValidationError(tuple(wrong), self._without_key(answer), request_id, is_json)
 
-    def _hide(self, text: str) -> str:
-        """Return the text without the key: an error may quote what it was asked with."""
-        return text.replace(self.api_key, "[key]")
+    def _status_error(self, request_id: str, answer: Answer) -> errors.APIStatusError:
+        usual = errors.InternalServerError if answer.status_code in range(500, 600) else errors.APIStatusError
+        body = self._without_key(answer)
+        return STATUS_ERRORS.get(answer.status_code, usual)(
+            status_code=answer.status_code,
+            message=self._hide(_reason(evolve(answer, body=body))),
+            body=body,
+            retry_after=answer.retry_after,
+            request_id=request_id,
+        )
 
-    def _hide_bytes(self, body: bytes) -> bytes:
-        return body.replace(self.api_key.encode(), b"[key]")
+    @property
+    def _hide(self) -> Hide:
+        """What takes the key out of a text: an answer may quote what it was asked with."""
+        return hiding(self.api_key)
+
+    def _without_key(self, answer: Answer) -> bytes:
+        body = self._hide(answer.body.decode("latin-1"))
+        if not answer.whole:  # It may have been cut in the midst of the key.
+            halves = (self.api_key[:length] for length in range(len(self.api_key) - 1, 0, -1))
+            body = body.removesuffix(next((half for half in halves if body.endswith(half)), ""))
+        return body.encode("latin-1")
 
 
 def _reason(answer: Answer) -> str:
@@ -213,57 +230,66 @@ def _reason(answer: Answer) -> str:
         target = show(answer.headers.get("location", ""))
         return f"a redirect to {target}, not followed because the key would go with it"
     try:
-        words = _error_words(json.loads(answer.body))
+        words = error_words(json.loads(answer.body))
     except (ValueError, RecursionError):
-        words = None if not answer.body.strip() else describe(answer.body)
+        words = describe(answer.body) if answer.body.strip() else None
     if words:
-        return words
+        return shorten(words, 200)
     try:
         return HTTPStatus(answer.status_code).phrase.lower()
     except ValueError:  # The CDN has codes of its own.
         return "no reason given"
 
 
-def _error_words(body: Any) -> str | None:
-    """Return what a decoded body gives as the reason, whether under `error`, `message` or both."""
+def _integer(digits: str) -> int | float:
+    """Return the number, as infinity when Python refuses to read so many digits."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+def error_words(body: Any) -> str | None:
+    """Return what a decoded body gives as the reason, under `error`, `message` or both; one may hold the other."""
     if not isinstance(body, dict):
         return None
     words = [body.get("error"), body.get("message")]
-    said = [_error_words(word) if isinstance(word, dict) else word for word in words]
-    return ": ".join(shorten(word, 200) for word in said if isinstance(word, str) and word.strip()) or None
+    said = [error_words(word) if isinstance(word, dict) else word for word in words]
+    return ": ".join(word for word in said if isinstance(word, str) and word.strip()) or None
 
 
-def _findings(request_id: str, body: Any) -> Iterator[Finding]:
+def _findings(request_id: str, body: Any, hide: Hide) -> Iterator[Finding]:
     """Yield what in a decoded answer breaks the contract. A status word that is not documented does not by itself."""
-    word = body.get("status") if isinstance(body, dict) else None
-    if isinstance(word, str):
-        # Documented words count in any case: the older and the newer gateway differ in it.
-        documented = contract().variants.get(word.casefold())
-        yield from findings(documented or UNDOCUMENTED, {**body, "status": word.casefold()})
-    else:
-        yield from findings(UNDOCUMENTED, body)
-        if isinstance(body, dict) and (words := _error_words(body)):
-            yield Finding("/error", MISSING, show(words))
-    if isinstance(body, dict) and isinstance(body.get("request_id"), str) and body["request_id"] != request_id:
-        yield Finding("/request_id", show(request_id), show(body["request_id"]))
+    if not isinstance(body, dict) or not isinstance(body.get("status"), str):
+        yield from findings(UNDOCUMENTED, body, hide)
+        if words := error_words(body):
+            yield Finding("/error", MISSING, show(words, hide))
+        return
+    # Documented words count in any case: the older and the newer gateway differ in it.
+    word = body["status"].casefold()
+    yield from findings(contract().variants.get(word, UNDOCUMENTED), {**body, "status": word}, hide)
+    answered = body.get("request_id", request_id)
+    if isinstance(answered, str) and answered != request_id:
+        yield Finding("/request_id", show(request_id), show(answered, hide))
 
 
 UNDOCUMENTED: Final[Schema] = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
 """All that can be asked of an answer whose status word the contract does not have."""
 
 
-def _status(request_id: str, body: dict[str, Any]) -> Status:
+def _status(request_id: str, body: dict[str, Any], hide: Hide) -> Status:
     """Return the status in a body that was found to be good."""
     word: str = body["status"]
     state = State.of(word)
     if word.casefold() not in contract().variants:
-        progress = body.get("progress")
+        progress: Any = body.get("progress")
+        words = error_words(body) if state in {State.FAILED, State.CANCELLED} else None
         return Status(
             request_id,
             state,
-            raw_state=word,
-            progress=progress if _is_share(progress) else None,
-            error=_error_words(body) if state in {State.FAILED, State.CANCELLED} else None,
+            raw_state=hide(word),
+            progress=float(progress) if _is_share(progress) else None,
+            error=hide(words) if words else None,
             raw=body,
         )
     text = json.dumps({**body, "status": word.casefold()})

@@ -1,0 +1,38 @@
+"""What the client knows of time."""
+
+import time
+from typing import Protocol
+
+import anyio
+
+
+class Clock(Protocol):
+    """What the client knows of time, named as in the module `time`. A test passes its own, and waits for nothing."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch, to read a `Retry-After` that is a date."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backwards, to measure with."""
+
+    def sleep(self, seconds: float) -> None:
+        """Do nothing for so long. `LongCat` calls this."""
+
+    async def asleep(self, seconds: float) -> None:
+        """Do nothing for so long, but let other tasks run. `AsyncLongCat` calls this."""
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def time(self) -> float:  # noqa: D102
+        return time.time()
+
+    def monotonic(self) -> float:  # noqa: D102
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:  # noqa: D102
+        time.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:  # noqa: D102
+        await anyio.sleep(seconds)
