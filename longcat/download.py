@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -53,10 +54,10 @@ def existing(path: Path, stem: str) -> Path | None:
 
 
 def url_stem(url: str) -> str:
-    """Return the name in a URL without its suffix, for a file of that name. Empty: it has none."""
+    """Return the name in a URL without its suffix, for a file of that name; `image` when it has none."""
     with suppress(ValueError):  # Not a URL. That is said when it is to be asked.
-        return PurePosixPath(urlsplit(url).path).stem
-    return ""
+        return PurePosixPath(urlsplit(url).path).stem or "image"
+    return "image"
 
 
 @define
@@ -201,9 +202,11 @@ def _rename_new(temporary: Path, path: Path) -> None:
 
 
 def _safe_name(stem: str) -> str:
-    """Return a file name that no file system takes for a path, a device or a hidden file."""
-    name = re.sub(r"[^\w.-]+", "_", stem).strip("._")
-    return name.encode()[:150].decode(errors="ignore") or "image"  # File systems count bytes, and most stop at 255.
+    """Return a file name that is no path and not hidden. Two stems have two names: what was changed is numbered."""
+    name = re.sub(r"[^\w.-]+", "_", stem).strip("._-").encode()[:150].decode(errors="ignore")
+    if name == stem:
+        return name
+    return f"{name or 'image'}-{sha256(stem.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def fetch(

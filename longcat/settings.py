@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.text import show
+from longcat.text import shorten, show
 from longcat.wire import contract, is_http_url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
@@ -95,4 +95,4 @@ def usable_timeout(timeout: Any) -> float | None:
             return float(timeout)
     except OverflowError:
         pass
-    raise ConfigurationError(f"A timeout is a number of seconds or None, not {show(timeout)}. Pass one.")
+    raise ConfigurationError(f"A timeout is a number of seconds or None, not {shorten(repr(timeout))}. Pass one.")

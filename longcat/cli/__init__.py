@@ -1,12 +1,13 @@
 """The command line. Results go to stdout, progress and errors to stderr; the exit code says how it went."""
 
+import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
 from longcat.cli.arguments import parse
 from longcat.cli.outcome import Exit, report
+from longcat.cli.results import quiet_pipe
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,17 +16,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name. None: those of this process.
     """
-    arguments = parse(argv)
-    logging.basicConfig(
-        level=logging.DEBUG if arguments.debug else logging.WARNING, format="longcat: %(message)s", handlers=[_Stderr()]
-    )
+    try:
+        return _run(parse(argv))
+    finally:
+        with quiet_pipe():
+            sys.stdout.flush()
+
+
+def _run(arguments: argparse.Namespace) -> Exit:
+    logging.basicConfig(format="longcat: %(message)s", handlers=[_Stderr()])
+    if arguments.debug:
+        # Not the libraries below: they would show headers.
+        logging.getLogger("longcat").setLevel(logging.DEBUG)
+        logging.getLogger("httpx").setLevel(logging.INFO)
     try:
         code: Exit = arguments.run(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered must not fail again when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.UNCLEAR
     except KeyboardInterrupt:
         print("longcat: Stopped. The requests themselves go on; wait for them again.", file=sys.stderr)
         return Exit.INTERRUPTED

@@ -4,8 +4,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from longcat.models import State, Status
 from longcat.text import shorten
@@ -17,8 +26,8 @@ COLOURS = {State.COMPLETED: "green", State.FAILED: "red", State.CANCELLED: "red"
 def live_display(request_ids: Sequence[str]) -> Iterator["LiveDisplay"]:
     """Draw one line for each request for as long as the block lasts; the lines stay when it is over."""
     columns = (
-        TextColumn("{task.description}"),
-        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.description}", markup=False),  # An id is no markup, and :cat: in it no picture.
+        _StateColumn(),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
@@ -28,22 +37,29 @@ def live_display(request_ids: Sequence[str]) -> Iterator["LiveDisplay"]:
         yield LiveDisplay(progress, request_ids)
 
 
+class _StateColumn(ProgressColumn):
+    """The service's word for the state, coloured."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["state"], style=task.fields["colour"])
+
+
 class LiveDisplay:
     """A line for each request. Its bar moves to and fro until a progress is reported."""
 
     def __init__(self, progress: Progress, request_ids: Sequence[str]) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {
-            request_id: progress.add_task(escape(shorten(request_id, 40)), total=None, state="asking")
+            request_id: progress.add_task(shorten(request_id, 40), total=None, state="asking", colour="cyan")
             for request_id in request_ids
         }
 
     def update(self, status: Status) -> None:
         """Move the bar, and show the state."""
-        colour = COLOURS.get(status.state, "cyan")
         self._progress.update(
             self._tasks[status.request_id],
-            state=f"[{colour}]{escape(shorten(status.raw_state, 20))}[/]",
+            state=shorten(status.raw_state, 20),
+            colour=COLOURS.get(status.state, "cyan"),
             total=None if status.progress is None else 1.0,
             completed=status.progress or 0.0,
         )

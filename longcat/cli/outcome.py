@@ -26,6 +26,7 @@ class Exit(IntEnum):
 # The first line that fits decides; no line means UNCLEAR.
 CODES: Final = (
     (errors.GenerationFailed, Exit.NO),
+    (errors.WaitTimeout, Exit.UNCLEAR),  # Before OSError: it is a TimeoutError, and that is one.
     (errors.ConfigurationError, Exit.MISUSED),
     (errors.BadRequestError, Exit.MISUSED),
     (errors.AuthenticationError, Exit.MISUSED),

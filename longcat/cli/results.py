@@ -1,7 +1,10 @@
 """What is printed to stdout: a line for people, or a JSON object for programs."""
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,7 +38,17 @@ class Printer:
 def _write(text: str) -> None:
     # A terminal with another encoding must not lose the result, or the command, to one character.
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    with quiet_pipe():
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """Print within the block, and be silent for good once whoever reads stdout has seen enough."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def as_object(

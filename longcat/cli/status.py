@@ -6,17 +6,25 @@ from longcat.cli.outcome import Exit
 from longcat.cli.results import Printer, as_object
 from longcat.client import LongCat
 from longcat.conversation import FAILURES
+from longcat.errors import LongCatError
+from longcat.text import shorten
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Print how a request stands. A failed one is an answer, and the answer is no."""
-    with LongCat(base_url=arguments.base_url) as cat:
-        status = cat.status(arguments.request_id)
+    printer = Printer()
+    try:
+        with LongCat(base_url=arguments.base_url) as cat:
+            status = cat.status(arguments.request_id)
+    except LongCatError as error:
+        if arguments.json:
+            printer.print(as_object(arguments.request_id, None, error=error))
+        raise
     if arguments.json:
-        Printer().print(as_object(status.request_id, status))
+        printer.print(as_object(status.request_id, status))
     else:
         percent = f"{status.progress:.0%}" if status.progress is not None else None
         url = status.image.url if status.image else None
         words = (status.request_id, status.raw_state, percent, url, status.error)
-        Printer().print("  ".join(word for word in words if word))
+        printer.print("  ".join(shorten(word, 2000) for word in words if word))
     return Exit.NO if status.state in FAILURES else Exit.DONE

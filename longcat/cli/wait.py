@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -15,11 +16,14 @@ from longcat.conversation import image_of
 from longcat.download import existing
 from longcat.errors import ConfigurationError, LongCatError
 from longcat.models import Status
+from longcat.settings import usable_timeout
+from longcat.text import shorten
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Wait for every request, print what came of each, and return what came of all."""
     request_ids = list(dict.fromkeys(arguments.request_ids))  # Naming one twice asks once.
+    usable_timeout(arguments.timeout)
     output = _output(arguments, request_ids)
     later = sys.stdout.isatty() and sys.stderr.isatty()
     with Printer(later=later) as printer, display(request_ids) as shown:
@@ -32,14 +36,19 @@ def _output(arguments: argparse.Namespace, request_ids: list[str]) -> Path | Non
     if arguments.output is None:
         return None
     path = Path(arguments.output)
-    if len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
-        path.mkdir(parents=True, exist_ok=True)
+    try:
+        if len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
+            path.mkdir(parents=True, exist_ok=True)
+        old = [file for one in request_ids if (file := existing(path, one))]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"Nothing can be saved at {shorten(path)}: {reason}. Pass another --output."
+        ) from error
     if not path.is_dir() and not path.parent.is_dir():
         raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into. Make it first.")
-    for request_id in request_ids:
-        old = None if arguments.force else existing(path, request_id)
-        if old is not None:
-            raise ConfigurationError(f"{old} is there already. Pass --force to replace it, or another --output.")
+    if old and not arguments.force:
+        raise ConfigurationError(f"{old[0]} is there already. Pass --force to replace it, or another --output.")
     return path
 
 
@@ -53,13 +62,15 @@ async def _wait_for_all(
             status: Status | None = None
             path: Path | None = None
             failure: LongCatError | None = None
+            deadline = time.monotonic() + arguments.timeout
             try:
                 unknown: Unknown = "raise" if arguments.strict else "wait"
                 async for status in cat.watch(request_id, arguments.timeout, unknown=unknown):
                     shown.update(status)
                 image = image_of(status)
                 if output is not None:
-                    path = await cat.download(image, output, overwrite=arguments.force)
+                    left = max(0.0, deadline - time.monotonic())
+                    path = await cat.download(image, output, overwrite=arguments.force, timeout=left)
                 if not arguments.json:
                     printer.print(str(path or image.url))
                 codes.append(Exit.DONE)
