@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.text import shorten, show
+from longcat.text import show
 from longcat.wire import contract, is_http_url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
@@ -72,7 +72,9 @@ def usable_request_id(request_id: Any) -> str:
     if not isinstance(request_id, str):
         raise ConfigurationError(f"A request id is a string, not {type(request_id).__name__}. Pass the id alone.")
     if not request_id:
-        raise ConfigurationError("The request id is empty. Pass the one that was given out when the image was ordered.")
+        raise ConfigurationError(
+            'The request id "" can\'t be used: it is empty. Pass the one that was given out when the image was ordered.'
+        )
     if not request_id.isprintable() or request_id != request_id.strip():
         raise ConfigurationError(
             f"The request id {show(request_id)} can't be used: it must have no control characters, and no space at"
@@ -95,4 +97,4 @@ def usable_timeout(timeout: Any) -> float | None:
             return float(timeout)
     except OverflowError:
         pass
-    raise ConfigurationError(f"A timeout is a number of seconds or None, not {shorten(repr(timeout))}. Pass one.")
+    raise ConfigurationError(f"A timeout is a number of seconds or None, not {show(timeout)}. Pass one.")

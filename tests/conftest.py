@@ -1,0 +1,29 @@
+"""What every test may use, and what none may be disturbed by."""
+
+import pytest
+from fakes import Driver
+from hypothesis import settings
+
+# The same examples every time, as many as a quick run allows, and no file left behind.
+settings.register_profile("longcat", derandomize=True, database=None, deadline=None, max_examples=100)
+settings.load_profile("longcat")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a key or a base URL that is set on this machine out of the tests."""
+    for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def driver(request: pytest.FixtureRequest) -> Driver:
+    """Return each way to run a scenario in turn."""
+    return Driver(request.param)
+
+
+@pytest.fixture
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make pauses after faults as long as they may become: 0.5, 1, 2, 4, 8 and then 10 seconds."""
+    # The client takes no source of randomness as an argument, only the policy does.
+    monkeypatch.setattr("random.random", lambda: 1.0)

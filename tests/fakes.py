@@ -1,0 +1,322 @@
+"""Stand-ins for what the client knows of the world: time, and a gateway that says what a test wrote down.
+
+A scenario is written once, with `await`, against `Cat`. A `Driver` runs it through `AsyncLongCat` on asyncio or trio,
+or through `LongCat`, whose blocking methods then stand behind coroutines that never wait.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from math import inf
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+import anyio
+import httpx
+from anyio.lowlevel import checkpoint
+from attrs import define, field, frozen
+
+from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Polling, Status
+
+T = TypeVar("T")
+
+HOST: Final = "gateway.test"
+URL: Final = f"https://{HOST}"
+KEY: Final = "test-key"
+EPOCH: Final = 1_718_447_400.0
+"""2024-06-15T10:30:00Z, the time at which a virtual clock starts."""
+PICTURE: Final = "https://storage.pixazo.ai/results/XXXXXXXXXXXXX.png"
+"""The documentation's own example."""
+
+
+@define
+class VirtualClock:
+    """A `longcat.Clock` on which nothing takes time but sleeping.
+
+    Attributes:
+        now: seconds since it was made.
+        sleeps: how long each sleep was, in order.
+        on_sleep: called at the beginning of each sleep; what it raises comes out of the sleep.
+    """
+
+    now: float = 0.0
+    sleeps: list[float] = field(factory=list)
+    on_sleep: Callable[[], None] = lambda: None
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+        return EPOCH + self.now
+
+    def monotonic(self) -> float:
+        """Return the seconds since the clock was made."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Note that there was a sleep, and let its time pass."""
+        self.sleeps.append(seconds)
+        self.on_sleep()
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        """Do as `sleep` does, and let other tasks run."""
+        self.sleeps.append(seconds)
+        self.on_sleep()
+        await checkpoint()
+        self.now += seconds
+
+
+Piece: TypeAlias = bytes | float | BaseException
+"""What comes next of a body: bytes; seconds in which nothing comes; or an end that was not foreseen."""
+
+
+@frozen
+class Reply:
+    """What a scripted gateway does about one question.
+
+    Attributes:
+        code: the HTTP status code.
+        body: the pieces of the body, taken one at a time.
+        headers: the HTTP headers.
+        after: how many seconds pass before the answer begins.
+        failure: raised instead of answering, once those seconds have passed.
+    """
+
+    code: int = 200
+    body: Iterable[Piece] = ()
+    headers: Mapping[str, str] = field(factory=dict)
+    after: float = 0.0
+    failure: BaseException | None = None
+
+
+def says(body: Any, code: int = 200, headers: Mapping[str, str] | None = None, *, after: float = 0.0) -> Reply:
+    """Return the reply with this body: bytes as they are, all else as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(code, [content], headers or {}, after)
+
+
+def fails(error: BaseException, *, after: float = 0.0) -> Reply:
+    """Return the reply that is none: the error comes out of the transport."""
+    return Reply(failure=error, after=after)
+
+
+def processing(progress: Any = 0.5, **more: Any) -> dict[str, Any]:
+    """Return the documented answer about a request that is under way, and more fields if wanted."""
+    return {"status": "processing", "progress": progress, "request_id": "r", **more}
+
+
+def completed(**more: Any) -> dict[str, Any]:
+    """Return the shortest documented answer about a request that is done, and more fields if wanted."""
+    return {"status": "completed", "progress": 1.0, "request_id": "r", "result_url": PICTURE, **more}
+
+
+IMAGE: Final = Image("r", PICTURE, (PICTURE,))
+"""What `completed()` yields."""
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that comes in pieces, as the script says.
+
+    Attributes:
+        taken: how many bytes of it were read.
+        closed: whether the reader has let go of it, as it must whatever happens.
+    """
+
+    def __init__(self, pieces: Iterable[Piece], clock: VirtualClock) -> None:
+        self.taken = 0
+        self.closed = False
+        self._pieces = pieces
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if self.closed:
+                raise httpx.ReadError("the connection is closed")
+            if isinstance(piece, BaseException):
+                raise piece
+            if isinstance(piece, bytes):
+                self.taken += len(piece)
+                yield piece
+            else:
+                self._clock.now += piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            await checkpoint()
+            yield chunk
+            if self.closed:
+                raise httpx.ReadError("closed")  # As the connections of httpx do.
+
+    def close(self) -> None:
+        """Note that the connection is free again."""
+        self.closed = True
+
+    async def aclose(self) -> None:
+        """Note that the connection is free again."""
+        self.close()
+
+
+class Script(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """A transport, blocking or not, that gives one reply after the other and none too many.
+
+    Attributes:
+        clock: the time that replies take is taken from it.
+        requests: every question, in order.
+        asked: when each came, in seconds on the clock.
+        bodies: the body of every answer, in order.
+    """
+
+    def __init__(self, *replies: Reply, then: Iterable[Reply] = (), clock: VirtualClock | None = None) -> None:
+        """Take the replies, and others that may be without an end."""
+        self.clock = clock if clock is not None else VirtualClock()
+        self.requests: list[httpx.Request] = []
+        self.asked: list[float] = []
+        self.bodies: list[Body] = []
+        self._replies = iter([*replies])
+        self._then = iter(then)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Give the next reply."""
+        self.requests.append(request)
+        self.asked.append(self.clock.now)
+        reply = next(self._replies, None) or next(self._then, None)
+        if reply is None:
+            raise AssertionError(f"question {len(self.requests)} was not foreseen, at {self.clock.now} s")
+        limit = request.extensions["timeout"]["read"]
+        if limit is not None and reply.after > limit:
+            self.clock.now += limit
+            raise httpx.ReadTimeout("timed out")
+        self.clock.now += reply.after
+        if reply.failure is not None:
+            raise reply.failure
+        self.bodies.append(Body(reply.body, self.clock))
+        return httpx.Response(reply.code, headers=dict(reply.headers), stream=self.bodies[-1])
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Let other tasks run, and give the next reply."""
+        await checkpoint()
+        return self.handle_request(request)
+
+
+class Cat(Protocol):
+    """What a scenario may ask of a client of either kind."""
+
+    def status(self, request_id: str) -> Awaitable[Status]:
+        """See `LongCat.status`."""
+
+    def wait(self, request_id: str, timeout: float | None = ..., *, unknown: Any = ...) -> Awaitable[Image]:
+        """See `LongCat.wait`."""
+
+    def watch(self, request_id: str, timeout: float | None = ..., *, unknown: Any = ...) -> AsyncIterator[Status]:
+        """See `LongCat.watch`."""
+
+
+class Blocking:
+    """`LongCat` behind the methods of `AsyncLongCat`."""
+
+    def __init__(self, cat: LongCat) -> None:
+        self._cat = cat
+
+    async def status(self, request_id: str) -> Status:
+        """See `LongCat.status`."""
+        return self._cat.status(request_id)
+
+    async def wait(self, request_id: str, *args: Any, **kwargs: Any) -> Image:
+        """See `LongCat.wait`."""
+        return self._cat.wait(request_id, *args, **kwargs)
+
+    def watch(self, request_id: str, *args: Any, **kwargs: Any) -> AsyncIterator[Status]:
+        """See `LongCat.watch`."""
+        return self._each(self._cat.watch(request_id, *args, **kwargs))
+
+    async def _each(self, statuses: Iterator[Status]) -> AsyncIterator[Status]:
+        for status in statuses:
+            yield status
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, without an event loop, and return its result."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise AssertionError("a scenario for the blocking client waited for an event loop")
+
+
+@frozen
+class Driver:
+    """One of the three ways to run a scenario.
+
+    Attributes:
+        name: `sync`, or the event loop's.
+    """
+
+    name: str
+
+    def run(
+        self,
+        scenario: Callable[[Cat], Coroutine[Any, Any, T]],
+        script: Script,
+        *,
+        polling: Polling | None = None,
+        http_timeout: float | None = None,
+    ) -> T:
+        """Run a scenario with a client that has this script for a gateway, and return what it returns.
+
+        Without a policy, a wait asks every four seconds: a number that adds up exactly.
+        """
+        http: dict[str, Any] = {"transport": script, "trust_env": False, "timeout": http_timeout}
+        polling = polling if polling is not None else FixedPolling(4.0)
+        if self.name == "sync":
+            with httpx.Client(**http) as client:
+                cat = LongCat(KEY, URL, polling=polling, http_client=client, clock=script.clock)
+                return finish(scenario(Blocking(cat)))
+
+        async def main() -> T:
+            async with httpx.AsyncClient(**http) as client:
+                return await scenario(AsyncLongCat(KEY, URL, polling=polling, http_client=client, clock=script.clock))
+
+        return anyio.run(main, backend=self.name)
+
+    def status(self, script: Script) -> Status:
+        """Ask once about the request `r`."""
+
+        async def scenario(cat: Cat) -> Status:
+            return await cat.status("r")
+
+        return self.run(scenario, script)
+
+    def wait(
+        self, script: Script, timeout: float | None = inf, *, unknown: str = "wait", polling: Polling | None = None
+    ) -> Image:
+        """Wait for the request `r`, for ever unless told otherwise."""
+
+        async def scenario(cat: Cat) -> Image:
+            return await cat.wait("r", timeout, unknown=unknown)
+
+        return self.run(scenario, script, polling=polling)
+
+
+def leaving(statuses: AsyncIterator[Status]) -> aclosing[AsyncGenerator[Status, None]]:
+    """Return the context in which a watch may be left before its end. On trio, a generator must be closed."""
+    if not isinstance(statuses, AsyncGenerator):
+        raise TypeError(f"a watch that can't be closed: {statuses!r}")
+    return aclosing(statuses)
+
+
+async def changes(statuses: AsyncIterator[Status]) -> tuple[list[Status], LongCatError | None]:
+    """Return every status that is yielded, and the error that ended it, if one did."""
+    seen = []
+    try:
+        async for status in statuses:
+            seen.append(status)  # noqa: PERF401 - those before an error are kept.
+    except LongCatError as error:
+        return seen, error
+    return seen, None
+
+
+def anatomy(value: Any) -> Any:
+    """Return what tells two values apart, exceptions included, which Python compares by identity."""
+    if isinstance(value, LongCatError):
+        parts = {name: anatomy(part) for name, part in vars(value).items()}
+        return type(value), parts or value.args
+    return value

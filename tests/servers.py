@@ -1,0 +1,520 @@
+"""Servers on real loopback sockets that say, byte for byte, what a script tells them; and three ways to talk to them.
+
+A script is what a server does with one connection: bytes are sent, functions are called with the connection. The first
+connection gets the first script, the second the second, and so on; the last script serves all further ones.
+"""
+
+import gc
+import hashlib
+import os
+import secrets
+import select
+import socket
+import ssl
+import struct
+import tempfile
+import threading
+import time
+import tracemalloc
+import zlib
+from base64 import encodebytes
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+import anyio
+import httpx
+import pytest
+from anyio.lowlevel import checkpoint
+from attrs import define, field, frozen
+from fakes import KEY, VirtualClock
+
+from longcat import AsyncLongCat, LongCat
+from longcat.polling import FixedPolling
+
+LOOPBACK: Final = "127.0.0.1"
+LIMIT: Final = 5.0
+"""Seconds after which a server gives up, so that a client that waits too long fails its test and does not hang it."""
+
+
+# --- What a server does. ---
+
+
+class HangupError(Exception):
+    """The connection is over."""
+
+
+@frozen
+class Request:
+    """One HTTP request, as it arrived.
+
+    Attributes:
+        headers: in their order, the names in lower case.
+        text: the whole of it, to search for what must not be there.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    text: str = field(repr=False)
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of every header with this name."""
+        return [value for header, value in self.headers if header == name]
+
+
+@define(eq=False)
+class Connection:
+    """One connection to a server.
+
+    Attributes:
+        sent: how many bytes went out.
+        received: what came in and was not read yet.
+    """
+
+    socket: socket.socket
+    requests: list[Request]
+    sent: int = 0
+    received: bytes = b""
+
+    def send(self, data: bytes) -> None:
+        """Send all of the data."""
+        rest = memoryview(data)
+        while rest:
+            count = self.socket.send(rest[:65536])
+            self.sent += count
+            rest = rest[count:]
+
+    def receive(self) -> None:
+        """Wait for more bytes from the other side."""
+        data = self.socket.recv(65536)
+        if not data:
+            raise HangupError
+        self.received += data
+
+    def read(self) -> Request:
+        """Read, record and return one request."""
+        while b"\r\n\r\n" not in self.received:
+            self.receive()
+        head, _, self.received = self.received.partition(b"\r\n\r\n")
+        text = head.decode("latin-1")
+        first, *lines = text.split("\r\n")
+        pairs = [line.partition(":") for line in lines]
+        headers = tuple((name.lower(), value.strip()) for name, _, value in pairs)
+        length = int(dict(headers).get("content-length", 0))
+        while len(self.received) < length:
+            self.receive()
+        body, self.received = self.received[:length], self.received[length:]
+        method, target, _ = first.split(" ")
+        request = Request(method, target, headers, body, f"{text}\r\n\r\n{body.decode('latin-1')}")
+        self.requests.append(request)
+        return request
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, unless the other side hangs up."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if select.select([self.socket], [], [], left)[0]:
+                self.receive()
+
+
+Action: TypeAlias = Callable[[Connection], None]
+Step: TypeAlias = bytes | Action
+Script: TypeAlias = Sequence[Step]
+
+
+def read(connection: Connection) -> None:
+    """Read and record one request."""
+    connection.read()
+
+
+def stall(connection: Connection) -> None:
+    """Say nothing more until the other side hangs up."""
+    connection.rest(LIMIT)
+
+
+def reset(connection: Connection) -> None:
+    """Cut the connection off, with what is on its way."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.socket.close()
+    raise HangupError
+
+
+def pause(seconds: float) -> Action:
+    """Say nothing for so long."""
+    return lambda connection: connection.rest(seconds)
+
+
+def trickle(first: bytes, ever_after: bytes, every: float = 0.05) -> Action:
+    """Send byte after byte, with pauses of `every` seconds, and begin anew with `ever_after` until nobody listens."""
+
+    def step(connection: Connection) -> None:
+        until = time.monotonic() + LIMIT
+        data = first
+        while time.monotonic() < until:
+            for byte in data:
+                connection.send(bytes([byte]))
+                connection.rest(every)
+            data = ever_after
+
+    return step
+
+
+def endless(data: bytes) -> Action:
+    """Send the data again and again, as fast as it is taken, until nobody listens; but no more than 200 MB."""
+
+    def step(connection: Connection) -> None:
+        while connection.sent < 200_000_000:
+            connection.send(data)
+
+    return step
+
+
+def call(function: Callable[[], object]) -> Action:
+    """Call a function at this point of the script."""
+
+    def step(_: Connection) -> None:
+        function()
+
+    return step
+
+
+def answer(function: Callable[[Request], bytes]) -> Action:
+    """Read a request, and send what the function makes of it."""
+
+    def step(connection: Connection) -> None:
+        connection.send(function(connection.read()))
+
+    return step
+
+
+def head(*lines: str, status: str = "200 OK", keep: bool = False) -> bytes:
+    """Return the head of a response, with these header lines. The connection is closed after it, unless it is kept."""
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, *([] if keep else ["Connection: close"]), "", ""]).encode()
+
+
+def response(body: bytes, *lines: str, status: str = "200 OK", keep: bool = False) -> bytes:
+    """Return a whole response."""
+    return head(*lines, f"Content-Length: {len(body)}", status=status, keep=keep) + body
+
+
+def chunks(*parts: bytes, last: bool = True) -> bytes:
+    """Return a body in the chunked coding."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + (b"0\r\n\r\n" if last else b"")
+
+
+def bomb(size: int) -> bytes:
+    """Return a small gzip file that unpacks to some `size` bytes."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    # What is packed up to a full flush may be repeated. Without the checksum the file does not end; who would find out?
+    start, million = packer.compress(b"{") + packer.flush(zlib.Z_FULL_FLUSH), bytes(1_000_000)
+    repeated = packer.compress(million) + packer.flush(zlib.Z_FULL_FLUSH)
+    return start + repeated * (size // len(million))
+
+
+class Server:
+    """A server on a loopback port of its own. A context manager; it leaves no thread and no socket.
+
+    Attributes:
+        url: its scheme, host and port.
+        requests: what was read, in the order of arrival.
+        connections: all there were, in the order of arrival.
+    """
+
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.scripts = list(scripts)
+        self._tls = tls
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self._acceptor = threading.Thread(target=self._accept, name="acceptor")
+        self._talkers: list[threading.Thread] = []
+        self._closing = False
+        self.url = f"http{'s' if tls else ''}://{LOOPBACK}:{self._listener.getsockname()[1]}"
+        self.requests: list[Request] = []
+        self.connections: list[Connection] = []
+
+    def __enter__(self) -> Self:
+        self._acceptor.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing = True
+        with suppress(OSError):
+            socket.create_connection(self._listener.getsockname()).close()  # Wakes the acceptor.
+        self._acceptor.join()
+        self._listener.close()
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        for talker in self._talkers:
+            talker.join()
+
+    def deserted(self) -> bool:
+        """Return whether every client has hung up, or does so within a second."""
+        until = time.monotonic() + 1
+        for talker in self._talkers:
+            talker.join(max(0.0, until - time.monotonic()))
+        return not any(talker.is_alive() for talker in self._talkers)
+
+    def _accept(self) -> None:
+        while True:
+            accepted, _ = self._listener.accept()
+            if self._closing:
+                accepted.close()
+                return
+            accepted.settimeout(LIMIT)
+            connection = Connection(accepted, self.requests)
+            self.connections.append(connection)
+            script = self.scripts[min(len(self.connections), len(self.scripts)) - 1]
+            talker = threading.Thread(target=self._talk, args=(connection, script), name="talker")
+            self._talkers.append(talker)
+            talker.start()
+
+    def _talk(self, connection: Connection, script: Script) -> None:
+        with suppress(HangupError, OSError):
+            if self._tls is not None:
+                connection.socket = self._tls.wrap_socket(connection.socket, server_side=True)
+            for step in script:
+                if isinstance(step, bytes):
+                    connection.send(step)
+                else:
+                    step(connection)
+        connection.socket.close()
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """Yield the URL of a port that refuses connections."""
+    with socket.socket() as bound:  # But not listening.
+        bound.bind((LOOPBACK, 0))
+        yield f"http://{LOOPBACK}:{bound.getsockname()[1]}"
+
+
+@contextmanager
+def crowded() -> Iterator[str]:
+    """Yield the URL of a port whose queue is full, so that a connection is neither made nor refused."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((LOOPBACK, 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+
+
+# --- A certificate that nobody trusts, made of arithmetic: the standard library can read one but not make one. ---
+
+
+PRIME: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
+ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+Point: TypeAlias = tuple[int, int] | None
+BASE: Final = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+
+
+def _plus(one: Point, two: Point) -> Point:
+    """Add two points of the curve P-256."""
+    if one is None or two is None:
+        return one or two
+    (x1, y1), (x2, y2) = one, two
+    if x1 == x2 and (y1 + y2) % PRIME == 0:
+        return None
+    slope = 3 * (x1 * x1 - 1) * pow(2 * y1, -1, PRIME) if one == two else (y2 - y1) * pow(x2 - x1, -1, PRIME)
+    x = (slope * slope - x1 - x2) % PRIME
+    return x, (slope * (x1 - x) - y1) % PRIME
+
+
+def _times(factor: int) -> tuple[int, int]:
+    """Multiply the base point, whose order is a prime, with a factor below it."""
+    total: Point = None
+    power: Point = BASE
+    while factor:
+        total = _plus(total, power) if factor & 1 else total
+        power = _plus(power, power)
+        factor >>= 1
+    assert total is not None
+    return total
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    length = len(content)
+    size = bytes([length]) if length < 128 else bytes([130]) + length.to_bytes(2, "big")
+    return bytes([tag]) + size + content
+
+
+def _integer(number: int) -> bytes:
+    return _der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def _pem(label: str, der: bytes) -> str:
+    return f"-----BEGIN {label}-----\n{encodebytes(der).decode()}-----END {label}-----\n"
+
+
+def self_signed() -> ssl.SSLContext:
+    """Return what a server needs to speak TLS with a certificate for the loopback address, signed by itself."""
+    secret = secrets.randbelow(ORDER - 1) + 1
+    point = b"\0\4" + b"".join(number.to_bytes(32, "big") for number in _times(secret))
+    curve = _der(6, bytes.fromhex("2a8648ce3d030107"))
+    algorithm = _der(48, _der(6, bytes.fromhex("2a8648ce3d040302")))
+    name = _der(48, _der(49, _der(48, _der(6, bytes.fromhex("550403")), _der(12, LOOPBACK.encode()))))
+    names = _der(48, _der(135, socket.inet_aton(LOOPBACK)))
+    to_be_signed = _der(
+        48,
+        _der(160, _integer(2)),
+        _integer(1),
+        algorithm,
+        name,
+        _der(48, _der(23, b"200101000000Z"), _der(23, b"491231235959Z")),
+        name,
+        _der(48, _der(48, _der(6, bytes.fromhex("2a8648ce3d0201")), curve), _der(3, point)),
+        _der(163, _der(48, _der(48, _der(6, bytes.fromhex("551d11")), _der(4, names)))),
+    )
+    nonce = secrets.randbelow(ORDER - 1) + 1
+    r = _times(nonce)[0] % ORDER
+    digest = int.from_bytes(hashlib.sha256(to_be_signed).digest(), "big")
+    s = pow(nonce, -1, ORDER) * (digest + r * secret) % ORDER
+    signature = _der(3, b"\0", _der(48, _integer(r), _integer(s)))
+    key = _der(48, _integer(1), _der(4, secret.to_bytes(32, "big")), _der(160, curve), _der(161, _der(3, point)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(_pem("CERTIFICATE", _der(48, to_be_signed, algorithm, signature)) + _pem("EC PRIVATE KEY", key))
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+# --- Three ways to talk to it. ---
+
+
+QUICKLY: Final = FixedPolling(0.05)
+SHARED: Final[dict[str, Any]] = {"verify": ssl.create_default_context(), "timeout": None}
+"""What the client's own HTTP client is like; but the certificates, which take some time, are read once for all."""
+Ask: TypeAlias = Callable[[Any], Any]
+"""A call of a client's method, such as `lambda cat: cat.status("cat-1")`."""
+
+
+@frozen
+class Driver:
+    """A way to use the client: `LongCat`, or `AsyncLongCat` on asyncio or trio."""
+
+    name: str
+
+    def run(
+        self,
+        base_url: str,
+        *asks: Ask,
+        http: dict[str, Any] | None = SHARED,
+        clock: VirtualClock | None = None,
+        after: Callable[[], object] = lambda: None,
+    ) -> Any:
+        """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
+
+        Args:
+            base_url: the gateway's.
+            asks: what to do, in this order.
+            http: the arguments of the HTTP client to use. None: the client makes its own.
+            clock: the clock to use. None: this machine's.
+            after: is called before the client is closed, even when it raised.
+        """
+
+        def blocking() -> Any:
+            result: Any = None
+            with ExitStack() as stack:
+                given = None if http is None else stack.enter_context(httpx.Client(**http))
+                cat = stack.enter_context(LongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock))
+                stack.callback(after)
+                for ask in asks:
+                    result = ask(cat)
+                    result = list(result) if isinstance(result, Iterator) else result
+            return result
+
+        async def waiting() -> Any:
+            result: Any = None
+            tasks = len(anyio.get_running_tasks())
+
+            async def check() -> None:
+                for _ in range(5):  # The event loop may have a generator to clean up.
+                    await checkpoint()
+                assert len(anyio.get_running_tasks()) == tasks
+
+            async with AsyncExitStack() as stack:
+                given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
+                cat = AsyncLongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock)
+                await stack.enter_async_context(cat)
+                stack.callback(after)
+                stack.push_async_callback(check)
+                for ask in asks:
+                    result = ask(cat)
+                    result = [item async for item in result] if hasattr(result, "__aiter__") else await result
+            return result
+
+        return blocking() if self.name == "sync" else anyio.run(waiting, backend=self.name)
+
+
+each_driver: Final = pytest.mark.parametrize(
+    "driver", [pytest.param(Driver(name), id=name) for name in ("sync", "asyncio", "trio")]
+)
+each_backend: Final = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+# --- Around each test. ---
+
+
+def eventually(condition: Callable[[], object], seconds: float = 2.0) -> bool:
+    """Return whether the condition comes true in time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def _threads() -> set[threading.Thread]:
+    # Trio keeps idle worker threads for some seconds, for whoever needs one next.
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio")}
+
+
+def _files() -> list[str]:
+    return os.listdir("/dev/fd")  # noqa: PTH208 - one of them is the folder itself, which is then no more.
+
+
+@contextmanager
+def tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the environment's proxies away, and fail when a thread, a file or a socket from within is left."""
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    threads, files = _threads(), _files()
+    yield
+    try:
+        assert eventually(lambda: _threads() == threads, 1), f"left: {_threads() - threads}"
+        assert eventually(lambda: len(_files()) <= len(files), 1), (
+            f"left: {len(_files()) - len(files)} files or sockets"
+        )
+    except AssertionError:
+        gc.collect()  # Python's own complaints belong to this test too, and not to the next.
+        raise
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file in a folder, by its name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@contextmanager
+def peak(limit: int) -> Iterator[None]:
+    """Fail when more memory than so many bytes is in use at once within."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < limit
+    finally:
+        tracemalloc.stop()

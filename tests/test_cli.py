@@ -1,0 +1,942 @@
+"""The command line as its users meet it: what it prints and where, its exit codes, and how it bears being used wrongly.
+
+A process is started where one shows something: a terminal, a pipe, a signal. Everything else calls `main`. Whatever is
+run, its output is searched for the key and for tracebacks.
+"""
+
+import json
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+from urllib.parse import quote
+
+import httpx
+import pytest
+from attrs import field, frozen
+from servers import Server, eventually, read, response
+
+import longcat
+from longcat.cli import main
+from longcat.cli.outcome import Exit
+from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
+
+KEY: Final = "the-key-of-the-tests"
+LONGCAT: Final = str(Path(sys.executable).with_name("longcat"))
+LIMIT: Final = 15.0
+"""Seconds after which a process that should have ended is killed, and its test fails."""
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+PLAIN: Final = re.compile(r"(.+)  ([a-z]+)  (\d{1,3}%|-)  \d+\.\d s")
+"""A line of progress where there is no terminal: the request, its state, its progress, the seconds gone by."""
+FIELDS: Final = (
+    "request_id",
+    "state",
+    "raw_state",
+    "progress",
+    "url",
+    "created_at",
+    "duration_seconds",
+    "model_version",
+    "path",
+    "error",
+)
+"""Of every object that `--json` prints, in their order."""
+
+
+# --- Who uses it, and against what.
+
+
+@frozen
+class Ran:
+    """What a command did: its exit code, what it printed, and the seconds it took."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    debug: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        text = self.out + self.err
+        assert KEY not in text, "No output holds the key."
+        assert self.debug or "Traceback" not in text, "Only --debug shows a traceback."
+
+    @property
+    def errors(self) -> list[str]:
+        """What it said of errors, a line each."""
+        return [line for line in self.err.splitlines() if line.startswith("longcat")]
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The JSON objects that it printed, one a line, and nothing else."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Gateway:
+    """A sandbox that knows KEY. Its requests are done at once, unless they are added otherwise."""
+
+    def __init__(self, url: str, http: httpx.Client) -> None:
+        self.url = url
+        self._http = http
+
+    def add(self, **fields: Any) -> str:
+        """Add a request, and return its id."""
+        answer = self._http.post(f"{self.url}/sandbox/requests", json=fields)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["request_id"])
+
+    def seen(self, request_id: str) -> dict[str, Any]:
+        """Return what the sandbox knows of a request: how often it was `asked` about, and `downloaded`."""
+        known: list[dict[str, Any]] = self._http.get(f"{self.url}/sandbox/requests").json()
+        return next(request for request in known if request["request_id"] == request_id)
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Gateway]:
+    """Return one sandbox for all tests."""
+    with running(Settings(api_key=KEY, duration=0)) as url, httpx.Client() as http:
+        yield Gateway(url, http)
+
+
+@frozen
+class User:
+    """Someone at a shell, in a folder, with an environment and an empty home."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def run(
+        self, *arguments: str, program: Sequence[str] = (LONGCAT,), stdout: int = subprocess.PIPE, **env: str
+    ) -> Ran:
+        """Run a command to its end, behind pipes."""
+        began = time.monotonic()
+        done = subprocess.run(  # noqa: S603
+            [*program, *arguments],
+            cwd=self.folder,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=LIMIT,
+            check=False,
+        )
+        seconds = time.monotonic() - began
+        return Ran(done.returncode, done.stdout or "", done.stderr, seconds, debug="--debug" in arguments)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a command behind pipes. Used in a `with`, it is waited for."""
+        return subprocess.Popen(  # noqa: S603
+            [LONGCAT, *arguments],
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def sit_down(
+        self, *arguments: str, program: Sequence[str] = (LONGCAT,), piped: bool = False, **env: str
+    ) -> "Terminal":
+        """Start a command in a terminal; with `piped`, only its stderr is there."""
+        return Terminal([*program, *arguments], self.folder, {**self.env, **env}, piped=piped)
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return an environment without the settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE")}
+    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONWARNINGS": "error", **more}
+
+
+@pytest.fixture
+def user(gateway: Gateway, tmp_path: Path) -> User:
+    """Return a user who has the key and knows the gateway."""
+    home, folder = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    folder.mkdir()
+    return User(folder, environment(home, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
+
+
+class Call(Protocol):
+    """Calls `main` as a process would, and returns what it did."""
+
+    def __call__(self, *arguments: str, **env: str) -> Ran:
+        """Run a command; the environment has a few variables more, or other ones."""
+
+
+@pytest.fixture
+def call(user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Return what runs a command in this process."""
+    monkeypatch.chdir(user.folder)
+
+    def run(*arguments: str, **env: str) -> Ran:
+        began = time.monotonic()
+        with monkeypatch.context() as patch:
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in {**user.env, **env}.items():
+                patch.setenv(name, value)
+            try:
+                code = int(main(arguments))
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Ran(code, *capsys.readouterr(), time.monotonic() - began)
+
+    return run
+
+
+@frozen
+class Shown:
+    """What was to be seen in a terminal. What else it printed is in `ran`."""
+
+    ran: Ran
+    raw: str = field(repr=False)
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that are there in the end. Every character takes one cell; colours are left out."""
+        rows, row, column = [""], 0, 0
+        for piece in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]|[^\x1b\r\n]+|\x1b", self.raw):
+            if up := re.fullmatch(r"\x1b\[(\d*)A", piece):
+                row -= int(up[1] or 1)
+            elif piece == "\x1b[2K":
+                rows[row] = ""
+            elif piece == "\r":
+                column = 0
+            elif piece == "\n":
+                row += 1
+                rows += [""] * (row == len(rows))
+            elif not piece.startswith("\x1b"):
+                rows[row] = rows[row][:column].ljust(column) + piece + rows[row][column + len(piece) :]
+                column += len(piece)
+            else:
+                assert re.fullmatch(r"\x1b\[([0-9;]*m|\?25[lh])", piece), f"{piece!r} is no colour and no cursor"
+        return [line.rstrip() for line in rows if line.strip()]
+
+    @property
+    def colours(self) -> set[str]:
+        """The codes that change the colour."""
+        return set(re.findall(r"\x1b\[[0-9;]*m", self.raw))
+
+
+class Terminal:
+    """A process in a terminal of 100 columns. A context manager that leaves nothing behind."""
+
+    def __init__(self, command: list[str], folder: Path, env: Mapping[str, str], *, piped: bool = False) -> None:
+        self._ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        self._debug = "--debug" in command
+        self._raw = b""
+        self._began = time.monotonic()
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if piped else theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.communicate()
+        os.close(self._ours)
+
+    def wait_for(self, words: str) -> None:
+        """Return as soon as these words were to be seen."""
+        while words.encode() not in self._raw:
+            assert self._read(), f"never seen: {words!r}, but {self._raw[-500:]!r}"
+
+    def finish(self) -> Shown:
+        """Wait for the end, and return what was to be seen."""
+        while self._read():
+            pass
+        out = (self.process.communicate(timeout=LIMIT)[0] or b"").decode()
+        raw = self._raw.decode()
+        return Shown(Ran(self.process.returncode, out, raw, time.monotonic() - self._began, self._debug), raw)
+
+    def _read(self) -> bool:
+        left = self._began + LIMIT - time.monotonic()
+        assert select.select([self._ours], [], [], max(left, 0))[0], f"not over after {LIMIT} s: {self._raw[-500:]!r}"
+        try:
+            data = os.read(self._ours, 65536)
+        except OSError:  # The other end is closed.
+            data = b""
+        self._raw += data
+        return bool(data)
+
+
+def words(command: str, request_id: str) -> list[str]:
+    """Return the arguments in a line, with the request's id where it says ID."""
+    return [request_id if word == "ID" else word for word in shlex.split(command)]
+
+
+def is_paragraph(error: str) -> bool:
+    """Whether an error reads well: one line of whole sentences in our own words."""
+    return (
+        error.startswith("longcat: ")
+        and error.endswith(".")
+        and ".." not in error.replace("...", "")
+        and not error.startswith("longcat: [Errno")
+    )
+
+
+# --- Its arguments.
+
+
+def test_version(call: Call) -> None:
+    """`--version` prints the name and the version."""
+    ran = call("--version")
+    assert (ran.code, ran.out, ran.err) == (0, f"longcat {longcat.__version__}\n", "")
+
+
+def test_help(call: Call) -> None:
+    """`--help` names the commands, every exit code and the environment."""
+    ran = call("--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert re.findall(r"^    (\w+) ", ran.out, re.MULTILINE) == ["status", "wait", "sandbox"]
+    assert {int(code) for code in re.findall(r"^  (\d+) ", ran.out, re.MULTILINE)} == set(Exit)
+    assert {"PIXAZO_API_KEY", "LONGCAT_BASE_URL", "NO_COLOR"} <= set(re.findall(r"\w+", ran.out))
+
+
+@pytest.mark.parametrize("command", ["status", "wait", "sandbox"])
+def test_help_of_a_command(call: Call, command: str) -> None:
+    """The help of a command explains each of its options."""
+    ran = call(command, "--help")
+    options = re.findall(r"^  ((?:-\w(?: \w+)?, )?--[a-z-]+.*(?:\n {20,}.*)*)", ran.out, re.MULTILINE)
+    assert options
+    assert [option for option in options if not re.search(r"\s{2,}\w", option)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("", "the following arguments are required: COMMAND"),
+        ("generate", "invalid choice: 'generate'"),
+        ("wait", "the following arguments are required: ID"),
+        ("status", "the following arguments are required: ID"),
+        ("status one two", "unrecognized arguments: two"),
+        ("wait one --frob", "unrecognized arguments: --frob"),
+        ("wait one --time 5", "unrecognized arguments: --time"),
+        ("wait one --timeout", "argument --timeout: expected one argument"),
+        ("wait one --timeout soon", "argument --timeout: invalid float value: 'soon'"),
+        ("sandbox one", "unrecognized arguments: one"),
+        ("sandbox --port http", "argument --port: invalid int value: 'http'"),
+        ("sandbox --outcome perhaps", "argument --outcome: invalid choice: 'perhaps'"),
+    ],
+)
+def test_wrong_arguments(call: Call, command: str, complaint: str) -> None:
+    """Arguments that can't be understood: the usage, one line that says why, and exit code 2."""
+    ran = call(*shlex.split(command))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("usage: longcat")
+    assert complaint in ran.errors[-1]
+
+
+# --- Its exit codes.
+
+
+def cause(name: str, command: str, code: int, says: str = "", request: Any = None, **env: str) -> Any:
+    """Return one line of the table: what was called and how the request ID is, the exit code and the error."""
+    return pytest.param(command, code, says, request or {}, env, id=name.replace(" ", "-"))
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says", "request_", "env"),
+    [
+        cause("done", "wait ID", 0),
+        cause("asked", "status ID", 0, request={"duration": 60}),
+        cause("unknown word", "status ID", 0, request={"fault": "unknown-status"}),
+        cause("passing fault", "wait ID", 0, request={"fault": "malformed-json:1"}),
+        cause("failed", "wait ID", 1, "The service says 'failed'", {"outcome": "failed"}),
+        cause("cancelled", "wait ID", 1, "was cancelled: The sandbox was told", {"outcome": "cancelled"}),
+        cause("no key", "status ID", 2, "PIXAZO_API_KEY, and there is no ~/.pixazo/api-key.", PIXAZO_API_KEY=""),
+        cause("no key to wait", "wait ID", 2, "Set PIXAZO_API_KEY to the subscription key.", PIXAZO_API_KEY=""),
+        cause("unusable key", "status ID", 2, "The key from PIXAZO_API_KEY can't be sent", PIXAZO_API_KEY="a\nb"),
+        cause("wrong key", "wait ID", 2, "The gateway answered 401", PIXAZO_API_KEY="another"),
+        cause("not allowed", "status ID", 2, "The gateway answered 403", {"fault": "forbidden"}),
+        cause("unknown id", "wait nobody", 2, "The gateway answered 404 about request 'nobody'"),
+        cause("empty id", "wait ''", 2, 'The request id "" can\'t be used'),
+        cause("two lines", "wait 'one\ntwo'", 2, 'The request id "one\\ntwo" can\'t be used'),
+        cause("huge id", f"status {'x' * 2000}", 2, "has 2000 characters, more than 1024"),
+        cause("no scheme", "status ID", 2, 'The base URL "localhost" can\'t be used', LONGCAT_BASE_URL="localhost"),
+        cause("path", "status ID --base-url http://127.0.0.1/v1", 2, 'The base URL "http://127.0.0.1/v1" can\'t be'),
+        cause("no number", "wait ID --timeout nan", 2, "NaN"),
+        cause("negative", "wait ID ID2 --timeout -1", 2, "-1"),
+        cause("no folder", "wait ID -o nowhere/cat.png", 2, "There is no folder nowhere"),
+        cause("time-out", "wait ID --timeout 0.5", 3, "last answer was 'processing' at 0%", {"duration": 60}),
+        cause("no time", "wait ID --timeout 0", 3, "Request 'sandbox-"),
+        cause("refused", "status ID", 3, "No answer from 127.0.0.1:1: ", LONGCAT_BASE_URL="http://127.0.0.1:1"),
+        cause("ever refused", "wait ID --timeout 0.5", 3, "No answer from", LONGCAT_BASE_URL="http://127.0.0.1:1"),
+        cause("reset", "status ID", 3, "No answer from 127.0.0.1", {"fault": "reset"}),
+        cause("rate limit", "status ID", 3, "The gateway answered 429", {"fault": "rate-limit"}),
+        cause("ever rate limit", "wait ID --timeout 0.5", 3, "answered 429", {"fault": "rate-limit-bare:all"}),
+        cause("broken", "status ID", 3, "The gateway answered 500", {"fault": "server-error"}),
+        cause("CDN", "status ID", 3, "answered 522 about request 'sandbox-", {"fault": "cdn-522"}),
+        cause("challenge", "status ID", 3, 'an HTML page titled "Just a moment..."', {"fault": "challenge"}),
+        cause("no JSON", "status ID", 3, "the body should be JSON, but is", {"fault": "malformed-json"}),
+        cause("ever no JSON", "wait ID --timeout 0.5", 3, "should be JSON", {"fault": "malformed-json:all"}),
+        cause("strict", "wait ID --strict", 3, 'but is "paused"', {"fault": "unknown-status"}),
+        cause("no image", "wait ID -o cat.png", 3, "is not an image but an HTML page", {"fault": "picture-html:all"}),
+        cause("no picture", "wait ID -o cat.png", 3, "the storage answered 404", {"fault": "picture-404:all"}),
+    ],
+)
+def test_exit_code(  # noqa: PLR0913, PLR0917 - a table.
+    gateway: Gateway, call: Call, command: str, code: int, says: str, request_: dict[str, Any], env: dict[str, str]
+) -> None:
+    """Every cause has its exit code. An error is said once, in one paragraph, and leaves stdout empty."""
+    request_id = gateway.add(**request_)
+    ran = call(*words(command, request_id), **env)
+    assert (ran.code, [says in error for error in ran.errors]) == (code, [True] if says else []), ran
+    assert [error for error in ran.errors if not is_paragraph(error)] == []
+    assert (ran.out == "") == bool(says)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "says"),
+    [
+        ("400 Bad Request", {"error": "Invalid parameters"}, 2, "about request 'cat-1': Invalid parameters."),
+        ("402 Payment Required", {"error": "No balance"}, 2, "No balance. Top up the account"),
+        ("302 Found", None, 3, "answered 302"),
+        ("418 I'm a teapot", None, 3, "answered 418"),
+        ("200 OK", None, 3, "the body should be"),
+        ("200 OK", {"status": "processing", "progress": 7, "request_id": "cat-1"}, 3, "/progress should be at most 1"),
+        ("200 OK", {"status": "processing", "progress": 0.5}, 3, "/request_id"),
+    ],
+)
+def test_exit_code_of_an_answer(call: Call, status: str, body: Any, code: int, says: str) -> None:
+    """An answer that the sandbox never gives has its exit code too."""
+    with Server([read, response(json.dumps(body).encode(), status=status)]) as server:
+        ran = call("status", "cat-1", LONGCAT_BASE_URL=server.url)
+    assert (ran.code, ran.out, [says in error for error in ran.errors]) == (code, "", [True]), ran
+    assert is_paragraph(ran.errors[0])
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ("completed late", 3),
+        ("late failed", 1),
+        ("completed failed", 1),
+        ("failed unknown", 2),
+        ("unknown late", 2),
+        ("completed unknown", 2),
+    ],
+)
+def test_exit_code_of_several(gateway: Gateway, call: Call, outcomes: str, code: int) -> None:
+    """Of several IDs, a mistake of ours decides first, then a no, then what could not be told; all are waited for."""
+    late, failed = gateway.add(duration=60), gateway.add(outcome="failed")
+    request_ids = {"completed": EXAMPLE_ID, "late": late, "failed": failed, "unknown": "nobody"}
+    one, other = outcomes.split()
+    ran = call("wait", request_ids[one], request_ids[other], "--timeout", "0.5")
+    urls = [f"{gateway.url}/results/{EXAMPLE_ID}.png"] if one == "completed" else []
+    assert (ran.code, ran.out.splitlines(), len(ran.errors)) == (code, urls, 2 - len(urls))
+
+
+# --- What it prints to stdout.
+
+
+@pytest.mark.parametrize(
+    ("request_", "line"),
+    [
+        ({"duration": 60}, "ID  processing  0%"),
+        ({}, "ID  completed  100%  URL/results/ID.png"),
+        ({"outcome": "failed"}, "ID  failed  66%  The sandbox was told that this request ends as failed."),
+        ({"fault": "unknown-status"}, "ID  paused  100%"),
+    ],
+)
+def test_status(gateway: Gateway, call: Call, request_: dict[str, Any], line: str) -> None:
+    """`status` prints one line: the request, its state, its progress, and the picture's URL or the reason."""
+    request_id = gateway.add(**request_)
+    ran = call("status", request_id)
+    assert (ran.out, ran.err) == (line.replace("ID", request_id).replace("URL", gateway.url) + "\n", "")
+
+
+def test_wait_prints_the_url(gateway: Gateway, call: Call) -> None:
+    """`wait` prints the picture's URL, and progress only to stderr."""
+    request_id = gateway.add(duration=0.3)
+    ran = call("wait", request_id)
+    assert ran.out == f"{gateway.url}/results/{request_id}.png\n"
+    seen = [PLAIN.fullmatch(line) for line in ran.err.splitlines()]
+    assert [match and match.groups() for match in seen] == [
+        (request_id, "processing", "0%"),
+        (request_id, "completed", "100%"),
+    ]
+
+
+def test_json_of_a_picture(gateway: Gateway, call: Call) -> None:
+    """With `--json`, a result is one object with everything that is known."""
+    request_id = gateway.add()
+    ran = call("wait", request_id, "-o", "cat.png", "--json")
+    created_at = ran.objects[0]["created_at"]
+    values = (request_id, "completed", "completed", 1.0, f"{gateway.url}/results/{request_id}.png", created_at)
+    assert ran.objects == [dict(zip(FIELDS, (*values, 0.0, "longcat-v1.2", "cat.png", None), strict=True))]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", created_at)
+
+
+def test_json_of_many_ends(gateway: Gateway, call: Call) -> None:
+    """With `--json`, every request is one object with the same fields, however it ended; the errors are there too."""
+    done, failed, late = gateway.add(), gateway.add(outcome="failed"), gateway.add(duration=60)
+    ran = call("wait", "--json", "--timeout", "0.5", done, failed, late, "nobody", "")
+    assert [tuple(one) for one in ran.objects] == [FIELDS] * 5
+    assert {one["request_id"]: one["error"] and one["error"]["type"] for one in ran.objects} == {
+        done: None,
+        failed: "GenerationFailed",
+        late: "WaitTimeout",
+        "nobody": "NotFoundError",
+        "": "ConfigurationError",
+    }
+    messages = {f"longcat: {one['error']['message']}" for one in ran.objects if one["error"]}
+    assert messages == set(ran.errors)
+
+
+@pytest.mark.parametrize(
+    ("request_id", "error"),
+    [("done", None), ("failed", "GenerationFailed"), ("nobody", "NotFoundError"), ("", "ConfigurationError")],
+)
+def test_json_of_a_status(gateway: Gateway, call: Call, request_id: str, error: str | None) -> None:
+    """`status --json` prints one object with the same fields, also for an error."""
+    made = {"done": gateway.add, "failed": lambda: gateway.add(outcome="failed")}
+    ran = call("status", "--json", made[request_id]() if request_id in made else request_id)
+    assert [(tuple(one), one["error"] and one["error"]["type"]) for one in ran.objects] == [(FIELDS, error)]
+
+
+# --- Several at once.
+
+
+def test_side_by_side(gateway: Gateway, call: Call) -> None:
+    """Several IDs are waited for at the same time, and their pictures are saved in a folder that is made for them."""
+    request_ids = [gateway.add(duration=0.7) for _ in range(6)]
+    ran = call("wait", *request_ids, "-o", "pictures")
+    assert sorted(ran.out.splitlines()) == [f"pictures/{request_id}.png" for request_id in sorted(request_ids)]
+    assert {path.name: path.read_bytes()[:8] for path in Path("pictures").iterdir()} == {
+        f"{request_id}.png": PNG for request_id in request_ids
+    }
+    assert ran.seconds < 0.7 * 6
+
+
+def test_named_twice(gateway: Gateway, call: Call) -> None:
+    """An ID that is named twice is asked about once."""
+    request_id = gateway.add()
+    ran = call("wait", request_id, request_id)
+    assert (ran.code, len(ran.out.splitlines()), gateway.seen(request_id)["asked"]) == (0, 1, 1)
+
+
+def test_one_error_is_not_the_end(gateway: Gateway, call: Call) -> None:
+    """An error about one ID leaves the others alone: their pictures are saved."""
+    request_id = gateway.add(duration=0.3)
+    ran = call("wait", "nobody", request_id, "", "-o", "pictures")
+    assert (ran.code, ran.out, len(ran.errors)) == (2, f"pictures/{request_id}.png\n", 2)
+
+
+# --- Where pictures go.
+
+
+@pytest.mark.parametrize(
+    ("output", "path"),
+    [
+        ("cat.png", "cat.png"),
+        ("there/cat.jpg", "there/cat.jpg"),
+        ("there", "there/ID.png"),
+        ("there/", "there/ID.png"),
+        ("new/", "new/ID.png"),
+        ("new/and/deep/", "new/and/deep/ID.png"),
+    ],
+)
+def test_output(gateway: Gateway, call: Call, output: str, path: str) -> None:
+    """`-o` is a file, or a folder that exists or ends with a slash; the path is printed, and no other file is made."""
+    Path("there").mkdir()
+    request_id = gateway.add()
+    ran = call("wait", request_id, "-o", output)
+    expected = path.replace("ID", request_id)
+    assert (ran.code, ran.out) == (0, f"{expected}\n")
+    assert [str(file) for file in Path().rglob("*") if file.is_file()] == [expected]
+    assert Path(expected).read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("output", ["cat.png", "pictures", "pictures/"])
+def test_existing_file(gateway: Gateway, call: Call, output: str) -> None:
+    """A file that is there already is noticed before anything is asked, and is replaced only with `--force`."""
+    request_id = gateway.add()
+    old = Path(output if output == "cat.png" else f"pictures/{request_id}.png")
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("old")
+    ran = call("wait", request_id, "-o", output)
+    message = f"longcat: {old} is there already. Pass --force to replace it, or another --output."
+    assert (ran.code, ran.out, ran.errors) == (2, "", [message])
+    assert (old.read_text(), gateway.seen(request_id)["asked"]) == ("old", 0)
+    assert call("wait", request_id, "-o", output, "--force").out == f"{old}\n"
+    assert old.read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("command", ["wait ID -o cat/", "wait ID XXXXXXXXXXXXX -o cat", "wait ID -o cat/cat.png"])
+def test_file_where_a_folder_should_be(gateway: Gateway, call: Call, command: str) -> None:
+    """A file where a folder is needed is noticed before anything is asked, and the error says what to change."""
+    Path("cat").write_text("a file")
+    request_id = gateway.add()
+    ran = call(*words(command, request_id))
+    assert (ran.code, ran.out, gateway.seen(request_id)["asked"]) == (2, "", 0)
+    assert [is_paragraph(error) and "cat" in error for error in ran.errors] == [True], ran.errors
+
+
+def test_name_too_long(call: Call) -> None:
+    """A file name that no file system takes is an error like any other."""
+    ran = call("wait", EXAMPLE_ID, "-o", "x" * 300)
+    assert (ran.code, ran.out, [is_paragraph(error) for error in ran.errors]) == (2, "", [True]), ran.errors
+
+
+def test_id_like_a_path(gateway: Gateway, call: Call) -> None:
+    """An ID that looks like a path does not lead out of the folder."""
+    ran = call("wait", gateway.add(request_id="../../etc/cat"), "-o", "pictures/")
+    assert ran.code == 0
+    assert [path.parent for path in Path().rglob("*.png")] == [Path("pictures")]
+
+
+def test_ids_with_one_file_name(gateway: Gateway, call: Call) -> None:
+    """Two IDs never share a file, not even with `--force`: each path that is printed holds that request's picture."""
+    request_ids = [gateway.add(request_id="cat/1"), gateway.add(request_id="cat_1")]
+    ran = call("wait", *request_ids, "-o", "pictures", "--force")
+    paths = ran.out.splitlines()
+    assert len(set(paths)) == len(paths)
+    assert (ran.code == 0) == (len(paths) == 2), ran
+
+
+def test_timeout_bounds_the_download(gateway: Gateway, call: Call) -> None:
+    """`--timeout` is how long the command may take: a picture that comes too slowly is given up, and leaves no file."""
+    ran = call("wait", gateway.add(fault="picture-slow:all:4"), "-o", "cat.png", "--timeout", "0.5")
+    assert (ran.code, ran.out, list(Path().iterdir())) == (3, "", [])
+    assert ran.seconds < 3
+
+
+# --- In a pipe.
+
+
+def test_pipes(gateway: Gateway, user: User) -> None:
+    """Behind pipes, stdout holds the result alone, and stderr a plain line for each change, even with FORCE_COLOR."""
+    request_id = gateway.add(duration=0.3)
+    ran = user.run("wait", request_id, "-o", "cat.png", FORCE_COLOR="1")
+    assert (ran.code, ran.out) == (0, "cat.png\n")
+    assert [bool(PLAIN.fullmatch(line)) for line in ran.err.splitlines()] == [True, True], ran.err
+
+
+def test_warning(gateway: Gateway, user: User) -> None:
+    """A status word that nobody documented is warned of once, and waited through."""
+    ran = user.run("wait", gateway.add(fault="unknown-status:2"))
+    assert (ran.code, len(ran.errors)) == (0, 1), ran.err
+    assert 'has the unknown status "paused"; waiting on.' in ran.errors[0]
+
+
+def test_ascii(gateway: Gateway, user: User) -> None:
+    """Where only ASCII can be printed, everything else comes out escaped, and the picture has its name all the same."""
+    request_id = gateway.add(request_id="katze-ü🐱")
+    ran = user.run("wait", request_id, "-o", "ü/", PYTHONIOENCODING="ascii")
+    (saved,) = (user.folder / "ü").iterdir()
+    assert (ran.code, ran.out) == (0, f"ü/{saved.name}\n".encode("ascii", "backslashreplace").decode())
+    assert ran.err.isascii()
+    assert saved.name.startswith("katze-ü")
+
+
+@pytest.mark.parametrize("command", ["status ID", "wait ID", "wait ID nobody --json", "sandbox --fault list", "--help"])
+def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
+    """When nobody reads stdout any more, as after `| true`, the command ends without a word about it."""
+    request_id = gateway.add()
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ran = user.run(*words(command, request_id), stdout=writer)
+    finally:
+        os.close(writer)
+    expected = [line for line in ran.err.splitlines() if PLAIN.fullmatch(line) or "404" in line]
+    assert ran.err.splitlines() == expected
+
+
+def test_debug(user: User) -> None:
+    """`--debug` shows the calls and the traceback, then the same last line as without."""
+    ran = user.run("status", "nobody", "--debug")
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback (most recent call last):" in ran.err
+    assert "POST" in ran.err
+    assert ran.err.splitlines()[-1].startswith("longcat: The gateway answered 404 about request 'nobody'")
+
+
+# --- In a terminal.
+
+ODD: Final = ("[red]cat[/red]", "[/]", "back\\slash\\", ":cat:", "ü🐱", "{cat}", "%s")
+"""IDs that are not to be taken for markup, for an emoji or for a format."""
+
+
+@pytest.fixture(scope="module")
+def live(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """Return what a wait for the odd IDs, and for one that nobody knows, shows in a terminal."""
+    folder = tmp_path_factory.mktemp("live")
+    for name in ODD:
+        gateway.add(request_id=name, duration=0.3)
+    user = User(folder, environment(folder, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
+    with user.sit_down("wait", *ODD, "nobody") as terminal:
+        return terminal.finish()
+
+
+@pytest.mark.parametrize("request_id", ODD)
+def test_live_line(live: Shown, request_id: str) -> None:
+    """Each request has a line with its name as it is, its state, a bar, the percent and the time gone by."""
+    line = re.compile(re.escape(request_id) + r" +completed ━+ 100% 0:00:0\d")
+    assert [bool(line.fullmatch(shown)) for shown in live.screen].count(True) == 1, live.screen
+
+
+def test_live_line_moves(live: Shown) -> None:
+    """The lines are drawn while the requests are being made, in colours."""
+    uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", live.raw)
+    assert re.search(r"%s +processing +━* +\d+% 0:00:00", uncoloured)
+    assert live.colours
+
+
+def test_results_under_the_lines(gateway: Gateway, live: Shown) -> None:
+    """In a terminal, the results stand below the live lines, whole, once everything is over; the error stands above."""
+    urls = [f"{gateway.url}/results/{quote(request_id, safe='')}.png" for request_id in ODD]
+    assert (live.ran.code, sorted(live.screen[-len(ODD) :])) == (2, sorted(urls))
+    assert " ".join(live.screen).count("404 about request 'nobody': Endpoint not found. Check the request id and") == 1
+
+
+def test_cursor_comes_back(live: Shown) -> None:
+    """The cursor is hidden while the lines move, and is there again afterwards."""
+    assert re.findall(r"\x1b\[\?25[lh]", live.raw) == ["\x1b[?25l", "\x1b[?25h"]
+
+
+def test_no_color(gateway: Gateway, user: User) -> None:
+    """With NO_COLOR the line is live but has no colours; stdout, in a pipe, has the result and nothing else."""
+    request_id = gateway.add()
+    with user.sit_down("wait", request_id, "--json", piped=True, NO_COLOR="1") as terminal:
+        shown = terminal.finish()
+    assert (shown.ran.code, shown.colours) == (0, set())
+    assert [one["state"] for one in shown.ran.objects] == ["completed"]
+    assert len(shown.screen) == 1
+    assert re.fullmatch(rf"{request_id} completed ━+ 100% 0:00:0\d", shown.screen[0])
+
+
+def test_dumb_terminal(gateway: Gateway, user: User) -> None:
+    """A terminal that can't move its cursor gets plain lines."""
+    request_id = gateway.add()
+    with user.sit_down("wait", request_id, TERM="dumb") as terminal:
+        shown = terminal.finish()
+    assert "\x1b" not in shown.raw
+    progress, url = shown.screen
+    assert url == f"{gateway.url}/results/{request_id}.png"
+    assert PLAIN.fullmatch(progress)
+
+
+def test_without_rich(gateway: Gateway, user: User) -> None:
+    """Without the extra `cli`, a terminal gets plain lines, and once the command that installs the extra."""
+    code = "import sys; sys.modules['rich'] = None\nfrom longcat.cli import main\nsys.exit(main())"
+    with user.sit_down("wait", gateway.add(), program=[sys.executable, "-c", code]) as terminal:
+        shown = terminal.finish()
+    hint, progress, _ = shown.screen
+    assert shown.ran.code == 0
+    assert "pip install 'longcat-image[cli]'" in hint
+    assert PLAIN.fullmatch(progress)
+
+
+# --- Ctrl-C.
+
+STOPPED: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
+
+
+def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
+    """Ctrl-C ends a wait within a second: the lines stay, one more says so, the cursor is back, the code is 130."""
+    request_ids = [gateway.add(duration=60), gateway.add(duration=60)]
+    with user.sit_down("wait", *request_ids) as terminal:
+        terminal.wait_for("processing")
+        began = time.monotonic()
+        terminal.process.send_signal(signal.SIGINT)
+        shown = terminal.finish()
+    assert time.monotonic() - began < 1
+    assert (shown.ran.code, len(shown.screen), shown.screen[-1]) == (130, 3, STOPPED)
+    assert re.findall(r"\x1b\[\?25[lh]", shown.raw)[-1] == "\x1b[?25h"
+
+
+@pytest.mark.parametrize(
+    ("command", "fault", "when"),
+    [
+        ("wait ID", "slow:all:60", "asked"),
+        ("status ID", "slow:all:60", "asked"),
+        ("wait ID -o cat.png", "picture-slow:all:60", "downloaded"),
+    ],
+)
+def test_interrupt(gateway: Gateway, user: User, command: str, fault: str, when: str) -> None:
+    """Ctrl-C ends a question or a download in flight within a second, with one line and without a file."""
+    request_id = gateway.add(fault=fault)
+    with user.start(*words(command, request_id)) as process:
+        assert eventually(lambda: gateway.seen(request_id)[when] == 1, LIMIT)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT)
+    ran = Ran(process.returncode, out, err, time.monotonic() - began)
+    assert (ran.code, ran.out, ran.errors) == (130, "", [STOPPED]), ran
+    assert ran.seconds < 1
+    assert list(user.folder.iterdir()) == []
+
+
+# --- Against a gateway that means harm.
+
+EVIL: Final = "\x1b[2J\x1b[31mboo\x07\u202e\nfake  completed"
+
+
+@pytest.mark.parametrize("command", ["status cat-1", "wait cat-1 --timeout 0.2"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("200 OK", {"status": EVIL}),
+        ("200 OK", {"status": "failed", "error": EVIL}),
+        ("200 OK", {"status": "completed", "progress": 1, "request_id": "cat-1", "result_url": f"http://cat/{EVIL}"}),
+        ("400 Bad Request", {"error": EVIL}),
+    ],
+    ids=["word", "reason", "URL", "error"],
+)
+def test_control_characters(call: Call, command: str, status: str, body: dict[str, Any]) -> None:
+    """What a gateway says can't move the cursor, change the colour or begin a line of its own."""
+    with Server([read, response(json.dumps(body).encode(), status=status)]) as server:
+        ran = call(*command.split(), LONGCAT_BASE_URL=server.url)
+    lines = [*ran.out.split("\n"), *ran.err.split("\n")]
+    assert [line for line in lines if not line.isprintable() or line.startswith("fake")] == []
+
+
+def test_control_characters_in_a_live_line(user: User) -> None:
+    """A live line shows a strange status word without obeying it."""
+    with Server([read, response(json.dumps({"status": EVIL}).encode())]) as server:
+        arguments = ("wait", "cat-1", "--timeout", "0.2", "--base-url", server.url)
+        with user.sit_down(*arguments, NO_COLOR="1") as terminal:
+            shown = terminal.finish()
+    assert {code for code in ("\x1b[2J", "\x1b[31m", "\x07", "\u202e") if code in shown.raw} == set()
+
+
+@pytest.mark.parametrize("command", ["status cat-1", "status cat-1 --json", "wait cat-1 --timeout 0.2"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("401 Unauthorized", {"error": f"The key {KEY} is wrong"}),
+        ("200 OK", {"status": "failed", "error": f"The key {KEY} is wrong"}),
+        ("200 OK", {"status": KEY}),
+        ("200 OK", {"status": "processing", "progress": KEY, "request_id": "cat-1"}),
+    ],
+    ids=["error", "reason", "word", "value"],
+)
+def test_echoed_key(call: Call, command: str, status: str, body: dict[str, Any]) -> None:
+    """A gateway that repeats the key does not bring it onto the screen."""
+    with Server([read, response(json.dumps(body).encode(), status=status)]) as server:
+        ran = call(*command.split(), LONGCAT_BASE_URL=server.url)
+    assert ran.out + ran.err
+
+
+def test_echoed_key_with_debug(user: User) -> None:
+    """`--debug` shows no key, even if the gateway repeats it in a header."""
+    body = json.dumps({"error": f"The key {KEY} is wrong"}).encode()
+    with Server([read, response(body, f"X-Key: {KEY}", status="401 Unauthorized")]) as server:
+        ran = user.run("status", "cat-1", "--debug", LONGCAT_BASE_URL=server.url)
+    assert ran.code == 2
+
+
+# --- The sandbox.
+
+
+def test_fault_list(call: Call) -> None:
+    """`sandbox --fault list` prints every fault with its sentence."""
+    ran = call("sandbox", "--fault", "list")
+    assert (ran.code, ran.err) == (0, "")
+    lines = [line.split(maxsplit=1) for line in ran.out.splitlines()]
+    assert lines == [[name, kind.sentence] for name, kind in FAULTS.items()]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("--fault rate-limits", "Did you mean rate-limit? The faults are: slow, drip,"),
+        ("--fault slow:often", "A fault is written NAME[:COUNT[:SECONDS]], such as slow:2:0.5; not 'slow:often'."),
+        ("--fault slow:0", "strikes once or more"),
+        ("--port 65536", "A port is between 0 and 65535, not 65536."),
+        ("--port -1", "A port is between 0 and 65535, not -1."),
+        ("--port TAKEN", "--port"),
+        ("--host 192.0.2.1", "--host"),
+        ("--duration nan", "A duration is between 0 seconds and a year."),
+        ("--duration -1", "A duration is between 0 seconds and a year."),
+        ("--api-key ''", "The sandbox's API key must not be empty."),
+        ("--request ''", "A request id is 1 to 1024 printable characters, not ''."),
+        ("--rate-limit 0", "The rate limit is 1 question a second or more, not 0."),
+    ],
+)
+def test_sandbox_used_wrongly(gateway: Gateway, call: Call, command: str, says: str) -> None:
+    """A sandbox that can't be started says why, and what to change, in one paragraph, with exit code 2."""
+    ran = call("sandbox", *shlex.split(command.replace("TAKEN", gateway.url.rpartition(":")[2])))
+    assert (ran.code, ran.out, len(ran.errors)) == (2, "", 1)
+    assert says in ran.errors[0]
+    assert is_paragraph(ran.errors[0]), ran.errors[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_sandbox(user: User, number: signal.Signals) -> None:
+    """`sandbox` prints one line with its URL, behaves as it was told, and ends at once, with 0, when it is told to."""
+    options = "--request cat-1 --duration 0 --outcome failed --fault forbidden:1 --fault hang-up:1 --log --api-key"
+    with user.start("sandbox", *options.split(), KEY) as process:
+        assert process.stdout is not None
+        ready = re.fullmatch(r"longcat sandbox: (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
+        assert ready, process.communicate()
+        question: dict[str, Any] = {"url": f"{ready[1]}/longcat-image-request-result", "json": {"request_id": "cat-1"}}
+        headers = {"Ocp-Apim-Subscription-Key": KEY}
+        with httpx.Client() as http:
+            assert http.post(**question, headers=headers).status_code == 403
+            with pytest.raises(httpx.RemoteProtocolError):
+                http.post(**question, headers=headers)
+            assert http.post(**question, headers=headers).json()["status"] == "failed"
+            began = time.monotonic()
+            process.send_signal(number)
+            out, err = process.communicate(timeout=LIMIT)
+    ran = Ran(process.returncode, out, err, time.monotonic() - began)
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (0, "", 2)
+    assert ran.seconds < 1
+
+
+# --- The documentation's own code, unchanged but for the host.
+
+PYTHON_SAMPLE: Final = """\
+import requests
+url = "https://gateway-falai-automate.appypie.workers.dev/longcat-image-request-result"
+headers = { "Ocp-Apim-Subscription-Key": "your-subscription-key-here", "Content-Type": "application/json" }
+data = { "request_id": "XXXXXXXXXXXXX" }
+response = requests.post(url, json=data, headers=headers)
+print(response.json())
+"""
+CURL_SAMPLE: Final = """\
+curl -X POST https://gateway-falai-automate.appypie.workers.dev/longcat-image-request-result \\
+-H "Ocp-Apim-Subscription-Key: your-subscription-key-here" \\
+-H "Content-Type: application/json" \\
+-d '{ "request_id": "XXXXXXXXXXXXX" }'
+"""
+SAMPLES: Final = {"python": ([sys.executable, "-c"], PYTHON_SAMPLE)}
+if shutil.which("curl"):
+    SAMPLES["curl"] = (["sh", "-c"], CURL_SAMPLE)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_of_the_page(user: User, name: str) -> None:
+    """The code on the documentation's page gets the documented answer, with its own key and its own request."""
+    program, sample = SAMPLES[name]
+    host = re.compile(r"https://[\w.-]+\.workers\.dev")
+    with running(Settings(api_key=EXAMPLE_KEY, duration=0)) as url:
+        ran = user.run(host.sub(url, sample), program=program)
+    answer: dict[str, Any] = json.loads(ran.out.replace("'", '"'))
+    assert (ran.code, answer["status"], answer["request_id"]) == (0, "completed", "XXXXXXXXXXXXX")
+    assert answer["result_url"] == f"{url}/results/XXXXXXXXXXXXX.png"

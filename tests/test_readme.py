@@ -1,0 +1,215 @@
+"""What the README and ARCHITECTURE.md say is so: their examples run, and what they name exists."""
+
+import asyncio
+import builtins
+import importlib
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+from test_cli import PNG, User, environment
+
+import longcat
+from longcat.cli import main
+from longcat.cli.outcome import Exit
+from longcat.sandbox import Settings, running
+from longcat.wire import STATUS_ERRORS
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+README: Final = (ROOT / "README.md").read_text("utf-8")
+ARCHITECTURE: Final = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+KEY: Final = "..."
+"""The sandbox takes the README's placeholder for a key, so that the README's lines run unchanged."""
+REQUESTS: Final = ("REQUEST_ID", "ID", "ID1", "ID2", "ID3")
+UNFENCED: Final = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+SHELL: Final = [line.strip() for line in re.findall(r"^ {4}\S.*", UNFENCED, re.MULTILINE)]
+"""What the README tells people to type: its indented lines, but for those within a block of Python."""
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table whose first column has this heading, without backticks."""
+    block = next(block for block in text.split("\n\n") if block.startswith(f"| {heading} |"))
+    return [[cell.strip(" `") for cell in row.split("|")[1:-1]] for row in block.splitlines()[2:]]
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+    """Return someone who tries what they read: in an empty folder, with a key and a sandbox of their own."""
+    monkeypatch.chdir(tmp_path)
+    with running(Settings(api_key=KEY, requests=REQUESTS, duration=0.3)) as url:
+        env = environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url)
+        env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        yield User(tmp_path, env)
+
+
+# --- Its examples.
+
+
+def examples() -> list[Example]:
+    """Return the README's blocks of Python, not run yet."""
+    return list(Sybil(parsers=[PythonCodeBlockParser()]).parse(ROOT / "README.md").examples())
+
+
+# What each block prints, and whether it leaves a picture behind.
+BLOCKS: Final = (
+    ("", True),
+    (r"processing 0\.0\n(processing \d+%\n)+completed 100%\n", True),
+    (r"cat\.png\n", True),
+    (r"Image\(request_id='XXXXXXXXXXXXX', .*\)\n", False),
+)
+
+
+def test_every_block_is_here() -> None:
+    """Each fenced block of the README is Python, and is in the table above."""
+    fences = re.findall(r"^```(\w+)$", README, re.MULTILINE)
+    assert (fences, len(examples())) == (["python"] * len(BLOCKS), len(BLOCKS))
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_python(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block of Python runs as it stands; a coroutine that it only defines is run for it."""
+    example = examples()[number]
+    example.evaluate()
+    if "quick" in example.namespace:
+        asyncio.run(example.namespace["quick"]())
+    printed, saved = BLOCKS[number]
+    out, err = capsys.readouterr()
+    assert (bool(re.fullmatch(printed, out)), err) == (True, ""), out
+    assert [path.read_bytes()[:8] for path in Path().iterdir()] == [PNG] * saved
+
+
+def test_every_line_is_here() -> None:
+    """Each line for the shell is a command that one of the tests here knows."""
+    known = re.compile(r"(PIXAZO_API_KEY=\S+ )?longcat (wait|status|sandbox) |make [a-z]+|pip install '|curl -X POST ")
+    assert len(SHELL) > 10
+    assert [line for line in SHELL if not known.match(line)] == []
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if re.search(r"longcat (wait|status) ", line)])
+def test_client_line(reader: User, line: str) -> None:
+    """A line with `longcat wait` or `longcat status` runs in a shell as it stands."""
+    ran = reader.run(line, program=["sh", "-c"])
+    assert (ran.code, ran.errors) == (0, [])
+    assert ran.out
+    saved = [Path(path).read_bytes()[:8] for path in ran.out.split() if " -o " in line]
+    assert saved == [PNG] * len(list(Path().rglob("*.png")))
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("longcat sandbox ")])
+def test_server_line(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line with `longcat sandbox` gets as far as serving, or prints a list."""
+    served: list[Settings] = []
+    monkeypatch.setattr("longcat.sandbox.serve", lambda settings, **_: served.append(settings))
+    assert main(shlex.split(line, comments=True)[1:]) == Exit.DONE
+    assert len(served) + bool(capsys.readouterr().out) == 1
+
+
+def test_curl_line(reader: User) -> None:
+    """The line with curl makes a new request in a sandbox."""
+    (path,) = [re.search(r":8000(/\S+)", line) for line in SHELL if line.startswith("curl -X POST ")]
+    assert path
+    assert httpx.post(reader.env["LONGCAT_BASE_URL"] + path[1]).status_code == 201
+
+
+def test_install_line() -> None:
+    """The line with pip installs the wheel that `make build` makes, with extras that there are."""
+    (line,) = [line for line in SHELL if line.startswith("pip install ")]
+    wheel = re.fullmatch(r"pip install 'dist/(.+\.whl)\[(\w+)\]'", line)
+    assert wheel
+    assert wheel[1] == f"longcat_image-{longcat.__version__}-py3-none-any.whl"
+    assert wheel[2] in PROJECT["optional-dependencies"]
+
+
+# --- Its tables.
+
+
+def test_errors() -> None:
+    """The table of errors has every exception of the tree, and no other; the status codes in it are right."""
+    tree = {name for name in longcat.__all__ if _is_error(getattr(longcat, name))}
+    means = {name: meaning for name, meaning, _ in table(README, "error")}
+    assert {*means, "LongCatError"} == tree
+    assert {name: meaning[:3] for name, meaning in means.items() if re.match(r"\d{3}:", meaning)} == {
+        error.__name__: str(code) for code, error in STATUS_ERRORS.items()
+    }
+
+
+def _is_error(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, longcat.LongCatError)
+
+
+def test_exit_codes() -> None:
+    """The table of exit codes has every exit code of the command line, and no other."""
+    assert [int(code) for code, _ in table(README, "exit code")] == list(Exit)
+
+
+def test_extras() -> None:
+    """The table of extras has every extra, and what it brings."""
+    brings = {extra: what for extra, what, _ in table(README, "extra")}
+    needs = {"none": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+    assert brings.pop("all") == "all of these"
+    (everything,) = needs.pop("all")
+    assert {extra: set(what.split(", ")) for extra, what in brings.items()} == {
+        extra: {re.split(r"[^\w-]", package)[0] for package in packages} for extra, packages in needs.items()
+    }
+    assert everything == f"{PROJECT['name']}[{','.join(extra for extra in needs if extra != 'none')}]"
+
+
+# --- What they name.
+
+
+def _names(pattern: str, *texts: str) -> list[str]:
+    return sorted({name for text in texts for name in re.findall(pattern, text, re.MULTILINE)})
+
+
+@pytest.mark.parametrize("target", _names(r"(?:`|--|^ {4})make ([a-z]+(?:-[a-z]+)*)", README, ARCHITECTURE))
+def test_make_target(target: str) -> None:
+    """A command that starts with `make` is in the Makefile, and in what `make help` prints."""
+    assert re.search(rf"^{target}:.* ## \w", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", _names(r"`([\w./-]+(?:/|\.(?:py|md|json|yaml)))`", ARCHITECTURE))
+def test_file(name: str) -> None:
+    """A file or folder that ARCHITECTURE.md names exists."""
+    assert [folder for folder in ("", "generated/longcat_api") if (ROOT / folder / name).exists()]
+
+
+def test_rings() -> None:
+    """The drawing of the rings in ARCHITECTURE.md has every module of the package, and no other."""
+    _, drawing, _ = ARCHITECTURE.split("```")
+    drawn = re.findall(r"(?:^longcat/ +|^ {10}|\s{3,})(\w+)/?(?= {2,}\S)", drawing, re.MULTILINE)
+    modules = [path.stem for path in (ROOT / "longcat").iterdir() if not path.stem.startswith("_")]
+    assert sorted(drawn) == sorted(name for name in modules if name != "py")
+
+
+@pytest.mark.parametrize(
+    "name", _names(r"`(?:[a-z]+\.)?(_?[A-Z][a-z]\w+)(?:\.\w+)?(?:\(.*?\))?`", README, ARCHITECTURE)
+)
+def test_class(name: str) -> None:
+    """A class in backticks is in the package, or in Python."""
+    modules = [importlib.import_module(f"longcat.{path.stem}") for path in (ROOT / "longcat").glob("[a-z]*.py")]
+    assert any(hasattr(module, name) for module in (longcat, builtins, *modules))
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
+def test_links(name: str) -> None:
+    """Relative links lead to files that exist."""
+    links = re.findall(r"\]\((?!\w+:|#)([^)#]+)", (ROOT / name).read_text("utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_changelog() -> None:
+    """The changelog begins with the version that this is."""
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert headings[0] == longcat.__version__

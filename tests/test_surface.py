@@ -1,0 +1,377 @@
+"""The public surface: its names, its signatures, its types, and how a client begins and ends."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import anyio
+import fakes
+import httpx
+import longcat_api
+import pytest
+import typed_api
+from fakes import IMAGE, KEY, URL, Script, VirtualClock, completed, processing, says
+
+import longcat
+from longcat import (
+    APIConnectionError,
+    APIResponseValidationError,
+    AsyncLongCat,
+    BadRequestError,
+    Clock,
+    ConfigurationError,
+    DownloadError,
+    GenerationFailed,
+    LongCat,
+    State,
+    Status,
+    WaitTimeout,
+)
+from longcat.clock import SystemClock
+
+ROOT = Path(__file__).parent.parent
+
+# --- Names. ---
+
+# The names that people and checks outside of the code rely on.
+FIXED = {
+    "APIConnectionError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncLongCat",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "DownloadError",
+    "FixedPolling",
+    "GenerationCancelled",
+    "GenerationFailed",
+    "Image",
+    "InsufficientBalanceError",
+    "InternalServerError",
+    "LongCat",
+    "LongCatError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "State",
+    "Status",
+    "WaitTimeout",
+}
+
+
+def test_every_name_in_all_is_there_once() -> None:
+    """`__all__` is sorted, has no name twice, and promises nothing that is missing."""
+    assert longcat.__all__ == sorted(set(longcat.__all__))
+    assert [name for name in longcat.__all__ if not hasattr(longcat, name)] == []
+
+
+def test_every_public_name_is_in_all() -> None:
+    """What can be imported from the package, but for its modules, is in `__all__`."""
+    public = {name for name, value in vars(longcat).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public | {"__version__"} == set(longcat.__all__)
+
+
+def test_the_fixed_names_are_exported() -> None:
+    """Names that others rely on do not go away."""
+    assert set(longcat.__all__) >= FIXED
+
+
+@pytest.mark.parametrize("package", [longcat, longcat_api])
+def test_both_packages_are_typed(package: Any) -> None:
+    """A type checker may use the types of both packages that the wheel carries."""
+    assert (files(package) / "py.typed").is_file()
+
+
+def test_every_public_name_has_documentation() -> None:
+    """`help()` says something about each class, and about each method that a caller calls."""
+    objects = [getattr(longcat, name) for name in longcat.__all__ if name != "__version__"]
+    methods = [method for cls in (LongCat, AsyncLongCat) for name, method in members(cls).items() if name != "__init__"]
+    assert [one.__qualname__ for one in [*objects, *methods] if not one.__doc__] == []
+
+
+# --- Signatures. ---
+
+SIGNATURES = {
+    "__init__": (
+        "(self, api_key: str | None = None, base_url: str | None = None, *, polling: longcat.polling.Polling | None ="
+        " None, http_client: {http} | None = None, clock: longcat.clock.Clock | None = None) -> None"
+    ),
+    "close": "(self) -> None",
+    "status": "(self, request_id: str) -> longcat.models.Status",
+    "wait": (
+        "(self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal['wait', 'raise'] = 'wait') ->"
+        " longcat.models.Image"
+    ),
+    "watch": (
+        "(self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal['wait', 'raise'] = 'wait') ->"
+        " {iterator}[longcat.models.Status]"
+    ),
+    "download": (
+        "(self, image: longcat.models.Image | str, path: str | os.PathLike[str], *, overwrite: bool = False, max_bytes:"
+        " int = 104857600, timeout: float | None = 300.0) -> pathlib.Path"
+    ),
+}
+KINDS = [
+    (LongCat, {"http": "httpx.Client", "iterator": "collections.abc.Iterator"}),
+    (AsyncLongCat, {"http": "httpx.AsyncClient", "iterator": "collections.abc.AsyncIterator"}),
+]
+
+
+def members(cls: type[Any]) -> dict[str, Any]:
+    """Return what a caller may call on a client, by its name."""
+    public = inspect.getmembers(cls, inspect.isfunction)
+    return {name: method for name, method in public if not name.startswith("_") or name == "__init__"}
+
+
+@pytest.mark.parametrize(("cls", "words"), KINDS)
+def test_the_signatures_are_the_fixed_ones(cls: type[Any], words: dict[str, str]) -> None:
+    """Each call has exactly these arguments, defaults and types."""
+    signatures = {name: str(inspect.signature(members(cls)[name])).replace("typing.", "") for name in SIGNATURES}
+    assert signatures == {name: text.format(**words) for name, text in SIGNATURES.items()}
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    """What one client can do, the other can."""
+    assert members(LongCat).keys() == members(AsyncLongCat).keys()
+
+
+@pytest.mark.parametrize("name", members(LongCat))
+def test_both_clients_take_the_same_arguments(name: str) -> None:
+    """The same call with the other client differs by `await` alone."""
+    blocking, waiting = (inspect.signature(members(cls)[name]).parameters for cls in (LongCat, AsyncLongCat))
+    assert [(one.name, one.kind, one.default) for one in blocking.values()] == [
+        (one.name, one.kind, one.default) for one in waiting.values()
+    ]
+
+
+# --- Types. ---
+
+
+def test_a_type_checker_sees_the_types_that_are_promised(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    """Mypy agrees with every `assert_type` of `typed_api.py`, and would object to one that is wrong."""
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(
+        "from typing import assert_type\nfrom longcat import LongCat\nassert_type(LongCat().wait('r'), str)\n"
+    )
+    folder = pytestconfig.rootpath / ".mypy_cache"
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        f"--cache-dir={folder}",
+        "--no-error-summary",
+        "--no-pretty",
+        "--follow-imports=silent",
+    ]
+    result = subprocess.run(  # noqa: S603 - our own command.
+        [*command, "tests/typed_api.py", str(wrong)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.stdout.splitlines(), result.stderr) == (
+        [f'{wrong}:3: error: Expression is of type "Image", not "str"  [assert-type]'],
+        "",
+    )
+
+
+def answers() -> Iterator[fakes.Reply]:
+    """Yield what the code in `typed_api.py` needs to run to its end."""
+    yield says(processing())
+    for _ in range(3):
+        yield says(completed())
+
+
+def test_the_code_that_is_type_checked_runs() -> None:
+    """What `typed_api.py` calls is there at run time as well."""
+    script = Script(*answers())
+    with httpx.Client(transport=script) as http:
+        typed_api.use(typed_api.make(http, script.clock))
+    assert len(script.requests) == 4
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_asynchronous_code_that_is_type_checked_runs(backend: str) -> None:
+    """What `typed_api.py` awaits is there at run time as well."""
+    script = Script(*answers())
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=script) as http:
+            await typed_api.use_async(typed_api.make_async(http, script.clock))
+
+    anyio.run(main, backend=backend)
+    assert len(script.requests) == 4
+
+
+def test_the_attributes_that_are_type_checked_are_there() -> None:
+    """What `typed_api.py` reads of the exceptions can be read."""
+    typed_api.inspect_errors(
+        [
+            BadRequestError(400, "no"),
+            APIResponseValidationError((), b"", "r"),
+            GenerationFailed(Status("r", State.FAILED, "failed")),
+            WaitTimeout("r", 1.0),
+            ConfigurationError("no"),
+        ]
+    )
+
+
+# --- Beginning and end. ---
+
+
+def test_a_context_manager_closes_its_client() -> None:
+    """After the block, the connections are closed and the client can't be used."""
+    with LongCat(KEY, URL) as cat:
+        assert not cat._http.is_closed
+    assert cat._http.is_closed
+    with pytest.raises(ConfigurationError, match=r"^This client is closed\. .*\.$"):
+        cat.status("r")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_asynchronous_context_manager_closes_its_client(backend: str) -> None:
+    """After the block, the connections are closed and the client can't be used."""
+
+    async def main() -> None:
+        async with AsyncLongCat(KEY, URL) as cat:
+            assert not cat._http.is_closed
+        assert cat._http.is_closed
+        with pytest.raises(ConfigurationError, match=r"^This client is closed\. .*\.$"):
+            await cat.status("r")
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_closed_client_refuses_every_call(tmp_path: Path) -> None:
+    """No method of a closed client waits, asks or writes; closing it again is no error."""
+    cat = LongCat(KEY, URL)
+    cat.close()
+    cat.close()
+    calls: list[Callable[[], object]] = [
+        lambda: cat.status("r"),
+        lambda: cat.wait("r"),
+        lambda: next(cat.watch("r")),
+        lambda: cat.download(IMAGE, tmp_path),
+    ]
+    for call in calls:
+        with pytest.raises(ConfigurationError, match=r"^This client is closed\."):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_within_the_block_is_not_hidden() -> None:
+    """Leaving the block by an error closes the client, and the error goes on."""
+    with pytest.raises(KeyError), LongCat(KEY, URL) as cat:
+        raise KeyError
+    assert cat._http.is_closed
+
+
+def test_a_callers_http_client_stays_open() -> None:
+    """An HTTP client that the caller brings is the caller's to close, and works on."""
+    script = Script(says(completed()), says(completed()))
+    with httpx.Client(transport=script) as http:
+        with LongCat(KEY, URL, http_client=http) as cat:
+            cat.status("r")
+        cat.close()
+        assert not http.is_closed
+        LongCat(KEY, URL, http_client=http).status("r")
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_callers_asynchronous_http_client_stays_open(backend: str) -> None:
+    """An HTTP client that the caller brings is the caller's to close, and works on."""
+    script = Script(says(completed()), says(completed()))
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=script) as http:
+            async with AsyncLongCat(KEY, URL, http_client=http) as cat:
+                await cat.status("r")
+            await cat.close()
+            assert not http.is_closed
+            await AsyncLongCat(KEY, URL, http_client=http).status("r")
+
+    anyio.run(main, backend=backend)
+    assert len(script.requests) == 2
+
+
+def test_a_callers_http_client_that_is_closed_is_told() -> None:
+    """A client whose HTTP client was closed by its owner says so."""
+    http = httpx.Client(transport=Script())
+    cat = LongCat(KEY, URL, http_client=http)
+    http.close()
+    with pytest.raises(ConfigurationError, match=r"^This client is closed\."):
+        cat.status("r")
+
+
+@pytest.mark.parametrize("wrong", ["AsyncClient", "Script", "str"])
+def test_an_http_client_of_the_wrong_kind_is_refused(wrong: str) -> None:
+    """An HTTP client for asynchronous code, or none at all, is refused with the name of the right one."""
+    http: Any = {"AsyncClient": httpx.AsyncClient(), "Script": Script(), "str": "http"}[wrong]
+    with pytest.raises(ConfigurationError) as caught:
+        LongCat(KEY, URL, http_client=http)
+    assert str(caught.value) == (
+        f"LongCat needs an httpx.Client as http_client, not {wrong}. Pass one, or use the other client."
+    )
+
+
+@pytest.mark.parametrize("wrong", ["Client", "Script", "str"])
+def test_an_asynchronous_http_client_of_the_wrong_kind_is_refused(wrong: str) -> None:
+    """An HTTP client for blocking code, or none at all, is refused with the name of the right one."""
+    http: Any = {"Client": httpx.Client(), "Script": Script(), "str": "http"}[wrong]
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncLongCat(KEY, URL, http_client=http)
+    assert str(caught.value) == (
+        f"AsyncLongCat needs an httpx.AsyncClient as http_client, not {wrong}. Pass one, or use the other client."
+    )
+
+
+def test_an_http_client_that_can_not_be_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment that is none is a `ConfigurationError`, not an error of the library below."""
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://proxy.test")
+    with pytest.raises(ConfigurationError, match=r"^The HTTP client can't be set up: .* Check the environment's prox"):
+        LongCat(KEY, URL)
+
+
+def test_one_client_asks_for_many_requests() -> None:
+    """A client may be used again and again."""
+    script = Script(*(says(completed(request_id=str(number))) for number in range(3)))
+    with httpx.Client(transport=script) as http:
+        cat = LongCat(KEY, URL, http_client=http)
+        assert [cat.wait(str(number)).request_id for number in range(3)] == ["0", "1", "2"]
+
+
+# --- Clocks. ---
+
+
+def test_the_machines_clock_is_a_clock() -> None:
+    """The default clock tells the time, and sleeps for as long as it is told."""
+    clock: Clock = SystemClock()
+    began, moment = clock.monotonic(), clock.time()
+    clock.sleep(0.001)
+    anyio.run(clock.asleep, 0.001)
+    assert clock.monotonic() - began >= 0.002
+    assert clock.time() > moment
+
+
+def test_a_test_may_bring_its_own_clock() -> None:
+    """A clock of the caller's own is enough to wait without waiting."""
+    clock: Clock = VirtualClock()
+    clock.sleep(1000.0)
+    assert clock.monotonic() == 1000.0
+
+
+def test_a_download_of_something_else_is_refused(tmp_path: Path) -> None:
+    """Only an image or a URL can be downloaded."""
+    wrong: Any = 42
+    with LongCat(KEY, URL) as cat, pytest.raises(ConfigurationError, match=r"^Pass an Image or a URL .*, not int\.$"):
+        cat.download(wrong, tmp_path)
+
+
+def test_unrelated_errors_are_not_ours() -> None:
+    """Network errors, downloads and configuration are told apart by their classes alone."""
+    kinds = [APIConnectionError, ConfigurationError, DownloadError, GenerationFailed, WaitTimeout]
+    assert [(one, other) for one in kinds for other in kinds if one is not other and issubclass(one, other)] == []

@@ -1,0 +1,134 @@
+"""The types that a caller sees, used as a caller would. A test has a type checker agree with every `assert_type`."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import assert_type
+
+import httpx
+
+from longcat import (
+    APIResponseValidationError,
+    APIStatusError,
+    AsyncLongCat,
+    Clock,
+    Finding,
+    FixedPolling,
+    GenerationFailed,
+    GeometricPolling,
+    Image,
+    LongCat,
+    LongCatError,
+    Plan,
+    Polling,
+    State,
+    Status,
+    WaitTimeout,
+)
+
+
+def make(http: httpx.Client, clock: Clock) -> LongCat:
+    """Make a client with every argument."""
+    polling: Polling = FixedPolling(5.0)
+    assert_type(GeometricPolling(ratio=0.5).plan().next(1.0, None), float)
+    plan: Plan = polling.plan()
+    plan.finished(1.0)
+    return LongCat("test-key", "https://gateway.test", polling=polling, http_client=http, clock=clock)
+
+
+def make_async(http: httpx.AsyncClient, clock: Clock) -> AsyncLongCat:
+    """Make an asynchronous client with every argument."""
+    return AsyncLongCat("test-key", "https://gateway.test", polling=FixedPolling(5), http_client=http, clock=clock)
+
+
+def use(cat: LongCat) -> None:
+    """Call every method, ask four times, and close the client."""
+    with cat as entered:
+        assert_type(entered, LongCat)
+        inspect_status(assert_type(cat.status("r"), Status))
+        inspect_image(assert_type(cat.wait("r", timeout=10), Image))
+        assert_type(cat.wait("r", None, unknown="raise"), Image)
+        statuses = cat.watch("r", 10.0, unknown="wait")
+        assert_type(statuses, Iterator[Status])
+        for status in statuses:
+            assert_type(status, Status)
+    assert_type(cat.close(), None)
+
+
+async def use_async(cat: AsyncLongCat) -> None:
+    """Call every method, ask four times, and close the client."""
+    async with cat as entered:
+        assert_type(entered, AsyncLongCat)
+        inspect_status(assert_type(await cat.status("r"), Status))
+        inspect_image(assert_type(await cat.wait("r", timeout=10), Image))
+        assert_type(await cat.wait("r", None, unknown="raise"), Image)
+        statuses = cat.watch("r", 10.0, unknown="wait")
+        assert_type(statuses, AsyncIterator[Status])
+        async for status in statuses:
+            assert_type(status, Status)
+    assert_type(await cat.close(), None)
+
+
+def save(cat: LongCat, image: Image, folder: Path) -> None:
+    """Download by every kind of argument."""
+    assert_type(cat.download(image, folder), Path)
+    assert_type(cat.download(image.url, str(folder / "cat.png"), overwrite=True, max_bytes=1, timeout=None), Path)
+
+
+async def save_async(cat: AsyncLongCat, image: Image, folder: Path) -> None:
+    """Download by every kind of argument."""
+    assert_type(await cat.download(image, folder), Path)
+    assert_type(await cat.download(image.url, str(folder / "cat"), overwrite=True, max_bytes=1, timeout=None), Path)
+
+
+def inspect_status(status: Status) -> None:
+    """Read every attribute."""
+    assert_type(status.request_id, str)
+    assert_type(status.state, State)
+    assert_type(status.state.is_final, bool)
+    assert_type(status.raw_state, str)
+    assert_type(status.progress, float | None)
+    assert_type(status.image, Image | None)
+    assert_type(status.error, str | None)
+
+
+def inspect_image(image: Image) -> None:
+    """Read every attribute."""
+    assert_type(image.request_id, str)
+    assert_type(image.url, str)
+    assert_type(image.urls, tuple[str, ...])
+    assert_type(image.created_at, datetime | None)
+    assert_type(image.duration, timedelta | None)
+    assert_type(image.model_version, str | None)
+
+
+def inspect_errors(raised: list[Exception]) -> None:
+    """Read every attribute of the exceptions that have some."""
+    for one in raised:
+        with suppress(ValueError):
+            inspect_error(one)
+
+
+def inspect_error(raised: Exception) -> None:
+    """Catch one, and read its attributes."""
+    try:
+        raise raised
+    except APIStatusError as error:
+        assert_type(error.status_code, int)
+        assert_type(error.message, str)
+        assert_type(error.body, bytes)
+        assert_type(error.retry_after, float | None)
+        assert_type(error.request_id, str | None)
+    except APIResponseValidationError as error:
+        assert_type(error.findings, tuple[Finding, ...])
+        assert_type(error.body, bytes)
+    except GenerationFailed as error:
+        assert_type(error.status, Status)
+    except WaitTimeout as error:
+        assert_type(error.request_id, str)
+        assert_type(error.elapsed, float)
+        assert_type(error.last_status, Status | None)
+        assert_type(error.last_error, LongCatError | None)
+    except LongCatError as error:
+        assert_type(error.transient, bool)
