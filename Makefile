@@ -6,7 +6,7 @@ SETUP := .venv/.complete
 LOCK := requirements-dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test coverage check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +42,12 @@ typecheck: setup ## Check the types, strictly.
 	$(BIN)/mypy
 
 test: setup ## Run every test. No network but loopback and, for the wheel's own test, the package index.
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+
+coverage: setup ## Run every test, and show which lines none of them reaches.
 	$(BIN)/python -m coverage run -m pytest
-	@$(BIN)/python -m coverage combine --quiet
-	@$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 check: lint typecheck check-generated test ## Everything that must hold before a change lands.
 

@@ -2,7 +2,7 @@
 
 import platform
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, closing
 from functools import partial
 from math import inf
@@ -251,10 +251,10 @@ class LongCat(_Client[httpx.Client]):
             request.extensions["trace"] = self._reads.trace
             response = self._http.send(request, stream=True, follow_redirects=False, auth=credentials(command))
             with closing(response):
-                reader.begin(response)
-                for chunk in response.iter_raw():
-                    if not reader.take(chunk):
-                        break
+                if reader.begin(response):
+                    for chunk in response.iter_raw():
+                        if not reader.take(chunk):
+                            break
             return reader.answer()
 
 
@@ -299,8 +299,11 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
 
     def watch(
         self, request_id: str, timeout: float | None = DEFAULT_TIMEOUT, *, unknown: Unknown = "wait"
-    ) -> AsyncIterator[Status]:
-        """Yield the first answer and every one that differs from the one before, as `LongCat.watch` does."""
+    ) -> AsyncGenerator[Status]:
+        """Yield the first answer and every one that differs from the one before, as `LongCat.watch` does.
+
+        Who leaves the loop early on trio wraps this in `contextlib.aclosing`, as with every asynchronous generator.
+        """
         return self._changes(self._wait(request_id, timeout, unknown))
 
     async def download(
@@ -317,7 +320,7 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
             await self._drive(self._fetch(target, timeout))
             return await anyio.to_thread.run_sync(target.commit)
 
-    async def _changes(self, wait: Wait) -> AsyncIterator[Status]:
+    async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:
         while not wait.done:
             yield await self._drive(wait.change())
 
@@ -345,13 +348,13 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
             request.extensions["trace"] = closing_half_open()
             response = await self._http.send(request, stream=True, follow_redirects=False, auth=credentials(command))
             async with aclosing(response):
-                reader.begin(response)
-                chunks = response.aiter_raw()
-                async for chunk in chunks:
-                    if not reader.take(chunk):
-                        await response.aclose()
-                        await run_out(chunks)
-                        break
+                if reader.begin(response):
+                    chunks = response.aiter_raw()
+                    async for chunk in chunks:
+                        if not reader.take(chunk):
+                            await response.aclose()
+                            await run_out(chunks)
+                            break
             return reader.answer()
 
     def _follow_loop(self) -> None:

@@ -30,13 +30,13 @@ def find_api_key(argument: str | None) -> str:
     if os.environ.get(KEY_VARIABLE):
         return _usable_key(os.environ[KEY_VARIABLE], KEY_VARIABLE)
     try:
-        return _usable_key(KEY_FILE.expanduser().read_text("utf-8").strip(), str(KEY_FILE))
+        return _usable_key(KEY_FILE.expanduser().read_text("utf-8", "replace").strip(), str(KEY_FILE))
     except FileNotFoundError:
         raise ConfigurationError(
             f"No key was found: not in the argument api_key, not in {KEY_VARIABLE}, and there is no {KEY_FILE}. "
             f"Set {KEY_VARIABLE} to the subscription key."
         ) from None
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home.
         raise ConfigurationError(
             f"No key was found: not in the argument api_key, not in {KEY_VARIABLE}, and {KEY_FILE} can't be read"
             f" ({type(error).__name__}). Set {KEY_VARIABLE} to the subscription key."

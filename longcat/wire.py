@@ -175,7 +175,8 @@ class ResultGateway:
             raise self._status_error(request_id, answer)
         if not answer.whole:
             too_long = Finding("", f"at most {MAX_ANSWER} bytes long", "longer")
-            raise self.breach(request_id, answer, [too_long])
+            is_json = answer.body.lstrip()[:1] in {b"{", b"["}
+            raise self.breach(request_id, answer, [too_long], is_json=is_json)
         try:
             body = json.loads(answer.body, parse_int=_integer)
             wrong = list(_findings(request_id, body, self._hide))
@@ -226,8 +227,8 @@ class ResultGateway:
 
 def _reason(answer: Answer) -> str:
     """Return why the gateway said no: its own words, else what its body looks like, else the code's name."""
-    if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST:
-        target = show(answer.headers.get("location", ""))
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST and "location" in answer.headers:
+        target = show(answer.headers["location"])
         return f"a redirect to {target}, not followed because the key would go with it"
     try:
         words = error_words(json.loads(answer.body))

@@ -101,6 +101,14 @@ class Gateway:
         return next(request for request in known if request["request_id"] == request_id)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _ctrl_c_works() -> Iterator[None]:
+    """Let processes be interrupted, even where the tests run in the background of a shell, which ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
     """Return one sandbox for all tests."""
@@ -380,7 +388,7 @@ def cause(name: str, command: str, code: int, says: str = "", request: Any = Non
         cause("no number", "wait ID --timeout nan", 2, "NaN"),
         cause("negative", "wait ID ID2 --timeout -1", 2, "-1"),
         cause("no folder", "wait ID -o nowhere/cat.png", 2, "There is no folder nowhere"),
-        cause("time-out", "wait ID --timeout 0.5", 3, "last answer was 'processing' at 0%", {"duration": 60}),
+        cause("time-out", "wait ID --timeout 0.5", 3, "the last answer was 'processing' at", {"duration": 60}),
         cause("no time", "wait ID --timeout 0", 3, "Request 'sandbox-"),
         cause("refused", "status ID", 3, "No answer from 127.0.0.1:1: ", LONGCAT_BASE_URL="http://127.0.0.1:1"),
         cause("ever refused", "wait ID --timeout 0.5", 3, "No answer from", LONGCAT_BASE_URL="http://127.0.0.1:1"),
@@ -652,7 +660,7 @@ def test_ascii(gateway: Gateway, user: User) -> None:
     assert saved.name.startswith("katze-ü")
 
 
-@pytest.mark.parametrize("command", ["status ID", "wait ID", "wait ID nobody --json", "sandbox --fault list", "--help"])
+@pytest.mark.parametrize("command", ["status ID", "wait ID", "wait ID nobody --json", "sandbox", "--help"])
 def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
     """When nobody reads stdout any more, as after `| true`, the command ends without a word about it."""
     request_id = gateway.add()
@@ -664,6 +672,23 @@ def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
         os.close(writer)
     expected = [line for line in ran.err.splitlines() if PLAIN.fullmatch(line) or "404" in line]
     assert ran.err.splitlines() == expected
+
+
+@pytest.mark.parametrize("command", ["status ID", "wait ID", "wait ID --json"])
+def test_full_disk(gateway: Gateway, user: User, command: str) -> None:
+    """When the results can't be written to where stdout leads, that is an error like any other."""
+    shell = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@" > results', LONGCAT]  # As good as a disk without space.
+    ran = user.run(*words(command, gateway.add()), program=shell, COVERAGE_PROCESS_CONFIG="")
+    assert (ran.code, len(ran.errors)) == (2, 1), ran
+    assert is_paragraph(ran.errors[0]), ran.errors
+
+
+@pytest.mark.parametrize("stream", [">&-", "2>&-"])
+def test_closed_stream(gateway: Gateway, user: User, stream: str) -> None:
+    """A command without stdout, or without stderr, does its work all the same, and is silent there."""
+    ran = user.run("wait", gateway.add(), "-o", "cat.png", program=["sh", "-c", f'exec "$0" "$@" {stream}', LONGCAT])
+    assert (ran.code, ran.out, ran.errors) == (0, "cat.png\n" if stream == "2>&-" else "", [])
+    assert (user.folder / "cat.png").is_file()
 
 
 def test_debug(user: User) -> None:

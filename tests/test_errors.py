@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import httpx
@@ -79,6 +80,7 @@ def test_every_exception_is_exported_and_lives_in_one_module() -> None:
     assert (exported, {kind.__module__ for kind in BUILT.values()}) == (set(BUILT), {"longcat.errors"})
 
 
+@cache
 def raised_by_code() -> dict[int, LongCatError]:
     """Return the error that each status code becomes, its body being JSON."""
     raised = {}

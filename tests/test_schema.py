@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,15 @@ NAMES = ["ProcessingStatus", "CompletedStatus", "Error"]
 ANNOTATIONS = {"$comment", "default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"}
 
 
+@cache
+def full_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    """Return a validator of a schema, which comes as text so that it is made once."""
+    return jsonschema_rs.Draft202012Validator(json.loads(schema), validate_formats=True)
+
+
 def agrees(schema: Any, value: Any) -> bool:
     """Return whether both readers come to the same verdict about a value."""
-    full = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    return full.is_valid(value) is not any(findings(schema, value))
+    return full_validator(json.dumps(schema)).is_valid(value) is not any(findings(schema, value))
 
 
 # --- The keywords. ---

@@ -124,11 +124,11 @@ def test_a_file_that_may_not_be_read_is_no_key(home: Path, monkeypatch: pytest.M
 
 
 def test_a_file_that_is_not_text_is_no_key(home: Path) -> None:
-    """A key file that is not UTF-8 is told so, and its bytes are not shown, not even by the error behind."""
+    """A key file that is not UTF-8 holds no key that could be sent, and its bytes are not shown."""
     key_file(home, b"hidden-key\xff")
     assert refusal() == (
-        f"No key was found: {PLACES} ~/.pixazo/api-key can't be read (UnicodeDecodeError). Set PIXAZO_API_KEY to the"
-        " subscription key."
+        "The key from ~/.pixazo/api-key can't be sent: it must be one line of printable ASCII without spaces. "
+        "Copy it again; a line break at its end is the usual cause."
     )
 
 

@@ -119,7 +119,7 @@ SIGNATURES = {
 }
 KINDS = [
     (LongCat, {"http": "httpx.Client", "iterator": "collections.abc.Iterator"}),
-    (AsyncLongCat, {"http": "httpx.AsyncClient", "iterator": "collections.abc.AsyncIterator"}),
+    (AsyncLongCat, {"http": "httpx.AsyncClient", "iterator": "collections.abc.AsyncGenerator"}),
 ]
 
 
@@ -153,29 +153,20 @@ def test_both_clients_take_the_same_arguments(name: str) -> None:
 # --- Types. ---
 
 
-def test_a_type_checker_sees_the_types_that_are_promised(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    """Mypy agrees with every `assert_type` of `typed_api.py`, and would object to one that is wrong."""
-    wrong = tmp_path / "wrong.py"
-    wrong.write_text(
-        "from typing import assert_type\nfrom longcat import LongCat\nassert_type(LongCat().wait('r'), str)\n"
-    )
-    folder = pytestconfig.rootpath / ".mypy_cache"
+def test_a_type_checker_sees_the_types_that_are_promised(pytestconfig: pytest.Config) -> None:
+    """Mypy agrees with every `assert_type` of `typed_api.py`, where one is wrong on purpose and marked as such."""
+    # The cache is that of `make typecheck`: with the same options, each leaves the other less to do.
     command = [
         sys.executable,
         "-m",
         "mypy",
-        f"--cache-dir={folder}",
+        f"--cache-dir={pytestconfig.rootpath / '.mypy_cache'}",
         "--no-error-summary",
-        "--no-pretty",
-        "--follow-imports=silent",
     ]
     result = subprocess.run(  # noqa: S603 - our own command.
-        [*command, "tests/typed_api.py", str(wrong)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "tests/typed_api.py"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (result.stdout.splitlines(), result.stderr) == (
-        [f'{wrong}:3: error: Expression is of type "Image", not "str"  [assert-type]'],
-        "",
-    )
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
 
 
 def answers() -> Iterator[fakes.Reply]:
@@ -296,6 +287,28 @@ def test_a_callers_asynchronous_http_client_stays_open(backend: str) -> None:
 
     anyio.run(main, backend=backend)
     assert len(script.requests) == 2
+
+
+def answered(_: httpx.Request) -> httpx.Response:
+    """Give an answer that has been read already, as transports for tests do."""
+    return httpx.Response(200, json=completed())
+
+
+def test_a_transport_for_tests_can_answer() -> None:
+    """A caller's own tests may use `httpx.MockTransport` and its like, whose answers do not come in pieces."""
+    with httpx.Client(transport=httpx.MockTransport(answered)) as http:
+        assert LongCat(KEY, URL, http_client=http).status("r").image == IMAGE
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_asynchronous_transport_for_tests_can_answer(backend: str) -> None:
+    """A caller's own tests may use `httpx.MockTransport` and its like, whose answers do not come in pieces."""
+
+    async def main() -> Status:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answered)) as http:
+            return await AsyncLongCat(KEY, URL, http_client=http).status("r")
+
+    assert anyio.run(main, backend=backend).image == IMAGE
 
 
 def test_a_callers_http_client_that_is_closed_is_told() -> None:

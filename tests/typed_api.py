@@ -1,6 +1,6 @@
 """The types that a caller sees, used as a caller would. A test has a type checker agree with every `assert_type`."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -64,7 +64,7 @@ async def use_async(cat: AsyncLongCat) -> None:
         inspect_image(assert_type(await cat.wait("r", timeout=10), Image))
         assert_type(await cat.wait("r", None, unknown="raise"), Image)
         statuses = cat.watch("r", 10.0, unknown="wait")
-        assert_type(statuses, AsyncIterator[Status])
+        assert_type(statuses, AsyncGenerator[Status])
         async for status in statuses:
             assert_type(status, Status)
     assert_type(await cat.close(), None)
@@ -88,6 +88,8 @@ def inspect_status(status: Status) -> None:
     assert_type(status.state, State)
     assert_type(status.state.is_final, bool)
     assert_type(status.raw_state, str)
+    # Wrong on purpose: a checker that took everything for Any would find nothing to ignore here, and say so.
+    assert_type(status.raw_state, int)  # type: ignore[assert-type]
     assert_type(status.progress, float | None)
     assert_type(status.image, Image | None)
     assert_type(status.error, str | None)
