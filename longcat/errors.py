@@ -81,13 +81,18 @@ class APIStatusError(LongCatError):
         request_id: the request that was asked about.
     """
 
-    next_step: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
+    advice: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
 
     status_code: int
     message: str
     body: bytes = field(default=b"", repr=False)
     retry_after: float | None = None
     request_id: str | None = None
+
+    @property
+    def next_step(self) -> str:
+        """What to do about it."""
+        return self.advice
 
     @property
     def transient(self) -> bool:
@@ -102,25 +107,33 @@ class APIStatusError(LongCatError):
 class BadRequestError(APIStatusError):
     """400: the gateway could not read the question."""
 
-    next_step = "Check the request id."
+    advice = "Check the request id."
 
 
 class AuthenticationError(APIStatusError):
     """401: the key is missing or not valid."""
 
-    next_step = "Check the key: the argument api_key, then PIXAZO_API_KEY, then ~/.pixazo/api-key."
+    advice = "Check the key: the argument api_key, then PIXAZO_API_KEY, then ~/.pixazo/api-key."
 
 
 class InsufficientBalanceError(APIStatusError):
     """402: the account's balance does not cover the request."""
 
-    next_step = "Top up the account, then try again."
+    advice = "Top up the account, then try again."
 
 
 class PermissionDeniedError(APIStatusError):
     """403: the key is valid, but its subscription does not cover this. A CDN that turns us away says 403 too."""
 
-    next_step = "Check what the key's subscription covers."
+    advice = "Check what the key's subscription covers."
+
+    @property
+    def next_step(self) -> str:  # noqa: D102
+        return (
+            f"It most likely comes from the CDN in front. {InternalServerError.advice}"
+            if self.transient
+            else self.advice
+        )
 
     @property
     def transient(self) -> bool:
@@ -135,19 +148,19 @@ class PermissionDeniedError(APIStatusError):
 class NotFoundError(APIStatusError):
     """404: the gateway knows no such request, or no such endpoint; its documentation words both alike."""
 
-    next_step = "Check the request id and the base URL."
+    advice = "Check the request id and the base URL."
 
 
 class RateLimitError(APIStatusError):
     """429: too many questions."""
 
-    next_step = "Ask less often; wait() does so by itself."
+    advice = "Ask less often; wait() does so by itself."
 
 
 class InternalServerError(APIStatusError):
     """5xx: the gateway, or the CDN in front of it, failed."""
 
-    next_step = "Ask again later; wait() does so by itself."
+    advice = "Ask again later; wait() does so by itself."
 
 
 @define(slots=False)
@@ -224,7 +237,7 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
     last_error: LongCatError | None = None
 
     def __str__(self) -> str:
-        said = "no answer came"
+        said = "no answer came" if self.elapsed else "nothing was asked"
         if self.last_status is not None:
             progress = self.last_status.progress
             said = f"the last answer was {shorten(self.last_status.raw_state)!r}"

@@ -51,7 +51,7 @@ class Image:
 
     Attributes:
         request_id: the request that made it.
-        url: where the first picture can be downloaded, without the key. The service does not say for how long.
+        url: where the first picture is. The service does not say for how long, nor that the key is needed there.
         urls: every picture of the request, at least one; `urls[0]` is `url`.
         created_at: when the service says it was made, with its time zone. None: the answer did not say.
         duration: how long the service says it took. None: the answer did not say.

@@ -97,4 +97,4 @@ def usable_timeout(timeout: Any) -> float | None:
             return float(timeout)
     except OverflowError:
         pass
-    raise ConfigurationError(f"A timeout is a number of seconds or None, not {show(timeout)}. Pass one.")
+    raise ConfigurationError(f"A timeout is zero or more seconds, not {show(timeout)}. Pass such a number.")

@@ -127,9 +127,11 @@ def translated(call: Call) -> Iterator[None]:
 class BoundedReads(threading.local):
     """Makes a deadline hold while an answer trickles in, for which the blocking HTTP client has no means of its own.
 
-    Its read timeout begins anew with every byte. Its trace extension shows each connection that is made, and from
-    then on we lower the timeout of each read on it to what the reading thread has left. A transport that does not
-    trace keeps the plain timeout, and the deadline is looked at between the pieces of the body.
+    Its timeouts begin anew with every step and every byte. Its trace extension shows each connection that is made, and
+    from then on we lower the timeout of each step to what the thread has left. Two things can still last longer:
+    looking up a host's name, and connecting to a host with several addresses that do not answer, as each is given the
+    time that is left. A transport that does not trace keeps the plain timeouts, and the deadline is looked at between
+    the pieces of the body.
     """
 
     deadline = inf
@@ -143,16 +145,22 @@ class BoundedReads(threading.local):
         finally:
             self.deadline = inf
 
-    def trace(self, _event: str, info: Mapping[str, Any]) -> None:
+    def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
+        if event.endswith((".connect_tcp.started", ".start_tls.started")):
+            info["timeout"] = self._left(info["timeout"])  # httpcore calls with the dict that it shows us.
         stream = info.get("return_value")
         if isinstance(stream, httpcore.NetworkStream):
             stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
 
     def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
+        chunk: bytes = read(max_bytes, self._left(timeout))
+        return chunk
+
+    def _left(self, timeout: float | None) -> float | None:
+        """Return the timeout, or what is left until the deadline where that is less."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout
         shorter = min(left, inf if timeout is None else timeout)
-        chunk: bytes = read(max_bytes, None if shorter == inf else shorter)
-        return chunk
+        return None if shorter == inf else shorter

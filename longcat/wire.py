@@ -1,7 +1,7 @@
 """Calls out, answers in: the one module that knows the generated package.
 
 A gateway is an object that turns a question into a `Call`, and the `Answer` to it into a `Status`. The queue gateway,
-when it comes, is a second class beside `ResultGateway`; nothing outside of this module will notice.
+when it comes, is a second class beside `ResultGateway`, for `client` to choose.
 """
 
 import json

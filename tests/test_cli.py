@@ -802,13 +802,14 @@ def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
         ("wait ID -o cat.png", "picture-slow:all:60", "downloaded"),
     ],
 )
-def test_interrupt(gateway: Gateway, user: User, command: str, fault: str, when: str) -> None:
-    """Ctrl-C ends a question or a download in flight within a second, with one line and without a file."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(gateway: Gateway, user: User, number: signal.Signals, command: str, fault: str, when: str) -> None:
+    """Ctrl-C, or SIGTERM, ends a question or a download in flight within a second, with one line and no file left."""
     request_id = gateway.add(fault=fault)
     with user.start(*words(command, request_id)) as process:
         assert eventually(lambda: gateway.seen(request_id)[when] == 1, LIMIT)
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=LIMIT)
     ran = Ran(process.returncode, out, err, time.monotonic() - began)
     assert (ran.code, ran.out, ran.errors) == (130, "", [STOPPED]), ran

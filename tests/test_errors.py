@@ -136,7 +136,7 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
             " maintainers if it should be documented."
         ),
     ),
-    (APIStatusError(418, "no"), "The gateway answered 418: no. " + APIStatusError.next_step),
+    (APIStatusError(418, "no"), "The gateway answered 418: no. " + APIStatusError.advice),
     (
         BadRequestError(400, "Invalid parameters", b"{}", None, "r"),
         "The gateway answered 400 about request 'r': Invalid parameters. Check the request id.",

@@ -29,7 +29,7 @@ ARCHITECTURE: Final = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 KEY: Final = "..."
 """The sandbox takes the README's placeholder for a key, so that the README's lines run unchanged."""
-REQUESTS: Final = ("REQUEST_ID", "ID", "ID1", "ID2", "ID3")
+REQUESTS: Final = ("REQUEST_ID", "ID", "ID1", "ID2", "ID3", "my-id")
 UNFENCED: Final = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
 SHELL: Final = [line.strip() for line in re.findall(r"^ {4}\S.*", UNFENCED, re.MULTILINE)]
 """What the README tells people to type: its indented lines, but for those within a block of Python."""
@@ -64,7 +64,7 @@ def examples() -> list[Example]:
 # What each block prints, and whether it leaves a picture behind.
 BLOCKS: Final = (
     ("", True),
-    (r"processing 0\.0\n(processing \d+%\n)+completed 100%\n", True),
+    (r"processing 0\.0\n(processing 0\.\d+\n)+completed 1\.0\n", True),
     (r"cat\.png\n", True),
     (r"Image\(request_id='XXXXXXXXXXXXX', .*\)\n", False),
 )
@@ -92,7 +92,9 @@ def test_python(number: int, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_line_is_here() -> None:
     """Each line for the shell is a command that one of the tests here knows."""
-    known = re.compile(r"(PIXAZO_API_KEY=\S+ )?longcat (wait|status|sandbox) |make [a-z]+|pip install '|curl -X POST ")
+    known = re.compile(
+        r"(PIXAZO_API_KEY=\S+ )?longcat (wait|status|sandbox) |make [a-z]+|pip install '|curl -X POST |export LONGCAT"
+    )
     assert len(SHELL) > 10
     assert [line for line in SHELL if not known.match(line)] == []
 
@@ -114,6 +116,14 @@ def test_server_line(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr("longcat.sandbox.serve", lambda settings, **_: served.append(settings))
     assert main(shlex.split(line, comments=True)[1:]) == Exit.DONE
     assert len(served) + bool(capsys.readouterr().out) == 1
+
+
+def test_export_line() -> None:
+    """What the README sets to reach the sandbox is the port of its example, and the one key that is accepted."""
+    (line,) = [line for line in SHELL if line.startswith("export ")]
+    (server,) = [line for line in SHELL if "--request my-id" in line]
+    (port,) = re.findall(r"--port (\d+)", server)
+    assert line == f"export LONGCAT_BASE_URL=http://127.0.0.1:{port} PIXAZO_API_KEY={Settings().api_key}"
 
 
 def test_curl_line(reader: User) -> None:

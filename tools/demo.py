@@ -23,7 +23,7 @@ def main() -> int:
             print(ready, end="", flush=True)
             wait = ["longcat", "wait", REQUEST, "--output", str(picture), "--force"]
             print("$", *wait, flush=True)
-            environment = {**os.environ, "PIXAZO_API_KEY": KEY, "LONGCAT_BASE_URL": ready.split()[-1]}
+            environment = {**os.environ, "PIXAZO_API_KEY": KEY, "LONGCAT_BASE_URL": ready.split()[-1], "NO_PROXY": "*"}
             code = subprocess.run(wait, check=False, env=environment, stdout=subprocess.DEVNULL).returncode
         finally:
             server.terminate()

@@ -2,12 +2,16 @@
 
 import argparse
 import logging
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from longcat.cli.arguments import parse
 from longcat.cli.outcome import Exit, report
 from longcat.cli.results import quiet_pipe
+from longcat.errors import ConfigurationError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,19 +20,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name. None: those of this process.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # The shell closed it, as `>&-` does.
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it is never closed.
     try:
         return _run(parse(argv))
     finally:
-        with quiet_pipe():
-            sys.stdout.flush()
+        try:
+            with quiet_pipe():
+                sys.stdout.flush()  # The help, or the version.
+        except ConfigurationError as error:
+            report(error, debug=False)
 
 
 def _run(arguments: argparse.Namespace) -> Exit:
     logging.basicConfig(format="longcat: %(message)s", handlers=[_Stderr()])
-    if arguments.debug:
-        # Not the libraries below: they would show headers.
-        logging.getLogger("longcat").setLevel(logging.DEBUG)
-        logging.getLogger("httpx").setLevel(logging.INFO)
+    # INFO tells of faults that are waited out, and of httpx's calls. Its DEBUG would show headers.
+    logging.getLogger("longcat").setLevel(logging.DEBUG if arguments.debug else logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.INFO if arguments.debug else logging.WARNING)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # It cleans up, as Ctrl-C does.
     try:
         code: Exit = arguments.run(arguments)
     except KeyboardInterrupt:

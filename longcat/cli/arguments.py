@@ -48,7 +48,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("request_ids", metavar="ID", nargs="+")
     command.add_argument("-o", "--output", metavar="PATH", help="save the picture here; with several IDs, a folder")
     command.add_argument("--force", action="store_true", help="replace files that are there already")
-    command.add_argument("--timeout", metavar="S", type=float, default=DEFAULT_TIMEOUT, help="seconds (default: 300)")
+    command.add_argument(
+        "--timeout",
+        metavar="S",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        help="for waiting and saving, in seconds (default: 300)",
+    )
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
     command.set_defaults(run=wait.run)
 

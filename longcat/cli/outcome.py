@@ -55,7 +55,12 @@ def report(error: BaseException, *, debug: bool) -> Exit:
     """Say on stderr what went wrong, as one paragraph, and return the exit code."""
     if debug:
         traceback.print_exception(error)
-    expected = isinstance(error, errors.LongCatError | OSError)
-    advice = "" if expected else " This is a mistake in longcat: please report it, with what --debug prints."
+    while isinstance(error, BaseExceptionGroup):  # From a task. Every other one was cancelled by the first.
+        error = error.exceptions[0]
+    advice = ""
+    if isinstance(error, OSError) and not isinstance(error, errors.LongCatError):
+        advice = ". Make room, or choose another place, then try again."
+    elif not isinstance(error, errors.LongCatError):
+        advice = " This is a mistake in longcat: please report it, with what --debug prints."
     print(f"longcat: {str(error) or type(error).__name__}{advice}", file=sys.stderr)
     return exit_code(error)

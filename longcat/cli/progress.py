@@ -24,7 +24,7 @@ class Display(Protocol):
 @contextmanager
 def display(request_ids: Sequence[str]) -> Iterator[Display]:
     """Show the waits for as long as the block lasts."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not sys.stderr.isatty() or os.environ.get("TERM", "").lower() in {"dumb", "unknown"}:
         yield PlainDisplay()
         return
     try:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from longcat.errors import GenerationFailed, LongCatError
+from longcat.conversation import FAILURES
+from longcat.errors import ConfigurationError, LongCatError
 from longcat.models import Status
 
 
@@ -44,11 +45,17 @@ def _write(text: str) -> None:
 
 @contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """Print within the block, and be silent for good once whoever reads stdout has seen enough."""
+    """Print within the block, and be silent for good once whoever reads stdout has seen enough.
+
+    Raises ConfigurationError, once, when stdout can't be written to for another reason, such as a full disk.
+    """
     try:
         yield
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            message = f"The results can't be written: {error.strerror}. Make room, or send stdout elsewhere."
+            raise ConfigurationError(message) from error
 
 
 def as_object(
@@ -56,8 +63,8 @@ def as_object(
 ) -> dict[str, Any]:
     """Return what is known of a request as a JSON object. Every field is always there; null stands for unknown."""
     image = status.image if status else None
-    if error is None and status is not None and status.error is not None:
-        error = GenerationFailed(status)
+    if error is None and status is not None and status.state in FAILURES:
+        error = FAILURES[status.state](status)
     return {
         "request_id": request_id,
         "state": status.state.value if status else None,

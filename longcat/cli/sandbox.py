@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         faults = tuple(Fault.parse(text) for text in arguments.fault)
         settings = Settings(faults=faults, **{name: value for name, value in given.items() if value is not None})
         serve(settings, host=arguments.host, port=arguments.port, log_requests=arguments.log)
+    except BrokenPipeError:
+        return Exit.UNCLEAR  # Nobody reads stdout, so nobody would learn the URL.
     except OSError as error:
         message = f"The sandbox can't listen there: {error.strerror or error}. Pass another --host or --port."
         raise ConfigurationError(message) from error

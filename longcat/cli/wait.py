@@ -35,6 +35,8 @@ def _output(arguments: argparse.Namespace, request_ids: list[str]) -> Path | Non
     """Return where pictures go. What would fail after the wait had better fail before it."""
     if arguments.output is None:
         return None
+    if not arguments.output:
+        raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
     path = Path(arguments.output)
     try:
         if len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
@@ -79,7 +81,10 @@ async def _wait_for_all(
                 codes.append(report(error, debug=arguments.debug))
             shown.finish(request_id)
             if arguments.json:
-                printer.print(as_object(request_id, status, path, failure))
+                try:
+                    printer.print(as_object(request_id, status, path, failure))
+                except ConfigurationError as error:
+                    codes.append(report(error, debug=arguments.debug))
 
         for request_id in request_ids:
             tasks.start_soon(wait_for_one, request_id)
