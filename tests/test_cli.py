@@ -803,7 +803,9 @@ def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
     ],
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt(gateway: Gateway, user: User, number: signal.Signals, command: str, fault: str, when: str) -> None:
+def test_interrupt(  # noqa: PLR0913, PLR0917 - two fixtures, and the table's columns.
+    gateway: Gateway, user: User, number: signal.Signals, command: str, fault: str, when: str
+) -> None:
     """Ctrl-C, or SIGTERM, ends a question or a download in flight within a second, with one line and no file left."""
     request_id = gateway.add(fault=fault)
     with user.start(*words(command, request_id)) as process:
