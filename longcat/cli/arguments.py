@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Sequence
 
 import longcat
-from longcat.cli import sandbox, status, wait
+from longcat.cli import contract, sandbox, status, wait
 from longcat.client import DEFAULT_TIMEOUT
 
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    the answer is no: a generation failed
+  1    the answer is no: a generation failed, or the contract is broken
   2    used wrongly: an argument, the key, the account
   3    could not tell: the network, a time-out, an answer that breaks the contract
   130  stopped with Ctrl-C
@@ -62,6 +62,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sandbox.add_arguments(command)
     command.set_defaults(run=sandbox.run)
 
+    command = _add(commands, "contract", "watch the gateway for changes of its contract", None)
+    contract.add_arguments(command, everywhere)
+
     return parser.parse_args(argv)
 
 
@@ -69,8 +72,12 @@ def _add(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     summary: str,
-    parent: argparse.ArgumentParser,
+    parent: argparse.ArgumentParser | None,
 ) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", parents=[parent], allow_abbrev=False
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        parents=[parent] if parent is not None else [],
+        allow_abbrev=False,
     )

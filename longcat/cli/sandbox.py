@@ -6,6 +6,7 @@ from longcat.cli.outcome import Exit
 from longcat.errors import ConfigurationError
 
 FAULTS_HELP = "spoil answers: NAME[:COUNT[:SECONDS]], repeatable; `--fault list` shows the names"
+DRIFTS_HELP = "behave as a gateway that has changed, repeatable; `--drift list` shows how"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -17,6 +18,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--outcome", choices=["completed", "failed", "cancelled"], help="how requests end")
     command.add_argument("--request", action="append", metavar="ID", help="an id to know, repeatable")
     command.add_argument("--fault", action="append", metavar="FAULT", default=[], help=FAULTS_HELP)
+    command.add_argument("--drift", action="append", metavar="NAME", default=[], help=DRIFTS_HELP)
     command.add_argument("--rate-limit", type=int, metavar="N", help="questions answered in a second (default: all)")
     command.add_argument("--log", action="store_true", help="print a line for each call to stderr")
 
@@ -24,12 +26,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> Exit:
     """Serve until SIGINT or SIGTERM."""
     try:
-        from longcat.sandbox import FAULTS, Fault, Settings, serve  # noqa: PLC0415 - it needs the extra.
+        from longcat.sandbox import DRIFTS, FAULTS, Fault, Settings, serve  # noqa: PLC0415 - it needs the extra.
     except ImportError as error:
         raise ConfigurationError(str(error)) from error
     if "list" in arguments.fault:
         for name, kind in FAULTS.items():
             print(f"{name:18} {kind.sentence}")
+        return Exit.DONE
+    if "list" in arguments.drift:
+        for drift in DRIFTS.values():
+            print(f"{drift.name:32} {drift.severity or 'harmless':9} {drift.sentence}")
         return Exit.DONE
     given = {
         "api_key": arguments.api_key,
@@ -40,7 +46,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     }
     try:
         faults = tuple(Fault.parse(text) for text in arguments.fault)
-        settings = Settings(faults=faults, **{name: value for name, value in given.items() if value is not None})
+        drifts = tuple(arguments.drift)
+        settings = Settings(
+            faults=faults, drifts=drifts, **{name: value for name, value in given.items() if value is not None}
+        )
         serve(settings, host=arguments.host, port=arguments.port, log_requests=arguments.log)
     except BrokenPipeError:
         return Exit.UNCLEAR  # Nobody reads stdout, so nobody would learn the URL.

@@ -1,0 +1,37 @@
+"""Whether a gateway still keeps its contract: observe, judge, report.
+
+Everything is derived from the spec. What a finding rests on is only as good as the origin of its exchange.
+"""
+
+try:
+    from longcat.contract.codes import CODES, Code
+    from longcat.contract.judge import concerns, judge, outage
+    from longcat.contract.model import Exchange, Finding, Intent, Origin, Severity
+    from longcat.contract.spec import Operation, Spec, SpecError, load_spec
+except ModuleNotFoundError as missing:
+    _package = (missing.name or "").partition(".")[0]
+    if _package == "longcat":
+        raise
+    _distribution = {"jsonschema_rs": "jsonschema-rs", "ruamel": "ruamel.yaml"}.get(_package, _package)
+    raise ImportError(
+        f"The contract suite needs the package {_distribution}, which is not installed. "
+        "Run: pip install 'longcat-image[contract]'",
+        name=_package,
+    ) from missing
+
+__all__ = [
+    "CODES",
+    "Code",
+    "Exchange",
+    "Finding",
+    "Intent",
+    "Operation",
+    "Origin",
+    "Severity",
+    "Spec",
+    "SpecError",
+    "concerns",
+    "judge",
+    "load_spec",
+    "outage",
+]

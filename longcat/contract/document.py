@@ -1,0 +1,328 @@
+"""A file into a checked OpenAPI document: plain JSON values, every schema valid, every reference known to end.
+
+What is checked is what a reader of the document relies on, not all of the OpenAPI specification: `make lint-spec` has
+linters for that, and a validator of the whole would bring in a dozen packages.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
+
+import jsonschema_rs
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from longcat.text import shorten, show
+
+Node: TypeAlias = Mapping[str, Any]
+
+
+class SpecError(ValueError):
+    """A spec that can't be used. The message says what is wrong, where, and what to do next."""
+
+
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+VERSIONS: Final = ("3.0.", "3.1.")
+_OBJECT: Final = {"type": "object"}
+_CONTENT: Final = {"type": "object", "additionalProperties": {"type": "object", "properties": {"examples": _OBJECT}}}
+_PARAMETERS: Final = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "if": {"required": ["$ref"]},
+        "else": {
+            "required": ["name", "in"],
+            "properties": {"name": {"type": "string"}, "in": {"enum": ["path", "query", "header", "cookie"]}},
+        },
+    },
+}
+_RESPONSE: Final = {"type": "object", "properties": {"content": _CONTENT, "headers": _OBJECT}}
+_SECURITY: Final = {
+    "type": "array",
+    "items": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+}
+_SERVERS: Final = {
+    "type": "array",
+    "items": {"type": "object", "required": ["url"], "properties": {"url": {"type": "string"}}},
+}
+_OPERATION: Final = {
+    "type": "object",
+    "required": ["responses"],
+    "properties": {
+        "operationId": {"type": "string", "minLength": 1},
+        "parameters": _PARAMETERS,
+        "requestBody": {"type": "object", "properties": {"content": _CONTENT}},
+        "responses": {
+            "type": "object",
+            "minProperties": 1,
+            "patternProperties": {"^([1-5]([0-9][0-9]|XX)|default)$": _RESPONSE, "^x-": {}},
+            "additionalProperties": False,
+        },
+        "security": _SECURITY,
+        "servers": _SERVERS,
+    },
+}
+_SCHEME: Final = {
+    "type": "object",
+    "if": {"properties": {"type": {"const": "apiKey"}}, "required": ["type"]},
+    "then": {
+        "required": ["name", "in"],
+        "properties": {"name": {"type": "string"}, "in": {"enum": ["query", "header", "cookie"]}},
+    },
+}
+STRUCTURE: Final = {
+    "type": "object",
+    "required": ["paths"],
+    "properties": {
+        "paths": {
+            "type": "object",
+            "minProperties": 1,
+            "patternProperties": {
+                "^/": {
+                    "type": "object",
+                    "properties": {
+                        **dict.fromkeys(METHODS, _OPERATION),
+                        "parameters": _PARAMETERS,
+                        "servers": _SERVERS,
+                    },
+                },
+                "^x-": {},
+            },
+            "additionalProperties": False,
+        },
+        "servers": _SERVERS,
+        "security": _SECURITY,
+        "components": {
+            "type": "object",
+            "properties": {
+                "schemas": {"type": "object", "additionalProperties": {"type": ["object", "boolean"]}},
+                "responses": {"type": "object", "additionalProperties": _RESPONSE},
+                "parameters": _OBJECT,
+                "requestBodies": _OBJECT,
+                "headers": _OBJECT,
+                "examples": _OBJECT,
+                "securitySchemes": {"type": "object", "additionalProperties": _SCHEME},
+            },
+        },
+    },
+}
+"""What the rest of this package relies on, as a JSON Schema."""
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return the document in a YAML or JSON file as plain JSON values, checked. Raises SpecError."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error
+    return parse_document(text, str(path))
+
+
+def parse_document(text: str, name: str) -> dict[str, Any]:
+    """Return the document in a text as plain JSON values, checked. Raises SpecError, which says `name`."""
+    try:
+        # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it a hundred times slower.
+        value = json.loads(text) if text.lstrip().startswith("{") else YAML(typ="safe", pure=True).load(text)
+        document = plain(value)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        problem = shorten(error.problem or error.context or "it can't be parsed", 200)
+        raise SpecError(f"The spec {name} is not YAML: {problem}{where}. Mend it there.") from error
+    except (YAMLError, ValueError) as error:
+        raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
+    except RecursionError:
+        raise SpecError(f"The spec {name} is nested too deeply, or an alias holds itself. Mend it.") from None
+    return check_document(document, name)
+
+
+def plain(value: Any) -> Any:
+    """Return a value read from YAML as JSON has it: names are text, and so are dates."""
+    if isinstance(value, Mapping):
+        return {name if isinstance(name, str) else _word(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _word(name: Any) -> str:
+    return str(name).lower() if isinstance(name, bool) else str(name)
+
+
+def check_document(document: Any, name: str) -> dict[str, Any]:
+    """Return the document. Raises SpecError for the first thing in it that this package could not work with."""
+    if document is None:
+        raise SpecError(f"The spec {name} is empty. Name a file with an OpenAPI document.")
+    if not isinstance(document, dict) or not isinstance(document.get("openapi"), str):
+        old = isinstance(document, dict) and "swagger" in document
+        hint = "It is Swagger 2; convert it to OpenAPI 3.1." if old else "Its top level has no `openapi: 3.1.0`."
+        raise SpecError(f"The spec {name} is not an OpenAPI document. {hint}")
+    if not document["openapi"].startswith(VERSIONS):
+        raise SpecError(
+            f"The spec {name} is of OpenAPI {show(document['openapi'])}, and 3.0 and 3.1 are understood. Convert it."
+        )
+    error = next(jsonschema_rs.Draft202012Validator(STRUCTURE).iter_errors(document), None)
+    if error is not None:
+        where = pointer_of(error.instance_path)
+        raise SpecError(
+            f"The spec {name} is not valid at {where or 'its top level'}: {shorten(error.message, 200)}. Mend it."
+        )
+    for problem in _problems(document):
+        raise SpecError(f"The spec {name} is not valid {problem}")
+    return document
+
+
+def _problems(document: Node) -> Iterator[str]:
+    """Yield what is wrong with references, schemas and names, as the end of a sentence."""
+    for node, pointer in nodes(document):
+        if "$ref" in node:
+            try:
+                follow(document, node, pointer)
+            except SpecError as error:
+                yield f"at {pointer}: {error}"
+    for schema, pointer in schemas(document):
+        try:
+            jsonschema_rs.Draft202012Validator(schema_alone(modern(schema)))
+        except (jsonschema_rs.ValidationError, ValueError) as error:
+            inner = pointer_of(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
+            message = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
+            yield f"at {pointer}{inner}, a schema: {shorten(message, 200)}."
+    defined = document.get("components", {}).get("securitySchemes", {})
+    for security, pointer in _securities(document):
+        for scheme in (name for alternative in security for name in alternative if name not in defined):
+            yield f"at {pointer}: there is no security scheme {show(scheme)} in components. Add it, or mend the name."
+
+
+def _securities(document: Node) -> Iterator[tuple[Any, str]]:
+    yield document.get("security", ()), "/security"
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if isinstance(item, Mapping) and method in item:
+                yield item[method].get("security", ()), f"/paths/{escape(path)}/{method}/security"
+
+
+# --- Places in a document.
+
+# Their keys are names that somebody chose, so that a property may be called `default` or `$ref`.
+_NAMED: Final = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "paths", "pathItems", "content"}
+    | {"schemas", "responses", "parameters", "headers", "requestBodies", "securitySchemes", "links", "callbacks"}
+)
+# What stands there is data, and no part of the document's own structure.
+_DATA: Final = frozenset({"example", "default", "const", "enum", "value", "mapping"})
+
+
+def nodes(node: Any, pointer: str = "", *, named: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield every object of a document that is not data, with its JSON pointer."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from nodes(item, f"{pointer}/{index}")
+    if isinstance(node, dict):
+        if not named:
+            yield node, pointer
+        for key, inner in node.items():
+            if named or not (key in _DATA or (key == "examples" and isinstance(inner, list))):
+                yield from nodes(inner, f"{pointer}/{escape(key)}", named=not named and key in _NAMED)
+
+
+def schemas(document: Node) -> Iterator[tuple[Any, str]]:
+    """Yield every schema that stands by itself: the components', and those of bodies, parameters and headers."""
+    for name, schema in document.get("components", {}).get("schemas", {}).items():
+        yield schema, f"/components/schemas/{escape(name)}"
+    for node, pointer in nodes(document):
+        if isinstance(node.get("schema"), dict | bool) and not pointer.startswith("/components/schemas/"):
+            yield node["schema"], f"{pointer}/schema"
+
+
+def schema_alone(node: Any) -> Any:
+    """Return a schema without its references, to be checked by itself: where they lead is checked as well."""
+    if isinstance(node, list):
+        return [schema_alone(item) for item in node]
+    if isinstance(node, dict):
+        return {
+            name: schema_alone(inner) for name, inner in node.items() if name != "$ref" or not isinstance(inner, str)
+        }
+    return node
+
+
+def escape(name: str) -> str:
+    """Return a name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def pointer_of(path: Any) -> str:
+    """Return the JSON pointer of a path: names and indexes."""
+    return "".join(f"/{escape(str(part))}" for part in path)
+
+
+def at(document: Any, pointer: str) -> Any:
+    """Return what stands at a JSON pointer. Raises LookupError."""
+    node = document
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        try:
+            node = node[int(name)] if isinstance(node, list) else node[name]
+        except (TypeError, ValueError):
+            raise LookupError(pointer) from None
+    return node
+
+
+def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
+    """Return what a node refers to in the end, and where that stands; the node itself when it is no reference.
+
+    Raises SpecError for a reference that leads nowhere, in a circle, or out of the document.
+    """
+    seen = {pointer}
+    while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
+        pointer = _target(document, reference)
+        if pointer in seen:
+            raise SpecError(f"the reference {show(reference)} leads back to itself. Mend it.")
+        seen.add(pointer)
+        node = at(document, pointer)
+    return node, pointer
+
+
+def _target(document: Node, reference: str) -> str:
+    """Return the pointer that a reference means."""
+    file, _, fragment = reference.partition("#")
+    if file or (fragment and not fragment.startswith("/")):
+        raise SpecError(f"the reference {show(reference)} is not one into this file, `#/...`. Bundle it into one file.")
+    pointer = unquote(fragment)
+    try:
+        at(document, pointer)
+    except LookupError:
+        raise SpecError(f"the reference {show(reference)} leads nowhere. Mend it, or add what it names.") from None
+    return pointer
+
+
+# --- OpenAPI 3.0 as 3.1.
+
+
+def modern(node: Any) -> Any:
+    """Return a part of a document with the schema keywords of OpenAPI 3.0 as JSON Schema 2020-12 has them.
+
+    Nothing moves, so a pointer means the same in both. Of a document of OpenAPI 3.1 the result is a copy.
+    """
+    if isinstance(node, list):
+        return [modern(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    new = {name: modern(inner) for name, inner in node.items()}
+    if new.get("nullable") is True and isinstance(new.get("type"), str):
+        new["type"] = [new["type"], "null"]
+        if isinstance(new.get("enum"), list) and None not in new["enum"]:
+            new["enum"] = [*new["enum"], None]
+    for bound in ("Minimum", "Maximum"):
+        exclusive, plain_name = f"exclusive{bound}", bound.lower()
+        if new.get(exclusive) is True and plain_name in new:
+            new[exclusive] = new.pop(plain_name)
+        elif isinstance(new.get(exclusive), bool):
+            del new[exclusive]
+    return new

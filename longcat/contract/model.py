@@ -1,0 +1,82 @@
+"""The values of the contract suite: what was observed, and how it differs from the contract."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+from attrs import field, frozen
+
+
+class Severity(StrEnum):
+    """Whom a finding hurts. The order is from worst to least."""
+
+    BREAKING = "breaking"
+    """Typed callers fail, or are misled."""
+    ADDITIVE = "additive"
+    """Something is new, and callers go on."""
+    NOTICE = "notice"
+    """A deprecation, or a hint."""
+
+
+Origin = Literal["live", "documentation", "sandbox", "unknown"]
+"""Where an exchange was observed. Evidence is only as good as this."""
+
+Intent = Literal["wrong-key", "unknown-request"]
+"""What the asker knows of a request and its bytes don't show."""
+
+
+@frozen
+class Exchange:
+    """One HTTP request with its response, as observed. The key is not in it.
+
+    Attributes:
+        method: in upper case.
+        url: absolute.
+        request_headers: names in lower case. The key's value is replaced, its presence kept.
+        request_body: None: there was none, or it was not recorded.
+        status_code: of the response.
+        response_headers: names in lower case; several of one name joined with a comma.
+        response_body: None: it was not recorded. An empty one is `b""`.
+        source: where it was observed, for people: a file with an index, or a question of the probe.
+        origin: what kind of evidence it is.
+        intent: what the asker knows beyond the bytes. None: nothing.
+    """
+
+    method: str
+    url: str
+    request_headers: Mapping[str, str]
+    request_body: bytes | None = field(repr=False)
+    status_code: int
+    response_headers: Mapping[str, str]
+    response_body: bytes | None = field(repr=False)
+    source: str
+    origin: Origin = "unknown"
+    intent: Intent | None = None
+
+
+@frozen
+class Finding:
+    """One difference between an exchange and the contract.
+
+    Attributes:
+        code: its kind, such as `field-missing`; `longcat contract explain CODE` has more.
+        severity: whom it hurts.
+        operation: the operationId. None: the exchange fits no operation of the contract.
+        pointer: where, as a JSON pointer into the response body, or `header:NAME`, or `status`, or empty for the whole.
+        expected: what the contract says, in words.
+        seen: what came, cut short, without a key.
+        exchange: where it was seen.
+        rule: where in the contract, as a JSON pointer into openapi.yaml, the broken rule or the thing to widen stands
+            (references followed: it never passes through a `$ref`). Empty: the contract has no place for it.
+        evidence: the value seen, decoded, for `suggest`. None: there is no such value.
+    """
+
+    code: str
+    severity: Severity
+    operation: str | None
+    pointer: str
+    expected: str
+    seen: str
+    exchange: Exchange = field(repr=False)
+    rule: str = ""
+    evidence: object = field(default=None, repr=False, eq=False)

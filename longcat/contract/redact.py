@@ -1,0 +1,122 @@
+"""Takes what must stay secret out of an exchange. Nothing shown or stored ever holds a key."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+from urllib.parse import quote, unquote
+
+from attrs import evolve
+
+from longcat.contract.model import Exchange
+
+PLACEHOLDER: Final = "REMOVED"
+"""Stands where a secret stood. It may stand in a host name, a URL and a JSON string without breaking them."""
+
+# fmt: off
+SENSITIVE: Final = frozenset({
+    "accesstoken", "apikey", "auth", "authorization", "authtoken", "cookie", "credential", "credentials", "csrf", "jwt",
+    "key", "passwd", "password", "pwd", "secret", "session", "sessionid", "sid", "sig", "signature", "token", "xsrf",
+})
+# fmt: on
+"""A name with one of these words in it names a secret: `X-Api-Key`, `accessToken`, `X-Amz-Signature`."""
+
+SHORTEST: Final = 6
+"""Characters. A shorter key is taken out of its header only: elsewhere it could be any word."""
+
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# In a URL, in a form, or in a URL inside of JSON, where the ampersand may be escaped.
+_PARAMETER: Final = re.compile(r"""(^|[?&;]|\\u0026)([\w.%-]+)=([^&;#\s"'<>\\]+)""", re.ASCII)
+_USER: Final = re.compile(r"""(?<=://)[^/?#@\s"'\\]+@""")
+_FIELD: Final = re.compile(r'("((?:[^"\\]|\\.){1,64})"\s*:\s*)"(?:[^"\\]|\\.)+"')
+_OPTION: Final = re.compile(r"""(?<!\S)(--?([\w-]+)(?:=|\s+))("[^"]*"|'[^']*'|\S+)""")
+_TOKENS: Final = (
+    # A subscription key of the vendor's platform. Digits alone are a number.
+    re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-fA-F])[0-9a-fA-F]{32}(?![0-9A-Za-z])"),
+    re.compile(r"(?<=\bbearer )[\w.~+/=-]{16,}|(?<=\bbasic )[\w.~+/=-]{16,}", re.ASCII | re.IGNORECASE),
+    re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]+){1,2}", re.ASCII),
+    re.compile(r"\b(?:sk|pk|rk)[-_][\w-]{16,}", re.ASCII),
+)
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether a header, a parameter or a field of this name holds a secret."""
+    return not SENSITIVE.isdisjoint(word.lower() for word in _WORDS.findall(name))
+
+
+def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool) -> Exchange:
+    """Return the exchange without secrets.
+
+    The values of headers and URL parameters that hold one are replaced; a header that was there still is, and an empty
+    value stays empty. A key that is echoed elsewhere is replaced there as well.
+
+    Args:
+        exchange: as observed.
+        key_headers: the headers that the contract says hold the key; others are known by their names.
+        thorough: also replace what only looks like a secret, anywhere. For storing; a judge needs bodies as they were.
+    """
+    names = {name.lower() for name in key_headers}
+    keys = set(_keys(exchange.request_headers, names))
+
+    def text(value: str) -> str:
+        for key in keys:
+            value = value.replace(key, PLACEHOLDER)
+        return redact_text(value) if thorough else _redact_url(value)
+
+    def headers(before: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: (PLACEHOLDER if value else value) if name in names or is_sensitive(name) else text(value)
+            for name, value in before.items()
+        }
+
+    def body(before: bytes | None) -> bytes | None:
+        if before is None or not (thorough or keys):
+            return before
+        # Every byte is one character in Latin-1, so bodies that are not text stay what they are.
+        value = before.decode("latin-1")
+        for key in keys:
+            value = value.replace(key.encode().decode("latin-1"), PLACEHOLDER)
+        return (redact_text(value) if thorough else value).encode("latin-1")
+
+    response_body = body(exchange.response_body)
+    response_headers = headers(exchange.response_headers)
+    if response_body != exchange.response_body and response_body is not None and "content-length" in response_headers:
+        response_headers["content-length"] = str(len(response_body))
+    return evolve(
+        exchange,
+        url=text(exchange.url),
+        request_headers=headers(exchange.request_headers),
+        request_body=body(exchange.request_body),
+        response_headers=response_headers,
+        response_body=response_body,
+    )
+
+
+def redact_text(text: str) -> str:
+    """Return the text with everything replaced that looks like a secret: by its name, or by itself."""
+    text = _FIELD.sub(lambda found: f'{found[1]}"{PLACEHOLDER}"' if is_sensitive(found[2]) else found[0], text)
+    text = _redact_url(text)
+    for token in _TOKENS:
+        text = token.sub(PLACEHOLDER, text)
+    return text
+
+
+def redact_command(command: str) -> str:
+    """Return a command line without the values of options such as `--api-key`."""
+    named = _OPTION.sub(lambda found: found[1] + PLACEHOLDER if is_sensitive(found[2]) else found[0], command)
+    return redact_text(named)
+
+
+def _redact_url(text: str) -> str:
+    text = _USER.sub(f"{PLACEHOLDER}@", text)
+    return _PARAMETER.sub(
+        lambda found: f"{found[1]}{found[2]}={PLACEHOLDER}" if is_sensitive(unquote(found[2])) else found[0], text
+    )
+
+
+def _keys(headers: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
+    """Yield the keys that were sent, in each form in which an answer may quote them."""
+    for name, value in headers.items():
+        secret = value if name in names else value.rpartition(" ")[2] if name == "authorization" else ""
+        if len(secret) >= SHORTEST and PLACEHOLDER not in secret:
+            yield secret
+            yield quote(secret, safe="")

@@ -1,0 +1,97 @@
+"""What all reports have in common: what a run is about, findings put together, and text that can do no harm."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from attrs import define, field, frozen
+
+from longcat.contract.model import Exchange, Finding, Severity
+from longcat.contract.spec import Spec
+from longcat.contract.verdict import SEVERITIES, Accepted, Event, Judged, Tally, Untold, fingerprint, summary
+
+MOST_PLACES: Final = 3
+"""How many of the places in which a finding was seen are shown."""
+
+
+@frozen
+class About:
+    """What a run is about.
+
+    Attributes:
+        spec: the contract.
+        spec_file: where it stands, for locations.
+        spec_name: how to call that file; relative where it can be.
+        target: what was asked or read, for people.
+        fail_on: the least bad severity that makes the run fail.
+        tally: what it has come to so far; complete when the last event was taken.
+        started: when, with a time zone.
+        terminal: whether a person reads it on a terminal.
+    """
+
+    spec: Spec = field(repr=False)
+    spec_file: Path
+    spec_name: str
+    target: str
+    fail_on: Severity
+    tally: Tally
+    started: datetime
+    terminal: bool = False
+
+    def summary(self) -> list[str]:
+        """Return what the run came to, one sentence each."""
+        return list(summary(self.tally, self.fail_on))
+
+
+@define
+class Group:
+    """The same finding, wherever it was seen."""
+
+    finding: Finding
+    accepted: Accepted | None
+    count: int = 0
+    places: list[Exchange] = field(factory=list)
+
+    @property
+    def where(self) -> str:
+        """The operation and the place in its answer."""
+        return " ".join((self.finding.operation or "no operation", self.finding.pointer or "(the whole answer)"))
+
+    @property
+    def seen_in(self) -> str:
+        """The first places, and how many more there are."""
+        names = "; ".join(exchange.source for exchange in self.places)
+        more = self.count - len(self.places)
+        return f"{names}; and {more} more" if more > 0 else names
+
+
+def grouped(events: Iterable[Event]) -> list[Group]:
+    """Take all events, and return the findings put together, the worst first. It holds one of each kind."""
+    groups: dict[str, Group] = {}
+    for event in events:
+        if isinstance(event, Untold):
+            continue
+        for ruling in event.rulings:
+            group = groups.setdefault(fingerprint(ruling.finding), Group(ruling.finding, ruling.accepted))
+            group.count += 1
+            if len(group.places) < MOST_PLACES and event.exchange not in group.places:
+                group.places.append(event.exchange)
+    return sorted(groups.values(), key=_badness)
+
+
+def findings_of(event: Event) -> Iterator[Finding]:
+    """Yield the findings of an event that nobody accepted."""
+    if isinstance(event, Judged):
+        yield from (ruling.finding for ruling in event.rulings if ruling.accepted is None)
+
+
+def clean(text: str, keep: str = "") -> str:
+    """Return text without characters that a terminal, or XML, might act upon; they are written as escapes."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _badness(group: Group) -> tuple[bool, int, str, str, str]:
+    finding = group.finding
+    place = (finding.operation or "", finding.pointer, finding.code)
+    return (group.accepted is not None, SEVERITIES.index(finding.severity), *place)

@@ -1,0 +1,84 @@
+"""`--format junit`: a test case for each exchange. Drift fails it; what could not be told is an error."""
+
+from collections.abc import Iterable, Iterator
+from tempfile import SpooledTemporaryFile
+from xml.sax.saxutils import escape, quoteattr
+
+from longcat.contract.model import Finding
+from longcat.contract.reports.about import About, clean, findings_of
+from longcat.contract.verdict import Event, Judged, Untold, fingerprint, verdict
+
+IN_MEMORY = 1024 * 1024
+"""Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""
+
+
+def junit(events: Iterable[Event], about: About) -> Iterator[str]:
+    """Yield the report when the last event was taken. It fits the schemas of Ant and of Jenkins."""
+    cases = failures = errors = skipped = 0
+    accepted: dict[str, str] = {}
+    with SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="\n") as waiting:
+        for event in events:
+            found = list(findings_of(event))
+            cases += 1
+            failures += bool(found)
+            errors += isinstance(event, Untold) and event.unclear
+            skipped += isinstance(event, Untold) and not event.unclear
+            waiting.write(_case(event, found))
+            for ruling in event.rulings if isinstance(event, Judged) else ():
+                if ruling.accepted is not None:
+                    accepted.setdefault(fingerprint(ruling.finding), f"Accepted: {_line(ruling.finding)}")
+        waiting.seek(0)
+        yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+        yield (
+            f'  <testsuite id="0" package="longcat.contract" name={_attribute(f"contract of {about.target}")} '
+            f'tests="{cases}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="0" '
+            f'timestamp="{about.started:%Y-%m-%dT%H:%M:%S}" hostname="localhost">\n    <properties>\n'
+        )
+        facts = {
+            "spec": about.spec_name,
+            "spec.sha256": about.spec.digest,
+            "exit.code": str(int(verdict(about.tally, about.fail_on))),
+        }
+        yield "".join(f'      <property name="{name}" value={_attribute(value)}/>\n' for name, value in facts.items())
+        yield "    </properties>\n"
+        yield from waiting
+        said = "\n".join([*about.summary(), *accepted.values()])
+        yield f"    <system-out>{_text(said)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
+
+
+def _case(event: Event, found: list[Finding]) -> str:
+    if isinstance(event, Untold):
+        kind = "error" if event.unclear else "skipped"
+        kind_of = ' type="could-not-tell"' if event.unclear else ""
+        return _element(event.what, f"      <{kind} message={_attribute(event.why)}{kind_of}/>\n")
+    if not found:
+        return _element(event.exchange.source, "")
+    # The schemas allow one failure in a case, so all findings of an exchange stand in it.
+    kinds = _attribute(", ".join(dict.fromkeys(finding.code for finding in found)))
+    details = _text("\n".join(map(_line, found)))
+    failure = f"      <failure message={_attribute(_line(found[0]))} type={kinds}>{details}</failure>\n"
+    return _element(event.exchange.source, failure)
+
+
+def _element(name: str, body: str) -> str:
+    start = f'    <testcase classname="longcat.contract" name={_attribute(name)} time="0"'
+    return f"{start}>\n{body}    </testcase>\n" if body else f"{start}/>\n"
+
+
+def _line(finding: Finding) -> str:
+    where = " ".join(part for part in (finding.operation, finding.pointer) if part)
+    line = f"{finding.severity.value} {finding.code} at {where}: expected {finding.expected}; seen {finding.seen}"
+    return clean(line)
+
+
+def _text(text: str) -> str:
+    return _ascii(escape(clean(text, keep="\n")))
+
+
+def _attribute(text: str) -> str:
+    return _ascii(quoteattr(clean(text)))
+
+
+def _ascii(text: str) -> str:
+    """Return XML that means the same in every encoding: stdout may have another than the first line says."""
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")

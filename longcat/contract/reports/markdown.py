@@ -1,0 +1,57 @@
+"""`--format markdown`: for the summary of a CI job, or an issue. What was seen can't break out of its cell."""
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from longcat.contract.reports.about import About, Group, clean, grouped
+from longcat.contract.verdict import Event, reasons
+
+MOST_ROWS: Final = 200
+"""How many findings are shown: the summary of a job takes 1 MiB."""
+SIGNS: Final = {"breaking": "🔴", "additive": "🟡", "notice": "🔵"}
+
+
+def markdown(events: Iterable[Event], about: About) -> Iterator[str]:
+    """Yield the report when the last event was taken: the worst comes first."""
+    groups = grouped(events)
+    yield f"## Contract drift: {plain(about.target)}\n\n"
+    yield "\n".join(f"- {plain(sentence)}" for sentence in about.summary()) + "\n"
+    if groups:
+        yield "\n| Severity | Code | Where | The contract says | Seen | Times |\n"
+        yield "| --- | --- | --- | --- | --- | ---: |\n"
+        yield from map(_row, groups[:MOST_ROWS])
+    if len(groups) > MOST_ROWS:
+        yield f"\n{len(groups) - MOST_ROWS} more kinds of findings are left out here.\n"
+    for title, unclear in (("Could not be told", True), ("Left out", False)):
+        told = reasons(about.tally, unclear=unclear)
+        if told:
+            yield f"\n### {title}\n\n"
+            yield "".join(f"- {plain(why)}: {plain('; '.join(what))}\n" for why, what in told.items())
+    yield (
+        f"\nChecked against {code(about.spec_name)} (SHA-256 {code(about.spec.digest[:12])}) "
+        f"at {about.started:%Y-%m-%d %H:%M} UTC. `longcat contract explain CODE` says what a finding means.\n"
+    )
+
+
+def plain(text: str) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    text = html.escape(clean(text), quote=False)
+    # Letters after a backslash stay, so only what ASCII has for punctuation is escaped; `&` and `;` make the entities.
+    return re.sub(r"([\\`*_{}\[\]()#+!|~@:$-])", r"\\\1", text)
+
+
+def code(text: str) -> str:
+    """Return text as code for a cell of a table: in an HTML element, as backticks can't be escaped within backticks."""
+    shown = html.escape(clean(text))
+    return f"<code>{re.sub(r'[^A-Za-z0-9 .,/;&-]', lambda found: f'&#{ord(found[0])};', shown)}</code>" if text else ""
+
+
+def _row(group: Group) -> str:
+    finding = group.finding
+    severity = f"{SIGNS[finding.severity]} {finding.severity.value}"
+    if group.accepted is not None:
+        severity = f"accepted until {group.accepted.expires}: {plain(group.accepted.reason)}"
+    cells = [severity, code(finding.code), code(group.where), plain(finding.expected), code(finding.seen)]
+    return f"| {' | '.join((*cells, str(group.count)))} |\n"

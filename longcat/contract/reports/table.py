@@ -1,0 +1,72 @@
+"""`--format table`: for people. A table with rich on a terminal, the same in plain lines elsewhere."""
+
+import io
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from longcat.contract.model import Severity
+from longcat.contract.reports.about import About, Group, clean, grouped
+from longcat.contract.verdict import Event, reasons
+
+COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
+
+
+def table(events: Iterable[Event], about: About) -> Iterator[str]:
+    """Yield the report when the last event was taken: the worst comes first."""
+    groups = grouped(events)
+    if groups:
+        yield (_rich(groups) if about.terminal else None) or _plain(groups)
+    for title, unclear in (("Could not be told", True), ("Left out", False)):
+        told = reasons(about.tally, unclear=unclear)
+        if told:
+            lines = (f"  {clean(why)}: {clean('; '.join(what))}.\n" for why, what in told.items())
+            yield f"{title}:\n{''.join(lines)}\n"
+    yield "".join(f"{clean(sentence)}\n" for sentence in about.summary())
+    if groups:
+        yield f"`longcat contract explain {clean(groups[0].finding.code)}` says what the first of them means.\n"
+
+
+def heading(group: Group) -> str:
+    """Return the severity as a word, and whether it is accepted."""
+    if group.accepted is None:
+        return group.finding.severity.value
+    return f"accepted until {group.accepted.expires}"
+
+
+def _plain(groups: list[Group]) -> str:
+    lines = []
+    for group in groups:
+        finding = group.finding
+        lines += [
+            f"{heading(group)}  {clean(finding.code)}  {clean(group.where)}",
+            f"    expected  {clean(finding.expected)}",
+            f"    seen      {clean(finding.seen)}",
+            f"    in        {clean(group.seen_in)}",
+        ]
+        lines += [f"    accepted  {clean(group.accepted.reason)}"] if group.accepted else []
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _rich(groups: list[Group]) -> str | None:
+    """Return a table as wide as the terminal. None: rich is not installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return None
+    shown = Table(show_lines=True, expand=False)
+    for column in ("Severity", "Code", "Where", "Expected", "Seen", "In"):
+        shown.add_column(column, overflow="fold")
+    for group in groups:
+        finding = group.finding
+        style = COLOURS[finding.severity] if group.accepted is None else "dim"
+        words = (finding.code, group.where, finding.expected, finding.seen, group.seen_in)
+        shown.add_row(Text(heading(group), style=style), *(Text(clean(word)) for word in words))
+    width = shutil.get_terminal_size().columns
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()

@@ -1,0 +1,56 @@
+"""One run: what was observed, judged, compared with the baseline and counted, one event at a time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from longcat.contract.baseline import Baseline
+from longcat.contract.body import decode
+from longcat.contract.cassettes import read
+from longcat.contract.judge import concerns, judge, outage
+from longcat.contract.model import Exchange
+from longcat.contract.probe import Unasked
+from longcat.contract.recorded import Problem
+from longcat.contract.spec import Spec
+from longcat.contract.verdict import Event, Judged, Ruling, Tally, Untold
+
+Observed: TypeAlias = Exchange | Unasked | Problem
+
+
+def events(spec: Spec, observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Event]:
+    """Yield what comes of each thing observed, and count it. When the last was taken, the tally is complete."""
+    for one in observed:
+        event = _event(spec, one, baseline)
+        tally.note(event)
+        yield event
+    tally.remarks.extend(baseline.remarks())
+
+
+def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Exchange | Problem]:
+    """Yield what was recorded in files and folders, one exchange at a time."""
+    key_headers = {operation.key_header for operation in spec.operations if operation.key_header}
+    for path in paths:
+        yield from read(path, key_headers)
+
+
+def _event(spec: Spec, one: Observed, baseline: Baseline) -> Event:
+    if isinstance(one, Unasked):
+        return Untold(one.question.name, one.reason, unclear=one.unclear)
+    if isinstance(one, Problem):
+        return Untold(one.source, one.message)
+    if not concerns(spec, one):
+        return Untold(one.source, "not of this contract: another host, and a path that it does not have", unclear=False)
+    silence = outage(spec, one)
+    if silence is not None and not _is_documented(spec, one):
+        return Untold(one.source, silence)
+    return Judged(one, tuple(Ruling(finding, baseline.accepts(finding)) for finding in judge(spec, one)))
+
+
+def _is_documented(spec: Spec, exchange: Exchange) -> bool:
+    """Whether the contract has this answer, such as a 429 or a 500 in its documented form.
+
+    To the probe it says nothing, so it asks again. In a recording it was what somebody wanted to keep, and it agrees.
+    """
+    operation = spec.match(exchange.method, exchange.url)
+    documented = operation is not None and operation.response(exchange.status_code) is not None
+    return documented and decode(exchange.response_body or b"").is_json

@@ -1,0 +1,118 @@
+"""Every keyword that puts schemas together is understood, and what has no name of its own is still found."""
+
+import json
+from typing import Any
+
+import pytest
+
+from longcat.contract.document import parse_document
+from longcat.contract.reading import Reader
+from longcat.contract.spec import make_spec
+
+CAT = {"required": ["kind", "lives"], "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}}
+DOG = {"required": ["kind", "barks"], "properties": {"kind": {"const": "dog"}, "barks": {"type": "boolean"}}}
+BIRD = {"required": ["kind", "song"], "properties": {"kind": {"type": "string"}, "song": {"type": "string"}}}
+TREE = {
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string"},
+        "branches": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}},
+    },
+}
+COMPONENTS: dict[str, dict[str, Any]] = {"Cat": CAT, "Dog": DOG, "bird": BIRD, "Tree": TREE}
+
+
+def either(*names: str, **discriminator: Any) -> dict[str, Any]:
+    """Return a choice between components, told apart by their kind."""
+    references = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    return {"oneOf": references, "discriminator": {"propertyName": "kind", **discriminator}}
+
+
+RECASED = ("value-recased", "/kind")
+GONE = ("field-missing", "/lives")
+TREES = {"$ref": "#/components/schemas/Tree"}
+PLAIN_CHOICE = {"oneOf": [{"$ref": "#/components/schemas/Cat"}, {"type": "array", "items": {"type": "integer"}}]}
+WHEN = {
+    "type": "object",
+    "properties": {"paid": {"type": "boolean"}},
+    "required": ["paid"],
+    "if": {"properties": {"paid": {"const": True}}},
+    "then": {"properties": {"price": {"type": "number"}}, "required": ["price"]},
+    "else": {"properties": {"reason": {"type": "string"}}},
+}
+WITH = {"properties": {"card": {}}, "dependentSchemas": {"card": {"properties": {"number": {"type": "string"}}}}}
+MAPS = {
+    "properties": {"a": {"type": "integer"}},
+    "patternProperties": {"^x-": {"type": "string"}},
+    "additionalProperties": {"type": "boolean"},
+}
+PAIR = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}], "items": False}
+
+
+def found(schema: Any, value: Any) -> list[tuple[str, str]]:
+    """Return the kind and the place of each difference between a value and a schema."""
+    content = {"application/json": {"schema": schema}}
+    document = {
+        "openapi": "3.1.0",
+        "paths": {"/a": {"get": {"responses": {"200": {"description": "", "content": content}}}}},
+        "components": {"schemas": {name: {"type": "object", **schema} for name, schema in COMPONENTS.items()}},
+    }
+    spec = make_spec(parse_document(json.dumps(document), "small"))
+    pointer = spec.operations[0].responses["200"].content["application/json"].schema
+    assert pointer is not None
+    return [(flaw.code, flaw.pointer) for flaw in Reader(spec.schemas).read(pointer, value)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        (either("Cat", "Dog"), {"kind": "cat", "lives": 9}, []),
+        (either("Cat", "Dog"), {"kind": "cat", "lives": "9"}, [("type-changed", "/lives")]),
+        (either("Cat", "Dog"), {"kind": "fish"}, [("value-undocumented", "/kind")]),
+        (either("Cat", "Dog"), {"lives": 9}, [("field-missing", "/kind")]),
+        (either("Cat", "Dog"), 5, [("type-changed", "")]),
+        (either("bird"), {"kind": "bird", "song": 5}, [("type-changed", "/song")]),
+        (either("Cat", "Dog", mapping={"cat": "Cat", "dog": "Dog"}), {"kind": "dog"}, [("field-missing", "/barks")]),
+        (either("Cat", mapping={"cat": "#/components/schemas/Cat"}), {"kind": "CAT"}, [RECASED, GONE]),
+        (PLAIN_CHOICE, {"kind": "cat", "lives": 9, "new": 1}, [("field-new", "/new")]),
+        (PLAIN_CHOICE, [1, "2"], [("type-changed", "/1")]),
+        (PLAIN_CHOICE, "text", [("type-changed", "")]),
+        (WHEN, {"paid": True, "price": 1}, []),
+        (WHEN, {"paid": True}, [("field-missing", "/price")]),
+        (WHEN, {"paid": True, "price": 1, "reason": "x"}, [("field-new", "/reason")]),
+        (WHEN, {"paid": False, "reason": 5}, [("type-changed", "/reason")]),
+        (WITH, {"card": 1, "number": "5"}, []),
+        (WITH, {"card": 1, "number": 5}, [("type-changed", "/number")]),
+        (WITH, {"number": "5"}, [("field-new", "/number")]),
+        (MAPS, {"a": 1, "x-b": "text", "c": True}, []),
+        (MAPS, {"x-b": 5}, [("type-changed", "/x-b")]),
+        (MAPS, {"c": "text"}, [("type-changed", "/c")]),
+        (PAIR, ["a", 1], []),
+        (PAIR, ["a", "1"], [("type-changed", "/1")]),
+        (PAIR, ["a", 1, 2], [("field-new", "/2")]),
+        ({"properties": {"a": False}}, {"a": 1}, [("field-new", "/a")]),
+        ({"properties": {"a": {}}, "additionalProperties": False}, {"b": 1}, [("field-new", "/b")]),
+        ({"type": "string", "minLength": 3}, "ab", [("value-out-of-range", "")]),
+        ({"type": "string", "pattern": "^a"}, "b", [("format-changed", "")]),
+        ({"enum": [1, 2]}, 3, [("value-undocumented", "")]),
+        ({"type": "integer"}, 1.5, [("type-changed", "")]),
+        ({"type": "integer"}, 1.0, []),
+        ({"type": ["string", "null"]}, 5, [("type-changed", "")]),
+        ({"not": {"type": "string"}}, "x", [("constraint-broken", "")]),
+        ({"contains": {"const": 1}}, [2], [("constraint-broken", "")]),
+        ({"propertyNames": {"maxLength": 1}}, {"long": 1}, [("constraint-broken", "")]),
+        ({"oneOf": [{"type": "integer"}, {"minimum": 0}]}, 5, [("constraint-broken", "")]),
+        (TREES, {"name": "a", "branches": [{"name": 5}]}, [("type-changed", "/branches/0/name")]),
+    ],
+)  # fmt: skip
+def test_reading(schema: Any, value: Any, expected: list[tuple[str, str]]) -> None:
+    """Each difference is found where it is, and named for what it is."""
+    assert found(schema, value) == expected
+
+
+def test_a_value_nested_too_deeply_is_a_difference() -> None:
+    """Not even a tree of a thousand levels makes the reader fail."""
+    tree: dict[str, Any] = {"name": "leaf"}
+    for _ in range(1000):
+        tree = {"name": "branch", "branches": [tree]}
+    assert found(TREES, tree) in ([("constraint-broken", "")], [])
