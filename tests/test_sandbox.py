@@ -559,7 +559,7 @@ def _imports(path: Path) -> Sequence[str]:
 
 def test_independent_witness() -> None:
     """The sandbox shares no code with the client: the two can disagree."""
-    names = {name for path in Path(sandbox.__file__).parent.glob("*.py") for name in _imports(path)}
+    names = {name for path in Path(sandbox.__file__).parent.rglob("*.py") for name in _imports(path)}
     assert {name for name in names if name.startswith(("longcat", "httpx")) and "longcat.sandbox" not in name} == set()
 
 

@@ -1,10 +1,11 @@
-"""A local emulator of the gateway: real HTTP, honest answers, and faults by name.
+"""A local emulator of the gateway: real HTTP, honest answers, faults and drifts by name.
 
 It proves that a client agrees with the documentation as we read it, never that the service does.
 """
 
 try:
     from longcat.sandbox.app import create_app
+    from longcat.sandbox.drifts import DRIFTS
     from longcat.sandbox.faults import FAULTS, Fault
     from longcat.sandbox.server import announce, running, serve
     from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, Outcome, Settings
@@ -19,6 +20,7 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "DRIFTS",
     "EXAMPLE_ID",
     "EXAMPLE_KEY",
     "FAULTS",

@@ -10,23 +10,25 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from longcat.sandbox.faults import JSON, World, error, rate_limited
+from longcat.sandbox.drifts import find_drifts
+from longcat.sandbox.drifts.answers import altered
+from longcat.sandbox.drifts.questions import MOST_BYTES, Reading
+from longcat.sandbox.faults import JSON, Fault, World, error, rate_limited
 from longcat.sandbox.picture import draw
 from longcat.sandbox.state import MOST_REQUESTS, Requests, Settings
-
-MOST_BYTES: Final = 65_536  # Of a body.
 
 
 def create_app(
@@ -44,7 +46,8 @@ def create_app(
             Route("/results/{name:path}", gateway.picture, methods=["GET"]),
             Route("/sandbox/requests", gateway.control, methods=["GET", "POST"]),
         ],
-        exception_handlers={HTTPException: _problem, ClientDisconnect: _problem},
+        middleware=[Middleware(Reading, handlings=gateway.handlings, right_key=gateway.api_key)],
+        exception_handlers={HTTPException: gateway.problem, ClientDisconnect: gateway.problem},
     )
     app.router.redirect_slashes = False
     return app
@@ -56,28 +59,43 @@ class _Gateway:
         self._world = world
         self._requests = Requests(settings)
         self._answered: deque[float] = deque(maxlen=settings.rate_limit or 0)
+        drifts = find_drifts(settings.drifts)
+        self._changes = [drift.change for drift in drifts if drift.change]
+        self.handlings = [drift.handling for drift in drifts if drift.handling]
+        self.api_key = settings.api_key
 
     async def result(self, request: Request) -> ASGIApp:
-        """Answer the documented call. Path and method are right already; then key, rate, body, request."""
+        """Answer the documented call: honestly, then as the drifts have it, then spoilt by a fault."""
+        answer, fault = await self._honest(request)
+        answer = self._drifted(request, answer)
+        return fault.spoil(answer, self._world) if fault else answer
+
+    async def _honest(self, request: Request) -> tuple[Response, Fault | None]:
+        """Return the honest answer and its fault. Path and method are right already; then key, rate, body, request."""
         # The real service may compare in another order; the page does not say.
         key = request.headers.get("Ocp-Apim-Subscription-Key", "")
         if not hmac.compare_digest(key.encode("latin-1"), self._settings.api_key.encode()):
-            return error(401, "Invalid or missing authentication")
+            return error(401, "Invalid or missing authentication"), None
         if self._too_many():
-            return rate_limited()
+            return rate_limited(), None
         try:
             request_id = await _read_request_id(request)
         except ValueError:
             # The page's table has this wording; its example has "Invalid parameters".
-            return error(400, "Invalid request parameters")
+            return error(400, "Invalid request parameters"), None
         emulated = self._requests.get(request_id)
         if emulated is None:
-            return _not_found()
+            return _not_found(), None
         emulated.start(self._world)
         fault = emulated.next_fault(of_picture=False)
         url = f"{request.base_url}results/{quote(request_id, safe='')}.png"
-        answer = _json(emulated.answer(self._world.clock(), url))
-        return fault.spoil(answer, self._world) if fault else answer
+        return _json(emulated.answer(self._world.clock(), url)), fault
+
+    def _drifted(self, request: Request, honest: Response) -> Response:
+        if not self._changes:
+            return honest
+        accepts = request.headers.get("Accept-Encoding", "")
+        return altered(self._changes, request.method, request.url.path, accepts, honest)
 
     def _too_many(self) -> bool:
         """Whether the rate limit is used up: so many questions were answered within the last second."""
@@ -116,6 +134,14 @@ class _Gateway:
         except ValueError as mistake:
             return error(400, str(mistake))
 
+    async def problem(self, request: Request, problem: Exception) -> Response:
+        """Answer an unknown path, another method, or a caller who is gone and reads none of this."""
+        # The page lists no 405: it is answered in the shape of the other errors.
+        answer = _not_found()
+        if isinstance(problem, HTTPException) and problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer = error(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed", problem.headers)
+        return self._drifted(request, answer)
+
 
 def _json(body: Any, status: int = 200) -> Response:
     return Response(json.dumps(body), status, media_type=JSON)
@@ -124,13 +150,6 @@ def _json(body: Any, status: int = 200) -> Response:
 def _not_found() -> Response:
     # The page has one wording for everything that is not there, and it names the endpoint.
     return error(404, "Endpoint not found")
-
-
-async def _problem(_request: Request, problem: Exception) -> Response:
-    # The page lists no 405: it is answered in the shape of the other errors. A caller who is gone reads none of this.
-    if isinstance(problem, HTTPException) and problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return error(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed", problem.headers)
-    return _not_found()
 
 
 async def _read(request: Request) -> bytes:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from longcat.sandbox.drifts import find_drifts
 from longcat.sandbox.faults import LONGEST, Fault, World, strikes
 
 EXAMPLE_ID: Final = "XXXXXXXXXXXXX"  # The documentation's example id: always known.
@@ -33,6 +34,7 @@ class Settings:
     outcome: Outcome = Outcome.COMPLETED
     requests: tuple[str, ...] = ()  # Known ids, beside the documentation's example.
     faults: tuple[Fault, ...] = ()  # For every request; those of a single request come before them.
+    drifts: tuple[str, ...] = ()  # Names: how the gateway has changed. They work together, in their order.
     rate_limit: int | None = None  # Questions answered in any one second, for all requests together.
 
     def __post_init__(self) -> None:
@@ -40,6 +42,7 @@ class Settings:
             raise ValueError("The sandbox's API key must not be empty.")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ValueError(f"The rate limit is 1 question a second or more, not {self.rate_limit}.")
+        find_drifts(self.drifts)
         for request_id in (EXAMPLE_ID, *self.requests):
             EmulatedRequest(request_id, self.duration, Outcome(self.outcome))
 

@@ -1,0 +1,87 @@
+"""Sandboxes with drifts, at a moment that shows the most: one request is under way at 42 %, one is done."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Self
+
+import httpx
+from attrs import frozen
+
+from longcat.sandbox import EXAMPLE_KEY, Settings, create_app, running
+
+UNDER_WAY, DONE = "gauntlet-under-way", "gauntlet-done"
+DURATION: Final = 42  # Seconds that the request takes that is done.
+
+
+class Clock:
+    """The sandbox's clock, which stands still unless it is told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:  # noqa: D102
+        return self.now
+
+
+class InProcess(httpx.BaseTransport):
+    """Brings requests to an ASGI app without a socket."""
+
+    def __init__(self, app: Any) -> None:
+        self._inner = httpx.ASGITransport(app)
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def close(self) -> None:  # noqa: D102
+        self._runner.close()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:  # noqa: D102
+        async def handle() -> httpx.Response:
+            response = await self._inner.handle_async_request(request)
+            raw = b"".join([part async for part in response.aiter_raw()])
+            return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(raw))
+
+        return self._runner.run(handle())
+
+
+@frozen
+class Gateway:
+    """A sandbox that is served somehow: where, and by which client it is reached."""
+
+    url: str
+    client: httpx.Client
+
+    def settle(self, clock: Clock) -> None:
+        """Bring one request to 42 %, the other to its end."""
+        self.client.post(f"{self.url}/sandbox/requests", json={"request_id": DONE, "duration": DURATION})
+        for request_id in (UNDER_WAY, DONE):
+            body, headers = {"request_id": request_id}, {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
+            self.client.post(f"{self.url}/longcat-image-request-result", json=body, headers=headers)
+        clock.now += 1.1 * DURATION
+
+
+def settings(drifts: Sequence[str]) -> Settings:
+    """Return the settings of a sandbox with these drifts."""
+    return Settings(duration=100, requests=(UNDER_WAY,), drifts=tuple(drifts))
+
+
+@contextlib.contextmanager
+def served(drifts: Sequence[str], client: httpx.Client | None = None) -> Iterator[Gateway]:
+    """Serve a sandbox with these drifts on a socket."""
+    clock = Clock()
+    with running(settings(drifts), clock=clock) as url, contextlib.ExitStack() as stack:
+        gateway = Gateway(url, client or stack.enter_context(httpx.Client()))
+        gateway.settle(clock)
+        yield gateway
+
+
+@contextlib.contextmanager
+def in_process(drifts: Sequence[str]) -> Iterator[Gateway]:
+    """Have a sandbox with these drifts without a socket."""
+    clock = Clock()
+    with httpx.Client(transport=InProcess(create_app(settings(drifts), clock=clock))) as client:
+        gateway = Gateway("http://127.0.0.1", client)
+        gateway.settle(clock)
+        yield gateway
