@@ -6,7 +6,7 @@ SETUP := .venv/.complete
 LOCK := requirements-dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test coverage check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test coverage gauntlet fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,15 +24,21 @@ $(SETUP): $(LOCK) pyproject.toml
 demo: setup ## Start the sandbox, wait for a picture, and save it.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py
 
-generate: setup ## Write the typed client, generated/, from openapi.yaml.
+generate: setup ## Write the typed client, and the documentation's cassettes, from openapi.yaml.
 	$(BIN)/python tools/generate.py
+	$(BIN)/python tools/document_cassettes.py
 
-check-generated: setup ## Fail if generated/ is not what openapi.yaml gives.
+check-generated: setup ## Fail if generated/ or the documentation's cassettes are not what openapi.yaml gives.
 	$(BIN)/python tools/generate.py --check
+	$(BIN)/python tools/document_cassettes.py --check
 
-lint: setup ## Check the style.
+lint: setup ## Check the style, and the workflows.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/zizmor --offline --quiet --pedantic --strict-collection .github/workflows action.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml
 
 format: setup ## Mend the style where a tool can.
 	$(BIN)/ruff check --fix
@@ -48,6 +54,15 @@ coverage: setup ## Run every test, and show which lines none of them reaches.
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+gauntlet: setup ## Measure the drift check with every drift, beside schemathesis.
+	$(BIN)/python tools/gauntlet.py --markdown docs/gauntlet.md
+
+fuzz: setup ## Test the sandbox with schemathesis for five minutes.
+	$(BIN)/python tools/fuzz.py
+
+record: setup ## With a key: ask the live service the questions of the drift check, and keep the answers.
+	$(BIN)/longcat contract record --origin live --output cassettes/live
 
 check: lint typecheck check-generated test ## Everything that must hold before a change lands.
 
