@@ -318,7 +318,7 @@ def test_help(call: Call) -> None:
     """`--help` names the commands, every exit code and the environment."""
     ran = call("--help")
     assert (ran.code, ran.err) == (0, "")
-    assert re.findall(r"^    (\w+) ", ran.out, re.MULTILINE) == ["status", "wait", "sandbox"]
+    assert re.findall(r"^    (\w+) ", ran.out, re.MULTILINE) == ["status", "wait", "sandbox", "contract"]
     assert {int(code) for code in re.findall(r"^  (\d+) ", ran.out, re.MULTILINE)} == set(Exit)
     assert {"PIXAZO_API_KEY", "LONGCAT_BASE_URL", "NO_COLOR"} <= set(re.findall(r"\w+", ran.out))
 

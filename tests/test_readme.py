@@ -19,6 +19,7 @@ from test_cli import PNG, User, environment
 
 import longcat
 from longcat.cli import main
+from longcat.cli.arguments import parse
 from longcat.cli.outcome import Exit
 from longcat.sandbox import Settings, running
 from longcat.wire import STATUS_ERRORS
@@ -71,9 +72,10 @@ BLOCKS: Final = (
 
 
 def test_every_block_is_here() -> None:
-    """Each fenced block of the README is Python, and is in the table above."""
+    """Each fenced block of the README is Python, and in the table above, or a workflow, which has tests of its own."""
     fences = re.findall(r"^```(\w+)$", README, re.MULTILINE)
-    assert (fences, len(examples())) == (["python"] * len(BLOCKS), len(BLOCKS))
+    assert [fence for fence in fences if fence != "yaml"] == ["python"] * len(BLOCKS)
+    assert len(examples()) == len(BLOCKS)
 
 
 @pytest.mark.usefixtures("reader")
@@ -93,7 +95,8 @@ def test_python(number: int, capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_line_is_here() -> None:
     """Each line for the shell is a command that one of the tests here knows."""
     known = re.compile(
-        r"(PIXAZO_API_KEY=\S+ )?longcat (wait|status|sandbox) |make [a-z]+|pip install '|curl -X POST |export LONGCAT"
+        r"(PIXAZO_API_KEY=\S+ )?longcat (wait|status|sandbox|contract) |make [a-z]+|pip install '|curl -X POST |"
+        r"export LONGCAT"
     )
     assert len(SHELL) > 10
     assert [line for line in SHELL if not known.match(line)] == []
@@ -107,6 +110,19 @@ def test_client_line(reader: User, line: str) -> None:
     assert ran.out
     saved = [Path(path).read_bytes()[:8] for path in ran.out.split() if " -o " in line]
     assert saved == [PNG] * len(list(Path().rglob("*.png")))
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if re.match("longcat contract (probe|explain)", line)])
+def test_watching_line(reader: User, line: str) -> None:
+    """A line that asks or explains runs in a shell as it stands, and finds no drift in the sandbox."""
+    ran = reader.run(line, program=["sh", "-c"])
+    assert (ran.code, bool(ran.out), ran.errors) == (0, True, [])
+
+
+@pytest.mark.parametrize("line", [line for line in SHELL if re.match("longcat contract (check|suggest)", line)])
+def test_recordings_line(line: str) -> None:
+    """A line about recordings, which a reader has and we have not, is one that the command line takes."""
+    assert callable(parse(shlex.split(line, comments=True)[1:]).run)
 
 
 @pytest.mark.parametrize("line", [line for line in SHELL if line.startswith("longcat sandbox ")])
@@ -171,7 +187,7 @@ def test_extras() -> None:
     assert brings.pop("all") == "all of these"
     (everything,) = needs.pop("all")
     assert {extra: set(what.split(", ")) for extra, what in brings.items()} == {
-        extra: {re.split(r"[^\w-]", package)[0] for package in packages} for extra, packages in needs.items()
+        extra: {re.split(r"[^\w.-]", package)[0] for package in packages} for extra, packages in needs.items()
     }
     assert everything == f"{PROJECT['name']}[{','.join(extra for extra in needs if extra != 'none')}]"
 
