@@ -282,23 +282,25 @@ def _status(request_id: str, body: dict[str, Any], hide: Hide) -> Status:
     """Return the status in a body that was found to be good."""
     word: str = body["status"]
     state = State.of(word)
-    if word.casefold() not in contract().variants:
-        progress: Any = body.get("progress")
-        words = error_words(body) if state in {State.FAILED, State.CANCELLED} else None
-        return Status(
-            request_id,
-            state,
-            raw_state=hide(word),
-            progress=float(progress) if _is_share(progress) else None,
-            error=hide(words) if words else None,
-            raw=body,
+    progress: Any = body.get("progress")
+    words = error_words(body) if state in {State.FAILED, State.CANCELLED} else None
+    raw: Any = body
+    image = None
+    if word.casefold() in contract().variants:
+        text = json.dumps({**body, "status": word.casefold()})
+        raw = request_result_answer(
+            client=longcat_api.Client(base_url=""), response=httpx.Response(HTTPStatus.OK, content=text.encode())
         )
-    text = json.dumps({**body, "status": word.casefold()})
-    model = request_result_answer(
-        client=longcat_api.Client(base_url=""), response=httpx.Response(HTTPStatus.OK, content=text.encode())
+        image = _image(raw) if isinstance(raw, CompletedStatus) else None
+    return Status(
+        request_id,
+        state,
+        raw_state=hide(word),
+        progress=float(progress) if _is_share(progress) else None,
+        image=image,
+        error=hide(words) if words else None,
+        raw=raw,
     )
-    image = _image(model) if isinstance(model, CompletedStatus) else None
-    return Status(request_id, state, raw_state=word, progress=float(body["progress"]), image=image, raw=model)
 
 
 def _is_share(value: Any) -> bool:

@@ -149,13 +149,18 @@ class Reshaper(Widener):
         path = [unescaped(part) for part in finding.pointer.split("/")[1:]]
         node = self.raw(group.rule)
         value = body_of(finding.exchange)
-        if _is_reference(node) or ("oneOf" in node and isinstance(node["oneOf"], list)):
+        if _is_reference(node) or "oneOf" in node:
             inside = node if _is_reference(node) else node["oneOf"][0]
             yield from self._or(group, group.rule, wrapped(value, path, copy.deepcopy(inside)))
-        elif isinstance(value, dict) and "properties" in node:
-            if path[0] not in node["properties"]:
-                schema = infer([value[path[0]]])
-                yield Put(f"{group.rule}/properties", path[0], schema, group.says("the answer inside of this field"))
+        elif isinstance(value, dict) and path[0] not in node.get("properties", {path[0]: None}):
+            schema = infer([value[path[0]]])
+            yield Put(f"{group.rule}/properties", path[0], schema, group.says("the answer inside of this field"))
+            required = node.get("required", [])
+            gone = [index for index, name in enumerate(required) if name not in value]
+            if gone and len(gone) == len(required):
+                yield Drop(f"{group.rule}/required")
+            else:
+                yield from (Drop(f"{group.rule}/required/{index}") for index in reversed(gone))
         else:
             raise RefusedError(_ANOTHER)
 
@@ -207,8 +212,6 @@ class Reshaper(Widener):
 
     def announced(self, group: Group) -> Iterator[Edit]:
         """Yield the changes for a header that announces something."""
-        if not group.rule:
-            raise RefusedError("The contract has no place for it: it has no such answer.")
         name = "-".join(part.capitalize() for part in group.detail.removeprefix("header:").split("-"))
         header = {"description": "An announcement.", "schema": {"type": "string"}}
         said, headers = group.says("this header"), self.raw(group.rule).get("headers")
