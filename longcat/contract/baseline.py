@@ -98,7 +98,8 @@ def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Ba
         text = path.read_text("utf-8")
         document = tomllib.loads(text) if path.suffix == ".toml" else _yaml(text)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"The baseline {path} can't be read: {error}. Mend it, or leave it out.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"The baseline {path} can't be read: {reason}. Mend it, or leave it out.") from error
     entries = document.get("accept", []) if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(entries, list) or document.keys() - {"accept"}:
         raise ConfigurationError(f"The baseline {path} must hold one list, named accept. Mend it.")

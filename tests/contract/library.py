@@ -6,9 +6,9 @@ LIBRARY: Final = """
 openapi: 3.1.0
 info: {title: A library, version: "1"}
 servers:
-  - url: https://{region}.library.test/v1
+  - url: https://{region}.books.test/v1
     variables: {region: {default: eu}}
-  - url: https://mirror.library.test
+  - url: https://mirror.books.test
 security:
   - token: []
   - key: []
@@ -85,7 +85,7 @@ paths:
         2XX:
           description: All of them.
           content:
-            application/vnd.library+json:
+            application/vnd.books+json:
               schema: {type: array, items: {$ref: "#/components/schemas/Chapter"}}
 components:
   securitySchemes:

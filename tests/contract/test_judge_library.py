@@ -77,7 +77,7 @@ def test_a_good_question(answer: Exchange, expected: object) -> None:
 @pytest.mark.parametrize(
     ("path", "answer", "expected"),
     [
-        ("https://mirror.library.test/shelves/a/books/7?edition=1", GOOD, NOTHING),
+        ("https://mirror.books.test/shelves/a/books/7?edition=1", GOOD, NOTHING),
         ("/shelves/a%2Fb/books/7?edition=1", GOOD, NOTHING),
         ("/shelves/a/books/x?edition=1", GOOD, ("validation-lost", "status")),
         ("/shelves/a/books/x?edition=1", NOT_FOUND, NOTHING),
@@ -185,5 +185,5 @@ def test_a_picture(headers: dict[str, str], body: bytes, expected: object) -> No
 )
 def test_a_list(body: Any, expected: object) -> None:
     """Items are told apart by a word even without a discriminator, and what is wrong with all is said once."""
-    headers = {"content-type": "application/vnd.library+json", "deprecation": "@1767225600"}
+    headers = {"content-type": "application/vnd.books+json", "deprecation": "@1767225600"}
     assert ask("GET", "/books/7/chapters", answered(body, 206, headers=headers)) == expected

@@ -87,22 +87,22 @@ def test_the_made_up_operations() -> None:
     assert found["POST /books"].key_header is None
     assert found["list_chapters"].deprecated
     assert [one.name for one in found["get_book"].parameters] == ["shelf", "book_id", "language", "edition"]
-    assert MADE_UP.servers == ("https://eu.library.test/v1", "https://mirror.library.test")
+    assert MADE_UP.servers == ("https://eu.books.test/v1", "https://mirror.books.test")
 
 
 @pytest.mark.parametrize(
     ("method", "url", "expected"),
     [
-        ("GET", "https://eu.library.test/v1/shelves/a/books/7", "get_book"),
-        ("get", "https://mirror.library.test/shelves/a/books/7", "get_book"),
+        ("GET", "https://eu.books.test/v1/shelves/a/books/7", "get_book"),
+        ("get", "https://mirror.books.test/shelves/a/books/7", "get_book"),
         ("DELETE", "http://127.0.0.1:8000/shelves/a/books/7?x=1#y", "delete_book"),
-        ("GET", "https://eu.library.test/v1/covers/a%20b.png", "get_cover"),
-        ("GET", "https://eu.library.test/v1/covers/.png", None),
-        ("GET", "https://eu.library.test/v1/shelves/a/books/7/", None),
-        ("GET", "https://eu.library.test/v1/shelves//books/7", None),
-        ("GET", "https://eu.library.test/v2/shelves/a/books/7", None),
-        ("PUT", "https://eu.library.test/v1/shelves/a/books/7", None),
-        ("GET", "https://eu.library.test", None),
+        ("GET", "https://eu.books.test/v1/covers/a%20b.png", "get_cover"),
+        ("GET", "https://eu.books.test/v1/covers/.png", None),
+        ("GET", "https://eu.books.test/v1/shelves/a/books/7/", None),
+        ("GET", "https://eu.books.test/v1/shelves//books/7", None),
+        ("GET", "https://eu.books.test/v2/shelves/a/books/7", None),
+        ("PUT", "https://eu.books.test/v1/shelves/a/books/7", None),
+        ("GET", "https://eu.books.test", None),
         ("GET", "http://[broken", None),
     ],
 )

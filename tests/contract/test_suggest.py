@@ -671,7 +671,7 @@ def chapters(*items: Any) -> Exchange:
     question = Exchange(
         "GET", f"{MADE_UP.server}/books/7/chapters", {"authorization": "[key]"}, None, 200, {}, b"", "a test"
     )
-    return answered([*items], to=question, headers={"content-type": "application/vnd.library+json"})
+    return answered([*items], to=question, headers={"content-type": "application/vnd.books+json"})
 
 
 def test_word_without_a_discriminator() -> None:

@@ -61,7 +61,7 @@ def _result(group: Group, rule: int, about: About, line: int) -> dict[str, Any]:
         "physicalLocation": {"artifactLocation": {**_location(about), "index": 0}, "region": {"startLine": line}}
     }
     if finding.operation:
-        name = f"{finding.operation}{finding.pointer}"
+        name = f"{finding.operation}{'' if finding.pointer.startswith('/') else ' '}{finding.pointer}".strip()
         place["logicalLocations"] = [{"name": finding.operation, "fullyQualifiedName": name, "kind": "function"}]
     result: dict[str, Any] = {
         "ruleId": finding.code,
