@@ -1,4 +1,4 @@
-"""Stand-ins for what the client knows of the world: time, and a gateway that says what a test wrote down.
+"""Stand-ins for what the client knows of the world: a gateway that says what a test wrote down, and its time.
 
 A scenario is written once, with `await`, against `Cat`. A `Driver` runs it through `AsyncLongCat` on asyncio or trio,
 or through `LongCat`, whose blocking methods then stand behind coroutines that never wait.
@@ -13,55 +13,18 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 import anyio
 import httpx
 from anyio.lowlevel import checkpoint
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Polling, Status
+from longcat.testing import FakeGateway, VirtualClock
 
 T = TypeVar("T")
 
 HOST: Final = "gateway.test"
 URL: Final = f"https://{HOST}"
 KEY: Final = "test-key"
-EPOCH: Final = 1_718_447_400.0
-"""2024-06-15T10:30:00Z, the time at which a virtual clock starts."""
 PICTURE: Final = "https://storage.pixazo.ai/results/XXXXXXXXXXXXX.png"
 """The documentation's own example."""
-
-
-@define
-class VirtualClock:
-    """A `longcat.Clock` on which nothing takes time but sleeping.
-
-    Attributes:
-        now: seconds since it was made.
-        sleeps: how long each sleep was, in order.
-        on_sleep: called at the beginning of each sleep; what it raises comes out of the sleep.
-    """
-
-    now: float = 0.0
-    sleeps: list[float] = field(factory=list)
-    on_sleep: Callable[[], None] = lambda: None
-
-    def time(self) -> float:
-        """Return the seconds since the epoch."""
-        return EPOCH + self.now
-
-    def monotonic(self) -> float:
-        """Return the seconds since the clock was made."""
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Note that there was a sleep, and let its time pass."""
-        self.sleeps.append(seconds)
-        self.on_sleep()
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        """Do as `sleep` does, and let other tasks run."""
-        self.sleeps.append(seconds)
-        self.on_sleep()
-        await checkpoint()
-        self.now += seconds
 
 
 Piece: TypeAlias = bytes | float | BaseException
@@ -255,12 +218,12 @@ class Driver:
     def run(
         self,
         scenario: Callable[[Cat], Coroutine[Any, Any, T]],
-        script: Script,
+        script: Script | FakeGateway,
         *,
         polling: Polling | None = None,
         http_timeout: float | None = None,
     ) -> T:
-        """Run a scenario with a client that has this script for a gateway, and return what it returns.
+        """Run a scenario with a client that has this gateway, and return what it returns.
 
         Without a policy, a wait asks every four seconds: a number that adds up exactly.
         """

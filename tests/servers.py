@@ -29,10 +29,11 @@ import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
-from fakes import KEY, VirtualClock
+from fakes import KEY
 
 from longcat import AsyncLongCat, LongCat
 from longcat.polling import FixedPolling
+from longcat.testing import VirtualClock
 
 LOOPBACK: Final = "127.0.0.1"
 LIMIT: Final = 5.0

@@ -18,7 +18,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 import trio
-from fakes import KEY, VirtualClock
+from fakes import KEY
 from servers import (
     SHARED,
     Driver,
@@ -44,6 +44,7 @@ from servers import (
 
 from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
 from longcat.download import SIGNATURES
+from longcat.testing import VirtualClock
 
 NOWHERE = "http://gateway.invalid"
 SYNC = Driver("sync")

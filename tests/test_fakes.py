@@ -1,16 +1,13 @@
 """That the stand-ins do as they say, as every other test builds on them."""
 
 import asyncio
-import time
 from contextlib import nullcontext
 from itertools import repeat
 
-import anyio
 import httpx
 import pytest
 import trio
 from fakes import (
-    EPOCH,
     HOST,
     IMAGE,
     Body,
@@ -18,7 +15,6 @@ from fakes import (
     Driver,
     Reply,
     Script,
-    VirtualClock,
     anatomy,
     changes,
     completed,
@@ -38,6 +34,7 @@ from longcat import (
     Status,
     WaitTimeout,
 )
+from longcat.testing import VirtualClock
 
 REQUEST = httpx.Request("POST", "https://gateway.test", extensions={"timeout": {"read": 5.0}})
 
@@ -57,36 +54,6 @@ def ask(script: Script) -> tuple[int, bytes]:
     """Send a request through a script, and return the code and the body of the answer."""
     response = script.handle_request(REQUEST)
     return response.status_code, response.read()
-
-
-def test_a_virtual_clock_moves_when_it_sleeps() -> None:
-    """Its sleeps take no time, are noted, and move both of its times."""
-    clock = VirtualClock()
-    began = time.monotonic()
-    clock.sleep(3000.0)
-    clock.sleep(600.0)
-    assert (clock.sleeps, clock.monotonic(), clock.time()) == ([3000.0, 600.0], 3600.0, EPOCH + 3600.0)
-    assert time.monotonic() - began < 10.0
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_an_asynchronous_sleep_lets_other_tasks_run(backend: str) -> None:
-    """While one task sleeps and sleeps, another gets its turn."""
-    clock = VirtualClock()
-    seen: list[float] = []
-
-    async def look() -> None:
-        seen.append(clock.now)
-
-    async def main() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(look)
-            for _ in range(3):
-                await clock.asleep(4.0)
-
-    anyio.run(main, backend=backend)
-    assert clock.sleeps == [4.0, 4.0, 4.0]
-    assert seen[0] < 12.0
 
 
 def test_a_script_gives_its_replies_in_order_and_notes_the_questions() -> None:

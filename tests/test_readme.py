@@ -3,6 +3,7 @@
 import asyncio
 import builtins
 import importlib
+import os
 import re
 import shlex
 import sys
@@ -17,7 +18,7 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 from test_cli import PNG, User, environment
 
-import longcat
+import longcat.testing
 from longcat.cli import main
 from longcat.cli.arguments import parse
 from longcat.cli.outcome import Exit
@@ -68,6 +69,7 @@ BLOCKS: Final = (
     (r"processing 0\.0\n(processing 0\.\d+\n)+completed 1\.0\n", True),
     (r"cat\.png\n", True),
     (r"Image\(request_id='XXXXXXXXXXXXX', .*\)\n", False),
+    ("", False),
 )
 
 
@@ -90,6 +92,16 @@ def test_python(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert (bool(re.fullmatch(printed, out)), err) == (True, ""), out
     assert [path.read_bytes()[:8] for path in Path().iterdir()] == [PNG] * saved
+
+
+def test_pytest_block(tmp_path: Path) -> None:
+    """The block with tests is a file that pytest runs as it stands, in a moment, with longcat's plugin."""
+    (block,) = [example.parsed for example in examples() if "def test_" in example.parsed]
+    (tmp_path / "test_mine.py").write_text(block, "utf-8")
+    env = environment(tmp_path, PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    ran = User(tmp_path, env).run("-p", "longcat.pytest_plugin", program=[sys.executable, "-m", "pytest"])
+    assert (ran.code, f"{block.count('def test_')} passed" in ran.out) == (0, True), ran.out
+    assert [seconds for seconds in re.findall(r"passed in ([\d.]+)s", ran.out) if float(seconds) > 10] == []
 
 
 def test_every_line_is_here() -> None:
@@ -228,9 +240,9 @@ def test_rings() -> None:
     "name", _names(r"(?<![\w.-])(?:[a-z]+\.)?(_?[A-Z][a-z]\w+)(?![\w-])", *_code(README, ARCHITECTURE))
 )
 def test_class(name: str) -> None:
-    """A class in backticks is in the package, or in Python."""
+    """A class in backticks is in the package, in httpx, or in Python."""
     modules = [importlib.import_module(f"longcat.{path.stem}") for path in (ROOT / "longcat").glob("[a-z]*.py")]
-    assert any(hasattr(module, name) for module in (longcat, builtins, *modules))
+    assert any(hasattr(module, name) for module in (longcat, longcat.testing, httpx, builtins, *modules))
 
 
 @pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from fakes import KEY, VirtualClock, completed, processing
+from fakes import KEY, completed, processing
 from servers import (
     SHARED,
     Connection,
@@ -63,6 +63,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.conversation import RESOLUTION
+from longcat.testing import VirtualClock
 from longcat.wire import MAX_ANSWER
 
 TYPE = "Content-Type: application/json"

@@ -14,7 +14,7 @@ import httpx
 import longcat_api
 import pytest
 import typed_api
-from fakes import IMAGE, KEY, URL, Script, VirtualClock, completed, processing, says
+from fakes import IMAGE, KEY, URL, Script, completed, processing, says
 
 import longcat
 from longcat import (
@@ -32,6 +32,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.clock import SystemClock
+from longcat.testing import FakeGateway, VirtualClock
 
 ROOT = Path(__file__).parent.parent
 
@@ -197,6 +198,11 @@ def test_the_asynchronous_code_that_is_type_checked_runs(backend: str) -> None:
     assert len(script.requests) == 4
 
 
+def test_the_typed_use_of_the_fake_gateway_runs() -> None:
+    """What `typed_api.py` scripts can be scripted."""
+    typed_api.pretend()
+
+
 def test_the_attributes_that_are_type_checked_are_there() -> None:
     """What `typed_api.py` reads of the exceptions can be read."""
     typed_api.inspect_errors(
@@ -351,9 +357,7 @@ def test_an_http_client_that_can_not_be_made_is_told(monkeypatch: pytest.MonkeyP
 
 def test_one_client_asks_for_many_requests() -> None:
     """A client may be used again and again."""
-    script = Script(*(says(completed(request_id=str(number))) for number in range(3)))
-    with httpx.Client(transport=script) as http:
-        cat = LongCat(KEY, URL, http_client=http)
+    with FakeGateway().request("0").request("1").request("2").client() as cat:
         assert [cat.wait(str(number)).request_id for number in range(3)] == ["0", "1", "2"]
 
 

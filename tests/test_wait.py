@@ -23,7 +23,6 @@ from fakes import (
     Driver,
     Reply,
     Script,
-    VirtualClock,
     anatomy,
     changes,
     completed,
@@ -58,6 +57,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.conversation import Traffic
+from longcat.testing import VirtualClock
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 

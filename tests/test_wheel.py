@@ -1,5 +1,6 @@
 """What people install: the wheel, alone in a fresh environment, without extras and without this repository."""
 
+import configparser
 import email
 import json
 import re
@@ -99,6 +100,18 @@ def test_requirements(metadata: Message) -> None:
     assert sorted(re.split(r"[^\w-]", need)[0] for need in needs if "extra ==" not in need) == ["attrs", "httpx"]
 
 
+def test_entry_points(wheel: Path) -> None:
+    """It brings one program and one plugin for pytest, as the project says."""
+    with zipfile.ZipFile(wheel) as archive:
+        text = archive.read(f"longcat_image-{longcat.__version__}.dist-info/entry_points.txt").decode()
+    found = configparser.ConfigParser()
+    found.read_string(text)
+    assert {name: dict(found[name]) for name in found.sections()} == {
+        "console_scripts": PROJECT["scripts"],
+        **PROJECT["entry-points"],
+    }
+
+
 # --- How it does alone.
 
 SURVEY: Final = """
@@ -106,7 +119,7 @@ import importlib.metadata, json, warnings
 warnings.simplefilter("error")
 import longcat
 from longcat import *
-import longcat.cli, longcat_api
+import longcat.cli, longcat.testing, longcat_api
 json.dump({
     "files": [longcat.__file__, longcat_api.__file__],
     "missing": [name for name in longcat.__all__ if name not in globals()],

@@ -26,6 +26,7 @@ from longcat import (
     Status,
     WaitTimeout,
 )
+from longcat.testing import FakeGateway, Fault, Progress, Question, VirtualClock, refusal
 
 
 def make(http: httpx.Client, clock: Clock) -> LongCat:
@@ -103,6 +104,25 @@ def inspect_image(image: Image) -> None:
     assert_type(image.created_at, datetime | None)
     assert_type(image.duration, timedelta | None)
     assert_type(image.model_version, str | None)
+
+
+def pretend() -> None:
+    """Script a gateway with every argument, and make clients of it."""
+    gateway = FakeGateway(VirtualClock(start=0.0), latency=0.5, max_rate=5)
+    faults: list[Fault] = [429, refusal(429, retry_after=7), httpx.ReadTimeout("late"), lambda _: httpx.Response(500)]
+    progress: Progress = "eased"
+    chained = gateway.request(
+        "r", 42, progress, words={"queued": 10}, fails="no", faults=faults, picture=b"", answer=None
+    )
+    assert_type(chained, FakeGateway)
+    assert_type(chained.request("s", takes=5, progress=lambda share: share, ends="cancelled"), FakeGateway)
+    assert_type(gateway.clock, Clock)
+    assert_type(gateway.questions, list[Question])
+    assert_type(gateway.downloads, list[str])
+    assert_type(gateway.picture("r"), bytes)
+    assert_type(gateway.client(polling=FixedPolling(5)), LongCat)
+    assert_type(gateway.async_client("test-key", "https://gateway.test"), AsyncLongCat)
+    httpx.Client(transport=gateway).close()
 
 
 def inspect_errors(raised: list[Exception]) -> None:

@@ -19,6 +19,7 @@ from longcat.contract.sender import WRONG_KEY, is_loopback, origin_of
 from longcat.contract.spec import Spec, make_spec
 from longcat.errors import ConfigurationError
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
+from longcat.testing import VirtualClock
 from longcat.wire import MAX_ANSWER
 
 SPEC = load_spec()
@@ -26,27 +27,6 @@ KEY = "the-users-own-key"
 ELSEWHERE = "https://gateway.test"  # Neither this machine nor the contract's server.
 PATH = "/longcat-image-request-result"
 Answers = Callable[[httpx.Request], httpx.Response]
-
-
-class VirtualClock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.sleeps: list[float] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        raise NotImplementedError
 
 
 def says(status: int, body: Any = None, **headers: str) -> httpx.Response:
@@ -376,7 +356,7 @@ class TestManners:
         """A 429 is waited out, as long as it says, else longer each time; then the question is asked again."""
         if refusals[0].status_code == 503:
             refusals[0] = httpx.Response(503, html="<html>down</html>", headers={"Retry-After": "5"})
-        clock = VirtualClock()
+        clock = VirtualClock(start=1_000_000.0)
         outcomes = asked(Gateway(*refusals, says(401)), key=None, clock=clock)
         assert unasked(outcomes, unclear=True) == {}
         assert sleeps == clock.sleeps[: len(sleeps)]

@@ -1,0 +1,139 @@
+"""A clock on which nothing takes time but sleeping."""
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Final
+
+import anyio
+from anyio.lowlevel import checkpoint, current_token
+from attrs import define, field
+
+START: Final = 1_718_447_400.0
+"""2024-06-15T10:30:00Z, the moment in the documentation's example."""
+TURNS: Final = 100
+"""How often every other task of asyncio's event loop gets its turn, at most, before time moves on."""
+
+
+@define(eq=False)
+class _Sleeper:
+    """A task that sleeps.
+
+    Attributes:
+        due: when it wakes up, in seconds on the clock.
+        number: which sleep it is, to keep those that are due at once in order.
+        turn: set when it may have come to be the first.
+    """
+
+    due: float
+    number: int
+    turn: anyio.Event = field(factory=anyio.Event)
+
+    def __lt__(self, other: "_Sleeper") -> bool:
+        return (self.due, self.number) < (other.due, other.number)
+
+
+@define(kw_only=True, eq=False)
+class VirtualClock:
+    """A `longcat.Clock` for tests: its sleeps take no real time, however long they are.
+
+    The tasks of an event loop that sleep at once wake up in the order in which they are due, and each finds the clock
+    at that very moment: time moves to the earliest of them, and only when no other task can run. Work in threads and
+    real I/O count as waiting. On trio, a task that never stops running stops the clock; on asyncio, only for a while.
+
+    A blocking sleep ends at once. Those of several threads may overlap or follow each other, as it happens; the clock
+    never goes backwards.
+
+    Attributes:
+        start: the seconds since the epoch at which it starts.
+        now: seconds since then. A test may set it to let time pass outside of any sleep.
+        sleeps: how many seconds each sleep was to last, in the order in which they began.
+        on_sleep: called at the beginning of each sleep; what it raises comes out of the sleep.
+    """
+
+    start: float = START
+    now: float = 0.0
+    sleeps: list[float] = field(factory=list)
+    on_sleep: Callable[[], object] = field(default=lambda: None, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _queues: dict[object, list[_Sleeper]] = field(factory=dict, init=False, repr=False)
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+        return self.start + self.now
+
+    def monotonic(self) -> float:
+        """Return the seconds since the clock started."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass, at once. Raises ValueError when they are negative or not finite."""
+        self._reach(self._begin(seconds))
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other tasks run and sleep until so many seconds have passed. Raises ValueError as `sleep` does.
+
+        A sleep that is cancelled lets no time pass.
+        """
+        sleeper = _Sleeper(self._begin(seconds), next(self._numbers))
+        loop = current_token()
+        queue = self._queues.setdefault(loop, [])
+        heappush(queue, sleeper)
+        try:
+            while not await _is_idle(lambda: queue[0] is sleeper):
+                await sleeper.turn.wait()
+                sleeper.turn = anyio.Event()
+            self._reach(sleeper.due)
+        finally:
+            _leave(queue, sleeper)
+            if not queue:
+                del self._queues[loop]
+
+    def _begin(self, seconds: float) -> float:
+        """Note a sleep, and return when it ends."""
+        if not 0.0 <= seconds < math.inf:
+            raise ValueError(
+                f"A sleep lasts zero or more seconds and comes to an end, not {seconds}. Pass such a number."
+            )
+        with self._lock:
+            due = self.now + seconds
+            self.sleeps.append(seconds)
+        self.on_sleep()
+        return due
+
+    def _reach(self, due: float) -> None:
+        with self._lock:
+            self.now = max(self.now, due)
+
+
+def _leave(queue: list[_Sleeper], sleeper: _Sleeper) -> None:
+    """Take a sleeper out of the queue, and tell the one who is first now."""
+    if queue[0] is sleeper:
+        heappop(queue)
+    else:
+        queue.remove(sleeper)
+        heapify(queue)
+    if queue:
+        queue[0].turn.set()
+
+
+async def _is_idle(is_first: Callable[[], bool]) -> bool:
+    """Return True once every other task of the event loop waits; False as soon as the caller is not the first."""
+    try:
+        # A private name of asyncio: the callbacks that can run now. A loop that has none gives the others their turns.
+        ready = getattr(asyncio.get_running_loop(), "_ready", None)
+    except RuntimeError:  # It is trio's.
+        if is_first():
+            await anyio.wait_all_tasks_blocked()
+        return is_first()
+    for _ in range(TURNS):
+        if not is_first():
+            return False
+        await checkpoint()
+        if ready is not None and not ready:
+            break
+    return is_first()

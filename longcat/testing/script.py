@@ -1,0 +1,211 @@
+"""What a fake gateway is told about one request, and what it says about it at each moment."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+import httpx
+from attrs import define, field
+
+from longcat.errors import ConfigurationError
+from longcat.models import State
+from longcat.text import show
+
+Shape: TypeAlias = Literal["linear", "eased", "stepped", "stuck"]
+Progress: TypeAlias = Shape | Callable[[float], float] | None
+"""How progress grows: the name of a shape, or a function from the share of the time to the progress, both from 0 to 1.
+
+None: it stays 0 until the request is done. To leave it out would break the contract; `answer` can do that.
+"""
+Reaction: TypeAlias = Callable[[httpx.Request], httpx.Response]
+Fault: TypeAlias = int | httpx.Response | Exception | Reaction
+"""What comes instead of a good answer: a status code from 400 to 599, any response, what the transport raises, or a
+function that is called with the request and returns the response.
+"""
+SHAPES: Final[Mapping[str, Callable[[float], float]]] = MappingProxyType(
+    {
+        "linear": lambda share: share,
+        "eased": lambda share: share * share * (3 - 2 * share),
+        "stepped": lambda share: math.floor(4 * share) / 4,
+        "stuck": lambda share: min(share, 0.9),
+    }
+)
+WORDS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        400: "Invalid request parameters",
+        401: "Invalid or missing authentication",
+        403: "Access denied for this operation",
+        404: "Endpoint not found",
+        429: "Rate limit exceeded, please retry later",
+        500: "An unexpected error occurred, please try again later",
+    }
+)
+"""The documented errors, in the documentation's words."""
+DROPPED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers that are wrong once a body has been read and unpacked."""
+
+
+def refusal(code: int, retry_after: float | None = None) -> httpx.Response:
+    """Return the answer with an error's status code: the documented body, or the HTML page of a CDN for other codes.
+
+    Args:
+        code: from 400 to 599.
+        retry_after: the seconds in the header `Retry-After`. None: no such header, as none is documented.
+
+    Raises:
+        ConfigurationError: it is no such code, or no such time.
+    """
+    if not 400 <= code <= 599:  # noqa: PLR2004 - the codes that mean no.
+        raise ConfigurationError(
+            f"A fault's status code is from 400 to 599, not {code}. Pass an httpx.Response instead."
+        )
+    headers = {} if retry_after is None else {"Retry-After": f"{seconds('retry_after', retry_after):.15g}"}
+    if code in WORDS:
+        return httpx.Response(code, headers=headers, json={"error": WORDS[code]})
+    try:
+        title = f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:  # The CDN has codes of its own.
+        title = str(code)
+    page = f"<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return httpx.Response(code, headers=headers, html=page)
+
+
+def react(fault: Fault, request: httpx.Request) -> httpx.Response:
+    """Return the answer that a fault gives to a request, or raise what it raises."""
+    if isinstance(fault, Exception):
+        raise fault
+    if isinstance(fault, int):
+        return refusal(fault)
+    return _fresh(fault if isinstance(fault, httpx.Response) else fault(request))
+
+
+def _fresh(response: httpx.Response) -> httpx.Response:
+    """Return a copy of a response, which httpx may change; a body that is a stream is the same stream."""
+    try:
+        content = response.content
+    except httpx.ResponseNotRead:
+        return httpx.Response(response.status_code, headers=response.headers, stream=response.stream)
+    headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in DROPPED]
+    return httpx.Response(response.status_code, headers=headers, content=content)
+
+
+@define(kw_only=True)
+class Script:
+    """One request of a fake gateway. `FakeGateway.request` says what the arguments mean.
+
+    Attributes:
+        url: where its picture is, once it is completed.
+        began: when it was scripted, in seconds on the clock.
+        created: the same moment, in seconds since the epoch.
+    """
+
+    request_id: str
+    url: str
+    began: float
+    created: float
+    takes: float
+    progress: Progress
+    words: Mapping[str, float]
+    ends: str | None
+    fails: str | None
+    faults: deque[Fault]
+    picture: bytes
+    answer: Reaction | None
+    _shape: Callable[[float], float] = field(init=False, repr=False)
+    _end: str = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.takes = seconds("takes", self.takes)
+        self._shape = _shape(self.progress)
+        self._check_words()
+        if self.fails is not None and _means(self.ends, State.COMPLETED):
+            raise ConfigurationError("A completed request has no reason to fail. Leave out ends, or fails.")
+        self._end = self.ends or ("completed" if self.fails is None else "failed")
+        _check_faults(self.faults)
+
+    def is_completed(self, now: float) -> bool:
+        """Whether it has a picture at this moment on the clock."""
+        return _means(self.word(now), State.COMPLETED)
+
+    def word(self, now: float) -> str:
+        """Return the status word at this moment on the clock."""
+        age = now - self.began
+        if age >= self.takes:
+            return self._end
+        for word, lasts in self.words.items():
+            if age < lasts:
+                return word
+            age -= lasts
+        return "processing"
+
+    def body(self, now: float) -> dict[str, Any]:
+        """Return the body of the good answer at this moment on the clock."""
+        word = self.word(now)
+        body: dict[str, Any] = {"status": word, "request_id": self.request_id}
+        if _means(word, State.COMPLETED):
+            created = f"{datetime.fromtimestamp(int(self.created), UTC):%Y-%m-%dT%H:%M:%SZ}"
+            about = {"created_at": created, "duration_seconds": self.takes, "model_version": "longcat-v1.2"}
+            return {**body, "progress": 1.0, "result_url": self.url, **about}
+        if _means(word, State.PROCESSING):
+            return {**body, "progress": self._progress(now)}
+        if self.fails is not None and word == self._end:
+            return {**body, "error": self.fails}
+        return body
+
+    def _progress(self, now: float) -> float:
+        share = min((now - self.began) / self.takes, 1.0) if self.takes else 1.0
+        value = self._shape(share)
+        if not 0 <= value <= 1:
+            raise ConfigurationError(
+                f"The progress of {show(self.request_id)} is {value} at the share {share:g} of its time, and the"
+                " contract takes 0 to 1 only. Change the function, or script the whole answer with answer=."
+            )
+        return round(value, 4)
+
+    def _check_words(self) -> None:
+        for word, lasts in self.words.items():
+            if State.of(word).is_final:
+                raise ConfigurationError(f"The word {show(word)} is final, and can't come first. Pass it as ends.")
+            seconds(f"The time of the word {show(word)}", lasts)
+        if sum(self.words.values()) > self.takes:
+            raise ConfigurationError(
+                f"The words last {sum(self.words.values()):g} s, and the request takes {self.takes:g} s only. Let it"
+                " take longer."
+            )
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a number of seconds, zero or more, or raise ConfigurationError with the name of the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise ConfigurationError(f"{name} is zero or more seconds, not {show(value)}. Pass such a number.")
+    return value
+
+
+def _means(word: str | None, state: State) -> bool:
+    return word is not None and State.of(word) is state
+
+
+def _shape(progress: Progress) -> Callable[[float], float]:
+    if progress is None:
+        return lambda _: 0.0
+    if callable(progress):
+        return progress
+    if progress not in SHAPES:
+        names = ", ".join(SHAPES)
+        raise ConfigurationError(f"There is no progress {show(progress)}. Pass one of {names}, a function, or None.")
+    return SHAPES[progress]
+
+
+def _check_faults(faults: Iterable[Any]) -> None:
+    for fault in faults:
+        if isinstance(fault, int):
+            refusal(fault)
+        elif not (isinstance(fault, httpx.Response | Exception) or callable(fault)) or isinstance(fault, type):
+            raise ConfigurationError(
+                f"A fault is a status code, an httpx.Response, an exception or a function, not {show(fault)}. Pass one"
+                " of these; an exception with its message, as in httpx.ReadTimeout('late')."
+            )
