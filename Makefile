@@ -6,7 +6,7 @@ SETUP := .venv/.complete
 LOCK := requirements-dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test coverage gauntlet fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test coverage gauntlet bench-polling fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ coverage: setup ## Run every test, and show which lines none of them reaches.
 
 gauntlet: setup ## Measure the drift check with every drift, beside schemathesis.
 	$(BIN)/python tools/gauntlet.py --markdown docs/gauntlet.md
+
+bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
+	$(BIN)/python tools/bench_polling.py --write
 
 fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 	$(BIN)/python tools/fuzz.py
