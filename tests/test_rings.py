@@ -19,7 +19,7 @@ RINGS = [
     ["text", "clock", "forecast"],
     ["models", "schema", "schedule"],
     ["errors", "polling"],
-    ["wire"],
+    ["wire", "journal"],
     ["conversation", "settings", "transport"],
     ["download"],
     ["client"],

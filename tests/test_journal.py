@@ -1,0 +1,654 @@
+"""What a journal remembers, who may work on what, and what is left after a kill: with real files and processes."""
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longcat import ConfigurationError, Image, State, Status, journal
+from longcat.journal import File, Journal
+
+GATEWAY = "https://gateway.example"
+URL = "https://storage.example/a.png"
+ID = "a-request"
+IMAGE = Image(ID, URL, (URL,), datetime(2025, 1, 2, tzinfo=UTC), timedelta(seconds=3.25), "longcat-v1.2")
+QUEUED = Status(ID, State.QUEUED, "IN_QUEUE")
+COMPLETED = Status(ID, State.COMPLETED, "COMPLETED", 1.0, IMAGE)
+BYTES = b"the bytes of a picture"
+HASH = hashlib.sha256(BYTES).hexdigest()
+Process = subprocess.Popen[str]
+
+# Half of a surrogate pair, which JSON can write and UTF-8 can't, is among these characters.
+TEXTS = st.text(st.characters(), max_size=9)
+ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+IMAGES = st.builds(
+    Image,
+    TEXTS,
+    TEXTS,
+    st.lists(TEXTS, max_size=3).map(tuple),
+    st.none() | st.datetimes(timezones=ZONES),
+    st.none() | st.timedeltas(),
+    st.none() | TEXTS,
+)
+STATUSES = st.builds(
+    Status,
+    st.just(ID),
+    st.sampled_from(State),
+    TEXTS,
+    st.none() | st.floats(0.0, 1.0),
+    st.none() | IMAGES,
+    st.none() | TEXTS,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a journal may be made."""
+    return tmp_path / "a.journal"
+
+
+def opened(path: Path, gateway: str = GATEWAY) -> Journal:
+    """Return a journal that reads this machine's clock."""
+    return Journal(path, gateway, time=time.time)
+
+
+def owners(path: Path) -> list[Path]:
+    """Return the files of the owners of a journal."""
+    return sorted(path.parent.glob("*.owner*"))
+
+
+def rows(path: Path, sql: str = "SELECT * FROM request", *values: object) -> list[dict[str, Any]]:
+    """Return what another program sees in a journal, or does to it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(sql, values)]
+
+
+@contextmanager
+def process(path: Path, code: str) -> Iterator[Process]:
+    """Run code that knows `path`, `opened` and `say` in another process, and kill that in the end."""
+    setup = f"""
+        import sys, time
+        from functools import partial
+        from pathlib import Path
+        from threading import Barrier, Thread
+        from longcat import State, Status
+        from longcat.journal import Journal
+        path = Path({str(path)!r})
+        opened = lambda: Journal(path, {GATEWAY!r}, time=time.time)
+        say = partial(print, flush=True)
+    """
+    command = [sys.executable, "-c", dedent(setup) + dedent(code)]
+    with subprocess.Popen(  # noqa: S603 - our own command.
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
+def heard(child: Process) -> str:
+    """Return the next line that a process says."""
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def go(*children: Process) -> None:
+    """Let processes go on that wait for a line, as soon as all of them do."""
+    assert [heard(child) for child in children] == ["ready"] * len(children)
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+
+
+@contextmanager
+def killed(path: Path, ids: list[str]) -> Iterator[None]:
+    """Leave what a process that took some requests leaves behind when it is killed."""
+    with process(path, f"j = opened(); say([j.take(one) for one in {ids!r}].count(True)); input()") as child:
+        assert heard(child) == str(len(ids))
+        child.kill()
+        child.wait()
+        yield
+
+
+# --- What is remembered. ---
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journal, Journal]]:
+    """Return two journal objects on one file."""
+    path = tmp_path_factory.mktemp("two") / "a.journal"
+    with opened(path) as one, opened(path) as other:
+        yield one, other
+
+
+@given(status=STATUSES)
+def test_an_answer_comes_back_as_it_was_noted(two: tuple[Journal, Journal], status: Status) -> None:
+    """What one journal object notes, another on the same file reads: every kind of answer, and all of its image."""
+    one, other = two
+    one.note(status)
+    assert other.last(ID) == status
+
+
+def test_an_answer_survives_the_journal_that_noted_it(path: Path) -> None:
+    """A journal opened again knows what was noted before it was closed."""
+    with opened(path) as one:
+        one.note(COMPLETED)
+    with opened(path) as one:
+        assert one.last(ID) == COMPLETED
+
+
+def test_the_answer_is_remembered_without_what_it_was_read_from(path: Path) -> None:
+    """The raw answer is not kept: an answer from the journal has none."""
+    with opened(path) as one:
+        one.note(Status(ID, State.QUEUED, "IN_QUEUE", raw={"status": "IN_QUEUE"}))
+        last = one.last(ID)
+    assert last is not None
+    assert last.raw is None
+
+
+def test_a_request_that_nobody_noted_has_no_answer_and_no_file(path: Path) -> None:
+    """There is none before the first answer, whether the request has a row or not."""
+    with opened(path) as one:
+        assert one.take("taken")
+        for request_id in ("taken", "never heard of"):
+            found = (one.last(request_id), one.file(request_id), one.is_saved(request_id))
+            assert found == (None, None, None)
+
+
+def test_the_last_answer_replaces_the_one_before(path: Path) -> None:
+    """Nothing of an earlier answer shows through."""
+    with opened(path) as one:
+        one.note(Status(ID, State.FAILED, "ERROR", 0.5, error="no"))
+        one.note(QUEUED)
+        assert one.last(ID) == QUEUED
+    assert rows(path)[0]["outcome"] is None
+
+
+def test_people_can_read_the_rows(path: Path) -> None:
+    """Moments are ISO 8601 in UTC, the first is kept, and the outcome is a word."""
+    moments = iter([0.0, 1735790645.5])
+    with Journal(path, GATEWAY, time=lambda: next(moments)) as one:
+        one.note(QUEUED)
+        assert [rows(path)[0][name] for name in ("outcome", "state")] == [None, "queued"]
+        one.note(COMPLETED)
+        one.saving(ID, path.with_name("a.png"), HASH, len(BYTES))
+    assert rows(path) == [
+        {
+            "gateway": GATEWAY,
+            "request_id": ID,
+            "owner": None,
+            "first_asked": "1970-01-01T00:00:00.000Z",
+            "last_asked": "2025-01-02T04:04:05.500Z",
+            "state": "completed",
+            "raw_state": "COMPLETED",
+            "progress": 1.0,
+            "error": None,
+            "outcome": "completed",
+            "image": f'{{"request_id": "{ID}", "url": "{URL}", "urls": ["{URL}"], "created_at":'
+            ' "2025-01-02T00:00:00+00:00", "duration_us": 3250000, "model_version": "longcat-v1.2"}',
+            "path": str(path.with_name("a.png")),
+            "sha256": HASH,
+            "size": len(BYTES),
+        }
+    ]
+
+
+def test_a_row_that_was_altered_is_refused(path: Path) -> None:
+    """What this program can't have written is not taken for an answer."""
+    values = ["state = 'x'", "image = '5'", "image = '{}'", "image = '['", "raw_state = CAST(x'ff' AS TEXT)"]
+    for value in values:
+        with opened(path) as one:
+            one.note(COMPLETED)
+            rows(path, f"UPDATE request SET {value}")  # noqa: S608 - one of the above.
+            with pytest.raises(ConfigurationError, match=r"'a-request' in .* was altered and can't be read. Delete it"):
+                one.last(ID)
+
+
+@pytest.mark.parametrize("value", ["owner = '../x'", "outcome = 'queued'"])
+def test_what_would_mislead_can_not_be_written(path: Path, value: str) -> None:
+    """No program can give a row an owner that is no token, or an outcome that is none."""
+    with opened(path) as one:
+        one.note(QUEUED)
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"):
+            rows(path, f"UPDATE request SET {value}")  # noqa: S608 - one of the above.
+
+
+def test_gateways_share_a_file_and_nothing_else(path: Path) -> None:
+    """The same id at two gateways is two requests."""
+    with opened(path) as one, opened(path, "https://other.example") as other:
+        one.note(QUEUED)
+        assert (one.take(ID), other.take(ID), other.last(ID)) == (True, True, None)
+
+
+def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
+    """The request is to be asked again, by whom it belongs to, and keeps the moment it was first asked."""
+    with opened(path) as one, opened(path) as other:
+        assert one.take(ID)
+        one.note(COMPLETED)
+        one.saving(ID, path.with_name("a.png"), HASH, len(BYTES))
+        one.reopen(ID)
+        assert (one.last(ID), one.file(ID), other.take(ID)) == (None, None, False)
+        assert rows(path)[0]["first_asked"] is not None
+
+
+# --- Files. ---
+
+
+def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> None:
+    """A file counts as saved while its bytes are those recorded; one byte less, or another one, and it does not."""
+    picture = path.with_name("a.png")
+    with opened(path) as one:
+        one.saving(ID, picture, HASH, len(BYTES))
+        assert one.file(ID) == File(picture, HASH, len(BYTES))
+        assert one.is_saved(ID) is None
+        for content, expected in ((BYTES, picture), (BYTES[:-1], None), (BYTES.upper(), None), (BYTES, picture)):
+            picture.write_bytes(content)
+            assert one.is_saved(ID) == expected
+        picture.unlink()
+        picture.mkdir()
+        assert one.is_saved(ID) is None
+
+
+def test_a_file_is_found_from_another_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is recorded with where it starts."""
+    monkeypatch.chdir(path.parent)
+    with opened(path) as one:
+        one.saving(ID, Path("a.png"), HASH, len(BYTES))
+        Path("a.png").write_bytes(BYTES)
+        monkeypatch.chdir("/")
+        assert one.is_saved(ID) == path.with_name("a.png")
+
+
+def test_a_file_name_that_is_no_text_is_kept(path: Path) -> None:
+    """A name that the file system gave in bytes comes back as the same bytes."""
+    picture = path.with_name(os.fsdecode(b"\xff.png"))
+    with opened(path) as one:
+        one.saving(ID, picture, HASH, len(BYTES))
+        assert one.file(ID) == File(picture, HASH, len(BYTES))
+
+
+def test_the_last_record_of_a_file_holds(path: Path) -> None:
+    """A second download replaces the record of the first, and a record is a value."""
+    with opened(path) as one:
+        one.saving(ID, path.with_name("a.png"), "0" * 64, 1)
+        one.saving(ID, path.with_name("b.png"), HASH, len(BYTES))
+        file = one.file(ID)
+    assert file == File(path.with_name("b.png"), HASH, len(BYTES))
+    with pytest.raises(FrozenInstanceError):
+        file.size = 1  # type: ignore[misc]
+
+
+# --- Who works on what. ---
+
+
+def test_what_one_has_taken_another_can_not(path: Path) -> None:
+    """Of two journal objects on one file, the second is turned away, and the first may take again."""
+    with opened(path) as one, opened(path) as other:
+        assert [one.take(ID), other.take(ID), one.take(ID), other.take("b"), one.take("b")] == [
+            *(True, False, True, True, False)
+        ]
+
+
+def test_what_is_given_back_can_be_taken(path: Path) -> None:
+    """A release frees one's own request, and no other's."""
+    with opened(path) as one, opened(path) as other:
+        assert one.take(ID)
+        other.release(ID)
+        assert not other.take(ID)
+        one.release(ID)
+        assert (other.take(ID), one.take(ID)) == (True, False)
+
+
+def test_closing_gives_everything_back(path: Path) -> None:
+    """What a closed journal had is free, its file is gone, and closing again does nothing."""
+    with opened(path) as one:
+        first = opened(path)
+        assert all(first.take(request_id) for request_id in "abc")
+        first.close()
+        first.close()
+        assert [row["owner"] for row in rows(path)] == [None] * 3
+        assert len(owners(path)) == 1
+        assert all(one.take(request_id) for request_id in "abc")
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_closed_journal_says_so(path: Path) -> None:
+    """Every use after the end is refused, but to give back what has been given back."""
+    one = opened(path)
+    one.close()
+    one.release(ID)
+    uses: list[Callable[[], object]] = [
+        *(lambda: one.take(ID), lambda: one.last(ID), lambda: one.note(QUEUED)),
+        *(
+            lambda: one.reopen(ID),
+            lambda: one.file(ID),
+            lambda: one.saving(ID, path, HASH, 1),
+            lambda: one.is_saved(ID),
+        ),
+    ]
+    for use in uses:
+        with pytest.raises(ConfigurationError, match=r"closed. Make a new one"):
+            use()
+
+
+def test_another_name_of_the_file_is_the_same_journal(path: Path) -> None:
+    """Through a symbolic link, what is taken stays taken."""
+    (path.parent / "folder").mkdir()
+    link = path.parent / "folder" / "b.journal"
+    link.symlink_to(path)
+    with opened(path) as one, opened(link) as other:
+        assert (one.take(ID), other.take(ID)) == (True, False)
+
+
+def test_what_a_process_has_taken_is_free_as_soon_as_it_is_killed(path: Path) -> None:
+    """Another process is turned away while the first lives, and not a moment longer."""
+    with opened(path) as one, process(path, f"j = opened(); say(j.take({ID!r})); input()") as child:
+        assert heard(child) == "True"
+        assert not one.take(ID)
+        child.kill()
+        child.wait()
+        assert one.take(ID)
+        assert len(owners(path)) == 1
+
+
+def test_who_looks_at_a_dead_owner_is_not_taken_for_it(path: Path) -> None:
+    """While another looks whether an owner lives, what a dead one had can be taken all the same."""
+    with opened(path) as one:
+        (mine,) = owners(path)
+        with killed(path, [ID]):
+            (dead,) = {*owners(path)} - {mine}
+            with closing(sqlite3.connect(dead, isolation_level=None)) as looking:
+                looking.execute("BEGIN")
+                looking.execute("SELECT 1 FROM sqlite_master")
+                assert one.take(ID)
+    assert owners(path) == []
+
+
+def test_an_owner_without_its_file_is_none(path: Path) -> None:
+    """In a journal that was copied while it was in use, everything can be taken."""
+    with opened(path) as one:
+        rows(path, "INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)", GATEWAY, ID, "f" * 16)
+        assert one.take(ID)
+
+
+def test_what_killed_processes_left_is_swept(path: Path) -> None:
+    """Opening a journal removes the files of dead owners and their names from the rows, and nothing else."""
+    others = [path.with_name("a.journal-of-mine.owner"), path.with_name(f"b.journal-{'0' * 16}.owner")]
+    for other in others:
+        other.touch()
+    with killed(path, ["a", "b"]), killed(path, []), opened(path) as living:
+        with process(path, "j = opened(); say('there'); input()") as child:
+            assert heard(child) == "there"
+            assert [row["owner"] for row in rows(path)] == [None, None]
+            assert len(set(owners(path)) - {*others}) == 2
+        with opened(path):
+            assert len(set(owners(path)) - {*others}) == 2
+        assert living.take("a")
+    assert owners(path) == others
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Open files are counted in /proc.")
+def test_looking_at_an_owner_keeps_no_file_open(path: Path) -> None:
+    """However often a living owner is looked at, in the same process too, no more files are open than after once."""
+    with opened(path) as one, opened(path) as other:
+        assert one.take(ID)
+        assert not other.take(ID)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        assert not any(other.take(ID) for _ in range(100))
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_two_processes_share_the_work(path: Path) -> None:
+    """Of 500 requests that both want, each is had by one of them."""
+    code = """
+        j = opened()
+        say("ready")
+        input()
+        say(*(number for number in range(500) if j.take(str(number))))
+        input()
+    """
+    with process(path, code) as one, process(path, code) as other:
+        go(one, other)
+        had = Counter(heard(one).split() + heard(other).split())
+    assert had == Counter(str(number) for number in range(500))
+
+
+RACE = """
+    def run():
+        try:
+            begun.wait()
+            with opened() as j:
+                had.extend(number for number in range(40) if j.take(str(number)))
+                done.wait()
+                ended.wait()
+        except BaseException:
+            done.abort()
+            raise
+    had, begun, done, ended = [], Barrier(10), Barrier(11), Barrier(11)
+    threads = [Thread(target=run) for _ in range(10)]
+    say("ready")
+    input()
+    for thread in threads:
+        thread.start()
+    done.wait()
+    say(*had)
+    input()
+    ended.wait()
+    for thread in threads:
+        thread.join()
+    say("closed")
+"""
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_twenty_race_for_the_same_requests(path: Path, *, dead: bool) -> None:
+    """Twenty journal objects in two processes open one file at once, new or a dead owner's: each request has one."""
+    if dead:
+        with killed(path, [str(number) for number in range(40)]):
+            pass
+    with process(path, RACE) as one, process(path, RACE) as other:
+        go(one, other)
+        had = Counter(heard(one).split() + heard(other).split())
+        assert had == Counter(str(number) for number in range(40))
+        assert rows(path, "PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+        for child in (one, other):
+            assert child.stdin is not None
+            child.stdin.write("end\n")
+            child.stdin.flush()
+        assert [heard(one), heard(other)] == ["closed", "closed"]
+    assert owners(path) == []
+
+
+def test_the_log_can_be_turned_on_only_while_nobody_writes(path: Path) -> None:
+    """SQLite does not wait here, whatever its patience: opening has to try again."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as one, closing(sqlite3.connect(path)) as other:
+        one.execute("CREATE TABLE a (b)")
+        other.execute("BEGIN IMMEDIATE")
+        assert not journal._has_log(one)
+        other.rollback()
+        assert journal._has_log(one)
+
+
+def test_threads_share_an_object(path: Path) -> None:
+    """What eight threads note through one journal object is all there."""
+    ids = [str(number) for number in range(400)]
+    with opened(path) as one, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda request_id: one.note(Status(request_id, State.QUEUED, "IN_QUEUE")), ids))
+        assert {row["request_id"] for row in rows(path)} == {*ids}
+        assert all(pool.map(one.take, ids))
+
+
+# --- After a kill. ---
+
+
+@pytest.mark.parametrize("lines", [1, 7, 50, 300, 1500])
+def test_what_was_noted_before_a_kill_is_there_after_it(path: Path, lines: int) -> None:
+    """A process killed in the midst of noting leaves a sound journal with every note that it had finished."""
+    code = """
+        j = opened()
+        for number in range(1_000_000):
+            j.take(str(number))
+            j.note(Status(str(number), State.FAILED, "ERROR", 0.5, error="word " * 20))
+            say(number)
+    """
+    with process(path, code) as child:
+        assert child.stdout is not None
+        said = [heard(child) for _ in range(lines)]
+        child.kill()
+        said += [line.strip() for line in child.stdout if line.endswith("\n")]
+        child.wait()
+    with opened(path) as one:
+        assert all(one.last(request_id) for request_id in said)
+        assert rows(path, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+        assert len(rows(path)) - len(said) in {0, 1}
+        assert one.take(said[0])
+
+
+# --- What can't be a journal. ---
+
+
+@pytest.mark.parametrize("content", [b"id-1\nid-2\n", b"no database, but long enough to be one " * 100])
+def test_a_file_that_is_no_database_is_left_alone(path: Path, content: bytes) -> None:
+    """A list of ids that was passed as the journal stays what it is."""
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"not a database. Choose another file"):
+        opened(path)
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (content, [path])
+
+
+def test_another_programs_database_is_left_alone(path: Path) -> None:
+    """A database that is no journal is refused, to the byte as it was."""
+    rows(path, "CREATE TABLE request (gateway)")
+    content = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"another program's database, no journal. Choose another file\.$"):
+        opened(path)
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (content, [path])
+
+
+def test_a_newer_journal_is_left_alone(path: Path) -> None:
+    """A journal whose schema this program does not know is refused with both versions."""
+    opened(path).close()
+    rows(path, "PRAGMA user_version = 2")
+    content = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"of version 2, and this program knows version 1. Update"):
+        opened(path)
+    assert path.read_bytes() == content
+
+
+def test_an_empty_file_becomes_a_journal(path: Path) -> None:
+    """A file that was only just made is as good as none."""
+    path.touch()
+    with opened(path) as one:
+        assert one.take(ID)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none/a.journal", r"no folder .*none for the journal. Make it first\.$"),
+        (".", r"unable to open database file. Make sure that the file and its folder can be read and written\.$"),
+        ("\0", r"can't be a journal: .* Choose another name\.$"),
+        ("n" * 300, r"unable to open database file. Make sure"),
+        ("n" * 240, r"unable to open database file. Make sure"),
+    ],
+)
+def test_a_place_where_no_journal_can_be_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    """The message names the trouble and what to do, and nothing is left behind."""
+    with pytest.raises(ConfigurationError, match=message):
+        opened(tmp_path / name)
+    assert owners(tmp_path / name) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Permissions are something else on Windows.")
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_may_not_be_written_is_refused(kind: str) -> None:
+    """A folder or a journal that may only be read is refused, and the message says what to make writable."""
+    code = """
+        import os
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        try:
+            opened()
+        except Exception as error:
+            say(type(error).__name__, str(error).replace("\\n", " "))
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.journal")
+        if kind == "file":
+            opened(path).close()
+            path.chmod(0o444)
+        Path(folder).chmod(0o555 if kind == "folder" else 0o777)
+        with process(path, code) as child:
+            said = heard(child)
+        Path(folder).chmod(0o700)
+    assert said.startswith("ConfigurationError")
+    assert said.endswith("Make sure that the file and its folder can be read and written.")
+
+
+def test_a_full_disk_loses_nothing_that_was_noted(path: Path) -> None:
+    """Where the file can't grow, the error says so, what was noted stays, and once there is room it goes on."""
+    with opened(path) as one:
+        one.note(COMPLETED)
+        assert one._db is not None
+        one._db.execute("PRAGMA max_page_count = 4")
+        with pytest.raises(ConfigurationError, match=r"is full. Free some space on the disk and run again"):
+            one.note(Status(ID, State.FAILED, "ERROR", error="word " * 10_000))
+        assert one.last(ID) == COMPLETED
+        one._db.execute("PRAGMA max_page_count = 1000")
+        one.note(QUEUED)
+        assert one.last(ID) == QUEUED
+
+
+def test_a_journal_that_is_kept_locked_is_refused_after_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can't get at the file waits, and then says what to do; so does who has it open already."""
+    monkeypatch.setattr(journal, "PATIENCE", 0.05)
+    with opened(path) as one, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(
+            ConfigurationError, match=r"is locked. End the program that keeps it locked, then run again"
+        ):
+            one.note(QUEUED)
+        with pytest.raises(ConfigurationError, match=r"is locked. End the program"):
+            opened(path)
+        assert (one.last(ID), len(owners(path))) == (None, 1)
+
+
+def test_a_damaged_journal_is_refused(path: Path) -> None:
+    """Where the disk has lost its rows, the message says to start with a new one."""
+    with opened(path) as one:
+        one.note(QUEUED)
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xaa" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"malformed. Move it away and start with a new one\.$"):
+        opened(path)
+
+
+@settings(max_examples=20)
+@given(st.text("abc #?%'\"-[]*ä\udcff", min_size=1, max_size=9))
+def test_any_name_will_do(name: str) -> None:
+    """Characters that mean something in an address, a pattern or SQL are only letters in a file's name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        with opened(path) as one, opened(path) as other:
+            assert (one.take(ID), other.take(ID)) == (True, False)
+        assert list(Path(folder).iterdir()) == [path]
