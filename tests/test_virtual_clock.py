@@ -304,3 +304,25 @@ def test_what_is_called_at_a_sleep_can_end_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         anyio.run(clock.asleep, 5.0)
     assert (clock.sleeps, clock.now) == ([5.0, 5.0], 0.0)
+
+
+@each_loop
+def test_work_between_two_sleeps_is_done_before_a_later_sleeper_wakes(backend: str) -> None:
+    """A task that wakes up, works on in another task, and sleeps again, finds that no time has passed meanwhile."""
+    clock, seen = VirtualClock(), []
+
+    async def work(done: anyio.Event) -> None:
+        await checkpoint()
+        seen.append(clock.now)
+        done.set()
+
+    async def main(group: anyio.abc.TaskGroup) -> None:
+        group.start_soon(clock.asleep, 30)
+        for _ in range(3):
+            await clock.asleep(1)
+            done = anyio.Event()
+            group.start_soon(work, done)
+            await done.wait()
+
+    run(backend, main)
+    assert seen == [1.0, 2.0, 3.0]

@@ -60,6 +60,7 @@ class VirtualClock:
     on_sleep: Callable[[], object] = field(default=lambda: None, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
+    _woken: int = field(default=0, init=False, repr=False)
     _queues: dict[object, list[_Sleeper]] = field(factory=dict, init=False, repr=False)
 
     def time(self) -> float:
@@ -84,10 +85,11 @@ class VirtualClock:
         queue = self._queues.setdefault(loop, [])
         heappush(queue, sleeper)
         try:
-            while not await _is_idle(lambda: queue[0] is sleeper):
+            while not await _is_idle(lambda: queue[0] is sleeper, lambda: self._woken):
                 await sleeper.turn.wait()
                 sleeper.turn = anyio.Event()
             self._reach(sleeper.due)
+            self._woken += 1
         finally:
             _leave(queue, sleeper)
             if not queue:
@@ -121,15 +123,17 @@ def _leave(queue: list[_Sleeper], sleeper: _Sleeper) -> None:
         queue[0].turn.set()
 
 
-async def _is_idle(is_first: Callable[[], bool]) -> bool:
+async def _is_idle(is_first: Callable[[], bool], woken: Callable[[], int]) -> bool:
     """Return True once every other task of the event loop waits; False as soon as the caller is not the first."""
     try:
         # A private name of asyncio: the callbacks that can run now. A loop that has none gives the others their turns.
         ready = getattr(asyncio.get_running_loop(), "_ready", None)
     except RuntimeError:  # It is trio's.
-        if is_first():
-            await anyio.wait_all_tasks_blocked()
-        return is_first()
+        if not is_first():
+            return False
+        before = woken()
+        await anyio.wait_all_tasks_blocked()
+        return is_first() and woken() == before  # Trio calls all who wait for this, one of whom may just have woken up.
     for _ in range(TURNS):
         if not is_first():
             return False
