@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 
 from longcat.client import AsyncLongCat, LongCat
 from longcat.clock import Clock
+from longcat.conversation import Outcome
+from longcat.crew import Outcomes
 from longcat.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -29,7 +31,7 @@ from longcat.errors import (
     WaitTimeout,
 )
 from longcat.models import Image, State, Status
-from longcat.polling import FixedPolling, GeometricPolling, Plan, Polling
+from longcat.polling import AdaptivePolling, FixedPolling, GeometricPolling, Plan, Polling
 from longcat.schema import Finding
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AdaptivePolling",
     "AsyncLongCat",
     "AuthenticationError",
     "BadRequestError",
@@ -54,6 +57,8 @@ __all__ = [
     "LongCat",
     "LongCatError",
     "NotFoundError",
+    "Outcome",
+    "Outcomes",
     "PermissionDeniedError",
     "Plan",
     "Polling",

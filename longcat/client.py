@@ -1,123 +1,39 @@
 """LongCat and AsyncLongCat: two thin drivers of the same conversations."""
 
-import platform
-import random
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, closing
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import aclosing, closing, contextmanager, nullcontext
 from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
-import longcat
-from longcat import conversation
-from longcat.clock import Clock, SystemClock
-from longcat.conversation import Command, Conversation, Pause, Traffic, Wait
-from longcat.download import MAX_BYTES, Target, fetch, url_stem
-from longcat.errors import ConfigurationError, LongCatError
+from longcat.base import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, BaseClient, OnChange, Unknown
+from longcat.batch import Roll
+from longcat.clock import Clock
+from longcat.conversation import Command, Conversation, Outcome, Pause, Turn, Wait
+from longcat.crew import Outcomes, Stopped, each, outcomes
+from longcat.download import MAX_BYTES
+from longcat.errors import LongCatError
 from longcat.models import Image, Status
-from longcat.polling import GeometricPolling, Polling
-from longcat.settings import find_api_key, find_base_url, usable_request_id, usable_timeout
-from longcat.text import shorten
+from longcat.polling import Polling
+from longcat.settings import (
+    usable_request_ids,
+)
 from longcat.transport import BoundedReads, Reader, closing_half_open, credentials, run_out, translated
-from longcat.wire import Answer, Call, ResultGateway
+from longcat.wire import Answer, Call
 
 T = TypeVar("T")
-Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
-Unknown: TypeAlias = Literal["wait", "raise"]
-
-DEFAULT_TIMEOUT: Final = 300.0
-"""Seconds that a wait or a download may take when nothing else is said."""
-USER_AGENT: Final = f"longcat-image/{longcat.__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
-class _Client(Generic[Http]):
-    """What both clients are made of."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 - the public signature, and one more.
-        self,
-        api_key: str | None,
-        base_url: str | None,
-        polling: Polling | None,
-        http_client: Http | None,
-        clock: Clock | None,
-        http_class: type[Http],
-    ) -> None:
-        if http_client is not None and not isinstance(http_client, http_class):
-            raise ConfigurationError(
-                f"{type(self).__name__} needs an httpx.{http_class.__name__} as http_client, "
-                f"not {type(http_client).__name__}. Pass one, or use the other client."
-            )
-        self._gateway = ResultGateway(find_base_url(base_url), find_api_key(api_key))
-        self._polling = polling if polling is not None else GeometricPolling()
-        self._clock = clock if clock is not None else SystemClock()
-        self._traffic = Traffic()
-        self._http_class: type[Http] = http_class
-        self._owns_http = http_client is None
-        self._http: Http = self._new_http() if http_client is None else http_client
-
-    def _new_http(self) -> Http:
-        try:
-            return self._http_class(timeout=inf)
-        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-            raise ConfigurationError(
-                f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
-            ) from error
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._gateway.base_url!r})"
-
-    def _question(self, request_id: str) -> Conversation[Status]:
-        return conversation.status(self._gateway, usable_request_id(request_id))
-
-    def _wait(self, request_id: str, timeout: float | None, unknown: Unknown) -> Wait:
-        if unknown not in ("wait", "raise"):
-            raise ConfigurationError(f"unknown is 'wait' or 'raise', not {shorten(unknown)!r}.")
-        return Wait(
-            gateway=self._gateway,
-            request_id=usable_request_id(request_id),
-            plan=self._polling.plan(),
-            traffic=self._traffic,
-            timeout=usable_timeout(timeout),
-            unknown=unknown,
-            monotonic=self._clock.monotonic,
-            random=random.random,
-        )
-
-    def _target(self, image: Image | str, path: str | PathLike[str], overwrite: bool, max_bytes: int) -> Target:
-        if not isinstance(image, Image | str):
-            raise ConfigurationError(f"Pass an Image or a URL to download, not {type(image).__name__}.")
-        url = image if isinstance(image, str) else image.url
-        stem = url_stem(url) if isinstance(image, str) else image.request_id
-        return Target(Path(path), stem, overwrite, max_bytes, url)
-
-    def _fetch(self, target: Target, timeout: float | None) -> Conversation[None]:
-        return fetch(target.url, target, usable_timeout(timeout), self._clock.monotonic, random.random)
-
-    def _request(self, call: Call) -> httpx.Request:
-        """Return the request for a call, with the shorter of two timeouts: the call's and the HTTP client's own."""
-        if self._http.is_closed:
-            raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
-        usual = self._http.timeout.as_dict()
-        limits = {phase: min(call.timeout, inf if limit is None else limit) for phase, limit in usual.items()}
-        timeout = {phase: None if limit == inf else limit for phase, limit in limits.items()}
-        # What we ask for is small or compressed already.
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
-        if call.to_stranger:
-            return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
-        return self._http.build_request(
-            call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)
-        )
-
-
-class LongCat(_Client[httpx.Client]):
+class LongCat(BaseClient[httpx.Client]):
     """The client. One is enough for a program: it may be shared by threads, and keeps its connections.
 
     A context manager; or call `close` after the last call.
@@ -125,16 +41,21 @@ class LongCat(_Client[httpx.Client]):
     Args:
         api_key: the subscription key. None: from `PIXAZO_API_KEY`, else from the one-line file `~/.pixazo/api-key`.
         base_url: the gateway's scheme and host. None: from `LONGCAT_BASE_URL`, else the contract's server.
-        polling: when to ask again. None: `GeometricPolling()`.
+        polling: when to ask again. None: `AdaptivePolling()`.
         http_client: sends the calls; for proxies, certificates, other transports. It stays the caller's to close, its
             timeouts hold where they are shorter than ours, and it follows no redirect for us. None: one of our own.
         clock: the time. None: this machine's.
+        max_rate: how many questions all waits together may ask in a second. None: as many as it takes, until the
+            gateway complains of it with a 429.
+        max_in_flight: how many questions may be under way at a time.
+        journal: an SQLite file, made if it is not there, that remembers what was asked, answered and saved. What is
+            done there is not asked or brought again, and programs that share it share the work. None: none.
 
     Raises:
         ConfigurationError: there is no key, or one of the arguments can't be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most are keywords that hardly anyone needs.
         self,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -142,9 +63,13 @@ class LongCat(_Client[httpx.Client]):
         polling: Polling | None = None,
         http_client: httpx.Client | None = None,
         clock: Clock | None = None,
+        max_rate: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        journal: str | PathLike[str] | None = None,
     ) -> None:
-        super().__init__(api_key, base_url, polling, http_client, clock, httpx.Client)
+        super().__init__(api_key, base_url, polling, http_client, clock, max_rate, max_in_flight, journal, httpx.Client)
         self._reads = BoundedReads()
+        self._flights = threading.BoundedSemaphore(max_in_flight)
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +80,8 @@ class LongCat(_Client[httpx.Client]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections, unless the HTTP client is the caller's. Twice is as good as once."""
+        """Close the connections, unless the HTTP client is the caller's, and the journal. Twice is as good as once."""
+        self._close_journal()
         if self._owns_http:
             self._http.close()
 
@@ -196,6 +122,58 @@ class LongCat(_Client[httpx.Client]):
         """
         return self._changes(self._wait(request_id, timeout, unknown))
 
+    def as_completed(
+        self,
+        request_ids: Iterable[str],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        batch_timeout: float | None = None,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+    ) -> Iterator[Outcome]:
+        """Wait for many requests, and yield the outcome of each as it comes. A failure is an outcome, too.
+
+        Questions are sent while the next outcome is waited for; those under way go on in between. Who leaves the loop
+        early stops them all.
+
+        Args:
+            request_ids: the ids; one that comes again is not asked again. They are taken as they can be asked, up to
+                10,000 ahead of the outcomes; so they may be without an end, but should not keep the loop waiting.
+            timeout: seconds for each request, from its first question, as in `wait`. None: no bound.
+            batch_timeout: seconds for all of them. What is open by then ends in `WaitTimeout`; what was not taken from
+                `request_ids` by then is left there. None: no bound.
+            unknown: as in `wait`.
+            on_change: called with the first answer about each request, and with every one that differs from the one
+                before.
+
+        Raises:
+            ConfigurationError: an argument can't be used. (An id that can't be one is an outcome.)
+        """
+        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._send)
+
+    def wait_all(
+        self,
+        request_ids: Iterable[str],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        batch_timeout: float | None = None,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+    ) -> list[Image | LongCatError]:
+        """Wait for many requests, and return for each its image or the error that `wait` would have raised.
+
+        They stand in the order of the ids, one for each, even if an id comes twice. Arguments are those of
+        `as_completed`; what was not even asked within `batch_timeout` is a `WaitTimeout` here.
+        """
+        roll = Roll()
+        ids = map(roll.call, usable_request_ids(request_ids))
+        for outcome in self.as_completed(
+            ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change
+        ):
+            roll.note(outcome)
+        return roll.results(ids)
+
     def download(
         self,
         image: Image | str,
@@ -220,13 +198,20 @@ class LongCat(_Client[httpx.Client]):
             DownloadError: it could not be had, is not an image or too large, or the file could not be written.
             ConfigurationError: an argument can't be used.
         """
-        with self._target(image, path, overwrite, max_bytes) as target:
-            self._drive(self._fetch(target, timeout))
+        end, keeper = self._end(timeout), self._keeper(image, path)
+        if keeper is not None and (kept := self._drive(keeper.kept(end, self._clock.monotonic))) is not None:
+            return kept
+        with (
+            keeper.bringing() if keeper is not None else nullcontext(),
+            self._target(image, path, overwrite, max_bytes, keeper) as target,
+        ):
+            self._drive(self._fetch(target, end))
             return target.commit()
 
     def _changes(self, wait: Wait) -> Iterator[Status]:
-        while not wait.done:
-            yield self._drive(wait.change())
+        with closing(wait):
+            while not wait.done:
+                yield self._drive(wait.change())
 
     def _drive(self, talk: Conversation[T]) -> T:
         """Do what a conversation says until it is over, and return its result."""
@@ -245,11 +230,19 @@ class LongCat(_Client[httpx.Client]):
         if isinstance(command, Pause):
             self._clock.sleep(command.seconds)
             return None
-        reader = Reader(command, self._clock)
-        with translated(command), self._reads.until(command.timeout):
-            request = self._request(command)
+        if isinstance(command, Turn):
+            for seconds in self._traffic.pauses(self._clock.monotonic, command.left):
+                self._clock.sleep(seconds)
+            return None
+        return self._send(command)
+
+    def _send(self, call: Call, stopped: Stopped | None = None) -> Answer:
+        """Send a call and return the answer, or give up soon after `stopped` says so."""
+        reader = Reader(call, self._clock)
+        with translated(call), self._reads.until(call.timeout, stopped), self._flight(call):
+            request = self._request(call)
             request.extensions["trace"] = self._reads.trace
-            response = self._http.send(request, stream=True, follow_redirects=False, auth=credentials(command))
+            response = self._http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
             with closing(response):
                 if reader.begin(response):
                     for chunk in response.iter_raw():
@@ -257,11 +250,24 @@ class LongCat(_Client[httpx.Client]):
                             break
             return reader.answer()
 
+    @contextmanager
+    def _flight(self, call: Call) -> Iterator[None]:
+        """Take one of the places in flight, unless the call goes to a stranger. Raises TimeoutError without one."""
+        if call.to_stranger:
+            yield
+            return
+        if not self._flights.acquire(timeout=min(call.timeout, threading.TIMEOUT_MAX)):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            self._flights.release()
 
-class AsyncLongCat(_Client[httpx.AsyncClient]):
+
+class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     """`LongCat` for asyncio and trio: the same methods, with `await` and `async for`. See there."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most are keywords that hardly anyone needs.
         self,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -269,8 +275,13 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         polling: Polling | None = None,
         http_client: httpx.AsyncClient | None = None,
         clock: Clock | None = None,
+        max_rate: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        journal: str | PathLike[str] | None = None,
     ) -> None:
-        super().__init__(api_key, base_url, polling, http_client, clock, httpx.AsyncClient)
+        super().__init__(
+            api_key, base_url, polling, http_client, clock, max_rate, max_in_flight, journal, httpx.AsyncClient
+        )
         self._loop: object = None
 
     async def __aenter__(self) -> Self:
@@ -282,7 +293,8 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless the HTTP client is the caller's. Twice is as good as once."""
+        """Close the connections, unless the HTTP client is the caller's, and the journal. Twice is as good as once."""
+        self._close_journal()
         if self._owns_http:
             self._follow_loop()
             await self._http.aclose()
@@ -306,6 +318,46 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         """
         return self._changes(self._wait(request_id, timeout, unknown))
 
+    def as_completed(
+        self,
+        request_ids: Iterable[str] | AsyncIterable[str],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        batch_timeout: float | None = None,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+    ) -> Outcomes:
+        """Wait for many requests, and yield the outcome of each as it comes, as `LongCat.as_completed` does.
+
+        Questions are asked in the background, whatever the caller does between two outcomes. Request ids that have to
+        be waited for come from an asynchronous iterable.
+        """
+        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._send)
+
+    async def wait_all(
+        self,
+        request_ids: Iterable[str] | AsyncIterable[str],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        batch_timeout: float | None = None,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+    ) -> list[Image | LongCatError]:
+        """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""
+        roll = Roll()
+        ids: Iterable[str] | AsyncIterable[str]
+        rest: Iterable[str] = ()
+        if isinstance(request_ids, AsyncIterable):
+            ids = (roll.call(request_id) async for request_id in each(request_ids))
+        else:
+            ids = rest = map(roll.call, usable_request_ids(request_ids))
+        outcomes = self.as_completed(ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change)
+        async with aclosing(outcomes):
+            async for outcome in outcomes:
+                roll.note(outcome)
+        return roll.results(rest)
+
     async def download(
         self,
         image: Image | str,
@@ -316,13 +368,20 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
         """Bring an image to disk, and return where it is, as `LongCat.download` does."""
-        with self._target(image, path, overwrite, max_bytes) as target:
-            await self._drive(self._fetch(target, timeout))
+        end, keeper = self._end(timeout), self._keeper(image, path)
+        if keeper is not None and (kept := await self._drive(keeper.kept(end, self._clock.monotonic))) is not None:
+            return kept
+        with (
+            keeper.bringing() if keeper is not None else nullcontext(),
+            self._target(image, path, overwrite, max_bytes, keeper) as target,
+        ):
+            await self._drive(self._fetch(target, end))
             return await anyio.to_thread.run_sync(target.commit)
 
     async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:
-        while not wait.done:
-            yield await self._drive(wait.change())
+        with closing(wait):
+            while not wait.done:
+                yield await self._drive(wait.change())
 
     async def _drive(self, talk: Conversation[T]) -> T:
         """Do what a conversation says until it is over, and return its result."""
@@ -341,20 +400,30 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         if isinstance(command, Pause):
             await self._clock.asleep(command.seconds)
             return None
-        reader = Reader(command, self._clock)
+        if isinstance(command, Turn):
+            for seconds in self._traffic.pauses(self._clock.monotonic, command.left):
+                await self._clock.asleep(seconds)
+            return None
+        return await self._send(command)
+
+    async def _send(self, call: Call) -> Answer:
+        """Send a call and return the answer."""
+        reader = Reader(call, self._clock)
         self._follow_loop()
-        with translated(command), anyio.fail_after(None if command.timeout == inf else command.timeout):
-            request = self._request(command)
-            request.extensions["trace"] = closing_half_open()
-            response = await self._http.send(request, stream=True, follow_redirects=False, auth=credentials(command))
-            async with aclosing(response):
-                if reader.begin(response):
-                    chunks = response.aiter_raw()
-                    async for chunk in chunks:
-                        if not reader.take(chunk):
-                            await response.aclose()
-                            await run_out(chunks)
-                            break
+        seconds = None if call.timeout == inf else call.timeout
+        with translated(call), anyio.fail_after(seconds):
+            async with nullcontext() if call.to_stranger else self._flights:
+                request = self._request(call)
+                request.extensions["trace"] = closing_half_open()
+                response = await self._http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+                async with aclosing(response):
+                    if reader.begin(response):
+                        chunks = response.aiter_raw()
+                        async for chunk in chunks:
+                            if not reader.take(chunk):
+                                await response.aclose()
+                                await run_out(chunks)
+                                break
             return reader.answer()
 
     def _follow_loop(self) -> None:
@@ -362,4 +431,6 @@ class AsyncLongCat(_Client[httpx.AsyncClient]):
         loop = anyio.lowlevel.current_token()
         if self._loop not in {None, loop} and self._owns_http and not self._http.is_closed:
             self._http = self._new_http()
+        if self._loop != loop:
+            self._flights = anyio.Semaphore(self._max_in_flight)
         self._loop = loop

@@ -1,13 +1,14 @@
 """What to ask, and what an answer means. No I/O: generators that yield calls and pauses, and return their result.
 
 A driver performs each command that a conversation yields and sends back what came of it: the `Answer` to a `Call`, and
-None for a `Pause`. Where no answer came, it throws the `APIConnectionError` into the conversation.
+None for a `Pause` or a `Turn`. Where no answer came, it throws the `APIConnectionError` into the conversation.
 """
 
 import logging
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
@@ -20,9 +21,10 @@ from longcat.errors import (
     WaitTimeout,
 )
 from longcat.models import WORDS, Image, State, Status
-from longcat.polling import Plan, Random, backoff
+from longcat.polling import Plan, Random, backoff, look
 from longcat.schema import Finding
 from longcat.text import shorten, show
+from longcat.traffic import RESOLUTION, Traffic
 from longcat.wire import Answer, Call, Gateway
 
 T = TypeVar("T")
@@ -33,8 +35,6 @@ REQUEST_TIMEOUT: Final = 30.0
 """Seconds that one question may take."""
 LAST_QUESTION: Final = 1.0
 """Seconds before the deadline at which the last question is asked, so that the time left is not slept away."""
-RESOLUTION: Final = 0.001
-"""Seconds. A shorter pause is not worth a sleep, and less time than this is no time left."""
 FAILURES: Final[Mapping[State, type[GenerationFailed]]] = MappingProxyType(
     {State.FAILED: GenerationFailed, State.CANCELLED: GenerationCancelled}
 )
@@ -47,7 +47,30 @@ class Pause:
     seconds: float
 
 
-Command: TypeAlias = Call | Pause
+@frozen
+class Turn:
+    """Wait until the client's budget allows one more question, or until no time is left.
+
+    Attributes:
+        since: when the last question was answered, or the wait began, in seconds on the client's clock.
+        due: when the next one was to be asked, likewise.
+        left: seconds after which to come back without a turn.
+    """
+
+    since: float
+    due: float
+    left: float
+
+    def overdue(self, now: float) -> float:
+        """Return how late the question is, in units of its own pause: 1.0 when it is due.
+
+        The best times to ask under a budget are those without one, stretched alike for all (see `polling`); so who is
+        stretched most comes first. A wait that is overlooked is stretched more and more, so none is left out.
+        """
+        return (now - self.since) / max(self.due - self.since, RESOLUTION)
+
+
+Command: TypeAlias = Call | Pause | Turn
 Conversation: TypeAlias = Generator[Command, Answer | None, T]
 
 
@@ -74,19 +97,45 @@ def image_of(status: Status | None) -> Image:
     return status.image
 
 
-@define
-class Traffic:
-    """What the waits of one client tell each other: when the gateway wants to be asked again, after it said 429.
+@frozen
+class Outcome:
+    """What came of one request of many: an image, or the error that `wait` would have raised.
 
     Attributes:
-        quiet_until: a moment on the client's clock. Before it, no wait asks.
+        request_id: which request.
+        image: what it yielded. None: there is an error.
+        error: why there is no image. None: there is one.
+        status: the last answer. None: there was none.
+        elapsed: how many seconds were waited.
     """
 
-    quiet_until: float = 0.0
+    request_id: str
+    image: Image | None = None
+    error: LongCatError | None = None
+    status: Status | None = None
+    elapsed: float = 0.0
 
-    def hush(self, until: float) -> None:
-        """Let no wait ask before this moment."""
-        self.quiet_until = max(self.quiet_until, until)
+    def result(self) -> Image:
+        """Return the image, or raise the error."""
+        if self.image is None:
+            raise self.error or ValueError("an outcome has an image or an error")
+        return self.image
+
+
+class Memory(Protocol):
+    """What outlives a wait, and may be shared by several programs: `longcat.journal.Journal`."""
+
+    def take(self, request_id: str) -> bool:
+        """Take a request on, and return whether it is ours. False: somebody else is waiting for it."""
+
+    def release(self, request_id: str) -> None:
+        """Leave a request to others."""
+
+    def last(self, request_id: str) -> Status | None:
+        """Return the last answer, whoever got it. None: there was none."""
+
+    def note(self, status: Status) -> None:
+        """Remember an answer."""
 
 
 @define
@@ -98,6 +147,7 @@ class Wait:
         unknown: what to do about a status word that nobody documented: `wait` on, or `raise` at once.
         monotonic: the clock, in seconds. The wait reads it, and leaves sleeping to the driver.
         random: from 0.0 up to 1.0, for the jitter of pauses after faults.
+        memory: what is remembered of requests. None: nothing.
         last_status: the last answer. None: there was none yet.
         last_error: the transient error since then. None: the last question was answered.
     """
@@ -110,10 +160,13 @@ class Wait:
     unknown: Literal["wait", "raise"]
     monotonic: Callable[[], float]
     random: Random
+    memory: Memory | None = None
     last_status: Status | None = field(default=None, init=False)
     last_error: LongCatError | None = field(default=None, init=False)
     _started: float | None = field(default=None, init=False)
+    _seen_open: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
+    _answered: float = field(default=0.0, init=False)
     _due: float = field(default=0.0, init=False)
     _earliest: float = field(default=0.0, init=False)
     _warned: set[str] = field(factory=set, init=False)
@@ -125,9 +178,24 @@ class Wait:
 
     def image(self) -> Conversation[Image]:
         """Ask until the request is done, and return its image or raise why there is none."""
-        while not self.done:
-            yield from self.change()
+        with closing(self):
+            while not self.done:
+                yield from self.change()
         return image_of(self.last_status)
+
+    def outcome(self, on_change: Callable[[Status], object] | None = None) -> Conversation[Outcome]:
+        """Ask until the request is done, tell of every change, and return the image or why there is none."""
+        image, failure = None, None
+        try:
+            with closing(self):
+                while not self.done:
+                    status = yield from self.change()
+                    if on_change is not None:
+                        on_change(status)
+            image = image_of(self.last_status)
+        except LongCatError as error:
+            failure = error
+        return Outcome(self.request_id, image, failure, self.last_status, self.elapsed)
 
     def change(self) -> Conversation[Status]:
         """Ask until the answer differs from the last one, and return it.
@@ -135,46 +203,74 @@ class Wait:
         Raises WaitTimeout at the deadline, and at once every error that is not transient.
         """
         if self._started is None:
-            self._started = self._due = self.monotonic()
+            self._started = self.monotonic()
+            if self.memory is not None:
+                self.last_status = yield from self._recall(self.memory)
+            if self.done and self.last_status is not None:
+                return self.last_status
+            self._answered = self._due = self.monotonic()
         while True:
             yield from self._rest()
+            asked = self.monotonic()
             try:
                 answer = yield from ask(self.gateway.ask(self.request_id, min(REQUEST_TIMEOUT, self._left)))
                 status = self.gateway.read(self.request_id, answer)
             except LongCatError as error:
-                self._stumble(error)
+                self._stumble(error, asked)
                 continue
             changed = status != self.last_status
             self._take(status, answer)
             if changed:
                 return status
 
+    def close(self) -> None:
+        """Leave the request to others, if it is remembered."""
+        if self.memory is not None:
+            self.memory.release(self.request_id)
+
     @property
-    def _elapsed(self) -> float:
-        return self.monotonic() - (self._started or 0.0)
+    def elapsed(self) -> float:
+        """Seconds since the wait began, 0 before."""
+        return self.monotonic() - self._started if self._started is not None else 0.0
 
     @property
     def _left(self) -> float:
-        return float("inf") if self.timeout is None else self.timeout - self._elapsed
+        return float("inf") if self.timeout is None else self.timeout - self.elapsed
+
+    def _recall(self, memory: Memory) -> Conversation[Status | None]:
+        """Return the last answer that is remembered: the final one, unless the request is ours to ask about."""
+        while (left := self._left) > RESOLUTION:
+            is_ours, status = memory.take(self.request_id), memory.last(self.request_id)
+            if is_ours or (status is not None and status.state.is_final):
+                return status
+            yield Pause(min(look(self.elapsed), left))
+        raise WaitTimeout(self.request_id, self.elapsed, memory.last(self.request_id), None)
 
     def _rest(self) -> Conversation[None]:
-        """Pause until the next question is due and the gateway wants to hear it."""
+        """Pause until the next question is due, and may be asked."""
         while (left := self._left) > RESOLUTION:
-            pause = max(self._due, self._earliest, self.traffic.quiet_until) - self.monotonic()
-            if pause < RESOLUTION:
+            pause = max(self._due, self._earliest) - self.monotonic()
+            if pause >= RESOLUTION:
+                yield Pause(min(pause, left))
+                continue
+            yield Turn(self._answered, self._due, left)
+            if self._left > RESOLUTION:
                 return
-            yield Pause(min(pause, left))
-        raise WaitTimeout(self.request_id, self._elapsed, self.last_status, self.last_error)
+        raise WaitTimeout(self.request_id, self.elapsed, self.last_status, self.last_error)
 
     def _take(self, status: Status, answer: Answer) -> None:
         """Note an answer, and when to ask for the next one."""
+        if self.memory is not None and status != self.last_status:
+            self.memory.note(status)
         self.last_status, self.last_error, self._failures = status, None, 0
         if status.state is State.UNKNOWN:
             self._puzzle(status, answer)
         if status.state.is_final:
-            self.plan.finished(self._elapsed)
+            if self._seen_open:  # Else nobody knows how long it had been done.
+                self.plan.finished(self.elapsed)
             return
-        pause = self.plan.next(self._elapsed, status.progress)
+        self._seen_open = True
+        pause = self.plan.next(self.elapsed, status.progress)
         self._schedule(pause, answer.retry_after)
         logger.debug("request %s is %s; next question in %.1f s", shorten(self.request_id), status.raw_state, pause)
 
@@ -183,7 +279,7 @@ class Wait:
         now, left = self.monotonic(), self._left
         if pause >= left > 2 * LAST_QUESTION:
             pause = left - LAST_QUESTION
-        self._due, self._earliest = now + pause, now + (retry_after or 0.0)
+        self._answered, self._due, self._earliest = now, now + pause, now + (retry_after or 0.0)
 
     def _puzzle(self, status: Status, answer: Answer) -> None:
         """Warn, once, of a word that nobody documented, or raise, as the caller wished."""
@@ -199,7 +295,7 @@ class Wait:
                 word,
             )
 
-    def _stumble(self, error: LongCatError) -> None:
+    def _stumble(self, error: LongCatError, asked: float) -> None:
         """Note a transient fault, and when to ask again; raise any other."""
         if not error.transient:
             raise error
@@ -209,6 +305,7 @@ class Wait:
         pause = backoff(self._failures, self.random)
         if isinstance(error, RateLimitError):
             retry_after = max(pause, retry_after or 0.0)
-            self.traffic.hush(self.monotonic() + retry_after)
+            now = self.monotonic()
+            self.traffic.hush(now, now + retry_after, asked)
         self._schedule(pause, retry_after)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Any, Final, Self
 from urllib.parse import urljoin, urlsplit
 
 from attrs import define, field
@@ -72,6 +72,8 @@ class Target:
         overwrite: whether a file that is there already may be replaced.
         max_bytes: how many bytes are accepted.
         url: where the bytes come from, for the errors.
+        part: the temporary file's name. None: one that nobody else has.
+        record: told of the file, its SHA-256 in hex and its size, when it is whole and about to be put in its place.
     """
 
     path: Path
@@ -79,8 +81,11 @@ class Target:
     overwrite: bool
     max_bytes: int
     url: str
+    part: str | None = None
+    record: Callable[[Path, str, int], object] | None = None
     _file: IO[bytes] | None = field(default=None, init=False)
     _head: bytes = field(default=b"", init=False)
+    _hash: Any = field(factory=sha256, init=False)
     _size: int = field(default=0, init=False)
     _declared: int | None = field(default=None, init=False)
 
@@ -103,7 +108,7 @@ class Target:
     def begin(self, headers: Mapping[str, str]) -> None:
         """Start anew, with an empty temporary file. Raises DownloadError when that can't be, or is bound to fail."""
         self._discard()
-        self._head, self._size = b"", 0
+        self._head, self._size, self._hash = b"", 0, sha256()
         length = headers.get("content-length", "")
         # With a content encoding, the length is that of other bytes than those that arrive here.
         plain = headers.get("content-encoding", "identity") == "identity"
@@ -112,7 +117,11 @@ class Target:
             self._check_size(self._declared)
         folder = self.path if self.path.is_dir() else self.path.parent
         try:
-            self._file = (folder / f".longcat-{secrets.token_hex(8)}.part").open("xb")
+            self._file = (
+                (folder / self.part).open("wb")
+                if self.part is not None
+                else (folder / f".longcat-{secrets.token_hex(8)}.part").open("xb")
+            )
         except (OSError, ValueError) as error:
             raise self._unwritable(error) from error
 
@@ -126,6 +135,7 @@ class Target:
             self._head += chunk[: HEAD - len(self._head)]
             if len(self._head) == HEAD:
                 self._check_kind()
+        self._hash.update(chunk)
         try:
             self._file.write(chunk)
         except OSError as error:
@@ -150,6 +160,8 @@ class Target:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+            if self.record is not None:
+                self.record(path, self._hash.hexdigest(), self._size)
             if self.overwrite:
                 temporary.replace(path)
             else:

@@ -299,3 +299,11 @@ def backoff(failures: int, random: Random = random.random) -> float:
         failures - 1, 16
     )  # The bound keeps the power small in a wait without an end.
     return min(longest, BACKOFF_LONGEST) * (0.5 + 0.5 * random())
+
+
+def look(elapsed: float) -> float:
+    """Return how many seconds to pause before the next look at what another program does.
+
+    A tenth of the time waited so far, no less than 0.5 and no more than 5.
+    """
+    return min(max(elapsed / 10, 0.5), 5.0)

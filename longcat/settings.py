@@ -3,13 +3,14 @@
 import math
 import os
 import re
+from collections.abc import AsyncIterable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.text import show
+from longcat.text import shorten, show
 from longcat.wire import contract, is_http_url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
@@ -98,3 +99,32 @@ def usable_timeout(timeout: Any) -> float | None:
     except OverflowError:
         pass
     raise ConfigurationError(f"A timeout is zero or more seconds, not {show(timeout)}. Pass such a number.")
+
+
+def usable_rate(rate: Any) -> float:
+    """Return how many questions may be asked in a second, infinite for None, or raise ConfigurationError."""
+    if rate is None or (isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0):
+        return math.inf if rate is None else float(rate)
+    raise ConfigurationError(f"max_rate is questions per second, more than zero, not {show(rate)}. Pass such a number.")
+
+
+def usable_count(count: Any) -> int:
+    """Return how many requests may be in flight, or raise ConfigurationError when it is not one or more."""
+    if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+        return count
+    raise ConfigurationError(f"max_in_flight is a whole number from one up, not {show(count)}. Pass such a number.")
+
+
+def usable_request_ids(request_ids: Any) -> Any:
+    """Return what yields request ids, or raise ConfigurationError when it is one id, or nothing that yields."""
+    if isinstance(request_ids, str | bytes) or not isinstance(request_ids, Iterable | AsyncIterable):
+        kind = type(request_ids).__name__
+        raise ConfigurationError(f"Pass the request ids as a list or as what yields them, not as {kind}.")
+    return request_ids
+
+
+def usable_unknown(unknown: Any) -> Literal["wait", "raise"]:
+    """Return what to do about an unknown status word, or raise ConfigurationError when it is none of the two."""
+    if unknown == "wait" or unknown == "raise":  # noqa: PLR1714 - mypy does not narrow a test for membership.
+        return unknown  # type: ignore[no-any-return]
+    raise ConfigurationError(f"unknown is 'wait' or 'raise', not {shorten(unknown)!r}. Pass one of the two.")

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from math import inf
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import anyio
@@ -124,6 +124,10 @@ def translated(call: Call) -> Iterator[None]:
         raise APIConnectionError(str(error) or type(error).__name__, host) from error
 
 
+GLANCE: Final = 0.2
+"""Seconds after which a thread that reads looks up whether it is to stop."""
+
+
 class BoundedReads(threading.local):
     """Makes a deadline hold while an answer trickles in, for which the blocking HTTP client has no means of its own.
 
@@ -135,15 +139,16 @@ class BoundedReads(threading.local):
     """
 
     deadline = inf
+    stopped: Callable[[], bool] | None = None
 
     @contextmanager
-    def until(self, timeout: float) -> Iterator[None]:
-        """Bound the reads of this thread to so many seconds from now."""
-        self.deadline = time.monotonic() + timeout
+    def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Bound the reads of this thread to so many seconds from now, and give up soon after `stopped` says so."""
+        self.deadline, self.stopped = time.monotonic() + timeout, stopped
         try:
             yield
         finally:
-            self.deadline = inf
+            self.deadline, self.stopped = inf, None
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
@@ -154,13 +159,22 @@ class BoundedReads(threading.local):
             stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
 
     def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
-        chunk: bytes = read(max_bytes, self._left(timeout))
+        chunk: bytes | None = None
+        while chunk is None:
+            left = self._left(timeout)
+            glance = left if self.stopped is None else min(GLANCE, inf if left is None else left)
+            try:
+                chunk = read(max_bytes, glance)
+            except httpcore.ReadTimeout:
+                if glance == left:
+                    raise
+                timeout = timeout if timeout is None else timeout - GLANCE
         return chunk
 
     def _left(self, timeout: float | None) -> float | None:
         """Return the timeout, or what is left until the deadline where that is less."""
         left = self.deadline - time.monotonic()
-        if left <= 0:
+        if left <= 0 or (self.stopped is not None and self.stopped()):
             raise httpcore.ReadTimeout
         shorter = min(left, inf if timeout is None else timeout)
         return None if shorter == inf else shorter

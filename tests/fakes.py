@@ -5,18 +5,31 @@ or through `LongCat`, whose blocking methods then stand behind coroutines that n
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import aclosing, closing, nullcontext
 from math import inf
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, Unpack
 
 import anyio
 import httpx
 from anyio.lowlevel import checkpoint
 from attrs import field, frozen
 
-from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Polling, Status
+from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Outcome, Status
 from longcat.testing import FakeGateway, VirtualClock
+from longcat.testing.gateway import Options
 
 T = TypeVar("T")
 
@@ -171,6 +184,33 @@ class Cat(Protocol):
     def watch(self, request_id: str, timeout: float | None = ..., *, unknown: Any = ...) -> AsyncIterator[Status]:
         """See `LongCat.watch`."""
 
+    def as_completed(
+        self,
+        request_ids: Iterable[str],
+        timeout: float | None = ...,
+        *,
+        batch_timeout: float | None = ...,
+        unknown: Any = ...,
+        on_change: Callable[[Status], object] | None = ...,
+    ) -> AsyncIterator[Outcome]:
+        """See `LongCat.as_completed`."""
+
+    def wait_all(
+        self,
+        request_ids: Iterable[str],
+        timeout: float | None = ...,
+        *,
+        batch_timeout: float | None = ...,
+        unknown: Any = ...,
+        on_change: Callable[[Status], object] | None = ...,
+    ) -> Awaitable[list[Image | LongCatError]]:
+        """See `LongCat.wait_all`."""
+
+    def download(
+        self, image: Image | str, path: str | PathLike[str], *, overwrite: bool = ..., timeout: float | None = ...
+    ) -> Awaitable[Path]:
+        """See `LongCat.download`."""
+
 
 class Blocking:
     """`LongCat` behind the methods of `AsyncLongCat`."""
@@ -190,9 +230,22 @@ class Blocking:
         """See `LongCat.watch`."""
         return self._each(self._cat.watch(request_id, *args, **kwargs))
 
-    async def _each(self, statuses: Iterator[Status]) -> AsyncIterator[Status]:
-        for status in statuses:
-            yield status
+    def as_completed(self, request_ids: Iterable[str], *args: Any, **kwargs: Any) -> AsyncGenerator[Outcome]:
+        """See `LongCat.as_completed`."""
+        return self._each(self._cat.as_completed(request_ids, *args, **kwargs))
+
+    async def wait_all(self, request_ids: Iterable[str], *args: Any, **kwargs: Any) -> list[Image | LongCatError]:
+        """See `LongCat.wait_all`."""
+        return self._cat.wait_all(request_ids, *args, **kwargs)
+
+    async def download(self, image: Image | str, path: str | PathLike[str], **kwargs: Any) -> Path:
+        """See `LongCat.download`."""
+        return self._cat.download(image, path, **kwargs)
+
+    async def _each(self, values: Iterator[T]) -> AsyncGenerator[T]:
+        with closing(values) if isinstance(values, Generator) else nullcontext():
+            for value in values:
+                yield value
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -220,23 +273,28 @@ class Driver:
         scenario: Callable[[Cat], Coroutine[Any, Any, T]],
         script: Script | FakeGateway,
         *,
-        polling: Polling | None = None,
         http_timeout: float | None = None,
+        **options: Unpack[Options],
     ) -> T:
         """Run a scenario with a client that has this gateway, and return what it returns.
 
         Without a policy, a wait asks every four seconds: a number that adds up exactly.
         """
+        options.setdefault("polling", FixedPolling(4.0))
         http: dict[str, Any] = {"transport": script, "trust_env": False, "timeout": http_timeout}
-        polling = polling if polling is not None else FixedPolling(4.0)
         if self.name == "sync":
-            with httpx.Client(**http) as client:
-                cat = LongCat(KEY, URL, polling=polling, http_client=client, clock=script.clock)
+            with (
+                httpx.Client(**http) as client,
+                LongCat(KEY, URL, http_client=client, clock=script.clock, **options) as cat,
+            ):
                 return finish(scenario(Blocking(cat)))
 
         async def main() -> T:
-            async with httpx.AsyncClient(**http) as client:
-                return await scenario(AsyncLongCat(KEY, URL, polling=polling, http_client=client, clock=script.clock))
+            async with (
+                httpx.AsyncClient(**http) as client,
+                AsyncLongCat(KEY, URL, http_client=client, clock=script.clock, **options) as cat,
+            ):
+                return await scenario(cat)
 
         return anyio.run(main, backend=self.name)
 
@@ -249,21 +307,19 @@ class Driver:
         return self.run(scenario, script)
 
     def wait(
-        self, script: Script, timeout: float | None = inf, *, unknown: str = "wait", polling: Polling | None = None
+        self, script: Script, timeout: float | None = inf, *, unknown: str = "wait", **options: Unpack[Options]
     ) -> Image:
         """Wait for the request `r`, for ever unless told otherwise."""
 
         async def scenario(cat: Cat) -> Image:
             return await cat.wait("r", timeout, unknown=unknown)
 
-        return self.run(scenario, script, polling=polling)
+        return self.run(scenario, script, **options)
 
 
-def leaving(statuses: AsyncIterator[Status]) -> aclosing[AsyncGenerator[Status, None]]:
-    """Return the context in which a watch may be left before its end. On trio, a generator must be closed."""
-    if not isinstance(statuses, AsyncGenerator):
-        raise TypeError(f"a watch that can't be closed: {statuses!r}")
-    return aclosing(statuses)
+def leaving(values: Any) -> aclosing[Any]:
+    """Return the context in which a loop may be left before its end. On trio, a generator must be closed."""
+    return aclosing(values)
 
 
 async def changes(statuses: AsyncIterator[Status]) -> tuple[list[Status], LongCatError | None]:

@@ -62,8 +62,8 @@ from longcat import (
     State,
     WaitTimeout,
 )
-from longcat.conversation import RESOLUTION
 from longcat.testing import VirtualClock
+from longcat.traffic import RESOLUTION
 from longcat.wire import MAX_ANSWER
 
 TYPE = "Content-Type: application/json"

@@ -101,7 +101,8 @@ def test_every_public_name_has_documentation() -> None:
 SIGNATURES = {
     "__init__": (
         "(self, api_key: str | None = None, base_url: str | None = None, *, polling: longcat.polling.Polling | None ="
-        " None, http_client: {http} | None = None, clock: longcat.clock.Clock | None = None) -> None"
+        " None, http_client: {http} | None = None, clock: longcat.clock.Clock | None = None, max_rate: float | None ="
+        " None, max_in_flight: int = 20, journal: str | os.PathLike[str] | None = None) -> None"
     ),
     "close": "(self) -> None",
     "status": "(self, request_id: str) -> longcat.models.Status",
@@ -113,14 +114,40 @@ SIGNATURES = {
         "(self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal['wait', 'raise'] = 'wait') ->"
         " {iterator}[longcat.models.Status]"
     ),
+    "as_completed": (
+        "(self, request_ids: {ids}, timeout: float | None = 300.0, *, batch_timeout: float | None = None, unknown:"
+        " Literal['wait', 'raise'] = 'wait', on_change: collections.abc.Callable[[longcat.models.Status],"
+        " object] | None = None) -> {outcomes}"
+    ),
+    "wait_all": (
+        "(self, request_ids: {ids}, timeout: float | None = 300.0, *, batch_timeout: float | None = None, unknown:"
+        " Literal['wait', 'raise'] = 'wait', on_change: collections.abc.Callable[[longcat.models.Status],"
+        " object] | None = None) -> list[longcat.models.Image | longcat.errors.LongCatError]"
+    ),
     "download": (
         "(self, image: longcat.models.Image | str, path: str | os.PathLike[str], *, overwrite: bool = False, max_bytes:"
         " int = 104857600, timeout: float | None = 300.0) -> pathlib.Path"
     ),
 }
 KINDS = [
-    (LongCat, {"http": "httpx.Client", "iterator": "collections.abc.Iterator"}),
-    (AsyncLongCat, {"http": "httpx.AsyncClient", "iterator": "collections.abc.AsyncGenerator"}),
+    (
+        LongCat,
+        {
+            "http": "httpx.Client",
+            "iterator": "collections.abc.Iterator",
+            "ids": "collections.abc.Iterable[str]",
+            "outcomes": "collections.abc.Iterator[longcat.conversation.Outcome]",
+        },
+    ),
+    (
+        AsyncLongCat,
+        {
+            "http": "httpx.AsyncClient",
+            "iterator": "collections.abc.AsyncGenerator",
+            "ids": "collections.abc.Iterable[str] | collections.abc.AsyncIterable[str]",
+            "outcomes": "longcat.crew.Outcomes",
+        },
+    ),
 ]
 
 
@@ -173,7 +200,7 @@ def test_a_type_checker_sees_the_types_that_are_promised(pytestconfig: pytest.Co
 def answers() -> Iterator[fakes.Reply]:
     """Yield what the code in `typed_api.py` needs to run to its end."""
     yield says(processing())
-    for _ in range(3):
+    for _ in range(5):
         yield says(completed())
 
 
@@ -182,7 +209,7 @@ def test_the_code_that_is_type_checked_runs() -> None:
     script = Script(*answers())
     with httpx.Client(transport=script) as http:
         typed_api.use(typed_api.make(http, script.clock))
-    assert len(script.requests) == 4
+    assert len(script.requests) == 6
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -195,7 +222,7 @@ def test_the_asynchronous_code_that_is_type_checked_runs(backend: str) -> None:
             await typed_api.use_async(typed_api.make_async(http, script.clock))
 
     anyio.run(main, backend=backend)
-    assert len(script.requests) == 4
+    assert len(script.requests) == 6
 
 
 def test_the_typed_use_of_the_fake_gateway_runs() -> None:

@@ -56,8 +56,8 @@ from longcat import (
     Status,
     WaitTimeout,
 )
-from longcat.conversation import Traffic
 from longcat.testing import VirtualClock
+from longcat.traffic import Traffic
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -507,8 +507,8 @@ def test_a_rate_limit_does_not_slow_a_single_question(driver: Driver) -> None:
 def test_a_shorter_rate_limit_does_not_cut_a_longer_one_short() -> None:
     """Of two wishes to be left alone, which two requests in flight may bring, the later end counts."""
     traffic = Traffic()
-    traffic.hush(20.0)
-    traffic.hush(2.0)
+    traffic.hush(0.0, 20.0, asked=0.0)
+    traffic.hush(0.0, 2.0, asked=0.0)
     assert traffic.quiet_until == 20.0
 
 

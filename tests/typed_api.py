@@ -9,6 +9,7 @@ from typing import assert_type
 import httpx
 
 from longcat import (
+    AdaptivePolling,
     APIResponseValidationError,
     APIStatusError,
     AsyncLongCat,
@@ -20,6 +21,8 @@ from longcat import (
     Image,
     LongCat,
     LongCatError,
+    Outcome,
+    Outcomes,
     Plan,
     Polling,
     State,
@@ -33,9 +36,19 @@ def make(http: httpx.Client, clock: Clock) -> LongCat:
     """Make a client with every argument."""
     polling: Polling = FixedPolling(5.0)
     assert_type(GeometricPolling(ratio=0.5).plan().next(1.0, None), float)
-    plan: Plan = polling.plan()
+    adaptive: Polling = AdaptivePolling(question_worth=0.01)
+    assert_type(AdaptivePolling().plan().remaining(1.0, share=0.9), float)
+    plan: Plan = adaptive.plan()
     plan.finished(1.0)
-    return LongCat("test-key", "https://gateway.test", polling=polling, http_client=http, clock=clock)
+    return LongCat(
+        *("test-key", "https://gateway.test"),
+        polling=polling,
+        http_client=http,
+        clock=clock,
+        max_rate=100.0,
+        max_in_flight=5,
+        journal=None,
+    )
 
 
 def make_async(http: httpx.AsyncClient, clock: Clock) -> AsyncLongCat:
@@ -44,7 +57,7 @@ def make_async(http: httpx.AsyncClient, clock: Clock) -> AsyncLongCat:
 
 
 def use(cat: LongCat) -> None:
-    """Call every method, ask four times, and close the client."""
+    """Call every method, ask six times, and close the client."""
     with cat as entered:
         assert_type(entered, LongCat)
         inspect_status(assert_type(cat.status("r"), Status))
@@ -54,11 +67,15 @@ def use(cat: LongCat) -> None:
         assert_type(statuses, Iterator[Status])
         for status in statuses:
             assert_type(status, Status)
+        outcomes = cat.as_completed(["r"], 10.0, batch_timeout=60.0, on_change=inspect_status)
+        assert_type(outcomes, Iterator[Outcome])
+        inspect_outcome(next(outcomes))
+        assert_type(cat.wait_all((one for one in ["r"]), 10, unknown="raise"), list[Image | LongCatError])
     assert_type(cat.close(), None)
 
 
 async def use_async(cat: AsyncLongCat) -> None:
-    """Call every method, ask four times, and close the client."""
+    """Call every method, ask six times, and close the client."""
     async with cat as entered:
         assert_type(entered, AsyncLongCat)
         inspect_status(assert_type(await cat.status("r"), Status))
@@ -68,6 +85,12 @@ async def use_async(cat: AsyncLongCat) -> None:
         assert_type(statuses, AsyncGenerator[Status])
         async for status in statuses:
             assert_type(status, Status)
+        outcomes = cat.as_completed(["r"], 10.0, batch_timeout=60.0, on_change=inspect_status)
+        assert_type(outcomes, Outcomes)
+        assert_type(outcomes.remaining(), float | None)
+        inspect_outcome(await anext(outcomes))
+        assert_type(await outcomes.aclose(), None)
+        assert_type(await cat.wait_all((one for one in ["r"]), 10, unknown="raise"), list[Image | LongCatError])
     assert_type(await cat.close(), None)
 
 
@@ -81,6 +104,16 @@ async def save_async(cat: AsyncLongCat, image: Image, folder: Path) -> None:
     """Download by every kind of argument."""
     assert_type(await cat.download(image, folder), Path)
     assert_type(await cat.download(image.url, str(folder / "cat"), overwrite=True, max_bytes=1, timeout=None), Path)
+
+
+def inspect_outcome(outcome: Outcome) -> None:
+    """Read every attribute."""
+    assert_type(outcome.request_id, str)
+    assert_type(outcome.image, Image | None)
+    assert_type(outcome.error, LongCatError | None)
+    assert_type(outcome.status, Status | None)
+    assert_type(outcome.elapsed, float)
+    assert_type(outcome.result(), Image)
 
 
 def inspect_status(status: Status) -> None:

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 import longcat
+from longcat.base import DEFAULT_TIMEOUT
 from longcat.cli import contract, sandbox, status, wait
-from longcat.client import DEFAULT_TIMEOUT
 
 EXIT_CODES = """\
 exit codes:
@@ -45,7 +45,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     command.set_defaults(run=status.run)
 
     command = _add(commands, "wait", "wait for requests, and save their pictures", asking)
-    command.add_argument("request_ids", metavar="ID", nargs="+")
+    command.add_argument("request_ids", metavar="ID", nargs="*")
+    command.add_argument(
+        "--from", metavar="FILE", dest="source", help="take more IDs from this file, one a line; - is stdin"
+    )
     command.add_argument("-o", "--output", metavar="PATH", help="save the picture here; with several IDs, a folder")
     command.add_argument("--force", action="store_true", help="replace files that are there already")
     command.add_argument(
@@ -53,10 +56,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="S",
         type=float,
         default=DEFAULT_TIMEOUT,
-        help="for waiting and saving, in seconds (default: 300)",
+        help="for waiting and saving, in seconds, for each ID (default: 300)",
+    )
+    command.add_argument("--batch-timeout", metavar="S", type=float, help="for all IDs together (default: no bound)")
+    command.add_argument("--max-rate", metavar="N", type=float, help="ask N questions a second at most")
+    command.add_argument(
+        "--journal", metavar="FILE", help="note here what is done; run again, it is not done twice, nor by two at once"
     )
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
     command.set_defaults(run=wait.run)
+    waiting = command
 
     command = _add(commands, "sandbox", "serve a local emulator of the gateway", everywhere)
     sandbox.add_arguments(command)
@@ -65,7 +74,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     command = _add(commands, "contract", "watch the gateway for changes of its contract", None)
     contract.add_arguments(command, everywhere)
 
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.run is wait.run and not arguments.request_ids and arguments.source is None:
+        waiting.error("the following arguments are required: ID or --from")
+    return arguments
 
 
 def _add(

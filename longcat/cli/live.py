@@ -1,9 +1,16 @@
-"""The live lines of `longcat wait`: state, bar, percent, elapsed. Needs the extra `cli`."""
+"""The live lines of `longcat wait`. Needs the extra `cli`.
 
+Of a few requests, each has a line: state, bar, percent, elapsed. Of many, the last that finished are shown. The last
+line counts them all.
+"""
+
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     Progress,
@@ -16,25 +23,24 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from longcat.cli.progress import Tally
+from longcat.conversation import Outcome
 from longcat.models import State, Status
 from longcat.text import shorten
 
-COLOURS = {State.COMPLETED: "green", State.FAILED: "red", State.CANCELLED: "red", State.UNKNOWN: "yellow"}
+COLOURS: Final = {State.COMPLETED: "green", State.FAILED: "red", State.CANCELLED: "red", State.UNKNOWN: "yellow"}
+RECENT: Final = 5
+"""How many of those that finished are shown."""
 
 
 @contextmanager
-def live_display(request_ids: Sequence[str]) -> Iterator["LiveDisplay"]:
-    """Draw one line for each request for as long as the block lasts; the lines stay when it is over."""
-    columns = (
-        TextColumn("{task.description}", markup=False),  # An id is no markup, and :cat: in it no picture.
-        _StateColumn(),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
+def live_display(request_ids: Sequence[str] | None, tally: Tally) -> Iterator["LiveDisplay"]:
+    """Draw the lines for as long as the block lasts; they stay when it is over. None: of many requests, a summary."""
+    shown = LiveDisplay(request_ids, tally)
     # Only stderr is ours: what is printed to stdout must arrive there, even while the lines are drawn.
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as progress:
-        yield LiveDisplay(progress, request_ids)
+    console = Console(stderr=True)
+    with Live(console=console, get_renderable=shown.render, redirect_stdout=False, refresh_per_second=10):
+        yield shown
 
 
 class _StateColumn(ProgressColumn):
@@ -45,25 +51,63 @@ class _StateColumn(ProgressColumn):
 
 
 class LiveDisplay:
-    """A line for each request. Its bar moves to and fro until a progress is reported."""
+    """A line for each request, if they are few. Its bar moves to and fro until a progress is reported."""
 
-    def __init__(self, progress: Progress, request_ids: Sequence[str]) -> None:
-        self._progress = progress
+    def __init__(self, request_ids: Sequence[str] | None, tally: Tally) -> None:
+        self._tally = tally
+        self._recent: deque[Text] = deque(maxlen=RECENT)
+        self._lines = Progress(
+            TextColumn("{task.description}", markup=False),  # An id is no markup, and :cat: in it no picture.
+            _StateColumn(),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+        )
         self._tasks: dict[str, TaskID] = {
-            request_id: progress.add_task(shorten(request_id, 40), total=None, state="asking", colour="cyan")
-            for request_id in request_ids
+            request_id: self._lines.add_task(shorten(request_id, 40), total=None, state="asking", colour="cyan")
+            for request_id in request_ids or ()
         }
+        self._summary = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._all: TaskID | None = None
+        if request_ids is None or len(request_ids) > 1:
+            self._all = self._summary.add_task(str(tally), total=len(tally.seen) or None)
+
+    def render(self) -> Group:
+        """Return what to draw."""
+        return Group(*self._recent, self._lines, *([self._summary] if self._all is not None else []))
 
     def update(self, status: Status) -> None:
         """Move the bar, and show the state."""
-        self._progress.update(
-            self._tasks[status.request_id],
-            state=shorten(status.raw_state, 20),
-            colour=COLOURS.get(status.state, "cyan"),
-            total=None if status.progress is None else 1.0,
-            completed=status.progress or 0.0,
-        )
+        self._tally.seen.add(status.request_id)
+        if status.request_id in self._tasks:
+            self._lines.update(
+                self._tasks[status.request_id],
+                state=shorten(status.raw_state, 20),
+                colour=COLOURS.get(status.state, "cyan"),
+                total=None if status.progress is None else 1.0,
+                completed=status.progress or 0.0,
+            )
+        self._sum_up()
 
-    def finish(self, request_id: str) -> None:
-        """Stop the line's clock."""
-        self._progress.stop_task(self._tasks[request_id])
+    def finish(self, outcome: Outcome) -> None:
+        """Stop the line's clock, or add the request to those that finished last."""
+        self._tally.finish(outcome)
+        if outcome.request_id in self._tasks:
+            self._lines.stop_task(self._tasks[outcome.request_id])
+        else:
+            word = outcome.status.raw_state if outcome.status is not None else "no answer"
+            line = Text(f"{shorten(outcome.request_id, 40)}  ", no_wrap=True, overflow="ellipsis")
+            line.append(shorten(word, 20), style="red" if outcome.error is not None else "green")
+            self._recent.append(line.append(f"  {outcome.elapsed:.1f} s"))
+        self._sum_up()
+
+    def estimate(self, seconds: float | None) -> None:
+        """Show when the last one will be done."""
+        self._tally.left = seconds
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        if self._all is not None:
+            self._summary.update(
+                self._all, description=str(self._tally), completed=self._tally.over, total=len(self._tally.seen) or None
+            )

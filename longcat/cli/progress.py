@@ -1,14 +1,20 @@
-"""How a wait looks on stderr: a live line for each request on a terminal, a plain line for each change elsewhere."""
+"""How waits look on stderr: live lines on a terminal, plain lines elsewhere. Of many requests, only a summary."""
 
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
+from longcat.conversation import Outcome
 from longcat.models import Status
 from longcat.text import shorten
+
+FEW: Final = 8
+"""Up to so many requests are shown one by one."""
+PLAIN_EVERY: Final = 5.0
+"""Seconds between two plain lines about many requests."""
 
 
 class Display(Protocol):
@@ -17,27 +23,79 @@ class Display(Protocol):
     def update(self, status: Status) -> None:
         """Show a new answer."""
 
-    def finish(self, request_id: str) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Show that nothing more will come about this request."""
+
+    def estimate(self, seconds: float | None) -> None:
+        """Show in how many seconds the last request will be done. None: nobody knows."""
+
+
+class Tally:
+    """How many requests there are, and how many are over.
+
+    Args:
+        request_ids: those that are known. Others are counted as they come.
+    """
+
+    def __init__(self, request_ids: Sequence[str] = ()) -> None:
+        self.seen = set(request_ids)
+        self.over = self.failed = 0
+        self.left: float | None = None
+        """Seconds until the last one is done. None: nobody knows."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Count a request that is over."""
+        self.seen.add(outcome.request_id)
+        self.over += 1
+        self.failed += outcome.error is not None
+
+    def __str__(self) -> str:
+        parts = [f"{self.over} of {len(self.seen)} done"]
+        if self.failed:
+            parts.append(f"{self.failed} without a picture")
+        if self.left is not None and self.over < len(self.seen):
+            parts.append(f"about {duration(self.left)} left")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return so many seconds as people say it: `40 s`, `12 min`, `3 h`."""
+    if seconds < 100:  # noqa: PLR2004 - a minute and a half is better told in seconds.
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise.
 
 
 @contextmanager
-def display(request_ids: Sequence[str]) -> Iterator[Display]:
-    """Show the waits for as long as the block lasts."""
+def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
+    """Show the waits for as long as the block lasts. None: the ids are not known yet."""
+    few = request_ids is not None and len(request_ids) <= FEW
     if not sys.stderr.isatty() or os.environ.get("TERM", "").lower() in {"dumb", "unknown"}:
-        yield PlainDisplay()
+        with plain_display(request_ids or (), few=few) as shown:
+            yield shown
         return
     try:
         from longcat.cli.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
     except ModuleNotFoundError:
         print("longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines.", file=sys.stderr)
-        yield PlainDisplay()
+        with plain_display(request_ids or (), few=few) as shown:
+            yield shown
         return
-    with live_display(request_ids) as shown:
+    with live_display(request_ids if few else None, Tally(request_ids or ())) as shown:
         yield shown
 
 
-class PlainDisplay:
+@contextmanager
+def plain_display(request_ids: Sequence[str], *, few: bool) -> Iterator[Display]:
+    """Print lines for as long as the block lasts."""
+    if few:
+        yield PlainLines()
+        return
+    summary = PlainSummary(Tally(request_ids))
+    yield summary
+    summary.conclude()
+
+
+class PlainLines:
     """A line for each change."""
 
     def __init__(self) -> None:
@@ -50,5 +108,41 @@ class PlainDisplay:
         line = f"{shorten(status.request_id)}  {shorten(status.raw_state)}  {percent}  {elapsed:.1f} s"
         print(line, file=sys.stderr, flush=True)
 
-    def finish(self, request_id: str) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Print nothing: the last answer, or the error, has said it."""
+
+    def estimate(self, seconds: float | None) -> None:
+        """Print nothing: a line that can't be taken back is not worth a guess."""
+
+
+class PlainSummary:
+    """A line about all requests, now and then."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._next = time.monotonic() + PLAIN_EVERY
+
+    def update(self, status: Status) -> None:
+        """Count the request, in case it was not known before."""
+        self._tally.seen.add(status.request_id)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Count it, and print the summary if it is time."""
+        self._tally.finish(outcome)
+        if time.monotonic() >= self._next:
+            self._print()
+
+    def estimate(self, seconds: float | None) -> None:
+        """Print the summary if it is time."""
+        self._tally.left = seconds
+        if time.monotonic() >= self._next:
+            self._print()
+
+    def conclude(self) -> None:
+        """Print the summary of all, if there is anything to sum up."""
+        if self._tally.over:
+            self._print()
+
+    def _print(self) -> None:
+        self._next = time.monotonic() + PLAIN_EVERY
+        print(f"longcat: {self._tally}.", file=sys.stderr, flush=True)

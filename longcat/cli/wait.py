@@ -1,37 +1,53 @@
 """`longcat wait`: wait for requests side by side, show how they stand, and save their pictures."""
 
 import argparse
+import math
 import os
 import sys
 import time
+from collections.abc import AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
 import anyio
 
+from longcat.base import Unknown
+from longcat.cli.ids import STDIN, known_ids, piped_ids
 from longcat.cli.outcome import Exit, overall, report
 from longcat.cli.progress import Display, display
 from longcat.cli.results import Printer, as_object
-from longcat.client import AsyncLongCat, Unknown
-from longcat.conversation import image_of
+from longcat.client import AsyncLongCat
+from longcat.conversation import Outcome
+from longcat.crew import Outcomes
 from longcat.download import existing
 from longcat.errors import ConfigurationError, LongCatError
-from longcat.models import Status
 from longcat.settings import usable_timeout
 from longcat.text import shorten
+
+SAVED_AT_ONCE: Final = 8
+"""How many pictures are brought at a time."""
+ESTIMATED_EVERY: Final = 1.0
+"""Seconds between two estimates of when all will be done."""
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Wait for every request, print what came of each, and return what came of all."""
-    request_ids = list(dict.fromkeys(arguments.request_ids))  # Naming one twice asks once.
     usable_timeout(arguments.timeout)
-    output = _output(arguments, request_ids)
+    usable_timeout(arguments.batch_timeout)
+    known = None if arguments.source == STDIN else known_ids(arguments.request_ids, arguments.source)
+    output = _output(arguments, known)
     later = sys.stdout.isatty() and sys.stderr.isatty()
-    with Printer(later=later) as printer, display(request_ids) as shown:
-        codes = anyio.run(_wait_for_all, arguments, request_ids, output, shown, printer)
+    with Printer(later=later) as printer, display(known) as shown:
+        waiting = _Waiting(arguments, output, shown, printer)
+        request_ids = piped_ids(arguments.request_ids, sys.stdin.fileno()) if known is None else known
+        codes = anyio.run(waiting.wait_for_all, request_ids)
+    if not codes:
+        raise ConfigurationError("There was no request id on stdin. Write one a line.")
     return overall(codes)
 
 
-def _output(arguments: argparse.Namespace, request_ids: list[str]) -> Path | None:
+def _output(arguments: argparse.Namespace, request_ids: Sequence[str] | None) -> Path | None:
     """Return where pictures go. What would fail after the wait had better fail before it."""
     if arguments.output is None:
         return None
@@ -39,9 +55,11 @@ def _output(arguments: argparse.Namespace, request_ids: list[str]) -> Path | Non
         raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
     path = Path(arguments.output)
     try:
-        if len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
+        if request_ids is None or len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
             path.mkdir(parents=True, exist_ok=True)
-        old = [file for one in request_ids if (file := existing(path, one))]
+        # What the journal knows is not in the way. It is looked at when the picture is.
+        new = request_ids if request_ids is not None and arguments.journal is None else ()
+        old = [file for one in new if (file := existing(path, one))]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
@@ -54,38 +72,69 @@ def _output(arguments: argparse.Namespace, request_ids: list[str]) -> Path | Non
     return path
 
 
-async def _wait_for_all(
-    arguments: argparse.Namespace, request_ids: list[str], output: Path | None, shown: Display, printer: Printer
-) -> list[Exit]:
-    codes: list[Exit] = []
-    async with AsyncLongCat(base_url=arguments.base_url) as cat, anyio.create_task_group() as tasks:
+class _Waiting:
+    """One run of the command: what it was told, where it shows and prints, and how each request went."""
 
-        async def wait_for_one(request_id: str) -> None:
-            status: Status | None = None
-            path: Path | None = None
-            failure: LongCatError | None = None
-            deadline = time.monotonic() + arguments.timeout
+    def __init__(self, arguments: argparse.Namespace, output: Path | None, shown: Display, printer: Printer) -> None:
+        self._arguments = arguments
+        self._output = output
+        self._shown = shown
+        self._printer = printer
+        self._end = time.monotonic() + (math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
+        self._codes: list[Exit] = []
+
+    async def wait_for_all(self, request_ids: Iterable[str] | AsyncIterable[str]) -> list[Exit]:
+        """Wait for every request, and return how each went."""
+        arguments = self._arguments
+        unknown: Unknown = "raise" if arguments.strict else "wait"
+        saving = anyio.Semaphore(SAVED_AT_ONCE)
+        async with AsyncLongCat(
+            base_url=arguments.base_url, max_rate=arguments.max_rate, journal=arguments.journal
+        ) as cat:
+
+            async def conclude(outcome: Outcome) -> None:
+                async with saving:
+                    await self._conclude(cat, outcome)
+
+            outcomes = cat.as_completed(
+                request_ids,
+                arguments.timeout,
+                batch_timeout=arguments.batch_timeout,
+                unknown=unknown,
+                on_change=self._shown.update,
+            )
+            async with aclosing(outcomes), anyio.create_task_group() as guess:
+                guess.start_soon(self._estimate, outcomes)
+                async with anyio.create_task_group() as tasks:
+                    async for outcome in outcomes:
+                        tasks.start_soon(conclude, outcome)
+                guess.cancel_scope.cancel()
+        return self._codes
+
+    async def _estimate(self, outcomes: Outcomes) -> None:
+        """Show now and then when the last one will be done."""
+        while True:
+            await anyio.sleep(ESTIMATED_EVERY)
+            self._shown.estimate(outcomes.remaining())
+
+    async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
+        """Save the picture, and say how it went."""
+        path: Path | None = None
+        failure: LongCatError | None = None
+        try:
+            image = outcome.result()
+            if self._output is not None:
+                left = min(self._arguments.timeout - outcome.elapsed, self._end - time.monotonic())
+                path = await cat.download(image, self._output, overwrite=self._arguments.force, timeout=max(0.0, left))
+            if not self._arguments.json:
+                self._printer.print(str(path or image.url))
+            self._codes.append(Exit.DONE)
+        except LongCatError as error:
+            failure = error
+            self._codes.append(report(error, debug=self._arguments.debug))
+        self._shown.finish(outcome)
+        if self._arguments.json:
             try:
-                unknown: Unknown = "raise" if arguments.strict else "wait"
-                async for status in cat.watch(request_id, arguments.timeout, unknown=unknown):
-                    shown.update(status)
-                image = image_of(status)
-                if output is not None:
-                    left = max(0.0, deadline - time.monotonic())
-                    path = await cat.download(image, output, overwrite=arguments.force, timeout=left)
-                if not arguments.json:
-                    printer.print(str(path or image.url))
-                codes.append(Exit.DONE)
-            except LongCatError as error:
-                failure = error
-                codes.append(report(error, debug=arguments.debug))
-            shown.finish(request_id)
-            if arguments.json:
-                try:
-                    printer.print(as_object(request_id, status, path, failure))
-                except ConfigurationError as error:
-                    codes.append(report(error, debug=arguments.debug))
-
-        for request_id in request_ids:
-            tasks.start_soon(wait_for_one, request_id)
-    return codes
+                self._printer.print(as_object(outcome.request_id, outcome.status, path, failure))
+            except ConfigurationError as error:
+                self._codes.append(report(error, debug=self._arguments.debug))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import define, field, frozen
 
-from longcat.client import USER_AGENT
+from longcat.base import USER_AGENT
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.questions import Key, Question
 from longcat.contract.redact import redact

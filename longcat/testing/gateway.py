@@ -5,7 +5,8 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self
+from os import PathLike
+from typing import Any, Final, Self, TypedDict, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -29,6 +30,15 @@ STORAGE: Final = "https://storage.test/results/"
 """Where the pictures are. Names that end in `.test` lead nowhere, should a test ask outside."""
 
 LATE: Final = "The answer takes longer than the request allows."
+
+
+class Options(TypedDict, total=False):
+    """What else a client takes. See `LongCat`."""
+
+    polling: Polling | None
+    max_rate: float | None
+    max_in_flight: int
+    journal: str | PathLike[str] | None
 
 
 @frozen
@@ -142,13 +152,13 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Return the bytes of a request's picture. Raises KeyError when it was not told of the request."""
         return self._scripts[request_id].picture
 
-    def client(self, api_key: str = KEY, base_url: str = URL, *, polling: Polling | None = None) -> LongCat:
+    def client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> LongCat:
         """Return a `LongCat` that asks this gateway and lives by its clock. The arguments are those of `LongCat`."""
-        return _LongCat(self, api_key, base_url, polling)
+        return _LongCat(self, api_key, base_url, options)
 
-    def async_client(self, api_key: str = KEY, base_url: str = URL, *, polling: Polling | None = None) -> AsyncLongCat:
+    def async_client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> AsyncLongCat:
         """Return an `AsyncLongCat` that asks this gateway and lives by its clock."""
-        return _AsyncLongCat(self, api_key, base_url, polling)
+        return _AsyncLongCat(self, api_key, base_url, options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request: httpx calls this."""
@@ -254,9 +264,9 @@ def _request_id(request: httpx.Request) -> str | None:
 class _LongCat(LongCat):
     """A client whose own HTTP client, which it closes, leads to a fake gateway."""
 
-    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, polling: Polling | None) -> None:
+    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
         self._fake = fake
-        super().__init__(api_key, base_url, polling=polling, clock=fake.clock)
+        super().__init__(api_key, base_url, clock=fake.clock, **options)
 
     def _new_http(self) -> httpx.Client:
         return httpx.Client(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - each call has its own.
@@ -265,9 +275,9 @@ class _LongCat(LongCat):
 class _AsyncLongCat(AsyncLongCat):
     """The same for asyncio and trio."""
 
-    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, polling: Polling | None) -> None:
+    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
         self._fake = fake
-        super().__init__(api_key, base_url, polling=polling, clock=fake.clock)
+        super().__init__(api_key, base_url, clock=fake.clock, **options)
 
     def _new_http(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - as above.

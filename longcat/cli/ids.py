@@ -1,0 +1,53 @@
+"""The request ids of a command: its arguments, then the lines of a file or of stdin. Blank lines are none."""
+
+import os
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from longcat.errors import ConfigurationError
+from longcat.text import shorten
+
+STDIN: Final = "-"
+CHUNK: Final = 64 * 1024
+
+
+def known_ids(arguments: list[str], source: str | None) -> list[str]:
+    """Return every id once, those of the file `source` included. Raises ConfigurationError when there is none."""
+    request_ids = [*arguments]
+    if source is not None:
+        try:
+            text = Path(source).read_text("utf-8", "replace")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ConfigurationError(f"{shorten(source)} can't be read: {reason}. Pass another file.") from error
+        request_ids.extend(_lines(text))
+    if not request_ids:
+        raise ConfigurationError(f"There is no request id in {shorten(source)}. Write one a line.")
+    return [*dict.fromkeys(request_ids)]
+
+
+async def piped_ids(arguments: list[str], stdin: int) -> AsyncGenerator[str]:
+    """Yield the arguments, then each line of stdin as soon as it is there, without keeping other tasks waiting."""
+    for request_id in arguments:
+        yield request_id
+    rest = b""
+    while chunk := await _read(stdin):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for request_id in _lines(b"\n".join(lines).decode("utf-8", "replace")):
+            yield request_id
+    for request_id in _lines(rest.decode("utf-8", "replace")):
+        yield request_id
+
+
+async def _read(stdin: int) -> bytes:
+    with suppress(OSError, NotImplementedError):  # It is a regular file, which is always ready.
+        await anyio.wait_readable(stdin)
+    return os.read(stdin, CHUNK)
+
+
+def _lines(text: str) -> Iterator[str]:
+    return filter(None, map(str.strip, text.splitlines()))

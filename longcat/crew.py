@@ -1,0 +1,293 @@
+"""Who performs the calls of a batch, several at a time: threads for `LongCat`, tasks for `AsyncLongCat`."""
+
+import asyncio
+import math
+import sys
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
+from contextlib import aclosing, closing, suppress
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from longcat.batch import Batch, Talk
+from longcat.clock import Clock
+from longcat.conversation import Outcome
+from longcat.errors import LongCatError
+from longcat.wire import Answer, Call
+
+GRACE: Final = 1.0
+"""Seconds that threads get to end. One that is making a connection can't be stopped, and ends when that does."""
+
+Stopped: TypeAlias = Callable[[], bool]
+
+
+class Threads:
+    """Sends calls from threads, which are started as they are needed.
+
+    A context manager. When it is left, calls under way are given up.
+
+    Args:
+        perform: sends a call and returns the answer, or gives up soon after the function that it is given says so.
+    """
+
+    def __init__(self, perform: Callable[[Call, Stopped], Answer]) -> None:
+        self._perform = perform
+        self._stopping = threading.Event()
+        self._todo: SimpleQueue[Talk | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Talk, Answer | BaseException]] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        for _ in self._threads:
+            self._todo.put(None)
+        for thread in self._threads:
+            thread.join(GRACE)
+
+    def send(self, talk: Talk, in_flight: int) -> None:
+        """Have a call sent, so that so many are under way."""
+        self._todo.put(talk)
+        if in_flight > len(self._threads):
+            thread = threading.Thread(target=self._work, name="longcat", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def answer(self, seconds: float) -> tuple[Talk, Answer | LongCatError] | None:
+        """Return what came of a call, waiting for it for so long. None: nothing yet."""
+        try:
+            talk, answer = self._answers.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+        except Empty:
+            return None
+        if isinstance(answer, Answer | LongCatError):
+            return talk, answer
+        raise answer
+
+    def _work(self) -> None:
+        while (talk := self._todo.get()) is not None and not self._stopping.is_set():
+            try:
+                self._answers.put((talk, self._perform(talk.call, self._stopping.is_set)))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited.
+                self._answers.put((talk, error))
+
+
+def outcomes(
+    batch: Batch,
+    request_ids: Iterator[str],
+    clock: Clock,
+    perform: Callable[[Call, Stopped], Answer],
+) -> Iterator[Outcome]:
+    """Yield the outcome of every request of a batch, as they come.
+
+    Questions are sent while the caller waits for the next outcome. Those under way go on in between.
+    """
+    with closing(batch), Threads(perform) as threads:
+        while True:
+            while batch.in_flight and (answer := threads.answer(0)) is not None:
+                batch.receive(*answer)
+            feed(batch, request_ids)
+            while (talk := batch.send()) is not None:
+                threads.send(talk, batch.in_flight)
+                feed(batch, request_ids)
+            if batch.outcomes:
+                yield batch.outcomes.popleft()
+            elif batch.done:
+                return
+            elif not batch.in_flight:
+                clock.sleep(batch.pause())
+            elif (answer := threads.answer(batch.pause())) is not None:
+                batch.receive(*answer)
+
+
+def feed(batch: Batch, request_ids: Iterator[str]) -> None:
+    """Give a batch what it wants."""
+    while batch.hungry:
+        for request_id in request_ids:
+            batch.feed(request_id)
+            break
+        else:
+            batch.fed = True
+
+
+class Outcomes(AsyncIterator[Outcome]):
+    """The outcomes of a batch, as they come.
+
+    Questions are asked by a task of its own, from the first `anext` to the last one, or to `aclose`, or until nobody
+    holds this object any more. An asynchronous generator could not do it: no task group may be open while it yields.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        request_ids: AsyncGenerator[str],
+        clock: Clock,
+        perform: Callable[[Call], Awaitable[Answer]],
+    ) -> None:
+        self._crew = _Crew(batch, request_ids, clock, perform)
+
+    async def __anext__(self) -> Outcome:
+        return await self._crew.next()
+
+    async def aclose(self) -> None:
+        """Stop asking, and return when everything has stopped. Twice is as good as once."""
+        await self._crew.stop()
+
+    def remaining(self) -> float | None:
+        """Return in how many seconds all that is open will be done, as likely as not. None: nobody knows.
+
+        The estimate is that of the schedule, so it is there with `AdaptivePolling` only.
+        """
+        return self._crew.remaining()
+
+    def __del__(self) -> None:
+        self._crew.cancel()
+
+
+class _Crew:
+    """The tasks behind `Outcomes`. They don't hold it, so that it can be dropped while they run."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        request_ids: AsyncGenerator[str],
+        clock: Clock,
+        perform: Callable[[Call], Awaitable[Answer]],
+    ) -> None:
+        self._batch = batch
+        self._request_ids = request_ids
+        self._clock = clock
+        self._perform = perform
+        self._scope: anyio.CancelScope | None = None
+        self._failure: Exception | None = None
+        self._task: object = None  # An event loop holds its tasks weakly.
+
+    async def next(self) -> Outcome:
+        if self._scope is None:
+            self._scope = anyio.CancelScope()
+            self._changed, self._wanted, self._came, self._ended = (anyio.Event() for _ in range(4))
+            self._task = spawn(self._work)
+        while not self._batch.outcomes:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if self._ended.is_set():
+                raise StopAsyncIteration
+            if self._came.is_set():
+                self._came = anyio.Event()
+            await self._came.wait()
+        self._changed.set()  # There is room for one more.
+        return self._batch.outcomes.popleft()
+
+    async def stop(self) -> None:
+        if self._scope is None:
+            self._scope, self._ended = anyio.CancelScope(), anyio.Event()
+            self._ended.set()
+        self._scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._ended.wait()
+        self._batch.outcomes.clear()
+
+    def remaining(self) -> float | None:
+        return self._batch.remaining()
+
+    def cancel(self) -> None:
+        if self._scope is not None and not self._ended.is_set():
+            with suppress(RuntimeError):  # The event loop is over, and all its tasks with it.
+                self._scope.cancel()
+
+    async def _work(self) -> None:
+        """Do all that the batch wants, until it is done or the scope is cancelled."""
+        try:
+            with self._scope or anyio.CancelScope(), closing(self._batch):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._feed)
+                    await self._ask(tasks)
+                    tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited.
+            self._failure = error
+            while isinstance(self._failure, ExceptionGroup):
+                self._failure = self._failure.exceptions[0]
+        finally:
+            self._ended.set()
+            self._came.set()
+
+    async def _ask(self, tasks: TaskGroup) -> None:
+        while True:
+            self._changed = anyio.Event()
+            while (talk := self._batch.send()) is not None:
+                tasks.start_soon(self._carry, talk)
+            if self._batch.outcomes:
+                self._came.set()
+            if self._batch.done:
+                return
+            if self._batch.hungry:
+                self._wanted.set()
+            async with anyio.create_task_group() as nap:
+                if (seconds := self._batch.pause()) < math.inf:
+                    nap.start_soon(self._sleep, seconds)
+                await self._changed.wait()
+                nap.cancel_scope.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        """Let so much time pass. On a clock that is not this machine's, none passes while a call is under way."""
+        await (anyio.sleep if self._batch.in_flight else self._clock.asleep)(seconds)
+        self._changed.set()
+
+    async def _carry(self, talk: Talk) -> None:
+        try:
+            answer: Answer | LongCatError = await self._perform(talk.call)
+        except LongCatError as error:
+            answer = error
+        self._batch.receive(talk, answer)
+        self._changed.set()
+
+    async def _feed(self) -> None:
+        async with aclosing(self._request_ids) as request_ids:
+            async for request_id in request_ids:
+                self._batch.feed(request_id)
+                self._changed.set()
+                while not self._batch.hungry:
+                    self._wanted = anyio.Event()
+                    await self._wanted.wait()
+        self._batch.fed = True
+        self._changed.set()
+
+
+async def each(request_ids: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[str]:
+    """Yield from an iterable of either kind."""
+    if isinstance(request_ids, AsyncGenerator):
+        async with aclosing(request_ids):
+            async for request_id in request_ids:
+                yield request_id
+    elif isinstance(request_ids, AsyncIterable):
+        async for request_id in request_ids:
+            yield request_id
+    else:
+        for request_id in request_ids:
+            yield request_id
+
+
+def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> object:
+    """Start a task that belongs to the event loop, and return it. Who starts it sees to its end."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return trio.lowlevel.spawn_system_task(work, name="longcat", context=copy_context())
+    return asyncio.get_running_loop().create_task(work(), name="longcat")

@@ -1,0 +1,123 @@
+"""The budget that all waits of one client share: how often the gateway is asked, and not before when. No I/O, no clock.
+
+Questions are spaced evenly. After a 429 they come half as often, and from then on a little more often each second: the
+additive increase and multiplicative decrease by which TCP finds out what a network bears (Chiu and Jain, 1989). Once
+the rate is where the gateway complained and it does not complain again, that limit is history, and the rate grows fast.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Final
+
+from attrs import define, field, frozen
+
+RESOLUTION: Final = 0.001
+"""Seconds. A shorter pause is not worth a sleep, and less time than this is no time left."""
+DECREASE: Final = 0.5
+"""What is left of the rate after a 429."""
+LEAST: Final = 4.0
+"""Questions per second. A few questions tell no lower rate than this, so one wait is not slowed more than it slows by
+itself, see `polling.backoff`."""
+RECOVERY: Final = 60.0
+"""Seconds in which the rate climbs from nothing to where the gateway complained."""
+DOUBLING: Final = 10.0
+"""Seconds in which it doubles from there."""
+SLOWEST: Final = 0.1
+"""Questions per second that are asked whatever the gateway says, for the whole client."""
+
+
+@frozen
+class Slot:
+    """The moment, in seconds on the client's clock, at which one question may be asked, by a plan that may be void."""
+
+    moment: float
+    plan: int
+
+
+@define
+class Traffic:
+    """When the waits of one client may ask. May be used from many threads.
+
+    Attributes:
+        max_rate: questions per second, infinite for no bound.
+        quiet_until: a moment on the client's clock. Before it, no wait asks.
+    """
+
+    max_rate: float = math.inf
+    quiet_until: float = 0.0
+    _next: float = 0.0
+    """When the next slot comes that nobody has."""
+    _plan: int = 0
+    """Slots that were given out before the last 429 are void: they are too close to each other."""
+    _slowed: float = -math.inf
+    """When the rate was last cut,"""
+    _rate: float = math.inf
+    """what it was cut to, in questions per second,"""
+    _top: float = 0.0
+    """and about which rate the gateway complained of."""
+    _counted: float = -math.inf
+    _recent: float = 0.0
+    """How many slots were given out lately: each counts less from second to second, by a factor of e."""
+    _lock: Lock = field(factory=Lock)
+
+    def free(self, now: float) -> float:
+        """Return the moment of the next slot that nobody has."""
+        return max(self._next, now, self.quiet_until)
+
+    def reserve(self, now: float) -> Slot:
+        """Take the next slot that nobody has."""
+        with self._lock:
+            moment = self.free(now)
+            self._next = moment + 1 / self._rate_at(moment)
+            self._recent = self._recent * math.exp(min(self._counted - moment, 0.0)) + 1
+            self._counted = max(moment, self._counted)
+            return Slot(moment, self._plan)
+
+    def pause(self, slot: Slot, now: float) -> float | None:
+        """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
+        return max(slot.moment - now, 0.0) if slot.plan == self._plan else None
+
+    def pauses(self, monotonic: Callable[[], float], left: float) -> Iterator[float]:
+        """Yield the seconds to sleep, one after the other, until a slot has come or so many seconds are over."""
+        now = monotonic()
+        end = now + left
+        while self.free(now) < end:  # Else the slot is left to others.
+            slot = self.reserve(now)
+            while (pause := self.pause(slot, now)) is not None:
+                if pause < RESOLUTION:
+                    return
+                yield pause
+                now = monotonic()
+        if now < end:
+            yield end - now
+
+    def hush(self, now: float, until: float, asked: float) -> None:
+        """Take note of a 429: be quiet until a moment, and ask less often from then on.
+
+        Args:
+            now: this moment.
+            until: when the gateway may be asked again, by what it said or by our own caution.
+            asked: when the question was sent. One that was under way when the rate was cut is no reason to cut again.
+        """
+        with self._lock:
+            self.quiet_until = max(self.quiet_until, until)
+            self._next = max(self._next, self.quiet_until)
+            if asked <= self._slowed:
+                return
+            recent = self._recent * math.exp(min(self._counted - now, 0.0))
+            rate = min(self._rate_at(now), max(recent, LEAST))
+            self._top = rate if rate > self._top else (rate + self._top) / 2
+            self._rate = max(rate * DECREASE, SLOWEST)
+            self._slowed = now
+            self._next = self.quiet_until
+            self._plan += 1
+
+    def _rate_at(self, moment: float) -> float:
+        if not self._top:
+            return self.max_rate
+        climbs = (self._top - self._rate) / self._top * RECOVERY  # So many seconds.
+        if moment - self._slowed < climbs:
+            return min(self._rate + (moment - self._slowed) / RECOVERY * self._top, self.max_rate)
+        doubled = min((moment - self._slowed - climbs) / DOUBLING, 64)
+        return min(max(self._rate, self._top) * 2**doubled, self.max_rate)

@@ -1,0 +1,263 @@
+"""Clients with a journal: what was done is not done again, and those who share a journal share the work."""
+
+from collections.abc import Callable
+from itertools import chain
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from fakes import Cat, Driver, leaving
+
+from longcat import ConfigurationError, DownloadError, FixedPolling, GenerationFailed, Image, LongCatError, WaitTimeout
+from longcat.testing import FakeGateway, VirtualClock
+
+ONE_SECOND = FixedPolling(1.0)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Return the path of a journal that is not there yet."""
+    return tmp_path / "cats.db"
+
+
+def asked(gateway: FakeGateway) -> list[str | None]:
+    """Return which requests were asked about, and forget it."""
+    ids = [question.request_id for question in gateway.questions]
+    gateway.questions.clear()
+    return ids
+
+
+def wait_all(driver: Driver, gateway: FakeGateway, journal: Path, *ids: str, **more: Any) -> list[Image | LongCatError]:
+    """Wait for requests with a client that is closed afterwards."""
+
+    async def scenario(cat: Cat) -> list[Image | LongCatError]:
+        return await cat.wait_all(ids, **more)
+
+    return driver.run(scenario, gateway, journal=journal)
+
+
+def test_what_is_done_is_not_asked_again(driver: Driver, journal: Path) -> None:
+    """The next client returns the same images without a question, and the same failures."""
+    gateway = FakeGateway().request("good", 5).request("bad", 5, fails="no cats")
+    first = wait_all(driver, gateway, journal, "good", "bad")
+    asked(gateway)
+    second = wait_all(driver, gateway, journal, "good", "bad")
+    assert (asked(gateway), second[0], str(second[1])) == ([], first[0], str(first[1]))
+    assert isinstance(second[1], GenerationFailed)
+
+
+def test_every_way_to_wait_goes_by_the_journal(driver: Driver, journal: Path) -> None:
+    """`wait` and `watch` know what `wait_all` has found out; `status` asks, as it always does."""
+    gateway = FakeGateway().request("r", 5)
+    (image,) = wait_all(driver, gateway, journal, "r")
+    asked(gateway)
+
+    async def scenario(cat: Cat) -> list[Image | None]:
+        seen: list[Image | None] = [await cat.wait("r")]
+        seen += [status.image async for status in cat.watch("r")]
+        assert asked(gateway) == []
+        return [*seen, (await cat.status("r")).image]
+
+    assert driver.run(scenario, gateway, journal=journal) == [image] * 3
+    assert asked(gateway) == ["r"]
+
+
+def test_what_is_open_is_asked_again(driver: Driver, journal: Path) -> None:
+    """A time-out and an error are not the end of a request: the next client asks on."""
+    gateway = FakeGateway().request("slow", 30).request("locked", 5, faults=[401])
+    results = wait_all(driver, gateway, journal, "slow", "locked", timeout=10)
+    assert {type(result) for result in results} >= {WaitTimeout}
+    asked(gateway)
+    results = wait_all(driver, gateway, journal, "slow", "locked")
+    assert ([type(result) for result in results], set(asked(gateway))) == ([Image, Image], {"slow", "locked"})
+
+
+def test_gateways_do_not_mix(driver: Driver, journal: Path) -> None:
+    """The same id at another gateway is another request."""
+    gateway = FakeGateway().request("r", 0)
+    wait_all(driver, gateway, journal, "r")
+    asked(gateway)
+    with gateway.client(base_url="https://other.test", journal=journal) as cat:
+        cat.wait("r")
+    assert asked(gateway) == ["r"]
+
+
+@pytest.mark.parametrize("leave", ["early", "by an error"])
+def test_who_leaves_a_wait_gives_the_request_back(driver: Driver, journal: Path, leave: str) -> None:
+    """A client that is still open, but waits no longer, keeps nobody from asking."""
+    gateway = FakeGateway().request("r", 5).request("other", 0)
+
+    async def scenario(cat: Cat) -> Image:
+        if leave == "early":
+            async with leaving(cat.as_completed(["other", "r"])) as outcomes:
+                await anext(outcomes)
+        else:
+            with pytest.raises(WaitTimeout):
+                await cat.wait("r", 1.0)
+        with gateway.client(journal=journal) as another:
+            return another.wait("r", 60.0)
+
+    assert driver.run(scenario, gateway, journal=journal).request_id == "r"
+
+
+def test_a_journal_that_is_none_is_refused(driver: Driver, journal: Path) -> None:
+    """A file that is something else is left as it is."""
+    journal.write_text("my diary")
+    with pytest.raises(ConfigurationError, match=r"cats\.db"):
+        wait_all(driver, FakeGateway(), journal)
+    assert journal.read_text() == "my diary"
+
+
+# --- Several at once. ---
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_those_who_share_a_journal_share_the_work(backend: str, journal: Path) -> None:
+    """Two clients that wait for the same requests both get every image, and each request is asked about by one."""
+    clock = VirtualClock()
+    ids = [f"r{i}" for i in range(30)]
+    gateways = [FakeGateway(clock), FakeGateway(clock)]
+    for gateway in gateways:
+        for i, one in enumerate(ids):
+            gateway.request(one, 10 + i)
+    results: dict[int, Any] = {}
+
+    async def run(number: int, order: Callable[[list[str]], Any]) -> None:
+        async with gateways[number].async_client(journal=journal, polling=ONE_SECOND, max_rate=5.0) as cat:
+            results[number] = await cat.wait_all(order(ids))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, 0, list)
+            tasks.start_soon(run, 1, reversed)
+
+    anyio.run(main, backend=backend)
+    first, second = (set(asked(gateway)) for gateway in gateways)
+    assert (first & second, first | second) == (set(), set(ids))
+    assert min(len(first), len(second)) > 0
+    assert results[0] == results[1][::-1]
+
+
+def test_who_waits_for_another_client_waits_no_longer_than_its_deadline(driver: Driver, journal: Path) -> None:
+    """A request that another client has taken on ends in a time-out like any other."""
+    gateway = FakeGateway().request("r", inf)
+
+    async def scenario(cat: Cat) -> None:
+        with gateway.client(journal=journal, polling=ONE_SECOND) as other:
+            statuses = other.watch("r", None)
+            next(statuses)
+            with pytest.raises(WaitTimeout) as caught:
+                await cat.wait("r", 20.0)
+            assert caught.value.last_status is not None
+            assert caught.value.elapsed == pytest.approx(20)
+
+    driver.run(scenario, gateway, journal=journal)
+    assert asked(gateway) == ["r"]
+
+
+# --- Pictures. ---
+
+
+def download(driver: Driver, gateway: FakeGateway, journal: Path, path: Path, *, overwrite: bool = False) -> Path:
+    """Wait for the request `r` and download its picture, with a client that is closed afterwards."""
+
+    async def scenario(cat: Cat) -> Path:
+        image = await cat.wait("r")
+        return await cat.download(image, path, overwrite=overwrite)
+
+    return driver.run(scenario, gateway, journal=journal)
+
+
+def test_a_picture_that_is_there_is_not_brought_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """By its name or by its folder, the file that the journal knows is the answer."""
+    gateway = FakeGateway().request("r", 0)
+    paths = [download(driver, gateway, journal, path) for path in (tmp_path, tmp_path, tmp_path / "r.png")]
+    assert (paths, gateway.downloads) == ([tmp_path / "r.png"] * 3, ["r"])
+    assert paths[0].read_bytes() == gateway.picture("r")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["gone", "altered"])
+def test_a_picture_that_is_missing_is_brought_again(driver: Driver, journal: Path, tmp_path: Path, spoil: Any) -> None:
+    """A file that is gone, or is not what was brought, is missing."""
+    gateway = FakeGateway().request("r", 0)
+    path = download(driver, gateway, journal, tmp_path)
+    spoil(path)
+    assert download(driver, gateway, journal, tmp_path, overwrite=True).read_bytes() == gateway.picture("r")
+    assert gateway.downloads == ["r", "r"]
+
+
+def test_a_file_that_the_journal_does_not_know_is_left_alone(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """What somebody else put in the place is not replaced, and the request is given back."""
+    gateway = FakeGateway().request("r", 0)
+    (tmp_path / "r.png").write_text("mine")
+    with pytest.raises(DownloadError, match="is there already"):
+        download(driver, gateway, journal, tmp_path)
+    assert (tmp_path / "r.png").read_text() == "mine"
+    (tmp_path / "elsewhere").mkdir()
+    assert download(driver, gateway, journal, tmp_path / "elsewhere").name == "r.png"
+
+
+def test_a_dead_address_opens_the_request_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """When the storage knows the picture no more, the next wait asks for a new address."""
+    gateway = FakeGateway().request("r", 0)
+    wait_all(driver, gateway, journal, "r")
+    empty = FakeGateway()
+    with pytest.raises(DownloadError, match="404"):
+        download(driver, empty, journal, tmp_path)
+    asked(gateway)
+    assert (download(driver, gateway, journal, tmp_path).exists(), asked(gateway)) == (True, ["r"])
+
+
+def test_what_a_killed_program_left_behind_is_cleared_away(
+    driver: Driver, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture is always brought under the same first name, so the next program leaves none of the last one's."""
+    gateway = FakeGateway().request("r", 0)
+
+    def killed(*_: object) -> None:
+        """Do nothing, as a program that is dead."""
+
+    with monkeypatch.context() as patch:
+        patch.setattr("longcat.download._rename_new", killed)
+        patch.setattr("longcat.download.Target._discard", killed)
+        download(driver, gateway, journal, tmp_path)
+    (part,) = tmp_path.glob(".longcat-*.part")
+    part.write_bytes(b"half")
+    download(driver, gateway, journal, tmp_path)
+    assert ([*tmp_path.glob(".longcat-*")], (tmp_path / "r.png").read_bytes()) == ([], gateway.picture("r"))
+
+
+def test_a_first_name_that_a_killed_program_left_is_cleared_away(
+    driver: Driver, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two steps of a renaming, a picture has both names; the next program takes the first away."""
+    gateway = FakeGateway().request("r", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
+        download(driver, gateway, journal, tmp_path)
+    assert len([*tmp_path.glob(".longcat-*")]) == 1
+    download(driver, gateway, journal, tmp_path)
+    assert ([*tmp_path.glob(".longcat-*")], gateway.downloads) == ([], ["r"])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_picture_is_brought_by_one_of_two(backend: str, journal: Path, tmp_path: Path) -> None:
+    """Of two clients that want the same picture in the same place, one brings it, and both have it."""
+    clock = VirtualClock()
+    gateways = [FakeGateway(clock, latency=3.0).request("r", 0) for _ in range(2)]
+    paths: list[Path] = []
+
+    async def run(gateway: FakeGateway) -> None:
+        async with gateway.async_client(journal=journal) as cat:
+            image = await cat.wait("r")
+            paths.append(await cat.download(image, tmp_path))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for gateway in gateways:
+                tasks.start_soon(run, gateway)
+
+    anyio.run(main, backend=backend)
+    assert (paths, [*chain(*(gateway.downloads for gateway in gateways))]) == ([tmp_path / "r.png"] * 2, ["r"])
