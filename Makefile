@@ -6,7 +6,7 @@ SETUP := .venv/.complete
 LOCK := requirements-dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test coverage gauntlet bench-polling fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test coverage gauntlet bench-polling bench-waits fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ gauntlet: setup ## Measure the drift check with every drift, beside schemathesis
 
 bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
 	$(BIN)/python tools/bench_polling.py --write
+
+bench-waits: setup ## Measure what 10,000 waits at once cost, against the sandbox. Takes some ten minutes.
+	$(BIN)/python tools/bench_waits.py
 
 fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 	$(BIN)/python tools/fuzz.py

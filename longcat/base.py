@@ -72,6 +72,7 @@ class BaseClient(Generic[Http]):
         self._http_class: type[Http] = http_class
         self._owns_http = http_client is None
         self._http: Http = self._new_http() if http_client is None else http_client
+        self._bringing_now: dict[str, Keeper] = {}
         self._journal: Journal | None = None
         if journal is not None:
             self._journal = Journal(journal, self._gateway.base_url, time=self._clock.time)
@@ -129,7 +130,7 @@ class BaseClient(Generic[Http]):
     def _keeper(self, image: Image | str, path: str | PathLike[str]) -> Keeper | None:
         if self._journal is None or not isinstance(image, Image):
             return None
-        return Keeper(self._journal, image, Path(path))
+        return Keeper(self._journal, image, Path(path), self._bringing_now)
 
     def _target(
         self, image: Image | str, path: str | PathLike[str], overwrite: bool, max_bytes: int, keeper: Keeper | None

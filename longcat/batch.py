@@ -17,7 +17,7 @@ from longcat.conversation import Command, Conversation, Outcome, Pause, Turn, Wa
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.models import Image, Status
 from longcat.polling import AdaptivePlan, last_done
-from longcat.traffic import RESOLUTION, Slot, Traffic
+from longcat.traffic import LONGEST_SLEEP, RESOLUTION, Slot, Traffic
 from longcat.wire import Answer, Call
 
 MAX_OPEN: Final = 10_000
@@ -148,7 +148,9 @@ class Batch:
         return self.fed or self.end - self.monotonic() < RESOLUTION
 
     def feed(self, request_id: str) -> None:
-        """Take in a request, unless it was taken in before."""
+        """Take in a request, unless it was taken in before. Raises ConfigurationError when the id is no string."""
+        if not isinstance(request_id, str):
+            raise ConfigurationError(f"A request id is a string, not {type(request_id).__name__}. Pass strings only.")
         if request_id in self._seen:
             return
         self._seen.add(request_id)
@@ -181,11 +183,11 @@ class Batch:
         self._go_on(talk, answer)
 
     def pause(self) -> float:
-        """Return the seconds until `send` is to be called again, unless an answer comes before. Infinite: only then."""
+        """Return the seconds until `send` is to be called again, unless an answer comes before."""
         now = self.monotonic()
         while self._alarms and self._is_stale(*self._alarms[0][2:]):
             heapq.heappop(self._alarms)
-        moments = [self.end]
+        moments = [self.end if self.end > now else math.inf, now + LONGEST_SLEEP]
         if self._alarms:
             moments.append(self._alarms[0][0])
         someone_waits = self._new is not None or self._line.first(now) is not None
@@ -194,13 +196,16 @@ class Batch:
         return max(min(moments) - now, 0.0)
 
     def remaining(self) -> float | None:
-        """Return in how many seconds the requests that are open will be done, as likely as not. None: nobody knows.
+        """Return in how many seconds all requests will be done, as likely as not. None: nobody knows.
 
-        The estimate is that of the schedule, so it is there with `AdaptivePolling` only.
+        The estimate is that of the schedule, so it is there with `AdaptivePolling` only, and when every id is known.
+        It is no less than the budget needs to ask about each request once more.
         """
         waits = [talk.wait for talk in self._open]
         plans = [(wait.plan, wait.elapsed) for wait in waits if isinstance(wait.plan, AdaptivePlan)]
-        return last_done(plans) if plans else None
+        if not plans or not self._full or self._new is not None:
+            return None
+        return max(last_done(plans), len(plans) / self.traffic.rate(self.monotonic()))
 
     def close(self) -> None:
         """Leave every conversation where it is."""
@@ -282,4 +287,5 @@ class Roll:
     def results(self, rest: Iterable[str]) -> list[Image | LongCatError]:
         """Return one result for each id. The rest, which is called by being taken, was not even asked about."""
         deque(rest, maxlen=0)
-        return [self._results.get(request_id) or WaitTimeout(request_id, 0.0) for request_id in self._called]
+        late = (WaitTimeout(request_id, 0.0, asked=False) for request_id in self._called)
+        return [self._results.get(one.request_id) or one for one in late]

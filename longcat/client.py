@@ -1,7 +1,7 @@
 """LongCat and AsyncLongCat: two thin drivers of the same conversations."""
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager, nullcontext
 from functools import partial
 from math import inf
@@ -24,10 +24,8 @@ from longcat.download import MAX_BYTES
 from longcat.errors import LongCatError
 from longcat.models import Image, Status
 from longcat.polling import Polling
-from longcat.settings import (
-    usable_request_ids,
-)
-from longcat.transport import BoundedReads, Reader, closing_half_open, credentials, run_out, translated
+from longcat.settings import usable_request_ids
+from longcat.transport import GLANCE, BoundedReads, Reader, closing_half_open, credentials, run_out, translated
 from longcat.wire import Answer, Call
 
 T = TypeVar("T")
@@ -130,7 +128,7 @@ class LongCat(BaseClient[httpx.Client]):
         batch_timeout: float | None = None,
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome]:
         """Wait for many requests, and yield the outcome of each as it comes. A failure is an outcome, too.
 
         Questions are sent while the next outcome is waited for; those under way go on in between. Who leaves the loop
@@ -139,15 +137,16 @@ class LongCat(BaseClient[httpx.Client]):
         Args:
             request_ids: the ids; one that comes again is not asked again. They are taken as they can be asked, up to
                 10,000 ahead of the outcomes; so they may be without an end, but should not keep the loop waiting.
-            timeout: seconds for each request, from its first question, as in `wait`. None: no bound.
+            timeout: seconds for each request, from the moment it is taken from `request_ids`. None: no bound.
             batch_timeout: seconds for all of them. What is open by then ends in `WaitTimeout`; what was not taken from
                 `request_ids` by then is left there. None: no bound.
             unknown: as in `wait`.
             on_change: called with the first answer about each request, and with every one that differs from the one
-                before.
+                before. What it raises ends the batch, as does what `request_ids` raises.
 
         Raises:
-            ConfigurationError: an argument can't be used. (An id that can't be one is an outcome.)
+            ConfigurationError: an argument can't be used, or an id is no string. (A string that can't be one is an
+                outcome.)
         """
         batch = self._batch(timeout, batch_timeout, unknown, on_change)
         return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._send)
@@ -164,7 +163,8 @@ class LongCat(BaseClient[httpx.Client]):
         """Wait for many requests, and return for each its image or the error that `wait` would have raised.
 
         They stand in the order of the ids, one for each, even if an id comes twice. Arguments are those of
-        `as_completed`; what was not even asked within `batch_timeout` is a `WaitTimeout` here.
+        `as_completed`. What was not taken within `batch_timeout` is a `WaitTimeout` here if the ids are a collection,
+        such as a list; of an iterator, it is left there.
         """
         roll = Roll()
         ids = map(roll.call, usable_request_ids(request_ids))
@@ -172,7 +172,7 @@ class LongCat(BaseClient[httpx.Client]):
             ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change
         ):
             roll.note(outcome)
-        return roll.results(ids)
+        return roll.results(ids if isinstance(request_ids, Collection) else ())
 
     def download(
         self,
@@ -256,8 +256,8 @@ class LongCat(BaseClient[httpx.Client]):
         if call.to_stranger:
             yield
             return
-        if not self._flights.acquire(timeout=min(call.timeout, threading.TIMEOUT_MAX)):
-            raise TimeoutError
+        while not self._flights.acquire(timeout=GLANCE):
+            self._reads.check()
         try:
             yield
         finally:
@@ -351,7 +351,8 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         if isinstance(request_ids, AsyncIterable):
             ids = (roll.call(request_id) async for request_id in each(request_ids))
         else:
-            ids = rest = map(roll.call, usable_request_ids(request_ids))
+            ids = called = map(roll.call, usable_request_ids(request_ids))
+            rest = called if isinstance(request_ids, Collection) else ()
         outcomes = self.as_completed(ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change)
         async with aclosing(outcomes):
             async for outcome in outcomes:

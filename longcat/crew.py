@@ -4,6 +4,7 @@ import asyncio
 import math
 import sys
 import threading
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -11,10 +12,11 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
     Iterator,
 )
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, closing, contextmanager, suppress
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -22,6 +24,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from longcat.batch import Batch, Talk
 from longcat.clock import Clock
@@ -30,7 +33,12 @@ from longcat.errors import LongCatError
 from longcat.wire import Answer, Call
 
 GRACE: Final = 1.0
-"""Seconds that threads get to end. One that is making a connection can't be stopped, and ends when that does."""
+"""Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
+
+PATIENCE: Final = 100
+"""How many ids are taken at a stretch that need no question, as they were there before, or the journal knows them."""
+DULL: Final = 0.01
+"""Seconds to rest then: they may go on like this for ever."""
 
 Stopped: TypeAlias = Callable[[], bool]
 
@@ -60,16 +68,17 @@ class Threads:
         self._stopping.set()
         for _ in self._threads:
             self._todo.put(None)
+        end = time.monotonic() + GRACE
         for thread in self._threads:
-            thread.join(GRACE)
+            thread.join(max(end - time.monotonic(), 0.0))
 
     def send(self, talk: Talk, in_flight: int) -> None:
         """Have a call sent, so that so many are under way."""
         self._todo.put(talk)
         if in_flight > len(self._threads):
             thread = threading.Thread(target=self._work, name="longcat", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def answer(self, seconds: float) -> tuple[Talk, Answer | LongCatError] | None:
         """Return what came of a call, waiting for it for so long. None: nothing yet."""
@@ -94,7 +103,7 @@ def outcomes(
     request_ids: Iterator[str],
     clock: Clock,
     perform: Callable[[Call, Stopped], Answer],
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Yield the outcome of every request of a batch, as they come.
 
     Questions are sent while the caller waits for the next outcome. Those under way go on in between.
@@ -111,15 +120,19 @@ def outcomes(
                 yield batch.outcomes.popleft()
             elif batch.done:
                 return
-            elif not batch.in_flight:
-                clock.sleep(batch.pause())
-            elif (answer := threads.answer(batch.pause())) is not None:
-                batch.receive(*answer)
+            else:
+                seconds = min(batch.pause(), DULL if batch.hungry else math.inf)
+                if not batch.in_flight:
+                    clock.sleep(seconds)
+                elif (answer := threads.answer(seconds)) is not None:
+                    batch.receive(*answer)
 
 
 def feed(batch: Batch, request_ids: Iterator[str]) -> None:
-    """Give a batch what it wants."""
-    while batch.hungry:
+    """Give a batch what it wants, unless the ids are dull."""
+    for _ in range(PATIENCE):
+        if not batch.hungry:
+            return
         for request_id in request_ids:
             batch.feed(request_id)
             break
@@ -176,24 +189,26 @@ class _Crew:
         self._clock = clock
         self._perform = perform
         self._scope: anyio.CancelScope | None = None
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
+        self._has_news = False
         self._task: object = None  # An event loop holds its tasks weakly.
 
     async def next(self) -> Outcome:
         if self._scope is None:
             self._scope = anyio.CancelScope()
-            self._changed, self._wanted, self._came, self._ended = (anyio.Event() for _ in range(4))
+            self._wanted, self._came, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
+            self._nap = anyio.CancelScope()
             self._task = spawn(self._work)
         while not self._batch.outcomes:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
-                raise failure
+                raise failure from failure.__cause__
             if self._ended.is_set():
                 raise StopAsyncIteration
             if self._came.is_set():
                 self._came = anyio.Event()
             await self._came.wait()
-        self._changed.set()  # There is room for one more.
+        self._tell()  # There is room for one more.
         return self._batch.outcomes.popleft()
 
     async def stop(self) -> None:
@@ -221,54 +236,89 @@ class _Crew:
                     tasks.start_soon(self._feed)
                     await self._ask(tasks)
                     tasks.cancel_scope.cancel()
-        except Exception as error:  # noqa: BLE001 - it is raised where the outcome is awaited.
-            self._failure = error
-            while isinstance(self._failure, ExceptionGroup):
-                self._failure = self._failure.exceptions[0]
+        except anyio.get_cancelled_exc_class():
+            self._failure = RuntimeError("The task that asks was cancelled from outside. Start the batch again.")
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is awaited.
+            self._fail(error)
         finally:
             self._ended.set()
             self._came.set()
 
+    def _fail(self, error: BaseException) -> None:
+        """Keep the first mistake for who awaits the outcome, and stop."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if isinstance(error, StopIteration | StopAsyncIteration):  # Raised there, it would end a loop in silence.
+            wrapped = RuntimeError(f"{type(error).__name__} was raised in a batch")
+            wrapped.__cause__ = error
+            error = wrapped
+        if self._failure is None:
+            self._failure = error
+        if self._scope is not None:
+            self._scope.cancel()
+
+    @contextmanager
+    def _catching(self) -> Iterator[None]:
+        """Keep what the caller's own code raises, whatever it is: some of it a task would take for its own end."""
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001 - as above.
+            self._fail(error)
+
     async def _ask(self, tasks: TaskGroup) -> None:
         while True:
-            self._changed = anyio.Event()
-            while (talk := self._batch.send()) is not None:
-                tasks.start_soon(self._carry, talk)
+            self._has_news = False
+            with self._catching():
+                while (talk := self._batch.send()) is not None:
+                    tasks.start_soon(self._carry, talk)
             if self._batch.outcomes:
                 self._came.set()
             if self._batch.done:
                 return
             if self._batch.hungry:
                 self._wanted.set()
-            async with anyio.create_task_group() as nap:
-                if (seconds := self._batch.pause()) < math.inf:
-                    nap.start_soon(self._sleep, seconds)
-                await self._changed.wait()
-                nap.cancel_scope.cancel()
+            if not self._has_news:
+                await self._sleep(self._batch.pause())
 
     async def _sleep(self, seconds: float) -> None:
-        """Let so much time pass. On a clock that is not this machine's, none passes while a call is under way."""
-        await (anyio.sleep if self._batch.in_flight else self._clock.asleep)(seconds)
-        self._changed.set()
+        """Let time pass, until there are news at most. On a test's clock, none passes while a call is under way."""
+        with anyio.CancelScope() as self._nap:
+            await (anyio.sleep if self._batch.in_flight else self._clock.asleep)(seconds)
+
+    def _tell(self) -> None:
+        """Have the batch looked at again, as there are news."""
+        self._has_news = True
+        self._nap.cancel()
 
     async def _carry(self, talk: Talk) -> None:
         try:
             answer: Answer | LongCatError = await self._perform(talk.call)
         except LongCatError as error:
             answer = error
-        self._batch.receive(talk, answer)
-        self._changed.set()
+        with self._catching():
+            self._batch.receive(talk, answer)
+        self._tell()
 
     async def _feed(self) -> None:
+        dull = 0
+        await self._hunger()
         async with aclosing(self._request_ids) as request_ids:
             async for request_id in request_ids:
-                self._batch.feed(request_id)
-                self._changed.set()
-                while not self._batch.hungry:
-                    self._wanted = anyio.Event()
-                    await self._wanted.wait()
+                with self._catching():
+                    self._batch.feed(request_id)
+                self._tell()
+                dull = dull + 1 if self._batch.hungry else 0
+                await (self._clock.asleep(DULL) if dull % PATIENCE == PATIENCE - 1 else checkpoint())
+                await self._hunger()
         self._batch.fed = True
-        self._changed.set()
+        self._tell()
+
+    async def _hunger(self) -> None:
+        """Return when the batch wants a request."""
+        while not self._batch.hungry:
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
 
 
 async def each(request_ids: Iterable[str] | AsyncIterable[str]) -> AsyncGenerator[str]:

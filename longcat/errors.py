@@ -229,15 +229,17 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
         elapsed: how many seconds were waited.
         last_status: the last answer. None: there was none.
         last_error: the transient error that came after it. None: the last question was answered.
+        asked: whether the gateway was asked at all. It is not while it wants quiet, or others use the client's budget.
     """
 
     request_id: str
     elapsed: float
     last_status: Status | None = None
     last_error: LongCatError | None = None
+    asked: bool = True
 
     def __str__(self) -> str:
-        said = "no answer came" if self.elapsed else "nothing was asked"
+        said = "no answer came" if self.elapsed and self.asked else "it was not asked about"
         if self.last_status is not None:
             progress = self.last_status.progress
             said = f"the last answer was {shorten(self.last_status.raw_state)!r}"

@@ -74,7 +74,7 @@ class LogLogistic:
 
 
 PRIOR: Final = LogLogistic(median=20.0, spread=1.4)
-"""What is expected before anything is known: nine requests in ten take from one second to seven minutes."""
+"""What is expected before anything is known: eight requests in ten take from one second to seven minutes."""
 
 
 class Experience:

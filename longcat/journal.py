@@ -16,6 +16,7 @@ import json
 import re
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -35,8 +36,9 @@ APPLICATION_ID: Final = 0x4C436174
 """What `PRAGMA application_id` says of a journal: the letters `LCat`."""
 VERSION: Final = 1
 """What `PRAGMA user_version` says of this schema."""
-PATIENCE: Final = 30.0
-"""Seconds to wait for another process that is writing. Its transactions take a millisecond."""
+PATIENCE: Final = 5.0
+"""Seconds to wait for another process that is writing. Its transactions take a millisecond; a program that holds the
+file for longer is none of ours. An event loop stands still meanwhile."""
 MICROSECOND: Final = timedelta(microseconds=1)
 
 # SQLite keeps the comments, and `.schema` shows them.
@@ -135,6 +137,7 @@ class Journal:
         self._time = time
         self._token = secrets.token_hex(8)
         self._guard = RLock()
+        self._taken: Counter[str] = Counter()
         self._db: sqlite3.Connection | None = None
         self._lock: sqlite3.Connection | None = None
         try:
@@ -168,20 +171,25 @@ class Journal:
         """
         with self._using() as db:
             (owner,) = self._row("owner", request_id) or (None,)
-            if owner == self._token:
-                return True
-            if owner is not None:
+            if owner not in {None, self._token}:
                 if self._lives(owner):
                     return False
                 self._bury(db, owner)
             # Of several that are here at once, one finds no owner.
-            return db.execute(TAKE, [self._gateway, request_id, self._token]).rowcount == 1
+            if owner != self._token and db.execute(TAKE, [self._gateway, request_id, self._token]).rowcount != 1:
+                return False
+            self._taken[request_id] += 1
+            return True
 
     def release(self, request_id: str) -> None:
-        """Give a request back, so that another may take it. One that is not ours is left alone."""
+        """Give a request back as often as it was taken, so that another may take it. One that is not ours stays."""
         if self._db is None:
             return  # Everything was given back.
         with self._using() as db:
+            self._taken[request_id] -= 1
+            if self._taken[request_id] > 0:
+                return
+            del self._taken[request_id]
             sql = "UPDATE request SET owner = NULL WHERE gateway = ? AND request_id = ? AND owner = ?"
             db.execute(sql, [self._gateway, request_id, self._token])
 

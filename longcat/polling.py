@@ -39,6 +39,11 @@ class Polling(Protocol):
 _POSITIVE: Final = [validators.gt(0.0), validators.lt(math.inf)]
 
 
+def _check_bounds(least: float, most: float) -> None:
+    if least > most:
+        raise ValueError(f"min_interval is {least:g} s, more than max_interval, {most:g} s. Exchange them.")
+
+
 @frozen
 class FixedPolling:
     """The same pause every time. It is its own plan, as it learns nothing."""
@@ -75,6 +80,9 @@ class GeometricPolling:
     jitter: float = field(default=0.1, validator=[validators.ge(0.0), validators.lt(1.0)])
     """From 0.0, none, up to 1.0."""
     random: Random = field(default=random.random, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _check_bounds(self.min_interval, self.max_interval)
 
     def plan(self) -> "GeometricPolling":
         """Return this policy."""
@@ -117,7 +125,9 @@ class AdaptivePlan:
             progress: the last one reported, from 0.0 to 1.0. None: unknown.
         """
         knowledge = self._policy.knowledge
-        elapsed = max(elapsed, self._asked)
+        elapsed = self._sane(elapsed)
+        if progress is not None and not 0.0 <= progress <= 1.0:
+            progress = None  # It means nothing.
         with knowledge.lock:
             self._survived(elapsed)
             if progress is not None:
@@ -131,7 +141,7 @@ class AdaptivePlan:
     def finished(self, elapsed: float) -> None:
         """Take note that the request was seen done after so many seconds, so it finished since the question before."""
         knowledge = self._policy.knowledge
-        after, by = self._asked, max(elapsed, self._asked)
+        after, by = self._asked, self._sane(elapsed)
         with knowledge.lock:
             if self._hazards:
                 share = self._share(by)
@@ -141,6 +151,10 @@ class AdaptivePlan:
             knowledge.finish(self._wave, after, by)
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
+
+    def _sane(self, elapsed: float) -> float:
+        """Return a time that is no number, or before the last question, as that of the last question."""
+        return min(max(elapsed, self._asked), FARTHEST) if elapsed > self._asked else self._asked
 
     def remaining(self, elapsed: float, share: float = 0.5) -> float:
         """Return after how many more seconds the chance that the request is done reaches a share.
@@ -152,7 +166,7 @@ class AdaptivePlan:
             share: above 0.0 and below 1.0. 0.5: it is done by then as likely as not.
         """
         done = self.outlook()
-        return bisect(lambda more: done(elapsed + more) >= share)
+        return first_reached(lambda more: done(elapsed + more) >= share)
 
     def outlook(self) -> Callable[[float], float]:
         """Return the chance that the request is done so many seconds after its wait began, as of the last question."""
@@ -178,7 +192,7 @@ class AdaptivePlan:
 
     def _share(self, elapsed: float) -> float:
         """Return how much of the time between two questions has passed, should this one come early."""
-        return min((elapsed - self._asked) / (self._due - self._asked), 1.0)
+        return min((elapsed - self._asked) / max(self._due - self._asked, 1e-9), 1.0)
 
     def _voices(self, elapsed: float) -> list[Voice | None]:
         """Return every forecast, in the order of the trust. None: it has nothing to say yet."""
@@ -246,6 +260,9 @@ class AdaptivePolling:
     random: Random = field(default=random.random, repr=False)
     knowledge: Knowledge = field(factory=Knowledge, init=False, repr=False, eq=False)
 
+    def __attrs_post_init__(self) -> None:
+        _check_bounds(self.min_interval, self.max_interval)
+
     def plan(self) -> AdaptivePlan:
         """Return the schedule of a wait that begins now."""
         with self.knowledge.lock:
@@ -266,14 +283,14 @@ def last_done(plans: Sequence[tuple[AdaptivePlan, float]]) -> float:
     sample = [plans[i * len(plans) // SAMPLE] for i in range(SAMPLE)] if len(plans) > SAMPLE else plans
     outlooks = [(plan.outlook(), elapsed) for plan, elapsed in sample]
     half = 0.5 ** (len(sample) / max(len(plans), 1))
-    return bisect(lambda more: math.prod(done(elapsed + more) for done, elapsed in outlooks) >= half)
+    return first_reached(lambda more: math.prod(done(elapsed + more) for done, elapsed in outlooks) >= half)
 
 
 FARTHEST: Final = 1e9
 PRECISION: Final = 1e-3
 
 
-def bisect(reached: Callable[[float], bool]) -> float:
+def first_reached(reached: Callable[[float], bool]) -> float:
     """Return the least number of seconds at which it is reached, which it stays. At most `FARTHEST`."""
     if reached(0.0):
         return 0.0

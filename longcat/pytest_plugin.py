@@ -1,4 +1,4 @@
-"""The pytest plugin, which every run of pytest loads where longcat is installed: so it imports late what it needs."""
+"""The pytest plugin, which every run of pytest loads where longcat is installed; `longcat.testing` only when needed."""
 
 from typing import TYPE_CHECKING
 

@@ -14,6 +14,8 @@ from attrs import define, field, frozen
 
 RESOLUTION: Final = 0.001
 """Seconds. A shorter pause is not worth a sleep, and less time than this is no time left."""
+LONGEST_SLEEP: Final = 3600.0
+"""Seconds. What is longer is slept in parts: not every clock can sleep for ever."""
 DECREASE: Final = 0.5
 """What is left of the rate after a 429."""
 LEAST: Final = 4.0
@@ -69,7 +71,7 @@ class Traffic:
         """Take the next slot that nobody has."""
         with self._lock:
             moment = self.free(now)
-            self._next = moment + 1 / self._rate_at(moment)
+            self._next = moment + 1 / self.rate(moment)
             self._recent = self._recent * math.exp(min(self._counted - moment, 0.0)) + 1
             self._counted = max(moment, self._counted)
             return Slot(moment, self._plan)
@@ -87,10 +89,11 @@ class Traffic:
             while (pause := self.pause(slot, now)) is not None:
                 if pause < RESOLUTION:
                     return
-                yield pause
+                yield min(pause, LONGEST_SLEEP)
                 now = monotonic()
-        if now < end:
-            yield end - now
+        while now < end:
+            yield min(end - now, LONGEST_SLEEP)
+            now = monotonic()
 
     def hush(self, now: float, until: float, asked: float) -> None:
         """Take note of a 429: be quiet until a moment, and ask less often from then on.
@@ -106,14 +109,15 @@ class Traffic:
             if asked <= self._slowed:
                 return
             recent = self._recent * math.exp(min(self._counted - now, 0.0))
-            rate = min(self._rate_at(now), max(recent, LEAST))
+            rate = min(self.rate(now), max(recent, LEAST))
             self._top = rate if rate > self._top else (rate + self._top) / 2
             self._rate = max(rate * DECREASE, SLOWEST)
             self._slowed = now
             self._next = self.quiet_until
             self._plan += 1
 
-    def _rate_at(self, moment: float) -> float:
+    def rate(self, moment: float) -> float:
+        """Return how many questions may be asked in a second at this moment. Infinite: there is no bound."""
         if not self._top:
             return self.max_rate
         climbs = (self._top - self._rate) / self._top * RECOVERY  # So many seconds.

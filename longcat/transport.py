@@ -171,6 +171,10 @@ class BoundedReads(threading.local):
                 timeout = timeout if timeout is None else timeout - GLANCE
         return chunk
 
+    def check(self) -> None:
+        """Raise httpcore.ReadTimeout if there is no time left, or if the thread is to stop."""
+        self._left(None)
+
     def _left(self, timeout: float | None) -> float | None:
         """Return the timeout, or what is left until the deadline where that is less."""
         left = self.deadline - time.monotonic()

@@ -1,11 +1,12 @@
 """Many waits at once: `as_completed` and `wait_all`, in virtual time, on every driver."""
 
+import asyncio
 import gc
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from itertools import count, pairwise
+from itertools import count, cycle, pairwise
 from math import inf
 from statistics import fmean
 from typing import Any
@@ -31,6 +32,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.batch import MAX_OPEN
+from longcat.clock import SystemClock
 from longcat.testing import FakeGateway, VirtualClock, refusal
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
@@ -61,11 +63,12 @@ def collect_all(
     driver: Driver, gateway: FakeGateway, request_ids: Any, timeout: float | None = inf, **more: Any
 ) -> list[Image | LongCatError]:
     """Return what `wait_all` returns."""
+    max_rate = more.pop("max_rate", None)
 
     async def scenario(cat: Cat) -> list[Image | LongCatError]:
         return await cat.wait_all(request_ids, timeout, **more)
 
-    return driver.run(scenario, gateway)
+    return driver.run(scenario, gateway, max_rate=max_rate)
 
 
 def names(results: list[Any]) -> list[Any]:
@@ -102,6 +105,13 @@ def test_a_failure_is_an_outcome(driver: Driver) -> None:
     ]
     with pytest.raises(GenerationFailed, match="no cats"):
         outcomes["bad"].result()
+
+
+@pytest.mark.parametrize("odd", [None, 3, ["a"], b"a"])
+def test_an_id_that_is_no_string_ends_the_batch(driver: Driver, odd: Any) -> None:
+    """A list of something else than strings is a mistake in the program, not in one id."""
+    with pytest.raises(ConfigurationError, match="A request id is a string"):
+        collect(driver, gateway_of({"a": 1}), ["a", odd])
 
 
 def test_an_id_that_cannot_be_one_is_an_outcome(driver: Driver) -> None:
@@ -221,6 +231,53 @@ def test_old_requests_do_not_keep_new_ones_from_being_asked(driver: Driver) -> N
     assert 140 <= len(asked) <= 160
 
 
+def test_the_same_ids_without_an_end_are_no_trouble(driver: Driver) -> None:
+    """An iterable that repeats itself for ever keeps nobody from being asked, and ends with the batch."""
+    outcomes = collect(driver, gateway_of({"a": 5, "b": 9}), cycle(["a", "b"]), batch_timeout=30.0)
+    assert [outcome.request_id for outcome in outcomes] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "mistake", [asyncio.CancelledError, GeneratorExit, StopIteration, StopAsyncIteration, SystemExit, KeyboardInterrupt]
+)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_no_mistake_ends_the_outcomes_in_silence(backend: str, mistake: type[BaseException]) -> None:
+    """Whatever the callback raises, the loop does not end as if everything were done."""
+    gateway = gateway_of({"a": 5, "b": 5})
+
+    def callback(_: Status) -> None:
+        raise mistake("oh no")
+
+    async def main() -> BaseException | None:
+        async with gateway.async_client() as cat:
+            try:
+                async for _ in cat.as_completed(["a", "b"], on_change=callback):
+                    pass
+            except BaseException as error:  # noqa: BLE001 - it is looked at.
+                return error
+            return None
+
+    error = anyio.run(main, backend=backend)
+    assert isinstance(error, mistake) or isinstance(error.__cause__ if error else None, mistake)
+
+
+def test_tasks_that_are_cancelled_from_outside_do_not_end_the_outcomes_in_silence() -> None:
+    """Who cancels every task of the event loop does not make a batch look done."""
+    gateway = gateway_of({"a": 50, "b": 50}, clock=SystemClock())
+
+    async def main() -> None:
+        async with gateway.async_client(polling=ONE_SECOND) as cat:
+            outcomes = cat.as_completed(["a", "b"])
+            first = asyncio.ensure_future(anext(outcomes))
+            await asyncio.sleep(0.2)  # A tenth would do: they are asleep by then, on a real clock.
+            for task in asyncio.all_tasks() - {asyncio.current_task(), first}:
+                task.cancel()
+            with pytest.raises(RuntimeError, match="from outside"):
+                await first
+
+    asyncio.run(main())
+
+
 def test_the_ids_own_mistake_comes_out(driver: Driver) -> None:
     """What the iterable raises is raised to the caller, and everything stops."""
 
@@ -289,6 +346,44 @@ def test_the_batch_has_a_deadline_of_its_own(driver: Driver) -> None:
     assert 25 <= len(outcomes) == len(taken) <= 50
 
 
+def test_a_slow_loop_does_not_make_others_late() -> None:
+    """Who takes longer over one outcome than others have time still gets these: each is asked about once more."""
+    gateway = gateway_of({"quick": 1, "a": 10, "b": 20, "slow": 900})
+    with gateway.client(polling=ONE_SECOND) as cat:
+        outcomes = {}
+        for outcome in cat.as_completed(["quick", "a", "b", "slow"], 300.0):
+            outcomes[outcome.request_id] = outcome.error
+            if outcome.request_id == "quick":
+                gateway.clock.sleep(400)
+    assert {one: type(error) for one, error in outcomes.items()} == {
+        "quick": type(None),
+        "a": type(None),
+        "b": type(None),
+        "slow": WaitTimeout,
+    }
+
+
+def test_wait_all_leaves_in_an_iterator_what_it_did_not_take(driver: Driver) -> None:
+    """After the batch's time, an iterator is asked for nothing more: it may be slow, or without an end."""
+    taken: list[str] = []
+    results = collect_all(driver, endless(100), forever(taken), batch_timeout=3.0, max_rate=10.0)
+    assert len(results) == len(taken)
+
+
+def test_a_wait_that_was_not_asked_about_says_so(driver: Driver) -> None:
+    """While a 429 wants quiet, a time-out does not claim that no answer came."""
+    gateway = gateway_of({"y": 1}).request("x", 1, faults=[refusal(429, retry_after=100)])
+
+    async def scenario(cat: Cat) -> WaitTimeout:
+        with pytest.raises(WaitTimeout):
+            await cat.wait("x", 10.0)
+        with pytest.raises(WaitTimeout, match="it was not asked about") as caught:
+            await cat.wait("y", 20.0)
+        return caught.value
+
+    assert driver.run(scenario, gateway).asked is False
+
+
 def test_wait_all_has_a_result_for_what_was_not_reached(driver: Driver) -> None:
     """Ids that nobody asked about within the batch's time are time-outs, too."""
     ids = [f"r{i}" for i in range(100)]
@@ -303,6 +398,20 @@ def test_the_deadline_holds_for_who_waits_for_a_turn(driver: Driver) -> None:
     ids = [f"r{i}" for i in range(20)]
     outcomes = collect(driver, gateway_of(dict.fromkeys(ids, inf)), ids, 30.0, max_rate=1.0)
     assert [outcome.elapsed for outcome in outcomes] == pytest.approx([30.0] * 20, abs=0.01)
+
+
+def test_a_pause_without_an_end_is_slept_in_parts(driver: Driver) -> None:
+    """A gateway that wants quiet for three thousand years is heeded until the deadline, and breaks nothing."""
+    gateway = gateway_of({"b": 1}).request("a", 1, faults=[refusal(429, retry_after=1e11)])
+    outcomes = collect(driver, gateway, ["a", "b"], batch_timeout=10_000.0)
+    assert {type(outcome.error) for outcome in outcomes} >= {WaitTimeout}
+    assert max(clock_of(gateway).sleeps) <= 3600
+
+
+def clock_of(gateway: FakeGateway) -> VirtualClock:
+    """Return the gateway's clock."""
+    assert isinstance(gateway.clock, VirtualClock)
+    return gateway.clock
 
 
 # --- The budget. ---

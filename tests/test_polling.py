@@ -42,6 +42,24 @@ def test_a_fixed_policy_pauses_always_as_long(interval: float, elapsed: float, p
     assert FixedPolling(interval).plan().next(elapsed, progress) == interval
 
 
+@pytest.mark.parametrize("policy", [AdaptivePolling, GeometricPolling])
+def test_bounds_in_the_wrong_order_are_refused(policy: Any) -> None:
+    """A shortest pause that is longer than the longest is a mistake."""
+    with pytest.raises(ValueError, match="Exchange them"):
+        policy(min_interval=5, max_interval=1)
+
+
+def test_a_time_that_is_none_does_no_harm() -> None:
+    """A clock that reads nonsense once does not spoil what is learnt, and no pause is nonsense."""
+    policy = AdaptivePolling(random=lambda: 0.5)
+    for elapsed in (nan, inf, -1.0, 1e300):
+        plan = policy.plan()
+        pauses = [plan.next(0.0, None), plan.next(elapsed, nan), plan.next(elapsed, 2.0)]
+        plan.finished(elapsed)
+        assert all(0 < pause <= 331 for pause in pauses)
+    assert policy.plan().next(0.0, None) < 5
+
+
 # --- Geometric. ---
 
 

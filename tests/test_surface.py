@@ -136,7 +136,7 @@ KINDS = [
             "http": "httpx.Client",
             "iterator": "collections.abc.Iterator",
             "ids": "collections.abc.Iterable[str]",
-            "outcomes": "collections.abc.Iterator[longcat.conversation.Outcome]",
+            "outcomes": "collections.abc.Generator[longcat.conversation.Outcome]",
         },
     ),
     (

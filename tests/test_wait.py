@@ -586,7 +586,7 @@ def test_the_first_question_is_asked_at_once(driver: Driver) -> None:
 def test_no_time_is_no_question(driver: Driver, run: Any) -> None:
     """With a timeout of 0, the deadline has passed before the first question."""
     outcome = run(driver, Script(), 0)
-    assert (outcome.sleeps, outcome.end) == ([], anatomy(WaitTimeout("r", 0.0)))
+    assert (outcome.sleeps, outcome.end) == ([], anatomy(WaitTimeout("r", 0.0, asked=False)))
 
 
 @pytest.mark.parametrize("timeout", [None, inf])

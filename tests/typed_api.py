@@ -1,6 +1,6 @@
 """The types that a caller sees, used as a caller would. A test has a type checker agree with every `assert_type`."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,7 +68,7 @@ def use(cat: LongCat) -> None:
         for status in statuses:
             assert_type(status, Status)
         outcomes = cat.as_completed(["r"], 10.0, batch_timeout=60.0, on_change=inspect_status)
-        assert_type(outcomes, Iterator[Outcome])
+        assert_type(outcomes, Generator[Outcome])
         inspect_outcome(next(outcomes))
         assert_type(cat.wait_all((one for one in ["r"]), 10, unknown="raise"), list[Image | LongCatError])
     assert_type(cat.close(), None)

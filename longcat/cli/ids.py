@@ -1,6 +1,7 @@
 """The request ids of a command: its arguments, then the lines of a file or of stdin. Blank lines are none."""
 
 import os
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,11 @@ CHUNK: Final = 64 * 1024
 def known_ids(arguments: list[str], source: str | None) -> list[str]:
     """Return every id once, those of the file `source` included. Raises ConfigurationError when there is none."""
     request_ids = [*arguments]
+    if source == "":
+        raise ConfigurationError("The --from is empty; a shell variable may be unset. Name a file, or - for stdin.")
     if source is not None:
         try:
-            text = Path(source).read_text("utf-8", "replace")
+            text = Path(source).read_text("utf-8-sig", "replace")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(f"{shorten(source)} can't be read: {reason}. Pass another file.") from error
@@ -30,11 +33,13 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
     return [*dict.fromkeys(request_ids)]
 
 
-async def piped_ids(arguments: list[str], stdin: int) -> AsyncGenerator[str]:
+async def piped_ids(arguments: list[str]) -> AsyncGenerator[str]:
     """Yield the arguments, then each line of stdin as soon as it is there, without keeping other tasks waiting."""
     for request_id in arguments:
         yield request_id
-    rest = b""
+    rest, stdin = b"", getattr(sys.stdin, "fileno", lambda: None)()
+    if stdin is None:
+        raise ConfigurationError("There is no stdin to take request ids from; it is closed. Name a file instead.")
     while chunk := await _read(stdin):
         *lines, rest = (rest + chunk).split(b"\n")
         for request_id in _lines(b"\n".join(lines).decode("utf-8", "replace")):
@@ -50,4 +55,4 @@ async def _read(stdin: int) -> bytes:
 
 
 def _lines(text: str) -> Iterator[str]:
-    return filter(None, map(str.strip, text.splitlines()))
+    return filter(None, (line.strip("\ufeff \t\r\v\f") for line in text.splitlines()))

@@ -21,7 +21,7 @@ from longcat.client import AsyncLongCat
 from longcat.conversation import Outcome
 from longcat.crew import Outcomes
 from longcat.download import existing
-from longcat.errors import ConfigurationError, LongCatError
+from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.settings import usable_timeout
 from longcat.text import shorten
 
@@ -35,12 +35,14 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Wait for every request, print what came of each, and return what came of all."""
     usable_timeout(arguments.timeout)
     usable_timeout(arguments.batch_timeout)
+    if arguments.journal == "":
+        raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     known = None if arguments.source == STDIN else known_ids(arguments.request_ids, arguments.source)
     output = _output(arguments, known)
     later = sys.stdout.isatty() and sys.stderr.isatty()
     with Printer(later=later) as printer, display(known) as shown:
         waiting = _Waiting(arguments, output, shown, printer)
-        request_ids = piped_ids(arguments.request_ids, sys.stdin.fileno()) if known is None else known
+        request_ids = piped_ids(arguments.request_ids) if known is None else known
         codes = anyio.run(waiting.wait_for_all, request_ids)
     if not codes:
         raise ConfigurationError("There was no request id on stdin. Write one a line.")
@@ -82,10 +84,13 @@ class _Waiting:
         self._printer = printer
         self._end = time.monotonic() + (math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
         self._codes: list[Exit] = []
+        self._left: set[str] = set()
+        """Known requests about which nothing was said yet."""
 
     async def wait_for_all(self, request_ids: Iterable[str] | AsyncIterable[str]) -> list[Exit]:
         """Wait for every request, and return how each went."""
         arguments = self._arguments
+        self._left.update(request_ids if isinstance(request_ids, list) else ())
         unknown: Unknown = "raise" if arguments.strict else "wait"
         saving = anyio.Semaphore(SAVED_AT_ONCE)
         async with AsyncLongCat(
@@ -109,6 +114,9 @@ class _Waiting:
                     async for outcome in outcomes:
                         tasks.start_soon(conclude, outcome)
                 guess.cancel_scope.cancel()
+            for request_id in sorted(self._left):
+                error = WaitTimeout(request_id, 0.0, asked=False)
+                await self._conclude(cat, Outcome(request_id, error=error))
         return self._codes
 
     async def _estimate(self, outcomes: Outcomes) -> None:
@@ -119,6 +127,7 @@ class _Waiting:
 
     async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
         """Save the picture, and say how it went."""
+        self._left.discard(outcome.request_id)
         path: Path | None = None
         failure: LongCatError | None = None
         try:
