@@ -553,6 +553,14 @@ def test_leaving_early_stops_everything(driver: Driver) -> None:
     assert (len(gateway.questions), threading.active_count()) == (asked, 1)
 
 
+async def before_and_after(gateway: FakeGateway) -> tuple[int, int]:
+    """Return how many questions there were when all tasks rest, and a hundred seconds later."""
+    await anyio.wait_all_tasks_blocked()
+    asked = len(gateway.questions)
+    await gateway.clock.asleep(100)
+    return asked, len(gateway.questions)
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_loop_that_is_left_without_a_word_stops_everything(backend: str) -> None:
     """A plain `break`, without `aclosing`, is enough, on trio as well: nothing is asked afterwards."""
@@ -563,10 +571,7 @@ def test_a_loop_that_is_left_without_a_word_stops_everything(backend: str) -> No
             async for _ in cat.as_completed(forever([])):
                 break
             gc.collect()
-            await anyio.wait_all_tasks_blocked()
-            asked = len(gateway.questions)
-            await gateway.clock.asleep(100)
-            return asked, len(gateway.questions)
+            return await before_and_after(gateway)
 
     before, after = anyio.run(main, backend=backend)
     assert before == after
@@ -586,10 +591,7 @@ def test_a_cancelled_loop_stops_everything(backend: str) -> None:
                         if strikes_inside:
                             await anyio.lowlevel.checkpoint()
                 assert scope.cancelled_caught
-            await anyio.wait_all_tasks_blocked()
-            asked = len(gateway.questions)
-            await gateway.clock.asleep(100)
-            return asked, len(gateway.questions)
+            return await before_and_after(gateway)
 
     before, after = anyio.run(main, backend=backend)
     assert before == after
