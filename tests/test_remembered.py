@@ -261,3 +261,38 @@ def test_a_picture_is_brought_by_one_of_two(backend: str, journal: Path, tmp_pat
 
     anyio.run(main, backend=backend)
     assert (paths, [*chain(*(gateway.downloads for gateway in gateways))]) == ([tmp_path / "r.png"] * 2, ["r"])
+
+
+@pytest.mark.parametrize("spelling", ["sub/../cats", "link", "link/r.png"])
+def test_another_name_of_the_place_is_the_same_place(
+    driver: Driver, journal: Path, tmp_path: Path, spelling: str
+) -> None:
+    """By a detour or a symbolic link, the picture is found where it is."""
+    for folder in ("cats", "sub"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "cats")
+    gateway = FakeGateway().request("r", 0)
+    first = download(driver, gateway, journal, tmp_path / "cats")
+    again = download(driver, gateway, journal, tmp_path / spelling)
+    assert (again.samefile(first), gateway.downloads) == (True, ["r"])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_picture_is_brought_once_by_two_tasks_of_one_client(backend: str, journal: Path, tmp_path: Path) -> None:
+    """Two downloads of one client don't write the same file: the second one finds what the first one brought."""
+    gateway = FakeGateway(latency=3.0).request("r", 0)
+    paths: list[Path] = []
+
+    async def main() -> None:
+        async with gateway.async_client(journal=journal) as cat, anyio.create_task_group() as tasks:
+            image = await cat.wait("r")
+
+            async def bring() -> None:
+                paths.append(await cat.download(image, tmp_path))
+
+            tasks.start_soon(bring)
+            tasks.start_soon(bring)
+
+    anyio.run(main, backend=backend)
+    assert (paths, gateway.downloads) == ([tmp_path / "r.png"] * 2, ["r"])
+    assert paths[0].read_bytes() == gateway.picture("r")
