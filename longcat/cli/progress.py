@@ -59,7 +59,7 @@ class Tally:
 
 
 def duration(seconds: float) -> str:
-    """Return so many seconds as people say it: `40 s`, `12 min`, `3 h`."""
+    """Return so many seconds as people say it: `40 s`, `12 min`, `2.5 h`."""
     if seconds < 100:  # noqa: PLR2004 - a minute and a half is better told in seconds.
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise.
