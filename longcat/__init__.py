@@ -5,12 +5,9 @@ with LongCat() as cat:
     cat.download(image, "cat.png")
 """
 
-__version__ = "0.1.0"
-
+from longcat._version import __version__
 from longcat.client import AsyncLongCat, LongCat
 from longcat.clock import Clock
-from longcat.conversation import Outcome
-from longcat.crew import Outcomes
 from longcat.errors import (
     APIConnectionError,
     APIResponseValidationError,
@@ -30,9 +27,23 @@ from longcat.errors import (
     RateLimitError,
     WaitTimeout,
 )
-from longcat.models import Image, State, Status
-from longcat.polling import AdaptivePolling, FixedPolling, GeometricPolling, Plan, Polling
-from longcat.schema import Finding
+from longcat.models import (
+    Finding,
+    Image,
+    State,
+    Status,
+)
+from longcat.sending.tasks import Outcomes
+from longcat.waiting.adaptive import (
+    AdaptivePolling,
+)
+from longcat.waiting.polling import (
+    FixedPolling,
+    GeometricPolling,
+    Plan,
+    Polling,
+)
+from longcat.waiting.wait import Outcome
 
 __all__ = [
     "APIConnectionError",

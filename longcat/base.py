@@ -10,17 +10,19 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import httpx
 
-import longcat
-from longcat import conversation
-from longcat.batch import Batch
+from longcat._version import __version__
 from longcat.clock import Clock, SystemClock
-from longcat.conversation import Conversation, Wait
-from longcat.download import Target, fetch, url_stem
 from longcat.errors import ConfigurationError
-from longcat.journal import Journal
-from longcat.keeper import Keeper
+from longcat.gateway.messages import (
+    Call,
+)
+from longcat.gateway.result import (
+    ResultGateway,
+)
 from longcat.models import Image, Status
-from longcat.polling import AdaptivePolling, Polling
+from longcat.saving.claims import Keeper
+from longcat.saving.download import Target, fetch, url_stem
+from longcat.saving.journal import Journal
 from longcat.settings import (
     find_api_key,
     find_base_url,
@@ -30,8 +32,21 @@ from longcat.settings import (
     usable_timeout,
     usable_unknown,
 )
-from longcat.traffic import Traffic
-from longcat.wire import Call, ResultGateway
+from longcat.waiting import wait as conversation
+from longcat.waiting.adaptive import (
+    AdaptivePolling,
+)
+from longcat.waiting.batch import Batch
+from longcat.waiting.commands import (
+    Conversation,
+)
+from longcat.waiting.polling import (
+    Polling,
+)
+from longcat.waiting.rate_limit import Traffic
+from longcat.waiting.wait import (
+    Wait,
+)
 
 Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 Unknown: TypeAlias = Literal["wait", "raise"]
@@ -41,7 +56,7 @@ MAX_IN_FLIGHT: Final = 20
 """Questions under way at a time. With more, httpx gets slower, not faster."""
 DEFAULT_TIMEOUT: Final = 300.0
 """Seconds that a wait or a download may take when nothing else is said."""
-USER_AGENT: Final = f"longcat-image/{longcat.__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
 
 class BaseClient(Generic[Http]):

@@ -16,17 +16,36 @@ import anyio.to_thread
 import httpx
 
 from longcat.base import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, BaseClient, OnChange, Unknown
-from longcat.batch import Roll
 from longcat.clock import Clock
-from longcat.conversation import Command, Conversation, Outcome, Pause, Turn, Wait
-from longcat.crew import Outcomes, Stopped, each, outcomes
-from longcat.download import MAX_BYTES
 from longcat.errors import LongCatError
+from longcat.gateway.messages import (
+    Answer,
+    Call,
+)
 from longcat.models import Image, Status
-from longcat.polling import Polling
+from longcat.saving.download import MAX_BYTES
+from longcat.sending.tasks import (
+    Outcomes,
+    each,
+)
+from longcat.sending.threads import (
+    Stopped,
+    outcomes,
+)
+from longcat.sending.transport import GLANCE, BoundedReads, Reader, closing_half_open, credentials, run_out, translated
 from longcat.settings import usable_request_ids
-from longcat.transport import GLANCE, BoundedReads, Reader, closing_half_open, credentials, run_out, translated
-from longcat.wire import Answer, Call
+from longcat.waiting.batch import Roll
+from longcat.waiting.commands import (
+    Command,
+    Conversation,
+    Pause,
+    Turn,
+)
+from longcat.waiting.polling import Polling
+from longcat.waiting.wait import (
+    Outcome,
+    Wait,
+)
 
 T = TypeVar("T")
 

@@ -26,8 +26,10 @@ from typing import ClassVar
 
 from attrs import define, field
 
-from longcat.models import Status
-from longcat.schema import Finding
+from longcat.models import (
+    Finding,
+    Status,
+)
 from longcat.text import sentence, shorten
 
 

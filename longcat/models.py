@@ -87,3 +87,21 @@ class Status:
     image: Image | None = None
     error: str | None = None
     raw: Any = field(default=None, eq=False, repr=False)
+
+
+@frozen
+class Finding:
+    """One difference between an answer and the contract.
+
+    Attributes:
+        pointer: where in the body, as a JSON pointer (RFC 6901); empty for the body itself.
+        expected: what the contract wants there, in words.
+        seen: what stands there, cut short.
+    """
+
+    pointer: str
+    expected: str
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer or 'the body'} should be {self.expected}, but is {self.seen}"

@@ -10,8 +10,13 @@ from typing import Any, Final, Literal
 import httpx
 
 from longcat.errors import ConfigurationError
+from longcat.gateway.messages import (
+    is_http_url,
+)
+from longcat.gateway.result import (
+    contract,
+)
 from longcat.text import shorten, show
-from longcat.wire import contract, is_http_url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
 KEY_FILE: Final = Path("~/.pixazo/api-key")

@@ -32,8 +32,8 @@ from attrs import define, field, frozen
 from fakes import KEY
 
 from longcat import AsyncLongCat, LongCat
-from longcat.polling import FixedPolling
 from longcat.testing import VirtualClock
+from longcat.waiting.polling import FixedPolling
 
 LOOPBACK: Final = "127.0.0.1"
 LIMIT: Final = 5.0

@@ -31,7 +31,13 @@ from longcat import (
     Status,
     WaitTimeout,
 )
-from longcat.wire import MAX_ANSWER, Answer, ResultGateway
+from longcat.gateway.messages import (
+    MAX_ANSWER,
+    Answer,
+)
+from longcat.gateway.result import (
+    ResultGateway,
+)
 
 CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]

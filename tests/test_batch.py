@@ -31,9 +31,9 @@ from longcat import (
     Status,
     WaitTimeout,
 )
-from longcat.batch import MAX_OPEN
 from longcat.clock import SystemClock
 from longcat.testing import FakeGateway, VirtualClock, refusal
+from longcat.waiting.batch import MAX_OPEN
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -320,7 +320,7 @@ def test_ids_may_have_to_be_waited_for(backend: str) -> None:
 
 def test_not_more_requests_are_open_than_memory_allows(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of ids without an end, only so many are taken as long as none is done."""
-    monkeypatch.setattr("longcat.batch.MAX_OPEN", 50)
+    monkeypatch.setattr("longcat.waiting.batch.MAX_OPEN", 50)
     taken: list[str] = []
     outcomes = collect(driver, endless(100), (one for one in forever(taken)), batch_timeout=20)
     assert (len(taken), len(outcomes), MAX_OPEN) == (50, 50, 10_000)

@@ -21,8 +21,9 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longcat import ConfigurationError, Image, State, Status, journal
-from longcat.journal import File, Journal
+from longcat import ConfigurationError, Image, State, Status
+from longcat.saving import journal
+from longcat.saving.journal import File, Journal
 
 GATEWAY = "https://gateway.example"
 URL = "https://storage.example/a.png"
@@ -89,7 +90,7 @@ def process(path: Path, code: str) -> Iterator[Process]:
         from pathlib import Path
         from threading import Barrier, Thread
         from longcat import State, Status
-        from longcat.journal import Journal
+        from longcat.saving.journal import Journal
         path = Path({str(path)!r})
         opened = lambda: Journal(path, {GATEWAY!r}, time=time.time)
         say = partial(print, flush=True)

@@ -22,7 +22,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longcat import FixedPolling, GeometricPolling
-from longcat.polling import AdaptivePlan, AdaptivePolling, Plan, Polling, backoff, last_done
+from longcat.waiting.adaptive import (
+    AdaptivePlan,
+    AdaptivePolling,
+    last_done,
+)
+from longcat.waiting.commands import (
+    backoff,
+)
+from longcat.waiting.polling import (
+    Plan,
+    Polling,
+)
 
 MIDDLE = 0.5
 """The random number that means no jitter."""

@@ -39,7 +39,7 @@ from longcat import (
     Status,
 )
 from longcat.contract import Exchange, judge, load_spec
-from longcat.contract.cassettes import PLACEHOLDER, About, about, read
+from longcat.contract.traffic.recordings import PLACEHOLDER, About, about, read
 
 ROOT = Path(__file__).parent.parent
 CASSETTES = ROOT / "cassettes"

@@ -220,8 +220,8 @@ def test_what_a_killed_program_left_behind_is_cleared_away(
         """Do nothing, as a program that is dead."""
 
     with monkeypatch.context() as patch:
-        patch.setattr("longcat.download._rename_new", killed)
-        patch.setattr("longcat.download.Target._discard", killed)
+        patch.setattr("longcat.saving.download._rename_new", killed)
+        patch.setattr("longcat.saving.download.Target._discard", killed)
         download(driver, gateway, journal, tmp_path)
     (part,) = tmp_path.glob(".longcat-*.part")
     part.write_bytes(b"half")

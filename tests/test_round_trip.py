@@ -19,8 +19,8 @@ from longcat_api.client import Client
 from ruamel.yaml import YAML
 
 from longcat import APIResponseValidationError, APIStatusError, LongCat, State, Status
+from longcat.gateway.result import STATUS_ERRORS
 from longcat.text import shorten
-from longcat.wire import STATUS_ERRORS
 
 Schema: TypeAlias = dict[str, Any]
 Body: TypeAlias = dict[str, Any]

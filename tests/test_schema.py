@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from longcat import Finding
-from longcat.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, findings
-from longcat.wire import contract
+from longcat.gateway.result import contract
+from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, findings
 
 CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 RESPONSES: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]["responses"]
@@ -51,7 +51,7 @@ def schemas(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def ignored(responses: Mapping[str, Any]) -> list[str]:
-    """Return what the schemas of some responses say that `longcat.schema` or `longcat.wire` does not read."""
+    """Return what the schemas of some responses say that nothing in `longcat.gateway` reads."""
     roots = [response["content"]["application/json"]["schema"] for response in responses.values()]
     missed = []
     for node in [node for root in roots for node in schemas(root)]:

@@ -62,9 +62,11 @@ from longcat import (
     State,
     WaitTimeout,
 )
+from longcat.gateway.messages import (
+    MAX_ANSWER,
+)
 from longcat.testing import VirtualClock
-from longcat.traffic import RESOLUTION
-from longcat.wire import MAX_ANSWER
+from longcat.waiting.rate_limit import RESOLUTION
 
 TYPE = "Content-Type: application/json"
 ID = "cat-1"

@@ -100,9 +100,9 @@ def test_every_public_name_has_documentation() -> None:
 
 SIGNATURES = {
     "__init__": (
-        "(self, api_key: str | None = None, base_url: str | None = None, *, polling: longcat.polling.Polling | None ="
-        " None, http_client: {http} | None = None, clock: longcat.clock.Clock | None = None, max_rate: float | None ="
-        " None, max_in_flight: int = 20, journal: str | os.PathLike[str] | None = None) -> None"
+        "(self, api_key: str | None = None, base_url: str | None = None, *, polling: longcat.waiting.polling.Polling |"
+        " None = None, http_client: {http} | None = None, clock: longcat.clock.Clock | None = None, max_rate: float |"
+        " None = None, max_in_flight: int = 20, journal: str | os.PathLike[str] | None = None) -> None"
     ),
     "close": "(self) -> None",
     "status": "(self, request_id: str) -> longcat.models.Status",
@@ -136,7 +136,7 @@ KINDS = [
             "http": "httpx.Client",
             "iterator": "collections.abc.Iterator",
             "ids": "collections.abc.Iterable[str]",
-            "outcomes": "collections.abc.Generator[longcat.conversation.Outcome]",
+            "outcomes": "collections.abc.Generator[longcat.waiting.wait.Outcome]",
         },
     ),
     (
@@ -145,7 +145,7 @@ KINDS = [
             "http": "httpx.AsyncClient",
             "iterator": "collections.abc.AsyncGenerator",
             "ids": "collections.abc.Iterable[str] | collections.abc.AsyncIterable[str]",
-            "outcomes": "longcat.crew.Outcomes",
+            "outcomes": "longcat.sending.tasks.Outcomes",
         },
     ),
 ]

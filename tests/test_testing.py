@@ -46,9 +46,9 @@ from longcat import (
 )
 from longcat.clock import SystemClock
 from longcat.contract import Exchange, judge, load_spec
+from longcat.gateway.result import contract
 from longcat.testing import FakeGateway, Question, VirtualClock, refusal
 from longcat.testing.script import WORDS
-from longcat.wire import contract
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SPEC: Final = load_spec(ROOT / "openapi.yaml")

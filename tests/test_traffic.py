@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longcat.testing import VirtualClock
-from longcat.traffic import RESOLUTION, Slot, Traffic
+from longcat.waiting.rate_limit import RESOLUTION, Slot, Traffic
 
 
 def taken(traffic: Traffic, now: float, count: int) -> list[float]:

@@ -57,7 +57,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.testing import VirtualClock
-from longcat.traffic import Traffic
+from longcat.waiting.rate_limit import Traffic
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 

@@ -27,7 +27,14 @@ from typing import Final
 from attrs import frozen
 from waits import LIES, LIKE, NONE, REQUESTS, TRUE, Scenario, drawn, held_out, looked_at
 
-from longcat.polling import AdaptivePolling, FixedPolling, GeometricPolling, Polling
+from longcat.waiting.adaptive import (
+    AdaptivePolling,
+)
+from longcat.waiting.polling import (
+    FixedPolling,
+    GeometricPolling,
+    Polling,
+)
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 PLOT: Final = DOCS / "polling.svg"

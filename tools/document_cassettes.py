@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 
 from longcat import LongCat, LongCatError
 from longcat.contract import Exchange, load_spec
-from longcat.contract.cassettes import About, about, write
-from longcat.contract.redact import redact
+from longcat.contract.traffic.recordings import About, about, write
+from longcat.contract.traffic.redact import redact
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"

@@ -23,8 +23,8 @@ from gateways import DONE, UNDER_WAY, Gateway, served
 
 from longcat.contract import Exchange, Finding, Spec, SpecError, judge, load_spec
 from longcat.contract.model import Severity
-from longcat.contract.probe import Politeness, Unasked, probe
-from longcat.contract.suggest import suggest
+from longcat.contract.patches.suggest import suggest
+from longcat.contract.traffic.probe import Politeness, Unasked, probe
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY
 from longcat.sandbox.drifts import Drift
 

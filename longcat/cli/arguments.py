@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-import longcat
+from longcat._version import __version__
 from longcat.base import DEFAULT_TIMEOUT
-from longcat.cli import contract, sandbox, status, wait
+from longcat.cli import sandbox, status, wait
+from longcat.cli.contract import arguments as contract
 
 EXIT_CODES = """\
 exit codes:
@@ -31,7 +32,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"longcat {longcat.__version__}")
+    parser.add_argument("--version", action="version", version=f"longcat {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     everywhere = argparse.ArgumentParser(add_help=False)

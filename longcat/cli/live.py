@@ -23,10 +23,12 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from longcat.cli.progress import Tally
-from longcat.conversation import Outcome
+from longcat.cli.tally import (
+    Tally,
+)
 from longcat.models import State, Status
 from longcat.text import shorten
+from longcat.waiting.wait import Outcome
 
 COLOURS: Final = {State.COMPLETED: "green", State.FAILED: "red", State.CANCELLED: "red", State.UNKNOWN: "yellow"}
 RECENT: Final = 5

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from longcat.conversation import FAILURES
 from longcat.errors import ConfigurationError, LongCatError
 from longcat.models import Status
+from longcat.waiting.wait import FAILURES
 
 
 class Printer:

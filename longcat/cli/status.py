@@ -5,9 +5,9 @@ import argparse
 from longcat.cli.outcome import Exit
 from longcat.cli.results import Printer, as_object
 from longcat.client import LongCat
-from longcat.conversation import FAILURES
 from longcat.errors import LongCatError
 from longcat.text import shorten
+from longcat.waiting.wait import FAILURES
 
 
 def run(arguments: argparse.Namespace) -> Exit:

@@ -18,12 +18,12 @@ from longcat.cli.outcome import Exit, overall, report
 from longcat.cli.progress import Display, display
 from longcat.cli.results import Printer, as_object
 from longcat.client import AsyncLongCat
-from longcat.conversation import Outcome
-from longcat.crew import Outcomes
-from longcat.download import existing
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
+from longcat.saving.download import existing
+from longcat.sending.tasks import Outcomes
 from longcat.settings import usable_timeout
 from longcat.text import shorten
+from longcat.waiting.wait import Outcome
 
 SAVED_AT_ONCE: Final = 8
 """How many pictures are brought at a time."""

@@ -4,10 +4,10 @@ Everything is derived from the spec. What a finding rests on is only as good as 
 """
 
 try:
+    from longcat.contract.checks.judge import concerns, judge, outage
     from longcat.contract.codes import CODES, Code
-    from longcat.contract.judge import concerns, judge, outage
     from longcat.contract.model import Exchange, Finding, Intent, Origin, Severity
-    from longcat.contract.spec import Operation, Spec, SpecError, load_spec
+    from longcat.contract.openapi.spec import Operation, Spec, SpecError, load_spec
 except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]
     if _package == "longcat":

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from longcat.contract.baseline import Baseline
-from longcat.contract.body import decode
-from longcat.contract.cassettes import read
-from longcat.contract.judge import concerns, judge, outage
+from longcat.contract.checks.body import decode
+from longcat.contract.checks.judge import concerns, judge, outage
 from longcat.contract.model import Exchange
-from longcat.contract.probe import Unasked
-from longcat.contract.recorded import Problem
-from longcat.contract.spec import Spec
-from longcat.contract.verdict import Event, Judged, Ruling, Tally, Untold
+from longcat.contract.openapi.spec import Spec
+from longcat.contract.reports.baseline import Baseline
+from longcat.contract.reports.verdict import Event, Judged, Ruling, Tally, Untold
+from longcat.contract.traffic.exchange import Problem
+from longcat.contract.traffic.probe import Unasked
+from longcat.contract.traffic.recordings import read
 
 Observed: TypeAlias = Exchange | Unasked | Problem
 

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 JSON: Final = "application/json"
 LONGEST: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
-TRANSPORT: Final = "longcat.transport"  # Where the server leaves the connection, in the scope's state.
+TRANSPORT: Final = "longcat.sending.transport"  # Where the server leaves the connection, in the scope's state.
 
 
 @dataclass(frozen=True)

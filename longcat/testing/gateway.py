@@ -16,13 +16,13 @@ from attrs import frozen
 from longcat.client import AsyncLongCat, LongCat
 from longcat.clock import Clock
 from longcat.errors import ConfigurationError
-from longcat.polling import Polling
+from longcat.gateway.result import ResultGateway, contract
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock
 from longcat.testing.picture import draw
 from longcat.testing.script import Fault, Progress, Reaction, Script, react, refusal, seconds
 from longcat.text import show
-from longcat.wire import ResultGateway, contract
+from longcat.waiting.polling import Polling
 
 URL: Final = "https://gateway.test"
 KEY: Final = "test-key"

@@ -9,9 +9,9 @@ from attrs import evolve, frozen
 from library import LIBRARY
 
 from longcat.contract import Exchange, Finding, Severity, judge, load_spec
-from longcat.contract.document import parse_document
-from longcat.contract.operation import Media, Operation
-from longcat.contract.spec import Spec, make_spec
+from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.operation import Media, Operation
+from longcat.contract.openapi.spec import Spec, make_spec
 
 OURS = load_spec(Path(__file__).parents[2] / "openapi.yaml")
 MADE_UP = make_spec(parse_document(LIBRARY, "made up"))

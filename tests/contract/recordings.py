@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vcr.serializers import jsonserializer, yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.cassettes import PLACEHOLDER, Problem, read, write
 from longcat.contract.model import Exchange
+from longcat.contract.traffic.recordings import PLACEHOLDER, Problem, read, write
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 KEY = "0123456789abcdef" * 2

@@ -14,8 +14,8 @@ from recordings import ANSWER, EXCHANGE, PLAIN, QUESTION, URL, WHEN, found, only
 from vcr.persisters.filesystem import FilesystemPersister  # type: ignore[import-untyped]
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.cassettes import About, Problem, about, write
 from longcat.contract.model import Exchange
+from longcat.contract.traffic.recordings import About, Problem, about, write
 
 
 def test_what_a_cassette_looks_like(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ from recordings import (
     with_answer,
 )
 
-from longcat.contract import recorded
-from longcat.contract.cassettes import read
 from longcat.contract.model import Exchange
+from longcat.contract.traffic import exchange as recorded
+from longcat.contract.traffic.recordings import read
 
 # --- The formats. ---
 
@@ -464,9 +464,9 @@ def test_huge_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_huge_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value too large to hold is not held: in JSON it is skipped, in YAML the file is left."""
-    monkeypatch.setattr("longcat.contract.json_stream.MAX_ITEM", 300_000)
-    monkeypatch.setattr("longcat.contract.json_stream.CHUNK", 1000)
-    monkeypatch.setattr("longcat.contract.yaml_stream.MAX_SCALAR", 100_000)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.MAX_ITEM", 300_000)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.CHUNK", 1000)
+    monkeypatch.setattr("longcat.contract.traffic.yaml_stream.MAX_SCALAR", 100_000)
     good = as_json(PLAIN).partition("[")[2].rpartition("]")[0]
     text = f'{{"interactions": [{{"a": "{"x" * 2_000_000}"}}, {good}]}}'
     items = read_text(tmp_path, text, "a.json")

@@ -12,10 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import frozen
 
-from longcat.cli import contract, main
+from longcat.cli import main
+from longcat.cli.contract import arguments as contract
 from longcat.contract import CODES, Finding, Severity, load_spec, reports
-from longcat.contract.cassettes import about, read
 from longcat.contract.model import Exchange
+from longcat.contract.traffic.recordings import about, read
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
 
 ROOT = Path(__file__).parents[2]
@@ -390,7 +391,7 @@ class TestSuggest:
                 codes.extend(finding.code for finding in findings)
                 return suggestion
 
-            module = ModuleType("longcat.contract.suggest")
+            module = ModuleType("longcat.contract.patches.suggest")
             module.suggest = suggest  # type: ignore[attr-defined]
             monkeypatch.setitem(sys.modules, module.__name__, module)
             return codes
@@ -495,7 +496,7 @@ def test_the_choices_are_all_there_are() -> None:
 def test_other_commands_do_not_import_it() -> None:
     """The suite is slow to import and needs an extra; `longcat wait` has neither."""
     code = "import sys, longcat.cli; print([name for name in sys.modules if 'contract' in name or 'ruamel' in name])"
-    assert _python(code).stdout == "['longcat.cli.contract']\n"
+    assert _python(code).stdout == "['longcat.cli.contract', 'longcat.cli.contract.arguments']\n"
 
 
 @pytest.mark.parametrize("package", ["jsonschema_rs", "ruamel.yaml"])

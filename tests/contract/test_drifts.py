@@ -14,8 +14,8 @@ from attrs import frozen
 
 from longcat import LongCat
 from longcat.cli import main
-from longcat.polling import FixedPolling
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, create_app, running
+from longcat.waiting.polling import FixedPolling
 
 PATH = "/longcat-image-request-result"
 LONG, SHORT = "LONG", "SHORT"

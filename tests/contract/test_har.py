@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, QUESTION, URL, found, only, problems, read_text
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.cassettes import PLACEHOLDER, read
 from longcat.contract.model import Exchange
+from longcat.contract.traffic.recordings import PLACEHOLDER, read
 
 JSON_TYPE = {"name": "Content-Type", "value": "application/json"}
 
@@ -139,7 +139,7 @@ def test_file(tmp_path: Path, name: str, text: bytes) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 50, 1000])
 def test_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """It makes no difference in what pieces a file is read."""
-    monkeypatch.setattr("longcat.contract.json_stream.CHUNK", size)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.CHUNK", size)
     text = archive(
         entry(), "\u00e9\U0001f408", 12345, {"a": tuple("}]")}, entry(), browser={"name": '\u00e9\\"', "v": 1.5}
     )

@@ -32,7 +32,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longcat.contract import CODES, Exchange, Severity, judge, outage
-from longcat.contract.reading import Reader
+from longcat.contract.checks.reading import Reader
 
 # --- Every field of every answer, spoilt in every way.
 

@@ -24,7 +24,7 @@ from exchanges import (
 )
 
 from longcat.contract import Exchange, Severity, judge, outage
-from longcat.contract.judge import concerns
+from longcat.contract.checks.judge import concerns
 
 # --- Which answer belongs to which request.
 

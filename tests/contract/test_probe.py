@@ -12,15 +12,17 @@ import httpx
 import pytest
 
 from longcat.contract import Exchange, load_spec
-from longcat.contract.document import check_document
-from longcat.contract.probe import Politeness, Unasked, probe
-from longcat.contract.questions import MOST_IDS, Key, Question, questions
-from longcat.contract.sender import WRONG_KEY, is_loopback, origin_of
-from longcat.contract.spec import Spec, make_spec
+from longcat.contract.openapi.document import check_document
+from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.traffic.probe import Politeness, Unasked, probe
+from longcat.contract.traffic.questions import MOST_IDS, Key, Question, questions
+from longcat.contract.traffic.sender import WRONG_KEY, is_loopback, origin_of
 from longcat.errors import ConfigurationError
+from longcat.gateway.messages import (
+    MAX_ANSWER,
+)
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
 from longcat.testing import VirtualClock
-from longcat.wire import MAX_ANSWER
 
 SPEC = load_spec()
 KEY = "the-users-own-key"

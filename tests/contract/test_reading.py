@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from longcat.contract.document import parse_document
-from longcat.contract.reading import Reader
-from longcat.contract.spec import make_spec
+from longcat.contract.checks.reading import Reader
+from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.spec import make_spec
 
 CAT = {"required": ["kind", "lives"], "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}}
 DOG = {"required": ["kind", "barks"], "properties": {"kind": {"const": "dog"}, "barks": {"type": "boolean"}}}

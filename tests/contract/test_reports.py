@@ -12,12 +12,22 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
-from longcat.cli.outcome import Exit
 from longcat.contract import CODES, Exchange, Finding, Origin, Severity, load_spec
 from longcat.contract.reports import FORMATS, SAYS_ALL, About
 from longcat.contract.reports.about import clean
 from longcat.contract.reports.lines import line_finder
-from longcat.contract.verdict import Accepted, Event, Judged, Ruling, Tally, Untold, fingerprint, summary, verdict
+from longcat.contract.reports.verdict import (
+    Accepted,
+    Event,
+    Judged,
+    Ruling,
+    Tally,
+    Untold,
+    Verdict,
+    fingerprint,
+    summary,
+    verdict,
+)
 
 OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
 SPEC = load_spec(OPENAPI)
@@ -102,23 +112,23 @@ class TestVerdict:
     @pytest.mark.parametrize(
         ("events", "fail_on", "code"),
         [
-            ([judged()], "notice", Exit.DONE),
-            ([judged(finding())], "notice", Exit.NO),
-            ([judged(finding())], "breaking", Exit.NO),
-            ([judged(finding(severity=Severity.ADDITIVE))], "breaking", Exit.DONE),
-            ([judged(finding(severity=Severity.ADDITIVE))], "additive", Exit.NO),
-            ([judged(finding(severity=Severity.NOTICE))], "additive", Exit.DONE),
-            ([judged(finding(severity=Severity.NOTICE))], "notice", Exit.NO),
-            ([Judged(exchange(), (Ruling(finding(), ACCEPTED),))], "notice", Exit.DONE),
-            ([judged(), UNCLEAR], "notice", Exit.UNCLEAR),
-            ([judged(finding()), UNCLEAR], "notice", Exit.NO),
-            ([judged(finding(severity=Severity.NOTICE)), UNCLEAR], "breaking", Exit.UNCLEAR),
-            ([judged(), NOT_ASKED], "notice", Exit.DONE),
-            ([NOT_ASKED], "notice", Exit.UNCLEAR),
-            ([], "notice", Exit.UNCLEAR),
+            ([judged()], "notice", Verdict.KEPT),
+            ([judged(finding())], "notice", Verdict.DRIFTED),
+            ([judged(finding())], "breaking", Verdict.DRIFTED),
+            ([judged(finding(severity=Severity.ADDITIVE))], "breaking", Verdict.KEPT),
+            ([judged(finding(severity=Severity.ADDITIVE))], "additive", Verdict.DRIFTED),
+            ([judged(finding(severity=Severity.NOTICE))], "additive", Verdict.KEPT),
+            ([judged(finding(severity=Severity.NOTICE))], "notice", Verdict.DRIFTED),
+            ([Judged(exchange(), (Ruling(finding(), ACCEPTED),))], "notice", Verdict.KEPT),
+            ([judged(), UNCLEAR], "notice", Verdict.UNCLEAR),
+            ([judged(finding()), UNCLEAR], "notice", Verdict.DRIFTED),
+            ([judged(finding(severity=Severity.NOTICE)), UNCLEAR], "breaking", Verdict.UNCLEAR),
+            ([judged(), NOT_ASKED], "notice", Verdict.KEPT),
+            ([NOT_ASKED], "notice", Verdict.UNCLEAR),
+            ([], "notice", Verdict.UNCLEAR),
         ],
     )
-    def test_table(self, events: list[Event], fail_on: str, code: Exit) -> None:
+    def test_table(self, events: list[Event], fail_on: str, code: Verdict) -> None:
         """Drift comes first, then what could not be told; what nobody gave the means for does not count."""
         assert code == verdict(tallied(*events), Severity(fail_on))
 

@@ -11,9 +11,9 @@ from attrs import evolve
 from exchanges import MADE_UP, OURS
 
 from longcat.contract import Exchange, SpecError, judge, load_spec
-from longcat.contract.document import modern, parse_document, pointer_of
-from longcat.contract.schemas import close
-from longcat.contract.spec import Spec, make_spec
+from longcat.contract.openapi.document import modern, parse_document, pointer_of
+from longcat.contract.openapi.schemas import close
+from longcat.contract.openapi.spec import Spec, make_spec
 
 PATH = Path(__file__).parents[2] / "openapi.yaml"
 CIRCLE = "#/paths/~1a/get/responses/200/content/application~1json/schema"

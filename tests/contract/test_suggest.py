@@ -27,11 +27,11 @@ from exchanges import (
 from library import LIBRARY
 
 from longcat.contract import CODES, Exchange, Finding, SpecError, judge
-from longcat.contract.document import parse_document
-from longcat.contract.edit import Append, Drop, Put, Source, UneditableError
-from longcat.contract.spec import Spec, make_spec
-from longcat.contract.suggest import Suggestion, suggest
-from longcat.contract.trial import CHANGES, REFUSED
+from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.patches.edit import Append, Drop, Put, Source, UneditableError
+from longcat.contract.patches.suggest import Suggestion, suggest
+from longcat.contract.patches.trial import CHANGES, REFUSED
 
 TEXT = (Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8")
 

@@ -11,7 +11,7 @@ from longcat.contract.reports.junit import junit
 from longcat.contract.reports.markdown import markdown
 from longcat.contract.reports.sarif import sarif
 from longcat.contract.reports.table import table
-from longcat.contract.verdict import Event
+from longcat.contract.reports.verdict import Event
 
 Writer: TypeAlias = Callable[[Iterable[Event], About], Iterator[str]]
 

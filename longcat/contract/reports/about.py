@@ -8,8 +8,8 @@ from typing import Final
 from attrs import define, field, frozen
 
 from longcat.contract.model import Exchange, Finding, Severity
-from longcat.contract.spec import Spec
-from longcat.contract.verdict import SEVERITIES, Accepted, Event, Judged, Tally, Untold, fingerprint, summary
+from longcat.contract.openapi.spec import Spec
+from longcat.contract.reports.verdict import SEVERITIES, Accepted, Event, Judged, Tally, Untold, fingerprint, summary
 
 MOST_PLACES: Final = 3
 """How many of the places in which a finding was seen are shown."""

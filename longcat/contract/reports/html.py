@@ -6,7 +6,7 @@ from typing import Final
 
 from longcat.contract.codes import CODES
 from longcat.contract.reports.about import About, Group, clean, grouped
-from longcat.contract.verdict import EVIDENCE, Event, fingerprint, reasons, verdict
+from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, reasons, verdict
 
 STYLE: Final = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1c1e21; --quiet: #5b6169; --line: #d8dce1; --code: #f3f4f6;

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from longcat.contract.model import Exchange
 from longcat.contract.reports.about import About
-from longcat.contract.verdict import EVIDENCE, Event, Judged, Ruling, fingerprint
+from longcat.contract.reports.verdict import EVIDENCE, Event, Judged, Ruling, fingerprint
 from longcat.text import shorten
 
 MOST: Final = 4096

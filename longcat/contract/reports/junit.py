@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from longcat.contract.model import Finding
 from longcat.contract.reports.about import About, clean, findings_of
-from longcat.contract.verdict import Event, Judged, Untold, fingerprint, verdict
+from longcat.contract.reports.verdict import Event, Judged, Untold, fingerprint, verdict
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""

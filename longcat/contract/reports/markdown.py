@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from longcat.contract.reports.about import About, Group, clean, grouped
-from longcat.contract.verdict import Event, reasons
+from longcat.contract.reports.verdict import Event, reasons
 
 MOST_ROWS: Final = 200
 """How many findings are shown: the summary of a job takes 1 MiB."""

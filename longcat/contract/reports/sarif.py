@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import longcat
+from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
 from longcat.contract.reports.about import About, Group, grouped
 from longcat.contract.reports.lines import line_finder
-from longcat.contract.verdict import EVIDENCE, Event, fingerprint, verdict
+from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
@@ -35,7 +35,7 @@ def sarif(events: Iterable[Event], about: About) -> Iterator[str]:
 def _driver(names: list[str]) -> dict[str, Any]:
     return {
         "name": "longcat contract",
-        "semanticVersion": longcat.__version__,
+        "semanticVersion": __version__,
         "rules": [_rule(name) for name in names],
     }
 

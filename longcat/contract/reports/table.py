@@ -7,7 +7,7 @@ from typing import Final
 
 from longcat.contract.model import Severity
 from longcat.contract.reports.about import About, Group, clean, grouped
-from longcat.contract.verdict import Event, reasons
+from longcat.contract.reports.verdict import Event, reasons
 
 COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
 

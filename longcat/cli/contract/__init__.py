@@ -1,0 +1,1 @@
+"""`longcat contract`: the commands of the drift check."""

@@ -1,0 +1,129 @@
+"""`longcat contract`: watch the gateway for changes of its contract. Its commands need the extra `contract`."""
+
+import argparse
+from collections.abc import Callable
+from typing import Final
+
+from longcat.cli.outcome import Exit
+from longcat.errors import ConfigurationError
+
+EPILOG: Final = """\
+exit codes:
+  0  no finding as bad as --fail-on, or worse
+  1  drift
+  2  used wrongly: an argument, the spec, the baseline
+  3  could not tell: the network, an outage, 429 for too long, a recording that can't be read, nothing to judge
+
+What a finding rests on is only as good as its evidence: live recordings, then the vendor's documentation, then the
+sandbox. The sandbox proves that our parts agree, never that the service does.
+"""
+INSTALL: Final = "pip install 'longcat-image[contract]'"
+FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html")
+SEVERITIES: Final = ("breaking", "additive", "notice")
+
+
+def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.ArgumentParser) -> None:
+    """Add the commands, and the arguments of each."""
+    command.epilog, command.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
+    commands = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    asking, judging = _asking(), _judging()
+    parents = {"asking": asking, "judging": judging, "contract": _contract()}
+
+    def add(name: str, summary: str, *kinds: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            parents=[everywhere, *(parents[kind] for kind in kinds)],
+            allow_abbrev=False,
+        )
+        added.set_defaults(run=run, command=name)
+        return added
+
+    add(
+        "probe",
+        "ask the gateway what costs and changes nothing, and judge the answers",
+        "asking",
+        "contract",
+        "judging",
+    )
+
+    added = add("check", "judge recorded traffic: cassettes and HAR files", "contract", "judging")
+    added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
+
+    added = add("record", "ask the same questions, and write cassettes without secrets", "asking", "contract")
+    added.add_argument("--output", metavar="DIR", required=True, help="the folder for the cassettes")
+    added.add_argument("--origin", choices=["live", "sandbox"], required=True, help="what kind of evidence it will be")
+    added.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
+    added.add_argument("--yes", action="store_true", help="send it without asking first")
+    added.add_argument("--force", action="store_true", help="replace cassettes that are there already")
+
+    added = add("suggest", "turn findings into a change of openapi.yaml", "asking", "contract")
+    added.add_argument("paths", metavar="PATH", nargs="*", help="recorded traffic; without it, --base-url is asked")
+    added.add_argument("--baseline", metavar="FILE", help="deviations to leave as they are")
+    added.add_argument("--write", action="store_true", help="change the file rather than print the difference")
+
+    added = add("explain", "say what a finding means, who is hurt, and what to do")
+    added.add_argument("code", metavar="CODE", nargs="?", help="such as field-missing (default: list them all)")
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Run one of the commands."""
+    try:
+        from longcat.cli.contract import commands as drift  # noqa: PLC0415 - it needs the extra, and is slow to import.
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "longcat":
+            raise
+        needs = f"The contract suite needs the package {error.name}, which is not installed. Run: {INSTALL}"
+        raise ConfigurationError(str(error) if INSTALL in str(error) else needs) from error
+    commands: dict[str, Callable[[argparse.Namespace], Exit]] = {
+        "probe": drift.probe,
+        "check": drift.check,
+        "record": drift.record,
+        "suggest": drift.suggest,
+        "explain": drift.explain,
+    }
+    return commands[arguments.command](arguments)
+
+
+def _contract() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--spec", metavar="FILE", help="the contract (default: the one that came with longcat)")
+    return parser
+
+
+def _asking() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    asking = parser.add_argument_group("whom to ask, and how")
+    asking.add_argument("--base-url", metavar="URL", help="the gateway (default: LONGCAT_BASE_URL, else the service)")
+    asking.add_argument(
+        "--api-key", metavar="KEY", help="the key (default: PIXAZO_API_KEY, else the file); it may be absent"
+    )
+    asking.add_argument("--request-id", metavar="ID", action="append", default=[], help="a request, repeatable")
+    asking.add_argument(
+        "--pause", metavar="S", type=float, help="seconds between two calls (default: 1, and 0 on this machine)"
+    )
+    asking.add_argument("--timeout", metavar="S", type=float, default=10.0, help="seconds for a call (default: 10)")
+    asking.add_argument(
+        "--patience",
+        metavar="S",
+        type=float,
+        default=20.0,
+        help="seconds to wait in all when the gateway asks for it, as with 429 (default: 20)",
+    )
+    return parser
+
+
+def _judging() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    judging = parser.add_argument_group("what counts, and how it is told")
+    judging.add_argument(
+        "--fail-on", choices=SEVERITIES, default="notice", help="the mildest finding that fails (default: notice)"
+    )
+    judging.add_argument("--baseline", metavar="FILE", help="accepted deviations, TOML or YAML")
+    judging.add_argument(
+        "--update-baseline", metavar="REASON", help="accept what is found, for this reason and 90 days: add it to FILE"
+    )
+    judging.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    judging.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
+    return parser

@@ -1,0 +1,1 @@
+"""What in an exchange differs from the contract."""

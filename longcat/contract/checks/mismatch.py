@@ -1,0 +1,71 @@
+"""A difference between a value and its schema, before it is a finding, and the words for it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from attrs import field, frozen
+
+from longcat.contract.openapi.document import pointer_of
+from longcat.contract.openapi.schemas import ASSERTIONS
+from longcat.gateway import schema as core
+from longcat.text import show
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where in a value: names and indexes."""
+MISSING: Final = core.MISSING
+
+
+@frozen
+class Flaw:
+    """One difference. `rule`, `expected`, `seen` and `evidence` are as in a finding.
+
+    Attributes:
+        path: where in the body.
+        place: where else: `status` or `header:NAME`. Empty: the path says it.
+    """
+
+    code: str
+    path: Path
+    rule: str
+    expected: str
+    seen: str
+    evidence: Any = field(default=None, repr=False)
+    place: str = ""
+
+    @property
+    def pointer(self) -> str:
+        """Where it is, as a finding says it."""
+        return self.place or pointer_of(self.path)
+
+
+def words(schemas: Iterable[Any]) -> str:
+    """Return what schemas ask of a value itself, in words."""
+    said = dict.fromkeys(
+        _say(keyword, schema[keyword])
+        for schema in schemas
+        if isinstance(schema, Mapping)
+        for keyword in ASSERTIONS
+        if keyword in schema
+    )
+    return ", ".join(said) or "present"
+
+
+def _say(keyword: str, limit: Any) -> str:
+    if isinstance(limit, list):
+        limit = " or ".join(one if isinstance(one, str) else show(one) for one in limit)
+    text = limit if isinstance(limit, str) else show(limit)
+    return core.EXPECTED.get(keyword, f"{keyword} {{}}").format(text)
+
+
+_QUERY: Final = re.compile(r"(://[^\s\"?#]*)[?#][^\s\"]*")
+
+
+def seen(value: Any) -> str:
+    """Return a value for people: cut short, and an address without its query, which may hold a signature."""
+    return tidy(show(value))
+
+
+def tidy(text: str) -> str:
+    """Return words with every address in them without its query."""
+    return _QUERY.sub(r"\1?...", text)

@@ -1,0 +1,1 @@
+"""An OpenAPI document, read: operations, schemas and variants."""

@@ -1,0 +1,1 @@
+"""From findings to a change of the contract."""

@@ -1,0 +1,77 @@
+"""Schemas for values: as narrow as what was seen, and as wide."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from longcat.contract.openapi.document import Node
+
+DEEPEST: Final = 6
+"""How many levels down a value is described; what is below is free."""
+MOST_FIELDS: Final = 50
+"""How many fields of an object are described. One with more is rather a table, and free."""
+LONGEST: Final = 100
+"""How long the name of a field may be. A longer one is rather a text, and its object free."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a field's name is one that a contract could have."""
+    return 0 < len(name) <= LONGEST and name.isprintable()
+
+
+def type_of(value: Any) -> str:
+    """Return the narrowest type of a JSON value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "integer" if value == value // 1 else "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def united(types: Sequence[str]) -> list[str]:
+    """Return types without those that another one includes, in their order."""
+    found = list(dict.fromkeys(types))
+    if "number" in found and "integer" in found:
+        found.remove("integer")
+    return found
+
+
+def as_type(types: Sequence[str]) -> str | list[str]:
+    """Return types as the keyword `type` has them."""
+    return types[0] if len(types) == 1 else list(types)
+
+
+def infer(values: Sequence[Any], depth: int = DEEPEST) -> dict[str, Any]:
+    """Return a schema that allows these values, and others of their kind. No field is required in it."""
+    if not values:
+        return {}
+    return {"type": as_type(united([type_of(value) for value in values])), **inner(values, depth)}
+
+
+def inner(values: Sequence[Any], depth: int = DEEPEST) -> dict[str, Any]:
+    """Return what a schema for these values says about their fields and items."""
+    schema: dict[str, Any] = {}
+    objects = [value for value in values if isinstance(value, dict)]
+    names = dict.fromkeys(name for value in objects for name in value)
+    if 0 < len(names) <= MOST_FIELDS and depth and all(map(is_name, names)):
+        schema["properties"] = {
+            name: infer([value[name] for value in objects if name in value], depth - 1) for name in names
+        }
+    lists = [value for value in values if isinstance(value, list)]
+    if lists:
+        schema["items"] = infer([item for value in lists for item in value], depth - 1) if depth else {}
+    return schema
+
+
+def wrapped(value: Any, path: Sequence[str], schema: Node) -> Node:
+    """Return a schema for a value in which, at a path, stands what another schema describes."""
+    if not path:
+        return schema
+    if isinstance(value, list):
+        return {"type": "array", "items": wrapped(value[0], path[1:], schema)}
+    fields = infer([value]).get("properties", {})
+    inside = wrapped(value[path[0]], path[1:], schema)
+    return {"type": "object", "required": [path[0]], "properties": {**fields, path[0]: inside}}

@@ -1,0 +1,202 @@
+"""What a run came to: the events it is made of, their tally, and the one function that decides the exit code."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+from attrs import Factory, define, field, frozen
+
+from longcat.contract.model import Exchange, Finding, Origin, Severity
+
+SEVERITIES: Final = tuple(Severity)
+"""From worst to least."""
+MOST_REASONS: Final = 20
+"""How many things that could not be told are kept by name; of the rest, the number is."""
+
+
+class Verdict(IntEnum):
+    """What a run came to. The numbers are the exit codes of the command line."""
+
+    KEPT = 0
+    """No finding is as bad as was asked for."""
+    DRIFTED = 1
+    UNCLEAR = 3
+    """Something could not be told, or there was nothing to judge."""
+
+
+@frozen
+class Accepted:
+    """Why a finding is no drift for now.
+
+    Attributes:
+        reason: the maintainers' words.
+        expires: the last day on which that holds.
+    """
+
+    reason: str
+    expires: date
+
+
+@frozen
+class Ruling:
+    """A finding, and whether the baseline accepts it. None: it does not."""
+
+    finding: Finding
+    accepted: Accepted | None = None
+
+
+@frozen
+class Judged:
+    """An exchange that could be compared with the contract, and what came of that."""
+
+    exchange: Exchange
+    rulings: tuple[Ruling, ...] = ()
+
+
+@frozen
+class Untold:
+    """Something about which nothing can be said.
+
+    Attributes:
+        what: a question, or a place in a file.
+        why: one sentence, without a full stop.
+        unclear: whether somebody meant to tell and failed, so that the run as a whole could not tell. False: it was
+            left out, because nobody gave what it needs, such as a key, or because it is not of this contract.
+    """
+
+    what: str
+    why: str
+    unclear: bool = True
+
+
+Event: TypeAlias = Judged | Untold
+
+
+@define
+class Tally:
+    """What a run has come to so far. Its size grows with the kinds of findings, not with the number of exchanges.
+
+    Attributes:
+        judged: how many exchanges, by the kind of evidence they are.
+        found: how many findings that nobody accepted, by severity. Seen in many exchanges, a finding is one.
+        times: how often they were seen.
+        accepted: how many findings the baseline accepts.
+        unclear: how many things could not be told, and in `reasons` the first of them.
+        unasked: how many things were left out, and in `reasons` the first of them.
+        remarks: what else a reader must know, such as entries of the baseline that expired.
+    """
+
+    judged: Counter[Origin] = Factory(Counter)
+    found: Counter[Severity] = Factory(Counter)
+    times: int = 0
+    accepted: int = 0
+    unclear: int = 0
+    unasked: int = 0
+    reasons: list[Untold] = Factory(list)
+    remarks: list[str] = Factory(list)
+    _known: set[str] = field(factory=set, init=False, repr=False)
+
+    def note(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, Untold):
+            if event.unclear:
+                self.unclear += 1
+            else:
+                self.unasked += 1
+            if sum(one.unclear is event.unclear for one in self.reasons) < MOST_REASONS:
+                self.reasons.append(event)
+            return
+        self.judged[event.exchange.origin] += 1
+        for ruling in event.rulings:
+            self.times += ruling.accepted is None
+            name = fingerprint(ruling.finding)
+            if name in self._known:
+                continue
+            self._known.add(name)
+            if ruling.accepted is None:
+                self.found[ruling.finding.severity] += 1
+            else:
+                self.accepted += 1
+
+
+def verdict(tally: Tally, fail_on: Severity) -> Verdict:
+    """Return what a run came to, which is also its exit code.
+
+    1 when a finding that nobody accepted is as bad as `fail_on` or worse; else 3 when something could not be told, or
+    when there was nothing to judge at all; else 0. That something is used wrongly, 2, is an error and never gets here.
+    """
+    if any(tally.found[severity] for severity in SEVERITIES[: SEVERITIES.index(fail_on) + 1]):
+        return Verdict.DRIFTED
+    if tally.unclear or not tally.judged.total():
+        return Verdict.UNCLEAR
+    return Verdict.KEPT
+
+
+def fingerprint(finding: Finding) -> str:
+    """Return a name for a finding that stays the same for as long as the same difference is seen, wherever it is."""
+    # A header is announced for many answers, each of which has a place of its own in the contract.
+    rule = "" if finding.pointer.startswith("header:") else finding.rule
+    parts = (finding.code, finding.operation or "", finding.pointer, rule, finding.expected)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+EVIDENCE: Final[dict[Origin, str]] = {
+    "live": "the live service",
+    "documentation": "the vendor's documentation, replayed",
+    "sandbox": "the sandbox, which proves that our parts agree, never that the service does",
+    "unknown": "unknown",
+}
+
+
+def evidence(tally: Tally) -> str:
+    """Return one sentence on what a run rests on."""
+    if not tally.judged.total():
+        return "Nothing could be judged, so this rests on no evidence."
+    kinds = [
+        f"{_count(tally.judged[origin], 'exchange')} from {_source(origin)}"
+        for origin in EVIDENCE
+        if tally.judged[origin]
+    ]
+    return f"Evidence: {'; '.join(kinds)}."
+
+
+def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
+    """Yield what a run came to, one sentence at a time."""
+    code = verdict(tally, fail_on)
+    total = tally.found.total()
+    found = ", ".join(f"{tally.found[severity]} {severity.value}" for severity in SEVERITIES if tally.found[severity])
+    if total:
+        mild = "" if code is Verdict.DRIFTED else f", none as bad as --fail-on {fail_on.value}"
+        times = f", seen {tally.times} times" if tally.times > total else ""
+        yield f"Drift: {_count(total, 'finding')} ({found}){times}{mild}."
+    elif tally.judged.total():
+        yield "No drift was found."
+    if code is Verdict.UNCLEAR or tally.unclear:
+        yield f"{_count(tally.unclear, 'thing')} could not be told." if tally.unclear else "Could not tell."
+    yield evidence(tally)
+    if tally.accepted:
+        yield f"The baseline accepts {_count(tally.accepted, 'more finding')}."
+    if tally.unasked:
+        yield f"{_count(tally.unasked, 'thing')} {'was' if tally.unasked == 1 else 'were'} left out."
+    yield from tally.remarks
+
+
+def reasons(tally: Tally, *, unclear: bool) -> dict[str, list[str]]:
+    """Return why things could not be told, or were left out, each with those things."""
+    found: dict[str, list[str]] = {}
+    for one in tally.reasons:
+        if one.unclear is unclear:
+            found.setdefault(one.why[:1].upper() + one.why[1:], []).append(one.what)
+    more = (tally.unclear if unclear else tally.unasked) - sum(map(len, found.values()))
+    return found | ({"And more": [f"{more} that are not named here"]} if more > 0 else {})
+
+
+def _source(origin: Origin) -> str:
+    return "a source that is not named" if origin == "unknown" else EVIDENCE[origin]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

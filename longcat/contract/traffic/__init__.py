@@ -1,0 +1,1 @@
+"""Exchanges with a gateway: asked for, or read from recordings."""

@@ -1,0 +1,118 @@
+"""One entry of an HTTP Archive (HAR 1.2), as an exchange.
+
+Browsers, proxies and API tools write it each in their own way: see the tests for what is known of them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from longcat.contract.model import Exchange
+from longcat.contract.traffic import exchange as recorded
+from longcat.contract.traffic.exchange import UnreadableError, from_base64, from_text
+from longcat.text import shorten
+
+LIST: Final = "log.entries"
+"""Where in the document the entries are."""
+
+
+def exchange(data: Any, *, source: str, key_headers: Collection[str]) -> Exchange:
+    """Return the exchange that a decoded entry holds. Raises UnreadableError when it holds none.
+
+    Its origin is unknown: a HAR file does not say what stood behind the host name.
+    """
+    entry = _mapping(data, "the entry")
+    request = _mapping(entry.get("request"), "the request")
+    if _is_web_socket(entry, request.get("url")):
+        raise UnreadableError("is a WebSocket, not one question with one answer")
+    response = _mapping(entry.get("response"), "the response")
+    if response.get("status") in (0, -1, None) and (why := _why_aborted(entry, response)):
+        raise UnreadableError(f"has no answer: {why}")
+    return recorded.exchange(
+        method=request.get("method"),
+        url=request.get("url"),
+        request_headers=list(_headers(request)),
+        request_body=_question(request),
+        status_code=response.get("status"),
+        response_headers=list(_headers(response)),
+        response_body=_answer(response),
+        source=source,
+        key_headers=key_headers,
+    )
+
+
+def _mapping(data: Any, what: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise UnreadableError(f"is no entry of a HAR file: {what} is not an object")
+    return data
+
+
+def _is_web_socket(entry: Mapping[str, Any], url: object) -> bool:
+    scheme = url.partition(":")[0].lower() if isinstance(url, str) else ""
+    return scheme in {"ws", "wss"} or "_webSocketMessages" in entry or entry.get("_resourceType") == "websocket"
+
+
+def _why_aborted(*places: Mapping[str, Any]) -> str | None:
+    """Return the browser's reason for an answer that never came. None: it gave none."""
+    words = [place.get(name) for place in places for name in ("_error", "_errorText", "_fetchError")]
+    return next((shorten(word) for word in words if isinstance(word, str) and word), None)
+
+
+def _list(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else []
+
+
+def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for header in _list(message.get("headers")):
+        name, value = (header.get("name"), header.get("value")) if isinstance(header, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(value, str | None):
+            raise UnreadableError("has a header that is not a name with a value")
+        # Safari and Firefox put several values of one header on lines of their own.
+        yield name, ", ".join((value or "").splitlines())
+
+
+def _question(request: Mapping[str, Any]) -> bytes | None:
+    """Return the request's body. None: there was none, or the recorder did not keep it."""
+    posted = request.get("postData")
+    if not isinstance(posted, dict):
+        return None
+    text = posted.get("text")
+    if isinstance(text, str) and (text or not posted.get("params")):
+        return _bytes(text, posted)
+    if not _is_form(posted.get("mimeType")):
+        return None  # The parts of a multipart body are there, but not the bytes.
+    named = [param for param in _list(posted.get("params")) if isinstance(param, dict)]
+    return urlencode([(str(param.get("name", "")), str(param.get("value") or "")) for param in named]).encode()
+
+
+def _is_form(mime_type: object) -> bool:
+    return isinstance(mime_type, str) and mime_type.lower().startswith("application/x-www-form-urlencoded")
+
+
+def _answer(response: Mapping[str, Any]) -> bytes | None:
+    """Return the response's body. None: the recorder did not keep it."""
+    content = response.get("content")
+    if not isinstance(content, dict):
+        return None
+    text = content.get("text")
+    if isinstance(text, str):
+        return _bytes(text, content)
+    # Without a text, the body was empty, was too large to keep, or was gone when the file was written.
+    empty = content.get("size") == 0 and _length(response) in {None, 0}
+    return b"" if empty else None
+
+
+def _bytes(text: str, holder: Mapping[str, Any]) -> bytes:
+    encoding = holder.get("encoding") or holder.get("_encoding") or ""
+    if isinstance(encoding, str) and encoding.lower() == "base64":
+        return from_base64(text)
+    return from_text(text)
+
+
+def _length(response: Mapping[str, Any]) -> int | None:
+    """Return how long the body says it is, on the wire. None: it does not say."""
+    size = response.get("bodySize")
+    if isinstance(size, int) and size > 0:
+        return size
+    length = next((value for name, value in _headers(response) if name.lower() == "content-length"), "")
+    return int(length) if length.isdecimal() and len(length) < 20 else None  # noqa: PLR2004 - digits.

@@ -1,0 +1,190 @@
+"""What an operation of the contract takes, and values that are known to fit or not to fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
+
+import jsonschema_rs
+from attrs import field, frozen
+
+from longcat.contract.openapi.document import at, escape, follow, modern
+from longcat.contract.openapi.spec import Media, Operation, Spec, is_json
+
+Node: TypeAlias = Mapping[str, Any]
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE: Final = "x-safe"
+"""The extension by which the contract says of an operation whether asking it changes nothing and costs nothing."""
+MADE_UP: Final = ("longcat-contract-no-such-request", "00000000-0000-4000-8000-000000000000", 2_147_483_646)
+"""Ids that nobody has. The first that the contract allows is taken."""
+WRONG_TYPES: Final[tuple[Any, ...]] = (12345, True, [], {}, "not a number")
+EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
+
+
+@frozen
+class Input:
+    """One value that an operation takes.
+
+    Attributes:
+        place: path, query, header, cookie or body.
+        schema: where its schema stands. None: anything fits.
+        shown: values that the contract fixes or shows.
+        is_id: whether it names what the operation is about.
+    """
+
+    name: str
+    place: str
+    schema: str | None
+    required: bool
+    shown: tuple[Any, ...] = ()
+    is_id: bool = False
+
+
+@frozen
+class Inputs:
+    """All that an operation takes.
+
+    Attributes:
+        body: the media type of the body that is JSON. None: it takes none.
+        is_safe: whether asking changes nothing and costs nothing, as far as the contract says.
+        key_prefix: what stands before the key in its header, such as `Bearer `.
+    """
+
+    operation: Operation
+    values: tuple[Input, ...]
+    body: Media | None
+    is_safe: bool
+    key_prefix: str
+    _document: Node = field(repr=False)
+
+    @property
+    def id(self) -> Input | None:
+        """The value that names what the operation is about. None: it is about nothing by name."""
+        return next((value for value in self.values if value.is_id), None)
+
+    def accepts(self, value: Input, given: Any) -> bool:
+        """Whether the contract allows this for the value."""
+        return _is_valid(self._document, value.schema, given)
+
+    def accepts_body(self, body: Any) -> bool:
+        """Whether the contract allows this body."""
+        return self.body is None or _is_valid(self._document, self.body.schema, body)
+
+    def made_up(self) -> Any:
+        """Return an id that nobody has. None: the contract allows none of ours."""
+        return next((one for one in MADE_UP if self.id is not None and self.accepts(self.id, one)), None)
+
+    def given(self, text: str) -> Any:
+        """Return the id that the user gave, as the contract wants it. None: it can't be one."""
+        candidates = (text, int(text)) if text.isdecimal() and text.isascii() else (text,)
+        return next((one for one in candidates if self.id is not None and self.accepts(self.id, one)), None)
+
+    def wrong_types(self, value: Input) -> Iterator[Any]:
+        """Yield values of another type than the contract wants."""
+        return (one for one in WRONG_TYPES if not self.accepts(value, one))
+
+    def empties(self, value: Input) -> Iterator[Any]:
+        """Yield empty values that the contract refuses, the most natural first."""
+        return (one for one in EMPTY if not self.accepts(value, one))
+
+
+def inputs_of(spec: Spec, operation: Operation) -> Inputs:
+    """Return what an operation takes."""
+    document = modern(spec.document)
+    node = at(document, operation.pointer)
+    body = next((media for media in operation.request.values() if is_json(media.media_type)), None)
+    return Inputs(
+        operation=operation,
+        values=tuple(_values(document, operation, body)),
+        body=body,
+        is_safe=operation.method in SAFE_METHODS if SAFE not in node else node[SAFE] is True,
+        key_prefix=_key_prefix(document, operation),
+        document=document,
+    )
+
+
+def servers_of(spec: Spec, operation: Operation) -> tuple[str, ...]:
+    """Return the servers of an operation: its own, else its path's, else the document's."""
+    path, _, method = operation.pointer.rpartition("/")
+    item = at(spec.document, path)
+    servers = item[method].get("servers") or item.get("servers") or spec.document.get("servers") or ()
+    return tuple(server["url"].rstrip("/") for server in servers)
+
+
+def _key_prefix(document: Node, operation: Operation) -> str:
+    schemes = document.get("components", {}).get("securitySchemes", {}).values()
+    # The token of OAuth 2 goes the same way (RFC 6750).
+    bearers = [
+        one for one in schemes if one.get("type") in {"oauth2", "openIdConnect"} or one.get("scheme") == "bearer"
+    ]
+    return "Bearer " if operation.key_header == "Authorization" and bearers else ""
+
+
+def _values(document: Node, operation: Operation, body: Media | None) -> Iterator[Input]:
+    echoed = _echoed(document, operation)
+
+    def value(name: str, place: str, schema: str | None, required: bool, shown: tuple[Any, ...] = ()) -> Input:
+        of_value = _at(document, schema)[0]
+        is_name = of_value.get("type") in {"string", "integer"} and not {"const", "enum"} & of_value.keys()
+        is_id = place == "path" or (required and name in echoed and is_name)
+        return Input(name, place, schema, required, (*_fixed(of_value), *shown), is_id)
+
+    for one in operation.parameters:
+        yield value(one.name, one.place, one.schema, one.required)
+    if body is not None and body.schema is not None:
+        shown = [example for example in body.examples if isinstance(example, Mapping)]
+        properties, required = _flat(document, body.schema)
+        for name, schema in properties.items():
+            examples = tuple(example[name] for example in shown if name in example)
+            yield value(name, "body", schema, name in required, examples)
+
+
+def _at(document: Node, schema: str | None) -> tuple[Node, str]:
+    """Return a schema, its references followed, and where it stands."""
+    node, pointer = follow(document, at(document, schema), schema) if schema else ({}, "")
+    return (node if isinstance(node, Mapping) else {}), pointer
+
+
+def _flat(document: Node, schema: str) -> tuple[dict[str, str], set[str]]:
+    """Return where the properties of an object stand, and the required names, those of all parts (`allOf`) together."""
+    node, pointer = _at(document, schema)
+    properties = {name: f"{pointer}/properties/{escape(name)}" for name in node.get("properties", {})}
+    required = set(node.get("required", ()))
+    for index, _ in enumerate(node.get("allOf", ())):
+        more, needed = _flat(document, f"{pointer}/allOf/{index}")
+        properties |= more
+        required |= needed
+    return properties, required
+
+
+def _echoed(document: Node, operation: Operation) -> set[str]:
+    """Return the names of the fields that every variant of every documented success has."""
+    names: list[set[str]] = []
+    for code, response in operation.responses.items():
+        for media in response.content.values() if code.startswith("2") else ():
+            names.extend(_variants(document, media.schema) if media.schema else [set()])
+    return set.intersection(*names) if names else set()
+
+
+def _variants(document: Node, schema: str) -> Iterator[set[str]]:
+    """Yield the names of the fields of each variant of a schema."""
+    node, pointer = _at(document, schema)
+    own = set(_flat(document, schema)[0])
+    parts = [f"{pointer}/{word}/{index}" for word in ("oneOf", "anyOf") for index, _ in enumerate(node.get(word, ()))]
+    for part in parts:
+        yield from (own | names for names in _variants(document, part))
+    if not parts:
+        yield own
+
+
+def _fixed(schema: Node) -> Iterator[Any]:
+    """Yield the values that a schema fixes or shows."""
+    yield from (schema[word] for word in ("const", "default", "example") if word in schema)
+    for word in ("examples", "enum"):
+        yield from schema.get(word, ())
+
+
+def _is_valid(document: Node, schema: str | None, value: Any) -> bool:
+    if schema is None:
+        return True
+    root = {**document, "$ref": f"#{quote(schema, safe='/~')}"}
+    return bool(jsonschema_rs.Draft202012Validator(root, validate_formats=True).is_valid(value))

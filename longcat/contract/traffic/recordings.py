@@ -1,0 +1,225 @@
+"""Recorded traffic: read from VCR cassettes and HAR files one exchange at a time, and written to cassettes."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final, get_args
+
+import yaml  # type: ignore[import-untyped]
+from attrs import evolve, frozen
+
+from longcat.contract.model import Exchange, Origin
+from longcat.contract.traffic import har, json_stream, vcr, yaml_stream
+from longcat.contract.traffic.exchange import Problem, UnreadableError, decode
+from longcat.contract.traffic.redact import PLACEHOLDER, redact, redact_command
+
+__all__ = ["PLACEHOLDER", "SUFFIXES", "About", "Problem", "about", "read", "write"]
+
+ABOUT: Final = "about"
+"""The field of a cassette that says where it comes from. vcrpy passes over it.
+
+Its own field for such things, `metadata`, is one that pytest-recording 0.14 can't load. Fields may get sorted; this
+name comes before `interactions` even then, so the origin is known before the first exchange.
+"""
+LISTS: Final = ("interactions", "http_interactions", har.LIST, "")
+SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har"})
+"""The files of a folder that are read."""
+VOLATILE: Final = frozenset({"cf-ray", "date", "nel", "report-to", "server-timing"})
+"""Response headers that differ every time and say nothing about the API."""
+
+
+@frozen
+class About:
+    """Where a cassette comes from.
+
+    Attributes:
+        origin: what kind of evidence it is.
+        recorded: when, with a time zone.
+        command: what wrote it.
+        spec: the digest of the contract at that time.
+    """
+
+    origin: Origin
+    recorded: datetime
+    command: str
+    spec: str
+
+
+def read(path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
+    """Yield the exchanges in a file, or in every file of a folder, in order.
+
+    VCR cassettes, as YAML and as JSON, and HAR files are known by what is in them. Only one exchange is held in memory.
+    What can't be read is yielded as a Problem; nothing is raised.
+
+    Args:
+        path: a file or a folder.
+        key_headers: the request headers that hold a key. Its value is taken out of everything that is yielded.
+    """
+    try:
+        if path.is_dir():
+            yield from _read_folder(path, key_headers)
+        elif path.exists() and not path.is_file():
+            yield Problem(str(path), "is neither a file nor a folder")
+        else:
+            with path.open("rb") as file:
+                yield from _read_file(file, path, key_headers)
+    except (OSError, ValueError) as error:
+        yield Problem(str(path), f"can't be opened: {getattr(error, 'strerror', None) or error}")
+
+
+def about(path: Path) -> About | Problem:
+    """Return where a cassette comes from, or why that is not known."""
+    try:
+        with path.open("rb") as file:
+            data = next((value for name, value in _walk(file, path) if name == ABOUT), None)
+    except (OSError, UnreadableError) as error:
+        return Problem(str(path), getattr(error, "strerror", None) or str(error))
+    fields = data if isinstance(data, dict) else {}
+    missing = [name for name in ("origin", "recorded", "command", "spec") if not isinstance(fields.get(name), str)]
+    if missing:
+        return Problem(str(path), f"does not say where it comes from: {', '.join(missing)} is missing")
+    try:
+        recorded = datetime.fromisoformat(fields["recorded"])
+    except ValueError:
+        return Problem(str(path), "does not say when it was recorded, but something else")
+    return About(_origin(fields), recorded, fields["command"], fields["spec"])
+
+
+def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
+    path: Path,
+    exchanges: Iterable[Exchange],
+    *,
+    origin: Origin,
+    command: str,
+    spec_digest: str,
+    recorded: datetime,
+) -> None:
+    """Write a cassette that vcrpy can replay. It appears whole or not at all, and replaces one that was there.
+
+    Secrets are taken out, also what only looks like one. So are response headers that differ every time.
+
+    Args:
+        path: the file, named `.yaml`. Folders on the way to it are made.
+        exchanges: in the order in which they are to be kept. They may be streamed.
+        origin: what kind of evidence they are.
+        command: what records them, for those who want to do so again.
+        spec_digest: of the contract that the questions were derived from.
+        recorded: when, with a time zone.
+
+    Raises OSError when it can't be written.
+    """
+    facts = {
+        "origin": origin,
+        "recorded": recorded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": redact_command(command),
+        "spec": spec_digest,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(_dump({"version": 1, ABOUT: facts}))
+            file.write(b"interactions:")
+            empty = True
+            for exchange in exchanges:
+                file.write(b"\n" * empty + _dump([vcr.interaction(_kept(exchange))]))
+                empty = False
+            file.write(b" []\n" * empty)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
+    unreadable: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders.sort()
+        for name in sorted(names):
+            if Path(name).suffix.lower() in SUFFIXES:
+                yield from read(Path(where, name), key_headers)
+    yield from (Problem(str(error.filename), f"can't be opened: {error.strerror}") for error in unreadable)
+
+
+def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
+    count, found = 0, False
+    origin: Origin = "unknown"
+    try:
+        for name, item in _walk(file, path):
+            found = True
+            if item is json_stream.BEGIN:
+                continue
+            if name == ABOUT:
+                origin = _origin(item)
+                continue
+            count += 1
+            yield _exchange(name, item, source=f"{path}#{count}", origin=origin, key_headers=key_headers)
+    except UnreadableError as error:
+        yield Problem(f"{path}#{count + 1}", str(error))
+        return
+    if not found:
+        yield Problem(str(path), "holds no recorded traffic: neither a cassette's interactions nor a HAR file's log")
+
+
+def _walk(file: BinaryIO, path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield what a file holds. Raises UnreadableError."""
+    start = file.read(4096)
+    file.seek(0)
+    if not start.strip():
+        raise UnreadableError("is empty")
+    suffix = path.suffix.lower()
+    looks_like_json = start.decode("utf-8-sig", "replace").lstrip()[:1] in {"{", "["}
+    is_json = suffix in {".json", ".har"} or (looks_like_json and suffix not in {".yaml", ".yml"})
+    walk = json_stream.walk if is_json else yaml_stream.walk
+    return walk(file, lists=LISTS, values=(ABOUT,), inside=("log",))
+
+
+def _exchange(name: str, item: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange | Problem:
+    try:
+        if isinstance(item, UnreadableError):
+            raise item
+        if name == har.LIST:
+            return har.exchange(item, source=source, key_headers=key_headers)
+        return vcr.exchange(item, source=source, origin=origin, key_headers=key_headers)
+    except UnreadableError as error:
+        return Problem(source, str(error))
+
+
+def _origin(facts: Any) -> Origin:
+    said = facts.get("origin") if isinstance(facts, dict) else None
+    return next((known for known in get_args(Origin) if known == said), "unknown")
+
+
+def _kept(exchange: Exchange) -> Exchange:
+    """Return what of an exchange is written."""
+    headers = {name: value for name, value in exchange.response_headers.items() if name not in VOLATILE}
+    with suppress(UnreadableError):  # What can't be decoded stays as it is.
+        # A client decodes bodies and leaves the header; to a client that replays them, it would be a lie.
+        headers, body = decode(headers, exchange.response_body)
+        exchange = evolve(exchange, response_body=body)
+    return redact(evolve(exchange, response_headers=headers), thorough=True)
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes YAML for people: without aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Return whether a value is written out each time."""
+        del data
+        return True
+
+
+def _dump(data: Any) -> bytes:
+    text: bytes = yaml.dump(
+        data,
+        Dumper=_Dumper,
+        encoding="utf-8",
+        sort_keys=False,
+        allow_unicode=True,
+        width=2**30,
+        default_flow_style=False,
+    )
+    return text

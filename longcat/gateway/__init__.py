@@ -1,0 +1,1 @@
+"""What is said to a gateway and what it answers. The one room that imports the generated client."""

@@ -1,0 +1,115 @@
+"""What goes to a gateway and what comes back, whichever gateway it is."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol
+
+import httpx
+from attrs import field, frozen
+
+from longcat import errors
+from longcat.models import (
+    Finding,
+    Status,
+)
+
+MAX_ANSWER: Final = 1024 * 1024
+"""How many bytes of an answer are read. The documented ones have some 300."""
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a text is an absolute http or https URL that could be asked. Anything else than a text is none."""
+    try:
+        url = httpx.URL(text)
+        url.host.encode("idna")
+    except (httpx.InvalidURL, TypeError, ValueError):
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
+
+
+class Sink(Protocol):
+    """Where the body of a successful answer goes instead of into memory."""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Get ready for a body with these headers, their names in lower case."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes of the body."""
+
+
+@frozen
+class Call:
+    """One HTTP request to send.
+
+    Attributes:
+        headers: those to add to the usual ones. They may hold the key, so they are not in the repr.
+        timeout: seconds until the whole answer must be there.
+        sink: where the body of a 200 goes. None: into `Answer.body`.
+        to_stranger: whether it goes elsewhere than to the gateway, so that nothing may go along that the HTTP client
+            would add by itself: its headers, cookies, parameters and credentials.
+    """
+
+    method: str
+    url: str
+    timeout: float
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    content: bytes | None = None
+    sink: Sink | None = None
+    to_stranger: bool = False
+
+
+@frozen
+class Answer:
+    """The HTTP response to a call.
+
+    Attributes:
+        headers: their names in lower case.
+        body: what was read of it; empty when it went into the sink.
+        whole: whether that was all of it, and not just the first `MAX_ANSWER` bytes.
+        received: when it came, in seconds since the epoch.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool = True
+    received: float = 0.0
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the other side asks to wait. None: it does not say, or not so that it can be understood.
+
+        `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is compared with the other
+        side's own clock, its `Date` header, where there is one.
+        """
+        value = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
+            return float(value)
+        until, now = _http_date(value), _http_date(self.headers.get("date", ""))
+        return max(0.0, until - (self.received if now is None else now)) if until is not None else None
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+class Gateway(Protocol):
+    """An HTTP API that answers for requests."""
+
+    def ask(self, request_id: str, timeout: float) -> Call:
+        """Return the call that asks how a request stands. It may take `timeout` seconds."""
+
+    def read(self, request_id: str, answer: Answer) -> Status:
+        """Return what the answer says about the request.
+
+        Raises APIStatusError when the gateway says no, APIResponseValidationError when it breaks the contract.
+        """
+
+    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Finding]) -> errors.APIResponseValidationError:
+        """Return the error for an answer that breaks the contract so, the key taken out of it."""

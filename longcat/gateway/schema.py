@@ -1,0 +1,144 @@
+"""What breaks a schema: the part of JSON Schema that the contract uses, read at run time.
+
+The generated models do not check the types of primitives, know no bounds, and blame the last member of a union. So an
+answer is judged by the contract itself, and a maintainer who changes `openapi.yaml` changes this check as well. A
+keyword of the contract that is missing here fails a test, as does any disagreement with a full implementation.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from longcat.models import Finding
+from longcat.text import Hide, show
+
+Schema: TypeAlias = Mapping[str, Any]
+
+
+MISSING: Final = "missing"
+
+
+def findings(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") -> Iterator[Finding]:
+    """Yield what in a decoded JSON value breaks a schema without references, outermost first."""
+    for keyword, limit in schema.items():
+        check = CHECKS.get(keyword)
+        if check is not None and not check(value, limit):
+            yield Finding(pointer, EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit)), show(value, hide))
+            return  # What else is wrong with this value follows from it, or will be seen once it is mended.
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        for name in schema.get("required", ()):
+            if name not in value:
+                expected = ", ".join(_expectations(properties.get(name, {}))) or "present"
+                yield Finding(f"{pointer}/{_escape(name)}", expected, MISSING)
+        for name, inner in properties.items():
+            if name in value:
+                yield from findings(inner, value[name], hide, f"{pointer}/{_escape(name)}")
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from findings(schema.get("items", {}), item, hide, f"{pointer}/{index}")
+
+
+def _expectations(schema: Schema) -> Iterator[str]:
+    return (EXPECTED[keyword].format(_words(limit)) for keyword, limit in schema.items() if keyword in EXPECTED)
+
+
+def _words(limit: Any) -> str:
+    if isinstance(limit, list):
+        return " or ".join(map(_words, limit))
+    return limit if isinstance(limit, str) else show(limit)
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
+    {
+        "null": lambda value: value is None,
+        "boolean": lambda value: isinstance(value, bool),
+        "integer": lambda value: _is_number(value) and value == value // 1,
+        "number": _is_number,
+        "string": lambda value: isinstance(value, str),
+        "array": lambda value: isinstance(value, list),
+        "object": lambda value: isinstance(value, dict),
+    }
+)
+
+# RFC 3339, section 5.6, but for lower-case letters and leap seconds, which the generated models can't read either.
+# datetime.fromisoformat alone accepts more: a date without a time, a time without a zone.
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
+# RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included.
+_AUTHORITY, _PATH, _QUERY = (
+    rf"(?:[A-Za-z0-9._~!$&'()*+,;=:@{more}-]|%[0-9A-Fa-f]{{2}})*" for more in (r"\[\]", "/", "/?")
+)
+_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}(?=[/?#]|$))?{_PATH}(\?{_QUERY})?(#{_QUERY})?")
+
+
+def _is_date_time(text: str) -> bool:
+    if not _DATE_TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_uri(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # Raises when it is no number, or too large for one.
+    except ValueError:
+        return False
+    return _URI.fullmatch(text) is not None and (bool(parts.hostname) or parts.scheme not in {"http", "https"})
+
+
+FORMATS: Final[Mapping[str, Callable[[str], bool]]] = MappingProxyType({"date-time": _is_date_time, "uri": _is_uri})
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Whether two JSON values are equal. To Python True is 1; to JSON it is not."""
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(value[name], wanted[name]) for name in value)
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+# A keyword says something only about values of its own type (JSON Schema, section 7.6.1): others pass.
+# Bounds are written so that NaN, which Python's JSON reader lets through, is outside of them.
+CHECKS: Final[Mapping[str, Callable[[Any, Any], bool]]] = MappingProxyType(
+    {
+        "type": lambda value, types: any(TYPES[t](value) for t in ([types] if isinstance(types, str) else types)),
+        "const": _same,
+        "enum": lambda value, wanted: any(_same(value, one) for one in wanted),
+        "minimum": lambda value, limit: not _is_number(value) or value >= limit,
+        "maximum": lambda value, limit: not _is_number(value) or value <= limit,
+        "minLength": lambda value, limit: not isinstance(value, str) or len(value) >= limit,
+        "maxLength": lambda value, limit: not isinstance(value, str) or len(value) <= limit,
+        "pattern": lambda value, pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
+        "format": lambda value, name: not isinstance(value, str) or name not in FORMATS or FORMATS[name](value),
+    }
+)
+EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "type": "of type {}",
+        "const": "{}",
+        "enum": "{}",
+        "minimum": "at least {}",
+        "maximum": "at most {}",
+        "minLength": "of at least {} characters",
+        "maxLength": "of at most {} characters",
+        "pattern": "text like {}",
+        "format": "a {}",
+    }
+)
+STRUCTURE: Final = frozenset({"properties", "required", "items"})

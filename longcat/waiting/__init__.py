@@ -1,0 +1,1 @@
+"""When to ask, and what to do with each answer. No I/O."""

@@ -1,0 +1,397 @@
+"""What the waits of one policy learn together, and the moment at which the next question of one of them is due.
+
+No I/O and no clock. The forecasts are in `longcat.waiting.forecast`, the policies in `longcat.waiting.polling`.
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from math import exp, sqrt
+from threading import Lock
+from typing import Final
+
+from attrs import define, field, frozen, validators
+
+from longcat.waiting.forecast import PRIOR, Experience, Forecast, ProgressReader, ProgressShape, logarithm
+from longcat.waiting.polling import POSITIVE, Random, check_bounds
+
+EXPERIENCES: Final = (
+    (2, 0.01, 0.01),  # A batch of like requests.
+    (100, 0.04, 0.15),  # A few kinds of requests.
+    (12, 0.15, 0.5),  # A spread that has shifted.
+    (100, 0.15, 0.5),  # A spread that stays.
+)
+"""The memory, blur and prior weight of each `Experience`."""
+FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.12, 0.12, 0.06, 0.06)
+"""Of the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
+NO_EVIDENCE: Final = (0.0,) * len(FIRST_TRUST)
+FIRST_SHIFT: Final = 0.02
+"""The chance that a request is unlike those before it, until that is learnt,"""
+SHIFT_WEIGHT: Final = 30.0
+"""how many requests this first guess counts as,"""
+SHIFT_MEMORY: Final = 150.0
+"""and from how many the chance is learnt at most."""
+LEAST_SHIFT: Final = 0.001
+WAVE_SHARE: Final = 0.02
+"""The same chance for those that run at once: their ends are close, so it matters less."""
+LONGEST_STEP: Final = 0.5
+"""A wave makes what is older count less by no more than this, in logarithms, however many requests are in it."""
+
+
+@define
+class Wave:
+    """Requests that began before any of them had finished. One alone is a wave, too."""
+
+    ages: tuple[float, ...] = (0.0,) * len(EXPERIENCES)
+    """How old it is by each experience: one that is older by 1 counts 1/e as much."""
+    begun: int = 0
+    finished: int = 0
+    """How many requests finished since the wave began, once one of its own has."""
+
+
+@define
+class Knowledge:
+    """What the waits of one policy have learnt together: the forecasts, and how far each is trusted.
+
+    The trust is Bayes' rule over the forecasts: each is multiplied by the chance that it gave to what happened, between
+    one question and the next. Then everyone gets a little of its first trust back (the fixed share of Herbster and
+    Warmuth, 1998), so that a forecast that was right once can be right again, and a shift is soon followed. How much is
+    learnt as well, as the share of requests that the first trust foresaw better.
+
+    Requests that run at once tend to finish alike, so those of a wave are less evidence than as many in turn: n of them
+    count as the root of n. While the wave runs, each that has finished counts in full for the others.
+    """
+
+    shapes: tuple[ProgressShape, ProgressShape] = field(factory=lambda: (ProgressShape(), ProgressShape()))
+    experiences: tuple[Experience, ...] = field(factory=lambda: tuple(Experience(*e) for e in EXPERIENCES))
+    trust: Sequence[float] = FIRST_TRUST
+    """For the requests of the wave that runs."""
+    finished: int = 0
+    wave: Wave = field(factory=Wave)
+    lock: Lock = field(factory=Lock)
+    _lasting: Sequence[float] = FIRST_TRUST
+    """The trust that outlasts the wave."""
+    _shift: float = FIRST_SHIFT
+    _shift_weight: float = SHIFT_WEIGHT
+
+    def begin(self) -> Wave:
+        """Return the wave of a request that begins now."""
+        if self.wave.finished:
+            steps = (min(self.wave.finished / experience.memory, LONGEST_STEP) for experience in self.experiences)
+            self.wave = Wave(tuple(age + step for age, step in zip(self.wave.ages, steps, strict=True)))
+            self.trust = deal(self._lasting, self._shift)
+        self.wave.begun += 1
+        return self.wave
+
+    def finish(self, wave: Wave, after: float, by: float) -> None:
+        """Take note that a request of this wave finished between two questions, both in seconds of its wait."""
+        for experience, age in zip(self.experiences, wave.ages, strict=True):
+            experience.died(age, after, by)
+        self.finished += 1
+        if wave is self.wave or self.wave.finished:
+            self.wave.finished += 1
+
+    def judge(self, wave: Wave, evidence: Sequence[float]) -> None:
+        """Take note of the logarithm of the chance that each forecast gave to one request, from first to last."""
+        self.trust = deal(weigh(self.trust, evidence), WAVE_SHARE)
+        size = sqrt(wave.begun)  # One of n counts as 1 / size, so that all together count as the root of n.
+        part = [e / size for e in evidence]
+        most = max(part)
+        likely = [exp(e - most) for e in part]
+        stays = (1 - self._shift) * sum(map(float.__mul__, self._lasting, likely))
+        shifts = self._shift * sum(map(float.__mul__, FIRST_TRUST, likely))
+        self._lasting = weigh(deal(self._lasting, self._shift), part)
+        self._shift_weight = min(self._shift_weight + 1 / size, SHIFT_MEMORY)
+        learnt = (shifts / (shifts + stays) - self._shift) / size / self._shift_weight
+        self._shift = max(self._shift + learnt, LEAST_SHIFT)
+
+
+def deal(trust: Sequence[float], share: float) -> list[float]:
+    """Return the trust with a share of it dealt anew."""
+    return [(1 - share) * now + share * first for now, first in zip(trust, FIRST_TRUST, strict=True)]
+
+
+def weigh(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
+    """Return trust * exp(evidence), made to add up to one."""
+    most = max(evidence)
+    products = [t * exp(e - most) for t, e in zip(trust, evidence, strict=True)]
+    total = sum(products) or 1.0
+    return [p / total for p in products]
+
+
+@define
+class Voice:
+    """A forecast in the schedule of one wait."""
+
+    trust: float
+    forecast: Forecast
+    hazard: float
+    """Its H(t) at the last question."""
+
+    def alive(self, elapsed: float, log: float) -> float:
+        """Return the trust in it times the chance it gives that the request, running at the last question, still is."""
+        return self.trust * exp(self.hazard - self.forecast.hazard(elapsed, log))
+
+
+COARSE: Final = 0.5
+"""A step that holds more of a question than this is halved."""
+
+
+def due(voices: Sequence[Voice], elapsed: float, worth: float, questions: float, longest: float) -> float:
+    """Return after how many seconds so many questions fall due, at most `longest`.
+
+    Asking n times a second costs c per question and, where a request finishes, a delay of 1 / 2n on average. While it
+    runs, with hazard h (the chance per second to finish now), that is `n c + h / 2n` per second: least where
+    `n = sqrt(h / 2c)` (Keller 1974, "Optimum checking schedules"; Barlow and Proschan 1965). The next question falls
+    due where the integral of n from now reaches one.
+
+    c is `worth` times the typical duration, which each forecast has its own idea of, so `h / c` is summed over the
+    forecasts, weighted by the trust in each and its chance that the request still runs. Steps start small and grow with
+    the time, and shrink where a single one would hold a good part of a question.
+    """
+    now, step, asked = elapsed, max(0.05, elapsed / 50), 0.0
+    # The prior knows no scale but the wait itself. Its pauses grow as t to the 3/4: half way between the root of t (a
+    # fixed c; it costs least while nothing is known) and t (which treats long and short waits alike).
+    heard = [
+        (
+            v.trust,
+            v.hazard,
+            v.forecast.hazard,
+            max(typical, sqrt(typical * elapsed)) if v.forecast is PRIOR else typical,
+        )
+        for v in voices
+        if (typical := v.forecast.typical)
+    ]
+    alive = [trust for trust, _, _, _ in heard]
+    running = sum(alive)
+    while now < elapsed + longest:
+        then = now + step
+        log = logarithm(then)
+        gain, still = 0.0, []  # The gain is the sum of h / c over the step, but for `worth`.
+        for before, (trust, since, hazard, scale) in zip(alive, heard, strict=True):
+            after = trust * exp(since - hazard(then, log))
+            gain += (before - after) / scale
+            still.append(after)
+        later = sum(still)
+        part = sqrt(max(gain, 0.0) * step / (worth * (running + later or 1.0)))
+        if part > COARSE and step > max(0.05, then / 100):
+            step /= 2
+            continue
+        if asked + part >= questions:
+            return now + step * (questions - asked) / part - elapsed
+        asked, now, alive, running = asked + part, then, still, later
+        if part < COARSE / 2:
+            step = min(step * 1.6, then / 10 + 0.05)
+    return longest
+
+
+LEAST_CHANCE: Final = 0.01
+"""One request says no more against a forecast than this."""
+
+
+NEGLIGIBLE: Final = 1e-3
+"""A forecast trusted less than this share of the most trusted one has no say in the schedule."""
+
+
+MANY: Final = 5
+"""So many finished requests are well-founded experience."""
+
+
+@define
+class AdaptivePlan:
+    """The schedule of one wait under an `AdaptivePolling`."""
+
+    _policy: "AdaptivePolling"
+    _wave: Wave
+    _evidence: Sequence[float] = NO_EVIDENCE
+    _reader: ProgressReader | None = None
+    _asked: float = 0.0  # When the last question was answered, in seconds since the wait began,
+    _due: float = 0.0  # when the next one was to be,
+    _hazards: Sequence[float] = ()  # and how much of its H each forecast laid between the two.
+
+    def next(self, elapsed: float, progress: float | None) -> float:
+        """Return how many seconds to pause before the next question.
+
+        Args:
+            elapsed: seconds since the wait began, zero or more.
+            progress: the last one reported, from 0.0 to 1.0. None: unknown.
+        """
+        knowledge = self._policy.knowledge
+        elapsed = self._sane(elapsed)
+        if progress is not None and not 0.0 <= progress <= 1.0:
+            progress = None  # It means nothing.
+        with knowledge.lock:
+            self._survived(elapsed)
+            if progress is not None:
+                self._reader = self._reader or ProgressReader()
+                self._reader.read(knowledge.shapes, elapsed, progress)
+            voices = self._voices(elapsed)
+            pause = self._pause(voices, elapsed)
+            self._predict(voices, elapsed, elapsed + pause)
+        return pause
+
+    def finished(self, elapsed: float) -> None:
+        """Take note that the request was seen done after so many seconds, so it finished since the question before."""
+        knowledge = self._policy.knowledge
+        after, by = self._asked, self._sane(elapsed)
+        with knowledge.lock:
+            if self._hazards:
+                share = self._share(by)
+                chances = [max(-math.expm1(-share * h), LEAST_CHANCE) for h in self._hazards]
+                evidence = [e + math.log(c) for e, c in zip(self._evidence, chances, strict=True)]
+                knowledge.judge(self._wave, evidence)
+            knowledge.finish(self._wave, after, by)
+            if self._reader is not None:
+                self._reader.teach(knowledge.shapes, math.sqrt(after * by))
+
+    def _sane(self, elapsed: float) -> float:
+        """Return a time that is no number, or before the last question, as that of the last question."""
+        return min(max(elapsed, self._asked), FARTHEST) if elapsed > self._asked else self._asked
+
+    def remaining(self, elapsed: float, share: float = 0.5) -> float:
+        """Return after how many more seconds the chance that the request is done reaches a share.
+
+        It goes by what was known at the last question, and is at most some decades.
+
+        Args:
+            elapsed: seconds since the wait began.
+            share: above 0.0 and below 1.0. 0.5: it is done by then as likely as not.
+        """
+        done = self.outlook()
+        return first_reached(lambda more: done(elapsed + more) >= share)
+
+    def outlook(self) -> Callable[[float], float]:
+        """Return the chance that the request is done so many seconds after its wait began, as of the last question."""
+        with self._policy.knowledge.lock:
+            voices = [voice for voice in self._voices(self._asked) if voice is not None]
+        total = sum(voice.trust for voice in voices)
+
+        def done(elapsed: float) -> float:
+            log = logarithm(elapsed)
+            return 1 - sum(voice.alive(elapsed, log) for voice in voices) / total if elapsed > self._asked else 0.0
+
+        return done
+
+    def _survived(self, elapsed: float) -> None:
+        """Hold it against each forecast how sure it was that the request would be done by now."""
+        if self._hazards:
+            share = self._share(elapsed)
+            self._evidence = [e - share * h for e, h in zip(self._evidence, self._hazards, strict=True)]
+        since, until = logarithm(self._asked), logarithm(elapsed)
+        for experience, age in zip(self._policy.knowledge.experiences, self._wave.ages, strict=True):
+            experience.lived(age, since, until)
+            experience.digest()
+
+    def _share(self, elapsed: float) -> float:
+        """Return how much of the time between two questions has passed, should this one come early."""
+        return min((elapsed - self._asked) / max(self._due - self._asked, 1e-9), 1.0)
+
+    def _voices(self, elapsed: float) -> list[Voice | None]:
+        """Return every forecast, in the order of the trust. None: it has nothing to say yet."""
+        knowledge = self._policy.knowledge
+        experiences = knowledge.experiences if knowledge.finished else [None] * len(knowledge.experiences)
+        forecasts = [PRIOR, *experiences, *(self._reader.forecasts if self._reader else (None, None))]
+        trust, log = weigh(knowledge.trust, self._evidence), logarithm(elapsed)
+        return [
+            Voice(t, f, f.hazard(elapsed, log)) if f is not None else None
+            for t, f in zip(trust, forecasts, strict=True)
+        ]
+
+    def _pause(self, voices: Sequence[Voice | None], elapsed: float) -> float:
+        policy = self._policy
+        # Jitter counts in questions, not in seconds: it is small where the end is near, however long the pause.
+        jitter = 1 + policy.jitter * (2 * policy.random() - 1)
+        pause = self._due_of(voices, elapsed, jitter)
+        if pause > jitter * elapsed:
+            # Neither progress nor a few requests may silence a wait for longer than it has lasted.
+            founded = voices[: -len(policy.knowledge.shapes)] if policy.knowledge.finished >= MANY else voices[:1]
+            pause = max(jitter * elapsed, min(pause, self._due_of(founded, elapsed, jitter)))
+        if policy.min_interval < pause < policy.max_interval:
+            return pause
+        return min(max(pause, policy.min_interval), policy.max_interval) * jitter
+
+    def _due_of(self, voices: Sequence[Voice | None], elapsed: float, questions: float) -> float:
+        speaking = [voice for voice in voices if voice is not None]
+        least = NEGLIGIBLE * max(voice.trust for voice in speaking)
+        heard = [voice for voice in speaking if voice.trust >= least]
+        return due(heard, elapsed, self._policy.question_worth, questions, self._policy.max_interval)
+
+    def _predict(self, voices: Sequence[Voice | None], elapsed: float, then: float) -> None:
+        """Write down what each forecast says of the next question. Who is silent is taken to agree with the others."""
+        log = logarithm(then)
+        hazards = [voice.forecast.hazard(then, log) - voice.hazard if voice else None for voice in voices]
+        awake = [
+            (voice.trust, math.exp(-h)) for voice, h in zip(voices, hazards, strict=True) if voice and h is not None
+        ]
+        alive = sum(t * chance for t, chance in awake) / max(sum(t for t, _ in awake), 1e-300)
+        agreed = -math.log(max(alive, 1e-300))
+        self._hazards = [agreed if h is None else h for h in hazards]
+        self._asked, self._due = elapsed, then
+
+
+@frozen
+class AdaptivePolling:
+    """Pauses that fit what is known: how long earlier requests took, and the progress of this one. The default.
+
+    Share one among the waits that resemble each other. It learns from each that finishes, and may be used from many
+    threads. Nothing that progress says, and no experience of fewer than five requests, makes a pause longer than the
+    wait so far; what many requests have in common may. No pause is longer than `max_interval`, give or take the jitter.
+    """
+
+    question_worth: float = field(default=0.001, validator=POSITIVE)
+    """The delay that one question is worth, as a share of how long requests typically take. 0.001: 0.06 s in a minute.
+
+    Four times as much halves the questions and doubles the delay.
+    """
+    min_interval: float = field(default=0.1, validator=POSITIVE)
+    """Seconds."""
+    max_interval: float = field(default=300.0, validator=POSITIVE)
+    """Seconds."""
+    jitter: float = field(default=0.1, validator=[validators.ge(0.0), validators.lt(1.0)])
+    """From 0.0, none, up to 1.0. It keeps waits that started together from asking together."""
+    random: Random = field(default=random.random, repr=False)
+    knowledge: Knowledge = field(factory=Knowledge, init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_bounds(self.min_interval, self.max_interval)
+
+    def plan(self) -> AdaptivePlan:
+        """Return the schedule of a wait that begins now."""
+        with self.knowledge.lock:
+            return AdaptivePlan(self, self.knowledge.begin())
+
+
+SAMPLE: Final = 64
+
+
+def last_done(plans: Sequence[tuple[AdaptivePlan, float]]) -> float:
+    """Return in how many seconds all of these requests will be done as likely as not. Zero if there are none.
+
+    They are taken to be independent of each other, given what is known. Of more than 64, 64 stand for all.
+
+    Args:
+        plans: each with the seconds since its wait began.
+    """
+    sample = [plans[i * len(plans) // SAMPLE] for i in range(SAMPLE)] if len(plans) > SAMPLE else plans
+    outlooks = [(plan.outlook(), elapsed) for plan, elapsed in sample]
+    half = 0.5 ** (len(sample) / max(len(plans), 1))
+    return first_reached(lambda more: math.prod(done(elapsed + more) for done, elapsed in outlooks) >= half)
+
+
+FARTHEST: Final = 1e9
+
+
+PRECISION: Final = 1e-3
+
+
+def first_reached(reached: Callable[[float], bool]) -> float:
+    """Return the least number of seconds at which it is reached, which it stays. At most `FARTHEST`."""
+    if reached(0.0):
+        return 0.0
+    low, high = 0.0, 1.0
+    while not reached(high) and high < FARTHEST:
+        low, high = high, 2 * high
+    while high - low > PRECISION * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high

@@ -1,0 +1,266 @@
+"""How long a request takes: forecasts, learnt from the requests before it and from the progress it reports.
+
+A forecast is kept as its cumulative hazard, H(t) = -log S(t), where S(t) is the chance that the request still runs t
+seconds after its wait began. The chance that it runs on from t to u is then exp(H(t) - H(u)), however small S is.
+No I/O, no clock, and no knowledge of when to ask: that is in `longcat.waiting.polling`.
+"""
+
+import math
+from bisect import bisect_left
+from itertools import accumulate, pairwise
+from operator import truediv
+from typing import Final, Protocol
+
+SHORTEST: Final = 0.05
+LONGEST: Final = 20_000.0
+"""Seconds. Durations beyond these bounds are not told apart."""
+LOG_SHORTEST: Final = math.log(SHORTEST)
+TAIL: Final = 0.7
+"""How H grows with log t beyond the longest duration that a table holds."""
+LOGISTIC: Final = math.sqrt(3) / math.pi
+"""The scale of a logistic distribution whose standard deviation is one."""
+
+TOO_OLD: Final = 6.0
+"""Of age: what counts less than exp(-6) is left out."""
+WORTH_READING: Final = 16
+"""How many notes of requests that lived on make it worth while to bring a table up to date. A death counts as many."""
+
+
+class Forecast(Protocol):
+    """What one source of knowledge expects of a request."""
+
+    @property
+    def typical(self) -> float:
+        """The median duration, in seconds."""
+
+    def hazard(self, elapsed: float, log: float) -> float:
+        """Return H(t), without a unit, from zero up.
+
+        Args:
+            elapsed: t, seconds since the wait began.
+            log: its `logarithm`, which is taken once for all forecasts.
+        """
+
+
+def logarithm(elapsed: float) -> float:
+    """Return log t, and for less than `SHORTEST` the logarithm of that."""
+    return math.log(elapsed) if elapsed > SHORTEST else LOG_SHORTEST
+
+
+class LogLogistic:
+    """A bell over the logarithm of the time since `origin`, with tails heavy enough to be wrong in.
+
+    `H(t) = log(1 + ((t - origin) / median) ** (1 / spread))`. `origin` is in seconds since the wait began, `spread` is
+    a share of the time: 0.01 is one per cent.
+    """
+
+    __slots__ = ("_log_median", "_origin", "_steepness", "typical")
+
+    def __init__(self, median: float, spread: float, origin: float = 0.0) -> None:
+        self.typical = max(origin + median, SHORTEST)
+        self._origin = origin
+        self._log_median = math.log(median)
+        self._steepness = 1 / spread
+
+    def hazard(self, elapsed: float, log: float) -> float:
+        """Return H(t)."""
+        if self._origin or elapsed <= SHORTEST:
+            since = elapsed - self._origin
+            if since <= 0:
+                return 0.0
+            log = math.log(since)
+        z = (log - self._log_median) * self._steepness
+        return math.log1p(math.exp(z)) if z < 30 else z  # noqa: PLR2004 - from there on they are the same number.
+
+
+PRIOR: Final = LogLogistic(median=20.0, spread=1.4)
+"""What is expected before anything is known: eight requests in ten take from one second to seven minutes."""
+
+
+class Experience:
+    """The durations of earlier requests: a life table, in bins of equal width in log t.
+
+    A bin's hazard is deaths / exposed, with those still running exposed as far as they got. (Leaving them out would
+    make a batch that runs at once look as short as those of it that finish first.) Both start with, and fade towards, a
+    prior of some weight, so the table equals `PRIOR` where it has seen nothing (the beta process of Hjort, 1990). After
+    `memory` more requests one counts 1/e as much. A death is blurred by `blur`, a share of the time.
+    """
+
+    def __init__(self, memory: float, blur: float, prior_weight: float) -> None:
+        self.memory = memory
+        self._blur = blur
+        self._width = min(2.5 * blur, 0.1)  # Of a bin, in log t.
+        bins = math.ceil(math.log(LONGEST / SHORTEST) / self._width)
+        self._edges = [LOG_SHORTEST + self._width * i for i in range(bins + 1)]
+        self._curve = [PRIOR.hazard(math.exp(x), x) for x in self._edges]  # H at the edges.
+        self._prior = [prior_weight * (b - a) for a, b in pairwise(self._curve)]
+        self._prior_weight = prior_weight
+        self._deaths = list(self._prior)
+        self._exposed = [prior_weight] * bins
+        self._newest = self._base = 0.0
+        self._unread = 0
+        self.typical = PRIOR.typical
+
+    def hazard(self, elapsed: float, log: float) -> float:  # noqa: ARG002 - the logarithm says it all.
+        """Return H(t), between the edges by interpolation."""
+        x = (log - LOG_SHORTEST) / self._width
+        i = int(x)
+        curve = self._curve
+        if i >= len(curve) - 1:
+            return curve[-1] + TAIL * self._width * (x - len(curve) + 1)
+        here = curve[i]
+        return here + (x - i) * (curve[i + 1] - here)
+
+    def lived(self, age: float, since: float, until: float) -> None:
+        """Take note that a request was still running from one moment of its wait to another.
+
+        Args:
+            age: of the wave it is in: the greater, the later. Waits that run at once are equally old, so the order in
+                which they finish does not make the long ones count more than the short ones.
+            since: the `logarithm` of the moment up to which it was noted before.
+            until: that of the question.
+        """
+        first, last = self._bin(since), self._bin(until)
+        if first < last and (weight := self._weight(age)):
+            self._exposed[first:last] = [e + weight for e in self._exposed[first:last]]
+            self._unread += 1
+
+    def died(self, age: float, after: float, by: float) -> None:
+        """Take note that a request that was still running at one question had finished at the next, in seconds."""
+        weight = self._weight(age)
+        if not weight:
+            return
+        low, high = logarithm(after), logarithm(by)
+        middle, counted = (low + high) / 2, self._bin(low)
+        # An even spread between two questions has this deviation; the logistic bell is given the same.
+        scale = math.hypot(self._blur, (high - low) / math.sqrt(12) * LOGISTIC)
+        first, end = (self._bin(middle + side * 12 * scale) for side in (-1, 1))
+        alive = [1 / (1 + math.exp((x - middle) / scale)) for x in self._edges[first : end + 1]]
+        alive[0], alive[-1] = 1.0, (0.0 if end > first else 1.0)
+        deaths, exposed = self._deaths, self._exposed
+        exposed[counted:first] = [e + weight for e in exposed[counted:first]]
+        exposed[end:counted] = [e - weight for e in exposed[end:counted]]
+        for i, (here, there) in enumerate(pairwise(alive), first):
+            deaths[i] += weight * (here - there)
+            # Those who die in a bin are exposed for half of it: the actuarial estimate.
+            exposed[i] += weight * ((here + there) / 2 - (i < counted))
+        self._unread += WORTH_READING
+
+    def digest(self) -> None:
+        """Bring H up to date. One death is worth it, or many who lived on."""
+        if self._unread >= WORTH_READING:
+            self._unread = 0
+            self._curve = list(accumulate(map(truediv, self._deaths, self._exposed), initial=0.0))
+            self.typical = math.exp(self._edges[min(bisect_left(self._curve, math.log(2)), len(self._prior))])
+
+    def _bin(self, log: float) -> int:
+        return min(max(int((log - LOG_SHORTEST) / self._width), 0), len(self._prior))
+
+    def _weight(self, age: float) -> float:
+        """Return how much a request of this age counts, after fading what is older. Zero: too old to matter."""
+        self._newest = max(self._newest, age)
+        if self._newest - age > TOO_OLD:
+            return 0.0
+        if age - self._base > 1:  # Between two such moments the newer ones weigh more instead.
+            keep = math.exp(self._base - age)
+            self._deaths = [keep * d + (1 - keep) * p for d, p in zip(self._deaths, self._prior, strict=True)]
+            self._exposed = [keep * e + (1 - keep) * self._prior_weight for e in self._exposed]
+            self._base = age
+        return math.exp(age - self._base)
+
+
+HIGHEST: Final = 0.997
+"""Progress above it counts as this much: a request that says 1.0 and is not done is almost done."""
+
+
+class ProgressShape:
+    """What progress has meant: how far log(duration / elapsed) is from -log p, which it is when progress is linear.
+
+    Kept by bins of p, evenly wide in log(p / (1 - p)): count, mean and variance. A shape that is eased or stalls moves
+    the mean; noise and lies widen the variance, and the forecast with it.
+    """
+
+    WIDTH: Final = 0.6
+    MEMORY: Final = 20
+    DOUBT: Final = 0.35  # Standard deviation before anything is learnt, in shares of -log p,
+    FLOOR: Final = 0.01  # plus this.
+    DOUBT_WEIGHT: Final = 0.2  # In requests.
+
+    def __init__(self) -> None:
+        self._bins: dict[int, tuple[int, float, float]] = {}
+
+    def bin(self, progress: float) -> int:
+        """Return the bin of a progress above zero and below one."""
+        return math.floor(math.log(progress / (1 - progress)) / self.WIDTH)
+
+    def learn(self, progress: float, elapsed: float, duration: float) -> None:
+        """Take note that so much was reported after so many seconds of a request that took `duration` in all."""
+        error = math.log(duration / elapsed) + math.log(progress)
+        count, mean, variance = self._bins.get(self.bin(progress), (0, 0.0, 0.0))
+        count = min(count + 1, self.MEMORY)
+        step = error - mean
+        mean += step / count
+        variance += (step * (error - mean) - variance) / count
+        self._bins[self.bin(progress)] = count, mean, variance
+
+    def forecast(self, progress: float, origin: float, elapsed: float) -> LogLogistic:
+        """Return when a request will finish that began at `origin` and reports so much, both in seconds of the wait."""
+        count, mean, variance = self._bins.get(self.bin(progress), (0, 0.0, 0.0))
+        expected = -math.log(progress)
+        doubt = (self.DOUBT * expected + self.FLOOR) ** 2
+        total = self.DOUBT_WEIGHT + count
+        shift = count * mean / total
+        spread = (self.DOUBT_WEIGHT * (doubt + mean * shift) + count * variance) / total * (1 + 0.5 / (count + 1))
+        log_median = min(math.log(elapsed - origin) + expected + shift, 50.0)
+        return LogLogistic(math.exp(log_median), LOGISTIC * max(math.sqrt(spread), self.FLOOR), origin)
+
+
+class ProgressReader:
+    """What one request's progress says of its end, on two clocks: one starts with the wait, one with the work.
+
+    The work starts where a straight line through the first and the last progress meets zero, but not before the last
+    zero that was reported: so a queue before it, or a wait that began late, does no harm.
+    """
+
+    __slots__ = ("_first", "_last", "_reports", "_work", "_zero", "forecasts")
+
+    def __init__(self) -> None:
+        self.forecasts: list[LogLogistic | None] = [None, None]
+        self._zero: float | None = None  # When zero was last reported before any progress.
+        self._first: tuple[float, float] | None = None  # When progress was first reported, and how much.
+        self._last = 0.0
+        self._work: float | None = None  # When the work started. None: unknown.
+        self._reports: tuple[dict[int, tuple[float, float]], ...] = ({}, {})
+
+    def read(self, shapes: tuple[ProgressShape, ProgressShape], elapsed: float, progress: float) -> None:
+        """Forecast anew, if the progress is new. Progress that stands still says nothing after its first report."""
+        progress = min(progress, HIGHEST)
+        if progress <= 0 and self._first is None:
+            self._zero = elapsed
+        if progress <= 0 or progress == self._last:
+            return
+        self._last = progress
+        self._find_work(elapsed, progress)
+        for i, origin in enumerate((0.0, self._work)):
+            self.forecasts[i] = None
+            if origin is not None and elapsed > origin:
+                self.forecasts[i] = shapes[i].forecast(progress, origin, elapsed)
+                self._reports[i][shapes[i].bin(progress)] = elapsed, progress
+
+    def _find_work(self, elapsed: float, progress: float) -> None:
+        if self._first is None:
+            self._first = elapsed, progress
+            if elapsed > 0:
+                self._work = (self._zero + elapsed) / 2 if self._zero else 0.0
+            return
+        start, level = self._first
+        if progress > level:
+            earliest = -2 * elapsed if self._zero is None else self._zero
+            self._work = max(earliest, start - level * (elapsed - start) / (progress - level))
+
+    def teach(self, shapes: tuple[ProgressShape, ProgressShape], duration: float) -> None:
+        """Tell the shapes what the reports meant, now that the duration is known, in seconds."""
+        for shape, origin, reports in zip(shapes, (0.0, self._work), self._reports, strict=True):
+            for elapsed, progress in reports.values():
+                if origin is not None and origin < elapsed <= duration:
+                    shape.learn(progress, elapsed - origin, duration - origin)

@@ -1,0 +1,95 @@
+"""When to ask next. Pure arithmetic: no I/O, no clock; randomness is an argument."""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from attrs import field, frozen, validators
+
+Random = Callable[[], float]
+"""A source of numbers from 0.0 up to, not including, 1.0."""
+
+
+class Plan(Protocol):
+    """The schedule of one wait."""
+
+    def next(self, elapsed: float, progress: float | None) -> float:
+        """Return how many seconds to pause before the next question.
+
+        Args:
+            elapsed: seconds since the wait began, zero or more.
+            progress: the last one reported, from 0.0 to 1.0. None: unknown.
+        """
+
+    def finished(self, elapsed: float) -> None:
+        """Take note that the request was done after so many seconds of waiting."""
+
+
+class Polling(Protocol):
+    """A policy, shared by all waits of a client. The first question of a wait is asked at once, whatever the policy."""
+
+    def plan(self) -> Plan:
+        """Return the schedule of a wait that begins now."""
+
+
+POSITIVE: Final = [validators.gt(0.0), validators.lt(math.inf)]
+
+
+def check_bounds(least: float, most: float) -> None:
+    """Raise ValueError unless the shortest pause is no longer than the longest one, both in seconds."""
+    if least > most:
+        raise ValueError(f"min_interval is {least:g} s, more than max_interval, {most:g} s. Exchange them.")
+
+
+@frozen
+class FixedPolling:
+    """The same pause every time. It is its own plan, as it learns nothing."""
+
+    interval: float = field(validator=POSITIVE)
+    """Seconds between an answer and the next question."""
+
+    def plan(self) -> "FixedPolling":
+        """Return this policy."""
+        return self
+
+    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it heeds neither.
+        """Return the interval."""
+        return self.interval
+
+    def finished(self, elapsed: float) -> None:
+        """Do nothing."""
+
+
+@frozen
+class GeometricPolling:
+    """Pauses that grow with the wait, so that the delay stays a fixed share of it. It is its own plan.
+
+    The pause after `elapsed` seconds is `ratio * elapsed`, no less than `min_interval` and no more than `max_interval`,
+    times a factor drawn evenly from `1 - jitter` to `1 + jitter`: waits that started together drift apart.
+    """
+
+    ratio: float = field(default=0.25, validator=POSITIVE)
+    """What share of the wait so far may be lost after the request is done."""
+    min_interval: float = field(default=0.5, validator=POSITIVE)
+    """Seconds."""
+    max_interval: float = field(default=10.0, validator=POSITIVE)
+    """Seconds. The vendor's page on the queue gateway advises five to ten."""
+    jitter: float = field(default=0.1, validator=[validators.ge(0.0), validators.lt(1.0)])
+    """From 0.0, none, up to 1.0."""
+    random: Random = field(default=random.random, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_bounds(self.min_interval, self.max_interval)
+
+    def plan(self) -> "GeometricPolling":
+        """Return this policy."""
+        return self
+
+    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it does not heed progress.
+        """Return `clamp(ratio * elapsed)` seconds, with jitter."""
+        pause = min(max(self.ratio * elapsed, self.min_interval), self.max_interval)
+        return pause * (1 + self.jitter * (2 * self.random() - 1))
+
+    def finished(self, elapsed: float) -> None:
+        """Do nothing."""

@@ -1,0 +1,110 @@
+"""That the package is built in floors, and its modules stay small: the rules of `ARCHITECTURE.md`."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GRAPH = grimp.build_graph("longcat", "longcat_api", include_external_packages=True, cache_dir=None)
+OUTER = ("longcat.cli", "longcat.sandbox", "longcat.contract", "longcat.testing", "longcat.pytest_plugin")
+CORE = {
+    module
+    for module in GRAPH.modules
+    if module.startswith("longcat.")
+    and not module.startswith("longcat.__")
+    and not any(module == outer or module.startswith(f"{outer}.") for outer in OUTER)
+}
+STANDARD = set(sys.stdlib_module_names)
+# Modules of the standard library that reach out of the process, or wait.
+IO = {
+    "asyncio", "concurrent", "ftplib", "http.client", "io", "multiprocessing", "os", "pathlib", "select", "selectors",
+    "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "time", "urllib.request",
+}  # fmt: skip
+
+
+def importers(package: str) -> set[str]:
+    """Return the modules of the core that import a package or something in it."""
+    found = {module for module in GRAPH.modules if module == package or module.startswith(f"{package}.")}
+    return {one.removeprefix("longcat.") for name in found for one in GRAPH.find_modules_that_directly_import(name)} & {
+        one.removeprefix("longcat.") for one in CORE
+    }
+
+
+def test_a_module_imports_from_its_own_floor_or_further_down() -> None:
+    """Import-linter holds the floors of `pyproject.toml` against every import, in the contract suite as well."""
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout
+
+
+def test_there_are_no_circles() -> None:
+    """No module imports itself by way of others, whatever the floors say."""
+    imports = {
+        module: GRAPH.find_modules_directly_imported_by(module)
+        for module in GRAPH.modules
+        if module.startswith("longcat")
+    }
+    TopologicalSorter(imports).prepare()  # Raises CycleError, which names the circle.
+
+
+def test_one_room_knows_the_generated_client() -> None:
+    """Only `gateway` imports the generated package."""
+    assert {one.partition(".")[0] for one in importers("longcat_api")} == {"gateway"}
+
+
+def test_few_modules_know_the_http_library() -> None:
+    """Httpx stays in the rooms that speak to a gateway and send; what is below it, in `transport` alone."""
+    assert importers("httpx") == {
+        *("gateway.messages", "gateway.result", "sending.transport", "base", "client", "settings"),
+    }
+    assert importers("httpcore") == {"sending.transport"}
+    assert importers("anyio") == {"clock", "sending.transport", "sending.tasks", "client"}
+
+
+def test_the_core_needs_four_packages() -> None:
+    """The core imports httpx, attrs and what they bring, and nothing else that must be installed."""
+    imported = {one.partition(".")[0] for module in CORE for one in GRAPH.find_modules_directly_imported_by(module)}
+    assert imported - STANDARD - {"longcat", "longcat_api"} == {"anyio", "attrs", "httpcore", "httpx"}
+
+
+@pytest.mark.parametrize("module", sorted(one for one in GRAPH.modules if one.startswith("longcat.testing")))
+def test_what_is_for_users_tests_needs_no_extra(module: str) -> None:
+    """The fake gateway knows the core and its packages alone."""
+    imported = {one.partition(".")[0] for one in GRAPH.find_modules_directly_imported_by(module)}
+    assert imported - STANDARD <= {"longcat", "anyio", "attrs", "httpx"}
+
+
+PURE = sorted(
+    {"longcat.gateway.schema", "longcat.models", "longcat.errors", "longcat.text"}
+    | {module for module in CORE if module.startswith("longcat.waiting.")}
+)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_what_is_pure_does_no_io(module: str) -> None:
+    """Arithmetic, flows, values and errors import nothing that reaches out of the process or waits."""
+    imported = GRAPH.find_modules_directly_imported_by(module)
+    assert {one for one in imported if one in IO or one in {"anyio", "httpx", "httpcore", "trio"}} == set()
+
+
+def test_no_room_is_crowded() -> None:
+    """A folder of the package holds a dozen modules at most, `__init__` not counted."""
+    folders = {path.parent for path in (ROOT / "longcat").rglob("*.py")}
+    crowded = {folder.name: len(list(folder.glob("[a-z]*.py"))) for folder in folders}
+    assert {name: count for name, count in crowded.items() if count > 12} == {}
+
+
+def test_modules_and_functions_stay_short() -> None:
+    """A module has 500 lines at most, a function 60."""
+    long = []
+    for path in (ROOT / "longcat").rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        long += [node.name for node in nodes if (node.end_lineno or 0) - node.lineno >= 60]
+        long += [path.name] if len(path.read_text("utf-8").splitlines()) > 500 else []
+    assert long == []
