@@ -28,10 +28,10 @@ from longcat.errors import (
     WaitTimeout,
 )
 from longcat.models import (
-    Finding,
     Image,
     State,
     Status,
+    Violation,
 )
 from longcat.sending.tasks import Outcomes
 from longcat.waiting.adaptive import (
@@ -57,7 +57,6 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "DownloadError",
-    "Finding",
     "FixedPolling",
     "GenerationCancelled",
     "GenerationFailed",
@@ -76,6 +75,7 @@ __all__ = [
     "RateLimitError",
     "State",
     "Status",
+    "Violation",
     "WaitTimeout",
     "__version__",
 ]

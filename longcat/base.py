@@ -38,12 +38,12 @@ from longcat.waiting.adaptive import (
 )
 from longcat.waiting.batch import Batch
 from longcat.waiting.commands import (
-    Conversation,
+    Flow,
 )
 from longcat.waiting.polling import (
     Polling,
 )
-from longcat.waiting.rate_limit import Traffic
+from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.wait import (
     Wait,
 )
@@ -82,12 +82,12 @@ class BaseClient(Generic[Http]):
         self._gateway = ResultGateway(find_base_url(base_url), find_api_key(api_key))
         self._polling = polling if polling is not None else AdaptivePolling()
         self._clock = clock if clock is not None else SystemClock()
-        self._traffic = Traffic(usable_rate(max_rate))
+        self._rate_limiter = RateLimiter(usable_rate(max_rate))
         self._max_in_flight = usable_count(max_in_flight)
         self._http_class: type[Http] = http_class
         self._owns_http = http_client is None
         self._http: Http = self._new_http() if http_client is None else http_client
-        self._bringing_now: dict[str, Keeper] = {}
+        self._downloading: dict[str, Keeper] = {}
         self._journal: Journal | None = None
         if journal is not None:
             self._journal = Journal(journal, self._gateway.base_url, time=self._clock.time)
@@ -107,7 +107,7 @@ class BaseClient(Generic[Http]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._gateway.base_url!r})"
 
-    def _question(self, request_id: str) -> Conversation[Status]:
+    def _question(self, request_id: str) -> Flow[Status]:
         return conversation.status(self._gateway, usable_request_id(request_id))
 
     def _wait(self, request_id: str, timeout: float | None, unknown: Unknown) -> Wait:
@@ -115,7 +115,7 @@ class BaseClient(Generic[Http]):
             gateway=self._gateway,
             request_id=usable_request_id(request_id),
             plan=self._polling.plan(),
-            traffic=self._traffic,
+            rate_limiter=self._rate_limiter,
             timeout=usable_timeout(timeout),
             unknown=usable_unknown(unknown),
             monotonic=self._clock.monotonic,
@@ -135,7 +135,7 @@ class BaseClient(Generic[Http]):
             left = max(end - monotonic(), 0.0)
             return self._wait(request_id, min(left, inf if most is None else most), unknown)
 
-        return Batch(begin, on_change, self._traffic, monotonic, self._max_in_flight, end)
+        return Batch(begin, on_change, self._rate_limiter, monotonic, self._max_in_flight, end)
 
     def _end(self, timeout: float | None) -> float:
         """Return the moment that is so many seconds from now, infinite for None."""
@@ -145,7 +145,7 @@ class BaseClient(Generic[Http]):
     def _keeper(self, image: Image | str, path: str | PathLike[str]) -> Keeper | None:
         if self._journal is None or not isinstance(image, Image):
             return None
-        return Keeper(self._journal, image, Path(path), self._bringing_now)
+        return Keeper(self._journal, image, Path(path), self._downloading)
 
     def _target(
         self, image: Image | str, path: str | PathLike[str], overwrite: bool, max_bytes: int, keeper: Keeper | None
@@ -157,7 +157,7 @@ class BaseClient(Generic[Http]):
         target = Target(Path(path), stem, overwrite, max_bytes, url)
         return keeper.prepare(target) if keeper is not None else target
 
-    def _fetch(self, target: Target, end: float) -> Conversation[None]:
+    def _fetch(self, target: Target, end: float) -> Flow[None]:
         timeout = max(end - self._clock.monotonic(), 0.0)
         return fetch(target.url, target, timeout, self._clock.monotonic, random.random)
 
@@ -170,7 +170,7 @@ class BaseClient(Generic[Http]):
         timeout = {phase: None if limit == inf else limit for phase, limit in limits.items()}
         # What we ask for is small or compressed already.
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
-        if call.to_stranger:
+        if call.cross_origin:
             return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
         return self._http.build_request(
             call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)

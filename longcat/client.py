@@ -32,14 +32,22 @@ from longcat.sending.threads import (
     Stopped,
     outcomes,
 )
-from longcat.sending.transport import GLANCE, BoundedReads, Reader, closing_half_open, credentials, run_out, translated
+from longcat.sending.transport import (
+    STOP_CHECK_INTERVAL,
+    BoundedReads,
+    Reader,
+    closing_half_open,
+    credentials,
+    drain,
+    translated,
+)
 from longcat.settings import usable_request_ids
-from longcat.waiting.batch import Roll
+from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import (
+    Acquire,
     Command,
-    Conversation,
-    Pause,
-    Turn,
+    Flow,
+    Sleep,
 )
 from longcat.waiting.polling import Polling
 from longcat.waiting.wait import (
@@ -185,7 +193,7 @@ class LongCat(BaseClient[httpx.Client]):
         `as_completed`. What was not taken within `batch_timeout` is a `WaitTimeout` here if the ids are a collection,
         such as a list; of an iterator, it is left there.
         """
-        roll = Roll()
+        roll = OrderedResults()
         ids = map(roll.call, usable_request_ids(request_ids))
         for outcome in self.as_completed(
             ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change
@@ -232,7 +240,7 @@ class LongCat(BaseClient[httpx.Client]):
             while not wait.done:
                 yield self._drive(wait.change())
 
-    def _drive(self, talk: Conversation[T]) -> T:
+    def _drive(self, talk: Flow[T]) -> T:
         """Do what a conversation says until it is over, and return its result."""
         step = partial(next, talk)
         while True:
@@ -246,11 +254,11 @@ class LongCat(BaseClient[httpx.Client]):
                 step = partial(talk.throw, error)
 
     def _perform(self, command: Command) -> Answer | None:
-        if isinstance(command, Pause):
+        if isinstance(command, Sleep):
             self._clock.sleep(command.seconds)
             return None
-        if isinstance(command, Turn):
-            for seconds in self._traffic.pauses(self._clock.monotonic, command.left):
+        if isinstance(command, Acquire):
+            for seconds in self._rate_limiter.pauses(self._clock.monotonic, command.left):
                 self._clock.sleep(seconds)
             return None
         return self._send(command)
@@ -272,10 +280,10 @@ class LongCat(BaseClient[httpx.Client]):
     @contextmanager
     def _flight(self, call: Call) -> Iterator[None]:
         """Take one of the places in flight, unless the call goes to a stranger. Raises TimeoutError without one."""
-        if call.to_stranger:
+        if call.cross_origin:
             yield
             return
-        while not self._flights.acquire(timeout=GLANCE):
+        while not self._flights.acquire(timeout=STOP_CHECK_INTERVAL):
             self._reads.check()
         try:
             yield
@@ -364,7 +372,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         on_change: OnChange | None = None,
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""
-        roll = Roll()
+        roll = OrderedResults()
         ids: Iterable[str] | AsyncIterable[str]
         rest: Iterable[str] = ()
         if isinstance(request_ids, AsyncIterable):
@@ -403,7 +411,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
             while not wait.done:
                 yield await self._drive(wait.change())
 
-    async def _drive(self, talk: Conversation[T]) -> T:
+    async def _drive(self, talk: Flow[T]) -> T:
         """Do what a conversation says until it is over, and return its result."""
         step = partial(next, talk)
         while True:
@@ -417,11 +425,11 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
                 step = partial(talk.throw, error)
 
     async def _perform(self, command: Command) -> Answer | None:
-        if isinstance(command, Pause):
+        if isinstance(command, Sleep):
             await self._clock.asleep(command.seconds)
             return None
-        if isinstance(command, Turn):
-            for seconds in self._traffic.pauses(self._clock.monotonic, command.left):
+        if isinstance(command, Acquire):
+            for seconds in self._rate_limiter.pauses(self._clock.monotonic, command.left):
                 await self._clock.asleep(seconds)
             return None
         return await self._send(command)
@@ -432,7 +440,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         self._follow_loop()
         seconds = None if call.timeout == inf else call.timeout
         with translated(call), anyio.fail_after(seconds):
-            async with nullcontext() if call.to_stranger else self._flights:
+            async with nullcontext() if call.cross_origin else self._flights:
                 request = self._request(call)
                 request.extensions["trace"] = closing_half_open()
                 response = await self._http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
@@ -442,7 +450,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
                         async for chunk in chunks:
                             if not reader.take(chunk):
                                 await response.aclose()
-                                await run_out(chunks)
+                                await drain(chunks)
                                 break
             return reader.answer()
 

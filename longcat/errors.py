@@ -27,8 +27,8 @@ from typing import ClassVar
 from attrs import define, field
 
 from longcat.models import (
-    Finding,
     Status,
+    Violation,
 )
 from longcat.text import sentence, shorten
 
@@ -176,7 +176,7 @@ class APIResponseValidationError(LongCatError):
         is_json: whether the body could be read as JSON. One that could not is most likely a CDN's page or was cut.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Violation, ...]
     body: bytes = field(repr=False)
     request_id: str
     is_json: bool = True

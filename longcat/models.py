@@ -90,7 +90,7 @@ class Status:
 
 
 @frozen
-class Finding:
+class Violation:
     """One difference between an answer and the contract.
 
     Attributes:

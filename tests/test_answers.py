@@ -23,12 +23,12 @@ from longcat import (
     APIResponseValidationError,
     APIStatusError,
     BadRequestError,
-    Finding,
     GenerationFailed,
     Image,
     LongCatError,
     State,
     Status,
+    Violation,
     WaitTimeout,
 )
 from longcat.gateway.messages import (
@@ -349,7 +349,7 @@ bads = pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, ca
 @bads
 def test_a_bad_answer_is_told_field_by_field(driver: Driver, case: Bad) -> None:
     """The error names each field, what should be there and what is; it has the raw body, and knows if it may pass."""
-    findings = tuple(Finding(*finding) for finding in case.findings)
+    findings = tuple(Violation(*finding) for finding in case.findings)
     expected = APIResponseValidationError(findings, raw(case.body), "r", case.is_json)
     error = outcome(driver, says(case.body))
     assert anatomy(error) == anatomy(expected)
@@ -391,12 +391,12 @@ def wrong_types() -> Iterator[Any]:
         for name, field in SCHEMAS[schema]["properties"].items():
             for kind, value in SAMPLES.items():
                 if kind != field["type"]:
-                    finding = Finding(f"/{name}", f"of type {field['type']}", json.dumps(value))
+                    finding = Violation(f"/{name}", f"of type {field['type']}", json.dumps(value))
                     yield pytest.param({**good, name: value}, finding, id=f"{schema}-{name}-{kind}")
 
 
 @pytest.mark.parametrize(("body", "finding"), list(wrong_types()))
-def test_every_field_of_the_contract_must_have_its_type(body: dict[str, Any], finding: Finding) -> None:
+def test_every_field_of_the_contract_must_have_its_type(body: dict[str, Any], finding: Violation) -> None:
     """A field of the wrong type, null included, is named, with what it is."""
     assert anatomy(outcome(SYNC, says(body))) == anatomy(APIResponseValidationError((finding,), raw(body), "r"))
 
@@ -417,7 +417,7 @@ def test_every_required_field_of_the_contract_must_be_there(schema: str, name: s
 def test_an_integer_with_thousands_of_digits_breaks_the_contract(driver: Driver) -> None:
     """A number that is JSON, but that Python refuses to read, is the fault of its field and won't pass."""
     body = b'{"status": "processing", "progress": 1' + b"0" * 5000 + b', "request_id": "r"}'
-    finding = Finding("/progress", "at most 1", "Infinity")
+    finding = Violation("/progress", "at most 1", "Infinity")
     assert anatomy(outcome(driver, says(body))) == anatomy(APIResponseValidationError((finding,), body, "r"))
 
 
@@ -444,7 +444,7 @@ def test_a_huge_body_is_not_read_to_its_end(driver: Driver) -> None:
     script = Script(Reply(body=chain([b'{"status": "'], repeat(b"x" * 65_536, 800))))
     with pytest.raises(APIResponseValidationError) as caught:
         driver.status(script)
-    finding = Finding("", f"at most {MAX_ANSWER} bytes long", "longer")
+    finding = Violation("", f"at most {MAX_ANSWER} bytes long", "longer")
     assert (caught.value.findings, caught.value.transient) == ((finding,), False)
     assert kept(script, caught.value) == (1024, {*b'{"status": x'})
 

@@ -21,7 +21,6 @@ from longcat import (
     BadRequestError,
     ConfigurationError,
     DownloadError,
-    Finding,
     GenerationCancelled,
     GenerationFailed,
     InsufficientBalanceError,
@@ -32,6 +31,7 @@ from longcat import (
     RateLimitError,
     State,
     Status,
+    Violation,
     WaitTimeout,
     errors,
 )
@@ -169,7 +169,7 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
         "The gateway answered 522 about request 'r': no reason given. Ask again later; wait() does so by itself.",
     ),
     (
-        APIResponseValidationError((Finding("/progress", "at most 1", "7"), Finding("/a", "b", "c")), b"{}", "r"),
+        APIResponseValidationError((Violation("/progress", "at most 1", "7"), Violation("/a", "b", "c")), b"{}", "r"),
         (
             "The answer about request 'r' breaks the contract: /progress should be at most 1, but is 7; /a should be"
             " b, but is c. If the service has changed, change openapi.yaml and run make generate; the body is on this"
@@ -252,7 +252,7 @@ LONG = "x" * 100_000
     [
         APIConnectionError(LONG, HOST),
         APIStatusError(418, "no", b"", None, LONG),
-        APIResponseValidationError((Finding("", "JSON", "an HTML page"),), b"", LONG),
+        APIResponseValidationError((Violation("", "JSON", "an HTML page"),), b"", LONG),
         GenerationFailed(Status(LONG, State.FAILED, "failed")),
         WaitTimeout(LONG, 1.0),
         WaitTimeout("r", 1.0, Status("r", State.UNKNOWN, LONG)),

@@ -15,9 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from longcat import Finding
+from longcat import Violation
 from longcat.gateway.result import contract
-from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, findings
+from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, violations
 
 CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 RESPONSES: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]["responses"]
@@ -35,7 +35,7 @@ def full_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
 
 def agrees(schema: Any, value: Any) -> bool:
     """Return whether both readers come to the same verdict about a value."""
-    return full_validator(json.dumps(schema)).is_valid(value) is not any(findings(schema, value))
+    return full_validator(json.dumps(schema)).is_valid(value) is not any(violations(schema, value))
 
 
 # --- The keywords. ---
@@ -305,7 +305,7 @@ def test_each_deliberate_difference_is_one(
 ) -> None:
     """Each difference is recognized by its own rule, and our verdict is the one that was meant."""
     assert [other for other in DIFFERENCES if other(value)] == [recognize]
-    assert (not any(findings(schema, value))) is ours
+    assert (not any(violations(schema, value))) is ours
 
 
 @pytest.mark.parametrize("recognize", [differs for differs in DIFFERENCES if differs is not is_not_finite])
@@ -396,7 +396,7 @@ def mutants(draw: st.DrawFn, name: str) -> Any:
 def test_a_good_body_has_no_findings(name: str) -> None:
     """What the contract allows, both readers allow."""
     assert agrees(SCHEMAS[name], GOOD[name])
-    assert list(findings(SCHEMAS[name], GOOD[name])) == []
+    assert list(violations(SCHEMAS[name], GOOD[name])) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -435,29 +435,29 @@ def test_findings_point_into_the_body() -> None:
         "required": ["gone"],
         "properties": {"a/b": {"items": {"properties": {"~": {"type": "string"}}}}, "gone": {}},
     }
-    assert list(findings(schema, {"a/b": [{"~": "x"}, {"~": 1}, 2, {"~": None}]})) == [
-        Finding("/gone", "present", "missing"),
-        Finding("/a~1b/1/~0", "of type string", "1"),
-        Finding("/a~1b/3/~0", "of type string", "null"),
+    assert list(violations(schema, {"a/b": [{"~": "x"}, {"~": 1}, 2, {"~": None}]})) == [
+        Violation("/gone", "present", "missing"),
+        Violation("/a~1b/1/~0", "of type string", "1"),
+        Violation("/a~1b/3/~0", "of type string", "null"),
     ]
 
 
 def test_only_the_first_fault_of_a_value_is_told() -> None:
     """What follows from a fault is not told beside it; the faults of other values are."""
     schema = {"properties": {"a": {"type": "string", "minLength": 2, "pattern": "^b"}, "b": {"enum": [1, "x"]}}}
-    assert list(findings(schema, {"a": "c", "b": 2})) == [
-        Finding("/a", "of at least 2 characters", '"c"'),
-        Finding("/b", "1 or x", "2"),
+    assert list(violations(schema, {"a": "c", "b": 2})) == [
+        Violation("/a", "of at least 2 characters", '"c"'),
+        Violation("/b", "1 or x", "2"),
     ]
 
 
 @pytest.mark.parametrize(
     ("finding", "text"),
     [
-        (Finding("/progress", "at most 1", "1.5"), "/progress should be at most 1, but is 1.5"),
-        (Finding("", "JSON", "an empty body"), "the body should be JSON, but is an empty body"),
+        (Violation("/progress", "at most 1", "1.5"), "/progress should be at most 1, but is 1.5"),
+        (Violation("", "JSON", "an empty body"), "the body should be JSON, but is an empty body"),
     ],
 )
-def test_a_finding_reads_as_a_sentence(finding: Finding, text: str) -> None:
+def test_a_finding_reads_as_a_sentence(finding: Violation, text: str) -> None:
     """A finding says where, what should be there, and what is."""
     assert str(finding) == text

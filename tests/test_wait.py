@@ -41,7 +41,6 @@ from longcat import (
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
-    Finding,
     GenerationCancelled,
     GenerationFailed,
     GeometricPolling,
@@ -54,10 +53,11 @@ from longcat import (
     RateLimitError,
     State,
     Status,
+    Violation,
     WaitTimeout,
 )
 from longcat.testing import VirtualClock
-from longcat.waiting.rate_limit import Traffic
+from longcat.waiting.rate_limit import RateLimiter
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -66,7 +66,7 @@ FINISHED = says(completed())
 DREAMING = Status("r", State.UNKNOWN, "dreaming")
 PAGE = b"<!DOCTYPE html><html><head><title>gateway.test | 522: Connection timed out</title></head></html>"
 TITLE = 'an HTML page titled "gateway.test | 522: Connection timed out"'
-NO_JSON = Finding("", "JSON", TITLE)
+NO_JSON = Violation("", "JSON", TITLE)
 
 
 def ongoing(progress: float) -> Status:
@@ -79,7 +79,7 @@ def ended(word: str, state: State, error: str | None = None) -> Status:
     return Status("r", state, word, error=error)
 
 
-def invalid(body: bytes, *findings: Finding, is_json: bool = True) -> APIResponseValidationError:
+def invalid(body: bytes, *findings: Violation, is_json: bool = True) -> APIResponseValidationError:
     """Return the error for a body that breaks the contract so."""
     return APIResponseValidationError(findings, body, "r", is_json)
 
@@ -173,7 +173,7 @@ ROWS = {
         [ongoing(0.5)],
         invalid(
             b'{"status": "dreaming"}',
-            Finding(
+            Violation(
                 "/status", "queued or processing or completed or failed or error or cancelled or canceled", '"dreaming"'
             ),
         ),
@@ -183,7 +183,7 @@ ROWS = {
         (says(processing(0.5)), says(processing(1.5))),
         [4.0],
         [ongoing(0.5)],
-        invalid(json.dumps(processing(1.5)).encode(), Finding("/progress", "at most 1", "1.5")),
+        invalid(json.dumps(processing(1.5)).encode(), Violation("/progress", "at most 1", "1.5")),
     ),
     "400": refusing(BadRequestError, 400, {"error": "Invalid parameters"}, "Invalid parameters"),
     "401": refusing(AuthenticationError, 401, {"error": "Invalid authentication"}, "Invalid authentication"),
@@ -322,10 +322,12 @@ FAULTS: dict[str, tuple[Reply, LongCatError]] = {
     "200, a page": (says(PAGE), invalid(PAGE, NO_JSON, is_json=False)),
     "200, cut": (
         says(b'{"status": "proc'),
-        invalid(b'{"status": "proc', Finding("", "JSON", 'a body that begins "{\\"status\\": \\"proc"'), is_json=False),
+        invalid(
+            b'{"status": "proc', Violation("", "JSON", 'a body that begins "{\\"status\\": \\"proc"'), is_json=False
+        ),
     ),
-    "200, empty": (says(b""), invalid(b"", Finding("", "JSON", "an empty body"), is_json=False)),
-    "204": (says(b"", 204), invalid(b"", Finding("", "JSON", "an empty body"), is_json=False)),
+    "200, empty": (says(b""), invalid(b"", Violation("", "JSON", "an empty body"), is_json=False)),
+    "204": (says(b"", 204), invalid(b"", Violation("", "JSON", "an empty body"), is_json=False)),
     "403, a page": fault(403, PAGE, TITLE, PermissionDeniedError),
     "408": fault(408, b"", "request timeout", APIStatusError),
     "425": fault(425, b"", "too early", APIStatusError),
@@ -506,10 +508,10 @@ def test_a_rate_limit_does_not_slow_a_single_question(driver: Driver) -> None:
 
 def test_a_shorter_rate_limit_does_not_cut_a_longer_one_short() -> None:
     """Of two wishes to be left alone, which two requests in flight may bring, the later end counts."""
-    traffic = Traffic()
-    traffic.hush(0.0, 20.0, asked=0.0)
-    traffic.hush(0.0, 2.0, asked=0.0)
-    assert traffic.quiet_until == 20.0
+    rate_limiter = RateLimiter()
+    rate_limiter.on_rate_limited(0.0, 20.0, asked=0.0)
+    rate_limiter.on_rate_limited(0.0, 2.0, asked=0.0)
+    assert rate_limiter.quiet_until == 20.0
 
 
 # --- Deadlines. ---

@@ -14,7 +14,6 @@ from longcat import (
     APIStatusError,
     AsyncLongCat,
     Clock,
-    Finding,
     FixedPolling,
     GenerationFailed,
     GeometricPolling,
@@ -27,6 +26,7 @@ from longcat import (
     Polling,
     State,
     Status,
+    Violation,
     WaitTimeout,
 )
 from longcat.testing import FakeGateway, Fault, Progress, Question, VirtualClock, refusal
@@ -176,7 +176,7 @@ def inspect_error(raised: Exception) -> None:
         assert_type(error.retry_after, float | None)
         assert_type(error.request_id, str | None)
     except APIResponseValidationError as error:
-        assert_type(error.findings, tuple[Finding, ...])
+        assert_type(error.findings, tuple[Violation, ...])
         assert_type(error.body, bytes)
     except GenerationFailed as error:
         assert_type(error.status, Status)

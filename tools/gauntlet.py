@@ -24,7 +24,7 @@ from gateways import DONE, UNDER_WAY, Gateway, served
 from longcat.contract import Exchange, Finding, Spec, SpecError, judge, load_spec
 from longcat.contract.model import Severity
 from longcat.contract.patches.suggest import suggest
-from longcat.contract.traffic.probe import Politeness, Unasked, probe
+from longcat.contract.traffic.probe import Politeness, Unanswered, probe
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY
 from longcat.sandbox.drifts import Drift
 
@@ -72,10 +72,10 @@ class Row:
         return self.healed is (True if self.drift.patchable else None)
 
 
-def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Unasked]]:
+def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Unanswered]]:
     """Ask a gateway and return the findings, and what could not be told."""
     findings: list[Finding] = []
-    unclear: list[Unasked] = []
+    unclear: list[Unanswered] = []
     polite = Politeness(pause=0.0)
     for seen in probe(
         spec,

@@ -9,12 +9,12 @@ from longcat.contract.checks.judge import concerns, judge, outage
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.baseline import Baseline
-from longcat.contract.reports.verdict import Event, Judged, Ruling, Tally, Untold
+from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, JudgedFinding, Tally
 from longcat.contract.traffic.exchange import Problem
-from longcat.contract.traffic.probe import Unasked
+from longcat.contract.traffic.probe import Unanswered
 from longcat.contract.traffic.recordings import read
 
-Observed: TypeAlias = Exchange | Unasked | Problem
+Observed: TypeAlias = Exchange | Unanswered | Problem
 
 
 def events(spec: Spec, observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Event]:
@@ -34,16 +34,18 @@ def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Exchange | Problem]:
 
 
 def _event(spec: Spec, one: Observed, baseline: Baseline) -> Event:
-    if isinstance(one, Unasked):
-        return Untold(one.question.name, one.reason, unclear=one.unclear)
+    if isinstance(one, Unanswered):
+        return Inconclusive(one.question.name, one.reason, unclear=one.unclear)
     if isinstance(one, Problem):
-        return Untold(one.source, one.message)
+        return Inconclusive(one.source, one.message)
     if not concerns(spec, one):
-        return Untold(one.source, "not of this contract: another host, and a path that it does not have", unclear=False)
+        return Inconclusive(
+            one.source, "not of this contract: another host, and a path that it does not have", unclear=False
+        )
     silence = outage(spec, one)
     if silence is not None and not _is_documented(spec, one):
-        return Untold(one.source, silence)
-    return Judged(one, tuple(Ruling(finding, baseline.accepts(finding)) for finding in judge(spec, one)))
+        return Inconclusive(one.source, silence)
+    return JudgedExchange(one, tuple(JudgedFinding(finding, baseline.accepts(finding)) for finding in judge(spec, one)))
 
 
 def _is_documented(spec: Spec, exchange: Exchange) -> bool:

@@ -11,8 +11,8 @@ from attrs import field, frozen
 
 from longcat import errors
 from longcat.models import (
-    Finding,
     Status,
+    Violation,
 )
 
 MAX_ANSWER: Final = 1024 * 1024
@@ -57,7 +57,7 @@ class Call:
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     content: bytes | None = None
     sink: Sink | None = None
-    to_stranger: bool = False
+    cross_origin: bool = False
 
 
 @frozen
@@ -111,5 +111,5 @@ class Gateway(Protocol):
         Raises APIStatusError when the gateway says no, APIResponseValidationError when it breaks the contract.
         """
 
-    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Finding]) -> errors.APIResponseValidationError:
+    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> errors.APIResponseValidationError:
         """Return the error for an answer that breaks the contract so, the key taken out of it."""

@@ -29,13 +29,13 @@ from longcat.gateway.messages import MAX_ANSWER, Answer, Call
 from longcat.gateway.schema import (
     MISSING,
     Schema,
-    findings,
+    violations,
 )
 from longcat.models import (
-    Finding,
     Image,
     State,
     Status,
+    Violation,
 )
 from longcat.text import Hide, describe, hiding, shorten, show
 
@@ -84,7 +84,7 @@ class ResultGateway:
         if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
             raise self._status_error(request_id, answer)
         if not answer.whole:
-            too_long = Finding("", f"at most {MAX_ANSWER} bytes long", "longer")
+            too_long = Violation("", f"at most {MAX_ANSWER} bytes long", "longer")
             is_json = answer.body.lstrip()[:1] in {b"{", b"["}
             raise self.breach(request_id, answer, [too_long], is_json=is_json)
         try:
@@ -94,19 +94,19 @@ class ResultGateway:
                 raise self.breach(request_id, answer, wrong)
             return _status(request_id, body, self._hide)
         except ValueError:
-            no_json = Finding("", "JSON", describe(self._without_key(answer)))
+            no_json = Violation("", "JSON", describe(self._without_key(answer)))
             raise self.breach(request_id, answer, [no_json], is_json=False) from None
         except RecursionError:
-            too_deep = Finding("", "JSON", "nested too deeply to read")
+            too_deep = Violation("", "JSON", "nested too deeply to read")
             raise self.breach(request_id, answer, [too_deep]) from None
         except OverflowError:
-            too_long = Finding(
+            too_long = Violation(
                 "/duration_seconds", "a number of seconds that a calendar can hold", show(body["duration_seconds"])
             )
             raise self.breach(request_id, answer, [too_long]) from None
 
     def breach(
-        self, request_id: str, answer: Answer, wrong: Iterable[Finding], *, is_json: bool = True
+        self, request_id: str, answer: Answer, wrong: Iterable[Violation], *, is_json: bool = True
     ) -> errors.APIResponseValidationError:
         """Return the error for an answer that breaks the contract so."""
         return errors.APIResponseValidationError(tuple(wrong), self._without_key(answer), request_id, is_json)
@@ -169,19 +169,19 @@ def error_words(body: Any) -> str | None:
     return ": ".join(word for word in said if isinstance(word, str) and word.strip()) or None
 
 
-def _findings(request_id: str, body: Any, hide: Hide) -> Iterator[Finding]:
+def _findings(request_id: str, body: Any, hide: Hide) -> Iterator[Violation]:
     """Yield what in a decoded answer breaks the contract. A status word that is not documented does not by itself."""
     if not isinstance(body, dict) or not isinstance(body.get("status"), str):
-        yield from findings(UNDOCUMENTED, body, hide)
+        yield from violations(UNDOCUMENTED, body, hide)
         if words := error_words(body):
-            yield Finding("/error", MISSING, show(words, hide))
+            yield Violation("/error", MISSING, show(words, hide))
         return
     # Documented words count in any case: the older and the newer gateway differ in it.
     word = body["status"].casefold()
-    yield from findings(contract().variants.get(word, UNDOCUMENTED), {**body, "status": word}, hide)
+    yield from violations(contract().variants.get(word, UNDOCUMENTED), {**body, "status": word}, hide)
     answered = body.get("request_id", request_id)
     if isinstance(answered, str) and answered != request_id:
-        yield Finding("/request_id", show(request_id), show(answered, hide))
+        yield Violation("/request_id", show(request_id), show(answered, hide))
 
 
 UNDOCUMENTED: Final[Schema] = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from longcat.models import Finding
+from longcat.models import Violation
 from longcat.text import Hide, show
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -21,25 +21,25 @@ Schema: TypeAlias = Mapping[str, Any]
 MISSING: Final = "missing"
 
 
-def findings(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") -> Iterator[Finding]:
+def violations(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") -> Iterator[Violation]:
     """Yield what in a decoded JSON value breaks a schema without references, outermost first."""
     for keyword, limit in schema.items():
         check = CHECKS.get(keyword)
         if check is not None and not check(value, limit):
-            yield Finding(pointer, EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit)), show(value, hide))
+            yield Violation(pointer, EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit)), show(value, hide))
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         for name in schema.get("required", ()):
             if name not in value:
                 expected = ", ".join(_expectations(properties.get(name, {}))) or "present"
-                yield Finding(f"{pointer}/{_escape(name)}", expected, MISSING)
+                yield Violation(f"{pointer}/{_escape(name)}", expected, MISSING)
         for name, inner in properties.items():
             if name in value:
-                yield from findings(inner, value[name], hide, f"{pointer}/{_escape(name)}")
+                yield from violations(inner, value[name], hide, f"{pointer}/{_escape(name)}")
     if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from findings(schema.get("items", {}), item, hide, f"{pointer}/{index}")
+            yield from violations(schema.get("items", {}), item, hide, f"{pointer}/{index}")
 
 
 def _expectations(schema: Schema) -> Iterator[str]:

@@ -12,9 +12,9 @@ from longcat.models import Image
 from longcat.saving.download import Target, existing
 from longcat.saving.journal import Journal
 from longcat.waiting.commands import (
-    Conversation,
-    Pause,
-    look,
+    Flow,
+    Sleep,
+    recheck_interval,
 )
 
 
@@ -31,9 +31,9 @@ class Keeper:
     journal: Journal
     image: Image
     path: Path
-    bringing_now: dict[str, "Keeper"] = field(eq=False, repr=False)
+    downloading: dict[str, "Keeper"] = field(eq=False, repr=False)
 
-    def kept(self, end: float, monotonic: Callable[[], float]) -> Conversation[Path | None]:
+    def kept(self, end: float, monotonic: Callable[[], float]) -> Flow[Path | None]:
         """Return where the picture is already. None: it is missing, and ours to bring.
 
         While another program brings it, this waits until the moment `end`, and raises DownloadError then.
@@ -54,7 +54,7 @@ class Keeper:
                 now = monotonic()
                 if now >= end:
                     raise self._too_late()  # noqa: TRY301 - whatever ends the waiting, it makes room for others.
-                yield Pause(min(look(now - began), end - now))
+                yield Sleep(min(recheck_interval(now - began), end - now))
         except BaseException:
             self._step_back()
             raise
@@ -83,11 +83,11 @@ class Keeper:
         return DownloadError(self.image.url, message, "Try again with a longer timeout.", retryable=True)
 
     def _is_first(self) -> bool:
-        return self.bringing_now.setdefault(self.image.request_id, self) is self  # Threads agree on one of them.
+        return self.downloading.setdefault(self.image.request_id, self) is self  # Threads agree on one of them.
 
     def _step_back(self) -> None:
-        if self.bringing_now.get(self.image.request_id) is self:
-            del self.bringing_now[self.image.request_id]
+        if self.downloading.get(self.image.request_id) is self:
+            del self.downloading[self.image.request_id]
 
     def prepare(self, target: Target) -> Target:
         """Return the target, which will record the file, and bring it under a name of its own.

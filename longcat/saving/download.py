@@ -22,8 +22,8 @@ from longcat.gateway.messages import (
 )
 from longcat.text import describe, show
 from longcat.waiting.commands import (
-    Conversation,
-    Pause,
+    Flow,
+    Sleep,
     ask,
     backoff,
 )
@@ -234,7 +234,7 @@ def _safe_name(stem: str) -> str:
 
 def fetch(
     url: str, target: Target, timeout: float | None, monotonic: Callable[[], float], random: Random
-) -> Conversation[None]:
+) -> Flow[None]:
     """Bring what is at the URL into the target, and raise DownloadError if it can't be had.
 
     A fault that may pass (no answer, a cut body, 408, 429, 5xx) is tried again, three times at most, with a pause.
@@ -247,12 +247,12 @@ def fetch(
             left = deadline - monotonic()
             if not error.transient or attempt == ATTEMPTS or left <= 0:
                 raise
-            yield Pause(min(backoff(attempt, random), left))
+            yield Sleep(min(backoff(attempt, random), left))
         else:
             return
 
 
-def _fetch_once(url: str, target: Target, deadline: float, monotonic: Callable[[], float]) -> Conversation[None]:
+def _fetch_once(url: str, target: Target, deadline: float, monotonic: Callable[[], float]) -> Flow[None]:
     location = ""
     for _ in range(1 + MAX_REDIRECTS):
         url = _follow(url, location, target)
@@ -260,7 +260,7 @@ def _fetch_once(url: str, target: Target, deadline: float, monotonic: Callable[[
         if left <= 0:
             raise DownloadError(target.url, "there was no time left", "Try again with a longer timeout.")
         try:
-            answer = yield from ask(Call("GET", url, left, {"Accept": "image/*"}, sink=target, to_stranger=True))
+            answer = yield from ask(Call("GET", url, left, {"Accept": "image/*"}, sink=target, cross_origin=True))
         except APIConnectionError as error:
             next_step = "Try again, or with a longer timeout."
             raise DownloadError(target.url, error.message, next_step, retryable=True) from error

@@ -26,8 +26,8 @@ from longcat.gateway.messages import (
     Answer,
     Call,
 )
-from longcat.sending.threads import DULL, PATIENCE
-from longcat.waiting.batch import Batch, Talk
+from longcat.sending.threads import PATIENCE, SKIP_PAUSE
+from longcat.waiting.batch import Batch, Job
 from longcat.waiting.wait import Outcome
 
 
@@ -45,27 +45,27 @@ class Outcomes(AsyncIterator[Outcome]):
         clock: Clock,
         perform: Callable[[Call], Awaitable[Answer]],
     ) -> None:
-        self._crew = _Crew(batch, request_ids, clock, perform)
+        self._pool = _TaskPool(batch, request_ids, clock, perform)
 
     async def __anext__(self) -> Outcome:
-        return await self._crew.next()
+        return await self._pool.next()
 
     async def aclose(self) -> None:
         """Stop asking, and return when everything has stopped. Twice is as good as once."""
-        await self._crew.stop()
+        await self._pool.stop()
 
     def remaining(self) -> float | None:
         """Return in how many seconds all that is open will be done, as likely as not. None: nobody knows.
 
         The estimate is that of the schedule, so it is there with `AdaptivePolling` only.
         """
-        return self._crew.remaining()
+        return self._pool.remaining()
 
     def __del__(self) -> None:
-        self._crew.cancel()
+        self._pool.cancel()
 
 
-class _Crew:
+class _TaskPool:
     """The tasks behind `Outcomes`. They don't hold it, so that it can be dropped while they run."""
 
     def __init__(
@@ -81,14 +81,14 @@ class _Crew:
         self._perform = perform
         self._scope: anyio.CancelScope | None = None
         self._failure: BaseException | None = None
-        self._has_news = False
+        self._notified = False
         self._task: object = None  # An event loop holds its tasks weakly.
 
     async def next(self) -> Outcome:
         if self._scope is None:
             self._scope = anyio.CancelScope()
             self._wanted, self._came, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
-            self._nap = anyio.CancelScope()
+            self._sleeping = anyio.CancelScope()
             self._task = spawn(self._work)
         while not self._batch.outcomes:
             if self._failure is not None:
@@ -99,7 +99,7 @@ class _Crew:
             if self._came.is_set():
                 self._came = anyio.Event()
             await self._came.wait()
-        self._tell()  # There is room for one more.
+        self._notify()  # There is room for one more.
         return self._batch.outcomes.popleft()
 
     async def stop(self) -> None:
@@ -159,55 +159,55 @@ class _Crew:
 
     async def _ask(self, tasks: TaskGroup) -> None:
         while True:
-            self._has_news = False
+            self._notified = False
             with self._catching():
-                while (talk := self._batch.send()) is not None:
-                    tasks.start_soon(self._carry, talk)
+                while (job := self._batch.send()) is not None:
+                    tasks.start_soon(self._carry, job)
             if self._batch.outcomes:
                 self._came.set()
             if self._batch.done:
                 return
-            if self._batch.hungry:
+            if self._batch.wants_more:
                 self._wanted.set()
-            if not self._has_news:
+            if not self._notified:
                 await self._sleep(self._batch.pause())
 
     async def _sleep(self, seconds: float) -> None:
         """Let time pass, until there are news at most. On a test's clock, none passes while a call is under way."""
-        with anyio.CancelScope() as self._nap:
+        with anyio.CancelScope() as self._sleeping:
             await (anyio.sleep if self._batch.in_flight else self._clock.asleep)(seconds)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         """Have the batch looked at again, as there are news."""
-        self._has_news = True
-        self._nap.cancel()
+        self._notified = True
+        self._sleeping.cancel()
 
-    async def _carry(self, talk: Talk) -> None:
+    async def _carry(self, job: Job) -> None:
         try:
-            answer: Answer | LongCatError = await self._perform(talk.call)
+            answer: Answer | LongCatError = await self._perform(job.call)
         except LongCatError as error:
             answer = error
         with self._catching():
-            self._batch.receive(talk, answer)
-        self._tell()
+            self._batch.receive(job, answer)
+        self._notify()
 
     async def _feed(self) -> None:
         dull = 0
-        await self._hunger()
+        await self._until_wanted()
         async with aclosing(self._request_ids) as request_ids:
             async for request_id in request_ids:
                 with self._catching():
                     self._batch.feed(request_id)
-                self._tell()
-                dull = dull + 1 if self._batch.hungry else 0
-                await (self._clock.asleep(DULL) if dull % PATIENCE == PATIENCE - 1 else checkpoint())
-                await self._hunger()
+                self._notify()
+                dull = dull + 1 if self._batch.wants_more else 0
+                await (self._clock.asleep(SKIP_PAUSE) if dull % PATIENCE == PATIENCE - 1 else checkpoint())
+                await self._until_wanted()
         self._batch.fed = True
-        self._tell()
+        self._notify()
 
-    async def _hunger(self) -> None:
+    async def _until_wanted(self) -> None:
         """Return when the batch wants a request."""
-        while not self._batch.hungry:
+        while not self._batch.wants_more:
             self._wanted = anyio.Event()
             await self._wanted.wait()
 

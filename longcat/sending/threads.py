@@ -19,7 +19,7 @@ from longcat.gateway.messages import (
     Answer,
     Call,
 )
-from longcat.waiting.batch import Batch, Talk
+from longcat.waiting.batch import Batch, Job
 from longcat.waiting.wait import Outcome
 
 GRACE: Final = 1.0
@@ -30,14 +30,14 @@ PATIENCE: Final = 100
 """How many ids are taken at a stretch that need no question, as they were there before, or the journal knows them."""
 
 
-DULL: Final = 0.01
+SKIP_PAUSE: Final = 0.01
 """Seconds to rest then: they may go on like this for ever."""
 
 
 Stopped: TypeAlias = Callable[[], bool]
 
 
-class Threads:
+class ThreadPool:
     """Sends calls from threads, which are started as they are needed.
 
     A context manager. When it is left, calls under way are given up.
@@ -49,8 +49,8 @@ class Threads:
     def __init__(self, perform: Callable[[Call, Stopped], Answer]) -> None:
         self._perform = perform
         self._stopping = threading.Event()
-        self._todo: SimpleQueue[Talk | None] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[Talk, Answer | BaseException]] = SimpleQueue()
+        self._todo: SimpleQueue[Job | None] = SimpleQueue()
+        self._answers: SimpleQueue[tuple[Job, Answer | BaseException]] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -66,30 +66,30 @@ class Threads:
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0.0))
 
-    def send(self, talk: Talk, in_flight: int) -> None:
+    def send(self, job: Job, in_flight: int) -> None:
         """Have a call sent, so that so many are under way."""
-        self._todo.put(talk)
+        self._todo.put(job)
         if in_flight > len(self._threads):
             thread = threading.Thread(target=self._work, name="longcat", daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def answer(self, seconds: float) -> tuple[Talk, Answer | LongCatError] | None:
+    def answer(self, seconds: float) -> tuple[Job, Answer | LongCatError] | None:
         """Return what came of a call, waiting for it for so long. None: nothing yet."""
         try:
-            talk, answer = self._answers.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+            job, answer = self._answers.get(timeout=min(seconds, threading.TIMEOUT_MAX))
         except Empty:
             return None
         if isinstance(answer, Answer | LongCatError):
-            return talk, answer
+            return job, answer
         raise answer
 
     def _work(self) -> None:
-        while (talk := self._todo.get()) is not None and not self._stopping.is_set():
+        while (job := self._todo.get()) is not None and not self._stopping.is_set():
             try:
-                self._answers.put((talk, self._perform(talk.call, self._stopping.is_set)))
+                self._answers.put((job, self._perform(job.call, self._stopping.is_set)))
             except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited.
-                self._answers.put((talk, error))
+                self._answers.put((job, error))
 
 
 def outcomes(
@@ -102,20 +102,20 @@ def outcomes(
 
     Questions are sent while the caller waits for the next outcome. Those under way go on in between.
     """
-    with closing(batch), Threads(perform) as threads:
+    with closing(batch), ThreadPool(perform) as threads:
         while True:
             while batch.in_flight and (answer := threads.answer(0)) is not None:
                 batch.receive(*answer)
             feed(batch, request_ids)
-            while (talk := batch.send()) is not None:
-                threads.send(talk, batch.in_flight)
+            while (job := batch.send()) is not None:
+                threads.send(job, batch.in_flight)
                 feed(batch, request_ids)
             if batch.outcomes:
                 yield batch.outcomes.popleft()
             elif batch.done:
                 return
             else:
-                seconds = min(batch.pause(), DULL if batch.hungry else math.inf)
+                seconds = min(batch.pause(), SKIP_PAUSE if batch.wants_more else math.inf)
                 if not batch.in_flight:
                     clock.sleep(seconds)
                 elif (answer := threads.answer(seconds)) is not None:
@@ -125,7 +125,7 @@ def outcomes(
 def feed(batch: Batch, request_ids: Iterator[str]) -> None:
     """Give a batch what it wants, unless the ids are dull."""
     for _ in range(PATIENCE):
-        if not batch.hungry:
+        if not batch.wants_more:
             return
         for request_id in request_ids:
             batch.feed(request_id)

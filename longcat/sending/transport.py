@@ -38,7 +38,7 @@ def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
     return trace
 
 
-async def run_out(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
+async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
     """Bring the generators behind a closed response to their end, which is an error, after what they still hold.
 
     To leave them half-way would do no harm, but trio complains of it.
@@ -112,7 +112,7 @@ class Reader:
 
 def credentials(call: Call) -> httpx.Auth | None:
     """Return the HTTP client's credentials for the gateway, and none for a stranger."""
-    return httpx.USE_CLIENT_DEFAULT if not call.to_stranger else None  # type: ignore[return-value]
+    return httpx.USE_CLIENT_DEFAULT if not call.cross_origin else None  # type: ignore[return-value]
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def translated(call: Call) -> Iterator[None]:
         raise APIConnectionError(str(error) or type(error).__name__, host) from error
 
 
-GLANCE: Final = 0.2
+STOP_CHECK_INTERVAL: Final = 0.2
 """Seconds after which a thread that reads looks up whether it is to stop."""
 
 
@@ -166,13 +166,13 @@ class BoundedReads(threading.local):
         chunk: bytes | None = None
         while chunk is None:
             left = self._left(timeout)
-            glance = left if self.stopped is None else min(GLANCE, inf if left is None else left)
+            glance = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
             try:
                 chunk = read(max_bytes, glance)
             except httpcore.ReadTimeout:
                 if glance == left:
                     raise
-                timeout = timeout if timeout is None else timeout - GLANCE
+                timeout = timeout if timeout is None else timeout - STOP_CHECK_INTERVAL
         return chunk
 
     def check(self) -> None:

@@ -32,14 +32,14 @@ SHIFT_WEIGHT: Final = 30.0
 SHIFT_MEMORY: Final = 150.0
 """and from how many the chance is learnt at most."""
 LEAST_SHIFT: Final = 0.001
-WAVE_SHARE: Final = 0.02
+COHORT_SHARE: Final = 0.02
 """The same chance for those that run at once: their ends are close, so it matters less."""
 LONGEST_STEP: Final = 0.5
 """A wave makes what is older count less by no more than this, in logarithms, however many requests are in it."""
 
 
 @define
-class Wave:
+class Cohort:
     """Requests that began before any of them had finished. One alone is a wave, too."""
 
     ages: tuple[float, ...] = (0.0,) * len(EXPERIENCES)
@@ -67,46 +67,46 @@ class Knowledge:
     trust: Sequence[float] = FIRST_TRUST
     """For the requests of the wave that runs."""
     finished: int = 0
-    wave: Wave = field(factory=Wave)
+    cohort: Cohort = field(factory=Cohort)
     lock: Lock = field(factory=Lock)
     _lasting: Sequence[float] = FIRST_TRUST
     """The trust that outlasts the wave."""
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT
 
-    def begin(self) -> Wave:
+    def begin(self) -> Cohort:
         """Return the wave of a request that begins now."""
-        if self.wave.finished:
-            steps = (min(self.wave.finished / experience.memory, LONGEST_STEP) for experience in self.experiences)
-            self.wave = Wave(tuple(age + step for age, step in zip(self.wave.ages, steps, strict=True)))
-            self.trust = deal(self._lasting, self._shift)
-        self.wave.begun += 1
-        return self.wave
+        if self.cohort.finished:
+            steps = (min(self.cohort.finished / experience.memory, LONGEST_STEP) for experience in self.experiences)
+            self.cohort = Cohort(tuple(age + step for age, step in zip(self.cohort.ages, steps, strict=True)))
+            self.trust = redistribute(self._lasting, self._shift)
+        self.cohort.begun += 1
+        return self.cohort
 
-    def finish(self, wave: Wave, after: float, by: float) -> None:
+    def finish(self, cohort: Cohort, after: float, by: float) -> None:
         """Take note that a request of this wave finished between two questions, both in seconds of its wait."""
-        for experience, age in zip(self.experiences, wave.ages, strict=True):
+        for experience, age in zip(self.experiences, cohort.ages, strict=True):
             experience.died(age, after, by)
         self.finished += 1
-        if wave is self.wave or self.wave.finished:
-            self.wave.finished += 1
+        if cohort is self.cohort or self.cohort.finished:
+            self.cohort.finished += 1
 
-    def judge(self, wave: Wave, evidence: Sequence[float]) -> None:
+    def judge(self, cohort: Cohort, evidence: Sequence[float]) -> None:
         """Take note of the logarithm of the chance that each forecast gave to one request, from first to last."""
-        self.trust = deal(weigh(self.trust, evidence), WAVE_SHARE)
-        size = sqrt(wave.begun)  # One of n counts as 1 / size, so that all together count as the root of n.
+        self.trust = redistribute(weigh(self.trust, evidence), COHORT_SHARE)
+        size = sqrt(cohort.begun)  # One of n counts as 1 / size, so that all together count as the root of n.
         part = [e / size for e in evidence]
         most = max(part)
         likely = [exp(e - most) for e in part]
         stays = (1 - self._shift) * sum(map(float.__mul__, self._lasting, likely))
         shifts = self._shift * sum(map(float.__mul__, FIRST_TRUST, likely))
-        self._lasting = weigh(deal(self._lasting, self._shift), part)
+        self._lasting = weigh(redistribute(self._lasting, self._shift), part)
         self._shift_weight = min(self._shift_weight + 1 / size, SHIFT_MEMORY)
         learnt = (shifts / (shifts + stays) - self._shift) / size / self._shift_weight
         self._shift = max(self._shift + learnt, LEAST_SHIFT)
 
 
-def deal(trust: Sequence[float], share: float) -> list[float]:
+def redistribute(trust: Sequence[float], share: float) -> list[float]:
     """Return the trust with a share of it dealt anew."""
     return [(1 - share) * now + share * first for now, first in zip(trust, FIRST_TRUST, strict=True)]
 
@@ -120,7 +120,7 @@ def weigh(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
 
 
 @define
-class Voice:
+class WeightedForecast:
     """A forecast in the schedule of one wait."""
 
     trust: float
@@ -137,7 +137,7 @@ COARSE: Final = 0.5
 """A step that holds more of a question than this is halved."""
 
 
-def due(voices: Sequence[Voice], elapsed: float, worth: float, questions: float, longest: float) -> float:
+def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, questions: float, longest: float) -> float:
     """Return after how many seconds so many questions fall due, at most `longest`.
 
     Asking n times a second costs c per question and, where a request finishes, a delay of 1 / 2n on average. While it
@@ -159,7 +159,7 @@ def due(voices: Sequence[Voice], elapsed: float, worth: float, questions: float,
             v.forecast.hazard,
             max(typical, sqrt(typical * elapsed)) if v.forecast is PRIOR else typical,
         )
-        for v in voices
+        for v in weighted
         if (typical := v.forecast.typical)
     ]
     alive = [trust for trust, _, _, _ in heard]
@@ -202,7 +202,7 @@ class AdaptivePlan:
     """The schedule of one wait under an `AdaptivePolling`."""
 
     _policy: "AdaptivePolling"
-    _wave: Wave
+    _cohort: Cohort
     _evidence: Sequence[float] = NO_EVIDENCE
     _reader: ProgressReader | None = None
     _asked: float = 0.0  # When the last question was answered, in seconds since the wait began,
@@ -225,9 +225,9 @@ class AdaptivePlan:
             if progress is not None:
                 self._reader = self._reader or ProgressReader()
                 self._reader.read(knowledge.shapes, elapsed, progress)
-            voices = self._voices(elapsed)
-            pause = self._pause(voices, elapsed)
-            self._predict(voices, elapsed, elapsed + pause)
+            weighted = self._weighted(elapsed)
+            pause = self._pause(weighted, elapsed)
+            self._predict(weighted, elapsed, elapsed + pause)
         return pause
 
     def finished(self, elapsed: float) -> None:
@@ -239,8 +239,8 @@ class AdaptivePlan:
                 share = self._share(by)
                 chances = [max(-math.expm1(-share * h), LEAST_CHANCE) for h in self._hazards]
                 evidence = [e + math.log(c) for e, c in zip(self._evidence, chances, strict=True)]
-                knowledge.judge(self._wave, evidence)
-            knowledge.finish(self._wave, after, by)
+                knowledge.judge(self._cohort, evidence)
+            knowledge.finish(self._cohort, after, by)
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
 
@@ -263,12 +263,12 @@ class AdaptivePlan:
     def outlook(self) -> Callable[[float], float]:
         """Return the chance that the request is done so many seconds after its wait began, as of the last question."""
         with self._policy.knowledge.lock:
-            voices = [voice for voice in self._voices(self._asked) if voice is not None]
-        total = sum(voice.trust for voice in voices)
+            weighted = [one for one in self._weighted(self._asked) if one is not None]
+        total = sum(one.trust for one in weighted)
 
         def done(elapsed: float) -> float:
             log = logarithm(elapsed)
-            return 1 - sum(voice.alive(elapsed, log) for voice in voices) / total if elapsed > self._asked else 0.0
+            return 1 - sum(one.alive(elapsed, log) for one in weighted) / total if elapsed > self._asked else 0.0
 
         return done
 
@@ -278,7 +278,7 @@ class AdaptivePlan:
             share = self._share(elapsed)
             self._evidence = [e - share * h for e, h in zip(self._evidence, self._hazards, strict=True)]
         since, until = logarithm(self._asked), logarithm(elapsed)
-        for experience, age in zip(self._policy.knowledge.experiences, self._wave.ages, strict=True):
+        for experience, age in zip(self._policy.knowledge.experiences, self._cohort.ages, strict=True):
             experience.lived(age, since, until)
             experience.digest()
 
@@ -286,43 +286,41 @@ class AdaptivePlan:
         """Return how much of the time between two questions has passed, should this one come early."""
         return min((elapsed - self._asked) / max(self._due - self._asked, 1e-9), 1.0)
 
-    def _voices(self, elapsed: float) -> list[Voice | None]:
+    def _weighted(self, elapsed: float) -> list[WeightedForecast | None]:
         """Return every forecast, in the order of the trust. None: it has nothing to say yet."""
         knowledge = self._policy.knowledge
         experiences = knowledge.experiences if knowledge.finished else [None] * len(knowledge.experiences)
         forecasts = [PRIOR, *experiences, *(self._reader.forecasts if self._reader else (None, None))]
         trust, log = weigh(knowledge.trust, self._evidence), logarithm(elapsed)
         return [
-            Voice(t, f, f.hazard(elapsed, log)) if f is not None else None
+            WeightedForecast(t, f, f.hazard(elapsed, log)) if f is not None else None
             for t, f in zip(trust, forecasts, strict=True)
         ]
 
-    def _pause(self, voices: Sequence[Voice | None], elapsed: float) -> float:
+    def _pause(self, weighted: Sequence[WeightedForecast | None], elapsed: float) -> float:
         policy = self._policy
         # Jitter counts in questions, not in seconds: it is small where the end is near, however long the pause.
         jitter = 1 + policy.jitter * (2 * policy.random() - 1)
-        pause = self._due_of(voices, elapsed, jitter)
+        pause = self._due_of(weighted, elapsed, jitter)
         if pause > jitter * elapsed:
             # Neither progress nor a few requests may silence a wait for longer than it has lasted.
-            founded = voices[: -len(policy.knowledge.shapes)] if policy.knowledge.finished >= MANY else voices[:1]
+            founded = weighted[: -len(policy.knowledge.shapes)] if policy.knowledge.finished >= MANY else weighted[:1]
             pause = max(jitter * elapsed, min(pause, self._due_of(founded, elapsed, jitter)))
         if policy.min_interval < pause < policy.max_interval:
             return pause
         return min(max(pause, policy.min_interval), policy.max_interval) * jitter
 
-    def _due_of(self, voices: Sequence[Voice | None], elapsed: float, questions: float) -> float:
-        speaking = [voice for voice in voices if voice is not None]
-        least = NEGLIGIBLE * max(voice.trust for voice in speaking)
-        heard = [voice for voice in speaking if voice.trust >= least]
+    def _due_of(self, weighted: Sequence[WeightedForecast | None], elapsed: float, questions: float) -> float:
+        speaking = [one for one in weighted if one is not None]
+        least = NEGLIGIBLE * max(one.trust for one in speaking)
+        heard = [one for one in speaking if one.trust >= least]
         return due(heard, elapsed, self._policy.question_worth, questions, self._policy.max_interval)
 
-    def _predict(self, voices: Sequence[Voice | None], elapsed: float, then: float) -> None:
+    def _predict(self, weighted: Sequence[WeightedForecast | None], elapsed: float, then: float) -> None:
         """Write down what each forecast says of the next question. Who is silent is taken to agree with the others."""
         log = logarithm(then)
-        hazards = [voice.forecast.hazard(then, log) - voice.hazard if voice else None for voice in voices]
-        awake = [
-            (voice.trust, math.exp(-h)) for voice, h in zip(voices, hazards, strict=True) if voice and h is not None
-        ]
+        hazards = [one.forecast.hazard(then, log) - one.hazard if one else None for one in weighted]
+        awake = [(one.trust, math.exp(-h)) for one, h in zip(weighted, hazards, strict=True) if one and h is not None]
         alive = sum(t * chance for t, chance in awake) / max(sum(t for t, _ in awake), 1e-300)
         agreed = -math.log(max(alive, 1e-300))
         self._hazards = [agreed if h is None else h for h in hazards]

@@ -24,12 +24,12 @@ from longcat.waiting.adaptive import (
     last_done,
 )
 from longcat.waiting.commands import (
+    Acquire,
     Command,
-    Conversation,
-    Pause,
-    Turn,
+    Flow,
+    Sleep,
 )
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, Slot, Traffic
+from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
 from longcat.waiting.wait import (
     Outcome,
     Wait,
@@ -40,7 +40,7 @@ MAX_OPEN: Final = 10_000
 
 
 @define(eq=False)
-class Talk:
+class Job:
     """The conversation about one request.
 
     Attributes:
@@ -51,7 +51,7 @@ class Talk:
     """
 
     wait: Wait
-    _talk: Conversation[Outcome]
+    _flow: Flow[Outcome]
     command: Command | None = None
     step: int = 0
     has_alarm: bool = False
@@ -68,7 +68,7 @@ class Talk:
         self.step += 1
         self.command = None
         try:
-            self.command = self._talk.throw(answer) if isinstance(answer, LongCatError) else self._talk.send(answer)
+            self.command = self._flow.throw(answer) if isinstance(answer, LongCatError) else self._flow.send(answer)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
@@ -76,38 +76,38 @@ class Talk:
 
     def close(self) -> None:
         """Leave the conversation where it is."""
-        self._talk.close()
+        self._flow.close()
 
 
-class Line:
-    """Those who wait for their turn. Who is overdue most comes first, see `Turn.overdue`.
+class FairQueue:
+    """Those who wait for their turn. Who is overdue most comes first, see `Acquire.overdue`.
 
     Who that is changes with time, but not among those whose pauses are of one magnitude, near enough: there it is who
     was answered first. So each magnitude has a queue of its own, and the heads of the queues are compared.
     """
 
     def __init__(self) -> None:
-        self._queues: dict[int, list[tuple[float, int, Talk, int]]] = {}
+        self._queues: dict[int, list[tuple[float, int, Job, int]]] = {}
         self._number = count()
 
-    def join(self, talk: Talk, turn: Turn) -> None:
+    def join(self, job: Job, turn: Acquire) -> None:
         """Take a place. It is given up when the conversation goes on."""
         magnitude = math.frexp(max(turn.due - turn.since, RESOLUTION))[1]
-        entry = turn.since, next(self._number), talk, talk.step
+        entry = turn.since, next(self._number), job, job.step
         heapq.heappush(self._queues.setdefault(magnitude, []), entry)
 
-    def first(self, now: float) -> Talk | None:
+    def first(self, now: float) -> Job | None:
         """Return who comes first. None: nobody waits."""
-        heads: list[tuple[float, int, Talk]] = []
+        heads: list[tuple[float, int, Job]] = []
         for magnitude, queue in [*self._queues.items()]:
             while queue and queue[0][2].step != queue[0][3]:
                 heapq.heappop(queue)
             if not queue:
                 del self._queues[magnitude]
                 continue
-            _, number, talk, _ = queue[0]
-            if isinstance(talk.command, Turn):
-                heads.append((-talk.command.overdue(now), number, talk))
+            _, number, job, _ = queue[0]
+            if isinstance(job.command, Acquire):
+                heads.append((-job.command.overdue(now), number, job))
         return min(heads)[2] if heads else None
 
 
@@ -129,7 +129,7 @@ class Batch:
 
     begin: Callable[[str], Wait]
     on_change: Callable[[Status], object] | None
-    traffic: Traffic
+    rate_limiter: RateLimiter
     monotonic: Callable[[], float]
     max_in_flight: int
     end: float = math.inf
@@ -137,19 +137,19 @@ class Batch:
     fed: bool = field(default=False, init=False)
     in_flight: int = field(default=0, init=False)
     _seen: set[str] = field(factory=set, init=False)
-    _open: set[Talk] = field(factory=set, init=False)
-    _new: Talk | None = field(default=None, init=False)
+    _open: set[Job] = field(factory=set, init=False)
+    _new: Job | None = field(default=None, init=False)
     """A request that was not asked about yet. There is one at most, as ids are taken when they can be asked about."""
     _new_goes_first: bool = field(default=True, init=False)
-    _line: Line = field(factory=Line, init=False)
-    _alarms: list[tuple[float, int, Talk, int | None]] = field(factory=list, init=False)
+    _line: FairQueue = field(factory=FairQueue, init=False)
+    _alarms: list[tuple[float, int, Job, int | None]] = field(factory=list, init=False)
     """When to wake whom: after a pause, at that step; or at its deadline, if it waits for its turn then."""
     _number: Iterator[int] = field(factory=count, init=False)
-    _calls: deque[Talk] = field(factory=deque, init=False)
+    _calls: deque[Job] = field(factory=deque, init=False)
     _slot: Slot | None = field(default=None, init=False)
 
     @property
-    def hungry(self) -> bool:
+    def wants_more(self) -> bool:
         """Whether the next request is wanted now."""
         return not self._full and self._new is None and len(self._open) + len(self.outcomes) < MAX_OPEN
 
@@ -174,28 +174,28 @@ class Batch:
         except ConfigurationError as error:
             self.outcomes.append(Outcome(request_id, error=error))
             return
-        talk = Talk(wait, wait.outcome(self.on_change))
-        self._open.add(talk)
-        self._go_on(talk, None)
+        job = Job(wait, wait.outcome(self.on_change))
+        self._open.add(job)
+        self._go_on(job, None)
 
-    def send(self) -> Talk | None:
+    def send(self) -> Job | None:
         """Return who has a call that is to be sent now. None: nobody, for `pause` seconds."""
         now = self.monotonic()
         self._wake(now)
         while not self._calls and self.in_flight < self.max_in_flight:
-            talk = self._next(now)
-            if talk is None:
+            job = self._next(now)
+            if job is None:
                 return None
-            self._go_on(talk, None)
+            self._go_on(job, None)
         if not self._calls or self.in_flight >= self.max_in_flight:
             return None
         self.in_flight += 1
         return self._calls.popleft()
 
-    def receive(self, talk: Talk, answer: Answer | LongCatError) -> None:
+    def receive(self, job: Job, answer: Answer | LongCatError) -> None:
         """Take in what came of a call."""
         self.in_flight -= 1
-        self._go_on(talk, answer)
+        self._go_on(job, answer)
 
     def pause(self) -> float:
         """Return the seconds until `send` is to be called again, unless an answer comes before."""
@@ -207,7 +207,7 @@ class Batch:
             moments.append(self._alarms[0][0])
         someone_waits = self._new is not None or self._line.first(now) is not None
         if self._slot is not None and someone_waits and self.in_flight < self.max_in_flight:
-            moments.append(now + (self.traffic.pause(self._slot, now) or 0.0))
+            moments.append(now + (self.rate_limiter.pause(self._slot, now) or 0.0))
         return max(min(moments) - now, 0.0)
 
     def remaining(self) -> float | None:
@@ -216,29 +216,29 @@ class Batch:
         The estimate is that of the schedule, so it is there with `AdaptivePolling` only, and when every id is known.
         It is no less than the budget needs to ask about each request once more.
         """
-        waits = [talk.wait for talk in self._open]
+        waits = [job.wait for job in self._open]
         plans = [(wait.plan, wait.elapsed) for wait in waits if isinstance(wait.plan, AdaptivePlan)]
         if not plans or not self._full or self._new is not None:
             return None
-        return max(last_done(plans), len(plans) / self.traffic.rate(self.monotonic()))
+        return max(last_done(plans), len(plans) / self.rate_limiter.rate(self.monotonic()))
 
     def close(self) -> None:
         """Leave every conversation where it is."""
-        for talk in self._open:
-            talk.close()
+        for job in self._open:
+            job.close()
         self._open.clear()
 
-    def _is_stale(self, talk: Talk, step: int | None) -> bool:
-        return talk not in self._open or step not in {None, talk.step}
+    def _is_stale(self, job: Job, step: int | None) -> bool:
+        return job not in self._open or step not in {None, job.step}
 
     def _wake(self, now: float) -> None:
         """Go on with those whose pause is over, and those who waited for their turn until the deadline."""
         while self._alarms and self._alarms[0][0] - now < RESOLUTION:
-            _, _, talk, step = heapq.heappop(self._alarms)
-            if talk.step == step or (step is None and isinstance(talk.command, Turn)):
-                self._go_on(talk, None)
+            _, _, job, step = heapq.heappop(self._alarms)
+            if job.step == step or (step is None and isinstance(job.command, Acquire)):
+                self._go_on(job, None)
 
-    def _next(self, now: float) -> Talk | None:
+    def _next(self, now: float) -> Job | None:
         """Return whose turn it is now. None: nobody's.
 
         A slot is reserved as soon as somebody waits, and given away when it comes, to who needs it most by then. When
@@ -248,9 +248,9 @@ class Batch:
         new, waiting = self._new, self._line.first(now)
         if new is None and waiting is None:
             return None
-        if self._slot is None or self.traffic.pause(self._slot, now) is None:
-            self._slot = self.traffic.reserve(now)
-        if (self.traffic.pause(self._slot, now) or 0.0) >= RESOLUTION:
+        if self._slot is None or self.rate_limiter.pause(self._slot, now) is None:
+            self._slot = self.rate_limiter.reserve(now)
+        if (self.rate_limiter.pause(self._slot, now) or 0.0) >= RESOLUTION:
             return None
         self._slot = None
         if new is not None and waiting is not None:
@@ -258,32 +258,32 @@ class Batch:
             return new if new_goes_first else waiting
         return new or waiting
 
-    def _go_on(self, talk: Talk, answer: Answer | LongCatError | None) -> None:
-        is_new = talk.step == 0
-        command = talk.go_on(answer)
-        if talk is self._new:
+    def _go_on(self, job: Job, answer: Answer | LongCatError | None) -> None:
+        is_new = job.step == 0
+        command = job.go_on(answer)
+        if job is self._new:
             self._new = None
         if isinstance(command, Outcome):
-            self._open.discard(talk)
+            self._open.discard(job)
             self.outcomes.append(command)
-        elif isinstance(command, Pause):
-            self._set_alarm(talk, command.seconds, talk.step)
+        elif isinstance(command, Sleep):
+            self._set_alarm(job, command.seconds, job.step)
         elif isinstance(command, Call):
-            self._calls.append(talk)
+            self._calls.append(job)
         else:
             if is_new:
-                self._new = talk
+                self._new = job
             else:
-                self._line.join(talk, command)
-            if not talk.has_alarm and command.left < math.inf:
-                talk.has_alarm = True
-                self._set_alarm(talk, command.left, None)
+                self._line.join(job, command)
+            if not job.has_alarm and command.left < math.inf:
+                job.has_alarm = True
+                self._set_alarm(job, command.left, None)
 
-    def _set_alarm(self, talk: Talk, seconds: float, step: int | None) -> None:
-        heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), talk, step))
+    def _set_alarm(self, job: Job, seconds: float, step: int | None) -> None:
+        heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), job, step))
 
 
-class Roll:
+class OrderedResults:
     """The ids of a batch in the order in which they were given, and what came of each."""
 
     def __init__(self) -> None:

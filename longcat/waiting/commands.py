@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 @frozen
-class Pause:
+class Sleep:
     """Do nothing for so many seconds."""
 
     seconds: float
 
 
 @frozen
-class Turn:
+class Acquire:
     """Wait until the client's budget allows one more question, or until no time is left.
 
     Attributes:
@@ -47,13 +47,13 @@ class Turn:
         return (now - self.since) / max(self.due - self.since, RESOLUTION)
 
 
-Command: TypeAlias = Call | Pause | Turn
+Command: TypeAlias = Call | Sleep | Acquire
 
 
-Conversation: TypeAlias = Generator[Command, Answer | None, T]
+Flow: TypeAlias = Generator[Command, Answer | None, T]
 
 
-def ask(call: Call) -> Conversation[Answer]:
+def ask(call: Call) -> Flow[Answer]:
     """Have a call sent, and return the answer to it."""
     answer = yield call
     if answer is None:
@@ -78,7 +78,7 @@ def backoff(failures: int, random: Random = random.random) -> float:
     return min(longest, BACKOFF_LONGEST) * (0.5 + 0.5 * random())
 
 
-def look(elapsed: float) -> float:
+def recheck_interval(elapsed: float) -> float:
     """Return how many seconds to pause before the next look at what another program does.
 
     A tenth of the time waited so far, no less than 0.5 and no more than 5.

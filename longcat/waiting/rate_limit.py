@@ -38,7 +38,7 @@ class Slot:
 
 
 @define
-class Traffic:
+class RateLimiter:
     """When the waits of one client may ask. May be used from many threads.
 
     Attributes:
@@ -95,7 +95,7 @@ class Traffic:
             yield min(end - now, LONGEST_SLEEP)
             now = monotonic()
 
-    def hush(self, now: float, until: float, asked: float) -> None:
+    def on_rate_limited(self, now: float, until: float, asked: float) -> None:
         """Take note of a 429: be quiet until a moment, and ask less often from then on.
 
         Args:

@@ -1,7 +1,7 @@
 """What to ask, and what an answer means. No I/O: generators that yield calls and pauses, and return their result.
 
 A driver performs each command that a conversation yields and sends back what came of it: the `Answer` to a `Call`, and
-None for a `Pause` or a `Turn`. Where no answer came, it throws the `APIConnectionError` into the conversation.
+None for a `Sleep` or a `Acquire`. Where no answer came, it throws the `APIConnectionError` into the conversation.
 """
 
 import logging
@@ -26,25 +26,25 @@ from longcat.gateway.messages import (
 )
 from longcat.models import (
     WORDS,
-    Finding,
     Image,
     State,
     Status,
+    Violation,
 )
 from longcat.text import shorten, show
 from longcat.waiting.commands import (
-    Conversation,
-    Pause,
-    Turn,
+    Acquire,
+    Flow,
+    Sleep,
     ask,
     backoff,
-    look,
+    recheck_interval,
 )
 from longcat.waiting.polling import (
     Plan,
     Random,
 )
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, Traffic
+from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
 
 logger: Final = logging.getLogger("longcat")
 
@@ -57,7 +57,7 @@ FAILURES: Final[Mapping[State, type[GenerationFailed]]] = MappingProxyType(
 )
 
 
-def status(gateway: Gateway, request_id: str) -> Conversation[Status]:
+def status(gateway: Gateway, request_id: str) -> Flow[Status]:
     """Ask once, and return the answer or raise the error."""
     answer = yield from ask(gateway.ask(request_id, REQUEST_TIMEOUT))
     return gateway.read(request_id, answer)
@@ -97,7 +97,7 @@ class Outcome:
         return self.image
 
 
-class Memory(Protocol):
+class RequestStore(Protocol):
     """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.Journal`."""
 
     def take(self, request_id: str) -> bool:
@@ -130,12 +130,12 @@ class Wait:
     gateway: Gateway
     request_id: str
     plan: Plan
-    traffic: Traffic
+    rate_limiter: RateLimiter
     timeout: float | None
     unknown: Literal["wait", "raise"]
     monotonic: Callable[[], float]
     random: Random
-    memory: Memory | None = None
+    memory: RequestStore | None = None
     last_status: Status | None = field(default=None, init=False)
     last_error: LongCatError | None = field(default=None, init=False)
     _started: float | None = field(default=None, init=False)
@@ -154,14 +154,14 @@ class Wait:
         """Whether the last answer was final."""
         return self.last_status is not None and self.last_status.state.is_final
 
-    def image(self) -> Conversation[Image]:
+    def image(self) -> Flow[Image]:
         """Ask until the request is done, and return its image or raise why there is none."""
         with closing(self):
             while not self.done:
                 yield from self.change()
         return image_of(self.last_status)
 
-    def outcome(self, on_change: Callable[[Status], object] | None = None) -> Conversation[Outcome]:
+    def outcome(self, on_change: Callable[[Status], object] | None = None) -> Flow[Outcome]:
         """Ask until the request is done, tell of every change, and return the image or why there is none."""
         image, failure = None, None
         with closing(self):
@@ -178,7 +178,7 @@ class Wait:
             failure = error
         return Outcome(self.request_id, image, failure, self.last_status, self.elapsed)
 
-    def change(self) -> Conversation[Status]:
+    def change(self) -> Flow[Status]:
         """Ask until the answer differs from the last one, and return it.
 
         Raises WaitTimeout at the deadline, and at once every error that is not transient.
@@ -186,7 +186,7 @@ class Wait:
         if self._started is None:
             self._started = self.monotonic()
             if self.memory is not None:
-                self.last_status = yield from self._recall(self.memory)
+                self.last_status = yield from self._remembered(self.memory)
             if self.done and self.last_status is not None:
                 return self.last_status
             self._answered = self._due = self.monotonic()
@@ -199,7 +199,7 @@ class Wait:
                 answer = yield from ask(self.gateway.ask(self.request_id, time_left))
                 status = self.gateway.read(self.request_id, answer)
             except LongCatError as error:
-                self._stumble(error, asked)
+                self._on_error(error, asked)
                 continue
             changed = status != self.last_status
             self._take(status, answer)
@@ -221,29 +221,29 @@ class Wait:
     def _left(self) -> float:
         return float("inf") if self.timeout is None else self.timeout - self.elapsed
 
-    def _recall(self, memory: Memory) -> Conversation[Status | None]:
+    def _remembered(self, memory: RequestStore) -> Flow[Status | None]:
         """Return the last answer that is remembered: the final one, unless the request is ours to ask about."""
         while (left := self._left) > RESOLUTION:
             self._taken, status = memory.take(self.request_id), memory.last(self.request_id)
             if self._taken or (status is not None and status.state.is_final):
                 return status
-            yield Pause(min(look(self.elapsed), left))
+            yield Sleep(min(recheck_interval(self.elapsed), left))
         raise WaitTimeout(self.request_id, self.elapsed, memory.last(self.request_id), asked=False)
 
-    def _rest(self) -> Conversation[None]:
+    def _rest(self) -> Flow[None]:
         """Pause until the next question is due, and may be asked."""
         while (left := self._left) > RESOLUTION:
             pause = max(self._due, self._earliest) - self.monotonic()
             if pause >= RESOLUTION:
-                yield Pause(min(pause, left, LONGEST_SLEEP))
+                yield Sleep(min(pause, left, LONGEST_SLEEP))
                 continue
-            yield Turn(self._answered, self._due, left)
+            yield Acquire(self._answered, self._due, left)
             if self._left > RESOLUTION:
                 return
         if self._left < -LAST_QUESTION and not self._overslept:
             # Nobody let this wait go on when it should have: the caller was busy. One question makes up for it.
             self._overslept = True
-            yield Turn(self._answered, self._due, LAST_QUESTION)
+            yield Acquire(self._answered, self._due, LAST_QUESTION)
             return
         raise WaitTimeout(self.request_id, self.elapsed, self.last_status, self.last_error, asked=self._asked)
 
@@ -253,7 +253,7 @@ class Wait:
             self.memory.note(status)
         self.last_status, self.last_error, self._failures = status, None, 0
         if status.state is State.UNKNOWN:
-            self._puzzle(status, answer)
+            self._on_unknown_state(status, answer)
         if status.state.is_final:
             if self._seen_open:  # Else nobody knows how long it had been done.
                 self.plan.finished(self.elapsed)
@@ -270,11 +270,11 @@ class Wait:
             pause = left - LAST_QUESTION
         self._answered, self._due, self._earliest = now, now + pause, now + (retry_after or 0.0)
 
-    def _puzzle(self, status: Status, answer: Answer) -> None:
+    def _on_unknown_state(self, status: Status, answer: Answer) -> None:
         """Warn, once, of a word that nobody documented, or raise, as the caller wished."""
         word = show(status.raw_state)
         if self.unknown == "raise":
-            raise self.gateway.breach(self.request_id, answer, [Finding("/status", " or ".join(WORDS), word)])
+            raise self.gateway.breach(self.request_id, answer, [Violation("/status", " or ".join(WORDS), word)])
         if status.raw_state not in self._warned:
             self._warned.add(status.raw_state)
             logger.warning(
@@ -284,7 +284,7 @@ class Wait:
                 word,
             )
 
-    def _stumble(self, error: LongCatError, asked: float) -> None:
+    def _on_error(self, error: LongCatError, asked: float) -> None:
         """Note a transient fault, and when to ask again; raise any other."""
         if not error.transient:
             raise error
@@ -295,6 +295,6 @@ class Wait:
         if isinstance(error, RateLimitError):
             retry_after = max(pause, retry_after or 0.0)
             now = self.monotonic()
-            self.traffic.hush(now, now + retry_after, asked)
+            self.rate_limiter.on_rate_limited(now, now + retry_after, asked)
         self._schedule(pause, retry_after)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)

@@ -14,7 +14,7 @@ import pytest
 from longcat.contract import Exchange, load_spec
 from longcat.contract.openapi.document import check_document
 from longcat.contract.openapi.spec import Spec, make_spec
-from longcat.contract.traffic.probe import Politeness, Unasked, probe
+from longcat.contract.traffic.probe import Politeness, Unanswered, probe
 from longcat.contract.traffic.questions import MOST_IDS, Key, Question, questions
 from longcat.contract.traffic.sender import WRONG_KEY, is_loopback, origin_of
 from longcat.errors import ConfigurationError
@@ -61,16 +61,16 @@ def asked(  # noqa: PLR0913 - what a probe takes.
     base_url: str = ELSEWHERE,
     clock: VirtualClock | None = None,
     politeness: Politeness | None = None,
-) -> list[Exchange | Unasked]:
+) -> list[Exchange | Unanswered]:
     """Return what comes of a probe of a gateway in memory."""
     with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
         clock = clock or VirtualClock()
         return list(probe(spec, base_url, key, ids, politeness=politeness, http_client=http, clock=clock))
 
 
-def unasked(outcomes: Sequence[Exchange | Unasked], *, unclear: bool) -> dict[str, str]:
+def unasked(outcomes: Sequence[Exchange | Unanswered], *, unclear: bool) -> dict[str, str]:
     """Return the questions without an answer, each with its reason."""
-    found = [one for one in outcomes if isinstance(one, Unasked) and one.unclear is unclear]
+    found = [one for one in outcomes if isinstance(one, Unanswered) and one.unclear is unclear]
     return {one.question.name.partition(": ")[2]: one.reason for one in found}
 
 

@@ -60,7 +60,7 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
     spec = make_spec(parse_document(json.dumps(document), "small"))
     pointer = spec.operations[0].responses["200"].content["application/json"].schema
     assert pointer is not None
-    return [(flaw.code, flaw.pointer) for flaw in Reader(spec.schemas).read(pointer, value)]
+    return [(mismatch.code, mismatch.pointer) for mismatch in Reader(spec.schemas).read(pointer, value)]
 
 
 @pytest.mark.parametrize(

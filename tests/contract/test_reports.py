@@ -19,10 +19,10 @@ from longcat.contract.reports.lines import line_finder
 from longcat.contract.reports.verdict import (
     Accepted,
     Event,
-    Judged,
-    Ruling,
+    Inconclusive,
+    JudgedExchange,
+    JudgedFinding,
     Tally,
-    Untold,
     Verdict,
     fingerprint,
     summary,
@@ -56,21 +56,21 @@ def finding(code: str = "field-type", severity: Severity = Severity.BREAKING, **
     return Finding(code=code, severity=severity, exchange=exchange(), rule=RULE, **(usual | more))
 
 
-def judged(*findings: Finding, source: str = "probe, no key", origin: Origin = "sandbox") -> Judged:
+def judged(*findings: Finding, source: str = "probe, no key", origin: Origin = "sandbox") -> JudgedExchange:
     """Return an exchange with these findings."""
     seen = exchange(source, origin)
-    return Judged(seen, tuple(Ruling(evolve(one, exchange=seen)) for one in findings))
+    return JudgedExchange(seen, tuple(JudgedFinding(evolve(one, exchange=seen)) for one in findings))
 
 
 ACCEPTED = Accepted("The vendor was asked.", date(2030, 1, 31))
-UNCLEAR = Untold("get_request_result: no body", "no answer from http://127.0.0.1:8000: refused")
-NOT_ASKED = Untold("get_request_result: the request one", "no key was given", unclear=False)
+UNCLEAR = Inconclusive("get_request_result: no body", "no answer from http://127.0.0.1:8000: refused")
+NOT_ASKED = Inconclusive("get_request_result: the request one", "no key was given", unclear=False)
 RUN: tuple[Event, ...] = (
     judged(source="probe, a wrong key"),
     judged(finding("header-sunset", Severity.NOTICE, pointer="header:sunset", seen="soon")),
     judged(finding(), finding("field-unknown", Severity.ADDITIVE, pointer="/eta", expected="no such field")),
     judged(finding(seen='"more"'), source="probe, the request one"),
-    Judged(exchange(), (Ruling(finding("field-missing"), ACCEPTED),)),
+    JudgedExchange(exchange(), (JudgedFinding(finding("field-missing"), ACCEPTED),)),
     UNCLEAR,
     NOT_ASKED,
 )
@@ -119,7 +119,7 @@ class TestVerdict:
             ([judged(finding(severity=Severity.ADDITIVE))], "additive", Verdict.DRIFTED),
             ([judged(finding(severity=Severity.NOTICE))], "additive", Verdict.KEPT),
             ([judged(finding(severity=Severity.NOTICE))], "notice", Verdict.DRIFTED),
-            ([Judged(exchange(), (Ruling(finding(), ACCEPTED),))], "notice", Verdict.KEPT),
+            ([JudgedExchange(exchange(), (JudgedFinding(finding(), ACCEPTED),))], "notice", Verdict.KEPT),
             ([judged(), UNCLEAR], "notice", Verdict.UNCLEAR),
             ([judged(finding()), UNCLEAR], "notice", Verdict.DRIFTED),
             ([judged(finding(severity=Severity.NOTICE)), UNCLEAR], "breaking", Verdict.UNCLEAR),
@@ -186,7 +186,7 @@ class TestEveryFormat:
     def test_hostile_values(self, kind: str) -> None:
         """What a gateway sends can't run, colour a terminal, end a cell or a comment, or make a file unreadable."""
         hostile = finding(HOSTILE, pointer=HOSTILE, expected=HOSTILE, seen=HOSTILE, operation=HOSTILE)
-        text = report(kind, [judged(hostile, source=HOSTILE), Untold(HOSTILE, HOSTILE)], target=HOSTILE)
+        text = report(kind, [judged(hostile, source=HOSTILE), Inconclusive(HOSTILE, HOSTILE)], target=HOSTILE)
         text.encode()
         assert not set("\x1b\x00\u202e") & set(text)
         assert "<script>" not in text or kind in {"table", "json", "sarif"}
@@ -380,7 +380,7 @@ class TestHtml:
     @pytest.mark.parametrize("seen", ['"half"', HOSTILE])
     def test_loads_and_runs_nothing(self, seen: str) -> None:
         """One page, closed in itself, and what was seen is text."""
-        page = Page(report("html", [judged(finding(seen=seen), source=seen), Untold(seen, seen)], target=seen))
+        page = Page(report("html", [judged(finding(seen=seen), source=seen), Inconclusive(seen, seen)], target=seen))
         assert (page.loads, page.open) == ([], [])
         assert clean(seen) in page.words
 

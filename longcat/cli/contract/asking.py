@@ -12,7 +12,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from longcat.contract import Exchange, Origin, Spec, SpecError, load_spec
-from longcat.contract.traffic.probe import Politeness, Unasked, probe
+from longcat.contract.traffic.probe import Politeness, Unanswered, probe
 from longcat.contract.traffic.questions import Question, questions
 from longcat.errors import ConfigurationError
 from longcat.settings import KEY_FILE, KEY_VARIABLE, URL_VARIABLE, find_api_key, find_base_url, usable_request_id
@@ -49,7 +49,7 @@ class Asking:
         """Return what will be asked, and what can't be."""
         return questions(self.contract.spec, self.request_ids, self.base_url)
 
-    def ask(self, origin: Origin | None = None) -> Iterator[Exchange | Unasked]:
+    def ask(self, origin: Origin | None = None) -> Iterator[Exchange | Unanswered]:
         """Ask, and yield what comes of each question. Somebody who watches is shown each."""
         asked = probe(
             self.contract.spec, self.base_url, self.api_key, self.request_ids, politeness=self.politeness, origin=origin

@@ -17,7 +17,7 @@ from longcat.cli.results import Printer
 from longcat.contract import CODES, Finding, Severity
 from longcat.contract.reports import FORMATS, SAYS_ALL, About
 from longcat.contract.reports.baseline import Baseline, load_baseline
-from longcat.contract.reports.verdict import Accepted, Judged, Tally, summary, verdict
+from longcat.contract.reports.verdict import Accepted, JudgedExchange, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 
@@ -122,7 +122,7 @@ def _judge(
 
 def _findings(contract: Contract, observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Finding]:
     for event in events(contract.spec, observed, baseline, tally):
-        if isinstance(event, Judged):
+        if isinstance(event, JudgedExchange):
             yield from (ruling.finding for ruling in event.rulings if ruling.accepted is None)
 
 

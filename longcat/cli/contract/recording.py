@@ -10,7 +10,7 @@ from pathlib import Path
 from longcat.cli.contract.asking import Asking, find_asking, find_contract
 from longcat.cli.outcome import Exit
 from longcat.cli.results import Printer
-from longcat.contract.traffic.probe import Unasked
+from longcat.contract.traffic.probe import Unanswered
 from longcat.contract.traffic.questions import Key, Question
 from longcat.contract.traffic.recordings import write
 from longcat.contract.traffic.sender import SOURCE, is_loopback, origin_of
@@ -35,7 +35,7 @@ def record(arguments: argparse.Namespace) -> Exit:
     code = Exit.DONE
     command = _command(arguments, asking)
     for one in asking.ask(arguments.origin):
-        if isinstance(one, Unasked):
+        if isinstance(one, Unanswered):
             print(f"longcat: {one.question.name}: {one.reason}.", file=sys.stderr)
             code = Exit.UNCLEAR if one.unclear else code
             continue

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from attrs import Factory, define, frozen
 
-from longcat.contract.checks.mismatch import MISSING, Flaw, Path, seen
+from longcat.contract.checks.mismatch import MISSING, Mismatch, Path, seen
 from longcat.contract.openapi.document import escape
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.variants import normal
@@ -91,7 +91,7 @@ class Asked(Protocol):
     def fits(self, places: Sequence[str], value: Any) -> bool:
         """Whether a value fits all schemas at these pointers."""
 
-    def inside(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Flaw]:
+    def inside(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
         """Yield how a value differs from the schemas at these pointers."""
 
     def fields_of(self, places: Sequence[str], value: Any) -> Fields:
@@ -101,32 +101,34 @@ class Asked(Protocol):
         """Return what the schemas at these pointers want."""
 
 
-def explain(asked: Asked, fields: Fields, lost: list[Lost], unknown: dict[str, Any], path: Path) -> Iterator[Flaw]:
+def explain(asked: Asked, fields: Fields, lost: list[Lost], unknown: dict[str, Any], path: Path) -> Iterator[Mismatch]:
     """Yield what became of the lost and whence come the unknown fields of one object: renamed, moved, gone or new."""
     lost, unknown = list(lost), dict(unknown)
     for one, name in _renamed(asked, lost, unknown):
         value = unknown.pop(name)
         lost.remove(one)
         where = one.places[0] if one.places else one.rule
-        yield Flaw("field-renamed", (*path, name), where, f"named {one.name}", f"named {name}: {seen(value)}", value)
+        yield Mismatch(
+            "field-renamed", (*path, name), where, f"named {one.name}", f"named {name}: {seen(value)}", value
+        )
         yield from asked.inside(one.places, value, (*path, name))
     for one, names in _flattened(asked, lost, unknown):
         lost.remove(one)
         inner = {name: unknown.pop(name) for name in names}
         where = f"{', '.join(names)} inside of {one.name}"
-        yield Flaw("field-moved", (*path, names[0]), fields.owner, where, seen(inner), inner)
+        yield Mismatch("field-moved", (*path, names[0]), fields.owner, where, seen(inner), inner)
     for name, value in list(unknown.items()):
         moved = [one for one in lost if _is_inside(asked, one, name, value, DEEPEST)]
         if moved:
             lost = [one for one in lost if one not in moved]
             del unknown[name]
             where = f"{', '.join(one.name for one in moved)} outside of {name}"
-            yield Flaw("field-moved", (*path, name), fields.owner, where, seen(value), value)
+            yield Mismatch("field-moved", (*path, name), fields.owner, where, seen(value), value)
     for one in lost:
         code = "field-missing" if one.is_required else "field-absent"
-        yield Flaw(code, (*path, one.name), one.rule, asked.words_for(one.places), MISSING)
+        yield Mismatch(code, (*path, one.name), one.rule, asked.words_for(one.places), MISSING)
     for name, value in unknown.items():
-        yield Flaw("field-new", (*path, name), fields.owner, "no such field", seen(value), value)
+        yield Mismatch("field-new", (*path, name), fields.owner, "no such field", seen(value), value)
 
 
 def _renamed(asked: Asked, lost: list[Lost], unknown: dict[str, Any]) -> Iterator[tuple[Lost, str]]:

@@ -37,7 +37,7 @@ from longcat.contract.checks.expectation import (
     is_success,
 )
 from longcat.contract.checks.hints import hints
-from longcat.contract.checks.mismatch import Flaw, seen, tidy
+from longcat.contract.checks.mismatch import Mismatch, seen, tidy
 from longcat.contract.checks.outage import outage
 from longcat.contract.codes import CODES
 from longcat.contract.model import Exchange, Finding
@@ -67,17 +67,17 @@ def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
     if outage(spec, exchange) is not None:
         return
     operation = spec.match(exchange.method, exchange.url)
-    for flaw in _elsewhere(spec, exchange) if operation is None else _answered(spec, operation, exchange):
+    for mismatch in _elsewhere(spec, exchange) if operation is None else _answered(spec, operation, exchange):
         yield Finding(
-            code=flaw.code,
-            severity=CODES[flaw.code].severity,
+            code=mismatch.code,
+            severity=CODES[mismatch.code].severity,
             operation=operation.operation_id if operation else None,
-            pointer=flaw.pointer,
-            expected=flaw.expected,
-            seen=flaw.seen,
+            pointer=mismatch.pointer,
+            expected=mismatch.expected,
+            seen=mismatch.seen,
             exchange=exchange,
-            rule=flaw.rule,
-            evidence=flaw.evidence,
+            rule=mismatch.rule,
+            evidence=mismatch.evidence,
         )
 
 
@@ -92,25 +92,25 @@ def concerns(spec: Spec, exchange: Exchange) -> bool:
 # --- An answer of a documented operation.
 
 
-def _answered(spec: Spec, operation: Operation, exchange: Exchange) -> Iterator[Flaw]:
+def _answered(spec: Spec, operation: Operation, exchange: Exchange) -> Iterator[Mismatch]:
     expected, response = expect(spec, operation, exchange), operation.response(exchange.status_code)
     if not expected.allows(exchange.status_code):
         yield _unexpected(spec, operation, exchange, expected)
     elif response is not None:
-        yield from Answer(spec, operation, exchange).flaws(response)
+        yield from Answer(spec, operation, exchange).mismatches(response)
     if not operation.deprecated:
         yield from _hinted(exchange, response)
 
 
-def _unexpected(spec: Spec, operation: Operation, exchange: Exchange, expected: Expectation) -> Flaw:
+def _unexpected(spec: Spec, operation: Operation, exchange: Exchange, expected: Expectation) -> Mismatch:
     """Return the difference that a status code is. What the body is like then follows from it."""
     code, rule = exchange.status_code, f"{operation.pointer}/responses"
     value = decode(exchange.response_body or b"").value
     if not is_success(code) or not expected.certain:
-        return Flaw(_kind(operation, code, expected), (), rule, expected.words(), _came(exchange), value, "status")
+        return Mismatch(_kind(operation, code, expected), (), rule, expected.words(), _came(exchange), value, "status")
     if error_schema(spec, [operation], value) is not None:
-        return Flaw("error-in-success", (), rule, expected.words(), f"HTTP {code} with {seen(value)}", value)
-    return Flaw(_lost(expected), (), rule, expected.words(), _came(exchange), value, "status")
+        return Mismatch("error-in-success", (), rule, expected.words(), f"HTTP {code} with {seen(value)}", value)
+    return Mismatch(_lost(expected), (), rule, expected.words(), _came(exchange), value, "status")
 
 
 def _lost(expected: Expectation) -> str:
@@ -143,16 +143,16 @@ def _came(exchange: Exchange) -> str:
     return f"HTTP {code}{page}"
 
 
-def _hinted(exchange: Exchange, response: Response | None) -> Iterator[Flaw]:
+def _hinted(exchange: Exchange, response: Response | None) -> Iterator[Mismatch]:
     rule = response.pointer if response else ""
     for code, name, value in hints(exchange.response_headers, response.headers if response else {}):
-        yield Flaw(code, (), rule, "no announcement", seen(value), value, f"header:{name}")
+        yield Mismatch(code, (), rule, "no announcement", seen(value), value, f"header:{name}")
 
 
 # --- An answer that the contract has no operation for.
 
 
-def _elsewhere(spec: Spec, exchange: Exchange) -> Iterator[Flaw]:
+def _elsewhere(spec: Spec, exchange: Exchange) -> Iterator[Mismatch]:
     if exchange.method == "OPTIONS":
         return  # A browser asks about its own rules (CORS), and a server or CDN may answer that for any path.
     at_path = spec.at_path(exchange.url)
@@ -165,24 +165,24 @@ def _elsewhere(spec: Spec, exchange: Exchange) -> Iterator[Flaw]:
     yield from _hinted(exchange, None)
 
 
-def _other_method(spec: Spec, at_path: tuple[Operation, ...], exchange: Exchange) -> Iterator[Flaw]:
+def _other_method(spec: Spec, at_path: tuple[Operation, ...], exchange: Exchange) -> Iterator[Mismatch]:
     """Yield that a method is new: it is answered, or `Allow` names it."""
     methods = [one.method for one in at_path]
     if exchange.method == "HEAD" and "GET" in methods:
         return
     rule, only = at_path[0].pointer.rpartition("/")[0], f"only {' and '.join(methods)}"
     if is_success(exchange.status_code):
-        yield _answered_anyway(spec, at_path, exchange) or Flaw(
+        yield _answered_anyway(spec, at_path, exchange) or Mismatch(
             "method-new", (), rule, f"a refusal, because there is {only}", _came(exchange), _value(exchange), "status"
         )
     elif exchange.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = {word.strip().upper() for word in exchange.response_headers.get("allow", "").split(",")}
         more = sorted(allowed - {*methods, "", "HEAD", "OPTIONS"})
         if more:
-            yield Flaw("method-new", (), rule, only, ", ".join(more), more, "header:allow")
+            yield Mismatch("method-new", (), rule, only, ", ".join(more), more, "header:allow")
 
 
-def _other_path(spec: Spec, exchange: Exchange) -> Iterator[Flaw]:
+def _other_path(spec: Spec, exchange: Exchange) -> Iterator[Mismatch]:
     """Yield what is wrong with the answer to a path that the contract does not have.
 
     It is a 404 where the contract knows that code at all; if it has one form for all of them, then that form.
@@ -190,13 +190,13 @@ def _other_path(spec: Spec, exchange: Exchange) -> Iterator[Flaw]:
     code = exchange.status_code
     documented = [found for one in spec.operations if (found := one.response(HTTPStatus.NOT_FOUND))]
     if is_success(code):
-        yield _answered_anyway(spec, spec.operations, exchange) or Flaw(
+        yield _answered_anyway(spec, spec.operations, exchange) or Mismatch(
             "path-new", (), "/paths", NO_SUCH_PATH, _came(exchange), _value(exchange), "status"
         )
     elif documented and code not in NOWHERE:
-        yield Flaw("status-changed", (), "", NO_SUCH_PATH, _came(exchange), _value(exchange), "status")
+        yield Mismatch("status-changed", (), "", NO_SUCH_PATH, _came(exchange), _value(exchange), "status")
     elif code == HTTPStatus.NOT_FOUND and _have_one_form(documented):
-        yield from Answer(spec, None, exchange).flaws(documented[0])
+        yield from Answer(spec, None, exchange).mismatches(documented[0])
 
 
 def _have_one_form(responses: list[Response]) -> bool:
@@ -205,12 +205,12 @@ def _have_one_form(responses: list[Response]) -> bool:
     return len(forms) == 1
 
 
-def _answered_anyway(spec: Spec, operations: tuple[Operation, ...], exchange: Exchange) -> Flaw | None:
+def _answered_anyway(spec: Spec, operations: tuple[Operation, ...], exchange: Exchange) -> Mismatch | None:
     """Return the difference if a success is in truth an error with a wrong code."""
     value = _value(exchange)
     if error_schema(spec, operations, value) is None:
         return None
-    return Flaw("error-in-success", (), "", "a refusal", f"{_came(exchange)} with {seen(value)}", value)
+    return Mismatch("error-in-success", (), "", "a refusal", f"{_came(exchange)} with {seen(value)}", value)
 
 
 def _value(exchange: Exchange) -> object:

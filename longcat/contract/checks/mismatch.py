@@ -17,7 +17,7 @@ MISSING: Final = core.MISSING
 
 
 @frozen
-class Flaw:
+class Mismatch:
     """One difference. `rule`, `expected`, `seen` and `evidence` are as in a finding.
 
     Attributes:

@@ -64,4 +64,4 @@ def _has_another_form(spec: Spec, exchange: Exchange) -> bool:
     response = operation.response(exchange.status_code) if operation else None
     if response is None or not decode(exchange.response_body or b"").is_json:
         return False
-    return any(True for _ in Answer(spec, operation, exchange).flaws(response))
+    return any(True for _ in Answer(spec, operation, exchange).mismatches(response))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import Factory, define, frozen
 
 from longcat.contract.checks.fields import Fields, Lost, explain, unwrapped
-from longcat.contract.checks.mismatch import Flaw, Path, seen, tidy, words
+from longcat.contract.checks.mismatch import Mismatch, Path, seen, tidy, words
 from longcat.contract.openapi.document import escape
 from longcat.contract.openapi.schemas import Breach, Schemas
 from longcat.contract.openapi.variants import Variants, normal, variants_of
@@ -50,7 +50,7 @@ class _Parts:
     """
 
     pointers: list[str] = Factory(list)
-    flaws: list[Flaw] = Factory(list)
+    mismatches: list[Mismatch] = Factory(list)
     is_guess: bool = False
 
 
@@ -65,28 +65,33 @@ class Reader:
     schemas: Schemas
     scheme: str = ""
 
-    def read(self, pointer: str, value: Any, examples: Sequence[Any] = ()) -> list[Flaw]:
+    def read(self, pointer: str, value: Any, examples: Sequence[Any] = ()) -> list[Mismatch]:
         """Return how a value differs from the schema at a pointer. `examples` are values that the contract shows."""
         try:
             return self._read(pointer, value, examples)
         except RecursionError:
-            return [Flaw("constraint-broken", (), pointer, "a value that can be read", "one nested too deeply")]
+            return [Mismatch("constraint-broken", (), pointer, "a value that can be read", "one nested too deeply")]
 
-    def _read(self, pointer: str, value: Any, examples: Sequence[Any]) -> list[Flaw]:
-        flaws = list(self._flaws([pointer], value, (), examples))
-        if any(flaw.code in GONE or _is_another_type(flaw, ()) for flaw in flaws):
+    def _read(self, pointer: str, value: Any, examples: Sequence[Any]) -> list[Mismatch]:
+        mismatches = list(self._mismatches([pointer], value, (), examples))
+        if any(mismatch.code in GONE or _is_another_type(mismatch, ()) for mismatch in mismatches):
             for path, inner in unwrapped(value):
-                nested = list(self._flaws([pointer], inner, path, examples))
+                nested = list(self._mismatches([pointer], inner, path, examples))
                 if self._is_whole(pointer, inner, path, nested):
-                    return [Flaw("enveloped", path, pointer, "the fields at the top", seen(value), value), *nested]
-        if not flaws and not self.schemas.is_valid(pointer, value, closed=True):
+                    return [Mismatch("enveloped", path, pointer, "the fields at the top", seen(value), value), *nested]
+        if not mismatches and not self.schemas.is_valid(pointer, value, closed=True):
             for one in self.schemas.breaches(pointer, value, closed=True):
-                return [Flaw("constraint-broken", one.path, one.pointer, tidy(shorten(one.message, 200)), seen(value))]
-        return flaws
+                return [
+                    Mismatch("constraint-broken", one.path, one.pointer, tidy(shorten(one.message, 200)), seen(value))
+                ]
+        return mismatches
 
-    def _is_whole(self, pointer: str, inner: Any, path: Path, flaws: Sequence[Flaw]) -> bool:
+    def _is_whole(self, pointer: str, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:
         """Whether a value from inside of another is the one that should have been in its place."""
-        if any(_is_another_type(flaw, path) or (flaw.code in GONE and flaw.path[:-1] == path) for flaw in flaws):
+        if any(
+            _is_another_type(mismatch, path) or (mismatch.code in GONE and mismatch.path[:-1] == path)
+            for mismatch in mismatches
+        ):
             return False
         # An object that need not have any field fits many a schema by chance.
         return isinstance(inner, list) or bool(self.fields(pointer, inner).required.keys() & inner.keys())
@@ -95,13 +100,15 @@ class Reader:
         """Return what the schema at a pointer says about the fields of a value."""
         return self.fields_of([pointer], value)
 
-    def _flaws(self, pointers: Sequence[str], value: Any, path: Path, examples: Sequence[Any]) -> Iterator[Flaw]:
+    def _mismatches(
+        self, pointers: Sequence[str], value: Any, path: Path, examples: Sequence[Any]
+    ) -> Iterator[Mismatch]:
         parts = self._gather(pointers, value, path)
         wrong = next(self._broken(parts.pointers, value, path), None)
         if wrong is not None:
             yield wrong
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
-        yield from parts.flaws
+        yield from parts.mismatches
         if isinstance(value, dict) and not parts.is_guess:
             alike = [one for one in examples if self._is_alike(pointers, one, parts)]
             yield from self._object(parts.pointers, value, path, alike)
@@ -164,69 +171,71 @@ class Reader:
             return [variants.branches[known]]  # There, the word itself is found to be another one.
         code = "value-undocumented" if word.strip() else "value-empty"
         expected = " or ".join(variants.branches)
-        parts.flaws.append(Flaw(code, (*path, variants.name), variants.rule, expected, seen(word), word))
+        parts.mismatches.append(Mismatch(code, (*path, variants.name), variants.rule, expected, seen(word), word))
         parts.is_guess = True
         return []
 
     def _distance(self, branch: str, value: Any) -> int:
         """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
-        return sum(1 if flaw.path else 1000 for flaw in self._flaws([branch], value, (), ()))
+        return sum(1 if mismatch.path else 1000 for mismatch in self._mismatches([branch], value, (), ()))
 
     def _is_alike(self, pointers: Sequence[str], example: Any, parts: _Parts) -> bool:
         return isinstance(example, dict) and self._gather(pointers, example, ()).pointers == parts.pointers
 
     # --- What a value itself must be.
 
-    def _broken(self, pointers: Sequence[str], value: Any, path: Path) -> Iterator[Flaw]:
+    def _broken(self, pointers: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
         """Yield what the value itself breaks, whatever is in it; another type first."""
         breaches: list[Breach] = []
         for pointer in pointers:
             schema = self.schemas.at(pointer)
             if schema is False:
-                yield Flaw("field-new", path, pointer, "no such field", seen(value), value)
+                yield Mismatch("field-new", path, pointer, "no such field", seen(value), value)
             elif isinstance(schema, Mapping):
                 breaches += self.schemas.assertions(pointer, value)
         for one in sorted(breaches, key=lambda breach: breach.keyword != "type"):
-            yield Flaw(_code(one, value), path, one.pointer, words([{one.keyword: one.limit}]), seen(value), value)
+            yield Mismatch(_code(one, value), path, one.pointer, words([{one.keyword: one.limit}]), seen(value), value)
 
-    def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Sequence[Any]) -> Iterator[Flaw]:
+    def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Sequence[Any]) -> Iterator[Mismatch]:
         """Yield what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""
         shown = [one for one in examples if isinstance(one, str)]
         if not shown or not all(one.strip() for one in shown):
             return
         if not value.strip():
-            yield Flaw("value-blank", path, pointers[0], f"text, such as {shown[0]}", seen(value), value)
+            yield Mismatch("value-blank", path, pointers[0], f"text, such as {shown[0]}", seen(value), value)
         rule = next((one for one in pointers if self.schemas.at(one).get("format") in {"uri", "url"}), None)
         schemes = sorted({_scheme(one) for one in shown})
         if rule is not None and _scheme(value) not in {*schemes, self.scheme}:
             expected = f"an address that begins with {' or '.join(schemes)}:"
-            yield Flaw("format-changed", path, f"{rule}/format", expected, seen(value), value)
+            yield Mismatch("format-changed", path, f"{rule}/format", expected, seen(value), value)
 
     # --- What is in it.
 
     def _object(
         self, pointers: Sequence[str], value: dict[str, Any], path: Path, examples: Sequence[Any]
-    ) -> Iterator[Flaw]:
+    ) -> Iterator[Mismatch]:
         fields = Fields.of(self.schemas, pointers)
         unknown = {}
         for name, inner in value.items():
             places = fields.places(name)
             shown = [one[name] for one in examples if name in one]
             if places:
-                yield from self._flaws(places, inner, (*path, name), shown)
+                yield from self._mismatches(places, inner, (*path, name), shown)
             elif fields.is_closed:
                 unknown[name] = inner
         yield from explain(self, fields, list(_lost(fields, value, examples)), unknown, path)
 
-    def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Sequence[Any]) -> Iterator[Flaw]:
+    def _list(
+        self, pointers: Sequence[str], value: list[Any], path: Path, examples: Sequence[Any]
+    ) -> Iterator[Mismatch]:
         shown = [item for one in examples if isinstance(one, list) for item in one]
         known: set[tuple[str, str, Path]] = set()
         for index, item in enumerate(value[:MOST_ITEMS]):
-            for flaw in self._flaws(list(self._items(pointers, index)), item, (*path, index), shown):
-                kind = (flaw.code, flaw.rule, flaw.path[len(path) + 1 :])
+            for mismatch in self._mismatches(list(self._items(pointers, index)), item, (*path, index), shown):
+                kind = (mismatch.code, mismatch.rule, mismatch.path[len(path) + 1 :])
                 if kind not in known:  # The same in every item is one difference.
                     known.add(kind)
-                    yield flaw
+                    yield mismatch
 
     def _items(self, pointers: Sequence[str], index: int) -> Iterator[str]:
         """Yield where the schemas of a list's item stand."""
@@ -243,9 +252,9 @@ class Reader:
         """Whether a value fits all schemas at these pointers; where there are none, nothing does."""
         return bool(places) and all(self.schemas.is_valid(place, value) for place in places)
 
-    def inside(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Flaw]:
+    def inside(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
         """Yield how a value differs from the schemas at these pointers."""
-        return self._flaws(places, value, path, ())
+        return self._mismatches(places, value, path, ())
 
     def fields_of(self, places: Sequence[str], value: Any) -> Fields:
         """Return what the schemas at these pointers say about the fields of a value."""
@@ -269,8 +278,8 @@ def _lost(fields: Fields, value: Mapping[str, Any], examples: Sequence[Mapping[s
             yield Lost(name, tuple(places), places[0], is_required=False)
 
 
-def _is_another_type(flaw: Flaw, path: Path) -> bool:
-    return flaw.path == path and flaw.code == "type-changed"
+def _is_another_type(mismatch: Mismatch, path: Path) -> bool:
+    return mismatch.path == path and mismatch.code == "type-changed"
 
 
 def _code(breach: Breach, value: Any) -> str:

@@ -9,7 +9,16 @@ from attrs import define, field, frozen
 
 from longcat.contract.model import Exchange, Finding, Severity
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.reports.verdict import SEVERITIES, Accepted, Event, Judged, Tally, Untold, fingerprint, summary
+from longcat.contract.reports.verdict import (
+    SEVERITIES,
+    Accepted,
+    Event,
+    Inconclusive,
+    JudgedExchange,
+    Tally,
+    fingerprint,
+    summary,
+)
 
 MOST_PLACES: Final = 3
 """How many of the places in which a finding was seen are shown."""
@@ -70,7 +79,7 @@ def grouped(events: Iterable[Event]) -> list[Group]:
     """Take all events, and return the findings put together, the worst first. It holds one of each kind."""
     groups: dict[str, Group] = {}
     for event in events:
-        if isinstance(event, Untold):
+        if isinstance(event, Inconclusive):
             continue
         for ruling in event.rulings:
             group = groups.setdefault(fingerprint(ruling.finding), Group(ruling.finding, ruling.accepted))
@@ -82,7 +91,7 @@ def grouped(events: Iterable[Event]) -> list[Group]:
 
 def findings_of(event: Event) -> Iterator[Finding]:
     """Yield the findings of an event that nobody accepted."""
-    if isinstance(event, Judged):
+    if isinstance(event, JudgedExchange):
         yield from (ruling.finding for ruling in event.rulings if ruling.accepted is None)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from longcat.contract.model import Exchange
 from longcat.contract.reports.about import About
-from longcat.contract.reports.verdict import EVIDENCE, Event, Judged, Ruling, fingerprint
+from longcat.contract.reports.verdict import EVIDENCE, Event, JudgedExchange, JudgedFinding, fingerprint
 from longcat.text import shorten
 
 MOST: Final = 4096
@@ -16,11 +16,11 @@ MOST: Final = 4096
 def json_lines(events: Iterable[Event], _about: About) -> Iterator[str]:
     """Yield a line for each finding."""
     for event in events:
-        for ruling in event.rulings if isinstance(event, Judged) else ():
+        for ruling in event.rulings if isinstance(event, JudgedExchange) else ():
             yield json.dumps(as_object(ruling)) + "\n"
 
 
-def as_object(ruling: Ruling) -> dict[str, Any]:
+def as_object(ruling: JudgedFinding) -> dict[str, Any]:
     """Return a finding as a JSON object. Every field is always there."""
     finding, accepted = ruling.finding, ruling.accepted
     return {

@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from longcat.contract.model import Finding
 from longcat.contract.reports.about import About, clean, findings_of
-from longcat.contract.reports.verdict import Event, Judged, Untold, fingerprint, verdict
+from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, fingerprint, verdict
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""
@@ -21,10 +21,10 @@ def junit(events: Iterable[Event], about: About) -> Iterator[str]:
             found = list(findings_of(event))
             cases += 1
             failures += bool(found)
-            errors += isinstance(event, Untold) and event.unclear
-            skipped += isinstance(event, Untold) and not event.unclear
+            errors += isinstance(event, Inconclusive) and event.unclear
+            skipped += isinstance(event, Inconclusive) and not event.unclear
             waiting.write(_case(event, found))
-            for ruling in event.rulings if isinstance(event, Judged) else ():
+            for ruling in event.rulings if isinstance(event, JudgedExchange) else ():
                 if ruling.accepted is not None:
                     accepted.setdefault(fingerprint(ruling.finding), f"Accepted: {_line(ruling.finding)}")
         waiting.seek(0)
@@ -47,7 +47,7 @@ def junit(events: Iterable[Event], about: About) -> Iterator[str]:
 
 
 def _case(event: Event, found: list[Finding]) -> str:
-    if isinstance(event, Untold):
+    if isinstance(event, Inconclusive):
         kind = "error" if event.unclear else "skipped"
         kind_of = ' type="could-not-tell"' if event.unclear else ""
         return _element(event.what, f"      <{kind} message={_attribute(event.why)}{kind_of}/>\n")

@@ -41,7 +41,7 @@ class Accepted:
 
 
 @frozen
-class Ruling:
+class JudgedFinding:
     """A finding, and whether the baseline accepts it. None: it does not."""
 
     finding: Finding
@@ -49,15 +49,15 @@ class Ruling:
 
 
 @frozen
-class Judged:
+class JudgedExchange:
     """An exchange that could be compared with the contract, and what came of that."""
 
     exchange: Exchange
-    rulings: tuple[Ruling, ...] = ()
+    rulings: tuple[JudgedFinding, ...] = ()
 
 
 @frozen
-class Untold:
+class Inconclusive:
     """Something about which nothing can be said.
 
     Attributes:
@@ -72,7 +72,7 @@ class Untold:
     unclear: bool = True
 
 
-Event: TypeAlias = Judged | Untold
+Event: TypeAlias = JudgedExchange | Inconclusive
 
 
 @define
@@ -95,13 +95,13 @@ class Tally:
     accepted: int = 0
     unclear: int = 0
     unasked: int = 0
-    reasons: list[Untold] = Factory(list)
+    reasons: list[Inconclusive] = Factory(list)
     remarks: list[str] = Factory(list)
     _known: set[str] = field(factory=set, init=False, repr=False)
 
     def note(self, event: Event) -> None:
         """Count an event."""
-        if isinstance(event, Untold):
+        if isinstance(event, Inconclusive):
             if event.unclear:
                 self.unclear += 1
             else:

@@ -45,7 +45,7 @@ class Politeness:
 
 
 @frozen
-class Unasked:
+class Unanswered:
     """A question to which there is no answer.
 
     Attributes:
@@ -69,11 +69,11 @@ def probe(  # noqa: PLR0913 - what is asked, of whom, and how.
     origin: Origin | None = None,
     http_client: httpx.Client | None = None,
     clock: Clock | None = None,
-) -> Iterator[Exchange | Unasked]:
+) -> Iterator[Exchange | Unanswered]:
     """Ask every question, and yield what came of each, in order and as it comes.
 
-    An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Unasked`. When
-    two questions in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not asked.
+    An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Unanswered`.
+    When two questions in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not asked.
 
     Args:
         spec: the contract.
@@ -125,13 +125,13 @@ class _Asker:
     misformed: list[Exchange] = field(factory=list)
     _bodies: set[bytes | None] = field(factory=set)
 
-    def ask(self, question: Question) -> Exchange | Unasked:
+    def ask(self, question: Question) -> Exchange | Unanswered:
         if question.obstacle is not None:
-            return Unasked(question, question.obstacle, unclear=False)
+            return Unanswered(question, question.obstacle, unclear=False)
         if question.key is Key.VALID and self.sender.api_key is None:
-            return Unasked(question, "no key was given", unclear=False)
+            return Unanswered(question, "no key was given", unclear=False)
         if self.given_up is not None:
-            return Unasked(question, f"left out, because {self.given_up}")
+            return Unanswered(question, f"left out, because {self.given_up}")
         outcome = self._insist(question)
         if isinstance(outcome, Exchange):
             self.failed = 0
@@ -139,7 +139,7 @@ class _Asker:
         self.failed += 1
         if self.failed >= ENOUGH and self.given_up is None:
             self.given_up = f"{ENOUGH} questions in a row had no answer"
-        return Unasked(question, outcome)
+        return Unanswered(question, outcome)
 
     def _insist(self, question: Question) -> Exchange | str:
         """Ask until there is an answer that tells something, or return why there is none."""
