@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from longcat.models import Violation
+from longcat.pointer import escape
 from longcat.text import Hide, show
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -33,10 +34,10 @@ def violations(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") 
         for name in schema.get("required", ()):
             if name not in value:
                 expected = ", ".join(_expectations(properties.get(name, {}))) or "present"
-                yield Violation(f"{pointer}/{_escape(name)}", expected, MISSING)
+                yield Violation(f"{pointer}/{escape(name)}", expected, MISSING)
         for name, inner in properties.items():
             if name in value:
-                yield from violations(inner, value[name], hide, f"{pointer}/{_escape(name)}")
+                yield from violations(inner, value[name], hide, f"{pointer}/{escape(name)}")
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from violations(schema.get("items", {}), item, hide, f"{pointer}/{index}")
@@ -50,10 +51,6 @@ def _words(limit: Any) -> str:
     if isinstance(limit, list):
         return " or ".join(map(_words, limit))
     return limit if isinstance(limit, str) else show(limit)
-
-
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _is_number(value: Any) -> bool:
