@@ -1,0 +1,73 @@
+"""Writing a file whole: it appears with all that was written, or not at all, and no reader ever sees half of it."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+class PartialFile:
+    """A temporary file that is to become a file in the same folder, in three steps: write to `file`, `sync`, `rename`.
+
+    Call `discard` at the end in any case: it removes what was not renamed.
+
+    Args:
+        folder: where the file will be.
+        name: the temporary file's name; a file of this name is overwritten. None: a name that nobody else has.
+
+    Attributes:
+        file: takes the bytes.
+        path: the temporary file.
+
+    Raises OSError when it can't be made; every method but `discard` raises OSError, too.
+    """
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        self.path = folder / (name if name is not None else f".longcat-{secrets.token_hex(8)}.part")
+        self.file: IO[bytes] = self.path.open("xb" if name is None else "wb")
+
+    def sync(self) -> None:
+        """Make sure that every byte is on the disk, and close the file."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def rename(self, path: Path, *, overwrite: bool) -> None:
+        """Give the file its name. Raises FileExistsError if there is such a file, unless it may be overwritten."""
+        if overwrite:
+            self.path.replace(path)
+            return
+        try:
+            os.link(self.path, path)  # Unlike a rename, this never replaces a file, not even one made a moment ago.
+        except FileExistsError:
+            raise
+        except OSError:  # A file system without hard links. The check and the rename are two steps there.
+            if path.exists():
+                raise FileExistsError(path) from None
+            self.path.replace(path)
+        else:
+            self.path.unlink()
+
+    def discard(self) -> None:
+        """Close and remove the temporary file, if it is still there."""
+        with suppress(OSError):  # On a full disk, closing fails too, as it writes what is left.
+            self.file.close()
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+
+
+@contextmanager
+def whole_file(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
+    """Lend a file to write bytes to, which is at `path` when the block ends, and gone when the block raises.
+
+    Raises FileExistsError if there is such a file, unless it may be overwritten, and OSError when it can't be written.
+    """
+    part = PartialFile(path.parent)
+    try:
+        yield part.file
+        part.sync()
+        part.rename(path, overwrite=overwrite)
+    finally:
+        part.discard()

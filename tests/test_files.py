@@ -1,0 +1,80 @@
+"""Writing a file whole."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longcat.saving.files import whole_file
+
+
+def names(folder: Path) -> list[str]:
+    """Return what is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_file_appears_whole(tmp_path: Path, *, overwrite: bool) -> None:
+    """Until the block ends there is no such file; then there is, and nothing else."""
+    path = tmp_path / "cat.txt"
+    with whole_file(path, overwrite=overwrite) as file:
+        file.write(b"one")
+        assert not path.exists()
+        file.write(b" two")
+    assert (names(tmp_path), path.read_bytes()) == (["cat.txt"], b"one two")
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """The old file stands until the new one is complete."""
+    path = tmp_path / "cat.txt"
+    path.write_bytes(b"old")
+    with whole_file(path) as file:
+        file.write(b"new")
+        assert path.read_bytes() == b"old"
+    assert (names(tmp_path), path.read_bytes()) == (["cat.txt"], b"new")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_is_there_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool) -> None:
+    """Without `overwrite`, not even a file that appears meanwhile is replaced, on a disk without hard links either."""
+    if not links:
+
+        def refuse(*_: Any) -> None:
+            raise PermissionError("no hard links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "cat.txt"
+
+    def write() -> None:
+        with whole_file(path, overwrite=False) as file:
+            path.write_bytes(b"mine")
+            file.write(b"new")
+
+    with pytest.raises(FileExistsError):
+        write()
+    assert (names(tmp_path), path.read_bytes()) == (["cat.txt"], b"mine")
+    with whole_file(tmp_path / "dog.txt", overwrite=False) as file:
+        file.write(b"new")
+    assert names(tmp_path) == ["cat.txt", "dog.txt"]
+
+
+def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    """What was written before the error is gone, and the old file is there."""
+    path = tmp_path / "cat.txt"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with whole_file(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert (names(tmp_path), path.read_bytes()) == (["cat.txt"], b"old")
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """No folder is made."""
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "cats" / "cat.txt"):
+        raise AssertionError("not reached")
