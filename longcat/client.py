@@ -3,12 +3,11 @@
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Collection, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager, nullcontext
-from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, assert_never
 
 import anyio
 import anyio.lowlevel
@@ -47,6 +46,7 @@ from longcat.waiting.commands import (
     Acquire,
     Command,
     Flow,
+    RunInThread,
     Sleep,
 )
 from longcat.waiting.polling import Polling
@@ -240,28 +240,34 @@ class LongCat(BaseClient[httpx.Client]):
             while not wait.done:
                 yield self._drive(wait.change())
 
-    def _drive(self, talk: Flow[T]) -> T:
-        """Do what a conversation says until it is over, and return its result."""
-        step = partial(next, talk)
-        while True:
-            try:
-                command = step()
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            try:
-                step = partial(talk.send, self._perform(command))
-            except LongCatError as error:
-                step = partial(talk.throw, error)
+    def _drive(self, flow: Flow[T]) -> T:
+        """Obey a flow until it ends, and return its result."""
+        try:
+            command = next(flow)
+            while True:
+                try:
+                    answer = self._perform(command)
+                except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
+                    command = flow.throw(error)
+                else:
+                    command = flow.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
     def _perform(self, command: Command) -> Answer | None:
-        if isinstance(command, Sleep):
-            self._clock.sleep(command.seconds)
-            return None
-        if isinstance(command, Acquire):
-            for seconds in self._rate_limiter.pauses(self._clock.monotonic, command.left):
+        match command:
+            case Call():
+                return self._send(command)
+            case Sleep(seconds):
                 self._clock.sleep(seconds)
-            return None
-        return self._send(command)
+            case Acquire(left=left):
+                for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
+                    self._clock.sleep(seconds)
+            case RunInThread(function):
+                function()
+            case _:
+                assert_never(command)
+        return None
 
     def _send(self, call: Call, stopped: Stopped | None = None) -> Answer:
         """Send a call and return the answer, or give up soon after `stopped` says so."""
@@ -411,28 +417,34 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
             while not wait.done:
                 yield await self._drive(wait.change())
 
-    async def _drive(self, talk: Flow[T]) -> T:
-        """Do what a conversation says until it is over, and return its result."""
-        step = partial(next, talk)
-        while True:
-            try:
-                command = step()
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            try:
-                step = partial(talk.send, await self._perform(command))
-            except LongCatError as error:
-                step = partial(talk.throw, error)
+    async def _drive(self, flow: Flow[T]) -> T:
+        """Obey a flow until it ends, and return its result."""
+        try:
+            command = next(flow)
+            while True:
+                try:
+                    answer = await self._perform(command)
+                except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
+                    command = flow.throw(error)
+                else:
+                    command = flow.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
     async def _perform(self, command: Command) -> Answer | None:
-        if isinstance(command, Sleep):
-            await self._clock.asleep(command.seconds)
-            return None
-        if isinstance(command, Acquire):
-            for seconds in self._rate_limiter.pauses(self._clock.monotonic, command.left):
+        match command:
+            case Call():
+                return await self._send(command)
+            case Sleep(seconds):
                 await self._clock.asleep(seconds)
-            return None
-        return await self._send(command)
+            case Acquire(left=left):
+                for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
+                    await self._clock.asleep(seconds)
+            case RunInThread(function):
+                await anyio.to_thread.run_sync(function)
+            case _:
+                assert_never(command)
+        return None
 
     async def _send(self, call: Call) -> Answer:
         """Send a call and return the answer."""

@@ -27,6 +27,7 @@ from longcat.waiting.commands import (
     Acquire,
     Command,
     Flow,
+    RunInThread,
     Sleep,
 )
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
@@ -270,6 +271,8 @@ class Batch:
             self._set_alarm(job, command.seconds, job.step)
         elif isinstance(command, Call):
             self._calls.append(job)
+        elif isinstance(command, RunInThread):
+            raise TypeError("a wait has no blocking work to do")
         else:
             if is_new:
                 self._new = job

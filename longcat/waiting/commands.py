@@ -1,11 +1,12 @@
-"""What a flow asks of its driver, and how the two talk. No I/O.
+"""The commands that a flow gives to its driver. No I/O.
 
-A flow is a generator. It yields commands; the driver performs each and sends back what came of it: the `Answer` to a
-`Call`, and None for a pause. Where no answer came, the driver throws the `APIConnectionError` into the flow.
+A flow is a generator: it yields commands, and returns its result. A driver obeys: it does what a command says, and
+sends the result back into the flow, or throws the error into it. The result of a `Call` is an `Answer`, that of every
+other command is None. One flow serves `LongCat` and `AsyncLongCat`, which differ only in how they obey.
 """
 
 import random
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -19,19 +20,19 @@ T = TypeVar("T")
 
 @frozen
 class Sleep:
-    """Do nothing for so many seconds."""
+    """Sleep for so many seconds."""
 
     seconds: float
 
 
 @frozen
 class Acquire:
-    """Wait until the client's budget allows one more question, or until no time is left.
+    """Wait until the rate limiter allows one more question, or until no time is left.
 
     Attributes:
         since: when the last question was answered, or the wait began, in seconds on the client's clock.
-        due: when the next one was to be asked, likewise.
-        left: seconds after which to come back without a turn.
+        due: when the next question was to be asked, likewise.
+        left: seconds after which the driver goes on without permission.
     """
 
     since: float
@@ -41,24 +42,39 @@ class Acquire:
     def overdue(self, now: float) -> float:
         """Return how late the question is, in units of its own pause: 1.0 when it is due.
 
-        The best times to ask under a budget are those without one, stretched alike for all (see `polling`); so who is
-        stretched most comes first. A wait that is overlooked is stretched more and more, so none is left out.
+        The best times to ask under a rate limit are those without one, stretched alike for all (see `polling`); so the
+        wait that is stretched most comes first. A wait that is passed over is stretched further, so none starves.
         """
         return (now - self.since) / max(self.due - self.since, RESOLUTION)
 
 
-Command: TypeAlias = Call | Sleep | Acquire
+@frozen
+class RunInThread:
+    """Call a function that blocks, such as one that writes a file, without holding up other tasks.
+
+    `run_in_thread` wraps it for flows that want the function's result.
+    """
+
+    function: Callable[[], None]
 
 
+Command: TypeAlias = Call | Sleep | Acquire | RunInThread
 Flow: TypeAlias = Generator[Command, Answer | None, T]
 
 
 def ask(call: Call) -> Flow[Answer]:
-    """Have a call sent, and return the answer to it."""
+    """Have a call sent, and return the answer to it. Raises APIConnectionError when no answer came."""
     answer = yield call
     if answer is None:
         raise TypeError("a driver answers a Call with an Answer")
     return answer
+
+
+def run_in_thread(function: Callable[[], T]) -> Flow[T]:
+    """Have a function called where it may block, and return its result or raise its error."""
+    results: list[T] = []
+    yield RunInThread(lambda: results.append(function()))
+    return results[0]
 
 
 BACKOFF_FIRST: Final = 0.5
