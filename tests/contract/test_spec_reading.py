@@ -11,9 +11,10 @@ from attrs import evolve
 from exchanges import MADE_UP, OURS
 
 from longcat.contract import Exchange, SpecError, judge, load_spec
-from longcat.contract.openapi.document import modern, parse_document, pointer_of
+from longcat.contract.openapi.document import modern, parse_document
 from longcat.contract.openapi.schemas import close
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.pointer import join
 
 PATH = Path(__file__).parents[2] / "openapi.yaml"
 CIRCLE = "#/paths/~1a/get/responses/200/content/application~1json/schema"
@@ -322,7 +323,7 @@ def test_names_that_look_like_keywords_are_names() -> None:
 
 def test_pointers() -> None:
     """Names are escaped as RFC 6901 says."""
-    assert pointer_of(["a/b", "c~d", 0]) == "/a~1b/c~0d/0"
+    assert join(["a/b", "c~d", 0]) == "/a~1b/c~0d/0"
 
 
 def test_a_missing_extra_is_named() -> None:

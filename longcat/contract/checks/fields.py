@@ -8,9 +8,9 @@ from typing import Any, Final, Protocol
 from attrs import Factory, define, frozen
 
 from longcat.contract.checks.mismatch import MISSING, Mismatch, Path, seen
-from longcat.contract.openapi.document import escape
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.variants import normal
+from longcat.pointer import escape
 
 DEEPEST: Final = 4
 """How many levels down a lost field or an enveloped value is looked for."""

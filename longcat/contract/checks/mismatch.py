@@ -6,9 +6,9 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import pointer_of
 from longcat.contract.openapi.schemas import ASSERTIONS
 from longcat.gateway import schema as core
+from longcat.pointer import join
 from longcat.text import show
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -36,7 +36,7 @@ class Mismatch:
     @property
     def pointer(self) -> str:
         """Where it is, as a finding says it."""
-        return self.place or pointer_of(self.path)
+        return self.place or join(self.path)
 
 
 def words(schemas: Iterable[Any]) -> str:

@@ -14,9 +14,9 @@ from attrs import Factory, define, frozen
 
 from longcat.contract.checks.fields import Fields, Lost, explain, unwrapped
 from longcat.contract.checks.mismatch import Mismatch, Path, seen, tidy, words
-from longcat.contract.openapi.document import escape
 from longcat.contract.openapi.schemas import Breach, Schemas
 from longcat.contract.openapi.variants import Variants, normal, variants_of
+from longcat.pointer import escape
 from longcat.text import shorten
 
 CODE_OF: Final[Mapping[str, str]] = {

@@ -15,6 +15,7 @@ import jsonschema_rs
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from longcat.pointer import at, escape, join
 from longcat.text import shorten, show
 
 Node: TypeAlias = Mapping[str, Any]
@@ -170,7 +171,7 @@ def check_document(document: Any, name: str) -> dict[str, Any]:
         )
     error = next(jsonschema_rs.Draft202012Validator(STRUCTURE).iter_errors(document), None)
     if error is not None:
-        where = pointer_of(error.instance_path)
+        where = join(error.instance_path)
         raise SpecError(
             f"The spec {name} is not valid at {where or 'its top level'}: {shorten(error.message, 200)}. Mend it."
         )
@@ -191,7 +192,7 @@ def _problems(document: Node) -> Iterator[str]:
         try:
             jsonschema_rs.Draft202012Validator(schema_alone(modern(schema)))
         except (jsonschema_rs.ValidationError, ValueError) as error:
-            inner = pointer_of(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
+            inner = join(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
             message = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
             yield f"at {pointer}{inner}, a schema: {shorten(message, 200)}."
     defined = document.get("components", {}).get("securitySchemes", {})
@@ -249,28 +250,6 @@ def schema_alone(node: Any) -> Any:
         return {
             name: schema_alone(inner) for name, inner in node.items() if name != "$ref" or not isinstance(inner, str)
         }
-    return node
-
-
-def escape(name: str) -> str:
-    """Return a name as a part of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def pointer_of(path: Any) -> str:
-    """Return the JSON pointer of a path: names and indexes."""
-    return "".join(f"/{escape(str(part))}" for part in path)
-
-
-def at(document: Any, pointer: str) -> Any:
-    """Return what stands at a JSON pointer. Raises LookupError."""
-    node = document
-    for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        try:
-            node = node[int(name)] if isinstance(node, list) else node[name]
-        except (TypeError, ValueError):
-            raise LookupError(pointer) from None
     return node
 
 

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import jsonschema_rs
 from attrs import define, field, frozen
 
-from longcat.contract.openapi.document import at, escape, follow, nodes, pointer_of
+from longcat.contract.openapi.document import follow, nodes
 from longcat.gateway import schema as core
+from longcat.pointer import at, escape, join
 
 ASSERTIONS: Final = (
     "type",
@@ -74,9 +75,7 @@ class Schemas:
     def breaches(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[Breach]:
         """Yield what in a value breaks the schema at a pointer, as the validator sees it."""
         for error in self._validator(pointer, closed=closed).iter_errors(value):
-            yield Breach(
-                error.kind.name, pointer_of(error.schema_path), None, error.message, tuple(error.instance_path)
-            )
+            yield Breach(error.kind.name, join(error.schema_path), None, error.message, tuple(error.instance_path))
 
     def assertions(self, pointer: str, value: Any) -> Iterator[Breach]:
         """Yield the assertions of one schema, without those inside of it, that a value breaks: most telling first."""

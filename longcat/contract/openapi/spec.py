@@ -18,8 +18,6 @@ from longcat.contract.openapi.document import (
     METHODS,
     Node,
     SpecError,
-    at,
-    escape,
     follow,
     modern,
     parse_document,
@@ -27,6 +25,7 @@ from longcat.contract.openapi.document import (
 )
 from longcat.contract.openapi.operation import NAME, Credential, Header, Media, Operation, Parameter, Response, is_json
 from longcat.contract.openapi.schemas import Schemas
+from longcat.pointer import at, escape
 
 __all__ = [
     "Credential",

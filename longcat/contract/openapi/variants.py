@@ -5,8 +5,9 @@ from typing import Any
 
 from attrs import frozen
 
-from longcat.contract.openapi.document import SpecError, escape, follow
+from longcat.contract.openapi.document import SpecError, follow
 from longcat.contract.openapi.schemas import Schemas
+from longcat.pointer import escape
 
 
 @frozen

@@ -14,7 +14,8 @@ from attrs import evolve, field, frozen
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from longcat.contract.openapi.document import at, parse_document, plain
+from longcat.contract.openapi.document import parse_document, plain
+from longcat.pointer import at
 
 
 class UneditableError(ValueError):

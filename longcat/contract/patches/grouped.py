@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from longcat.contract.checks.body import decode
 from longcat.contract.model import Exchange, Finding
-from longcat.contract.openapi.document import at
+from longcat.pointer import at
 
 
 class RefusedError(Exception):

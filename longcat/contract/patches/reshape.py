@@ -12,13 +12,14 @@ from longcat.contract.checks.body import decode, media_type_of
 from longcat.contract.checks.expectation import REFUSALS, Fault, is_success, media_for, readings
 from longcat.contract.checks.reading import Reader
 from longcat.contract.model import Exchange, Finding
-from longcat.contract.openapi.document import at, escape, follow
+from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Operation, Response, is_json
 from longcat.contract.openapi.variants import variants_of
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.grouped import Group, RefusedError, body_of, unescaped
 from longcat.contract.patches.infer import infer, wrapped
 from longcat.contract.patches.widen import Widener
+from longcat.pointer import at, escape
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _NOT_JSON: Final = "The body is not JSON. What else it is can't be told from one look; describe it by hand."

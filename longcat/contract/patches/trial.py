@@ -15,12 +15,13 @@ from attrs import Factory, define
 
 from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
-from longcat.contract.openapi.document import SpecError, at, check_document, follow, nodes
+from longcat.contract.openapi.document import SpecError, check_document, follow, nodes
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches.edit import Drop, Edit, Put, Source, UneditableError
 from longcat.contract.patches.grouped import Group, RefusedError
 from longcat.contract.patches.infer import infer
 from longcat.contract.patches.reshape import Reshaper
+from longcat.pointer import at
 
 ROUNDS: Final = 20
 """How often changes are tried and judged, at most. A change that calls for many more is none to be made by a tool."""

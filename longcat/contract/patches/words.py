@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.contract.openapi.document import at, escape, follow, schemas
+from longcat.contract.openapi.document import follow, schemas
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.variants import Variants, normal, properties_of, variants_of
 from longcat.contract.patches.edit import Append, Edit, Put, Source
 from longcat.contract.patches.grouped import Group, RefusedError, body_of
 from longcat.contract.patches.infer import infer
+from longcat.pointer import at, escape
 
 TELLS: Final = "It tells one kind of answer from another. Without it no answer can be read; decide by hand."
 _WORD: Final = re.compile(r"(?=.*[A-Za-z])[\w .:+-]{1,40}", re.ASCII)

@@ -7,8 +7,9 @@ from urllib.parse import quote
 import jsonschema_rs
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import at, escape, follow, modern
+from longcat.contract.openapi.document import follow, modern
 from longcat.contract.openapi.spec import Media, Operation, Spec, is_json
+from longcat.pointer import at, escape
 
 Node: TypeAlias = Mapping[str, Any]
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
