@@ -27,6 +27,7 @@ from longcat.errors import (
     RateLimitError,
     WaitTimeout,
 )
+from longcat.gateway.typed import api_client
 from longcat.models import (
     Image,
     State,
@@ -78,4 +79,5 @@ __all__ = [
     "Violation",
     "WaitTimeout",
     "__version__",
+    "api_client",
 ]

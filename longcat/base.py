@@ -13,6 +13,7 @@ import httpx
 from longcat._version import __version__
 from longcat.clock import Clock, SystemClock
 from longcat.errors import ConfigurationError
+from longcat.gateway.contract import contract
 from longcat.gateway.messages import (
     Call,
 )
@@ -79,7 +80,7 @@ class BaseClient(Generic[Http]):
                 f"{type(self).__name__} needs an httpx.{http_class.__name__} as http_client, "
                 f"not {type(http_client).__name__}. Pass one, or use the other client."
             )
-        self._gateway = ResultGateway(find_base_url(base_url), find_api_key(api_key))
+        self._gateway = ResultGateway(find_base_url(base_url, contract().server), find_api_key(api_key))
         self._polling = polling if polling is not None else AdaptivePolling()
         self._clock = clock if clock is not None else SystemClock()
         self._rate_limiter = RateLimiter(usable_rate(max_rate))

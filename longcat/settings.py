@@ -10,12 +10,6 @@ from typing import Any, Final, Literal
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.gateway.messages import (
-    is_http_url,
-)
-from longcat.gateway.result import (
-    contract,
-)
 from longcat.text import shorten, show
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
@@ -58,19 +52,29 @@ def _usable_key(key: Any, source: str) -> str:
     return key
 
 
-def find_base_url(argument: str | None) -> str:
+def find_base_url(argument: str | None, server: str) -> str:
     """Return the base URL, without a slash at its end: the argument, `LONGCAT_BASE_URL`, or the contract's server.
 
     Raises ConfigurationError when it is not just a scheme, http or https, and a host, perhaps with a port.
     """
-    text = argument if argument is not None else os.environ.get(URL_VARIABLE) or contract().server
+    text = argument if argument is not None else os.environ.get(URL_VARIABLE) or server
     if not re.fullmatch(r"(?i:https?)://[^\s/?#@\\]+/?", str(text)) or not is_http_url(text):
         shown = "that was given (not shown, as it may hold a password)" if "@" in str(text) else show(text)
         raise ConfigurationError(
             f"The base URL {shown} can't be used: it must be http:// or https:// and a host, "
-            f"without a path, such as {contract().server}. Check the argument base_url and {URL_VARIABLE}."
+            f"without a path, such as {server}. Check the argument base_url and {URL_VARIABLE}."
         )
     return str(httpx.URL(text)).rstrip("/")
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a text is an absolute http or https URL that could be asked. False for what is no text."""
+    try:
+        url = httpx.URL(text)
+        url.host.encode("idna")
+    except (httpx.InvalidURL, TypeError, ValueError):
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
 
 
 def usable_request_id(request_id: Any) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from longcat import Violation
-from longcat.gateway.result import contract
+from longcat.gateway.contract import contract
 from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, violations
 
 CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")

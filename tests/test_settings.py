@@ -10,7 +10,7 @@ import pytest
 from fakes import Cat, Driver, Script, completed, finish, says
 
 from longcat import AsyncLongCat, ConfigurationError, LongCat, LongCatError
-from longcat.gateway.result import contract
+from longcat.gateway.contract import contract
 
 PLACES = "not in the argument api_key, not in PIXAZO_API_KEY, and"
 NO_FILE = f"No key was found: {PLACES} there is no ~/.pixazo/api-key. Set PIXAZO_API_KEY to the subscription key."

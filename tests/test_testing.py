@@ -46,7 +46,7 @@ from longcat import (
 )
 from longcat.clock import SystemClock
 from longcat.contract import Exchange, judge, load_spec
-from longcat.gateway.result import contract
+from longcat.gateway.contract import contract
 from longcat.testing import FakeGateway, Question, VirtualClock, refusal
 from longcat.testing.script import WORDS
 

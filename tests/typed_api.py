@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import assert_type
 
 import httpx
+from longcat_api import AuthenticatedClient
+from longcat_api.api.requests import get_request_result
+from longcat_api.models import CompletedStatus, Error, ProcessingStatus, StatusRequest
 
 from longcat import (
     AdaptivePolling,
@@ -28,6 +31,7 @@ from longcat import (
     Status,
     Violation,
     WaitTimeout,
+    api_client,
 )
 from longcat.testing import FakeGateway, Fault, Progress, Question, VirtualClock, refusal
 
@@ -156,6 +160,14 @@ def pretend() -> None:
     assert_type(gateway.client(polling=FixedPolling(5)), LongCat)
     assert_type(gateway.async_client("test-key", "https://gateway.test"), AsyncLongCat)
     httpx.Client(transport=gateway).close()
+
+
+def send_the_typed_client() -> None:
+    """Make the generated client, and send one call with it."""
+    client = api_client("test-key", "https://gateway.test")
+    assert_type(client, AuthenticatedClient)
+    answer = get_request_result.sync(client=client, body=StatusRequest("r"))
+    assert_type(answer, CompletedStatus | ProcessingStatus | Error | None)
 
 
 def inspect_errors(raised: list[Exception]) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 
-import httpx
 from attrs import field, frozen
 
 from longcat import errors
@@ -17,16 +16,6 @@ from longcat.models import (
 
 MAX_ANSWER: Final = 1024 * 1024
 """How many bytes of an answer are read. The documented ones have some 300."""
-
-
-def is_http_url(text: str) -> bool:
-    """Whether a text is an absolute http or https URL that could be asked. Anything else than a text is none."""
-    try:
-        url = httpx.URL(text)
-        url.host.encode("idna")
-    except (httpx.InvalidURL, TypeError, ValueError):
-        return False
-    return url.scheme in {"http", "https"} and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
 
 
 class Sink(Protocol):

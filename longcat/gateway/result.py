@@ -7,9 +7,7 @@ when it comes, is a second class beside `ResultGateway`, for `client` to choose.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from functools import cache
 from http import HTTPStatus
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -25,6 +23,7 @@ from longcat_api.models import CompletedStatus, StatusRequest
 from longcat_api.types import Unset
 
 from longcat import errors
+from longcat.gateway.contract import contract
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
 from longcat.gateway.schema import (
     MISSING,
@@ -40,9 +39,6 @@ from longcat.models import (
 from longcat.text import Hide, describe, hiding, shorten, show
 
 T = TypeVar("T")
-
-OPERATION: Final = "get_request_result"
-
 
 STATUS_ERRORS: Final[Mapping[int, type[errors.APIStatusError]]] = MappingProxyType(
     {
@@ -231,54 +227,3 @@ def _image(model: CompletedStatus) -> Image:
 
 def _or_none(value: T | Unset) -> T | None:
     return None if isinstance(value, Unset) else value
-
-
-@frozen
-class Contract:
-    """What the client reads from the contract at run time, so that nothing stands in two places.
-
-    Attributes:
-        server: the base URL of the first server.
-        key_header: the header that carries the key.
-        variants: for each documented status word, the schema of an answer with it.
-    """
-
-    server: str
-    key_header: str
-    variants: Mapping[str, Schema]
-
-
-@cache
-def contract() -> Contract:
-    """Return the contract that the generated package was made from."""
-    document = json.loads((files(longcat_api) / "openapi.json").read_text("utf-8"))
-    operation = next(
-        operation
-        for path in document["paths"].values()
-        for operation in path.values()
-        if operation["operationId"] == OPERATION
-    )
-    (scheme,) = operation.get("security", document["security"])[0]
-    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
-    return Contract(
-        server=document["servers"][0]["url"],
-        key_header=document["components"]["securitySchemes"][scheme]["name"],
-        variants={
-            word.casefold(): _resolve({"$ref": target}, document)
-            for word, target in schema["discriminator"]["mapping"].items()
-        },
-    )
-
-
-def _resolve(node: Any, document: Mapping[str, Any]) -> Any:
-    """Return a part of the document with every reference in it replaced by what it refers to."""
-    if isinstance(node, list):
-        return [_resolve(item, document) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        target: Any = document
-        for name in node["$ref"].removeprefix("#/").split("/"):
-            target = target[name]
-        return _resolve(target, document)
-    return {name: _resolve(inner, document) for name, inner in node.items()}

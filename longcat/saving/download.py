@@ -18,8 +18,8 @@ from longcat.errors import APIConnectionError, DownloadError
 from longcat.gateway.messages import (
     Answer,
     Call,
-    is_http_url,
 )
+from longcat.settings import is_http_url
 from longcat.text import describe, show
 from longcat.waiting.commands import (
     Flow,

@@ -16,7 +16,8 @@ from attrs import frozen
 from longcat.client import AsyncLongCat, LongCat
 from longcat.clock import Clock
 from longcat.errors import ConfigurationError
-from longcat.gateway.result import ResultGateway, contract
+from longcat.gateway.contract import contract
+from longcat.gateway.result import ResultGateway
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock
 from longcat.testing.picture import draw

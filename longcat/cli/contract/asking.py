@@ -15,7 +15,8 @@ from longcat.contract import Exchange, Origin, Spec, SpecError, load_spec
 from longcat.contract.traffic.probe import Politeness, Unanswered, probe
 from longcat.contract.traffic.questions import Question, questions
 from longcat.errors import ConfigurationError
-from longcat.settings import KEY_FILE, KEY_VARIABLE, URL_VARIABLE, find_api_key, find_base_url, usable_request_id
+from longcat.gateway.contract import contract as our_contract
+from longcat.settings import KEY_FILE, KEY_VARIABLE, find_api_key, find_base_url, usable_request_id
 
 LONGEST: Final = 3600.0
 """Seconds. A pause, a call or the patience is not longer."""
@@ -78,8 +79,8 @@ def find_contract(path: str | None) -> Contract:
 
 def find_asking(arguments: argparse.Namespace, contract: Contract) -> Asking:
     """Return whom to ask, and how. Raises ConfigurationError."""
-    server = contract.spec.server if arguments.spec is not None and not os.environ.get(URL_VARIABLE) else None
-    base_url = find_base_url(arguments.base_url if arguments.base_url is not None else server)
+    server = contract.spec.server if arguments.spec is not None else None
+    base_url = find_base_url(arguments.base_url, server or our_contract().server)
     return Asking(
         contract=evolve(contract, spec=contract.spec.served_at(base_url)),  # Its paths that nobody documented, too.
         base_url=base_url,
