@@ -12,6 +12,7 @@ from longcat.sandbox import EXAMPLE_KEY, Settings, create_app, running
 
 UNDER_WAY, DONE = "gauntlet-under-way", "gauntlet-done"
 DURATION: Final = 42  # Seconds that the request takes that is done.
+WALL: Final = 1_718_447_400.0  # The time of day in process, in seconds since 1970: 2024-06-15T10:30:00Z.
 
 
 class Clock:
@@ -81,7 +82,8 @@ def served(drifts: Sequence[str], client: httpx.Client | None = None) -> Iterato
 def in_process(drifts: Sequence[str]) -> Iterator[Gateway]:
     """Have a sandbox with these drifts without a socket."""
     clock = Clock()
-    with httpx.Client(transport=InProcess(create_app(settings(drifts), clock=clock))) as client:
+    app = create_app(settings(drifts), clock=clock, wall=lambda: WALL)
+    with httpx.Client(transport=InProcess(app), trust_env=False) as client:
         gateway = Gateway("http://127.0.0.1", client)
         gateway.settle(clock)
         yield gateway

@@ -71,7 +71,13 @@ def misleading() -> Drifts:
     yield Drift("other-request", "Answers are about another request.", "breaking", False, ANSWERS.edit(other))
     yield Drift("other-request-completed", "The end is another request's.", "breaking", False, COMPLETED.edit(other))
     lower = to.turn("request_id", lambda text: f"{text.lower()}-v2")
-    yield Drift("other-id-format", "request_id is not as it was asked for.", "breaking", False, PROCESSING.edit(lower))
+    yield Drift(
+        "other-id-format",
+        "request_id is not as it was asked for while processing.",
+        "breaking",
+        False,
+        PROCESSING.edit(lower),
+    )
     message = {"error": "An unexpected error occurred, please try again later"}
     for name, sentence, where, change in (
         ("error-in-200-completed", "A completed request answers an error, with 200.", COMPLETED, to.say(message)),
