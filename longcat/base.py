@@ -121,7 +121,7 @@ class BaseClient(Generic[Http]):
             unknown=usable_unknown(unknown),
             monotonic=self._clock.monotonic,
             random=random.random,
-            memory=self._journal,
+            store=self._journal,
         )
 
     def _batch(

@@ -1,16 +1,18 @@
-"""What to ask, and what an answer means. No I/O: generators that yield calls and pauses, and return their result.
+"""Ask about one request until it is done. No I/O: flows that yield commands, and return their result.
 
-A driver performs each command that a conversation yields and sends back what came of it: the `Answer` to a `Call`, and
-None for a `Sleep` or a `Acquire`. Where no answer came, it throws the `APIConnectionError` into the conversation.
+`status` asks once. `Wait` is the state of a longer conversation: its phase, when the next question is due, and the
+faults since the last answer. See `longcat.waiting.commands` for flows and commands.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from enum import Enum
+from math import inf
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from longcat.errors import (
     APIStatusError,
@@ -20,30 +22,11 @@ from longcat.errors import (
     RateLimitError,
     WaitTimeout,
 )
-from longcat.gateway.messages import (
-    Answer,
-    Gateway,
-)
-from longcat.models import (
-    WORDS,
-    Image,
-    State,
-    Status,
-    Violation,
-)
+from longcat.gateway.messages import Answer, Gateway
+from longcat.models import WORDS, Image, State, Status, Violation
 from longcat.text import shorten, show
-from longcat.waiting.commands import (
-    Acquire,
-    Flow,
-    Sleep,
-    ask,
-    backoff,
-    recheck_interval,
-)
-from longcat.waiting.polling import (
-    Plan,
-    Random,
-)
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
+from longcat.waiting.polling import Plan, Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
 
 logger: Final = logging.getLogger("longcat")
@@ -78,9 +61,9 @@ class Outcome:
 
     Attributes:
         request_id: which request.
-        image: what it yielded. None: there is an error.
-        error: why there is no image. None: there is one.
-        status: the last answer. None: there was none.
+        image: the image. None: there is an error.
+        error: why there is no image. None: there is an image.
+        status: the last answer. None: there was no answer.
         elapsed: how many seconds were waited.
     """
 
@@ -101,30 +84,88 @@ class RequestStore(Protocol):
     """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.Journal`."""
 
     def take(self, request_id: str) -> bool:
-        """Take a request on, and return whether it is ours. False: somebody else is waiting for it."""
+        """Claim a request, and return whether it is ours. False: another program waits for it."""
 
     def release(self, request_id: str) -> None:
         """Leave a request to others."""
 
     def last(self, request_id: str) -> Status | None:
-        """Return the last answer, whoever got it. None: there was none."""
+        """Return the last answer, whichever program got it. None: there was no answer."""
 
     def note(self, status: Status) -> None:
-        """Remember an answer."""
+        """Keep an answer."""
+
+
+class Phase(Enum):
+    """How far a wait is."""
+
+    NEW = "nothing has happened"
+    READY = "the request is ours to ask about, and no question was sent"
+    ASKED = "a question was sent, and no answer has said how the request stands"
+    OPEN = "an answer has said that the request is not done"
+    DONE = "the last answer is final"
+    CLOSED = "the wait was left"
+
+
+Event: TypeAlias = Literal["claimed", "asked", "open", "final", "closed"]
+
+MOVES: Final[Mapping[Phase, Mapping[Event, Phase]]] = MappingProxyType(
+    {
+        # A wait begins by claiming the request, or finds its final answer in the request store.
+        Phase.NEW: {"claimed": Phase.READY, "final": Phase.DONE, "closed": Phase.CLOSED},
+        Phase.READY: {"asked": Phase.ASKED, "final": Phase.DONE, "closed": Phase.CLOSED},
+        Phase.ASKED: {"asked": Phase.ASKED, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
+        Phase.OPEN: {"asked": Phase.OPEN, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
+        Phase.DONE: {"closed": Phase.CLOSED},
+        Phase.CLOSED: {"closed": Phase.CLOSED},
+    }
+)
+"""Where each event leads from each phase. An event that is missing can't happen in that phase."""
+CLAIMED: Final = frozenset({Phase.READY, Phase.ASKED, Phase.OPEN})
+"""The phases in which no other program may ask about the request."""
+
+
+@frozen
+class Schedule:
+    """When to ask next, in seconds on the client's clock.
+
+    Attributes:
+        answered: when the last question was answered, or the wait began.
+        due: when the next question is due.
+        not_before: the gateway wants no question before this moment.
+        overtime: whether the deadline has passed, and the one question that is allowed after it was used up.
+    """
+
+    answered: float = 0.0
+    due: float = 0.0
+    not_before: float = 0.0
+    overtime: bool = False
+
+
+@frozen
+class Faults:
+    """The transient faults since the last answer.
+
+    Attributes:
+        count: how many there were in a row.
+        last_error: the last of them. None: the last question was answered.
+    """
+
+    count: int = 0
+    last_error: LongCatError | None = None
 
 
 @define
 class Wait:
-    """The conversation about one request until it is done.
+    """The state of the wait for one request.
 
     Attributes:
         timeout: seconds from the first question to the deadline. None: no deadline.
-        unknown: what to do about a status word that nobody documented: `wait` on, or `raise` at once.
+        unknown: what to do about a status word that is not documented: `wait` on, or `raise` at once.
         monotonic: the clock, in seconds. The wait reads it, and leaves sleeping to the driver.
         random: from 0.0 up to 1.0, for the jitter of pauses after faults.
-        memory: what is remembered of requests. None: nothing.
-        last_status: the last answer. None: there was none yet.
-        last_error: the transient error since then. None: the last question was answered.
+        store: what outlives the wait. None: nothing does.
+        last_status: the last answer. None: there was no answer yet.
     """
 
     gateway: Gateway
@@ -135,24 +176,28 @@ class Wait:
     unknown: Literal["wait", "raise"]
     monotonic: Callable[[], float]
     random: Random
-    memory: RequestStore | None = None
+    store: RequestStore | None = None
     last_status: Status | None = field(default=None, init=False)
-    last_error: LongCatError | None = field(default=None, init=False)
-    _started: float | None = field(default=None, init=False)
-    _seen_open: bool = field(default=False, init=False)
-    _asked: bool = field(default=False, init=False)
-    _overslept: bool = field(default=False, init=False)
-    _taken: bool = field(default=False, init=False)
-    _failures: int = field(default=0, init=False)
-    _answered: float = field(default=0.0, init=False)
-    _due: float = field(default=0.0, init=False)
-    _earliest: float = field(default=0.0, init=False)
-    _warned: set[str] = field(factory=set, init=False)
+    _phase: Phase = field(default=Phase.NEW, init=False)
+    _began: float | None = field(default=None, init=False)
+    _schedule: Schedule = field(factory=Schedule, init=False)
+    _faults: Faults = field(factory=Faults, init=False)
+    _unknown_words: set[str] = field(factory=set, init=False)
 
     @property
     def done(self) -> bool:
         """Whether the last answer was final."""
         return self.last_status is not None and self.last_status.state.is_final
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the wait began, 0 before."""
+        return self.monotonic() - self._began if self._began is not None else 0.0
+
+    @property
+    def _left(self) -> float:
+        """Seconds until the deadline; negative after it."""
+        return inf if self.timeout is None else self.timeout - self.elapsed
 
     def image(self) -> Flow[Image]:
         """Ask until the request is done, and return its image or raise why there is none."""
@@ -162,8 +207,7 @@ class Wait:
         return image_of(self.last_status)
 
     def outcome(self, on_change: Callable[[Status], object] | None = None) -> Flow[Outcome]:
-        """Ask until the request is done, tell of every change, and return the image or why there is none."""
-        image, failure = None, None
+        """Ask until the request is done, call `on_change` with every change, and return the image or the error."""
         with closing(self):
             while not self.done:
                 try:
@@ -173,128 +217,134 @@ class Wait:
                 if on_change is not None:
                     on_change(status)
         try:
-            image = image_of(self.last_status)
+            return Outcome(self.request_id, image_of(self.last_status), None, self.last_status, self.elapsed)
         except GenerationFailed as error:
-            failure = error
-        return Outcome(self.request_id, image, failure, self.last_status, self.elapsed)
+            return Outcome(self.request_id, None, error, self.last_status, self.elapsed)
 
     def change(self) -> Flow[Status]:
         """Ask until the answer differs from the last one, and return it.
 
         Raises WaitTimeout at the deadline, and at once every error that is not transient.
         """
-        if self._started is None:
-            self._started = self.monotonic()
-            if self.memory is not None:
-                self.last_status = yield from self._remembered(self.memory)
+        if self._phase is Phase.NEW:
+            yield from self._begin()
             if self.done and self.last_status is not None:
                 return self.last_status
-            self._answered = self._due = self.monotonic()
         while True:
-            yield from self._rest()
+            yield from self._until_due()
             asked = self.monotonic()
-            time_left = LAST_QUESTION if self._overslept else min(REQUEST_TIMEOUT, self._left)
-            self._asked = True
+            self._move("asked")
+            timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
             try:
-                answer = yield from ask(self.gateway.ask(self.request_id, time_left))
+                answer = yield from ask(self.gateway.ask(self.request_id, timeout))
                 status = self.gateway.read(self.request_id, answer)
             except LongCatError as error:
                 self._on_error(error, asked)
                 continue
             changed = status != self.last_status
-            self._take(status, answer)
+            self._on_status(status, answer)
             if changed:
                 return status
 
     def close(self) -> None:
-        """Leave the request to others, if it is remembered."""
-        if self.memory is not None and self._taken:
-            self._taken = False
-            self.memory.release(self.request_id)
+        """Leave the request to others. It may be called again."""
+        self._move("closed")
 
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the wait began, 0 before."""
-        return self.monotonic() - self._started if self._started is not None else 0.0
+    def _move(self, event: Event) -> None:
+        """Go to the next phase, and release the request when it need no longer be ours."""
+        was_claimed = self._phase in CLAIMED
+        self._phase = MOVES[self._phase][event]
+        if self.store is not None and was_claimed and self._phase not in CLAIMED:
+            self.store.release(self.request_id)
 
-    @property
-    def _left(self) -> float:
-        return float("inf") if self.timeout is None else self.timeout - self.elapsed
+    def _begin(self) -> Flow[None]:
+        """Claim the request, or take over the final answer that another program got. Raises WaitTimeout."""
+        self._began = self.monotonic()
+        if self.store is None:
+            self._move("claimed")
+        else:
+            yield from self._claim(self.store)
+        now = self.monotonic()
+        self._schedule = Schedule(answered=now, due=now)
 
-    def _remembered(self, memory: RequestStore) -> Flow[Status | None]:
-        """Return the last answer that is remembered: the final one, unless the request is ours to ask about."""
+    def _claim(self, store: RequestStore) -> Flow[None]:
         while (left := self._left) > RESOLUTION:
-            self._taken, status = memory.take(self.request_id), memory.last(self.request_id)
-            if self._taken or (status is not None and status.state.is_final):
-                return status
+            if store.take(self.request_id):
+                self._move("claimed")
+            self.last_status = store.last(self.request_id)
+            if self.done:
+                self._move("final")
+            if self._phase is not Phase.NEW:
+                return
             yield Sleep(min(recheck_interval(self.elapsed), left))
-        raise WaitTimeout(self.request_id, self.elapsed, memory.last(self.request_id), asked=False)
+        raise WaitTimeout(self.request_id, self.elapsed, store.last(self.request_id), asked=False)
 
-    def _rest(self) -> Flow[None]:
-        """Pause until the next question is due, and may be asked."""
+    def _until_due(self) -> Flow[None]:
+        """Sleep until the next question is due, and may be asked. Raises WaitTimeout at the deadline."""
+        schedule = self._schedule
         while (left := self._left) > RESOLUTION:
-            pause = max(self._due, self._earliest) - self.monotonic()
+            pause = max(schedule.due, schedule.not_before) - self.monotonic()
             if pause >= RESOLUTION:
                 yield Sleep(min(pause, left, LONGEST_SLEEP))
                 continue
-            yield Acquire(self._answered, self._due, left)
+            yield Acquire(schedule.answered, schedule.due, left)
             if self._left > RESOLUTION:
                 return
-        if self._left < -LAST_QUESTION and not self._overslept:
-            # Nobody let this wait go on when it should have: the caller was busy. One question makes up for it.
-            self._overslept = True
-            yield Acquire(self._answered, self._due, LAST_QUESTION)
-            return
-        raise WaitTimeout(self.request_id, self.elapsed, self.last_status, self.last_error, asked=self._asked)
+        if self._left >= -LAST_QUESTION or schedule.overtime:
+            asked = self._phase is not Phase.READY
+            raise WaitTimeout(self.request_id, self.elapsed, self.last_status, self._faults.last_error, asked=asked)
+        # The caller was busy, and did not let this wait go on in time. One question makes up for it.
+        self._schedule = evolve(schedule, overtime=True)
+        yield Acquire(schedule.answered, schedule.due, LAST_QUESTION)
 
-    def _take(self, status: Status, answer: Answer) -> None:
-        """Note an answer, and when to ask for the next one."""
-        if self.memory is not None and status != self.last_status:
-            self.memory.note(status)
-        self.last_status, self.last_error, self._failures = status, None, 0
+    def _on_status(self, status: Status, answer: Answer) -> None:
+        """Keep a status, and plan the next question."""
+        if self.store is not None and status != self.last_status:
+            self.store.note(status)
+        self.last_status, self._faults = status, Faults()
         if status.state is State.UNKNOWN:
-            self._on_unknown_state(status, answer)
+            self._on_unknown_word(status.raw_state, answer)
         if status.state.is_final:
-            if self._seen_open:  # Else nobody knows how long it had been done.
+            if self._phase is Phase.OPEN:  # Else nobody knows how long it had been done.
                 self.plan.finished(self.elapsed)
+            self._move("final")
             return
-        self._seen_open = True
+        self._move("open")
         pause = self.plan.next(self.elapsed, status.progress)
-        self._schedule(pause, answer.retry_after)
+        self._plan_question(pause, answer.retry_after)
         logger.debug("request %s is %s; next question in %.1f s", shorten(self.request_id), status.raw_state, pause)
 
-    def _schedule(self, pause: float, retry_after: float | None) -> None:
-        """Set when to ask next, and before when not to, in seconds from now."""
-        now, left = self.monotonic(), self._left
-        if pause >= left > 2 * LAST_QUESTION:
-            pause = left - LAST_QUESTION
-        self._answered, self._due, self._earliest = now, now + pause, now + (retry_after or 0.0)
-
-    def _on_unknown_state(self, status: Status, answer: Answer) -> None:
-        """Warn, once, of a word that nobody documented, or raise, as the caller wished."""
-        word = show(status.raw_state)
+    def _on_unknown_word(self, word: str, answer: Answer) -> None:
+        """Raise APIResponseValidationError, or log one warning for each word, as the caller chose."""
         if self.unknown == "raise":
-            raise self.gateway.breach(self.request_id, answer, [Violation("/status", " or ".join(WORDS), word)])
-        if status.raw_state not in self._warned:
-            self._warned.add(status.raw_state)
+            violation = Violation("/status", " or ".join(WORDS), show(word))
+            raise self.gateway.breach(self.request_id, answer, [violation])
+        if word not in self._unknown_words:
+            self._unknown_words.add(word)
             logger.warning(
                 "request %s has the unknown status %s; waiting on. If it is final, cancel the wait, and add the word to"
                 " the contract.",
                 shorten(self.request_id),
-                word,
+                show(word),
             )
 
     def _on_error(self, error: LongCatError, asked: float) -> None:
-        """Note a transient fault, and when to ask again; raise any other."""
+        """Count a transient fault, and plan the next question; raise any other error."""
         if not error.transient:
             raise error
-        self.last_error = error
-        self._failures += 1
+        self._faults = Faults(self._faults.count + 1, error)
+        pause = backoff(self._faults.count, self.random)
         retry_after = error.retry_after if isinstance(error, APIStatusError) else None
-        pause = backoff(self._failures, self.random)
         if isinstance(error, RateLimitError):
             retry_after = max(pause, retry_after or 0.0)
             now = self.monotonic()
             self.rate_limiter.on_rate_limited(now, now + retry_after, asked)
-        self._schedule(pause, retry_after)
+        self._plan_question(pause, retry_after)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)
+
+    def _plan_question(self, pause: float, retry_after: float | None) -> None:
+        """Plan the next question: due after `pause` seconds, and not before `retry_after`. None: at any time."""
+        now, left = self.monotonic(), self._left
+        if pause >= left > 2 * LAST_QUESTION:
+            pause = left - LAST_QUESTION
+        self._schedule = evolve(self._schedule, answered=now, due=now + pause, not_before=now + (retry_after or 0.0))
