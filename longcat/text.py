@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 Hide = Callable[[str], str]
 """Returns a text without the secret in it."""
@@ -12,12 +13,12 @@ Hide = Callable[[str], str]
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-def hiding(secret: str) -> Hide:
-    """Return a function that puts `[key]` in the place of the secret, also where it stands as JSON writes it."""
+def hiding(secret: str, placeholder: str = "[key]") -> Hide:
+    """Return a function that replaces the secret in a text, also where it stands as JSON or a URL writes it."""
     written = json.dumps(secret)[1:-1]
-    forms = sorted({secret, written, written.replace("/", r"\/")}, key=len, reverse=True)
+    forms = sorted({secret, written, written.replace("/", r"\/"), quote(secret, safe="")}, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, forms)))
-    return lambda text: pattern.sub("[key]", text)
+    return lambda text: pattern.sub(lambda _: placeholder, text)
 
 
 def shorten(value: object, limit: int = 80) -> str:

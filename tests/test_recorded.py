@@ -39,7 +39,7 @@ from longcat import (
     Status,
 )
 from longcat.contract import Exchange, judge, load_spec
-from longcat.contract.traffic.recordings import PLACEHOLDER, About, about, read
+from longcat.contract.traffic.recordings import PLACEHOLDER, Provenance, provenance, read
 
 ROOT = Path(__file__).parent.parent
 CASSETTES = ROOT / "cassettes"
@@ -288,8 +288,8 @@ HEADERS = re.compile("key|token|secret|auth(?!enticate)|cookie|session", re.IGNO
 def faults(path: Path) -> list[str]:
     """Return why a file may not lie among the cassettes."""
     found = [name for name, pattern in SECRETS.items() if pattern.search(path.read_text("utf-8"))]
-    facts = about(path)
-    if not isinstance(facts, About):
+    facts = provenance(path)
+    if not isinstance(facts, Provenance):
         return [*found, facts.message]
     if facts.origin not in {"live", "documentation", "sandbox"}:
         found.append("an unknown origin")
@@ -312,8 +312,8 @@ def test_cassettes_have_an_origin_and_no_secrets() -> None:
     assert {path.suffix for path in files} == {".yaml"}
     assert {str(path): faults(path) for path in files if faults(path)} == {}
     for path in files:
-        facts = about(path)
-        assert isinstance(facts, About)
+        facts = provenance(path)
+        assert isinstance(facts, Provenance)
         assert facts.origin == path.relative_to(CASSETTES).parts[0]
 
 

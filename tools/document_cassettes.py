@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from longcat import LongCat, LongCatError
 from longcat.contract import Exchange, load_spec
-from longcat.contract.traffic.recordings import About, about, write
+from longcat.contract.traffic.recordings import Provenance, provenance, write
 from longcat.contract.traffic.redact import redact
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,9 +82,9 @@ def save(folder: Path) -> None:
     now = datetime.now(UTC)
     for name, one in exchanges():
         path = folder / f"{name}.yaml"
-        before = about(path)
+        before = provenance(path)
         facts: dict[str, Any] = {"origin": "documentation", "command": COMMAND, "spec_digest": digest}
-        if isinstance(before, About):
+        if isinstance(before, Provenance):
             content = path.read_bytes()
             write(path, [one], recorded=before.recorded, **facts)
             if path.read_bytes() == content:

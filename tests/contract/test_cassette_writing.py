@@ -15,7 +15,7 @@ from vcr.persisters.filesystem import FilesystemPersister  # type: ignore[import
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.recordings import About, Problem, about, write
+from longcat.contract.traffic.recordings import Problem, Provenance, provenance, write
 
 
 def test_what_a_cassette_looks_like(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_about(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.yaml"
     there = WHEN.astimezone(timezone(timedelta(hours=5)))
     write(path, [], origin="sandbox", command="make record", spec_digest="d", recorded=there)
-    assert about(path) == About("sandbox", WHEN, "make record", "d")
+    assert provenance(path) == Provenance("sandbox", WHEN, "make record", "d")
     assert found(path) == []
 
 
@@ -76,10 +76,10 @@ def test_no_about(tmp_path: Path, text: str, message: str) -> None:
     """A cassette that does not say where it comes from is no evidence."""
     path = tmp_path / "a.yaml"
     path.write_text(text)
-    problem = about(path)
+    problem = provenance(path)
     assert isinstance(problem, Problem)
     assert (problem.source, problem.message[: len(message)]) == (str(path), message)
-    assert about(tmp_path / "b") == Problem(str(tmp_path / "b"), "No such file or directory")
+    assert provenance(tmp_path / "b") == Problem(str(tmp_path / "b"), "No such file or directory")
 
 
 def test_about_may_be_sorted(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from longcat.cli import main
 from longcat.cli.contract import arguments as contract
 from longcat.contract import CODES, Finding, Severity, load_spec, reports
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.recordings import about, read
+from longcat.contract.traffic.recordings import provenance, read
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
 
 ROOT = Path(__file__).parents[2]
@@ -340,7 +340,7 @@ class TestRecord:
         paths = sorted(recording.iterdir())
         assert len(paths) == 15
         for path in paths:
-            facts = about(path)
+            facts = provenance(path)
             assert (facts.origin, facts.spec) == ("sandbox", load_spec().digest)  # type: ignore[union-attr]
             assert EXAMPLE_KEY not in path.read_text()
             (exchange,) = read(path, ["Ocp-Apim-Subscription-Key"])

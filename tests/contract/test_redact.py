@@ -11,7 +11,7 @@ from attrs import evolve
 from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, PLAIN, URL, binary, found, only, read_text, saved, with_answer
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.traffic.recordings import PLACEHOLDER, About, about
+from longcat.contract.traffic.recordings import PLACEHOLDER, Provenance, provenance
 
 # Put together here, so that no file of this project holds what looks like a key.
 JWT = ".".join(base64.b64encode(part).decode().strip("=") for part in (b'{"alg": "none"}', b'{"sub": "1"}', b"sesame"))
@@ -100,6 +100,6 @@ def test_nothing_secret_is_written(tmp_path: Path, leak: dict[str, Any]) -> None
 def test_command(tmp_path: Path, command: str, kept: str) -> None:
     """The command is kept without the key that was given to it."""
     saved(tmp_path / "a.yaml", command=command)
-    facts = about(tmp_path / "a.yaml")
-    assert isinstance(facts, About)
+    facts = provenance(tmp_path / "a.yaml")
+    assert isinstance(facts, Provenance)
     assert facts.command == kept

@@ -5,8 +5,9 @@ import binascii
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -15,6 +16,7 @@ from longcat.contract.model import Exchange, Intent, Origin
 from longcat.contract.traffic.redact import redact
 from longcat.text import shorten
 
+Body = TypeVar("Body", bytes, bytearray)
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
 
@@ -36,11 +38,11 @@ class UnreadableError(ValueError):
     """Why something recorded can't be read, in words for people."""
 
 
-class LostError(UnreadableError):
-    """Why nothing after this place in a file can be found either."""
+class BrokenFileError(UnreadableError):
+    """Why the rest of a file can't be read either."""
 
 
-def exchange(  # noqa: PLR0913 - all that was observed, each by its name.
+def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
     *,
     method: object,
     url: object,
@@ -54,28 +56,28 @@ def exchange(  # noqa: PLR0913 - all that was observed, each by its name.
     origin: Origin = "unknown",
     intent: Intent | None = None,
 ) -> Exchange:
-    """Return the exchange with its bodies decoded and its secrets taken out.
+    """Return a recorded exchange with its bodies decoded and its secrets taken out.
 
-    Raises UnreadableError when it is none.
+    Raises UnreadableError when something in it can't be.
     """
-    asked, question = decode(fold(request_headers), request_body)
-    answered, answer = decode(fold(response_headers), response_body)
-    whole = Exchange(
+    request_head, request_body = decode(_folded(request_headers), request_body)
+    response_head, response_body = decode(_folded(response_headers), response_body)
+    exchange = Exchange(
         method=_method(method),
         url=_url(url),
-        request_headers=asked,
-        request_body=question,
+        request_headers=request_head,
+        request_body=request_body,
         status_code=_status_code(status_code),
-        response_headers=answered,
-        response_body=answer,
+        response_headers=response_head,
+        response_body=response_body,
         source=source,
         origin=origin,
         intent=intent,
     )
-    return redact(whole, key_headers, thorough=False)
+    return redact(exchange, key_headers, thorough=False)
 
 
-def fold(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _folded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers with their names in lower case, and those of one name joined.
 
     HTTP/2 sends method, path and status as headers whose names begin with a colon. Recorders keep them; they go.
@@ -83,8 +85,10 @@ def fold(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     folded: dict[str, str] = {}
     for name, value in pairs:
         key = name.strip().lower()
-        if key and not key.startswith(":"):
-            folded[key] = f"{folded[key]}, {value}" if key in folded else value
+        if key in folded:
+            folded[key] += f", {value}"
+        elif key and not key.startswith(":"):
+            folded[key] = value
     return folded
 
 
@@ -93,13 +97,12 @@ def decode(headers: Mapping[str, str], body: bytes | None) -> tuple[dict[str, st
 
     Raises UnreadableError when the body can't be decoded.
     """
+    if body is None or "content-encoding" not in headers:
+        return dict(headers), body
     plain = dict(headers)
-    encodings = [name.strip().lower() for name in plain.pop("content-encoding", "").split(",")]
-    encodings = [name for name in encodings if name not in {"", "identity"}]
-    if body is None or not encodings:
-        return dict(headers) if body is None else plain, body
+    encodings = [name.strip().lower() for name in plain.pop("content-encoding").split(",")]
     decoded = body
-    for name in reversed(encodings):
+    for name in reversed([name for name in encodings if name not in {"", "identity"}]):
         if name not in DECODERS:
             raise UnreadableError(f"has a body with the unknown content encoding {shorten(name)!r}")
         decoded = DECODERS[name](decoded)
@@ -114,11 +117,9 @@ def from_base64(text: str) -> bytes:
     Raises UnreadableError when it is not base64.
     """
     packed = re.sub(r"\s|=+\s*$", "", text)
-    if len(packed) > MAX_BODY * 4 // 3 + 4:
-        raise too_large()
     try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return bounded(base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True))
+    except (binascii.Error, UnicodeError) as error:
         raise UnreadableError("has a value that should be base64 and is not") from error
 
 
@@ -135,14 +136,14 @@ def from_text(text: str, encoding: str = "utf-8") -> bytes:
         if encoding == "utf-8":
             raise UnreadableError("has a body that is neither text nor marked as binary") from None
         return from_text(text)
+    return bounded(body)
+
+
+def bounded(body: Body) -> Body:
+    """Return the body. Raises UnreadableError when it is too large to be a response of an API."""
     if len(body) > MAX_BODY:
-        raise too_large()
+        raise UnreadableError(f"has a body of more than {MAX_BODY // 1024**2} MiB")
     return body
-
-
-def too_large() -> UnreadableError:
-    """Return the error for a body that is too large to be an answer of an API."""
-    return UnreadableError(f"has a body of more than {MAX_BODY // 1024**2} MiB")
 
 
 def _method(value: object) -> str:
@@ -152,19 +153,20 @@ def _method(value: object) -> str:
 
 
 def _url(value: object) -> str:
+    if isinstance(value, str) and _is_http(value):
+        return value
+    # What comes after the scheme may hold a secret.
+    shown = value.partition(":")[0] + ":..." if isinstance(value, str) and ":" in value else value
+    raise UnreadableError(f"has no absolute HTTP URL, but {shorten(shown)!r}")
+
+
+@lru_cache(maxsize=256)  # Thousands of exchanges go to a few URLs.
+def _is_http(url: str) -> bool:
     try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-        usable = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        parts = urlsplit(url)
     except ValueError:
-        usable = False
-    if not usable or not isinstance(value, str):
-        raise UnreadableError(f"has no absolute HTTP URL, but {shorten(_scheme(value))!r}")
-    return value
-
-
-def _scheme(url: object) -> object:
-    """Return a URL without what may hold a secret."""
-    return url.partition(":")[0] + ":..." if isinstance(url, str) and ":" in url else url
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _status_code(value: object) -> int:
@@ -186,8 +188,7 @@ def _inflated(body: bytes, window: int) -> bytes:
         plain = inflater.decompress(body, MAX_BODY + 1)
     except zlib.error as error:
         raise UnreadableError("has a compressed body that is damaged") from error
-    if len(plain) > MAX_BODY:
-        raise too_large()
+    bounded(plain)
     if not inflater.eof:
         raise UnreadableError("has a compressed body that is cut off")
     return plain
@@ -211,20 +212,16 @@ def _br(body: bytes) -> bytes:
             brotli: Any = import_module(name)
         except ImportError:
             continue
-        return _pieces(brotli.Decompressor(), brotli.error, body)
-    raise UnreadableError("has a body compressed with br, for which the package brotli is not installed")
-
-
-def _pieces(decompressor: Any, error: type[Exception], body: bytes) -> bytes:
-    """Return what brotli makes of a body, fed to it in small pieces to notice early when it grows too large."""
-    plain = bytearray()
+        break
+    else:
+        raise UnreadableError("has a body compressed with br, for which the package brotli is not installed")
+    decompressor, plain = brotli.Decompressor(), bytearray()
     try:
-        for start in range(0, len(body), 1024):
+        for start in range(0, len(body), 1024):  # In small pieces, to notice early when it grows too large.
             plain += decompressor.process(body[start : start + 1024])
-            if len(plain) > MAX_BODY:
-                raise too_large()
-    except error as reason:
-        raise UnreadableError("has a compressed body that is damaged") from reason
+            bounded(plain)
+    except brotli.error as error:
+        raise UnreadableError("has a compressed body that is damaged") from error
     if not decompressor.is_finished():
         raise UnreadableError("has a compressed body that is cut off")
     return bytes(plain)

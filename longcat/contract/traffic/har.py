@@ -4,19 +4,15 @@ Browsers, proxies and API tools write it each in their own way: see the tests fo
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic import exchange as recorded
-from longcat.contract.traffic.exchange import UnreadableError, from_base64, from_text
+from longcat.contract.traffic.exchange import UnreadableError, from_base64, from_text, make_exchange
 from longcat.text import shorten
 
-LIST: Final = "log.entries"
-"""Where in the document the entries are."""
 
-
-def exchange(data: Any, *, source: str, key_headers: Collection[str]) -> Exchange:
+def exchange_of(data: Any, *, source: str, key_headers: Collection[str]) -> Exchange:
     """Return the exchange that a decoded entry holds. Raises UnreadableError when it holds none.
 
     Its origin is unknown: a HAR file does not say what stood behind the host name.
@@ -28,14 +24,14 @@ def exchange(data: Any, *, source: str, key_headers: Collection[str]) -> Exchang
     response = _mapping(entry.get("response"), "the response")
     if response.get("status") in (0, -1, None) and (why := _why_aborted(entry, response)):
         raise UnreadableError(f"has no answer: {why}")
-    return recorded.exchange(
+    return make_exchange(
         method=request.get("method"),
         url=request.get("url"),
-        request_headers=list(_headers(request)),
-        request_body=_question(request),
+        request_headers=_headers(request),
+        request_body=_request_body(request),
         status_code=response.get("status"),
-        response_headers=list(_headers(response)),
-        response_body=_answer(response),
+        response_headers=_headers(response),
+        response_body=_response_body(response),
         source=source,
         key_headers=key_headers,
     )
@@ -53,9 +49,9 @@ def _is_web_socket(entry: Mapping[str, Any], url: object) -> bool:
 
 
 def _why_aborted(*places: Mapping[str, Any]) -> str | None:
-    """Return the browser's reason for an answer that never came. None: it gave none."""
-    words = [place.get(name) for place in places for name in ("_error", "_errorText", "_fetchError")]
-    return next((shorten(word) for word in words if isinstance(word, str) and word), None)
+    """Return the browser's reason why no response came, or None when it gave none."""
+    reasons = [place.get(name) for place in places for name in ("_error", "_errorText", "_fetchError")]
+    return next((shorten(reason) for reason in reasons if isinstance(reason, str) and reason), None)
 
 
 def _list(data: Any) -> list[Any]:
@@ -71,8 +67,8 @@ def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield name, ", ".join((value or "").splitlines())
 
 
-def _question(request: Mapping[str, Any]) -> bytes | None:
-    """Return the request's body. None: there was none, or the recorder did not keep it."""
+def _request_body(request: Mapping[str, Any]) -> bytes | None:
+    """Return the request's body, or None when there was none or the recorder did not keep it."""
     posted = request.get("postData")
     if not isinstance(posted, dict):
         return None
@@ -89,8 +85,8 @@ def _is_form(mime_type: object) -> bool:
     return isinstance(mime_type, str) and mime_type.lower().startswith("application/x-www-form-urlencoded")
 
 
-def _answer(response: Mapping[str, Any]) -> bytes | None:
-    """Return the response's body. None: the recorder did not keep it."""
+def _response_body(response: Mapping[str, Any]) -> bytes | None:
+    """Return the response's body, or None when the recorder did not keep it."""
     content = response.get("content")
     if not isinstance(content, dict):
         return None
@@ -110,7 +106,7 @@ def _bytes(text: str, holder: Mapping[str, Any]) -> bytes:
 
 
 def _length(response: Mapping[str, Any]) -> int | None:
-    """Return how long the body says it is, on the wire. None: it does not say."""
+    """Return the length of the body on the wire, or None when the response does not say."""
     size = response.get("bodySize")
     if isinstance(size, int) and size > 0:
         return size

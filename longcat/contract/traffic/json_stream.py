@@ -1,25 +1,23 @@
-"""Reads the long list in a JSON file item by item, in the memory that one item takes.
+"""Reads a JSON file one value at a time, in the memory that one value takes.
 
-The decoder is Python's own. What is ours finds where an item ends, so that one that is malformed or too large costs
-only itself.
+Python's own decoder reads each value. What is ours finds where a value ends that can't be decoded, so that it costs
+only itself: a streaming parser such as ijson loses everything that comes after it, and halves of surrogate pairs.
 """
 
 import codecs
-import io
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from longcat.contract.traffic.exchange import LostError, UnreadableError
+from longcat.contract.traffic.exchange import BrokenFileError, UnreadableError
 
 CHUNK: Final = 256 * 1024
+"""How many bytes are read at a time."""
 MAX_ITEM: Final = 32 * 1024 * 1024
-"""How many characters an item may have: a body of `MAX_BODY` in base64, and the rest."""
+"""How many characters a value may have: a body of `MAX_BODY` in base64, and the rest."""
 
-BEGIN: Final = object()
-"""Stands for the beginning of a list, so that an empty one is not taken for none."""
-
+_decode: Final = json.JSONDecoder().raw_decode
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _STRUCTURE: Final = re.compile(r'[][{}"]')
 _STRING: Final = re.compile(r'["\\]')
@@ -27,83 +25,11 @@ _BARE: Final = re.compile(r"[^][{}\",:\s]+")
 _BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-def walk(
-    file: BinaryIO, *, lists: Collection[str], values: Collection[str] = (), inside: Collection[str] = ()
-) -> Iterator[tuple[str, Any]]:
-    """Yield what the document in the file holds: the name of a field with its value, or with one item of its list.
+class JSONStream:
+    """A JSON file and a place in it. Only the text ahead of the place is in memory.
 
-    Args:
-        file: at its beginning.
-        lists: fields whose items are yielded one by one, after a `BEGIN`. The name of a list that is the whole
-            document is the empty string.
-        values: fields that are yielded whole.
-        inside: fields whose value is an object to look into; its fields are named with a dot, such as `log.entries`.
-
-    A value that can't be read is yielded as the UnreadableError that says why. Raises LostError when nothing more can
-    be found.
+    Every method raises BrokenFileError when the rest of the file can't be read.
     """
-    text = _Text(file)
-    try:
-        first = text.peek()
-        if first == "[":
-            yield from _items(text, "")
-        elif first == "{":
-            yield from _fields(text, "", (lists, values, inside))
-        else:
-            raise LostError("is not JSON")
-        if text.peek():
-            raise LostError("goes on after the end of its JSON")
-    finally:
-        text.release()
-
-
-def _fields(text: "_Text", prefix: str, wanted: tuple[Collection[str], ...]) -> Iterator[tuple[str, Any]]:
-    lists, values, inside = wanted
-    text.take("{")
-    while text.peek() != "}":
-        key = text.value()
-        text.take(":")
-        name = f"{prefix}{key}"
-        first = text.peek()
-        if name in lists and first == "[":
-            yield from _items(text, name)
-        elif name in inside and first == "{":
-            yield from _fields(text, f"{name}.", wanted)
-        elif name in values or name in lists:
-            yield name, _or_why(text)
-        else:
-            text.skip()
-        if text.peek() != "}":
-            text.take(",")
-    text.take("}")
-
-
-def _items(text: "_Text", name: str) -> Iterator[tuple[str, Any]]:
-    yield name, BEGIN
-    text.take("[")
-    while text.peek() != "]":
-        yield name, _or_why(text)
-        if text.peek() != "]":
-            text.take(",")
-    text.take("]")
-
-
-def _or_why(text: "_Text") -> Any:
-    """Return the next value, or why it can't be read. Either way, the text is then at its end."""
-    try:
-        return text.value()
-    except UnreadableError as error:
-        if isinstance(error, LostError):
-            raise
-        return error
-
-
-def _cut() -> LostError:
-    return LostError("ends before its JSON does: it is cut off, or a bracket is missing")
-
-
-class _Text:
-    """The text of a file, of which only the part ahead is kept."""
 
     def __init__(self, file: BinaryIO) -> None:
         start = file.read(4)
@@ -111,43 +37,58 @@ class _Text:
         encoding = next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
         # Bytes that are not UTF-8 are kept as lone surrogates, and come out of a body as they went in.
         errors = "surrogateescape" if "8" in encoding else "replace"
-        self._reader = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors)
         self._text = ""
         self._at = 0
         self._ended = False
 
-    def release(self) -> None:
-        """Leave the file to its owner."""
-        self._reader.detach()
+    def documents(self) -> Iterator[None]:
+        """Go to the one document in the file, and make sure that nothing follows it."""
+        if self.peek() not in ("{", "["):
+            raise BrokenFileError("is not JSON")
+        yield
+        if self.peek():
+            raise BrokenFileError("goes on after the end of its JSON")
+
+    def fields(self) -> Iterator[Any]:
+        """Yield the name of each field of the object that comes next. The place is then before the field's value."""
+        self._take("{")
+        while self.peek() != "}":
+            name = self.value()
+            if isinstance(name, UnreadableError):
+                raise BrokenFileError(str(name))
+            self._take(":")
+            yield name
+            if self.peek() != "}":
+                self._take(",")
+        self._take("}")
+
+    def items(self) -> Iterator[None]:
+        """Go to each item of the list that comes next."""
+        self._take("[")
+        while self.peek() != "]":
+            yield
+            if self.peek() != "]":
+                self._take(",")
+        self._take("]")
 
     def peek(self) -> str:
-        """Return the next character that is not space, and stay before it. Empty: there is none."""
+        """Return the next character that is not space, and stay before it. Empty: the file ends."""
         while True:
-            found = _SPACE.match(self._text, self._at)
-            self._at = found.end() if found else self._at
+            if found := _SPACE.match(self._text, self._at):
+                self._at = found.end()
             if self._at < len(self._text):
                 return self._text[self._at]
-            if not self._more():
+            if not self._read_on():
                 return ""
 
-    def take(self, character: str) -> None:
-        """Go past a character that must come next."""
-        found = self.peek()
-        if not found:
-            raise _cut()
-        if found != character:
-            raise LostError(f"is not JSON: {character!r} is missing before {found!r}")
-        self._at += 1
-
     def value(self) -> Any:
-        """Return the next value, and go past it.
-
-        Raises UnreadableError, past it, when it is malformed or too large, and when the file ends before it does.
-        """
+        """Return the next value, or the UnreadableError that says why it can't be read, and go past it."""
         self.peek()
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self._text, self._at)
+                value, end = _decode(self._text, self._at)
             except RecursionError:
                 why = "is nested too deeply"
             except ValueError as error:
@@ -157,44 +98,52 @@ class _Text:
                     self._at = end
                     return value
                 why = ""
-            if why and self._ends_here():
+            if why and _end_of_value(self._text, self._at, 0, quoted=False)[-1]:
                 break
             if len(self._text) - self._at > MAX_ITEM:
                 why = f"has more than {MAX_ITEM // 1024**2} MiB of text"
                 break
-            if not self._more(min(len(self._text) - self._at, MAX_ITEM // 4)) and why:
+            if not self._read_on(len(self._text) - self._at) and why:
                 break
         self.skip()
-        raise UnreadableError(why)
+        return UnreadableError(why)
 
     def skip(self) -> None:
         """Go past the next value without reading it."""
         if not self.peek():
             raise _cut()
-        depth, quoted = 0, False
-        while True:
-            self._at, depth, quoted, done = _scan(self._text, self._at, depth, quoted=quoted)
-            if done:
-                return
-            if len(self._text) - self._at > MAX_ITEM or not self._more():
+        depth, quoted, ended = 0, False, False
+        while not ended:
+            self._at, depth, quoted, ended = _end_of_value(self._text, self._at, depth, quoted=quoted)
+            if not ended and (len(self._text) - self._at > MAX_ITEM or not self._read_on()):
                 raise _cut()
 
-    def _ends_here(self) -> bool:
-        """Return whether the end of the next value is in memory."""
-        return _scan(self._text, self._at, 0, quoted=False)[-1]
+    def _take(self, character: str) -> None:
+        """Go past a character that must come next."""
+        found = self.peek()
+        if not found:
+            raise _cut()
+        if found != character:
+            raise BrokenFileError(f"is not JSON: {character!r} is missing before {found!r}")
+        self._at += 1
 
-    def _more(self, size: int = 0) -> bool:
-        """Read on, and return whether there was anything."""
-        chunk = "" if self._ended else self._reader.read(max(size, CHUNK))
-        self._ended = not chunk
+    def _read_on(self, size: int = 0) -> bool:
+        """Read so many bytes or a `CHUNK`, whichever is more, and return whether there were any."""
+        data = self._file.read(max(min(size, MAX_ITEM // 4), CHUNK))
+        chunk = self._decoder.decode(data, final=not data)
+        self._ended = not data
         self._text, self._at = self._text[self._at :] + chunk, 0
-        return bool(chunk)
+        return bool(data or chunk)
 
 
-def _scan(text: str, at: int, depth: int, *, quoted: bool) -> tuple[int, int, bool, bool]:
+def _cut() -> BrokenFileError:
+    return BrokenFileError("ends before its JSON does: it is cut off, or a bracket is missing")
+
+
+def _end_of_value(text: str, at: int, depth: int, *, quoted: bool) -> tuple[int, int, bool, bool]:
     """Look for the end of a value by its brackets and quotes.
 
-    Return where the look ended, how deep and whether in a string, and whether the value ends there.
+    Return where the look stopped, how deep in brackets and whether in a string, and whether the value ends there.
     """
     if not depth and not quoted and (bare := _BARE.match(text, at)):
         ends = bare.end() < len(text)  # Otherwise, more of a number or a word may follow.

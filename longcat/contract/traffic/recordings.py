@@ -5,25 +5,30 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, get_args
+from typing import Any, BinaryIO, Final, Protocol, get_args
 
 import yaml  # type: ignore[import-untyped]
 from attrs import evolve, frozen
 
 from longcat.contract.model import Exchange, Origin
-from longcat.contract.traffic import har, json_stream, vcr, yaml_stream
-from longcat.contract.traffic.exchange import Problem, UnreadableError, decode
+from longcat.contract.traffic import har, vcr
+from longcat.contract.traffic.exchange import BrokenFileError, Problem, UnreadableError, decode
+from longcat.contract.traffic.json_stream import JSONStream
 from longcat.contract.traffic.redact import PLACEHOLDER, redact, redact_command
+from longcat.contract.traffic.yaml_stream import YAMLStream
+from longcat.saving.files import whole_file
 
-__all__ = ["PLACEHOLDER", "SUFFIXES", "About", "Problem", "about", "read", "write"]
+__all__ = ["PLACEHOLDER", "SUFFIXES", "Problem", "Provenance", "provenance", "read", "write"]
 
-ABOUT: Final = "about"
+PROVENANCE: Final = "about"
 """The field of a cassette that says where it comes from. vcrpy passes over it.
 
 Its own field for such things, `metadata`, is one that pytest-recording 0.14 can't load. Fields may get sorted; this
 name comes before `interactions` even then, so the origin is known before the first exchange.
 """
-LISTS: Final = ("interactions", "http_interactions", har.LIST, "")
+HAR_ENTRIES: Final = "log.entries"
+LISTS: Final = frozenset({"", "interactions", "http_interactions", HAR_ENTRIES})
+"""The lists that hold exchanges. The name of one that is the whole document is empty."""
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har"})
 """The files of a folder that are read."""
 VOLATILE: Final = frozenset({"cf-ray", "date", "nel", "report-to", "server-timing"})
@@ -31,7 +36,7 @@ VOLATILE: Final = frozenset({"cf-ray", "date", "nel", "report-to", "server-timin
 
 
 @frozen
-class About:
+class Provenance:
     """Where a cassette comes from.
 
     Attributes:
@@ -69,11 +74,11 @@ def read(path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Proble
         yield Problem(str(path), f"can't be opened: {getattr(error, 'strerror', None) or error}")
 
 
-def about(path: Path) -> About | Problem:
+def provenance(path: Path) -> Provenance | Problem:
     """Return where a cassette comes from, or why that is not known."""
     try:
         with path.open("rb") as file:
-            data = next((value for name, value in _walk(file, path) if name == ABOUT), None)
+            data = next((value for name, value in _parts(_stream(file, path)) if name == PROVENANCE), None)
     except (OSError, UnreadableError) as error:
         return Problem(str(path), getattr(error, "strerror", None) or str(error))
     fields = data if isinstance(data, dict) else {}
@@ -84,7 +89,7 @@ def about(path: Path) -> About | Problem:
         recorded = datetime.fromisoformat(fields["recorded"])
     except ValueError:
         return Problem(str(path), "does not say when it was recorded, but something else")
-    return About(_origin(fields), recorded, fields["command"], fields["spec"])
+    return Provenance(_origin(fields), recorded, fields["command"], fields["spec"])
 
 
 def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
@@ -105,7 +110,7 @@ def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
         exchanges: in the order in which they are to be kept. They may be streamed.
         origin: what kind of evidence they are.
         command: what records them, for those who want to do so again.
-        spec_digest: of the contract that the questions were derived from.
+        spec_digest: of the contract that the requests were derived from.
         recorded: when, with a time zone.
 
     Raises OSError when it can't be written.
@@ -117,21 +122,28 @@ def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
         "spec": spec_digest,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(_dump({"version": 1, ABOUT: facts}))
-            file.write(b"interactions:")
-            empty = True
-            for exchange in exchanges:
-                file.write(b"\n" * empty + _dump([vcr.interaction(_kept(exchange))]))
-                empty = False
-            file.write(b" []\n" * empty)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    with whole_file(path) as file:
+        file.write(_dump({"version": 1, PROVENANCE: facts}))
+        file.write(b"interactions:")
+        empty = True
+        for exchange in exchanges:
+            file.write(b"\n" * empty + _dump([vcr.interaction_of(_for_storing(exchange))]))
+            empty = False
+        file.write(b" []\n" * empty)
+
+
+# --- Reading. ---
+
+
+class Stream(Protocol):
+    """A file and a place in it, as `json_stream` and `yaml_stream` have it."""
+
+    def documents(self) -> Iterator[None]: ...
+    def fields(self) -> Iterator[Any]: ...
+    def items(self) -> Iterator[None]: ...
+    def peek(self) -> str: ...
+    def value(self) -> Any: ...
+    def skip(self) -> None: ...
 
 
 def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
@@ -145,56 +157,94 @@ def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchang
 
 
 def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
-    count, found = 0, False
+    count, name = 0, None
     origin: Origin = "unknown"
     try:
-        for name, item in _walk(file, path):
-            found = True
-            if item is json_stream.BEGIN:
+        for name, value in _parts(_stream(file, path)):
+            if name == PROVENANCE:
+                origin = _origin(value)
                 continue
-            if name == ABOUT:
-                origin = _origin(item)
-                continue
-            count += 1
-            yield _exchange(name, item, source=f"{path}#{count}", origin=origin, key_headers=key_headers)
-    except UnreadableError as error:
+            for item in value:
+                count += 1
+                yield _exchange(name, item, source=f"{path}#{count}", origin=origin, key_headers=key_headers)
+    except BrokenFileError as error:
         yield Problem(f"{path}#{count + 1}", str(error))
         return
-    if not found:
+    if name is None:
         yield Problem(str(path), "holds no recorded traffic: neither a cassette's interactions nor a HAR file's log")
 
 
-def _walk(file: BinaryIO, path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield what a file holds. Raises UnreadableError."""
+def _stream(file: BinaryIO, path: Path) -> Stream:
+    """Return the file as a stream of values. Raises BrokenFileError when it is empty."""
     start = file.read(4096)
     file.seek(0)
     if not start.strip():
-        raise UnreadableError("is empty")
+        raise BrokenFileError("is empty")
     suffix = path.suffix.lower()
     looks_like_json = start.decode("utf-8-sig", "replace").lstrip()[:1] in {"{", "["}
     is_json = suffix in {".json", ".har"} or (looks_like_json and suffix not in {".yaml", ".yml"})
-    walk = json_stream.walk if is_json else yaml_stream.walk
-    return walk(file, lists=LISTS, values=(ABOUT,), inside=("log",))
+    return JSONStream(file) if is_json else YAMLStream(file)
+
+
+def _parts(stream: Stream) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a file that count, by their names: the provenance, and lists as iterators of their items.
+
+    What the consumer leaves of a list is passed over. A value that can't be read is the UnreadableError that says why.
+    """
+    for _ in stream.documents():
+        first = stream.peek()
+        if first == "[":
+            yield from _list(stream, "")
+        elif first == "{":
+            yield from _fields(stream, "")
+        else:
+            stream.skip()
+
+
+def _fields(stream: Stream, prefix: str) -> Iterator[tuple[str, Any]]:
+    for field in stream.fields():
+        name = f"{prefix}{field}"
+        first = stream.peek()
+        if name == "log" and first == "{":
+            yield from _fields(stream, "log.")
+        elif name in LISTS and first == "[":
+            yield from _list(stream, name)
+        elif name in LISTS:
+            yield name, iter([stream.value()])
+        elif name == PROVENANCE:
+            yield name, stream.value()
+        else:
+            stream.skip()
+
+
+def _list(stream: Stream, name: str) -> Iterator[tuple[str, Any]]:
+    items = (stream.value() for _ in stream.items())
+    yield name, items
+    for _ in items:
+        pass
 
 
 def _exchange(name: str, item: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange | Problem:
     try:
         if isinstance(item, UnreadableError):
             raise item
-        if name == har.LIST:
-            return har.exchange(item, source=source, key_headers=key_headers)
-        return vcr.exchange(item, source=source, origin=origin, key_headers=key_headers)
+        if name == HAR_ENTRIES:
+            return har.exchange_of(item, source=source, key_headers=key_headers)
+        return vcr.exchange_of(item, source=source, origin=origin, key_headers=key_headers)
     except UnreadableError as error:
         return Problem(source, str(error))
 
 
 def _origin(facts: Any) -> Origin:
-    said = facts.get("origin") if isinstance(facts, dict) else None
-    return next((known for known in get_args(Origin) if known == said), "unknown")
+    stated = facts.get("origin") if isinstance(facts, dict) else None
+    return next((known for known in get_args(Origin) if known == stated), "unknown")
 
 
-def _kept(exchange: Exchange) -> Exchange:
-    """Return what of an exchange is written."""
+# --- Writing. ---
+
+
+def _for_storing(exchange: Exchange) -> Exchange:
+    """Return the exchange decoded, without secrets and without headers that differ every time."""
     headers = {name: value for name, value in exchange.response_headers.items() if name not in VOLATILE}
     with suppress(UnreadableError):  # What can't be decoded stays as it is.
         # A client decodes bodies and leaves the header; to a client that replays them, it would be a lie.

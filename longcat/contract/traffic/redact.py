@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from attrs import evolve
 
 from longcat.contract.model import Exchange
+from longcat.text import Hide, hiding
 
 PLACEHOLDER: Final = "REMOVED"
 """Stands where a secret stood. It may stand in a host name, a URL and a JSON string without breaking them."""
@@ -38,6 +40,7 @@ _TOKENS: Final = (
 )
 
 
+@lru_cache(maxsize=1024)  # The same few names come again with every exchange.
 def is_sensitive(name: str) -> bool:
     """Return whether a header, a parameter or a field of this name holds a secret."""
     return not SENSITIVE.isdisjoint(word.lower() for word in _WORDS.findall(name))
@@ -55,11 +58,11 @@ def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: b
         thorough: also replace what only looks like a secret, anywhere. For storing; a judge needs bodies as they were.
     """
     names = {name.lower() for name in key_headers}
-    keys = set(_keys(exchange.request_headers, names))
+    hides = [_hiding(key) for key in _keys(exchange.request_headers, names)]
 
     def text(value: str) -> str:
-        for key in keys:
-            value = value.replace(key, PLACEHOLDER)
+        for hide in hides:
+            value = hide(value)
         return redact_text(value) if thorough else _redact_url(value)
 
     def headers(before: Mapping[str, str]) -> dict[str, str]:
@@ -69,13 +72,12 @@ def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: b
         }
 
     def body(before: bytes | None) -> bytes | None:
-        if before is None or not (thorough or keys):
+        if before is None or not (thorough or hides):
             return before
-        # Every byte is one character in Latin-1, so bodies that are not text stay what they are.
-        value = before.decode("latin-1")
-        for key in keys:
-            value = value.replace(key.encode().decode("latin-1"), PLACEHOLDER)
-        return (redact_text(value) if thorough else value).encode("latin-1")
+        value = before.decode("utf-8", "surrogateescape")  # Bodies that are not text stay what they are.
+        for hide in hides:
+            value = hide(value)
+        return (redact_text(value) if thorough else value).encode("utf-8", "surrogateescape")
 
     response_body = body(exchange.response_body)
     response_headers = headers(exchange.response_headers)
@@ -107,16 +109,23 @@ def redact_command(command: str) -> str:
 
 
 def _redact_url(text: str) -> str:
-    text = _USER.sub(f"{PLACEHOLDER}@", text)
-    return _PARAMETER.sub(
-        lambda found: f"{found[1]}{found[2]}={PLACEHOLDER}" if is_sensitive(unquote(found[2])) else found[0], text
-    )
+    if "@" in text:
+        text = _USER.sub(f"{PLACEHOLDER}@", text)
+    if "=" in text:
+        text = _PARAMETER.sub(
+            lambda found: f"{found[1]}{found[2]}={PLACEHOLDER}" if is_sensitive(unquote(found[2])) else found[0], text
+        )
+    return text
 
 
 def _keys(headers: Mapping[str, str], names: Collection[str]) -> Iterator[str]:
-    """Yield the keys that were sent, in each form in which an answer may quote them."""
+    """Yield the keys that were sent."""
     for name, value in headers.items():
         secret = value if name in names else value.rpartition(" ")[2] if name == "authorization" else ""
         if len(secret) >= SHORTEST and PLACEHOLDER not in secret:
             yield secret
-            yield quote(secret, safe="")
+
+
+@lru_cache(maxsize=4)  # One key is sent with thousands of requests.
+def _hiding(key: str) -> Hide:
+    return hiding(key, PLACEHOLDER)

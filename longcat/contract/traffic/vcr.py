@@ -9,14 +9,13 @@ from http import HTTPStatus
 from typing import Any, Final, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic import exchange as recorded
-from longcat.contract.traffic.exchange import UnreadableError, from_base64, from_text
+from longcat.contract.traffic.exchange import UnreadableError, bounded, from_base64, from_text, make_exchange
 from longcat.text import shorten
 
 _PORTS: Final = {"http": "80", "https": "443"}
 
 
-def exchange(data: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange:
+def exchange_of(data: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange:
     """Return the exchange that a decoded interaction holds. Raises UnreadableError when it holds none."""
     interaction = _mapping(data, "the interaction")
     if "response" in interaction and interaction["response"] is None:
@@ -25,13 +24,13 @@ def exchange(data: Any, *, source: str, origin: Origin, key_headers: Collection[
     response = _mapping(interaction.get("response"), "the response")
     status = response.get("status", response.get("status_code"))
     question = interaction.get("question")
-    return recorded.exchange(
+    return make_exchange(
         method=request.get("method"),
         url=request["uri"] if "uri" in request else _old_url(request),
-        request_headers=list(_headers(request.get("headers"))),
+        request_headers=_headers(request.get("headers")),
         request_body=_body(request.get("body")),
         status_code=status.get("code") if isinstance(status, dict) else status,
-        response_headers=list(_headers(response.get("headers"))),
+        response_headers=_headers(response.get("headers")),
         response_body=_body(response["body"] if "body" in response else response.get("content")),
         source=f"{source} {shorten(question)}" if isinstance(question, str) else source,
         key_headers=key_headers,
@@ -40,7 +39,7 @@ def exchange(data: Any, *, source: str, origin: Origin, key_headers: Collection[
     )
 
 
-def interaction(exchange: Exchange) -> dict[str, Any]:
+def interaction_of(exchange: Exchange) -> dict[str, Any]:
     """Return the interaction that holds an exchange, for a serializer.
 
     vcrpy passes over what it does not know beside `request` and `response`, and in a response.
@@ -138,9 +137,7 @@ def _body(data: Any) -> bytes | None:
         return from_text(data)
     if not isinstance(data, bytes | None):
         raise UnreadableError(f"has a body that is {_kind(data)}")
-    if data is not None and len(data) > recorded.MAX_BODY:
-        raise recorded.too_large()
-    return data
+    return data and bounded(data)
 
 
 def _wrapped(data: dict[str, Any]) -> bytes | None:
