@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable
 from math import inf
 from os import PathLike
-from pathlib import Path
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import httpx
@@ -20,9 +19,8 @@ from longcat.gateway.messages import (
 from longcat.gateway.result import (
     ResultGateway,
 )
-from longcat.models import Image, Status
-from longcat.saving.claims import Keeper
-from longcat.saving.download import Target, fetch, url_stem
+from longcat.models import Status
+from longcat.saving.download import Downloader
 from longcat.saving.journal import Journal
 from longcat.settings import (
     find_api_key,
@@ -88,10 +86,10 @@ class BaseClient(Generic[Http]):
         self._http_class: type[Http] = http_class
         self._owns_http = http_client is None
         self._http: Http = self._new_http() if http_client is None else http_client
-        self._downloading: dict[str, Keeper] = {}
         self._journal: Journal | None = None
         if journal is not None:
             self._journal = Journal(journal, self._gateway.base_url, time=self._clock.time)
+        self._downloader = Downloader(self._journal, self._clock.monotonic, random.random)
 
     def _close_journal(self) -> None:
         if self._journal is not None:
@@ -137,30 +135,6 @@ class BaseClient(Generic[Http]):
             return self._wait(request_id, min(left, inf if most is None else most), unknown)
 
         return Batch(begin, on_change, self._rate_limiter, monotonic, self._max_in_flight, end)
-
-    def _end(self, timeout: float | None) -> float:
-        """Return the moment that is so many seconds from now, infinite for None."""
-        seconds = usable_timeout(timeout)
-        return inf if seconds is None else self._clock.monotonic() + seconds
-
-    def _keeper(self, image: Image | str, path: str | PathLike[str]) -> Keeper | None:
-        if self._journal is None or not isinstance(image, Image):
-            return None
-        return Keeper(self._journal, image, Path(path), self._downloading)
-
-    def _target(
-        self, image: Image | str, path: str | PathLike[str], overwrite: bool, max_bytes: int, keeper: Keeper | None
-    ) -> Target:
-        if not isinstance(image, Image | str):
-            raise ConfigurationError(f"Pass an Image or a URL to download, not {type(image).__name__}.")
-        url = image if isinstance(image, str) else image.url
-        stem = url_stem(url) if isinstance(image, str) else image.request_id
-        target = Target(Path(path), stem, overwrite, max_bytes, url)
-        return keeper.prepare(target) if keeper is not None else target
-
-    def _fetch(self, target: Target, end: float) -> Flow[None]:
-        timeout = max(end - self._clock.monotonic(), 0.0)
-        return fetch(target.url, target, timeout, self._clock.monotonic, random.random)
 
     def _request(self, call: Call) -> httpx.Request:
         """Return the request for a call, with the shorter of two timeouts: the call's and the HTTP client's own."""

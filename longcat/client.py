@@ -225,15 +225,7 @@ class LongCat(BaseClient[httpx.Client]):
             DownloadError: it could not be had, is not an image or too large, or the file could not be written.
             ConfigurationError: an argument can't be used.
         """
-        end, keeper = self._end(timeout), self._keeper(image, path)
-        if keeper is not None and (kept := self._drive(keeper.kept(end, self._clock.monotonic))) is not None:
-            return kept
-        with (
-            keeper.bringing() if keeper is not None else nullcontext(),
-            self._target(image, path, overwrite, max_bytes, keeper) as target,
-        ):
-            self._drive(self._fetch(target, end))
-            return target.commit()
+        return self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
 
     def _changes(self, wait: Wait) -> Iterator[Status]:
         with closing(wait):
@@ -402,15 +394,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
         """Bring an image to disk, and return where it is, as `LongCat.download` does."""
-        end, keeper = self._end(timeout), self._keeper(image, path)
-        if keeper is not None and (kept := await self._drive(keeper.kept(end, self._clock.monotonic))) is not None:
-            return kept
-        with (
-            keeper.bringing() if keeper is not None else nullcontext(),
-            self._target(image, path, overwrite, max_bytes, keeper) as target,
-        ):
-            await self._drive(self._fetch(target, end))
-            return await anyio.to_thread.run_sync(target.commit)
+        return await self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
 
     async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:
         with closing(wait):

@@ -43,7 +43,7 @@ from servers import (
 )
 
 from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
-from longcat.saving.download import SIGNATURES
+from longcat.saving.image_file import SIGNATURES
 from longcat.testing import VirtualClock
 
 NOWHERE = "http://gateway.invalid"

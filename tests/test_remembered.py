@@ -216,12 +216,12 @@ def test_what_a_killed_program_left_behind_is_cleared_away(
     """A picture is always brought under the same first name, so the next program leaves none of the last one's."""
     gateway = FakeGateway().request("r", 0)
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         """Do nothing, as a program that is dead."""
 
     with monkeypatch.context() as patch:
-        patch.setattr("longcat.saving.download._rename_new", killed)
-        patch.setattr("longcat.saving.download.Target._discard", killed)
+        patch.setattr("longcat.saving.files.PartialFile.rename", killed)
+        patch.setattr("longcat.saving.files.PartialFile.discard", killed)
         download(driver, gateway, journal, tmp_path)
     (part,) = tmp_path.glob(".longcat-*.part")
     part.write_bytes(b"half")

@@ -35,18 +35,16 @@ class PartialFile:
         self.file.close()
 
     def rename(self, path: Path, *, overwrite: bool) -> None:
-        """Give the file its name. Raises FileExistsError if there is such a file, unless it may be overwritten."""
+        """Give the file its name. Raises FileExistsError(path) when there is one that may not be overwritten."""
         if overwrite:
             self.path.replace(path)
             return
         try:
             os.link(self.path, path)  # Unlike a rename, this never replaces a file, not even one made a moment ago.
-        except FileExistsError:
-            raise
-        except OSError:  # A file system without hard links. The check and the rename are two steps there.
-            if path.exists():
-                raise FileExistsError(path) from None
-            self.path.replace(path)
+        except OSError as error:
+            if isinstance(error, FileExistsError) or path.exists():
+                raise FileExistsError(path) from error
+            self.path.replace(path)  # A file system without hard links. The check and the rename are two steps there.
         else:
             self.path.unlink()
 

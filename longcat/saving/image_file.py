@@ -1,0 +1,177 @@
+"""The file that an image is downloaded into: what it is called, what may go into it, and that it appears whole."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from attrs import define, field
+
+from longcat.errors import DownloadError
+from longcat.saving.files import PartialFile
+from longcat.text import describe
+
+HEAD: Final = 32
+"""How many bytes tell what kind of file it is."""
+
+# The first bytes of the kinds of image that the service documents (png, jpeg, webp) or might come to send.
+SIGNATURES: Final = (
+    ("png", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("jpg", re.compile(rb"\xff\xd8\xff")),
+    ("webp", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("gif", re.compile(rb"GIF8[79]a")),
+    ("avif", re.compile(rb"....ftyp(avif|avis)", re.DOTALL)),
+    ("heic", re.compile(rb"....ftyp(heic|heix|mif1)", re.DOTALL)),
+    ("tiff", re.compile(rb"II\*\x00|MM\x00\*")),
+    ("bmp", re.compile(rb"BM....\x00\x00\x00\x00", re.DOTALL)),
+)
+
+
+def image_suffix(head: bytes) -> str | None:
+    """Return the usual suffix, without a dot, for the image that begins with these bytes. None: it is no image."""
+    return next((suffix for suffix, signature in SIGNATURES if signature.match(head)), None)
+
+
+def existing(path: Path, stem: str) -> Path | None:
+    """Return the file that an image would replace; in a folder, one of its name and any kind. None: there is none."""
+    if not path.is_dir():
+        return path if path.exists() else None
+    files = (path / f"{_safe_name(stem)}.{suffix}" for suffix, _ in SIGNATURES)
+    return next((file for file in files if file.exists()), None)
+
+
+def url_stem(url: str) -> str:
+    """Return the name in a URL without its suffix, for a file of that name; `image` when it has none."""
+    with suppress(ValueError):  # Not a URL. The error is raised when it is to be asked.
+        return PurePosixPath(urlsplit(url).path).stem or "image"
+    return "image"
+
+
+def _safe_name(stem: str) -> str:
+    """Return a file name that is no path and not hidden. A name that was changed ends in a hash, so all differ."""
+    name = re.sub(r"[^\w.-]+", "_", stem).strip("._-").encode()[:150].decode(errors="ignore")
+    if name == stem:
+        return name
+    return f"{name or 'image'}-{sha256(stem.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+@define
+class ImageFile:
+    """Takes the bytes of an image, and puts them in their place once they are complete: a `Sink` for a `Call`.
+
+    A context manager: what was not committed is removed at the end. Every method raises DownloadError when the file
+    can't be written.
+
+    Attributes:
+        path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
+        stem: that name. Characters that a file name can't have are replaced.
+        overwrite: whether a file that is there already may be replaced.
+        max_bytes: how many bytes are accepted.
+        url: where the bytes come from, for the errors.
+        part: the temporary file's name. None: one that nobody else has.
+        record: called with the file, its SHA-256 in hex and its size, when it is whole and about to get its name.
+    """
+
+    path: Path
+    stem: str
+    overwrite: bool
+    max_bytes: int
+    url: str
+    part: str | None = None
+    record: Callable[[Path, str, int], object] | None = None
+    _file: PartialFile | None = field(default=None, init=False)
+    _head: bytes = field(default=b"", init=False)
+    _hash: Any = field(factory=sha256, init=False)
+    _size: int = field(default=0, init=False)
+    _declared: int | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        with self._translated():
+            old = existing(self.path, self.stem)
+            if old is not None and not self.overwrite:
+                raise FileExistsError(old)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._discard()
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Start anew, with an empty temporary file. Raises DownloadError when too many bytes are announced."""
+        self._discard()
+        self._head, self._size, self._hash = b"", 0, sha256()
+        length = headers.get("content-length", "")
+        # With a content encoding, the length is that of other bytes than those that arrive here.
+        plain = headers.get("content-encoding", "identity") == "identity"
+        self._declared = int(length) if plain and re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
+        self._check_size(self._declared or 0)
+        with self._translated():
+            self._file = PartialFile(self.path if self.path.is_dir() else self.path.parent, self.part)
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises DownloadError as soon as they can't be an image, or are too many."""
+        if self._file is None:
+            raise ValueError("begin comes before write")
+        self._size += len(chunk)
+        self._check_size(self._size)
+        if len(self._head) < HEAD:
+            self._head += chunk[: HEAD - len(self._head)]
+            if len(self._head) == HEAD:
+                self._check_kind()
+        self._hash.update(chunk)
+        with self._translated():
+            self._file.file.write(chunk)
+
+    def finish(self) -> None:
+        """Raise DownloadError unless all that was announced has come, and is an image."""
+        if self._declared is not None and self._size != self._declared:
+            message = f"{self._size} bytes came instead of the {self._declared} announced"
+            raise self._refusal(message, "Try again.", retryable=True)
+        self._check_kind()
+
+    def commit(self) -> Path:
+        """Put the file in its place, and return where that is. This blocks until the bytes are on the disk."""
+        if self._file is None:
+            raise ValueError("begin comes before commit")
+        path = self.path
+        with self._translated():
+            if path.is_dir():
+                path = path / f"{_safe_name(self.stem)}.{image_suffix(self._head)}"
+            self._file.sync()
+            if self.record is not None:
+                self.record(path, self._hash.hexdigest(), self._size)
+            self._file.rename(path, overwrite=self.overwrite)
+        return path
+
+    def _discard(self) -> None:
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise self._refusal(f"it has more than {self.max_bytes} bytes", "Raise max_bytes if it is wanted.")
+
+    def _check_kind(self) -> None:
+        if image_suffix(self._head) is None:
+            raise self._refusal(f"it is not an image but {describe(self._head)}", "Look at the URL in a browser.")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise DownloadError for what the disk has against the file."""
+        try:
+            yield
+        except FileExistsError as error:
+            message = f"{error} is there already"
+            raise self._refusal(message, "Pass overwrite=True (--force) or another path.") from error
+        except (OSError, ValueError) as error:
+            message = f"the file can't be written ({error})"
+            raise self._refusal(message, "Choose a folder that can be written to.") from error
+
+    def _refusal(self, message: str, next_step: str, *, retryable: bool = False) -> DownloadError:
+        return DownloadError(self.url, message, next_step, retryable=retryable)
