@@ -221,11 +221,11 @@ class Trial:
     def _change(self, group: Group) -> None:
         """Change the text for a group, or note why not."""
         try:
-            source = self.source
-            for edit in self._edits(group):
-                _must_not_loosen(source.document, edit.pointer)
-                _must_be_known(source.document, edit)
-                source = source.edited(edit)
+            edits = self._edits(group)
+            for edit in edits:
+                _must_not_loosen(self.source.document, edit.pointer)
+                _must_be_known(self.source.document, edit)
+            source = self.source.edited(*edits) if edits else self.source
             check_document(source.document, "as it would be")
         except RefusedError as error:
             self._refuse(group, str(error))
