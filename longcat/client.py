@@ -15,7 +15,7 @@ import anyio.to_thread
 import httpx
 
 from longcat.base import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, BaseClient, OnChange, Unknown
-from longcat.clock import Clock
+from longcat.clock import Clock, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import (
     Answer,
@@ -425,7 +425,8 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
                 for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
                     await self._clock.asleep(seconds)
             case RunInThread(function):
-                await anyio.to_thread.run_sync(function)
+                with hold(self._clock):
+                    await anyio.to_thread.run_sync(function)
             case _:
                 assert_never(command)
         return None

@@ -1,6 +1,7 @@
 """What the client knows of time."""
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import anyio
@@ -20,6 +21,12 @@ class Clock(Protocol):
 
     async def asleep(self, seconds: float) -> None:
         """Do nothing for so long, but let other tasks run. `AsyncLongCat` calls this."""
+
+
+def hold(clock: Clock) -> AbstractContextManager[object]:
+    """Return a block for work in a thread. A test's clock that has a `hold` stands still in it; all others go on."""
+    stop = getattr(clock, "hold", nullcontext)
+    return stop()
 
 
 class SystemClock:

@@ -1,5 +1,7 @@
 """Clients with a journal: what was done is not done again, and those who share a journal share the work."""
 
+import os
+import time
 from collections.abc import Callable
 from itertools import chain
 from math import inf
@@ -278,8 +280,20 @@ def test_another_name_of_the_place_is_the_same_place(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_picture_is_brought_once_by_two_tasks_of_one_client(backend: str, journal: Path, tmp_path: Path) -> None:
-    """Two downloads of one client don't write the same file: the second one finds what the first one brought."""
+def test_a_picture_is_brought_once_by_two_tasks_of_one_client(
+    backend: str, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two downloads of one client don't write the same file: the second one finds what the first one brought.
+
+    The disk is slow, which is no reason for the second one to give up: no virtual time passes while a thread works.
+    """
+    sync = os.fsync
+
+    def slow_sync(file: int) -> None:
+        time.sleep(0.2)
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", slow_sync)
     gateway = FakeGateway(latency=3.0).request("r", 0)
     paths: list[Path] = []
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import pytest
 from anyio.lowlevel import checkpoint
 from hypothesis import given
@@ -212,6 +213,27 @@ def test_time_that_a_test_lets_pass_is_not_taken_back(backend: str) -> None:
 
     run(backend, main)
     assert wakes == [("late", 100.0), ("in time", 200.0)]
+
+
+@each_loop
+def test_a_clock_that_is_held_stands_still(backend: str) -> None:
+    """Sleeps begin while a thread is at work, and end only afterwards, each at its moment."""
+    clock = VirtualClock()
+    wakes: Wakes = []
+
+    def work() -> None:
+        for _ in range(20):
+            assert (clock.now, wakes) == (0.0, [])
+            time.sleep(0.005)
+
+    async def main(group: anyio.abc.TaskGroup) -> None:
+        for nap in (2.0, 1.0):
+            group.start_soon(doze, clock, wakes, "", nap)
+        with clock.hold():
+            await anyio.to_thread.run_sync(work)
+
+    run(backend, main)
+    assert [moment for _, moment in wakes] == [1.0, 2.0]
 
 
 def test_two_event_loops_at_once_share_a_clock() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
@@ -16,6 +17,9 @@ START: Final = 1_718_447_400.0
 """2024-06-15T10:30:00Z, the moment in the documentation's example."""
 TURNS: Final = 100
 """How often every other task of asyncio's event loop gets its turn, at most, before time moves on."""
+
+HELD: Final = 0.001
+"""Real seconds after which a clock that stands still is looked at again."""
 
 
 @define(eq=False)
@@ -40,9 +44,10 @@ class _Sleeper:
 class VirtualClock:
     """A `longcat.Clock` for tests: its sleeps take no real time, however long they are.
 
-    The tasks of an event loop that sleep at once wake up in the order in which they are due, and each finds the clock
-    at that very moment: time moves to the earliest of them, and only when no other task can run. Work in threads and
-    real I/O count as waiting. On trio, a task that never stops running stops the clock; on asyncio, only for a while.
+    The tasks of an event loop that sleep at once wake up in the order in which they are due, and each finds the
+    clock at that very moment: time moves to the earliest of them, and only when no other task can run. Work in
+    threads and real I/O count as waiting, unless they are in a `hold` block. On trio, a task that never stops
+    running stops the clock; on asyncio, only for a while.
 
     A blocking sleep ends at once. Those of several threads may overlap or follow each other, as it happens; the clock
     never goes backwards.
@@ -61,6 +66,7 @@ class VirtualClock:
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _woken: int = field(default=0, init=False, repr=False)
+    _holds: int = field(default=0, init=False, repr=False)
     _queues: dict[object, list[_Sleeper]] = field(factory=dict, init=False, repr=False)
 
     def time(self) -> float:
@@ -85,15 +91,31 @@ class VirtualClock:
         queue = self._queues.setdefault(loop, [])
         heappush(queue, sleeper)
         try:
-            while not await _is_idle(lambda: queue[0] is sleeper, lambda: self._woken):
-                await sleeper.turn.wait()
-                sleeper.turn = anyio.Event()
+            while True:
+                if not await _is_idle(lambda: queue[0] is sleeper, lambda: self._woken):
+                    await sleeper.turn.wait()
+                    sleeper.turn = anyio.Event()
+                elif self._holds:
+                    await anyio.sleep(HELD)
+                else:
+                    break
             self._reach(sleeper.due)
             self._woken += 1
         finally:
             _leave(queue, sleeper)
             if not queue:
                 del self._queues[loop]
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let no sleep of a task end before the block does: a thread is at work, and takes no time on this clock."""
+        with self._lock:
+            self._holds += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holds -= 1
 
     def _begin(self, seconds: float) -> float:
         """Note a sleep, and return when it ends."""
