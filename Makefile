@@ -6,7 +6,7 @@ SETUP := .venv/.complete
 LOCK := requirements-dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test coverage gauntlet bench-polling bench-waits fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test docs docs-links coverage gauntlet bench-polling bench-waits fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ typecheck: setup ## Check the types, strictly.
 test: setup ## Run every test. No network but loopback and, for the wheel's own test, the package index.
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
+docs: setup ## Build the documentation into build/docs. A warning is an error.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet -d .cache/doctrees docs build/docs
+
+docs-links: setup ## Visit every link of the documentation that leads out of it. Needs the network.
+	$(BIN)/sphinx-build --builder linkcheck --keep-going --quiet -d .cache/doctrees docs build/links
+
 coverage: setup ## Run every test, and show which lines none of them reaches.
 	$(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine --quiet
@@ -70,7 +76,7 @@ fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 record: setup ## With a key: ask the live service the questions of the drift check, and keep the answers.
 	$(BIN)/longcat contract record --origin live --output cassettes/live
 
-check: lint typecheck check-generated test ## Everything that must hold before a change lands.
+check: lint typecheck check-generated docs test ## Everything that must hold before a change lands.
 
 lint-spec: ## Check openapi.yaml with Redocly's and Spectral's rules. Needs Node.
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes @redocly/cli@2.77.0 lint openapi.yaml

@@ -22,7 +22,6 @@ ACTION: Final = ROOT / "action.yml"
 CI: Final = ROOT / ".github/workflows/ci.yml"
 DRIFT: Final = ROOT / ".github/workflows/drift.yml"
 WORKFLOWS: Final = sorted((ROOT / ".github/workflows").iterdir())
-SECTION: Final = "## Watch the gateway from your own repository"
 REFUSED: Final = "http://127.0.0.1:1"
 """Nobody listens there."""
 TOOLS: Final = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -42,12 +41,12 @@ def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def section() -> str:
-    """Return the README's section for those who watch."""
-    return (ROOT / "README.md").read_text("utf-8").partition(f"{SECTION}\n")[2].partition("\n## ")[0]
+    """Return the page for those who watch from their own repository."""
+    return (ROOT / "docs" / "action.md").read_text("utf-8")
 
 
-def workflows_in_readme() -> list[str]:
-    """Return the workflows that the README gives, with a commit for its placeholder."""
+def workflows_in_page() -> list[str]:
+    """Return the workflows that the page gives, with a commit for its placeholder."""
     blocks = re.findall(r"```yaml\n(.*?)```", section(), re.DOTALL)
     return [block.replace("COMMIT", "0" * 40) for block in blocks]
 
@@ -171,12 +170,12 @@ def test_the_action_installs_an_extra_that_exists() -> None:
     assert set(re.findall(r"ACTION_PATH\}\[(\w+)\]", ACTION.read_text("utf-8"))) == {"contract"} <= set(extras)
 
 
-# What the README promises.
+# What the page promises.
 
 
-def test_the_readme_watches_in_four_lines(tmp_path: Path) -> None:
-    """The README's first workflow has four lines; it and the others are valid and clean."""
-    blocks = workflows_in_readme()
+def test_the_page_watches_in_four_lines(tmp_path: Path) -> None:
+    """The first workflow has four lines; it and the others are valid and clean."""
+    blocks = workflows_in_page()
     assert len(blocks[0].splitlines()) == 4
     for number, block in enumerate(blocks):
         path = tmp_path / ".github/workflows" / f"{number}.yml"
@@ -188,11 +187,11 @@ def test_the_readme_watches_in_four_lines(tmp_path: Path) -> None:
         assert clean.returncode == 0, clean.stdout
 
 
-def test_the_readme_gives_the_action_what_it_takes() -> None:
-    """The README names each input and output of the action, and gives it no other."""
+def test_the_page_gives_the_action_what_it_takes() -> None:
+    """The page names each input and output of the action, and gives it no other."""
     action = load(ACTION.read_text("utf-8"))
     assert [name for name in (*action["inputs"], *action["outputs"]) if f"`{name}`" not in section()] == []
-    jobs = [job for block in workflows_in_readme() for job in load(block)["jobs"].values()]
+    jobs = [job for block in workflows_in_page() for job in load(block)["jobs"].values()]
     given = [set(step.get("with", {})) for job in jobs for step in job["steps"] if "/longcat@" in step["uses"]]
     assert len(given) == len(jobs)
     assert set().union(*given) <= set(action["inputs"])
