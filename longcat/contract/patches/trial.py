@@ -17,10 +17,10 @@ from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import SpecError, check_document, follow, nodes
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.patches.answers import Reshaper
 from longcat.contract.patches.edit import Drop, Edit, Put, Source, UneditableError
-from longcat.contract.patches.grouped import Group, RefusedError
+from longcat.contract.patches.group import FindingGroup, RefusedError
 from longcat.contract.patches.infer import infer
-from longcat.contract.patches.reshape import Reshaper
 from longcat.pointer import at
 
 ROUNDS: Final = 20
@@ -50,7 +50,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "value-blank": _ALLOWED,
 }
 """The kinds that are never patched, and why."""
-_Change: TypeAlias = Callable[[Reshaper, Group], Iterator[Edit]]
+_Change: TypeAlias = Callable[[Reshaper, FindingGroup], Iterator[Edit]]
 CHANGES: Final[Mapping[str, _Change]] = {
     "body-new": Reshaper.body,
     "constraint-broken": Reshaper.keyword,
@@ -195,7 +195,7 @@ class Trial:
             if self.source.text == text and len(self.refused) == refused:
                 return
 
-    def _groups(self, findings: list[Finding]) -> Iterator[Group]:
+    def _groups(self, findings: list[Finding]) -> Iterator[FindingGroup]:
         """Yield the findings that can be mended now, by change. Others may go when these have gone."""
         groups: dict[str, list[Finding]] = {}
         shown: dict[str, list[Finding]] = {}
@@ -210,15 +210,15 @@ class Trial:
             else:
                 groups.setdefault(_key(one), []).append(one)
         for several in groups.values():
-            yield Group(several[0].code, several[0].rule, _detail(several[0]), tuple(several))
+            yield FindingGroup(several[0].code, several[0].rule, _detail(several[0]), tuple(several))
         for several in shown.values():
-            yield Group("example", several[0].rule, "", tuple(several))
+            yield FindingGroup("example", several[0].rule, "", tuple(several))
 
     def _is_consequence(self, finding: Finding) -> bool:
         """Whether something may be absent or empty because of a change that was made here."""
         return finding.code in {"field-absent", "value-blank"} and _seen(finding) not in self.before
 
-    def _change(self, group: Group) -> None:
+    def _change(self, group: FindingGroup) -> None:
         """Change the text for a group, or note why not."""
         try:
             edits = self._edits(group)
@@ -238,11 +238,11 @@ class Trial:
                 self.used.setdefault(_key(group.findings[0]), []).extend(group.findings)
             self.source = source
 
-    def _refuse(self, group: Group, reason: str) -> None:
+    def _refuse(self, group: FindingGroup, reason: str) -> None:
         for finding in group.findings:
             self.refused[_key(finding)] = reason
 
-    def _edits(self, group: Group) -> list[Edit]:
+    def _edits(self, group: FindingGroup) -> list[Edit]:
         reshaper = Reshaper(self.source, self.spec())
         if group.code == "example":
             return list(reshaper.example(group))

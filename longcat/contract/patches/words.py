@@ -12,7 +12,7 @@ from longcat.contract.openapi.document import follow, schemas
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.variants import Variants, normal, properties_of, variants_of
 from longcat.contract.patches.edit import Append, Edit, Put, Source
-from longcat.contract.patches.grouped import Group, RefusedError, body_of
+from longcat.contract.patches.group import FindingGroup, RefusedError, body_of
 from longcat.contract.patches.infer import infer
 from longcat.pointer import at, escape
 
@@ -82,7 +82,7 @@ class Words:
                 if variants is not None:
                     yield variants
 
-    def mapped(self, variants: Variants, branch: str, words: Sequence[str], group: Group) -> Iterator[Edit]:
+    def mapped(self, variants: Variants, branch: str, words: Sequence[str], group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes that enter words of a branch into the mapping, if there is one."""
         if variants.rule.endswith("/mapping"):
             mapping = self.raw(variants.rule)
@@ -91,7 +91,7 @@ class Words:
                 if word not in mapping:
                     yield Put(variants.rule, word, mapping[known], group.says(f"in answers like {known}"))
 
-    def word(self, group: Group) -> Iterator[Edit]:
+    def word(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a new word: of a variant that the answer is like, else of a variant of its own."""
         variants = next((one for one in self.all_variants() if one.rule == group.rule), None)
         word = group.values[0]
@@ -114,7 +114,7 @@ class Words:
         yield from self._variant(group, variants, owner, bodies, word)
 
     def _variant(
-        self, group: Group, variants: Variants, owner: str, bodies: Sequence[Any], word: str
+        self, group: FindingGroup, variants: Variants, owner: str, bodies: Sequence[Any], word: str
     ) -> Iterator[Edit]:
         """Yield the changes that add a variant for a new word."""
         if group.rule.endswith("/discriminator") and not variants.branches.keys() <= self._fixed(variants):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.contract.patches.edit import Drop, Edit, Put
-from longcat.contract.patches.grouped import Group, RefusedError
+from longcat.contract.patches.group import FindingGroup, RefusedError
 from longcat.contract.patches.infer import as_type, infer, inner, is_name, type_of, united
 from longcat.contract.patches.words import TELLS, Words, is_word
 from longcat.text import show
@@ -35,7 +35,7 @@ class Widener(Words):
 
     # --- Keywords.
 
-    def keyword(self, group: Group) -> Iterator[Edit]:
+    def keyword(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for values that break a keyword."""
         owner, _, keyword = group.rule.rpartition("/")
         if keyword in {"mapping", "discriminator", "oneOf", "anyOf"}:
@@ -53,7 +53,7 @@ class Widener(Words):
         else:
             raise RefusedError("No single keyword of the contract forbids it. Change the schema by hand.")
 
-    def _type(self, group: Group, owner: str) -> Iterator[Edit]:
+    def _type(self, group: FindingGroup, owner: str) -> Iterator[Edit]:
         if owner in self.telling():
             raise RefusedError(TELLS)
         schema, seen = self.raw(owner), united([type_of(value) for value in group.values])
@@ -70,7 +70,7 @@ class Widener(Words):
             if name not in schema:
                 yield Put(owner, name, content)
 
-    def _bound(self, group: Group, owner: str, keyword: str) -> Iterator[Edit]:
+    def _bound(self, group: FindingGroup, owner: str, keyword: str) -> Iterator[Edit]:
         name, furthest, measure = BOUNDS[keyword]
         limit = furthest([measure(value) for value in group.values])
         schema, said = self.raw(owner), group.says(show(limit))
@@ -80,7 +80,7 @@ class Widener(Words):
         else:
             yield Put(owner, name, limit, said, instead_of=keyword)
 
-    def _value(self, group: Group, owner: str, keyword: str) -> Iterator[Edit]:
+    def _value(self, group: FindingGroup, owner: str, keyword: str) -> Iterator[Edit]:
         """Yield the changes for values that are not among those that are listed."""
         schema = self.raw(owner)
         known = schema["enum"] if keyword == "enum" else [schema["const"]]
@@ -104,7 +104,7 @@ class Widener(Words):
 
     # --- Fields.
 
-    def property(self, group: Group) -> Iterator[Edit]:
+    def property(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a field that the contract does not have."""
         owner, words = group.rule, "a new field"
         schema: Any = infer(group.values)
@@ -125,7 +125,7 @@ class Widener(Words):
         elif group.name not in properties:
             yield Put(f"{owner}/properties", group.name, schema, said)
 
-    def missing(self, group: Group) -> Iterator[Edit]:
+    def missing(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a required field that is not there."""
         owner = group.rule.removesuffix("/required")
         for variants in self.all_variants():

@@ -14,7 +14,7 @@ class RefusedError(Exception):
 
 
 @frozen
-class Group:
+class FindingGroup:
     """Findings that one change mends: of one kind, with one rule.
 
     Attributes:

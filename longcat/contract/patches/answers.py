@@ -16,9 +16,9 @@ from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Operation, Response, is_json
 from longcat.contract.openapi.variants import variants_of
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
-from longcat.contract.patches.grouped import Group, RefusedError, body_of, unescaped
+from longcat.contract.patches.group import FindingGroup, RefusedError, body_of, unescaped
 from longcat.contract.patches.infer import infer, wrapped
-from longcat.contract.patches.widen import Widener
+from longcat.contract.patches.schemas import Widener
 from longcat.pointer import at, escape
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
@@ -49,7 +49,7 @@ class Reshaper(Widener):
 
     # --- Whole answers.
 
-    def status(self, group: Group) -> Iterator[Edit]:
+    def status(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a status code that is not documented."""
         exchanges = [finding.exchange for finding in group.findings]
         code = exchanges[0].status_code
@@ -111,7 +111,7 @@ class Reshaper(Widener):
             schema = text if self.is_old else {**text, "contentMediaType": "application/json", "contentSchema": schema}
         return {media_type or "application/json": {"schema": schema}}
 
-    def content_type(self, group: Group) -> Iterator[Edit]:
+    def content_type(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for another content type."""
         media_type = str(group.findings[0].evidence)
         values = [_json_of(finding.exchange) for finding in group.findings]
@@ -133,7 +133,7 @@ class Reshaper(Widener):
     def _medias(self, pointer: str) -> list[str]:
         return [name for name in self.raw(pointer) if is_json(name)]
 
-    def body(self, group: Group) -> Iterator[Edit]:
+    def body(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a body where the contract has none."""
         values = [_json_of(finding.exchange) for finding in group.findings]
         media_type = media_type_of(group.findings[0].exchange.response_headers)
@@ -143,7 +143,7 @@ class Reshaper(Widener):
 
     # --- The shape of a body as a whole.
 
-    def enveloped(self, group: Group) -> Iterator[Edit]:
+    def enveloped(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for an answer that stands inside of another object or list."""
         finding = group.findings[0]
         self._must_be_free(group.rule)
@@ -165,7 +165,7 @@ class Reshaper(Widener):
         else:
             raise RefusedError(_ANOTHER)
 
-    def root_type(self, group: Group) -> Iterator[Edit]:
+    def root_type(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a body that is of another type as a whole."""
         media = self.media(group.findings[0].exchange)
         if media is None or media.schema is None:
@@ -185,7 +185,7 @@ class Reshaper(Widener):
             if keyword in node and variants_of(self.spec.schemas, f"{where}/{keyword}") is not None:
                 raise RefusedError(_ANOTHER)
 
-    def _or(self, group: Group, pointer: str, schema: Any) -> Iterator[Edit]:
+    def _or(self, group: FindingGroup, pointer: str, schema: Any) -> Iterator[Edit]:
         """Yield the changes that let a body have another shape as well."""
         node, said = self.raw(pointer), group.says("an answer of this shape")
         if "oneOf" in node:
@@ -196,12 +196,12 @@ class Reshaper(Widener):
 
     # --- Headers.
 
-    def header_missing(self, group: Group) -> Iterator[Edit]:
+    def header_missing(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a required header that is not there."""
         if "required" in self.raw(group.rule):
             yield Drop(f"{group.rule}/required", group.says("an answer without it"))
 
-    def header_changed(self, group: Group) -> Iterator[Edit]:
+    def header_changed(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a header with a value that is not allowed."""
         for value in reversed(list(readings(str(group.findings[0].evidence)))):
             for breach in self.spec.schemas.assertions(group.rule, value):
@@ -211,7 +211,7 @@ class Reshaper(Widener):
                 return
         raise RefusedError("No single keyword of the contract forbids it. Change the schema by hand.")
 
-    def announced(self, group: Group) -> Iterator[Edit]:
+    def announced(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a header that announces something."""
         name = "-".join(part.capitalize() for part in group.detail.removeprefix("header:").split("-"))
         header = {"description": "An announcement.", "schema": {"type": "string"}}
@@ -223,7 +223,7 @@ class Reshaper(Widener):
 
     # --- Examples.
 
-    def example(self, group: Group) -> Iterator[Edit]:
+    def example(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes that show an answer without what may be absent or empty since a change of ours.
 
         It is made from an example that the contract has, so that nothing of anybody's answer gets into the contract.
@@ -246,7 +246,7 @@ class Reshaper(Widener):
         )
         yield from self._shown(group, media, {"summary": f"As seen {' and '.join(words)}", "value": value})
 
-    def _shown(self, group: Group, media: Media, example: dict[str, Any]) -> Iterator[Edit]:
+    def _shown(self, group: FindingGroup, media: Media, example: dict[str, Any]) -> Iterator[Edit]:
         node, said = self.raw(media.pointer), group.says("an answer like this")
         shown = node.get("examples", {})
         if any(one.get("value") == example["value"] for one in shown.values()):
