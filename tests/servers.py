@@ -468,7 +468,7 @@ each_backend: Final = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 # --- Around each test. ---
 
 
-def eventually(condition: Callable[[], object], seconds: float = 2.0) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> bool:
     """Return whether the condition comes true in time."""
     until = time.monotonic() + seconds
     while not condition():

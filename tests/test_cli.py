@@ -97,8 +97,12 @@ class Gateway:
 
     def seen(self, request_id: str) -> dict[str, Any]:
         """Return what the sandbox knows of a request: how often it was `asked` about, and `downloaded`."""
+        return next(request for request in self.all() if request["request_id"] == request_id)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return what the sandbox knows of every request."""
         known: list[dict[str, Any]] = self._http.get(f"{self.url}/sandbox/requests").json()
-        return next(request for request in known if request["request_id"] == request_id)
+        return known
 
 
 @pytest.fixture(scope="module", autouse=True)

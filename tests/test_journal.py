@@ -3,7 +3,6 @@
 import hashlib
 import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,14 +11,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import Process, run_code
 
 from longcat import ConfigurationError, Image, State, Status
 from longcat.saving import journal
@@ -33,7 +35,6 @@ QUEUED = Status(ID, State.QUEUED, "IN_QUEUE")
 COMPLETED = Status(ID, State.COMPLETED, "COMPLETED", 1.0, IMAGE)
 BYTES = b"the bytes of a picture"
 HASH = hashlib.sha256(BYTES).hexdigest()
-Process = subprocess.Popen[str]
 
 # Half of a surrogate pair, which JSON can write and UTF-8 can't, is among these characters.
 TEXTS = st.text(st.characters(), max_size=9)
@@ -81,52 +82,25 @@ def rows(path: Path, sql: str = "SELECT * FROM request", *values: object) -> lis
         return [dict(row) for row in db.execute(sql, values)]
 
 
-@contextmanager
-def process(path: Path, code: str) -> Iterator[Process]:
-    """Run code that knows `path`, `opened` and `say` in another process, and kill that in the end."""
-    setup = f"""
-        import sys, time
-        from functools import partial
-        from pathlib import Path
-        from threading import Barrier, Thread
-        from longcat import State, Status
-        from longcat.saving.journal import Journal
-        path = Path({str(path)!r})
-        opened = lambda: Journal(path, {GATEWAY!r}, time=time.time)
-        say = partial(print, flush=True)
-    """
-    command = [sys.executable, "-c", dedent(setup) + dedent(code)]
-    with subprocess.Popen(  # noqa: S603 - our own command.
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def heard(child: Process) -> str:
-    """Return the next line that a process says."""
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
+def process(path: Path, code: str) -> Process:
+    """Return a process that runs code which knows what is imported here, `path` and `opened`."""
+    names = {"State": State, "Status": Status, "Barrier": Barrier, "Thread": Thread}
+    return Process(run_code, dedent(code), {**names, "opened": partial(Journal, path, GATEWAY, time=time.time)})
 
 
 def go(*children: Process) -> None:
     """Let processes go on that wait for a line, as soon as all of them do."""
-    assert [heard(child) for child in children] == ["ready"] * len(children)
+    assert [child.line() for child in children] == ["ready"] * len(children)
     for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
+        child.send("go")
 
 
 @contextmanager
 def killed(path: Path, ids: list[str]) -> Iterator[None]:
     """Leave what a process that took some requests leaves behind when it is killed."""
-    with process(path, f"j = opened(); say([j.take(one) for one in {ids!r}].count(True)); input()") as child:
-        assert heard(child) == str(len(ids))
+    with process(path, f"j = opened(); say([j.take(one) for one in {ids!r}].count(True)); hear()") as child:
+        assert child.line() == str(len(ids))
         child.kill()
-        child.wait()
         yield
 
 
@@ -362,11 +336,10 @@ def test_another_name_of_the_file_is_the_same_journal(path: Path) -> None:
 
 def test_what_a_process_has_taken_is_free_as_soon_as_it_is_killed(path: Path) -> None:
     """Another process is turned away while the first lives, and not a moment longer."""
-    with opened(path) as one, process(path, f"j = opened(); say(j.take({ID!r})); input()") as child:
-        assert heard(child) == "True"
+    with opened(path) as one, process(path, f"j = opened(); say(j.take({ID!r})); hear()") as child:
+        assert child.line() == "True"
         assert not one.take(ID)
         child.kill()
-        child.wait()
         assert one.take(ID)
         assert len(owners(path)) == 1
 
@@ -397,8 +370,8 @@ def test_what_killed_processes_left_is_swept(path: Path) -> None:
     for other in others:
         other.touch()
     with killed(path, ["a", "b"]), killed(path, []), opened(path) as living:
-        with process(path, "j = opened(); say('there'); input()") as child:
-            assert heard(child) == "there"
+        with process(path, "j = opened(); say('there'); hear()") as child:
+            assert child.line() == "there"
             assert [row["owner"] for row in rows(path)] == [None, None]
             assert len(set(owners(path)) - {*others}) == 2
         with opened(path):
@@ -423,13 +396,13 @@ def test_two_processes_share_the_work(path: Path) -> None:
     code = """
         j = opened()
         say("ready")
-        input()
+        hear()
         say(*(number for number in range(500) if j.take(str(number))))
-        input()
+        hear()
     """
     with process(path, code) as one, process(path, code) as other:
         go(one, other)
-        had = Counter(heard(one).split() + heard(other).split())
+        had = Counter(one.line().split() + other.line().split())
     assert had == Counter(str(number) for number in range(500))
 
 
@@ -447,12 +420,12 @@ RACE = """
     had, begun, done, ended = [], Barrier(10), Barrier(11), Barrier(11)
     threads = [Thread(target=run) for _ in range(10)]
     say("ready")
-    input()
+    hear()
     for thread in threads:
         thread.start()
     done.wait()
     say(*had)
-    input()
+    hear()
     ended.wait()
     for thread in threads:
         thread.join()
@@ -468,14 +441,12 @@ def test_twenty_race_for_the_same_requests(path: Path, *, dead: bool) -> None:
             pass
     with process(path, RACE) as one, process(path, RACE) as other:
         go(one, other)
-        had = Counter(heard(one).split() + heard(other).split())
+        had = Counter(one.line().split() + other.line().split())
         assert had == Counter(str(number) for number in range(40))
         assert rows(path, "PRAGMA journal_mode") == [{"journal_mode": "wal"}]
         for child in (one, other):
-            assert child.stdin is not None
-            child.stdin.write("end\n")
-            child.stdin.flush()
-        assert [heard(one), heard(other)] == ["closed", "closed"]
+            child.send("end")
+        assert [one.line(), other.line()] == ["closed", "closed"]
     assert owners(path) == []
 
 
@@ -512,11 +483,9 @@ def test_what_was_noted_before_a_kill_is_there_after_it(path: Path, lines: int) 
             say(number)
     """
     with process(path, code) as child:
-        assert child.stdout is not None
-        said = [heard(child) for _ in range(lines)]
+        said = [child.line() for _ in range(lines)]
         child.kill()
-        said += [line.strip() for line in child.stdout if line.endswith("\n")]
-        child.wait()
+        said += child.rest()
     with opened(path) as one:
         assert all(one.last(request_id) for request_id in said)
         assert rows(path, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
@@ -599,7 +568,7 @@ def test_what_may_not_be_written_is_refused(kind: str) -> None:
             path.chmod(0o444)
         Path(folder).chmod(0o555 if kind == "folder" else 0o777)
         with process(path, code) as child:
-            said = heard(child)
+            said = child.line()
         Path(folder).chmod(0o700)
     assert said.startswith("ConfigurationError")
     assert said.endswith("Make sure that the file and its folder can be read and written.")

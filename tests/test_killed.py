@@ -2,8 +2,6 @@
 
 import random
 import sqlite3
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
@@ -12,17 +10,25 @@ from typing import Final
 
 import httpx
 import pytest
-from test_cli import KEY, LONGCAT, Gateway, environment
+from processes import Process, run_longcat
+from servers import eventually
+from test_cli import KEY, Gateway, environment
 
 from longcat.sandbox import Settings, running
 
-REQUESTS: Final = 200
-KILLS: Final = 20
+REQUESTS: Final = 120
+KILLS: Final = 12
+
+
+def picture(request_id: str) -> bytes:
+    """Return what looks like a PNG of 200 kB from outside: drawing one takes longer than all the rest."""
+    return b"\x89PNG\r\n\x1a\n" + request_id.encode() * 16_000 + b"IEND\xaeB`\x82"
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """Return a sandbox of its own."""
+    monkeypatch.setattr("longcat.sandbox.app.draw", picture)
     with running(Settings(api_key=KEY)) as url, httpx.Client() as http:
         yield Gateway(url, http)
 
@@ -30,18 +36,16 @@ def gateway() -> Iterator[Gateway]:
 class Runs:
     """Processes that do the same work, with the same journal, in the same folder."""
 
-    def __init__(self, folder: Path, gateway: Gateway, durations: list[float]) -> None:
-        self.ids = [gateway.add(duration=duration) for duration in durations]
+    def __init__(self, folder: Path, gateway: Gateway, requests: int) -> None:
+        self.ids = [gateway.add(duration=0) for _ in range(requests)]
         self.folder = folder
         (folder / "ids.txt").write_text("\n".join(self.ids))
         self._env = environment(folder, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url)
-        self._gateway = gateway
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self) -> Process:
         """Start one more."""
-        command = [LONGCAT, "wait", "--from", "ids.txt", "-o", "pictures", "--journal", "cats.db"]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=self.folder, env=self._env, stdout=pipe, stderr=pipe, text=True)  # noqa: S603
+        command = ["wait", "--from", "ids.txt", "-o", "pictures", "--journal", "cats.db"]
+        return Process(run_longcat, self.folder, self._env, *command)
 
     def check(self) -> None:
         """Assert that every picture is there, once and whole, and nothing else."""
@@ -57,7 +61,7 @@ class Runs:
         assert left == {"cats.db", "ids.txt", "pictures"}
 
     def notes(self) -> int:
-        """Return how many answers of how many requests there are notes of, roughly: it grows with the work."""
+        """Return how many answers and pictures the journal has: it grows with the work."""
         try:
             with closing(sqlite3.connect(self.folder / "cats.db")) as journal:
                 ((asked, saved),) = journal.execute("SELECT count(last_asked), count(sha256) FROM request").fetchall()
@@ -66,60 +70,49 @@ class Runs:
         return int(asked + saved)
 
 
-def finish(process: "subprocess.Popen[str]") -> list[str]:
-    """Wait for the end of a process that is to succeed, and return the lines that it printed."""
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    return out.splitlines()
-
-
 def test_a_batch_that_is_killed_again_and_again_is_done_in_the_end(tmp_path: Path, gateway: Gateway) -> None:
-    """Of 200 requests, killed at 20 random moments, each picture is there; at most the eight under way came twice."""
-    chance = random.Random(20)  # noqa: S311 - the same moments every time, as far as a machine can repeat them.
-    runs = Runs(tmp_path, gateway, [chance.uniform(0, 14) for _ in range(REQUESTS)])
-    worked = 0
+    """Killed after a few steps, again and again, each picture is there; at most the eight under way came twice."""
+    chance = random.Random(20)  # noqa: S311 - the same numbers every time.
+    runs = Runs(tmp_path, gateway, REQUESTS)
     for _ in range(KILLS):
-        before = runs.notes()
-        process = runs.start()
-        time.sleep(chance.uniform(0.4, 1.1))
-        process.kill()
-        process.communicate()
-        worked += runs.notes() > before
-    assert worked >= KILLS / 2  # The others had just started, or had nothing new to note.
-    assert len(finish(runs.start())) == REQUESTS
+        goal = runs.notes() + chance.randint(1, 9)
+        with runs.start():
+            assert eventually(lambda goal=goal: runs.notes() >= goal)  # type: ignore[misc]
+    assert runs.notes() < 2 * REQUESTS, "Work was left for the last run."
+    with runs.start() as last:
+        assert len(last.finish()) == REQUESTS
     runs.check()
-    brought = [gateway.seen(one)["downloaded"] for one in runs.ids]
+    brought = [one["downloaded"] for one in gateway.all() if one["request_id"] in runs.ids]
     assert min(brought) == 1
     assert sum(brought) - REQUESTS <= 8 * KILLS  # Of the eight that may be on their way when a run is killed.
 
 
 def test_two_processes_share_the_work_and_outlive_each_other(tmp_path: Path, gateway: Gateway) -> None:
     """One of two is killed in the middle; the other takes over, and both that reach the end report every picture."""
-    chance = random.Random(2)  # noqa: S311
-    runs = Runs(tmp_path, gateway, [chance.uniform(0, 4) for _ in range(40)])
-    lasting, victim = runs.start(), runs.start()
-    time.sleep(1.5)
-    victim.kill()
-    victim.communicate()
-    late = runs.start()
-    assert [len(finish(lasting)), len(finish(late))] == [40, 40]
+    runs = Runs(tmp_path, gateway, 40)
+    with runs.start() as lasting, runs.start() as victim:
+        victim.line()
+        victim.kill()
+        with runs.start() as late:
+            assert [len(lasting.finish()), len(late.finish())] == [40, 40]
     runs.check()
 
 
 def test_of_two_processes_one_asks_and_one_brings(tmp_path: Path, gateway: Gateway) -> None:
     """Two that do the same work at once ask once about each of the requests, which are done, and bring it once."""
-    runs = Runs(tmp_path, gateway, [0.0] * 60)
-    both = [runs.start(), runs.start()]
-    assert [len(finish(process)) for process in both] == [60, 60]
-    seen = [gateway.seen(one) for one in runs.ids]
-    assert {(one["asked"], one["downloaded"]) for one in seen} == {(1, 1)}
+    runs = Runs(tmp_path, gateway, 60)
+    with runs.start() as one, runs.start() as other:
+        assert [len(one.finish()), len(other.finish())] == [60, 60]
+    assert {(seen["asked"], seen["downloaded"]) for seen in gateway.all() if seen["request_id"] in runs.ids} == {(1, 1)}
     runs.check()
 
 
 def test_a_run_after_the_last_one_asks_and_brings_nothing(tmp_path: Path, gateway: Gateway) -> None:
-    """Once all is done, the same command prints the same paths, and the gateway hears nothing of it."""
-    runs = Runs(tmp_path, gateway, [0.0] * 20)
-    first = finish(runs.start())
-    before = [gateway.seen(one) for one in runs.ids]
-    assert sorted(finish(runs.start())) == sorted(first) == sorted(f"pictures/{one}.png" for one in runs.ids)
-    assert [gateway.seen(one) for one in runs.ids] == before
+    """Once all is done, the same command prints the same paths, and the gateway is not asked again."""
+    runs = Runs(tmp_path, gateway, 20)
+    with runs.start() as first:
+        paths = first.finish()
+    before = gateway.all()
+    with runs.start() as second:
+        assert sorted(second.finish()) == sorted(paths) == sorted(f"pictures/{one}.png" for one in runs.ids)
+    assert gateway.all() == before

@@ -1,0 +1,100 @@
+"""Processes that can be started in a moment and killed at any: forks of one that has imported longcat before."""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from longcat.cli import main
+
+CONTEXT: Final = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["anyio._backends._asyncio", "longcat.cli.wait", "longcat.saving.journal"])
+
+
+class Lines(io.TextIOBase):
+    """A text stream whose whole lines are sent to the parent process, one by one."""
+
+    def __init__(self, parent: Connection) -> None:
+        self._parent = parent
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Send the lines that are whole now."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._parent.send(line)
+        return len(text)
+
+
+class Process:
+    """A process that calls a function. Used in a `with`, it is killed in the end.
+
+    The function is called with a connection to this process, and the arguments.
+    """
+
+    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._ours, theirs = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=function, args=(theirs, *arguments))
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._ours.close()
+        self._process.close()
+
+    def kill(self) -> None:
+        """Kill the process, at once and whatever it does."""
+        self._process.kill()
+        self._process.join()
+
+    def send(self, line: str) -> None:
+        """Let the process receive a line."""
+        self._ours.send(line)
+
+    def line(self) -> str:
+        """Wait for the next line of the process, and return it. Raises EOFError when there is none."""
+        return str(self._ours.recv())
+
+    def rest(self) -> list[str]:
+        """Return the lines that are left when the process has ended."""
+        lines = []
+        with suppress(EOFError, ConnectionResetError):
+            while True:
+                lines.append(self.line())
+        return lines
+
+    def finish(self) -> list[str]:
+        """Wait for the end of a process that is to succeed, and return the rest of its lines."""
+        lines = self.rest()
+        self._process.join()
+        assert self._process.exitcode == 0, lines
+        return lines
+
+
+def run_code(parent: Connection, code: str, names: dict[str, Any]) -> None:
+    """Run code that knows these names, and `say` and `hear` to talk with the parent."""
+    exec(code, {"say": lambda *words: parent.send(" ".join(map(str, words))), "hear": parent.recv, **names})  # noqa: S102
+
+
+def run_longcat(parent: Connection, folder: Path, environment: dict[str, str], *arguments: str) -> None:
+    """Run `longcat` in a folder as its process does; its stdout and stderr are sent to the parent."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    with redirect_stdout(Lines(parent)), redirect_stderr(io.StringIO()) as errors:
+        code = main(arguments)
+    for line in errors.getvalue().splitlines() if code else []:
+        parent.send(line)
+    sys.exit(code)
