@@ -1,7 +1,7 @@
 """LongCat and AsyncLongCat: two thin drivers of the same conversations."""
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Collection, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager, nullcontext
 from math import inf
 from os import PathLike
@@ -176,7 +176,7 @@ class LongCat(BaseClient[httpx.Client]):
                 outcome.)
         """
         batch = self._batch(timeout, batch_timeout, unknown, on_change)
-        return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._send)
+        return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._perform)
 
     def wait_all(
         self,
@@ -193,13 +193,12 @@ class LongCat(BaseClient[httpx.Client]):
         `as_completed`. What was not taken within `batch_timeout` is a `WaitTimeout` here if the ids are a collection,
         such as a list; of an iterator, it is left there.
         """
-        roll = OrderedResults()
-        ids = map(roll.call, usable_request_ids(request_ids))
-        for outcome in self.as_completed(
-            ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change
-        ):
-            roll.note(outcome)
-        return roll.results(ids if isinstance(request_ids, Collection) else ())
+        results = OrderedResults()
+        ids = map(results.add_id, usable_request_ids(request_ids))
+        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        for outcome in outcomes(batch, ids, self._clock, self._perform):
+            results.add(outcome)
+        return results.results(request_ids)
 
     def download(
         self,
@@ -246,10 +245,11 @@ class LongCat(BaseClient[httpx.Client]):
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
-    def _perform(self, command: Command) -> Answer | None:
+    def _perform(self, command: Command, stopped: Stopped | None = None) -> Answer | None:
+        """Do what a command says, and return its result. A call is given up soon after `stopped` says so."""
         match command:
             case Call():
-                return self._send(command)
+                return self._send(command, stopped)
             case Sleep(seconds):
                 self._clock.sleep(seconds)
             case Acquire(left=left):
@@ -358,7 +358,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         be waited for come from an asynchronous iterable.
         """
         batch = self._batch(timeout, batch_timeout, unknown, on_change)
-        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._send)
+        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._perform)
 
     async def wait_all(
         self,
@@ -370,19 +370,13 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         on_change: OnChange | None = None,
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""
-        roll = OrderedResults()
-        ids: Iterable[str] | AsyncIterable[str]
-        rest: Iterable[str] = ()
-        if isinstance(request_ids, AsyncIterable):
-            ids = (roll.call(request_id) async for request_id in each(request_ids))
-        else:
-            ids = called = map(roll.call, usable_request_ids(request_ids))
-            rest = called if isinstance(request_ids, Collection) else ()
-        outcomes = self.as_completed(ids, timeout, batch_timeout=batch_timeout, unknown=unknown, on_change=on_change)
-        async with aclosing(outcomes):
+        results = OrderedResults()
+        ids = each(usable_request_ids(request_ids), results.add_id)
+        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        async with aclosing(Outcomes(batch, ids, self._clock, self._perform)) as outcomes:
             async for outcome in outcomes:
-                roll.note(outcome)
-        return roll.results(rest)
+                results.add(outcome)
+        return results.results(request_ids)
 
     async def download(
         self,

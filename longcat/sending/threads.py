@@ -1,56 +1,42 @@
-"""Threads that send the calls of a batch, for LongCat."""
+"""A batch performed by threads, for `LongCat`."""
 
-import math
 import threading
 import time
-from collections.abc import (
-    Callable,
-    Generator,
-    Iterator,
-)
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias, assert_never
 
 from longcat.clock import Clock
 from longcat.errors import LongCatError
-from longcat.gateway.messages import (
-    Answer,
-    Call,
-)
-from longcat.waiting.batch import Batch, Job
+from longcat.gateway.messages import Answer
+from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeId
+from longcat.waiting.commands import Command
 from longcat.waiting.wait import Outcome
 
 GRACE: Final = 1.0
 """Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
 
-
-PATIENCE: Final = 100
-"""How many ids are taken at a stretch that need no question, as they were there before, or the journal knows them."""
-
-
-SKIP_PAUSE: Final = 0.01
-"""Seconds to rest then: they may go on like this for ever."""
-
-
 Stopped: TypeAlias = Callable[[], bool]
+PerformCommand: TypeAlias = Callable[[Command, Stopped], Answer | None]
 
 
 class ThreadPool:
-    """Sends calls from threads, which are started as they are needed.
+    """Performs commands in threads, which are started as they are needed.
 
-    A context manager. When it is left, calls under way are given up.
+    A context manager. When it is left, commands that are being performed are given up.
 
     Args:
-        perform: sends a call and returns the answer, or gives up soon after the function that it is given says so.
+        perform: performs a command and returns its result, or gives up soon after the function that it is given says
+            so.
     """
 
-    def __init__(self, perform: Callable[[Call, Stopped], Answer]) -> None:
+    def __init__(self, perform: PerformCommand) -> None:
         self._perform = perform
         self._stopping = threading.Event()
-        self._todo: SimpleQueue[Job | None] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[Job, Answer | BaseException]] = SimpleQueue()
+        self._todo: SimpleQueue[Perform | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[Job, Answer | BaseException | None]] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -66,69 +52,66 @@ class ThreadPool:
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0.0))
 
-    def send(self, job: Job, in_flight: int) -> None:
-        """Have a call sent, so that so many are under way."""
-        self._todo.put(job)
+    def perform(self, step: Perform, in_flight: int) -> None:
+        """Have a command performed, so that so many are being performed at once."""
+        self._todo.put(step)
         if in_flight > len(self._threads):
             thread = threading.Thread(target=self._work, name="longcat", daemon=True)
             thread.start()
             self._threads.append(thread)
 
-    def answer(self, seconds: float) -> tuple[Job, Answer | LongCatError] | None:
-        """Return what came of a call, waiting for it for so long. None: nothing yet."""
+    def result(self, seconds: float) -> tuple[Job, Answer | LongCatError | None] | None:
+        """Return a job and the result of its command, waiting for so many seconds. None: there is no result yet.
+
+        Raises what `perform` raised, except a LongCatError.
+        """
         try:
-            job, answer = self._answers.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+            job, result = self._results.get(timeout=min(seconds, threading.TIMEOUT_MAX))
         except Empty:
             return None
-        if isinstance(answer, Answer | LongCatError):
-            return job, answer
-        raise answer
+        if isinstance(result, BaseException) and not isinstance(result, LongCatError):
+            raise result
+        return job, result
 
     def _work(self) -> None:
-        while (job := self._todo.get()) is not None and not self._stopping.is_set():
+        while (step := self._todo.get()) is not None and not self._stopping.is_set():
             try:
-                self._answers.put((job, self._perform(job.call, self._stopping.is_set)))
-            except BaseException as error:  # noqa: BLE001 - it is raised where the answer is awaited.
-                self._answers.put((job, error))
+                self._results.put((step.job, self._perform(step.command, self._stopping.is_set)))
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited.
+                self._results.put((step.job, error))
 
 
-def outcomes(
-    batch: Batch,
-    request_ids: Iterator[str],
-    clock: Clock,
-    perform: Callable[[Call, Stopped], Answer],
-) -> Generator[Outcome]:
+def outcomes(batch: Batch, request_ids: Iterator[str], clock: Clock, perform: PerformCommand) -> Generator[Outcome]:
     """Yield the outcome of every request of a batch, as they come.
 
-    Questions are sent while the caller waits for the next outcome. Those under way go on in between.
+    Questions are sent while the caller waits for the next outcome. Those in flight go on in between.
     """
     with closing(batch), ThreadPool(perform) as threads:
         while True:
-            while batch.in_flight and (answer := threads.answer(0)) is not None:
-                batch.receive(*answer)
-            feed(batch, request_ids)
-            while (job := batch.send()) is not None:
-                threads.send(job, batch.in_flight)
-                feed(batch, request_ids)
-            if batch.outcomes:
-                yield batch.outcomes.popleft()
-            elif batch.done:
-                return
-            else:
-                seconds = min(batch.pause(), SKIP_PAUSE if batch.wants_more else math.inf)
-                if not batch.in_flight:
+            while batch.in_flight and (result := threads.result(0)) is not None:
+                batch.receive(*result)
+            step = batch.next()
+            match step:
+                case Perform():
+                    threads.perform(step, batch.in_flight)
+                case TakeId():
+                    feed(batch, request_ids)
+                case Rest() | Finished() if batch.outcomes:
+                    yield batch.take()
+                case Rest(seconds) if batch.in_flight:
+                    if (result := threads.result(seconds)) is not None:
+                        batch.receive(*result)
+                case Rest(seconds):
                     clock.sleep(seconds)
-                elif (answer := threads.answer(seconds)) is not None:
-                    batch.receive(*answer)
+                case Finished():
+                    return
+                case _:
+                    assert_never(step)
 
 
 def feed(batch: Batch, request_ids: Iterator[str]) -> None:
-    """Give a batch what it wants, unless the ids are dull."""
-    for _ in range(PATIENCE):
-        if not batch.wants_more:
-            return
-        for request_id in request_ids:
-            batch.feed(request_id)
-            break
-        else:
-            batch.fed = True
+    """Give a batch the next id, or tell it that there is none."""
+    for request_id in request_ids:
+        batch.feed(request_id)
+        return
+    batch.end_ids()
