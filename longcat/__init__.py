@@ -5,79 +5,26 @@ with LongCat() as cat:
     cat.download(image, "cat.png")
 """
 
-from longcat._version import __version__
-from longcat.client import AsyncLongCat, LongCat
-from longcat.clock import Clock
-from longcat.errors import (
-    APIConnectionError,
-    APIResponseValidationError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    DownloadError,
-    GenerationCancelled,
-    GenerationFailed,
-    InsufficientBalanceError,
-    InternalServerError,
-    LongCatError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    WaitTimeout,
-)
-from longcat.gateway.typed import api_client
-from longcat.models import (
-    Image,
-    State,
-    Status,
-    Violation,
-)
-from longcat.sending.tasks import Outcomes
-from longcat.waiting.adaptive import (
-    AdaptivePolling,
-)
-from longcat.waiting.polling import (
-    FixedPolling,
-    GeometricPolling,
-    Plan,
-    Polling,
-)
-from longcat.waiting.wait import Outcome
+from longcat._version import __version__ as __version__
 
-__all__ = [
-    "APIConnectionError",
-    "APIResponseValidationError",
-    "APIStatusError",
-    "APITimeoutError",
-    "AdaptivePolling",
-    "AsyncLongCat",
-    "AuthenticationError",
-    "BadRequestError",
-    "Clock",
-    "ConfigurationError",
-    "DownloadError",
-    "FixedPolling",
-    "GenerationCancelled",
-    "GenerationFailed",
-    "GeometricPolling",
-    "Image",
-    "InsufficientBalanceError",
-    "InternalServerError",
-    "LongCat",
-    "LongCatError",
-    "NotFoundError",
-    "Outcome",
-    "Outcomes",
-    "PermissionDeniedError",
-    "Plan",
-    "Polling",
-    "RateLimitError",
-    "State",
-    "Status",
-    "Violation",
-    "WaitTimeout",
-    "__version__",
-    "api_client",
-]
+TYPE_CHECKING = False  # As in `typing`, the import of which would take longer than all that is here.
+if TYPE_CHECKING:
+    from longcat._names import *  # noqa: F403 - `_names` has them one by one.
+    from longcat._names import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the public names when the first of them is asked for: `import longcat` alone costs next to nothing."""
+        if name == "__all__" or not name.startswith("_"):
+            from longcat import _names  # noqa: PLC0415 - see above.
+
+            globals().update({public: getattr(_names, public) for public in _names.__all__}, __all__=_names.__all__)
+        if name in globals():
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})
+
+
+del TYPE_CHECKING

@@ -27,8 +27,8 @@ from attrs import field, frozen
 from servers import Server, eventually, read, response
 
 import longcat
-from longcat.cli import main
 from longcat.cli.outcome import Exit
+from longcat.cli.run import run as main
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
 
 KEY: Final = "the-key-of-the-tests"

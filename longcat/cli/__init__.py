@@ -1,56 +1,40 @@
-"""The command line. Results go to stdout, progress and errors to stderr; the exit code says how it went."""
+"""The command line. This file sees to Ctrl-C, and only then imports the rest, which takes its time."""
 
-import argparse
-import logging
-import os
-import signal
+from __future__ import annotations
+
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from longcat.cli.arguments import parse
-from longcat.cli.outcome import Exit, report
-from longcat.cli.results import quiet_pipe
-from longcat.errors import ConfigurationError
+from longcat.cli import interrupt
+
+TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
+    """Run one command as this process, and return its exit code. Ctrl-C and SIGTERM end it with 130 at any moment.
+
+    Within another program, call `longcat.cli.run.run`: it leaves the signals alone.
 
     Args:
         argv: the arguments without the program's name. None: those of this process.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # The shell closed it, as `>&-` does.
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it is never closed.
     try:
-        return _run(parse(argv))
-    finally:
+        interrupt.exit_on_interrupt()
+        sys.unraisablehook = _unraisable
+        from longcat.cli.run import run  # noqa: PLC0415 - see above.
+
         try:
-            with quiet_pipe():
-                sys.stdout.flush()  # The help, or the version.
-        except ConfigurationError as error:
-            report(error, debug=False)
-
-
-def _run(arguments: argparse.Namespace) -> Exit:
-    logging.basicConfig(format="longcat: %(message)s", handlers=[_Stderr()])
-    # INFO tells of faults that are waited out, and of httpx's calls. Its DEBUG would show headers.
-    logging.getLogger("longcat").setLevel(logging.DEBUG if arguments.debug else logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.INFO if arguments.debug else logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # It cleans up, as Ctrl-C does.
-    try:
-        code: Exit = arguments.run(arguments)
+            interrupt.raise_on_interrupt()
+            return run(argv)
+        finally:
+            interrupt.exit_on_interrupt()  # The interpreter's own end takes its time as well.
     except KeyboardInterrupt:
-        print("longcat: Stopped. The requests themselves go on; wait for them again.", file=sys.stderr)
-        return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the outermost caller: nobody else would tell the user.
-        return report(error, debug=arguments.debug)
-    return code
+        interrupt.exit_now()
 
 
-class _Stderr(logging.Handler):
-    """Prints to what is stderr at that moment, so that a live display can put the line above itself."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """End the process if Ctrl-C struck where Python drops exceptions, such as in `__del__`."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        interrupt.exit_now()
+    sys.__unraisablehook__(unraisable)

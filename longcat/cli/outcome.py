@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final
 
 from longcat import errors
+from longcat.cli.interrupt import EXIT_CODE
 
 
 class Exit(IntEnum):
@@ -19,7 +20,7 @@ class Exit(IntEnum):
     """Something must be changed before it can work: an argument, the key, the account."""
     UNCLEAR = 3
     """It could not be told: the network, a time-out, an answer that nobody understands."""
-    INTERRUPTED = 130
+    INTERRUPTED = EXIT_CODE
     """Ctrl-C; what shells give a command that SIGINT ended."""
 
 

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import frozen
 
-from longcat.cli import main
 from longcat.cli.contract import arguments as contract
+from longcat.cli.run import run as main
 from longcat.contract import CODES, Finding, Severity, load_spec, reports
 from longcat.contract.model import Exchange
 from longcat.contract.traffic.recordings import provenance, read

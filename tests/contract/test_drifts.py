@@ -20,7 +20,7 @@ from attrs import frozen
 from gateways import DONE, UNDER_WAY, Gateway, in_process
 
 from longcat import LongCat, State
-from longcat.cli import main
+from longcat.cli.run import run as main
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, running
 
 PATH: Final = "/longcat-image-request-result"

@@ -1,0 +1,78 @@
+"""The public names, from where they are. `import longcat` imports them when the first is asked for."""
+
+from longcat._version import __version__
+from longcat.client import AsyncLongCat, LongCat
+from longcat.clock import Clock
+from longcat.errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DownloadError,
+    GenerationCancelled,
+    GenerationFailed,
+    InsufficientBalanceError,
+    InternalServerError,
+    LongCatError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    WaitTimeout,
+)
+from longcat.gateway.typed import api_client
+from longcat.models import (
+    Image,
+    State,
+    Status,
+    Violation,
+)
+from longcat.sending.tasks import Outcomes
+from longcat.waiting.adaptive import (
+    AdaptivePolling,
+)
+from longcat.waiting.polling import (
+    FixedPolling,
+    GeometricPolling,
+    Plan,
+    Polling,
+)
+from longcat.waiting.wait import Outcome
+
+__all__ = [
+    "APIConnectionError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AdaptivePolling",
+    "AsyncLongCat",
+    "AuthenticationError",
+    "BadRequestError",
+    "Clock",
+    "ConfigurationError",
+    "DownloadError",
+    "FixedPolling",
+    "GenerationCancelled",
+    "GenerationFailed",
+    "GeometricPolling",
+    "Image",
+    "InsufficientBalanceError",
+    "InternalServerError",
+    "LongCat",
+    "LongCatError",
+    "NotFoundError",
+    "Outcome",
+    "Outcomes",
+    "PermissionDeniedError",
+    "Plan",
+    "Polling",
+    "RateLimitError",
+    "State",
+    "Status",
+    "Violation",
+    "WaitTimeout",
+    "__version__",
+    "api_client",
+]

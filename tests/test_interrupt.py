@@ -1,0 +1,103 @@
+"""Ctrl-C and SIGTERM end a command at any moment, with exit code 130 and one line. No test waits for a time to pass."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+from servers import eventually
+from test_cli import KEY, LIMIT, LONGCAT, environment
+
+LINE: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
+SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
+
+# Runs a command that sends itself signals the first time that something happens: an import, another event that Python
+# audits, or its end.
+PROGRAM: Final = """
+import atexit, os, sys
+moment, number, times = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+def strike(event, args):
+    global moment
+    if moment in (event, f"{event} {args[0]}" if args else None):
+        moment = None
+        for _ in range(times):
+            os.kill(os.getpid(), number)
+sys.addaudithook(strike)
+atexit.register(strike, "exit", ())
+from longcat.cli import main
+sys.exit(main(sys.argv[4:]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_works() -> None:
+    """Let processes be interrupted, even where the tests run in the background of a shell, which ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize(
+    ("moment", "command"),
+    [
+        ("import signal", "--version"),
+        ("import longcat.cli.run", "--version"),
+        ("import httpx", "wait cat-1"),
+        ("import longcat.waiting.wait", "wait cat-1"),
+        ("sqlite3.connect", "wait cat-1 --journal journal.db"),
+        ("socket.connect", "status cat-1"),
+        ("socket.connect", "wait cat-1 cat-2"),
+        ("exit", "--version"),
+        ("exit", "status cat-1"),
+    ],
+)
+def test_interrupt_at_a_moment(
+    tmp_path: Path, moment: str, command: str, number: signal.Signals, times: int
+) -> None:
+    """While it imports, connects or ends, one signal or several end a command with one line and no traceback."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", PROGRAM, moment, str(int(number)), str(times), *command.split()],
+        env=environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL="http://127.0.0.1:1"),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    lines = done.stderr.splitlines()
+    if moment == "import signal" and number == signal.SIGTERM:
+        assert done.returncode in {130, -number}  # Nobody can see to a signal before this import.
+    else:
+        assert (done.returncode, lines[-1], lines.count(LINE)) == (130, LINE, 1)
+    assert [line for line in lines if not line.startswith("longcat: ")] == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells which signals a process sees to")
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("command", ["longcat wait --from -", "longcat sandbox", "python -m longcat contract probe"])
+def test_interrupt_at_the_first_moment(tmp_path: Path, command: str, number: signal.Signals) -> None:
+    """The command that is installed ends so as soon as it has seen to signals: that is long before the imports end."""
+    program = {"longcat": LONGCAT, "python": sys.executable}
+    process = subprocess.Popen(  # noqa: S603
+        [program.get(word, word) for word in command.split()],
+        env=environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL="http://127.0.0.1:1"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert eventually(lambda: catches(process.pid, signal.SIGTERM), LIMIT)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, err) == (130, f"{LINE}\n")
+
+
+def catches(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal; Python itself has none for SIGTERM."""
+    caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{process}/status").read_text("utf-8"), re.MULTILINE)
+    return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
