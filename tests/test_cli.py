@@ -752,10 +752,14 @@ def test_ids_from_a_regular_file_on_stdin(gateway: Gateway, user: User) -> None:
     assert (ran.code, ran.out) == (0, f"{gateway.url}/results/{request_id}.png\n")
 
 
-def test_interrupt_while_a_pipe_is_silent(user: User) -> None:
-    """Ctrl-C ends a command that waits for ids within a second."""
+def test_interrupt_while_a_pipe_is_silent(gateway: Gateway, user: User) -> None:
+    """Ctrl-C ends a command that waits for more ids within a second."""
     with user.start("wait", "--from", "-", stdin=subprocess.PIPE) as process:
-        time.sleep(0.8)  # It says nothing before the first id.
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{gateway.add()}\n")
+        process.stdin.flush()
+        assert process.stdout.readline()  # The one id is done.
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=LIMIT)

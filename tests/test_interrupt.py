@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from servers import eventually
-from test_cli import KEY, LIMIT, LONGCAT, environment
+from test_cli import KEY, LIMIT, environment
 
 LINE: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
@@ -54,9 +54,7 @@ def _ctrl_c_works() -> None:
         ("exit", "status cat-1"),
     ],
 )
-def test_interrupt_at_a_moment(
-    tmp_path: Path, moment: str, command: str, number: signal.Signals, times: int
-) -> None:
+def test_interrupt_at_a_moment(tmp_path: Path, moment: str, command: str, number: signal.Signals, times: int) -> None:
     """While it imports, connects or ends, one signal or several end a command with one line and no traceback."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", PROGRAM, moment, str(int(number)), str(times), *command.split()],
@@ -81,9 +79,9 @@ def test_interrupt_at_a_moment(
 @pytest.mark.parametrize("command", ["longcat wait --from -", "longcat sandbox", "python -m longcat contract probe"])
 def test_interrupt_at_the_first_moment(tmp_path: Path, command: str, number: signal.Signals) -> None:
     """The command that is installed ends so as soon as it has seen to signals: that is long before the imports end."""
-    program = {"longcat": LONGCAT, "python": sys.executable}
+    program, *arguments = command.split()
     process = subprocess.Popen(  # noqa: S603
-        [program.get(word, word) for word in command.split()],
+        [Path(sys.executable).with_name(program), *arguments],
         env=environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL="http://127.0.0.1:1"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
