@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from longcat.cli import main
+from longcat.cli.run import run as main
 
 CONTEXT: Final = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["anyio._backends._asyncio", "longcat.cli.wait", "longcat.saving.journal"])

@@ -29,9 +29,9 @@ import longcat
 import longcat.contract
 import longcat.sandbox
 import longcat.testing
-from longcat.cli import main
 from longcat.cli.arguments import parse
 from longcat.cli.outcome import Exit
+from longcat.cli.run import run as main
 from longcat.contract.reports.verdict import Verdict
 from longcat.gateway.contract import contract
 from longcat.gateway.result import STATUS_ERRORS
