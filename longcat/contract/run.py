@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from longcat.contract.checks.body import decode
-from longcat.contract.checks.judge import concerns, judge, outage
+from longcat.contract.checks.judge import Judgement
+from longcat.contract.checks.observation import observe
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.baseline import Baseline
@@ -38,21 +38,14 @@ def _event(spec: Spec, one: Observed, baseline: Baseline) -> Event:
         return Inconclusive(one.question.name, one.reason, unclear=one.unclear)
     if isinstance(one, Problem):
         return Inconclusive(one.source, one.message)
-    if not concerns(spec, one):
+    judgement = Judgement(observe(spec, one))
+    if not judgement.observation.is_concerned:
         return Inconclusive(
             one.source, "not of this contract: another host, and a path that it does not have", unclear=False
         )
-    silence = outage(spec, one)
-    if silence is not None and not _is_documented(spec, one):
-        return Inconclusive(one.source, silence)
-    return JudgedExchange(one, tuple(JudgedFinding(finding, baseline.accepts(finding)) for finding in judge(spec, one)))
-
-
-def _is_documented(spec: Spec, exchange: Exchange) -> bool:
-    """Whether the contract has this answer, such as a 429 or a 500 in its documented form.
-
-    To the probe it says nothing, so it asks again. In a recording it was what somebody wanted to keep, and it agrees.
-    """
-    operation = spec.match(exchange.method, exchange.url)
-    documented = operation is not None and operation.response(exchange.status_code) is not None
-    return documented and decode(exchange.response_body or b"").is_json
+    # A documented 429 or 500 tells a probe nothing, so it asks again. A recording keeps what somebody wanted to keep.
+    if judgement.outage is not None and not judgement.is_documented:
+        return Inconclusive(one.source, judgement.outage)
+    return JudgedExchange(
+        one, tuple(JudgedFinding(finding, baseline.accepts(finding)) for finding in judgement.findings())
+    )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from longcat.contract.checks.reading import Reader
+from longcat.contract.checks.comparison import Comparison
 from longcat.contract.openapi.document import parse_document
 from longcat.contract.openapi.spec import make_spec
 
@@ -60,7 +60,7 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
     spec = make_spec(parse_document(json.dumps(document), "small"))
     pointer = spec.operations[0].responses["200"].content["application/json"].schema
     assert pointer is not None
-    return [(mismatch.code, mismatch.pointer) for mismatch in Reader(spec.schemas).read(pointer, value)]
+    return [(mismatch.code, mismatch.pointer) for mismatch in Comparison(spec.schemas).compare(pointer, value)]
 
 
 @pytest.mark.parametrize(

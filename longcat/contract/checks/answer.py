@@ -1,18 +1,106 @@
 """What in the body and headers of an answer differs from the one that the contract documents for its status code."""
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from attrs import frozen
-
-from longcat.contract.checks.body import decode, is_html, is_short, media_type_of
-from longcat.contract.checks.expectation import is_success, media_for, readings
-from longcat.contract.checks.mismatch import Mismatch, Path, seen, tidy
-from longcat.contract.checks.reading import GONE, Reader
-from longcat.contract.model import Exchange
-from longcat.contract.openapi.operation import Media, Operation, Response, is_json
+from longcat.contract.checks.body import is_short
+from longcat.contract.checks.comparison import GONE, Comparison
+from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value, without_queries
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request import values_of
+from longcat.contract.checks.status_codes import is_success
+from longcat.contract.openapi.operation import Media, Operation, Response, first_json, is_json, media_for
 from longcat.contract.openapi.spec import Spec
-from longcat.text import describe
+
+_RELATIONS: Final = re.compile(r';\s*rel\s*=\s*"?[^";]*\b(deprecation|sunset|successor-version)\b', re.IGNORECASE)
+_WARNING: Final = re.compile(r"(^|,)\s*299\b")
+_NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
+
+
+def compare_answer(observation: Observation, response: Response) -> Iterator[Mismatch]:
+    """Yield how an answer differs from a documented one."""
+    yield from _compare_headers(observation, response)
+    body = observation.exchange.response_body
+    if observation.exchange.method == "HEAD" or body is None:
+        return
+    if not response.content:
+        if body.strip():
+            yield Mismatch("body-new", (), response.pointer, "no body", show_body(body))
+    elif not body.strip():
+        yield Mismatch("body-empty", (), response.pointer, f"a body of {_media_types(response)}", "an empty body")
+    else:
+        yield from _compare_content(observation, response, body)
+
+
+def _compare_headers(observation: Observation, response: Response) -> Iterator[Mismatch]:
+    schemas = observation.spec.schemas
+    for name, header in response.headers.items():
+        value, place = observation.exchange.response_headers.get(name), f"header:{name}"
+        if name == "content-type":
+            continue  # It is described by `content` (OpenAPI, "Response Object").
+        if value is None:
+            if header.required:
+                yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", place=place)
+        elif header.schema and not any(schemas.is_valid(header.schema, one) for one in values_of(value)):
+            expected = Comparison(schemas).describe((header.schema,))
+            yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, place)
+
+
+def _compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[Mismatch]:
+    headers, media_type = observation.exchange.response_headers, observation.media_type
+    media = media_for(response.content, media_type)
+    if media is None:
+        page = f", {show_body(body)}" if observation.is_page else ""
+        seen, rule = (media_type or "no content type") + page, f"{response.pointer}/content"
+        expected, place = _media_types(response), "header:content-type"
+        yield Mismatch("content-type-changed", (), rule, expected, without_queries(seen), media_type, place)
+        media = first_json(response.content)
+        if media is None or not observation.answer.is_json:
+            return  # Another type has another form: that is one difference.
+    if is_json(media.media_type):
+        yield from _compare_json(observation, media, body)
+    elif is_short(headers, body):
+        yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
+    elif media.media_type.startswith("text/") and media.schema is not None:
+        yield from _comparison(observation).compare(media.schema, body.decode("utf-8", "replace"), media.shown)
+
+
+def _media_types(response: Response) -> str:
+    return " or ".join(response.content)
+
+
+def _comparison(observation: Observation) -> Comparison:
+    return Comparison(observation.spec.schemas, observation.exchange.url.partition(":")[0].lower())
+
+
+def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[Mismatch]:
+    answer = observation.answer
+    for defect in answer.defects:
+        is_cut = not answer.is_json and is_short(observation.exchange.response_headers, body)
+        code = "body-cut" if is_cut else defect.code
+        yield Mismatch(code, (), media.pointer, defect.expected, defect.seen)
+    if not answer.is_json or media.schema is None:
+        return
+    value, schema, operation = answer.value, media.schema, observation.operation
+    comparison = _comparison(observation)
+    mismatches = comparison.compare(schema, value, media.shown)
+    if operation is None or not is_success(observation.status_code):
+        yield from mismatches
+        return
+    error = error_schema(observation.spec, [operation], value) if mismatches else None
+    if error is not None and _is_error(comparison, schema, error, value, mismatches):
+        yield Mismatch("error-in-success", (), schema, "an error with its own status code", show_value(value), value)
+        return
+    yield from mismatches
+    known = {mismatch.path for mismatch in mismatches}
+    path = next((mismatch.path for mismatch in mismatches if mismatch.code == "enveloped"), ())
+    for mismatch in _compare_echo(observation, operation, schema, path):
+        if mismatch.path not in known:
+            yield mismatch
+
+
+# --- An error in the place of a success.
 
 
 def error_schema(spec: Spec, operations: Sequence[Operation], value: Any) -> str | None:
@@ -20,7 +108,9 @@ def error_schema(spec: Spec, operations: Sequence[Operation], value: Any) -> str
 
     None: it fits none, or only such as fit anything.
     """
-    reader = Reader(spec.schemas)
+    if not isinstance(value, dict):
+        return None
+    comparison = Comparison(spec.schemas)
     schemas = (
         media.schema
         for operation in operations
@@ -29,137 +119,82 @@ def error_schema(spec: Spec, operations: Sequence[Operation], value: Any) -> str
         for media in response.content.values()
         if media.schema is not None
     )
-    fitting = (one for one in schemas if isinstance(value, dict) and spec.schemas.is_valid(one, value))
-    return next((one for one in fitting if reader.fields(one, value).required), None)
+    fitting = (one for one in schemas if spec.schemas.is_valid(one, value))
+    return next((one for one in fitting if comparison.fields(one, value).required), None)
 
 
-@frozen
-class Answer:
-    """An answer, about to be compared.
+def _is_error(
+    comparison: Comparison, schema: str, error: str, value: dict[str, Any], mismatches: Sequence[Mismatch]
+) -> bool:
+    """Whether a value that fits the schema of an error is one, rather than a success that is a little off."""
+    of_error = comparison.fields(error, value).required
+    new_words = {one.path[0] for one in mismatches if one.code == "value-undocumented" and one.path} - of_error.keys()
+    if new_words:
+        # A word that is new, such as `failed`, may well bring a message. An error has little else.
+        rest = {name: one for name, one in value.items() if name not in new_words}
+        required = comparison.fields(schema, rest).required.keys() - new_words
+        return 2 * len(required & value.keys()) < len(required)
+    return any(one.path[:1] == (name,) or one.code in GONE for one in mismatches for name in of_error)
 
-    Attributes:
-        operation: that was asked. None: there is no such path.
+
+# --- An answer about something else.
+
+
+def _compare_echo(observation: Observation, operation: Operation, schema: str, path: Path) -> Iterator[Mismatch]:
+    """Yield the fields that give back another value than the request had by the same name.
+
+    Both sides must require the field, and it must be text or a whole number: an id, rather than a setting that the
+    gateway may round or complete.
     """
+    value = observation.answer.value
+    for part in path:
+        value = value[part]
+    if not isinstance(value, dict):
+        return
+    comparison = Comparison(observation.spec.schemas)
+    fields = comparison.fields(schema, value)
+    for name, sent in _names_sent(observation, operation, comparison).items():
+        got = value.get(name)
+        if name in fields.required and _is_id(got) and str(sent) != str(got):
+            rule = next(iter(fields.named.get(name, ())), fields.owner)
+            yield Mismatch("answer-mismatched", (*path, name), rule, show_value(sent), show_value(got), got)
 
-    spec: Spec
-    operation: Operation | None
-    exchange: Exchange
 
-    def mismatches(self, response: Response) -> Iterator[Mismatch]:
-        """Yield how the answer differs from a documented one."""
-        yield from self._headers(response)
-        body = self.exchange.response_body
-        if self.exchange.method == "HEAD" or body is None:
-            return
-        if not response.content:
-            if body.strip():
-                yield Mismatch("body-new", (), response.pointer, "no body", tidy(describe(body)))
-        elif not body.strip():
-            yield Mismatch("body-empty", (), response.pointer, f"a body of {_names(response)}", "an empty body")
-        else:
-            yield from self._content(response, body)
-
-    def _headers(self, response: Response) -> Iterator[Mismatch]:
-        for name, header in response.headers.items():
-            value, place = self.exchange.response_headers.get(name), f"header:{name}"
-            if name == "content-type":
-                continue  # It is described by `content` (OpenAPI, "Response Object").
-            if value is None:
-                if header.required:
-                    yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", place=place)
-            elif header.schema and not any(self.spec.schemas.is_valid(header.schema, one) for one in readings(value)):
-                expected = Reader(self.spec.schemas).words_for([header.schema])
-                yield Mismatch("header-changed", (), header.schema, expected, seen(value), value, place)
-
-    def _content(self, response: Response, body: bytes) -> Iterator[Mismatch]:
-        media_type = media_type_of(self.exchange.response_headers)
-        media = media_for(response.content, media_type)
-        if media is None:
-            came = media_type or "no content type"
-            page = f", {describe(body)}" if is_html(body, media_type) else ""
-            rule, place = f"{response.pointer}/content", "header:content-type"
-            yield Mismatch("content-type-changed", (), rule, _names(response), tidy(came + page), media_type, place)
-            media = next((one for one in response.content.values() if is_json(one.media_type)), None)
-            if media is None or not decode(body).is_json:
-                return  # Another type has another form: that is one difference.
-        if is_json(media.media_type):
-            yield from self._json(media, body)
-        elif is_short(self.exchange.response_headers, body):
-            yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
-        elif media.media_type.startswith("text/") and media.schema is not None:
-            yield from self._reader().read(media.schema, body.decode("utf-8", "replace"), media.examples)
-
-    def _json(self, media: Media, body: bytes) -> Iterator[Mismatch]:
-        decoded = decode(body)
-        for fault in decoded.faults:
-            is_cut = not decoded.is_json and is_short(self.exchange.response_headers, body)
-            yield Mismatch("body-cut" if is_cut else fault.code, (), media.pointer, fault.expected, fault.seen)
-        if not decoded.is_json or media.schema is None:
-            return
-        value, schema = decoded.value, media.schema
-        mismatches = self._reader().read(schema, value, media.examples)
-        if self.operation is None or not is_success(self.exchange.status_code):
-            yield from mismatches
-            return
-        error = error_schema(self.spec, [self.operation], value) if mismatches else None
-        if error is not None and self._is_error(schema, error, value, mismatches):
-            yield Mismatch("error-in-success", (), schema, "an error with its own status code", seen(value), value)
-            return
-        yield from mismatches
-        known = {mismatch.path for mismatch in mismatches}
-        path = next((mismatch.path for mismatch in mismatches if mismatch.code == "enveloped"), ())
-        yield from (
-            mismatch for mismatch in self._echo(self.operation, schema, value, path) if mismatch.path not in known
-        )
-
-    def _reader(self) -> Reader:
-        return Reader(self.spec.schemas, self.exchange.url.partition(":")[0].lower())
-
-    def _is_error(self, schema: str, error: str, value: dict[str, Any], mismatches: Sequence[Mismatch]) -> bool:
-        """Whether a value that fits the schema of an error is one, rather than a success that is a little off."""
-        reader = Reader(self.spec.schemas)
-        telling = reader.fields(error, value).required
-        words = {
-            mismatch.path[0] for mismatch in mismatches if mismatch.code == "value-undocumented" and mismatch.path
-        } - telling.keys()
-        if words:
-            # A word that is new, such as `failed`, may well bring a message. An error has little else.
-            rest = {name: one for name, one in value.items() if name not in words}
-            required = reader.fields(schema, rest).required.keys() - words
-            return 2 * len(required & value.keys()) < len(required)
-        return any(mismatch.path[:1] == (name,) or mismatch.code in GONE for mismatch in mismatches for name in telling)
-
-    def _echo(self, operation: Operation, schema: str, value: Any, path: Path) -> Iterator[Mismatch]:
-        """Yield the fields that give back another value than the request had by the same name.
-
-        Both sides must require the field, and it must be text or a whole number: an id, rather than a setting that the
-        gateway may round or complete.
-        """
-        for part in path:
-            value = value[part]
-        if not isinstance(value, dict):
-            return
-        fields = Reader(self.spec.schemas).fields(schema, value)
-        for name, sent in self._sent(operation).items():
-            got = value.get(name)
-            if name in fields.required and _is_id(got) and str(sent) != str(got):
-                rule = next(iter(fields.named.get(name, ())), fields.owner)
-                yield Mismatch("answer-mismatched", (*path, name), rule, seen(sent), seen(got), got)
-
-    def _sent(self, operation: Operation) -> dict[str, Any]:
-        """Return what the request names: the values in its path, and the required fields of its JSON body."""
-        found: dict[str, Any] = dict(self.spec.path_values(operation, self.exchange.url))
-        schema = next((one.schema for one in operation.request.values() if is_json(one.media_type)), None)
-        value = decode(self.exchange.request_body or b"").value
-        if schema is not None and isinstance(value, dict):
-            required = Reader(self.spec.schemas).fields(schema, value).required
-            found |= {name: value[name] for name in required if _is_id(value.get(name))}
-        return found
+def _names_sent(observation: Observation, operation: Operation, comparison: Comparison) -> dict[str, Any]:
+    """Return what the request names: the values in its path, and the required fields of its JSON body."""
+    found: dict[str, Any] = dict(observation.path_values)
+    media = first_json(operation.request)
+    if media is not None and media.schema is not None and isinstance(value := observation.request.value, dict):
+        required = comparison.fields(media.schema, value).required
+        found |= {name: value[name] for name in required if _is_id(value.get(name))}
+    return found
 
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _names(response: Response) -> str:
-    return " or ".join(response.content)
+# --- What the headers announce.
+
+
+def announcements(observation: Observation, response: Response | None) -> Iterator[Mismatch]:
+    """Yield each header that announces something and is not documented.
+
+    `Deprecation` is RFC 9745, `Sunset` and its link relation RFC 8594, `successor-version` RFC 5829. `Warning` was
+    retired by RFC 9111; APIs still use its code 299 to tell of what will go. Many have names of their own.
+    """
+    for name, value in observation.exchange.response_headers.items():
+        code = _announcement(name, value)
+        if code is not None and (response is None or name not in response.headers):
+            rule = response.pointer if response else ""
+            yield Mismatch(code, (), rule, "no announcement", show_value(value), value, f"header:{name}")
+
+
+def _announcement(name: str, value: str) -> str | None:
+    if name == "link":
+        return "deprecated" if _RELATIONS.search(value) else None
+    if name == "warning":
+        return "warning" if _WARNING.search(value) else None
+    if "deprecat" in name or "sunset" in name:
+        return None if value.strip().lower() in _NOT_DEPRECATED else "deprecated"
+    return None

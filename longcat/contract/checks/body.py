@@ -7,19 +7,19 @@ whatever RFC 8259 does not allow is told.
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
-from longcat.contract.checks.mismatch import tidy
-from longcat.text import describe
+from longcat.contract.checks.mismatch import show_body
 
 BOM: Final = b"\xef\xbb\xbf"
 
 
 @frozen
-class Fault:
+class BodyDefect:
     """What is wrong with a body as JSON: the kind of finding, what was expected, and what came."""
 
     code: str
@@ -27,74 +27,92 @@ class Fault:
     seen: str
 
 
-@define
+@frozen
 class Decoded:
-    """What came of reading a body. `value` means something only when `is_json`."""
+    """A body that was read as JSON.
+
+    Attributes:
+        value: what it says. It means something only when `is_json`.
+        is_json: whether it can be read at all.
+        defects: what is wrong with it.
+    """
 
     value: Any = None
     is_json: bool = False
-    faults: list[Fault] = Factory(list)
+    defects: tuple[BodyDefect, ...] = ()
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
 
 
 def decode(body: bytes) -> Decoded:
     """Return the JSON value in a body, with what is wrong about it."""
-    decoded = Decoded()
+    try:
+        text = body.decode()
+        return Decoded(_without_surrogates(_STRICT.decode(text), text), is_json=True)
+    except (ValueError, RecursionError):
+        return _decode_defective(body)
+
+
+def _decode_defective(body: bytes) -> Decoded:
+    """Return what a lenient reader makes of a body, with what a strict one refuses."""
     if not body.strip():
-        decoded.faults.append(Fault("body-empty", "a body of JSON", "an empty body"))
-        return decoded
+        return Decoded(defects=(BodyDefect("body-empty", "a body of JSON", "an empty body"),))
+    defects = []
     if body.startswith(BOM):
-        decoded.faults.append(Fault("body-not-json", "JSON, which begins with no byte order mark", "a byte order mark"))
+        defects.append(BodyDefect("body-not-json", "JSON, which begins with no byte order mark", "a byte order mark"))
     try:
         text = body.removeprefix(BOM).decode()
     except UnicodeDecodeError:
-        decoded.faults.append(Fault("body-not-json", "JSON in UTF-8", _looks(body)))
-        return decoded
-    _parse(text, body, decoded)
-    return decoded
+        return Decoded(defects=(*defects, BodyDefect("body-not-json", "JSON in UTF-8", show_body(body))))
+    constants: list[str] = []
+    repeated: list[str] = []
 
-
-def _parse(text: str, body: bytes, decoded: Decoded) -> None:
-    words: list[str] = []
-    twice: list[str] = []
-
-    def constant(word: str) -> float:
-        words.append(word)
+    def keep_constant(word: str) -> float:
+        constants.append(word)
         return math.nan
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) < len(items):
-            names = [name for name, _ in items]
-            twice.extend(name for name in found if names.count(name) > 1)
+    def keep_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            repeated.extend(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         return found
 
     try:
-        value = json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
-    except RecursionError:
-        decoded.faults.append(Fault("body-not-json", "JSON", "JSON nested too deeply to read"))
-        return
-    except json.JSONDecodeError as error:
-        # An error at the very end of a text that began like JSON: the rest of it is missing.
-        is_cut = text.lstrip()[:1] in {"{", "["} and (
-            not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        )
-        expected = "whole JSON" if is_cut else "JSON"
-        decoded.faults.append(Fault("body-cut" if is_cut else "body-not-json", expected, _looks(body)))
-        return
-    except ValueError:  # An integer of more digits than Python reads.
-        decoded.faults.append(Fault("body-not-json", "JSON", "a number too long to read"))
-        return
-    decoded.value, decoded.is_json = _without_surrogates(value, text), True
-    if words:
-        decoded.faults.append(Fault("body-not-json", "JSON, which has no such number", words[0]))
-        decoded.is_json = False  # What else is wrong with such a number is the same fault.
-    if twice:
-        names = ", ".join(dict.fromkeys(twice))
-        decoded.faults.append(Fault("name-repeated", "each name once in an object", f"{names} more than once"))
+        value = json.loads(text, parse_constant=keep_constant, object_pairs_hook=keep_pairs)
+        value = _without_surrogates(value, text)
+    except (ValueError, RecursionError) as error:
+        return Decoded(defects=(*defects, _unreadable(error, text, body)))
+    if constants:
+        defects.append(BodyDefect("body-not-json", "JSON, which has no such number", constants[0]))
+    if repeated:
+        names = ", ".join(dict.fromkeys(repeated))
+        defects.append(BodyDefect("name-repeated", "each name once in an object", f"{names} more than once"))
+    # What else is wrong with NaN or infinity is the same defect, so that such a value is not compared.
+    return Decoded(value, not constants, tuple(defects))
 
 
-def _looks(body: bytes) -> str:
-    return tidy(describe(body))
+def _unreadable(error: ValueError | RecursionError, text: str, body: bytes) -> BodyDefect:
+    if isinstance(error, RecursionError):
+        return BodyDefect("body-not-json", "JSON", "JSON nested too deeply to read")
+    if not isinstance(error, json.JSONDecodeError):  # An integer of more digits than Python reads.
+        return BodyDefect("body-not-json", "JSON", "a number too long to read")
+    # An error at the very end of a text that began like JSON: the rest of it is missing.
+    is_at_end = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
+    if is_at_end and text.lstrip()[:1] in {"{", "["}:
+        return BodyDefect("body-cut", "whole JSON", show_body(body))
+    return BodyDefect("body-not-json", "JSON", show_body(body))
 
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -102,14 +120,16 @@ _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 def _without_surrogates(value: Any, text: str) -> Any:
     """Return a value with halves of characters replaced: JSON can escape them, and no text can hold them."""
-    if not _SURROGATE.search(text):
-        return value
+    return _replace_surrogates(value) if "\\u" in text and _SURROGATE.search(text) else value
+
+
+def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_without_surrogates(item, text) for item in value]
-    if isinstance(value, Mapping):
-        return {_without_surrogates(name, text): _without_surrogates(inner, text) for name, inner in value.items()}
+        return [_replace_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_replace_surrogates(name): _replace_surrogates(inner) for name, inner in value.items()}
     return value
 
 

@@ -22,40 +22,28 @@ What a finding's `rule` and `evidence` are depends on its kind:
 | `method-new`, `path-new` | the path; `/paths` | the decoded body, or the methods in `Allow` |
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from http import HTTPStatus
 from typing import Final
 
-from longcat.contract.checks.answer import Answer, error_schema
-from longcat.contract.checks.body import decode, is_html, media_type_of
-from longcat.contract.checks.expectation import (
-    KEY_FAULTS,
-    Expectation,
-    Fault,
-    expect,
-    is_redirect,
-    is_success,
-)
-from longcat.contract.checks.hints import hints
-from longcat.contract.checks.mismatch import Mismatch, seen, tidy
-from longcat.contract.checks.outage import outage
+from attrs import frozen
+
+from longcat.contract.checks.answer import announcements, compare_answer, error_schema
+from longcat.contract.checks.mismatch import Mismatch, show_body, show_value
+from longcat.contract.checks.observation import Observation, observe
+from longcat.contract.checks.request import expect
+from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
 from longcat.contract.codes import CODES
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
-from longcat.text import describe
 
-__all__ = ["concerns", "judge", "outage"]
+__all__ = ["Judgement", "concerns", "judge", "outage"]
 
-GONE: Final = frozenset({404, 405, 410, 501})
-"""The codes that say: there is no such thing."""
-KEPT_OUT: Final = frozenset({401, 403, 407})
-"""The codes that find fault with the key."""
-REFUSED: Final = frozenset({400, 406, 411, 412, 413, 414, 415, 417, 422, 426, 428, 431})
-"""The codes that find fault with the request."""
-NOWHERE: Final = frozenset({401, 403, 404, 405})
-"""The codes with which a path that does not exist may be refused: some gateways look at the key first."""
-NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
+_CDN_WORDS: Final = re.compile(rb"\s*error code: \d{3,4}\s*")
+_NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
 def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
@@ -64,154 +52,184 @@ def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
     What the answer should have been follows from the request, and from what its asker knows. Nothing is said about an
     exchange that is none of ours (see `concerns`).
     """
-    if outage(spec, exchange) is not None:
-        return
-    operation = spec.match(exchange.method, exchange.url)
-    for mismatch in _elsewhere(spec, exchange) if operation is None else _answered(spec, operation, exchange):
-        yield Finding(
-            code=mismatch.code,
-            severity=CODES[mismatch.code].severity,
-            operation=operation.operation_id if operation else None,
-            pointer=mismatch.pointer,
-            expected=mismatch.expected,
-            seen=mismatch.seen,
-            exchange=exchange,
-            rule=mismatch.rule,
-            evidence=mismatch.evidence,
-        )
+    return Judgement(observe(spec, exchange)).findings()
+
+
+def outage(spec: Spec, exchange: Exchange) -> str | None:
+    """Return why an answer tells nothing about the contract, in words. None: it tells something.
+
+    See `Judgement.outage` for what counts as such.
+    """
+    return Judgement(observe(spec, exchange)).outage
 
 
 def concerns(spec: Spec, exchange: Exchange) -> bool:
-    """Whether an exchange is about the contract: on one of its paths, with one of its servers, or known to be so.
-
-    A file of recorded traffic may hold much else. Whoever knows an exchange's origin knows that it is with the gateway.
-    """
-    return bool(spec.at_path(exchange.url)) or spec.serves(exchange.url) or exchange.origin != "unknown"
+    """Whether an exchange is about the contract: on one of its paths, with one of its servers, or known to be so."""
+    return observe(spec, exchange).is_concerned
 
 
-# --- An answer of a documented operation.
+@frozen
+class Judgement:
+    """What an observation says about the contract. Each part is worked out once, when it is first asked for."""
 
+    observation: Observation
 
-def _answered(spec: Spec, operation: Operation, exchange: Exchange) -> Iterator[Mismatch]:
-    expected, response = expect(spec, operation, exchange), operation.response(exchange.status_code)
-    if not expected.allows(exchange.status_code):
-        yield _unexpected(spec, operation, exchange, expected)
-    elif response is not None:
-        yield from Answer(spec, operation, exchange).mismatches(response)
-    if not operation.deprecated:
-        yield from _hinted(exchange, response)
+    @cached_property
+    def outage(self) -> str | None:
+        """Why the answer tells nothing about the contract, in words. None: it tells something.
 
+        * A page of the CDN in front, whatever its status: it was not the gateway that answered.
+        * A 429: the gateway did not look at the request.
+        * A 5xx without JSON: something broke, and a broken service keeps no contract.
+        * A 5xx in its documented form, where the request was good or there is no such path. The contract allows that
+          answer at any time, so it is no drift, and it says nothing about what was asked.
 
-def _unexpected(spec: Spec, operation: Operation, exchange: Exchange, expected: Expectation) -> Mismatch:
-    """Return the difference that a status code is. What the body is like then follows from it."""
-    code, rule = exchange.status_code, f"{operation.pointer}/responses"
-    value = decode(exchange.response_body or b"").value
-    if not is_success(code) or not expected.certain:
-        return Mismatch(_kind(operation, code, expected), (), rule, expected.words(), _came(exchange), value, "status")
-    if error_schema(spec, [operation], value) is not None:
-        return Mismatch("error-in-success", (), rule, expected.words(), f"HTTP {code} with {seen(value)}", value)
-    return Mismatch(_lost(expected), (), rule, expected.words(), _came(exchange), value, "status")
+        Where a bad request gets a 5xx with JSON, the gateway looked and has lost a check, which is drift. A 429 or 5xx
+        with JSON in another form than the documented one is judged, because its form is what callers read.
+        """
+        observation, code = self.observation, self.observation.status_code
+        body = observation.exchange.response_body or b""
+        reason = None
+        if code < HTTPStatus.OK or code == HTTPStatus.NOT_MODIFIED:
+            reason = "nothing was sent"
+        elif code in FROM_CDN:
+            reason = "the gateway did not answer"
+        elif "challenge" in observation.exchange.response_headers.get("cf-mitigated", ""):
+            reason = "the CDN in front asks for a browser"
+        elif code == HTTPStatus.FORBIDDEN and (observation.is_page or _CDN_WORDS.fullmatch(body)):
+            reason = f"the CDN in front refused, with {show_body(body)}"
+        elif code == HTTPStatus.TOO_MANY_REQUESTS:
+            reason = None if self._has_another_form else "too many questions"
+        elif code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.NOT_IMPLEMENTED:
+            if not observation.answer.is_json:
+                reason = f"the gateway broke down, with {show_body(body)}"
+            elif not self._is_telling_breakdown:
+                reason = "the gateway broke down"
+        return reason and f"HTTP {code}: {reason}"
 
+    @property
+    def is_documented(self) -> bool:
+        """Whether the contract has this answer, such as a 429 or a 500 in its documented form."""
+        return self.observation.response is not None and self.observation.answer.is_json
 
-def _lost(expected: Expectation) -> str:
-    """Return the kind of a success that should be a refusal."""
-    if KEY_FAULTS & set(expected.certain):
-        return "auth-lost"
-    return "unknown-answered" if expected.certain == (Fault.UNKNOWN,) else "validation-lost"
+    def findings(self) -> Iterator[Finding]:
+        """Yield how the exchange differs from the contract; nothing in an outage."""
+        if self.outage is not None:
+            return
+        operation = self.observation.operation
+        for mismatch in self._mismatches_elsewhere() if operation is None else self._mismatches_of(operation):
+            yield Finding(
+                code=mismatch.code,
+                severity=CODES[mismatch.code].severity,
+                operation=operation.operation_id if operation else None,
+                pointer=mismatch.pointer,
+                expected=mismatch.expected,
+                seen=mismatch.seen,
+                exchange=self.observation.exchange,
+                rule=mismatch.rule,
+                evidence=mismatch.evidence,
+            )
 
+    @cached_property
+    def _expectation(self) -> Expectation | None:
+        """What the answer may be. None: the contract has no such operation."""
+        operation = self.observation.operation
+        return expect(self.observation, operation) if operation else None
 
-def _kind(operation: Operation, code: int, expected: Expectation) -> str:
-    """Return the kind of any other status code that should be another one."""
-    is_documented = operation.response(code) is not None
-    if is_redirect(code):
-        return "redirected"
-    if code in GONE and not (is_documented and expected.certain):
-        return "endpoint-gone"
-    if code in KEPT_OUT and not KEY_FAULTS & set(expected.certain):
-        return "auth-changed"
-    if code in REFUSED and not expected.certain:
-        return "request-refused"
-    return "status-changed" if is_documented else "status-undocumented"
+    @cached_property
+    def _form(self) -> tuple[Mismatch, ...]:
+        """How the answer differs from what is documented for its status code."""
+        response = self.observation.response
+        return tuple(compare_answer(self.observation, response)) if response else ()
 
+    @property
+    def _has_another_form(self) -> bool:
+        """Whether the answer is JSON, and not of the form that the contract documents for its status code."""
+        return self.is_documented and bool(self._form)
 
-def _came(exchange: Exchange) -> str:
-    """Return what came, in words: the code, and where it leads or that it is a page."""
-    code, body = exchange.status_code, exchange.response_body or b""
-    if is_redirect(code) and "location" in exchange.response_headers:
-        return tidy(f"HTTP {code} to {seen(exchange.response_headers['location'])}")
-    page = f", {tidy(describe(body))}" if is_html(body, media_type_of(exchange.response_headers)) else ""
-    return f"HTTP {code}{page}"
+    @property
+    def _is_telling_breakdown(self) -> bool:
+        """Whether a 5xx with JSON tells something: a lost check, an undocumented code, or another form."""
+        if self._expectation is None:
+            return False
+        return bool(self._expectation.certain) or self.observation.response is None or self._has_another_form
 
+    # --- An answer of a documented operation.
 
-def _hinted(exchange: Exchange, response: Response | None) -> Iterator[Mismatch]:
-    rule = response.pointer if response else ""
-    for code, name, value in hints(exchange.response_headers, response.headers if response else {}):
-        yield Mismatch(code, (), rule, "no announcement", seen(value), value, f"header:{name}")
+    def _mismatches_of(self, operation: Operation) -> Iterator[Mismatch]:
+        expected, response = self._expectation, self.observation.response
+        if expected is not None and not expected.allows(self.observation.status_code):
+            yield self._unexpected_status(operation, expected)
+        else:
+            yield from self._form
+        if not operation.deprecated:
+            yield from announcements(self.observation, response)
 
+    def _unexpected_status(self, operation: Operation, expected: Expectation) -> Mismatch:
+        """Return the difference that a status code is. What the body is like then follows from it."""
+        code, rule = self.observation.status_code, f"{operation.pointer}/responses"
+        if is_success(code) and expected.certain:
+            hidden_error = self._error_in_success([operation], rule, expected.describe())
+            if hidden_error is not None:
+                return hidden_error
+        return self._status_mismatch(expected.kind_of(code), rule, expected.describe())
 
-# --- An answer that the contract has no operation for.
+    def _status_mismatch(self, kind: str, rule: str, expected: str) -> Mismatch:
+        seen, value = self.observation.describe_status(), self.observation.answer.value
+        return Mismatch(kind, (), rule, expected, seen, value, "status")
 
+    def _error_in_success(self, operations: Sequence[Operation], rule: str, expected: str) -> Mismatch | None:
+        """Return the difference if a success is in truth an error with a wrong code."""
+        value = self.observation.answer.value
+        if error_schema(self.observation.spec, operations, value) is None:
+            return None
+        seen = f"{self.observation.describe_status()} with {show_value(value)}"
+        return Mismatch("error-in-success", (), rule, expected, seen, value)
 
-def _elsewhere(spec: Spec, exchange: Exchange) -> Iterator[Mismatch]:
-    if exchange.method == "OPTIONS":
-        return  # A browser asks about its own rules (CORS), and a server or CDN may answer that for any path.
-    at_path = spec.at_path(exchange.url)
-    if at_path:
-        yield from _other_method(spec, at_path, exchange)
-    elif concerns(spec, exchange):
-        yield from _other_path(spec, exchange)
-    else:
-        return
-    yield from _hinted(exchange, None)
+    # --- An answer that the contract has no operation for.
 
+    def _mismatches_elsewhere(self) -> Iterator[Mismatch]:
+        if self.observation.exchange.method == "OPTIONS" or not self.observation.is_concerned:
+            return  # By OPTIONS a browser asks about its own rules (CORS); a server or CDN may answer for any path.
+        yield from self._other_method() if self.observation.at_path else self._other_path()
+        yield from announcements(self.observation, None)
 
-def _other_method(spec: Spec, at_path: tuple[Operation, ...], exchange: Exchange) -> Iterator[Mismatch]:
-    """Yield that a method is new: it is answered, or `Allow` names it."""
-    methods = [one.method for one in at_path]
-    if exchange.method == "HEAD" and "GET" in methods:
-        return
-    rule, only = at_path[0].pointer.rpartition("/")[0], f"only {' and '.join(methods)}"
-    if is_success(exchange.status_code):
-        yield _answered_anyway(spec, at_path, exchange) or Mismatch(
-            "method-new", (), rule, f"a refusal, because there is {only}", _came(exchange), _value(exchange), "status"
-        )
-    elif exchange.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = {word.strip().upper() for word in exchange.response_headers.get("allow", "").split(",")}
-        more = sorted(allowed - {*methods, "", "HEAD", "OPTIONS"})
-        if more:
-            yield Mismatch("method-new", (), rule, only, ", ".join(more), more, "header:allow")
+    def _other_method(self) -> Iterator[Mismatch]:
+        """Yield that a method is new: it is answered, or `Allow` names it."""
+        observation = self.observation
+        at_path, exchange = observation.at_path, observation.exchange
+        methods = [one.method for one in at_path]
+        if exchange.method == "HEAD" and "GET" in methods:
+            return
+        rule, only = at_path[0].pointer.rpartition("/")[0], f"only {' and '.join(methods)}"
+        if is_success(exchange.status_code):
+            yield self._error_in_success(at_path, "", "a refusal") or self._status_mismatch(
+                "method-new", rule, f"a refusal, because there is {only}"
+            )
+        elif exchange.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = {word.strip().upper() for word in exchange.response_headers.get("allow", "").split(",")}
+            more = sorted(allowed - {*methods, "", "HEAD", "OPTIONS"})
+            if more:
+                yield Mismatch("method-new", (), rule, only, ", ".join(more), more, "header:allow")
 
+    def _other_path(self) -> Iterator[Mismatch]:
+        """Yield what is wrong with the answer to a path that the contract does not have.
 
-def _other_path(spec: Spec, exchange: Exchange) -> Iterator[Mismatch]:
-    """Yield what is wrong with the answer to a path that the contract does not have.
-
-    It is a 404 where the contract knows that code at all; if it has one form for all of them, then that form.
-    """
-    code = exchange.status_code
-    documented = [found for one in spec.operations if (found := one.response(HTTPStatus.NOT_FOUND))]
-    if is_success(code):
-        yield _answered_anyway(spec, spec.operations, exchange) or Mismatch(
-            "path-new", (), "/paths", NO_SUCH_PATH, _came(exchange), _value(exchange), "status"
-        )
-    elif documented and code not in NOWHERE:
-        yield Mismatch("status-changed", (), "", NO_SUCH_PATH, _came(exchange), _value(exchange), "status")
-    elif code == HTTPStatus.NOT_FOUND and _have_one_form(documented):
-        yield from Answer(spec, None, exchange).mismatches(documented[0])
+        It is a 404 where the contract knows that code at all; if it has one form for all of them, then that form.
+        """
+        operations, code = self.observation.spec.operations, self.observation.status_code
+        documented = [found for one in operations if (found := one.response(HTTPStatus.NOT_FOUND))]
+        if is_success(code):
+            yield self._error_in_success(operations, "", "a refusal") or self._status_mismatch(
+                "path-new", "/paths", _NO_SUCH_PATH
+            )
+        elif documented and code not in NO_SUCH_PATH:
+            yield self._status_mismatch("status-changed", "", _NO_SUCH_PATH)
+        elif code == HTTPStatus.NOT_FOUND and _have_one_form(documented):
+            yield from compare_answer(self.observation, documented[0])
 
 
 def _have_one_form(responses: list[Response]) -> bool:
     """Whether there are documented responses, and all have the same schemas."""
     forms = {tuple((media.media_type, media.schema) for media in one.content.values()) for one in responses}
     return len(forms) == 1
-
-
-def _answered_anyway(spec: Spec, operations: tuple[Operation, ...], exchange: Exchange) -> Mismatch | None:
-    """Return the difference if a success is in truth an error with a wrong code."""
-    value = _value(exchange)
-    if error_schema(spec, operations, value) is None:
-        return None
-    return Mismatch("error-in-success", (), "", "a refusal", f"{_came(exchange)} with {seen(value)}", value)
-
-
-def _value(exchange: Exchange) -> object:
-    return decode(exchange.response_body or b"").value

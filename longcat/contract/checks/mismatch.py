@@ -1,4 +1,4 @@
-"""A difference between a value and its schema, before it is a finding, and the words for it."""
+"""A difference between an exchange and the contract, before it is a finding, and the words for it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from attrs import field, frozen
 from longcat.contract.openapi.schemas import ASSERTIONS
 from longcat.gateway import schema as core
 from longcat.pointer import join
-from longcat.text import show
+from longcat.text import describe, show
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes."""
@@ -39,19 +39,19 @@ class Mismatch:
         return self.place or join(self.path)
 
 
-def words(schemas: Iterable[Any]) -> str:
+def describe_assertions(schemas: Iterable[Any]) -> str:
     """Return what schemas ask of a value itself, in words."""
-    said = dict.fromkeys(
-        _say(keyword, schema[keyword])
+    phrases = dict.fromkeys(
+        _describe_assertion(keyword, schema[keyword])
         for schema in schemas
         if isinstance(schema, Mapping)
         for keyword in ASSERTIONS
         if keyword in schema
     )
-    return ", ".join(said) or "present"
+    return ", ".join(phrases) or "present"
 
 
-def _say(keyword: str, limit: Any) -> str:
+def _describe_assertion(keyword: str, limit: Any) -> str:
     if isinstance(limit, list):
         limit = " or ".join(one if isinstance(one, str) else show(one) for one in limit)
     text = limit if isinstance(limit, str) else show(limit)
@@ -61,11 +61,16 @@ def _say(keyword: str, limit: Any) -> str:
 _QUERY: Final = re.compile(r"(://[^\s\"?#]*)[?#][^\s\"]*")
 
 
-def seen(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value for people: cut short, and an address without its query, which may hold a signature."""
-    return tidy(show(value))
+    return without_queries(show(value))
 
 
-def tidy(text: str) -> str:
-    """Return words with every address in them without its query."""
+def show_body(body: bytes) -> str:
+    """Return what a body that is not JSON looks like, in a few words."""
+    return without_queries(describe(body))
+
+
+def without_queries(text: str) -> str:
+    """Return a text with every address in it without its query."""
     return _QUERY.sub(r"\1?...", text)

@@ -1,13 +1,13 @@
 """The parts of a contract: what can be asked of the gateway, and what it may answer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from longcat.contract.openapi.document import Node
+from longcat.contract.openapi.examples import Examples
 
 NAME: Final = re.compile(r"\{([^{}]*)\}")
 """A parameter in a path, or a variable in a server's URL."""
@@ -27,12 +27,16 @@ class Media:
         pointer: of the media type in the document.
         schema: where the schema of the body stands. None: there is none.
         examples: the bodies that the contract shows.
+        shown: the same, ready to be compared with an answer.
     """
 
     media_type: str
     pointer: str
     schema: str | None
     examples: tuple[Any, ...] = field(default=(), repr=False)
+    shown: Examples = field(
+        default=Factory(lambda self: Examples(self.examples), True), init=False, repr=False, eq=False
+    )
 
 
 @frozen
@@ -122,28 +126,52 @@ class Operation:
 
     def response(self, status_code: int) -> Response | None:
         """Return the documented answer for a status code: the code itself, its range, or the default."""
-        exact, span = str(status_code), f"{status_code // 100}XX"
-        return next((self.responses[code] for code in (exact, span, "default") if code in self.responses), None)
+        for code in (str(status_code), f"{status_code // 100}XX", "default"):
+            if code in self.responses:
+                return self.responses[code]
+        return None
 
-    def fits(self, method: str, path: str) -> bool:
-        """Whether a method and a path, without the server's part, are this operation's."""
-        return method == self.method and self.fits_path(path)
 
-    def fits_path(self, path: str) -> bool:
-        """Whether a path, without the server's part, is this operation's."""
-        return self.path_values(path) is not None
+@frozen
+class PathPattern:
+    """A documented path, ready to be compared with others.
 
-    def path_values(self, path: str) -> dict[str, str] | None:
-        """Return the values of the path's parameters. None: the path is another one."""
-        template, parts = self.path.split("/"), path.split("/")
-        values: dict[str, str] = {}
-        if len(template) != len(parts):
-            return None
-        for one, part in zip(template, parts, strict=True):
-            names = NAME.findall(one)
-            pattern = "(.+)".join(re.escape(literal) for literal in NAME.sub("\0", one).split("\0"))
-            match = re.fullmatch(pattern, unquote(part))
+    Attributes:
+        names: of its parameters, in order.
+        segments: one pattern for each part between slashes, without percent-encoding.
+    """
+
+    names: tuple[str, ...]
+    segments: tuple[re.Pattern[str], ...]
+
+    @classmethod
+    def of(cls, path: str) -> "PathPattern":
+        """Return the pattern of a path with `{parameters}`."""
+        literals = [NAME.sub("\0", segment).split("\0") for segment in path.split("/")]
+        return cls(tuple(NAME.findall(path)), tuple(re.compile("(.+)".join(map(re.escape, one))) for one in literals))
+
+    def values(self, segments: Sequence[str]) -> dict[str, str] | None:
+        """Return the values of the parameters in a path of as many segments. None: the path is another one."""
+        found: list[str] = []
+        for pattern, segment in zip(self.segments, segments, strict=True):
+            match = pattern.fullmatch(segment)
             if match is None:
                 return None
-            values.update(zip(names, match.groups(), strict=True))
-        return values
+            found += match.groups()
+        return dict(zip(self.names, found, strict=True))
+
+
+def media_for(content: Mapping[str, Media], media_type: str) -> Media | None:
+    """Return what is documented for a media type: for itself, or for a range such as `image/*`."""
+    if media_type in content:
+        return content[media_type]
+    by_type = {name.partition(";")[0].strip().lower(): media for name, media in content.items()}
+    for name in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        if media_type and name in by_type:
+            return by_type[name]
+    return None
+
+
+def first_json(content: Mapping[str, Media]) -> Media | None:
+    """Return the first documented media type of JSON. None: there is none."""
+    return next((media for media in content.values() if is_json(media.media_type)), None)

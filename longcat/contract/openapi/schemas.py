@@ -6,14 +6,17 @@ contract does not itself say that any field may come.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any, Final
 from urllib.parse import quote
 
 import jsonschema_rs
-from attrs import define, field, frozen
+from attrs import frozen
 
 from longcat.contract.openapi.document import follow, nodes
+from longcat.contract.openapi.fields import Fields, fields_of
+from longcat.contract.openapi.variants import Variants, unconditional, variants_of
 from longcat.gateway import schema as core
 from longcat.pointer import at, escape, join
 
@@ -37,7 +40,11 @@ ASSERTIONS: Final = (
     "maxProperties",
 )
 """The keywords that say something about a value itself, the most telling first: without any other schema in them."""
+CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
+"""The keywords by which it depends on the value which other schemas apply to it."""
 IN_PLACE: Final = ("allOf", "oneOf", "anyOf")
+MOST_KEPT: Final = 4096
+"""How many combinations of schemas are kept: hostile traffic could make more of them than fit in memory."""
 
 
 @frozen
@@ -51,52 +58,72 @@ class Breach:
     path: tuple[str | int, ...] = ()
 
 
-@define
 class Schemas:
-    """The schemas of a document of OpenAPI 3.1, each compiled when it is first needed."""
+    """The schemas of a document of OpenAPI 3.1. What is found out about one is kept, as every exchange asks for it.
 
-    document: dict[str, Any]
-    _closed: dict[str, Any] | None = None
-    _validators: dict[tuple[str, bool], jsonschema_rs.Validator] = field(factory=dict)
-    _assertions: dict[str, jsonschema_rs.Validator] = field(factory=dict)
+    Attributes:
+        document: the whole document.
+        at: returns the schema at a pointer.
+        target: returns where a reference leads in the end.
+        variants: returns how the schemas of a `oneOf` or `anyOf` at a pointer are told apart; None: by their shape.
+        fields: returns what the schemas at several pointers say about an object's fields.
+        fixed: returns where all schemas stand that those at several pointers apply; None: it depends on the value.
+        check: returns what tells whether a value breaks no assertion of the schemas at several pointers.
+    """
 
-    def at(self, pointer: str) -> Any:
-        """Return the schema at a pointer."""
-        return at(self.document, pointer)
-
-    def target(self, reference: str) -> str:
-        """Return where a reference leads in the end."""
-        return follow(self.document, {"$ref": reference}, "")[1]
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.at: Callable[[str], Any] = cache(partial(at, document))
+        self.target: Callable[[str], str] = cache(self._target)
+        self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
+        self.fields: Callable[[tuple[str, ...]], Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
+        self.fixed: Callable[[tuple[str, ...]], tuple[str, ...] | None] = lru_cache(MOST_KEPT)(self._fixed)
+        self.check: Callable[[tuple[str, ...]], Callable[[Any], bool]] = lru_cache(MOST_KEPT)(self._check)
+        self._validator: Callable[[str, bool], jsonschema_rs.Validator] = cache(self._compile)
+        self._own: Callable[[str], jsonschema_rs.Validator] = cache(lambda pointer: _compile(self._assertions(pointer)))
 
     def is_valid(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
         """Whether the schema at a pointer allows a value."""
-        return bool(self._validator(pointer, closed=closed).is_valid(value))
+        return bool(self._validator(pointer, closed).is_valid(value))
 
     def breaches(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[Breach]:
         """Yield what in a value breaks the schema at a pointer, as the validator sees it."""
-        for error in self._validator(pointer, closed=closed).iter_errors(value):
+        for error in self._validator(pointer, closed).iter_errors(value):
             yield Breach(error.kind.name, join(error.schema_path), None, error.message, tuple(error.instance_path))
 
     def assertions(self, pointer: str, value: Any) -> Iterator[Breach]:
         """Yield the assertions of one schema, without those inside of it, that a value breaks: most telling first."""
-        schema = self.at(pointer)
-        own = {name: schema[name] for name in ASSERTIONS if name in schema}
-        if not own:
-            return
-        if pointer not in self._assertions:
-            self._assertions[pointer] = _compile(own)
-        broken = {error.kind.name: error.message for error in self._assertions[pointer].iter_errors(value)}
-        for name in ASSERTIONS:
+        own = self._assertions(pointer)
+        broken = {error.kind.name: error.message for error in self._own(pointer).iter_errors(value)} if own else {}
+        for name in own:
             if name in broken:
                 yield Breach(name, f"{pointer}/{name}", own[name], broken[name])
 
-    def _validator(self, pointer: str, *, closed: bool) -> jsonschema_rs.Validator:
-        if (pointer, closed) not in self._validators:
-            if closed and self._closed is None:
-                self._closed = close(self.document)
-            document = self._closed if closed and self._closed is not None else self.document
-            self._validators[pointer, closed] = _compile({**document, "$ref": f"#{_fragment(pointer)}"})
-        return self._validators[pointer, closed]
+    def _assertions(self, pointer: str) -> dict[str, Any]:
+        schema = self.at(pointer)
+        return {name: schema[name] for name in ASSERTIONS if name in schema} if isinstance(schema, Mapping) else {}
+
+    def _target(self, reference: str) -> str:
+        return follow(self.document, {"$ref": reference}, "")[1]
+
+    def _fixed(self, pointers: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return where all schemas stand that the ones at some pointers apply. None: it depends on the value."""
+        found = unconditional(self.document, *pointers)
+        schemas = [self.at(pointer) for pointer in found]
+        return None if any(isinstance(one, Mapping) and CHOICES & one.keys() for one in schemas) else found
+
+    def _check(self, pointers: tuple[str, ...]) -> Callable[[Any], bool]:
+        """Return what tells whether a value breaks no assertion of the schemas at some pointers."""
+        parts = [True, *(False if self.at(one) is False else self._assertions(one) for one in pointers)]
+        is_valid: Callable[[Any], bool] = _compile({"allOf": parts}).is_valid
+        return is_valid
+
+    @cached_property
+    def _closed(self) -> dict[str, Any]:
+        return close(self.document)
+
+    def _compile(self, pointer: str, closed: bool) -> jsonschema_rs.Validator:
+        return _compile({**(self._closed if closed else self.document), "$ref": f"#{_fragment(pointer)}"})
 
 
 def _compile(schema: dict[str, Any]) -> jsonschema_rs.Validator:

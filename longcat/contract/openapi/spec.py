@@ -6,10 +6,11 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 from attrs import field, frozen
@@ -23,7 +24,17 @@ from longcat.contract.openapi.document import (
     parse_document,
     read_document,
 )
-from longcat.contract.openapi.operation import NAME, Credential, Header, Media, Operation, Parameter, Response, is_json
+from longcat.contract.openapi.operation import (
+    NAME,
+    Credential,
+    Header,
+    Media,
+    Operation,
+    Parameter,
+    PathPattern,
+    Response,
+    is_json,
+)
 from longcat.contract.openapi.schemas import Schemas
 from longcat.pointer import at, escape
 
@@ -72,31 +83,41 @@ class Spec:
 
     def match(self, method: str, url: str) -> Operation | None:
         """Return the operation that a method and a URL mean, whichever host they name. None: there is none."""
-        return next((one for one in self.at_path(url) if one.method == method.upper()), None)
+        operations, _ = self.locate(url)
+        return next((one for one in operations if one.method == method.upper()), None)
 
-    def at_path(self, url: str) -> tuple[Operation, ...]:
-        """Return the operations of a URL's path, whichever host it names; for none of its methods there may be one."""
-        for path in self._paths(url):
-            found = [one for one in self.operations if one.fits_path(path)]
-            if found:
-                return tuple(one for one in found if one.path == found[0].path)
-        return ()
+    def locate(self, url: str) -> tuple[tuple[Operation, ...], dict[str, str]]:
+        """Return the operations of a URL's path, whichever host it names, and the values of the path's parameters.
 
-    def path_values(self, operation: Operation, url: str) -> dict[str, str]:
-        """Return the values that a URL has for the parameters of an operation's path."""
-        values = (operation.path_values(path) for path in self._paths(url))
-        return next((found for found in values if found is not None), {})
+        The path is looked for below each server, the longest first, and then below none.
+        """
+        path = _path_of(url)
+        for base in self._bases:
+            if path.startswith(f"{base}/"):
+                segments = [unquote(segment) for segment in path.removeprefix(base).split("/")]
+                for pattern, operations in self._patterns.get(len(segments), ()):
+                    values = pattern.values(segments)
+                    if values is not None:
+                        return operations, values
+        return (), {}
 
     def serves(self, url: str) -> bool:
         """Whether a URL is below one of the servers."""
         return any(_host_of(server) == _host_of(url) and _is_below(server, url) for server in self.servers)
 
-    def _paths(self, url: str) -> Iterator[str]:
-        """Yield what a URL's path may be below each server: the longest server path first, then below none."""
-        path = _path_of(url)
-        for base in sorted({_path_of(server).rstrip("/") for server in self.servers} | {""}, key=len, reverse=True):
-            if path.startswith(f"{base}/"):
-                yield path.removeprefix(base)
+    @cached_property
+    def _bases(self) -> tuple[str, ...]:
+        """What a path may begin with before the contract's own part: the servers' paths, the longest first."""
+        return tuple(sorted({_path_of(server).rstrip("/") for server in self.servers} | {""}, key=len, reverse=True))
+
+    @cached_property
+    def _patterns(self) -> dict[int, list[tuple[PathPattern, tuple[Operation, ...]]]]:
+        """The documented paths with their operations, by how many segments they have."""
+        found: dict[int, list[tuple[PathPattern, tuple[Operation, ...]]]] = {}
+        for path in dict.fromkeys(one.path for one in self.operations):
+            operations = tuple(one for one in self.operations if one.path == path)
+            found.setdefault(len(path.split("/")), []).append((PathPattern.of(path), operations))
+        return found
 
 
 def _is_below(server: str, url: str) -> bool:

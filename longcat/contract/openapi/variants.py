@@ -5,9 +5,8 @@ from typing import Any
 
 from attrs import frozen
 
-from longcat.contract.openapi.document import SpecError, follow
-from longcat.contract.openapi.schemas import Schemas
-from longcat.pointer import escape
+from longcat.contract.openapi.document import Node, SpecError, follow
+from longcat.pointer import at, escape
 
 
 @frozen
@@ -34,79 +33,88 @@ def normal(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def variants_of(schemas: Schemas, pointer: str) -> Variants | None:
+def variants_of(document: Node, pointer: str) -> Variants | None:
     """Return how the schemas of a `oneOf` or `anyOf` are told apart: by a discriminator, or by fixed words of a field.
 
     None: by nothing but their shape.
     """
     owner, _, _ = pointer.rpartition("/")
-    discriminator = schemas.at(owner).get("discriminator")
-    branches = [f"{pointer}/{index}" for index, _ in enumerate(schemas.at(pointer))]
+    discriminator = at(document, owner).get("discriminator")
+    branches = [f"{pointer}/{index}" for index, _ in enumerate(at(document, pointer))]
     if isinstance(discriminator, Mapping) and isinstance(name := discriminator.get("propertyName"), str):
         place = f"{owner}/discriminator"
         mapping = discriminator.get("mapping")
         if isinstance(mapping, Mapping):
-            return Variants(name, dict(_mapped(schemas, mapping, branches)), f"{place}/mapping")
-        found = dict(_fixed(schemas, name, branches)) or dict(_components(schemas, branches))
+            return Variants(name, dict(_mapped(document, mapping, branches)), f"{place}/mapping")
+        found = dict(_fixed_words(document, name, branches)) or dict(_component_names(document, branches))
         return Variants(name, found, place) if found else None
-    for name in properties_of(schemas, branches[0]) if branches else ():
-        words = list(_fixed(schemas, name, branches))
+    for name in properties_of(document, branches[0]) if branches else ():
+        words = list(_fixed_words(document, name, branches))
         if len({branch for _, branch in words}) == len(branches) > 1 and len(dict(words)) == len(words):
             return Variants(name, dict(words), pointer)
     return None
 
 
-def properties_of(schemas: Schemas, pointer: str) -> dict[str, str]:
+def properties_of(document: Node, pointer: str) -> dict[str, str]:
     """Return where the properties of a schema stand, those of its references and of the parts of `allOf` included."""
     found: dict[str, str] = {}
-    for place in _always(schemas, pointer, set()):
-        schema = schemas.at(place)
-        for name in schema.get("properties", ()):
+    for place in unconditional(document, pointer):
+        schema = at(document, place)
+        for name in schema.get("properties", ()) if isinstance(schema, Mapping) else ():
             found.setdefault(name, f"{place}/properties/{escape(name)}")
     return found
 
 
-def _always(schemas: Schemas, pointer: str, met: set[str]) -> Iterator[str]:
-    """Yield where all schemas stand that apply whenever the one at a pointer does."""
-    schema = schemas.at(pointer)
-    if pointer in met or not isinstance(schema, Mapping):
-        return
-    met.add(pointer)
-    yield pointer
-    if isinstance(schema.get("$ref"), str):
-        yield from _always(schemas, schemas.target(schema["$ref"]), met)
-    for index, _ in enumerate(schema.get("allOf", ())):
-        yield from _always(schemas, f"{pointer}/allOf/{index}", met)
+def unconditional(document: Node, *pointers: str) -> tuple[str, ...]:
+    """Return where all schemas stand that apply whenever those at the pointers do: by `$ref` and by `allOf`."""
+    found: dict[str, None] = {}
+
+    def add(pointer: str) -> None:
+        if pointer in found:
+            return
+        found[pointer] = None
+        schema = at(document, pointer)
+        if isinstance(schema, Mapping):
+            if isinstance(schema.get("$ref"), str):
+                add(follow(document, {"$ref": schema["$ref"]}, "")[1])
+            for index, _ in enumerate(schema.get("allOf", ())):
+                add(f"{pointer}/allOf/{index}")
+
+    for pointer in pointers:
+        add(pointer)
+    return tuple(found)
 
 
-def _mapped(schemas: Schemas, mapping: Mapping[str, Any], branches: list[str]) -> Iterator[tuple[str, str]]:
-    targets = {_target(schemas, branch): branch for branch in branches}
+def _mapped(document: Node, mapping: Mapping[str, Any], branches: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the words of a discriminator's mapping, each with its branch."""
+    targets = {_target(document, branch): branch for branch in branches}
     for word, reference in mapping.items():
         # A mapping may give the bare name of a component (OpenAPI, "Discriminator Object").
         where = reference if "#" in reference else f"#/components/schemas/{escape(reference)}"
         try:
-            target = schemas.target(where)
+            target = follow(document, {"$ref": where}, "")[1]
         except SpecError:
             continue
         yield word, targets.get(target, target)
 
 
-def _components(schemas: Schemas, branches: list[str]) -> Iterator[tuple[str, str]]:
+def _component_names(document: Node, branches: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the names of the components that branches refer to: without a mapping, these are the words."""
     for branch in branches:
-        target = _target(schemas, branch)
+        target = _target(document, branch)
         if target.startswith("/components/schemas/"):
             yield target.rpartition("/")[2], branch
 
 
-def _fixed(schemas: Schemas, name: str, branches: list[str]) -> Iterator[tuple[str, str]]:
+def _fixed_words(document: Node, name: str, branches: list[str]) -> Iterator[tuple[str, str]]:
     """Yield each word that a field can only have in one of the branches."""
     for branch in branches:
-        place = properties_of(schemas, branch).get(name)
-        schema = schemas.at(place) if place else None
+        place = properties_of(document, branch).get(name)
+        schema = at(document, place) if place else None
         if isinstance(schema, Mapping):
             words = [schema["const"]] if "const" in schema else schema.get("enum", ())
             yield from ((word, branch) for word in words if isinstance(word, str))
 
 
-def _target(schemas: Schemas, branch: str) -> str:
-    return follow(schemas.document, schemas.at(branch), branch)[1]
+def _target(document: Node, branch: str) -> str:
+    return follow(document, at(document, branch), branch)[1]

@@ -9,12 +9,12 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from longcat.contract.checks.body import decode, media_type_of
-from longcat.contract.checks.expectation import REFUSALS, Fault, is_success, media_for, readings
-from longcat.contract.checks.reading import Reader
+from longcat.contract.checks.comparison import Comparison
+from longcat.contract.checks.request import values_of
+from longcat.contract.checks.status_codes import REFUSALS, RequestFault, is_success
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import follow
-from longcat.contract.openapi.operation import Media, Operation, Response, is_json
-from longcat.contract.openapi.variants import variants_of
+from longcat.contract.openapi.operation import Media, Operation, Response, is_json, media_for
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of, unescaped
 from longcat.contract.patches.infer import infer, wrapped
@@ -182,7 +182,7 @@ class Reshaper(Widener):
         """Raise RefusedError for the schema of a body that has variants: they could not be told apart any more."""
         node, where = follow(self.source.document, self.raw(pointer), pointer)
         for keyword in ("oneOf", "anyOf"):
-            if keyword in node and variants_of(self.spec.schemas, f"{where}/{keyword}") is not None:
+            if keyword in node and self.spec.schemas.variants(f"{where}/{keyword}") is not None:
                 raise RefusedError(_ANOTHER)
 
     def _or(self, group: FindingGroup, pointer: str, schema: Any) -> Iterator[Edit]:
@@ -203,7 +203,7 @@ class Reshaper(Widener):
 
     def header_changed(self, group: FindingGroup) -> Iterator[Edit]:
         """Yield the changes for a header with a value that is not allowed."""
-        for value in reversed(list(readings(str(group.findings[0].evidence)))):
+        for value in reversed(list(values_of(str(group.findings[0].evidence)))):
             for breach in self.spec.schemas.assertions(group.rule, value):
                 # The finding is about the header's schema; this is about what in it is broken.
                 findings = tuple(evolve(one, rule=breach.pointer, evidence=value) for one in group.findings)
@@ -233,9 +233,9 @@ class Reshaper(Widener):
         body = body_of(finding.exchange)
         if media is None or media.schema is None or not media.examples:
             raise RefusedError("The contract shows no such answer that could be changed.")
-        reader = Reader(self.spec.schemas)
-        kind = reader.fields(media.schema, body).owner
-        alike = (one for one in media.examples if reader.fields(media.schema, one).owner == kind)
+        comparison = Comparison(self.spec.schemas)
+        kind = comparison.fields(media.schema, body).owner
+        alike = (one for one in media.examples if comparison.fields(media.schema, one).owner == kind)
         value = copy.deepcopy(next(alike, media.examples[0]))
         for one in group.findings:
             _spoil(value, one)
@@ -265,7 +265,7 @@ def _is_reference(node: Any) -> bool:
 
 def _is_about_nothing(exchange: Exchange) -> bool:
     """Whether an answer says that what was asked about does not exist, rather than the endpoint."""
-    codes = {code for group in REFUSALS[Fault.UNKNOWN] for code in group}
+    codes = {code for group in REFUSALS[RequestFault.UNKNOWN] for code in group}
     return exchange.intent == "unknown-request" and exchange.status_code in codes
 
 

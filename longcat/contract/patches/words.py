@@ -10,7 +10,7 @@ from attrs import frozen
 
 from longcat.contract.openapi.document import follow, schemas
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.openapi.variants import Variants, normal, properties_of, variants_of
+from longcat.contract.openapi.variants import Variants, normal, properties_of
 from longcat.contract.patches.edit import Append, Edit, Put, Source
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of
 from longcat.contract.patches.infer import infer
@@ -69,7 +69,7 @@ class Words:
         found: dict[str, list[tuple[Variants, str]]] = {}
         for variants in self.all_variants():
             for branch in dict.fromkeys(variants.branches.values()):
-                place = properties_of(self.spec.schemas, branch).get(variants.name)
+                place = properties_of(self.spec.schemas.document, branch).get(variants.name)
                 if place is not None:
                     found.setdefault(place, []).append((variants, branch))
         return found
@@ -78,7 +78,7 @@ class Words:
         """Yield all variants of the document."""
         for root, pointer in schemas(self.spec.schemas.document):
             for where in _choices(root, pointer):
-                variants = variants_of(self.spec.schemas, where)
+                variants = self.spec.schemas.variants(where)
                 if variants is not None:
                     yield variants
 
@@ -102,7 +102,7 @@ class Words:
         bodies = [at(body_of(one.exchange), one.pointer.rpartition("/")[0]) for one in group.findings]
         owner = group.rule.removesuffix("/mapping").rpartition("/")[0]
         for known, branch in variants.branches.items():
-            place = properties_of(self.spec.schemas, branch).get(variants.name)
+            place = properties_of(self.spec.schemas.document, branch).get(variants.name)
             alike = [{**body, variants.name: known} for body in bodies]
             if place and all(self.spec.schemas.is_valid(owner, one, closed=True) for one in alike):
                 schema = self.raw(place)
@@ -120,7 +120,7 @@ class Words:
         if group.rule.endswith("/discriminator") and not variants.branches.keys() <= self._fixed(variants):
             raise RefusedError("The names of the schemas are the words here. Add a mapping by hand first.")
         choice = next(name for name in ("oneOf", "anyOf") if name in self.raw(owner))
-        named = [properties_of(self.spec.schemas, branch) for branch in variants.branches.values()]
+        named = [properties_of(self.spec.schemas.document, branch) for branch in variants.branches.values()]
         names = dict.fromkeys(name for body in bodies for name in body)
         properties = {
             name: self.like([one[name] for one in named if name in one], [b[name] for b in bodies if name in b])
@@ -146,7 +146,9 @@ class Words:
 
     def _fixed(self, variants: Variants) -> set[str]:
         """Return the words that the schemas of the variants fix themselves."""
-        places = [properties_of(self.spec.schemas, one).get(variants.name) for one in variants.branches.values()]
+        places = [
+            properties_of(self.spec.schemas.document, one).get(variants.name) for one in variants.branches.values()
+        ]
         schemas = [self.raw(place) for place in places if place]
         return {word for one in schemas for word in [one.get("const"), *one.get("enum", ())] if word is not None}
 

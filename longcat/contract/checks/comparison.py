@@ -1,0 +1,319 @@
+"""What in a value differs from its schema, read closed: each difference by its kind, place and rule.
+
+The validator of `schemas` decides whether a value is right. What it says of one that is wrong is too much and too
+little: a renamed field is one field missing and another one not allowed, an unknown status word fails every variant.
+So this module walks value and schema side by side, chooses the variant that was meant, lets the validator judge each
+value by itself, and sees with `renames` what belongs together. What it has no name for is still found, as
+`constraint-broken`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import Factory, define, frozen
+
+from longcat.contract.checks.mismatch import Mismatch, Path, describe_assertions, show_value, without_queries
+from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
+from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
+from longcat.contract.openapi.fields import Fields
+from longcat.contract.openapi.schemas import Breach, Schemas
+from longcat.contract.openapi.variants import Variants, normal
+from longcat.pointer import escape
+from longcat.text import shorten
+
+CODE_OF: Final[Mapping[str, str]] = {
+    "type": "type-changed",
+    "const": "value-undocumented",
+    "enum": "value-undocumented",
+    "minimum": "value-out-of-range",
+    "exclusiveMinimum": "value-out-of-range",
+    "maximum": "value-out-of-range",
+    "exclusiveMaximum": "value-out-of-range",
+    "multipleOf": "value-out-of-range",
+    "minLength": "value-out-of-range",
+    "maxLength": "value-out-of-range",
+    "pattern": "format-changed",
+    "format": "format-changed",
+}
+"""The kind of a difference, by the keyword that is broken; of any other keyword, `constraint-broken`."""
+MOST_ITEMS: Final = 100
+"""How many items of a list are compared one by one."""
+MOST_LEVELS: Final = 100
+"""How deeply nested a value may be. An answer of an API has some ten levels at most."""
+GONE: Final = frozenset({"field-missing", "field-moved", "field-renamed"})
+
+
+@define
+class _Applied:
+    """The schemas that a value must fit all at once, and what was seen on the way to them.
+
+    Attributes:
+        pointers: where they stand, in the order in which they were met.
+        mismatches: of the choice between variants.
+        is_unknown_variant: whether no variant was found, so that the value's fields can't be judged.
+    """
+
+    pointers: list[str] = Factory(list)
+    mismatches: list[Mismatch] = Factory(list)
+    is_unknown_variant: bool = False
+
+
+@frozen
+class Comparison:
+    """Compares values with the schemas of a document.
+
+    Attributes:
+        scheme: by which the gateway was asked. An address in its answer may have it, too, as the sandbox's have.
+    """
+
+    schemas: Schemas
+    scheme: str = ""
+
+    def compare(self, pointer: str, value: Any, examples: Examples = NO_EXAMPLES) -> list[Mismatch]:
+        """Return how a value differs from the schema at a pointer. The examples are what the contract shows."""
+        if _is_too_deep(value):
+            seen = f"one with more than {MOST_LEVELS} levels"
+            return [Mismatch("constraint-broken", (), pointer, "a value that is not nested so deeply", seen)]
+        mismatches = list(self._mismatches((pointer,), value, (), examples))
+        if any(mismatch.code in GONE or _is_another_type(mismatch, ()) for mismatch in mismatches):
+            for path, inner in unwrapped(value):
+                nested = list(self._mismatches((pointer,), inner, path, examples))
+                if self._is_whole(pointer, inner, path, nested):
+                    envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
+                    return [envelope, *nested]
+        if not mismatches and not self.schemas.is_valid(pointer, value, closed=True):
+            for one in self.schemas.breaches(pointer, value, closed=True):
+                expected = without_queries(shorten(one.message, 200))
+                return [Mismatch("constraint-broken", one.path, one.pointer, expected, show_value(value))]
+        return mismatches
+
+    def _is_whole(self, pointer: str, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:
+        """Whether a value from inside of another is the one that should have been in its place."""
+        for mismatch in mismatches:
+            if _is_another_type(mismatch, path) or (mismatch.code in GONE and mismatch.path[:-1] == path):
+                return False
+        # An object that need not have any field fits many a schema by chance.
+        return isinstance(inner, list) or bool(self.fields(pointer, inner).required.keys() & inner.keys())
+
+    # --- What the schemas at some pointers say.
+
+    def fields(self, pointer: str, value: Any) -> Fields:
+        """Return what the schema at a pointer says about the fields of a value."""
+        return self.fields_at((pointer,), value)
+
+    def fields_at(self, places: Sequence[str], value: Any) -> Fields:
+        """Return what the schemas at these pointers say about the fields of a value."""
+        return self.schemas.fields(tuple(self._apply(tuple(places), value).pointers))
+
+    def fits(self, places: Sequence[str], value: Any) -> bool:
+        """Whether a value fits all schemas at these pointers; where there are none, nothing does."""
+        return bool(places) and all(self.schemas.is_valid(place, value) for place in places)
+
+    def describe(self, places: Sequence[str]) -> str:
+        """Return what the schemas at these pointers want, in words."""
+        return describe_assertions(self.schemas.at(one) for one in self._apply(tuple(places), None).pointers)
+
+    def mismatches(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
+        """Yield how a value differs from the schemas at these pointers."""
+        return self._mismatches(tuple(places), value, path, NO_EXAMPLES)
+
+    # --- Which schemas apply to a value.
+
+    def _apply(self, places: tuple[str, ...], value: Any, path: Path = ()) -> _Applied:
+        """Return all schemas that those at some pointers apply to a value."""
+        applied = _Applied()
+        for pointer in places:
+            self._add(pointer, value, path, applied)
+        return applied
+
+    def _add(self, pointer: str, value: Any, path: Path, applied: _Applied) -> None:
+        """Add the schema at a pointer, and all that it applies to the same value."""
+        if pointer in applied.pointers:
+            return
+        fixed = self.schemas.fixed((pointer,))
+        if fixed is not None:
+            applied.pointers += [one for one in fixed if one not in applied.pointers]
+            return
+        schema = self.schemas.at(pointer)
+        applied.pointers.append(pointer)
+        for place in self._without_choice(schema, pointer, value):
+            self._add(place, value, path, applied)
+        for keyword in ("oneOf", "anyOf"):
+            if keyword in schema:
+                for place in self._choose(f"{pointer}/{keyword}", value, path, applied):
+                    self._add(place, value, path, applied)
+
+    def _without_choice(self, schema: Mapping[str, Any], pointer: str, value: Any) -> Iterator[str]:
+        """Yield where the schemas stand that a schema applies to the same value, without a choice to make."""
+        if isinstance(schema.get("$ref"), str):
+            yield self.schemas.target(schema["$ref"])
+        yield from (f"{pointer}/allOf/{index}" for index, _ in enumerate(schema.get("allOf", ())))
+        if "if" in schema:
+            names = ("if", "then") if self.schemas.is_valid(f"{pointer}/if", value) else ("else",)
+            yield from (f"{pointer}/{name}" for name in names if name in schema)
+        for name in schema.get("dependentSchemas", ()):
+            if isinstance(value, dict) and name in value:
+                yield f"{pointer}/dependentSchemas/{escape(name)}"
+
+    def _choose(self, pointer: str, value: Any, path: Path, applied: _Applied) -> list[str]:
+        """Return which of the schemas of a `oneOf` or `anyOf` the value is meant to fit."""
+        variants = self.schemas.variants(pointer)
+        if variants is not None and isinstance(value, dict) and isinstance(value.get(variants.name), str):
+            return self._choose_by_word(variants, value, path, applied)
+        branches = [f"{pointer}/{index}" for index, _ in enumerate(self.schemas.at(pointer))]
+        fitting = [branch for branch in branches if self.schemas.is_valid(branch, value)]
+        if fitting:
+            # Several of an `anyOf` may fit, and each explains some of the fields.
+            return fitting if pointer.endswith("/anyOf") else fitting[:1]
+        return [min(branches, key=lambda branch: self._distance(branch, value))]
+
+    def _choose_by_word(self, variants: Variants, value: Mapping[str, Any], path: Path, applied: _Applied) -> list[str]:
+        word = value[variants.name]
+        if word in variants.branches:
+            return [variants.branches[word]]
+        known = variants.recased(word)
+        if known is not None:
+            return [variants.branches[known]]  # There, the word itself is found to be another one.
+        code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
+        mismatch = Mismatch(code, (*path, variants.name), variants.rule, expected, show_value(word), word)
+        applied.mismatches.append(mismatch)
+        applied.is_unknown_variant = True
+        return []
+
+    def _distance(self, branch: str, value: Any) -> int:
+        """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
+        return sum(1 if one.path else 1000 for one in self._mismatches((branch,), value, (), NO_EXAMPLES))
+
+    # --- What a value itself must be.
+
+    def _mismatches(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterator[Mismatch]:
+        applied = self._apply(places, value, path)
+        pointers = tuple(applied.pointers)
+        wrong = self._broken(pointers, value, path)
+        if wrong is not None:
+            yield wrong
+            return  # What else is wrong with this value follows from it, or will be seen once it is mended.
+        yield from applied.mismatches
+        if isinstance(value, dict) and not applied.is_unknown_variant:
+            alike = examples.select((places, pointers), lambda one: self._is_alike(places, one, pointers))
+            yield from self._object(pointers, value, path, alike)
+        elif isinstance(value, list):
+            yield from self._list(pointers, value, path, examples)
+        elif isinstance(value, str) and examples.texts:
+            yield from self._text(pointers, value, path, examples)
+
+    def _is_alike(self, places: tuple[str, ...], example: Any, pointers: tuple[str, ...]) -> bool:
+        """Whether the same schemas apply to an example."""
+        return isinstance(example, dict) and tuple(self._apply(places, example).pointers) == pointers
+
+    def _broken(self, pointers: tuple[str, ...], value: Any, path: Path) -> Mismatch | None:
+        """Return what the value itself breaks, whatever is in it; another type first."""
+        if self.schemas.check(pointers)(value):
+            return None
+        breaches: list[Breach] = []
+        for pointer in pointers:
+            if self.schemas.at(pointer) is False:
+                return Mismatch("field-new", path, pointer, "no such field", show_value(value), value)
+            breaches += self.schemas.assertions(pointer, value)
+        one = min(breaches, key=lambda breach: breach.keyword != "type")
+        expected = describe_assertions([{one.keyword: one.limit}])
+        return Mismatch(_code(one, value), path, one.pointer, expected, show_value(value), value)
+
+    def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Examples) -> Iterator[Mismatch]:
+        """Yield what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""
+        if not value.strip():
+            expected = f"text, such as {examples.texts[0]}"
+            yield Mismatch("value-blank", path, pointers[0], expected, show_value(value), value)
+        rule = next((one for one in pointers if self.schemas.at(one).get("format") in {"uri", "url"}), None)
+        if rule is not None:
+            schemes = sorted({_scheme(one) for one in examples.texts})
+            if _scheme(value) not in {*schemes, self.scheme}:
+                expected = f"an address that begins with {' or '.join(schemes)}:"
+                yield Mismatch("format-changed", path, f"{rule}/format", expected, show_value(value), value)
+
+    # --- What is in it.
+
+    def _object(
+        self, pointers: tuple[str, ...], value: dict[str, Any], path: Path, examples: Examples
+    ) -> Iterator[Mismatch]:
+        fields, unknown = self.schemas.fields(pointers), {}
+        for name, inner in value.items():
+            places = fields.places(name)
+            if places:
+                shown = examples.field(name)
+                if isinstance(inner, dict | list) or shown.texts or not self._is_fine(places, inner):
+                    yield from self._mismatches(places, inner, (*path, name), shown)
+            elif fields.is_closed:
+                unknown[name] = inner
+        if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
+            missing = list(_missing(fields, value, examples))
+            yield from match_fields(self, fields, missing, unknown, path)
+
+    def _is_fine(self, places: tuple[str, ...], value: Any) -> bool:
+        """Whether a value without others in it has no mismatch. A shortcut: not having it is no reason for one."""
+        pointers = self.schemas.fixed(places)
+        return pointers is not None and self.schemas.check(pointers)(value)
+
+    def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
+        known: set[tuple[str, str, Path]] = set()
+        for index, item in enumerate(value[:MOST_ITEMS]):
+            for mismatch in self._mismatches(self._of_item(pointers, index), item, (*path, index), examples.items):
+                kind = (mismatch.code, mismatch.rule, mismatch.path[len(path) + 1 :])
+                if kind not in known:  # The same in every item is one difference.
+                    known.add(kind)
+                    yield mismatch
+
+    def _of_item(self, pointers: Sequence[str], index: int) -> tuple[str, ...]:
+        """Return where the schemas of a list's item stand."""
+        found: list[str] = []
+        for pointer in pointers:
+            schema = self.schemas.at(pointer)
+            if isinstance(schema, Mapping) and index < len(schema.get("prefixItems", ())):
+                found.append(f"{pointer}/prefixItems/{index}")
+            elif isinstance(schema, Mapping) and "items" in schema:
+                found.append(f"{pointer}/items")
+        return tuple(found)
+
+
+def _missing(fields: Fields, value: Mapping[str, Any], examples: Examples) -> Iterator[MissingField]:
+    """Yield the fields that should be there and are not.
+
+    One that may be absent, and never is where the contract shows such an answer, is missed as well.
+    """
+    for name, rule in fields.required.items():
+        if name not in value:
+            yield MissingField(name, fields.named.get(name, ()), rule, is_required=True)
+    for name, places in fields.named.items():
+        if name not in value and name not in fields.required and name in examples.always:
+            yield MissingField(name, places, places[0], is_required=False)
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        if not inner:
+            return False
+        level = [one for values in inner for one in values]
+    return True
+
+
+def _is_another_type(mismatch: Mismatch, path: Path) -> bool:
+    return mismatch.path == path and mismatch.code == "type-changed"
+
+
+def _code(breach: Breach, value: Any) -> str:
+    code = CODE_OF.get(breach.keyword, "constraint-broken")
+    if value is None:
+        return "field-null"
+    if isinstance(value, str) and code != "type-changed" and not value.strip():
+        return "value-empty"
+    if code == "value-undocumented" and isinstance(value, str):
+        documented = breach.limit if isinstance(breach.limit, list) else [breach.limit]
+        if normal(value) in {normal(one) for one in documented if isinstance(one, str)}:
+            return "value-recased"
+    return code
+
+
+def _scheme(address: str) -> str:
+    return address.partition(":")[0].lower()

@@ -1,0 +1,83 @@
+"""An exchange, matched with the contract and decoded: once, for all that look at it."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from attrs import frozen
+
+from longcat.contract.checks.body import Decoded, decode, is_html, media_type_of
+from longcat.contract.checks.mismatch import show_body, show_value, without_queries
+from longcat.contract.checks.status_codes import is_redirect
+from longcat.contract.model import Exchange
+from longcat.contract.openapi.operation import Operation, Response
+from longcat.contract.openapi.spec import Spec
+
+
+@frozen
+class Observation:
+    """An exchange, and what of the contract it is about. `observe` makes one.
+
+    Attributes:
+        at_path: the operations of its path, whichever their method. Empty: the contract has no such path.
+        path_values: the values of the path's parameters.
+        operation: the one that was called. None: the contract has none for this path and method.
+        response: what the operation documents for the status code. None: nothing.
+    """
+
+    spec: Spec
+    exchange: Exchange
+    at_path: tuple[Operation, ...]
+    path_values: Mapping[str, str]
+    operation: Operation | None
+    response: Response | None
+
+    @property
+    def status_code(self) -> int:
+        """The status code of the answer."""
+        return self.exchange.status_code
+
+    @cached_property
+    def media_type(self) -> str:
+        """The media type of the answer's body; empty when its headers name none."""
+        return media_type_of(self.exchange.response_headers)
+
+    @cached_property
+    def answer(self) -> Decoded:
+        """The answer's body as JSON. One that was not recorded is as an empty one."""
+        return decode(self.exchange.response_body or b"")
+
+    @cached_property
+    def request(self) -> Decoded:
+        """The request's body as JSON. One that was not recorded is as an empty one."""
+        return decode(self.exchange.request_body or b"")
+
+    @property
+    def is_concerned(self) -> bool:
+        """Whether it is about the contract: on one of its paths, with one of its servers, or known to be so.
+
+        A file of recorded traffic may hold much else. Whoever knows an exchange's origin knows that it is with the
+        gateway.
+        """
+        exchange = self.exchange
+        return bool(self.at_path) or exchange.origin != "unknown" or self.spec.serves(exchange.url)
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the answer is an HTML page."""
+        return is_html(self.exchange.response_body or b"", self.media_type)
+
+    def describe_status(self) -> str:
+        """Return the status code in words, with where it leads, or with the page that came."""
+        headers = self.exchange.response_headers
+        if is_redirect(self.status_code) and "location" in headers:
+            return without_queries(f"HTTP {self.status_code} to {show_value(headers['location'])}")
+        page = f", {show_body(self.exchange.response_body or b'')}" if self.is_page else ""
+        return f"HTTP {self.status_code}{page}"
+
+
+def observe(spec: Spec, exchange: Exchange) -> Observation:
+    """Return an exchange with what of the contract it is about."""
+    operations, values = spec.locate(exchange.url)
+    operation = next((one for one in operations if one.method == exchange.method.upper()), None)
+    response = operation.response(exchange.status_code) if operation else None
+    return Observation(spec, exchange, operations, values, operation, response)

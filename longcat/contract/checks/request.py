@@ -1,0 +1,182 @@
+"""What the answer to a request should be: this follows from the request itself.
+
+A request may be at fault for certain (it has no key), or perhaps (its key may be wrong, for all that can be seen). What
+is certain must be refused with the code that the contract has for it; what is possible may be. Which of several faults
+a gateway tells first is its own affair.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from longcat.contract.checks.body import media_type_of
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.status_codes import Expectation, RequestFault
+from longcat.contract.model import Exchange, Intent
+from longcat.contract.openapi.operation import Credential, Media, Operation, first_json, is_json, media_for
+from longcat.contract.openapi.schemas import Schemas
+
+BODY_FAULTS: Final = (
+    RequestFault.NO_BODY,
+    RequestFault.CONTENT_TYPE,
+    RequestFault.MALFORMED,
+    RequestFault.INVALID,
+)
+ASKED_BY_US: Final = frozenset({"live", "sandbox"})
+"""The origins of exchanges whose asker knows what he sends (see `_is_vouched_for`)."""
+INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
+    "wrong-key": RequestFault.WRONG_KEY,
+    "unknown-request": RequestFault.UNKNOWN,
+}
+"""What the asker says is wrong with his request."""
+
+
+def expect(observation: Observation, operation: Operation) -> Expectation:
+    """Return what the answer to a request for this operation may be."""
+    exchange = observation.exchange
+    faults = list(_faults(observation, operation))
+    certain = tuple(dict.fromkeys(fault for fault, is_certain in faults if is_certain))
+    possible = tuple(dict.fromkeys(fault for fault, is_certain in faults if not is_certain))
+    if exchange.origin == "documentation":
+        possible = tuple(RequestFault)  # The page does not say which request an answer belongs to: we paired them.
+    elif not certain and not _is_vouched_for(exchange):
+        possible += (RequestFault.UNKNOWN,)
+    return Expectation(operation, certain, possible)
+
+
+def _faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
+    """Yield each fault that a request may have, and whether it is certain."""
+    exchange = observation.exchange
+    intent = INTENTS.get(exchange.intent)
+    if operation.needs_key:
+        if intent is RequestFault.WRONG_KEY:
+            yield RequestFault.WRONG_KEY, True
+        elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
+            yield RequestFault.NO_KEY, not _may_be_removed(operation, exchange)
+        elif not _is_vouched_for(exchange):
+            yield RequestFault.WRONG_KEY, False
+            yield RequestFault.FORBIDDEN, False
+    if operation.request:
+        yield from _body_faults(observation, operation)
+    if operation.parameters:
+        yield from _parameter_faults(observation, operation)
+    if intent is RequestFault.UNKNOWN:
+        yield RequestFault.UNKNOWN, True
+
+
+def _is_vouched_for(exchange: Exchange) -> bool:
+    """Whether the asker says that his key is right and that what he asks about exists, unless he says otherwise.
+
+    Nobody says so of traffic that was just recorded: there, a 401, 403 or 404 may be what the request deserved.
+    """
+    return exchange.intent is not None or exchange.origin in ASKED_BY_US
+
+
+def _has(credential: Credential, exchange: Exchange) -> bool:
+    """Whether a request carries a credential."""
+    if credential.place == "header":
+        return bool(exchange.request_headers.get(credential.name.lower()))
+    if credential.place == "query":
+        return any(name == credential.name for name, _ in _query(exchange))
+    cookies = exchange.request_headers.get("cookie", "").split(";")
+    return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
+
+
+def _may_be_removed(operation: Operation, exchange: Exchange) -> bool:
+    """Whether the key may have been taken out of a recording: browsers do that when they save what they saw."""
+    sensitive = {("authorization", "header")} | {
+        (one.name.lower(), "cookie") for way in operation.security for one in way if one.place == "cookie"
+    }
+    used = {(one.name.lower(), one.place) for way in operation.security for one in way}
+    return exchange.origin == "unknown" and bool(used & sensitive)
+
+
+def _body_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
+    exchange = observation.exchange
+    if not exchange.request_body:
+        if exchange.request_body is None and _had_body(exchange.request_headers):
+            yield from ((fault, False) for fault in BODY_FAULTS)  # It was not recorded.
+        elif operation.request_required:
+            yield RequestFault.NO_BODY, True
+        return
+    media_type = media_type_of(exchange.request_headers)
+    media = media_for(operation.request, media_type)
+    if media is None:
+        yield RequestFault.CONTENT_TYPE, bool(media_type)
+        media = first_json(operation.request)
+        if media_type or media is None:
+            return
+    if is_json(media_type or media.media_type) and "content-encoding" not in exchange.request_headers:
+        yield from _json_faults(observation, media)
+    else:
+        yield RequestFault.INVALID, False  # It can't be read here.
+
+
+def _json_faults(observation: Observation, media: Media) -> Iterator[tuple[RequestFault, bool]]:
+    decoded = observation.request
+    if decoded.defects:
+        # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
+        yield RequestFault.MALFORMED, not _is_lenient_json(observation.exchange.request_body or b"")
+    if decoded.is_json and media.schema and not observation.spec.schemas.is_valid(media.schema, decoded.value):
+        yield RequestFault.INVALID, True
+
+
+def _is_lenient_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _had_body(headers: Mapping[str, str]) -> bool:
+    """Whether a request's headers speak of a body."""
+    if headers.get("content-length", "").strip() == "0":
+        return False
+    return any(name in headers for name in ("content-length", "transfer-encoding", "content-type"))
+
+
+def _parameter_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
+    schemas = observation.spec.schemas
+    sent: dict[str, Mapping[str, str]] = {
+        "path": observation.path_values,
+        "query": dict(_query(observation.exchange)),
+        "header": observation.exchange.request_headers,
+    }
+    for one in operation.parameters:
+        values = sent.get(one.place)
+        if values is None:
+            continue  # A cookie: recordings leave them out.
+        text = values.get(one.name.lower() if one.place == "header" else one.name)
+        if text is None:
+            if one.required:
+                yield RequestFault.INVALID, one.place != "header"  # Recordings often leave headers out.
+        elif one.schema and not any(schemas.is_valid(one.schema, value) for value in values_of(text)):
+            yield RequestFault.INVALID, not _is_compound(schemas, one.schema)
+            if one.place == "path":
+                yield RequestFault.UNKNOWN, False
+
+
+def _is_compound(schemas: Schemas, pointer: str) -> bool:
+    """Whether a parameter is a list or an object, which a URL can write in several ways."""
+    samples: tuple[Any, ...] = ([], {}, ["a"], [1])
+    return any(schemas.is_valid(pointer, value) for value in samples)
+
+
+def values_of(text: str) -> Iterator[Any]:
+    """Yield the values that a text in a URL or header may stand for: itself, and a number, boolean or null."""
+    yield text
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if value is None or isinstance(value, bool | int | float):
+        yield value
+
+
+def _query(exchange: Exchange) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(urlsplit(exchange.url).query, keep_blank_values=True)
+    except ValueError:  # A host in broken brackets, or too many fields.
+        return []

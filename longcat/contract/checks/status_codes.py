@@ -1,0 +1,130 @@
+"""What status codes mean: which one refuses what, and what it says that another one came.
+
+This is the one home of what a 401, 403, 404, 405, 429 or 5xx stands for. Whether an answer is one of the CDN in front,
+rather than the gateway's, is told by `judge.Judgement.outage`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from attrs import frozen
+
+from longcat.contract.openapi.operation import Operation
+
+
+class RequestFault(StrEnum):
+    """What can be wrong with a request, in words that end a sentence."""
+
+    NO_KEY = "the request has no key"
+    WRONG_KEY = "the request has a wrong key"
+    FORBIDDEN = "the key does not cover the call"
+    NO_BODY = "the request has no body"
+    CONTENT_TYPE = "the request has another content type"
+    MALFORMED = "the request is not JSON"
+    INVALID = "the request breaks its schema"
+    UNKNOWN = "the request asks about something unknown"
+
+
+KEY_FAULTS: Final = frozenset({RequestFault.NO_KEY, RequestFault.WRONG_KEY})
+REFUSALS: Final[Mapping[RequestFault, tuple[tuple[int, ...], ...]]] = {
+    RequestFault.NO_KEY: ((401,), (403,)),
+    RequestFault.WRONG_KEY: ((401,), (403,)),
+    RequestFault.FORBIDDEN: ((403,),),
+    RequestFault.NO_BODY: ((400, 411, 415, 422),),
+    RequestFault.CONTENT_TYPE: ((400, 415, 422),),
+    RequestFault.MALFORMED: ((400, 422),),
+    RequestFault.INVALID: ((400, 422),),
+    RequestFault.UNKNOWN: ((404,), (410,)),
+}
+"""The status codes that HTTP has for a fault (RFC 9110, section 15.5), the best first. Of the first group of which the
+contract documents any, the documented ones are right."""
+FAULT_CODES: Final = frozenset(code for groups in REFUSALS.values() for group in groups for code in group)
+NO_SUCH_THING: Final = frozenset({404, 405, 410, 501})
+"""The codes that say: there is no such path, method or thing."""
+KEY_REFUSED: Final = frozenset({401, 403, 407})
+"""The codes that find fault with the key."""
+REQUEST_REFUSED: Final = frozenset({400, 406, 411, 412, 413, 414, 415, 417, 422, 426, 428, 431})
+"""The codes that find fault with the request."""
+NO_SUCH_PATH: Final = frozenset({401, 403, 404, 405})
+"""The codes with which a path that does not exist may be refused: some gateways look at the key first."""
+FROM_CDN: Final = frozenset({502, 503, 504, *range(520, 531)})
+"""What a CDN says when it got no answer itself; 520 to 530 are Cloudflare's own."""
+
+
+def is_success(status_code: int) -> bool:
+    """Whether a status code is of the 2xx."""
+    return status_code // 100 == 2  # noqa: PLR2004
+
+
+def is_redirect(status_code: int) -> bool:
+    """Whether a status code is of the 3xx."""
+    return status_code // 100 == 3  # noqa: PLR2004
+
+
+def is_refusal(status_code: int) -> bool:
+    """Whether a status code is of the 4xx."""
+    return status_code // 100 == 4  # noqa: PLR2004
+
+
+@frozen
+class Expectation:
+    """What the answer to a request may be.
+
+    Attributes:
+        certain: the faults of the request. It must be refused if there is one.
+        possible: those that it may have, for all that can be seen.
+    """
+
+    operation: Operation
+    certain: tuple[RequestFault, ...]
+    possible: tuple[RequestFault, ...]
+
+    def allows(self, status_code: int) -> bool:
+        """Whether the contract allows this status code."""
+        if is_success(status_code):
+            return not self.certain and self._has_success(status_code)
+        if any(status_code in self._refusals(fault) for fault in (*self.certain, *self.possible)):
+            return True
+        if not self.certain and status_code not in FAULT_CODES:
+            return self.operation.response(status_code) is not None  # A conflict, say, or a documented redirect.
+        # Where the contract has no code for what is wrong, every refusal is as good.
+        is_silent = self.certain and not any(self._refusals(fault) for fault in self.certain)
+        return bool(is_silent) and is_refusal(status_code)
+
+    def _has_success(self, status_code: int) -> bool:
+        """Whether a success is documented. A `default` stands for errors where there is a 2xx beside it."""
+        responses = self.operation.responses
+        if str(status_code) in responses or "2XX" in responses:
+            return True
+        return "default" in responses and not any(code.startswith("2") for code in responses)
+
+    def _refusals(self, fault: RequestFault) -> tuple[int, ...]:
+        """Return the status codes with which the operation may refuse a fault."""
+        documented = (tuple(filter(self.operation.response, group)) for group in REFUSALS[fault])
+        return next(filter(None, documented), ())
+
+    def describe(self) -> str:
+        """Return what is expected, in words."""
+        if not self.certain:
+            codes = [code for code in self.operation.responses if code.startswith("2")]
+            return " or ".join(f"HTTP {code}" for code in codes) or "a success"
+        found = sorted({code for fault in self.certain for code in self._refusals(fault)})
+        return f"{' or '.join(f'HTTP {code}' for code in found) or 'a refusal'}, because {self.certain[0]}"
+
+    def kind_of(self, status_code: int) -> str:
+        """Return the kind of finding that a status code is which is not allowed."""
+        has_key_fault = not KEY_FAULTS.isdisjoint(self.certain)
+        is_documented = self.operation.response(status_code) is not None
+        if is_success(status_code) and self.certain:
+            other = "unknown-answered" if self.certain == (RequestFault.UNKNOWN,) else "validation-lost"
+            return "auth-lost" if has_key_fault else other
+        if is_redirect(status_code):
+            return "redirected"
+        if status_code in NO_SUCH_THING and not (is_documented and self.certain):
+            return "endpoint-gone"
+        if status_code in KEY_REFUSED and not has_key_fault:
+            return "auth-changed"
+        if status_code in REQUEST_REFUSED and not self.certain:
+            return "request-refused"
+        return "status-changed" if is_documented else "status-undocumented"

@@ -1,0 +1,68 @@
+"""The fields of an object, as one or several schemas together describe them."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from attrs import Factory, define
+
+from longcat.contract.openapi.document import Node
+from longcat.pointer import at, escape
+
+
+@define
+class Fields:
+    """What several schemas together say about an object's fields.
+
+    Attributes:
+        named: for each field, where its schemas stand.
+        required: for each field that must be there, where that is said.
+        is_closed: whether any other field is new.
+        owner: where a new field would be entered: the last of the schemas that name fields, as it is the most special.
+        patterns: for each pattern of names, where the schema of such fields stands.
+        others: where the schemas of all other fields stand.
+    """
+
+    named: dict[str, tuple[str, ...]] = Factory(dict)
+    required: dict[str, str] = Factory(dict)
+    is_closed: bool = False
+    owner: str = ""
+    patterns: dict[str, str] = Factory(dict)
+    others: tuple[str, ...] = ()
+
+    def places(self, name: str) -> tuple[str, ...]:
+        """Return where the schemas of a field stand; of a field that is not named, there may be some as well."""
+        found = self.named.get(name, ())
+        if self.patterns:
+            found += tuple(place for pattern, place in self.patterns.items() if _matches(pattern, name))
+        return found or self.others
+
+
+def fields_of(document: Node, pointers: Sequence[str]) -> Fields:
+    """Return what the schemas at these pointers say about an object's fields."""
+    fields, is_open = Fields(), False
+    for pointer in pointers:
+        schema = at(document, pointer)
+        if not isinstance(schema, Mapping):
+            continue
+        for name in schema.get("properties", ()):
+            fields.named[name] = (*fields.named.get(name, ()), f"{pointer}/properties/{escape(name)}")
+        for pattern in schema.get("patternProperties", ()):
+            fields.patterns[pattern] = f"{pointer}/patternProperties/{escape(pattern)}"
+        for name in schema.get("required", ()):
+            fields.required.setdefault(name, f"{pointer}/required")
+        others = schema.get("additionalProperties")
+        if isinstance(others, dict) and others:
+            fields.others += (f"{pointer}/additionalProperties",)
+        is_open |= others is True or others == {} or schema.get("unevaluatedProperties") is True
+        fields.is_closed |= bool(schema.get("properties")) or others is False
+        fields.owner = pointer if schema.get("properties") else fields.owner
+    fields.is_closed = fields.is_closed and not is_open
+    fields.owner = fields.owner or pointers[0]
+    return fields
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:  # The contract's patterns are ECMAScript's, and Python's differ in rare things.
+        return True
