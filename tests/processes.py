@@ -63,9 +63,13 @@ class Process:
         """Let the process receive a line."""
         self._ours.send(line)
 
+    def receive(self) -> Any:
+        """Wait for what the process sends next, and return it. Raises EOFError when it has ended."""
+        return self._ours.recv()
+
     def line(self) -> str:
         """Wait for the next line of the process, and return it. Raises EOFError when there is none."""
-        return str(self._ours.recv())
+        return str(self.receive())
 
     def rest(self) -> list[str]:
         """Return the lines that are left when the process has ended."""

@@ -4,17 +4,18 @@
 the documentation, never that the service does.
 """
 
+import io
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
+from attrs import frozen
+from processes import Process
 
-ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = 12  # For each phase. The same ones in every run.
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
@@ -28,42 +29,37 @@ DRIFTS = {
 HONEST = ""
 
 
-def start(drift: str, report: Path) -> "subprocess.Popen[str]":
-    """Start `tools/fuzz.py` on a sandbox with a drift, or with none."""
-    command = [sys.executable, "tools/fuzz.py", "--examples", str(EXAMPLES if drift == HONEST else 3)]
-    command += ["--report", str(report), *(["--drift", drift] if drift else [])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True
-    )
-
-
+@frozen
 class Run:
     """One run of schemathesis that is over."""
 
-    def __init__(self, code: int, output: str, report: dict[str, Any]) -> None:
-        self.code = code
-        self.output = output
-        self.report = report
+    code: int
+    output: str
+    report: dict[str, Any]
+
+
+def fuzz_all(parent: Connection, commands: Sequence[Sequence[str]]) -> None:
+    """Run `tools/fuzz.py` with these arguments, one after the other, and send exit codes and outputs."""
+    import fuzz  # noqa: PLC0415 - it takes seconds, and is not for this process but for another.
+
+    for arguments in commands:
+        sys.argv = ["fuzz.py", *arguments]
+        with redirect_stdout(io.StringIO()) as output:
+            code = fuzz.main()
+        parent.send((code, output.getvalue()))
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
-    """Return the run against the honest sandbox and those against drifted ones; they take their time side by side."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Return the run against the honest sandbox and those against drifted ones, all in a process of their own."""
     folder = tmp_path_factory.mktemp("schemathesis")
-    reports = {drift: folder / f"{drift or 'honest'}.json" for drift in (HONEST, *DRIFTS)}
-    processes = {drift: start(drift, report) for drift, report in reports.items()}
-    try:
-        outputs = {drift: process.communicate(timeout=120)[0] for drift, process in processes.items()}
-        yield {
-            drift: Run(processes[drift].returncode, outputs[drift], json.loads(report.read_text("utf-8")))
-            for drift, report in reports.items()
-        }
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+    reports = {HONEST: folder / "honest.json", **{drift: folder / f"{drift}.json" for drift in DRIFTS}}
+    commands = [["--examples", str(EXAMPLES), "--report", str(reports[HONEST])]]
+    commands += [["--examples", "3", "--report", str(reports[drift]), "--drift", drift] for drift in DRIFTS]
+    with Process(fuzz_all, commands) as process:
+        ends = {name: process.receive() for name in reports}
+    read = {name: json.loads(report.read_text("utf-8")) for name, report in reports.items()}
+    return {name: Run(code, output, read[name]) for name, (code, output) in ends.items()}
 
 
 def test_the_sandbox_keeps_the_contract(runs: dict[str, Run]) -> None:
