@@ -72,16 +72,15 @@ FILES = re.compile(r"\]\((?=(?:tests|tools|docs|openapi\.yaml|Makefile|README|CH
 
 
 class Rooms(SphinxDirective):
-    """The picture of a package's rooms, drawn from its imports when the page is built."""
+    """The picture of a package's rooms, drawn from its imports whenever the documentation is built."""
 
     required_arguments = 1
     has_content: ClassVar[bool] = False
 
     def run(self) -> list[nodes.Node]:
-        """Return the picture, in a box that scrolls where the page is narrow."""
+        """Return the picture, in the page itself, so that it takes the page's colours."""
         self.env.note_reread()  # The picture may be old though the page is not.
-        picture = draw(self.arguments[0])
-        return [nodes.raw("", f'<div class="rooms-frame">{picture}</div>', format="html")]
+        return [nodes.raw("", draw(self.arguments[0]), format="html")]
 
 
 def public_name(_app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement) -> Any:

@@ -16,7 +16,7 @@ from typing import Final
 import grimp
 from attrs import field, frozen
 
-LETTER, MARGIN, GAP, LANE, BOX, ROW = 8.4, 28.0, 18.0, 10.0, 34.0, 84.0
+LETTER, MARGIN, GAP, LANE, BOX, ROW = 8.4, 28.0, 18.0, 10.0, 34.0, 74.0
 """In pixels: the width of a letter, what a box has beside its name, the gap between two boxes, the width of a lane for
 a passing arrow, the height of a box, and the height of a row."""
 SWEEPS: Final = 12
@@ -149,8 +149,9 @@ def draw(package: str) -> str:
     width = max(sum(place.width + GAP for place in places) for places in order) + GAP
     height = len(order) * ROW - ROW + BOX + 2 * GAP
     centre = {(at, place): x for at, places in enumerate(order) for place, x in _centres(places, width)}
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
     parts = [
-        f'<svg class="rooms" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
+        f'<svg class="rooms" xmlns="http://www.w3.org/2000/svg" {size}>',
         f"<title>The rooms of {package}, and which imports which</title>",
         TIP,
         *(_arrow([(centre[point], point) for point in arrow]) for arrow in arrows),
