@@ -33,7 +33,7 @@ from longcat.cli.outcome import Exit
 from longcat.cli.run import run as main
 from longcat.contract.reports.verdict import Verdict
 from longcat.gateway.contract import contract
-from longcat.gateway.result import STATUS_ERRORS
+from longcat.gateway.reading import STATUS_ERRORS
 from longcat.sandbox import Settings, running
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from longcat_api.client import Client
 from ruamel.yaml import YAML
 
 from longcat import APIResponseValidationError, APIStatusError, LongCat, State, Status
-from longcat.gateway.result import STATUS_ERRORS
+from longcat.gateway.reading import STATUS_ERRORS
 from longcat.text import shorten
 
 Schema: TypeAlias = dict[str, Any]

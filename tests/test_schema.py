@@ -13,10 +13,11 @@ import jsonschema_rs
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from longcat_api.models import CompletedStatus, ProcessingStatus
 from ruamel.yaml import YAML
 
 from longcat import Violation
-from longcat.gateway.contract import contract
+from longcat.gateway.contract import Variant, contract
 from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, violations
 
 CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
@@ -94,8 +95,10 @@ def test_every_check_has_words() -> None:
 
 def test_the_contract_at_run_time_is_the_one_in_the_tree() -> None:
     """The schemas that answers are judged by are those of `openapi.yaml`."""
-    variants = contract().variants
-    assert variants == {"processing": SCHEMAS["ProcessingStatus"], "completed": SCHEMAS["CompletedStatus"]}
+    assert contract().variants == {
+        "processing": Variant(SCHEMAS["ProcessingStatus"], ProcessingStatus),
+        "completed": Variant(SCHEMAS["CompletedStatus"], CompletedStatus),
+    }
     assert contract().server == CONTRACT["servers"][0]["url"]
 
 

@@ -4,13 +4,35 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 import longcat_api
 from attrs import frozen
+from longcat_api import models
 
 from longcat.gateway.schema import Schema
 from longcat.pointer import at
+
+
+class Model(Protocol):
+    """A generated model."""
+
+    @classmethod
+    def from_dict(cls, src_dict: Mapping[str, Any]) -> Any:
+        """Return the model of a decoded JSON object."""
+
+
+@frozen
+class Variant:
+    """One kind of documented answer.
+
+    Attributes:
+        schema: what such an answer must be like.
+        model: the generated class for it.
+    """
+
+    schema: Schema
+    model: type[Model]
 
 
 @frozen
@@ -20,12 +42,12 @@ class Contract:
     Attributes:
         server: the base URL of the first server.
         key_header: the header that carries the key.
-        variants: for each documented status word, in lower case, the schema of an answer with it.
+        variants: for each documented status word, in lower case, the answer with it.
     """
 
     server: str
     key_header: str
-    variants: Mapping[str, Schema]
+    variants: Mapping[str, Variant]
 
 
 @cache
@@ -40,10 +62,14 @@ def contract(operation_id: str = "get_request_result") -> Contract:
         server=document["servers"][0]["url"],
         key_header=document["components"]["securitySchemes"][scheme]["name"],
         variants={
-            word.casefold(): _resolve(at(document, target.removeprefix("#")), document)
-            for word, target in schema["discriminator"]["mapping"].items()
+            word.casefold(): _variant(target, document) for word, target in schema["discriminator"]["mapping"].items()
         },
     )
+
+
+def _variant(reference: str, document: Mapping[str, Any]) -> Variant:
+    model = getattr(models, reference.rpartition("/")[2])  # The generator names a class after its schema.
+    return Variant(_resolve({"$ref": reference}, document), model)
 
 
 def _resolve(node: Any, document: Mapping[str, Any]) -> Any:

@@ -1,0 +1,112 @@
+"""What all gateways have in common in their answers: status codes, JSON, reasons in words, and the key to hide."""
+
+import json
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final
+
+from attrs import evolve
+
+from longcat import errors
+from longcat.gateway.messages import MAX_ANSWER, Answer
+from longcat.models import Violation
+from longcat.text import describe, hiding, shorten, show
+
+STATUS_ERRORS: Final[Mapping[int, type[errors.APIStatusError]]] = MappingProxyType(
+    {
+        400: errors.BadRequestError,
+        401: errors.AuthenticationError,
+        402: errors.InsufficientBalanceError,
+        403: errors.PermissionDeniedError,
+        404: errors.NotFoundError,
+        429: errors.RateLimitError,
+    }
+)
+
+
+def decode(request_id: str, answer: Answer, api_key: str) -> Any:
+    """Return the JSON value in an answer.
+
+    Raises the APIStatusError for a status code outside of 200 to 299, and APIResponseValidationError for a body that
+    is too long or is not JSON.
+    """
+    if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
+        raise _status_error(request_id, answer, api_key)
+    if not answer.whole:
+        too_long = Violation("", f"at most {MAX_ANSWER} bytes long", "longer")
+        is_json = answer.body.lstrip()[:1] in {b"{", b"["}
+        raise breach(request_id, answer, api_key, [too_long], is_json=is_json)
+    try:
+        return json.loads(answer.body, parse_int=_integer)
+    except ValueError:
+        no_json = Violation("", "JSON", describe(_without_key(answer, api_key)))
+        raise breach(request_id, answer, api_key, [no_json], is_json=False) from None
+    except RecursionError:
+        too_deep = Violation("", "JSON", "nested too deeply to read")
+        raise breach(request_id, answer, api_key, [too_deep]) from None
+
+
+def breach(
+    request_id: str, answer: Answer, api_key: str, wrong: Iterable[Violation], *, is_json: bool = True
+) -> errors.APIResponseValidationError:
+    """Return the error for an answer that breaks the contract so, the key taken out of its body."""
+    return errors.APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json)
+
+
+def error_words(body: Any, depth: int = 8) -> str | None:
+    """Return what a decoded body gives as the reason, under `error`, `message` or both; one may hold the other.
+
+    None: it gives none, or only deeper in such objects than `depth`.
+    """
+    if not isinstance(body, dict) or depth == 0:
+        return None
+    words = [body.get("error"), body.get("message")]
+    texts = [error_words(word, depth - 1) if isinstance(word, dict) else word for word in words]
+    return ": ".join(text for text in texts if isinstance(text, str) and text.strip()) or None
+
+
+def _status_error(request_id: str, answer: Answer, api_key: str) -> errors.APIStatusError:
+    usual = errors.InternalServerError if answer.status_code in range(500, 600) else errors.APIStatusError
+    body = _without_key(answer, api_key)
+    return STATUS_ERRORS.get(answer.status_code, usual)(
+        status_code=answer.status_code,
+        message=hiding(api_key)(_reason(evolve(answer, body=body))),
+        body=body,
+        retry_after=answer.retry_after,
+        request_id=request_id,
+    )
+
+
+def _reason(answer: Answer) -> str:
+    """Return why the gateway said no: its own words, else what its body looks like, else the code's name."""
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST and "location" in answer.headers:
+        target = show(answer.headers["location"])
+        return f"a redirect to {target}, not followed because the key would go with it"
+    try:
+        words = error_words(json.loads(answer.body))
+    except (ValueError, RecursionError):
+        words = describe(answer.body) if answer.body.strip() else None
+    if words:
+        return shorten(words, 200)
+    try:
+        return HTTPStatus(answer.status_code).phrase.lower()
+    except ValueError:  # The CDN has codes of its own.
+        return "no reason given"
+
+
+def _without_key(answer: Answer, api_key: str) -> bytes:
+    """Return the body without the key, which an answer may quote."""
+    body = hiding(api_key)(answer.body.decode("latin-1"))
+    if not answer.whole:  # It may have been cut in the midst of the key.
+        halves = (api_key[:length] for length in range(len(api_key) - 1, 0, -1))
+        body = body.removesuffix(next((half for half in halves if body.endswith(half)), ""))
+    return body.encode("latin-1")
+
+
+def _integer(digits: str) -> int | float:
+    """Return the number, as infinity when Python refuses to read so many digits."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
