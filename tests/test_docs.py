@@ -19,7 +19,10 @@ from xml.etree import ElementTree as ET
 
 import draw_rooms
 import httpx
+import longcat_api
 import pytest
+from longcat_api.api.requests import get_request_result
+from longcat_api.models import Error, StatusRequest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 from test_cli import PNG, User, environment
@@ -148,6 +151,29 @@ def test_pytest_block(tmp_path: Path) -> None:
     env = environment(tmp_path, PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     ran = User(tmp_path, env).run("-p", "longcat.pytest_plugin", program=[sys.executable, "-m", "pytest"])
     assert (ran.code, f"{block.count('def test_')} passed" in ran.out) == (0, True), ran.out
+
+
+def asked(status_code: int, **answer: Any) -> Any:
+    """Return what the generated client makes of an answer."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status_code, **answer))
+    with longcat.api_client("a-key", "https://gateway.test") as client:
+        client.set_httpx_client(httpx.Client(base_url="https://gateway.test", transport=transport))
+        return get_request_result.sync(client=client, body=StatusRequest("r"))
+
+
+def test_traps() -> None:
+    """The generator's traps are what the page on the typed client, and the architecture, say they are."""
+    by_hand = longcat_api.AuthenticatedClient(base_url="https://gateway.test", token="a-key")
+    assert by_hand.get_httpx_client().headers["Authorization"] == "Bearer a-key"
+    assert set(by_hand.get_httpx_client().timeout.as_dict().values()) == {None}
+    assert asked(200, json={"status": "processing", "request_id": "r", "progress": "45"}).progress == "45"
+    with pytest.raises(json.JSONDecodeError):
+        asked(403, html="<h1>Just a moment...</h1>")
+    with pytest.raises(ValueError, match="status must match const 'completed', got 'processing'"):
+        asked(200, json={"status": "processing", "request_id": "r"})
+    with running(Settings()) as url, longcat_api.Client(url) as keyless:
+        answer = get_request_result.sync(client=keyless, body=StatusRequest("XXXXXXXXXXXXX"))
+    assert answer == Error("Invalid or missing authentication")
 
 
 # --- The shell.
