@@ -46,8 +46,7 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare")
     python("-m", "venv", "--without-pip", str(folder), folder=folder)
     programs = folder / "bin"
-    pip = ("-m", "pip", "--python", str(programs / "python"), "install", "--quiet", "--disable-pip-version-check")
-    python(*pip, str(wheel), folder=folder)
+    python("-m", "uv", "pip", "install", "--quiet", "--python", str(programs / "python"), str(wheel), folder=folder)
     return programs
 
 

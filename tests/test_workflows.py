@@ -238,7 +238,6 @@ def run(step: Mapping[str, Any], values: Mapping[str, str], folder: Path, **more
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
         check=False,
     )
     outputs = dict(line.split("=", 1) for line in files["GITHUB_OUTPUT"].read_text("utf-8").splitlines())
