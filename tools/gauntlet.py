@@ -24,7 +24,8 @@ from gateways import DONE, UNDER_WAY, Gateway, served
 from longcat.contract import Exchange, Finding, Spec, SpecError, judge, load_spec
 from longcat.contract.model import Severity
 from longcat.contract.patches.suggest import suggest
-from longcat.contract.traffic.probe import Politeness, Unanswered, probe
+from longcat.contract.traffic.probe import Pacing, probe
+from longcat.contract.traffic.probe_requests import Unanswered
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY
 from longcat.sandbox.drifts import Drift
 
@@ -76,13 +77,13 @@ def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Unanswere
     """Ask a gateway and return the findings, and what could not be told."""
     findings: list[Finding] = []
     unclear: list[Unanswered] = []
-    polite = Politeness(pause=0.0)
+    pacing = Pacing(pause=0.0)
     for seen in probe(
         spec,
         gateway.url,
         EXAMPLE_KEY,
         (UNDER_WAY, DONE),
-        politeness=polite,
+        pacing=pacing,
         http_client=gateway.client,
         origin="sandbox",
     ):

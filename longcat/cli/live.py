@@ -23,9 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from longcat.cli.tally import (
-    Tally,
-)
+from longcat.cli.counts import RequestCounts
 from longcat.models import State, Status
 from longcat.text import shorten
 from longcat.waiting.wait import Outcome
@@ -36,9 +34,9 @@ RECENT: Final = 5
 
 
 @contextmanager
-def live_display(request_ids: Sequence[str] | None, tally: Tally) -> Iterator["LiveDisplay"]:
+def live_display(request_ids: Sequence[str] | None, counts: RequestCounts) -> Iterator["LiveDisplay"]:
     """Draw the lines for as long as the block lasts; they stay when it is over. None: of many requests, a summary."""
-    shown = LiveDisplay(request_ids, tally)
+    shown = LiveDisplay(request_ids, counts)
     # Only stderr is ours: what is printed to stdout must arrive there, even while the lines are drawn.
     console = Console(stderr=True)
     with Live(console=console, get_renderable=shown.render, redirect_stdout=False, refresh_per_second=10):
@@ -55,8 +53,8 @@ class _StateColumn(ProgressColumn):
 class LiveDisplay:
     """A line for each request, if they are few. Its bar moves to and fro until a progress is reported."""
 
-    def __init__(self, request_ids: Sequence[str] | None, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, request_ids: Sequence[str] | None, counts: RequestCounts) -> None:
+        self._counts = counts
         self._recent: deque[Text] = deque(maxlen=RECENT)
         self._lines = Progress(
             TextColumn("{task.description}", markup=False),  # An id is no markup, and :cat: in it no picture.
@@ -72,7 +70,7 @@ class LiveDisplay:
         self._summary = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         self._all: TaskID | None = None
         if request_ids is None or len(request_ids) > 1:
-            self._all = self._summary.add_task(str(tally), total=len(tally.seen) or None)
+            self._all = self._summary.add_task(str(counts), total=len(counts.seen) or None)
 
     def render(self) -> Group:
         """Return what to draw."""
@@ -80,7 +78,7 @@ class LiveDisplay:
 
     def update(self, status: Status) -> None:
         """Move the bar, and show the state."""
-        self._tally.seen.add(status.request_id)
+        self._counts.seen.add(status.request_id)
         if status.request_id in self._tasks:
             self._lines.update(
                 self._tasks[status.request_id],
@@ -93,7 +91,7 @@ class LiveDisplay:
 
     def finish(self, outcome: Outcome) -> None:
         """Stop the line's clock, or add the request to those that finished last."""
-        self._tally.finish(outcome)
+        self._counts.finish(outcome)
         if outcome.request_id in self._tasks:
             self._lines.stop_task(self._tasks[outcome.request_id])
         else:
@@ -105,11 +103,14 @@ class LiveDisplay:
 
     def estimate(self, seconds: float | None) -> None:
         """Show when the last one will be done."""
-        self._tally.left = seconds
+        self._counts.left = seconds
         self._sum_up()
 
     def _sum_up(self) -> None:
         if self._all is not None:
             self._summary.update(
-                self._all, description=str(self._tally), completed=self._tally.over, total=len(self._tally.seen) or None
+                self._all,
+                description=str(self._counts),
+                completed=self._counts.over,
+                total=len(self._counts.seen) or None,
             )

@@ -1,13 +1,19 @@
-"""What is said of an error, and the exit code that it gives."""
+"""What a command gives back: results on stdout, errors on stderr, and the exit code."""
 
+import json
+import os
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, Self
 
 from longcat import errors
 from longcat.cli.interrupt import EXIT_CODE
+from longcat.models import Status
+from longcat.waiting.wait import FAILURES
 
 
 class Exit(IntEnum):
@@ -24,7 +30,7 @@ class Exit(IntEnum):
     """Ctrl-C; what shells give a command that SIGINT ended."""
 
 
-# The first line that fits decides; no line means UNCLEAR.
+# The first entry that fits decides. Without one it is UNCLEAR.
 CODES: Final = (
     (errors.GenerationFailed, Exit.NO),
     (errors.WaitTimeout, Exit.UNCLEAR),  # Before OSError: it is a TimeoutError, and that is one.
@@ -48,12 +54,12 @@ def exit_code(error: BaseException) -> Exit:
 
 
 def overall(codes: Collection[Exit]) -> Exit:
-    """Return the code of a command that did several things: what must be mended comes first, then a plain no."""
+    """Return the code of a command that did several things: of those codes, the one that matters most."""
     return next((code for code in (Exit.MISUSED, Exit.NO, Exit.UNCLEAR) if code in codes), Exit.DONE)
 
 
 def report(error: BaseException, *, debug: bool) -> Exit:
-    """Say on stderr what went wrong, as one paragraph, and return the exit code."""
+    """Print to stderr what went wrong, as one paragraph, and return the exit code."""
     if debug:
         traceback.print_exception(error)
     while isinstance(error, BaseExceptionGroup):  # From a task. Every other one was cancelled by the first.
@@ -65,3 +71,69 @@ def report(error: BaseException, *, debug: bool) -> Exit:
         advice = " This is a mistake in longcat: please report it, with what --debug prints."
     print(f"longcat: {str(error) or type(error).__name__}{advice}", file=sys.stderr)
     return exit_code(error)
+
+
+class Printer:
+    """Prints results to stdout: at once, or `later`, at the end of the block, when no live line can be torn apart."""
+
+    def __init__(self, *, later: bool = False) -> None:
+        self._later = later
+        self._held: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for text in self._held:
+            _write(text)
+
+    def print(self, result: str | dict[str, Any]) -> None:
+        """Print a line, or an object as one line of JSON."""
+        text = result if isinstance(result, str) else json.dumps(result)
+        if self._later:
+            self._held.append(text)
+        else:
+            _write(text)
+
+
+def _write(text: str) -> None:
+    # A terminal with another encoding must not lose the result, or the command, to one character.
+    encoding = sys.stdout.encoding or "utf-8"
+    with quiet_pipe():
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """Print within the block; once the reader of stdout is gone, print into nothing, without an error.
+
+    Raises ConfigurationError, once, when stdout can't be written to for another reason, such as a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            message = f"The results can't be written: {error.strerror}. Make room, or send stdout elsewhere."
+            raise errors.ConfigurationError(message) from error
+
+
+def as_object(
+    request_id: str, status: Status | None, path: Path | None = None, error: errors.LongCatError | None = None
+) -> dict[str, Any]:
+    """Return what is known of a request as a JSON object. Every field is always there; null means unknown."""
+    image = status.image if status else None
+    if error is None and status is not None and status.state in FAILURES:
+        error = FAILURES[status.state](status)
+    return {
+        "request_id": request_id,
+        "state": status.state.value if status else None,
+        "raw_state": status.raw_state if status else None,
+        "progress": status.progress if status else None,
+        "url": image.url if image else None,
+        "created_at": image.created_at.isoformat() if image and image.created_at else None,
+        "duration_seconds": image.duration.total_seconds() if image and image.duration is not None else None,
+        "model_version": image.model_version if image else None,
+        "path": str(path) if path else None,
+        "error": {"type": type(error).__name__, "message": str(error)} if error else None,
+    }

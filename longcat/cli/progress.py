@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from longcat.cli.tally import Tally
+from longcat.cli.counts import RequestCounts
 from longcat.models import Status
 from longcat.text import shorten
 from longcat.waiting.wait import Outcome
@@ -46,7 +46,7 @@ def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
         with plain_display(request_ids or (), few=few) as shown:
             yield shown
         return
-    with live_display(request_ids if few else None, Tally(request_ids or ())) as shown:
+    with live_display(request_ids if few else None, RequestCounts(request_ids or ())) as shown:
         yield shown
 
 
@@ -56,7 +56,7 @@ def plain_display(request_ids: Sequence[str], *, few: bool) -> Iterator[Display]
     if few:
         yield PlainLines()
         return
-    summary = PlainSummary(Tally(request_ids))
+    summary = PlainSummary(RequestCounts(request_ids))
     yield summary
     summary.conclude()
 
@@ -84,31 +84,31 @@ class PlainLines:
 class PlainSummary:
     """A line about all requests, now and then."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, counts: RequestCounts) -> None:
+        self._counts = counts
         self._next = time.monotonic() + PLAIN_EVERY
 
     def update(self, status: Status) -> None:
         """Count the request, in case it was not known before."""
-        self._tally.seen.add(status.request_id)
+        self._counts.seen.add(status.request_id)
 
     def finish(self, outcome: Outcome) -> None:
         """Count it, and print the summary if it is time."""
-        self._tally.finish(outcome)
+        self._counts.finish(outcome)
         if time.monotonic() >= self._next:
             self._print()
 
     def estimate(self, seconds: float | None) -> None:
         """Print the summary if it is time."""
-        self._tally.left = seconds
+        self._counts.left = seconds
         if time.monotonic() >= self._next:
             self._print()
 
     def conclude(self) -> None:
         """Print the summary of all, if there is anything to sum up."""
-        if self._tally.over:
+        if self._counts.over:
             self._print()
 
     def _print(self) -> None:
         self._next = time.monotonic() + PLAIN_EVERY
-        print(f"longcat: {self._tally}.", file=sys.stderr, flush=True)
+        print(f"longcat: {self._counts}.", file=sys.stderr, flush=True)

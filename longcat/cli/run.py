@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcat.cli.arguments import parse
-from longcat.cli.outcome import Exit, report
-from longcat.cli.results import quiet_pipe
+from longcat.cli.outcome import Exit, quiet_pipe, report
 from longcat.errors import ConfigurationError
 
 

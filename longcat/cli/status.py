@@ -2,8 +2,7 @@
 
 import argparse
 
-from longcat.cli.outcome import Exit
-from longcat.cli.results import Printer, as_object
+from longcat.cli.outcome import Exit, Printer, as_object
 from longcat.client import LongCat
 from longcat.errors import LongCatError
 from longcat.text import shorten

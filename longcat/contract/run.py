@@ -11,7 +11,7 @@ from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, JudgedFinding, Tally
 from longcat.contract.traffic.exchange import Problem
-from longcat.contract.traffic.probe import Unanswered
+from longcat.contract.traffic.probe_requests import Unanswered
 from longcat.contract.traffic.recordings import read
 
 Observed: TypeAlias = Exchange | Unanswered | Problem
@@ -35,7 +35,7 @@ def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Exchange | Problem]:
 
 def _event(spec: Spec, one: Observed, baseline: Baseline) -> Event:
     if isinstance(one, Unanswered):
-        return Inconclusive(one.question.name, one.reason, unclear=one.unclear)
+        return Inconclusive(one.request.name, one.reason, unclear=one.unclear)
     if isinstance(one, Problem):
         return Inconclusive(one.source, one.message)
     judgement = Judgement(observe(spec, one))

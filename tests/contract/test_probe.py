@@ -14,8 +14,8 @@ import pytest
 from longcat.contract import Exchange, load_spec
 from longcat.contract.openapi.document import check_document
 from longcat.contract.openapi.spec import Spec, make_spec
-from longcat.contract.traffic.probe import Politeness, Unanswered, probe
-from longcat.contract.traffic.questions import MOST_IDS, Key, Question, questions
+from longcat.contract.traffic.probe import Pacing, probe
+from longcat.contract.traffic.probe_requests import MAX_IDS, KeyUse, ProbeRequest, Unanswered, probe_requests
 from longcat.contract.traffic.sender import WRONG_KEY, is_loopback, origin_of
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import (
@@ -60,22 +60,22 @@ def asked(  # noqa: PLR0913 - what a probe takes.
     ids: Sequence[str] = (),
     base_url: str = ELSEWHERE,
     clock: VirtualClock | None = None,
-    politeness: Politeness | None = None,
+    pacing: Pacing | None = None,
 ) -> list[Exchange | Unanswered]:
     """Return what comes of a probe of a gateway in memory."""
     with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
         clock = clock or VirtualClock()
-        return list(probe(spec, base_url, key, ids, politeness=politeness, http_client=http, clock=clock))
+        return list(probe(spec, base_url, key, ids, pacing=pacing, http_client=http, clock=clock))
 
 
 def unasked(outcomes: Sequence[Exchange | Unanswered], *, unclear: bool) -> dict[str, str]:
     """Return the questions without an answer, each with its reason."""
     found = [one for one in outcomes if isinstance(one, Unanswered) and one.unclear is unclear]
-    return {one.question.name.partition(": ")[2]: one.reason for one in found}
+    return {one.request.name.partition(": ")[2]: one.reason for one in found}
 
 
 def contract(paths: Mapping[str, Any], **more: Any) -> Spec:
-    """Return a contract of these paths, whose key is a header X-Key."""
+    """Return a contract of these paths, whose key is a header X-KeyUse."""
     document = {
         "openapi": "3.1.0",
         "servers": [{"url": ELSEWHERE}],
@@ -118,47 +118,47 @@ class TestQuestions:
     @pytest.mark.parametrize(
         ("name", "method", "key", "content_type", "sent"),
         [
-            ("no key", "POST", Key.NONE, "application/json", b'{"request_id": "one"}'),
-            ("a wrong key", "POST", Key.WRONG, "application/json", b'{"request_id": "one"}'),
-            ("the request one", "POST", Key.VALID, "application/json", b'{"request_id": "one"}'),
-            ("the request two", "POST", Key.VALID, "application/json", b'{"request_id": "two"}'),
+            ("no key", "POST", KeyUse.NONE, "application/json", b'{"request_id": "one"}'),
+            ("a wrong key", "POST", KeyUse.WRONG, "application/json", b'{"request_id": "one"}'),
+            ("the request one", "POST", KeyUse.VALID, "application/json", b'{"request_id": "one"}'),
+            ("the request two", "POST", KeyUse.VALID, "application/json", b'{"request_id": "two"}'),
             (
                 "an unknown request",
                 "POST",
-                Key.VALID,
+                KeyUse.VALID,
                 "application/json",
                 b'{"request_id": "longcat-contract-no-such-request"}',
             ),
-            ("no body", "POST", Key.VALID, None, None),
-            ("malformed JSON", "POST", Key.VALID, "application/json", b'{"request_id": "one"'),
-            ("the wrong content type", "POST", Key.VALID, "text/plain", b'{"request_id": "one"}'),
-            ("request_id missing", "POST", Key.VALID, "application/json", b"{}"),
-            ("request_id empty", "POST", Key.VALID, "application/json", b'{"request_id": ""}'),
-            ("request_id of the wrong type", "POST", Key.VALID, "application/json", b'{"request_id": 12345}'),
-            ("the method GET", "GET", Key.ANY, None, None),
-            ("the method PUT", "PUT", Key.NONE, None, None),
-            ("the method PATCH", "PATCH", Key.NONE, None, None),
-            ("the method DELETE", "DELETE", Key.NONE, None, None),
-            ("an unknown path", "POST", Key.ANY, "application/json", b'{"request_id": "one"}'),
+            ("no body", "POST", KeyUse.VALID, None, None),
+            ("malformed JSON", "POST", KeyUse.VALID, "application/json", b'{"request_id": "one"'),
+            ("the wrong content type", "POST", KeyUse.VALID, "text/plain", b'{"request_id": "one"}'),
+            ("request_id missing", "POST", KeyUse.VALID, "application/json", b"{}"),
+            ("request_id empty", "POST", KeyUse.VALID, "application/json", b'{"request_id": ""}'),
+            ("request_id of the wrong type", "POST", KeyUse.VALID, "application/json", b'{"request_id": 12345}'),
+            ("the method GET", "GET", KeyUse.ANY, None, None),
+            ("the method PUT", "PUT", KeyUse.NONE, None, None),
+            ("the method PATCH", "PATCH", KeyUse.NONE, None, None),
+            ("the method DELETE", "DELETE", KeyUse.NONE, None, None),
+            ("an unknown path", "POST", KeyUse.ANY, "application/json", b'{"request_id": "one"}'),
         ],
     )
     def test_of_the_contract(
-        self, name: str, method: str, key: Key, content_type: str | None, sent: bytes | None
+        self, name: str, method: str, key: KeyUse, content_type: str | None, sent: bytes | None
     ) -> None:
         """Each costs nothing and changes nothing."""
-        question = _named(questions(SPEC, ["one", "two"]), f"get_request_result: {name}")
+        question = _named(probe_requests(SPEC, ["one", "two"]), f"get_request_result: {name}")
         actual = (question.method, question.key, question.headers.get("Content-Type"), question.body)
         assert (method, key, content_type, sent) == actual
         assert question.obstacle is None
 
     def test_are_these_and_no_more(self) -> None:
         """Their number is fixed: fourteen, and one for each request."""
-        assert len(questions(SPEC, ["one", "two", "one"])) == 14 + 2
+        assert len(probe_requests(SPEC, ["one", "two", "one"])) == 14 + 2
 
     def test_too_many_requests(self) -> None:
         """The number of calls is bounded."""
         with pytest.raises(ConfigurationError, match="20 requests at most, not 21"):
-            questions(SPEC, [str(number) for number in range(MOST_IDS + 1)])
+            probe_requests(SPEC, [str(number) for number in range(MAX_IDS + 1)])
 
     def test_of_an_operation_that_costs_something(self) -> None:
         """An operation that is not known to be safe is never asked with the key, and never with a valid body."""
@@ -191,14 +191,16 @@ class TestQuestions:
     def test_of_an_operation_with_its_id_in_the_path(self) -> None:
         """Path parameters are ids; what would change the path is escaped."""
         spec = contract({"/status/{request_id}": {"get": STATUS}})
-        paths = {question.name: question.path for question in questions(spec, ["a/b ?c"])}
+        paths = {question.name: question.path for question in probe_requests(spec, ["a/b ?c"])}
         assert paths["status: the request a/b ?c"] == "/status/a%2Fb%20%3Fc"
         assert paths["status: an unknown request"] == "/status/longcat-contract-no-such-request"
         assert paths["status: the method POST"] == "/status/a%2Fb%20%3Fc"
 
     def test_of_an_operation_that_is_about_nothing(self) -> None:
         """It is asked once, as documented."""
-        names = [question.name for question in questions(contract({"/models": {"get": operation("models")}}), ["one"])]
+        names = [
+            question.name for question in probe_requests(contract({"/models": {"get": operation("models")}}), ["one"])
+        ]
         assert "models: as documented" in names
         assert "models: an unknown request" not in names
 
@@ -207,7 +209,7 @@ class TestQuestions:
         needs = operation(
             "find", answer=["id"], requestBody=body("id", "place", id=TEXT, place=TEXT), **{"x-safe": True}
         )
-        found = questions(contract({"/find": {"post": needs}}), ["one"])
+        found = probe_requests(contract({"/find": {"post": needs}}), ["one"])
         assert _named(found, "find: the request one").obstacle == "nobody gave a value for place"
         assert _named(found, "find: no key").obstacle is None
         assert _named(found, "find: place empty").body == b'{"id": "one", "place": ""}'
@@ -216,13 +218,13 @@ class TestQuestions:
         """What the contract fixes or shows is sent along."""
         sized = body("id", "size", id=TEXT, size={"type": "string", "enum": ["s", "l"]})
         needs = operation("find", answer=["id"], requestBody=sized, **{"x-safe": True})
-        question = _named(questions(contract({"/find": {"post": needs}}), ["one"]), "find: the request one")
+        question = _named(probe_requests(contract({"/find": {"post": needs}}), ["one"]), "find: the request one")
         assert question.body == b'{"id": "one", "size": "s"}'
 
     def test_ids_of_another_type(self) -> None:
         """An id is sent as the contract wants it."""
         numbered = operation("find", answer=["id"], requestBody=body("id", id={"type": "integer"}), **{"x-safe": True})
-        found = questions(contract({"/find": {"post": numbered}}), ["7", "seven"])
+        found = probe_requests(contract({"/find": {"post": numbered}}), ["7", "seven"])
         assert _named(found, "find: the request 7").body == b'{"id": 7}'
         assert _named(found, "find: the request seven").obstacle == "the contract allows no such id"
         assert _named(found, "find: an unknown request").body == b'{"id": 2147483646}'
@@ -230,7 +232,7 @@ class TestQuestions:
     def test_a_value_that_may_be_empty(self) -> None:
         """What the contract allows is not asked as if it had to be refused."""
         open_ended = operation("find", answer=["id"], requestBody=body("id", id={}), **{"x-safe": True})
-        names = [question.name for question in questions(contract({"/find": {"post": open_ended}}), ["7"])]
+        names = [question.name for question in probe_requests(contract({"/find": {"post": open_ended}}), ["7"])]
         assert "find: id missing" in names
         assert not {"find: id empty", "find: id of the wrong type"} & set(names)
 
@@ -238,9 +240,9 @@ class TestQuestions:
         """Only the server that an operation lives on is asked about it; a stranger, such as the sandbox, about all."""
         other = {"/status/{request_id}": {"get": STATUS, "servers": [{"url": "https://other.test"}]}}
         spec = contract({"/models": {"get": operation("models")}, **other})
-        here = questions(spec, [], ELSEWHERE)
+        here = probe_requests(spec, [], ELSEWHERE)
         assert _named(here, "status: every question").obstacle == "the contract puts it on another server"
-        assert _named(questions(spec, [], "http://127.0.0.1:1"), "status: no key").obstacle is None
+        assert _named(probe_requests(spec, [], "http://127.0.0.1:1"), "status: no key").obstacle is None
 
     def test_no_key_is_needed(self) -> None:
         """Where no key is needed, nothing is asked about keys, and nothing waits for one."""
@@ -341,7 +343,7 @@ class TestManners:
     def test_as_told(self) -> None:
         """The pause can be chosen, on this machine too."""
         clock = VirtualClock()
-        asked(Gateway(says(401)), key=None, base_url="http://127.0.0.1:9", clock=clock, politeness=Politeness(pause=3))
+        asked(Gateway(says(401)), key=None, base_url="http://127.0.0.1:9", clock=clock, pacing=Pacing(pause=3))
         assert {3} == set(clock.sleeps)
 
     @pytest.mark.parametrize(
@@ -483,8 +485,8 @@ class TestOverSockets:
     def test_a_body_that_trickles(self) -> None:
         """A call's time is for the whole answer, however often a byte arrives."""
         with running(Settings(faults=(Fault("drip", None, 30),))) as url:
-            manners = Politeness(timeout=0.3)
-            outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], politeness=manners))
+            manners = Pacing(timeout=0.3)
+            outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], pacing=manners))
         assert unasked(outcomes, unclear=True) == {
             f"the request {EXAMPLE_ID}": f"no whole answer from {url} within 0.3 s"
         }
@@ -499,7 +501,7 @@ class TestOverSockets:
     def test_somebody_who_says_nothing(self) -> None:
         """A gateway that hangs costs two time-outs."""
         with _listening(_say_nothing) as url:
-            reasons = unasked(list(probe(SPEC, url, None, politeness=Politeness(timeout=0.2))), unclear=True)
+            reasons = unasked(list(probe(SPEC, url, None, pacing=Pacing(timeout=0.2))), unclear=True)
         assert reasons["no key"] == f"no whole answer from {url} within 0.2 s"
 
     def test_somebody_who_does_not_speak_tls(self) -> None:
@@ -530,7 +532,7 @@ class TestOrigin:
         assert not is_loopback(base_url)
 
 
-def _named(found: Sequence[Question], name: str) -> Question:
+def _named(found: Sequence[ProbeRequest], name: str) -> ProbeRequest:
     (question,) = [one for one in found if one.name == name]
     return question
 

@@ -13,9 +13,9 @@ import pytest
 from attrs import evolve
 
 from longcat.contract import CODES, Exchange, Finding, Origin, Severity, load_spec
-from longcat.contract.reports import FORMATS, SAYS_ALL, About
-from longcat.contract.reports.about import clean
-from longcat.contract.reports.lines import line_finder
+from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
+from longcat.contract.reports.context import clean
+from longcat.contract.reports.sarif import line_finder
 from longcat.contract.reports.verdict import (
     Accepted,
     Event,
@@ -85,7 +85,7 @@ def report(kind: str, events: Iterable[Event] = RUN, fail_on: Severity = Severit
             tally.note(event)
             yield event
 
-    about = About(
+    context = ReportContext(
         **{
             "spec": SPEC,
             "spec_file": OPENAPI,
@@ -97,7 +97,7 @@ def report(kind: str, events: Iterable[Event] = RUN, fail_on: Severity = Severit
             **more,
         }
     )
-    return "".join(FORMATS[kind](counted(), about))
+    return "".join(FORMATS[kind](counted(), context))
 
 
 def tallied(*events: Event) -> Tally:
@@ -140,7 +140,7 @@ class TestVerdict:
     def test_the_size_of_a_tally_is_bounded(self) -> None:
         """However much could not be told, only the first of it is kept."""
         tally = tallied(*[UNCLEAR] * 1000, NOT_ASKED)
-        assert (tally.unclear, tally.unasked, len(tally.reasons)) == (1000, 1, 21)
+        assert (tally.unclear, tally.left_out, len(tally.reasons)) == (1000, 1, 21)
 
     @pytest.mark.parametrize(
         ("origin", "words"),
@@ -246,8 +246,8 @@ class TestJson:
                 taken.append(number)
                 yield judged(finding())
 
-        about = About(SPEC, OPENAPI, "openapi.yaml", "x", Severity.NOTICE, Tally(), datetime.now(UTC))
-        pieces = iter(FORMATS["json"](counting(), about))
+        context = ReportContext(SPEC, OPENAPI, "openapi.yaml", "x", Severity.NOTICE, Tally(), datetime.now(UTC))
+        pieces = iter(FORMATS["json"](counting(), context))
         next(pieces)
         assert taken == [0]
 

@@ -1,7 +1,7 @@
 """`longcat contract`: watch the gateway for changes of its contract. Its commands need the extra `contract`."""
 
 import argparse
-from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 from longcat.cli.outcome import Exit
@@ -69,21 +69,16 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Run one of the commands."""
+    module = "recording" if arguments.command == "record" else "commands"
     try:
-        from longcat.cli.contract import commands as drift  # noqa: PLC0415 - it needs the extra, and is slow to import.
+        commands = import_module(f"longcat.cli.contract.{module}")  # It needs the extra, and is slow to import.
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "longcat":
             raise
         needs = f"The contract suite needs the package {error.name}, which is not installed. Run: {INSTALL}"
         raise ConfigurationError(str(error) if INSTALL in str(error) else needs) from error
-    commands: dict[str, Callable[[argparse.Namespace], Exit]] = {
-        "probe": drift.probe,
-        "check": drift.check,
-        "record": drift.record,
-        "suggest": drift.suggest,
-        "explain": drift.explain,
-    }
-    return commands[arguments.command](arguments)
+    code: Exit = getattr(commands, arguments.command)(arguments)
+    return code
 
 
 def _contract() -> argparse.ArgumentParser:
@@ -120,7 +115,7 @@ def _judging() -> argparse.ArgumentParser:
     judging.add_argument(
         "--fail-on", choices=SEVERITIES, default="notice", help="the mildest finding that fails (default: notice)"
     )
-    judging.add_argument("--baseline", metavar="FILE", help="accepted deviations, TOML or YAML")
+    judging.add_argument("--baseline", metavar="FILE", help="accepted deviations, in TOML")
     judging.add_argument(
         "--update-baseline", metavar="REASON", help="accept what is found, for this reason and 90 days: add it to FILE"
     )

@@ -10,40 +10,41 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from longcat.cli.contract.asking import Contract, find_asking, find_contract
-from longcat.cli.contract.recording import record
-from longcat.cli.outcome import Exit
-from longcat.cli.results import Printer
-from longcat.contract import CODES, Finding, Severity
-from longcat.contract.reports import FORMATS, SAYS_ALL, About
+from longcat.cli.contract.spec_file import SpecFile, find_spec
+from longcat.cli.outcome import Exit, Printer
+from longcat.contract import CODES, Severity
+from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
-from longcat.contract.reports.verdict import Accepted, JudgedExchange, Tally, summary, verdict
+from longcat.contract.reports.context import findings_of
+from longcat.contract.reports.verdict import Accepted, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
-
-__all__ = ["check", "explain", "probe", "record", "suggest"]
+from longcat.saving.files import whole_file
 
 RECORDINGS: Final = "cassettes"
 """What `check` reads when nothing is named."""
 ACCEPTED_FOR: Final = timedelta(days=90)
-"""How long `--update-baseline` accepts a finding. Nothing is accepted for ever."""
+"""How long `--update-baseline` accepts a finding."""
 
 
 def probe(arguments: argparse.Namespace) -> Exit:
-    """Ask the gateway, and judge its answers."""
-    asking = find_asking(arguments, find_contract(arguments.spec))
-    return _judge(arguments, asking.contract, asking.base_url, asking.ask)
+    """Send requests to the gateway, and judge its answers."""
+    from longcat.cli.contract.target import find_target  # noqa: PLC0415 - `check` sends nothing.
+
+    target = find_target(arguments, find_spec(arguments.spec))
+    return _judge(arguments, target.contract, target.base_url, target.probe())
 
 
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
-    contract = find_contract(arguments.spec)
+    contract = find_spec(arguments.spec)
     paths = _paths(arguments.paths or [RECORDINGS])
-    return _judge(arguments, contract, ", ".join(map(str, paths)), lambda: recorded(contract.spec, paths))
+    return _judge(arguments, contract, ", ".join(map(str, paths)), recorded(contract.spec, paths))
 
 
 def suggest(arguments: argparse.Namespace) -> Exit:
     """Turn findings into a change of the contract's file."""
+    from longcat.cli.contract.target import find_target  # noqa: PLC0415 - likewise.
     from longcat.contract.patches.suggest import suggest as change  # noqa: PLC0415 - only this command needs it.
 
     if not arguments.paths and arguments.base_url is None:
@@ -53,23 +54,26 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     file = Path(arguments.spec or "openapi.yaml")
     if not file.is_file():
         raise ConfigurationError(f"There is no {file} to change. Name the contract's file with --spec.")
-    contract = find_contract(str(file))
-    paths = _paths(arguments.paths)
-    asking = None if paths else find_asking(arguments, contract)
-    contract = asking.contract if asking else contract
-    observed: Iterable[Observed] = asking.ask() if asking else recorded(contract.spec, paths)
+    contract = find_spec(str(file))
+    observed: Iterable[Observed]
+    if arguments.paths:
+        observed = recorded(contract.spec, _paths(arguments.paths))
+    else:
+        target = find_target(arguments, contract)
+        contract, observed = target.contract, target.probe()
     tally = Tally()
-    found = list(_findings(contract, observed, _baseline(arguments.baseline), tally))
-    suggestion = change(file.read_bytes().decode(), found)  # With its own line ends.
+    run = events(contract.spec, observed, _baseline(arguments.baseline), tally)
+    findings = [finding for event in run for finding in findings_of(event)]
+    suggestion = change(file.read_bytes().decode(), findings)  # With its own line ends.
     if arguments.write and suggestion.diff:
-        file.write_bytes(suggestion.text.encode())
+        with whole_file(file) as changed:
+            changed.write(suggestion.text.encode())
         print(f"longcat: {file} was changed. Run `make generate`, then probe again.", file=sys.stderr)
     elif suggestion.diff:
         Printer().print(suggestion.diff.removesuffix("\n"))
     for left in suggestion.left:
         print(f"longcat: not patched: {left}", file=sys.stderr)
-    for sentence in summary(tally, Severity.NOTICE):
-        print(f"longcat: {sentence}", file=sys.stderr)
+    _print_summary(summary(tally, Severity.NOTICE))
     if suggestion.left:
         return Exit.NO
     return Exit.UNCLEAR if tally.unclear or not tally.judged else Exit.DONE
@@ -93,15 +97,13 @@ def explain(arguments: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
-def _judge(
-    arguments: argparse.Namespace, contract: Contract, target: str, observe: Callable[[], Iterable[Observed]]
-) -> Exit:
+def _judge(arguments: argparse.Namespace, contract: SpecFile, target: str, observed: Iterable[Observed]) -> Exit:
     """Judge what is observed, write the report, and return what it came to."""
     baseline = _baseline(arguments.baseline, arguments.update_baseline)
     fail_on, tally = Severity(arguments.fail_on), Tally()
-    about = About(
+    context = ReportContext(
         spec=contract.spec,
-        spec_file=contract.file,
+        spec_file=contract.path,
         spec_name=contract.name,
         target=target,
         fail_on=fail_on,
@@ -109,21 +111,19 @@ def _judge(
         started=datetime.now(UTC),
         terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
     )
-    with _opened(arguments.output) as put:
-        for piece in FORMATS[arguments.format](events(contract.spec, observe(), baseline, tally), about):
-            put(piece)
+    with _opened(arguments.output) as write:
+        for piece in FORMATS[arguments.format](events(contract.spec, observed, baseline, tally), context):
+            write(piece)
     if arguments.format not in SAYS_ALL or arguments.output is not None:
-        for sentence in about.summary():
-            print(f"longcat: {sentence}", file=sys.stderr)
+        _print_summary(context.summary())
     if arguments.update_baseline is not None and baseline.added:
         _add(Path(arguments.baseline), baseline.additions())
     return Exit(verdict(tally, fail_on))
 
 
-def _findings(contract: Contract, observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Finding]:
-    for event in events(contract.spec, observed, baseline, tally):
-        if isinstance(event, JudgedExchange):
-            yield from (ruling.finding for ruling in event.rulings if ruling.accepted is None)
+def _print_summary(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        print(f"longcat: {sentence}", file=sys.stderr)
 
 
 def _paths(names: Iterable[str]) -> list[Path]:
@@ -145,21 +145,17 @@ def _baseline(path: str | None, reason: str | None = None) -> Baseline:
 
 def _add(path: Path, entries: str) -> None:
     text = path.read_text("utf-8") if path.exists() else ""
-    path.write_text(f"{text.rstrip()}\n\n{entries}" if text.strip() else entries, "utf-8", newline="\n")
+    with whole_file(path) as file:
+        file.write((f"{text.rstrip()}\n\n{entries}" if text.strip() else entries).encode())
     print(f"longcat: {path} accepts what was found. Read it, and say more where it matters.", file=sys.stderr)
 
 
 @contextmanager
 def _opened(path: str | None) -> Iterator[Callable[[str], None]]:
-    """Lend a function that writes a piece of a report: into a file, or to stdout."""
+    """Lend a function that writes a piece of a report to stdout, or into a file that appears whole or not at all."""
     if path is None:
-        printer = Printer()
-        yield lambda piece: printer.print(piece.removesuffix("\n"))
+        yield lambda piece: Printer().print(piece.removesuffix("\n"))
         return
-    with Path(path).open("w", encoding="utf-8", newline="\n") as file:
-
-        def put(piece: str) -> None:
-            file.write(piece)
-            file.flush()
-
-        yield put
+    is_device = Path(path).exists() and not Path(path).is_file()  # Such as /dev/stdout, or a named pipe.
+    with Path(path).open("wb") if is_device else whole_file(Path(path)) as file:
+        yield lambda piece: file.writelines([piece.encode("utf-8")])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from longcat.contract.reports.about import About
+from longcat.contract.reports.context import ReportContext
 from longcat.contract.reports.html import html
 from longcat.contract.reports.json_lines import json_lines
 from longcat.contract.reports.junit import junit
@@ -13,7 +13,7 @@ from longcat.contract.reports.sarif import sarif
 from longcat.contract.reports.table import table
 from longcat.contract.reports.verdict import Event
 
-Writer: TypeAlias = Callable[[Iterable[Event], About], Iterator[str]]
+Writer: TypeAlias = Callable[[Iterable[Event], ReportContext], Iterator[str]]
 
 FORMATS: Final[Mapping[str, Writer]] = MappingProxyType(
     {"table": table, "json": json_lines, "junit": junit, "sarif": sarif, "markdown": markdown, "html": html}
@@ -23,4 +23,4 @@ FORMATS: Final[Mapping[str, Writer]] = MappingProxyType(
 SAYS_ALL: Final = frozenset({"table", "markdown", "html"})
 """Those for people: they end with the summary. Beside the others, it goes to stderr."""
 
-__all__ = ["FORMATS", "SAYS_ALL", "About", "Writer"]
+__all__ = ["FORMATS", "SAYS_ALL", "ReportContext", "Writer"]

@@ -1,4 +1,4 @@
-"""Known deviations that maintainers accept for a while: a TOML or YAML file, each with a reason and an expiry date.
+"""Known deviations that maintainers accept for a while: a TOML file, each with a reason and an expiry date.
 
 A file has a list named `accept`. Its entries have `code`, `operation` (left out: the exchange fits no operation of the
 contract), `pointer`, `reason` and `expires`, the last day on which the deviation is accepted. `Baseline.additions`
@@ -11,16 +11,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import tomli_w
 from attrs import define, field, frozen
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from longcat.contract.model import Finding
 from longcat.contract.reports.verdict import Accepted
 from longcat.errors import ConfigurationError
 from longcat.text import show
 
-Key: TypeAlias = tuple[str, str | None, str]
+EntryKey: TypeAlias = tuple[str, str | None, str]
+"""Code, operation and pointer."""
 REQUIRED: Final = ("code", "pointer", "reason", "expires")
 FIELDS: Final = (*REQUIRED, "operation")
 
@@ -35,7 +35,7 @@ class Entry:
     accepted: Accepted
 
     @property
-    def key(self) -> Key:
+    def key(self) -> EntryKey:
         """What must be the same in a finding."""
         return self.code, self.operation, self.pointer
 
@@ -49,18 +49,18 @@ class Baseline:
 
     Attributes:
         today: entries that expired before it accept nothing.
-        others: why everything else is accepted, and added to the file. None: it is not.
+        others: why everything else is accepted, to be added to the file. None: it is not accepted.
         added: what `others` accepted.
     """
 
     today: date
     entries: tuple[Entry, ...] = ()
     others: Accepted | None = None
-    added: dict[Key, None] = field(factory=dict, init=False)
-    _met: set[Key] = field(factory=set, init=False)
+    added: dict[EntryKey, None] = field(factory=dict, init=False)
+    _met: set[EntryKey] = field(factory=set, init=False)
 
     def accepts(self, finding: Finding) -> Accepted | None:
-        """Return why a finding is accepted. None: it is not."""
+        """Return why a finding is accepted, or None when it is not."""
         key = (finding.code, finding.operation, finding.pointer)
         self._met.add(key)
         valid = (entry for entry in self.entries if entry.key == key and entry.accepted.expires >= self.today)
@@ -70,9 +70,8 @@ class Baseline:
         return accepted or self.others
 
     def additions(self) -> str:
-        """Return entries, as TOML, for what `others` accepted. Empty: there are none."""
-        why = self.others
-        return "\n".join(_block(key, why) for key in self.added) if why is not None else ""
+        """Return entries, as TOML, for what `others` accepted. The text is empty when there are none."""
+        return "\n".join(_block(key, self.others) for key in self.added if self.others is not None)
 
     def remarks(self) -> Iterator[str]:
         """Yield, when a run is over, a sentence on each entry that should be looked at."""
@@ -88,42 +87,28 @@ def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Ba
 
     Raises ConfigurationError that names the file and the entry when it can't be used.
     """
-    if others is not None and path.suffix != ".toml":
+    if path.suffix in {".yaml", ".yml"}:
         raise ConfigurationError(
-            f"Only a baseline in TOML can be added to, not {path}. Name a file that ends in .toml."
+            f"The baseline {path} is YAML, which is not read any more. Write each of its entries as [[accept]] in TOML."
         )
     if others is not None and not path.exists():
         return Baseline(today, others=others)
     try:
-        text = path.read_text("utf-8")
-        document = tomllib.loads(text) if path.suffix == ".toml" else _yaml(text)
+        document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"The baseline {path} can't be read: {reason}. Mend it, or leave it out.") from error
-    entries = document.get("accept", []) if isinstance(document, dict) else None
-    if not isinstance(document, dict) or not isinstance(entries, list) or document.keys() - {"accept"}:
+    entries = document.get("accept", [])
+    if not isinstance(entries, list) or document.keys() - {"accept"}:
         raise ConfigurationError(f"The baseline {path} must hold one list, named accept. Mend it.")
     return Baseline(today, tuple(_entry(path, number, one) for number, one in enumerate(entries, 1)), others)
 
 
-def _block(key: Key, why: Accepted) -> str:
+def _block(key: EntryKey, why: Accepted) -> str:
     named = dict(zip(("code", "operation", "pointer"), key, strict=True)) | {"reason": why.reason}
-    lines = [f"{name} = {_toml(value)}" for name, value in named.items() if value is not None]
-    return "\n".join(["[[accept]]", *lines, f"expires = {why.expires.isoformat()}", ""])
-
-
-def _toml(text: str) -> str:
-    """Return a string as TOML writes it: what is not plain is escaped."""
-    text = text.encode("utf-8", "replace").decode()  # TOML has no lone surrogates; JSON may.
-    plain = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
-    return f'"{"".join(plain)}"'
-
-
-def _yaml(text: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text) or {}
-    except YAMLError as error:
-        raise ValueError(str(error)) from error
+    # TOML has no lone surrogates; JSON may.
+    texts = {name: text.encode("utf-8", "replace").decode() for name, text in named.items() if text is not None}
+    return f"[[accept]]\n{tomli_w.dumps(texts | {'expires': why.expires})}"
 
 
 def _entry(path: Path, number: int, raw: Any) -> Entry:
@@ -137,14 +122,11 @@ def _entry(path: Path, number: int, raw: Any) -> Entry:
     if unknown or lacking:
         why = f"{show(unknown[0])} is none of {', '.join(FIELDS)}" if unknown else f"it lacks {', '.join(lacking)}"
         raise refuse(why)
-    words = {name: raw[name] for name in ("code", "pointer", "reason")}
-    words |= {"operation": raw["operation"]} if raw.get("operation") is not None else {}
-    for name, word in words.items():
-        if not isinstance(word, str) or not (word.strip() or name == "pointer"):
-            raise refuse(f"{name} must be text, not {show(word) if not isinstance(word, date) else word}")
-    return Entry(
-        words["code"], words.get("operation"), words["pointer"], Accepted(words["reason"], _day(raw["expires"], refuse))
-    )
+    for name, text in raw.items():
+        if name != "expires" and (not isinstance(text, str) or not (text.strip() or name == "pointer")):
+            raise refuse(f"{name} must be text, not {show(text) if not isinstance(text, date) else text}")
+    accepted = Accepted(raw["reason"], _day(raw["expires"], refuse))
+    return Entry(raw["code"], raw.get("operation"), raw["pointer"], accepted)
 
 
 def _day(value: Any, refuse: Callable[[str], ConfigurationError]) -> date:

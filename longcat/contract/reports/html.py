@@ -5,8 +5,8 @@ from html import escape
 from typing import Final
 
 from longcat.contract.codes import CODES
-from longcat.contract.reports.about import About, Group, clean, grouped
-from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, reasons, verdict
+from longcat.contract.reports.context import FindingGroup, ReportContext, clean, grouped
+from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
 
 STYLE: Final = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1c1e21; --quiet: #5b6169; --line: #d8dce1; --code: #f3f4f6;
@@ -43,21 +43,21 @@ POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';
 ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "Could not tell")}
 
 
-def html(events: Iterable[Event], about: About) -> Iterator[str]:
+def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the page when the last event was taken: the worst comes first."""
     groups = grouped(events)
-    kind, answer = ANSWERS[int(verdict(about.tally, about.fail_on))]
-    target = text(about.target)
+    kind, answer = ANSWERS[int(verdict(context.tally, context.fail_on))]
+    target = text(context.target)
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<title>{answer}: {target}</title>\n'
         f"<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Contract of {target}</h1>\n"
-        f'<p class="quiet">Checked on {about.started:%Y-%m-%d at %H:%M} UTC against {text(about.spec_name)}, '
-        f"SHA-256 {about.spec.digest[:12]}.</p>\n</header>\n<main>\n"
+        f'<p class="quiet">Checked on {context.started:%Y-%m-%d at %H:%M} UTC against {text(context.spec_name)}, '
+        f"SHA-256 {context.spec.digest[:12]}.</p>\n</header>\n<main>\n"
     )
-    sentences = "".join(f"<p>{text(sentence)}</p>\n" for sentence in about.summary())
+    sentences = "".join(f"<p>{text(sentence)}</p>\n" for sentence in context.summary())
     yield f'<section class="answer {kind}" aria-label="Result">\n<p>{answer}</p>\n{sentences}</section>\n'
     for title, accepted in (("Findings", False), ("Accepted by the baseline", True)):
         shown = [group for group in groups if (group.accepted is not None) is accepted]
@@ -65,11 +65,9 @@ def html(events: Iterable[Event], about: About) -> Iterator[str]:
             yield f"<section>\n<h2>{title}</h2>\n"
             yield from map(_finding, shown)
             yield "</section>\n"
-    for title, unclear in (("Could not be told", True), ("Left out", False)):
-        told = reasons(about.tally, unclear=unclear)
-        if told:
-            items = "".join(f"<li>{text(why)}: {text('; '.join(what))}</li>\n" for why, what in told.items())
-            yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
+    for title, told in context.gaps():
+        items = "".join(f"<li>{text(why)}: {text(what)}</li>\n" for why, what in told.items())
+        yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
     yield "</main>\n</body>\n</html>\n"
 
 
@@ -78,7 +76,7 @@ def text(value: str) -> str:
     return escape(clean(value), quote=True).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _finding(group: Group) -> str:
+def _finding(group: FindingGroup) -> str:
     finding, name = group.finding, fingerprint(group.finding)
     severity = "accepted" if group.accepted else finding.severity.value
     rows = [

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from longcat.contract.model import Exchange
-from longcat.contract.reports.about import About
+from longcat.contract.reports.context import ReportContext
 from longcat.contract.reports.verdict import EVIDENCE, Event, JudgedExchange, JudgedFinding, fingerprint
 from longcat.text import shorten
 
@@ -13,16 +13,16 @@ MOST: Final = 4096
 """How much of a body is quoted, in bytes."""
 
 
-def json_lines(events: Iterable[Event], _about: About) -> Iterator[str]:
+def json_lines(events: Iterable[Event], _context: ReportContext) -> Iterator[str]:
     """Yield a line for each finding."""
     for event in events:
-        for ruling in event.rulings if isinstance(event, JudgedExchange) else ():
-            yield json.dumps(as_object(ruling)) + "\n"
+        for judged in event.findings if isinstance(event, JudgedExchange) else ():
+            yield json.dumps(as_object(judged)) + "\n"
 
 
-def as_object(ruling: JudgedFinding) -> dict[str, Any]:
+def as_object(judged: JudgedFinding) -> dict[str, Any]:
     """Return a finding as a JSON object. Every field is always there."""
-    finding, accepted = ruling.finding, ruling.accepted
+    finding, accepted = judged.finding, judged.accepted
     return {
         "code": finding.code,
         "severity": finding.severity.value,

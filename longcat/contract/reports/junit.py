@@ -5,14 +5,14 @@ from tempfile import SpooledTemporaryFile
 from xml.sax.saxutils import escape, quoteattr
 
 from longcat.contract.model import Finding
-from longcat.contract.reports.about import About, clean, findings_of
+from longcat.contract.reports.context import ReportContext, clean, findings_of
 from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, fingerprint, verdict
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""
 
 
-def junit(events: Iterable[Event], about: About) -> Iterator[str]:
+def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken. It fits the schemas of Ant and of Jenkins."""
     cases = failures = errors = skipped = 0
     accepted: dict[str, str] = {}
@@ -24,25 +24,25 @@ def junit(events: Iterable[Event], about: About) -> Iterator[str]:
             errors += isinstance(event, Inconclusive) and event.unclear
             skipped += isinstance(event, Inconclusive) and not event.unclear
             waiting.write(_case(event, found))
-            for ruling in event.rulings if isinstance(event, JudgedExchange) else ():
-                if ruling.accepted is not None:
-                    accepted.setdefault(fingerprint(ruling.finding), f"Accepted: {_line(ruling.finding)}")
+            for judged in event.findings if isinstance(event, JudgedExchange) else ():
+                if judged.accepted is not None:
+                    accepted.setdefault(fingerprint(judged.finding), f"Accepted: {_line(judged.finding)}")
         waiting.seek(0)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
         yield (
-            f'  <testsuite id="0" package="longcat.contract" name={_attribute(f"contract of {about.target}")} '
+            f'  <testsuite id="0" package="longcat.contract" name={_attribute(f"contract of {context.target}")} '
             f'tests="{cases}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="0" '
-            f'timestamp="{about.started:%Y-%m-%dT%H:%M:%S}" hostname="localhost">\n    <properties>\n'
+            f'timestamp="{context.started:%Y-%m-%dT%H:%M:%S}" hostname="localhost">\n    <properties>\n'
         )
         facts = {
-            "spec": about.spec_name,
-            "spec.sha256": about.spec.digest,
-            "exit.code": str(int(verdict(about.tally, about.fail_on))),
+            "spec": context.spec_name,
+            "spec.sha256": context.spec.digest,
+            "exit.code": str(int(verdict(context.tally, context.fail_on))),
         }
         yield "".join(f'      <property name="{name}" value={_attribute(value)}/>\n' for name, value in facts.items())
         yield "    </properties>\n"
         yield from waiting
-        said = "\n".join([*about.summary(), *accepted.values()])
+        said = "\n".join([*context.summary(), *accepted.values()])
         yield f"    <system-out>{_text(said)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
 
 

@@ -5,33 +5,31 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from longcat.contract.reports.about import About, Group, clean, grouped
-from longcat.contract.reports.verdict import Event, reasons
+from longcat.contract.reports.context import FindingGroup, ReportContext, clean, grouped
+from longcat.contract.reports.verdict import Event
 
 MOST_ROWS: Final = 200
 """How many findings are shown: the summary of a job takes 1 MiB."""
 SIGNS: Final = {"breaking": "🔴", "additive": "🟡", "notice": "🔵"}
 
 
-def markdown(events: Iterable[Event], about: About) -> Iterator[str]:
+def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
     groups = grouped(events)
-    yield f"## Contract drift: {plain(about.target)}\n\n"
-    yield "\n".join(f"- {plain(sentence)}" for sentence in about.summary()) + "\n"
+    yield f"## Contract drift: {plain(context.target)}\n\n"
+    yield "\n".join(f"- {plain(sentence)}" for sentence in context.summary()) + "\n"
     if groups:
         yield "\n| Severity | Code | Where | The contract says | Seen | Times |\n"
         yield "| --- | --- | --- | --- | --- | ---: |\n"
         yield from map(_row, groups[:MOST_ROWS])
     if len(groups) > MOST_ROWS:
         yield f"\n{len(groups) - MOST_ROWS} more kinds of findings are left out here.\n"
-    for title, unclear in (("Could not be told", True), ("Left out", False)):
-        told = reasons(about.tally, unclear=unclear)
-        if told:
-            yield f"\n### {title}\n\n"
-            yield "".join(f"- {plain(why)}: {plain('; '.join(what))}\n" for why, what in told.items())
+    for title, told in context.gaps():
+        yield f"\n### {title}\n\n"
+        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in told.items())
     yield (
-        f"\nChecked against {code(about.spec_name)} (SHA-256 {code(about.spec.digest[:12])}) "
-        f"at {about.started:%Y-%m-%d %H:%M} UTC. `longcat contract explain CODE` says what a finding means.\n"
+        f"\nChecked against {code(context.spec_name)} (SHA-256 {code(context.spec.digest[:12])}) "
+        f"at {context.started:%Y-%m-%d %H:%M} UTC. `longcat contract explain CODE` says what a finding means.\n"
     )
 
 
@@ -48,7 +46,7 @@ def code(text: str) -> str:
     return f"<code>{re.sub(r'[^A-Za-z0-9 .,/;&-]', lambda found: f'&#{ord(found[0])};', shown)}</code>" if text else ""
 
 
-def _row(group: Group) -> str:
+def _row(group: FindingGroup) -> str:
     finding = group.finding
     severity = f"{SIGNS[finding.severity]} {finding.severity.value}"
     if group.accepted is not None:

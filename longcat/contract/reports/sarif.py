@@ -1,33 +1,40 @@
 """`--format sarif`: SARIF 2.1.0, for code scanning. A finding stands where the broken rule does, in the contract."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from longcat import pointer as pointers
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
-from longcat.contract.reports.about import About, Group, grouped
-from longcat.contract.reports.lines import line_finder
+from longcat.contract.reports.context import FindingGroup, ReportContext, grouped
 from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
 
 
-def sarif(events: Iterable[Event], about: About) -> Iterator[str]:
+def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken; findings of one kind are one result with a count."""
     groups = grouped(events)
     names = list(dict.fromkeys([*CODES, *(group.finding.code for group in groups)]))
-    line_of = line_finder(about.spec_file)
-    results = [_result(group, names.index(group.finding.code), about, line_of(group.finding.rule)) for group in groups]
+    line_of = line_finder(context.spec_file)
+    results = [
+        _result(group, names.index(group.finding.code), context, line_of(group.finding.rule)) for group in groups
+    ]
     run = {
         "tool": {"driver": _driver(names)},
-        "invocations": [_invocation(about)],
-        "artifacts": [{"location": _location(about), "hashes": {"longcat-spec-sha-256": about.spec.digest}}],
+        "invocations": [_invocation(context)],
+        "artifacts": [{"location": _location(context), "hashes": {"longcat-spec-sha-256": context.spec.digest}}],
         "results": results,
         "columnKind": "unicodeCodePoints",
-        "properties": {"target": about.target, "summary": about.summary()},
+        "properties": {"target": context.target, "summary": context.summary()},
     }
     yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -53,12 +60,12 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(group: Group, rule: int, about: About, line: int) -> dict[str, Any]:
+def _result(group: FindingGroup, rule: int, context: ReportContext, line: int) -> dict[str, Any]:
     finding = group.finding
     message = f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. Seen in: {group.seen_in}."
     origins = list(dict.fromkeys(exchange.origin for exchange in group.places))
     place: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {**_location(about), "index": 0}, "region": {"startLine": line}}
+        "physicalLocation": {"artifactLocation": {**_location(context), "index": 0}, "region": {"startLine": line}}
     }
     if finding.operation:
         name = f"{finding.operation}{'' if finding.pointer.startswith('/') else ' '}{finding.pointer}".strip()
@@ -79,17 +86,52 @@ def _result(group: Group, rule: int, about: About, line: int) -> dict[str, Any]:
     return result
 
 
-def _location(about: About) -> dict[str, Any]:
-    return {"uri": about.spec_name}
+def _location(context: ReportContext) -> dict[str, Any]:
+    return {"uri": context.spec_name}
 
 
-def _invocation(about: About) -> dict[str, Any]:
+def _invocation(context: ReportContext) -> dict[str, Any]:
     return {
-        "executionSuccessful": not about.tally.unclear,
-        "exitCode": int(verdict(about.tally, about.fail_on)),
-        "startTimeUtc": f"{about.started:%Y-%m-%dT%H:%M:%SZ}",
+        "executionSuccessful": not context.tally.unclear,
+        "exitCode": int(verdict(context.tally, context.fail_on)),
+        "startTimeUtc": f"{context.started:%Y-%m-%dT%H:%M:%SZ}",
         "toolExecutionNotifications": [
             {"level": "error" if reason.unclear else "note", "message": {"text": f"{reason.what}: {reason.why}"}}
-            for reason in about.tally.reasons
+            for reason in context.tally.reasons
         ],
     }
+
+
+def line_finder(path: Path) -> Callable[[str], int]:
+    """Return a function from a JSON pointer to its line, counted from 1: the nearest parent's where it has none.
+
+    JSON is YAML, so one reader will do for both. A file that can't be read has one line.
+    """
+    try:
+        document = YAML(typ="rt", pure=True).load(path.read_text("utf-8"))
+    except (OSError, ValueError, YAMLError):
+        document = None
+
+    def line_of(pointer: str) -> int:
+        node, line = document, 1
+        for name in pointers.split(pointer):
+            found = _step(node, name)
+            if found is None:
+                break
+            node, line = found
+        return line
+
+    return line_of
+
+
+def _step(node: Any, name: str) -> tuple[Any, int] | None:
+    """Return what a node has by this name, and the line on which it begins. None: it has nothing."""
+    try:
+        if isinstance(node, CommentedMap):
+            key: Any = name if name in node else int(name)  # A status code without quotes is a number to YAML.
+            return node[key], node.lc.key(key)[0] + 1
+        if isinstance(node, CommentedSeq):
+            return node[int(name)], node.lc.item(int(name))[0] + 1
+    except (KeyError, IndexError, ValueError, TypeError):
+        return None
+    return None

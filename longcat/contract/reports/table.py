@@ -6,35 +6,33 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.about import About, Group, clean, grouped
-from longcat.contract.reports.verdict import Event, reasons
+from longcat.contract.reports.context import FindingGroup, ReportContext, clean, grouped
+from longcat.contract.reports.verdict import Event
 
 COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
 
 
-def table(events: Iterable[Event], about: About) -> Iterator[str]:
+def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
     groups = grouped(events)
     if groups:
-        yield (_rich(groups) if about.terminal else None) or _plain(groups)
-    for title, unclear in (("Could not be told", True), ("Left out", False)):
-        told = reasons(about.tally, unclear=unclear)
-        if told:
-            lines = (f"  {clean(why)}: {clean('; '.join(what))}.\n" for why, what in told.items())
-            yield f"{title}:\n{''.join(lines)}\n"
-    yield "".join(f"{clean(sentence)}\n" for sentence in about.summary())
+        yield (_rich(groups) if context.terminal else None) or _plain(groups)
+    for title, told in context.gaps():
+        lines = (f"  {clean(why)}: {clean(what)}.\n" for why, what in told.items())
+        yield f"{title}:\n{''.join(lines)}\n"
+    yield "".join(f"{clean(sentence)}\n" for sentence in context.summary())
     if groups:
         yield f"`longcat contract explain {clean(groups[0].finding.code)}` says what the first of them means.\n"
 
 
-def heading(group: Group) -> str:
+def heading(group: FindingGroup) -> str:
     """Return the severity as a word, and whether it is accepted."""
     if group.accepted is None:
         return group.finding.severity.value
     return f"accepted until {group.accepted.expires}"
 
 
-def _plain(groups: list[Group]) -> str:
+def _plain(groups: list[FindingGroup]) -> str:
     lines = []
     for group in groups:
         finding = group.finding
@@ -49,7 +47,7 @@ def _plain(groups: list[Group]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rich(groups: list[Group]) -> str | None:
+def _rich(groups: list[FindingGroup]) -> str | None:
     """Return a table as wide as the terminal. None: rich is not installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.

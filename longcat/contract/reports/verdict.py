@@ -13,8 +13,8 @@ from longcat.contract.model import Exchange, Finding, Origin, Severity
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
-MOST_REASONS: Final = 20
-"""How many things that could not be told are kept by name; of the rest, the number is."""
+MAX_REASONS: Final = 20
+"""How many things that could not be told are kept by name. The others are only counted."""
 
 
 class Verdict(IntEnum):
@@ -29,11 +29,11 @@ class Verdict(IntEnum):
 
 @frozen
 class Accepted:
-    """Why a finding is no drift for now.
+    """Why a finding does not count as drift for now.
 
     Attributes:
         reason: the maintainers' words.
-        expires: the last day on which that holds.
+        expires: the last day on which it does not.
     """
 
     reason: str
@@ -42,7 +42,7 @@ class Accepted:
 
 @frozen
 class JudgedFinding:
-    """A finding, and whether the baseline accepts it. None: it does not."""
+    """A finding, and why the baseline accepts it. None: it does not."""
 
     finding: Finding
     accepted: Accepted | None = None
@@ -50,10 +50,10 @@ class JudgedFinding:
 
 @frozen
 class JudgedExchange:
-    """An exchange that could be compared with the contract, and what came of that."""
+    """An exchange that could be compared with the contract, and the differences."""
 
     exchange: Exchange
-    rulings: tuple[JudgedFinding, ...] = ()
+    findings: tuple[JudgedFinding, ...] = ()
 
 
 @frozen
@@ -85,7 +85,7 @@ class Tally:
         times: how often they were seen.
         accepted: how many findings the baseline accepts.
         unclear: how many things could not be told, and in `reasons` the first of them.
-        unasked: how many things were left out, and in `reasons` the first of them.
+        left_out: how many things were left out, and in `reasons` the first of them.
         remarks: what else a reader must know, such as entries of the baseline that expired.
     """
 
@@ -94,7 +94,7 @@ class Tally:
     times: int = 0
     accepted: int = 0
     unclear: int = 0
-    unasked: int = 0
+    left_out: int = 0
     reasons: list[Inconclusive] = Factory(list)
     remarks: list[str] = Factory(list)
     _known: set[str] = field(factory=set, init=False, repr=False)
@@ -105,19 +105,19 @@ class Tally:
             if event.unclear:
                 self.unclear += 1
             else:
-                self.unasked += 1
-            if sum(one.unclear is event.unclear for one in self.reasons) < MOST_REASONS:
+                self.left_out += 1
+            if sum(one.unclear is event.unclear for one in self.reasons) < MAX_REASONS:
                 self.reasons.append(event)
             return
         self.judged[event.exchange.origin] += 1
-        for ruling in event.rulings:
-            self.times += ruling.accepted is None
-            name = fingerprint(ruling.finding)
+        for judged in event.findings:
+            self.times += judged.accepted is None
+            name = fingerprint(judged.finding)
             if name in self._known:
                 continue
             self._known.add(name)
-            if ruling.accepted is None:
-                self.found[ruling.finding.severity] += 1
+            if judged.accepted is None:
+                self.found[judged.finding.severity] += 1
             else:
                 self.accepted += 1
 
@@ -179,8 +179,8 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
     yield evidence(tally)
     if tally.accepted:
         yield f"The baseline accepts {_count(tally.accepted, 'more finding')}."
-    if tally.unasked:
-        yield f"{_count(tally.unasked, 'thing')} {'was' if tally.unasked == 1 else 'were'} left out."
+    if tally.left_out:
+        yield f"{_count(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
     yield from tally.remarks
 
 
@@ -190,7 +190,7 @@ def reasons(tally: Tally, *, unclear: bool) -> dict[str, list[str]]:
     for one in tally.reasons:
         if one.unclear is unclear:
             found.setdefault(one.why[:1].upper() + one.why[1:], []).append(one.what)
-    more = (tally.unclear if unclear else tally.unasked) - sum(map(len, found.values()))
+    more = (tally.unclear if unclear else tally.left_out) - sum(map(len, found.values()))
     return found | ({"And more": [f"{more} that are not named here"]} if more > 0 else {})
 
 

@@ -15,8 +15,8 @@ Node: TypeAlias = Mapping[str, Any]
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAFE: Final = "x-safe"
 """The extension by which the contract says of an operation whether asking it changes nothing and costs nothing."""
-MADE_UP: Final = ("longcat-contract-no-such-request", "00000000-0000-4000-8000-000000000000", 2_147_483_646)
-"""Ids that nobody has. The first that the contract allows is taken."""
+UNKNOWN_IDS: Final = ("longcat-contract-no-such-request", "00000000-0000-4000-8000-000000000000", 2_147_483_646)
+"""Ids that nobody has. The first one that the contract allows is used."""
 WRONG_TYPES: Final[tuple[Any, ...]] = (12345, True, [], {}, "not a number")
 EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
 
@@ -27,8 +27,8 @@ class Input:
 
     Attributes:
         place: path, query, header, cookie or body.
-        schema: where its schema stands. None: anything fits.
-        shown: values that the contract fixes or shows.
+        schema: the pointer to its schema. None: anything fits.
+        examples: values that the contract fixes or shows.
         is_id: whether it names what the operation is about.
     """
 
@@ -36,7 +36,7 @@ class Input:
     place: str
     schema: str | None
     required: bool
-    shown: tuple[Any, ...] = ()
+    examples: tuple[Any, ...] = ()
     is_id: bool = False
 
 
@@ -59,33 +59,33 @@ class Inputs:
 
     @property
     def id(self) -> Input | None:
-        """The value that names what the operation is about. None: it is about nothing by name."""
+        """The value that names what the operation is about, or None when it is about nothing by name."""
         return next((value for value in self.values if value.is_id), None)
 
     def accepts(self, value: Input, given: Any) -> bool:
-        """Whether the contract allows this for the value."""
+        """Return whether the contract allows this for the value."""
         return _is_valid(self._document, value.schema, given)
 
     def accepts_body(self, body: Any) -> bool:
-        """Whether the contract allows this body."""
+        """Return whether the contract allows this body."""
         return self.body is None or _is_valid(self._document, self.body.schema, body)
 
-    def made_up(self) -> Any:
-        """Return an id that nobody has. None: the contract allows none of ours."""
-        return next((one for one in MADE_UP if self.id is not None and self.accepts(self.id, one)), None)
+    def unknown_id(self) -> Any:
+        """Return an id that nobody has, or None when the contract allows none of ours."""
+        return next((one for one in UNKNOWN_IDS if self.id is not None and self.accepts(self.id, one)), None)
 
-    def given(self, text: str) -> Any:
-        """Return the id that the user gave, as the contract wants it. None: it can't be one."""
+    def as_id(self, text: str) -> Any:
+        """Return the id that the user gave as the contract wants it, or None when it can't be one."""
         candidates = (text, int(text)) if text.isdecimal() and text.isascii() else (text,)
         return next((one for one in candidates if self.id is not None and self.accepts(self.id, one)), None)
 
-    def wrong_types(self, value: Input) -> Iterator[Any]:
-        """Yield values of another type than the contract wants."""
-        return (one for one in WRONG_TYPES if not self.accepts(value, one))
+    def wrong_types(self, value: Input) -> list[Any]:
+        """Return values of another type than the contract wants."""
+        return [one for one in WRONG_TYPES if not self.accepts(value, one)]
 
-    def empties(self, value: Input) -> Iterator[Any]:
-        """Yield empty values that the contract refuses, the most natural first."""
-        return (one for one in EMPTY if not self.accepts(value, one))
+    def empties(self, value: Input) -> list[Any]:
+        """Return empty values that the contract refuses, the most natural first."""
+        return [one for one in EMPTY if not self.accepts(value, one)]
 
 
 def inputs_of(spec: Spec, operation: Operation) -> Inputs:
@@ -123,11 +123,11 @@ def _key_prefix(document: Node, operation: Operation) -> str:
 def _values(document: Node, operation: Operation, body: Media | None) -> Iterator[Input]:
     echoed = _echoed(document, operation)
 
-    def value(name: str, place: str, schema: str | None, required: bool, shown: tuple[Any, ...] = ()) -> Input:
+    def value(name: str, place: str, schema: str | None, required: bool, examples: tuple[Any, ...] = ()) -> Input:
         of_value = _at(document, schema)[0]
         is_name = of_value.get("type") in {"string", "integer"} and not {"const", "enum"} & of_value.keys()
         is_id = place == "path" or (required and name in echoed and is_name)
-        return Input(name, place, schema, required, (*_fixed(of_value), *shown), is_id)
+        return Input(name, place, schema, required, (*_fixed(of_value), *examples), is_id)
 
     for one in operation.parameters:
         yield value(one.name, one.place, one.schema, one.required)

@@ -1,4 +1,4 @@
-"""Asks the questions, politely: one at a time, with a pause between, a `Retry-After` obeyed, and a bound on it all."""
+"""Sends the probe's requests one at a time, with a pause between; obeys `Retry-After`, within bounds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,31 +12,28 @@ from longcat.clock import Clock, SystemClock
 from longcat.contract.checks.judge import outage
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.traffic.questions import Key, Question, questions
+from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, Unanswered, probe_requests
 from longcat.contract.traffic.sender import Failure, Sender, client_for, is_loopback, origin_of
-from longcat.gateway.messages import (
-    Answer,
-)
+from longcat.gateway.messages import Answer
 
 PAUSE: Final = 1.0
-"""Seconds between two questions, except on this machine."""
-ENOUGH: Final = 2
-"""How many questions in a row may fail before the rest is left."""
+"""Seconds between two calls, except on this machine."""
+MAX_FAILURES: Final = 2
+"""How many requests in a row may fail before the rest is left out."""
 BACKOFF: Final = 2.0
 """Seconds to wait after a first 429 that does not say how long; each further one doubles it."""
-
-SHORTEST: Final = 1.0
-"""Seconds to wait after a 429 at least, so that a `Retry-After` of 0 does not make us ask for ever."""
+MIN_WAIT: Final = 1.0
+"""Seconds to wait after a 429 at least, so that a `Retry-After` of 0 does not make us send for ever."""
 
 
 @frozen
-class Politeness:
+class Pacing:
     """How a gateway is treated.
 
     Attributes:
         pause: seconds between two calls. None: `PAUSE`, and nothing on this machine.
         timeout: seconds that one call may take.
-        patience: seconds that all waiting for a gateway that wants to be left alone may take together.
+        patience: seconds that may be spent in all on waiting because the gateway asks for it.
     """
 
     pause: float | None = None
@@ -44,43 +41,28 @@ class Politeness:
     patience: float = 20.0
 
 
-@frozen
-class Unanswered:
-    """A question to which there is no answer.
-
-    Attributes:
-        reason: one sentence, without a full stop.
-        unclear: whether it was meant to be asked, so that the probe as a whole could not tell. False: nobody gave what
-            it needs.
-    """
-
-    question: Question
-    reason: str
-    unclear: bool = True
-
-
-def probe(  # noqa: PLR0913 - what is asked, of whom, and how.
+def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     spec: Spec,
     base_url: str,
     api_key: str | None,
     request_ids: Sequence[str] = (),
     *,
-    politeness: Politeness | None = None,
+    pacing: Pacing | None = None,
     origin: Origin | None = None,
     http_client: httpx.Client | None = None,
     clock: Clock | None = None,
 ) -> Iterator[Exchange | Unanswered]:
-    """Ask every question, and yield what came of each, in order and as it comes.
+    """Send every request, and yield what came of each, in order and as it comes.
 
     An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Unanswered`.
-    When two questions in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not asked.
+    When two requests in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not sent.
 
     Args:
         spec: the contract.
         base_url: scheme and host.
-        api_key: the user's. None: the questions that need it are not asked.
+        api_key: the user's. None: the requests that need it are not sent.
         request_ids: the requests to ask about.
-        politeness: None: the usual one.
+        pacing: None: the usual one.
         origin: what kind of evidence the answers are. None: as the base URL suggests.
         http_client: sends the calls. None: one of our own.
         clock: the time. None: this machine's.
@@ -88,30 +70,30 @@ def probe(  # noqa: PLR0913 - what is asked, of whom, and how.
     Raises:
         ConfigurationError: there are too many ids, or the HTTP client can't be made.
     """
-    manners = politeness or Politeness()
-    asked = questions(spec, request_ids, base_url)
-    pause = manners.pause if manners.pause is not None else 0.0 if is_loopback(base_url) else PAUSE
-    with client_for(manners.timeout, http_client) as http:
-        sender = Sender(base_url, api_key, http, manners.timeout, origin or origin_of(spec, base_url))
-        asker = _Asker(spec, sender, clock or SystemClock(), pause, manners.patience)
-        for question in asked:
-            outcome = asker.ask(question)
-            yield from asker.misformed
-            asker.misformed.clear()
+    pacing = pacing or Pacing()
+    requests = probe_requests(spec, request_ids, base_url)
+    pause = pacing.pause if pacing.pause is not None else 0.0 if is_loopback(base_url) else PAUSE
+    with client_for(pacing.timeout, http_client) as http:
+        sender = Sender(base_url, api_key, http, pacing.timeout, origin or origin_of(spec, base_url))
+        run = _Probe(spec, sender, clock or SystemClock(), pause, pacing.patience)
+        for request in requests:
+            outcome = run.ask(request)
+            yield from run.undocumented
+            run.undocumented.clear()
             yield outcome
 
 
 @define
-class _Asker:
-    """One probe: who is asked, and how it went so far.
+class _Probe:
+    """One probe, and how it went so far.
 
     Attributes:
         pause: seconds between two calls.
         patience: seconds of waiting that are left.
         calls: how many were sent.
-        failed: how many questions in a row had no answer.
-        given_up: why nothing more is asked. None: it still is.
-        misformed: 429s in another form than documented, to be judged although they are waited out; one of a kind.
+        failures: how many requests in a row had no answer.
+        given_up: why nothing more is sent. None: it still is.
+        undocumented: 429s in another form than documented, to be judged although they are waited out; one of a kind.
     """
 
     spec: Spec
@@ -120,32 +102,32 @@ class _Asker:
     pause: float
     patience: float
     calls: int = 0
-    failed: int = 0
+    failures: int = 0
     given_up: str | None = None
-    misformed: list[Exchange] = field(factory=list)
+    undocumented: list[Exchange] = field(factory=list)
     _bodies: set[bytes | None] = field(factory=set)
 
-    def ask(self, question: Question) -> Exchange | Unanswered:
-        if question.obstacle is not None:
-            return Unanswered(question, question.obstacle, unclear=False)
-        if question.key is Key.VALID and self.sender.api_key is None:
-            return Unanswered(question, "no key was given", unclear=False)
+    def ask(self, request: ProbeRequest) -> Exchange | Unanswered:
+        if request.obstacle is not None:
+            return Unanswered(request, request.obstacle, unclear=False)
+        if request.key is KeyUse.VALID and self.sender.api_key is None:
+            return Unanswered(request, "no key was given", unclear=False)
         if self.given_up is not None:
-            return Unanswered(question, f"left out, because {self.given_up}")
-        outcome = self._insist(question)
+            return Unanswered(request, f"left out, because {self.given_up}")
+        outcome = self._send_until_told(request)
         if isinstance(outcome, Exchange):
-            self.failed = 0
+            self.failures = 0
             return outcome
-        self.failed += 1
-        if self.failed >= ENOUGH and self.given_up is None:
-            self.given_up = f"{ENOUGH} questions in a row had no answer"
-        return Unanswered(question, outcome)
+        self.failures += 1
+        if self.failures >= MAX_FAILURES and self.given_up is None:
+            self.given_up = f"{MAX_FAILURES} questions in a row had no answer"
+        return Unanswered(request, outcome)
 
-    def _insist(self, question: Question) -> Exchange | str:
-        """Ask until there is an answer that tells something, or return why there is none."""
+    def _send_until_told(self, request: ProbeRequest) -> Exchange | str:
+        """Send until there is an answer that tells something, or return why there is none."""
         tries, slow_downs, was_cut = 0, 0, False
         while True:
-            answer = self._call(question)
+            answer = self._send(request)
             tries += 1
             if isinstance(answer, Failure):
                 if was_cut and answer.partial is not None:
@@ -157,29 +139,29 @@ class _Asker:
             if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                 if outage(self.spec, answer) is None and answer.response_body not in self._bodies:
                     self._bodies.add(answer.response_body)
-                    self.misformed.append(answer)
+                    self.undocumented.append(answer)
                 hint = _retry_after(answer, self.clock)
-                wait = BACKOFF * 2**slow_downs if hint is None else max(hint, SHORTEST)
+                wait = BACKOFF * 2**slow_downs if hint is None else max(hint, MIN_WAIT)
                 slow_downs += 1
                 tries -= 1
                 if not self._wait(wait, capped=hint is None):
-                    self.given_up = _impatient(hint)
+                    self.given_up = _too_long(hint)
                     return self.given_up
                 continue
-            silence = outage(self.spec, answer)
-            if silence is None:
+            why_it_tells_nothing = outage(self.spec, answer)
+            if why_it_tells_nothing is None:
                 return answer
             if tries > 1 or not self._wait(_retry_after(answer, self.clock) or 0.0, capped=False):
-                return silence
+                return why_it_tells_nothing
 
-    def _call(self, question: Question) -> Exchange | Failure:
+    def _send(self, request: ProbeRequest) -> Exchange | Failure:
         if self.calls and self.pause:
             self.clock.sleep(self.pause)
         self.calls += 1
-        return self.sender.send(question)
+        return self.sender.send(request)
 
     def _wait(self, seconds: float, *, capped: bool) -> bool:
-        """Wait, and return whether there was the patience for it. Capped: what is left of it will do."""
+        """Wait, and return whether there was the patience for it. Capped: no longer than the patience that is left."""
         if capped:
             seconds = min(seconds, self.patience)
         if seconds > self.patience or (capped and not seconds):
@@ -191,10 +173,9 @@ class _Asker:
 
 
 def _retry_after(exchange: Exchange, clock: Clock) -> float | None:
-    answer = Answer(exchange.status_code, exchange.response_headers, b"", received=clock.time())
-    return answer.retry_after
+    return Answer(exchange.status_code, exchange.response_headers, b"", received=clock.time()).retry_after
 
 
-def _impatient(hint: float | None) -> str:
+def _too_long(hint: float | None) -> str:
     wish = "" if hint is None else f", and wants to be left alone for {math.ceil(hint)} s"
     return f"the gateway says 429, too many calls{wish}: longer than the probe may wait"

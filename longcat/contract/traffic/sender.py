@@ -1,4 +1,4 @@
-"""Sends one question and brings the exchange: bounded in time and size, no redirect followed, the key kept at home."""
+"""Sends one request of the probe: within a time and a size, following no redirect, the key to the base URL alone."""
 
 import ipaddress
 import time
@@ -13,12 +13,10 @@ from attrs import define, field, frozen
 from longcat.base import USER_AGENT
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.traffic.questions import Key, Question
+from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.redact import redact
 from longcat.errors import ConfigurationError
-from longcat.gateway.messages import (
-    MAX_ANSWER,
-)
+from longcat.gateway.messages import MAX_ANSWER
 from longcat.sending.transport import BoundedReads
 from longcat.text import shorten
 
@@ -26,7 +24,7 @@ WRONG_KEY: Final = "longcat-contract-wrong-key"
 """Sent where a key must be refused."""
 
 SOURCE: Final = "probe, "
-"""The source of each exchange is this, and the name of its question."""
+"""The source of each exchange is this, and the name of its request."""
 
 
 @frozen
@@ -36,7 +34,7 @@ class Failure:
     Attributes:
         reason: what happened, in words.
         partial: what came of an answer whose body stopped before its end. None: nothing.
-        may_pass: whether asking at once once more is worth it. A time-out has waited long enough.
+        may_pass: whether it may pass, so that sending once more is worth it. A time-out has waited long enough.
     """
 
     reason: str
@@ -46,7 +44,7 @@ class Failure:
 
 @define
 class Sender:
-    """Sends questions to one base URL.
+    """Sends requests to one base URL.
 
     Attributes:
         base_url: scheme and host.
@@ -63,16 +61,16 @@ class Sender:
     origin: Origin
     _reads: BoundedReads = field(factory=BoundedReads, init=False, repr=False)
 
-    def send(self, question: Question) -> Exchange | Failure:
-        """Ask, once."""
-        self.http.cookies.clear()  # One question must not depend on another.
-        request = self._request(question)
-        request.extensions["trace"] = self._reads.trace
+    def send(self, request: ProbeRequest) -> Exchange | Failure:
+        """Send a request, once."""
+        self.http.cookies.clear()  # One request must not depend on another.
+        message = self._message(request)
+        message.extensions["trace"] = self._reads.trace
         deadline = time.monotonic() + self.timeout
         response: httpx.Response | None = None
         body = bytearray()
         try:
-            with self._reads.until(self.timeout), _closing(self.http, request) as response:
+            with self._reads.until(self.timeout), _closing(self.http, message) as response:
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > MAX_ANSWER:
@@ -82,37 +80,40 @@ class Sender:
         except (httpx.TimeoutException, TimeoutError):
             return Failure(f"no whole answer from {self.base_url} within {self.timeout:g} s", may_pass=False)
         except httpx.RemoteProtocolError as error:
-            partial = None if response is None else self._exchange(question, request, response, bytes(body))
+            partial = None if response is None else self._exchange(request, message, response, bytes(body))
             return Failure(self._words(error), partial)
         except (httpx.RequestError, httpx.StreamError, OSError) as error:
             return Failure(self._words(error))
-        return self._exchange(question, request, response, bytes(body[:MAX_ANSWER]))
+        return self._exchange(request, message, response, bytes(body[:MAX_ANSWER]))
 
-    def _request(self, question: Question) -> httpx.Request:
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **question.headers}
-        key = {Key.NONE: None, Key.WRONG: WRONG_KEY, Key.VALID: self.api_key, Key.ANY: self.api_key}[question.key]
-        if question.key_header is not None and key is not None:
-            headers[question.key_header] = question.key_prefix + key
+    def _message(self, request: ProbeRequest) -> httpx.Request:
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **request.headers}
+        keys = {KeyUse.NONE: None, KeyUse.WRONG: WRONG_KEY, KeyUse.VALID: self.api_key, KeyUse.ANY: self.api_key}
+        key = keys[request.key]
+        if request.key_header is not None and key is not None:
+            headers[request.key_header] = request.key_prefix + key
         return self.http.build_request(
-            question.method, self.base_url + question.path, headers=headers, content=question.body, timeout=self.timeout
+            request.method, self.base_url + request.path, headers=headers, content=request.body, timeout=self.timeout
         )
 
-    def _exchange(self, question: Question, request: httpx.Request, response: httpx.Response, body: bytes) -> Exchange:
-        whole = Exchange(
-            method=request.method,
-            url=str(request.url),
-            request_headers=_folded(request.headers),
-            request_body=question.body,
+    def _exchange(
+        self, request: ProbeRequest, message: httpx.Request, response: httpx.Response, body: bytes
+    ) -> Exchange:
+        exchange = Exchange(
+            method=message.method,
+            url=str(message.url),
+            request_headers=_lowered(message.headers),
+            request_body=request.body,
             status_code=response.status_code,
-            response_headers=_folded(response.headers),
+            response_headers=_lowered(response.headers),
             response_body=body,
-            source=f"{SOURCE}{question.name}",
+            source=f"{SOURCE}{request.name}",
             origin=self.origin,
-            intent=question.intent,
+            intent=request.intent,
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.
-        names = [question.key_header] if question.key_header and not question.key_prefix else []
-        return redact(whole, names, thorough=False)
+        names = [request.key_header] if request.key_header and not request.key_prefix else []
+        return redact(exchange, names, thorough=False)
 
     def _words(self, error: Exception) -> str:
         return f"no answer from {self.base_url}: {shorten(error, 200) or type(error).__name__}"
@@ -135,7 +136,7 @@ def client_for(timeout: float, given: httpx.Client | None) -> Iterator[httpx.Cli
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether a base URL names this machine."""
+    """Return whether a base URL names this machine."""
     host = urlsplit(base_url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -163,5 +164,5 @@ def _closing(http: httpx.Client, request: httpx.Request) -> Iterator[httpx.Respo
         response.close()
 
 
-def _folded(headers: Mapping[str, str]) -> dict[str, str]:
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}

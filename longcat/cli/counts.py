@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from longcat.waiting.wait import Outcome
 
 
-class Tally:
+class RequestCounts:
     """How many requests there are, and how many are over.
 
     Args:

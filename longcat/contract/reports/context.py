@@ -1,4 +1,4 @@
-"""What all reports have in common: what a run is about, findings put together, and text that can do no harm."""
+"""What all reports have in common: the run that they are about, findings put together, and text that can do no harm."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -17,6 +17,7 @@ from longcat.contract.reports.verdict import (
     JudgedExchange,
     Tally,
     fingerprint,
+    reasons,
     summary,
 )
 
@@ -25,13 +26,13 @@ MOST_PLACES: Final = 3
 
 
 @frozen
-class About:
-    """What a run is about.
+class ReportContext:
+    """The run that a report is about.
 
     Attributes:
         spec: the contract.
         spec_file: where it stands, for locations.
-        spec_name: how to call that file; relative where it can be.
+        spec_name: what that file is called; relative where it can be.
         target: what was asked or read, for people.
         fail_on: the least bad severity that makes the run fail.
         tally: what it has come to so far; complete when the last event was taken.
@@ -52,9 +53,16 @@ class About:
         """Return what the run came to, one sentence each."""
         return list(summary(self.tally, self.fail_on))
 
+    def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield a title for what could not be told, and for what was left out, and why that is, each with what."""
+        for title, unclear in (("Could not be told", True), ("Left out", False)):
+            found = reasons(self.tally, unclear=unclear)
+            if found:
+                yield title, {why: "; ".join(what) for why, what in found.items()}
+
 
 @define
-class Group:
+class FindingGroup:
     """The same finding, wherever it was seen."""
 
     finding: Finding
@@ -75,14 +83,14 @@ class Group:
         return f"{names}; and {more} more" if more > 0 else names
 
 
-def grouped(events: Iterable[Event]) -> list[Group]:
+def grouped(events: Iterable[Event]) -> list[FindingGroup]:
     """Take all events, and return the findings put together, the worst first. It holds one of each kind."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, FindingGroup] = {}
     for event in events:
         if isinstance(event, Inconclusive):
             continue
-        for ruling in event.rulings:
-            group = groups.setdefault(fingerprint(ruling.finding), Group(ruling.finding, ruling.accepted))
+        for judged in event.findings:
+            group = groups.setdefault(fingerprint(judged.finding), FindingGroup(judged.finding, judged.accepted))
             group.count += 1
             if len(group.places) < MOST_PLACES and event.exchange not in group.places:
                 group.places.append(event.exchange)
@@ -92,7 +100,7 @@ def grouped(events: Iterable[Event]) -> list[Group]:
 def findings_of(event: Event) -> Iterator[Finding]:
     """Yield the findings of an event that nobody accepted."""
     if isinstance(event, JudgedExchange):
-        yield from (ruling.finding for ruling in event.rulings if ruling.accepted is None)
+        yield from (judged.finding for judged in event.findings if judged.accepted is None)
 
 
 def clean(text: str, keep: str = "") -> str:
@@ -100,7 +108,7 @@ def clean(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _badness(group: Group) -> tuple[bool, int, str, str, str]:
+def _badness(group: FindingGroup) -> tuple[bool, int, str, str, str]:
     finding = group.finding
     place = (finding.operation or "", finding.pointer, finding.code)
     return (group.accepted is not None, SEVERITIES.index(finding.severity), *place)

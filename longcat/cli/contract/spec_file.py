@@ -1,0 +1,48 @@
+"""Which contract `longcat contract` goes by. Needs the extra `contract`."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from attrs import frozen
+
+from longcat.contract import Spec, SpecError, load_spec
+from longcat.errors import ConfigurationError
+
+
+@frozen
+class SpecFile:
+    """The contract in use, and its file.
+
+    Attributes:
+        name: what the file is called in a report: relative, so that it means the same on another machine.
+    """
+
+    spec: Spec
+    path: Path
+    name: str
+
+
+def find_spec(path: str | None) -> SpecFile:
+    """Return the contract in a file, or the one that came with longcat when none is named.
+
+    Raises ConfigurationError when it can't be used.
+    """
+    try:
+        spec = load_spec(Path(path) if path is not None else None)
+        if path is not None:
+            return SpecFile(spec, Path(path), _relative(Path(path)))
+        source = Path("openapi.yaml")  # In a checkout, people read this one.
+        if source.is_file() and load_spec(source).digest == spec.digest:
+            return SpecFile(spec, source, source.name)
+    except SpecError as error:
+        if path is not None:
+            raise ConfigurationError(str(error)) from error
+        spec = load_spec()  # It was the file here that is not valid, and nobody named it.
+    return SpecFile(spec, Path(str(files("longcat_api") / "openapi.json")), "longcat_api/openapi.json")
+
+
+def _relative(path: Path) -> str:
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name

@@ -1,0 +1,80 @@
+"""Where `longcat contract` sends its requests, and how. Needs the extra `contract`."""
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import evolve, frozen
+
+from longcat.cli.contract.spec_file import SpecFile
+from longcat.contract import Exchange, Origin
+from longcat.contract.traffic.probe import Pacing, probe
+from longcat.contract.traffic.probe_requests import ProbeRequest, Unanswered, probe_requests
+from longcat.errors import ConfigurationError
+from longcat.gateway.contract import contract as our_contract
+from longcat.settings import KEY_FILE, KEY_VARIABLE, find_api_key, find_base_url, usable_request_id
+
+LONGEST: Final = 3600.0
+"""Seconds that a pause, a call or the patience may take at most."""
+
+
+@frozen
+class Target:
+    """Where a probe goes, and how."""
+
+    contract: SpecFile
+    base_url: str
+    api_key: str | None
+    request_ids: tuple[str, ...]
+    pacing: Pacing
+
+    def requests(self) -> list[ProbeRequest]:
+        """Return what will be sent, and what can't be."""
+        return probe_requests(self.contract.spec, self.request_ids, self.base_url)
+
+    def probe(self, origin: Origin | None = None) -> Iterator[Exchange | Unanswered]:
+        """Send every request, and yield what comes of each. On a terminal, each answer is shown on stderr."""
+        outcomes = probe(
+            self.contract.spec, self.base_url, self.api_key, self.request_ids, pacing=self.pacing, origin=origin
+        )
+        for outcome in outcomes:
+            if sys.stderr.isatty() and isinstance(outcome, Exchange):
+                print(f"longcat: {outcome.source}: {outcome.status_code}", file=sys.stderr)
+            yield outcome
+
+
+def find_target(arguments: argparse.Namespace, contract: SpecFile) -> Target:
+    """Return where the probe goes, and how. Raises ConfigurationError."""
+    server = contract.spec.server if arguments.spec is not None else None
+    base_url = find_base_url(arguments.base_url, server or our_contract().server)
+    return Target(
+        contract=evolve(contract, spec=contract.spec.served_at(base_url)),  # Its paths that nobody documented, too.
+        base_url=base_url,
+        api_key=_key(arguments.api_key),
+        request_ids=tuple(usable_request_id(text) for text in arguments.request_id),
+        pacing=Pacing(
+            pause=_seconds("--pause", arguments.pause) if arguments.pause is not None else None,
+            timeout=_seconds("--timeout", arguments.timeout, least=0.001),
+            patience=_seconds("--patience", arguments.patience),
+        ),
+    )
+
+
+def _key(argument: str | None) -> str | None:
+    """Return the key, or None when there is none. Raises ConfigurationError when it can't be used."""
+    if argument is None and not os.environ.get(KEY_VARIABLE):
+        try:
+            if not KEY_FILE.expanduser().exists():
+                return None
+        except (OSError, RuntimeError):
+            return None
+    return find_api_key(argument)
+
+
+def _seconds(name: str, value: float, least: float = 0.0) -> float:
+    if math.isnan(value) or not least <= value <= LONGEST:
+        raise ConfigurationError(f"{name} is a number of seconds from {least:g} to {LONGEST:g}, not {value:g}.")
+    return value

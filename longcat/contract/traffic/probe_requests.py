@@ -1,0 +1,285 @@
+"""The requests of the probe, derived from the contract: those that cost nothing and change nothing.
+
+Two rules decide what may be sent. They hold for operations that are added later:
+
+* **An operation is safe to call** when its method is (RFC 9110, section 9.2.1), or when the contract says so of it with
+  `x-safe: true`. Any other may order, change or cost something. It is called only without the valid key, and at the
+  same time with a body that is not valid: two locks, either of which must refuse. The key never goes to it.
+* **A value is sent only if somebody gave it**: an id from the user, or what the contract fixes or shows as an example.
+  An id is a required value that every documented success gives back by the same name, or that stands in the path.
+
+A request that can't be sent is in the list as well, with the reason, so that nothing is left out in silence.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from attrs import evolve, field, frozen
+
+from longcat.contract.model import Intent
+from longcat.contract.openapi.spec import Operation, Spec
+from longcat.contract.traffic.inputs import Input, Inputs, inputs_of, servers_of
+from longcat.errors import ConfigurationError
+from longcat.text import shorten
+
+MAX_IDS: Final = 20
+"""How many request ids one run asks about at most. It keeps the number of calls bounded."""
+UNKNOWN_PATH: Final = "/longcat-contract-no-such-path"
+"""A path that no gateway has."""
+OTHER_TYPES: Final = ("text/plain", "application/xml")
+OTHER_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+WRONG_BODIES: Final[tuple[Any, ...]] = ({}, [], "", 0)
+
+
+class KeyUse(StrEnum):
+    """Which key goes with a request."""
+
+    NONE = "no key"
+    WRONG = "a wrong key"
+    VALID = "the key"
+    """The user's. Without one the request is not sent."""
+    ANY = "the key, if there is one"
+    """It should make no difference."""
+
+
+@frozen
+class ProbeRequest:
+    """One HTTP request to send, or why it can't be sent.
+
+    Attributes:
+        name: for people.
+        operation: the operation that it is about.
+        path: with the query, below the base URL.
+        headers: all but the key and those that every request has.
+        key_header: the header that the key goes into, after `key_prefix`. None: no key is needed.
+        intent: what its bytes don't show.
+        obstacle: why it can't be sent, such as a value that nobody gave. None: it can be.
+    """
+
+    name: str
+    operation: Operation
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(factory=dict)
+    body: bytes | None = field(default=None, repr=False)
+    key: KeyUse = KeyUse.VALID
+    key_header: str | None = None
+    key_prefix: str = ""
+    intent: Intent | None = None
+    obstacle: str | None = None
+
+    def __str__(self) -> str:
+        text = "" if self.body is None else shorten(self.body.decode("utf-8", "replace"))
+        body = f"the {self.headers.get('Content-Type')} body {text}" if text else "no body"
+        return f"{self.method} {self.path} with {self.key.value} and {body}"
+
+
+@frozen
+class Unanswered:
+    """A request to which there is no answer.
+
+    Attributes:
+        reason: one sentence, without a full stop.
+        unclear: whether it was meant to be sent, so that the probe as a whole could not tell. False: nobody gave what
+            it needs.
+    """
+
+    request: ProbeRequest
+    reason: str
+    unclear: bool = True
+
+
+def probe_requests(spec: Spec, request_ids: Sequence[str], base_url: str | None = None) -> list[ProbeRequest]:
+    """Return what to send, in order; what tells most comes first.
+
+    Args:
+        spec: the contract.
+        request_ids: the ids that the user gave.
+        base_url: where it is sent. An operation that the contract puts on another server has an obstacle. None: no
+            operation has.
+
+    Raises:
+        ConfigurationError: there are too many ids.
+    """
+    ids = list(dict.fromkeys(request_ids))
+    if len(ids) > MAX_IDS:
+        raise ConfigurationError(f"The probe asks about {MAX_IDS} requests at most, not {len(ids)}. Pass fewer.")
+    known = {server for operation in spec.operations for server in servers_of(spec, operation)}
+    here: list[Inputs] = []
+    requests: list[ProbeRequest] = []
+    for operation in spec.operations:
+        if base_url in known and base_url not in servers_of(spec, operation):
+            requests.append(_impossible(operation, "every question", "the contract puts it on another server"))
+        elif operation.needs_key and operation.key_header is None:
+            requests.append(_impossible(operation, "every question", "its key does not travel in a header"))
+        else:
+            inputs = inputs_of(spec, operation)
+            here.append(inputs)
+            requests.extend(_safe(inputs, ids) if inputs.is_safe else _unsafe(inputs))
+    for path in dict.fromkeys(inputs.operation.path for inputs in here):
+        requests.extend(_other_methods([inputs for inputs in here if inputs.operation.path == path], ids))
+    requests.extend(_unknown_path(spec, here, ids))
+    return requests
+
+
+@frozen
+class _Draft:
+    """A call of an operation before it is written out: a value for each of its inputs, as far as there are any."""
+
+    inputs: Inputs
+    values: Mapping[str, Any]
+
+    def request(self, name: str, key: KeyUse = KeyUse.VALID, **changes: Any) -> ProbeRequest:
+        """Return the request, with some of its attributes changed."""
+        operation = self.inputs.operation
+        path = operation.path
+        lacking = [value.name for value in self.inputs.values if value.place == "path"]
+        for name_in_path, value in self.placed("path").items():
+            path = path.replace(f"{{{name_in_path}}}", quote(_text(value), safe=""))
+            lacking.remove(name_in_path)
+        query = {name: _text(value) for name, value in self.placed("query").items()}
+        headers = {name: _text(value) for name, value in self.placed("header").items()}
+        if self.inputs.body is not None:
+            headers["Content-Type"] = self.inputs.body.media_type
+        request = ProbeRequest(
+            name=f"{operation.operation_id}: {name}",
+            operation=operation,
+            method=operation.method,
+            path=f"{path}?{urlencode(query)}" if query else path,
+            headers=headers,
+            body=_json(self.placed("body")) if self.inputs.body is not None else None,
+            key=key if operation.key_header else KeyUse.ANY,
+            key_header=operation.key_header,
+            key_prefix=self.inputs.key_prefix,
+            obstacle=f"nobody gave a value for {lacking[0]}" if lacking else None,
+        )
+        return evolve(request, **changes)
+
+    def complete(self, name: str, **changes: Any) -> ProbeRequest:
+        """Return a request that must have every value, because it is meant to succeed or to get far."""
+        request = self.request(name, **changes)
+        lacking = [value.name for value in self.inputs.values if value.required and value.name not in self.values]
+        return evolve(request, obstacle=f"nobody gave a value for {lacking[0]}") if lacking else request
+
+    def placed(self, place: str) -> dict[str, Any]:
+        """Return the values for one place, such as the body."""
+        names = [value.name for value in self.inputs.values if value.place == place]
+        return {name: self.values[name] for name in names if name in self.values}
+
+
+def _draft(inputs: Inputs, id_value: Any) -> _Draft:
+    """Return a call about the thing with this id; its other values are those that the contract fixes or shows."""
+    values: dict[str, Any] = {}
+    for value in inputs.values:
+        if value == inputs.id:
+            values |= {value.name: id_value} if id_value is not None else {}
+        elif value.required and value.place != "cookie":
+            fitting = [one for one in value.examples if inputs.accepts(value, one)]
+            values |= {value.name: fitting[0]} if fitting else {}
+    return _Draft(inputs, values)
+
+
+def _about_any(inputs: Inputs, ids: Sequence[str]) -> _Draft:
+    """Return a call for which any id will do: one that was given, else one that nobody has."""
+    return _draft(inputs, next((one for text in ids if (one := inputs.as_id(text)) is not None), inputs.unknown_id()))
+
+
+def _safe(inputs: Inputs, ids: Sequence[str]) -> Iterator[ProbeRequest]:
+    """Yield the requests to an operation that is safe to call."""
+    draft = _about_any(inputs, ids)
+    if inputs.operation.key_header:
+        yield draft.request("no key", KeyUse.NONE)
+        yield draft.request("a wrong key", KeyUse.WRONG, intent="wrong-key")
+    if inputs.id is None:
+        yield draft.complete("as documented")
+    else:
+        for text in ids:
+            id_value = inputs.as_id(text)
+            request = _draft(inputs, id_value).complete(f"the request {shorten(text, 40)}")
+            yield request if id_value is not None else evolve(request, obstacle="the contract allows no such id")
+        if not ids:
+            yield draft.request("a request that exists", obstacle="no request id was given (--request-id)")
+        if inputs.operation.response(404) is not None:
+            yield _draft(inputs, inputs.unknown_id()).complete("an unknown request", intent="unknown-request")
+    yield from _wrong_bodies(inputs, draft)
+
+
+def _wrong_bodies(inputs: Inputs, draft: _Draft) -> Iterator[ProbeRequest]:
+    """Yield the requests that the gateway must refuse for their bodies."""
+    good = draft.request("malformed JSON")
+    if inputs.operation.request_required:
+        headers = {name: value for name, value in good.headers.items() if name != "Content-Type"}
+        yield draft.request("no body", headers=headers, body=None)
+    if inputs.body is None:
+        return
+    yield evolve(good, body=(good.body or b"")[:-1])
+    other = next((kind for kind in OTHER_TYPES if kind not in inputs.operation.request_content_types), None)
+    if other is not None:
+        yield draft.request("the wrong content type", headers={**good.headers, "Content-Type": other})
+    for value in inputs.values:
+        if value.place == "body" and value.required:
+            for how, body in _broken(inputs, value, draft.placed("body")):
+                if not inputs.accepts_body(body):
+                    yield draft.request(f"{value.name} {how}", body=_json(body))
+
+
+def _broken(inputs: Inputs, value: Input, body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield a valid body with one of its values made wrong in each way."""
+    yield "missing", {name: one for name, one in body.items() if name != value.name}
+    for how, wrong in (("empty", inputs.empties(value)), ("of the wrong type", inputs.wrong_types(value))):
+        for one in wrong[:1]:
+            yield how, body | {value.name: one}
+
+
+def _unsafe(inputs: Inputs) -> Iterator[ProbeRequest]:
+    """Yield what may be sent to an operation that may cost or change something: two locks, and never the key."""
+    draft = _draft(inputs, inputs.unknown_id())
+    wrong = next((one for one in WRONG_BODIES if not inputs.accepts_body(one)), None)
+    if inputs.operation.key_header and inputs.body is not None and wrong is not None:
+        yield draft.request("no key", KeyUse.NONE, body=_json(wrong))
+        yield draft.request("a wrong key", KeyUse.WRONG, body=_json(wrong), intent="wrong-key")
+    why = "the contract does not say that asking changes nothing (by a safe method, or by x-safe: true)"
+    yield _impossible(inputs.operation, "every question with the key", why)
+
+
+def _other_methods(at_path: Sequence[Inputs], ids: Sequence[str]) -> Iterator[ProbeRequest]:
+    """Yield requests by methods that the contract does not have at this path.
+
+    GET changes nothing, and is sent with the values. The others may change something: they carry no key and no values.
+    """
+    inputs = at_path[0]
+    draft = _about_any(inputs, ids)
+    bare: dict[str, Any] = {"headers": {}, "body": None}
+    for method in OTHER_METHODS:
+        if method in {one.operation.method for one in at_path}:
+            continue
+        if method == "GET":
+            body = draft.placed("body")
+            has_id = inputs.id is not None and inputs.id.name in body
+            query = f"?{urlencode(body)}" if inputs.is_safe and has_id else ""
+            request = draft.request("the method GET", method="GET", **bare)
+            yield evolve(request, path=request.path + query, key=KeyUse.ANY if inputs.is_safe else KeyUse.NONE)
+        elif all(one.operation.key_header for one in at_path):
+            yield draft.request(f"the method {method}", KeyUse.NONE, method=method, **bare)
+
+
+def _unknown_path(spec: Spec, here: Sequence[Inputs], ids: Sequence[str]) -> Iterator[ProbeRequest]:
+    """Yield a valid request to a path that does not exist. A gateway that answers it answers anything."""
+    inputs = next((one for one in here if one.is_safe), None)
+    if inputs is not None and spec.match(inputs.operation.method, UNKNOWN_PATH) is None:
+        yield _about_any(inputs, ids).request("an unknown path", KeyUse.ANY, path=UNKNOWN_PATH, obstacle=None)
+
+
+def _impossible(operation: Operation, name: str, why: str) -> ProbeRequest:
+    return ProbeRequest(f"{operation.operation_id}: {name}", operation, operation.method, operation.path, obstacle=why)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
