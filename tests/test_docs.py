@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tokenize
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ MEASURED: Final = {DOCS / "polling.md", DOCS / "gauntlet.md"}
 """Pages that a benchmark writes."""
 PAGES: Final = [README, *sorted(set(DOCS.rglob("*.md")) - MEASURED)]
 PROSE: Final = [*PAGES, ARCHITECTURE]
+GLOSSARY: Final = DOCS / "glossary.md"
 MAINTAINING: Final = DOCS / "maintaining.md"
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 MAKEFILE: Final = (ROOT / "Makefile").read_text("utf-8")
@@ -469,6 +471,26 @@ def test_classes() -> None:
     named = set(re.findall(r"(?<![\w./'\"-])(?:[a-z]+\.)?(_?[A-Z][a-z]+[A-Z]?\w+)(?![\w:-])", _code(*PROSE)))
     modules = _modules()
     assert [name for name in sorted(named - WORDS) if not any(hasattr(module, name) for module in modules)] == []
+
+
+def test_glossary() -> None:
+    """Each term has a line of its own, and the names between backticks are in the code, each under one term."""
+    terms = re.findall(r"^- \*\*(.+?)\*\*: (.+\.)$", text_of(GLOSSARY), re.MULTILINE)
+    assert len(terms) == len({term for term, _ in terms}) == text_of(GLOSSARY).count("\n- ")
+    names = [name for _, meaning in terms for name in re.findall(r"`([^` ]+)`", meaning)]
+    known = _identifiers()
+    assert [name for name in names if name not in known and not (ROOT / name).exists()] == []
+    assert len(names) == len(set(names))
+
+
+def _identifiers() -> set[str]:
+    """Return every name that the package's code has, its modules' included."""
+    found = {"longcat_api"}
+    for path in (ROOT / "longcat").rglob("*.py"):
+        with path.open("rb") as file:
+            found |= {token.string for token in tokenize.tokenize(file.readline) if token.type == tokenize.NAME}
+        found.add(path.stem)
+    return found
 
 
 def _modules() -> list[ModuleType]:
