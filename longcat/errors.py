@@ -26,10 +26,7 @@ from typing import ClassVar
 
 from attrs import define, field
 
-from longcat.models import (
-    Status,
-    Violation,
-)
+from longcat.models import Status, Violation
 from longcat.text import sentence, shorten
 
 
@@ -63,8 +60,8 @@ class APIConnectionError(LongCatError):
         return True
 
     def __str__(self) -> str:
-        said = sentence(self.message)
-        return f"No answer from {shorten(self.host)}: {said} Check the network and the base URL, then ask again."
+        reason = sentence(self.message)
+        return f"No answer from {shorten(self.host)}: {reason} Check the network and the base URL, then ask again."
 
 
 class APITimeoutError(APIConnectionError):
@@ -125,7 +122,7 @@ class InsufficientBalanceError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the key is valid, but its subscription does not cover this. A CDN that turns us away says 403 too."""
+    """403: the key is valid, but its subscription does not cover this. A CDN that refuses a call answers 403, too."""
 
     advice = "Check what the key's subscription covers."
 
@@ -167,7 +164,7 @@ class InternalServerError(APIStatusError):
 
 @define(slots=False)
 class APIResponseValidationError(LongCatError):
-    """The gateway said yes, but its answer breaks the contract.
+    """The gateway answered with success, but its answer breaks the contract.
 
     Attributes:
         findings: what breaks it, each a pointer into the body, what was expected there, and what was seen.
@@ -198,7 +195,7 @@ class APIResponseValidationError(LongCatError):
 
 @define(slots=False)
 class GenerationFailed(LongCatError):  # noqa: N818 - the name is part of the public surface.
-    """The service says that the request failed. It will not change its mind.
+    """The service says that the request failed. This is final.
 
     Attributes:
         status: the last answer, with the service's reason in `status.error`.
@@ -231,7 +228,8 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
         elapsed: how many seconds were waited.
         last_status: the last answer. None: there was none.
         last_error: the transient error that came after it. None: the last question was answered.
-        asked: whether the gateway was asked at all. It is not while it wants quiet, or others use the client's budget.
+        asked: whether the gateway was asked at all. It is not while a `Retry-After` holds, or while other waits use up
+            the client's rate limit.
     """
 
     request_id: str
@@ -241,27 +239,27 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
     asked: bool = True
 
     def __str__(self) -> str:
-        said = "no answer came" if self.elapsed and self.asked else "it was not asked about"
+        outcome = "no answer came" if self.elapsed and self.asked else "it was not asked about"
         if self.last_status is not None:
             progress = self.last_status.progress
-            said = f"the last answer was {shorten(self.last_status.raw_state)!r}"
-            said += f" at {progress:.0%}" if progress is not None else ""
+            outcome = f"the last answer was {shorten(self.last_status.raw_state)!r}"
+            outcome += f" at {progress:.0%}" if progress is not None else ""
         trouble = f" The last error was: {self.last_error}" if self.last_error is not None else ""
         return (
-            f"Request {shorten(self.request_id)!r} was not done after {self.elapsed:.1f} s; {said}. "
+            f"Request {shorten(self.request_id)!r} was not done after {self.elapsed:.1f} s; {outcome}. "
             f"It goes on without us: wait for it again, or longer.{trouble}"
         )
 
 
 @define(slots=False)
 class DownloadError(LongCatError):
-    """The picture could not be brought. The target is as it was before, and no partial file is left.
+    """The image could not be downloaded. The target is as it was before, and no partial file is left.
 
     Attributes:
-        url: where it was to come from.
-        message: why it did not come.
+        url: where it was to be downloaded from.
+        message: why it was not.
         next_step: what to do about it.
-        status_code: what the storage answered. None: it did not answer, or its answer was not the trouble.
+        status_code: what the storage answered. None: it did not answer, or the fault is not in its answer.
         retryable: whether trying again may help.
     """
 

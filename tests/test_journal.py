@@ -25,7 +25,7 @@ from processes import Process, run_code
 
 from longcat import ConfigurationError, Image, State, Status
 from longcat.saving import journal
-from longcat.saving.journal import File, Journal
+from longcat.saving.journal import Journal, SavedFile
 
 GATEWAY = "https://gateway.example"
 URL = "https://storage.example/a.png"
@@ -145,7 +145,7 @@ def test_a_request_that_nobody_noted_has_no_answer_and_no_file(path: Path) -> No
     with opened(path) as one:
         assert one.take("taken")
         for request_id in ("taken", "never heard of"):
-            found = (one.last(request_id), one.file(request_id), one.is_saved(request_id))
+            found = (one.last(request_id), one.file(request_id), one.find_saved(request_id))
             assert found == (None, None, None)
 
 
@@ -165,7 +165,7 @@ def test_people_can_read_the_rows(path: Path) -> None:
         one.note(QUEUED)
         assert [rows(path)[0][name] for name in ("outcome", "state")] == [None, "queued"]
         one.note(COMPLETED)
-        one.saving(ID, path.with_name("a.png"), HASH, len(BYTES))
+        one.record(ID, path.with_name("a.png"), HASH, len(BYTES))
     assert rows(path) == [
         {
             "gateway": GATEWAY,
@@ -219,7 +219,7 @@ def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
     with opened(path) as one, opened(path) as other:
         assert one.take(ID)
         one.note(COMPLETED)
-        one.saving(ID, path.with_name("a.png"), HASH, len(BYTES))
+        one.record(ID, path.with_name("a.png"), HASH, len(BYTES))
         one.reopen(ID)
         assert (one.last(ID), one.file(ID), other.take(ID)) == (None, None, False)
         assert rows(path)[0]["first_asked"] is not None
@@ -232,42 +232,42 @@ def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> Non
     """A file counts as saved while its bytes are those recorded; one byte less, or another one, and it does not."""
     picture = path.with_name("a.png")
     with opened(path) as one:
-        one.saving(ID, picture, HASH, len(BYTES))
-        assert one.file(ID) == File(picture, HASH, len(BYTES))
-        assert one.is_saved(ID) is None
+        one.record(ID, picture, HASH, len(BYTES))
+        assert one.file(ID) == SavedFile(picture, HASH, len(BYTES))
+        assert one.find_saved(ID) is None
         for content, expected in ((BYTES, picture), (BYTES[:-1], None), (BYTES.upper(), None), (BYTES, picture)):
             picture.write_bytes(content)
-            assert one.is_saved(ID) == expected
+            assert one.find_saved(ID) == expected
         picture.unlink()
         picture.mkdir()
-        assert one.is_saved(ID) is None
+        assert one.find_saved(ID) is None
 
 
 def test_a_file_is_found_from_another_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path is recorded with where it starts."""
     monkeypatch.chdir(path.parent)
     with opened(path) as one:
-        one.saving(ID, Path("a.png"), HASH, len(BYTES))
+        one.record(ID, Path("a.png"), HASH, len(BYTES))
         Path("a.png").write_bytes(BYTES)
         monkeypatch.chdir("/")
-        assert one.is_saved(ID) == path.with_name("a.png")
+        assert one.find_saved(ID) == path.with_name("a.png")
 
 
 def test_a_file_name_that_is_no_text_is_kept(path: Path) -> None:
     """A name that the file system gave in bytes comes back as the same bytes."""
     picture = path.with_name(os.fsdecode(b"\xff.png"))
     with opened(path) as one:
-        one.saving(ID, picture, HASH, len(BYTES))
-        assert one.file(ID) == File(picture, HASH, len(BYTES))
+        one.record(ID, picture, HASH, len(BYTES))
+        assert one.file(ID) == SavedFile(picture, HASH, len(BYTES))
 
 
 def test_the_last_record_of_a_file_holds(path: Path) -> None:
     """A second download replaces the record of the first, and a record is a value."""
     with opened(path) as one:
-        one.saving(ID, path.with_name("a.png"), "0" * 64, 1)
-        one.saving(ID, path.with_name("b.png"), HASH, len(BYTES))
+        one.record(ID, path.with_name("a.png"), "0" * 64, 1)
+        one.record(ID, path.with_name("b.png"), HASH, len(BYTES))
         file = one.file(ID)
-    assert file == File(path.with_name("b.png"), HASH, len(BYTES))
+    assert file == SavedFile(path.with_name("b.png"), HASH, len(BYTES))
     with pytest.raises(FrozenInstanceError):
         file.size = 1  # type: ignore[misc]
 
@@ -316,8 +316,8 @@ def test_a_closed_journal_says_so(path: Path) -> None:
         *(
             lambda: one.reopen(ID),
             lambda: one.file(ID),
-            lambda: one.saving(ID, path, HASH, 1),
-            lambda: one.is_saved(ID),
+            lambda: one.record(ID, path, HASH, 1),
+            lambda: one.find_saved(ID),
         ),
     ]
     for use in uses:

@@ -1,1 +1,1 @@
-"""What is said to a gateway and what it answers. The one room that imports the generated client."""
+"""What goes to a gateway and what it answers. No other room imports the generated client."""

@@ -1,4 +1,4 @@
-"""What goes to a gateway and what comes back, whichever gateway it is."""
+"""The call to a gateway and the answer to it, whichever gateway it is."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,7 @@ from typing import Final, Protocol
 from attrs import field, frozen
 
 from longcat import errors
-from longcat.models import (
-    Status,
-    Violation,
-)
+from longcat.models import Status, Violation
 
 MAX_ANSWER: Final = 1024 * 1024
 """How many bytes of an answer are read. The documented ones have some 300."""
@@ -22,7 +19,7 @@ class Sink(Protocol):
     """Where the body of a successful answer goes instead of into memory."""
 
     def begin(self, headers: Mapping[str, str]) -> None:
-        """Get ready for a body with these headers, their names in lower case."""
+        """Start anew, for a body with these headers, their names in lower case."""
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
@@ -35,9 +32,10 @@ class Call:
     Attributes:
         headers: those to add to the usual ones. They may hold the key, so they are not in the repr.
         timeout: seconds until the whole answer must be there.
+        content: the body. None: there is none.
         sink: where the body of a 200 goes. None: into `Answer.body`.
-        to_stranger: whether it goes elsewhere than to the gateway, so that nothing may go along that the HTTP client
-            would add by itself: its headers, cookies, parameters and credentials.
+        cross_origin: whether it goes elsewhere than to the gateway. Then the HTTP client's own headers, cookies,
+            parameters and credentials must not go along.
     """
 
     method: str
@@ -56,7 +54,7 @@ class Answer:
     Attributes:
         headers: their names in lower case.
         body: what was read of it; empty when it went into the sink.
-        whole: whether that was all of it, and not just the first `MAX_ANSWER` bytes.
+        whole: whether that was all of it. False: it is the first `MAX_ANSWER` bytes.
         received: when it came, in seconds since the epoch.
     """
 
@@ -68,10 +66,10 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the other side asks to wait. None: it does not say, or not so that it can be understood.
+        """How many seconds the server asks to wait. None: it does not say, or not in a way that can be read.
 
-        `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is compared with the other
-        side's own clock, its `Date` header, where there is one.
+        `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is compared with the
+        server's own clock, its `Date` header, where there is one.
         """
         value = self.headers.get("retry-after", "").strip()
         if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
@@ -101,4 +99,4 @@ class Gateway(Protocol):
         """
 
     def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> errors.APIResponseValidationError:
-        """Return the error for an answer that breaks the contract so, the key taken out of it."""
+        """Return the error for an answer that breaks the contract in these places. The key is taken out of it."""

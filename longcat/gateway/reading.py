@@ -50,7 +50,7 @@ def decode(request_id: str, answer: Answer, api_key: str) -> Any:
 def breach(
     request_id: str, answer: Answer, api_key: str, wrong: Iterable[Violation], *, is_json: bool = True
 ) -> errors.APIResponseValidationError:
-    """Return the error for an answer that breaks the contract so, the key taken out of its body."""
+    """Return the error for an answer that breaks the contract in these places. The key is taken out of its body."""
     return errors.APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json)
 
 
@@ -79,7 +79,7 @@ def _status_error(request_id: str, answer: Answer, api_key: str) -> errors.APISt
 
 
 def _reason(answer: Answer) -> str:
-    """Return why the gateway said no: its own words, else what its body looks like, else the code's name."""
+    """Return the reason for an error: the gateway's words, else what its body looks like, else the code's name."""
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST and "location" in answer.headers:
         target = show(answer.headers["location"])
         return f"a redirect to {target}, not followed because the key would go with it"

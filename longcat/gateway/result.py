@@ -64,12 +64,12 @@ class ResultGateway:
             raise self.breach(request_id, answer, [Violation("/duration_seconds", expected, seen)]) from None
 
     def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> errors.APIResponseValidationError:
-        """Return the error for an answer that breaks the contract so."""
+        """Return the error for an answer that breaks the contract in these places."""
         return reading.breach(request_id, answer, self.api_key, wrong)
 
 
 def _violations(request_id: str, body: Any, hide: Hide) -> Iterator[Violation]:
-    """Yield what in a decoded answer breaks the contract. A status word that is not documented does not by itself."""
+    """Yield what in a decoded answer breaks the contract. An undocumented status word alone does not."""
     if not isinstance(body, dict) or not isinstance(body.get("status"), str):
         yield from violations(UNDOCUMENTED, body, hide)
         if words := error_words(body):

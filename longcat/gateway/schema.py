@@ -1,8 +1,8 @@
-"""What breaks a schema: the part of JSON Schema that the contract uses, read at run time.
+"""How a value differs from a schema: the part of JSON Schema that the contract uses, read at run time.
 
 The generated models do not check the types of primitives, know no bounds, and blame the last member of a union. So an
-answer is judged by the contract itself, and a maintainer who changes `openapi.yaml` changes this check as well. A
-keyword of the contract that is missing here fails a test, as does any disagreement with a full implementation.
+answer is checked against the contract itself, and a maintainer who changes `openapi.yaml` changes this check as well.
+A test fails when a keyword of the contract is missing here, or when a full implementation disagrees.
 """
 
 import re
@@ -17,8 +17,6 @@ from longcat.pointer import escape
 from longcat.text import Hide, show
 
 Schema: TypeAlias = Mapping[str, Any]
-
-
 MISSING: Final = "missing"
 
 
@@ -27,13 +25,13 @@ def violations(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") 
     for keyword, limit in schema.items():
         check = CHECKS.get(keyword)
         if check is not None and not check(value, limit):
-            yield Violation(pointer, EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit)), show(value, hide))
+            yield Violation(pointer, expectation(keyword, limit), show(value, hide))
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         for name in schema.get("required", ()):
             if name not in value:
-                expected = ", ".join(_expectations(properties.get(name, {}))) or "present"
+                expected = _expectations(properties.get(name, {})) or "present"
                 yield Violation(f"{pointer}/{escape(name)}", expected, MISSING)
         for name, inner in properties.items():
             if name in value:
@@ -43,8 +41,13 @@ def violations(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") 
             yield from violations(schema.get("items", {}), item, hide, f"{pointer}/{index}")
 
 
-def _expectations(schema: Schema) -> Iterator[str]:
-    return (EXPECTED[keyword].format(_words(limit)) for keyword, limit in schema.items() if keyword in EXPECTED)
+def expectation(keyword: str, limit: Any) -> str:
+    """Return in words what a keyword asks of a value."""
+    return EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit))
+
+
+def _expectations(schema: Schema) -> str:
+    return ", ".join(expectation(keyword, limit) for keyword, limit in schema.items() if keyword in EXPECTED)
 
 
 def _words(limit: Any) -> str:

@@ -49,7 +49,7 @@ class Claim:
             self.held = self.held or self.journal.take(self.request_id)
 
     def release(self) -> None:
-        """Leave the request to others."""
+        """Give the right back, so that another one can take it."""
         try:
             if self.held:
                 self.held = False
@@ -77,7 +77,7 @@ class Downloader:
     def download(
         self, image: Image | str, path: Path, overwrite: bool, max_bytes: int, timeout: float | None
     ) -> Flow[Path]:
-        """Bring an image to disk, and return where it is. See `LongCat.download`."""
+        """Download an image, and return where it is. See `LongCat.download`."""
         if not isinstance(image, Image | str):
             raise ConfigurationError(f"Pass an Image or a URL to download, not {type(image).__name__}.")
         seconds = usable_timeout(timeout)
@@ -100,7 +100,7 @@ class Downloader:
         # The name is always the same, so that a program that is killed leaves no litter.
         unique = f"{claim.journal.path} {claim.request_id}".encode(errors="surrogatepass")
         file.part = f".longcat-{sha256(unique).hexdigest()[:16]}.part"
-        file.record = partial(claim.journal.saving, claim.request_id)
+        file.record = partial(claim.journal.record, claim.request_id)
         try:
             saved = yield from self._acquire(claim, file, deadline)
             return saved if saved is not None else (yield from self._save(file, deadline))
@@ -124,12 +124,12 @@ class Downloader:
                 return saved
             now = self.monotonic()
             if now >= deadline:
-                message = "somebody else has been bringing it all the time"
+                message = "another download of it was under way all the time"
                 raise DownloadError(file.url, message, "Try again with a longer timeout.", retryable=True)
             yield Sleep(min(recheck_interval(now - began), deadline - now))
 
     def _fetch(self, file: ImageFile, deadline: float) -> Flow[None]:
-        """Bring the image's bytes into the file, and raise DownloadError when they can't be had.
+        """Download the image's bytes into the file, and raise DownloadError when they can't be had.
 
         A fault that may pass (no answer, a cut body, 408, 429, 5xx) is tried again, three times at most, with a pause.
         """
@@ -168,7 +168,7 @@ class Downloader:
 
 def _saved(journal: Journal, request_id: str, path: Path) -> Path | None:
     """Return the file that the journal knows, if it is whole and where the image is wanted. This reads the file."""
-    saved = journal.is_saved(request_id)
+    saved = journal.find_saved(request_id)
     with suppress(OSError, ValueError):  # No such file can be. The error is raised when it is to be written.
         wanted = existing(path, request_id)
         if saved is not None and wanted is not None and saved.resolve() == wanted.resolve():

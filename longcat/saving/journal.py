@@ -1,14 +1,14 @@
-"""What was asked, answered and saved, in an SQLite file that outlives the process and that several may share.
+"""What was asked, answered and saved, in an SQLite file that outlives the process. Several processes may share it.
 
-A row belongs to the journal object that took it, until that gives it back, is closed, or its process ends, however it
-ends. Beside the file, each object has a file `FILE-TOKEN.owner`, which is empty and which it keeps locked; a row names
-the token. The operating system drops the lock together with the process, so a token whose file is not locked, or is not
-there, has no owner any more, and never will again: a token is drawn once, and the lock is held before it is written
-anywhere. Who deletes the file of a living owner takes its rows away from it.
+A row belongs to the `Journal` object that took it, its owner, until the owner gives it back or is closed, or its
+process ends in any way. An owner has a random token, which its rows name, and an empty file `FILE-TOKEN.owner` beside
+the journal, which it keeps locked. The operating system drops the lock together with the process. So an owner whose
+file is missing or not locked is gone for good: no token is used twice, and the file is locked before the first row
+names the token. Deleting the file of a living owner takes its rows away from it.
 
-Every change is a transaction. What was written is there after the process is killed. A power cut may lose the last
-seconds, but leaves a journal that can be read. The key is never in it. The file should be on a local disk: SQLite's
-write-ahead log needs memory that the processes share.
+Every change is a transaction, and survives the end of the process. A power cut may lose the last seconds, but leaves a
+journal that can be read. The key is never in it. The file should be on a local disk: SQLite's write-ahead log needs
+memory that the processes share.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ APPLICATION_ID: Final = 0x4C436174
 VERSION: Final = 1
 """What `PRAGMA user_version` says of this schema."""
 PATIENCE: Final = 5.0
-"""Seconds to wait for another process that is writing. Its transactions take a millisecond; a program that holds the
-file for longer is none of ours. An event loop stands still meanwhile."""
+"""Seconds to wait for another process that is writing. Ours take a millisecond for a transaction; only a program of
+another kind holds the file for longer. An event loop stands still meanwhile."""
 MICROSECOND: Final = timedelta(microseconds=1)
 
 # SQLite keeps the comments, and `.schema` shows them.
@@ -64,8 +64,8 @@ CREATE TABLE request ( -- One row per request. Moments are ISO 8601 in UTC.
 TAKE: Final = """
 INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET owner = excluded.owner WHERE owner IS NULL"""
-# A string from JSON may hold half of a surrogate pair, which is no text to the driver: it goes in as bytes, as it does
-# in a path that is no UTF-8, and comes out through `_text`.
+# The driver refuses a text with half of a surrogate pair, which a JSON string or a path that is not UTF-8 may have.
+# Such texts go in as bytes, and come out through `_text`.
 NOTE: Final = """
 INSERT INTO request (gateway, request_id, first_asked, last_asked, state, raw_state, progress, error, outcome, image)
 VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), ?, ?)
@@ -88,15 +88,15 @@ NEXT_STEPS: Final = {
     sqlite3.SQLITE_NOTADB: "Choose another file; a journal is made where there is none.",
     sqlite3.SQLITE_CORRUPT: "Move it away and start with a new one.",
 }
-"""What to do about SQLite's trouble, by its primary result code, where it is not about access to the disk."""
+"""What to do about an error of SQLite, by its primary result code. Every other one is about access to the file."""
 
 
 @frozen
-class File:
-    """A picture's file, as recorded before it was put in its place.
+class SavedFile:
+    """An image's file, as recorded just before it got its name.
 
     Attributes:
-        path: where it is, from the root.
+        path: where it is, absolute.
         sha256: the SHA-256 of its bytes, in hex.
         size: how many bytes it has.
     """
@@ -109,17 +109,17 @@ class File:
 class Journal:
     """The requests of one gateway in a journal. A context manager; or call `close` at the end.
 
-    It may be shared by threads, among which it does not tell: what one has taken is taken for all of them. It must not
-    be used in a process that was forked from the one that made it; make another there. And on POSIX, a process that
-    opens and closes the owner's file by itself, to copy it perhaps, thereby drops the lock that it has on it.
+    Threads may share it: what one of them takes is taken for all of them. A forked process must not use it, but make
+    another one. On POSIX, a process that opens and closes its own owner's file, to copy it perhaps, thereby drops the
+    lock on it.
 
-    Every method raises ConfigurationError when the file can't be read or written. Ids are those that
-    `settings.usable_request_id` lets through.
+    Every method raises ConfigurationError when the file can't be read or written. Request ids must have passed
+    `settings.usable_request_id`.
 
     Args:
         path: the file. It is made when there is none, and never replaced.
-        gateway: the base URL. The same file may serve several gateways.
-        time: the seconds since the epoch.
+        gateway: the base URL. One file may serve several gateways.
+        time: returns the seconds since the epoch.
 
     Raises:
         ConfigurationError: the file is no journal, or one of a newer version, or can't be made or written.
@@ -157,7 +157,7 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Give all rows back and close the file. Twice is as good as once."""
+        """Give all rows back and close the file. A second call does nothing."""
         with self._guard:
             if self._db is not None:
                 with suppress(sqlite3.Error):  # Without its lock, the token has no owner in any case.
@@ -165,24 +165,24 @@ class Journal:
             self._disconnect()
 
     def take(self, request_id: str) -> bool:
-        """Make a request ours, and return whether it is. False: another one that is alive has it.
+        """Take a request, and return whether it is ours. False: another owner, who is alive, has it.
 
         A request that the journal does not know gets a row.
         """
         with self._using() as db:
             (owner,) = self._row("owner", request_id) or (None,)
             if owner not in {None, self._token}:
-                if self._lives(owner):
+                if self._is_alive(owner):
                     return False
-                self._bury(db, owner)
-            # Of several that are here at once, one finds no owner.
+                self._remove_owner(db, owner)
+            # Of several that come here at once, one alone finds no owner.
             if owner != self._token and db.execute(TAKE, [self._gateway, request_id, self._token]).rowcount != 1:
                 return False
             self._taken[request_id] += 1
             return True
 
     def release(self, request_id: str) -> None:
-        """Give a request back as often as it was taken, so that another may take it. One that is not ours stays."""
+        """Undo one `take`. After as many of them as there were, another owner may take the request."""
         if self._db is None:
             return  # Everything was given back.
         with self._using() as db:
@@ -194,7 +194,7 @@ class Journal:
             db.execute(sql, [self._gateway, request_id, self._token])
 
     def last(self, request_id: str) -> Status | None:
-        """Return the last answer noted, without its `raw`; a final one is the outcome. None: ask."""
+        """Return the last answer noted, without its `raw`. None: there is none, so ask."""
         with self._trusting(request_id):
             row = self._row("state, raw_state, progress, error, image", request_id)
             if row is None or row[0] is None:
@@ -203,7 +203,7 @@ class Journal:
             return Status(request_id, State(state), raw_state, progress, _read_image(image), error)
 
     def note(self, status: Status) -> None:
-        """Write an answer down, in the place of the one before."""
+        """Write an answer down in place of the one before."""
         moment = datetime.fromtimestamp(self._time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         state = status.state.value
         values = [
@@ -215,27 +215,27 @@ class Journal:
             db.execute(NOTE, values)
 
     def reopen(self, request_id: str) -> None:
-        """Forget the last answer and the file, so that it is asked again: when the picture's URL has expired."""
+        """Forget the last answer and the file, so that the gateway is asked again: the image's URL has expired."""
         with self._using() as db:
             db.execute(REOPEN, [self._gateway, request_id])
 
-    def file(self, request_id: str) -> File | None:
-        """Return the file as it was last recorded, whether it is there or not. None: none was."""
+    def file(self, request_id: str) -> SavedFile | None:
+        """Return the file that was recorded last, whether it is still there or not. None: there is no record."""
         with self._trusting(request_id):
             row = self._row("path, sha256, size", request_id)
-            return File(Path(row[0]), *row[1:]) if row is not None and row[0] is not None else None
+            return SavedFile(Path(row[0]), *row[1:]) if row is not None and row[0] is not None else None
 
-    def saving(self, request_id: str, path: Path, sha256: str, size: int) -> None:
-        """Record a picture that is complete on disk, just before it is renamed to `path`.
+    def record(self, request_id: str, path: Path, sha256: str, size: int) -> None:
+        """Record an image that is complete on disk, just before its file is renamed to `path`.
 
-        In this order, a process that is killed in between leaves a record without a file, which `is_saved` sees; in
-        the other, a file that nothing tells from a stranger's.
+        In this order, a process that is killed in between leaves a record without a file, which `find_saved` notices.
+        In the other order, it would leave a file that the journal does not know.
         """
         with self._using() as db:
             db.execute(SAVING, [self._gateway, request_id, _bytes(str(path.absolute())), sha256, size])
 
-    def is_saved(self, request_id: str) -> Path | None:
-        """Return the file recorded if it is there and its bytes are those recorded; they are read. None: it is not."""
+    def find_saved(self, request_id: str) -> Path | None:
+        """Return the recorded file. None: there is no record, no such file, or its bytes, which are read, differ."""
         file = self.file(request_id)
         with suppress(OSError, ValueError):  # It is not there, or not to be read.
             if file is not None and file.path.stat().st_size == file.size:
@@ -247,16 +247,16 @@ class Journal:
     def _open(self, db: sqlite3.Connection) -> None:
         """Make sure that the file is a journal, and become one of its owners."""
         db.text_factory = _text
-        # In a transaction that writes, no two make the schema, and none finds an owner's file that isn't locked yet.
+        # In a writing transaction, so that only one makes the schema, and no one finds an owner file not yet locked.
         db.execute("BEGIN IMMEDIATE")
         self._identify(db)
-        self._sweep(db)
-        self._lock = _connect(self._side(self._token), "rwc", 0)
+        self._remove_dead_owners(db)
+        self._lock = _connect(self._owner_file(self._token), "rwc", 0)
         self._lock.execute("PRAGMA journal_mode = MEMORY")  # No further file, which a kill would leave behind.
         self._lock.execute("BEGIN EXCLUSIVE")
         db.execute("COMMIT")
         while not _has_log(db):
-            db.execute("BEGIN IMMEDIATE")  # This waits for who is writing.
+            db.execute("BEGIN IMMEDIATE")  # This waits for the one that is writing.
             db.execute("COMMIT")
         db.execute("PRAGMA synchronous = NORMAL")
 
@@ -274,49 +274,49 @@ class Journal:
                 f"The journal {self.path} is of version {version}, and this program knows version {VERSION}. "
                 "Update this program, or choose another file."
             )
-        # In a file that may only be read, a transaction begins all the same. It ends here.
+        # A transaction begins even in a file that may only be read; this write is what fails then.
         db.execute(f"PRAGMA user_version = {VERSION}")
 
-    def _sweep(self, db: sqlite3.Connection) -> None:
+    def _remove_dead_owners(self, db: sqlite3.Connection) -> None:
         """Clear away what owners that were killed have left behind."""
         name = re.compile(rf"{re.escape(self.path.name)}-([0-9a-f]{{16}})\.owner")
         files = {match[1] for path in self.path.parent.iterdir() if (match := name.fullmatch(path.name))}
         rows = {owner for (owner,) in db.execute("SELECT DISTINCT owner FROM request WHERE owner IS NOT NULL")}
         for token in files | rows:
-            if not self._lives(token):
-                self._bury(db, token)
+            if not self._is_alive(token):
+                self._remove_owner(db, token)
 
-    def _lives(self, token: str) -> bool:
-        """Whether an owner has its file locked. No answer is kept: the next moment it may be killed."""
-        side = self._side(token)
+    def _is_alive(self, token: str) -> bool:
+        """Whether an owner has its file locked. The answer may be out of date at once: owners can be killed."""
+        file = self._owner_file(token)
         try:
-            # To read is enough, and disturbs nobody: two that look at once don't take each other for the owner.
-            with closing(_connect(side, "ro", 0)) as probe:
+            # A reader is refused while the owner lives, and readers don't refuse each other.
+            with closing(_connect(file, "ro", 0)) as probe:
                 probe.execute("SELECT 1 FROM sqlite_master")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
                 return True
-            if side.exists():
+            if file.exists():
                 raise
         return False
 
-    def _bury(self, db: sqlite3.Connection, token: str) -> None:
-        """Give back the rows of an owner that is no more, and remove its file. Twice is as good as once."""
+    def _remove_owner(self, db: sqlite3.Connection, token: str) -> None:
+        """Give back the rows of an owner that is gone, and remove its file. A second call does nothing."""
         db.execute("UPDATE request SET owner = NULL WHERE owner = ?", [token])
         with suppress(OSError):  # On Windows, while another looks at it. The next journal that is opened removes it.
-            self._side(token).unlink()
+            self._owner_file(token).unlink()
 
-    def _side(self, token: str) -> Path:
+    def _owner_file(self, token: str) -> Path:
         return self.path.with_name(f"{self.path.name}-{token}.owner")
 
     def _row(self, columns: str, request_id: str) -> Any:
-        """Return these columns of a request's row. None: it has no row."""
+        """Return these columns of a request's row. None: there is no row."""
         with self._using() as db:
             return db.execute(f"SELECT {columns} {ONE}", [self._gateway, request_id]).fetchone()
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection to one thread at a time, and explain what goes wrong with it."""
+        """Lend the connection to one thread at a time. Raises ConfigurationError for every error of SQLite."""
         with self._guard, _explained(self.path):
             if self._db is None:
                 raise ConfigurationError("This journal is closed. Make a new one, and close it after the last call.")
@@ -324,7 +324,7 @@ class Journal:
 
     @contextmanager
     def _trusting(self, request_id: str) -> Iterator[None]:
-        """Explain what is wrong with a row that this module can't have written."""
+        """Raise ConfigurationError for a row that this module can't have written."""
         try:
             yield
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
@@ -338,19 +338,19 @@ class Journal:
                 connection.close()
         if self._lock is not None:
             with suppress(OSError):
-                self._side(self._token).unlink()
+                self._owner_file(self._token).unlink()
         self._lock = self._db = None
 
 
 def _connect(path: Path, mode: Literal["rwc", "ro"], timeout: float) -> sqlite3.Connection:
-    """Open a database for all threads, in which every statement is a transaction unless it is told otherwise."""
+    """Open a database for all threads. Outside of `BEGIN` and `COMMIT`, every statement is a transaction."""
     return sqlite3.connect(
         f"{path.as_uri()}?mode={mode}", timeout=timeout, isolation_level=None, check_same_thread=False, uri=True
     )
 
 
 def _has_log(db: sqlite3.Connection) -> bool:
-    """Turn the write-ahead log on where the disk allows it. False: another was writing, and this does not wait."""
+    """Turn the write-ahead log on, if the disk allows it. False: try again, as another process is writing."""
     try:
         db.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -362,7 +362,7 @@ def _has_log(db: sqlite3.Connection) -> bool:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Raise ConfigurationError, with what to do, for what SQLite or the disk has against the journal."""
+    """Raise ConfigurationError, with the next step, for errors of SQLite and of the disk."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

@@ -42,20 +42,13 @@ class Mismatch:
 def describe_assertions(schemas: Iterable[Any]) -> str:
     """Return what schemas ask of a value itself, in words."""
     phrases = dict.fromkeys(
-        _describe_assertion(keyword, schema[keyword])
+        core.expectation(keyword, schema[keyword])
         for schema in schemas
         if isinstance(schema, Mapping)
         for keyword in ASSERTIONS
         if keyword in schema
     )
     return ", ".join(phrases) or "present"
-
-
-def _describe_assertion(keyword: str, limit: Any) -> str:
-    if isinstance(limit, list):
-        limit = " or ".join(one if isinstance(one, str) else show(one) for one in limit)
-    text = limit if isinstance(limit, str) else show(limit)
-    return core.EXPECTED.get(keyword, f"{keyword} {{}}").format(text)
 
 
 _QUERY: Final = re.compile(r"(://[^\s\"?#]*)[?#][^\s\"]*")
