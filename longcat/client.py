@@ -1,59 +1,28 @@
-"""LongCat and AsyncLongCat: two thin drivers of the same conversations."""
+"""LongCat and AsyncLongCat: two thin drivers of the same flows."""
 
-import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
-from contextlib import aclosing, closing, contextmanager, nullcontext
-from math import inf
+from contextlib import aclosing, closing
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
-import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
-from longcat.base import DEFAULT_TIMEOUT, MAX_IN_FLIGHT, BaseClient, OnChange, Unknown
-from longcat.clock import Clock, hold
+from longcat.base import DEFAULT_TIMEOUT, BaseClient, OnChange, Unknown
+from longcat.clock import hold
 from longcat.errors import LongCatError
-from longcat.gateway.messages import (
-    Answer,
-    Call,
-)
+from longcat.gateway.messages import Answer, Call
 from longcat.models import Image, Status
 from longcat.saving.download import MAX_BYTES
-from longcat.sending.tasks import (
-    Outcomes,
-    each,
-)
-from longcat.sending.threads import (
-    Stopped,
-    outcomes,
-)
-from longcat.sending.transport import (
-    STOP_CHECK_INTERVAL,
-    BoundedReads,
-    Reader,
-    closing_half_open,
-    credentials,
-    drain,
-    translated,
-)
+from longcat.sending.tasks import Outcomes, each
+from longcat.sending.threads import Stopped, outcomes
+from longcat.sending.transport import AsyncSender, SyncSender
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
-from longcat.waiting.commands import (
-    Acquire,
-    Command,
-    Flow,
-    RunInThread,
-    Sleep,
-)
-from longcat.waiting.polling import Polling
-from longcat.waiting.wait import (
-    Outcome,
-    Wait,
-)
+from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
+from longcat.waiting.wait import Outcome, Wait
 
 T = TypeVar("T")
 
@@ -80,21 +49,8 @@ class LongCat(BaseClient[httpx.Client]):
         ConfigurationError: there is no key, or one of the arguments can't be used.
     """
 
-    def __init__(  # noqa: PLR0913 - most are keywords that hardly anyone needs.
-        self,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        *,
-        polling: Polling | None = None,
-        http_client: httpx.Client | None = None,
-        clock: Clock | None = None,
-        max_rate: float | None = None,
-        max_in_flight: int = MAX_IN_FLIGHT,
-        journal: str | PathLike[str] | None = None,
-    ) -> None:
-        super().__init__(api_key, base_url, polling, http_client, clock, max_rate, max_in_flight, journal, httpx.Client)
-        self._reads = BoundedReads()
-        self._flights = threading.BoundedSemaphore(max_in_flight)
+    _sender_class = SyncSender
+    _sender: SyncSender
 
     def __enter__(self) -> Self:
         return self
@@ -105,10 +61,10 @@ class LongCat(BaseClient[httpx.Client]):
         self.close()
 
     def close(self) -> None:
-        """Close the connections, unless the HTTP client is the caller's, and the journal. Twice is as good as once."""
-        self._close_journal()
-        if self._owns_http:
-            self._http.close()
+        """Close the connections, unless the HTTP client is the caller's, and the journal. It may be called again."""
+        if self._journal is not None:
+            self._journal.close()
+        self._sender.close()
 
     def status(self, request_id: str) -> Status:
         """Ask once how a request stands, for 30 s at most. Nothing is repeated.
@@ -249,7 +205,7 @@ class LongCat(BaseClient[httpx.Client]):
         """Do what a command says, and return its result. A call is given up soon after `stopped` says so."""
         match command:
             case Call():
-                return self._send(command, stopped)
+                return self._sender.send(command, stopped)
             case Sleep(seconds):
                 self._clock.sleep(seconds)
             case Acquire(left=left):
@@ -261,53 +217,12 @@ class LongCat(BaseClient[httpx.Client]):
                 assert_never(command)
         return None
 
-    def _send(self, call: Call, stopped: Stopped | None = None) -> Answer:
-        """Send a call and return the answer, or give up soon after `stopped` says so."""
-        reader = Reader(call, self._clock)
-        with translated(call), self._reads.until(call.timeout, stopped), self._flight(call):
-            request = self._request(call)
-            request.extensions["trace"] = self._reads.trace
-            response = self._http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
-            with closing(response):
-                if reader.begin(response):
-                    for chunk in response.iter_raw():
-                        if not reader.take(chunk):
-                            break
-            return reader.answer()
-
-    @contextmanager
-    def _flight(self, call: Call) -> Iterator[None]:
-        """Take one of the places in flight, unless the call goes to a stranger. Raises TimeoutError without one."""
-        if call.cross_origin:
-            yield
-            return
-        while not self._flights.acquire(timeout=STOP_CHECK_INTERVAL):
-            self._reads.check()
-        try:
-            yield
-        finally:
-            self._flights.release()
-
 
 class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     """`LongCat` for asyncio and trio: the same methods, with `await` and `async for`. See there."""
 
-    def __init__(  # noqa: PLR0913 - most are keywords that hardly anyone needs.
-        self,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        *,
-        polling: Polling | None = None,
-        http_client: httpx.AsyncClient | None = None,
-        clock: Clock | None = None,
-        max_rate: float | None = None,
-        max_in_flight: int = MAX_IN_FLIGHT,
-        journal: str | PathLike[str] | None = None,
-    ) -> None:
-        super().__init__(
-            api_key, base_url, polling, http_client, clock, max_rate, max_in_flight, journal, httpx.AsyncClient
-        )
-        self._loop: object = None
+    _sender_class = AsyncSender
+    _sender: AsyncSender
 
     async def __aenter__(self) -> Self:
         return self
@@ -318,11 +233,10 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless the HTTP client is the caller's, and the journal. Twice is as good as once."""
-        self._close_journal()
-        if self._owns_http:
-            self._follow_loop()
-            await self._http.aclose()
+        """Close the connections, unless the HTTP client is the caller's, and the journal. It may be called again."""
+        if self._journal is not None:
+            self._journal.close()
+        await self._sender.close()
 
     async def status(self, request_id: str) -> Status:
         """Ask once how a request stands, as `LongCat.status` does."""
@@ -412,7 +326,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     async def _perform(self, command: Command) -> Answer | None:
         match command:
             case Call():
-                return await self._send(command)
+                return await self._sender.send(command)
             case Sleep(seconds):
                 await self._clock.asleep(seconds)
             case Acquire(left=left):
@@ -424,32 +338,3 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
             case _:
                 assert_never(command)
         return None
-
-    async def _send(self, call: Call) -> Answer:
-        """Send a call and return the answer."""
-        reader = Reader(call, self._clock)
-        self._follow_loop()
-        seconds = None if call.timeout == inf else call.timeout
-        with translated(call), anyio.fail_after(seconds):
-            async with nullcontext() if call.cross_origin else self._flights:
-                request = self._request(call)
-                request.extensions["trace"] = closing_half_open()
-                response = await self._http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
-                async with aclosing(response):
-                    if reader.begin(response):
-                        chunks = response.aiter_raw()
-                        async for chunk in chunks:
-                            if not reader.take(chunk):
-                                await response.aclose()
-                                await drain(chunks)
-                                break
-            return reader.answer()
-
-    def _follow_loop(self) -> None:
-        """Leave the connections of an event loop that is over: in the next one, they would only raise."""
-        loop = anyio.lowlevel.current_token()
-        if self._loop not in {None, loop} and self._owns_http and not self._http.is_closed:
-            self._http = self._new_http()
-        if self._loop != loop:
-            self._flights = anyio.Semaphore(self._max_in_flight)
-        self._loop = loop

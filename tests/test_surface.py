@@ -3,10 +3,11 @@
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import anyio
 import fakes
@@ -98,55 +99,74 @@ def test_every_public_name_has_documentation() -> None:
 
 # --- Signatures. ---
 
-SIGNATURES = {
-    "__init__": (
-        "(self, api_key: str | None = None, base_url: str | None = None, *, polling: longcat.waiting.polling.Polling |"
-        " None = None, http_client: {http} | None = None, clock: longcat.clock.Clock | None = None, max_rate: float |"
-        " None = None, max_in_flight: int = 20, journal: str | os.PathLike[str] | None = None) -> None"
-    ),
-    "close": "(self) -> None",
-    "status": "(self, request_id: str) -> longcat.models.Status",
-    "wait": (
-        "(self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal['wait', 'raise'] = 'wait') ->"
-        " longcat.models.Image"
-    ),
-    "watch": (
-        "(self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal['wait', 'raise'] = 'wait') ->"
-        " {iterator}[longcat.models.Status]"
-    ),
-    "as_completed": (
-        "(self, request_ids: {ids}, timeout: float | None = 300.0, *, batch_timeout: float | None = None, unknown:"
-        " Literal['wait', 'raise'] = 'wait', on_change: collections.abc.Callable[[longcat.models.Status],"
-        " object] | None = None) -> {outcomes}"
-    ),
-    "wait_all": (
-        "(self, request_ids: {ids}, timeout: float | None = 300.0, *, batch_timeout: float | None = None, unknown:"
-        " Literal['wait', 'raise'] = 'wait', on_change: collections.abc.Callable[[longcat.models.Status],"
-        " object] | None = None) -> list[longcat.models.Image | longcat.errors.LongCatError]"
-    ),
-    "download": (
-        "(self, image: longcat.models.Image | str, path: str | os.PathLike[str], *, overwrite: bool = False, max_bytes:"
-        " int = 104857600, timeout: float | None = 300.0) -> pathlib.Path"
-    ),
-}
-KINDS = [
-    (
-        LongCat,
-        {
-            "http": "httpx.Client",
-            "iterator": "collections.abc.Iterator",
-            "ids": "collections.abc.Iterable[str]",
-            "outcomes": "collections.abc.Generator[longcat.waiting.wait.Outcome]",
-        },
-    ),
+
+def expected(http_client: Any, ids: Any, statuses: Any, outcomes: Any) -> type[Any]:
+    """Return a class with the fixed signatures. The arguments are the types in which the two clients differ."""
+
+    class Expected(Protocol):
+        def __init__(  # noqa: PLR0913 - that is the signature.
+            self,
+            api_key: str | None = None,
+            base_url: str | None = None,
+            *,
+            polling: longcat.Polling | None = None,
+            http_client: http_client | None = None,
+            clock: Clock | None = None,
+            max_rate: float | None = None,
+            max_in_flight: int = 20,
+            journal: str | PathLike[str] | None = None,
+        ) -> None: ...
+
+        def close(self) -> None: ...
+
+        def status(self, request_id: str) -> Status: ...
+
+        def wait(
+            self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal["wait", "raise"] = "wait"
+        ) -> longcat.Image: ...
+
+        def watch(
+            self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal["wait", "raise"] = "wait"
+        ) -> statuses: ...
+
+        def as_completed(
+            self,
+            request_ids: ids,
+            timeout: float | None = 300.0,
+            *,
+            batch_timeout: float | None = None,
+            unknown: Literal["wait", "raise"] = "wait",
+            on_change: Callable[[Status], object] | None = None,
+        ) -> outcomes: ...
+
+        def wait_all(
+            self,
+            request_ids: ids,
+            timeout: float | None = 300.0,
+            *,
+            batch_timeout: float | None = None,
+            unknown: Literal["wait", "raise"] = "wait",
+            on_change: Callable[[Status], object] | None = None,
+        ) -> list[longcat.Image | longcat.LongCatError]: ...
+
+        def download(
+            self,
+            image: longcat.Image | str,
+            path: str | PathLike[str],
+            *,
+            overwrite: bool = False,
+            max_bytes: int = 100 * 1024 * 1024,
+            timeout: float | None = 300.0,
+        ) -> Path: ...
+
+    return Expected
+
+
+SIGNATURES = [
+    (LongCat, expected(httpx.Client, Iterable[str], Iterator[Status], Generator[longcat.Outcome])),
     (
         AsyncLongCat,
-        {
-            "http": "httpx.AsyncClient",
-            "iterator": "collections.abc.AsyncGenerator",
-            "ids": "collections.abc.Iterable[str] | collections.abc.AsyncIterable[str]",
-            "outcomes": "longcat.sending.tasks.Outcomes",
-        },
+        expected(httpx.AsyncClient, Iterable[str] | AsyncIterable[str], AsyncGenerator[Status], longcat.Outcomes),
     ),
 ]
 
@@ -157,11 +177,16 @@ def members(cls: type[Any]) -> dict[str, Any]:
     return {name: method for name, method in public if not name.startswith("_") or name == "__init__"}
 
 
-@pytest.mark.parametrize(("cls", "words"), KINDS)
-def test_the_signatures_are_the_fixed_ones(cls: type[Any], words: dict[str, str]) -> None:
+@pytest.mark.parametrize(("client", "surface"), SIGNATURES)
+def test_the_signatures_are_the_fixed_ones(client: type[Any], surface: type[Any]) -> None:
     """Each call has exactly these arguments, defaults and types."""
-    signatures = {name: str(inspect.signature(members(cls)[name])).replace("typing.", "") for name in SIGNATURES}
-    assert signatures == {name: text.format(**words) for name, text in SIGNATURES.items()}
+    seen = {name: inspect.signature(members(client)[name]) for name in members(surface)}
+    (http_class,) = client.__orig_bases__[0].__args__
+    arguments = seen["__init__"].parameters.copy()  # It stands once, for both, with a type variable.
+    http_client = arguments["http_client"]
+    arguments["http_client"] = http_client.replace(annotation=http_client.annotation[http_class])
+    seen["__init__"] = seen["__init__"].replace(parameters=[*arguments.values()])
+    assert seen == {name: inspect.signature(method) for name, method in members(surface).items()}
 
 
 def test_both_clients_have_the_same_methods() -> None:
@@ -249,8 +274,8 @@ def test_the_attributes_that_are_type_checked_are_there() -> None:
 def test_a_context_manager_closes_its_client() -> None:
     """After the block, the connections are closed and the client can't be used."""
     with LongCat(KEY, URL) as cat:
-        assert not cat._http.is_closed
-    assert cat._http.is_closed
+        assert not cat._sender.http.is_closed
+    assert cat._sender.http.is_closed
     with pytest.raises(ConfigurationError, match=r"^This client is closed\. .*\.$"):
         cat.status("r")
 
@@ -261,8 +286,8 @@ def test_an_asynchronous_context_manager_closes_its_client(backend: str) -> None
 
     async def main() -> None:
         async with AsyncLongCat(KEY, URL) as cat:
-            assert not cat._http.is_closed
-        assert cat._http.is_closed
+            assert not cat._sender.http.is_closed
+        assert cat._sender.http.is_closed
         with pytest.raises(ConfigurationError, match=r"^This client is closed\. .*\.$"):
             await cat.status("r")
 
@@ -290,7 +315,7 @@ def test_an_error_within_the_block_is_not_hidden() -> None:
     """Leaving the block by an error closes the client, and the error goes on."""
     with pytest.raises(KeyError), LongCat(KEY, URL) as cat:
         raise KeyError
-    assert cat._http.is_closed
+    assert cat._sender.http.is_closed
 
 
 def test_a_callers_http_client_stays_open() -> None:

@@ -1,27 +1,166 @@
-"""How a call is sent: what both drivers share, and what they need beyond the HTTP libraries below."""
+"""How a call is sent: by a thread or by a task, and what both need beyond the HTTP libraries below."""
 
+import platform
 import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, closing, contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 import httpcore
 import httpx
+from anyio.lowlevel import current_token
 
+from longcat._version import __version__
 from longcat.clock import Clock
-from longcat.errors import APIConnectionError, APITimeoutError, LongCatError
-from longcat.gateway.messages import (
-    MAX_ANSWER,
-    Answer,
-    Call,
-)
+from longcat.errors import APIConnectionError, APITimeoutError, ConfigurationError, LongCatError
+from longcat.gateway.messages import MAX_ANSWER, Answer, Call
+
+HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+
+USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+
+
+class HttpSender(Generic[HttpClient]):
+    """Sends calls with an HTTP client: what both kinds of sender share.
+
+    Args:
+        http: the caller's HTTP client, which stays open. None: one of our own.
+        new_http: makes one of our own.
+        clock: the time.
+        max_in_flight: how many calls to the gateway may be in flight.
+    """
+
+    http_class: type[HttpClient]
+
+    def __init__(
+        self, http: HttpClient | None, new_http: Callable[[], HttpClient], clock: Clock, max_in_flight: int
+    ) -> None:
+        self.owns_http = http is None
+        self._new_http: Callable[[], HttpClient] = new_http
+        self._clock = clock
+        self._max_in_flight = max_in_flight
+        self.http: HttpClient = self.open() if http is None else http
+
+    def open(self) -> HttpClient:
+        """Return a new HTTP client of our own. Raises ConfigurationError when the environment does not let us."""
+        try:
+            return self._new_http()
+        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+            raise ConfigurationError(
+                f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
+            ) from error
+
+    def request(self, call: Call) -> httpx.Request:
+        """Return the request for a call, with the shorter of two timeouts: the call's and the HTTP client's own.
+
+        Raises ConfigurationError when the HTTP client is closed.
+        """
+        if self.http.is_closed:
+            raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
+        usual = self.http.timeout.as_dict()
+        limits = {phase: min(call.timeout, inf if limit is None else limit) for phase, limit in usual.items()}
+        timeout = {phase: None if limit == inf else limit for phase, limit in limits.items()}
+        # What we ask for is small or compressed already.
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
+        if call.cross_origin:
+            return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
+        return self.http.build_request(
+            call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)
+        )
+
+
+class SyncSender(HttpSender[httpx.Client]):
+    """Sends a call from the thread that it is used in. May be shared by threads."""
+
+    http_class = httpx.Client
+
+    def __init__(
+        self, http: httpx.Client | None, new_http: Callable[[], httpx.Client], clock: Clock, max_in_flight: int
+    ) -> None:
+        super().__init__(http, new_http, clock, max_in_flight)
+        self._reads = BoundedReads()
+        self._in_flight = threading.BoundedSemaphore(max_in_flight)
+
+    def send(self, call: Call, stopped: Callable[[], bool] | None = None) -> Answer:
+        """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError."""
+        reader = Reader(call, self._clock)
+        with translated(call), self._reads.until(call.timeout, stopped), self._flight(call):
+            request = self.request(call)
+            request.extensions["trace"] = self._reads.trace
+            response = self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+            with closing(response):
+                if reader.begin(response):
+                    for chunk in response.iter_raw():
+                        if not reader.take(chunk):
+                            break
+            return reader.answer()
+
+    def close(self) -> None:
+        """Close the HTTP client, unless it is the caller's."""
+        if self.owns_http:
+            self.http.close()
+
+    @contextmanager
+    def _flight(self, call: Call) -> Iterator[None]:
+        """Wait until one more call may be in flight. Those to another host are not counted."""
+        if call.cross_origin:
+            yield
+            return
+        while not self._in_flight.acquire(timeout=STOP_CHECK_INTERVAL):
+            self._reads.check()
+        try:
+            yield
+        finally:
+            self._in_flight.release()
+
+
+class AsyncSender(HttpSender[httpx.AsyncClient]):
+    """Sends a call from the task that it is used in."""
+
+    http_class = httpx.AsyncClient
+    _loop: object = None
+
+    async def send(self, call: Call) -> Answer:
+        """Send a call and return the answer. Raises APIConnectionError."""
+        reader = Reader(call, self._clock)
+        self._follow_loop()
+        seconds = None if call.timeout == inf else call.timeout
+        with translated(call), anyio.fail_after(seconds):
+            async with nullcontext() if call.cross_origin else self._in_flight:
+                request = self.request(call)
+                request.extensions["trace"] = closing_half_open()
+                response = await self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+                async with aclosing(response):
+                    if reader.begin(response):
+                        chunks = response.aiter_raw()
+                        async for chunk in chunks:
+                            if not reader.take(chunk):
+                                await response.aclose()
+                                await drain(chunks)
+                                break
+            return reader.answer()
+
+    async def close(self) -> None:
+        """Close the HTTP client, unless it is the caller's."""
+        if self.owns_http:
+            self._follow_loop()
+            await self.http.aclose()
+
+    def _follow_loop(self) -> None:
+        """Leave the connections of an event loop that is over: in the next one, they would only raise."""
+        loop = current_token()
+        if self._loop not in {None, loop} and self.owns_http and not self.http.is_closed:
+            self.http = self.open()
+        if self._loop != loop:
+            self._in_flight = anyio.Semaphore(self._max_in_flight)
+        self._loop = loop
 
 
 def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
@@ -50,9 +189,9 @@ async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
 
 
 class Reader:
-    """Collects the answer to a call, whichever driver brings it, within the call's time.
+    """Collects the answer to a call, for either kind of sender, within the call's time.
 
-    What it refuses, it refuses in `answer`, so that a driver can end its loop over the body in good order.
+    What it refuses, it refuses in `answer`, so that a sender can end its loop over the body in good order.
     """
 
     def __init__(self, call: Call, clock: Clock) -> None:

@@ -10,14 +10,13 @@ from urllib.parse import urlsplit
 import httpx
 from attrs import define, field, frozen
 
-from longcat.base import USER_AGENT
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.redact import redact
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import MAX_ANSWER
-from longcat.sending.transport import BoundedReads
+from longcat.sending.transport import USER_AGENT, BoundedReads
 from longcat.text import shorten
 
 WRONG_KEY: Final = "longcat-contract-wrong-key"
