@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 
 from longcat import LongCat, LongCatError
 from longcat.contract import Exchange, load_spec
-from longcat.contract.traffic.recordings import Provenance, provenance, write
+from longcat.contract.traffic.cassette import write
+from longcat.contract.traffic.recordings import Provenance, provenance
 from longcat.contract.traffic.redact import redact
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2,13 +2,16 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import Final
 
 from longcat._version import __version__
-from longcat.base import DEFAULT_TIMEOUT
-from longcat.cli import sandbox, status, wait
+from longcat.cli import sandbox
 from longcat.cli.contract import arguments as contract
+from longcat.cli.outcome import Exit
 
-EXIT_CODES = """\
+TIMEOUT: Final = 300.0
+"""Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""
+EXIT_CODES: Final = """\
 exit codes:
   0    done
   1    the answer is no: a generation failed, or the contract is broken
@@ -43,7 +46,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     command = _add(commands, "status", "ask once how a request stands", asking)
     command.add_argument("request_id", metavar="ID")
-    command.set_defaults(run=status.run)
+    command.set_defaults(run=_status)
 
     command = _add(commands, "wait", "wait for requests, and save their pictures", asking)
     command.add_argument("request_ids", metavar="ID", nargs="*")
@@ -56,8 +59,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--timeout",
         metavar="S",
         type=float,
-        default=DEFAULT_TIMEOUT,
-        help="for waiting and saving, in seconds, for each ID (default: 300)",
+        default=TIMEOUT,
+        help=f"for waiting and saving, in seconds, for each ID (default: {TIMEOUT:g})",
     )
     command.add_argument("--batch-timeout", metavar="S", type=float, help="for all IDs together (default: no bound)")
     command.add_argument("--max-rate", metavar="N", type=float, help="ask N questions a second at most")
@@ -65,7 +68,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--journal", metavar="FILE", help="note here what is done; run again, it is not done twice, nor by two at once"
     )
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
-    command.set_defaults(run=wait.run)
+    command.set_defaults(run=_wait)
     waiting = command
 
     command = _add(commands, "sandbox", "serve a local emulator of the gateway", everywhere)
@@ -76,9 +79,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     contract.add_arguments(command, everywhere)
 
     arguments = parser.parse_args(argv)
-    if arguments.run is wait.run and not arguments.request_ids and arguments.source is None:
+    if arguments.run is _wait and not arguments.request_ids and arguments.source is None:
         waiting.error("the following arguments are required: ID or --from")
     return arguments
+
+
+def _status(arguments: argparse.Namespace) -> Exit:
+    from longcat.cli import status  # noqa: PLC0415 - only this command needs it, and it is slow to import.
+
+    return status.run(arguments)
+
+
+def _wait(arguments: argparse.Namespace) -> Exit:
+    from longcat.cli import wait  # noqa: PLC0415 - likewise.
+
+    return wait.run(arguments)
 
 
 def _add(

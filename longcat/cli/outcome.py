@@ -7,13 +7,21 @@ import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, Final, Self
 
-from longcat import errors
 from longcat.cli.interrupt import EXIT_CODE
-from longcat.models import Status
-from longcat.waiting.wait import FAILURES
+from longcat.errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    DownloadError,
+    GenerationFailed,
+    InsufficientBalanceError,
+    LongCatError,
+    NotFoundError,
+    PermissionDeniedError,
+    WaitTimeout,
+)
 
 
 class Exit(IntEnum):
@@ -32,23 +40,23 @@ class Exit(IntEnum):
 
 # The first entry that fits decides. Without one it is UNCLEAR.
 CODES: Final = (
-    (errors.GenerationFailed, Exit.NO),
-    (errors.WaitTimeout, Exit.UNCLEAR),  # Before OSError: it is a TimeoutError, and that is one.
-    (errors.ConfigurationError, Exit.MISUSED),
-    (errors.BadRequestError, Exit.MISUSED),
-    (errors.AuthenticationError, Exit.MISUSED),
-    (errors.InsufficientBalanceError, Exit.MISUSED),
-    (errors.PermissionDeniedError, Exit.MISUSED),
-    (errors.NotFoundError, Exit.MISUSED),
+    (GenerationFailed, Exit.NO),
+    (WaitTimeout, Exit.UNCLEAR),  # Before OSError: it is a TimeoutError, and that is one.
+    (ConfigurationError, Exit.MISUSED),
+    (BadRequestError, Exit.MISUSED),
+    (AuthenticationError, Exit.MISUSED),
+    (InsufficientBalanceError, Exit.MISUSED),
+    (PermissionDeniedError, Exit.MISUSED),
+    (NotFoundError, Exit.MISUSED),
     (OSError, Exit.MISUSED),  # A file that can't be written, a port in use. Network errors arrive as our own.
 )
 
 
 def exit_code(error: BaseException) -> Exit:
     """Return the exit code for an error."""
-    if isinstance(error, errors.LongCatError) and error.transient:
+    if isinstance(error, LongCatError) and error.transient:
         return Exit.UNCLEAR
-    if isinstance(error, errors.DownloadError) and error.__cause__ is not None:
+    if isinstance(error, DownloadError) and error.__cause__ is not None:
         error = error.__cause__  # Our disk, or their network.
     return next((code for kind, code in CODES if isinstance(error, kind)), Exit.UNCLEAR)
 
@@ -65,9 +73,9 @@ def report(error: BaseException, *, debug: bool) -> Exit:
     while isinstance(error, BaseExceptionGroup):  # From a task. Every other one was cancelled by the first.
         error = error.exceptions[0]
     advice = ""
-    if isinstance(error, OSError) and not isinstance(error, errors.LongCatError):
+    if isinstance(error, OSError) and not isinstance(error, LongCatError):
         advice = ". Make room, or choose another place, then try again."
-    elif not isinstance(error, errors.LongCatError):
+    elif not isinstance(error, LongCatError):
         advice = " This is a mistake in longcat: please report it, with what --debug prints."
     print(f"longcat: {str(error) or type(error).__name__}{advice}", file=sys.stderr)
     return exit_code(error)
@@ -115,25 +123,4 @@ def quiet_pipe() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             message = f"The results can't be written: {error.strerror}. Make room, or send stdout elsewhere."
-            raise errors.ConfigurationError(message) from error
-
-
-def as_object(
-    request_id: str, status: Status | None, path: Path | None = None, error: errors.LongCatError | None = None
-) -> dict[str, Any]:
-    """Return what is known of a request as a JSON object. Every field is always there; null means unknown."""
-    image = status.image if status else None
-    if error is None and status is not None and status.state in FAILURES:
-        error = FAILURES[status.state](status)
-    return {
-        "request_id": request_id,
-        "state": status.state.value if status else None,
-        "raw_state": status.raw_state if status else None,
-        "progress": status.progress if status else None,
-        "url": image.url if image else None,
-        "created_at": image.created_at.isoformat() if image and image.created_at else None,
-        "duration_seconds": image.duration.total_seconds() if image and image.duration is not None else None,
-        "model_version": image.model_version if image else None,
-        "path": str(path) if path else None,
-        "error": {"type": type(error).__name__, "message": str(error)} if error else None,
-    }
+            raise ConfigurationError(message) from error

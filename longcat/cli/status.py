@@ -1,10 +1,13 @@
-"""`longcat status`: ask once."""
+"""`longcat status`: ask once. And what is known of a request, as a JSON object."""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
-from longcat.cli.outcome import Exit, Printer, as_object
+from longcat.cli.outcome import Exit, Printer
 from longcat.client import LongCat
 from longcat.errors import LongCatError
+from longcat.models import Status
 from longcat.text import shorten
 from longcat.waiting.wait import FAILURES
 
@@ -27,3 +30,24 @@ def run(arguments: argparse.Namespace) -> Exit:
         words = (status.request_id, status.raw_state, percent, url, status.error)
         printer.print("  ".join(shorten(word, 2000) for word in words if word))
     return Exit.NO if status.state in FAILURES else Exit.DONE
+
+
+def as_object(
+    request_id: str, status: Status | None, path: Path | None = None, error: LongCatError | None = None
+) -> dict[str, Any]:
+    """Return what is known of a request as a JSON object. Every field is always there; null means unknown."""
+    image = status.image if status else None
+    if error is None and status is not None and status.state in FAILURES:
+        error = FAILURES[status.state](status)
+    return {
+        "request_id": request_id,
+        "state": status.state.value if status else None,
+        "raw_state": status.raw_state if status else None,
+        "progress": status.progress if status else None,
+        "url": image.url if image else None,
+        "created_at": image.created_at.isoformat() if image and image.created_at else None,
+        "duration_seconds": image.duration.total_seconds() if image and image.duration is not None else None,
+        "model_version": image.model_version if image else None,
+        "path": str(path) if path else None,
+        "error": {"type": type(error).__name__, "message": str(error)} if error else None,
+    }

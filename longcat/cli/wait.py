@@ -14,8 +14,9 @@ import anyio
 
 from longcat.base import Unknown
 from longcat.cli.ids import STDIN, known_ids, piped_ids
-from longcat.cli.outcome import Exit, Printer, as_object, overall, report
+from longcat.cli.outcome import Exit, Printer, overall, report
 from longcat.cli.progress import Display, display
+from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.saving.image_file import existing

@@ -7,7 +7,8 @@ from pathlib import Path
 from vcr.serializers import jsonserializer, yamlserializer  # type: ignore[import-untyped]
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.recordings import PLACEHOLDER, Problem, read, write
+from longcat.contract.traffic.cassette import write
+from longcat.contract.traffic.recordings import PLACEHOLDER, Problem, read
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 KEY = "0123456789abcdef" * 2

@@ -15,7 +15,8 @@ from vcr.persisters.filesystem import FilesystemPersister  # type: ignore[import
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.recordings import Problem, Provenance, provenance, write
+from longcat.contract.traffic.cassette import write
+from longcat.contract.traffic.recordings import Problem, Provenance, provenance
 
 
 def test_what_a_cassette_looks_like(tmp_path: Path) -> None:

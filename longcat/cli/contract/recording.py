@@ -10,8 +10,8 @@ from pathlib import Path
 from longcat.cli.contract.spec_file import find_spec
 from longcat.cli.contract.target import Target, find_target
 from longcat.cli.outcome import Exit, Printer
+from longcat.contract.traffic.cassette import write
 from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, Unanswered
-from longcat.contract.traffic.recordings import write
 from longcat.contract.traffic.sender import SOURCE, is_loopback, origin_of
 from longcat.errors import ConfigurationError
 

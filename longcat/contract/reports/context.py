@@ -1,5 +1,6 @@
 """What all reports have in common: the run that they are about, findings put together, and text that can do no harm."""
 
+import html
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -106,6 +107,11 @@ def findings_of(event: Event) -> Iterator[Finding]:
 def clean(text: str, keep: str = "") -> str:
     """Return text without characters that a terminal, or XML, might act upon; they are written as escapes."""
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def markup(text: str, keep: str = "") -> str:
+    """Return text that is safe in an element and in a quoted attribute of HTML and XML, whatever their encoding."""
+    return html.escape(clean(text, keep)).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _badness(group: FindingGroup) -> tuple[bool, int, str, str, str]:

@@ -1,11 +1,10 @@
 """`--format html`: one page that needs nothing else. No script runs in it, and what was seen is only ever text."""
 
 from collections.abc import Iterable, Iterator
-from html import escape
 from typing import Final
 
 from longcat.contract.codes import CODES
-from longcat.contract.reports.context import FindingGroup, ReportContext, clean, grouped
+from longcat.contract.reports.context import FindingGroup, ReportContext, grouped, markup
 from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
 
 STYLE: Final = """
@@ -47,17 +46,17 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the page when the last event was taken: the worst comes first."""
     groups = grouped(events)
     kind, answer = ANSWERS[int(verdict(context.tally, context.fail_on))]
-    target = text(context.target)
+    target = markup(context.target)
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<title>{answer}: {target}</title>\n'
         f"<style>{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Contract of {target}</h1>\n"
-        f'<p class="quiet">Checked on {context.started:%Y-%m-%d at %H:%M} UTC against {text(context.spec_name)}, '
+        f'<p class="quiet">Checked on {context.started:%Y-%m-%d at %H:%M} UTC against {markup(context.spec_name)}, '
         f"SHA-256 {context.spec.digest[:12]}.</p>\n</header>\n<main>\n"
     )
-    sentences = "".join(f"<p>{text(sentence)}</p>\n" for sentence in context.summary())
+    sentences = "".join(f"<p>{markup(sentence)}</p>\n" for sentence in context.summary())
     yield f'<section class="answer {kind}" aria-label="Result">\n<p>{answer}</p>\n{sentences}</section>\n'
     for title, accepted in (("Findings", False), ("Accepted by the baseline", True)):
         shown = [group for group in groups if (group.accepted is not None) is accepted]
@@ -66,35 +65,30 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             yield from map(_finding, shown)
             yield "</section>\n"
     for title, told in context.gaps():
-        items = "".join(f"<li>{text(why)}: {text(what)}</li>\n" for why, what in told.items())
+        items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in told.items())
         yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
     yield "</main>\n</body>\n</html>\n"
-
-
-def text(value: str) -> str:
-    """Return text that is safe in an element and in a quoted attribute, whatever the encoding of the page."""
-    return escape(clean(value), quote=True).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _finding(group: FindingGroup) -> str:
     finding, name = group.finding, fingerprint(group.finding)
     severity = "accepted" if group.accepted else finding.severity.value
     rows = [
-        ("Where", f"<code>{text(group.where)}</code>"),
-        ("The contract says", text(finding.expected)),
-        ("Seen", f"<code>{text(finding.seen)}</code>"),
-        ("Seen in", f"{text(group.seen_in)} (times: {group.count})"),
-        ("Evidence", text("; ".join(dict.fromkeys(EVIDENCE[exchange.origin] for exchange in group.places)))),
+        ("Where", f"<code>{markup(group.where)}</code>"),
+        ("The contract says", markup(finding.expected)),
+        ("Seen", f"<code>{markup(finding.seen)}</code>"),
+        ("Seen in", f"{markup(group.seen_in)} (times: {group.count})"),
+        ("Evidence", markup("; ".join(dict.fromkeys(EVIDENCE[exchange.origin] for exchange in group.places)))),
     ]
     if finding.rule:
-        rows.append(("Rule", f"<code>{text(finding.rule)}</code>"))
+        rows.append(("Rule", f"<code>{markup(finding.rule)}</code>"))
     if finding.code in CODES:
         code = CODES[finding.code]
-        rows += [("It means", text(code.meaning)), ("It hurts", text(code.hurts)), ("Do", text(code.do))]
+        rows += [("It means", markup(code.meaning)), ("It hurts", markup(code.hurts)), ("Do", markup(code.do))]
     if group.accepted is not None:
-        rows.append((f"Accepted until {group.accepted.expires}", text(group.accepted.reason)))
+        rows.append((f"Accepted until {group.accepted.expires}", markup(group.accepted.reason)))
     listed = "".join(f"<dt>{title}</dt><dd>{value}</dd>\n" for title, value in rows)
     return (
-        f'<article id="f-{name}">\n<h3><span class="sign {severity}">{severity}</span> {text(finding.code)}</h3>\n'
+        f'<article id="f-{name}">\n<h3><span class="sign {severity}">{severity}</span> {markup(finding.code)}</h3>\n'
         f"<dl>\n{listed}</dl>\n</article>\n"
     )

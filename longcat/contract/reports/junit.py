@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
-from xml.sax.saxutils import escape, quoteattr
 
 from longcat.contract.model import Finding
-from longcat.contract.reports.context import ReportContext, clean, findings_of
+from longcat.contract.reports.context import ReportContext, clean, findings_of, markup
 from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, fingerprint, verdict
 
 IN_MEMORY = 1024 * 1024
@@ -30,7 +29,7 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         waiting.seek(0)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
         yield (
-            f'  <testsuite id="0" package="longcat.contract" name={_attribute(f"contract of {context.target}")} '
+            f'  <testsuite id="0" package="longcat.contract" name={_quoted(f"contract of {context.target}")} '
             f'tests="{cases}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="0" '
             f'timestamp="{context.started:%Y-%m-%dT%H:%M:%S}" hostname="localhost">\n    <properties>\n'
         )
@@ -39,29 +38,29 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             "spec.sha256": context.spec.digest,
             "exit.code": str(int(verdict(context.tally, context.fail_on))),
         }
-        yield "".join(f'      <property name="{name}" value={_attribute(value)}/>\n' for name, value in facts.items())
+        yield "".join(f'      <property name="{name}" value={_quoted(value)}/>\n' for name, value in facts.items())
         yield "    </properties>\n"
         yield from waiting
         said = "\n".join([*context.summary(), *accepted.values()])
-        yield f"    <system-out>{_text(said)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
+        yield f"    <system-out>{_lines(said)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
 
 
 def _case(event: Event, found: list[Finding]) -> str:
     if isinstance(event, Inconclusive):
         kind = "error" if event.unclear else "skipped"
         kind_of = ' type="could-not-tell"' if event.unclear else ""
-        return _element(event.what, f"      <{kind} message={_attribute(event.why)}{kind_of}/>\n")
+        return _element(event.what, f"      <{kind} message={_quoted(event.why)}{kind_of}/>\n")
     if not found:
         return _element(event.exchange.source, "")
     # The schemas allow one failure in a case, so all findings of an exchange stand in it.
-    kinds = _attribute(", ".join(dict.fromkeys(finding.code for finding in found)))
-    details = _text("\n".join(map(_line, found)))
-    failure = f"      <failure message={_attribute(_line(found[0]))} type={kinds}>{details}</failure>\n"
+    kinds = _quoted(", ".join(dict.fromkeys(finding.code for finding in found)))
+    details = _lines("\n".join(map(_line, found)))
+    failure = f"      <failure message={_quoted(_line(found[0]))} type={kinds}>{details}</failure>\n"
     return _element(event.exchange.source, failure)
 
 
 def _element(name: str, body: str) -> str:
-    start = f'    <testcase classname="longcat.contract" name={_attribute(name)} time="0"'
+    start = f'    <testcase classname="longcat.contract" name={_quoted(name)} time="0"'
     return f"{start}>\n{body}    </testcase>\n" if body else f"{start}/>\n"
 
 
@@ -71,14 +70,9 @@ def _line(finding: Finding) -> str:
     return clean(line)
 
 
-def _text(text: str) -> str:
-    return _ascii(escape(clean(text, keep="\n")))
+def _lines(text: str) -> str:
+    return markup(text, keep="\n")
 
 
-def _attribute(text: str) -> str:
-    return _ascii(quoteattr(clean(text)))
-
-
-def _ascii(text: str) -> str:
-    """Return XML that means the same in every encoding: stdout may have another than the first line says."""
-    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+def _quoted(text: str) -> str:
+    return f'"{markup(text)}"'

@@ -5,16 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
-
-from longcat import pointer as pointers
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
 from longcat.contract.reports.context import FindingGroup, ReportContext, grouped
 from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
+from longcat.pointer import split
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
@@ -105,33 +101,26 @@ def _invocation(context: ReportContext) -> dict[str, Any]:
 def line_finder(path: Path) -> Callable[[str], int]:
     """Return a function from a JSON pointer to its line, counted from 1: the nearest parent's where it has none.
 
-    JSON is YAML, so one reader will do for both. A file that can't be read has one line.
+    JSON is YAML, so one parser will do for both. A file that can't be read has one line.
     """
+    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - only this report needs it, and it is slow to import.
+
     try:
-        document = YAML(typ="rt", pure=True).load(path.read_text("utf-8"))
-    except (OSError, ValueError, YAMLError):
+        document = yaml.compose(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, yaml.YAMLError):
         document = None
 
     def line_of(pointer: str) -> int:
         node, line = document, 1
-        for name in pointers.split(pointer):
-            found = _step(node, name)
+        for name in split(pointer):
+            children = node.value if isinstance(node, yaml.CollectionNode) else ()
+            if isinstance(node, yaml.MappingNode):
+                found = next(((key, value) for key, value in children if key.value == name), None)
+            else:
+                found = next(((item, item) for index, item in enumerate(children) if str(index) == name), None)
             if found is None:
                 break
-            node, line = found
+            node, line = found[1], found[0].start_mark.line + 1
         return line
 
     return line_of
-
-
-def _step(node: Any, name: str) -> tuple[Any, int] | None:
-    """Return what a node has by this name, and the line on which it begins. None: it has nothing."""
-    try:
-        if isinstance(node, CommentedMap):
-            key: Any = name if name in node else int(name)  # A status code without quotes is a number to YAML.
-            return node[key], node.lc.key(key)[0] + 1
-        if isinstance(node, CommentedSeq):
-            return node[int(name)], node.lc.item(int(name))[0] + 1
-    except (KeyError, IndexError, ValueError, TypeError):
-        return None
-    return None

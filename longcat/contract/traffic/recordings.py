@@ -1,24 +1,20 @@
-"""Recorded traffic: read from VCR cassettes and HAR files one exchange at a time, and written to cassettes."""
+"""Recorded traffic, read from VCR cassettes and HAR files one exchange at a time."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, get_args
 
-import yaml  # type: ignore[import-untyped]
-from attrs import evolve, frozen
+from attrs import frozen
 
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.traffic import har, vcr
-from longcat.contract.traffic.exchange import BrokenFileError, Problem, UnreadableError, decode
+from longcat.contract.traffic.exchange import BrokenFileError, Problem, UnreadableError
 from longcat.contract.traffic.json_stream import JSONStream
-from longcat.contract.traffic.redact import PLACEHOLDER, redact, redact_command
-from longcat.contract.traffic.yaml_stream import YAMLStream
-from longcat.saving.files import whole_file
+from longcat.contract.traffic.redact import PLACEHOLDER
 
-__all__ = ["PLACEHOLDER", "SUFFIXES", "Problem", "Provenance", "provenance", "read", "write"]
+__all__ = ["PLACEHOLDER", "SUFFIXES", "Problem", "Provenance", "provenance", "read"]
 
 PROVENANCE: Final = "about"
 """The field of a cassette that says where it comes from. vcrpy passes over it.
@@ -31,8 +27,6 @@ LISTS: Final = frozenset({"", "interactions", "http_interactions", HAR_ENTRIES})
 """The lists that hold exchanges. The name of one that is the whole document is empty."""
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har"})
 """The files of a folder that are read."""
-VOLATILE: Final = frozenset({"cf-ray", "date", "nel", "report-to", "server-timing"})
-"""Response headers that differ every time and say nothing about the API."""
 
 
 @frozen
@@ -92,49 +86,6 @@ def provenance(path: Path) -> Provenance | Problem:
     return Provenance(_origin(fields), recorded, fields["command"], fields["spec"])
 
 
-def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
-    path: Path,
-    exchanges: Iterable[Exchange],
-    *,
-    origin: Origin,
-    command: str,
-    spec_digest: str,
-    recorded: datetime,
-) -> None:
-    """Write a cassette that vcrpy can replay. It appears whole or not at all, and replaces one that was there.
-
-    Secrets are taken out, also what only looks like one. So are response headers that differ every time.
-
-    Args:
-        path: the file, named `.yaml`. Folders on the way to it are made.
-        exchanges: in the order in which they are to be kept. They may be streamed.
-        origin: what kind of evidence they are.
-        command: what records them, for those who want to do so again.
-        spec_digest: of the contract that the requests were derived from.
-        recorded: when, with a time zone.
-
-    Raises OSError when it can't be written.
-    """
-    facts = {
-        "origin": origin,
-        "recorded": recorded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": redact_command(command),
-        "spec": spec_digest,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(_dump({"version": 1, PROVENANCE: facts}))
-        file.write(b"interactions:")
-        empty = True
-        for exchange in exchanges:
-            file.write(b"\n" * empty + _dump([vcr.interaction_of(_for_storing(exchange))]))
-            empty = False
-        file.write(b" []\n" * empty)
-
-
-# --- Reading. ---
-
-
 class Stream(Protocol):
     """A file and a place in it, as `json_stream` and `yaml_stream` have it."""
 
@@ -183,7 +134,11 @@ def _stream(file: BinaryIO, path: Path) -> Stream:
     suffix = path.suffix.lower()
     looks_like_json = start.decode("utf-8-sig", "replace").lstrip()[:1] in {"{", "["}
     is_json = suffix in {".json", ".har"} or (looks_like_json and suffix not in {".yaml", ".yml"})
-    return JSONStream(file) if is_json else YAMLStream(file)
+    if is_json:
+        return JSONStream(file)
+    from longcat.contract.traffic.yaml_stream import YAMLStream  # noqa: PLC0415 - HAR files do without its library.
+
+    return YAMLStream(file)
 
 
 def _parts(stream: Stream) -> Iterator[tuple[str, Any]]:
@@ -238,38 +193,3 @@ def _exchange(name: str, item: Any, *, source: str, origin: Origin, key_headers:
 def _origin(facts: Any) -> Origin:
     stated = facts.get("origin") if isinstance(facts, dict) else None
     return next((known for known in get_args(Origin) if known == stated), "unknown")
-
-
-# --- Writing. ---
-
-
-def _for_storing(exchange: Exchange) -> Exchange:
-    """Return the exchange decoded, without secrets and without headers that differ every time."""
-    headers = {name: value for name, value in exchange.response_headers.items() if name not in VOLATILE}
-    with suppress(UnreadableError):  # What can't be decoded stays as it is.
-        # A client decodes bodies and leaves the header; to a client that replays them, it would be a lie.
-        headers, body = decode(headers, exchange.response_body)
-        exchange = evolve(exchange, response_body=body)
-    return redact(evolve(exchange, response_headers=headers), thorough=True)
-
-
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes YAML for people: without aliases."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        """Return whether a value is written out each time."""
-        del data
-        return True
-
-
-def _dump(data: Any) -> bytes:
-    text: bytes = yaml.dump(
-        data,
-        Dumper=_Dumper,
-        encoding="utf-8",
-        sort_keys=False,
-        allow_unicode=True,
-        width=2**30,
-        default_flow_style=False,
-    )
-    return text
