@@ -24,7 +24,7 @@ RESPONSES = {"200": {"description": "Good."}}
 def spec(**changes: Any) -> Spec:
     """Return a small contract with these parts."""
     base = {"openapi": "3.1.0", "info": {}, "paths": {"/a": {"get": {"responses": RESPONSES}}}}
-    return make_spec(parse_document(json.dumps({**base, **changes}), "small"))
+    return make_spec(parse_document(json.dumps({**base, **changes}), "small"), "small")
 
 
 def operation(**parts: Any) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def test_formats_are_asserted_as_the_typed_client_reads_them() -> None:
 def test_no_openapi(text: str, words: list[str]) -> None:
     """What is no OpenAPI document is refused, with the place where it stops to be one."""
     with pytest.raises(SpecError) as caught:
-        parse_document(text, "broken.yaml")
+        make_spec(parse_document(text, "broken.yaml"), "broken.yaml")
     assert all(word in str(caught.value) for word in ["broken.yaml", *words])
 
 

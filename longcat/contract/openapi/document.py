@@ -1,8 +1,4 @@
-"""A file into a checked OpenAPI document: plain JSON values, every schema valid, every reference known to end.
-
-What is checked is what a reader of the document relies on, not all of the OpenAPI specification: `make lint-spec` has
-linters for that, and a validator of the whole would bring in a dozen packages.
-"""
+"""An OpenAPI document: read from a file as plain JSON values, its references followed, its old keywords made new."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,11 +7,10 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
-import jsonschema_rs
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from longcat.pointer import at, escape, join
+from longcat.pointer import at, escape
 from longcat.text import shorten, show
 
 Node: TypeAlias = Mapping[str, Any]
@@ -27,94 +22,10 @@ class SpecError(ValueError):
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VERSIONS: Final = ("3.0.", "3.1.")
-_OBJECT: Final = {"type": "object"}
-_CONTENT: Final = {"type": "object", "additionalProperties": {"type": "object", "properties": {"examples": _OBJECT}}}
-_PARAMETERS: Final = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "if": {"required": ["$ref"]},
-        "else": {
-            "required": ["name", "in"],
-            "properties": {"name": {"type": "string"}, "in": {"enum": ["path", "query", "header", "cookie"]}},
-        },
-    },
-}
-_RESPONSE: Final = {"type": "object", "properties": {"content": _CONTENT, "headers": _OBJECT}}
-_SECURITY: Final = {
-    "type": "array",
-    "items": {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
-}
-_SERVERS: Final = {
-    "type": "array",
-    "items": {"type": "object", "required": ["url"], "properties": {"url": {"type": "string"}}},
-}
-_OPERATION: Final = {
-    "type": "object",
-    "required": ["responses"],
-    "properties": {
-        "operationId": {"type": "string", "minLength": 1},
-        "parameters": _PARAMETERS,
-        "requestBody": {"type": "object", "properties": {"content": _CONTENT}},
-        "responses": {
-            "type": "object",
-            "minProperties": 1,
-            "patternProperties": {"^([1-5]([0-9][0-9]|XX)|default)$": _RESPONSE, "^x-": {}},
-            "additionalProperties": False,
-        },
-        "security": _SECURITY,
-        "servers": _SERVERS,
-    },
-}
-_SCHEME: Final = {
-    "type": "object",
-    "if": {"properties": {"type": {"const": "apiKey"}}, "required": ["type"]},
-    "then": {
-        "required": ["name", "in"],
-        "properties": {"name": {"type": "string"}, "in": {"enum": ["query", "header", "cookie"]}},
-    },
-}
-STRUCTURE: Final = {
-    "type": "object",
-    "required": ["paths"],
-    "properties": {
-        "paths": {
-            "type": "object",
-            "minProperties": 1,
-            "patternProperties": {
-                "^/": {
-                    "type": "object",
-                    "properties": {
-                        **dict.fromkeys(METHODS, _OPERATION),
-                        "parameters": _PARAMETERS,
-                        "servers": _SERVERS,
-                    },
-                },
-                "^x-": {},
-            },
-            "additionalProperties": False,
-        },
-        "servers": _SERVERS,
-        "security": _SECURITY,
-        "components": {
-            "type": "object",
-            "properties": {
-                "schemas": {"type": "object", "additionalProperties": {"type": ["object", "boolean"]}},
-                "responses": {"type": "object", "additionalProperties": _RESPONSE},
-                "parameters": _OBJECT,
-                "requestBodies": _OBJECT,
-                "headers": _OBJECT,
-                "examples": _OBJECT,
-                "securitySchemes": {"type": "object", "additionalProperties": _SCHEME},
-            },
-        },
-    },
-}
-"""What the rest of this package relies on, as a JSON Schema."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return the document in a YAML or JSON file as plain JSON values, checked. Raises SpecError."""
+    """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError."""
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -124,7 +35,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def parse_document(text: str, name: str) -> dict[str, Any]:
-    """Return the document in a text as plain JSON values, checked. Raises SpecError, which says `name`."""
+    """Return the document in a text as plain JSON values. Raises SpecError, which says `name`."""
     try:
         # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it a hundred times slower.
         value = json.loads(text) if text.lstrip().startswith("{") else YAML(typ="safe", pure=True).load(text)
@@ -141,7 +52,7 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
         raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
     except RecursionError:
         raise SpecError(f"The spec {name} is nested too deeply, or an alias holds itself. Mend it.") from None
-    return check_document(document, name)
+    return _check_version(document, name)
 
 
 def plain(value: Any) -> Any:
@@ -157,8 +68,7 @@ def _word(name: Any) -> str:
     return str(name).lower() if isinstance(name, bool) else str(name)
 
 
-def check_document(document: Any, name: str) -> dict[str, Any]:
-    """Return the document. Raises SpecError for the first thing in it that this package could not work with."""
+def _check_version(document: Any, name: str) -> dict[str, Any]:
     if document is None:
         raise SpecError(f"The spec {name} is empty. Name a file with an OpenAPI document.")
     if not isinstance(document, dict) or not isinstance(document.get("openapi"), str):
@@ -169,44 +79,7 @@ def check_document(document: Any, name: str) -> dict[str, Any]:
         raise SpecError(
             f"The spec {name} is of OpenAPI {show(document['openapi'])}, and 3.0 and 3.1 are understood. Convert it."
         )
-    error = next(jsonschema_rs.Draft202012Validator(STRUCTURE).iter_errors(document), None)
-    if error is not None:
-        where = join(error.instance_path)
-        raise SpecError(
-            f"The spec {name} is not valid at {where or 'its top level'}: {shorten(error.message, 200)}. Mend it."
-        )
-    for problem in _problems(document):
-        raise SpecError(f"The spec {name} is not valid {problem}")
     return document
-
-
-def _problems(document: Node) -> Iterator[str]:
-    """Yield what is wrong with references, schemas and names, as the end of a sentence."""
-    for node, pointer in nodes(document):
-        if "$ref" in node:
-            try:
-                follow(document, node, pointer)
-            except SpecError as error:
-                yield f"at {pointer}: {error}"
-    for schema, pointer in schemas(document):
-        try:
-            jsonschema_rs.Draft202012Validator(schema_alone(modern(schema)))
-        except (jsonschema_rs.ValidationError, ValueError) as error:
-            inner = join(error.instance_path) if isinstance(error, jsonschema_rs.ValidationError) else ""
-            message = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
-            yield f"at {pointer}{inner}, a schema: {shorten(message, 200)}."
-    defined = document.get("components", {}).get("securitySchemes", {})
-    for security, pointer in _securities(document):
-        for scheme in (name for alternative in security for name in alternative if name not in defined):
-            yield f"at {pointer}: there is no security scheme {show(scheme)} in components. Add it, or mend the name."
-
-
-def _securities(document: Node) -> Iterator[tuple[Any, str]]:
-    yield document.get("security", ()), "/security"
-    for path, item in document["paths"].items():
-        for method in METHODS:
-            if isinstance(item, Mapping) and method in item:
-                yield item[method].get("security", ()), f"/paths/{escape(path)}/{method}/security"
 
 
 # --- Places in a document.
@@ -240,17 +113,6 @@ def schemas(document: Node) -> Iterator[tuple[Any, str]]:
     for node, pointer in nodes(document):
         if isinstance(node.get("schema"), dict | bool) and not pointer.startswith("/components/schemas/"):
             yield node["schema"], f"{pointer}/schema"
-
-
-def schema_alone(node: Any) -> Any:
-    """Return a schema without its references, to be checked by itself: where they lead is checked as well."""
-    if isinstance(node, list):
-        return [schema_alone(item) for item in node]
-    if isinstance(node, dict):
-        return {
-            name: schema_alone(inner) for name, inner in node.items() if name != "$ref" or not isinstance(inner, str)
-        }
-    return node
 
 
 def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:

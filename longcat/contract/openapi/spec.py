@@ -5,7 +5,6 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -16,10 +15,7 @@ import attrs
 from attrs import field, frozen
 
 from longcat.contract.openapi.document import (
-    METHODS,
-    Node,
     SpecError,
-    follow,
     modern,
     parse_document,
     read_document,
@@ -35,8 +31,8 @@ from longcat.contract.openapi.operation import (
     Response,
     is_json,
 )
+from longcat.contract.openapi.reader import DocumentReader
 from longcat.contract.openapi.schemas import Schemas
-from longcat.pointer import at, escape
 
 __all__ = [
     "Credential",
@@ -141,134 +137,25 @@ def _path_of(url: str) -> str:
 def load_spec(path: Path | None = None) -> Spec:
     """Return the contract in a YAML or JSON file; None: the one that came with longcat. Raises SpecError."""
     if path is not None:
-        return make_spec(read_document(path))
+        return make_spec(read_document(path), str(path))
     packaged = files("longcat_api") / "openapi.json"
-    return make_spec(parse_document(packaged.read_text("utf-8"), "that came with longcat"))
+    name = "that came with longcat"
+    return make_spec(parse_document(packaged.read_text("utf-8"), name), name)
 
 
-def make_spec(document: dict[str, Any]) -> Spec:
-    """Return the contract in a document that was checked."""
+def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
+    """Return the contract in a document. Raises SpecError, which says `name`, for what can't be worked with."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    reader = _Reader(modern(document))
-    operations = sorted(reader.operations(), key=lambda one: len(NAME.findall(one.path)))
+    reader = DocumentReader(modern(document))
+    try:
+        operations, servers = list(reader.operations()), reader.servers()
+        reader.check()
+    except SpecError as error:
+        raise SpecError(f"The spec {name} is not valid {error}") from None
     return Spec(
         document=document,
-        operations=tuple(operations),
-        servers=reader.servers(),
+        operations=tuple(sorted(operations, key=lambda one: len(NAME.findall(one.path)))),
+        servers=servers,
         digest=hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest(),
         schemas=Schemas(reader.document),
     )
-
-
-@frozen
-class _Reader:
-    """Reads the parts of a checked document."""
-
-    document: dict[str, Any]
-
-    def servers(self) -> tuple[str, ...]:
-        found = list(self.document.get("servers", ()))
-        for item in self.document["paths"].values():
-            if isinstance(item, Mapping):
-                found += item.get("servers", ())
-                found += [server for method in METHODS for server in item.get(method, {}).get("servers", ())]
-        return tuple(dict.fromkeys(_server_url(server) for server in found))
-
-    def operations(self) -> Iterator[Operation]:
-        for path, node in self.document["paths"].items():
-            if not path.startswith("/"):
-                continue  # An extension, `x-`.
-            item, pointer = follow(self.document, node, f"/paths/{escape(path)}")
-            for method in METHODS:
-                if method in item:
-                    yield self._operation(method, path, item, pointer)
-
-    def _operation(self, method: str, path: str, item: Node, pointer: str) -> Operation:
-        node, pointer = item[method], f"{pointer}/{method}"
-        body, body_pointer = follow(self.document, node.get("requestBody", {}), f"{pointer}/requestBody")
-        request = self._content(body, body_pointer)
-        schema = next((media.schema for media in request.values() if is_json(media.media_type) and media.schema), None)
-        return Operation(
-            operation_id=node.get("operationId", f"{method.upper()} {path}"),
-            method=method.upper(),
-            path=path,
-            pointer=pointer,
-            security=tuple(self._security(node)),
-            request=request,
-            request_schema=self._schema(schema) if schema else None,
-            request_required=body.get("required") is True,
-            parameters=tuple(self._parameters(node, pointer, item)),
-            responses=dict(self._responses(node, pointer)),
-            deprecated=node.get("deprecated") is True,
-        )
-
-    def _schema(self, pointer: str) -> Node | None:
-        schema, _ = follow(self.document, at(self.document, pointer), pointer)
-        return schema if isinstance(schema, Mapping) else None
-
-    def _security(self, node: Node) -> Iterator[frozenset[Credential]]:
-        schemes = self.document.get("components", {}).get("securitySchemes", {})
-        for way in node.get("security", self.document.get("security", ())):
-            found = [follow(self.document, schemes[name], "")[0] for name in way]
-            yield frozenset(_credential(scheme) for scheme in found if scheme.get("type") != "mutualTLS")
-
-    def _parameters(self, node: Node, pointer: str, item: Node) -> Iterator[Parameter]:
-        found: dict[tuple[str, str], Parameter] = {}
-        shared = f"{pointer.rpartition('/')[0]}/parameters"
-        for nodes, where in (
-            (item.get("parameters", ()), shared),
-            (node.get("parameters", ()), f"{pointer}/parameters"),
-        ):
-            for index, one in enumerate(nodes):
-                parameter, place = follow(self.document, one, f"{where}/{index}")
-                found[parameter["in"], parameter["name"]] = Parameter(
-                    name=parameter["name"],
-                    place=parameter["in"],
-                    required=parameter.get("required") is True or parameter["in"] == "path",
-                    schema=f"{place}/schema" if "schema" in parameter else None,
-                )
-        yield from found.values()
-
-    def _responses(self, node: Node, pointer: str) -> Iterator[tuple[str, Response]]:
-        for code, one in node["responses"].items():
-            if not code.startswith("x-"):
-                response, where = follow(self.document, one, f"{pointer}/responses/{code}")
-                content, headers = self._content(response, where), dict(self._headers(response, where))
-                yield code, Response(code, where, content, headers)
-
-    def _content(self, node: Node, pointer: str) -> dict[str, Media]:
-        return {
-            name: Media(
-                media_type=name,
-                pointer=(where := f"{pointer}/content/{escape(name)}"),
-                schema=f"{where}/schema" if "schema" in media else None,
-                examples=tuple(self._examples(media)),
-            )
-            for name, media in node.get("content", {}).items()
-        }
-
-    def _examples(self, media: Node) -> Iterator[Any]:
-        if "example" in media:
-            yield media["example"]
-        for one in media.get("examples", {}).values():
-            example, _ = follow(self.document, one, "")
-            if isinstance(example, Mapping) and "value" in example:
-                yield example["value"]
-
-    def _headers(self, node: Node, pointer: str) -> Iterator[tuple[str, Header]]:
-        for name, one in node.get("headers", {}).items():
-            header, where = follow(self.document, one, f"{pointer}/headers/{escape(name)}")
-            schema = f"{where}/schema" if "schema" in header else None
-            yield name.lower(), Header(name.lower(), where, schema, header.get("required") is True)
-
-
-def _credential(scheme: Node) -> Credential:
-    if scheme.get("type") == "apiKey":
-        return Credential(scheme["name"], scheme["in"])
-    return Credential("Authorization", "header")  # `http`, `oauth2` and `openIdConnect` all use it.
-
-
-def _server_url(server: Node) -> str:
-    """Return a server's URL, each of its variables at its default."""
-    variables = server.get("variables", {})
-    return NAME.sub(lambda name: str(variables.get(name[1], {}).get("default", name[0])), server["url"]).rstrip("/")

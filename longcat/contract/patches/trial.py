@@ -15,7 +15,7 @@ from attrs import Factory, define
 
 from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
-from longcat.contract.openapi.document import SpecError, check_document, follow, nodes
+from longcat.contract.openapi.document import SpecError, follow, nodes
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches.answers import Reshaper
 from longcat.contract.patches.edit import Drop, Edit, Put, Source, UneditableError
@@ -226,7 +226,7 @@ class Trial:
                 _must_not_loosen(self.source.document, edit.pointer)
                 _must_be_known(self.source.document, edit)
             source = self.source.edited(*edits) if edits else self.source
-            check_document(source.document, "as it would be")
+            make_spec(source.document, "as it would be")
         except RefusedError as error:
             self._refuse(group, str(error))
         except UneditableError as error:
