@@ -1,6 +1,9 @@
 """Which answer belongs to which request, and in which form: by status codes, headers, bodies, and what is an outage."""
 
 import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -23,8 +26,12 @@ from exchanges import (
     worst,
 )
 
-from longcat.contract import Exchange, Severity, judge, outage
+from longcat.contract import Exchange, Severity, Spec, judge, outage
+from longcat.contract.checks.body import decode
 from longcat.contract.checks.judge import concerns
+from longcat.contract.reports.baseline import Baseline
+from longcat.contract.reports.verdict import Tally
+from longcat.contract.run import events
 
 # --- Which answer belongs to which request.
 
@@ -302,3 +309,37 @@ def test_what_looks_like_an_outage_and_is_drift(question: Exchange, code: int, b
     exchange = answered(body, code, question)
     assert outage(OURS, exchange) is None
     assert worst(list(judge(OURS, exchange))) is Severity.BREAKING
+
+
+# --- What it costs.
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        answered(PROCESSING),
+        answered(ERROR, 500),
+        answered({"message": "Another form."}, 500),
+        answered(ERROR, 429),
+        answered(ERROR, 500, BAD_BODY),
+        answered(ERROR, 404, NOWHERE),
+    ],
+    ids=["a success", "a documented 500", "a 500 in another form", "a 429", "a 500 for a bad request", "a new path"],
+)
+def test_an_exchange_is_matched_and_decoded_once(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many checks look at an exchange, its URL is matched once, and each of its bodies decoded once at most."""
+    calls: Counter[str | bytes] = Counter()
+
+    def counting(function: Callable[..., Any], argument: int) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            calls[arguments[argument]] += 1
+            return function(*arguments)
+
+        return counted
+
+    monkeypatch.setattr("longcat.contract.checks.observation.decode", counting(decode, 0))
+    monkeypatch.setattr(Spec, "locate", counting(Spec.locate, 1))
+    list(events(OURS, [exchange], Baseline(date(2026, 1, 31)), Tally()))
+    assert calls[exchange.url] == 1
+    assert calls[exchange.response_body or b""] == 1
+    assert set(calls.values()) == {1}
