@@ -7,7 +7,7 @@ value by itself, and sees with `renames` what belongs together. What it has no n
 `constraint-broken`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import Factory, define, frozen
@@ -121,6 +121,9 @@ class Comparison:
 
     def _apply(self, places: tuple[str, ...], value: Any, path: Path = ()) -> _Applied:
         """Return all schemas that those at some pointers apply to a value."""
+        fixed = self.schemas.fixed(places)
+        if fixed is not None:
+            return _Applied(list(fixed))
         applied = _Applied()
         for pointer in places:
             self._add(pointer, value, path, applied)
@@ -240,19 +243,19 @@ class Comparison:
         for name, inner in value.items():
             places = fields.places(name)
             if places:
-                shown = examples.field(name)
-                if isinstance(inner, dict | list) or shown.texts or not self._is_fine(places, inner):
-                    yield from self._mismatches(places, inner, (*path, name), shown)
+                yield from self._field(places, inner, (*path, name), examples.field(name))
             elif fields.is_closed:
                 unknown[name] = inner
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
             missing = list(_missing(fields, value, examples))
             yield from match_fields(self, fields, missing, unknown, path)
 
-    def _is_fine(self, places: tuple[str, ...], value: Any) -> bool:
-        """Whether a value without others in it has no mismatch. A shortcut: not having it is no reason for one."""
+    def _field(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
+        """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
         pointers = self.schemas.fixed(places)
-        return pointers is not None and self.schemas.check(pointers)(value)
+        if pointers is None or isinstance(value, dict | list) or not self.schemas.check(pointers)(value):
+            return self._mismatches(places, value, path, examples)
+        return self._text(pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
         known: set[tuple[str, str, Path]] = set()
