@@ -11,6 +11,7 @@ from fakes import Cat, Driver, Script, completed, finish, says
 
 from longcat import AsyncLongCat, ConfigurationError, LongCat, LongCatError
 from longcat.gateway.contract import contract
+from longcat.settings import usable_request_id
 
 PLACES = "not in the argument api_key, not in PIXAZO_API_KEY, and"
 NO_FILE = f"No key was found: {PLACES} there is no ~/.pixazo/api-key. Set PIXAZO_API_KEY to the subscription key."
@@ -381,14 +382,14 @@ def test_no_base_url_breaks_the_socket(base_url: str, driver: Driver) -> None:
     "request_id",
     ["r", "XXXXXXXXXXXXX", "a/b", "a b", "é", "猫", "x" * 1024, "0", "null", '"', "01J0ABCD-1234_x.y:z"],
 )
-def test_any_line_of_text_can_be_a_request_id(request_id: str, driver: Driver) -> None:
+def test_any_line_of_text_can_be_a_request_id(request_id: str) -> None:
     """An id is the service's to judge."""
     script = Script(says(completed(request_id=request_id)))
 
     async def scenario(cat: Cat) -> str:
         return (await cat.status(request_id)).request_id
 
-    assert driver.run(scenario, script) == request_id
+    assert Driver("sync").run(scenario, script) == request_id
 
 
 BAD_IDS: dict[str, tuple[Any, str]] = {
@@ -408,21 +409,27 @@ BAD_IDS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["status", "wait", "watch"])
-@pytest.mark.parametrize(("request_id", "why"), [pytest.param(*bad, id=name) for name, bad in BAD_IDS.items()])
-def test_what_can_not_be_a_request_id_is_refused(driver: Driver, method: str, request_id: Any, why: str) -> None:
-    """An id that no gateway could know is a `ConfigurationError` that says why, and nothing is asked."""
-
-    async def scenario(cat: Cat) -> object:
-        if method == "watch":
-            return cat.watch(request_id)
-        return await (cat.status(request_id) if method == "status" else cat.wait(request_id))
-
-    script = Script()
+@pytest.mark.parametrize(("request_id", "why"), BAD_IDS.values(), ids=BAD_IDS)
+def test_what_can_not_be_a_request_id_is_refused(request_id: Any, why: str) -> None:
+    """An id that no gateway could know is a `ConfigurationError` that says why."""
     with pytest.raises(ConfigurationError) as caught:
-        driver.run(scenario, script)
+        usable_request_id(request_id)
     message = str(caught.value)
     assert why in message
     assert re.fullmatch(r"[A-Z].{20,400}[^.]\.", message)
     assert message.isprintable()
+
+
+@pytest.mark.parametrize("method", ["status", "wait", "watch"])
+def test_nothing_is_asked_about_what_can_not_be_a_request_id(driver: Driver, method: str) -> None:
+    """Every method refuses such an id before it sends anything."""
+
+    async def scenario(cat: Cat) -> object:
+        if method == "watch":
+            return cat.watch("")
+        return await (cat.status("") if method == "status" else cat.wait(""))
+
+    script = Script()
+    with pytest.raises(ConfigurationError, match="empty"):
+        driver.run(scenario, script)
     assert script.requests == []
