@@ -68,7 +68,7 @@ def concerns(spec: Spec, exchange: Exchange) -> bool:
     return observe(spec, exchange).is_concerned
 
 
-@frozen
+@frozen(slots=False)  # A cached property is looked up faster there.
 class Judgement:
     """What an observation says about the contract. Each part is worked out once, when it is first asked for."""
 

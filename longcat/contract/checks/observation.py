@@ -13,7 +13,7 @@ from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
 
 
-@frozen
+@frozen(slots=False)  # A cached property is looked up faster there.
 class Observation:
     """An exchange, and what of the contract it is about. `observe` makes one.
 

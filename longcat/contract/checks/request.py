@@ -35,9 +35,10 @@ INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
 def expect(observation: Observation, operation: Operation) -> Expectation:
     """Return what the answer to a request for this operation may be."""
     exchange = observation.exchange
-    faults = list(_faults(observation, operation))
-    certain = tuple(dict.fromkeys(fault for fault, is_certain in faults if is_certain))
-    possible = tuple(dict.fromkeys(fault for fault, is_certain in faults if not is_certain))
+    found: dict[bool, dict[RequestFault, None]] = {True: {}, False: {}}
+    for fault, is_certain in _faults(observation, operation):
+        found[is_certain][fault] = None
+    certain, possible = tuple(found[True]), tuple(found[False])
     if exchange.origin == "documentation":
         possible = tuple(RequestFault)  # The page does not say which request an answer belongs to: we paired them.
     elif not certain and not _is_vouched_for(exchange):
