@@ -14,39 +14,10 @@ from urllib.parse import unquote, urlsplit
 import attrs
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import (
-    SpecError,
-    modern,
-    parse_document,
-    read_document,
-)
-from longcat.contract.openapi.operation import (
-    NAME,
-    Credential,
-    Header,
-    Media,
-    Operation,
-    Parameter,
-    PathPattern,
-    Response,
-    is_json,
-)
+from longcat.contract.openapi.document import SpecError, modern, parse_document, read_document
+from longcat.contract.openapi.operation import Operation, PathPattern
 from longcat.contract.openapi.reader import DocumentReader
 from longcat.contract.openapi.schemas import Schemas
-
-__all__ = [
-    "Credential",
-    "Header",
-    "Media",
-    "Operation",
-    "Parameter",
-    "Response",
-    "Spec",
-    "SpecError",
-    "is_json",
-    "load_spec",
-    "make_spec",
-]
 
 
 @frozen
@@ -55,7 +26,7 @@ class Spec:
 
     Attributes:
         document: the whole of it, as the file has it, in plain JSON values.
-        operations: all of them; those of a more literal path come first.
+        operations: all of them; those with fewer parameters in their path come first (OpenAPI, "Path Templating").
         servers: their base URLs, without a slash at the end.
         digest: the SHA-256 of the document's canonical form, in hex. A change of comments or order does not change it.
         schemas: the schemas of the document, ready to validate.
@@ -109,10 +80,12 @@ class Spec:
     @cached_property
     def _patterns(self) -> dict[int, list[tuple[PathPattern, tuple[Operation, ...]]]]:
         """The documented paths with their operations, by how many segments they have."""
+        by_path: dict[str, list[Operation]] = {}
+        for one in self.operations:
+            by_path.setdefault(one.path, []).append(one)
         found: dict[int, list[tuple[PathPattern, tuple[Operation, ...]]]] = {}
-        for path in dict.fromkeys(one.path for one in self.operations):
-            operations = tuple(one for one in self.operations if one.path == path)
-            found.setdefault(len(path.split("/")), []).append((PathPattern.of(path), operations))
+        for path, operations in by_path.items():
+            found.setdefault(len(path.split("/")), []).append((PathPattern.of(path), tuple(operations)))
         return found
 
 
@@ -154,7 +127,7 @@ def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
         raise SpecError(f"The spec {name} is not valid {error}") from None
     return Spec(
         document=document,
-        operations=tuple(sorted(operations, key=lambda one: len(NAME.findall(one.path)))),
+        operations=tuple(sorted(operations, key=lambda one: len(PathPattern.of(one.path).names))),
         servers=servers,
         digest=hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest(),
         schemas=Schemas(reader.document),

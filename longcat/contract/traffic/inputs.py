@@ -8,7 +8,8 @@ import jsonschema_rs
 from attrs import field, frozen
 
 from longcat.contract.openapi.document import follow, modern
-from longcat.contract.openapi.spec import Media, Operation, Spec, is_json
+from longcat.contract.openapi.operation import Media, Operation, is_json
+from longcat.contract.openapi.spec import Spec
 from longcat.pointer import at, escape
 
 Node: TypeAlias = Mapping[str, Any]

@@ -20,7 +20,8 @@ from urllib.parse import quote, urlencode
 from attrs import evolve, field, frozen
 
 from longcat.contract.model import Intent
-from longcat.contract.openapi.spec import Operation, Spec
+from longcat.contract.openapi.operation import Operation
+from longcat.contract.openapi.spec import Spec
 from longcat.contract.traffic.inputs import Input, Inputs, inputs_of, servers_of
 from longcat.errors import ConfigurationError
 from longcat.text import shorten
