@@ -24,9 +24,9 @@ class Clock(Protocol):
 
 
 def hold(clock: Clock) -> AbstractContextManager[object]:
-    """Return a block for work in a thread. A test's clock that has a `hold` stands still in it; all others go on."""
-    stop = getattr(clock, "hold", nullcontext)
-    return stop()
+    """Return a context in which a clock made for tests stands still, if it has a `hold`. Any other clock goes on."""
+    context: AbstractContextManager[object] = getattr(clock, "hold", nullcontext)()
+    return context
 
 
 class SystemClock:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +20,7 @@ import anyio
 import httpx
 import pytest
 from attrs import frozen
-from fakes import Blocking, Cat, Driver, changes, finish
+from fakes import IMAGE, Blocking, Cat, Driver, changes, completed, finish
 from PIL import Image as Picture
 from test_cli import environment
 
@@ -138,6 +139,27 @@ def test_threads_may_share_a_gateway() -> None:
     assert [image.request_id for image in images] == [str(number) for number in range(40)]
     assert codes(gateway).count(503) == 40
     assert sum(question.word == "completed" for question in gateway.questions) == 40
+
+
+def test_no_time_passes_while_a_threads_question_is_in_flight() -> None:
+    """However long other threads sleep meanwhile, a question that is being answered does not time out."""
+    clock = VirtualClock()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        asleep = threading.Event()
+        clock.on_sleep = asleep.set
+        sleepers.append(threading.Thread(target=clock.sleep, args=[1000.0]))
+        sleepers[-1].start()
+        asleep.wait()
+        sleepers[-1].join(0.05)  # It would end by now if it could.
+        return httpx.Response(200, json=completed())
+
+    sleepers: list[threading.Thread] = []
+    gateway = FakeGateway(clock).request("r", answer=answer)
+    with gateway.client() as cat:
+        assert cat.wait("r") == IMAGE
+    sleepers[0].join()
+    assert (len(sleepers), len(gateway.questions), clock.now) == (1, 1, 1000.0)
 
 
 def test_another_clock_may_be_given() -> None:
@@ -617,7 +639,16 @@ def test_no_proxy_stands_between(driver: Driver, monkeypatch: pytest.MonkeyPatch
     """A proxy, a base URL or a key in the environment leads nobody away from the fake gateway."""
     for name in ("HTTPS_PROXY", "ALL_PROXY", "LONGCAT_BASE_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    talk(driver, FakeGateway().request("r"), lambda cat: cat.wait("r"))
+    monkeypatch.setenv("PIXAZO_API_KEY", "key-of-the-environment")
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=completed())
+
+    image = talk(driver, FakeGateway().request("r", answer=answer), lambda cat: cat.wait("r"))
+    [request] = requests
+    assert (image, request.url.host, request.headers[contract().key_header]) == (IMAGE, "gateway.test", "test-key")
 
 
 def test_every_public_name_has_documentation() -> None:

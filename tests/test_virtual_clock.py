@@ -1,6 +1,7 @@
 """That `longcat.testing.VirtualClock` tells the time as a real clock would, and takes none."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -280,6 +281,24 @@ def test_threads_may_share_a_clock() -> None:
         list(pool.map(clock.sleep, [1.0] * 800))
     assert clock.sleeps == [1.0] * 800
     assert 100.0 <= clock.now <= 800.0
+
+
+def test_threads_that_hold_the_clock_wake_in_order() -> None:
+    """Of threads that sleep in `hold` blocks, the earliest wakes first, and works before the next one wakes."""
+    clock = VirtualClock()
+    all_held = threading.Barrier(4)
+    wakes: Wakes = []
+
+    def work(nap: float) -> None:
+        with clock.hold():
+            all_held.wait()
+            for _ in range(2):
+                clock.sleep(nap)
+                wakes.append(("", clock.now))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, [5.0, 2.0, 3.0, 9.0]))
+    assert [moment for _, moment in wakes] == [2.0, 3.0, 4.0, 5.0, 6.0, 9.0, 10.0, 18.0]
 
 
 def test_on_asyncio_a_task_that_never_rests_does_not_stop_the_clock() -> None:

@@ -18,7 +18,7 @@ import httpx
 from anyio.lowlevel import current_token
 
 from longcat._version import __version__
-from longcat.clock import Clock
+from longcat.clock import Clock, hold
 from longcat.errors import APIConnectionError, APITimeoutError, ConfigurationError, LongCatError
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
 
@@ -90,8 +90,8 @@ class SyncSender(HttpSender[httpx.Client]):
 
     def send(self, call: Call, stopped: Callable[[], bool] | None = None) -> Answer:
         """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError."""
-        reader = Reader(call, self._clock)
-        with translated(call), self._reads.until(call.timeout, stopped), self._flight(call):
+        with translated(call), self._reads.until(call.timeout, stopped), self._flight(call), hold(self._clock):
+            reader = Reader(call, self._clock)
             request = self.request(call)
             request.extensions["trace"] = self._reads.trace
             response = self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))

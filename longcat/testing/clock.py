@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
@@ -17,9 +18,8 @@ START: Final = 1_718_447_400.0
 """2024-06-15T10:30:00Z, the moment in the documentation's example."""
 TURNS: Final = 100
 """How often every other task of asyncio's event loop gets its turn, at most, before time moves on."""
-
 HELD: Final = 0.001
-"""Real seconds after which a clock that stands still is looked at again."""
+"""Real seconds after which a task looks again whether a clock that was held goes on."""
 
 
 @define(eq=False)
@@ -44,13 +44,11 @@ class _Sleeper:
 class VirtualClock:
     """A `longcat.Clock` for tests: its sleeps take no real time, however long they are.
 
-    The tasks of an event loop that sleep at once wake up in the order in which they are due, and each finds the
-    clock at that very moment: time moves to the earliest of them, and only when no other task can run. Work in
-    threads and real I/O count as waiting, unless they are in a `hold` block. On trio, a task that never stops
-    running stops the clock; on asyncio, only for a while.
-
-    A blocking sleep ends at once. Those of several threads may overlap or follow each other, as it happens; the clock
-    never goes backwards.
+    The tasks of an event loop that sleep at once wake up in the order in which they are due, and each finds the clock
+    at that very moment: time moves to the earliest of them, and only when no other task can run. Threads that sleep at
+    once wake up in that order, too. Work in threads and real I/O count as waiting, unless they are in a `hold` block,
+    as the calls of a `LongCat` are. On trio, a task that never stops running stops the clock; on asyncio, only for a
+    while. The clock never goes backwards.
 
     Attributes:
         start: the seconds since the epoch at which it starts.
@@ -63,10 +61,13 @@ class VirtualClock:
     now: float = 0.0
     sleeps: list[float] = field(factory=list)
     on_sleep: Callable[[], object] = field(default=lambda: None, repr=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
     _woken: int = field(default=0, init=False, repr=False)
-    _holds: int = field(default=0, init=False, repr=False)
+    _holds: Counter[int] = field(factory=Counter, init=False, repr=False)
+    """How many `hold` blocks each thread is in that is awake."""
+    _threads: list[tuple[float, int]] = field(factory=list, init=False, repr=False)
+    """When the sleeps of threads end, and their numbers."""
     _queues: dict[object, list[_Sleeper]] = field(factory=dict, init=False, repr=False)
 
     def time(self) -> float:
@@ -78,8 +79,23 @@ class VirtualClock:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass, at once. Raises ValueError when they are negative or not finite."""
-        self._reach(self._begin(seconds))
+        """Let so many seconds pass, without waiting for them. Raises ValueError when they are negative or not finite.
+
+        It returns when no thread that sleeps is due before, and every other thread in a `hold` block sleeps as well.
+        """
+        sleep, thread = (self._begin(seconds), next(self._numbers)), threading.get_ident()
+        with self._changed:
+            held = self._holds.pop(thread, 0)
+            self._threads.append(sleep)
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: not self._holds and min(self._threads) == sleep)
+                self._reach(sleep[0])
+            finally:
+                self._threads.remove(sleep)
+                if held:
+                    self._holds[thread] = held
+                self._changed.notify_all()
 
     async def asleep(self, seconds: float) -> None:
         """Let other tasks run and sleep until so many seconds have passed. Raises ValueError as `sleep` does.
@@ -108,14 +124,17 @@ class VirtualClock:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Let no sleep of a task end before the block does: a thread is at work, and takes no time on this clock."""
-        with self._lock:
-            self._holds += 1
+        """Let no sleep end before the block does, but for those in the block: it takes no time on this clock."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._holds[thread] += 1
         try:
             yield
         finally:
-            with self._lock:
-                self._holds -= 1
+            with self._changed:
+                self._holds[thread] -= 1
+                self._holds += Counter()  # Drops a count of zero.
+                self._changed.notify_all()
 
     def _begin(self, seconds: float) -> float:
         """Note a sleep, and return when it ends."""
@@ -123,14 +142,14 @@ class VirtualClock:
             raise ValueError(
                 f"A sleep lasts zero or more seconds and comes to an end, not {seconds}. Pass such a number."
             )
-        with self._lock:
+        with self._changed:
             due = self.now + seconds
             self.sleeps.append(seconds)
         self.on_sleep()
         return due
 
     def _reach(self, due: float) -> None:
-        with self._lock:
+        with self._changed:
             self.now = max(self.now, due)
 
 
