@@ -29,9 +29,9 @@ from library import LIBRARY
 from longcat.contract import CODES, Exchange, Finding, SpecError, judge
 from longcat.contract.openapi.document import parse_document
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.patches.changes import CHANGES, REFUSED
 from longcat.contract.patches.edit import Append, Drop, Put, Source, UneditableError
 from longcat.contract.patches.suggest import Suggestion, suggest
-from longcat.contract.patches.trial import CHANGES, REFUSED
 
 TEXT = (Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8")
 

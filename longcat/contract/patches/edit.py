@@ -25,11 +25,10 @@ from attrs import field, frozen
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.emitter import Emitter
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from longcat.contract.openapi.document import parse_document, plain
+from longcat.contract.openapi.document import SpecError, parse_document, plain
 from longcat.pointer import split
 
 
@@ -105,8 +104,8 @@ class Source:
         end = "\r\n" if "\r\n" in self.text else "\n"
         text = end.join(line for chunk in chunks for line in chunk.kept)
         try:
-            document = plain(json.loads(text) if is_json else YAML(typ="safe", pure=True).load(text))
-        except (ValueError, YAMLError) as error:
+            document = parse_document(text, "as changed")
+        except SpecError as error:
             raise UneditableError("the file is written in a way that does not allow it") from error
         if _canonical(document) != _canonical(wanted):
             raise UneditableError("the file is written in a way that does not allow it, perhaps with an alias")

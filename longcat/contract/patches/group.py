@@ -1,12 +1,20 @@
-"""Findings that one change of the contract mends, and the refusal to make it."""
+"""Which findings one change of the contract mends, and which of many findings say the same."""
 
-from typing import Any
+import json
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from longcat.contract.checks.body import decode
 from longcat.contract.model import Exchange, Finding
-from longcat.pointer import at
+from longcat.contract.patches.infer import infer
+from longcat.pointer import at, unescape
+
+_MEASURED: Final = frozenset({"value-out-of-range", "constraint-broken", "value-empty"})
+_OF_THE_WHOLE: Final = frozenset({"content-type-changed", "enveloped", "status-undocumented"})
+_NEW_NAMES: Final = frozenset({"field-renamed", "field-moved", "field-new"})
 
 
 class RefusedError(Exception):
@@ -15,53 +23,123 @@ class RefusedError(Exception):
 
 @frozen
 class FindingGroup:
-    """Findings that one change mends: of one kind, with one rule.
+    """Findings that one change mends.
 
     Attributes:
-        detail: what tells them from others of the same kind and rule, such as the field's name.
+        code: the kind of the findings. `example`: they are consequences of a change that an example should show.
+        rule: where in the contract the broken rule stands, the same for all.
     """
 
     code: str
     rule: str
-    detail: str
     findings: tuple[Finding, ...] = field(repr=False)
 
     @property
     def name(self) -> str:
-        """The last part of where it was seen: a field's name."""
-        return unescaped(self.findings[0].pointer.rpartition("/")[2])
+        """The name of the field that the findings are about."""
+        return name_of(self.findings[0])
 
     @property
     def values(self) -> list[Any]:
-        """What was seen, as narrow numbers as can be."""
-        return [as_whole(value_at(finding)) for finding in self.findings]
+        """The value that each finding is about, 43.0 as 43: to JSON they are the same."""
+        return [_as_whole(value_at(finding)) for finding in self.findings]
 
-    def says(self, words: str) -> str:
-        """Return a comment: what was seen, and on what evidence."""
+    def comment(self, words: str) -> str:
+        """Return a comment that says what was seen, and where."""
         origins = sorted({finding.exchange.origin for finding in self.findings} - {"unknown"})
         return f"Seen ({', '.join(origins)}): {words}." if origins else f"Seen: {words}."
 
 
-def unescaped(part: str) -> str:
-    """Return a name from a part of a JSON pointer."""
-    return part.replace("~1", "/").replace("~0", "~")
+def groups_of(findings: Iterable[Finding], is_consequence: Callable[[Finding], bool]) -> list[FindingGroup]:
+    """Return the findings that can be mended now, by change. Others may go when these have gone."""
+    by_exchange: dict[int, list[Finding]] = {}
+    for one in findings:
+        by_exchange.setdefault(id(one.exchange), []).append(one)
+    groups: dict[str, list[Finding]] = {}
+    examples: dict[int, list[Finding]] = {}
+    for exchange, several in by_exchange.items():
+        for one in several:
+            if not any(_must_wait(one, other) for other in several):
+                place = examples.setdefault(exchange, []) if is_consequence(one) else groups.setdefault(key_of(one), [])
+                place.append(one)
+    found = [FindingGroup(several[0].code, several[0].rule, tuple(several)) for several in groups.values()]
+    return found + [FindingGroup("example", several[0].rule, tuple(several)) for several in examples.values()]
+
+
+def _must_wait(one: Finding, other: Finding) -> bool:
+    """Whether another finding in the same exchange is to be mended first."""
+    if one.code in {"deprecated", "warning"} or one.code.startswith("header-"):
+        return False
+    if other.code in _OF_THE_WHOLE and one.code not in _OF_THE_WHOLE:
+        return True
+    is_below = one.pointer == other.pointer or one.pointer.startswith(f"{other.pointer}/")
+    return other.code in _NEW_NAMES and one.code not in _NEW_NAMES and is_below
+
+
+def key_of(finding: Finding) -> str:
+    """Return a key that is the same for all findings that one change mends."""
+    return json.dumps([finding.code, finding.rule, _detail(finding)])
+
+
+def _detail(finding: Finding) -> str:
+    """Return what tells a finding from others of its kind and rule that need another change."""
+    code = finding.code
+    if code in {*_NEW_NAMES, "field-missing"}:
+        return name_of(finding)
+    if code in {"status-undocumented", "endpoint-gone"}:
+        return str(finding.exchange.status_code)
+    if code in {"content-type-changed", "value-undocumented", "value-recased"}:
+        return json.dumps(finding.evidence)
+    if code == "enveloped" or (code != "field-absent" and not finding.pointer.startswith("/")):
+        return finding.pointer
+    return ""
+
+
+def samples_of(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings of which no two say the same; where values are measured, those of the least and the greatest."""
+    kept: dict[tuple[str, str], Finding] = {}
+    for one in findings:
+        content = _content(one)
+        kept.setdefault(("", content), one)
+        if one.code in _MEASURED and one.evidence is not None:
+            for end, goes_further in (("least", operator.lt), ("greatest", operator.gt)):
+                rival = kept.setdefault((end, content), one)
+                if goes_further(_size(one.evidence), _size(rival.evidence)):
+                    kept[end, content] = one
+    return list({id(one): one for one in kept.values()}.values())
+
+
+def _content(finding: Finding) -> str:
+    """Return a key that is the same for findings that differ in nothing but the exchange and the exact value."""
+    exchange = finding.exchange
+    path = [part for part in finding.pointer.split("/") if not part.isdigit()]
+    where = [finding.operation, path, exchange.status_code, exchange.intent, exchange.origin]
+    return json.dumps([key_of(finding), where, infer([finding.evidence])])
+
+
+def _size(value: Any) -> float:
+    if isinstance(value, bool | int | float):
+        return value
+    return len(value) if isinstance(value, str | list | dict) else 0
+
+
+def name_of(finding: Finding) -> str:
+    """Return the name of the field that a finding is about."""
+    return unescape(finding.pointer.rpartition("/")[2])
 
 
 def body_of(exchange: Exchange) -> Any:
-    """Return the decoded body of an answer; None for one that is no JSON."""
+    """Return the decoded body of an answer; None if it is not JSON."""
     return decode(exchange.response_body or b"").value
 
 
 def value_at(finding: Finding) -> Any:
-    """Return the value that a finding is about: from the body if it says where there, else its evidence."""
-    if not finding.pointer.startswith("/"):
-        return finding.evidence
+    """Return the value that a finding is about: from the body if the finding says where in it, else its evidence."""
     try:
-        return at(body_of(finding.exchange), finding.pointer)
+        return at(body_of(finding.exchange), finding.pointer) if finding.pointer.startswith("/") else finding.evidence
     except LookupError:
         return finding.evidence
 
 
-def as_whole(value: Any) -> Any:
-    """Return 43 for 43.0: to JSON they are the same, and to people the first is shorter."""
+def _as_whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

@@ -1,26 +1,33 @@
 """From findings to a change of the contract's file, so that it agrees with what was seen.
 
-Every change is tried: it is written, and the same exchanges are judged anew. What they show then may call for another
-change, until nothing is left that one could mend. Where an answer would be wrong in a way that no contract may allow,
-the changes made for it are taken back, and the finding is left with the reason.
+Each round groups the findings, asks `changes` which edits mend a group, makes them, and judges the same exchanges anew.
+What these show then may call for another change, which is made together with the first one or not at all. It ends when
+nothing is left that could be mended.
 
 A JSON file gets the same changes without the comments, which JSON does not have.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
-from typing import Final
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from longcat.contract.model import Finding
-from longcat.contract.patches.edit import Source
-from longcat.contract.patches.trial import Trial, samples_of
+from longcat.contract.checks.judge import judge
+from longcat.contract.model import Exchange, Finding
+from longcat.contract.openapi.document import SpecError
+from longcat.contract.patches.changes import edits_for
+from longcat.contract.patches.draft import Draft, hosts_of
+from longcat.contract.patches.edit import Source, UneditableError
+from longcat.contract.patches.group import FindingGroup, RefusedError, groups_of, key_of, samples_of
 
 __all__ = ["Left", "Suggestion", "suggest"]
 
 NAME: Final = "openapi.yaml"
-_TRIED: Final = "What was tried does not make the contract agree. Change it by hand."
+ROUNDS: Final = 20
+"""How often the exchanges are judged anew, at most. A change that calls for many more is none to be made by a tool."""
+_IN_VAIN: Final = "What was tried does not make the contract agree. Change it by hand."
 
 
 @frozen
@@ -40,8 +47,8 @@ class Suggestion:
     """A change of a contract's file.
 
     Attributes:
-        text: the whole of it, changed.
-        diff: the change, as a unified diff. Empty: there is none.
+        text: the whole file, changed.
+        diff: the change, as a unified diff; empty if there is none.
         left: the findings that it does not mend. Those that differ in nothing but the exchange are one.
     """
 
@@ -55,45 +62,123 @@ def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
 
     A finding with which the text agrees already is not mentioned.
     """
-    found = list(findings)
     mark, plain = text[: text.startswith("\ufeff")], text.removeprefix("\ufeff")
-    source, blocked, samples = Source.read(plain), dict[str, str](), samples_of(found)
-    whole = Trial.of(source, found, found, {})
+    found = list(findings)
+    exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
+    draft = Draft.of(Source.read(plain), hosts_of(exchanges))
+    evidence = _Evidence.of(draft, found, exchanges)
+    reasons: dict[str, str] = {}
     while True:
-        trial = Trial.of(source, found, samples, blocked)
-        trial.run()
-        if more := trial.failed():
-            blocked |= more
-            continue
-        whole.source, whole.refused = trial.source, trial.refused
-        wrong = whole.wrong()
-        known = {id(one.exchange) for one in samples}
-        missed = [one for one in samples_of(wrong) if id(one.exchange) not in known and trial.reason(one) is None]
+        draft = _mended(draft, samples, evidence, reasons)
+        wrong, sampled = evidence.wrong(draft, exchanges), {id(one) for one in samples}
+        missed = [one for one in wrong if id(one.exchange) not in sampled and key_of(one) not in reasons]
         if not missed:
             break
-        samples += missed
-    new = mark + trial.source.text
-    return Suggestion(new, _diff(text, new), tuple(_left(wrong, trial)))
+        samples += _exchanges(samples_of(missed))
+    new = mark + draft.source.text
+    return Suggestion(new, _diff(text, new), tuple(_left(wrong, reasons)))
 
 
-def _left(wrong: Iterable[Finding], trial: Trial) -> Iterator[Left]:
+def _mended(draft: Draft, exchanges: Sequence[Exchange], evidence: "_Evidence", reasons: dict[str, str]) -> Draft:
+    """Return the draft with all changes that can be made. Enters into `reasons` why the others can't, by their key."""
+    for _ in range(ROUNDS):
+        before, refused = draft, len(reasons)
+        wrong = [one for one in evidence.wrong(draft, exchanges) if key_of(one) not in reasons]
+        for group in groups_of(wrong, evidence.is_consequence):
+            try:
+                draft = _with_consequences(draft, group, evidence)
+            except RefusedError as error:
+                reasons |= dict.fromkeys(map(key_of, group.findings), str(error))
+        if draft is before and len(reasons) == refused:
+            break
+    return draft
+
+
+def _with_consequences(draft: Draft, group: FindingGroup, evidence: "_Evidence") -> Draft:
+    """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails."""
+    exchanges = _exchanges(group.findings)
+    before = {_identity(one) for one in evidence.wrong(draft, exchanges)}
+    draft = _changed(draft, group)
+    for _ in range(ROUNDS):
+        new = [one for one in evidence.wrong(draft, exchanges) if _identity(one) not in before]
+        if not new:
+            return draft
+        for follower in groups_of(new, evidence.is_consequence):
+            try:
+                draft = _changed(draft, follower)
+            except RefusedError as error:
+                one = follower.findings[0]
+                raise RefusedError(f"With the change, there would be {one.code} {one.pointer}: {error}") from error
+    raise RefusedError(_IN_VAIN)
+
+
+def _changed(draft: Draft, group: FindingGroup) -> Draft:
+    """Return the draft with the edits for a group. Raises RefusedError."""
+    try:
+        edits = edits_for(draft, group)
+        return draft.edited(edits) if edits else draft
+    except UneditableError as error:
+        raise RefusedError(f"It must be changed by hand: {error}.") from error
+    except (LookupError, SpecError) as error:
+        raise RefusedError("The contract has no place for it that could be changed.") from error
+
+
+# --- Findings.
+
+_Identity: TypeAlias = tuple[int, str, str]
+
+
+@frozen
+class _Evidence:
+    """What is wrong with the exchanges before any change.
+
+    Attributes:
+        given: the findings that are to be mended.
+        accepted: the others, which are to stay.
+    """
+
+    given: frozenset[_Identity]
+    accepted: frozenset[_Identity]
+
+    @classmethod
+    def of(cls, draft: Draft, given: Iterable[Finding], exchanges: Iterable[Exchange]) -> "_Evidence":
+        """Return what is wrong with exchanges, some of which is to be mended."""
+        mended = frozenset(map(_identity, given))
+        return cls(mended, frozenset(_identity(one) for each in exchanges for one in judge(draft.spec, each)) - mended)
+
+    def wrong(self, draft: Draft, exchanges: Iterable[Exchange]) -> list[Finding]:
+        """Return what is wrong with exchanges by a draft and was not accepted."""
+        found = (one for exchange in exchanges for one in judge(draft.spec, exchange))
+        return [one for one in found if _identity(one) not in self.accepted]
+
+    def is_consequence(self, finding: Finding) -> bool:
+        """Whether a field may be absent or empty because of a change, and no example of the contract shows it yet."""
+        return finding.code in {"field-absent", "value-blank"} and _identity(finding) not in self.given
+
+
+def _identity(finding: Finding) -> _Identity:
+    return id(finding.exchange), finding.code, finding.pointer
+
+
+def _exchanges(findings: Iterable[Finding]) -> list[Exchange]:
+    return list({id(one.exchange): one.exchange for one in findings}.values())
+
+
+def _left(wrong: Iterable[Finding], reasons: Mapping[str, str]) -> Iterator[Left]:
     """Yield what is still wrong, each once, and why."""
-    shown: set[str] = set()
+    seen: set[str] = set()
     for one in wrong:
-        left = Left(one, trial.reason(one) or _TRIED)
-        if (name := f"{one.operation} {left}") not in shown:
-            shown.add(name)
+        left = Left(one, reasons.get(key_of(one), _IN_VAIN))
+        if (name := f"{one.operation} {left}") not in seen:
+            seen.add(name)
             yield left
 
 
 def _diff(old: str, new: str) -> str:
-    before, after = (["".join(pair) for pair in _lines(text)] for text in (old, new))
-    lines = difflib.unified_diff(before, after, NAME, NAME)
+    lines = difflib.unified_diff(_lines(old), _lines(new), NAME, NAME)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def _lines(text: str) -> Iterator[tuple[str, str]]:
-    parts = text.split("\n")
-    yield from ((part, "\n") for part in parts[:-1])
-    if parts[-1]:
-        yield parts[-1], ""
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text with their ends. `str.splitlines` would end them at other characters as well."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -1,0 +1,114 @@
+"""Which edits of the contract mend a group of findings, if any contract should be mended so."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from longcat.contract.openapi.document import follow, nodes
+from longcat.contract.patches import answers, schemas
+from longcat.contract.patches.draft import Draft
+from longcat.contract.patches.edit import Drop, Edit, Put
+from longcat.contract.patches.group import FindingGroup, RefusedError
+from longcat.pointer import at
+
+_LOST: Final = "A lost check is never patched away."
+_UNSEEN: Final = "What is wanted now can't be seen from a refusal. Read its message, and change the contract by hand."
+_FAULT: Final = "It is a fault of the gateway, and no contract should allow it."
+_ALLOWED: Final = "The contract allows it already. If it stays so, change the contract and its examples by hand."
+_MEANT: Final = "The code has another meaning in the contract, which lists codes and can't say which case gets which."
+REFUSED: Final[Mapping[str, str]] = {
+    "answer-mismatched": _FAULT,
+    "auth-changed": _UNSEEN,
+    "auth-lost": _LOST,
+    "body-cut": _FAULT,
+    "body-empty": "A promised body is gone. Without it, the answer says nothing.",
+    "body-not-json": "What is not JSON can't be described as JSON.",
+    "error-in-success": _FAULT,
+    "field-absent": _ALLOWED,
+    "method-new": "What another method takes and promises can't be seen from one answer. Describe it by hand.",
+    "name-repeated": _FAULT,
+    "path-new": "A path that nobody documented is no part of the contract.",
+    "redirected": "A redirect may lead anywhere. Check the new address, and change servers and paths by hand.",
+    "request-refused": _UNSEEN,
+    "status-changed": _MEANT,
+    "unknown-answered": _LOST,
+    "validation-lost": _LOST,
+    "value-blank": _ALLOWED,
+}
+"""The kinds that are never patched, and why."""
+Change: TypeAlias = Callable[[Draft, FindingGroup], Iterable[Edit]]
+CHANGES: Final[Mapping[str, Change]] = {
+    "body-new": answers.new_body,
+    "constraint-broken": schemas.broken_keyword,
+    "content-type-changed": answers.content_type,
+    "deprecated": answers.new_header,
+    "endpoint-gone": answers.new_status,
+    "enveloped": answers.envelope,
+    "field-missing": schemas.missing_field,
+    "field-moved": schemas.new_field,
+    "field-new": schemas.new_field,
+    "field-null": schemas.broken_keyword,
+    "field-renamed": schemas.renamed_field,
+    "format-changed": schemas.broken_keyword,
+    "header-changed": answers.header_value,
+    "header-missing": answers.missing_header,
+    "status-undocumented": answers.new_status,
+    "type-changed": schemas.broken_keyword,
+    "value-empty": schemas.broken_keyword,
+    "value-out-of-range": schemas.broken_keyword,
+    "value-recased": schemas.broken_keyword,
+    "value-undocumented": schemas.broken_keyword,
+    "warning": answers.new_header,
+}
+"""The kinds that are patched, and how."""
+
+
+def edits_for(draft: Draft, group: FindingGroup) -> list[Edit]:
+    """Return the edits that mend a group of findings. Raises RefusedError, and LookupError if there is no place."""
+    if group.code == "example":
+        change: Change = answers.example
+    elif group.code in REFUSED or group.code not in CHANGES:
+        raise RefusedError(REFUSED.get(group.code, "Nothing is known of this kind."))
+    elif not group.rule:
+        raise RefusedError("The contract has no place for it.")
+    elif group.code in {"type-changed", "field-null"} and all(not one.pointer for one in group.findings):
+        change = answers.another_type
+    else:
+        change = CHANGES[group.code]
+    edits = list(change(draft, group))
+    of_requests = _request_places(draft.source.document)
+    for edit in edits:
+        if any(f"{edit.pointer}/".startswith(f"{place}/") for place in of_requests):
+            raise RefusedError("It is described in one place with what callers send, and would loosen that as well.")
+        added = {} if isinstance(edit, Drop) else {edit.name: edit.value} if isinstance(edit, Put) else edit.value
+        if draft.is_openapi_3_0 and _has_type_lists(added):
+            raise RefusedError("OpenAPI 3.0 has no lists of types. Convert the file to 3.1.")
+    return edits
+
+
+def _has_type_lists(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_has_type_lists, schema))
+    if not isinstance(schema, dict):
+        return False
+    types = schema.get("type")
+    return isinstance(types, list) or types == "null" or any(map(_has_type_lists, schema.values()))
+
+
+def _request_places(document: dict[str, Any]) -> set[str]:
+    """Return where everything stands that describes requests, references followed: it must not be loosened."""
+    found: set[str] = set()
+    pending = [
+        f"{pointer}/{name}"
+        for node, pointer in nodes(document)
+        for name in ("requestBody", "parameters")
+        if name in node and pointer.startswith("/paths/")
+    ]
+    while pending:
+        place = pending.pop()
+        found.add(place)
+        for node, _ in nodes(at(document, place), place):
+            if isinstance(node.get("$ref"), str):
+                _, target = follow(document, {"$ref": node["$ref"]}, "")
+                if target not in found:
+                    pending.append(target)
+    return found
