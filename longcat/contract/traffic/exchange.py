@@ -87,18 +87,18 @@ def _folded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         key = name.strip().lower()
         if key in folded:
             folded[key] += f", {value}"
-        elif key and not key.startswith(":"):
+        elif key and key[0] != ":":
             folded[key] = value
     return folded
 
 
-def decode(headers: Mapping[str, str], body: bytes | None) -> tuple[dict[str, str], bytes | None]:
+def decode(headers: dict[str, str], body: bytes | None) -> tuple[dict[str, str], bytes | None]:
     """Return headers and body without the content encoding. Some recorders have undone it, but kept the header.
 
     Raises UnreadableError when the body can't be decoded.
     """
     if body is None or "content-encoding" not in headers:
-        return dict(headers), body
+        return headers, body
     plain = dict(headers)
     encodings = [name.strip().lower() for name in plain.pop("content-encoding").split(",")]
     decoded = body

@@ -3,7 +3,7 @@
 Browsers, proxies and API tools write it each in their own way: see the tests for what is known of them.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -58,13 +58,16 @@ def _list(data: Any) -> list[Any]:
     return data if isinstance(data, list) else []
 
 
-def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+    headers = []
     for header in _list(message.get("headers")):
         name, value = (header.get("name"), header.get("value")) if isinstance(header, dict) else (None, None)
         if not isinstance(name, str) or not isinstance(value, str | None):
             raise UnreadableError("has a header that is not a name with a value")
-        # Safari and Firefox put several values of one header on lines of their own.
-        yield name, ", ".join((value or "").splitlines())
+        if value and "\n" in value:  # Safari and Firefox put several values of one header on lines of their own.
+            value = ", ".join(value.splitlines())
+        headers.append((name, value or ""))
+    return headers
 
 
 def _request_body(request: Mapping[str, Any]) -> bytes | None:
