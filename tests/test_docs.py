@@ -324,14 +324,17 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
     return done.stdout
 
 
-def checked(folder: Path, caller: str) -> str:
-    """Return what mypy says of a program that uses the client generated in a folder."""
-    (folder / "caller.py").write_text(caller, "utf-8")
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", "caller.py"]
+def checked(folder: Path, *programs: str) -> str:
+    """Return what mypy, strictly, says of programs that use the client generated in a folder."""
+    files = [f"caller{number or ''}.py" for number in range(len(programs))]
+    for file, program in zip(files, programs, strict=True):
+        (folder / file).write_text(program, "utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", *files]
     cache = ["--cache-dir", str(ROOT / ".cache" / "mypy-docs")]
-    path = os.pathsep.join([str(folder / "generated"), str(ROOT)])
-    env = {**os.environ, "MYPYPATH": path}
+    env = {**os.environ, "MYPYPATH": os.pathsep.join([str(folder / "generated"), str(ROOT)])}
     done = subprocess.run([*command, *cache], cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    for file in files:
+        (folder / file).unlink()
     return done.stdout + done.stderr
 
 
@@ -339,9 +342,9 @@ def test_a_change_from_the_first_line_to_the_last(project: Path) -> None:
     """The page's diff applies, generates what the page shows, and breaks the typed caller where the page says."""
     page, (change, signature) = MAINTAINING, blocks(MAINTAINING, "diff")
     status, complaint = blocks(page, "text")
-    caller = next(example.parsed for _, example, _ in examples() if TYPED_CALLER in example.parsed)
-    assert checked(project, caller) == ""
-    (project / "caller.py").unlink()
+    programs = [example.parsed for where, example, _ in examples() if where != page]
+    caller = next(program for program in programs if TYPED_CALLER in program)
+    assert checked(project, *programs) == ""  # Every example has right types, to begin with.
 
     git(project, "apply", "-", given=change)
     recipe = MAKEFILE.partition("\ngenerate:")[2].partition("\n\n")[0]
