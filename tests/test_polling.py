@@ -475,7 +475,7 @@ def test_those_still_running_count() -> None:
     durations = sorted(spread(40, 0.5, 60))
     together(policy, durations)
     smooth = policy.knowledge.experiences[3]
-    smooth.digest()
+    smooth.update()
     assert smooth.typical == pytest.approx(40, rel=0.3)
 
 

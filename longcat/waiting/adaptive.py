@@ -1,6 +1,6 @@
-"""What the waits of one policy learn together, and the moment at which the next question of one of them is due.
+"""What the waits of one policy learn together, and when the next question of a wait is due. No I/O, and no clock.
 
-No I/O and no clock. The forecasts are in `longcat.waiting.forecast`, the policies in `longcat.waiting.polling`.
+The forecasts are in `longcat.waiting.forecast`, the other policies in `longcat.waiting.polling`.
 """
 
 import math
@@ -23,96 +23,115 @@ EXPERIENCES: Final = (
 )
 """The memory, blur and prior weight of each `Experience`."""
 FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.12, 0.12, 0.06, 0.06)
-"""Of the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
+"""In the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
 NO_EVIDENCE: Final = (0.0,) * len(FIRST_TRUST)
 FIRST_SHIFT: Final = 0.02
-"""The chance that a request is unlike those before it, until that is learnt,"""
+"""The chance that a request is unlike those before it, until that is learnt."""
 SHIFT_WEIGHT: Final = 30.0
-"""how many requests this first guess counts as,"""
+"""How many requests this first guess counts as."""
 SHIFT_MEMORY: Final = 150.0
-"""and from how many the chance is learnt at most."""
+"""From how many requests the chance is learnt at most."""
 LEAST_SHIFT: Final = 0.001
-COHORT_SHARE: Final = 0.02
-"""The same chance for those that run at once: their ends are close, so it matters less."""
+COHORT_SHIFT: Final = 0.02
+"""The same chance for requests that run at once: their ends are close, so it matters less."""
 LONGEST_STEP: Final = 0.5
-"""A wave makes what is older count less by no more than this, in logarithms, however many requests are in it."""
+"""A cohort makes older ones count less by no more than this, in logarithms, however many requests are in it."""
+LEAST_CHANCE: Final = 0.01
+"""One request says no more against a forecast than this."""
+NEGLIGIBLE: Final = 1e-3
+"""A forecast trusted less than this share of the most trusted one is left out of the schedule."""
+MANY: Final = 5
+"""This many finished requests are well-founded experience."""
+COARSE: Final = 0.5
+"""A step of the integral in `due` that holds more of a question than this is halved."""
+SAMPLE: Final = 64
+"""How many requests stand for all in `last_done`."""
+FARTHEST: Final = 1e9
+"""Seconds beyond which nothing is foreseen."""
+PRECISION: Final = 1e-3
+"""The relative error of `first_reached`."""
 
 
 @define
 class Cohort:
-    """Requests that began before any of them had finished. One alone is a wave, too."""
+    """Requests that began before any of them had finished. A single request is a cohort, too."""
 
     ages: tuple[float, ...] = (0.0,) * len(EXPERIENCES)
     """How old it is by each experience: one that is older by 1 counts 1/e as much."""
     begun: int = 0
     finished: int = 0
-    """How many requests finished since the wave began, once one of its own has."""
+    """How many requests finished since the cohort began, once one of its own has."""
 
 
 @define
 class Knowledge:
     """What the waits of one policy have learnt together: the forecasts, and how far each is trusted.
 
-    The trust is Bayes' rule over the forecasts: each is multiplied by the chance that it gave to what happened, between
-    one question and the next. Then everyone gets a little of its first trust back (the fixed share of Herbster and
-    Warmuth, 1998), so that a forecast that was right once can be right again, and a shift is soon followed. How much is
-    learnt as well, as the share of requests that the first trust foresaw better.
+    The trust is Bayes' rule over the forecasts: each is multiplied by the chance that it gave to what happened between
+    two questions. Then a small share goes back to the first trust (the fixed share of Herbster and Warmuth, 1998), so
+    that a forecast that was right once can be right again, and a shift is soon followed. How large the share is, is
+    learnt as well: it is that of the requests that the first trust foresaw better.
 
-    Requests that run at once tend to finish alike, so those of a wave are less evidence than as many in turn: n of them
-    count as the root of n. While the wave runs, each that has finished counts in full for the others.
+    Requests that run at once tend to finish alike, so those of a cohort are less evidence than as many in turn: n of
+    them count as the root of n. While the cohort runs, each that has finished counts in full for the others.
     """
 
     shapes: tuple[ProgressShape, ProgressShape] = field(factory=lambda: (ProgressShape(), ProgressShape()))
     experiences: tuple[Experience, ...] = field(factory=lambda: tuple(Experience(*e) for e in EXPERIENCES))
     trust: Sequence[float] = FIRST_TRUST
-    """For the requests of the wave that runs."""
+    """For the requests of the cohort that runs."""
     finished: int = 0
     cohort: Cohort = field(factory=Cohort)
     lock: Lock = field(factory=Lock)
-    _lasting: Sequence[float] = FIRST_TRUST
-    """The trust that outlasts the wave."""
+    _lasting_trust: Sequence[float] = FIRST_TRUST
+    """The trust that outlasts the cohort."""
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT
 
     def begin(self) -> Cohort:
-        """Return the wave of a request that begins now."""
+        """Return the cohort of a request that begins now."""
         if self.cohort.finished:
             steps = (min(self.cohort.finished / experience.memory, LONGEST_STEP) for experience in self.experiences)
             self.cohort = Cohort(tuple(age + step for age, step in zip(self.cohort.ages, steps, strict=True)))
-            self.trust = redistribute(self._lasting, self._shift)
+            self.trust = fixed_share(self._lasting_trust, self._shift)
         self.cohort.begun += 1
         return self.cohort
 
     def finish(self, cohort: Cohort, after: float, by: float) -> None:
-        """Take note that a request of this wave finished between two questions, both in seconds of its wait."""
+        """Take note that a request of this cohort finished between two questions, both in seconds of its wait."""
         for experience, age in zip(self.experiences, cohort.ages, strict=True):
-            experience.died(age, after, by)
+            experience.note_finished(age, after, by)
         self.finished += 1
         if cohort is self.cohort or self.cohort.finished:
             self.cohort.finished += 1
 
-    def judge(self, cohort: Cohort, evidence: Sequence[float]) -> None:
-        """Take note of the logarithm of the chance that each forecast gave to one request, from first to last."""
-        self.trust = redistribute(weigh(self.trust, evidence), COHORT_SHARE)
+    def update_trust(self, cohort: Cohort, evidence: Sequence[float]) -> None:
+        """Learn from one request how far to trust each forecast.
+
+        Args:
+            cohort: the request's.
+            evidence: the logarithm of the chance that each forecast gave to what happened, from begin to end.
+        """
+        self.trust = fixed_share(update(self.trust, evidence), COHORT_SHIFT)
         size = sqrt(cohort.begun)  # One of n counts as 1 / size, so that all together count as the root of n.
         part = [e / size for e in evidence]
         most = max(part)
         likely = [exp(e - most) for e in part]
-        stays = (1 - self._shift) * sum(map(float.__mul__, self._lasting, likely))
+        stays = (1 - self._shift) * sum(map(float.__mul__, self._lasting_trust, likely))
         shifts = self._shift * sum(map(float.__mul__, FIRST_TRUST, likely))
-        self._lasting = weigh(redistribute(self._lasting, self._shift), part)
+        self._lasting_trust = update(fixed_share(self._lasting_trust, self._shift), part)
         self._shift_weight = min(self._shift_weight + 1 / size, SHIFT_MEMORY)
         learnt = (shifts / (shifts + stays) - self._shift) / size / self._shift_weight
         self._shift = max(self._shift + learnt, LEAST_SHIFT)
 
 
-def redistribute(trust: Sequence[float], share: float) -> list[float]:
-    """Return the trust with a share of it dealt anew."""
+def fixed_share(trust: Sequence[float], share: float) -> list[float]:
+    """Return the trust with a share of it given back to the first trust."""
     return [(1 - share) * now + share * first for now, first in zip(trust, FIRST_TRUST, strict=True)]
 
 
-def weigh(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
-    """Return trust * exp(evidence), made to add up to one."""
+def update(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
+    """Return the trust after the evidence, by Bayes' rule: `trust * exp(evidence)`, made to add up to one."""
     most = max(evidence)
     products = [t * exp(e - most) for t, e in zip(trust, evidence, strict=True)]
     total = sum(products) or 1.0
@@ -121,7 +140,7 @@ def weigh(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
 
 @define
 class WeightedForecast:
-    """A forecast in the schedule of one wait."""
+    """A forecast in the schedule of one wait, with the trust in it."""
 
     trust: float
     forecast: Forecast
@@ -131,10 +150,6 @@ class WeightedForecast:
     def alive(self, elapsed: float, log: float) -> float:
         """Return the trust in it times the chance it gives that the request, running at the last question, still is."""
         return self.trust * exp(self.hazard - self.forecast.hazard(elapsed, log))
-
-
-COARSE: Final = 0.5
-"""A step that holds more of a question than this is halved."""
 
 
 def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, questions: float, longest: float) -> float:
@@ -152,23 +167,18 @@ def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, ques
     now, step, asked = elapsed, max(0.05, elapsed / 50), 0.0
     # The prior knows no scale but the wait itself. Its pauses grow as t to the 3/4: half way between the root of t (a
     # fixed c; it costs least while nothing is known) and t (which treats long and short waits alike).
-    heard = [
-        (
-            v.trust,
-            v.hazard,
-            v.forecast.hazard,
-            max(typical, sqrt(typical * elapsed)) if v.forecast is PRIOR else typical,
-        )
-        for v in weighted
-        if (typical := v.forecast.typical)
+    terms = [
+        (w.trust, w.hazard, w.forecast.hazard, max(t, sqrt(t * elapsed)) if w.forecast is PRIOR else t)
+        for w in weighted
+        if (t := w.forecast.typical)
     ]
-    alive = [trust for trust, _, _, _ in heard]
+    alive = [trust for trust, _, _, _ in terms]
     running = sum(alive)
     while now < elapsed + longest:
         then = now + step
         log = logarithm(then)
         gain, still = 0.0, []  # The gain is the sum of h / c over the step, but for `worth`.
-        for before, (trust, since, hazard, scale) in zip(alive, heard, strict=True):
+        for before, (trust, since, hazard, scale) in zip(alive, terms, strict=True):
             after = trust * exp(since - hazard(then, log))
             gain += (before - after) / scale
             still.append(after)
@@ -185,18 +195,6 @@ def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, ques
     return longest
 
 
-LEAST_CHANCE: Final = 0.01
-"""One request says no more against a forecast than this."""
-
-
-NEGLIGIBLE: Final = 1e-3
-"""A forecast trusted less than this share of the most trusted one has no say in the schedule."""
-
-
-MANY: Final = 5
-"""So many finished requests are well-founded experience."""
-
-
 @define
 class AdaptivePlan:
     """The schedule of one wait under an `AdaptivePolling`."""
@@ -205,9 +203,12 @@ class AdaptivePlan:
     _cohort: Cohort
     _evidence: Sequence[float] = NO_EVIDENCE
     _reader: ProgressReader | None = None
-    _asked: float = 0.0  # When the last question was answered, in seconds since the wait began,
-    _due: float = 0.0  # when the next one was to be,
-    _hazards: Sequence[float] = ()  # and how much of its H each forecast laid between the two.
+    _asked: float = 0.0
+    """When the last question was answered, in seconds since the wait began."""
+    _due: float = 0.0
+    """When the next question is due, likewise."""
+    _hazards: Sequence[float] = ()
+    """How much each forecast's H grows between the two. Empty: nothing was asked yet."""
 
     def next(self, elapsed: float, progress: float | None) -> float:
         """Return how many seconds to pause before the next question.
@@ -217,51 +218,51 @@ class AdaptivePlan:
             progress: the last one reported, from 0.0 to 1.0. None: unknown.
         """
         knowledge = self._policy.knowledge
-        elapsed = self._sane(elapsed)
+        elapsed = self._clamp(elapsed)
         if progress is not None and not 0.0 <= progress <= 1.0:
-            progress = None  # It means nothing.
+            progress = None
         with knowledge.lock:
-            self._survived(elapsed)
+            self._note_running(elapsed)
             if progress is not None:
                 self._reader = self._reader or ProgressReader()
                 self._reader.read(knowledge.shapes, elapsed, progress)
             weighted = self._weighted(elapsed)
             pause = self._pause(weighted, elapsed)
-            self._predict(weighted, elapsed, elapsed + pause)
+            self._note_forecasts(weighted, elapsed, elapsed + pause)
         return pause
 
     def finished(self, elapsed: float) -> None:
-        """Take note that the request was seen done after so many seconds, so it finished since the question before."""
+        """Take note that the request was seen done after so many seconds: it finished since the question before."""
         knowledge = self._policy.knowledge
-        after, by = self._asked, self._sane(elapsed)
+        after, by = self._asked, self._clamp(elapsed)
         with knowledge.lock:
             if self._hazards:
                 share = self._share(by)
                 chances = [max(-math.expm1(-share * h), LEAST_CHANCE) for h in self._hazards]
                 evidence = [e + math.log(c) for e, c in zip(self._evidence, chances, strict=True)]
-                knowledge.judge(self._cohort, evidence)
+                knowledge.update_trust(self._cohort, evidence)
             knowledge.finish(self._cohort, after, by)
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
 
-    def _sane(self, elapsed: float) -> float:
-        """Return a time that is no number, or before the last question, as that of the last question."""
+    def _clamp(self, elapsed: float) -> float:
+        """Return the time, or that of the last question for a time before it or NaN."""
         return min(max(elapsed, self._asked), FARTHEST) if elapsed > self._asked else self._asked
 
     def remaining(self, elapsed: float, share: float = 0.5) -> float:
         """Return after how many more seconds the chance that the request is done reaches a share.
 
-        It goes by what was known at the last question, and is at most some decades.
+        It is based on what was known at the last question, and is at most some decades.
 
         Args:
             elapsed: seconds since the wait began.
             share: above 0.0 and below 1.0. 0.5: it is done by then as likely as not.
         """
-        done = self.outlook()
+        done = self.chance_done()
         return first_reached(lambda more: done(elapsed + more) >= share)
 
-    def outlook(self) -> Callable[[float], float]:
-        """Return the chance that the request is done so many seconds after its wait began, as of the last question."""
+    def chance_done(self) -> Callable[[float], float]:
+        """Return the function from seconds of the wait to the chance that it is over, as of the last question."""
         with self._policy.knowledge.lock:
             weighted = [one for one in self._weighted(self._asked) if one is not None]
         total = sum(one.trust for one in weighted)
@@ -272,26 +273,26 @@ class AdaptivePlan:
 
         return done
 
-    def _survived(self, elapsed: float) -> None:
-        """Hold it against each forecast how sure it was that the request would be done by now."""
+    def _note_running(self, elapsed: float) -> None:
+        """Take note that the request still runs: the surer a forecast was that it would be done, the worse for it."""
         if self._hazards:
             share = self._share(elapsed)
             self._evidence = [e - share * h for e, h in zip(self._evidence, self._hazards, strict=True)]
         since, until = logarithm(self._asked), logarithm(elapsed)
         for experience, age in zip(self._policy.knowledge.experiences, self._cohort.ages, strict=True):
-            experience.lived(age, since, until)
-            experience.digest()
+            experience.note_running(age, since, until)
+            experience.update()
 
     def _share(self, elapsed: float) -> float:
-        """Return how much of the time between two questions has passed, should this one come early."""
+        """Return what share of the planned pause has passed, at most 1: a question may come early."""
         return min((elapsed - self._asked) / max(self._due - self._asked, 1e-9), 1.0)
 
     def _weighted(self, elapsed: float) -> list[WeightedForecast | None]:
-        """Return every forecast, in the order of the trust. None: it has nothing to say yet."""
+        """Return every forecast, in the order of `FIRST_TRUST`. None: there is nothing yet to make it from."""
         knowledge = self._policy.knowledge
         experiences = knowledge.experiences if knowledge.finished else [None] * len(knowledge.experiences)
         forecasts = [PRIOR, *experiences, *(self._reader.forecasts if self._reader else (None, None))]
-        trust, log = weigh(knowledge.trust, self._evidence), logarithm(elapsed)
+        trust, log = update(knowledge.trust, self._evidence), logarithm(elapsed)
         return [
             WeightedForecast(t, f, f.hazard(elapsed, log)) if f is not None else None
             for t, f in zip(trust, forecasts, strict=True)
@@ -303,7 +304,7 @@ class AdaptivePlan:
         jitter = 1 + policy.jitter * (2 * policy.random() - 1)
         pause = self._due_of(weighted, elapsed, jitter)
         if pause > jitter * elapsed:
-            # Neither progress nor a few requests may silence a wait for longer than it has lasted.
+            # Neither progress nor a few requests may make a pause longer than the wait so far.
             founded = weighted[: -len(policy.knowledge.shapes)] if policy.knowledge.finished >= MANY else weighted[:1]
             pause = max(jitter * elapsed, min(pause, self._due_of(founded, elapsed, jitter)))
         if policy.min_interval < pause < policy.max_interval:
@@ -311,17 +312,17 @@ class AdaptivePlan:
         return min(max(pause, policy.min_interval), policy.max_interval) * jitter
 
     def _due_of(self, weighted: Sequence[WeightedForecast | None], elapsed: float, questions: float) -> float:
-        speaking = [one for one in weighted if one is not None]
-        least = NEGLIGIBLE * max(one.trust for one in speaking)
-        heard = [one for one in speaking if one.trust >= least]
-        return due(heard, elapsed, self._policy.question_worth, questions, self._policy.max_interval)
+        known = [one for one in weighted if one is not None]
+        least = NEGLIGIBLE * max(one.trust for one in known)
+        trusted = [one for one in known if one.trust >= least]
+        return due(trusted, elapsed, self._policy.question_worth, questions, self._policy.max_interval)
 
-    def _predict(self, weighted: Sequence[WeightedForecast | None], elapsed: float, then: float) -> None:
-        """Write down what each forecast says of the next question. Who is silent is taken to agree with the others."""
+    def _note_forecasts(self, weighted: Sequence[WeightedForecast | None], elapsed: float, then: float) -> None:
+        """Keep what each forecast says of the next question. A missing one is taken to agree with the others."""
         log = logarithm(then)
         hazards = [one.forecast.hazard(then, log) - one.hazard if one else None for one in weighted]
-        awake = [(one.trust, math.exp(-h)) for one, h in zip(weighted, hazards, strict=True) if one and h is not None]
-        alive = sum(t * chance for t, chance in awake) / max(sum(t for t, _ in awake), 1e-300)
+        known = [(one.trust, math.exp(-h)) for one, h in zip(weighted, hazards, strict=True) if one and h is not None]
+        alive = sum(t * chance for t, chance in known) / max(sum(t for t, _ in known), 1e-300)
         agreed = -math.log(max(alive, 1e-300))
         self._hazards = [agreed if h is None else h for h in hazards]
         self._asked, self._due = elapsed, then
@@ -359,9 +360,6 @@ class AdaptivePolling:
             return AdaptivePlan(self, self.knowledge.begin())
 
 
-SAMPLE: Final = 64
-
-
 def last_done(plans: Sequence[tuple[AdaptivePlan, float]]) -> float:
     """Return in how many seconds all of these requests will be done as likely as not. Zero if there are none.
 
@@ -371,19 +369,13 @@ def last_done(plans: Sequence[tuple[AdaptivePlan, float]]) -> float:
         plans: each with the seconds since its wait began.
     """
     sample = [plans[i * len(plans) // SAMPLE] for i in range(SAMPLE)] if len(plans) > SAMPLE else plans
-    outlooks = [(plan.outlook(), elapsed) for plan, elapsed in sample]
+    chances = [(plan.chance_done(), elapsed) for plan, elapsed in sample]
     half = 0.5 ** (len(sample) / max(len(plans), 1))
-    return first_reached(lambda more: math.prod(done(elapsed + more) for done, elapsed in outlooks) >= half)
-
-
-FARTHEST: Final = 1e9
-
-
-PRECISION: Final = 1e-3
+    return first_reached(lambda more: math.prod(done(elapsed + more) for done, elapsed in chances) >= half)
 
 
 def first_reached(reached: Callable[[float], bool]) -> float:
-    """Return the least number of seconds at which it is reached, which it stays. At most `FARTHEST`."""
+    """Return the least number of seconds from which on `reached` is true. At most `FARTHEST`."""
     if reached(0.0):
         return 0.0
     low, high = 0.0, 1.0

@@ -78,9 +78,9 @@ def run_in_thread(function: Callable[[], T]) -> Flow[T]:
 
 
 BACKOFF_FIRST: Final = 0.5
-
-
+"""Seconds."""
 BACKOFF_LONGEST: Final = 10.0
+"""Seconds."""
 
 
 def backoff(failures: int, random: Random = random.random) -> float:
@@ -88,14 +88,12 @@ def backoff(failures: int, random: Random = random.random) -> float:
 
     `min(0.5 * 2 ** (n - 1), 10)`, times a factor drawn evenly from 0.5 to 1.0.
     """
-    longest: float = BACKOFF_FIRST * 2 ** min(
-        failures - 1, 16
-    )  # The bound keeps the power small in a wait without an end.
+    longest: float = BACKOFF_FIRST * 2 ** min(failures - 1, 16)  # Bounded, as a wait may have no end.
     return min(longest, BACKOFF_LONGEST) * (0.5 + 0.5 * random())
 
 
 def recheck_interval(elapsed: float) -> float:
-    """Return how many seconds to pause before the next look at what another program does.
+    """Return how many seconds to sleep before looking again at what another program does.
 
     A tenth of the time waited so far, no less than 0.5 and no more than 5.
     """

@@ -21,9 +21,9 @@ LOGISTIC: Final = math.sqrt(3) / math.pi
 """The scale of a logistic distribution whose standard deviation is one."""
 
 TOO_OLD: Final = 6.0
-"""Of age: what counts less than exp(-6) is left out."""
-WORTH_READING: Final = 16
-"""How many notes of requests that lived on make it worth while to bring a table up to date. A death counts as many."""
+"""In units of age: what counts less than exp(-6) is left out."""
+WORTH_UPDATING: Final = 16
+"""How many notes of requests that still run make it worth while to update a table. A death counts as many."""
 
 
 class Forecast(Protocol):
@@ -48,7 +48,7 @@ def logarithm(elapsed: float) -> float:
 
 
 class LogLogistic:
-    """A bell over the logarithm of the time since `origin`, with tails heavy enough to be wrong in.
+    """A bell curve over the logarithm of the time since `origin`, whose heavy tails forgive a wrong median.
 
     `H(t) = log(1 + ((t - origin) / median) ** (1 / spread))`. `origin` is in seconds since the wait began, `spread` is
     a share of the time: 0.01 is one per cent.
@@ -98,10 +98,10 @@ class Experience:
         self._deaths = list(self._prior)
         self._exposed = [prior_weight] * bins
         self._newest = self._base = 0.0
-        self._unread = 0
+        self._pending = 0
         self.typical = PRIOR.typical
 
-    def hazard(self, elapsed: float, log: float) -> float:  # noqa: ARG002 - the logarithm says it all.
+    def hazard(self, elapsed: float, log: float) -> float:  # noqa: ARG002 - the logarithm is enough.
         """Return H(t), between the edges by interpolation."""
         x = (log - LOG_SHORTEST) / self._width
         i = int(x)
@@ -111,22 +111,22 @@ class Experience:
         here = curve[i]
         return here + (x - i) * (curve[i + 1] - here)
 
-    def lived(self, age: float, since: float, until: float) -> None:
+    def note_running(self, age: float, since: float, until: float) -> None:
         """Take note that a request was still running from one moment of its wait to another.
 
         Args:
-            age: of the wave it is in: the greater, the later. Waits that run at once are equally old, so the order in
-                which they finish does not make the long ones count more than the short ones.
+            age: of its cohort: the greater, the later. Waits that run at once are equally old, so the order in which
+                they finish does not make the long ones count more than the short ones.
             since: the `logarithm` of the moment up to which it was noted before.
             until: that of the question.
         """
         first, last = self._bin(since), self._bin(until)
         if first < last and (weight := self._weight(age)):
             self._exposed[first:last] = [e + weight for e in self._exposed[first:last]]
-            self._unread += 1
+            self._pending += 1
 
-    def died(self, age: float, after: float, by: float) -> None:
-        """Take note that a request that was still running at one question had finished at the next, in seconds."""
+    def note_finished(self, age: float, after: float, by: float) -> None:
+        """Take note that a request that still ran at one question had finished at the next; both in seconds."""
         weight = self._weight(age)
         if not weight:
             return
@@ -144,12 +144,12 @@ class Experience:
             deaths[i] += weight * (here - there)
             # Those who die in a bin are exposed for half of it: the actuarial estimate.
             exposed[i] += weight * ((here + there) / 2 - (i < counted))
-        self._unread += WORTH_READING
+        self._pending += WORTH_UPDATING
 
-    def digest(self) -> None:
-        """Bring H up to date. One death is worth it, or many who lived on."""
-        if self._unread >= WORTH_READING:
-            self._unread = 0
+    def update(self) -> None:
+        """Bring H up to date, if one request has finished since, or many were noted to run on."""
+        if self._pending >= WORTH_UPDATING:
+            self._pending = 0
             self._curve = list(accumulate(map(truediv, self._deaths, self._exposed), initial=0.0))
             self.typical = math.exp(self._edges[min(bisect_left(self._curve, math.log(2)), len(self._prior))])
 
@@ -216,7 +216,7 @@ class ProgressShape:
 
 
 class ProgressReader:
-    """What one request's progress says of its end, on two clocks: one starts with the wait, one with the work.
+    """The forecasts from one request's progress, by two clocks: one starts with the wait, one with the work.
 
     The work starts where a straight line through the first and the last progress meets zero, but not before the last
     zero that was reported: so a queue before it, or a wait that began late, does no harm.
@@ -233,7 +233,7 @@ class ProgressReader:
         self._reports: tuple[dict[int, tuple[float, float]], ...] = ({}, {})
 
     def read(self, shapes: tuple[ProgressShape, ProgressShape], elapsed: float, progress: float) -> None:
-        """Forecast anew, if the progress is new. Progress that stands still says nothing after its first report."""
+        """Make the forecasts anew if the progress is new. Progress that stands still says nothing more."""
         progress = min(progress, HIGHEST)
         if progress <= 0 and self._first is None:
             self._zero = elapsed
@@ -259,7 +259,7 @@ class ProgressReader:
             self._work = max(earliest, start - level * (elapsed - start) / (progress - level))
 
     def teach(self, shapes: tuple[ProgressShape, ProgressShape], duration: float) -> None:
-        """Tell the shapes what the reports meant, now that the duration is known, in seconds."""
+        """Let the shapes learn what the reports meant, now that the duration is known, in seconds."""
         for shape, origin, reports in zip(shapes, (0.0, self._work), self._reports, strict=True):
             for elapsed, progress in reports.values():
                 if origin is not None and origin < elapsed <= duration:

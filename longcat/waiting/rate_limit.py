@@ -1,8 +1,8 @@
-"""The budget that all waits of one client share: how often the gateway is asked, and not before when. No I/O, no clock.
+"""How often all waits of one client may ask, and not before when. No I/O, no clock.
 
 Questions are spaced evenly. After a 429 they come half as often, and from then on a little more often each second: the
 additive increase and multiplicative decrease by which TCP finds out what a network bears (Chiu and Jain, 1989). Once
-the rate is where the gateway complained and it does not complain again, that limit is history, and the rate grows fast.
+the rate is back where the gateway refused it, and the gateway does not refuse again, it grows fast.
 """
 
 import math
@@ -19,19 +19,22 @@ LONGEST_SLEEP: Final = 3600.0
 DECREASE: Final = 0.5
 """What is left of the rate after a 429."""
 LEAST: Final = 4.0
-"""Questions per second. A few questions tell no lower rate than this, so one wait is not slowed more than it slows by
-itself, see `polling.backoff`."""
+"""Questions per second. A 429 is never read as a lower rate than this, so a single wait is not slowed more than by its
+own `commands.backoff`."""
 RECOVERY: Final = 60.0
-"""Seconds in which the rate climbs from nothing to where the gateway complained."""
+"""Seconds in which the rate climbs from nothing to where the gateway refused it."""
 DOUBLING: Final = 10.0
 """Seconds in which it doubles from there."""
 SLOWEST: Final = 0.1
-"""Questions per second that are asked whatever the gateway says, for the whole client."""
+"""Questions per second that a client may always ask, however often it is refused."""
 
 
 @frozen
 class Slot:
-    """The moment, in seconds on the client's clock, at which one question may be asked, by a plan that may be void."""
+    """The moment, in seconds on the client's clock, at which one question may be asked.
+
+    It is void once the limiter has made another plan.
+    """
 
     moment: float
     plan: int
@@ -49,26 +52,27 @@ class RateLimiter:
     max_rate: float = math.inf
     quiet_until: float = 0.0
     _next: float = 0.0
-    """When the next slot comes that nobody has."""
+    """The moment of the next slot that is free."""
     _plan: int = 0
-    """Slots that were given out before the last 429 are void: they are too close to each other."""
+    """How often the rate was cut. Slots that were reserved before are void: they are too close to each other."""
     _slowed: float = -math.inf
-    """When the rate was last cut,"""
+    """When the rate was last cut."""
     _rate: float = math.inf
-    """what it was cut to, in questions per second,"""
+    """What it was cut to, in questions per second."""
     _top: float = 0.0
-    """and about which rate the gateway complained of."""
-    _counted: float = -math.inf
+    """About which rate the gateway refused. 0: it has refused nothing yet."""
     _recent: float = 0.0
-    """How many slots were given out lately: each counts less from second to second, by a factor of e."""
+    """How many slots were reserved lately: each counts less from second to second, by a factor of e."""
+    _counted: float = -math.inf
+    """The moment at which that was counted."""
     _lock: Lock = field(factory=Lock)
 
     def free(self, now: float) -> float:
-        """Return the moment of the next slot that nobody has."""
+        """Return the moment of the next slot that is free."""
         return max(self._next, now, self.quiet_until)
 
     def reserve(self, now: float) -> Slot:
-        """Take the next slot that nobody has."""
+        """Reserve the next slot that is free."""
         with self._lock:
             moment = self.free(now)
             self._next = moment + 1 / self.rate(moment)
@@ -96,7 +100,7 @@ class RateLimiter:
             now = monotonic()
 
     def on_rate_limited(self, now: float, until: float, asked: float) -> None:
-        """Take note of a 429: be quiet until a moment, and ask less often from then on.
+        """Take note of a 429: let nobody ask until a moment, and less often from then on.
 
         Args:
             now: this moment.
