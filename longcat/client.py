@@ -36,14 +36,14 @@ class LongCat(BaseClient[httpx.Client]):
         api_key: the subscription key. None: from `PIXAZO_API_KEY`, else from the one-line file `~/.pixazo/api-key`.
         base_url: the gateway's scheme and host. None: from `LONGCAT_BASE_URL`, else the contract's server.
         polling: when to ask again. None: `AdaptivePolling()`.
-        http_client: sends the calls; for proxies, certificates, other transports. It stays the caller's to close, its
-            timeouts hold where they are shorter than ours, and it follows no redirect for us. None: one of our own.
-        clock: the time. None: this machine's.
-        max_rate: how many questions all waits together may ask in a second. None: as many as it takes, until the
-            gateway complains of it with a 429.
-        max_in_flight: how many questions may be under way at a time.
-        journal: an SQLite file, made if it is not there, that remembers what was asked, answered and saved. What is
-            done there is not asked or brought again, and programs that share it share the work. None: none.
+        http_client: sends the calls; for proxies, certificates, other transports. The caller closes it. Its timeouts
+            hold where they are shorter than ours, and it follows no redirect. None: a client of our own.
+        clock: where the time comes from. None: this machine.
+        max_rate: how many questions all waits together may ask in a second. None: as many as there are, until
+            the gateway answers 429.
+        max_in_flight: how many questions may be in flight at a time.
+        journal: an SQLite file, made if it is not there, that remembers what was asked, answered and saved. What it
+            knows is not asked about or downloaded again, and programs that share it share the work. None: no journal.
 
     Raises:
         ConfigurationError: there is no key, or one of the arguments can't be used.
@@ -67,7 +67,7 @@ class LongCat(BaseClient[httpx.Client]):
         self._sender.close()
 
     def status(self, request_id: str) -> Status:
-        """Ask once how a request stands, for 30 s at most. Nothing is repeated.
+        """Ask once how a request stands, for 30 s at most.
 
         Raises:
             APIConnectionError: no answer came.
@@ -83,11 +83,11 @@ class LongCat(BaseClient[httpx.Client]):
         Args:
             request_id: the id that was given out when the image was ordered.
             timeout: seconds, the request in flight included; 0 asks nothing. None: for ever.
-            unknown: what to do about a status word that nobody documented: `wait` on with one warning, or `raise`.
+            unknown: what to do about a status word that is not documented: `wait` on with one warning, or `raise`.
 
         Raises:
             GenerationFailed, GenerationCancelled: the service says so.
-            WaitTimeout: the request was not done in time. Faults that may pass are not raised, but end here.
+            WaitTimeout: the request was not done in time. Transient errors are not raised, but end here.
             APIStatusError: 400, 401, 402, 403, 404 and what else asking again won't help.
             APIResponseValidationError: the answer breaks the contract.
             ConfigurationError: an argument can't be used.
@@ -114,7 +114,7 @@ class LongCat(BaseClient[httpx.Client]):
     ) -> Generator[Outcome]:
         """Wait for many requests, and yield the outcome of each as it comes. A failure is an outcome, too.
 
-        Questions are sent while the next outcome is waited for; those under way go on in between. Who leaves the loop
+        Questions are sent while the next outcome is waited for; those in flight go on in between. To leave the loop
         early stops them all.
 
         Args:
@@ -165,9 +165,9 @@ class LongCat(BaseClient[httpx.Client]):
         max_bytes: int = MAX_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
-        """Bring an image to disk, and return where it is. The file appears whole or not at all.
+        """Save an image, and return where it is. The file appears whole or not at all.
 
-        The key is not sent. Faults that may pass are tried again, three times at most.
+        The key is not sent. After a transient error it is tried again, three times at most.
 
         Args:
             image: an image, or a URL of one.
@@ -253,7 +253,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     ) -> AsyncGenerator[Status]:
         """Yield the first answer and every one that differs from the one before, as `LongCat.watch` does.
 
-        Who leaves the loop early on trio wraps this in `contextlib.aclosing`, as with every asynchronous generator.
+        A loop that may be left early on trio needs `contextlib.aclosing`, as with every asynchronous generator.
         """
         return self._changes(self._wait(request_id, timeout, unknown))
 
@@ -301,7 +301,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         max_bytes: int = MAX_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
-        """Bring an image to disk, and return where it is, as `LongCat.download` does."""
+        """Save an image, and return where it is, as `LongCat.download` does."""
         return await self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
 
     async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:

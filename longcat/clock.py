@@ -1,4 +1,4 @@
-"""What the client knows of time."""
+"""Where the client gets the time."""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +8,7 @@ import anyio
 
 
 class Clock(Protocol):
-    """What the client knows of time, named as in the module `time`. A test passes its own, and waits for nothing."""
+    """Where the client gets the time. A test passes a clock of its own, and waits for nothing."""
 
     def time(self) -> float:
         """Return the seconds since the epoch, to read a `Retry-After` that is a date."""
@@ -17,10 +17,10 @@ class Clock(Protocol):
         """Return seconds that never go backwards, to measure with."""
 
     def sleep(self, seconds: float) -> None:
-        """Do nothing for so long. `LongCat` calls this."""
+        """Sleep. `LongCat` calls this."""
 
     async def asleep(self, seconds: float) -> None:
-        """Do nothing for so long, but let other tasks run. `AsyncLongCat` calls this."""
+        """Sleep, and let other tasks run. `AsyncLongCat` calls this."""
 
 
 def hold(clock: Clock) -> AbstractContextManager[object]:

@@ -178,9 +178,9 @@ def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
 
 
 async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
-    """Bring the generators behind a closed response to their end, which is an error, after what they still hold.
+    """Read the generators behind a closed response to their end, which is an error, after what they still hold.
 
-    To leave them half-way would do no harm, but trio complains of it.
+    To leave them half-way would do no harm, but trio warns of it.
     """
     with suppress(httpx.HTTPError, httpx.StreamError, StopAsyncIteration):
         while pieces > 0:
@@ -202,7 +202,7 @@ class Reader:
         self._refusal: LongCatError | TimeoutError | zlib.error | None = None
 
     def begin(self, response: httpx.Response) -> bool:
-        """Take the status and the headers, and return whether the body is still to be read."""
+        """Take in the status and the headers, and return whether the body is still to be read."""
         self._code = response.status_code
         self._headers = {name.lower(): value for name, value in response.headers.items()}
         self._sink = self._call.sink if self._code == HTTPStatus.OK else None
@@ -212,12 +212,12 @@ class Reader:
             self._sink.begin(self._headers)
         if not response.is_stream_consumed:
             return True
-        self._unzip = None  # A transport made for tests brings its body along, unpacked.
+        self._unzip = None  # The body of a transport made for tests is here already, unpacked.
         self.take(response.content)
         return False
 
     def take(self, chunk: bytes) -> bool:
-        """Take the next bytes of the body, and return whether more are wanted."""
+        """Take in the next bytes of the body, and return whether more are wanted."""
         if self.has_enough:
             return False
         try:
@@ -240,7 +240,7 @@ class Reader:
         return self._refusal is not None or len(self._body) > MAX_ANSWER
 
     def answer(self) -> Answer:
-        """Return what was taken, or raise why it was refused."""
+        """Return the answer, or raise why it was refused."""
         if self._refusal is not None:
             raise self._refusal
         if self._unzip is not None and not self._unzip.eof and not self.has_enough:
@@ -250,7 +250,7 @@ class Reader:
 
 
 def credentials(call: Call) -> httpx.Auth | None:
-    """Return the HTTP client's credentials for the gateway, and none for a stranger."""
+    """Return the HTTP client's credentials for a call to the gateway, and None for another host."""
     return httpx.USE_CLIENT_DEFAULT if not call.cross_origin else None  # type: ignore[return-value]
 
 
@@ -268,16 +268,16 @@ def translated(call: Call) -> Iterator[None]:
 
 
 STOP_CHECK_INTERVAL: Final = 0.2
-"""Seconds after which a thread that reads looks up whether it is to stop."""
+"""Seconds after which a thread that reads checks whether it is to stop."""
 
 
 class BoundedReads(threading.local):
-    """Makes a deadline hold while an answer trickles in, for which the blocking HTTP client has no means of its own.
+    """Bounds the time in which a whole answer comes, for which the blocking HTTP client has no means of its own.
 
     Its timeouts begin anew with every step and every byte. Its trace extension shows each connection that is made, and
     from then on we lower the timeout of each step to what the thread has left. Two things can still last longer:
     looking up a host's name, and connecting to a host with several addresses that do not answer, as each is given the
-    time that is left. A transport that does not trace keeps the plain timeouts, and the deadline is looked at between
+    time that is left. A transport that does not trace keeps the plain timeouts; there the deadline is checked between
     the pieces of the body.
     """
 
@@ -305,11 +305,11 @@ class BoundedReads(threading.local):
         chunk: bytes | None = None
         while chunk is None:
             left = self._left(timeout)
-            glance = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
+            bound = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
             try:
-                chunk = read(max_bytes, glance)
+                chunk = read(max_bytes, bound)
             except httpcore.ReadTimeout:
-                if glance == left:
+                if bound == left:
                     raise
                 timeout = timeout if timeout is None else timeout - STOP_CHECK_INTERVAL
         return chunk
