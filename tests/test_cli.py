@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from attrs import field, frozen
-from servers import Server, eventually, read, response
+from servers import LIMIT, SOON, Request, Server, answer, eventually, read, response
 
 import longcat
 from longcat.cli.outcome import Exit
@@ -33,8 +34,6 @@ from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
 
 KEY: Final = "the-key-of-the-tests"
 LONGCAT: Final = str(Path(sys.executable).with_name("longcat"))
-LIMIT: Final = 15.0
-"""Seconds after which a process that should have ended is killed, and its test fails."""
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 PLAIN: Final = re.compile(r"(.+)  ([a-z]+)  (\d{1,3}%|-)  \d+\.\d s")
 """A line of progress where there is no terminal: the request, its state, its progress, the seconds gone by."""
@@ -454,7 +453,7 @@ def test_exit_code_of_an_answer(call: Call, status: str, body: Any, code: int, s
 )
 def test_exit_code_of_several(gateway: Gateway, call: Call, outcomes: str, code: int) -> None:
     """Of several IDs, a mistake of ours decides first, then a no, then what could not be told; all are waited for."""
-    late, failed = gateway.add(duration=60), gateway.add(outcome="failed")
+    late, failed = gateway.add(duration=LIMIT), gateway.add(outcome="failed")
     request_ids = {"completed": EXAMPLE_ID, "late": late, "failed": failed, "unknown": "nobody"}
     one, other = outcomes.split()
     ran = call("wait", request_ids[one], request_ids[other], "--timeout", "0.5")
@@ -503,7 +502,7 @@ def test_json_of_a_picture(gateway: Gateway, call: Call) -> None:
 
 def test_json_of_many_ends(gateway: Gateway, call: Call) -> None:
     """With `--json`, every request is one object with the same fields, however it ended; the errors are there too."""
-    done, failed, late = gateway.add(), gateway.add(outcome="failed"), gateway.add(duration=60)
+    done, failed, late = gateway.add(), gateway.add(outcome="failed"), gateway.add(duration=LIMIT)
     ran = call("wait", "--json", "--timeout", "0.5", done, failed, late, "nobody", "")
     assert [tuple(one) for one in ran.objects] == [FIELDS] * 5
     assert {one["request_id"]: one["error"] and one["error"]["type"] for one in ran.objects} == {
@@ -531,15 +530,34 @@ def test_json_of_a_status(gateway: Gateway, call: Call, request_id: str, error: 
 # --- Several at once.
 
 
-def test_side_by_side(gateway: Gateway, call: Call) -> None:
-    """Several IDs are waited for at the same time, and their pictures are saved in a folder that is made for them."""
-    request_ids = [gateway.add(duration=0.7) for _ in range(6)]
+def test_side_by_side(call: Call) -> None:
+    """Several IDs are waited for at the same time."""
+    together = threading.Barrier(6, timeout=LIMIT)
+
+    def completed(request: Request) -> bytes:
+        together.wait()
+        request_id = json.loads(request.body)["request_id"]
+        body = {
+            "status": "completed",
+            "progress": 1.0,
+            "request_id": request_id,
+            "result_url": f"http://x/{request_id}",
+        }
+        return response(json.dumps(body).encode(), "Content-Type: application/json")
+
+    with Server([answer(completed)]) as server:
+        ran = call("wait", *"abcdef", LONGCAT_BASE_URL=server.url)
+    assert (ran.code, sorted(ran.out.splitlines())) == (0, [f"http://x/{one}" for one in "abcdef"])
+
+
+def test_a_folder_of_pictures(gateway: Gateway, call: Call) -> None:
+    """The pictures of several IDs are saved in a folder that is made for them."""
+    request_ids = [gateway.add() for _ in range(6)]
     ran = call("wait", *request_ids, "-o", "pictures")
     assert sorted(ran.out.splitlines()) == [f"pictures/{request_id}.png" for request_id in sorted(request_ids)]
     assert {path.name: path.read_bytes()[:8] for path in Path("pictures").iterdir()} == {
         f"{request_id}.png": PNG for request_id in request_ids
     }
-    assert ran.seconds < 0.7 * 6
 
 
 def test_named_twice(gateway: Gateway, call: Call) -> None:
@@ -630,9 +648,9 @@ def test_ids_with_one_file_name(gateway: Gateway, call: Call) -> None:
 
 def test_timeout_bounds_the_download(gateway: Gateway, call: Call) -> None:
     """`--timeout` is how long the command may take: a picture that comes too slowly is given up, and leaves no file."""
-    ran = call("wait", gateway.add(fault="picture-slow:all:4"), "-o", "cat.png", "--timeout", "0.5")
+    ran = call("wait", gateway.add(fault=f"picture-slow:all:{LIMIT}"), "-o", "cat.png", "--timeout", "0.5")
     assert (ran.code, ran.out, list(Path().iterdir())) == (3, "", [])
-    assert ran.seconds < 3
+    assert ran.seconds < SOON
 
 
 # --- In a pipe.
@@ -753,7 +771,7 @@ def test_ids_from_a_regular_file_on_stdin(gateway: Gateway, user: User) -> None:
 
 
 def test_interrupt_while_a_pipe_is_silent(gateway: Gateway, user: User) -> None:
-    """Ctrl-C ends a command that waits for more ids within a second."""
+    """Ctrl-C ends a command that waits for more ids at once."""
     with user.start("wait", "--from", "-", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -763,7 +781,7 @@ def test_interrupt_while_a_pipe_is_silent(gateway: Gateway, user: User) -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=LIMIT)
-    assert (process.returncode, err.splitlines()[-1], time.monotonic() - began < 1) == (130, STOPPED, True)
+    assert (process.returncode, err.splitlines()[-1], time.monotonic() - began < SOON) == (130, STOPPED, True)
 
 
 def test_many_get_a_summary(gateway: Gateway, user: User) -> None:
@@ -783,16 +801,19 @@ def test_many_in_a_terminal(gateway: Gateway, user: User) -> None:
     *recent, summary = shown.screen
     assert (shown.ran.code, len(recent)) == (0, 5)
     assert [bool(re.fullmatch(r"sandbox-\d+  completed  \d+\.\d s", line)) for line in recent] == [True] * 5
-    assert re.fullmatch(r"15 of 15 done ━+ 0:00:0\d", summary)
+    assert re.fullmatch(r"15 of 15 done ━+ 0:\d\d:\d\d", summary)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.raw)
     assert re.search(r"of 15 done, about \d+ s left", plain)
 
 
 def test_the_batch_has_its_deadline(gateway: Gateway, call: Call) -> None:
     """`--batch-timeout` ends all that is open, each with an error of its own."""
-    ids = [gateway.add(duration=60) for _ in range(3)]
-    ran = call("wait", *ids, gateway.add(), "--batch-timeout", "1", "--json")
-    assert (ran.code, ran.seconds < 3, len(ran.objects)) == (3, True, 4)
+    ids = [gateway.add(duration=LIMIT) for _ in range(3)]
+    for seconds in (1, 5, SOON):  # A busy machine may need longer for the one that is done.
+        ran = call("wait", *ids, gateway.add(), "--batch-timeout", str(seconds), "--json")
+        assert (ran.code, ran.seconds < seconds + SOON, len(ran.objects)) == (3, True, 4)
+        if any(one["error"] is None for one in ran.objects):
+            break
     assert [one["error"]["type"] for one in ran.objects if one["error"]] == ["WaitTimeout"] * 3
 
 
@@ -830,14 +851,14 @@ def live(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Shown:
 @pytest.mark.parametrize("request_id", ODD)
 def test_live_line(live: Shown, request_id: str) -> None:
     """Each request has a line with its name as it is, its state, a bar, the percent and the time gone by."""
-    line = re.compile(re.escape(request_id) + r" +completed ━+ 100% 0:00:0\d")
+    line = re.compile(re.escape(request_id) + r" +completed ━+ 100% 0:\d\d:\d\d")
     assert [bool(line.fullmatch(shown)) for shown in live.screen].count(True) == 1, live.screen
 
 
 def test_live_line_moves(live: Shown) -> None:
     """The lines are drawn while the requests are being made, in colours."""
     uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", live.raw)
-    assert re.search(r"%s +processing +━* +\d+% 0:00:00", uncoloured)
+    assert re.search(r"%s +processing +━* +\d+% 0:\d\d:\d\d", uncoloured)
     assert live.colours
 
 
@@ -861,7 +882,7 @@ def test_no_color(gateway: Gateway, user: User) -> None:
     assert (shown.ran.code, shown.colours) == (0, set())
     assert [one["state"] for one in shown.ran.objects] == ["completed"]
     assert len(shown.screen) == 1
-    assert re.fullmatch(rf"{request_id} completed ━+ 100% 0:00:0\d", shown.screen[0])
+    assert re.fullmatch(rf"{request_id} completed ━+ 100% 0:\d\d:\d\d", shown.screen[0])
 
 
 def test_dumb_terminal(gateway: Gateway, user: User) -> None:
@@ -892,14 +913,14 @@ STOPPED: Final = "longcat: Stopped. The requests themselves go on; wait for them
 
 
 def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
-    """Ctrl-C ends a wait within a second: the lines stay, one more says so, the cursor is back, the code is 130."""
-    request_ids = [gateway.add(duration=60), gateway.add(duration=60)]
+    """Ctrl-C ends a wait at once: the lines stay, one more says so, the cursor is back, the code is 130."""
+    request_ids = [gateway.add(duration=LIMIT), gateway.add(duration=LIMIT)]
     with user.sit_down("wait", *request_ids) as terminal:
         terminal.wait_for("processing")
         began = time.monotonic()
         terminal.process.send_signal(signal.SIGINT)
         shown = terminal.finish()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < SOON
     assert (shown.ran.code, len(shown.screen), shown.screen[-1]) == (130, 4, STOPPED)
     assert re.findall(r"\x1b\[\?25[lh]", shown.raw)[-1] == "\x1b[?25h"
 
@@ -916,16 +937,16 @@ def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
 def test_interrupt(  # noqa: PLR0913, PLR0917 - two fixtures, and the table's columns.
     gateway: Gateway, user: User, number: signal.Signals, command: str, fault: str, when: str
 ) -> None:
-    """Ctrl-C, or SIGTERM, ends a question or a download in flight within a second, with one line and no file left."""
+    """Ctrl-C, or SIGTERM, ends a question or a download in flight at once, with one line and no file left."""
     request_id = gateway.add(fault=fault)
     with user.start(*words(command, request_id)) as process:
-        assert eventually(lambda: gateway.seen(request_id)[when] == 1, LIMIT)
+        assert eventually(lambda: gateway.seen(request_id)[when] == 1)
         began = time.monotonic()
         process.send_signal(number)
         out, err = process.communicate(timeout=LIMIT)
     ran = Ran(process.returncode, out, err, time.monotonic() - began)
     assert (ran.code, ran.out, ran.errors) == (130, "", [STOPPED]), ran
-    assert ran.seconds < 1
+    assert ran.seconds < SOON
     assert list(user.folder.iterdir()) == []
 
 
@@ -1044,7 +1065,7 @@ def test_sandbox(user: User, number: signal.Signals) -> None:
             out, err = process.communicate(timeout=LIMIT)
     ran = Ran(process.returncode, out, err, time.monotonic() - began)
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (0, "", 2)
-    assert ran.seconds < 1
+    assert ran.seconds < SOON
 
 
 # --- The documentation's own code, unchanged but for the host.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from servers import eventually
-from test_cli import KEY, LIMIT, environment
+from servers import LIMIT, eventually
+from test_cli import KEY, environment
 
 LINE: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]

@@ -20,7 +20,9 @@ import pytest
 import trio
 from fakes import KEY, completed, processing
 from servers import (
+    LIMIT,
     SHARED,
+    SOON,
     Connection,
     Driver,
     Request,
@@ -73,8 +75,6 @@ ID = "cat-1"
 PICTURE = "http://storage.invalid/cat.png"
 SHORT = 0.2
 """Seconds of a deadline that is waited for."""
-MARGIN = 0.7
-"""Seconds that a busy machine may take besides. Who misses a deadline here misses it by seconds."""
 PARCEL = bomb(500_000_000)
 
 
@@ -95,7 +95,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def wait(timeout: float = 5.0) -> Callable[[Any], Any]:
+def wait(timeout: float = LIMIT) -> Callable[[Any], Any]:
     """Return the wait for the request."""
     return lambda cat: cat.wait(ID, timeout=timeout)
 
@@ -233,8 +233,8 @@ def test_a_deadline_bounds_the_request_in_flight(driver: Driver, drag: Place) ->
         started = time.monotonic()
         with pytest.raises(WaitTimeout) as caught:
             driver.run(url, wait(timeout=SHORT), http=None)
-        assert SHORT <= time.monotonic() - started < SHORT + MARGIN
-    assert SHORT - 0.01 <= caught.value.elapsed < SHORT + MARGIN
+        assert SHORT <= time.monotonic() - started < SOON
+    assert SHORT - 0.01 <= caught.value.elapsed < SOON
     assert caught.value.last_status is None
     assert isinstance(caught.value.last_error, APITimeoutError)
 
@@ -242,8 +242,11 @@ def test_a_deadline_bounds_the_request_in_flight(driver: Driver, drag: Place) ->
 @each_driver
 def test_a_watch_ends_with_its_deadline(driver: Driver) -> None:
     """A watch raises WaitTimeout with the last status when the answers stop."""
-    with Server([*WELL, read, stall]) as server, pytest.raises(WaitTimeout) as caught:
-        driver.run(server.url, lambda cat: cat.watch(ID, timeout=SHORT))
+    for timeout in (SHORT, 2.0, SOON):  # A busy machine may need longer for the first answer.
+        with Server([*WELL, read, stall]) as server, pytest.raises(WaitTimeout) as caught:
+            driver.run(server.url, lambda cat: cat.watch(ID, timeout=timeout))  # noqa: B023
+        if caught.value.last_error is not None and caught.value.last_status is not None:
+            break
     assert caught.value.last_status is not None
     assert caught.value.last_status.progress == 0.5
     assert isinstance(caught.value.last_error, APITimeoutError)
@@ -265,7 +268,7 @@ def test_a_deadline_holds_on_a_connection_that_is_used_again(driver: Driver) -> 
         started = time.monotonic()
         with pytest.raises(WaitTimeout):
             driver.run(server.url, status, status, wait(timeout=SHORT), http=None)
-        assert time.monotonic() - started < SHORT + MARGIN
+        assert time.monotonic() - started < SOON
     assert len(server.connections) == 1
 
 
@@ -280,13 +283,13 @@ def test_a_deadline_holds_on_a_connection_that_someone_else_made(driver: Driver)
         started = time.monotonic()
         with pytest.raises(WaitTimeout):
             driver.run(server.url, others, wait(timeout=SHORT))
-        assert time.monotonic() - started < SHORT + MARGIN
+        assert time.monotonic() - started < SOON
     assert len(server.connections) == 1
 
 
 def test_each_thread_has_its_own_deadline() -> None:
     """Of two waits in two threads, on one client, the one ends early and the other goes on."""
-    both = threading.Barrier(2)
+    both, short_has_ended = threading.Barrier(2), threading.Event()
 
     def reply(connection: Connection) -> None:
         asked = connection.read().text
@@ -294,13 +297,14 @@ def test_each_thread_has_its_own_deadline() -> None:
         if "short" in asked:
             trickle(head(TYPE), b" ")(connection)
         else:
-            connection.rest(0.6)
+            assert short_has_ended.wait(LIMIT)
             connection.send(response(done("long"), TYPE))
 
     with Server([reply]) as server, LongCat(KEY, server.url) as cat, ThreadPoolExecutor(2) as pool:
-        short, long = pool.submit(cat.wait, "short", 0.3), pool.submit(cat.wait, "long", 5)
+        short, long = pool.submit(cat.wait, "short", 0.3), pool.submit(cat.wait, "long", LIMIT)
         assert isinstance(short.exception(), WaitTimeout)
         assert not long.done()
+        short_has_ended.set()
         assert long.result().request_id == "long"
 
 
@@ -332,17 +336,17 @@ else:
 @each_driver
 @pytest.mark.parametrize("script", list(HANGING.values()), ids=list(HANGING))
 def test_ctrl_c_stops_a_program(driver: Driver, script: Script) -> None:
-    """A program that waits ends within a second of Ctrl-C, with KeyboardInterrupt and no complaint besides."""
+    """A program that waits ends at once on Ctrl-C, with KeyboardInterrupt and no complaint besides."""
     told = threading.Event()
     with Server([*script[:-1], call(told.set), script[-1]]) as server:
         command = [sys.executable, "-X", "dev", "-c", PROGRAM, driver.name, server.url]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-            assert told.wait(10)
+            assert told.wait(LIMIT)
             time.sleep(0.05)  # It takes the program a moment to do what it does next.
             started = time.monotonic()
             process.send_signal(signal.SIGINT)
-            _, noise = process.communicate(timeout=5)
-            assert time.monotonic() - started < 1
+            _, noise = process.communicate(timeout=LIMIT)
+            assert time.monotonic() - started < SOON
     assert process.returncode == -signal.SIGINT
     assert noise.rstrip().endswith("KeyboardInterrupt")
     for complaint in ("never retrieved", "unclosed", "ResourceWarning", "Exception ignored", "was destroyed"):
@@ -508,7 +512,7 @@ def test_a_deadline_holds_through_a_proxy(driver: Driver, monkeypatch: pytest.Mo
         started = time.monotonic()
         with pytest.raises(WaitTimeout):
             driver.run("https://gateway.invalid", wait(timeout=SHORT), http=None)
-        assert time.monotonic() - started < SHORT + MARGIN
+        assert time.monotonic() - started < SOON
 
 
 # --- The key. ---
