@@ -274,8 +274,8 @@ class Server:
             self.connections.append(connection)
             script = self.scripts[min(len(self.connections), len(self.scripts)) - 1]
             talker = threading.Thread(target=self._talk, args=(connection, script), name="talker")
-            self._talkers.append(talker)
             talker.start()
+            self._talkers.append(talker)  # Only now may it be joined.
 
     def _talk(self, connection: Connection, script: Script) -> None:
         with suppress(HangupError, OSError):
