@@ -136,14 +136,13 @@ def test_a_large_picture_is_not_held_in_memory(driver: Driver, folder: Path) -> 
     assert path.stat().st_size == size
 
 
-@each_driver
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
-def test_permissions_follow_the_umask(driver: Driver, folder: Path, umask: int) -> None:
+def test_permissions_follow_the_umask(folder: Path, umask: int) -> None:
     """The file has the permissions of any new file."""
     before = os.umask(umask)
     try:
         with Server(SERVED) as server:
-            path = bring(driver, image(server.url), folder / "cat.png")
+            path = bring(SYNC, image(server.url), folder / "cat.png")
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
@@ -152,24 +151,22 @@ def test_permissions_follow_the_umask(driver: Driver, folder: Path, umask: int) 
 # --- A target that is there already. ---
 
 
-@each_driver
-def test_a_target_that_is_there_is_kept(driver: Driver, folder: Path) -> None:
+def test_a_target_that_is_there_is_kept(folder: Path) -> None:
     """Nothing is asked for when the file is there already, and the message names it and the way out."""
     (folder / "cat.png").write_bytes(b"mine")
     with Server(SERVED) as server:
-        error = refused(driver, image(server.url), folder / "cat.png")
+        error = refused(SYNC, image(server.url), folder / "cat.png")
     assert "cat.png is there already" in str(error)
     assert "overwrite=True" in str(error)
     assert server.requests == []
     assert contents(folder) == {"cat.png": b"mine"}
 
 
-@each_driver
-def test_a_target_that_is_there_is_replaced_when_asked(driver: Driver, folder: Path) -> None:
+def test_a_target_that_is_there_is_replaced_when_asked(folder: Path) -> None:
     """With `overwrite`, the new picture takes the place of the old file."""
     (folder / "cat.png").write_bytes(b"mine")
     with Server(SERVED) as server:
-        bring(driver, image(server.url), folder / "cat.png", overwrite=True)
+        bring(SYNC, image(server.url), folder / "cat.png", overwrite=True)
     assert contents(folder) == {"cat.png": PICTURE}
 
 
@@ -182,14 +179,13 @@ def test_a_target_survives_a_download_that_would_have_replaced_it(driver: Driver
     assert contents(folder) == {"cat.png": b"mine"}
 
 
-@each_driver
 @pytest.mark.parametrize("in_folder", [False, True], ids=["file", "folder"])
-def test_a_target_that_appears_meanwhile_is_kept(driver: Driver, folder: Path, in_folder: bool) -> None:
+def test_a_target_that_appears_meanwhile_is_kept(folder: Path, in_folder: bool) -> None:
     """A file that someone else makes during the download is not replaced."""
     appear = call(lambda: (folder / "cat-1.png").write_bytes(b"mine"))
     script: Script = [read, head(f"Content-Length: {len(PICTURE)}"), PICTURE[:HALF], appear, PICTURE[HALF:]]
     with Server(script) as server:
-        error = refused(driver, image(server.url), folder if in_folder else folder / "cat-1.png")
+        error = refused(SYNC, image(server.url), folder if in_folder else folder / "cat-1.png")
     assert "cat-1.png is there already" in str(error)
     assert contents(folder) == {"cat-1.png": b"mine"}
 
@@ -279,23 +275,21 @@ def test_in_a_folder_a_url_gives_the_name(folder: Path, address: str, name: str)
     assert path == folder / name
 
 
-@each_driver
-def test_in_a_folder_a_file_that_is_there_is_kept(driver: Driver, folder: Path) -> None:
+def test_in_a_folder_a_file_that_is_there_is_kept(folder: Path) -> None:
     """The rule for a target that is there holds for the name in the folder too, and so does `overwrite`."""
     (folder / "cat-1.png").write_bytes(b"mine")
     with Server(SERVED) as server:
-        refused(driver, image(server.url), folder)
+        refused(SYNC, image(server.url), folder)
         assert contents(folder) == {"cat-1.png": b"mine"}
-        bring(driver, image(server.url), folder, overwrite=True)
+        bring(SYNC, image(server.url), folder, overwrite=True)
     assert contents(folder) == {"cat-1.png": PICTURE}
 
 
-@each_driver
-def test_in_a_folder_a_file_of_another_kind_is_kept_too(driver: Driver, folder: Path) -> None:
+def test_in_a_folder_a_file_of_another_kind_is_kept_too(folder: Path) -> None:
     """A picture of the request, of any kind, is reason enough to ask for nothing."""
     (folder / "cat-1.webp").write_bytes(b"mine")
     with Server(SERVED) as server:
-        error = refused(driver, image(server.url), folder)
+        error = refused(SYNC, image(server.url), folder)
     assert "cat-1.webp is there already" in str(error)
     assert server.requests == []
     assert contents(folder) == {"cat-1.webp": b"mine"}
@@ -361,25 +355,23 @@ def where_no_file_can_be(folder: Path) -> Path:
     return folder / "/proc/cat.png"
 
 
-@each_driver
 @pytest.mark.parametrize("place", [missing, below_a_file, too_long, with_a_null_byte, where_no_file_can_be])
-def test_an_impossible_path_is_refused(driver: Driver, folder: Path, place: Callable[[Path], Path]) -> None:
+def test_an_impossible_path_is_refused(folder: Path, place: Callable[[Path], Path]) -> None:
     """A path where no file can be is a DownloadError, and no file is left anywhere."""
     path = place(folder)
     before = contents(folder)
     with Server(SERVED) as server:
-        error = refused(driver, image(server.url), path)
+        error = refused(SYNC, image(server.url), path)
     assert "Choose a folder" in str(error)
     assert contents(folder) == before
 
 
-@each_driver
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_in_the_way_is_refused(driver: Driver, folder: Path, overwrite: bool) -> None:
+def test_a_folder_in_the_way_is_refused(folder: Path, overwrite: bool) -> None:
     """A folder is not replaced by a file, not even when asked."""
     (folder / "cat-1.png").mkdir()
     with Server(SERVED) as server:
-        refused(driver, image(server.url), folder, overwrite=overwrite)
+        refused(SYNC, image(server.url), folder, overwrite=overwrite)
     assert (folder / "cat-1.png").is_dir()
     assert contents(folder) == {}
 
@@ -420,22 +412,20 @@ def test_a_disk_that_fills_with_the_last_bytes_leaves_nothing(driver: Driver, fo
 # --- What is an image. ---
 
 
-@each_driver
-def test_the_content_type_does_not_make_an_image(driver: Driver, folder: Path) -> None:
+def test_the_content_type_does_not_make_an_image(folder: Path) -> None:
     """A page is refused although its header says that it is a PNG, and the message says what it is."""
     with Server([read, response(PAGE, "Content-Type: image/png")]) as server:
-        error = refused(driver, image(server.url), folder / "cat.png")
+        error = refused(SYNC, image(server.url), folder / "cat.png")
     assert "not an image but an HTML page" in str(error)
     assert error.url == server.url
     assert len(server.requests) == 1
     assert contents(folder) == {}
 
 
-@each_driver
-def test_the_content_type_does_not_unmake_an_image(driver: Driver, folder: Path) -> None:
+def test_the_content_type_does_not_unmake_an_image(folder: Path) -> None:
     """A PNG is accepted although its header says that it is text."""
     with Server([read, response(PICTURE, "Content-Type: text/plain")]) as server:
-        bring(driver, image(server.url), folder / "cat.png")
+        bring(SYNC, image(server.url), folder / "cat.png")
     assert contents(folder) == {"cat.png": PICTURE}
 
 
@@ -452,12 +442,11 @@ NO_IMAGES = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("body", list(NO_IMAGES.values()), ids=list(NO_IMAGES))
-def test_what_does_not_begin_as_an_image_is_refused(driver: Driver, folder: Path, body: bytes) -> None:
+def test_what_does_not_begin_as_an_image_is_refused(folder: Path, body: bytes) -> None:
     """A body without the first bytes of an image is a DownloadError, and is not asked for again."""
     with Server([read, response(body)]) as server:
-        error = refused(driver, image(server.url), folder)
+        error = refused(SYNC, image(server.url), folder)
     assert "not an image" in str(error)
     assert len(server.requests) == 1
     assert contents(folder) == {}
@@ -471,15 +460,12 @@ FRAMES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("frame", list(FRAMES.values()), ids=list(FRAMES))
 @pytest.mark.parametrize("body", [b"", PAGE], ids=["empty", "page"])
-def test_no_framing_hides_what_is_no_image(
-    driver: Driver, folder: Path, frame: Callable[[bytes], bytes], body: bytes
-) -> None:
+def test_no_framing_hides_what_is_no_image(folder: Path, frame: Callable[[bytes], bytes], body: bytes) -> None:
     """An empty body and a page are refused however they are sent."""
     with Server([read, frame(body)]) as server:
-        error = refused(driver, image(server.url), folder)
+        error = refused(SYNC, image(server.url), folder)
     assert "not an image" in str(error)
     assert contents(folder) == {}
 
@@ -493,14 +479,13 @@ def test_every_framing_is_understood(driver: Driver, folder: Path, frame: Callab
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 @pytest.mark.parametrize("size", [10, 31, 32, 33])
-def test_a_tiny_image_is_accepted(driver: Driver, folder: Path, size: int) -> None:
+def test_a_tiny_image_is_accepted(folder: Path, size: int) -> None:
     """A body may be shorter than the bytes that are looked at, and may come byte by byte."""
     body = PICTURE[:size]
     single = chunks(*(bytes([byte]) for byte in body))
     with Server([read, head("Transfer-Encoding: chunked") + single]) as server:
-        bring(driver, image(server.url), folder)
+        bring(SYNC, image(server.url), folder)
     assert contents(folder) == {"cat-1.png": body}
 
 
@@ -543,26 +528,24 @@ def test_an_endless_body_is_cut_off(driver: Driver, folder: Path, start: bytes) 
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize(
     "body",
     [response(PICTURE), head("Transfer-Encoding: chunked") + chunks(PICTURE[:HALF], PICTURE[HALF:])],
     ids=["length", "chunked"],
 )
-def test_the_limit_itself_is_not_too_large(driver: Driver, folder: Path, body: bytes) -> None:
+def test_the_limit_itself_is_not_too_large(folder: Path, body: bytes) -> None:
     """A picture of exactly `max_bytes` is accepted, and one byte less is not."""
     with Server([read, body]) as server:
-        refused(driver, image(server.url), folder / "cat.png", max_bytes=len(PICTURE) - 1)
-        bring(driver, image(server.url), folder / "cat.png", max_bytes=len(PICTURE))
+        refused(SYNC, image(server.url), folder / "cat.png", max_bytes=len(PICTURE) - 1)
+        bring(SYNC, image(server.url), folder / "cat.png", max_bytes=len(PICTURE))
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
-def test_the_limit_counts_unpacked_bytes(driver: Driver, folder: Path) -> None:
+def test_the_limit_counts_unpacked_bytes(folder: Path) -> None:
     """A small body that unpacks to a large one is too large."""
     packed = gzip.compress(PICTURE + bytes(5_000_000))
     with Server([read, response(packed, "Content-Encoding: gzip")]) as server:
-        refused(driver, image(server.url), folder / "cat.png", max_bytes=1_000_000)
+        refused(SYNC, image(server.url), folder / "cat.png", max_bytes=1_000_000)
     assert contents(folder) == {}
 
 
@@ -624,12 +607,11 @@ def test_a_refused_connection_is_an_error(driver: Driver, folder: Path) -> None:
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize("code", [204, 206, 304, 400, 401, 403, 404, 410, 451])
-def test_a_refusal_is_final(driver: Driver, folder: Path, code: int) -> None:
+def test_a_refusal_is_final(folder: Path, code: int) -> None:
     """An answer that asking again won't change is a DownloadError with the status code, after one request."""
     with Server([read, response(b"" if code in {204, 304} else PICTURE, status=f"{code} No")]) as server:
-        error = refused(driver, image(server.url), folder / "cat.png")
+        error = refused(SYNC, image(server.url), folder / "cat.png")
     assert error.status_code == code
     assert not error.transient
     assert str(code) in str(error)
@@ -676,21 +658,19 @@ def test_the_timeout_bounds_all_tries_together(driver: Driver, folder: Path) -> 
     assert contents(folder) == {}
 
 
-@each_driver
-def test_no_time_is_an_error(driver: Driver, folder: Path) -> None:
+def test_no_time_is_an_error(folder: Path) -> None:
     """With a timeout of 0 there is a DownloadError."""
     with Server(SERVED) as server, pytest.raises(DownloadError):
-        driver.run(NOWHERE, lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0))
+        SYNC.run(NOWHERE, lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0))
     assert contents(folder) == {}
 
 
-@each_driver
-def test_time_that_runs_out_between_redirects_is_an_error(driver: Driver, folder: Path) -> None:
+def test_time_that_runs_out_between_redirects_is_an_error(folder: Path) -> None:
     """When a redirect comes with the last moment of the timeout, there is a DownloadError."""
     clock = VirtualClock()
     late = call(lambda: setattr(clock, "now", 100.0))
     with Server([read, late, response(b"", "Location: /cat.png", status="302 Found")], SERVED) as server:
-        refused(driver, image(server.url), folder / "cat.png", clock, timeout=99)
+        refused(SYNC, image(server.url), folder / "cat.png", clock, timeout=99)
         assert len(server.requests) == 1
     assert contents(folder) == {}
 
@@ -703,7 +683,6 @@ def redirect(location: str, code: int = 302) -> bytes:
     return response(b"moved", f"Location: {location}", status=f"{code} Moved")
 
 
-@each_driver
 @pytest.mark.parametrize(
     ("location", "target"),
     [
@@ -715,22 +694,21 @@ def redirect(location: str, code: int = 302) -> bytes:
         ("//HERE/c.png", "/c.png"),
     ],
 )
-def test_a_location_is_understood(driver: Driver, folder: Path, location: str, target: str) -> None:
+def test_a_location_is_understood(folder: Path, location: str, target: str) -> None:
     """A redirect may be relative or absolute. `HERE` stands for the server's host and port."""
     with Server() as server:
         here = server.url.removeprefix("http://")
         server.scripts = [[read, redirect(location.replace("HERE", here))], SERVED]
-        bring(driver, image(f"{server.url}/a/cat.png"), folder / "cat.png")
+        bring(SYNC, image(f"{server.url}/a/cat.png"), folder / "cat.png")
     assert [request.target for request in server.requests] == ["/a/cat.png", target]
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_every_kind_of_redirect_is_followed(driver: Driver, folder: Path, code: int) -> None:
+def test_every_kind_of_redirect_is_followed(folder: Path, code: int) -> None:
     """Whatever the code, a redirect leads to the picture."""
     with Server([read, redirect("/b/cat.png", code)], SERVED) as server:
-        bring(driver, image(server.url), folder / "cat.png")
+        bring(SYNC, image(server.url), folder / "cat.png")
     assert [request.target for request in server.requests] == ["/", "/b/cat.png"]
 
 
@@ -762,53 +740,48 @@ MALFORMED = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("location", list(FORBIDDEN.values()), ids=list(FORBIDDEN))
-def test_a_redirect_out_of_the_web_is_an_error(driver: Driver, folder: Path, location: str) -> None:
+def test_a_redirect_out_of_the_web_is_an_error(folder: Path, location: str) -> None:
     """A redirect to what is not http(s) is a DownloadError that shows it, and is not tried again."""
     with Server([read, redirect(location)]) as server:
-        error = refused(driver, image(server.url), folder / "cat.png")
+        error = refused(SYNC, image(server.url), folder / "cat.png")
     assert f'"{location}" is not http:// or https://' in str(error)
     assert len(server.requests) == 1
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize("location", list(MALFORMED.values()), ids=list(MALFORMED))
-def test_a_malformed_redirect_is_an_error(driver: Driver, folder: Path, location: str) -> None:
+def test_a_malformed_redirect_is_an_error(folder: Path, location: str) -> None:
     """A redirect to what is no URL of a host is a DownloadError."""
     with Server([read, redirect(location)]) as server:
-        refused(driver, image(server.url), folder / "cat.png", timeout=10)
+        refused(SYNC, image(server.url), folder / "cat.png", timeout=10)
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize("header", [[], ["Location:"], ["Location: "]], ids=["none", "empty", "blank"])
-def test_a_redirect_without_a_location_is_an_error(driver: Driver, folder: Path, header: list[str]) -> None:
+def test_a_redirect_without_a_location_is_an_error(folder: Path, header: list[str]) -> None:
     """A redirect that does not say where to is a DownloadError with the status code."""
     with Server([read, response(PICTURE, *header, status="302 Found")]) as server:
-        error = refused(driver, image(server.url), folder / "cat.png")
+        error = refused(SYNC, image(server.url), folder / "cat.png")
     assert error.status_code == 302
     assert len(server.requests) == 1
 
 
-@each_driver
-def test_redirects_in_a_circle_are_an_error(driver: Driver, folder: Path) -> None:
+def test_redirects_in_a_circle_are_an_error(folder: Path) -> None:
     """After the sixth redirect there is a DownloadError, and the circle is not tried again."""
     with Server([read, redirect("/cat.png")]) as server:
-        error = refused(driver, image(server.url), folder / "cat.png")
+        error = refused(SYNC, image(server.url), folder / "cat.png")
     assert "redirects more than 5 times" in str(error)
     assert not error.transient
     assert len(server.requests) == 6
     assert contents(folder) == {}
 
 
-@each_driver
-def test_five_redirects_are_followed(driver: Driver, folder: Path) -> None:
+def test_five_redirects_are_followed(folder: Path) -> None:
     """Five redirects are no circle."""
     hops: list[Script] = [[read, redirect(f"/{number}")] for number in range(5)]
     with Server(*hops, SERVED) as server:
-        bring(driver, image(server.url), folder / "cat.png")
+        bring(SYNC, image(server.url), folder / "cat.png")
     assert [request.target for request in server.requests] == ["/", "/0", "/1", "/2", "/3", "/4"]
 
 
@@ -887,14 +860,13 @@ def test_what_the_http_client_adds_for_the_gateway_is_not_sent_for_a_picture(
 # --- What can't be downloaded. ---
 
 
-@each_driver
 @pytest.mark.parametrize(
     "source", [None, 5, b"http://127.0.0.1/cat.png", ["http://127.0.0.1/cat.png"], Path("cat.png")]
 )
-def test_what_is_neither_image_nor_url_is_refused(driver: Driver, folder: Path, source: object) -> None:
+def test_what_is_neither_image_nor_url_is_refused(folder: Path, source: object) -> None:
     """Only an Image or a URL can be downloaded; the message says what was passed instead."""
     with pytest.raises(ConfigurationError, match=type(source).__name__):
-        bring(driver, source, folder / "cat.png")
+        bring(SYNC, source, folder / "cat.png")
     assert contents(folder) == {}
 
 
@@ -912,21 +884,13 @@ NO_URLS = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("url", list(NO_URLS.values()), ids=list(NO_URLS))
-def test_what_is_no_http_url_is_refused(driver: Driver, folder: Path, url: str) -> None:
+def test_what_is_no_http_url_is_refused(folder: Path, url: str) -> None:
     """A URL that is not http(s), or is none, is one of our errors, which shows it cut short."""
-    with pytest.raises((DownloadError, ConfigurationError)) as caught:
-        bring(driver, image(url), folder, timeout=10)
-    assert len(str(caught.value)) < 1000
-    assert contents(folder) == {}
-
-
-@pytest.mark.parametrize("url", list(NO_URLS.values()), ids=list(NO_URLS))
-def test_what_is_no_http_url_is_refused_without_an_image_too(folder: Path, url: str) -> None:
-    """The same holds for a URL that is passed as a string."""
-    with pytest.raises((DownloadError, ConfigurationError)):
-        bring(SYNC, url, folder, timeout=10)
+    for source in (image(url), url):
+        with pytest.raises((DownloadError, ConfigurationError)) as caught:
+            bring(SYNC, source, folder, timeout=10)
+        assert len(str(caught.value)) < 1000
     assert contents(folder) == {}
 
 
