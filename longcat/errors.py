@@ -253,7 +253,7 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
 
 @define(slots=False)
 class DownloadError(LongCatError):
-    """The image could not be downloaded. The target is as it was before, and no partial file is left.
+    """The picture could not be downloaded. The target is as it was before, and no partial file is left.
 
     Attributes:
         url: where it was to be downloaded from.

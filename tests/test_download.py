@@ -45,7 +45,7 @@ from servers import (
 )
 
 from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
-from longcat.saving.image_file import SIGNATURES
+from longcat.saving.picture_file import SIGNATURES
 from longcat.testing import VirtualClock
 
 NOWHERE = "http://gateway.invalid"

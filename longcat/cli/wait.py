@@ -19,7 +19,7 @@ from longcat.cli.progress import Display, display
 from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
-from longcat.saving.image_file import existing
+from longcat.saving.picture_file import existing
 from longcat.sending.tasks import Outcomes
 from longcat.settings import usable_timeout
 from longcat.text import shorten

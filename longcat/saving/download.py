@@ -1,4 +1,4 @@
-"""An image from its URL into a file: only over http(s), without the key, and once for all who share a journal."""
+"""A picture from its URL into a file: only over http(s), without the key, and once for all who share a journal."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,8 +15,8 @@ from attrs import define, field, frozen
 from longcat.errors import APIConnectionError, ConfigurationError, DownloadError
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image
-from longcat.saving.image_file import ImageFile, existing, url_stem
 from longcat.saving.journal import Journal
+from longcat.saving.picture_file import PictureFile, existing, url_stem
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show
 from longcat.waiting.commands import Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
@@ -30,10 +30,10 @@ MAX_REDIRECTS: Final = 5
 
 @define(eq=False)
 class Claim:
-    """The right to download a request's image, which one at a time has of all who share a journal.
+    """The right to download a request's picture, which one at a time has of all who share a journal.
 
     Attributes:
-        holders: who of this client downloads the image of which request. The journal tells programs apart, not the
+        holders: who of this client downloads the picture of which request. The journal tells programs apart, not the
             threads and tasks of one.
         held: whether this one has the right.
     """
@@ -61,10 +61,10 @@ class Claim:
 
 @frozen
 class Downloader:
-    """Downloads images for one client.
+    """Downloads pictures for one client.
 
     Attributes:
-        journal: knows which images are saved already. None: nothing is remembered.
+        journal: knows which pictures are saved already. None: nothing is remembered.
         monotonic: the client's clock, in seconds.
         random: draws evenly from 0 to 1, for the pauses between two tries.
     """
@@ -77,26 +77,26 @@ class Downloader:
     def download(
         self, image: Image | str, path: Path, overwrite: bool, max_bytes: int, timeout: float | None
     ) -> Flow[Path]:
-        """Download an image, and return where it is. See `LongCat.download`."""
+        """Download a picture, and return where it is. See `LongCat.download`."""
         if not isinstance(image, Image | str):
             raise ConfigurationError(f"Pass an Image or a URL to download, not {type(image).__name__}.")
         seconds = usable_timeout(timeout)
         deadline = inf if seconds is None else self.monotonic() + seconds
         if isinstance(image, str):
-            return (yield from self._save(ImageFile(path, url_stem(image), overwrite, max_bytes, image), deadline))
-        file = ImageFile(path, image.request_id, overwrite, max_bytes, image.url)
+            return (yield from self._save(PictureFile(path, url_stem(image), overwrite, max_bytes, image), deadline))
+        file = PictureFile(path, image.request_id, overwrite, max_bytes, image.url)
         if self.journal is None:
             return (yield from self._save(file, deadline))
         return (yield from self._save_once(file, Claim(self.journal, image.request_id, self._claims), deadline))
 
-    def _save(self, file: ImageFile, deadline: float) -> Flow[Path]:
+    def _save(self, file: PictureFile, deadline: float) -> Flow[Path]:
         """Fetch the bytes and put the file in its place."""
         with file:
             yield from self._fetch(file, deadline)
             return (yield from run_in_thread(file.commit))
 
-    def _save_once(self, file: ImageFile, claim: Claim, deadline: float) -> Flow[Path]:
-        """Return where the image is already; else claim it, and save it."""
+    def _save_once(self, file: PictureFile, claim: Claim, deadline: float) -> Flow[Path]:
+        """Return where the picture is already; else claim it, and save it."""
         # The name is always the same, so that a program that is killed leaves no litter.
         unique = f"{claim.journal.path} {claim.request_id}".encode(errors="surrogatepass")
         file.part = f".longcat-{sha256(unique).hexdigest()[:16]}.part"
@@ -111,15 +111,11 @@ class Downloader:
         finally:
             claim.release()
 
-    def _acquire(self, claim: Claim, file: ImageFile, deadline: float) -> Flow[Path | None]:
-        """Return where the image is, or None when the claim is held; wait while another one is downloading it."""
+    def _acquire(self, claim: Claim, file: PictureFile, deadline: float) -> Flow[Path | None]:
+        """Return where the picture is, or None when the claim is held; wait while another one is downloading it."""
         began = self.monotonic()
         while True:
-            claim.acquire()
-            saved = yield from run_in_thread(partial(_saved, claim.journal, claim.request_id, file.path))
-            if saved is not None and claim.held and file.part is not None:
-                with suppress(OSError):  # A program that was killed may have left it beside the saved file.
-                    (saved.parent / file.part).unlink()
+            saved = yield from run_in_thread(partial(_find, claim, file))
             if saved is not None or claim.held:
                 return saved
             now = self.monotonic()
@@ -128,8 +124,8 @@ class Downloader:
                 raise DownloadError(file.url, message, "Try again with a longer timeout.", retryable=True)
             yield Sleep(min(recheck_interval(now - began), deadline - now))
 
-    def _fetch(self, file: ImageFile, deadline: float) -> Flow[None]:
-        """Download the image's bytes into the file, and raise DownloadError when they can't be had.
+    def _fetch(self, file: PictureFile, deadline: float) -> Flow[None]:
+        """Download the bytes into the file, and raise DownloadError when they can't be had.
 
         A fault that may pass (no answer, a cut body, 408, 429, 5xx) is tried again, three times at most, with a pause.
         """
@@ -144,7 +140,7 @@ class Downloader:
             else:
                 return
 
-    def _fetch_once(self, file: ImageFile, deadline: float) -> Flow[None]:
+    def _fetch_once(self, file: PictureFile, deadline: float) -> Flow[None]:
         url, location = file.url, ""
         for _ in range(1 + MAX_REDIRECTS):
             url = _follow(url, location, file)
@@ -166,17 +162,21 @@ class Downloader:
         raise DownloadError(file.url, f"it redirects more than {MAX_REDIRECTS} times", "Look at the URL in a browser.")
 
 
-def _saved(journal: Journal, request_id: str, path: Path) -> Path | None:
-    """Return the file that the journal knows, if it is whole and where the image is wanted. This reads the file."""
-    saved = journal.find_saved(request_id)
+def _find(claim: Claim, file: PictureFile) -> Path | None:
+    """Take the claim if it is free, and return the saved file if it is whole and in the place. This reads the file."""
+    claim.acquire()
+    saved = claim.journal.find_saved(claim.request_id)
     with suppress(OSError, ValueError):  # No such file can be. The error is raised when it is to be written.
-        wanted = existing(path, request_id)
+        wanted = existing(file.path, file.stem)
         if saved is not None and wanted is not None and saved.resolve() == wanted.resolve():
+            if claim.held and file.part is not None:
+                with suppress(OSError):  # A program that was killed may have left it beside the saved file.
+                    (wanted.parent / file.part).unlink()
             return wanted
     return None
 
 
-def _follow(url: str, location: str, file: ImageFile) -> str:
+def _follow(url: str, location: str, file: PictureFile) -> str:
     """Return where a redirect leads, or raise DownloadError when we don't go there."""
     with suppress(ValueError):  # From a location that is no URL.
         url = urljoin(url, location)
@@ -187,7 +187,7 @@ def _follow(url: str, location: str, file: ImageFile) -> str:
     return url
 
 
-def _refused(answer: Answer, file: ImageFile) -> DownloadError:
+def _refused(answer: Answer, file: PictureFile) -> DownloadError:
     code = answer.status_code
     passing = code in {408, 425, 429} or code >= HTTPStatus.INTERNAL_SERVER_ERROR
     next_step = "Try again later." if passing else "The URL may have expired: ask for the status again."

@@ -93,7 +93,7 @@ NEXT_STEPS: Final = {
 
 @frozen
 class SavedFile:
-    """An image's file, as recorded just before it got its name.
+    """A picture's file, as recorded just before it got its name.
 
     Attributes:
         path: where it is, absolute.
@@ -215,7 +215,7 @@ class Journal:
             db.execute(NOTE, values)
 
     def reopen(self, request_id: str) -> None:
-        """Forget the last answer and the file, so that the gateway is asked again: the image's URL has expired."""
+        """Forget the last answer and the file, so that the gateway is asked again: the picture's URL has expired."""
         with self._using() as db:
             db.execute(REOPEN, [self._gateway, request_id])
 
@@ -226,7 +226,7 @@ class Journal:
             return SavedFile(Path(row[0]), *row[1:]) if row is not None and row[0] is not None else None
 
     def record(self, request_id: str, path: Path, sha256: str, size: int) -> None:
-        """Record an image that is complete on disk, just before its file is renamed to `path`.
+        """Record a picture that is complete on disk, just before its file is renamed to `path`.
 
         In this order, a process that is killed in between leaves a record without a file, which `find_saved` notices.
         In the other order, it would leave a file that the journal does not know.

@@ -1,4 +1,4 @@
-"""The file that an image is downloaded into: what it is called, what may go into it, and that it appears whole."""
+"""The file that a picture is downloaded into: what it is called, what may go into it, and that it appears whole."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ def image_suffix(head: bytes) -> str | None:
 
 
 def existing(path: Path, stem: str) -> Path | None:
-    """Return the file that an image would replace; in a folder, one of its name and any kind. None: there is none."""
+    """Return the file that a picture would replace; in a folder, one of its name and any kind. None: there is none."""
     if not path.is_dir():
         return path if path.exists() else None
     files = (path / f"{_safe_name(stem)}.{suffix}" for suffix, _ in SIGNATURES)
@@ -60,8 +60,8 @@ def _safe_name(stem: str) -> str:
 
 
 @define
-class ImageFile:
-    """Takes the bytes of an image, and puts them in their place once they are complete: a `Sink` for a `Call`.
+class PictureFile:
+    """Takes the bytes of a picture, and puts them in their place once they are complete: a `Sink` for a `Call`.
 
     A context manager: what was not committed is removed at the end. Every method raises DownloadError when the file
     can't be written.
