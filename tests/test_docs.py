@@ -510,7 +510,7 @@ def _modules() -> list[ModuleType]:
     return [importlib.import_module(name) for name in names]
 
 
-@pytest.mark.parametrize("page", [*PROSE, *MEASURED, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PROSE, *sorted(MEASURED), ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
 def test_links(page: Path) -> None:
     """Relative links lead to files that exist, and others are whole addresses; `make docs-links` visits those."""
     links = re.findall(r"\]\(([^)\s]+)\)|^\[\w+\]: (\S+)$", text_of(page), re.MULTILINE)

@@ -60,7 +60,7 @@ def test_one_room_knows_the_generated_client() -> None:
 def test_few_modules_know_the_http_library() -> None:
     """Httpx stays in the rooms that speak to a gateway and send; what is below it, in `transport` alone."""
     assert importers("httpx") == {
-        *("gateway.typed", "sending.transport", "base", "client", "settings"),
+        *("gateway.typed", "sending.transport", "client", "settings"),
     }
     assert importers("httpcore") == {"sending.transport"}
     assert importers("anyio") == {"clock", "sending.transport", "sending.tasks", "client"}
