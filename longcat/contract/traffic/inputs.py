@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote
 
-import jsonschema_rs
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import follow, modern
+from longcat.contract.openapi.document import follow
+from longcat.contract.openapi.fields import fields_of
 from longcat.contract.openapi.operation import Media, Operation, is_json
+from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.spec import Spec
-from longcat.pointer import at, escape
+from longcat.contract.openapi.variants import properties_of, unconditional
+from longcat.pointer import at
 
 Node: TypeAlias = Mapping[str, Any]
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -56,7 +57,7 @@ class Inputs:
     body: Media | None
     is_safe: bool
     key_prefix: str
-    _document: Node = field(repr=False)
+    _schemas: Schemas = field(repr=False)
 
     @property
     def id(self) -> Input | None:
@@ -65,11 +66,11 @@ class Inputs:
 
     def accepts(self, value: Input, given: Any) -> bool:
         """Return whether the contract allows this for the value."""
-        return _is_valid(self._document, value.schema, given)
+        return value.schema is None or self._schemas.is_valid(value.schema, given)
 
     def accepts_body(self, body: Any) -> bool:
         """Return whether the contract allows this body."""
-        return self.body is None or _is_valid(self._document, self.body.schema, body)
+        return self.body is None or self.body.schema is None or self._schemas.is_valid(self.body.schema, body)
 
     def unknown_id(self) -> Any:
         """Return an id that nobody has, or None when the contract allows none of ours."""
@@ -91,7 +92,7 @@ class Inputs:
 
 def inputs_of(spec: Spec, operation: Operation) -> Inputs:
     """Return what an operation takes."""
-    document = modern(spec.document)
+    document = spec.schemas.document
     node = at(document, operation.pointer)
     body = next((media for media in operation.request.values() if is_json(media.media_type)), None)
     return Inputs(
@@ -100,7 +101,7 @@ def inputs_of(spec: Spec, operation: Operation) -> Inputs:
         body=body,
         is_safe=operation.method in SAFE_METHODS if SAFE not in node else node[SAFE] is True,
         key_prefix=_key_prefix(document, operation),
-        document=document,
+        schemas=spec.schemas,
     )
 
 
@@ -148,14 +149,8 @@ def _at(document: Node, schema: str | None) -> tuple[Node, str]:
 
 def _flat(document: Node, schema: str) -> tuple[dict[str, str], set[str]]:
     """Return where the properties of an object stand, and the required names, those of all parts (`allOf`) together."""
-    node, pointer = _at(document, schema)
-    properties = {name: f"{pointer}/properties/{escape(name)}" for name in node.get("properties", {})}
-    required = set(node.get("required", ()))
-    for index, _ in enumerate(node.get("allOf", ())):
-        more, needed = _flat(document, f"{pointer}/allOf/{index}")
-        properties |= more
-        required |= needed
-    return properties, required
+    places = unconditional(document, schema)
+    return properties_of(document, schema), set(fields_of(document, places).required)
 
 
 def _echoed(document: Node, operation: Operation) -> set[str]:
@@ -183,10 +178,3 @@ def _fixed(schema: Node) -> Iterator[Any]:
     yield from (schema[word] for word in ("const", "default", "example") if word in schema)
     for word in ("examples", "enum"):
         yield from schema.get(word, ())
-
-
-def _is_valid(document: Node, schema: str | None, value: Any) -> bool:
-    if schema is None:
-        return True
-    root = {**document, "$ref": f"#{quote(schema, safe='/~')}"}
-    return bool(jsonschema_rs.Draft202012Validator(root, validate_formats=True).is_valid(value))
