@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar, Unpack
 
 import anyio
 import httpx
+import pytest
 from anyio.lowlevel import checkpoint
 from attrs import field, frozen
 
@@ -315,6 +316,22 @@ class Driver:
             return await cat.wait("r", timeout, unknown=unknown)
 
         return self.run(scenario, script, **options)
+
+
+def by_driver(cases: Mapping[str, Any], name: str, *everywhere: str) -> pytest.MarkDecorator:
+    """Return the parameters `driver` and `name`: every case with the blocking client, a few with the other drivers.
+
+    What comes of an answer is decided by flows, which are the same for all drivers. So the cases that run everywhere
+    are one of each way in which a driver brings an answer or an error to its flow.
+    """
+    return pytest.mark.parametrize(
+        ("driver", name),
+        [
+            pytest.param(Driver(driver), value, id=f"{driver}-{case}")
+            for case, value in cases.items()
+            for driver in (("sync", "asyncio", "trio") if case in everywhere else ("sync",))
+        ],
+    )
 
 
 def leaving(values: Any) -> aclosing[Any]:

@@ -24,6 +24,7 @@ from fakes import (
     Reply,
     Script,
     anatomy,
+    by_driver,
     changes,
     completed,
     fails,
@@ -63,6 +64,8 @@ pytestmark = pytest.mark.usefixtures("no_jitter")
 
 DONE = Status("r", State.COMPLETED, "completed", 1.0, IMAGE)
 FINISHED = says(completed())
+SYNC = Driver("sync")
+"""For what is decided before a driver has anything to do."""
 DREAMING = Status("r", State.UNKNOWN, "dreaming")
 PAGE = b"<!DOCTYPE html><html><head><title>gateway.test | 522: Connection timed out</title></head></html>"
 TITLE = 'an HTML page titled "gateway.test | 522: Connection timed out"'
@@ -210,7 +213,7 @@ ROWS = {
 }
 
 
-rows = pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in ROWS.items()])
+rows = by_driver(ROWS, "row", "completed", "processing", "failed", "an unknown word, until the deadline", "404")
 
 
 @define
@@ -337,7 +340,8 @@ FAULTS: dict[str, tuple[Reply, LongCatError]] = {
     **{str(code): fault(code, PAGE, TITLE, InternalServerError) for code in range(520, 531)},
     "599": fault(599, b"", "no reason given", InternalServerError),
 }
-faults = pytest.mark.parametrize("fault", [pytest.param(fault, id=name) for name, fault in FAULTS.items()])
+OF_EACH_KIND = ("reset", "TLS", "read timeout", "a timeout of the system", "cut within the body", "200, a page", "503")
+faults = by_driver(FAULTS, "fault", *OF_EACH_KIND)
 
 
 @faults
@@ -436,18 +440,18 @@ def test_a_lasting_rate_limit_ends_at_the_deadline_without_a_last_question(drive
     ],
 )
 @pytest.mark.parametrize("code", [429, 503])
-def test_retry_after_is_heeded(driver: Driver, code: int, pause: float, headers: dict[str, str]) -> None:
+def test_retry_after_is_heeded(code: int, pause: float, headers: dict[str, str]) -> None:
     """`Retry-After` on a 429 or a 503, in seconds or as a date, holds the next question back; garbage does not."""
     script = Script(says({"error": "later"}, code, headers), FINISHED)
-    assert run_wait(driver, script) == Outcome([pause], None, IMAGE)
+    assert run_wait(SYNC, script) == Outcome([pause], None, IMAGE)
 
 
 @pytest.mark.parametrize(
     "value", ["12", "999999999", "99999999999999999999", "1" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"]
 )
-def test_retry_after_never_reaches_past_the_deadline(driver: Driver, value: str) -> None:
+def test_retry_after_never_reaches_past_the_deadline(value: str) -> None:
     """However long the gateway wants to be left alone, the wait ends in time, and asks no more until then."""
-    outcome = run_wait(driver, Script(says({"error": "later"}, 429, {"Retry-After": value})), 10.0)
+    outcome = run_wait(SYNC, Script(says({"error": "later"}, 429, {"Retry-After": value})), 10.0)
     assert (outcome.sleeps, outcome.end[0]) == ([10.0], WaitTimeout)
 
 
@@ -609,7 +613,7 @@ def repr_of(value: Any) -> str:
 
 @pytest.mark.parametrize("method", ["wait", "watch"])
 @pytest.mark.parametrize("timeout", [-1, -0.001, nan, -inf, True, "10", "", [], OUTLANDISH, -OUTLANDISH], ids=repr_of)
-def test_a_timeout_that_is_no_time_is_refused(driver: Driver, method: str, timeout: Any) -> None:
+def test_a_timeout_that_is_no_time_is_refused(method: str, timeout: Any) -> None:
     """A timeout that can't be meant so is a `ConfigurationError`, and nothing is asked."""
 
     async def scenario(cat: Cat) -> Any:
@@ -617,16 +621,16 @@ def test_a_timeout_that_is_no_time_is_refused(driver: Driver, method: str, timeo
 
     script = Script()
     with pytest.raises(ConfigurationError, match=r"^A timeout is .*\.$"):
-        driver.run(scenario, script)
+        SYNC.run(scenario, script)
     assert script.requests == []
 
 
 @pytest.mark.parametrize("unknown", ["ignore", None, True, []])
-def test_an_unknown_way_to_meet_unknown_words_is_refused(driver: Driver, unknown: Any) -> None:
+def test_an_unknown_way_to_meet_unknown_words_is_refused(unknown: Any) -> None:
     """`unknown` is one of two words; all else is a `ConfigurationError`, and nothing is asked."""
     script = Script()
     with pytest.raises(ConfigurationError, match=r"^unknown is 'wait' or 'raise', not .*\.$"):
-        driver.wait(script, unknown=unknown)
+        SYNC.wait(script, unknown=unknown)
     assert script.requests == []
 
 
@@ -854,19 +858,19 @@ def test_a_timeout_leaves_no_thread(driver: Driver) -> None:
 # --- One question. ---
 
 
-def single_answers() -> Iterator[Any]:
-    """Yield every reply of the tables, with what `status` makes of it."""
+def single_answers() -> Iterator[tuple[str, tuple[Reply, Any]]]:
+    """Yield every reply of the tables by its name, with what `status` makes of it."""
     for name, row in ROWS.items():
         raised = not isinstance(row.end, Image | GenerationFailed | WaitTimeout)
         if row.unknown == "wait":
-            yield pytest.param(row.replies[-1], row.end if raised else row.seen[-1], id=name)
-    for name, (reply, error) in FAULTS.items():
-        yield pytest.param(reply, error, id=name)
+            yield name, (row.replies[-1], row.end if raised else row.seen[-1])
+    yield from FAULTS.items()
 
 
-@pytest.mark.parametrize(("reply", "expected"), list(single_answers()))
-def test_status_asks_exactly_once_whatever_comes(driver: Driver, reply: Reply, expected: Any) -> None:
+@by_driver(dict(single_answers()), "answer", "completed", "404", *OF_EACH_KIND)
+def test_status_asks_exactly_once_whatever_comes(driver: Driver, answer: tuple[Reply, Any]) -> None:
     """`status` is one question without a pause, and its answer or its error."""
+    reply, expected = answer
     if isinstance(expected, APITimeoutError):
         expected = APITimeoutError("no whole answer within 30 s", HOST)
     script = Script(reply)
