@@ -31,7 +31,6 @@ from longcat import (
     Status,
     WaitTimeout,
 )
-from longcat.clock import SystemClock
 from longcat.testing import FakeGateway, VirtualClock, refusal
 from longcat.waiting.batch import MAX_OPEN
 
@@ -107,7 +106,7 @@ def test_a_failure_is_an_outcome(driver: Driver) -> None:
         outcomes["bad"].result()
 
 
-@pytest.mark.parametrize("odd", [None, 3, ["a"], b"a"])
+@pytest.mark.parametrize("odd", [None, ["a"]])
 def test_an_id_that_is_no_string_ends_the_batch(driver: Driver, odd: Any) -> None:
     """A list of something else than strings is a mistake in the program, not in one id."""
     with pytest.raises(ConfigurationError, match="A request id is a string"):
@@ -143,7 +142,7 @@ def test_no_ids_are_no_outcomes(driver: Driver) -> None:
     assert (collect(driver, gateway, []), collect_all(driver, gateway, iter(())), gateway.questions) == ([], [], [])
 
 
-@pytest.mark.parametrize("request_ids", ["r", b"r", None, 3])
+@pytest.mark.parametrize("request_ids", ["r", None])
 def test_ids_that_are_no_list_are_refused(driver: Driver, request_ids: Any) -> None:
     """A single id is no list of ids: its letters would be asked about one by one."""
     with pytest.raises(ConfigurationError, match="as a list or as what yields them"):
@@ -162,10 +161,10 @@ def test_wrong_arguments_are_refused_at_once(driver: Driver, more: dict[str, Any
 @pytest.mark.parametrize(
     "options", [{"max_rate": 0}, {"max_rate": "5"}, {"max_in_flight": 0}, {"max_in_flight": 2.5}, {"max_rate": True}]
 )
-def test_a_budget_that_is_none_is_refused(driver: Driver, options: Any) -> None:
+def test_a_budget_that_is_none_is_refused(options: Any) -> None:
     """A client wants a rate above zero and a whole number of questions in flight."""
     with pytest.raises(ConfigurationError, match="Pass such a number"):
-        collect(driver, FakeGateway(), [], **options)
+        collect(Driver("sync"), FakeGateway(), [], **options)
 
 
 def test_changes_are_told_of(driver: Driver) -> None:
@@ -233,7 +232,7 @@ def test_old_requests_do_not_keep_new_ones_from_being_asked(driver: Driver) -> N
 
 def test_the_same_ids_without_an_end_are_no_trouble(driver: Driver) -> None:
     """An iterable that repeats itself for ever keeps nobody from being asked, and ends with the batch."""
-    outcomes = collect(driver, gateway_of({"a": 1, "b": 2}), cycle(["a", "b"]), batch_timeout=4.0, polling=ONE_SECOND)
+    outcomes = collect(driver, gateway_of({"a": 1, "b": 2}), cycle(["a", "b"]), batch_timeout=2.5, polling=ONE_SECOND)
     assert [outcome.request_id for outcome in outcomes] == ["a", "b"]
 
 
@@ -262,14 +261,16 @@ def test_no_mistake_ends_the_outcomes_in_silence(backend: str, mistake: type[Bas
 
 
 def test_tasks_that_are_cancelled_from_outside_do_not_end_the_outcomes_in_silence() -> None:
-    """Who cancels every task of the event loop does not make a batch look done."""
-    gateway = gateway_of({"a": 50, "b": 50}, clock=SystemClock())
+    """When every task of the event loop is cancelled, a batch does not look done."""
+    asleep = asyncio.Event()
+    clock = VirtualClock(on_sleep=asleep.set)
+    gateway = gateway_of({"a": inf, "b": inf}, clock=clock)
 
     async def main() -> None:
         async with gateway.async_client(polling=ONE_SECOND) as cat:
             outcomes = cat.as_completed(["a", "b"])
             first = asyncio.ensure_future(anext(outcomes))
-            await asyncio.sleep(0.2)  # A tenth would do: they are asleep by then, on a real clock.
+            await asleep.wait()
             for task in asyncio.all_tasks() - {asyncio.current_task(), first}:
                 task.cancel()
             with pytest.raises(RuntimeError, match="from outside"):

@@ -45,9 +45,7 @@ LOTS = st.floats(0.0, 1.0, exclude_max=True)
 # --- Fixed. ---
 
 
-@pytest.mark.parametrize("interval", [0.001, 1, 5.0, 3600.0])
-@pytest.mark.parametrize("elapsed", [0.0, 1.0, 1e6])
-@pytest.mark.parametrize("progress", [None, 0.0, 1.0])
+@pytest.mark.parametrize(("interval", "elapsed", "progress"), [(0.001, 0.0, None), (5, 1.0, 0.0), (3600.0, 1e6, 1.0)])
 def test_a_fixed_policy_pauses_always_as_long(interval: float, elapsed: float, progress: float | None) -> None:
     """Neither the time waited nor the progress changes the pause."""
     assert FixedPolling(interval).plan().next(elapsed, progress) == interval
