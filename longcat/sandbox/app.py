@@ -24,9 +24,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.drifts.answers import altered
-from longcat.sandbox.drifts.questions import MOST_BYTES, Reading
-from longcat.sandbox.faults import JSON, Fault, World, error, rate_limited
+from longcat.sandbox.drifts.requests import MOST_BYTES, DriftMiddleware
+from longcat.sandbox.drifts.responses import changed
+from longcat.sandbox.faults import JSON, Fault, TimeSource, error, rate_limited
 from longcat.sandbox.picture import draw
 from longcat.sandbox.state import MOST_REQUESTS, Requests, Settings
 
@@ -39,14 +39,14 @@ def create_app(
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Starlette:
     """Return the sandbox as an ASGI app: for a server or for in-process tests with a clock and a sleep of their own."""
-    gateway = _Gateway(settings or Settings(), World(clock, wall, sleep))
+    gateway = _Gateway(settings or Settings(), TimeSource(clock, wall, sleep))
     app = Starlette(
         routes=[
             Route("/longcat-image-request-result", gateway.result, methods=["POST"]),
             Route("/results/{name:path}", gateway.picture, methods=["GET"]),
             Route("/sandbox/requests", gateway.control, methods=["GET", "POST"]),
         ],
-        middleware=[Middleware(Reading, handlings=gateway.handlings, right_key=gateway.api_key)],
+        middleware=[Middleware(DriftMiddleware, changes=gateway.request_changes, right_key=gateway.api_key)],
         exception_handlers={HTTPException: gateway.problem, ClientDisconnect: gateway.problem},
     )
     app.router.redirect_slashes = False
@@ -54,21 +54,21 @@ def create_app(
 
 
 class _Gateway:
-    def __init__(self, settings: Settings, world: World) -> None:
+    def __init__(self, settings: Settings, time: TimeSource) -> None:
         self._settings = settings
-        self._world = world
+        self._time = time
         self._requests = Requests(settings)
         self._answered: deque[float] = deque(maxlen=settings.rate_limit or 0)
         drifts = find_drifts(settings.drifts)
-        self._changes = [drift.change for drift in drifts if drift.change]
-        self.handlings = [drift.handling for drift in drifts if drift.handling]
+        self._response_changes = [drift.response for drift in drifts if drift.response]
+        self.request_changes = [drift.request for drift in drifts if drift.request]
         self.api_key = settings.api_key
 
     async def result(self, request: Request) -> ASGIApp:
         """Answer the documented call: honestly, then as the drifts have it, then spoilt by a fault."""
         answer, fault = await self._honest(request)
         answer = self._drifted(request, answer)
-        return fault.spoil(answer, self._world) if fault else answer
+        return fault.spoil(answer, self._time) if fault else answer
 
     async def _honest(self, request: Request) -> tuple[Response, Fault | None]:
         """Return the honest answer and its fault. Path and method are right already; then key, rate, body, request."""
@@ -86,20 +86,20 @@ class _Gateway:
         emulated = self._requests.get(request_id)
         if emulated is None:
             return _not_found(), None
-        emulated.start(self._world)
+        emulated.start(self._time)
         fault = emulated.next_fault(of_picture=False)
         url = f"{request.base_url}results/{quote(request_id, safe='')}.png"
-        return _json(emulated.answer(self._world.clock(), url)), fault
+        return _json(emulated.answer(self._time.clock(), url)), fault
 
     def _drifted(self, request: Request, honest: Response) -> Response:
-        if not self._changes:
+        if not self._response_changes:
             return honest
         accepts = request.headers.get("Accept-Encoding", "")
-        return altered(self._changes, request.method, request.url.path, accepts, honest)
+        return changed(self._response_changes, request.url.path, accepts, honest)
 
     def _too_many(self) -> bool:
         """Whether the rate limit is used up: so many questions were answered within the last second."""
-        now, answered = self._world.clock(), self._answered
+        now, answered = self._time.clock(), self._answered
         if not self._settings.rate_limit:
             return False
         if len(answered) == answered.maxlen and now - answered[0] < 1.0:
@@ -111,14 +111,14 @@ class _Gateway:
         """Serve a completed request's picture. No key is needed, as for the real one's storage."""
         name: str = request.path_params["name"]
         emulated = self._requests.get(name.removesuffix(".png")) if name.endswith(".png") else None
-        if emulated is None or not emulated.has_picture(self._world.clock()):
+        if emulated is None or not emulated.has_picture(self._time.clock()):
             return _not_found()
         png = await anyio.to_thread.run_sync(draw, emulated.request_id)
         if request.method == "HEAD":
             return Response(headers={"Content-Length": str(len(png))}, media_type="image/png")
         fault = emulated.next_fault(of_picture=True)
         answer = Response(png, media_type="image/png")
-        return fault.spoil(answer, self._world) if fault else answer
+        return fault.spoil(answer, self._time) if fault else answer
 
     async def control(self, request: Request) -> Response:
         """List the requests, or add one. This is the sandbox's own: no gateway has it, and it needs no key."""

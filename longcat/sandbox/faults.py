@@ -22,11 +22,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 JSON: Final = "application/json"
 LONGEST: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
-TRANSPORT: Final = "longcat.sending.transport"  # Where the server leaves the connection, in the scope's state.
+TRANSPORT: Final = "longcat.sandbox.transport"  # Where the server leaves the connection, in the scope's state.
 
 
 @dataclass(frozen=True)
-class World:
+class TimeSource:
     """Time as the sandbox knows it, injected, so that tests run in virtual time."""
 
     clock: Callable[[], float]  # Seconds, never going back.
@@ -35,7 +35,7 @@ class World:
 
 
 # Takes the honest answer and SECONDS, returns what is sent instead.
-Behaviour = Callable[[Response, float, World], ASGIApp]
+Behaviour = Callable[[Response, float, TimeSource], ASGIApp]
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ class Fault:
         """Whether it spoils downloads of the picture rather than answers."""
         return self.name.startswith("picture-")
 
-    def spoil(self, answer: Response, world: World) -> ASGIApp:
+    def spoil(self, answer: Response, time: TimeSource) -> ASGIApp:
         """Return what is sent in place of the honest answer."""
         kind = FAULTS[self.name]
-        return kind.behaviour(answer, kind.seconds or 0.0 if self.seconds is None else self.seconds, world)
+        return kind.behaviour(answer, kind.seconds or 0.0 if self.seconds is None else self.seconds, time)
 
 
 def strikes(faults: Iterable[Fault], nth: int) -> Fault | None:
@@ -119,7 +119,7 @@ def rate_limited(headers: Mapping[str, str] | None = None) -> Response:
 
 
 def _instead(make: Callable[[], Response]) -> Behaviour:
-    return lambda _answer, _seconds, _world: make()
+    return lambda _answer, _seconds, _time: make()
 
 
 def _page(status: int, title: str, headers: Mapping[str, str] | None = None) -> Behaviour:
@@ -135,23 +135,23 @@ def _server_error() -> Response:
     return error(500, "An unexpected error occurred, please try again later")
 
 
-def _retry_after(_answer: Response, seconds: float, _world: World) -> ASGIApp:
+def _retry_after(_answer: Response, seconds: float, _time: TimeSource) -> ASGIApp:
     return rate_limited({"Retry-After": str(math.ceil(seconds))})
 
 
-def _retry_after_date(_answer: Response, seconds: float, world: World) -> ASGIApp:
-    return rate_limited({"Retry-After": formatdate(math.ceil(world.wall() + seconds), usegmt=True)})
+def _retry_after_date(_answer: Response, seconds: float, time: TimeSource) -> ASGIApp:
+    return rate_limited({"Retry-After": formatdate(math.ceil(time.wall() + seconds), usegmt=True)})
 
 
-def _cut_json(answer: Response, _seconds: float, _world: World) -> ASGIApp:
+def _cut_json(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
     return Response(bytes(answer.body)[: len(answer.body) // 2], media_type=JSON)
 
 
-def _malformed(answer: Response, _seconds: float, _world: World) -> ASGIApp:
+def _malformed(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
     return Response(bytes(answer.body).replace(b'"', b"'"), media_type=JSON)
 
 
-def _unknown_status(answer: Response, _seconds: float, _world: World) -> ASGIApp:
+def _unknown_status(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
     return Response(json.dumps({**json.loads(bytes(answer.body)), "status": "paused"}), media_type=JSON)
 
 
@@ -187,14 +187,14 @@ def _part(body: bytes, *, more: bool = True) -> dict[str, object]:
 def _spread(pieces: int | None) -> Behaviour:
     """Send the answer in so many pieces, or byte by byte, each after its share of SECONDS."""
 
-    def behaviour(answer: Response, seconds: float, world: World) -> ASGIApp:
+    def behaviour(answer: Response, seconds: float, time: TimeSource) -> ASGIApp:
         body = bytes(answer.body)
         step = max(1, len(body) // (pieces or len(body)))
         starts = range(0, len(body), step)
 
         async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
             for start in starts:
-                await world.sleep(seconds / len(starts))
+                await time.sleep(seconds / len(starts))
                 if start == 0:
                     await send(_start(answer))
                 await send(_part(body[start : start + step]))
@@ -225,7 +225,7 @@ def _reset(transport: asyncio.Transport) -> None:
 def _break(end: Callable[[asyncio.Transport], None], *, after: float) -> Behaviour:
     """End the connection after that share of the body; 0: before the answer begins."""
 
-    def behaviour(answer: Response, _seconds: float, _world: World) -> ASGIApp:
+    def behaviour(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             transport = _transport(scope)
             if after:

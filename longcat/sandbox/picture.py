@@ -29,7 +29,7 @@ _DARK: Colour = (52, 46, 56)
 _PINK: Colour = (240, 150, 160)
 
 
-class _Pen:
+class _Painter:
     """Draws in the picture's own coordinates on a canvas that is larger."""
 
     def __init__(self, canvas: Image.Image) -> None:
@@ -60,7 +60,7 @@ def draw(request_id: str) -> bytes:
     seed = hashlib.sha256(request_id.encode("utf-8", "backslashreplace")).digest()
     hue = seed[0] / 256
     canvas = _landscape(hue)
-    _cat(_Pen(canvas), seed)
+    _cat(_Painter(canvas), seed)
     picture = canvas.reduce(_SCALE)
     _caption(picture, request_id, _tint(hue, 0.26, 0.45))
     out = io.BytesIO()
@@ -79,66 +79,66 @@ def _landscape(hue: float) -> Image.Image:
     fade = Image.linear_gradient("L").resize(size)
     sky = Image.new("RGB", size, _tint(hue, 0.78, 0.62))
     canvas = Image.composite(Image.new("RGB", size, _tint(hue + 0.08, 0.95, 0.75)), sky, fade)
-    pen = _Pen(canvas)
-    pen.oval(470, 200, 92, 92, _tint(hue + 0.12, 0.90, 0.85))
-    pen.oval(470, 200, 72, 72, _tint(hue + 0.12, 0.96, 0.9))
+    painter = _Painter(canvas)
+    painter.oval(470, 200, 92, 92, _tint(hue + 0.12, 0.90, 0.85))
+    painter.oval(470, 200, 72, 72, _tint(hue + 0.12, 0.96, 0.9))
     for x, y, width in ((300, 118, 150), (760, 96, 190), (560, 258, 130)):
         cloud = _tint(hue + 0.05, 0.94, 0.6)
-        pen.bar(x, y, x + width, y + 34, cloud)
-        pen.oval(x + width * 0.42, y + 5, width * 0.2, 28, cloud)
-        pen.oval(x + width * 0.64, y + 14, width * 0.15, 20, cloud)
-    pen.oval(210, 720, 520, 250, _tint(hue + 0.04, 0.83, 0.42))
-    pen.oval(860, 760, 560, 260, _tint(hue + 0.02, 0.79, 0.40))
-    pen.oval(512, 1170, 1250, 612, _tint(hue, 0.87, 0.45))
+        painter.bar(x, y, x + width, y + 34, cloud)
+        painter.oval(x + width * 0.42, y + 5, width * 0.2, 28, cloud)
+        painter.oval(x + width * 0.64, y + 14, width * 0.15, 20, cloud)
+    painter.oval(210, 720, 520, 250, _tint(hue + 0.04, 0.83, 0.42))
+    painter.oval(860, 760, 560, 260, _tint(hue + 0.02, 0.79, 0.40))
+    painter.oval(512, 1170, 1250, 612, _tint(hue, 0.87, 0.45))
     return canvas
 
 
-def _cat(pen: _Pen, seed: bytes) -> None:
+def _cat(painter: _Painter, seed: bytes) -> None:
     """Draw the cat; the seed says how long it is, which coat it wears and whether it sleeps."""
     coat, belly, stripe = _COATS[seed[1] % len(_COATS)]
     length = 330 + seed[2] / 255 * 330
     left, right = 490 - length / 2, 490 + length / 2
-    pen.oval(505, _GROUND + 4, length / 2 + 90, 17, _tint(seed[0] / 256, 0.78, 0.35))
+    painter.oval(505, _GROUND + 4, length / 2 + 90, 17, _tint(seed[0] / 256, 0.78, 0.35))
     steps = [i / 24 for i in range(25)]
     curl = [(left + 34 - 90 * math.sin(t * 2.6), 430 - 210 * t + 26 * math.cos(t * 5)) for t in steps]
-    pen.line(curl, 34, coat)
-    pen.line(curl[-5:], 34, belly)
+    painter.line(curl, 34, coat)
+    painter.line(curl[-5:], 34, belly)
     for x in (left + 72, right - 62):
-        pen.bar(x - 22, 470, x + 22, _GROUND - 6, stripe)
-    pen.bar(left, 382, right + 20, 522, coat)
+        painter.bar(x - 22, 470, x + 22, _GROUND - 6, stripe)
+    painter.bar(left, 382, right + 20, 522, coat)
     for n in range(round(length / 74)):
         x = left + 70 + n * 62
         if x < right - 110:
-            pen.bar(x, 388, x + 20, 430 + 14 * (n % 2), stripe)
-    pen.bar(left + 40, 484, right - 20, 523, belly)
+            painter.bar(x, 388, x + 20, 430 + 14 * (n % 2), stripe)
+    painter.bar(left + 40, 484, right - 20, 523, belly)
     for x in (left + 30, right - 14):
-        pen.bar(x - 24, 460, x + 24, _GROUND, coat)
-        pen.oval(x + 5, _GROUND - 11, 29, 15, belly)
-    _face(pen, right + 24, 352, (coat, belly, stripe), asleep=seed[3] % 3 == 0)
+        painter.bar(x - 24, 460, x + 24, _GROUND, coat)
+        painter.oval(x + 5, _GROUND - 11, 29, 15, belly)
+    _face(painter, right + 24, 352, (coat, belly, stripe), asleep=seed[3] % 3 == 0)
 
 
-def _face(pen: _Pen, x: float, y: float, colours: tuple[Colour, Colour, Colour], *, asleep: bool) -> None:
+def _face(painter: _Painter, x: float, y: float, colours: tuple[Colour, Colour, Colour], *, asleep: bool) -> None:
     coat, belly, stripe = colours
     arc = [(math.cos(math.pi * i / 12), math.sin(math.pi * i / 12)) for i in range(13)]
     for side in (-1, 1):
-        pen.shape([(x + side * 92, y - 10), (x + side * 84, y - 122), (x + side * 14, y - 72)], coat)
-        pen.shape([(x + side * 80, y - 36), (x + side * 76, y - 98), (x + side * 34, y - 66)], _PINK)
-    pen.oval(x, y, 104, 88, coat)
+        painter.shape([(x + side * 92, y - 10), (x + side * 84, y - 122), (x + side * 14, y - 72)], coat)
+        painter.shape([(x + side * 80, y - 36), (x + side * 76, y - 98), (x + side * 34, y - 66)], _PINK)
+    painter.oval(x, y, 104, 88, coat)
     for dx, depth in ((-24, 40), (0, 50), (24, 40)):
-        pen.bar(x + dx - 6, y - 84, x + dx + 6, y - 84 + depth, stripe)
-    pen.oval(x, y + 44, 50, 36, belly)
+        painter.bar(x + dx - 6, y - 84, x + dx + 6, y - 84 + depth, stripe)
+    painter.oval(x, y + 44, 50, 36, belly)
     for side in (-1, 1):
         eye = x + side * 44
         if asleep:
-            pen.line([(eye + 20 * dx, y + 2 + 13 * dy) for dx, dy in arc], 6, _DARK)
+            painter.line([(eye + 20 * dx, y + 2 + 13 * dy) for dx, dy in arc], 6, _DARK)
         else:
-            pen.oval(eye, y + 4, 15, 19, _DARK)
-            pen.oval(eye + 5, y - 4, 5, 6, (255, 255, 255))
-        pen.oval(x + side * 76, y + 36, 16, 10, _PINK)
+            painter.oval(eye, y + 4, 15, 19, _DARK)
+            painter.oval(eye + 5, y - 4, 5, 6, (255, 255, 255))
+        painter.oval(x + side * 76, y + 36, 16, 10, _PINK)
         for rise in (-8, 10):
-            pen.line([(x + side * 84, y + 28 + rise / 2), (x + side * 142, y + 24 + rise * 1.6)], 3, _DARK)
-        pen.line([(x + side * 13 + 13 * dx, y + 46 + 12 * dy) for dx, dy in arc], 5, _DARK)
-    pen.shape([(x - 12, y + 28), (x + 12, y + 28), (x, y + 44)], _PINK)
+            painter.line([(x + side * 84, y + 28 + rise / 2), (x + side * 142, y + 24 + rise * 1.6)], 3, _DARK)
+        painter.line([(x + side * 13 + 13 * dx, y + 46 + 12 * dy) for dx, dy in arc], 5, _DARK)
+    painter.shape([(x - 12, y + 28), (x + 12, y + 28), (x, y + 44)], _PINK)
 
 
 def _caption(picture: Image.Image, request_id: str, colour: Colour) -> None:

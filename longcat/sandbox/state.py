@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.faults import LONGEST, Fault, World, strikes
+from longcat.sandbox.faults import LONGEST, Fault, TimeSource, strikes
 
 EXAMPLE_ID: Final = "XXXXXXXXXXXXX"  # The documentation's example id: always known.
 EXAMPLE_KEY: Final = "your-subscription-key-here"  # The documentation's placeholder for the key.
@@ -17,12 +17,16 @@ MOST_REQUESTS: Final = 100_000  # Nothing is ever forgotten, so the state is bou
 LONGEST_ID: Final = 1024  # Characters: the id must fit into a URL.
 
 
-class Outcome(StrEnum):
+class Ending(StrEnum):
     """How a request ends."""
 
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        raise ValueError(f"{value!r} is not a valid outcome")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,7 @@ class Settings:
 
     api_key: str = EXAMPLE_KEY
     duration: float = 6.0  # Seconds from the first question about a request to its end.
-    outcome: Outcome = Outcome.COMPLETED
+    outcome: Ending = Ending.COMPLETED
     requests: tuple[str, ...] = ()  # Known ids, beside the documentation's example.
     faults: tuple[Fault, ...] = ()  # For every request; those of a single request come before them.
     drifts: tuple[str, ...] = ()  # Names: how the gateway has changed. They work together, in their order.
@@ -44,7 +48,7 @@ class Settings:
             raise ValueError(f"The rate limit is 1 question a second or more, not {self.rate_limit}.")
         find_drifts(self.drifts)
         for request_id in (EXAMPLE_ID, *self.requests):
-            EmulatedRequest(request_id, self.duration, Outcome(self.outcome))
+            EmulatedRequest(request_id, self.duration, Ending(self.outcome))
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class EmulatedRequest:
 
     request_id: str
     duration: float
-    outcome: Outcome
+    outcome: Ending
     faults: tuple[Fault, ...] = ()
     asked: int = 0  # Good questions about it so far, answered well or spoilt by a fault.
     downloaded: int = 0  # The same for its picture.
@@ -66,11 +70,11 @@ class EmulatedRequest:
         if not 0 <= self.duration <= LONGEST:
             raise ValueError("A duration is between 0 seconds and a year.")
 
-    def start(self, world: World) -> None:
+    def start(self, time: TimeSource) -> None:
         """Begin the work, unless it has begun."""
         if self.started is None:
-            self.started = world.clock()
-            self.created_at = f"{datetime.fromtimestamp(int(world.wall()), UTC):%Y-%m-%dT%H:%M:%SZ}"
+            self.started = time.clock()
+            self.created_at = f"{datetime.fromtimestamp(int(time.wall()), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     def is_over(self, now: float) -> bool:
         """Whether it has reached its outcome."""
@@ -78,7 +82,7 @@ class EmulatedRequest:
 
     def has_picture(self, now: float) -> bool:
         """Whether its picture can be downloaded."""
-        return self.outcome is Outcome.COMPLETED and self.is_over(now)
+        return self.outcome is Ending.COMPLETED and self.is_over(now)
 
     def next_fault(self, *, of_picture: bool) -> Fault | None:
         """Count one more answer, or one more download, and return the fault that spoils it."""
@@ -99,13 +103,13 @@ class EmulatedRequest:
         x = min((now - begun) / self.duration, 1.0) if self.duration else 1.0
         a = sum(map(ord, self.request_id))
         p = 0.7 * x + 0.3 * x * x * (3 - 2 * x) + 0.015 * (math.sin(6 * math.pi * x + a) - math.sin(a))
-        return round(min(p, 0.99) * (1 if self.outcome is Outcome.COMPLETED else 2 / 3), 2)
+        return round(min(p, 0.99) * (1 if self.outcome is Ending.COMPLETED else 2 / 3), 2)
 
     def answer(self, now: float, result_url: str) -> dict[str, Any]:
         """Return the body of a truthful answer."""
         if not self.is_over(now):
             return {"status": "processing", "progress": self.progress(now), "request_id": self.request_id}
-        if self.outcome is Outcome.COMPLETED:
+        if self.outcome is Ending.COMPLETED:
             return {
                 "status": "completed",
                 "progress": 1.0,
@@ -159,7 +163,7 @@ class Requests:
         request = EmulatedRequest(
             request_id,
             self._settings.duration if duration is None else duration,
-            Outcome(self._settings.outcome if outcome is None else outcome),
+            Ending(self._settings.outcome if outcome is None else outcome),
             (*map(Fault.parse, fault.split(",") if fault else ()), *self._settings.faults),
         )
         self._known[request_id] = request

@@ -18,7 +18,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from longcat.sandbox.drifts import fields, wholes
+from longcat.sandbox.drifts import fields, gateway
 from longcat.sandbox.drifts.harmless import harmless
 from longcat.sandbox.drifts.kinds import Drift
 
@@ -30,17 +30,17 @@ FAMILIES: Final = (
     fields.retyped,
     fields.nested,
     fields.valued,
-    wholes.new,
+    gateway.new,
     fields.words,
-    wholes.misleading,
-    wholes.enveloped,
-    wholes.statuses,
-    wholes.types,
-    wholes.unreadable,
-    wholes.authentication,
-    wholes.validation,
-    wholes.endpoint,
-    wholes.announced,
+    gateway.misleading,
+    gateway.enveloped,
+    gateway.statuses,
+    gateway.types,
+    gateway.unreadable,
+    gateway.authentication,
+    gateway.validation,
+    gateway.endpoint,
+    gateway.announced,
     harmless,
 )
 DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for family in FAMILIES for drift in family()}

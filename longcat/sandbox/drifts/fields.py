@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from longcat.sandbox.drifts import answers as to
-from longcat.sandbox.drifts.answers import ANSWERS, COMPLETED, FAILURE, INVALID, PROCESSING, RESULT, Where
 from longcat.sandbox.drifts.kinds import Drift, Drifts
+from longcat.sandbox.drifts.responses import (
+    ANSWERS,
+    COMPLETED,
+    FAILURE,
+    INVALID,
+    PROCESSING,
+    RESULT,
+    ResponseChange,
+    Responses,
+)
+
+OPTIONAL: Final = ("created_at", "duration_seconds", "model_version")
 
 
-def _field(kind: str, name: str, where: Where, did: str, edit: to.Edit) -> Drift:
+def _field(kind: str, name: str, where: Responses, did: str, change: ResponseChange) -> Drift:
     """Return a breaking drift of one field; `did` says what became of it."""
     # `status` tells the variants of an answer apart: no contract can do without it.
     full = f"{kind}-{name.replace('_', '-')}{where.suffix}"
-    return Drift(full, f"{name} {did}{where.phrase}.", "breaking", name != "status", where.edit(edit))
+    return Drift(full, f"{name} {did}{where.phrase}.", "breaking", name != "status", change)
 
 
 def removed() -> Drifts:
@@ -30,7 +40,7 @@ def removed() -> Drifts:
         ("error", FAILURE),
         ("error", INVALID),
     ):
-        yield _field("removed", name, where, "is gone", to.drop(name))
+        yield _field("removed", name, where, "is gone", where.drop_fields(name))
 
 
 def absent() -> Drifts:
@@ -38,10 +48,10 @@ def absent() -> Drifts:
 
     A hint: the contract allows it, so callers must be prepared, and a patch has nothing to change.
     """
-    for name in ("created_at", "duration_seconds", "model_version"):
-        change = COMPLETED.edit(to.drop(name))
+    for name in OPTIONAL:
+        change = COMPLETED.drop_fields(name)
         yield Drift(f"absent-{name.replace('_', '-')}", f"{name} is absent.", "notice", False, change)
-    every = COMPLETED.edit(to.drop("created_at", "duration_seconds", "model_version"))
+    every = COMPLETED.drop_fields(*OPTIONAL)
     yield Drift("absent-optional-fields", "All optional fields are absent.", "notice", False, every)
 
 
@@ -62,10 +72,10 @@ def renamed() -> Drifts:
         ("recased", "model_version", "model-version", RESULT),
         ("recased", "error", "Error", FAILURE),
     ):
-        yield _field(kind, name, where, f"is called {new}", to.rename({name: new}))
-    names = ("request_id", "result_url", "created_at", "duration_seconds", "model_version")
-    every = to.rename({name: to.camel(name) for name in names})
-    yield Drift("recased-every-field", "All names are in camelCase.", "breaking", change=ANSWERS.edit(every))
+        yield _field(kind, name, where, f"is called {new}", where.rename_fields({name: new}))
+    every = {"request_id": "requestId", "result_url": "resultUrl", "created_at": "createdAt"}
+    every |= {"duration_seconds": "durationSeconds", "model_version": "modelVersion"}
+    yield Drift("recased-every-field", "All names are in camelCase.", "breaking", response=ANSWERS.rename_fields(every))
 
 
 def nullable() -> Drifts:
@@ -80,19 +90,18 @@ def nullable() -> Drifts:
         ("model_version", RESULT),
         ("error", FAILURE),
     ):
-        yield _field("null", name, where, "is null", to.turn(name, lambda _: None))
-    absent = to.put({"result_url": None, "created_at": None})
+        yield _field("null", name, where, "is null", where.convert_field(name, lambda _: None))
     yield Drift(
         "null-fields-processing",
         "What a completed request will have is there while processing, as null.",
         "additive",  # The variant has new fields; nothing that it had has changed.
-        change=PROCESSING.edit(absent),
+        response=PROCESSING.add_fields({"result_url": None, "created_at": None}),
     )
 
 
 def retyped() -> Drifts:
     """Yield drifts that give a field another type. Breaking: a typed caller uses the value and fails, or is misled."""
-    table: Sequence[tuple[str, str, Where, str, Any]] = (
+    table: Sequence[tuple[str, str, Responses, str, Any]] = (
         ("status", "number", ANSWERS, "is a number", lambda word: 1 if word == "processing" else 2),
         ("status", "object", ANSWERS, "is an object", lambda word: {"name": word}),
         ("progress", "text", ANSWERS, "is a text", str),
@@ -113,11 +122,11 @@ def retyped() -> Drifts:
         ("error", "flag", FAILURE, "is true", lambda _: True),
     )
     for name, label, where, did, into in table:
-        drift = _field("retyped", name, where, did, to.turn(name, into))
+        drift = _field("retyped", name, where, did, where.convert_field(name, into))
         full = f"retyped-{name.replace('_', '-')}-{label}"
         # An id that comes back as another number names another request: no type makes that right.
         patchable = drift.patchable and (name, label) != ("request_id", "number")
-        yield Drift(full, drift.sentence, "breaking", patchable, drift.change)
+        yield Drift(full, drift.sentence, "breaking", patchable, drift.response)
 
 
 def nested() -> Drifts:
@@ -130,15 +139,15 @@ def nested() -> Drifts:
             "The optional fields stand in meta.",
             COMPLETED,
             "meta",
-            {name: name for name in ("created_at", "duration_seconds", "model_version")},
+            {name: name for name in OPTIONAL},
         ),
     ):
-        yield Drift(f"nested-{name}", sentence, "breaking", change=where.edit(to.nest(outer, inner)))
+        yield Drift(f"nested-{name}", sentence, "breaking", response=where.nest_fields(outer, inner))
 
 
 def valued() -> Drifts:
     """Yield drifts of what a field says, in its own type: another unit, another format, a value that cannot be."""
-    table: Sequence[tuple[str, str, str, Where, Any]] = (
+    table: Sequence[tuple[str, str, str, Responses, Any]] = (
         ("reunited-progress", "progress", "counts to 100", ANSWERS, lambda share: round(share * 100, 2)),
         ("reunited-progress-processing", "progress", "counts to 100", PROCESSING, lambda share: round(share * 100, 2)),
         ("negative-progress", "progress", "is -1", PROCESSING, lambda _: -1),
@@ -163,27 +172,24 @@ def valued() -> Drifts:
         ("unfinished", "progress", "is 0.6", COMPLETED, lambda _: 0.6),
     )
     for name, field, did, where, into in table:
-        phrase = where.phrase
-        yield Drift(name, f"{field} {did}{phrase}.", "breaking", change=where.edit(to.turn(field, into)))
-    milliseconds = to.rename({"duration_seconds": "duration_ms"})
+        yield Drift(name, f"{field} {did}{where.phrase}.", "breaking", response=where.convert_field(field, into))
     yield Drift(
         "reunited-duration",
         "duration_seconds is duration_ms, in milliseconds.",
         "breaking",
-        change=COMPLETED.edit(lambda body: to.turn("duration_ms", lambda seconds: seconds * 1000)(milliseconds(body))),
+        response=COMPLETED.edit(_in_milliseconds),
     )
-    yield Drift(
-        "success-false",
-        "success is there, and false.",
-        "breaking",  # Its one documented value is true: whoever reads it takes the answer for a failure.
-        change=ANSWERS.edit(to.put({"success": False})),
-    )
-    yield Drift(
-        "success-text",
-        "success is there, and a text.",
-        "breaking",
-        change=ANSWERS.edit(to.put({"success": "true"})),
-    )
+    # The one documented value of `success` is true: whoever reads it takes the answer for a failure.
+    for label, sentence, value in (("false", "false", False), ("text", "a text", "true")):
+        change = ANSWERS.add_fields({"success": value})
+        yield Drift(f"success-{label}", f"success is there, and {sentence}.", "breaking", response=change)
+
+
+def _in_milliseconds(body: dict[str, Any]) -> dict[str, Any]:
+    seconds = body["duration_seconds"]
+    return {"duration_ms" if name == "duration_seconds" else name: value for name, value in body.items()} | {
+        "duration_ms": seconds * 1000
+    }
 
 
 HTTP: Final = "%a, %d %b %Y %H:%M:%S GMT"
@@ -206,5 +212,5 @@ def words() -> Drifts:
             f"new-word-{new.lower()}{'-cased' if new.lower() == old else ''}",
             f"The status {old} is called {new}.",
             "breaking",
-            change=where.edit(to.put({"status": new})),
+            response=where.add_fields({"status": new}),
         )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from longcat.sandbox.drifts.answers import Change
-from longcat.sandbox.drifts.questions import Handling
+from longcat.sandbox.drifts.requests import RequestChange
+from longcat.sandbox.drifts.responses import ResponseChange
 
 Severity = Literal["breaking", "additive", "notice"]
 
@@ -17,16 +17,16 @@ class Drift:
     Attributes:
         severity: how bad it is for callers. None: harmless.
         patchable: whether the contract can be made to agree. True for what is harmless: it agrees already.
-        change: what is done to each honest answer.
-        handling: what is done to each question before.
+        response: what is done to each honest answer.
+        request: what is done to each question before.
     """
 
     name: str
     sentence: str
     severity: Severity | None
     patchable: bool = True
-    change: Change | None = None
-    handling: Handling | None = None
+    response: ResponseChange | None = None
+    request: RequestChange | None = None
 
 
 Drifts = Iterator[Drift]
