@@ -52,6 +52,17 @@ def test_there_are_no_circles() -> None:
     TopologicalSorter(imports).prepare()  # Raises CycleError, which names the circle.
 
 
+def test_no_module_imports_from_the_package_itself() -> None:
+    """`from longcat import errors` would load all public names on the way, and so end in a circle."""
+    found = [
+        path.name
+        for path in (ROOT / "longcat" / "").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "longcat" and path.parent.name != "longcat"
+    ]
+    assert found == []
+
+
 def test_one_room_knows_the_generated_client() -> None:
     """Only `gateway` imports the generated package."""
     assert {one.partition(".")[0] for one in importers("longcat_api")} == {"gateway"}

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from attrs import field, frozen
 
-from longcat import errors
+from longcat.errors import APIResponseValidationError
 from longcat.models import Status, Violation
 
 MAX_ANSWER: Final = 1024 * 1024
@@ -98,5 +98,5 @@ class Gateway(Protocol):
         Raises APIStatusError when the gateway says no, APIResponseValidationError when it breaks the contract.
         """
 
-    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> errors.APIResponseValidationError:
+    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> APIResponseValidationError:
         """Return the error for an answer that breaks the contract in these places. The key is taken out of it."""

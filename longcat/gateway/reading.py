@@ -8,19 +8,29 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from longcat import errors
+from longcat.errors import (
+    APIResponseValidationError,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    InsufficientBalanceError,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
 from longcat.gateway.messages import MAX_ANSWER, Answer
 from longcat.models import Violation
 from longcat.text import describe, hiding, shorten, show
 
-STATUS_ERRORS: Final[Mapping[int, type[errors.APIStatusError]]] = MappingProxyType(
+STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
     {
-        400: errors.BadRequestError,
-        401: errors.AuthenticationError,
-        402: errors.InsufficientBalanceError,
-        403: errors.PermissionDeniedError,
-        404: errors.NotFoundError,
-        429: errors.RateLimitError,
+        400: BadRequestError,
+        401: AuthenticationError,
+        402: InsufficientBalanceError,
+        403: PermissionDeniedError,
+        404: NotFoundError,
+        429: RateLimitError,
     }
 )
 
@@ -49,9 +59,9 @@ def decode(request_id: str, answer: Answer, api_key: str) -> Any:
 
 def breach(
     request_id: str, answer: Answer, api_key: str, wrong: Iterable[Violation], *, is_json: bool = True
-) -> errors.APIResponseValidationError:
+) -> APIResponseValidationError:
     """Return the error for an answer that breaks the contract in these places. The key is taken out of its body."""
-    return errors.APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json)
+    return APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json)
 
 
 def error_words(body: Any, depth: int = 8) -> str | None:
@@ -66,8 +76,8 @@ def error_words(body: Any, depth: int = 8) -> str | None:
     return ": ".join(text for text in texts if isinstance(text, str) and text.strip()) or None
 
 
-def _status_error(request_id: str, answer: Answer, api_key: str) -> errors.APIStatusError:
-    usual = errors.InternalServerError if answer.status_code in range(500, 600) else errors.APIStatusError
+def _status_error(request_id: str, answer: Answer, api_key: str) -> APIStatusError:
+    usual = InternalServerError if answer.status_code in range(500, 600) else APIStatusError
     body = _without_key(answer, api_key)
     return STATUS_ERRORS.get(answer.status_code, usual)(
         status_code=answer.status_code,

@@ -13,7 +13,7 @@ from longcat_api.api.requests.get_request_result import (
 from longcat_api.models import CompletedStatus, StatusRequest
 from longcat_api.types import Unset
 
-from longcat import errors
+from longcat.errors import APIResponseValidationError
 from longcat.gateway import reading
 from longcat.gateway.contract import contract
 from longcat.gateway.messages import Answer, Call
@@ -63,7 +63,7 @@ class ResultGateway:
             expected, seen = "a number of seconds that a calendar can hold", show(body["duration_seconds"])
             raise self.breach(request_id, answer, [Violation("/duration_seconds", expected, seen)]) from None
 
-    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> errors.APIResponseValidationError:
+    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> APIResponseValidationError:
         """Return the error for an answer that breaks the contract in these places."""
         return reading.breach(request_id, answer, self.api_key, wrong)
 
