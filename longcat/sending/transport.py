@@ -88,10 +88,13 @@ class SyncSender(HttpSender[httpx.Client]):
         self._reads = BoundedReads()
         self._in_flight = threading.BoundedSemaphore(max_in_flight)
 
-    def send(self, call: Call, stopped: Callable[[], bool] | None = None) -> Answer:
-        """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError."""
+    def send(self, call: Call, stopped: Callable[[], bool] | None = None, reader: "Reader | None" = None) -> Answer:
+        """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError.
+
+        A caller who brings a reader can take from it what came of an answer that was cut.
+        """
         with translated(call), self._reads.until(call.timeout, stopped), self._flight(call), hold(self._clock):
-            reader = Reader(call, self._clock)
+            reader = reader or Reader(call, self._clock)
             request = self.request(call)
             request.extensions["trace"] = self._reads.trace
             response = self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
@@ -198,6 +201,7 @@ class Reader:
         self._call = call
         self._clock = clock
         self._deadline = clock.monotonic() + call.timeout
+        self._code = 0
         self._body = bytearray()
         self._refusal: LongCatError | TimeoutError | zlib.error | None = None
 
@@ -245,6 +249,13 @@ class Reader:
             raise self._refusal
         if self._unzip is not None and not self._unzip.eof and not self.has_enough:
             raise zlib.error("the compressed body was cut")
+        return self._answer()
+
+    def partial(self) -> Answer | None:
+        """Return what came of an answer that was cut. None: not even its status."""
+        return self._answer() if self._code else None
+
+    def _answer(self) -> Answer:
         whole = len(self._body) <= MAX_ANSWER
         return Answer(self._code, self._headers, bytes(self._body[:MAX_ANSWER]), whole, self._clock.time())
 

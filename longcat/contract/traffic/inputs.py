@@ -1,19 +1,18 @@
 """What an operation of the contract takes, and values that are known to fit or not to fit."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import follow
-from longcat.contract.openapi.fields import fields_of
-from longcat.contract.openapi.operation import Media, Operation, is_json
+from longcat.contract.openapi.document import Node, follow
+from longcat.contract.openapi.fields import Fields, fields_of
+from longcat.contract.openapi.operation import Media, Operation, first_json
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.openapi.variants import properties_of, unconditional
+from longcat.contract.openapi.variants import unconditional
 from longcat.pointer import at
 
-Node: TypeAlias = Mapping[str, Any]
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAFE: Final = "x-safe"
 """The extension by which the contract says of an operation whether asking it changes nothing and costs nothing."""
@@ -94,7 +93,7 @@ def inputs_of(spec: Spec, operation: Operation) -> Inputs:
     """Return what an operation takes."""
     document = spec.schemas.document
     node = at(document, operation.pointer)
-    body = next((media for media in operation.request.values() if is_json(media.media_type)), None)
+    body = first_json(operation.request)
     return Inputs(
         operation=operation,
         values=tuple(_values(document, operation, body)),
@@ -135,10 +134,10 @@ def _values(document: Node, operation: Operation, body: Media | None) -> Iterato
         yield value(one.name, one.place, one.schema, one.required)
     if body is not None and body.schema is not None:
         shown = [example for example in body.examples if isinstance(example, Mapping)]
-        properties, required = _flat(document, body.schema)
-        for name, schema in properties.items():
+        fields = _fields(document, body.schema)
+        for name, places in fields.named.items():
             examples = tuple(example[name] for example in shown if name in example)
-            yield value(name, "body", schema, name in required, examples)
+            yield value(name, "body", places[-1], name in fields.required, examples)
 
 
 def _at(document: Node, schema: str | None) -> tuple[Node, str]:
@@ -147,30 +146,25 @@ def _at(document: Node, schema: str | None) -> tuple[Node, str]:
     return (node if isinstance(node, Mapping) else {}), pointer
 
 
-def _flat(document: Node, schema: str) -> tuple[dict[str, str], set[str]]:
-    """Return where the properties of an object stand, and the required names, those of all parts (`allOf`) together."""
-    places = unconditional(document, schema)
-    return properties_of(document, schema), set(fields_of(document, places).required)
+def _fields(document: Node, schema: str) -> Fields:
+    """Return the fields of an object, those of all parts (`allOf`) together."""
+    return fields_of(document, unconditional(document, schema))
 
 
 def _echoed(document: Node, operation: Operation) -> set[str]:
     """Return the names of the fields that every variant of every documented success has."""
-    names: list[set[str]] = []
-    for code, response in operation.responses.items():
-        for media in response.content.values() if code.startswith("2") else ():
-            names.extend(_variants(document, media.schema) if media.schema else [set()])
+    successes = [response for code, response in operation.responses.items() if code.startswith("2")]
+    bodies = [media.schema for response in successes for media in response.content.values()]
+    names = [_always_named(document, schema) if schema else set() for schema in bodies]
     return set.intersection(*names) if names else set()
 
 
-def _variants(document: Node, schema: str) -> Iterator[set[str]]:
-    """Yield the names of the fields of each variant of a schema."""
+def _always_named(document: Node, schema: str) -> set[str]:
+    """Return the names of the fields that every variant of a schema has."""
     node, pointer = _at(document, schema)
-    own = set(_flat(document, schema)[0])
     parts = [f"{pointer}/{word}/{index}" for word in ("oneOf", "anyOf") for index, _ in enumerate(node.get(word, ()))]
-    for part in parts:
-        yield from (own | names for names in _variants(document, part))
-    if not parts:
-        yield own
+    variants = [_always_named(document, part) for part in parts]
+    return set(_fields(document, schema).named) | (set.intersection(*variants) if variants else set())
 
 
 def _fixed(schema: Node) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +14,7 @@ from longcat.contract.checks.judge import outage
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, Unanswered, probe_requests
-from longcat.contract.traffic.sender import Failure, Sender, client_for, is_loopback, origin_of
+from longcat.contract.traffic.sender import Failure, ProbeSender, is_loopback, origin_of
 from longcat.gateway.messages import Answer
 
 PAUSE: Final = 1.0
@@ -73,9 +74,9 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     pacing = pacing or Pacing()
     requests = probe_requests(spec, request_ids, base_url)
     pause = pacing.pause if pacing.pause is not None else 0.0 if is_loopback(base_url) else PAUSE
-    with client_for(pacing.timeout, http_client) as http:
-        sender = Sender(base_url, api_key, http, pacing.timeout, origin or origin_of(spec, base_url))
-        run = _Probe(spec, sender, clock or SystemClock(), pause, pacing.patience)
+    origin, clock = origin or origin_of(spec, base_url), clock or SystemClock()
+    with closing(ProbeSender(base_url, api_key, pacing.timeout, origin, http_client, clock)) as sender:
+        run = _Probe(spec, sender, clock, pause, pacing.patience)
         for request in requests:
             outcome = run.ask(request)
             yield from run.undocumented
@@ -97,7 +98,7 @@ class _Probe:
     """
 
     spec: Spec
-    sender: Sender
+    sender: ProbeSender
     clock: Clock
     pause: float
     patience: float

@@ -1,27 +1,24 @@
 """Sends one request of the probe: within a time and a size, following no redirect, the key to the base URL alone."""
 
 import ipaddress
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
-from attrs import define, field, frozen
+from attrs import frozen
 
+from longcat.clock import Clock
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.redact import redact
-from longcat.errors import ConfigurationError
-from longcat.gateway.messages import MAX_ANSWER
-from longcat.sending.transport import USER_AGENT, BoundedReads
+from longcat.errors import APIConnectionError, APITimeoutError
+from longcat.gateway.messages import Answer, Call
+from longcat.sending.transport import Reader, SyncSender
 from longcat.text import shorten
 
 WRONG_KEY: Final = "longcat-contract-wrong-key"
 """Sent where a key must be refused."""
-
 SOURCE: Final = "probe, "
 """The source of each exchange is this, and the name of its request."""
 
@@ -41,97 +38,80 @@ class Failure:
     may_pass: bool = True
 
 
-@define
-class Sender:
-    """Sends requests to one base URL.
+class ProbeSender:
+    """Sends requests to one base URL. Close it at the end.
 
-    Attributes:
+    Args:
         base_url: scheme and host.
-        api_key: the user's. It goes to the base URL and nowhere else.
-        http: sends the requests.
+        api_key: the user's. It goes to the base URL and nowhere else. None: there is none.
         timeout: seconds until the whole answer must be there.
         origin: what kind of evidence the answers are.
+        http: the caller's HTTP client, which stays open. None: one of our own.
+        clock: the time.
+
+    Raises ConfigurationError when the HTTP client can't be made.
     """
 
-    base_url: str
-    api_key: str | None = field(repr=False)
-    http: httpx.Client
-    timeout: float
-    origin: Origin
-    _reads: BoundedReads = field(factory=BoundedReads, init=False, repr=False)
+    def __init__(  # noqa: PLR0913, PLR0917 - see above.
+        self,
+        base_url: str,
+        api_key: str | None,
+        timeout: float,
+        origin: Origin,
+        http: httpx.Client | None,
+        clock: Clock,
+    ) -> None:
+        self.api_key = api_key
+        self._base_url = base_url
+        self._timeout = timeout
+        self._origin = origin
+        self._clock = clock
+        self._sender = SyncSender(http, lambda: httpx.Client(timeout=timeout), clock, max_in_flight=1)
+
+    def close(self) -> None:
+        """Close the HTTP client, unless it is the caller's."""
+        self._sender.close()
 
     def send(self, request: ProbeRequest) -> Exchange | Failure:
         """Send a request, once."""
-        self.http.cookies.clear()  # One request must not depend on another.
-        message = self._message(request)
-        message.extensions["trace"] = self._reads.trace
-        deadline = time.monotonic() + self.timeout
-        response: httpx.Response | None = None
-        body = bytearray()
+        self._sender.http.cookies.clear()  # One request must not depend on another.
+        url = self._base_url + request.path
+        call = Call(request.method, url, self._timeout, self._headers(request), request.body)
+        reader = Reader(call, self._clock)
         try:
-            with self._reads.until(self.timeout), _closing(self.http, message) as response:
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER:
-                        break
-                    if time.monotonic() > deadline:
-                        raise TimeoutError  # noqa: TRY301 - the same as a read that took too long.
-        except (httpx.TimeoutException, TimeoutError):
-            return Failure(f"no whole answer from {self.base_url} within {self.timeout:g} s", may_pass=False)
-        except httpx.RemoteProtocolError as error:
-            partial = None if response is None else self._exchange(request, message, response, bytes(body))
-            return Failure(self._words(error), partial)
-        except (httpx.RequestError, httpx.StreamError, OSError) as error:
-            return Failure(self._words(error))
-        return self._exchange(request, message, response, bytes(body[:MAX_ANSWER]))
+            return self._exchange(request, call, self._sender.send(call, reader=reader))
+        except APITimeoutError:
+            return Failure(f"no whole answer from {self._base_url} within {self._timeout:g} s", may_pass=False)
+        except APIConnectionError as error:
+            answer = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
+            partial = None if answer is None else self._exchange(request, call, answer)
+            return Failure(f"no answer from {self._base_url}: {shorten(error.message, 200)}", partial)
 
-    def _message(self, request: ProbeRequest) -> httpx.Request:
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", **request.headers}
+    def _headers(self, request: ProbeRequest) -> dict[str, str]:
         keys = {KeyUse.NONE: None, KeyUse.WRONG: WRONG_KEY, KeyUse.VALID: self.api_key, KeyUse.ANY: self.api_key}
         key = keys[request.key]
+        headers = {"Accept": "application/json", **request.headers}
         if request.key_header is not None and key is not None:
             headers[request.key_header] = request.key_prefix + key
-        return self.http.build_request(
-            request.method, self.base_url + request.path, headers=headers, content=request.body, timeout=self.timeout
-        )
+        return headers
 
-    def _exchange(
-        self, request: ProbeRequest, message: httpx.Request, response: httpx.Response, body: bytes
-    ) -> Exchange:
+    def _exchange(self, request: ProbeRequest, call: Call, answer: Answer) -> Exchange:
+        message = self._sender.request(call)
         exchange = Exchange(
             method=message.method,
             url=str(message.url),
-            request_headers=_lowered(message.headers),
+            request_headers={name.lower(): value for name, value in message.headers.items()},
             request_body=request.body,
-            status_code=response.status_code,
-            response_headers=_lowered(response.headers),
-            response_body=body,
+            status_code=answer.status_code,
+            response_headers=answer.headers,
+            response_body=answer.body,
             source=f"{SOURCE}{request.name}",
-            origin=self.origin,
+            origin=self._origin,
             intent=request.intent,
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.
         names = [request.key_header] if request.key_header and not request.key_prefix else []
         return redact(exchange, names, thorough=False)
-
-    def _words(self, error: Exception) -> str:
-        return f"no answer from {self.base_url}: {shorten(error, 200) or type(error).__name__}"
-
-
-@contextmanager
-def client_for(timeout: float, given: httpx.Client | None) -> Iterator[httpx.Client]:
-    """Lend an HTTP client: the one given, else one of our own."""
-    if given is not None:
-        yield given
-        return
-    try:
-        client = httpx.Client(timeout=timeout, follow_redirects=False)
-    except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-        raise ConfigurationError(
-            f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
-        ) from error
-    with client:
-        yield client
 
 
 def is_loopback(base_url: str) -> bool:
@@ -152,16 +132,3 @@ def origin_of(spec: Spec, base_url: str) -> Origin:
     if urlsplit(base_url).netloc in servers:
         return "live"
     return "sandbox" if is_loopback(base_url) else "unknown"
-
-
-@contextmanager
-def _closing(http: httpx.Client, request: httpx.Request) -> Iterator[httpx.Response]:
-    response = http.send(request, stream=True, follow_redirects=False)
-    try:
-        yield response
-    finally:
-        response.close()
-
-
-def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
