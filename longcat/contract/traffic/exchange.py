@@ -199,9 +199,8 @@ def _gzip(body: bytes) -> bytes:
 
 
 def _deflate(body: bytes) -> bytes:
-    if body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0:  # RFC 1950's header.
-        return _inflated(body, zlib.MAX_WBITS)
-    return body if _is_text(body) else _inflated(body, -zlib.MAX_WBITS)  # Some servers leave the header out.
+    has_header = body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950. Some servers omit it.
+    return body if _is_text(body) else _inflated(body, zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
 
 
 def _br(body: bytes) -> bytes:

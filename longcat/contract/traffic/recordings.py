@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, get_args
 
 from attrs import frozen
 
@@ -13,6 +13,9 @@ from longcat.contract.traffic import har, vcr
 from longcat.contract.traffic.exchange import BrokenFileError, Problem, UnreadableError
 from longcat.contract.traffic.json_stream import JSONStream
 from longcat.contract.traffic.redact import PLACEHOLDER
+
+if TYPE_CHECKING:  # It is slow to import, and HAR files do without it.
+    from longcat.contract.traffic.yaml_stream import YAMLStream
 
 __all__ = ["PLACEHOLDER", "SUFFIXES", "Problem", "Provenance", "provenance", "read"]
 
@@ -25,6 +28,7 @@ name comes before `interactions` even then, so the origin is known before the fi
 HAR_ENTRIES: Final = "log.entries"
 LISTS: Final = frozenset({"", "interactions", "http_interactions", HAR_ENTRIES})
 """The lists that hold exchanges. The name of one that is the whole document is empty."""
+Stream: TypeAlias = "JSONStream | YAMLStream"
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har"})
 """The files of a folder that are read."""
 
@@ -86,17 +90,6 @@ def provenance(path: Path) -> Provenance | Problem:
     return Provenance(_origin(fields), recorded, fields["command"], fields["spec"])
 
 
-class Stream(Protocol):
-    """A file and a place in it, as `json_stream` and `yaml_stream` have it."""
-
-    def documents(self) -> Iterator[None]: ...
-    def fields(self) -> Iterator[Any]: ...
-    def items(self) -> Iterator[None]: ...
-    def peek(self) -> str: ...
-    def value(self) -> Any: ...
-    def skip(self) -> None: ...
-
-
 def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
     unreadable: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=unreadable.append):
@@ -136,7 +129,7 @@ def _stream(file: BinaryIO, path: Path) -> Stream:
     is_json = suffix in {".json", ".har"} or (looks_like_json and suffix not in {".yaml", ".yml"})
     if is_json:
         return JSONStream(file)
-    from longcat.contract.traffic.yaml_stream import YAMLStream  # noqa: PLC0415 - HAR files do without its library.
+    from longcat.contract.traffic.yaml_stream import YAMLStream  # noqa: PLC0415 - see above.
 
     return YAMLStream(file)
 
