@@ -5,19 +5,17 @@ connection gets the first script, the second the second, and so on; the last scr
 """
 
 import gc
-import hashlib
 import os
-import secrets
 import select
 import socket
 import ssl
 import struct
+import subprocess
 import tempfile
 import threading
 import time
 import tracemalloc
 import zlib
-from base64 import encodebytes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -309,87 +307,16 @@ def crowded() -> Iterator[str]:
         yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 
-# --- A certificate that nobody trusts, made of arithmetic: the standard library can read one but not make one. ---
-
-
-PRIME: Final = 2**256 - 2**224 + 2**192 + 2**96 - 1
-ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-Point: TypeAlias = tuple[int, int] | None
-BASE: Final = (
-    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
-    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
-)
-
-
-def _plus(one: Point, two: Point) -> Point:
-    """Add two points of the curve P-256."""
-    if one is None or two is None:
-        return one or two
-    (x1, y1), (x2, y2) = one, two
-    if x1 == x2 and (y1 + y2) % PRIME == 0:
-        return None
-    slope = 3 * (x1 * x1 - 1) * pow(2 * y1, -1, PRIME) if one == two else (y2 - y1) * pow(x2 - x1, -1, PRIME)
-    x = (slope * slope - x1 - x2) % PRIME
-    return x, (slope * (x1 - x) - y1) % PRIME
-
-
-def _times(factor: int) -> tuple[int, int]:
-    """Multiply the base point, whose order is a prime, with a factor below it."""
-    total: Point = None
-    power: Point = BASE
-    while factor:
-        total = _plus(total, power) if factor & 1 else total
-        power = _plus(power, power)
-        factor >>= 1
-    assert total is not None
-    return total
-
-
-def _der(tag: int, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    length = len(content)
-    size = bytes([length]) if length < 128 else bytes([130]) + length.to_bytes(2, "big")
-    return bytes([tag]) + size + content
-
-
-def _integer(number: int) -> bytes:
-    return _der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
-
-
-def _pem(label: str, der: bytes) -> str:
-    return f"-----BEGIN {label}-----\n{encodebytes(der).decode()}-----END {label}-----\n"
-
-
 def self_signed() -> ssl.SSLContext:
-    """Return what a server needs to speak TLS with a certificate for the loopback address, signed by itself."""
-    secret = secrets.randbelow(ORDER - 1) + 1
-    point = b"\0\4" + b"".join(number.to_bytes(32, "big") for number in _times(secret))
-    curve = _der(6, bytes.fromhex("2a8648ce3d030107"))
-    algorithm = _der(48, _der(6, bytes.fromhex("2a8648ce3d040302")))
-    name = _der(48, _der(49, _der(48, _der(6, bytes.fromhex("550403")), _der(12, LOOPBACK.encode()))))
-    names = _der(48, _der(135, socket.inet_aton(LOOPBACK)))
-    to_be_signed = _der(
-        48,
-        _der(160, _integer(2)),
-        _integer(1),
-        algorithm,
-        name,
-        _der(48, _der(23, b"200101000000Z"), _der(23, b"491231235959Z")),
-        name,
-        _der(48, _der(48, _der(6, bytes.fromhex("2a8648ce3d0201")), curve), _der(3, point)),
-        _der(163, _der(48, _der(48, _der(6, bytes.fromhex("551d11")), _der(4, names)))),
-    )
-    nonce = secrets.randbelow(ORDER - 1) + 1
-    r = _times(nonce)[0] % ORDER
-    digest = int.from_bytes(hashlib.sha256(to_be_signed).digest(), "big")
-    s = pow(nonce, -1, ORDER) * (digest + r * secret) % ORDER
-    signature = _der(3, b"\0", _der(48, _integer(r), _integer(s)))
-    key = _der(48, _integer(1), _der(4, secret.to_bytes(32, "big")), _der(160, curve), _der(161, _der(3, point)))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile("w") as file:
-        file.write(_pem("CERTIFICATE", _der(48, to_be_signed, algorithm, signature)) + _pem("EC PRIVATE KEY", key))
-        file.flush()
-        context.load_cert_chain(file.name)
+    """Return what a server needs to speak TLS with a certificate for the loopback address that nobody trusts."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-keyout", key, "-out", certificate, "-subj", f"/CN={LOOPBACK}"]
+        command += ["-addext", f"subjectAltName=IP:{LOOPBACK}"]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
     return context
 
 
