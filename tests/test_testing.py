@@ -86,17 +86,14 @@ def codes(gateway: FakeGateway) -> list[int | None]:
 # --- Time. ---
 
 
-def test_a_wait_of_ten_minutes_takes_milliseconds(driver: Driver) -> None:
+def test_a_wait_of_ten_minutes_takes_no_time(driver: Driver) -> None:
     """No one waits for virtual time, and the picture is there when that has passed."""
-    took = []
-    for _ in range(3):  # A busy machine may be slow once.
-        gateway = FakeGateway().request("r", takes=600, progress="linear")
-        began = time.perf_counter()
-        image = talk(driver, gateway, lambda cat: cat.wait("r", None))
-        took.append(time.perf_counter() - began)
-        assert (image.request_id, gateway.clock.monotonic()) == ("r", 600.0)
-        assert [question.at for question in gateway.questions] == [4.0 * number for number in range(151)]
-    assert min(took) < 0.5
+    gateway = FakeGateway().request("r", takes=600, progress="linear")
+    began = time.monotonic()
+    image = talk(driver, gateway, lambda cat: cat.wait("r", None))
+    assert time.monotonic() - began < 60  # A tenth, on the busiest machine.
+    assert (image.request_id, gateway.clock.monotonic()) == ("r", 600.0)
+    assert [question.at for question in gateway.questions] == [4.0 * number for number in range(151)]
 
 
 def test_a_request_begins_when_it_is_scripted(driver: Driver) -> None:

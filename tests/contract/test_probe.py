@@ -482,12 +482,14 @@ class TestOverSockets:
 
     def test_a_body_that_trickles(self) -> None:
         """A call's time is for the whole answer, however often a byte arrives."""
-        with running(Settings(faults=(Fault("drip", None, 30),))) as url:
-            manners = Pacing(timeout=0.3)
-            outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], pacing=manners))
-        assert unasked(outcomes, unclear=True) == {
-            f"the request {EXAMPLE_ID}": f"no whole answer from {url} within 0.3 s"
-        }
+        with running(Settings(faults=(Fault("drip", None, 120),))) as url:
+            for seconds in (0.3, 3, 20):  # A busy machine may need longer for the other answers.
+                reasons = unasked(
+                    probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], pacing=Pacing(timeout=seconds)), unclear=True
+                )
+                if len(reasons) == 1:
+                    break
+        assert reasons == {f"the request {EXAMPLE_ID}": f"no whole answer from {url} within {seconds} s"}
 
     def test_a_port_where_nobody_listens(self) -> None:
         """It is named, and nothing is raised."""
