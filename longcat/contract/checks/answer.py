@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from attrs import evolve
+
 from longcat.contract.checks.body import is_short
 from longcat.contract.checks.comparison import GONE, Comparison
 from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value, without_queries
@@ -78,8 +80,7 @@ def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterat
     answer = observation.answer
     for defect in answer.defects:
         is_cut = not answer.is_json and is_short(observation.exchange.response_headers, body)
-        code = "body-cut" if is_cut else defect.code
-        yield Mismatch(code, (), media.pointer, defect.expected, defect.seen)
+        yield evolve(defect, code="body-cut" if is_cut else defect.code, rule=media.pointer)
     if not answer.is_json or media.schema is None:
         return
     value, schema, operation = answer.value, media.schema, observation.operation

@@ -13,18 +13,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.contract.checks.mismatch import show_body
+from longcat.contract.checks.mismatch import Mismatch, show_body
 
 BOM: Final = b"\xef\xbb\xbf"
-
-
-@frozen
-class BodyDefect:
-    """What is wrong with a body as JSON: the kind of finding, what was expected, and what came."""
-
-    code: str
-    expected: str
-    seen: str
 
 
 @frozen
@@ -34,12 +25,12 @@ class Decoded:
     Attributes:
         value: what it says. It means something only when `is_json`.
         is_json: whether it can be read at all.
-        defects: what is wrong with it.
+        defects: what is wrong with it; their `rule` is left to whoever knows the contract.
     """
 
     value: Any = None
     is_json: bool = False
-    defects: tuple[BodyDefect, ...] = ()
+    defects: tuple[Mismatch, ...] = ()
 
 
 def _refuse(constant: str) -> float:
@@ -68,14 +59,14 @@ def decode(body: bytes) -> Decoded:
 def _decode_defective(body: bytes) -> Decoded:
     """Return what a lenient reader makes of a body, with what a strict one refuses."""
     if not body.strip():
-        return Decoded(defects=(BodyDefect("body-empty", "a body of JSON", "an empty body"),))
+        return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))
     defects = []
     if body.startswith(BOM):
-        defects.append(BodyDefect("body-not-json", "JSON, which begins with no byte order mark", "a byte order mark"))
+        defects.append(_defect("body-not-json", "JSON, which begins with no byte order mark", "a byte order mark"))
     try:
         text = body.removeprefix(BOM).decode()
     except UnicodeDecodeError:
-        return Decoded(defects=(*defects, BodyDefect("body-not-json", "JSON in UTF-8", show_body(body))))
+        return Decoded(defects=(*defects, _defect("body-not-json", "JSON in UTF-8", show_body(body))))
     constants: list[str] = []
     repeated: list[str] = []
 
@@ -95,24 +86,28 @@ def _decode_defective(body: bytes) -> Decoded:
     except (ValueError, RecursionError) as error:
         return Decoded(defects=(*defects, _unreadable(error, text, body)))
     if constants:
-        defects.append(BodyDefect("body-not-json", "JSON, which has no such number", constants[0]))
+        defects.append(_defect("body-not-json", "JSON, which has no such number", constants[0]))
     if repeated:
         names = ", ".join(dict.fromkeys(repeated))
-        defects.append(BodyDefect("name-repeated", "each name once in an object", f"{names} more than once"))
+        defects.append(_defect("name-repeated", "each name once in an object", f"{names} more than once"))
     # What else is wrong with NaN or infinity is the same defect, so that such a value is not compared.
     return Decoded(value, not constants, tuple(defects))
 
 
-def _unreadable(error: ValueError | RecursionError, text: str, body: bytes) -> BodyDefect:
+def _defect(code: str, expected: str, seen: str) -> Mismatch:
+    return Mismatch(code, (), "", expected, seen)
+
+
+def _unreadable(error: ValueError | RecursionError, text: str, body: bytes) -> Mismatch:
     if isinstance(error, RecursionError):
-        return BodyDefect("body-not-json", "JSON", "JSON nested too deeply to read")
+        return _defect("body-not-json", "JSON", "JSON nested too deeply to read")
     if not isinstance(error, json.JSONDecodeError):  # An integer of more digits than Python reads.
-        return BodyDefect("body-not-json", "JSON", "a number too long to read")
+        return _defect("body-not-json", "JSON", "a number too long to read")
     # An error at the very end of a text that began like JSON: the rest of it is missing.
     is_at_end = not text[error.pos :].strip() or error.msg.startswith("Unterminated string")
     if is_at_end and text.lstrip()[:1] in {"{", "["}:
-        return BodyDefect("body-cut", "whole JSON", show_body(body))
-    return BodyDefect("body-not-json", "JSON", show_body(body))
+        return _defect("body-cut", "whole JSON", show_body(body))
+    return _defect("body-not-json", "JSON", show_body(body))
 
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")

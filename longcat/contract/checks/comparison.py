@@ -21,19 +21,12 @@ from longcat.contract.openapi.variants import Variants, normal
 from longcat.pointer import escape
 from longcat.text import shorten
 
+_RANGES: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength")
 CODE_OF: Final[Mapping[str, str]] = {
     "type": "type-changed",
-    "const": "value-undocumented",
-    "enum": "value-undocumented",
-    "minimum": "value-out-of-range",
-    "exclusiveMinimum": "value-out-of-range",
-    "maximum": "value-out-of-range",
-    "exclusiveMaximum": "value-out-of-range",
-    "multipleOf": "value-out-of-range",
-    "minLength": "value-out-of-range",
-    "maxLength": "value-out-of-range",
-    "pattern": "format-changed",
-    "format": "format-changed",
+    **dict.fromkeys(("const", "enum"), "value-undocumented"),
+    **dict.fromkeys(_RANGES, "value-out-of-range"),
+    **dict.fromkeys(("pattern", "format"), "format-changed"),
 }
 """The kind of a difference, by the keyword that is broken; of any other keyword, `constraint-broken`."""
 MOST_ITEMS: Final = 100

@@ -20,25 +20,12 @@ from longcat.contract.openapi.variants import Variants, unconditional, variants_
 from longcat.gateway import schema as core
 from longcat.pointer import at, escape, join
 
+# fmt: off
 ASSERTIONS: Final = (
-    "type",
-    "const",
-    "enum",
-    "minimum",
-    "exclusiveMinimum",
-    "maximum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "format",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
+    "type", "const", "enum", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength",
+    "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
 )
+# fmt: on
 """The keywords that say something about a value itself, the most telling first: without any other schema in them."""
 CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
 """The keywords by which it depends on the value which other schemas apply to it."""
