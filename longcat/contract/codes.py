@@ -4,9 +4,9 @@ The severity follows from the direction of the change. What is lost or changed b
 new breaks nobody; what is announced breaks nobody yet.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -32,61 +32,56 @@ class Code:
     do: str
 
 
-_ASK: Final = (
-    "Ask the vendor which is meant. A 404 where the key was missing says that the endpoint is gone, or that the key is"
-    " no longer asked for first. The contract stays as it is until that is known."
+_CHANGE_SPEC: Final = (
+    "If it is meant, change openapi.yaml (`longcat contract suggest` shows how) and run `make generate`."
 )
-_WORD: Final = (
-    "Typed callers fail to read the answer. The facade warns and waits on; if the word means the end, it waits in vain,"
-    " until its time-out."
-)
-_FOLLOW: Final = "If it is meant, change openapi.yaml (`longcat contract suggest` shows how) and run `make generate`."
 
-_BREAKING: Final[Mapping[str, tuple[str, str, str]]] = {
+_Texts: TypeAlias = Mapping[str, tuple[str, str, str]]
+_BREAKING: Final[_Texts] = {
     "field-missing": (
         "A field that the contract requires is not there.",
         "Typed callers fail to read the answer.",
-        f"{_FOLLOW} The field is optional then, and callers must do without it.",
+        f"{_CHANGE_SPEC} The field is optional then, and callers must do without it.",
     ),
     "field-renamed": (
         "A field is gone, and a new one is there with a similar name, or with a value that fits the old one.",
         "Typed callers fail to find the field, or go on without it.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "field-moved": (
         "Fields are gone from their place and stand elsewhere in the answer.",
         "Typed callers fail to find the fields, or go on without them.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "field-null": (
         "A field is null, and the contract does not allow that.",
         "Typed callers fail to read the answer, or stumble over the null later.",
-        f"{_FOLLOW} The field is nullable then.",
+        f"{_CHANGE_SPEC} The field is nullable then.",
     ),
     "type-changed": (
         "A value has another type, such as text for a number.",
         "Typed callers fail to read the answer, or calculate with the wrong thing.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "format-changed": (
         "A text has another form, such as another way to write a date, or an address that is no longer whole.",
         "Callers fail to parse the value, or to follow the address.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "value-out-of-range": (
         "A value is outside of its bounds: perhaps its unit is another one, or it contradicts another field.",
         "Callers are misled: a progress of 45 is no share of the whole, and 0.6 is not completed.",
-        f"See whether the unit changed. {_FOLLOW}",
+        f"See whether the unit changed. {_CHANGE_SPEC}",
     ),
     "value-undocumented": (
         "A field has a value that the contract does not list, such as a new status word.",
-        _WORD,
-        f"Find out what the value means. {_FOLLOW}",
+        "Typed callers fail to read the answer. The facade warns and waits on, in vain if the word means the end.",
+        f"Find out what the value means. {_CHANGE_SPEC}",
     ),
     "value-recased": (
         "A word is written in another case or with other separators than in the contract.",
         "Callers who compare words exactly no longer know it.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "value-empty": (
         "A text is empty where a value is needed.",
@@ -96,12 +91,12 @@ _BREAKING: Final[Mapping[str, tuple[str, str, str]]] = {
     "constraint-broken": (
         "A value breaks a rule of its schema that has no kind of its own here.",
         "Typed callers may fail to read the answer.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "enveloped": (
         "The answer is wrapped: in another object, or in a list.",
         "Typed callers find none of the fields.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "error-in-success": (
         "An error came with a status code that means success.",
@@ -116,12 +111,12 @@ _BREAKING: Final[Mapping[str, tuple[str, str, str]]] = {
     "status-undocumented": (
         "The answer has a status code that the contract does not have for it.",
         "Callers who go by the code fail, or treat the answer as a fault.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "status-changed": (
         "The answer has a status code that the contract has for another case.",
         "Callers who go by the code are misled: they mend the wrong thing, or give up too early.",
-        _ASK,
+        "Ask the vendor which is meant. A 404 without a key says that the endpoint is gone, or is looked for first.",
     ),
     "request-refused": (
         "A request that keeps the contract was refused as a bad one. Perhaps a header or a field is needed now.",
@@ -161,7 +156,7 @@ _BREAKING: Final[Mapping[str, tuple[str, str, str]]] = {
     "content-type-changed": (
         "The answer has another content type than the contract says.",
         "Callers who go by the content type do not read the answer.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "body-empty": (
         "The answer has no body where the contract has one.",
@@ -186,19 +181,19 @@ _BREAKING: Final[Mapping[str, tuple[str, str, str]]] = {
     "header-missing": (
         "A header that the contract requires is not there.",
         "Callers who go by the header fail.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "header-changed": (
         "A documented header has a value that the contract does not allow.",
         "Callers who go by the header fail, or are misled.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
 }
-_ADDITIVE: Final[Mapping[str, tuple[str, str, str]]] = {
+_ADDITIVE: Final[_Texts] = {
     "field-new": (
         "There is a field that the contract does not have.",
         "Nobody: callers go on. The typed client keeps the field among its additional ones.",
-        _FOLLOW,
+        _CHANGE_SPEC,
     ),
     "body-new": (
         "There is a body where the contract has none.",
@@ -212,19 +207,19 @@ _ADDITIVE: Final[Mapping[str, tuple[str, str, str]]] = {
     ),
     "path-new": (
         "A path that the contract does not have was answered.",
-        "Hardly anybody: but who mistypes the path is not told any more.",
+        "Hardly anybody. But whoever mistypes the path is no longer told so.",
         "Look at the answer. A page for everything that does not exist often comes with a move of the service.",
     ),
 }
-_NOTICE: Final[Mapping[str, tuple[str, str, str]]] = {
+_NOTICE: Final[_Texts] = {
     "field-absent": (
         "A field that may be absent, but is in every such answer that the contract shows, is not there.",
-        "Nobody whom the contract promised the field. Who counted on the examples gets nothing.",
+        "Nobody who goes by the contract, which does not promise the field. Whoever relied on the examples misses it.",
         "See whether it stays away. If it does, take it out of openapi.yaml and its examples, and tell callers.",
     ),
     "value-blank": (
         "A text is empty. The contract does not forbid that, but never shows it.",
-        "Nobody whom the contract promised more. Who shows the text to people shows nothing.",
+        "Nobody who goes by the contract, which allows it. Whoever shows the text to people shows nothing.",
         "See whether it stays so. If a value is needed, add `minLength: 1` to openapi.yaml and tell the vendor.",
     ),
     "deprecated": (
@@ -240,15 +235,8 @@ _NOTICE: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 
 
-def _codes() -> Iterator[Code]:
-    for severity, table in (
-        (Severity.BREAKING, _BREAKING),
-        (Severity.ADDITIVE, _ADDITIVE),
-        (Severity.NOTICE, _NOTICE),
-    ):
-        for code, (meaning, hurts, do) in table.items():
-            yield Code(code, severity, meaning, hurts, do)
-
-
-CODES: Final[Mapping[str, Code]] = MappingProxyType({code.code: code for code in _codes()})
+_TEXTS: Final = {Severity.BREAKING: _BREAKING, Severity.ADDITIVE: _ADDITIVE, Severity.NOTICE: _NOTICE}
+CODES: Final[Mapping[str, Code]] = MappingProxyType(
+    {name: Code(name, severity, *words) for severity, texts in _TEXTS.items() for name, words in texts.items()}
+)
 """Every kind of finding, by its name; the worst first."""
