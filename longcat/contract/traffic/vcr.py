@@ -1,18 +1,16 @@
 """One interaction of a VCR cassette, as an exchange; and the other way round.
 
-vcrpy's interactions are known in every version of its format; also those of httpx in vcrpy 4 and 5, and those of
-Ruby's VCR, which schemathesis writes.
+vcrpy's interactions are known in every version of its format that vcrpy itself still plays; also those of httpx in
+vcrpy 4 and 5, and those of Ruby's VCR, which schemathesis writes.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
 from longcat.contract.traffic.exchange import UnreadableError, bounded, from_base64, from_text, make_exchange
 from longcat.text import shorten
-
-_PORTS: Final = {"http": "80", "https": "443"}
 
 
 def exchange_of(data: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange:
@@ -22,11 +20,13 @@ def exchange_of(data: Any, *, source: str, origin: Origin, key_headers: Collecti
         raise UnreadableError("has no answer")
     request = _mapping(interaction.get("request"), "the request")
     response = _mapping(interaction.get("response"), "the response")
+    if "uri" not in request:
+        raise UnreadableError("has no URL")
     status = response.get("status", response.get("status_code"))
     question = interaction.get("question")
     return make_exchange(
         method=request.get("method"),
-        url=request["uri"] if "uri" in request else _old_url(request),
+        url=request["uri"],
         request_headers=_headers(request.get("headers")),
         request_body=_body(request.get("body")),
         status_code=status.get("code") if isinstance(status, dict) else status,
@@ -96,30 +96,15 @@ def _kind(data: Any) -> str:
     return {dict: "an object", list: "a list", type(None): "missing"}.get(type(data), "a single value")
 
 
-def _old_url(request: Mapping[str, Any]) -> str:
-    """Return the URL of a request from before vcrpy 1.0, which kept its parts."""
-    scheme, host, port, path = (request.get(name) for name in ("protocol", "host", "port", "path"))
-    if not isinstance(scheme, str) or not isinstance(host, str):
-        raise UnreadableError("has no URL")
-    usual = port is None or str(port) == _PORTS.get(scheme)
-    return f"{scheme}://{host}{'' if usual else f':{port}'}{path or '/'}"
-
-
 def _headers(data: Any) -> Iterator[tuple[str, str]]:
-    """Yield headers that are a mapping, to a value or to several; pairs; or lines, as old versions kept them."""
-    if data is None:
-        return
-    if not isinstance(data, dict | list):
-        raise UnreadableError("has headers that are neither a mapping nor a list")
-    for item in data.items() if isinstance(data, dict) else data:
-        pair = item.partition(":")[::2] if isinstance(item, str) else item
-        if not isinstance(pair, list | tuple) or len(pair) != 2:  # noqa: PLR2004 - a name and a value.
-            raise UnreadableError("has a header that is not a name with a value")
-        name, values = pair
+    """Yield headers that are a mapping, to a value or to several."""
+    if not isinstance(data, dict | None):
+        raise UnreadableError("has headers that are not a mapping")
+    for name, values in (data or {}).items():
         for value in values if isinstance(values, list) else [values]:
-            if not isinstance(name, str | bytes) or not isinstance(value, str | bytes | int | float | None):
+            if not isinstance(name, str) or not isinstance(value, str | bytes | int | float | None):
                 raise UnreadableError("has a header that is not a name with a value")
-            yield _line(name), _line(value)
+            yield name, _line(value)
 
 
 def _line(value: str | bytes | float | None) -> str:

@@ -26,13 +26,9 @@ MAX_SCALAR: Final = 40 * 1024 * 1024
 """How many bytes one value may take in the file."""
 
 SCALARS: Final = frozenset({"!", "str", "int", "float", "bool", "timestamp", "python/str", "python/unicode"})
-COLLECTIONS: Final = frozenset(
-    {"", "!", "map", "seq", "python/list", "python/dict", "python/tuple", "python/object:vcr.request.Request"}
-)
-FROZENSETS: Final = frozenset({"python/object/apply:__builtin__.frozenset", "python/object/apply:builtins.frozenset"})
-"""Old versions of vcrpy wrote their requests, headers and bodies as Python objects. These and the next hold data."""
+COLLECTIONS: Final = frozenset({"", "!", "map", "seq", "python/list", "python/dict", "python/tuple"})
 OBJECTS: Final = {"python/object/new:_io.BytesIO": "state", "python/object/apply:builtins.iter": "args"}
-"""In which field of such an object its content is."""
+"""The Python objects as which vcrpy may write a body, and in which field of each the body is."""
 
 _YAML: Final = "tag:yaml.org,2002:"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -208,8 +204,6 @@ def _collection(event: Any, value: Any) -> Any:
     tag = (event.tag or "").removeprefix(_YAML)
     if tag in COLLECTIONS:
         return value
-    if tag in FROZENSETS:
-        return value[0] if isinstance(value, list) and len(value) == 1 else value
     if tag not in OBJECTS:
         raise UnreadableError(f"has the tag {shorten(event.tag)!r}, which is not followed")
     content = value.get(OBJECTS[tag]) if isinstance(value, dict) else None
