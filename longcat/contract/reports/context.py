@@ -63,8 +63,8 @@ class ReportContext:
 
 
 @define
-class FindingGroup:
-    """The same finding, wherever it was seen."""
+class ReportedFinding:
+    """A finding as a report shows it: once, with the places where it was seen."""
 
     finding: Finding
     accepted: Accepted | None
@@ -84,14 +84,14 @@ class FindingGroup:
         return f"{names}; and {more} more" if more > 0 else names
 
 
-def grouped(events: Iterable[Event]) -> list[FindingGroup]:
+def grouped(events: Iterable[Event]) -> list[ReportedFinding]:
     """Take all events, and return the findings put together, the worst first. It holds one of each kind."""
-    groups: dict[str, FindingGroup] = {}
+    groups: dict[str, ReportedFinding] = {}
     for event in events:
         if isinstance(event, Inconclusive):
             continue
         for judged in event.findings:
-            group = groups.setdefault(fingerprint(judged.finding), FindingGroup(judged.finding, judged.accepted))
+            group = groups.setdefault(fingerprint(judged.finding), ReportedFinding(judged.finding, judged.accepted))
             group.count += 1
             if len(group.places) < MOST_PLACES and event.exchange not in group.places:
                 group.places.append(event.exchange)
@@ -114,7 +114,7 @@ def markup(text: str, keep: str = "") -> str:
     return html.escape(clean(text, keep)).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _badness(group: FindingGroup) -> tuple[bool, int, str, str, str]:
+def _badness(group: ReportedFinding) -> tuple[bool, int, str, str, str]:
     finding = group.finding
     place = (finding.operation or "", finding.pointer, finding.code)
     return (group.accepted is not None, SEVERITIES.index(finding.severity), *place)

@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Final
 
 from longcat.contract.codes import CODES
-from longcat.contract.reports.context import FindingGroup, ReportContext, grouped, markup
+from longcat.contract.reports.context import ReportContext, ReportedFinding, grouped, markup
 from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -41,7 +41,7 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     yield "</main>\n</body>\n</html>\n"
 
 
-def _finding(group: FindingGroup) -> str:
+def _finding(group: ReportedFinding) -> str:
     finding, name = group.finding, fingerprint(group.finding)
     severity = "accepted" if group.accepted else finding.severity.value
     rows = [

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from longcat.contract.reports.context import FindingGroup, ReportContext, clean, grouped
+from longcat.contract.reports.context import ReportContext, ReportedFinding, clean, grouped
 from longcat.contract.reports.verdict import Event
 
 MOST_ROWS: Final = 200
@@ -46,7 +46,7 @@ def code(text: str) -> str:
     return f"<code>{re.sub(r'[^A-Za-z0-9 .,/;&-]', lambda found: f'&#{ord(found[0])};', shown)}</code>" if text else ""
 
 
-def _row(group: FindingGroup) -> str:
+def _row(group: ReportedFinding) -> str:
     finding = group.finding
     severity = f"{SIGNS[finding.severity]} {finding.severity.value}"
     if group.accepted is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import FindingGroup, ReportContext, grouped
+from longcat.contract.reports.context import ReportContext, ReportedFinding, grouped
 from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
 from longcat.pointer import split
 
@@ -56,7 +56,7 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(group: FindingGroup, rule: int, context: ReportContext, line: int) -> dict[str, Any]:
+def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int) -> dict[str, Any]:
     finding = group.finding
     message = f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. Seen in: {group.seen_in}."
     origins = list(dict.fromkeys(exchange.origin for exchange in group.places))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import FindingGroup, ReportContext, clean, grouped
+from longcat.contract.reports.context import ReportContext, ReportedFinding, clean, grouped
 from longcat.contract.reports.verdict import Event
 
 COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
@@ -25,14 +25,14 @@ def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         yield f"`longcat contract explain {clean(groups[0].finding.code)}` says what the first of them means.\n"
 
 
-def heading(group: FindingGroup) -> str:
+def heading(group: ReportedFinding) -> str:
     """Return the severity as a word, and whether it is accepted."""
     if group.accepted is None:
         return group.finding.severity.value
     return f"accepted until {group.accepted.expires}"
 
 
-def _plain(groups: list[FindingGroup]) -> str:
+def _plain(groups: list[ReportedFinding]) -> str:
     lines = []
     for group in groups:
         finding = group.finding
@@ -47,7 +47,7 @@ def _plain(groups: list[FindingGroup]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rich(groups: list[FindingGroup]) -> str | None:
+def _rich(groups: list[ReportedFinding]) -> str | None:
     """Return a table as wide as the terminal. None: rich is not installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
