@@ -98,7 +98,7 @@ class _Gateway:
         return changed(self._response_changes, request.url.path, accepts, honest)
 
     def _too_many(self) -> bool:
-        """Whether the rate limit is used up: so many questions were answered within the last second."""
+        """Whether the rate limit is used up: so many calls were answered within the last second."""
         now, answered = self._time.clock(), self._answered
         if not self._settings.rate_limit:
             return False

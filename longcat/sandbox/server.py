@@ -124,7 +124,7 @@ def _config(
         access_log=log_requests,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=75,  # Seconds; longer than callers pause between questions.
+        timeout_keep_alive=75,  # Seconds; longer than callers pause between two calls.
         timeout_graceful_shutdown=1,
     )
 

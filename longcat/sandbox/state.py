@@ -1,4 +1,4 @@
-"""What the sandbox knows: its settings, and each request as a function of the time gone by."""
+"""The state of the sandbox: its settings, and each request as a function of the time that has passed."""
 
 import itertools
 import math
@@ -31,15 +31,15 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the sandbox behaves. A bad value is a ValueError."""
+    """How the sandbox behaves. Raises ValueError for a bad value."""
 
     api_key: str = EXAMPLE_KEY
-    duration: float = 6.0  # Seconds from the first question about a request to its end.
+    duration: float = 6.0  # Seconds from the first status call for a request to its end.
     outcome: Ending = Ending.COMPLETED
     requests: tuple[str, ...] = ()  # Known ids, beside the documentation's example.
     faults: tuple[Fault, ...] = ()  # For every request; those of a single request come before them.
     drifts: tuple[str, ...] = ()  # Names: how the gateway has changed. They work together, in their order.
-    rate_limit: int | None = None  # Questions answered in any one second, for all requests together.
+    rate_limit: int | None = None  # Status calls answered in any one second, for all requests together.
 
     def __post_init__(self) -> None:
         if not self.api_key:
@@ -53,13 +53,13 @@ class Settings:
 
 @dataclass(slots=True)
 class EmulatedRequest:
-    """One request: it starts when it is first asked about, and takes `duration` seconds."""
+    """One image request: it starts with the first status call for it, and takes `duration` seconds."""
 
     request_id: str
     duration: float
     outcome: Ending
     faults: tuple[Fault, ...] = ()
-    asked: int = 0  # Good questions about it so far, answered well or spoilt by a fault.
+    asked: int = 0  # Valid status calls for it so far, those spoilt by a fault included.
     downloaded: int = 0  # The same for its picture.
     started: float | None = field(default=None, repr=False)
     created_at: str = field(default="", repr=False)
@@ -141,7 +141,7 @@ class EmulatedRequest:
 
 
 class Requests:
-    """All requests the sandbox knows, by id. None is ever forgotten: whoever adds them heeds MOST_REQUESTS."""
+    """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MOST_REQUESTS."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -157,7 +157,7 @@ class Requests:
         outcome: str | None = None,
         fault: str | None = None,
     ) -> EmulatedRequest:
-        """Add a request; what is None comes from the settings, and an id is made up. A bad value is a ValueError."""
+        """Add a request. What is None comes from the settings; an id is made up. Raises ValueError for a bad value."""
         if request_id is None:
             request_id = next(name for n in self._numbers if (name := f"sandbox-{n:04}") not in self._known)
         request = EmulatedRequest(

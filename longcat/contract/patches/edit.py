@@ -92,6 +92,7 @@ class Source:
         is_json = _is_json(self.text)
         tree, write = _read_json(self.text) if is_json else _read_yaml(self.text)
         wanted = copy.deepcopy(self.document)
+        end = "\r" if "\r\n" in self.text else ""
         chunks = list(_aligned(self.text, write(tree)))
         for edit in edits:
             try:
@@ -99,10 +100,9 @@ class Source:
                 _apply(edit, wanted, copy.deepcopy)
             except (LookupError, TypeError, AttributeError):
                 raise UneditableError(f"the file has no {edit.pointer} of its own") from None
-            comment = "" if is_json or not edit.comment else f"# {edit.comment}"
-            chunks = list(_carried_over(chunks, write(tree).split("\n"), comment))
-        end = "\r\n" if "\r\n" in self.text else "\n"
-        text = end.join(line for chunk in chunks for line in chunk.kept)
+            comment = "" if is_json else edit.comment
+            chunks = list(_carried_over(chunks, write(tree).split("\n"), comment, end))
+        text = "\n".join(line for chunk in chunks for line in chunk.kept)
         try:
             document = parse_document(text, "as changed")
         except SpecError as error:
@@ -163,7 +163,11 @@ def _key(owner: Any, part: str) -> Any:
 class _Chunk:
     """Lines of a text, and those that the library writes in their place.
 
-    As a rule that is one line each, with the comments and blank lines above it. There are more where the two differ.
+    As a rule that is one line of each. There are more where the library would lay out a part of the text differently.
+
+    Attributes:
+        kept: of the text, with the comments and blank lines above. A line may end in a carriage return.
+        written: by the library.
     """
 
     kept: tuple[str, ...]
@@ -184,7 +188,7 @@ def _aligned(text: str, written: str) -> Iterator[_Chunk]:
 def _paragraphs(text: str) -> Iterator[tuple[str, ...]]:
     """Yield each line with the comments and blank lines above it; at last those at the end of the text."""
     lines: list[str] = []
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for line in text.split("\n"):
         lines.append(line)
         if not _is_comment(line):
             yield tuple(lines)
@@ -203,39 +207,40 @@ def _content(lines: Sequence[str]) -> str:
     return "" if _is_comment(lines[-1]) else " ".join(re.split(r"\s#", lines[-1])[0].split())
 
 
-def _carried_over(chunks: Sequence[_Chunk], written: Sequence[str], comment: str) -> Iterator[_Chunk]:
-    """Yield chunks for what the library writes now: the lines that it wrote before stay as the text has them."""
-    head = start = 0
-    while head < len(chunks) and _stands(chunks[head], written[start:]):
+def _carried_over(chunks: Sequence[_Chunk], written: Sequence[str], comment: str, end: str) -> Iterator[_Chunk]:
+    """Yield chunks for what the library writes now: the lines that it wrote before stay as the text has them.
+
+    `comment` stands above the first line that differs; `end` is what a new line has before its line feed.
+    """
+    head, start = 0, 0
+    while head < len(chunks) and _stands(chunks[head], written, start):
         start += len(chunks[head].written)
         head += 1
-    tail, end = len(chunks), len(written)
-    while (
-        tail > head
-        and end - len(chunks[tail - 1].written) >= start
-        and _stands(chunks[tail - 1], written[end - len(chunks[tail - 1].written) : end])
-    ):
-        end -= len(chunks[tail - 1].written)
-        tail -= 1
-    yield from chunks[:head]
-    old, new = chunks[head:tail], written[start:end]
+    tail, stop = len(chunks), len(written)
+    while tail > head and (before := stop - len(chunks[tail - 1].written)) >= start:
+        if not _stands(chunks[tail - 1], written, before):
+            break
+        tail, stop = tail - 1, before
+    old, new = chunks[head:tail], written[start:stop]
     shift = _shift(chunks[:head], new[0]) if new else 0
     lines = [" " * (_indent(line) + shift) + line.lstrip() if shift and line else line for line in new]
-    above = [line for one in old for line in one.kept if _is_comment(line) and line not in one.written]
+    above = [line for one in old for line in one.kept if _is_comment(line) and line.rstrip("\r") not in one.written]
     if comment:
         first = lines[0] if lines else next(line for one in old for line in one.kept if not _is_comment(line))
-        comment = " " * _indent(first) + comment
+        comment = f"{' ' * _indent(first)}# {comment}{end}"
         if comment not in above[-1:]:
             above.append(comment)
     if len(old) == len(lines) == 1:
         lines = [lines[0] + _end_of_line_comment(old[0])]
+    yield from chunks[:head]
     yield _Chunk(tuple(above), ())
-    yield from (_Chunk((kept,), (line,)) for kept, line in zip(lines, new, strict=True))
+    yield from (_Chunk((kept + end,), (line,)) for kept, line in zip(lines, new, strict=True))
     yield from chunks[tail:]
 
 
-def _stands(chunk: _Chunk, lines: Sequence[str]) -> bool:
-    return tuple(lines[: len(chunk.written)]) == chunk.written
+def _stands(chunk: _Chunk, written: Sequence[str], start: int) -> bool:
+    """Whether the library writes the lines of a chunk from `start` on."""
+    return tuple(written[start : start + len(chunk.written)]) == chunk.written
 
 
 def _shift(before: Sequence[_Chunk], line: str) -> int:

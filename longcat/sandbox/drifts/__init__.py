@@ -1,4 +1,4 @@
-"""Ways in which a vendor might change the gateway without a word, and ways that harm nobody, by name.
+"""Ways in which a vendor might change the gateway without notice, and ways that harm nobody, by name.
 
 A drift changes what is answered, or what is accepted, for as long as the sandbox runs; a fault, for comparison, strikes
 a few times and passes. Each drift says how bad it is for callers. That was decided from who is hurt, and is the
@@ -10,8 +10,8 @@ specification that `longcat contract` is measured with, by `tools/gauntlet.py`:
 - None: harmless. The documentation allows it, or it is nobody's business.
 
 `patchable` says whether the contract could be changed to describe it. It could not where a promise is lost that no
-contract should give up (a check, an answer to the question that was asked), or where the answer does not show what has
-changed (a new requirement, another way to send the key).
+contract should give up (a check, an answer about the request that was named), or where the answer does not show what
+has changed (a new requirement, another way to send the key).
 """
 
 import difflib

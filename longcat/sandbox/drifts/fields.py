@@ -1,4 +1,4 @@
-"""Drifts of one field. Breaking, nearly all: a typed caller reads the field, and finds nothing that it can use."""
+"""Drifts of one field. Nearly all are breaking: a typed caller reads the field, and finds nothing that it can use."""
 
 import re
 import zlib
@@ -29,7 +29,7 @@ def _field(kind: str, name: str, where: Responses, did: str, change: ResponseCha
 
 
 def removed() -> Drifts:
-    """Yield drifts that leave out a required field. One that is optional may be: see `absent`."""
+    """Yield drifts that leave out a required field. An optional field may be left out: see `absent`."""
     for name, where in (
         ("status", ANSWERS),
         ("progress", PROCESSING),
@@ -146,7 +146,7 @@ def nested() -> Drifts:
 
 
 def valued() -> Drifts:
-    """Yield drifts of what a field says, in its own type: another unit, another format, a value that cannot be."""
+    """Yield drifts of a field's value, its type unchanged: another unit, another format, an impossible value."""
     table: Sequence[tuple[str, str, str, Responses, Any]] = (
         ("reunited-progress", "progress", "counts to 100", ANSWERS, lambda share: round(share * 100, 2)),
         ("reunited-progress-processing", "progress", "counts to 100", PROCESSING, lambda share: round(share * 100, 2)),

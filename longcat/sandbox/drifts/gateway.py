@@ -27,7 +27,7 @@ from longcat.sandbox.faults import JSON, error
 
 
 def new() -> Drifts:
-    """Yield what is new, and changes nothing else. Additive: who does not know a thing does not use it."""
+    """Yield what is new, and changes nothing else. Additive: callers that don't know of it don't use it."""
     for name, sentence, where, extra in (
         ("processing", "There is a new field, while processing only.", PROCESSING, {"queue_position": 3}),
         ("completed", "There is a new field, when completed only.", COMPLETED, {"seed": 42}),
@@ -66,7 +66,7 @@ def new() -> Drifts:
 
 
 def misleading() -> Drifts:
-    """Yield wrong answers. Breaking, and no contract may allow them: the caller takes them for what was asked."""
+    """Yield wrong answers. Breaking, and no contract may allow them: callers believe what they say."""
     other = {"request_id": "another-request"}
     error = {"error": "An unexpected error occurred, please try again later"}
     under_way = {"status": "processing", "progress": 0.0, "request_id": "unknown"}
@@ -91,7 +91,7 @@ def misleading() -> Drifts:
 
 
 def enveloped() -> Drifts:
-    """Yield drifts of the whole shape. Breaking: where a typed caller looks, nothing is."""
+    """Yield drifts of the whole shape. Breaking: a typed caller finds nothing where it looks."""
     for name, sentence, change in (
         ("data", "The answer stands in data, beside success.", lambda body: {"success": True, "data": body}),
         ("result", "The answer stands in result.", lambda body: {"result": body}),
@@ -218,8 +218,8 @@ def _half(body: bytes) -> bytes:
 
 
 def authentication() -> Drifts:
-    """Yield drifts of the key. Breaking: who has the right one is refused, or a check is lost."""
-    for name, sentence, handling in (
+    """Yield drifts of the key. Breaking: callers with the right key are refused, or a check is lost."""
+    for name, sentence, change in (
         ("key-may-lack", "No key is needed; a wrong one is refused.", requests.key_may_lack),
         ("key-may-be-any", "Any key will do, but there must be one.", requests.key_may_be_any),
         ("key-ignored", "The key is ignored.", requests.key_is_ignored),
@@ -231,7 +231,7 @@ def authentication() -> Drifts:
         ("key-header", "The key is wanted in X-API-Key.", requests.key_in_header("x-api-key")),
         ("key-query", "The key is wanted in the URL.", requests.key_in_query("subscription-key")),
     ):
-        yield Drift(name, sentence, "breaking", patchable=False, request=handling)
+        yield Drift(name, sentence, "breaking", patchable=False, request=change)
 
 
 def validation() -> Drifts:
@@ -272,7 +272,7 @@ def _lacks(field: str) -> Callable[[ReceivedRequest], bool]:
 
 
 def endpoint() -> Drifts:
-    """Yield drifts of the address. Breaking: callers ask where nobody is, and a redirect would take the key along."""
+    """Yield drifts of the address. Breaking: callers find nobody there, and a redirect would take the key along."""
     new = f"/v2{CALL}"
     for name, sentence, answer in (
         ("moved", "The path is another, and the old one is 404.", lambda: error(404, "Endpoint not found")),

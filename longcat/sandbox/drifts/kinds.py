@@ -15,10 +15,10 @@ class Drift:
     """One way in which the gateway might change.
 
     Attributes:
-        severity: how bad it is for callers. None: harmless.
+        severity: how bad it is for callers. None: it is harmless.
         patchable: whether the contract can be made to agree. True for what is harmless: it agrees already.
-        response: what is done to each honest answer.
-        request: what is done to each question before.
+        response: what is done to each honest response. None: nothing.
+        request: what is done to each request before the gateway reads it. None: nothing.
     """
 
     name: str
