@@ -4,7 +4,7 @@ import asyncio
 import gc
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from itertools import count, cycle, pairwise
 from math import inf
@@ -31,12 +31,19 @@ from longcat import (
     Status,
     WaitTimeout,
 )
+from longcat.gateway.messages import Answer, Call
+from longcat.gateway.result import ResultGateway
+from longcat.sending.threads import outcomes
 from longcat.testing import FakeGateway, VirtualClock, refusal
-from longcat.waiting.batch import MAX_OPEN
+from longcat.waiting.batch import MAX_OPEN, SKIP_LIMIT, SKIP_PAUSE, Batch, Finished, Perform, Rest, TakeId
+from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, run_in_thread
+from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.wait import Wait
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
 ONE_SECOND = FixedPolling(1.0)
+CALL = Call("GET", URL, 1.0)
 
 
 def gateway_of(durations: dict[str, float], **options: Any) -> FakeGateway:
@@ -660,3 +667,87 @@ def test_threads_may_share_a_client() -> None:
         for thread in threads:
             thread.join()
     assert sorted(results) == sorted(f"r{i}" for i in range(60))
+
+
+# --- The steps of a batch, without a driver. ---
+
+
+def bare_batch(clock: VirtualClock, flow: Callable[[str], Flow[Outcome]], **options: Any) -> Batch:
+    """Return a batch whose jobs follow this flow."""
+
+    class FlowOnly(Wait):
+        def outcome(self, on_change: Any = None) -> Flow[Outcome]:  # noqa: ARG002 - nobody listens.
+            return flow(self.request_id)
+
+    def begin(request_id: str) -> Wait:
+        return FlowOnly(
+            gateway=ResultGateway(URL, KEY),
+            request_id=request_id,
+            plan=ONE_SECOND.plan(),
+            rate_limiter=limiter,
+            timeout=None,
+            unknown="wait",
+            monotonic=clock.monotonic,
+            random=lambda: 0.5,
+        )
+
+    limiter = RateLimiter()
+    return Batch(begin, None, limiter, clock.monotonic, options.pop("max_in_flight", 20), **options)
+
+
+def known(request_id: str) -> Flow[Outcome]:
+    """End at once, as when a journal has the answer."""
+    return Outcome(request_id)
+    yield
+
+
+def test_ids_that_need_no_question_are_taken_a_hundred_at_a_time() -> None:
+    """After a hundred of them the batch rests, until an outcome was taken or a hundredth of a second is over."""
+    clock = VirtualClock()
+    batch = bare_batch(clock, known)
+    for go_on in (batch.take, lambda: clock.sleep(SKIP_PAUSE), batch.take):
+        for i in range(SKIP_LIMIT):
+            assert batch.next() == TakeId()
+            batch.feed(f"r{i}")
+        assert getattr(batch.next(), "seconds", None) == pytest.approx(SKIP_PAUSE)
+        go_on()
+    assert batch.next() == TakeId()
+    batch.end_ids()
+    assert batch.next() == Finished()
+
+
+def test_a_batch_wants_one_id_at_a_time() -> None:
+    """The next id is wanted when the last one was fed, and the job that it began has asked."""
+
+    def asking(request_id: str) -> Flow[Outcome]:
+        yield Acquire(0.0, 0.0, inf)
+        yield CALL
+        return Outcome(request_id)
+
+    batch = bare_batch(VirtualClock(), asking, max_in_flight=1)
+    assert batch.next() == TakeId()
+    assert isinstance(batch.next(), Rest)
+    batch.feed("a")
+    first = batch.next()
+    assert isinstance(first, Perform)
+    assert (first.command, batch.next()) == (CALL, TakeId())
+    batch.feed("b")
+    assert isinstance(batch.next(), Rest)  # One is in flight.
+    batch.receive(first.job, Answer(200, {}, b""))
+    assert (batch.take(), isinstance(batch.next(), Perform)) == (Outcome("a"), True)
+
+
+def test_a_job_may_have_a_function_called() -> None:
+    """What a flow wants to be called in a thread is performed like a call, and its result comes back."""
+
+    def calling(request_id: str) -> Flow[Outcome]:
+        return Outcome((yield from run_in_thread(lambda: f"{request_id} was here")))
+
+    clock = VirtualClock()
+
+    def perform(command: Command, _: object) -> None:
+        assert isinstance(command, RunInThread)
+        command.function()
+
+    batch = bare_batch(clock, calling)
+    assert [*outcomes(batch, iter(["a", "b"]), clock, perform)] == [Outcome("a was here"), Outcome("b was here")]

@@ -42,6 +42,7 @@ from longcat import (
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
+    FixedPolling,
     GenerationCancelled,
     GenerationFailed,
     GeometricPolling,
@@ -57,8 +58,10 @@ from longcat import (
     Violation,
     WaitTimeout,
 )
+from longcat.gateway.result import ResultGateway
 from longcat.testing import VirtualClock
 from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.wait import MOVES, Phase, Wait
 
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
@@ -916,3 +919,24 @@ def test_a_request_id_is_sent_as_it_is(driver: Driver) -> None:
 
     assert driver.run(scenario, script) == Image(request_id, PICTURE, (PICTURE,))
     assert json.loads(script.requests[0].content) == {"request_id": request_id}
+
+
+# --- The phases. ---
+
+
+def test_every_phase_can_be_reached_and_left() -> None:
+    """The table has a row for each phase, each phase comes after another one, and a wait can be left at any time."""
+    assert set(MOVES) == set(Phase)
+    assert {phase for row in MOVES.values() for phase in row.values()} == set(Phase) - {Phase.NEW}
+    assert {row["closed"] for row in MOVES.values()} == {Phase.CLOSED}
+
+
+def test_a_wait_that_was_left_asks_no_more() -> None:
+    """A closed wait that is asked to go on fails, and does not go back to a phase in which it holds the request."""
+    wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), RateLimiter(), None, "wait", lambda: 0.0, lambda: 0.5)
+    wait.close()
+    wait.close()
+    flow = wait.change()
+    next(flow)
+    with pytest.raises(KeyError):
+        flow.send(None)
