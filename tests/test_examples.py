@@ -1,0 +1,301 @@
+"""Every example in the documentation: programs run and print what is shown, commands do what is said of them."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import longcat_api
+import pytest
+from longcat_api.api.requests import get_request_result
+from longcat_api.models import Error, StatusRequest
+from pages import DOCS, MAKEFILE, PAGES, PROJECT, ROOT, Program, blocks, commands, programs, text_of
+from test_cli import PNG, User, environment
+
+import longcat
+from longcat.cli.arguments import parse
+from longcat.cli.outcome import Exit
+from longcat.cli.run import run
+from longcat.gateway.contract import contract
+from longcat.sandbox import Settings, running
+
+MAINTAINING: Final = DOCS / "maintaining.md"
+PROGRAMS: Final = programs()
+COMMANDS: Final = commands()
+KEY: Final = "..."
+"""The sandbox takes the pages' placeholder for a key, so that their lines run unchanged."""
+REQUESTS: Final = ("REQUEST_ID", "ID", "ID1", "ID2", "ID3", "my-id")
+TYPED_CALLER: Final = "def tell("
+"""What is in the example that the maintainer's page breaks."""
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+    """Return someone who tries what they read: in a folder with a few files, with a key and a sandbox of their own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ids.txt").write_text("ID1\nID2\n", "utf-8")
+    with running(Settings(api_key=KEY, requests=REQUESTS, duration=0.3)) as url:
+        env = environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url)
+        env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        yield User(tmp_path, env)
+
+
+# --- Python.
+
+
+RUNNABLE: Final = [
+    pytest.param(program, id=f"{program.page.stem}:{program.example.line}")
+    for program in PROGRAMS
+    if program.page != MAINTAINING and "def test_" not in program.text
+]
+
+
+def test_no_block_is_left_out() -> None:
+    """Each fenced block has a kind that is run or checked, and each block of Python is among the examples."""
+    fence = re.compile(r"^```(\S*) *\S*\n.*?^```$", re.MULTILINE | re.DOTALL)
+    kinds = {kind for page in PAGES for kind in fence.findall(text_of(page))}
+    assert kinds == {"python", "text", "sh", "yaml", "toml", "diff", "{toctree}", "{include}", "{rooms}", "{eval-rst}"}
+    assert len(PROGRAMS) == sum(len(blocks(page, "python")) for page in PAGES) > 10
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize("program", RUNNABLE)
+def test_program(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block of Python runs as it stands and prints what the next block shows, where `...` stands for anything."""
+    program.example.evaluate()
+    out, err = capsys.readouterr()
+    expected = ".*".join(re.escape(part) for part in program.shown.split("..."))
+    assert (bool(re.fullmatch(expected, out, re.DOTALL)), err) == (True, ""), out
+    assert {path.read_bytes()[:8] for path in Path().glob("*.png")} <= {PNG}
+    assert ".download(" not in program.text or list(Path().glob("*.png"))
+
+
+def test_pytest_block(tmp_path: Path) -> None:
+    """The block with tests is a file that pytest runs as it stands, with longcat's plugin."""
+    (block,) = [program.text for program in PROGRAMS if "def test_" in program.text]
+    (tmp_path / "test_mine.py").write_text(block, "utf-8")
+    env = environment(tmp_path, PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    ran = User(tmp_path, env).run("-p", "longcat.pytest_plugin", program=[sys.executable, "-m", "pytest"])
+    assert (ran.code, f"{block.count('def test_')} passed" in ran.out) == (0, True), ran.out
+
+
+def asked(status_code: int, **answer: Any) -> Any:
+    """Return what the generated client makes of an answer."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status_code, **answer))
+    with longcat.api_client("a-key", "https://gateway.test") as client:
+        client.set_httpx_client(httpx.Client(base_url="https://gateway.test", transport=transport))
+        return get_request_result.sync(client=client, body=StatusRequest("r"))
+
+
+def test_traps() -> None:
+    """The generator's traps are what the page on the typed client, and the architecture, say they are."""
+    by_hand = longcat_api.AuthenticatedClient(base_url="https://gateway.test", token="a-key")
+    assert by_hand.get_httpx_client().headers["Authorization"] == "Bearer a-key"
+    assert set(by_hand.get_httpx_client().timeout.as_dict().values()) == {None}
+    assert asked(200, json={"status": "processing", "request_id": "r", "progress": "45"}).progress == "45"
+    with pytest.raises(json.JSONDecodeError):
+        asked(403, html="<h1>Just a moment...</h1>")
+    with pytest.raises(ValueError, match="status must match const 'completed', got 'processing'"):
+        asked(200, json={"status": "processing", "request_id": "r"})
+    with running(Settings()) as url, longcat_api.Client(url) as keyless:
+        answer = get_request_result.sync(client=keyless, body=StatusRequest("XXXXXXXXXXXXX"))
+    assert answer == Error("Invalid or missing authentication")
+
+
+# --- The shell.
+
+
+def lines(pattern: str) -> list[str]:
+    """Return the commands that begin so."""
+    return [line for line in COMMANDS if re.match(pattern, line)]
+
+
+CLIENT: Final = r"(PIXAZO_API_KEY=\S+ )?longcat (wait|status) "
+ASKING: Final = r"longcat contract (probe|explain)"
+READING: Final = r"longcat contract (check|suggest|record)"
+SERVING: Final = r"longcat sandbox "
+MAKING: Final = r"make [a-z-]+$"
+FUZZING: Final = r"schemathesis run "
+SINGLE: Final = (
+    r"pip install '",
+    r"export LONGCAT",
+    r"curl -X POST http://127\.0\.0\.1:8000/sandbox/requests$",
+    r"curl -X POST https://gateway\.pixazo\.ai",
+)
+
+
+def test_every_command_is_here() -> None:
+    """Each command is of a kind that one of the tests here knows."""
+    known = "|".join([CLIENT, ASKING, READING, SERVING, MAKING, FUZZING, *SINGLE])
+    assert [line for line in COMMANDS if not re.match(known, line)] == []
+    assert [pattern for pattern in SINGLE if len(lines(pattern)) != 1] == []
+    assert len(COMMANDS) > 20
+
+
+def obey(reader: User, line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Do what a line says, and return exit code and output. It takes a shell where it sets a variable."""
+    if line.startswith("longcat "):
+        code = run(shlex.split(line)[1:])
+        return code, *capsys.readouterr()
+    ran = reader.run(line, program=["sh", "-c"])
+    return ran.code, ran.out, ran.err
+
+
+@pytest.mark.parametrize("line", lines(CLIENT))
+def test_client_line(reader: User, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line with `longcat wait` or `longcat status` runs as it stands."""
+    code, out, err = obey(reader, line, capsys)
+    assert (code, bool(out), "longcat:" in err) == (0, True, False)
+    saved = [Path(path).read_bytes()[:8] for path in out.split() if " -o " in line]
+    assert saved == [PNG] * len(list(Path().rglob("*.png")))
+
+
+@pytest.mark.parametrize("line", lines(ASKING))
+def test_asking_line(reader: User, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line that asks or explains runs as it stands, and finds no drift in the sandbox."""
+    code, out, err = obey(reader, line, capsys)
+    assert (code, bool(out), err) == (0, True, "")
+
+
+@pytest.mark.parametrize("line", lines(READING))
+def test_reading_line(line: str) -> None:
+    """A line about recordings, which a reader has and we have not, is one that the command line takes."""
+    assert callable(parse(shlex.split(line)[1:]).run)
+
+
+@pytest.mark.parametrize("line", lines(SERVING))
+def test_serving_line(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line with `longcat sandbox` gets as far as serving, or prints a list."""
+    served: list[Settings] = []
+    monkeypatch.setattr("longcat.sandbox.serve", lambda settings, **_: served.append(settings))
+    assert run(shlex.split(line)[1:]) == Exit.DONE
+    assert len(served) + bool(capsys.readouterr().out) == 1
+
+
+def test_baseline(reader: User, capsys: pytest.CaptureFixture[str]) -> None:
+    """The baseline that a page shows is one that the drift check takes, and says is not needed yet."""
+    (baseline,) = blocks(DOCS / "drift.md", "toml")
+    (reader.folder / "known.toml").write_text(baseline, "utf-8")
+    assert run(["contract", "check", str(ROOT / "cassettes"), "--baseline", "known.toml"]) == Exit.DONE
+    assert "field-new get_request_result /queue_position was not needed" in capsys.readouterr().out
+
+
+def test_schemathesis_line(reader: User) -> None:
+    """The line with schemathesis runs against the sandbox; here with the key of this one, and in a moment."""
+    (line,) = lines(FUZZING)
+    line = line.replace("http://127.0.0.1:8000", reader.env["LONGCAT_BASE_URL"]).replace(Settings().api_key, KEY)
+    shutil.copy(ROOT / "openapi.yaml", reader.folder)
+    ran = reader.run(f"{line} --phases examples --no-color", program=["sh", "-c"])
+    assert ran.code == 0, ran.out
+
+
+def test_export_line() -> None:
+    """What is set to reach the sandbox is the port of the examples, and the one key that is accepted."""
+    (line,) = lines("export ")
+    assert line == f"export LONGCAT_BASE_URL=http://127.0.0.1:8000 PIXAZO_API_KEY={Settings().api_key}"
+    ports = {port for one in COMMANDS for port in re.findall(r"--port (\d+)", one)}
+    assert ports == {"8000"}
+
+
+def test_sandbox_order_line(reader: User) -> None:
+    """The line with curl makes a new request in a sandbox."""
+    (line,) = lines(SINGLE[2])
+    answer = httpx.post(reader.env["LONGCAT_BASE_URL"] + urlsplit(line.split()[-1]).path)
+    assert (answer.status_code, "request_id" in answer.json()) == (201, True)
+
+
+def test_order_line() -> None:
+    """The order, which costs money and is never sent here, has the documented address, headers and fields."""
+    (line,) = lines(SINGLE[3])
+    words = shlex.split(line)
+    assert words[:4] == ["curl", "-X", "POST", "https://gateway.pixazo.ai/longcat-image-498/v1/longcat-image-request"]
+    assert {words[i + 1].partition(":")[0] for i, word in enumerate(words) if word == "-H"} == {
+        *(contract().key_header, "Content-Type", "Cache-Control"),
+    }
+    assert set(json.loads(words[words.index("-d") + 1])) == {"prompt", "image_size"}
+
+
+def test_install_line() -> None:
+    """The line with pip installs the wheel that `make build` makes, with extras that there are."""
+    (line,) = lines("pip install ")
+    wheel = re.match(r"pip install 'dist/(.+\.whl)\[(\w+)\]'", line)
+    assert wheel
+    assert wheel[1] == f"longcat_image-{longcat.__version__}-py3-none-any.whl"
+    assert wheel[2] in PROJECT["optional-dependencies"]
+
+
+# --- The maintainer's page, from the first line to the last.
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a copy of what a change of the contract touches, under git."""
+    for name in ("tools", "generated", "cassettes"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "openapi.yaml", tmp_path)
+    (tmp_path / ".gitignore").write_text("__pycache__/\n", "utf-8")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b.test", "commit", "--quiet", "--message", "Begin")
+    return tmp_path
+
+
+def git(folder: Path, *arguments: str, given: str = "") -> str:
+    """Run git in a folder, and return what it prints."""
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def checked(folder: Path, *texts: str) -> str:
+    """Return what mypy, strictly, says of programs that use the client generated in a folder."""
+    files = [f"caller{number or ''}.py" for number in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        (folder / file).write_text(text, "utf-8")
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", *files]
+    cache = ["--cache-dir", str(ROOT / ".cache" / "mypy-docs")]
+    env = {**os.environ, "MYPYPATH": os.pathsep.join([str(folder / "generated"), str(ROOT)])}
+    done = subprocess.run([*command, *cache], cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    for file in files:
+        (folder / file).unlink()
+    return done.stdout + done.stderr
+
+
+def test_a_change_from_the_first_line_to_the_last(project: Path) -> None:
+    """The page's diff applies, generates what the page shows, and breaks the typed caller where the page says."""
+    page, (change, signature) = MAINTAINING, blocks(MAINTAINING, "diff")
+    status, complaint = blocks(page, "text")
+    texts = [program.text for program in PROGRAMS if program.page != page]
+    caller = next(text for text in texts if TYPED_CALLER in text)
+    assert checked(project, *texts) == ""  # Every example has right types, to begin with.
+
+    git(project, "apply", "-", given=change)
+    recipe = MAKEFILE.partition("\ngenerate:")[2].partition("\n\n")[0]
+    for tool in re.findall(r"tools/(\w+\.py)$", recipe, re.MULTILINE):
+        subprocess.run([sys.executable, str(project / "tools" / tool)], check=True, capture_output=True)  # noqa: S603
+    assert git(project, "status", "--short") == status
+    assert set(signature.splitlines()) <= set(git(project, "diff", "generated").splitlines())
+
+    assert checked(project, caller) == complaint
+    (case,) = blocks(page, "python")
+    mended = caller.replace("        case rest:", f"{case}        case rest:").replace("Error,", "Error, FailedStatus,")
+    assert checked(project, mended) == ""
+    facade = (
+        "from longcat.testing import FakeGateway\n"
+        "try:\n    FakeGateway().request('r', 5, fails='no cats').client().wait('r')\n"
+        "except Exception as error:\n    print(type(error).__name__, type(error.status.raw).__name__)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(project / "generated")}
+    ran = subprocess.run([sys.executable, "-c", facade], env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (ran.stdout, ran.stderr) == ("GenerationFailed FailedStatus\n", "")
