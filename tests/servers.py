@@ -27,7 +27,7 @@ import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
-from fakes import KEY
+from fakes import KEY, Driver
 
 from longcat import AsyncLongCat, LongCat
 from longcat.testing import VirtualClock
@@ -330,67 +330,59 @@ Ask: TypeAlias = Callable[[Any], Any]
 """A call of a client's method, such as `lambda cat: cat.status("cat-1")`."""
 
 
-@frozen
-class Driver:
-    """A way to use the client: `LongCat`, or `AsyncLongCat` on asyncio or trio."""
+def drive(
+    driver: Driver,
+    base_url: str,
+    *asks: Ask,
+    http: dict[str, Any] | None = SHARED,
+    clock: VirtualClock | None = None,
+    after: Callable[[], object] = lambda: None,
+) -> Any:
+    """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
 
-    name: str
+    Args:
+        driver: the way to use the client.
+        base_url: the gateway's.
+        asks: what to do, in this order.
+        http: the arguments of the HTTP client to use. None: the client makes its own.
+        clock: the clock to use. None: this machine's.
+        after: is called before the client is closed, even when it raised.
+    """
 
-    def run(
-        self,
-        base_url: str,
-        *asks: Ask,
-        http: dict[str, Any] | None = SHARED,
-        clock: VirtualClock | None = None,
-        after: Callable[[], object] = lambda: None,
-    ) -> Any:
-        """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
+    def blocking() -> Any:
+        result: Any = None
+        with ExitStack() as stack:
+            given = None if http is None else stack.enter_context(httpx.Client(**http))
+            cat = stack.enter_context(LongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock))
+            stack.callback(after)
+            for ask in asks:
+                result = ask(cat)
+                result = list(result) if isinstance(result, Iterator) else result
+        return result
 
-        Args:
-            base_url: the gateway's.
-            asks: what to do, in this order.
-            http: the arguments of the HTTP client to use. None: the client makes its own.
-            clock: the clock to use. None: this machine's.
-            after: is called before the client is closed, even when it raised.
-        """
+    async def waiting() -> Any:
+        result: Any = None
+        tasks = len(anyio.get_running_tasks())
 
-        def blocking() -> Any:
-            result: Any = None
-            with ExitStack() as stack:
-                given = None if http is None else stack.enter_context(httpx.Client(**http))
-                cat = stack.enter_context(LongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock))
-                stack.callback(after)
-                for ask in asks:
-                    result = ask(cat)
-                    result = list(result) if isinstance(result, Iterator) else result
-            return result
+        async def check() -> None:
+            for _ in range(5):  # The event loop may have a generator to clean up.
+                await checkpoint()
+            assert len(anyio.get_running_tasks()) == tasks
 
-        async def waiting() -> Any:
-            result: Any = None
-            tasks = len(anyio.get_running_tasks())
+        async with AsyncExitStack() as stack:
+            given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
+            cat = AsyncLongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock)
+            await stack.enter_async_context(cat)
+            stack.callback(after)
+            stack.push_async_callback(check)
+            for ask in asks:
+                result = ask(cat)
+                result = [item async for item in result] if hasattr(result, "__aiter__") else await result
+        return result
 
-            async def check() -> None:
-                for _ in range(5):  # The event loop may have a generator to clean up.
-                    await checkpoint()
-                assert len(anyio.get_running_tasks()) == tasks
-
-            async with AsyncExitStack() as stack:
-                given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
-                cat = AsyncLongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock)
-                await stack.enter_async_context(cat)
-                stack.callback(after)
-                stack.push_async_callback(check)
-                for ask in asks:
-                    result = ask(cat)
-                    result = [item async for item in result] if hasattr(result, "__aiter__") else await result
-            return result
-
-        return blocking() if self.name == "sync" else anyio.run(waiting, backend=self.name)
+    return blocking() if driver.name == "sync" else anyio.run(waiting, backend=driver.name)
 
 
-each_driver: Final = pytest.mark.parametrize(
-    "driver", [pytest.param(Driver(name), id=name) for name in ("sync", "asyncio", "trio")]
-)
 each_backend: Final = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 

@@ -18,19 +18,18 @@ from typing import Any
 import anyio.to_thread
 import pytest
 import trio
-from fakes import KEY
+from fakes import KEY, Driver
 from servers import (
     LIMIT,
     SHARED,
     SOON,
-    Driver,
     Script,
     Server,
     Step,
     call,
     chunks,
     contents,
-    each_driver,
+    drive,
     endless,
     eventually,
     head,
@@ -79,7 +78,7 @@ def image(url: str, request_id: str = "cat-1") -> Image:
 def bring(driver: Driver, source: Any, path: Any, clock: VirtualClock | None = None, **options: Any) -> Any:
     """Download with pauses that take no time, and return what `download` returns."""
     clock = clock or VirtualClock()
-    return driver.run(NOWHERE, lambda cat: cat.download(source, path, **options), clock=clock)
+    return drive(driver, NOWHERE, lambda cat: cat.download(source, path, **options), clock=clock)
 
 
 def refused(driver: Driver, source: Any, path: Any, clock: VirtualClock | None = None, **options: Any) -> DownloadError:
@@ -92,7 +91,6 @@ def refused(driver: Driver, source: Any, path: Any, clock: VirtualClock | None =
 # --- The file. ---
 
 
-@each_driver
 def test_the_file_holds_the_bytes_that_were_served(driver: Driver, folder: Path) -> None:
     """An image is written to the path, byte for byte, and the path is returned."""
     with Server(SERVED) as server:
@@ -101,7 +99,6 @@ def test_the_file_holds_the_bytes_that_were_served(driver: Driver, folder: Path)
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 def test_a_url_and_a_path_may_be_strings(driver: Driver, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL stands for an image, and a relative path is relative to the current folder."""
     monkeypatch.chdir(folder)
@@ -110,7 +107,6 @@ def test_a_url_and_a_path_may_be_strings(driver: Driver, folder: Path, monkeypat
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 def test_the_bytes_gather_in_a_temporary_file_beside_the_target(driver: Driver, folder: Path) -> None:
     """Until the last byte is there, the folder holds a temporary file and no target."""
     seen: list[str] = []
@@ -127,7 +123,6 @@ def test_the_bytes_gather_in_a_temporary_file_beside_the_target(driver: Driver, 
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 def test_a_large_picture_is_not_held_in_memory(driver: Driver, folder: Path) -> None:
     """A picture of 30 MB goes to disk in small pieces."""
     size = 30_000_000
@@ -170,7 +165,6 @@ def test_a_target_that_is_there_is_replaced_when_asked(folder: Path) -> None:
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 def test_a_target_survives_a_download_that_would_have_replaced_it(driver: Driver, folder: Path) -> None:
     """With `overwrite`, the old file stays when the new one comes only by half."""
     (folder / "cat.png").write_bytes(b"mine")
@@ -313,17 +307,16 @@ def unprivileged() -> Iterator[Path]:
             Path(name).chmod(0o700)
 
 
-@each_driver
 @pytest.mark.parametrize("mode", [0o500, 0o000], ids=oct)
 def test_a_folder_that_can_not_be_written_to_is_refused(driver: Driver, mode: int) -> None:
     """A folder without the permission to write, or to look into, is a DownloadError that says so."""
     with Server(SERVED) as server, unprivileged() as folder:
         picture = image(server.url)
         # What the driver imports must be imported while it can be.
-        driver.run(NOWHERE, lambda cat: cat.download(picture, folder / "first.png"))
+        drive(driver, NOWHERE, lambda cat: cat.download(picture, folder / "first.png"))
         folder.chmod(mode)
         with pytest.raises(DownloadError, match="Permission denied") as caught:
-            driver.run(NOWHERE, lambda cat: cat.download(picture, folder / "cat.png"))
+            drive(driver, NOWHERE, lambda cat: cat.download(picture, folder / "cat.png"))
         folder.chmod(0o700)
         assert contents(folder) == {"first.png": PICTURE}
     assert "Choose a folder" in str(caught.value)
@@ -376,7 +369,6 @@ def test_a_folder_in_the_way_is_refused(folder: Path, overwrite: bool) -> None:
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize("size", [1000, 100_000], ids=["small pieces", "large pieces"])
 def test_a_full_disk_leaves_nothing(driver: Driver, folder: Path, size: int) -> None:
     """When no more bytes go into the file, there is a DownloadError and no partial file."""
@@ -394,7 +386,6 @@ def test_a_full_disk_leaves_nothing(driver: Driver, folder: Path, size: int) -> 
     assert contents(folder) == {}
 
 
-@each_driver
 def test_a_disk_that_fills_with_the_last_bytes_leaves_nothing(driver: Driver, folder: Path) -> None:
     """When the last bytes, which wait in memory, don't go into the file, there is an error and no partial file."""
     body = PICTURE[:5000]
@@ -470,7 +461,6 @@ def test_no_framing_hides_what_is_no_image(folder: Path, frame: Callable[[bytes]
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize("frame", list(FRAMES.values()), ids=list(FRAMES))
 def test_every_framing_is_understood(driver: Driver, folder: Path, frame: Callable[[bytes], bytes]) -> None:
     """A picture arrives whole however it is sent, though packed for the way it has another length."""
@@ -489,7 +479,6 @@ def test_a_tiny_image_is_accepted(folder: Path, size: int) -> None:
     assert contents(folder) == {"cat-1.png": body}
 
 
-@each_driver
 def test_a_body_with_a_broken_encoding_is_refused(driver: Driver, folder: Path) -> None:
     """A body that can't be unpacked is a DownloadError."""
     with Server([read, response(PICTURE, "Content-Encoding: gzip")]) as server:
@@ -500,7 +489,6 @@ def test_a_body_with_a_broken_encoding_is_refused(driver: Driver, folder: Path) 
 # --- Too large. ---
 
 
-@each_driver
 def test_an_announced_size_is_enough_to_refuse(driver: Driver, folder: Path) -> None:
     """When the announced length is too large, no byte of the body is waited for."""
     with Server([read, head(f"Content-Length: {len(PICTURE)}"), stall]) as server:
@@ -512,7 +500,6 @@ def test_an_announced_size_is_enough_to_refuse(driver: Driver, folder: Path) -> 
     assert contents(folder) == {}
 
 
-@each_driver
 @pytest.mark.parametrize("start", [head(), head("Transfer-Encoding: chunked")], ids=["close", "chunked"])
 def test_an_endless_body_is_cut_off(driver: Driver, folder: Path, start: bytes) -> None:
     """Without an announced length, reading ends soon after the limit."""
@@ -572,7 +559,6 @@ CUTS: dict[str, Script] = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("cut", list(CUTS.values()), ids=list(CUTS))
 def test_a_fault_that_may_pass_is_tried_again(driver: Driver, folder: Path, cut: Script) -> None:
     """After a fault, the whole picture is asked for again, and nothing of the first try is in the file."""
@@ -582,7 +568,6 @@ def test_a_fault_that_may_pass_is_tried_again(driver: Driver, folder: Path, cut:
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-@each_driver
 @pytest.mark.parametrize("cut", ["no answer", "a short body", "cut chunks", "503"])
 def test_a_fault_that_stays_is_an_error(driver: Driver, folder: Path, cut: str) -> None:
     """After four tries with growing pauses there is a DownloadError that may be tried again, and no file."""
@@ -596,7 +581,6 @@ def test_a_fault_that_stays_is_an_error(driver: Driver, folder: Path, cut: str) 
     assert contents(folder) == {}
 
 
-@each_driver
 def test_a_refused_connection_is_an_error(driver: Driver, folder: Path) -> None:
     """A storage that refuses connections is asked four times, then there is a DownloadError."""
     clock = VirtualClock()
@@ -629,14 +613,14 @@ SLOW: dict[str, Script] = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("script", list(SLOW.values()), ids=list(SLOW))
 def test_the_timeout_bounds_the_download(driver: Driver, folder: Path, script: Script) -> None:
     """When the time is over there is a DownloadError that may be tried again, and no file is left."""
     started = time.monotonic()
     with Server(script) as server:
         with pytest.raises(DownloadError) as caught:
-            driver.run(
+            drive(
+                driver,
                 NOWHERE,
                 lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0.2),
                 http=None,
@@ -647,7 +631,6 @@ def test_the_timeout_bounds_the_download(driver: Driver, folder: Path, script: S
     assert contents(folder) == {}
 
 
-@each_driver
 def test_the_timeout_bounds_all_tries_together(driver: Driver, folder: Path) -> None:
     """The pauses between tries count, and are cut short by the timeout."""
     clock = VirtualClock()
@@ -661,7 +644,7 @@ def test_the_timeout_bounds_all_tries_together(driver: Driver, folder: Path) -> 
 def test_no_time_is_an_error(folder: Path) -> None:
     """With a timeout of 0 there is a DownloadError."""
     with Server(SERVED) as server, pytest.raises(DownloadError):
-        SYNC.run(NOWHERE, lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0))
+        drive(SYNC, NOWHERE, lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0))
     assert contents(folder) == {}
 
 
@@ -712,7 +695,6 @@ def test_every_kind_of_redirect_is_followed(folder: Path, code: int) -> None:
     assert [request.target for request in server.requests] == ["/", "/b/cat.png"]
 
 
-@each_driver
 def test_a_redirect_to_another_host_is_followed(driver: Driver, folder: Path) -> None:
     """A redirect may lead to another server."""
     with Server(SERVED) as other, Server([read, redirect(f"{other.url}/cat.png")]) as server:
@@ -785,7 +767,6 @@ def test_five_redirects_are_followed(folder: Path) -> None:
     assert [request.target for request in server.requests] == ["/", "/0", "/1", "/2", "/3", "/4"]
 
 
-@each_driver
 def test_a_redirect_with_a_large_body_is_not_read_whole(driver: Driver, folder: Path) -> None:
     """The body of a redirect is not worth reading for ever."""
     with Server([read, head("Location: /cat.png", status="302 Found"), endless(bytes(65536))], SERVED) as server:
@@ -797,18 +778,16 @@ def test_a_redirect_with_a_large_body_is_not_read_whole(driver: Driver, folder: 
 # --- The key stays at home. ---
 
 
-@each_driver
 def test_the_key_is_not_sent_for_a_picture(driver: Driver, folder: Path) -> None:
     """Neither the picture's host nor the target of a redirect gets the key, not even when it is the gateway itself."""
     with Server([read, redirect("/2")], [read, redirect("/3")], SERVED) as server:
-        driver.run(server.url, lambda cat: cat.download(image(f"{server.url}/1"), folder / "cat.png"), http=None)
+        drive(driver, server.url, lambda cat: cat.download(image(f"{server.url}/1"), folder / "cat.png"), http=None)
     assert [request.target for request in server.requests] == ["/1", "/2", "/3"]
     for request in server.requests:
         assert KEY not in request.text
         assert "subscription" not in request.text.lower()
 
 
-@each_driver
 def test_a_picture_is_asked_for_like_anyone_would(driver: Driver, folder: Path) -> None:
     """The request is a GET without a body, and has none but the usual headers."""
     with Server(SERVED) as server:
@@ -819,13 +798,13 @@ def test_a_picture_is_asked_for_like_anyone_would(driver: Driver, folder: Path) 
     assert {name for name, _ in request.headers} <= usual
 
 
-@each_driver
 def test_the_gateway_s_cookies_are_not_sent_for_a_picture(driver: Driver, folder: Path) -> None:
     """A cookie that the gateway set, such as its CDN's, stays between us and the gateway."""
     done = b'{"status": "completed", "progress": 1, "request_id": "cat-1", "result_url": "http://a.invalid/b.png"}'
     gateway = Server([read, response(done, "Set-Cookie: visitor=secret; Path=/", "Content-Type: application/json")])
     with gateway, Server(SERVED) as storage:
-        driver.run(
+        drive(
+            driver,
             gateway.url,
             lambda cat: cat.status("cat-1"),
             lambda cat: cat.download(image(storage.url), folder / "cat.png"),
@@ -833,7 +812,6 @@ def test_the_gateway_s_cookies_are_not_sent_for_a_picture(driver: Driver, folder
     assert storage.requests[0].values("cookie") == []
 
 
-@each_driver
 @pytest.mark.parametrize(
     ("http", "header"),
     [
@@ -851,7 +829,7 @@ def test_what_the_http_client_adds_for_the_gateway_is_not_sent_for_a_picture(
     """Headers, cookies and a login of the caller's HTTP client are meant for the gateway, not for any host it names."""
     with Server([read, redirect("/cat.png")], SERVED) as server:
         picture = image(server.url)
-        driver.run(NOWHERE, lambda cat: cat.download(picture, folder / "cat.png"), http={**SHARED, **http})
+        drive(driver, NOWHERE, lambda cat: cat.download(picture, folder / "cat.png"), http={**SHARED, **http})
     for request in server.requests:
         assert request.values(header) == []
         assert "secret" not in request.text
@@ -954,7 +932,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
 
-@each_driver
 def test_ctrl_c_leaves_nothing(driver: Driver, folder: Path) -> None:
     """A program that is interrupted halfway ends with KeyboardInterrupt, and leaves no partial file."""
     program = f"{PROGRAM}\nbackend = {driver.name!r}\n" + INTERRUPTED.get(driver.name, INTERRUPTED["async"])

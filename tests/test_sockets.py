@@ -18,13 +18,12 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from fakes import KEY, completed, processing
+from fakes import KEY, Driver, completed, processing
 from servers import (
     LIMIT,
     SHARED,
     SOON,
     Connection,
-    Driver,
     Request,
     Script,
     Server,
@@ -34,8 +33,8 @@ from servers import (
     call,
     chunks,
     crowded,
+    drive,
     each_backend,
-    each_driver,
     endless,
     head,
     peak,
@@ -156,19 +155,17 @@ FAULTS: dict[str, Place] = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
 def test_a_fault_is_a_connection_error(driver: Driver, fault: Place) -> None:
     """`status` raises APIConnectionError, which names the host and may pass, when no whole answer comes."""
     with fault() as url:
         with pytest.raises(APIConnectionError) as caught:
-            driver.run(url, status)
+            drive(driver, url, status)
         assert caught.value.host == url.partition("//")[2]
     assert caught.value.transient
     assert caught.value.host in str(caught.value)
 
 
-@each_driver
 @pytest.mark.parametrize("fault", ["refused", "reset in the body", "no TLS"])
 def test_a_wait_outlasts_faults(driver: Driver, fault: str) -> None:
     """`wait` asks again after a fault, until its deadline; the last fault is on the WaitTimeout.
@@ -177,7 +174,7 @@ def test_a_wait_outlasts_faults(driver: Driver, fault: str) -> None:
     """
     clock = VirtualClock()
     with FAULTS[fault]() as url, pytest.raises(WaitTimeout) as caught:
-        driver.run(url, wait(timeout=5), clock=clock)
+        drive(driver, url, wait(timeout=5), clock=clock)
     assert len(clock.sleeps) >= 3
     assert sum(clock.sleeps) == pytest.approx(5, abs=RESOLUTION)  # What is shorter is not slept
     assert caught.value.request_id == ID
@@ -185,30 +182,27 @@ def test_a_wait_outlasts_faults(driver: Driver, fault: str) -> None:
     assert isinstance(caught.value.last_error, APIConnectionError)
 
 
-@each_driver
 def test_an_unknown_name_may_pass(driver: Driver) -> None:
     """A name that DNS does not know is a fault like any other."""
     with pytest.raises(APIConnectionError) as caught:
-        driver.run("http://longcat.invalid", status)
+        drive(driver, "http://longcat.invalid", status)
     assert caught.value.transient
     assert "longcat.invalid" in str(caught.value)
 
 
-@each_driver
 def test_a_wait_recovers(driver: Driver) -> None:
     """After faults of several kinds, the wait goes on with the next answer and ends with the image."""
     faults: list[Script] = [[reset], [read], [read, b"HTTP/1.1 200 OK\r\n"], [read, response(b"", status="502 No")]]
     with Server(*faults, [read, response(UNDER_WAY, TYPE)], [read, DONE]) as server:
-        image = driver.run(server.url, wait(timeout=100), clock=VirtualClock())
+        image = drive(driver, server.url, wait(timeout=100), clock=VirtualClock())
     assert image == Image(ID, PICTURE, (PICTURE,))
     assert len(server.connections) == 6
 
 
-@each_driver
 def test_a_watch_recovers(driver: Driver) -> None:
     """A fault between two answers is no change, and is not seen by a watch."""
     with Server(WELL, [reset], WELL, [read], [read, DONE]) as server:
-        seen = driver.run(server.url, lambda cat: cat.watch(ID), clock=VirtualClock())
+        seen = drive(driver, server.url, lambda cat: cat.watch(ID), clock=VirtualClock())
     assert [(one.state, one.progress) for one in seen] == [(State.PROCESSING, 0.5), (State.COMPLETED, 1.0)]
     assert len(server.connections) == 5
 
@@ -228,26 +222,24 @@ DRAGS: dict[str, Place] = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("drag", list(DRAGS.values()), ids=list(DRAGS))
 def test_a_deadline_bounds_the_request_in_flight(driver: Driver, drag: Place) -> None:
     """A wait ends with its deadline, whatever the other side is at, and leaves no task and no connection."""
     with drag() as url:
         started = time.monotonic()
         with pytest.raises(WaitTimeout) as caught:
-            driver.run(url, wait(timeout=SHORT), http=None)
+            drive(driver, url, wait(timeout=SHORT), http=None)
         assert SHORT <= time.monotonic() - started < SOON
     assert SHORT - 0.01 <= caught.value.elapsed < SOON
     assert caught.value.last_status is None
     assert isinstance(caught.value.last_error, APITimeoutError)
 
 
-@each_driver
 def test_a_watch_ends_with_its_deadline(driver: Driver) -> None:
     """A watch raises WaitTimeout with the last status when the answers stop."""
     for timeout in (SHORT, 2.0, SOON):  # A busy machine may need longer for the first answer.
         with Server([*WELL, read, stall]) as server, pytest.raises(WaitTimeout) as caught:
-            driver.run(server.url, lambda cat: cat.watch(ID, timeout=timeout))  # noqa: B023
+            drive(driver, server.url, lambda cat: cat.watch(ID, timeout=timeout))  # noqa: B023
         if caught.value.last_error is not None and caught.value.last_status is not None:
             break
     assert caught.value.last_status is not None
@@ -255,27 +247,24 @@ def test_a_watch_ends_with_its_deadline(driver: Driver) -> None:
     assert isinstance(caught.value.last_error, APITimeoutError)
 
 
-@each_driver
 def test_the_connection_is_closed_when_the_deadline_passes(driver: Driver) -> None:
     """The connection of a question that was given up is closed then, not when the client is."""
     deserted: list[bool] = []
     with Server([read, stall]) as server, pytest.raises(WaitTimeout):
-        driver.run(server.url, wait(timeout=0.1), after=lambda: deserted.append(server.deserted()))
+        drive(driver, server.url, wait(timeout=0.1), after=lambda: deserted.append(server.deserted()))
     assert deserted == [True]
 
 
-@each_driver
 def test_a_deadline_holds_on_a_connection_that_is_used_again(driver: Driver) -> None:
     """An answer that trickles is given up also when earlier ones came well on its connection."""
     with Server([*WELL, *WELL, read, trickle(head(TYPE), b" ")]) as server:
         started = time.monotonic()
         with pytest.raises(WaitTimeout):
-            driver.run(server.url, status, status, wait(timeout=SHORT), http=None)
+            drive(driver, server.url, status, status, wait(timeout=SHORT), http=None)
         assert time.monotonic() - started < SOON
     assert len(server.connections) == 1
 
 
-@each_driver
 def test_a_deadline_holds_on_a_connection_that_someone_else_made(driver: Driver) -> None:
     """The caller's HTTP client may have connected before; that does not lift the deadline of a body that trickles."""
 
@@ -285,7 +274,7 @@ def test_a_deadline_holds_on_a_connection_that_someone_else_made(driver: Driver)
     with Server([*WELL, read, head(TYPE, "Content-Length: 10000"), trickle(done(), b" ")]) as server:
         started = time.monotonic()
         with pytest.raises(WaitTimeout):
-            driver.run(server.url, others, wait(timeout=SHORT))
+            drive(driver, server.url, others, wait(timeout=SHORT))
         assert time.monotonic() - started < SOON
     assert len(server.connections) == 1
 
@@ -336,7 +325,6 @@ else:
 """
 
 
-@each_driver
 @pytest.mark.parametrize("script", list(HANGING.values()), ids=list(HANGING))
 def test_ctrl_c_stops_a_program(driver: Driver, script: Script) -> None:
     """A program that waits ends at once on Ctrl-C, with KeyboardInterrupt and no complaint besides."""
@@ -394,30 +382,27 @@ def test_a_trio_scope_can_be_cancelled(script: Script) -> None:
 # --- Connections that last. ---
 
 
-@each_driver
 def test_a_connection_is_kept_between_questions(driver: Driver) -> None:
     """The questions of a wait go over one connection."""
     with Server([*WELL, *WELL, *WELL, read, DONE]) as server:
-        driver.run(server.url, wait())
+        drive(driver, server.url, wait())
     assert len(server.requests) == 4
     assert len(server.connections) == 1
 
 
-@each_driver
 def test_a_connection_that_was_closed_meanwhile_is_no_fault(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
     """When the server closes a connection between two questions, the next one goes over a new connection."""
     caplog.set_level(logging.INFO, "longcat")
     with Server(WELL, WELL, [read, DONE]) as server:
-        driver.run(server.url, wait())
+        drive(driver, server.url, wait())
     assert len(server.connections) == 3
     assert [record.message for record in caplog.records if record.name == "longcat"] == []
 
 
-@each_driver
 def test_an_error_does_not_cost_the_connection(driver: Driver) -> None:
     """A documented error is a whole answer; the next question goes over the same connection."""
     with Server([read, response(b"{}", TYPE, status="500 No", keep=True), read, DONE]) as server:
-        driver.run(server.url, wait(timeout=100), clock=VirtualClock())
+        drive(driver, server.url, wait(timeout=100), clock=VirtualClock())
     assert len(server.connections) == 1
 
 
@@ -473,48 +458,44 @@ def test_a_client_outlives_its_event_loop(backend: str, keep: bool) -> None:
 # --- Proxies. ---
 
 
-@each_driver
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_the_environment_s_proxy_is_used(driver: Driver, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question goes through the proxy that the environment names."""
     with Server([read, DONE]) as proxy:
         monkeypatch.setenv(variable, proxy.url)
-        driver.run("http://gateway.invalid", wait())
+        drive(driver, "http://gateway.invalid", wait())
     (request,) = proxy.requests
     assert request.target.startswith("http://gateway.invalid/")
     assert request.values("host") == ["gateway.invalid"]
 
 
-@each_driver
 def test_the_environment_s_exceptions_are_heeded(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that the environment excepts is asked without the proxy."""
     with Server([read, DONE]) as proxy, Server([read, DONE]) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        driver.run(server.url, wait())
+        drive(driver, server.url, wait())
     assert (len(proxy.requests), len(server.requests)) == (0, 1)
 
 
-@each_driver
 def test_a_proxy_does_not_learn_the_key_of_an_https_gateway(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy is asked for a tunnel without the key; its refusal is a fault that may pass."""
     with Server([read, response(b"", status="502 No")]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(APIConnectionError) as caught:
-            driver.run("https://gateway.invalid", status)
+            drive(driver, "https://gateway.invalid", status)
     assert caught.value.transient
     assert [(one.method, one.target) for one in proxy.requests] == [("CONNECT", "gateway.invalid:443")]
     assert KEY not in proxy.requests[0].text
 
 
-@each_driver
 def test_a_deadline_holds_through_a_proxy(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that lets its answer trickle does not lift the deadline."""
     with Server([read, trickle(b"HTTP/1.1 200 OK\r\nX: ", b"x")]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         started = time.monotonic()
         with pytest.raises(WaitTimeout):
-            driver.run("https://gateway.invalid", wait(timeout=SHORT), http=None)
+            drive(driver, "https://gateway.invalid", wait(timeout=SHORT), http=None)
         assert time.monotonic() - started < SOON
 
 
@@ -523,18 +504,16 @@ def test_a_deadline_holds_through_a_proxy(driver: Driver, monkeypatch: pytest.Mo
 NAMES = ["accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"]
 
 
-@each_driver
 def test_the_key_goes_into_one_header(driver: Driver) -> None:
     """The question carries the key once, in the documented header, and no other header that is unusual."""
     with Server([read, DONE]) as server:
-        driver.run(server.url, status)
+        drive(driver, server.url, status)
     (request,) = server.requests
     assert request.values("ocp-apim-subscription-key") == [KEY]
     assert request.text.count(KEY) == 1
     assert sorted(name for name, _ in request.headers) == sorted([*NAMES, "ocp-apim-subscription-key"])
 
 
-@each_driver
 @pytest.mark.parametrize(("code", "willing"), [(301, True), (302, False), (303, True), (307, True), (308, False)])
 def test_a_redirect_of_the_question_is_not_followed(driver: Driver, code: int, willing: bool) -> None:
     """A redirect is an APIStatusError that shows where to, and nothing is sent there, even if the HTTP client would."""
@@ -542,20 +521,19 @@ def test_a_redirect_of_the_question_is_not_followed(driver: Driver, code: int, w
         moved = response(b"", f"Location: {other.url}/?x=1", status=f"{code} Moved")
         for ask in (status, wait()):
             with Server([read, moved]) as server, pytest.raises(APIStatusError) as caught:
-                driver.run(server.url, ask, http={**SHARED, "follow_redirects": willing})
+                drive(driver, server.url, ask, http={**SHARED, "follow_redirects": willing})
             assert len(server.requests) == 1
             assert caught.value.status_code == code
             assert other.url in str(caught.value)
     assert other.connections == []
 
 
-@each_driver
 @pytest.mark.parametrize("location", ["javascript:alert(1)", "http://[", "http://a..invalid/", "http://a:port/", ""])
 def test_a_redirect_to_nowhere_is_an_error_too(driver: Driver, location: str) -> None:
     """A redirect to what is no URL is an answer that can't be used, and no fault of the caller's."""
     moved = response(b"", f"Location: {location}", status="302 Found")
     with Server([read, moved]) as server, pytest.raises((APIStatusError, APIConnectionError)):
-        driver.run(server.url, status)
+        drive(driver, server.url, status)
 
 
 SECRETIVE: dict[str, Script] = {
@@ -570,7 +548,6 @@ SECRETIVE: dict[str, Script] = {
 }
 
 
-@each_driver
 @pytest.mark.parametrize("script", list(SECRETIVE.values()), ids=list(SECRETIVE))
 def test_no_log_and_no_error_shows_the_key(driver: Driver, script: Script, caplog: pytest.LogCaptureFixture) -> None:
     """No record of any logger, our libraries' included, and no error with all its causes holds the key."""
@@ -578,7 +555,7 @@ def test_no_log_and_no_error_shows_the_key(driver: Driver, script: Script, caplo
     shown = ""
     with Server(script) as server:
         try:
-            driver.run(server.url, wait(timeout=0.1))
+            drive(driver, server.url, wait(timeout=0.1))
         except LongCatError as error:
             shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
     assert KEY not in shown
@@ -590,7 +567,6 @@ def test_no_log_and_no_error_shows_the_key(driver: Driver, script: Script, caplo
 # --- Answers that are too large. ---
 
 
-@each_driver
 @pytest.mark.parametrize(
     ("code", "error", "frame"),
     [
@@ -606,17 +582,16 @@ def test_a_huge_answer_is_not_read_whole(driver: Driver, code: int, error: type[
     part = chunks(part, last=False) if "chunked" in frame else part
     with Server([read, head(TYPE, frame, status=f"{code} X"), endless(part)]) as server:
         with peak(10_000_000), pytest.raises(error) as caught:
-            driver.run(server.url, status)
+            drive(driver, server.url, status)
         assert server.deserted()
     assert server.connections[0].sent < 20_000_000
     assert isinstance(caught.value, APIStatusError | APIResponseValidationError)
     assert 0 < len(caught.value.body) <= MAX_ANSWER
 
 
-@each_driver
 def test_a_huge_answer_in_a_small_parcel_is_not_unpacked_whole(driver: Driver) -> None:
     """An answer that unpacks to 500 MB is not unpacked further than one read of the connection goes."""
     script: Script = [read, response(PARCEL, TYPE, "Content-Encoding: gzip")]
     with Server(script) as server, peak(250_000_000), pytest.raises(APIResponseValidationError) as caught:
-        driver.run(server.url, status)
+        drive(driver, server.url, status)
     assert 0 < len(caught.value.body) <= MAX_ANSWER

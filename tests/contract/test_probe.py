@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any
@@ -67,7 +67,7 @@ def asked(  # noqa: PLR0913 - what a probe takes.
         return list(probe(spec, base_url, key, ids, pacing=pacing, http_client=http, clock=clock))
 
 
-def unasked(outcomes: Sequence[Exchange | Unanswered], *, unclear: bool) -> dict[str, str]:
+def unasked(outcomes: Iterable[Exchange | Unanswered], *, unclear: bool) -> dict[str, str]:
     """Return the questions without an answer, each with its reason."""
     found = [one for one in outcomes if isinstance(one, Unanswered) and one.unclear is unclear]
     return {one.request.name.partition(": ")[2]: one.reason for one in found}
