@@ -827,7 +827,7 @@ def test_openapi_3_0() -> None:
         ("a:\n- 1\n- 2\n", Drop("/a/0"), "a:\n- 2\n"),
         ("a: 1\r\nb: 2\nc: 3\r\n", Put("", "b", 4, instead_of="b"), "a: 1\r\nb: 4\r\nc: 3\r\n"),
         ("- b: 1\n  c: 2\n", Drop("/0/b"), "- c: 2\n"),
-        ("a: [\n  1,\n  2\n]\nb: 1\nc: [\n  1 ]\n", Append("/a", 3), "a: [1, 2, 3]\nb: 1\nc: [\n  1 ]\n"),
+        ("a: [\n  1,\n  2\n]\nb: [\n  1 ]\n", Append("/a", 3), "a: [1, 2, 3]\nb: [\n  1 ]\n"),
         ("a:\n  b: 1", Put("/a", "c", "é\u2028"), 'a:\n  b: 1\n  c: "é\\L"'),
         (
             "a:\n    b:\n        c: 1\n",

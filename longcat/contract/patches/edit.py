@@ -14,7 +14,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import partial
 from itertools import chain
@@ -159,6 +159,9 @@ def _key(owner: Any, part: str) -> Any:
 # --- The lines of a text, and those that the library writes for it.
 
 
+_Lines: TypeAlias = tuple[str, ...]
+
+
 @frozen
 class _Chunk:
     """Lines of a text, and those that the library writes in their place.
@@ -170,8 +173,8 @@ class _Chunk:
         written: by the library.
     """
 
-    kept: tuple[str, ...]
-    written: tuple[str, ...]
+    kept: _Lines
+    written: _Lines
 
 
 def _aligned(text: str, written: str) -> Iterator[_Chunk]:
@@ -182,10 +185,30 @@ def _aligned(text: str, written: str) -> Iterator[_Chunk]:
         if tag == "equal":
             yield from map(_Chunk, ours[start:end], theirs[other_start:other_end])
         else:
+            yield from _rewrapped(ours[start:end], theirs[other_start:other_end])
+
+
+def _rewrapped(ours: Sequence[_Lines], theirs: Sequence[_Lines]) -> Iterator[_Chunk]:
+    """Yield chunks of lines that say the same, but are wrapped at other places; at last one of all other lines."""
+    start = end = other_start = other_end = 0
+    while end < len(ours) or other_end < len(theirs):
+        kept, written = (len(_words(one)) for one in (ours[start:end], theirs[other_start:other_end]))
+        if other_end == len(theirs) or (end < len(ours) and kept <= written):
+            end += 1
+        else:
+            other_end += 1
+        if _words(ours[start:end]) == _words(theirs[other_start:other_end]):
             yield _Chunk(tuple(chain(*ours[start:end])), tuple(chain(*theirs[other_start:other_end])))
+            start, other_start = end, other_end
+    yield _Chunk(tuple(chain(*ours[start:])), tuple(chain(*theirs[other_start:])))
 
 
-def _paragraphs(text: str) -> Iterator[tuple[str, ...]]:
+def _words(paragraphs: Iterable[_Lines]) -> str:
+    """Return what some lines say, without white space."""
+    return "".join(_content(one).replace(" ", "") for one in paragraphs)
+
+
+def _paragraphs(text: str) -> Iterator[_Lines]:
     """Yield each line with the comments and blank lines above it; at last those at the end of the text."""
     lines: list[str] = []
     for line in text.split("\n"):
@@ -202,7 +225,7 @@ def _is_comment(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
-def _content(lines: Sequence[str]) -> str:
+def _content(lines: _Lines) -> str:
     """Return what the last of some lines says, without what may be laid out in another way."""
     return "" if _is_comment(lines[-1]) else " ".join(re.split(r"\s#", lines[-1])[0].split())
 
@@ -226,7 +249,7 @@ def _carried_over(chunks: Sequence[_Chunk], written: Sequence[str], comment: str
     lines = [" " * (_indent(line) + shift) + line.lstrip() if shift and line else line for line in new]
     above = [line for one in old for line in one.kept if _is_comment(line) and line.rstrip("\r") not in one.written]
     if comment:
-        first = lines[0] if lines else next(line for one in old for line in one.kept if not _is_comment(line))
+        first = lines[0] if lines else _first(line for one in old for line in one.kept)
         comment = f"{' ' * _indent(first)}# {comment}{end}"
         if comment not in above[-1:]:
             above.append(comment)
@@ -244,11 +267,17 @@ def _stands(chunk: _Chunk, written: Sequence[str], start: int) -> bool:
 
 
 def _shift(before: Sequence[_Chunk], line: str) -> int:
-    """Return how much further to the right than the library a text has the lines around a new one."""
+    """Return how much further to the right a text has the lines around a new one than the library would."""
     for chunk in reversed(before):
-        if chunk.written and chunk.kept and chunk.written[-1].strip() and _indent(chunk.written[-1]) <= _indent(line):
-            return _indent(chunk.kept[-1]) - _indent(chunk.written[-1])
+        kept, written = _first(chunk.kept), _first(chunk.written)
+        if kept and written and _indent(written) <= _indent(line):
+            return _indent(kept) - _indent(written)
     return 0
+
+
+def _first(lines: Iterable[str]) -> str:
+    """Return the first line that is neither a comment nor blank; empty if there is none."""
+    return next((line for line in lines if not _is_comment(line)), "")
 
 
 def _indent(line: str) -> int:
