@@ -1,4 +1,4 @@
-"""For the tests of those who use longcat: a gateway scripted in a line, and a clock on which no one waits.
+"""For the tests of those who use longcat: a gateway scripted in a line, and a clock whose sleeps take no real time.
 
 gateway = FakeGateway().request("my-id", takes=600)
 with gateway.client() as cat:

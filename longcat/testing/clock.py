@@ -154,7 +154,7 @@ class VirtualClock:
 
 
 def _leave(queue: list[_Sleeper], sleeper: _Sleeper) -> None:
-    """Take a sleeper out of the queue, and tell the one who is first now."""
+    """Take a sleeper out of the queue, and wake the one that is first now."""
     if queue[0] is sleeper:
         heappop(queue)
     else:

@@ -48,7 +48,7 @@ class Question:
 
     Attributes:
         at: when it came, in seconds on the gateway's clock.
-        request_id: which request it was about. None: it did not say.
+        request_id: which request it was about. None: it could not be read.
         code: the HTTP status code of the answer. None: none came, but an exception.
         word: the status word in the answer. None: it had none, or came from a fault or a function.
     """
@@ -60,10 +60,10 @@ class Question:
 
 
 class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A gateway for tests, that knows the requests it was told of. It may be shared by threads and tasks.
+    """A gateway for tests, which knows the requests that were scripted. It may be shared by threads and tasks.
 
     It answers as `openapi.yaml` says: 401 without a key, 400 to a question that can't be read, 404 about a request that
-    it was not told of, else 200. Any key is good. `client` and `async_client` make clients of it; other code gets it as
+    was not scripted, else 200. Any key is good. `client` and `async_client` make clients of it; other code gets it as
     the `transport` of an HTTP client, and its clock as the `clock` of a `LongCat`.
 
     Attributes:
@@ -72,7 +72,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         downloads: the id of each picture that was fetched, in order.
 
     Args:
-        clock: the time. None: a new `VirtualClock`, on which nobody waits.
+        clock: the time. None: a new `VirtualClock`, on which sleeps take no real time.
         latency: how many seconds each answer takes. One that takes longer than the request allows is a time-out.
         max_rate: how many questions of any one second are answered; others get a 429 with a `Retry-After`. None: all.
 
@@ -109,7 +109,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         picture: bytes | None = None,
         answer: Reaction | None = None,
     ) -> Self:
-        """Know a request from now on, and return the gateway, so that calls can be chained.
+        """Script a request, and return the gateway, so that calls can be chained.
 
         Args:
             request_id: its id.
@@ -118,7 +118,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 function from the share of the time to the progress, both from 0 to 1. None: it stays 0.
             words: what it says first instead of `processing`, and for how many seconds each: `{"queued": 10}`.
             ends: the status word once it is done. None: `completed`, or `failed` where `fails` is given.
-            fails: the reason that goes with the end. None: none.
+            fails: the reason that goes with the end. None: no reason.
             faults: what comes instead of the first good answers, one for each question: a status code from 400 to 599,
                 an `httpx.Response`, an exception such as `httpx.ReadTimeout("late")`, or a function as in `answer`.
             picture: the bytes of its picture. None: a small PNG, different for each id.
@@ -150,7 +150,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return self
 
     def picture(self, request_id: str) -> bytes:
-        """Return the bytes of a request's picture. Raises KeyError when it was not told of the request."""
+        """Return the bytes of a request's picture. Raises KeyError when it was not scripted."""
         return self._scripts[request_id].picture
 
     def client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> LongCat:
@@ -199,7 +199,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return response
 
     def _storage(self, request: httpx.Request, late: bool) -> httpx.Response:
-        """Return the answer to who fetches a picture."""
+        """Return the answer to a request for a picture."""
         if late:
             raise httpx.ReadTimeout(LATE, request=request)
         script = self._pictures.get(str(request.url))
@@ -224,7 +224,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(200, json=script.body(now)), script.word(now)
 
     def _objection(self, request: httpx.Request, request_id: str | None, now: float) -> httpx.Response | None:
-        """Return what is wrong with a question whatever it is about, or None."""
+        """Return the error that a question gets, whichever request it is about. None: no error."""
         if (request.method, request.url.path) != self._operation:
             return refusal(404)
         if not request.headers.get(contract().key_header):

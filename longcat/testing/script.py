@@ -1,4 +1,4 @@
-"""What a fake gateway is told about one request, and what it says about it at each moment."""
+"""How one request of a fake gateway is scripted, and what the gateway answers about it at each moment."""
 
 import math
 from collections import deque

@@ -142,7 +142,7 @@ class Experience:
         exposed[end:counted] = [e - weight for e in exposed[end:counted]]
         for i, (here, there) in enumerate(pairwise(alive), first):
             deaths[i] += weight * (here - there)
-            # Those who die in a bin are exposed for half of it: the actuarial estimate.
+            # What ends in a bin is exposed for half of it: the actuarial estimate.
             exposed[i] += weight * ((here + there) / 2 - (i < counted))
         self._pending += WORTH_UPDATING
 

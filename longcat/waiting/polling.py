@@ -1,4 +1,4 @@
-"""When to ask next. Pure arithmetic: no I/O, no clock; randomness is an argument."""
+"""When to ask next: what a policy is, and two that learn nothing. No I/O, no clock; randomness is an argument."""
 
 import math
 import random
@@ -53,7 +53,7 @@ class FixedPolling:
         """Return this policy."""
         return self
 
-    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it heeds neither.
+    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it uses neither.
         """Return the interval."""
         return self.interval
 
@@ -70,7 +70,7 @@ class GeometricPolling:
     """
 
     ratio: float = field(default=0.25, validator=POSITIVE)
-    """What share of the wait so far may be lost after the request is done."""
+    """How long the delay after the request is done may be, as a share of the wait so far."""
     min_interval: float = field(default=0.5, validator=POSITIVE)
     """Seconds."""
     max_interval: float = field(default=10.0, validator=POSITIVE)
@@ -86,7 +86,7 @@ class GeometricPolling:
         """Return this policy."""
         return self
 
-    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it does not heed progress.
+    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it does not use progress.
         """Return `clamp(ratio * elapsed)` seconds, with jitter."""
         pause = min(max(self.ratio * elapsed, self.min_interval), self.max_interval)
         return pause * (1 + self.jitter * (2 * self.random() - 1))
