@@ -500,11 +500,17 @@ def test_other_commands_do_not_import_it() -> None:
     assert _python(code).stdout == "['longcat.cli.contract', 'longcat.cli.contract.arguments']\n"
 
 
-@pytest.mark.parametrize("package", ["jsonschema_rs", "ruamel.yaml"])
-def test_a_missing_extra(package: str) -> None:
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [("jsonschema_rs", ["explain"]), ("ruamel.yaml", ["check", "--spec", "spec.yaml"]), ("yaml", ["check", "a.yaml"])],
+)
+def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, command: list[str]) -> None:
     """It is named, with what to install."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("spec.yaml", "a.yaml"):
+        Path(name).write_text("interactions: []")
     without = f"import sys; sys.modules[{package!r}] = None; from longcat.cli import main"
-    done = _python(f"{without}; sys.exit(main(['contract', 'explain']))")
+    done = _python(f"{without}; sys.exit(main(['contract', *{command}]))")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "pip install 'longcat-image[contract]'" in done.stderr

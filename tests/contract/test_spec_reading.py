@@ -329,14 +329,11 @@ def test_pointers() -> None:
 def test_a_missing_extra_is_named() -> None:
     """Without the extra, importing says which package is missing and how to get it; the core needs none of it."""
     code = (
-        "import sys; sys.modules[{name!r}] = None\n"
+        "import sys; sys.modules['jsonschema_rs'] = None\n"
         "import longcat\n"
         "try: import longcat.contract\n"
         "except ImportError as error: print(error)"
     )
-    for name, distribution in (("jsonschema_rs", "jsonschema-rs"), ("ruamel.yaml", "ruamel.yaml")):
-        run = subprocess.run([sys.executable, "-c", code.format(name=name)], capture_output=True, text=True, check=True)  # noqa: S603
-        expected = (
-            f"needs the package {distribution}, which is not installed. Run: pip install 'longcat-image[contract]'"
-        )
-        assert expected in run.stdout
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    expected = "needs the package jsonschema-rs, which is not installed. Run: pip install 'longcat-image[contract]'"
+    assert expected in run.stdout

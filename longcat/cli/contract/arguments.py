@@ -72,12 +72,12 @@ def run(arguments: argparse.Namespace) -> Exit:
     module = "recording" if arguments.command == "record" else "commands"
     try:
         commands = import_module(f"longcat.cli.contract.{module}")  # It needs the extra, and is slow to import.
+        code: Exit = getattr(commands, arguments.command)(arguments)
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "longcat":
             raise
         needs = f"The contract suite needs the package {error.name}, which is not installed. Run: {INSTALL}"
         raise ConfigurationError(str(error) if INSTALL in str(error) else needs) from error
-    code: Exit = getattr(commands, arguments.command)(arguments)
     return code
 
 

@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
 from longcat.pointer import at, escape
 from longcat.text import shorten, show
 
@@ -38,11 +35,21 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
     """Return the document in a text as plain JSON values. Raises SpecError, which says `name`."""
     try:
         # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it a hundred times slower.
-        value = json.loads(text) if text.lstrip().startswith("{") else YAML(typ="safe", pure=True).load(text)
-        document = plain(value)
+        document = plain(json.loads(text) if text.lstrip().startswith("{") else _parse_yaml(text, name))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
+    except RecursionError:
+        raise SpecError(f"The spec {name} is nested too deeply, or an alias holds itself. Mend it.") from None
+    return _check_version(document, name)
+
+
+def _parse_yaml(text: str, name: str) -> Any:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - it is slow to import, and the contract that comes along is JSON.
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - likewise.
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -50,9 +57,6 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
         raise SpecError(f"The spec {name} is not YAML: {problem}{where}. Mend it there.") from error
     except (YAMLError, ValueError) as error:
         raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
-    except RecursionError:
-        raise SpecError(f"The spec {name} is nested too deeply, or an alias holds itself. Mend it.") from None
-    return _check_version(document, name)
 
 
 def plain(value: Any) -> Any:
