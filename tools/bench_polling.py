@@ -1,17 +1,7 @@
 """How well each way of polling waits: a simulation without a clock, of requests whose durations are known beforehand.
 
-Run it with `make bench-polling`. It prints, for each scenario and policy, the questions per request, the delay from the
-end of a request to the question that sees it (mean and 95th percentile, in seconds), and questions x mean delay over
-T / 2, T being the mean duration. Every question asked is counted, the first one at 0 s and the last one too, so a fixed
-interval comes to a little over 1. The first ten requests of each scenario are left out. The same requests are put to
-every policy.
-
-The limit is for who knows how durations are distributed, and nothing else: (integral of S sqrt(h))^2 / E[T], S being
-the survival function and h the hazard rate. It counts neither the question at 0 s nor that questions come in whole
-numbers.
-
-The defaults were chosen by the scenarios that are printed without an option, later by those of `--held-out` too, and
-by some of those that `--random SEED` draws. With another seed anyone can check scenarios that nobody has seen.
+`make bench-polling` writes `docs/polling.md`, which says what is counted. Without an option it prints the scenarios by
+which the defaults were chosen. With another seed, `--random` draws scenarios that nobody has seen.
 """
 
 import argparse
@@ -20,6 +10,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate, count, repeat
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Final
@@ -27,14 +18,7 @@ from typing import Final
 from attrs import frozen
 from waits import LIES, LIKE, NONE, REQUESTS, TRUE, Scenario, drawn, held_out, looked_at
 
-from longcat.waiting.adaptive import (
-    AdaptivePolling,
-)
-from longcat.waiting.polling import (
-    FixedPolling,
-    GeometricPolling,
-    Polling,
-)
+from longcat import AdaptivePolling, FixedPolling, GeometricPolling, Polling
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 PLOT: Final = DOCS / "polling.svg"
@@ -43,45 +27,27 @@ LEFT_OUT: Final = 10
 
 
 @frozen
-class DrawnPolling:
-    """Pauses drawn evenly from 6 - 1.5 to 6 + 1.5 seconds."""
+class Pauses:
+    """A policy, and its plan, that knows nothing: an endless iterator of pauses, which each plan begins anew."""
 
-    random: Callable[[], float]
+    begin: Callable[[], Iterator[float]]
+    pauses: Iterator[float] | None = None
 
-    def plan(self) -> "DrawnPolling":
-        """Return this policy."""
-        return self
+    def plan(self) -> "Pauses":
+        """Return a plan that begins with the first pause."""
+        return Pauses(self.begin, self.begin())
 
     def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002
-        """Return a drawn pause."""
-        return 4.5 + 3 * self.random()
+        """Return the next pause."""
+        return next(self.pauses or self.begin())
 
     def finished(self, elapsed: float) -> None:
         """Do nothing."""
 
 
-class GrowingPlan:
-    """Pauses of 1, 1.5, 2.25 seconds and so on, up to 20."""
-
-    def __init__(self) -> None:
-        self._pause = 1 / 1.5
-
-    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002
-        """Return one and a half times the last pause."""
-        self._pause = min(self._pause * 1.5, 20.0)
-        return self._pause
-
-    def finished(self, elapsed: float) -> None:
-        """Do nothing."""
-
-
-@frozen
-class GrowingPolling:
-    """The policy of `GrowingPlan`."""
-
-    def plan(self) -> GrowingPlan:
-        """Return a plan that starts at a second."""
-        return GrowingPlan()
+def growing() -> Iterator[float]:
+    """Yield 1, 1.5, 2.25 seconds and so on, up to 20."""
+    return accumulate(repeat(1.5), lambda pause, factor: min(pause * factor, 20.0), initial=1.0)
 
 
 POLICIES: Final[dict[str, Callable[[random.Random], Polling]]] = {
@@ -90,8 +56,8 @@ POLICIES: Final[dict[str, Callable[[random.Random], Polling]]] = {
     "fixed 0.5 s (replicate)": lambda _: FixedPolling(0.5),
     "fixed 1 s (openai)": lambda _: FixedPolling(1.0),
     "fixed 5 s": lambda _: FixedPolling(5.0),
-    "6 ± 1.5 s (runwayml)": lambda r: DrawnPolling(r.random),
-    "1 s x 1.5 to 20 s (google)": lambda _: GrowingPolling(),
+    "6 ± 1.5 s (runwayml)": lambda r: Pauses(lambda: (4.5 + 3 * r.random() for _ in count())),
+    "1 s x 1.5 to 20 s (google)": lambda _: Pauses(growing),
     "geometric": lambda r: GeometricPolling(random=r.random),
 }
 
@@ -119,10 +85,10 @@ def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed:
     requests = scenario.draw(seed)
     rows: list[tuple[int, float, float]] = []
     for first in range(0, len(requests), scenario.at_once):
-        wave = range(first, min(first + scenario.at_once, len(requests)))
-        due = [(0.0, i) for i in wave]
-        plans = {i: policy.plan() for i in wave}
-        asked = dict.fromkeys(wave, 0)
+        cohort = range(first, min(first + scenario.at_once, len(requests)))
+        due = [(0.0, i) for i in cohort]
+        plans = {i: policy.plan() for i in cohort}
+        asked = dict.fromkeys(cohort, 0)
         while due:
             now, i = due[0]
             duration, progress = requests[i]
@@ -156,33 +122,6 @@ def goals(results: Iterable[Result]) -> Iterator[tuple[str, float, float]]:
     yield "the worst scenario", max(products.values()), 2.0
 
 
-def report(scenarios: list[Scenario], seed: int, policies: Iterable[str]) -> dict[str, list[Result]]:
-    """Print a table of every scenario and policy, and what became of the goals. Return the results by policy."""
-    results: dict[str, list[Result]] = {}
-    group = ""
-    for scenario in scenarios:
-        if scenario.group != group:
-            group = scenario.group
-            print(f"\n{group:68} questions  delay  95th  product  limit")
-        for policy in policies:
-            result = simulate(scenario, POLICIES[policy], seed)
-            results.setdefault(policy, []).append(result)
-            least = f"{scenario.limit:6.2f}" if scenario.limit else ""
-            print(
-                f"{scenario.name:42}{policy:27}{result.questions:7.1f}{result.delay:7.2f}{result.late:7.2f}"
-                f"{result.product:8.2f}{least:>7}"
-            )
-    print("\nGoals (longcat, defaults, geometric means)")
-    for goal, reached, most in goals(results["longcat"]):
-        print(f"{goal:36}{reached:6.2f}, at most {most:.2f}: {verdict(reached, most)}")
-    return results
-
-
-def verdict(reached: float, most: float) -> str:
-    """Return whether a goal holds, in a word."""
-    return "holds" if reached <= most else "MISSED"
-
-
 INTRODUCTION: Final = """\
 # Polling, measured
 
@@ -205,27 +144,31 @@ service. `tools/bench_polling.py --random SEED` draws others, and on some of tho
 | --- | --- | --- | --- |"""
 
 
+def cell(reached: float, most: float) -> str:
+    """Return how far a goal was reached."""
+    return f"{reached:.2f}" + ("" if reached <= most else " (missed)")
+
+
+def tables(results: dict[str, list[Result]]) -> Iterator[str]:
+    """Yield a table for each group, with a row for each scenario and policy, line by line."""
+    rows = [row for same in zip(*results.values(), strict=True) for row in zip(results, same, strict=True)]
+    for group in dict.fromkeys(result.scenario.group for _, result in rows):
+        yield from ("", f"## {group.capitalize()}", "")
+        yield "| scenario | policy | questions | mean delay, s | 95 % | cost | limit |"
+        yield "| --- | --- | --- | --- | --- | --- | --- |"
+        for policy, row in rows:
+            if row.scenario.group == group:
+                least = f"{row.scenario.limit:.2f}" if row.scenario.limit else ""
+                numbers = f"{row.questions:.1f} | {row.delay:.2f} | {row.late:.2f} | {row.product:.2f} | {least}"
+                yield f"| {row.scenario.name} | {policy} | {numbers} |"
+
+
 def page(results: dict[str, list[Result]], held: list[Result], seed: int) -> str:
-    """Return the documentation page: the goals, and a row for each scenario and policy."""
+    """Return the documentation page: the goals, and the tables of those groups that have goals."""
     lines = [INTRODUCTION.format(requests=REQUESTS, seed=seed, left_out=LEFT_OUT)]
     for (goal, reached, most), (_, other, _) in zip(goals(results["longcat"]), goals(held), strict=True):
-        shown = [f"{value:.2f}" + ("" if value <= most else " (missed)") for value in (reached, other)]
-        lines += [f"| {goal} | {most:.2f} | {' | '.join(shown)} |"]
-    for group in dict.fromkeys(result.scenario.group for result in held):
-        lines += [
-            "",
-            f"## {group.capitalize()}",
-            "",
-            "| scenario | policy | questions | mean delay, s | 95 % | cost | limit |",
-        ]
-        lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
-        for rows in zip(*results.values(), strict=True):
-            for policy, row in zip(results, rows, strict=True):
-                if row.scenario.group == group:
-                    least = f"{row.scenario.limit:.2f}" if row.scenario.limit else ""
-                    numbers = f"{row.questions:.1f} | {row.delay:.2f} | {row.late:.2f} | {row.product:.2f} | {least}"
-                    lines += [f"| {row.scenario.name} | {policy} | {numbers} |"]
-    return "\n".join([*lines, ""])
+        lines += [f"| {goal} | {most:.2f} | {cell(reached, most)} | {cell(other, most)} |"]
+    return "\n".join([*lines, *tables(results), ""])
 
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 800, 520, 80, 70, 740, 450
@@ -306,11 +249,18 @@ def main() -> int:
     else:
         scenarios = held_out() if arguments.held_out else looked_at()
     policies = ["longcat"] if arguments.only_longcat else list(POLICIES)
-    results = report(scenarios, arguments.seed, policies)
+
+    def simulated(policy: str, scenarios: list[Scenario]) -> list[Result]:
+        return [simulate(scenario, POLICIES[policy], arguments.seed) for scenario in scenarios]
+
+    results = {policy: simulated(policy, scenarios) for policy in policies}
+    print("\n".join(tables(results)))
+    print("\nGoals (longcat, defaults, geometric means)")
+    for goal, reached, most in goals(results["longcat"]):
+        print(f"{goal:36}{reached:6.2f}, at most {most:.2f}: {'holds' if reached <= most else 'MISSED'}")
     if arguments.write:
-        held = [simulate(scenario, POLICIES["longcat"], arguments.seed) for scenario in held_out()]
         PLOT.write_text(plot(results), encoding="utf-8")
-        PAGE.write_text(page(results, held, arguments.seed), encoding="utf-8")
+        PAGE.write_text(page(results, simulated("longcat", held_out()), arguments.seed), encoding="utf-8")
         print(f"\nWritten: {DOCS.name}/{PAGE.name} and {DOCS.name}/{PLOT.name}.")
     return int(any(reached > most for _, reached, most in goals(results["longcat"])))
 

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"
 FOLDER = ROOT / "cassettes" / "documentation"
 COMMAND = "python tools/document_cassettes.py"
+NOW = datetime.now(UTC)
 OPERATION = "get_request_result"
 """The operation that the client has a method for. A test tells when another one has examples."""
 
@@ -77,51 +78,37 @@ def lasting(headers: dict[str, str]) -> dict[str, str]:
     return {**headers, "user-agent": product, "accept-encoding": "gzip, deflate"}
 
 
-def save(folder: Path) -> None:
-    """Write all cassettes. One that would not change keeps its date."""
-    digest = load_spec(CONTRACT).digest
-    now = datetime.now(UTC)
-    for name, one in exchanges():
-        path = folder / f"{name}.yaml"
-        before = provenance(path)
-        facts: dict[str, Any] = {"origin": "documentation", "command": COMMAND, "spec_digest": digest}
-        if isinstance(before, Provenance):
-            content = path.read_bytes()
-            write(path, [one], recorded=before.recorded, **facts)
-            if path.read_bytes() == content:
-                continue
-        write(path, [one], recorded=now, **facts)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return the cassettes in a folder, by name."""
-    return {path.name: path.read_bytes() for path in folder.glob("*.yaml")}
-
-
-def stale() -> list[str]:
-    """Return the names of cassettes that are missing, superfluous, or not what would be written now."""
-    there = contents(FOLDER)
-    with tempfile.TemporaryDirectory() as temporary:
-        for name, content in there.items():
-            Path(temporary, name).write_bytes(content)
-        save(Path(temporary))
-        wanted = {f"{name}.yaml" for name, _ in exchanges()}
-        now = {name: content for name, content in contents(Path(temporary)).items() if name in wanted}
-    return sorted(name for name in there.keys() | now.keys() if there.get(name) != now.get(name))
+def wanted() -> dict[str, bytes]:
+    """Return the cassettes as they should be, by name. One whose text would not change otherwise keeps its date."""
+    facts: dict[str, Any] = {"origin": "documentation", "command": COMMAND, "spec_digest": load_spec(CONTRACT).digest}
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, one in exchanges():
+            path = FOLDER / f"{name}.yaml"
+            before = provenance(path)
+            new = Path(folder, path.name)
+            write(new, [one], recorded=before.recorded if isinstance(before, Provenance) else NOW, **facts)
+            if not path.exists() or new.read_bytes() != path.read_bytes():
+                write(new, [one], recorded=NOW, **facts)
+            found[path.name] = new.read_bytes()
+    return found
 
 
 def main() -> int:
     """Write the cassettes, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a cassette is not up to date")
-    if parser.parse_args().check:
-        names = stale()
-        if names:
-            print(f"Not up to date: {', '.join(names)}. Run {COMMAND}.", file=sys.stderr)
-        return bool(names)
-    save(FOLDER)
-    for name in contents(FOLDER).keys() - {f"{name}.yaml" for name, _ in exchanges()}:
-        (FOLDER / name).unlink()
+    check = parser.parse_args().check
+    new, old = wanted(), {path.name: path.read_bytes() for path in FOLDER.glob("*.yaml")}
+    changed = sorted(name for name in new.keys() | old.keys() if new.get(name) != old.get(name))
+    if check and changed:
+        print(f"Not up to date: {', '.join(changed)}. Run {COMMAND}.", file=sys.stderr)
+        return 1
+    for name in changed:
+        if name in new:
+            (FOLDER / name).write_bytes(new[name])
+        else:
+            (FOLDER / name).unlink()
     return 0
 
 

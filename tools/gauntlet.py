@@ -9,11 +9,10 @@ with each other, never that the service agrees with us.
 import argparse
 import collections
 import concurrent.futures
-import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,15 +77,8 @@ def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Unanswere
     findings: list[Finding] = []
     unclear: list[Unanswered] = []
     pacing = Pacing(pause=0.0)
-    for seen in probe(
-        spec,
-        gateway.url,
-        EXAMPLE_KEY,
-        (UNDER_WAY, DONE),
-        pacing=pacing,
-        http_client=gateway.client,
-        origin="sandbox",
-    ):
+    ids = (UNDER_WAY, DONE)
+    for seen in probe(spec, gateway.url, EXAMPLE_KEY, ids, pacing=pacing, http_client=gateway.client, origin="sandbox"):
         if isinstance(seen, Exchange):
             findings.extend(judge(spec, seen))
         else:
@@ -222,27 +214,16 @@ def show(rows: Sequence[Row], seconds: float) -> bool:
     return passed(totals(rows))
 
 
-def run(
-    drifts: Sequence[Drift], serve: Callable[[Sequence[str]], contextlib.AbstractContextManager[Gateway]]
-) -> Iterator[Row]:
-    """Examine drifts, one after the other."""
+def run(drifts: Sequence[Drift]) -> list[Row]:
+    """Examine drifts over real HTTP. Some threads share the work, most of which is waiting for servers to start."""
     spec = load_spec(SPEC)
-    for drift in drifts:
-        with serve([drift.name]) as gateway:
-            yield examine(drift, spec, gateway)
 
+    def row(drift: Drift) -> Row:
+        with served([drift.name], client) as gateway:
+            return examine(drift, spec, gateway)
 
-def run_all(drifts: Sequence[Drift]) -> list[Row]:
-    """Examine drifts over real HTTP; some threads share the work, most of which is waiting for servers to start."""
-
-    def share(drifts: Sequence[Drift]) -> list[Row]:
-        with httpx.Client() as client:
-            return list(run(drifts, lambda names: served(names, client)))
-
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        shares = pool.map(share, [drifts[start::WORKERS] for start in range(WORKERS)])
-        rows = {row.drift.name: row for rows in shares for row in rows}
-    return [rows[drift.name] for drift in drifts]
+    with httpx.Client() as client, concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(row, drifts))
 
 
 def main() -> int:
@@ -256,7 +237,7 @@ def main() -> int:
     chosen = parser.parse_args()
     drifts = [DRIFTS[name] for name in chosen.only or DRIFTS]
     began = time.monotonic()
-    rows = run_all(drifts)
+    rows = run(drifts)
     if not chosen.without_schemathesis:
         from fuzz import hunt_all  # noqa: PLC0415 - it takes a second, which `--without-schemathesis` saves.
 

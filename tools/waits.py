@@ -85,6 +85,11 @@ def shaped(shape: Callable[[float], float], noise: float = 0.0) -> Teller:
     return lambda duration, r: lambda t: min(max(shape(t / duration) + (noise and r.gauss(0, noise)), 0.0), 0.99)
 
 
+def steps(number: int) -> Teller:
+    """Return linear progress in so many steps."""
+    return shaped(lambda x: math.floor(number * x) / number)
+
+
 def after_queue(quiet: float | None) -> Teller:
     """Return progress that stays at zero, or absent, up to a random moment and is linear from there."""
 
@@ -158,8 +163,8 @@ class Scenario:
 
 
 NONE, TRUE, LIES, LIKE = "without progress", "truthful progress", "progress that lies", "like requests"
-WAVES = "like requests, a wave at a time"
-"""There is no goal for them: nothing is known while the first wave runs, and it is a good part of the requests."""
+COHORTS = "like requests, a cohort at a time"
+"""There is no goal for them: nothing is known while the first cohort runs, and it is a good part of the requests."""
 
 
 def plain(name: str, durations: Distribution, at_once: int = 1) -> Scenario:
@@ -227,7 +232,7 @@ def looked_at() -> list[Scenario]:
         "another request's": unrelated(log_normal(40, 1)),
         "half of them stuck": either(LINEAR, STUCK),
     }
-    truths = {"linear": LINEAR, "eased": EASED, "noisy": shaped(lambda x: x, 0.03), "in tenths": shaped(tenths)}
+    truths = {"linear": LINEAR, "eased": EASED, "noisy": shaped(lambda x: x, 0.03), "in tenths": steps(10)}
     return [
         *(normal, queue, heavy, fast, modes, slow, wide, tight),
         shift("shift up", log_normal(10, 0.3), log_normal(100, 0.3)),
@@ -248,11 +253,6 @@ def looked_at() -> list[Scenario]:
     ]
 
 
-def tenths(share: float) -> float:
-    """Return it in steps of a tenth."""
-    return math.floor(10 * share) / 10
-
-
 def held_out() -> list[Scenario]:
     """Return other distributions, scales, shapes and lies, small batches, and more at once."""
     wide = plain("log-normal, wide", log_normal(12, 0.8))
@@ -268,7 +268,7 @@ def held_out() -> list[Scenario]:
         "slowing": SLOWING,
         "noisy": shaped(lambda x: x, 0.02),
         "very noisy": shaped(lambda x: x, 0.08),
-        "in quarters": shaped(lambda x: math.floor(4 * x) / 4),
+        "in quarters": steps(4),
         "often missing": often_missing,
         "none while queued": after_queue(None),
     }
@@ -319,7 +319,7 @@ def drawn(seed: int) -> list[Scenario]:
         "slowing, cubic": shaped(lambda x: 1 - (1 - x) ** 3),
         "accelerating": shaped(lambda x: x**1.7),
         "eased, noisy": shaped(lambda x: x * x * (3 - 2 * x), 0.03),
-        "in hundredths": shaped(lambda x: math.floor(100 * x) / 100),
+        "in hundredths": steps(100),
     }
     lies: dict[str, Teller] = {
         "random": RANDOM,
@@ -347,8 +347,8 @@ def drawn(seed: int) -> list[Scenario]:
         batches("batches of 25", 25, 0.02),
         batches("batches of 40", 40, 0.03),
         batches("batches of 30, 5 at once", 30, 0.01, at_once=5),
-        Scenario(WAVES, "20 alike at once", forever(any_narrow(r, 0.01, 0.05)), at_once=20),
-        Scenario(WAVES, "50 alike at once", forever(any_narrow(r, 0.01, 0.05)), at_once=50),
+        Scenario(COHORTS, "20 alike at once", forever(any_narrow(r, 0.01, 0.05)), at_once=20),
+        Scenario(COHORTS, "50 alike at once", forever(any_narrow(r, 0.01, 0.05)), at_once=50),
     ]
 
 
@@ -360,20 +360,15 @@ def any_narrow(r: random.Random, least: float, most: float) -> Distribution:
 def any_distribution(r: random.Random) -> Distribution:
     """Return some distribution whose scale is log-uniform from 1.5 to 700 s."""
     kind, scale = r.choice("lpwuqm"), log_uniform(r, 1.5, 700)
-    match kind:
-        case "l":
-            return log_normal(scale, r.uniform(0.15, 0.9))
-        case "p":
-            return pareto(scale / 3, r.uniform(1.3, 2.5))
-        case "w":
-            return weibull(scale, r.uniform(0.7, 3))
-        case "u":
-            return uniform(scale * r.uniform(0.1, 0.6), scale * 1.5)
-        case "q":
-            return queue_then_run(scale * r.random(), scale * r.random(), r.uniform(0.05, 0.4))
-        case _:
-            other = log_normal(scale * log_uniform(r, 2, 15), 0.2)
-            return mixture((0.5, log_normal(scale, 0.15)), (0.5, other))
+    makers: dict[str, Callable[[], Distribution]] = {
+        "l": lambda: log_normal(scale, r.uniform(0.15, 0.9)),
+        "p": lambda: pareto(scale / 3, r.uniform(1.3, 2.5)),
+        "w": lambda: weibull(scale, r.uniform(0.7, 3)),
+        "u": lambda: uniform(scale * r.uniform(0.1, 0.6), scale * 1.5),
+        "q": lambda: queue_then_run(scale * r.random(), scale * r.random(), r.uniform(0.05, 0.4)),
+        "m": lambda: mixture((0.5, log_normal(scale, 0.15)), (0.5, log_normal(scale * log_uniform(r, 2, 15), 0.2))),
+    }
+    return makers[kind]()
 
 
 def log_uniform(r: random.Random, low: float, high: float) -> float:
