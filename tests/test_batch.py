@@ -241,7 +241,7 @@ def test_old_requests_do_not_keep_new_ones_from_being_asked(driver: Driver) -> N
 
 def test_the_same_ids_without_an_end_are_no_trouble(driver: Driver) -> None:
     """An iterable that repeats itself for ever keeps nobody from being asked, and ends with the batch."""
-    gateway = gateway_of({"a": 0.1, "b": 0.2})
+    gateway = gateway_of({"a": 0.05, "b": 0.15})
     outcomes = collect(driver, gateway, cycle(["a", "b"]), batch_timeout=0.35, polling=FixedPolling(0.1))
     assert [outcome.request_id for outcome in outcomes] == ["a", "b"]
 
