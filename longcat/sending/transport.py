@@ -88,13 +88,15 @@ class SyncSender(HttpSender[httpx.Client]):
         self._reads = BoundedReads()
         self._in_flight = threading.BoundedSemaphore(max_in_flight)
 
-    def send(self, call: Call, stopped: Callable[[], bool] | None = None, reader: "Reader | None" = None) -> Answer:
+    def send(
+        self, call: Call, stopped: Callable[[], bool] | None = None, reader: "AnswerReader | None" = None
+    ) -> Answer:
         """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError.
 
-        A caller who brings a reader can take from it what came of an answer that was cut.
+        A caller that passes a reader can ask it for what came of an answer that was cut.
         """
         with translated(call), self._reads.until(call.timeout, stopped), self._flight(call), hold(self._clock):
-            reader = reader or Reader(call, self._clock)
+            reader = reader or AnswerReader(call, self._clock)
             request = self.request(call)
             request.extensions["trace"] = self._reads.trace
             response = self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
@@ -132,7 +134,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
 
     async def send(self, call: Call) -> Answer:
         """Send a call and return the answer. Raises APIConnectionError."""
-        reader = Reader(call, self._clock)
+        reader = AnswerReader(call, self._clock)
         self._follow_loop()
         seconds = None if call.timeout == inf else call.timeout
         with translated(call), anyio.fail_after(seconds):
@@ -191,7 +193,7 @@ async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
             pieces -= 1
 
 
-class Reader:
+class AnswerReader:
     """Collects the answer to a call, for either kind of sender, within the call's time.
 
     What it refuses, it refuses in `answer`, so that a sender can end its loop over the body in good order.

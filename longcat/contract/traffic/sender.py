@@ -14,7 +14,7 @@ from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.redact import redact
 from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
-from longcat.sending.transport import Reader, SyncSender
+from longcat.sending.transport import AnswerReader, SyncSender
 from longcat.text import shorten
 
 WRONG_KEY: Final = "longcat-contract-wrong-key"
@@ -77,7 +77,7 @@ class ProbeSender:
         self._sender.http.cookies.clear()  # One request must not depend on another.
         url = self._base_url + request.path
         call = Call(request.method, url, self._timeout, self._headers(request), request.body)
-        reader = Reader(call, self._clock)
+        reader = AnswerReader(call, self._clock)
         try:
             return self._exchange(request, call, self._sender.send(call, reader=reader))
         except APITimeoutError:
