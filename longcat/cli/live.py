@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from longcat.cli.counts import RequestCounts
+from longcat.cli.progress import Display
 from longcat.models import State, Status
 from longcat.text import shorten
 from longcat.waiting.wait import Outcome
@@ -34,13 +34,13 @@ RECENT: Final = 5
 
 
 @contextmanager
-def live_display(request_ids: Sequence[str] | None, counts: RequestCounts) -> Iterator["LiveDisplay"]:
-    """Draw the lines for as long as the block lasts; they stay when it is over. None: of many requests, a summary."""
-    shown = LiveDisplay(request_ids, counts)
+def live_display(request_ids: Sequence[str], *, few: bool) -> Iterator["LiveDisplay"]:
+    """Draw the lines for as long as the block lasts; they stay when it is over."""
+    display = LiveDisplay(request_ids, few=few)
     # Only stderr is ours: what is printed to stdout must arrive there, even while the lines are drawn.
     console = Console(stderr=True)
-    with Live(console=console, get_renderable=shown.render, redirect_stdout=False, refresh_per_second=10):
-        yield shown
+    with Live(console=console, get_renderable=display.render, redirect_stdout=False, refresh_per_second=10):
+        yield display
 
 
 class _StateColumn(ProgressColumn):
@@ -50,11 +50,11 @@ class _StateColumn(ProgressColumn):
         return Text(task.fields["state"], style=task.fields["colour"])
 
 
-class LiveDisplay:
+class LiveDisplay(Display):
     """A line for each request, if they are few. Its bar moves to and fro until a progress is reported."""
 
-    def __init__(self, request_ids: Sequence[str] | None, counts: RequestCounts) -> None:
-        self._counts = counts
+    def __init__(self, request_ids: Sequence[str], *, few: bool) -> None:
+        super().__init__(request_ids)
         self._recent: deque[Text] = deque(maxlen=RECENT)
         self._lines = Progress(
             TextColumn("{task.description}", markup=False),  # An id is no markup, and :cat: in it no picture.
@@ -65,12 +65,12 @@ class LiveDisplay:
         )
         self._tasks: dict[str, TaskID] = {
             request_id: self._lines.add_task(shorten(request_id, 40), total=None, state="asking", colour="cyan")
-            for request_id in request_ids or ()
+            for request_id in (request_ids if few else ())
         }
         self._summary = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         self._all: TaskID | None = None
-        if request_ids is None or len(request_ids) > 1:
-            self._all = self._summary.add_task(str(counts), total=len(counts.seen) or None)
+        if not few or len(request_ids) > 1:
+            self._all = self._summary.add_task(str(self), total=len(self.seen) or None)
 
     def render(self) -> Group:
         """Return what to draw."""
@@ -78,7 +78,6 @@ class LiveDisplay:
 
     def update(self, status: Status) -> None:
         """Move the bar, and show the state."""
-        self._counts.seen.add(status.request_id)
         if status.request_id in self._tasks:
             self._lines.update(
                 self._tasks[status.request_id],
@@ -87,30 +86,21 @@ class LiveDisplay:
                 total=None if status.progress is None else 1.0,
                 completed=status.progress or 0.0,
             )
-        self._sum_up()
+        super().update(status)
 
     def finish(self, outcome: Outcome) -> None:
         """Stop the line's clock, or add the request to those that finished last."""
-        self._counts.finish(outcome)
         if outcome.request_id in self._tasks:
             self._lines.stop_task(self._tasks[outcome.request_id])
         else:
-            word = outcome.status.raw_state if outcome.status is not None else "no answer"
+            state = outcome.status.raw_state if outcome.status is not None else "no answer"
             line = Text(f"{shorten(outcome.request_id, 40)}  ", no_wrap=True, overflow="ellipsis")
-            line.append(shorten(word, 20), style="red" if outcome.error is not None else "green")
+            line.append(shorten(state, 20), style="red" if outcome.error is not None else "green")
             self._recent.append(line.append(f"  {outcome.elapsed:.1f} s"))
-        self._sum_up()
+        super().finish(outcome)
 
-    def estimate(self, seconds: float | None) -> None:
-        """Show when the last one will be done."""
-        self._counts.left = seconds
-        self._sum_up()
-
-    def _sum_up(self) -> None:
+    def draw(self) -> None:
+        """Draw the last line."""
         if self._all is not None:
-            self._summary.update(
-                self._all,
-                description=str(self._counts),
-                completed=self._counts.over,
-                total=len(self._counts.seen) or None,
-            )
+            total = len(self.seen) or None
+            self._summary.update(self._all, description=str(self), completed=self.done, total=total)

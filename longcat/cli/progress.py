@@ -1,13 +1,12 @@
-"""How waits look on stderr: live lines on a terminal, plain lines elsewhere. Of many requests, only a summary."""
+"""The progress of waits on stderr: live lines on a terminal, plain lines elsewhere. Of many requests, a summary."""
 
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final
 
-from longcat.cli.counts import RequestCounts
 from longcat.models import Status
 from longcat.text import shorten
 from longcat.waiting.wait import Outcome
@@ -18,53 +17,56 @@ PLAIN_EVERY: Final = 5.0
 """Seconds between two plain lines about many requests."""
 
 
-class Display(Protocol):
-    """What is told of the waits."""
+class Display:
+    """Counts the requests, and shows how they stand: each kind of display draws what it wants to.
+
+    Args:
+        request_ids: those that are known. Others are counted as they come.
+    """
+
+    def __init__(self, request_ids: Sequence[str] = ()) -> None:
+        self.seen = set(request_ids)
+        self.done = self.failed = 0
+        self.left: float | None = None
+        """Seconds until the last request is done, if that can be estimated."""
 
     def update(self, status: Status) -> None:
         """Show a new answer."""
+        self.seen.add(status.request_id)
+        self.draw()
 
     def finish(self, outcome: Outcome) -> None:
         """Show that nothing more will come about this request."""
+        self.seen.add(outcome.request_id)
+        self.done += 1
+        self.failed += outcome.error is not None
+        self.draw()
 
     def estimate(self, seconds: float | None) -> None:
-        """Show in how many seconds the last request will be done. None: nobody knows."""
+        """Show in how many seconds the last request will be done, if that can be estimated."""
+        self.left = seconds
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the counts."""
+
+    def close(self) -> None:
+        """Draw the counts for the last time."""
+
+    def __str__(self) -> str:
+        parts = [f"{self.done} of {len(self.seen)} done"]
+        if self.failed:
+            parts.append(f"{self.failed} without a picture")
+        if self.left is not None and self.done < len(self.seen):
+            parts.append(f"about {duration(self.left)} left")
+        return ", ".join(parts)
 
 
-@contextmanager
-def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
-    """Show the waits for as long as the block lasts. None: the ids are not known yet."""
-    few = request_ids is not None and len(request_ids) <= FEW
-    if not sys.stderr.isatty() or os.environ.get("TERM", "").lower() in {"dumb", "unknown"}:
-        with plain_display(request_ids or (), few=few) as shown:
-            yield shown
-        return
-    try:
-        from longcat.cli.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
-    except ModuleNotFoundError:
-        print("longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines.", file=sys.stderr)
-        with plain_display(request_ids or (), few=few) as shown:
-            yield shown
-        return
-    with live_display(request_ids if few else None, RequestCounts(request_ids or ())) as shown:
-        yield shown
-
-
-@contextmanager
-def plain_display(request_ids: Sequence[str], *, few: bool) -> Iterator[Display]:
-    """Print lines for as long as the block lasts."""
-    if few:
-        yield PlainLines()
-        return
-    summary = PlainSummary(RequestCounts(request_ids))
-    yield summary
-    summary.conclude()
-
-
-class PlainLines:
-    """A line for each change."""
+class PlainLines(Display):
+    """Prints a line for each answer that is new."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._started = time.monotonic()
 
     def update(self, status: Status) -> None:
@@ -74,41 +76,54 @@ class PlainLines:
         line = f"{shorten(status.request_id)}  {shorten(status.raw_state)}  {percent}  {elapsed:.1f} s"
         print(line, file=sys.stderr, flush=True)
 
-    def finish(self, outcome: Outcome) -> None:
-        """Print nothing: the last answer, or the error, has said it."""
 
-    def estimate(self, seconds: float | None) -> None:
-        """Print nothing: a line that can't be taken back is not worth a guess."""
+class PlainSummary(Display):
+    """Prints a line about all requests, now and then and at the end."""
 
-
-class PlainSummary:
-    """A line about all requests, now and then."""
-
-    def __init__(self, counts: RequestCounts) -> None:
-        self._counts = counts
+    def __init__(self, request_ids: Sequence[str]) -> None:
+        super().__init__(request_ids)
         self._next = time.monotonic() + PLAIN_EVERY
 
     def update(self, status: Status) -> None:
         """Count the request, in case it was not known before."""
-        self._counts.seen.add(status.request_id)
+        self.seen.add(status.request_id)
 
-    def finish(self, outcome: Outcome) -> None:
-        """Count it, and print the summary if it is time."""
-        self._counts.finish(outcome)
+    def draw(self) -> None:
+        """Print the line, if it is time."""
         if time.monotonic() >= self._next:
             self._print()
 
-    def estimate(self, seconds: float | None) -> None:
-        """Print the summary if it is time."""
-        self._counts.left = seconds
-        if time.monotonic() >= self._next:
-            self._print()
-
-    def conclude(self) -> None:
-        """Print the summary of all, if there is anything to sum up."""
-        if self._counts.over:
+    def close(self) -> None:
+        """Print the line, if there is anything to sum up."""
+        if self.done:
             self._print()
 
     def _print(self) -> None:
         self._next = time.monotonic() + PLAIN_EVERY
-        print(f"longcat: {self._counts}.", file=sys.stderr, flush=True)
+        print(f"longcat: {self}.", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
+    """Show the waits for as long as the block lasts. Without ids, they are not known yet."""
+    few = request_ids is not None and len(request_ids) <= FEW
+    if sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}:
+        try:
+            from longcat.cli.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
+        except ModuleNotFoundError:
+            hint = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
+            print(hint, file=sys.stderr)
+        else:
+            with live_display(request_ids or (), few=few) as shown:
+                yield shown
+            return
+    plain = PlainLines() if few else PlainSummary(request_ids or ())
+    yield plain
+    plain.close()
+
+
+def duration(seconds: float) -> str:
+    """Return so many seconds as people say it: `40 s`, `12 min`, `2.5 h`."""
+    if seconds < 100:  # noqa: PLR2004 - a minute and a half is better told in seconds.
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise.
