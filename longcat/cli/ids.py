@@ -1,4 +1,4 @@
-"""The request ids of a command: its arguments, then the lines of a file or of stdin. Blank lines are none."""
+"""The request ids of a command: its arguments, then the lines of a file or of stdin. Blank lines are skipped."""
 
 import os
 import sys

@@ -33,7 +33,7 @@ class Exit(IntEnum):
     MISUSED = 2
     """Something must be changed before it can work: an argument, the key, the account."""
     UNCLEAR = 3
-    """It could not be told: the network, a time-out, an answer that nobody understands."""
+    """Nobody can say: the network failed, the time was up, or the answer makes no sense."""
     INTERRUPTED = EXIT_CODE
     """Ctrl-C; what shells give a command that SIGINT ended."""
 

@@ -26,7 +26,7 @@ from longcat.text import shorten
 from longcat.waiting.wait import Outcome
 
 SAVED_AT_ONCE: Final = 8
-"""How many pictures are brought at a time."""
+"""How many pictures are downloaded at a time."""
 ESTIMATED_EVERY: Final = 1.0
 """Seconds between two estimates of when all will be done."""
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def _output(arguments: argparse.Namespace, request_ids: Sequence[str] | None) -> Path | None:
-    """Return where pictures go. What would fail after the wait had better fail before it."""
+    """Return where pictures go. Raises ConfigurationError now for what would fail after the wait."""
     if arguments.output is None:
         return None
     if not arguments.output:
@@ -75,7 +75,7 @@ def _output(arguments: argparse.Namespace, request_ids: Sequence[str] | None) ->
 
 
 class _Waiting:
-    """One run of the command: what it was told, where it shows and prints, and how each request went."""
+    """One run of the command: its arguments, its display and printer, and how each request went."""
 
     def __init__(self, arguments: argparse.Namespace, output: Path | None, shown: Display, printer: Printer) -> None:
         self._arguments = arguments
@@ -85,7 +85,7 @@ class _Waiting:
         self._end = time.monotonic() + (math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
         self._codes: list[Exit] = []
         self._left: set[str] = set()
-        """Known requests about which nothing was said yet."""
+        """Known requests that have no outcome yet."""
 
     async def wait_for_all(self, request_ids: Iterable[str] | AsyncIterable[str]) -> list[Exit]:
         """Wait for every request, and return how each went."""

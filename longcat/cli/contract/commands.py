@@ -127,7 +127,7 @@ def _print_summary(sentences: Iterable[str]) -> None:
 
 
 def _paths(names: Iterable[str]) -> list[Path]:
-    """Return the paths. One that is not there is a mistake; one that can't be read is told as the run goes on."""
+    """Return the paths. Raises ConfigurationError for one that is not there."""
     paths = [Path(name) for name in names]
     for path in paths:
         if not path.exists():

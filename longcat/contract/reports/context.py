@@ -55,7 +55,7 @@ class ReportContext:
         return list(summary(self.tally, self.fail_on))
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield a title for what could not be told, and for what was left out, and why that is, each with what."""
+        """Yield what could not be told, and what was left out: a title, and the reasons with what they are about."""
         for title, unclear in (("Could not be told", True), ("Left out", False)):
             found = reasons(self.tally, unclear=unclear)
             if found:

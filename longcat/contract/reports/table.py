@@ -48,7 +48,7 @@ def _plain(groups: list[ReportedFinding]) -> str:
 
 
 def _rich(groups: list[ReportedFinding]) -> str | None:
-    """Return a table as wide as the terminal. None: rich is not installed."""
+    """Return a table as wide as the terminal, or None when rich is not installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
         from rich.table import Table  # noqa: PLC0415

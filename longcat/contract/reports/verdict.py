@@ -14,7 +14,7 @@ from longcat.contract.model import Exchange, Finding, Origin, Severity
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
 MAX_REASONS: Final = 20
-"""How many things that could not be told are kept by name. The others are only counted."""
+"""How many reasons are kept. What goes beyond them is only counted."""
 
 
 class Verdict(IntEnum):
@@ -42,7 +42,7 @@ class Accepted:
 
 @frozen
 class JudgedFinding:
-    """A finding, and why the baseline accepts it. None: it does not."""
+    """A finding, and why the baseline accepts it, if it does."""
 
     finding: Finding
     accepted: Accepted | None = None
@@ -58,13 +58,13 @@ class JudgedExchange:
 
 @frozen
 class Inconclusive:
-    """Something about which nothing can be said.
+    """Something that could not be judged.
 
     Attributes:
-        what: a question, or a place in a file.
+        what: a request of the probe, or a place in a file.
         why: one sentence, without a full stop.
-        unclear: whether somebody meant to tell and failed, so that the run as a whole could not tell. False: it was
-            left out, because nobody gave what it needs, such as a key, or because it is not of this contract.
+        unclear: whether it should have been judged, so that the run as a whole could not tell. False: it was left out,
+            because nobody gave what it needs, such as a key, or because it is not of this contract.
     """
 
     what: str
@@ -185,7 +185,7 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
 
 
 def reasons(tally: Tally, *, unclear: bool) -> dict[str, list[str]]:
-    """Return why things could not be told, or were left out, each with those things."""
+    """Return the reasons why something could not be told, or was left out, each with what it is about."""
     found: dict[str, list[str]] = {}
     for one in tally.reasons:
         if one.unclear is unclear:
