@@ -7,59 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from longcat.cli.display import Display
 from longcat.models import Status
 from longcat.text import shorten
-from longcat.waiting.wait import Outcome
 
 FEW: Final = 8
 """Up to so many requests are shown one by one."""
 PLAIN_EVERY: Final = 5.0
 """Seconds between two plain lines about many requests."""
-
-
-class Display:
-    """Counts the requests, and shows how they stand: each kind of display draws what it wants to.
-
-    Args:
-        request_ids: those that are known. Others are counted as they come.
-    """
-
-    def __init__(self, request_ids: Sequence[str] = ()) -> None:
-        self.seen = set(request_ids)
-        self.done = self.failed = 0
-        self.left: float | None = None
-        """Seconds until the last request is done, if that can be estimated."""
-
-    def update(self, status: Status) -> None:
-        """Show a new answer."""
-        self.seen.add(status.request_id)
-        self.draw()
-
-    def finish(self, outcome: Outcome) -> None:
-        """Show that nothing more will come about this request."""
-        self.seen.add(outcome.request_id)
-        self.done += 1
-        self.failed += outcome.error is not None
-        self.draw()
-
-    def estimate(self, seconds: float | None) -> None:
-        """Show in how many seconds the last request will be done, if that can be estimated."""
-        self.left = seconds
-        self.draw()
-
-    def draw(self) -> None:
-        """Draw the counts."""
-
-    def close(self) -> None:
-        """Draw the counts for the last time."""
-
-    def __str__(self) -> str:
-        parts = [f"{self.done} of {len(self.seen)} done"]
-        if self.failed:
-            parts.append(f"{self.failed} without a picture")
-        if self.left is not None and self.done < len(self.seen):
-            parts.append(f"about {duration(self.left)} left")
-        return ", ".join(parts)
 
 
 class PlainLines(Display):
@@ -120,10 +75,3 @@ def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
     plain = PlainLines() if few else PlainSummary(request_ids or ())
     yield plain
     plain.close()
-
-
-def duration(seconds: float) -> str:
-    """Return so many seconds as people say it: `40 s`, `12 min`, `2.5 h`."""
-    if seconds < 100:  # noqa: PLR2004 - a minute and a half is better told in seconds.
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise.

@@ -13,9 +13,10 @@ from typing import Final
 import anyio
 
 from longcat.base import Unknown
+from longcat.cli.display import Display
 from longcat.cli.ids import STDIN, known_ids, piped_ids
 from longcat.cli.outcome import Exit, Printer, overall, report
-from longcat.cli.progress import Display, display
+from longcat.cli.progress import display
 from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
