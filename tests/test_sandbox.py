@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from longcat import sandbox
-from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Ending, Fault, Settings, create_app
+from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, RequestOutcome, Settings, create_app
 from longcat.sandbox import app as app_module
 from longcat.sandbox.picture import draw
 
@@ -103,8 +103,8 @@ def test_completed() -> None:
     )
 
 
-@pytest.mark.parametrize("outcome", [Ending.FAILED, Ending.CANCELLED])
-def test_failure(outcome: Ending) -> None:
+@pytest.mark.parametrize("outcome", [RequestOutcome.FAILED, RequestOutcome.CANCELLED])
+def test_failure(outcome: RequestOutcome) -> None:
     """A request that was told to fail says so at its end, in words the documentation does not give."""
     world = World(outcome=outcome, duration=1)
     assert world.ask()[1]["status"] == "processing"
@@ -491,7 +491,7 @@ def test_add_request() -> None:
 
 def test_add_request_with_defaults() -> None:
     """Without a body the id is made up, and the rest comes from the settings."""
-    world = World(duration=1, outcome=Ending.CANCELLED, faults=(Fault("slow"),), requests=("sandbox-0002",))
+    world = World(duration=1, outcome=RequestOutcome.CANCELLED, faults=(Fault("slow"),), requests=("sandbox-0002",))
     response = world.send("POST", "/sandbox/requests")
     rest = {"duration": 1, "outcome": "cancelled", "fault": "slow:3", "asked": 0, "downloaded": 0}
     assert (response.status_code, response.json()) == (201, {"request_id": "sandbox-0001", **rest})

@@ -8,7 +8,7 @@ try:
     from longcat.sandbox.drifts import DRIFTS
     from longcat.sandbox.faults import FAULTS, Fault
     from longcat.sandbox.server import announce, running, serve
-    from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, Ending, Settings
+    from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, RequestOutcome, Settings
 except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]
     if _package == "longcat":
@@ -24,8 +24,8 @@ __all__ = [
     "EXAMPLE_ID",
     "EXAMPLE_KEY",
     "FAULTS",
-    "Ending",
     "Fault",
+    "RequestOutcome",
     "Settings",
     "announce",
     "create_app",

@@ -17,7 +17,7 @@ MOST_REQUESTS: Final = 100_000  # Nothing is ever forgotten, so the state is bou
 LONGEST_ID: Final = 1024  # Characters: the id must fit into a URL.
 
 
-class Ending(StrEnum):
+class RequestOutcome(StrEnum):
     """How a request ends."""
 
     COMPLETED = "completed"
@@ -35,7 +35,7 @@ class Settings:
 
     api_key: str = EXAMPLE_KEY
     duration: float = 6.0  # Seconds from the first status call for a request to its end.
-    outcome: Ending = Ending.COMPLETED
+    outcome: RequestOutcome = RequestOutcome.COMPLETED
     requests: tuple[str, ...] = ()  # Known ids, beside the documentation's example.
     faults: tuple[Fault, ...] = ()  # For every request; those of a single request come before them.
     drifts: tuple[str, ...] = ()  # Names: how the gateway has changed. They work together, in their order.
@@ -48,7 +48,7 @@ class Settings:
             raise ValueError(f"The rate limit is 1 question a second or more, not {self.rate_limit}.")
         find_drifts(self.drifts)
         for request_id in (EXAMPLE_ID, *self.requests):
-            EmulatedRequest(request_id, self.duration, Ending(self.outcome))
+            EmulatedRequest(request_id, self.duration, RequestOutcome(self.outcome))
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class EmulatedRequest:
 
     request_id: str
     duration: float
-    outcome: Ending
+    outcome: RequestOutcome
     faults: tuple[Fault, ...] = ()
     asked: int = 0  # Valid status calls for it so far, those spoilt by a fault included.
     downloaded: int = 0  # The same for its picture.
@@ -82,7 +82,7 @@ class EmulatedRequest:
 
     def has_picture(self, now: float) -> bool:
         """Whether its picture can be downloaded."""
-        return self.outcome is Ending.COMPLETED and self.is_over(now)
+        return self.outcome is RequestOutcome.COMPLETED and self.is_over(now)
 
     def next_fault(self, *, of_picture: bool) -> Fault | None:
         """Count one more answer, or one more download, and return the fault that spoils it."""
@@ -103,13 +103,13 @@ class EmulatedRequest:
         x = min((now - begun) / self.duration, 1.0) if self.duration else 1.0
         a = sum(map(ord, self.request_id))
         p = 0.7 * x + 0.3 * x * x * (3 - 2 * x) + 0.015 * (math.sin(6 * math.pi * x + a) - math.sin(a))
-        return round(min(p, 0.99) * (1 if self.outcome is Ending.COMPLETED else 2 / 3), 2)
+        return round(min(p, 0.99) * (1 if self.outcome is RequestOutcome.COMPLETED else 2 / 3), 2)
 
     def answer(self, now: float, result_url: str) -> dict[str, Any]:
         """Return the body of a truthful answer."""
         if not self.is_over(now):
             return {"status": "processing", "progress": self.progress(now), "request_id": self.request_id}
-        if self.outcome is Ending.COMPLETED:
+        if self.outcome is RequestOutcome.COMPLETED:
             return {
                 "status": "completed",
                 "progress": 1.0,
@@ -163,7 +163,7 @@ class Requests:
         request = EmulatedRequest(
             request_id,
             self._settings.duration if duration is None else duration,
-            Ending(self._settings.outcome if outcome is None else outcome),
+            RequestOutcome(self._settings.outcome if outcome is None else outcome),
             (*map(Fault.parse, fault.split(",") if fault else ()), *self._settings.faults),
         )
         self._known[request_id] = request
