@@ -8,7 +8,7 @@ LOCK := requirements-dev.lock
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet bench-polling bench-waits fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-polling: setup ## Measure when to ask next, beside other ways of polling. 
 
 bench-waits: setup ## Measure what 10,000 waits at once cost, against the sandbox. Takes some ten minutes.
 	$(BIN)/python tools/bench_waits.py
+
+mutants: setup ## Change the core in small ways, and see whether the tests notice. Takes some 15 minutes.
+	$(BIN)/python tools/mutants.py
 
 fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 	$(BIN)/python tools/fuzz.py

@@ -20,7 +20,7 @@ import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
 from longcat import AsyncLongCat
-from longcat.sandbox import EXAMPLE_KEY
+from longcat.sandbox import EXAMPLE_KEY, running
 
 MEDIAN, SPREAD = 90.0, 0.3
 
@@ -60,21 +60,13 @@ async def measure(url: str, count: int, transport: str) -> None:
 
 
 def serve(count: int, transport: str) -> None:
-    """Start a sandbox, let a process of its own wait for the requests in it, and stop the sandbox."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "longcat", "sandbox"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as sandbox:
-        try:
-            line = sandbox.stdout.readline() if sandbox.stdout is not None else ""
-            url = line[line.index("http") :].split()[0]
-            with httpx.Client() as http:
-                for request_id, duration in durations(count).items():
-                    body = {"request_id": request_id, "duration": duration}
-                    http.post(f"{url}/sandbox/requests", json=body).raise_for_status()
-            command = [sys.executable, __file__, "--count", str(count), "--url", url, "--transport", transport]
-            subprocess.run(command, check=True)
-        finally:
-            sandbox.terminate()
+    """Serve a sandbox while a process of its own waits for the requests in it."""
+    with running() as url, httpx.Client() as http:
+        for request_id, duration in durations(count).items():
+            body = {"request_id": request_id, "duration": duration}
+            http.post(f"{url}/sandbox/requests", json=body).raise_for_status()
+        command = [sys.executable, __file__, "--count", str(count), "--url", url, "--transport", transport]
+        subprocess.run(command, check=True)
 
 
 def main() -> None:
