@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from attrs import field, frozen, validators
 
@@ -43,27 +43,32 @@ def check_bounds(least: float, most: float) -> None:
 
 
 @frozen
-class FixedPolling:
-    """The same pause every time. It is its own plan, as it learns nothing."""
+class StatelessPolling:
+    """A policy that learns nothing, and so is its own plan."""
 
-    interval: float = field(validator=POSITIVE)
-    """Seconds between an answer and the next question."""
-
-    def plan(self) -> "FixedPolling":
+    def plan(self) -> Self:
         """Return this policy."""
         return self
-
-    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it uses neither.
-        """Return the interval."""
-        return self.interval
 
     def finished(self, elapsed: float) -> None:
         """Do nothing."""
 
 
 @frozen
-class GeometricPolling:
-    """Pauses that grow with the wait, so that the delay stays a fixed share of it. It is its own plan.
+class FixedPolling(StatelessPolling):
+    """The same pause every time."""
+
+    interval: float = field(validator=POSITIVE)
+    """Seconds between an answer and the next question."""
+
+    def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it uses neither.
+        """Return the interval."""
+        return self.interval
+
+
+@frozen
+class GeometricPolling(StatelessPolling):
+    """Pauses that grow with the wait, so that the delay stays a fixed share of it.
 
     The pause after `elapsed` seconds is `ratio * elapsed`, no less than `min_interval` and no more than `max_interval`,
     times a factor drawn evenly from `1 - jitter` to `1 + jitter`: waits that started together drift apart.
@@ -82,14 +87,7 @@ class GeometricPolling:
     def __attrs_post_init__(self) -> None:
         check_bounds(self.min_interval, self.max_interval)
 
-    def plan(self) -> "GeometricPolling":
-        """Return this policy."""
-        return self
-
     def next(self, elapsed: float, progress: float | None) -> float:  # noqa: ARG002 - it does not use progress.
         """Return `clamp(ratio * elapsed)` seconds, with jitter."""
         pause = min(max(self.ratio * elapsed, self.min_interval), self.max_interval)
         return pause * (1 + self.jitter * (2 * self.random() - 1))
-
-    def finished(self, elapsed: float) -> None:
-        """Do nothing."""
