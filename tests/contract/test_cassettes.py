@@ -157,11 +157,11 @@ DEFLATED = RAW_DEFLATE.compress(ANSWER) + RAW_DEFLATE.flush()
         ("42", "", b"42"),
         (binary(b"\x89PNG\0\xff"), "", b"\x89PNG\0\xff"),
         ('"\\0\\x85\\u2028\\U0001F408"', "", "\0\x85\u2028\U0001f408".encode()),
-        (binary(gzip.compress(ANSWER)), "content-encoding: [gzip]", ANSWER),
-        (binary(gzip.compress(ANSWER)), "Content-Encoding: x-gzip", ANSWER),
+        (binary(gzip.compress(ANSWER, mtime=0)), "content-encoding: [gzip]", ANSWER),
+        (binary(gzip.compress(ANSWER, mtime=0)), "Content-Encoding: x-gzip", ANSWER),
         (binary(zlib.compress(ANSWER)), "content-encoding: [deflate]", ANSWER),
         (binary(DEFLATED), "content-encoding: [deflate]", ANSWER),
-        (binary(gzip.compress(zlib.compress(ANSWER))), "content-encoding: ['deflate, gzip']", ANSWER),
+        (binary(gzip.compress(zlib.compress(ANSWER), mtime=0)), "content-encoding: ['deflate, gzip']", ANSWER),
         # The recorder has undone the encoding, and kept the header.
         *((f"'{ANSWER.decode()}'", f"content-encoding: [{name}]", ANSWER) for name in RECODED),
     ],
@@ -184,13 +184,13 @@ def test_encoding_of_a_text(tmp_path: Path, encoding: str, text: str, body: byte
 
 def test_the_length_follows_the_body(tmp_path: Path) -> None:
     """Where compression is undone, the length that the headers give is mended."""
-    text = with_answer(binary(gzip.compress(ANSWER)), "content-encoding: [gzip]\n      content-length: ['44']")
+    text = with_answer(binary(gzip.compress(ANSWER, mtime=0)), "content-encoding: [gzip]\n      content-length: ['44']")
     assert only(read_text(tmp_path, text)).response_headers["content-length"] == str(len(ANSWER))
 
 
 def test_compressed_request(tmp_path: Path) -> None:
     """A compressed request is read like a compressed answer."""
-    text = PLAIN.replace(f"'{QUESTION.decode()}'", binary(gzip.compress(QUESTION)))
+    text = PLAIN.replace(f"'{QUESTION.decode()}'", binary(gzip.compress(QUESTION, mtime=0)))
     text = text.replace("Content-Type: [", "Content-Encoding: [gzip]\n      Content-Type: [", 1)
     assert only(read_text(tmp_path, text)).request_body == QUESTION
 
@@ -267,7 +267,7 @@ TAG = "has the tag 'tag:yaml.org,2002:python/{}', which is not followed"
         ([(BODY, "{base64_string: '%%%'}")], "has a value that should be base64 and is not"),
         ([(BODY, "!!binary '%'")], "has a value that should be base64 and is not"),
         (
-            spoilt_by("content-encoding: gzip", binary(gzip.compress(ANSWER)[:-9])),
+            spoilt_by("content-encoding: gzip", binary(gzip.compress(ANSWER, mtime=0)[:-9])),
             "has a compressed body that is cut off",
         ),
         (
@@ -363,7 +363,7 @@ def test_huge_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for body, header in (
         ("a" * 1001, ""),
         (binary(bytes(1001)), ""),
-        (binary(gzip.compress(bytes(1001))), "content-encoding: gzip"),
+        (binary(gzip.compress(bytes(1001), mtime=0)), "content-encoding: gzip"),
         (binary(zlib.compress(bytes(1001))), "content-encoding: deflate"),
     ):
         items = read_text(tmp_path, with_answer(body, header).replace("version: 1\n", "") + MORE)
