@@ -35,8 +35,9 @@ class LongCat(BaseClient[httpx.Client]):
         api_key: the subscription key. None: from `PIXAZO_API_KEY`, else from the one-line file `~/.pixazo/api-key`.
         base_url: the gateway's scheme and host. None: from `LONGCAT_BASE_URL`, else the contract's server.
         polling: when to ask again. None: `AdaptivePolling()`.
-        http_client: sends the calls; for proxies, certificates, other transports. The caller closes it. Its timeouts
-            hold where they are shorter than ours, and it follows no redirect. None: a client of our own.
+        http_client: an `httpx.Client` that sends the calls; for proxies, certificates, other transports. The caller
+            closes it. Its timeouts hold where they are shorter than ours, and it follows no redirect. None: a client
+            of our own.
         clock: where the time comes from. None: this machine.
         max_rate: how many questions all waits together may ask in a second. None: as many as there are, until
             the gateway answers 429.
@@ -216,7 +217,10 @@ class LongCat(BaseClient[httpx.Client]):
 
 
 class AsyncLongCat(BaseClient[httpx.AsyncClient]):
-    """`LongCat` for asyncio and trio: the same methods, with `await` and `async for`. See there."""
+    """`LongCat` for asyncio and trio: the same methods, with `await` and `async for`. See there.
+
+    Its `http_client` is an `httpx.AsyncClient`.
+    """
 
     _sender_class = AsyncSender
     _sender: AsyncSender
