@@ -22,7 +22,6 @@ _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _STRUCTURE: Final = re.compile(r'[][{}"]')
 _STRING: Final = re.compile(r'["\\]')
 _BARE: Final = re.compile(r"[^][{}\",:\s]+")
-_BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 class JSONStream:
@@ -32,9 +31,8 @@ class JSONStream:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        start = file.read(4)
+        encoding = json.detect_encoding(file.read(4))
         file.seek(0)
-        encoding = next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
         # Bytes that are not UTF-8 are kept as lone surrogates, and come out of a body as they went in.
         errors = "surrogateescape" if "8" in encoding else "replace"
         self._file = file
