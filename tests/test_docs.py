@@ -92,11 +92,13 @@ def test_reference() -> None:
 
 
 def test_rooms() -> None:
-    """The drawing of the rooms in ARCHITECTURE.md has each folder and module at the top of the package."""
+    """The drawing in ARCHITECTURE.md has each folder and module at the top of the package; its lists are complete."""
     _, drawing, _ = text_of(ARCHITECTURE).split("```")
     drawn = re.findall(r"(?:^longcat/ +|^ {10}|\s{3,})(\w+)/?(?= {2,}\S)", drawing, re.MULTILINE)
     modules = [path.stem for path in (ROOT / "longcat").iterdir() if not path.stem.startswith("_")]
     assert sorted(drawn) == sorted(name for name in modules if name != "py")
+    for folder, names in re.findall(r"(\w+)/ .+: ([\w, ]+)", drawing):
+        assert sorted(names.split(", ")) == sorted(path.stem for path in (ROOT / "longcat" / folder).glob("[a-z]*.py"))
 
 
 @pytest.mark.parametrize(("package", "more"), [("longcat", {"longcat_api"}), ("longcat.contract", set())])
