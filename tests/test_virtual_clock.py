@@ -49,7 +49,7 @@ def test_it_moves_when_it_sleeps() -> None:
     clock.sleep(3000.0)
     clock.sleep(600.0)
     assert (clock.sleeps, clock.monotonic(), clock.time()) == ([3000.0, 600.0], 3600.0, 1_718_447_400.0 + 3600.0)
-    assert time.monotonic() - began < 10.0
+    assert time.monotonic() - began < 60.0
 
 
 def test_its_start_can_be_chosen() -> None:
@@ -271,7 +271,7 @@ def test_a_thousand_sleepers_are_cheap(backend: str) -> None:
     run(backend, main)
     assert (len(wakes), wakes == sorted(wakes)) == (5000, True)
     assert clock.now == pytest.approx(5 * 1.999)
-    assert time.monotonic() - began < 10.0
+    assert time.monotonic() - began < 60.0
 
 
 def test_threads_may_share_a_clock() -> None:
