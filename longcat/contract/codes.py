@@ -116,7 +116,10 @@ _BREAKING: Final[_Texts] = {
     "status-changed": (
         "The answer has a status code that the contract has for another case.",
         "Callers who go by the code are misled: they mend the wrong thing, or give up too early.",
-        "Ask the vendor which is meant. A 404 without a key says that the endpoint is gone, or is looked for first.",
+        (
+            "Ask the vendor which is meant. A 404 without a key says that the endpoint is gone, or that the key is no"
+            " longer asked for first. The contract stays as it is until that is known."
+        ),
     ),
     "request-refused": (
         "A request that keeps the contract was refused as a bad one. Perhaps a header or a field is needed now.",
