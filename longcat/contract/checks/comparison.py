@@ -37,16 +37,16 @@ GONE: Final = frozenset({"field-missing", "field-moved", "field-renamed"})
 
 
 @define
-class _Applied:
+class _Selection:
     """The schemas that a value must fit all at once, and what was seen on the way to them.
 
     Attributes:
-        pointers: where they stand, in the order in which they were met.
+        pointers: where they stand: first those that apply to any value, then those that were chosen for this one.
         mismatches: of the choice between variants.
         is_unknown_variant: whether no variant was found, so that the value's fields can't be judged.
     """
 
-    pointers: list[str] = Factory(list)
+    pointers: tuple[str, ...] = ()
     mismatches: list[Mismatch] = Factory(list)
     is_unknown_variant: bool = False
 
@@ -96,7 +96,7 @@ class Comparison:
 
     def fields_at(self, places: Sequence[str], value: Any) -> Fields:
         """Return what the schemas at these pointers say about the fields of a value."""
-        return self.schemas.fields(tuple(self._apply(tuple(places), value).pointers))
+        return self.schemas.fields(self._select(tuple(places), value).pointers)
 
     def fits(self, places: Sequence[str], value: Any) -> bool:
         """Whether a value fits all schemas at these pointers; where there are none, nothing does."""
@@ -104,7 +104,7 @@ class Comparison:
 
     def describe(self, places: Sequence[str]) -> str:
         """Return what the schemas at these pointers want, in words."""
-        return describe_assertions(self.schemas.at(one) for one in self._apply(tuple(places), None).pointers)
+        return describe_assertions(self.schemas.at(one) for one in self._select(tuple(places), None).pointers)
 
     def mismatches(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
         """Yield how a value differs from the schemas at these pointers."""
@@ -112,50 +112,41 @@ class Comparison:
 
     # --- Which schemas apply to a value.
 
-    def _apply(self, places: tuple[str, ...], value: Any, path: Path = ()) -> _Applied:
+    def _select(self, places: tuple[str, ...], value: Any, path: Path = ()) -> _Selection:
         """Return all schemas that those at some pointers apply to a value."""
-        fixed = self.schemas.fixed(places)
-        if fixed is not None:
-            return _Applied(list(fixed))
-        applied = _Applied()
-        for pointer in places:
-            self._add(pointer, value, path, applied)
-        return applied
+        selection = _Selection()
+        self._add(places, value, path, selection)
+        return selection
 
-    def _add(self, pointer: str, value: Any, path: Path, applied: _Applied) -> None:
-        """Add the schema at a pointer, and all that it applies to the same value."""
-        if pointer in applied.pointers:
-            return
-        fixed = self.schemas.fixed((pointer,))
-        if fixed is not None:
-            applied.pointers += [one for one in fixed if one not in applied.pointers]
-            return
+    def _add(self, places: tuple[str, ...], value: Any, path: Path, selection: _Selection) -> None:
+        applied, known = self.schemas.applied(places), selection.pointers
+        new = applied.pointers
+        if known:
+            new = tuple(pointer for pointer in new if pointer not in known)
+        selection.pointers += new
+        for pointer in applied.choosing:
+            if pointer in new:
+                for place in list(self._chosen(pointer, value, path, selection)):
+                    self._add((place,), value, path, selection)
+
+    def _chosen(self, pointer: str, value: Any, path: Path, selection: _Selection) -> Iterator[str]:
+        """Yield where the schemas stand that the one at a pointer applies to this value."""
         schema = self.schemas.at(pointer)
-        applied.pointers.append(pointer)
-        for place in self._without_choice(schema, pointer, value):
-            self._add(place, value, path, applied)
-        for keyword in ("oneOf", "anyOf"):
-            if keyword in schema:
-                for place in self._choose(f"{pointer}/{keyword}", value, path, applied):
-                    self._add(place, value, path, applied)
-
-    def _without_choice(self, schema: Mapping[str, Any], pointer: str, value: Any) -> Iterator[str]:
-        """Yield where the schemas stand that a schema applies to the same value, without a choice to make."""
-        if isinstance(schema.get("$ref"), str):
-            yield self.schemas.target(schema["$ref"])
-        yield from (f"{pointer}/allOf/{index}" for index, _ in enumerate(schema.get("allOf", ())))
         if "if" in schema:
             names = ("if", "then") if self.schemas.is_valid(f"{pointer}/if", value) else ("else",)
             yield from (f"{pointer}/{name}" for name in names if name in schema)
         for name in schema.get("dependentSchemas", ()):
             if isinstance(value, dict) and name in value:
                 yield f"{pointer}/dependentSchemas/{escape(name)}"
+        for keyword in ("oneOf", "anyOf"):
+            if keyword in schema:
+                yield from self._choose(f"{pointer}/{keyword}", value, path, selection)
 
-    def _choose(self, pointer: str, value: Any, path: Path, applied: _Applied) -> list[str]:
+    def _choose(self, pointer: str, value: Any, path: Path, selection: _Selection) -> list[str]:
         """Return which of the schemas of a `oneOf` or `anyOf` the value is meant to fit."""
         variants = self.schemas.variants(pointer)
         if variants is not None and isinstance(value, dict) and isinstance(value.get(variants.name), str):
-            return self._choose_by_word(variants, value, path, applied)
+            return self._choose_by_word(variants, value, path, selection)
         branches = [f"{pointer}/{index}" for index, _ in enumerate(self.schemas.at(pointer))]
         fitting = [branch for branch in branches if self.schemas.is_valid(branch, value)]
         if fitting:
@@ -163,7 +154,9 @@ class Comparison:
             return fitting if pointer.endswith("/anyOf") else fitting[:1]
         return [min(branches, key=lambda branch: self._distance(branch, value))]
 
-    def _choose_by_word(self, variants: Variants, value: Mapping[str, Any], path: Path, applied: _Applied) -> list[str]:
+    def _choose_by_word(
+        self, variants: Variants, value: Mapping[str, Any], path: Path, selection: _Selection
+    ) -> list[str]:
         word = value[variants.name]
         if word in variants.branches:
             return [variants.branches[word]]
@@ -172,8 +165,8 @@ class Comparison:
             return [variants.branches[known]]  # There, the word itself is found to be another one.
         code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
         mismatch = Mismatch(code, (*path, variants.name), variants.rule, expected, show_value(word), word)
-        applied.mismatches.append(mismatch)
-        applied.is_unknown_variant = True
+        selection.mismatches.append(mismatch)
+        selection.is_unknown_variant = True
         return []
 
     def _distance(self, branch: str, value: Any) -> int:
@@ -183,14 +176,14 @@ class Comparison:
     # --- What a value itself must be.
 
     def _mismatches(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterator[Mismatch]:
-        applied = self._apply(places, value, path)
-        pointers = tuple(applied.pointers)
+        selection = self._select(places, value, path)
+        pointers = selection.pointers
         wrong = self._broken(pointers, value, path)
         if wrong is not None:
             yield wrong
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
-        yield from applied.mismatches
-        if isinstance(value, dict) and not applied.is_unknown_variant:
+        yield from selection.mismatches
+        if isinstance(value, dict) and not selection.is_unknown_variant:
             alike = examples.select((places, pointers), lambda one: self._is_alike(places, one, pointers))
             yield from self._object(pointers, value, path, alike)
         elif isinstance(value, list):
@@ -200,7 +193,7 @@ class Comparison:
 
     def _is_alike(self, places: tuple[str, ...], example: Any, pointers: tuple[str, ...]) -> bool:
         """Whether the same schemas apply to an example."""
-        return isinstance(example, dict) and tuple(self._apply(places, example).pointers) == pointers
+        return isinstance(example, dict) and self._select(places, example).pointers == pointers
 
     def _broken(self, pointers: tuple[str, ...], value: Any, path: Path) -> Mismatch | None:
         """Return what the value itself breaks, whatever is in it; another type first."""
@@ -245,10 +238,10 @@ class Comparison:
 
     def _field(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
-        pointers = self.schemas.fixed(places)
-        if pointers is None or isinstance(value, dict | list) or not self.schemas.check(pointers)(value):
+        applied = self.schemas.applied(places)
+        if applied.choosing or isinstance(value, dict | list) or not self.schemas.check(applied.pointers)(value):
             return self._mismatches(places, value, path, examples)
-        return self._text(pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
+        return self._text(applied.pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
         known: set[tuple[str, str, Path]] = set()

@@ -45,6 +45,19 @@ class Breach:
     path: tuple[str | int, ...] = ()
 
 
+@frozen
+class Applied:
+    """The schemas that apply to a value whatever it is.
+
+    Attributes:
+        pointers: where they stand.
+        choosing: those of them that apply further ones, depending on the value.
+    """
+
+    pointers: tuple[str, ...]
+    choosing: tuple[str, ...]
+
+
 class Schemas:
     """The schemas of a document of OpenAPI 3.1. What is found out about one is kept, as every exchange asks for it.
 
@@ -54,7 +67,7 @@ class Schemas:
         target: returns where a reference leads in the end.
         variants: returns how the schemas of a `oneOf` or `anyOf` at a pointer are told apart; None: by their shape.
         fields: returns what the schemas at several pointers say about an object's fields.
-        fixed: returns where all schemas stand that those at several pointers apply; None: it depends on the value.
+        applied: returns which schemas those at several pointers apply, whatever the value is.
         check: returns what tells whether a value breaks no assertion of the schemas at several pointers.
     """
 
@@ -64,7 +77,7 @@ class Schemas:
         self.target: Callable[[str], str] = cache(self._target)
         self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
         self.fields: Callable[[tuple[str, ...]], Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
-        self.fixed: Callable[[tuple[str, ...]], tuple[str, ...] | None] = lru_cache(MOST_KEPT)(self._fixed)
+        self.applied: Callable[[tuple[str, ...]], Applied] = lru_cache(MOST_KEPT)(self._applied)
         self.check: Callable[[tuple[str, ...]], Callable[[Any], bool]] = lru_cache(MOST_KEPT)(self._check)
         self._validator: Callable[[str, bool], jsonschema_rs.Validator] = cache(self._compile)
         self._own: Callable[[str], jsonschema_rs.Validator] = cache(lambda pointer: _compile(self._assertions(pointer)))
@@ -93,11 +106,11 @@ class Schemas:
     def _target(self, reference: str) -> str:
         return follow(self.document, {"$ref": reference}, "")[1]
 
-    def _fixed(self, pointers: tuple[str, ...]) -> tuple[str, ...] | None:
-        """Return where all schemas stand that the ones at some pointers apply. None: it depends on the value."""
+    def _applied(self, pointers: tuple[str, ...]) -> Applied:
         found = unconditional(self.document, *pointers)
-        schemas = [self.at(pointer) for pointer in found]
-        return None if any(isinstance(one, Mapping) and CHOICES & one.keys() for one in schemas) else found
+        schemas = {pointer: self.at(pointer) for pointer in found}
+        choosing = [where for where, one in schemas.items() if isinstance(one, Mapping) and CHOICES & one.keys()]
+        return Applied(found, tuple(choosing))
 
     def _check(self, pointers: tuple[str, ...]) -> Callable[[Any], bool]:
         """Return what tells whether a value breaks no assertion of the schemas at some pointers."""
