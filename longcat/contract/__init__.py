@@ -1,6 +1,8 @@
 """Whether a gateway still keeps its contract: observe, judge, report.
 
 Everything is derived from the spec. What a finding rests on is only as good as the origin of its exchange.
+
+`longcat.contract.judge` is the function; the module that it stands in is `longcat.contract.checks.judge`.
 """
 
 try:

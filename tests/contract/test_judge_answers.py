@@ -1,9 +1,11 @@
 """Which answer belongs to which request, and in which form: by status codes, headers, bodies, and what is an outage."""
 
+import importlib
 import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from exchanges import (
     worst,
 )
 
+import longcat.contract
 from longcat.contract import Exchange, Severity, Spec, judge, outage
 from longcat.contract.checks.body import decode
 from longcat.contract.checks.judge import concerns
@@ -343,3 +346,10 @@ def test_an_exchange_is_matched_and_decoded_once(exchange: Exchange, monkeypatch
     assert calls[exchange.url] == 1
     assert calls[exchange.response_body or b""] == 1
     assert set(calls.values()) == {1}
+
+
+def test_the_function_and_its_module_have_places_of_their_own() -> None:
+    """`judge` is a function where users import it from, and a module where it is written."""
+    module = importlib.import_module("longcat.contract.checks.judge")
+    assert isinstance(module, ModuleType)
+    assert longcat.contract.judge is module.judge is judge

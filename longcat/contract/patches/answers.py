@@ -14,7 +14,7 @@ from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import REFUSALS, RequestFault, is_success
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import follow
-from longcat.contract.openapi.operation import Media, Operation, is_json, media_for
+from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of, name_of
@@ -212,7 +212,7 @@ def _media(draft: Draft, exchange: Exchange) -> Media | None:
     response = next(filter(None, (one.response(code) for one in operations)), None)
     content = response.content if response else {}
     found = media_for(content, media_type_of(exchange.response_headers))
-    return found or next((one for one in content.values() if is_json(one.media_type)), None)
+    return found or first_json(content)
 
 
 # --- Headers.
