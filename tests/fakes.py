@@ -8,7 +8,6 @@ import json
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Coroutine,
     Generator,
@@ -18,9 +17,7 @@ from collections.abc import (
 )
 from contextlib import aclosing, closing, nullcontext
 from math import inf
-from os import PathLike
-from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, Unpack
+from typing import Any, Final, TypeAlias, TypeVar, Unpack, cast
 
 import anyio
 import httpx
@@ -28,7 +25,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from attrs import field, frozen
 
-from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Outcome, Status
+from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Status
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.testing.gateway import Options
 
@@ -173,44 +170,8 @@ class Script(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return self.handle_request(request)
 
 
-class Cat(Protocol):
-    """What a scenario may ask of a client of either kind."""
-
-    def status(self, request_id: str) -> Awaitable[Status]:
-        """See `LongCat.status`."""
-
-    def wait(self, request_id: str, timeout: float | None = ..., *, unknown: Any = ...) -> Awaitable[Image]:
-        """See `LongCat.wait`."""
-
-    def watch(self, request_id: str, timeout: float | None = ..., *, unknown: Any = ...) -> AsyncIterator[Status]:
-        """See `LongCat.watch`."""
-
-    def as_completed(
-        self,
-        request_ids: Iterable[str],
-        timeout: float | None = ...,
-        *,
-        batch_timeout: float | None = ...,
-        unknown: Any = ...,
-        on_change: Callable[[Status], object] | None = ...,
-    ) -> AsyncIterator[Outcome]:
-        """See `LongCat.as_completed`."""
-
-    def wait_all(
-        self,
-        request_ids: Iterable[str],
-        timeout: float | None = ...,
-        *,
-        batch_timeout: float | None = ...,
-        unknown: Any = ...,
-        on_change: Callable[[Status], object] | None = ...,
-    ) -> Awaitable[list[Image | LongCatError]]:
-        """See `LongCat.wait_all`."""
-
-    def download(
-        self, image: Image | str, path: str | PathLike[str], *, overwrite: bool = ..., timeout: float | None = ...
-    ) -> Awaitable[Path]:
-        """See `LongCat.download`."""
+Cat: TypeAlias = AsyncLongCat
+"""What a scenario is written for; `Blocking` stands in for it."""
 
 
 class Blocking:
@@ -219,34 +180,18 @@ class Blocking:
     def __init__(self, cat: LongCat) -> None:
         self._cat = cat
 
-    async def status(self, request_id: str) -> Status:
-        """See `LongCat.status`."""
-        return self._cat.status(request_id)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._cat, name)
 
-    async def wait(self, request_id: str, *args: Any, **kwargs: Any) -> Image:
-        """See `LongCat.wait`."""
-        return self._cat.wait(request_id, *args, **kwargs)
+        async def result(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
 
-    def watch(self, request_id: str, *args: Any, **kwargs: Any) -> AsyncIterator[Status]:
-        """See `LongCat.watch`."""
-        return self._each(self._cat.watch(request_id, *args, **kwargs))
+        async def each(values: Iterator[Any]) -> AsyncGenerator[Any]:
+            with closing(values) if isinstance(values, Generator) else nullcontext():
+                for value in values:
+                    yield value
 
-    def as_completed(self, request_ids: Iterable[str], *args: Any, **kwargs: Any) -> AsyncGenerator[Outcome]:
-        """See `LongCat.as_completed`."""
-        return self._each(self._cat.as_completed(request_ids, *args, **kwargs))
-
-    async def wait_all(self, request_ids: Iterable[str], *args: Any, **kwargs: Any) -> list[Image | LongCatError]:
-        """See `LongCat.wait_all`."""
-        return self._cat.wait_all(request_ids, *args, **kwargs)
-
-    async def download(self, image: Image | str, path: str | PathLike[str], **kwargs: Any) -> Path:
-        """See `LongCat.download`."""
-        return self._cat.download(image, path, **kwargs)
-
-    async def _each(self, values: Iterator[T]) -> AsyncGenerator[T]:
-        with closing(values) if isinstance(values, Generator) else nullcontext():
-            for value in values:
-                yield value
+        return result if name in {"status", "wait", "wait_all", "download"} else lambda *a, **k: each(method(*a, **k))
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -288,7 +233,7 @@ class Driver:
                 httpx.Client(**http) as client,
                 LongCat(KEY, URL, http_client=client, clock=script.clock, **options) as cat,
             ):
-                return finish(scenario(Blocking(cat)))
+                return finish(scenario(cast("Cat", Blocking(cat))))
 
         async def main() -> T:
             async with (
@@ -308,7 +253,12 @@ class Driver:
         return self.run(scenario, script)
 
     def wait(
-        self, script: Script, timeout: float | None = inf, *, unknown: str = "wait", **options: Unpack[Options]
+        self,
+        script: Script,
+        timeout: float | None = inf,
+        *,
+        unknown: Any = "wait",
+        **options: Unpack[Options],
     ) -> Image:
         """Wait for the request `r`, for ever unless told otherwise."""
 

@@ -108,7 +108,7 @@ class Row:
     seen: list[Status]
     end: Image | LongCatError
     timeout: float | None = None
-    unknown: str = "wait"
+    unknown: Any = "wait"
 
 
 def failing(word: str, kind: type[GenerationFailed], state: State, reason: str | None) -> Row:
@@ -236,7 +236,7 @@ def settle(script: Script, timeout: float | None) -> None:
     assert all(body.closed for body in script.bodies)
 
 
-def run_wait(driver: Driver, script: Script, timeout: float | None = None, unknown: str = "wait") -> Outcome:
+def run_wait(driver: Driver, script: Script, timeout: float | None = None, unknown: Any = "wait") -> Outcome:
     """Wait, and return what came of it."""
     end: Any
     try:
@@ -247,7 +247,7 @@ def run_wait(driver: Driver, script: Script, timeout: float | None = None, unkno
     return Outcome(script.clock.sleeps, None, anatomy(end))
 
 
-def run_watch(driver: Driver, script: Script, timeout: float | None = None, unknown: str = "wait") -> Outcome:
+def run_watch(driver: Driver, script: Script, timeout: float | None = None, unknown: Any = "wait") -> Outcome:
     """Watch, and return what came of it."""
 
     async def scenario(cat: Cat) -> tuple[list[Status], LongCatError | None]:
