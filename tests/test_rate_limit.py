@@ -105,6 +105,16 @@ def test_the_rate_comes_back_in_a_minute_in_even_steps() -> None:
     assert rates[-1] == pytest.approx(10.0)
 
 
+def test_a_rate_that_is_back_doubles_every_ten_seconds() -> None:
+    """Without a bound of its own the rate goes on growing from where it was before the 429."""
+    rate_limiter = RateLimiter()
+    for moment in range(50):
+        rate_limiter.reserve(moment / 10)
+    complain(rate_limiter, 5.0, quiet=0.0)
+    back, *later = [rate_limiter.rate(moment) for moment in (35.0, 45.0, 55.0)]
+    assert later == pytest.approx([2 * back, 4 * back])
+
+
 def test_even_a_gateway_that_always_complains_is_asked_now_and_then() -> None:
     """However many 429s come, a question every ten seconds remains."""
     rate_limiter = RateLimiter()

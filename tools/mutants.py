@@ -1,6 +1,6 @@
 """Change the core in small ways, one at a time, and see whether the tests notice.
 
-A change swaps an operator, moves a number by one, turns a condition round, or drops a call. Each runs only the tests
+A change swaps an operator, changes a number, turns a condition round, or drops a call. Each runs only the tests
 that reach its line, fastest first, until one fails; a run that takes far too long has noticed it, too. Changes are
 drawn by their hash, so the sample stays the same where the code does. Survivors are judged in `tests/mutants.md`.
 
@@ -46,6 +46,8 @@ LEFT_OUT: Final = (
 )
 WORKERS: Final = os.cpu_count() or 1
 GOAL: Final = 0.9
+LARGE: Final = 10
+"""Numbers from this one on are doubled: one more or less of them is rarely a difference."""
 LONGEST: Final = 60.0
 """Seconds of tests that are run for one change, as they took without it."""
 
@@ -137,7 +139,7 @@ def changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
         case ast.Constant(value=bool()):
             yield node, str(not node.value)
         case ast.Constant(value=int() | float() as number):
-            yield node, str(number + 1)
+            yield node, str(number + 1 if number < LARGE else number * 2)
         case ast.If() | ast.While() | ast.IfExp() if not isinstance(node.test, ast.Compare | ast.UnaryOp):
             yield node.test, f"(not ({ast.unparse(node.test)}))"
         case ast.Expr(value=ast.Call() | ast.Await()):
@@ -251,7 +253,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def tests_of(mutant: Mutant, reached: Reached, seconds: dict[str, float]) -> list[str]:
     """Return the tests that reach a change, fastest first, up to LONGEST. What runs at import is reached by all."""
     lines = reached[mutant.path]
-    tests = set().union(*lines.values()) if "" in lines[mutant.line] else lines[mutant.line]
+    tests = lines.get(mutant.line) or set().union(*lines.values())
     ordered = sorted(tests & seconds.keys(), key=lambda test: seconds[test])
     until = itertools.accumulate(seconds[test] for test in ordered)
     return [test for test, total in zip(ordered, until, strict=True) if total <= LONGEST]
