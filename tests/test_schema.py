@@ -56,7 +56,7 @@ def ignored(responses: Mapping[str, Any]) -> list[str]:
     roots = [response["content"]["application/json"]["schema"] for response in responses.values()]
     missed = []
     for node in [node for root in roots for node in schemas(root)]:
-        # The wire reads these: references that stand alone, and the variants of a root.
+        # The core reads these: references that stand alone, and the variants of a root.
         read = {"$ref"} if len(node) == 1 else {"oneOf", "discriminator"} if node in roots else set()
         missed += sorted(node.keys() - CHECKS.keys() - STRUCTURE - ANNOTATIONS - read)
         missed += [f"format {name}" for name in [node.get("format", "uri")] if name not in FORMATS]
