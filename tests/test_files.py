@@ -25,6 +25,17 @@ def test_a_file_appears_whole(tmp_path: Path, *, overwrite: bool) -> None:
     assert (names(tmp_path), path.read_bytes()) == (["cat.txt"], b"one two")
 
 
+def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves the whole file or none, so the disk must have it first."""
+    synced: list[list[str]] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(names(tmp_path)))
+    with whole_file(tmp_path / "cat.txt") as file:
+        file.write(b"cat")
+    assert [before == ["cat.txt"] for before in synced] == [False]
+
+
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     """The old file stands until the new one is complete."""
     path = tmp_path / "cat.txt"

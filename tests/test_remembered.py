@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fakes import Cat, Driver, leaving
+from fakes import Cat, Driver, Script, completed, leaving, says
 
 from longcat import ConfigurationError, DownloadError, FixedPolling, GenerationFailed, Image, LongCatError, WaitTimeout
 from longcat.testing import FakeGateway, VirtualClock
@@ -210,6 +210,73 @@ def test_a_dead_address_opens_the_request_again(driver: Driver, journal: Path, t
         download(driver, empty, journal, tmp_path)
     asked(gateway)
     assert (download(driver, gateway, journal, tmp_path).exists(), asked(gateway)) == (True, ["r"])
+
+
+def test_a_storage_that_fails_for_now_opens_nothing_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """A fault that may pass does not spoil the address: the next wait returns it without a question."""
+    script = Script(says(completed()), *[says(b"", 503)] * 4)
+
+    async def scenario(cat: Cat) -> list[Image]:
+        image = await cat.wait("r")
+        with pytest.raises(DownloadError, match="503"):
+            await cat.download(image, tmp_path)
+        return [image, await cat.wait("r")]
+
+    first, second = driver.run(scenario, script, journal=journal)
+    assert first == second
+
+
+def test_a_download_that_fails_gives_the_request_back(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """The same client can try again at once, elsewhere, and so can another one, though the first is still open."""
+    gateway = FakeGateway().request("r", 0)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    impossible = tmp_path / ("c" * 300 + ".png")
+
+    async def scenario(cat: Cat) -> list[Path]:
+        image = await cat.wait("r")
+        with pytest.raises(DownloadError, match="Choose a folder"):
+            await cat.download(image, impossible)
+        with gateway.client(journal=journal) as other:
+            paths = [other.download(image, tmp_path / "one")]
+        return [*paths, await cat.download(image, tmp_path / "two")]
+
+    paths = driver.run(scenario, gateway, journal=journal)
+    assert (paths, gateway.downloads) == ([tmp_path / "one" / "r.png", tmp_path / "two" / "r.png"], ["r", "r"])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_who_waits_for_another_download_waits_no_longer_than_its_deadline(
+    backend: str, journal: Path, tmp_path: Path
+) -> None:
+    """It ends in an error that may pass, and takes nothing away from the one who is downloading."""
+    clock = VirtualClock()
+    gateway = FakeGateway(clock, latency=30.0).request("r", 0)
+    ends: list[tuple[str, float]] = []
+
+    async def main() -> None:
+        async with gateway.async_client(journal=journal) as cat, anyio.create_task_group() as tasks:
+            image = await cat.wait("r", None)
+            began = clock.now
+
+            async def bring(timeout: float) -> None:
+                try:
+                    path = await cat.download(image, tmp_path, timeout=timeout)
+                    ends.append((path.name, clock.now - began))
+                except DownloadError as error:
+                    ends.append((error.message if error.transient else "", clock.now - began))
+
+            tasks.start_soon(bring, 300.0)
+            await clock.asleep(1.0)
+            tasks.start_soon(bring, 5.0)
+            await clock.asleep(10.0)
+            tasks.start_soon(bring, 300.0)
+
+    anyio.run(main, backend=backend)
+    names, moments = zip(*ends, strict=True)
+    assert names == ("another download of it was under way all the time", "r.png", "r.png")
+    assert moments[:2] == pytest.approx((6.0, 30.0))
+    assert gateway.downloads == ["r"]
 
 
 def test_what_a_killed_program_left_behind_is_cleared_away(

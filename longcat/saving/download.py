@@ -44,9 +44,9 @@ class Claim:
     held: bool = False
 
     def acquire(self) -> None:
-        """Take the right if it is free."""
+        """Take the right if it is free. To be called until this one has it."""
         if self.holders.setdefault(self.request_id, self) is self:  # Threads agree on one of them.
-            self.held = self.held or self.journal.take(self.request_id)
+            self.held = self.journal.take(self.request_id)
 
     def release(self) -> None:
         """Give the right back, so that another one can take it."""
