@@ -170,12 +170,13 @@ def _is_http(url: str) -> bool:
 
 
 def _status_code(value: object) -> int:
-    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    if text in {"0", "-1"}:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value in ("0", "-1"):
         raise UnreadableError("has no answer: the request was aborted or blocked")
-    if not re.fullmatch(r"[1-9]\d\d", text, re.ASCII):
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d\d", value, re.ASCII):
         raise UnreadableError(f"has no usable status code, but {shorten(value)!r}")
-    return int(text)
+    return int(value)
 
 
 # --- Content encodings. ---

@@ -62,11 +62,12 @@ def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     headers = []
     for header in _list(message.get("headers")):
         name, value = (header.get("name"), header.get("value")) if isinstance(header, dict) else (None, None)
-        if not isinstance(name, str) or not isinstance(value, str | None):
+        if value is None:
+            value = ""
+        if not isinstance(name, str) or not isinstance(value, str):
             raise UnreadableError("has a header that is not a name with a value")
-        if value and "\n" in value:  # Safari and Firefox put several values of one header on lines of their own.
-            value = ", ".join(value.splitlines())
-        headers.append((name, value or ""))
+        # Safari and Firefox put several values of one header on lines of their own.
+        headers.append((name, ", ".join(value.splitlines()) if "\n" in value else value))
     return headers
 
 
