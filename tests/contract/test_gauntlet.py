@@ -16,10 +16,16 @@ from gateways import in_process
 from longcat.contract import Severity
 from longcat.sandbox import DRIFTS
 
+IN_JSON = Path(__file__).parents[2] / "generated" / "longcat_api" / "openapi.json"
+FIRST_OF_EACH_KIND = {name.partition("-")[0]: name for name in reversed([*DRIFTS])}.values()
+
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_drift(name: str) -> None:
+def test_drift(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A drift is found, weighed as the table says, and healed or refused; of a harmless one nothing is said."""
+    if name not in FIRST_OF_EACH_KIND:
+        # The same contract as JSON is read and written twenty times faster. `make gauntlet` takes the YAML for all.
+        monkeypatch.setattr(gauntlet, "SPEC", IN_JSON)
     with in_process([name]) as gateway:
         row = gauntlet.examine(DRIFTS[name], OURS, gateway)
     assert (row.worst, row.clean, row.why) == (DRIFTS[name].severity, DRIFTS[name].severity is None, row.why)
