@@ -501,10 +501,17 @@ def test_other_commands_do_not_import_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "command"),
-    [("jsonschema_rs", ["explain"]), ("ruamel.yaml", ["check", "--spec", "spec.yaml"]), ("yaml", ["check", "a.yaml"])],
+    ("package", "distribution", "command"),
+    [
+        ("jsonschema_rs", "jsonschema-rs", ["explain"]),
+        ("ruamel.yaml", "ruamel.yaml", ["check", "--spec", "spec.yaml"]),
+        ("yaml", "pyyaml", ["check", "a.yaml"]),
+        ("tomli_w", "tomli-w", ["explain"]),
+    ],
 )
-def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, command: list[str]) -> None:
+def test_a_missing_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, distribution: str, command: list[str]
+) -> None:
     """It is named, with what to install."""
     monkeypatch.chdir(tmp_path)
     for name in ("spec.yaml", "a.yaml"):
@@ -513,4 +520,5 @@ def test_a_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packag
     done = _python(f"{without}; sys.exit(main(['contract', *{command}]))")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+    assert f"needs the package {distribution}, which" in done.stderr
     assert "pip install 'longcat-image[contract]'" in done.stderr

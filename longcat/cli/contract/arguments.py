@@ -18,6 +18,8 @@ What a finding rests on is only as good as its evidence: live recordings, then t
 sandbox. The sandbox proves that our parts agree, never that the service does.
 """
 INSTALL: Final = "pip install 'longcat-image[contract]'"
+DISTRIBUTIONS: Final = {"yaml": "pyyaml", "tomli_w": "tomli-w"}
+"""What a package is called where it is installed from, if that differs from its name in Python."""
 FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html")
 SEVERITIES: Final = ("breaking", "additive", "notice")
 
@@ -76,7 +78,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "longcat":
             raise
-        needs = f"The contract suite needs the package {error.name}, which is not installed. Run: {INSTALL}"
+        package = DISTRIBUTIONS.get(error.name or "", error.name)
+        needs = f"The contract suite needs the package {package}, which is not installed. Run: {INSTALL}"
         raise ConfigurationError(str(error) if INSTALL in str(error) else needs) from error
     return code
 
