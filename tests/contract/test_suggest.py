@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ from longcat.contract.patches.edit import Append, Drop, Put, Source, UneditableE
 from longcat.contract.patches.suggest import Suggestion, suggest
 
 TEXT = (Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8")
+IN_JSON = (Path(__file__).parents[2] / "generated" / "longcat_api" / "openapi.json").read_text("utf-8")
+"""The same, which is read twenty times faster."""
+
+
+@lru_cache(maxsize=8)
+def spec_in(text: str) -> Spec:
+    """Return the contract in a text."""
+    return make_spec(parse_document(text, "a text"))
 
 
 def found(spec: Spec, exchanges: Iterable[Exchange]) -> list[Finding]:
@@ -43,11 +52,10 @@ def found(spec: Spec, exchanges: Iterable[Exchange]) -> list[Finding]:
 
 def suggested(*exchanges: Exchange, text: str = TEXT) -> Suggestion:
     """Return the change for exchanges, having seen that it heals, or is refused, and that the next one is empty."""
-    spec = make_spec(parse_document(text, "old"))
-    findings = found(spec, exchanges)
+    findings = found(spec_in(text), exchanges)
     assert findings
     suggestion = suggest(text, findings)
-    again = found(make_spec(parse_document(suggestion.text, "new")), exchanges)
+    again = found(spec_in(suggestion.text), exchanges)
     assert bool(again) is bool(suggestion.left)
     second = suggest(suggestion.text, again)
     assert (second.text, second.diff) == (suggestion.text, "")
@@ -455,8 +463,8 @@ def test_a_third_word() -> None:
 )
 def test_left(exchange: Exchange, code: str) -> None:
     """What no contract should allow, or what an answer can't tell, is left with a reason; nothing is changed."""
-    suggestion = suggested(exchange)
-    assert (suggestion.text, suggestion.diff) == (TEXT, "")
+    suggestion = suggested(exchange, text=IN_JSON)
+    assert (suggestion.text, suggestion.diff) == (IN_JSON, "")
     assert code in {left.finding.code for left in suggestion.left}
     for left in suggestion.left:
         assert str(left).startswith(left.finding.code)
