@@ -12,6 +12,7 @@ import ast
 import collections
 import concurrent.futures
 import contextlib
+import faulthandler
 import hashlib
 import importlib.util
 import itertools
@@ -50,6 +51,9 @@ LARGE: Final = 10
 """Numbers from this one on are doubled: one more or less of them is rarely a difference."""
 LONGEST: Final = 60.0
 """Seconds of tests that are run for one change, as they took without it."""
+
+HANGS: Final = 30.0
+"""Seconds after which a test that has not ended has noticed a change."""
 
 SWAPPED: Final[dict[type[ast.AST], type[ast.AST]]] = {
     ast.Lt: ast.LtE,
@@ -170,7 +174,7 @@ class Copy:
         """Run tests; return pytest's exit code, or -1 when the time is over."""
         path = os.pathsep.join(str(self.folder / name) for name in (".", "generated", "tools"))
         environment = {**os.environ, "PYTHONPATH": path}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "mutants", "-p", "no:cacheprovider", *arguments]
         with (self.folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -193,7 +197,7 @@ class Copy:
         compiled.unlink(missing_ok=True)
         (self.folder / "tests.txt").write_text("\n".join(tests), "utf-8")
         try:
-            return self.pytest("-x", "@tests.txt", timeout=20 + 10 * seconds) == 0
+            return self.pytest("-x", "@tests.txt", timeout=60 + 3 * seconds) == 0
         finally:
             path.write_bytes(source)
             compiled.unlink(missing_ok=True)
@@ -201,7 +205,7 @@ class Copy:
     def trace(self) -> tuple[Reached, dict[str, float]]:
         """Run the tests once; return those that reach each line, and the seconds that each takes."""
         left_out = [f"--ignore=tests/test_{name}.py" for name in LEFT_OUT]
-        self.pytest("-p", "mutants", f"-n{WORKERS}", "--maxfail=9", "tests", "--ignore=tests/contract", *left_out)
+        self.pytest(f"-n{WORKERS}", "--maxfail=9", "tests", "--ignore=tests/contract", *left_out)
         reached: Reached = collections.defaultdict(lambda: collections.defaultdict(set))
         seconds: dict[str, float] = {}
         for part in self.folder.glob("traced.*.json"):
@@ -244,10 +248,22 @@ class Tracer:
         Path(f"traced.{os.getpid()}.json").write_text(json.dumps((lines, self._seconds)), "utf-8")
 
 
+class Watchdog:
+    """The pytest plugin that ends the process when a test hangs, as one does that a change has made endless."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        """Allow each test its time."""
+        faulthandler.dump_traceback_later(HANGS, exit=True, file=2)
+        return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Trace where tests run: in the workers of pytest-xdist."""
+    """Trace in the workers of pytest-xdist. There are none where a change is tested."""
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Tracer())
+    elif not config.getoption("numprocesses"):
+        config.pluginmanager.register(Watchdog())
 
 
 def tests_of(mutant: Mutant, reached: Reached, seconds: dict[str, float]) -> list[str]:
