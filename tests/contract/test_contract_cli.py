@@ -14,7 +14,7 @@ from attrs import frozen
 
 from longcat.cli.contract import arguments as contract
 from longcat.cli.run import run as main
-from longcat.contract import CODES, Finding, Severity, load_spec, reports
+from longcat.contract import CODES, Code, Finding, Severity, load_spec, reports
 from longcat.contract.model import Exchange
 from longcat.contract.traffic.recordings import provenance, read
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
@@ -473,6 +473,17 @@ class TestExplain:
         assert out.startswith(f"{code}: {CODES[code].severity.value}\n")
         assert CODES[code].hurts in out
         assert CODES[code].do in out
+
+    @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
+    def test_every_text_is_a_sentence(self, code: Code) -> None:
+        """Nothing is left to be filled in."""
+        texts = [code.meaning, code.hurts, code.do, *filter(None, [code.unpatched])]
+        assert all(text[0].isupper() and text.endswith(".") and "{" not in text and "  " not in text for text in texts)
+
+    def test_the_worst_stand_first(self) -> None:
+        """They are listed by their severity."""
+        severities = [code.severity for code in CODES.values()]
+        assert severities == sorted(severities, key=list(Severity).index)
 
     def test_an_unknown_one(self, run: Run) -> None:
         """The nearest is offered."""

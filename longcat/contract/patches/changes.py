@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from longcat.contract.codes import CODES
 from longcat.contract.openapi.document import follow, nodes
 from longcat.contract.patches import answers, schemas
 from longcat.contract.patches.draft import Draft
@@ -10,31 +11,6 @@ from longcat.contract.patches.edit import Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError
 from longcat.pointer import at
 
-_LOST: Final = "A lost check is never patched away."
-_UNSEEN: Final = "What is wanted now can't be seen from a refusal. Read its message, and change the contract by hand."
-_FAULT: Final = "It is a fault of the gateway, and no contract should allow it."
-_ALLOWED: Final = "The contract allows it already. If it stays so, change the contract and its examples by hand."
-_MEANT: Final = "The code has another meaning in the contract, which lists codes and can't say which case gets which."
-REFUSED: Final[Mapping[str, str]] = {
-    "answer-mismatched": _FAULT,
-    "auth-changed": _UNSEEN,
-    "auth-lost": _LOST,
-    "body-cut": _FAULT,
-    "body-empty": "A promised body is gone. Without it, the answer says nothing.",
-    "body-not-json": "What is not JSON can't be described as JSON.",
-    "error-in-success": _FAULT,
-    "field-absent": _ALLOWED,
-    "method-new": "What another method takes and promises can't be seen from one answer. Describe it by hand.",
-    "name-repeated": _FAULT,
-    "path-new": "A path that nobody documented is no part of the contract.",
-    "redirected": "A redirect may lead anywhere. Check the new address, and change servers and paths by hand.",
-    "request-refused": _UNSEEN,
-    "status-changed": _MEANT,
-    "unknown-answered": _LOST,
-    "validation-lost": _LOST,
-    "value-blank": _ALLOWED,
-}
-"""The kinds that are never patched, and why."""
 Change: TypeAlias = Callable[[Draft, FindingGroup], Iterable[Edit]]
 CHANGES: Final[Mapping[str, Change]] = {
     "body-new": answers.new_body,
@@ -66,8 +42,9 @@ def edits_for(draft: Draft, group: FindingGroup) -> list[Edit]:
     """Return the edits that mend a group of findings. Raises RefusedError, and LookupError if there is no place."""
     if group.code == "example":
         change: Change = answers.example
-    elif group.code in REFUSED or group.code not in CHANGES:
-        raise RefusedError(REFUSED.get(group.code, "Nothing is known of this kind."))
+    elif group.code not in CHANGES:
+        kind = CODES.get(group.code)
+        raise RefusedError((kind and kind.unpatched) or "Nothing is known of this kind.")
     elif not group.rule:
         raise RefusedError("The contract has no place for it.")
     elif group.code in {"type-changed", "field-null"} and all(not one.pointer for one in group.findings):
