@@ -208,7 +208,7 @@ def call(user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 @frozen
-class Shown:
+class Display:
     """What was to be seen in a terminal. What else it printed is in `ran`."""
 
     ran: Ran
@@ -275,13 +275,13 @@ class Terminal:
         while words.encode() not in self._raw:
             assert self._read(), f"never seen: {words!r}, but {self._raw[-500:]!r}"
 
-    def finish(self) -> Shown:
+    def finish(self) -> Display:
         """Wait for the end, and return what was to be seen."""
         while self._read():
             pass
         out = (self.process.communicate(timeout=LIMIT)[0] or b"").decode()
         raw = self._raw.decode()
-        return Shown(Ran(self.process.returncode, out, raw, time.monotonic() - self._began, self._debug), raw)
+        return Display(Ran(self.process.returncode, out, raw, time.monotonic() - self._began, self._debug), raw)
 
     def _read(self) -> bool:
         left = self._began + LIMIT - time.monotonic()
@@ -797,12 +797,12 @@ def test_many_in_a_terminal(gateway: Gateway, user: User) -> None:
     """In a terminal, many have one line that counts them and says how long it takes, below the last that finished."""
     ids = [gateway.add(duration=1.5 + i / 10) for i in range(15)]
     with user.sit_down("wait", *ids, piped=True) as terminal:
-        shown = terminal.finish()
-    *recent, summary = shown.screen
-    assert (shown.ran.code, len(recent)) == (0, 5)
+        display = terminal.finish()
+    *recent, summary = display.screen
+    assert (display.ran.code, len(recent)) == (0, 5)
     assert [bool(re.fullmatch(r"sandbox-\d+  completed  \d+\.\d s", line)) for line in recent] == [True] * 5
     assert re.fullmatch(r"15 of 15 done ━+ 0:\d\d:\d\d", summary)
-    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.raw)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", display.raw)
     assert re.search(r"of 15 done, about \d+ s left", plain)
 
 
@@ -838,7 +838,7 @@ ODD: Final = ("[red]cat[/red]", "[/]", "back\\slash\\", ":cat:", "ü🐱", "{cat
 
 
 @pytest.fixture(scope="module")
-def live(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Shown:
+def live(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Display:
     """Return what a wait for the odd IDs, and for one that nobody knows, shows in a terminal."""
     folder = tmp_path_factory.mktemp("live")
     for name in ODD:
@@ -849,27 +849,27 @@ def live(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Shown:
 
 
 @pytest.mark.parametrize("request_id", ODD)
-def test_live_line(live: Shown, request_id: str) -> None:
+def test_live_line(live: Display, request_id: str) -> None:
     """Each request has a line with its name as it is, its state, a bar, the percent and the time gone by."""
     line = re.compile(re.escape(request_id) + r" +completed ━+ 100% 0:\d\d:\d\d")
     assert [bool(line.fullmatch(shown)) for shown in live.screen].count(True) == 1, live.screen
 
 
-def test_live_line_moves(live: Shown) -> None:
+def test_live_line_moves(live: Display) -> None:
     """The lines are drawn while the requests are being made, in colours."""
     uncoloured = re.sub(r"\x1b\[[0-9;]*m", "", live.raw)
     assert re.search(r"%s +processing +━* +\d+% 0:\d\d:\d\d", uncoloured)
     assert live.colours
 
 
-def test_results_under_the_lines(gateway: Gateway, live: Shown) -> None:
+def test_results_under_the_lines(gateway: Gateway, live: Display) -> None:
     """In a terminal, the results stand below the live lines, whole, once everything is over; the error stands above."""
     urls = [f"{gateway.url}/results/{quote(request_id, safe='')}.png" for request_id in ODD]
     assert (live.ran.code, sorted(live.screen[-len(ODD) :])) == (2, sorted(urls))
     assert " ".join(live.screen).count("404 about request 'nobody': Endpoint not found. Check the request id and") == 1
 
 
-def test_cursor_comes_back(live: Shown) -> None:
+def test_cursor_comes_back(live: Display) -> None:
     """The cursor is hidden while the lines move, and is there again afterwards."""
     assert re.findall(r"\x1b\[\?25[lh]", live.raw) == ["\x1b[?25l", "\x1b[?25h"]
 
@@ -878,20 +878,20 @@ def test_no_color(gateway: Gateway, user: User) -> None:
     """With NO_COLOR the line is live but has no colours; stdout, in a pipe, has the result and nothing else."""
     request_id = gateway.add()
     with user.sit_down("wait", request_id, "--json", piped=True, NO_COLOR="1") as terminal:
-        shown = terminal.finish()
-    assert (shown.ran.code, shown.colours) == (0, set())
-    assert [one["state"] for one in shown.ran.objects] == ["completed"]
-    assert len(shown.screen) == 1
-    assert re.fullmatch(rf"{request_id} completed ━+ 100% 0:\d\d:\d\d", shown.screen[0])
+        display = terminal.finish()
+    assert (display.ran.code, display.colours) == (0, set())
+    assert [one["state"] for one in display.ran.objects] == ["completed"]
+    assert len(display.screen) == 1
+    assert re.fullmatch(rf"{request_id} completed ━+ 100% 0:\d\d:\d\d", display.screen[0])
 
 
 def test_dumb_terminal(gateway: Gateway, user: User) -> None:
     """A terminal that can't move its cursor gets plain lines."""
     request_id = gateway.add()
     with user.sit_down("wait", request_id, TERM="dumb") as terminal:
-        shown = terminal.finish()
-    assert "\x1b" not in shown.raw
-    progress, url = shown.screen
+        display = terminal.finish()
+    assert "\x1b" not in display.raw
+    progress, url = display.screen
     assert url == f"{gateway.url}/results/{request_id}.png"
     assert PLAIN.fullmatch(progress)
 
@@ -900,9 +900,9 @@ def test_without_rich(gateway: Gateway, user: User) -> None:
     """Without the extra `cli`, a terminal gets plain lines, and once the command that installs the extra."""
     code = "import sys; sys.modules['rich'] = None\nfrom longcat.cli import main\nsys.exit(main())"
     with user.sit_down("wait", gateway.add(), program=[sys.executable, "-c", code]) as terminal:
-        shown = terminal.finish()
-    hint, progress, _ = shown.screen
-    assert shown.ran.code == 0
+        display = terminal.finish()
+    hint, progress, _ = display.screen
+    assert display.ran.code == 0
     assert "pip install 'longcat-image[cli]'" in hint
     assert PLAIN.fullmatch(progress)
 
@@ -919,10 +919,10 @@ def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
         terminal.wait_for("processing")
         began = time.monotonic()
         terminal.process.send_signal(signal.SIGINT)
-        shown = terminal.finish()
+        display = terminal.finish()
     assert time.monotonic() - began < SOON
-    assert (shown.ran.code, len(shown.screen), shown.screen[-1]) == (130, 4, STOPPED)
-    assert re.findall(r"\x1b\[\?25[lh]", shown.raw)[-1] == "\x1b[?25h"
+    assert (display.ran.code, len(display.screen), display.screen[-1]) == (130, 4, STOPPED)
+    assert re.findall(r"\x1b\[\?25[lh]", display.raw)[-1] == "\x1b[?25h"
 
 
 @pytest.mark.parametrize(
@@ -979,8 +979,8 @@ def test_control_characters_in_a_live_line(user: User) -> None:
     with Server([read, response(json.dumps({"status": EVIL}).encode())]) as server:
         arguments = ("wait", "cat-1", "--timeout", "0.2", "--base-url", server.url)
         with user.sit_down(*arguments, NO_COLOR="1") as terminal:
-            shown = terminal.finish()
-    assert {code for code in ("\x1b[2J", "\x1b[31m", "\x07", "\u202e") if code in shown.raw} == set()
+            display = terminal.finish()
+    assert {code for code in ("\x1b[2J", "\x1b[31m", "\x07", "\u202e") if code in display.raw} == set()
 
 
 @pytest.mark.parametrize("command", ["status cat-1", "status cat-1 --json", "wait cat-1 --timeout 0.2"])

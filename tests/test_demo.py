@@ -16,9 +16,9 @@ def test_demo(tmp_path: Path) -> None:
     env = environment(tmp_path)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     with Terminal([sys.executable, str(ROOT / "tools" / "demo.py")], tmp_path, env, piped=True) as terminal:
-        shown = terminal.finish()
-    assert shown.ran.code == 0
-    ready, command, last = shown.ran.out.splitlines()
+        display = terminal.finish()
+    assert display.ran.code == 0
+    ready, command, last = display.ran.out.splitlines()
     port = re.fullmatch(r"longcat sandbox: http://127\.0\.0\.1:(\d+)", ready)
     assert port
     assert command.startswith("$ longcat wait ")
@@ -26,7 +26,7 @@ def test_demo(tmp_path: Path) -> None:
     assert named
     picture = (tmp_path / named[1]).read_bytes()
     assert (picture[:8], len(picture)) == (PNG, int(named[2]))
-    assert len(shown.screen) == 1
-    assert re.fullmatch(r"a-long-cat-in-the-sun completed ━+ 100% 0:\d\d:\d\d", shown.screen[0])
+    assert len(display.screen) == 1
+    assert re.fullmatch(r"a-long-cat-in-the-sun completed ━+ 100% 0:\d\d:\d\d", display.screen[0])
     with socket.socket() as caller:
         assert caller.connect_ex(("127.0.0.1", int(port[1]))) != 0

@@ -156,9 +156,9 @@ def test_wait(bare: Path, user: User) -> None:
 def test_wait_in_a_terminal(bare: Path, user: User) -> None:
     """In a terminal, one line says how to get live progress; what follows is plain."""
     with user.sit_down("wait", "XXXXXXXXXXXXX", program=[str(bare / "longcat")]) as terminal:
-        shown = terminal.finish()
-    hint, progress, url = shown.screen
-    assert (shown.ran.code, hint.count("pip install 'longcat-image[cli]'")) == (0, 1)
+        display = terminal.finish()
+    hint, progress, url = display.screen
+    assert (display.ran.code, hint.count("pip install 'longcat-image[cli]'")) == (0, 1)
     assert PLAIN.fullmatch(progress)
     assert url == f"{user.env['LONGCAT_BASE_URL']}/results/XXXXXXXXXXXXX.png"
 

@@ -69,7 +69,7 @@ def worst(findings: list[Finding]) -> Severity | None:
 
 
 @frozen
-class Shown:
+class DocumentedAnswer:
     """An answer that a contract shows, as a good exchange."""
 
     spec: Spec
@@ -79,7 +79,7 @@ class Shown:
     media: Media
 
 
-def shown(spec: Spec) -> Iterator[Shown]:
+def documented_answers(spec: Spec) -> Iterator[DocumentedAnswer]:
     """Yield a good exchange for every JSON answer that a contract shows."""
     for operation in spec.operations:
         for code, response in operation.responses.items():
@@ -88,7 +88,7 @@ def shown(spec: Spec) -> Iterator[Shown]:
                     exchange = _question(spec, operation, int(code), body)
                     headers = {name: "some" for name, one in response.headers.items() if one.required}
                     headers["content-type"] = media.media_type
-                    yield Shown(spec, operation, answered(body, int(code), exchange, headers), body, media)
+                    yield DocumentedAnswer(spec, operation, answered(body, int(code), exchange, headers), body, media)
 
 
 def _question(spec: Spec, operation: Operation, code: int, body: Any) -> Exchange:
@@ -110,9 +110,9 @@ def _question(spec: Spec, operation: Operation, code: int, body: Any) -> Exchang
     )
 
 
-SHOWN = [*shown(OURS), *shown(MADE_UP)]
+DOCUMENTED = [*documented_answers(OURS), *documented_answers(MADE_UP)]
 
 
-def answered_as(one: Shown, body: Any) -> Exchange:
+def answered_as(one: DocumentedAnswer, body: Any) -> Exchange:
     """Return the exchange with another body."""
     return evolve(one.exchange, response_body=json.dumps(body).encode())

@@ -14,15 +14,15 @@ from attrs import evolve
 from exchanges import (
     BAD_BODY,
     COMPLETED,
+    DOCUMENTED,
     GET,
     GOOD,
     NO_KEY,
     NOWHERE,
     OURS,
     PROCESSING,
-    SHOWN,
     UNKNOWN,
-    Shown,
+    DocumentedAnswer,
     answered,
     answered_as,
     kinds,
@@ -73,7 +73,9 @@ def _nest(holder: dict[str, Any], name: str) -> None:
     holder["wrapper"] = {name: holder.pop(name)}
 
 
-NAMED = {f"{one.operation.operation_id}-{one.exchange.status_code}-{number}": one for number, one in enumerate(SHOWN)}
+NAMED = {
+    f"{one.operation.operation_id}-{one.exchange.status_code}-{number}": one for number, one in enumerate(DOCUMENTED)
+}
 FIELDS = [
     pytest.param(one, path, id=f"{name}-{'.'.join(path)}") for name, one in NAMED.items() for path in places(one.body)
 ]
@@ -92,7 +94,7 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any], str], None], set[str]]] = {
 
 
 @pytest.mark.parametrize(("one", "path"), FIELDS)
-def test_a_spoilt_field_is_one_finding(one: Shown, path: tuple[str, ...]) -> None:
+def test_a_spoilt_field_is_one_finding(one: DocumentedAnswer, path: tuple[str, ...]) -> None:
     """Whatever happens to a field, and to whichever: it is found once, of the right kind, at the right place."""
     for how, (spoil, codes) in SPOILT.items():
         findings = list(judge(one.spec, answered_as(one, spoilt(one.body, path, spoil))))
@@ -140,7 +142,7 @@ def _at(body: Any, path: tuple[str, ...]) -> Any:
 # --- What is harmless.
 
 
-HARMLESS: dict[str, Callable[[Shown], Exchange]] = {
+HARMLESS: dict[str, Callable[[DocumentedAnswer], Exchange]] = {
     "as shown": lambda one: one.exchange,
     "whole numbers": lambda one: answered_as(one, _numbers(one.body, float)),
     "no fractions": lambda one: answered_as(one, _numbers(one.body, lambda n: int(n) if n == int(n) else n)),
@@ -160,11 +162,11 @@ HARMLESS: dict[str, Callable[[Shown], Exchange]] = {
 }
 
 
-def _type(one: Shown) -> str:
+def _type(one: DocumentedAnswer) -> str:
     return one.exchange.response_headers["content-type"]
 
 
-def _with(one: Shown, headers: dict[str, str]) -> Exchange:
+def _with(one: DocumentedAnswer, headers: dict[str, str]) -> Exchange:
     return evolve(one.exchange, response_headers={**one.exchange.response_headers, **headers})
 
 
@@ -215,7 +217,7 @@ JSON_VALUES = st.recursive(
 @given(data=st.data())
 def test_the_reader_agrees_with_the_validator(data: st.DataObject) -> None:
     """A value has a finding, hints aside, exactly when the closed schema does not allow it, whatever the value is."""
-    one = data.draw(st.sampled_from(SHOWN))
+    one = data.draw(st.sampled_from(DOCUMENTED))
     body = copy.deepcopy(one.body)
     for path in data.draw(st.lists(st.sampled_from(list(places(one.body))), max_size=2)):
         holder = _at(body, path[:-1])

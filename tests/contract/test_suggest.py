@@ -284,7 +284,7 @@ def test_hunk(exchange: Exchange, lines: list[str]) -> None:
     assert suggestion.left == ()
 
 
-SHOWN = ["+ # Seen: an answer like this.", "+ seen_1:"]
+EXAMPLE = ["+ # Seen: an answer like this.", "+ seen_1:"]
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ SHOWN = ["+ # Seen: an answer like this.", "+ seen_1:"]
 def test_hunk_with_an_example(body: dict[str, Any], example: list[str], schema: list[str]) -> None:
     """What may be absent or empty from now on is shown so: by an example of the contract's own, never by an answer."""
     suggestion = suggested(answered(body))
-    assert changed(suggestion) == [*SHOWN, *example, *schema]
+    assert changed(suggestion) == [*EXAMPLE, *example, *schema]
     assert suggestion.left == ()
 
 
