@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from test_cli import PNG, Terminal, environment
+from shell import PNG, Terminal, environment
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 

@@ -18,7 +18,7 @@ import pytest
 from longcat_api.api.requests import get_request_result
 from longcat_api.models import Error, StatusRequest
 from pages import DOCS, MAKEFILE, PAGES, PROJECT, ROOT, Program, blocks, commands, programs, text_of
-from test_cli import PNG, User, environment
+from shell import PNG, User, environment
 
 import longcat
 from longcat.cli.arguments import parse

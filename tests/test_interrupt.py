@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from servers import LIMIT, eventually
-from test_cli import KEY, environment
+from shell import KEY, environment
 
 LINE: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]

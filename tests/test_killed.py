@@ -12,7 +12,7 @@ import httpx
 import pytest
 from processes import Process, run_longcat
 from servers import eventually
-from test_cli import KEY, Gateway, environment
+from shell import KEY, Gateway, environment
 
 from longcat.sandbox import Settings, running
 

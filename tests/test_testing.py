@@ -22,7 +22,7 @@ import pytest
 from attrs import frozen
 from fakes import IMAGE, Blocking, Cat, Driver, changes, completed, finish
 from PIL import Image as Picture
-from test_cli import environment
+from shell import environment
 
 import longcat.testing
 from longcat import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from test_cli import FIELDS, KEY, PLAIN, PNG, Ran, User, environment
+from shell import FIELDS, KEY, PLAIN, PNG, Ran, User, environment
 
 import longcat
 from longcat.sandbox import Settings, running

@@ -1,0 +1,224 @@
+"""Someone at a shell: what they run, with or without a terminal, and what they see. No output may hold the key."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+from attrs import field, frozen
+from servers import LIMIT
+
+KEY: Final = "the-key-of-the-tests"
+LONGCAT: Final = str(Path(sys.executable).with_name("longcat"))
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+PLAIN: Final = re.compile(r"(.+)  ([a-z]+)  (\d{1,3}%|-)  \d+\.\d s")
+"""A line of progress where there is no terminal: the request, its state, its progress, the seconds gone by."""
+FIELDS: Final = (
+    "request_id",
+    "state",
+    "raw_state",
+    "progress",
+    "url",
+    "created_at",
+    "duration_seconds",
+    "model_version",
+    "path",
+    "error",
+)
+"""Of every object that `--json` prints, in their order."""
+
+
+@frozen
+class Ran:
+    """What a command did: its exit code, what it printed, and the seconds it took."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    debug: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        text = self.out + self.err
+        assert KEY not in text, "No output holds the key."
+        assert self.debug or "Traceback" not in text, "Only --debug shows a traceback."
+
+    @property
+    def errors(self) -> list[str]:
+        """What it said of errors, a line each."""
+        return [line for line in self.err.splitlines() if line.startswith("longcat")]
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The JSON objects that it printed, one a line, and nothing else."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Gateway:
+    """A sandbox that knows KEY. Its requests are done at once, unless they are added otherwise."""
+
+    def __init__(self, url: str, http: httpx.Client) -> None:
+        self.url = url
+        self._http = http
+
+    def add(self, **fields: Any) -> str:
+        """Add a request, and return its id."""
+        answer = self._http.post(f"{self.url}/sandbox/requests", json=fields)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["request_id"])
+
+    def seen(self, request_id: str) -> dict[str, Any]:
+        """Return what the sandbox knows of a request: how often it was `asked` about, and `downloaded`."""
+        return next(request for request in self.all() if request["request_id"] == request_id)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return what the sandbox knows of every request."""
+        known: list[dict[str, Any]] = self._http.get(f"{self.url}/sandbox/requests").json()
+        return known
+
+
+@frozen
+class User:
+    """Someone at a shell, in a folder, with an environment and an empty home."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def run(
+        self, *arguments: str, program: Sequence[str] = (LONGCAT,), stdout: int = subprocess.PIPE, **env: str
+    ) -> Ran:
+        """Run a command to its end, behind pipes."""
+        began = time.monotonic()
+        done = subprocess.run(  # noqa: S603
+            [*program, *arguments],
+            cwd=self.folder,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=LIMIT,
+            check=False,
+        )
+        seconds = time.monotonic() - began
+        return Ran(done.returncode, done.stdout or "", done.stderr, seconds, debug="--debug" in arguments)
+
+    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
+        """Start a command behind pipes. Used in a `with`, it is waited for."""
+        return subprocess.Popen(  # noqa: S603
+            [LONGCAT, *arguments],
+            cwd=self.folder,
+            env=self.env,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def sit_down(
+        self, *arguments: str, program: Sequence[str] = (LONGCAT,), piped: bool = False, **env: str
+    ) -> "Terminal":
+        """Start a command in a terminal; with `piped`, only its stderr is there."""
+        return Terminal([*program, *arguments], self.folder, {**self.env, **env}, piped=piped)
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return an environment without the settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE")}
+    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONWARNINGS": "error", **more}
+
+
+@frozen
+class Display:
+    """What was to be seen in a terminal. What else it printed is in `ran`."""
+
+    ran: Ran
+    raw: str = field(repr=False)
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that are there in the end. Every character takes one cell; colours are left out."""
+        rows, row, column = [""], 0, 0
+        for piece in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]|[^\x1b\r\n]+|\x1b", self.raw):
+            if up := re.fullmatch(r"\x1b\[(\d*)A", piece):
+                row -= int(up[1] or 1)
+            elif piece == "\x1b[2K":
+                rows[row] = ""
+            elif piece == "\r":
+                column = 0
+            elif piece == "\n":
+                row += 1
+                rows += [""] * (row == len(rows))
+            elif not piece.startswith("\x1b"):
+                rows[row] = rows[row][:column].ljust(column) + piece + rows[row][column + len(piece) :]
+                column += len(piece)
+            else:
+                assert re.fullmatch(r"\x1b\[([0-9;]*m|\?25[lh])", piece), f"{piece!r} is no colour and no cursor"
+        return [line.rstrip() for line in rows if line.strip()]
+
+    @property
+    def colours(self) -> set[str]:
+        """The codes that change the colour."""
+        return set(re.findall(r"\x1b\[[0-9;]*m", self.raw))
+
+
+class Terminal:
+    """A process in a terminal of 100 columns. A context manager that leaves nothing behind."""
+
+    def __init__(self, command: list[str], folder: Path, env: Mapping[str, str], *, piped: bool = False) -> None:
+        self._ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        self._debug = "--debug" in command
+        self._raw = b""
+        self._began = time.monotonic()
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if piped else theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.communicate()
+        os.close(self._ours)
+
+    def wait_for(self, words: str) -> None:
+        """Return as soon as these words were to be seen."""
+        while words.encode() not in self._raw:
+            assert self._read(), f"never seen: {words!r}, but {self._raw[-500:]!r}"
+
+    def finish(self) -> Display:
+        """Wait for the end, and return what was to be seen."""
+        while self._read():
+            pass
+        out = (self.process.communicate(timeout=LIMIT)[0] or b"").decode()
+        raw = self._raw.decode()
+        return Display(Ran(self.process.returncode, out, raw, time.monotonic() - self._began, self._debug), raw)
+
+    def _read(self) -> bool:
+        left = self._began + LIMIT - time.monotonic()
+        assert select.select([self._ours], [], [], max(left, 0))[0], f"not over after {LIMIT} s: {self._raw[-500:]!r}"
+        try:
+            data = os.read(self._ours, 65536)
+        except OSError:  # The other end is closed.
+            data = b""
+        self._raw += data
+        return bool(data)
