@@ -105,6 +105,9 @@ def test_traps() -> None:
     assert asked(200, json={"status": "processing", "request_id": "r", "progress": "45"}).progress == "45"
     with pytest.raises(json.JSONDecodeError):
         asked(403, html="<h1>Just a moment...</h1>")
+    with longcat.api_client("a-key", "https://gateway.test") as client:
+        client.with_headers({"X-More": "1"})
+        assert client.get_httpx_client().headers["X-More"] == "1"
     with pytest.raises(ValueError, match="status must match const 'completed', got 'processing'"):
         asked(200, json={"status": "processing", "request_id": "r"})
     with running(Settings()) as url, longcat_api.Client(url) as keyless:
