@@ -83,6 +83,14 @@ def test_extras() -> None:
     assert everything == f"{PROJECT['name']}[{','.join(extra for extra in needs if extra != 'none')}]"
 
 
+def test_figures() -> None:
+    """The figures on the page about the schedule are those that were measured."""
+    measured = {goal: reached for goal, _, reached, _ in table(DOCS / "polling.md", "goal")}
+    page = " ".join(text_of(DOCS / "schedule.md").split())
+    assert f"{measured['truthful progress']} of a fixed interval's with truthful progress" in page
+    assert f"{measured['without progress, over the limit']} times that limit without progress" in page
+
+
 def test_reference() -> None:
     """The API reference has every public name, and no other."""
     directive = r"^\.\. (?:auto|py:)\w+:: (\w+)(?:\(\))?$"
