@@ -84,7 +84,7 @@ def documented_answers(spec: Spec) -> Iterator[DocumentedAnswer]:
     for operation in spec.operations:
         for code, response in operation.responses.items():
             for media in response.content.values():
-                for body in media.examples:
+                for body in media.examples.values:
                     exchange = _question(spec, operation, int(code), body)
                     headers = {name: "some" for name, one in response.headers.items() if one.required}
                     headers["content-type"] = media.media_type
@@ -96,7 +96,7 @@ def _question(spec: Spec, operation: Operation, code: int, body: Any) -> Exchang
     path = operation.path.replace("{shelf}", "a").replace("{book_id}", str(body.get("book_id")))
     bad = {400: b"{}", 401: None}
     request = next((media for media in operation.request.values()), None)
-    example = request.examples[0] if request is not None and request.examples else {"title": "Mira"}
+    example = request.examples.values[0] if request is not None and request.examples.values else {"title": "Mira"}
     return Exchange(
         method=operation.method,
         url=f"{spec.server}{path}?edition=1",

@@ -56,10 +56,11 @@ def test_our_operation() -> None:
     )
     assert ours.pointer == "/paths/~1longcat-image-request-result/post"
     assert ours.key_header == "Ocp-Apim-Subscription-Key"
-    assert ours.request_content_types == ("application/json",)
-    assert ours.request_schema == OURS.document["components"]["schemas"]["StatusRequest"]
+    assert [(name, media.schema) for name, media in ours.request.items()] == [
+        ("application/json", f"{ours.pointer}/requestBody/content/application~1json/schema")
+    ]
     assert list(ours.responses) == ["200", "400", "401", "403", "404", "429", "500"]
-    assert len(ours.responses["200"].content["application/json"].examples) == 3
+    assert len(ours.responses["200"].content["application/json"].examples.values) == 3
     assert OURS.server == "https://gateway-falai-automate.appypie.workers.dev"
 
 
@@ -75,7 +76,7 @@ def test_yaml_values_become_json_values() -> None:
     text = PATH.read_text("utf-8").replace('"200":', "200:").replace('"2024-06-15T10:30:00Z"', "2024-06-15T10:30:00Z")
     (ours,) = make_spec(parse_document(text, "changed")).operations
     assert "200" in ours.responses
-    shown = ours.responses["200"].content["application/json"].examples
+    shown = ours.responses["200"].content["application/json"].examples.values
     assert json.loads(json.dumps(shown[-1]))["created_at"].startswith("2024-06-15T10:30:00")
 
 
@@ -219,7 +220,7 @@ def test_closing_changes_nothing_else() -> None:
         for operation_ in one.operations:
             for response in operation_.responses.values():
                 for media in response.content.values():
-                    for example in media.examples:
+                    for example in media.examples.values:
                         assert media.schema is not None
                         assert one.schemas.is_valid(media.schema, example, closed=True)
 

@@ -65,7 +65,7 @@ def _compare_content(observation: Observation, response: Response, body: bytes) 
     elif is_short(headers, body):
         yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
     elif media.media_type.startswith("text/") and media.schema is not None:
-        yield from _comparison(observation).compare(media.schema, body.decode("utf-8", "replace"), media.shown)
+        yield from _comparison(observation).compare(media.schema, body.decode("utf-8", "replace"), media.examples)
 
 
 def _media_types(response: Response) -> str:
@@ -85,7 +85,7 @@ def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterat
         return
     value, schema, operation = answer.value, media.schema, observation.operation
     comparison = _comparison(observation)
-    mismatches = comparison.compare(schema, value, media.shown)
+    mismatches = comparison.compare(schema, value, media.examples)
     if operation is None or not is_success(observation.status_code):
         yield from mismatches
         return

@@ -77,6 +77,10 @@ class Place:
             raise self.error(f"{show(self.node[name])} is none of {', '.join(allowed)}", name)
         return self.text(name)
 
+    def flag(self, name: str) -> bool:
+        """Whether a field's value is true."""
+        return self.object.get(name) is True
+
     def schema(self) -> str | None:
         """Return where the schema stands that is the field `schema`. None: there is none."""
         return f"{self.pointer}/schema" if "schema" in self.object else None

@@ -64,7 +64,6 @@ class Schemas:
     Attributes:
         document: the whole document.
         at: returns the schema at a pointer.
-        target: returns where a reference leads in the end.
         variants: returns how the schemas of a `oneOf` or `anyOf` at a pointer are told apart; None: by their shape.
         fields: returns what the schemas at several pointers say about an object's fields.
         applied: returns which schemas those at several pointers apply, whatever the value is.
@@ -74,7 +73,6 @@ class Schemas:
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
         self.at: Callable[[str], Any] = cache(partial(at, document))
-        self.target: Callable[[str], str] = cache(self._target)
         self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
         self.fields: Callable[[tuple[str, ...]], Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
         self.applied: Callable[[tuple[str, ...]], Applied] = lru_cache(MOST_KEPT)(self._applied)
@@ -102,9 +100,6 @@ class Schemas:
     def _assertions(self, pointer: str) -> dict[str, Any]:
         schema = self.at(pointer)
         return {name: schema[name] for name in ASSERTIONS if name in schema} if isinstance(schema, Mapping) else {}
-
-    def _target(self, reference: str) -> str:
-        return follow(self.document, {"$ref": reference}, "")[1]
 
     def _applied(self, pointers: tuple[str, ...]) -> Applied:
         found = unconditional(self.document, *pointers)

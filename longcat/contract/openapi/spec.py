@@ -5,19 +5,26 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
+import jsonschema_rs
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import SpecError, modern, parse_document, read_document
-from longcat.contract.openapi.operation import Operation, PathPattern
-from longcat.contract.openapi.reader import DocumentReader
+from longcat.contract.openapi.document import SpecError, modern, nodes, parse_document, read_document, schemas
+from longcat.contract.openapi.operation import Operation, methods_of, read_operations, read_paths
+from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
+from longcat.pointer import join
+from longcat.text import shorten
+
+PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
+"""A parameter in a path, or a variable in a server's URL."""
 
 
 @frozen
@@ -62,15 +69,17 @@ class Spec:
         for base in self._bases:
             if path.startswith(f"{base}/"):
                 segments = [unquote(segment) for segment in path.removeprefix(base).split("/")]
-                for pattern, operations in self._patterns.get(len(segments), ()):
-                    values = pattern.values(segments)
-                    if values is not None:
-                        return operations, values
+                for patterns, operations in self._paths.get(len(segments), ()):
+                    pairs = zip(patterns, segments, strict=True)
+                    matches = [match for pattern, segment in pairs if (match := pattern.fullmatch(segment))]
+                    if len(matches) == len(segments):
+                        values = (value for match in matches for value in match.groups())
+                        return operations, dict(zip(PARAMETER.findall(operations[0].path), values, strict=True))
         return (), {}
 
     def serves(self, url: str) -> bool:
         """Whether a URL is below one of the servers."""
-        return any(_host_of(server) == _host_of(url) and _is_below(server, url) for server in self.servers)
+        return any(_is_below(server, url) for server in self.servers)
 
     @cached_property
     def _bases(self) -> tuple[str, ...]:
@@ -78,33 +87,38 @@ class Spec:
         return tuple(sorted({_path_of(server).rstrip("/") for server in self.servers} | {""}, key=len, reverse=True))
 
     @cached_property
-    def _patterns(self) -> dict[int, list[tuple[PathPattern, tuple[Operation, ...]]]]:
-        """The documented paths with their operations, by how many segments they have."""
+    def _paths(self) -> dict[int, list[tuple[list[re.Pattern[str]], tuple[Operation, ...]]]]:
+        """The documented paths, by how many segments they have: a pattern for each segment, and the operations."""
         by_path: dict[str, list[Operation]] = {}
         for one in self.operations:
             by_path.setdefault(one.path, []).append(one)
-        found: dict[int, list[tuple[PathPattern, tuple[Operation, ...]]]] = {}
+        found: dict[int, list[tuple[list[re.Pattern[str]], tuple[Operation, ...]]]] = {}
         for path, operations in by_path.items():
-            found.setdefault(len(path.split("/")), []).append((PathPattern.of(path), tuple(operations)))
+            patterns = [_segment_pattern(segment) for segment in path.split("/")]
+            found.setdefault(len(patterns), []).append((patterns, tuple(operations)))
         return found
 
 
-def _is_below(server: str, url: str) -> bool:
-    return f"{_path_of(url)}/".startswith(f"{_path_of(server).rstrip('/')}/")
+def _segment_pattern(segment: str) -> re.Pattern[str]:
+    """Return the pattern for a part of a path between slashes, without percent-encoding."""
+    literals = PARAMETER.split(segment)[::2]
+    return re.compile("(.+)".join(map(re.escape, literals)))
 
 
-def _host_of(url: str) -> str | None:
+def _parts_of(url: str) -> SplitResult:
     try:
-        return urlsplit(url).netloc.lower() or None
+        return urlsplit(url)
     except ValueError:  # A host in broken brackets.
-        return None
+        return urlsplit("")
 
 
 def _path_of(url: str) -> str:
-    try:
-        return urlsplit(url).path or "/"
-    except ValueError:
-        return "/"
+    return _parts_of(url).path or "/"
+
+
+def _is_below(server: str, url: str) -> bool:
+    is_same_host = _parts_of(server).netloc.lower() == _parts_of(url).netloc.lower()
+    return is_same_host and f"{_path_of(url)}/".startswith(f"{_path_of(server).rstrip('/')}/")
 
 
 def load_spec(path: Path | None = None) -> Spec:
@@ -119,16 +133,50 @@ def load_spec(path: Path | None = None) -> Spec:
 def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
     """Return the contract in a document. Raises SpecError, which says `name`, for what can't be worked with."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    reader = DocumentReader(modern(document))
+    new = modern(document)
+    root = Place(new, new, "")
     try:
-        operations, servers = list(reader.operations()), reader.servers()
-        reader.check()
+        operations, servers = list(read_operations(root)), _read_servers(root)
+        _check(new)
     except SpecError as error:
         raise SpecError(f"The spec {name} is not valid {error}") from None
     return Spec(
         document=document,
-        operations=tuple(sorted(operations, key=lambda one: len(PathPattern.of(one.path).names))),
+        operations=tuple(sorted(operations, key=lambda one: len(PARAMETER.findall(one.path)))),
         servers=servers,
         digest=hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest(),
-        schemas=Schemas(reader.document),
+        schemas=Schemas(new),
     )
+
+
+def _read_servers(root: Place) -> tuple[str, ...]:
+    """Return the base URLs of all servers, without a slash at the end."""
+    found = root.items("servers")
+    for item in read_paths(root).values():
+        found += item.items("servers")
+        found += [server for _, place in methods_of(item) for server in place.items("servers")]
+    return tuple(dict.fromkeys(map(_server_url, found)))
+
+
+def _server_url(server: Place) -> str:
+    """Return a server's URL, each of its variables at its default."""
+    variables = server.fields("variables")
+
+    def default(name: re.Match[str]) -> str:
+        variable = variables.get(name[1])
+        return str(variable.object.get("default", name[0])) if variable else name[0]
+
+    return PARAMETER.sub(default, server.text("url")).rstrip("/")
+
+
+def _check(document: dict[str, Any]) -> None:
+    """Check the schemas and references that no operation may have led to."""
+    for node, pointer in nodes(document):
+        Place.of(document, node, pointer)
+    metaschema = jsonschema_rs.Draft202012Validator(
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
+    )
+    for schema, pointer in schemas(document):
+        for error in metaschema.iter_errors(schema):
+            where = Place(document, schema, pointer + join(error.instance_path))
+            raise where.error(f"it is not valid in a schema: {shorten(error.message, 200)}")

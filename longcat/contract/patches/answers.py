@@ -256,12 +256,12 @@ def example(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """
     exchange = group.findings[0].exchange
     media, body = _media(draft, exchange), body_of(exchange)
-    if media is None or media.schema is None or not media.examples:
+    if media is None or media.schema is None or not media.examples.values:
         raise RefusedError(_NO_EXAMPLE)
     comparison = Comparison(draft.spec.schemas)
     kind = comparison.fields(media.schema, body).owner
-    alike = (one for one in media.examples if comparison.fields(media.schema, one).owner == kind)
-    value = copy.deepcopy(next(alike, media.examples[0]))
+    alike = (one for one in media.examples.values if comparison.fields(media.schema, one).owner == kind)
+    value = copy.deepcopy(next(alike, media.examples.values[0]))
     for one in group.findings:
         _make_absent_or_empty(value, one, body)
     absent = sorted({name_of(one) for one in group.findings if one.code == "field-absent"})

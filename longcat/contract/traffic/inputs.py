@@ -133,7 +133,7 @@ def _values(document: Node, operation: Operation, body: Media | None) -> Iterato
     for one in operation.parameters:
         yield value(one.name, one.place, one.schema, one.required)
     if body is not None and body.schema is not None:
-        shown = [example for example in body.examples if isinstance(example, Mapping)]
+        shown = [example for example in body.examples.values if isinstance(example, Mapping)]
         fields = _fields(document, body.schema)
         for name, places in fields.named.items():
             examples = tuple(example[name] for example in shown if name in example)

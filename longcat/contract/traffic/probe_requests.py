@@ -217,7 +217,7 @@ def _wrong_bodies(inputs: Inputs, draft: _Draft) -> Iterator[ProbeRequest]:
     if inputs.body is None:
         return
     yield evolve(good, body=(good.body or b"")[:-1])
-    other = next((kind for kind in OTHER_TYPES if kind not in inputs.operation.request_content_types), None)
+    other = next((kind for kind in OTHER_TYPES if kind not in inputs.operation.request), None)
     if other is not None:
         yield draft.request("the wrong content type", headers={**good.headers, "Content-Type": other})
     for value in inputs.values:
