@@ -80,6 +80,35 @@ def test_yaml_values_become_json_values() -> None:
     assert json.loads(json.dumps(shown[-1]))["created_at"].startswith("2024-06-15T10:30:00")
 
 
+def test_yaml_is_read_by_its_core_schema() -> None:
+    """YAML 1.2 has fewer booleans than 1.1, no dates, and no numbers of the base 60; people use its merge keys still."""
+    values = "{on: yes, t: True, base: 010, eight: 0o17, sixty: 1:30, day: 2024-01-01, big: 1e3, nothing: ~, empty: }"
+    text = f"openapi: 3.1.0\npaths: &a {values}\nother: &b {{<<: *a, t: no}}\nlast: {{<<: *b}}\n"
+    document = parse_document(text, "core")
+    expected = {"on": "yes", "t": True, "base": 10, "eight": 15, "sixty": "1:30", "day": "2024-01-01", "big": 1000.0}
+    expected |= {"nothing": None, "empty": None}
+    assert document["paths"] == expected
+    assert document["other"] == document["last"] == expected | {"t": "no"}
+
+
+@pytest.mark.parametrize("mapping", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_cannot_stand_for_gigabytes(mapping: str) -> None:
+    """Twelve lines can stand for 10 to the 12th values: that is refused, or never written out."""
+    lines = ["openapi: 3.1.0", "a0: &a0 {k: 1}"]
+    for level in range(1, 13):
+        lines.append(f"a{level}: &a{level} {mapping.format(', '.join([f'*a{level - 1}'] * 10))}")
+    try:
+        assert parse_document("\n".join(lines), "bomb")["a12"] == {"k": 1}
+    except SpecError as error:
+        assert "its aliases stand for too much" in str(error)  # noqa: PT017 - one of the two keeps one value only.
+
+
+def test_yaml_that_is_nested_too_deeply() -> None:
+    """It is refused before libyaml's binding overflows the stack."""
+    with pytest.raises(SpecError, match="nested too deeply"):
+        parse_document("- " * 300_000, "deep")
+
+
 def test_the_made_up_operations() -> None:
     """Names, keys and needs of operations that ours does not have."""
     found = {one.operation_id: one for one in MADE_UP.operations}

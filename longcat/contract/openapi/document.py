@@ -35,7 +35,7 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
     """Return the document in a text as plain JSON values. Raises SpecError, which says `name`."""
     try:
         # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it a hundred times slower.
-        document = plain(json.loads(text) if text.lstrip().startswith("{") else _parse_yaml(text, name))
+        document = json.loads(text) if text.lstrip().startswith("{") else plain(_parse_yaml(text, name))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
@@ -45,17 +45,20 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
 
 
 def _parse_yaml(text: str, name: str) -> Any:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - it is slow to import, and the contract that comes along is JSON.
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - likewise.
+    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - it is slow to import, and JSON does without it.
+
+    from longcat.contract.openapi.yaml_loader import load_yaml  # noqa: PLC0415 - likewise.
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        return load_yaml(text)
+    except yaml.MarkedYAMLError as error:
+        marks = [one for one in (error.problem_mark, error.context_mark) if one is not None]
+        # What lacks its end has its problem after the last line, and its context where it begins.
+        mark = next((one for one in marks if one.line < len(text.splitlines())), None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         problem = shorten(error.problem or error.context or "it can't be parsed", 200)
         raise SpecError(f"The spec {name} is not YAML: {problem}{where}. Mend it there.") from error
-    except (YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
 
 
