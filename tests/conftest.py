@@ -2,10 +2,17 @@
 
 import pytest
 from fakes import Driver
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same examples every time, as many as a quick run allows, and no file left behind.
-settings.register_profile("longcat", derandomize=True, database=None, deadline=None, max_examples=100)
+# The same examples every time, as many as a quick run allows, however slow the machine is, and no file left behind.
+settings.register_profile(
+    "longcat",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("longcat")
 
 

@@ -22,17 +22,17 @@ from longcat.sandbox.drifts.responses import (
 )
 
 _ALL: Final = Responses(lambda _: True)
+_UNRELATED: Final = {
+    "server": "gateway/2",
+    "x-request-id": "7",
+    "cf-ray": "8a-FRA",
+    "cache-control": "no-store",
+    "vary": "*",
+}
 
 
 def harmless() -> Drifts:
     """Yield what the documentation allows, and what is nobody's business."""
-    unrelated = {
-        "server": "gateway/2",
-        "x-request-id": "7",
-        "cf-ray": "8a-FRA",
-        "cache-control": "no-store",
-        "vary": "*",
-    }
     rates = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "59"}
     changes: Mapping[str, tuple[str, ResponseChange]] = {
         "wording": ("Errors are worded otherwise.", ERRORS.add_fields({"error": "Please look at your request."})),
@@ -75,7 +75,7 @@ def harmless() -> Drifts:
             _ALL.set_headers({"content-type": "Application/JSON"}),
         ),
         "header-case": ("Headers have capitals, and another order.", _title_case),
-        "unrelated-headers": ("There are more headers, which mean nothing here.", _ALL.set_headers(unrelated)),
+        "unrelated-headers": ("There are more headers, which mean nothing here.", _ALL.set_headers(_UNRELATED)),
         "rate-headers": ("Headers tell the rate limit.", _ALL.set_headers(rates)),
         "cookie": ("A cookie is set.", _ALL.set_headers({"set-cookie": "cf=1; Path=/; Secure"})),
         "connection-close": ("Every connection is closed.", _ALL.set_headers({"connection": "close"})),
