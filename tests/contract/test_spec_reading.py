@@ -81,7 +81,7 @@ def test_yaml_values_become_json_values() -> None:
 
 
 def test_yaml_is_read_by_its_core_schema() -> None:
-    """YAML 1.2 has fewer booleans than 1.1, no dates, and no numbers of the base 60; people use its merge keys still."""
+    """YAML 1.2 has fewer booleans than 1.1, no dates, and no numbers of the base 60; people still use merge keys."""
     values = "{on: yes, t: True, base: 010, eight: 0o17, sixty: 1:30, day: 2024-01-01, big: 1e3, nothing: ~, empty: }"
     text = f"openapi: 3.1.0\npaths: &a {values}\nother: &b {{<<: *a, t: no}}\nlast: {{<<: *b}}\n"
     document = parse_document(text, "core")
@@ -94,11 +94,11 @@ def test_yaml_is_read_by_its_core_schema() -> None:
 @pytest.mark.parametrize("mapping", ["[{}]", "{{<<: [{}]}}"])
 def test_aliases_cannot_stand_for_gigabytes(mapping: str) -> None:
     """Twelve lines can stand for 10 to the 12th values: that is refused, or never written out."""
-    lines = ["openapi: 3.1.0", "a0: &a0 {k: 1}"]
-    for level in range(1, 13):
-        lines.append(f"a{level}: &a{level} {mapping.format(', '.join([f'*a{level - 1}'] * 10))}")
+    aliases = (mapping.format(", ".join([f"*a{level}"] * 10)) for level in range(12))
+    lines = (f"a{level}: &a{level} {value}" for level, value in enumerate(aliases, 1))
     try:
-        assert parse_document("\n".join(lines), "bomb")["a12"] == {"k": 1}
+        document = parse_document("\n".join(["openapi: 3.1.0", "a0: &a0 {k: 1}", *lines]), "bomb")
+        assert document["a12"] == {"k": 1}
     except SpecError as error:
         assert "its aliases stand for too much" in str(error)  # noqa: PT017 - one of the two keeps one value only.
 
