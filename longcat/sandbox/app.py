@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.drifts.requests import MOST_BYTES, DriftMiddleware
+from longcat.sandbox.drifts.requests import MOST_BYTES, DriftMiddleware, read_body
 from longcat.sandbox.drifts.responses import changed
 from longcat.sandbox.faults import JSON, Fault, TimeSource, error, rate_limited
 from longcat.sandbox.picture import draw
@@ -154,12 +154,10 @@ def _not_found() -> Response:
 
 async def _read(request: Request) -> bytes:
     """Return the body; raise ValueError when it is too long."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise ValueError(f"The body is longer than {MOST_BYTES} bytes.")
-    return bytes(body)
+    body = await read_body(request)
+    if len(body) > MOST_BYTES:
+        raise ValueError(f"The body is longer than {MOST_BYTES} bytes.")
+    return body
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -15,35 +15,48 @@ has changed (a new requirement, another way to send the key).
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Final
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final, Literal
 
-from longcat.sandbox.drifts import fields, gateway
-from longcat.sandbox.drifts.harmless import harmless
-from longcat.sandbox.drifts.kinds import Drift
+from longcat.sandbox.drifts.changes import response_change
+from longcat.sandbox.drifts.requests import CHANGES, RequestChange
+from longcat.sandbox.drifts.responses import ResponseChange
 
-FAMILIES: Final = (
-    fields.removed,
-    fields.absent,
-    fields.renamed,
-    fields.nullable,
-    fields.retyped,
-    fields.nested,
-    fields.valued,
-    gateway.new,
-    fields.words,
-    gateway.misleading,
-    gateway.enveloped,
-    gateway.statuses,
-    gateway.types,
-    gateway.unreadable,
-    gateway.authentication,
-    gateway.validation,
-    gateway.endpoint,
-    gateway.announced,
-    harmless,
-)
-DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for family in FAMILIES for drift in family()}
+
+@dataclass(frozen=True)
+class Drift:
+    """One way in which the gateway might change.
+
+    Attributes:
+        severity: how bad it is for callers. None: it is harmless.
+        patchable: whether the contract can be made to agree. True for what is harmless: it agrees already.
+        response: what is done to each honest response. None: nothing.
+        request: what is done to each request before the gateway reads it. None: nothing.
+    """
+
+    name: str
+    sentence: str
+    severity: Literal["breaking", "additive", "notice"] | None
+    patchable: bool
+    response: ResponseChange | None
+    request: RequestChange | None
+
+
+def _load() -> Iterator[Drift]:
+    """Yield the drifts of the table `drifts.toml`, which says how it is written."""
+    for family in tomllib.loads(files(__package__).joinpath("drifts.toml").read_text("utf-8")).values():
+        shared = {"severity": family.pop("severity", None), "patchable": family.pop("patchable", True)}
+        for name, (sentence, *details) in family.items():
+            own = details[0] if details else {}
+            values = {key: own.pop(key, value) for key, value in shared.items()}
+            response = response_change(own.pop("in"), own) if own else None
+            yield Drift(name, sentence, response=response, request=CHANGES.get(name), **values)
+
+
+DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for drift in _load()}
 
 
 def find_drifts(names: Iterable[str]) -> tuple[Drift, ...]:

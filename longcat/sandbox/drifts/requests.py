@@ -1,10 +1,9 @@
-"""How a drifted gateway reads requests: pure functions over them, from which the table in `drifts` is built."""
+"""How a drifted gateway reads requests: pure functions over them, and the middleware that applies them."""
 
-import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +14,7 @@ from longcat.sandbox.drifts.responses import CALL
 from longcat.sandbox.faults import JSON, error
 
 KEY: Final = "ocp-apim-subscription-key"
+MOVED: Final = f"/v2{CALL}"
 MOST_BYTES: Final = 65_536  # Of a body; a longer one is refused.
 OWN: Final = ("/sandbox/", "/results/")  # The sandbox's own calls, and the pictures: no drift touches them.
 
@@ -48,134 +48,141 @@ class ReceivedRequest:
     @property
     def json(self) -> Any:
         """The decoded body; None if it is not JSON, or null."""
-        with contextlib.suppress(ValueError, RecursionError):
+        try:
             return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
     @property
     def fields(self) -> dict[str, Any] | None:
         """The decoded body; None if it is not a JSON object."""
         return body if isinstance(body := self.json, dict) else None
 
-    def with_key(self, key: str | None) -> Self:
-        """Return it with this key where the documentation wants it; None: with no key."""
-        others = {name: value for name, value in self.headers.items() if name != KEY}
-        return replace(self, headers=others if key is None else {**others, KEY: key})
-
 
 RequestChange = Callable[[ReceivedRequest], ReceivedRequest | Response]
 """Returns the request as the gateway is to read it, or the response to it."""
 
 
-def accepted() -> Response:
+def _accepted() -> Response:
     """Return a response that keeps the contract, for a request that should have been refused."""
     body = {"status": "processing", "progress": 0.0, "request_id": "accepted"}
     return Response(json.dumps(body), media_type=JSON)
 
 
-def invalid() -> Response:
-    """Return the documented 400."""
-    return error(400, "Invalid request parameters")
-
-
-# --- The key.
-
-
-def key_may_lack(request: ReceivedRequest) -> ReceivedRequest:
-    """Accept a request without a key; a wrong one is still refused."""
-    return request if KEY in request.headers else request.with_key(request.right_key)
-
-
-def key_may_be_any(request: ReceivedRequest) -> ReceivedRequest:
-    """Accept any key; there must be one."""
-    return request.with_key(request.right_key) if request.headers.get(KEY) else request
-
-
-def key_is_ignored(request: ReceivedRequest) -> ReceivedRequest:
-    """Accept every request."""
-    return request.with_key(request.right_key)
-
-
-def key_in_header(name: str, scheme: str = "") -> RequestChange:
-    """Want the key in another header, after the name of a scheme."""
+def _use_key(find: Callable[[ReceivedRequest], str | None]) -> RequestChange:
+    """Take the key from another place. None: there is none."""
 
     def change(request: ReceivedRequest) -> ReceivedRequest:
-        value = request.headers.get(name, "")
-        return request.with_key(value.removeprefix(scheme) if value.startswith(scheme) else None)
+        others = {name: value for name, value in request.headers.items() if name != KEY}
+        key = find(request)
+        return replace(request, headers=others if key is None else {**others, KEY: key})
 
     return change
 
 
-def key_in_query(name: str) -> RequestChange:
-    """Want the key in the URL."""
-    return lambda request: request.with_key(next(iter(parse_qs(request.query).get(name, [])), None))
+def _bearer(request: ReceivedRequest) -> str | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key if scheme == "Bearer" else None
 
 
-# --- Validation.
-
-
-def respond_if(
-    condition: Callable[[ReceivedRequest], bool], response: Callable[[], Response] = accepted
-) -> RequestChange:
+def _respond_if(condition: Callable[[ReceivedRequest], bool], respond: Callable[[], Response]) -> RequestChange:
     """Give this response to calls with the right key that fulfil a condition."""
-    return lambda request: response() if request.is_call and request.has_right_key and condition(request) else request
+    return lambda request: respond() if request.is_call and request.has_right_key and condition(request) else request
 
 
-def any_content_type(request: ReceivedRequest) -> ReceivedRequest:
-    """Read every body as JSON, whatever its content type."""
+def _accept_if(condition: Callable[[ReceivedRequest], bool]) -> RequestChange:
+    return _respond_if(condition, _accepted)
+
+
+def _refuse_if(condition: Callable[[ReceivedRequest], bool]) -> RequestChange:
+    return _respond_if(condition, lambda: error(400, "Invalid request parameters"))
+
+
+def _is_not_json(request: ReceivedRequest) -> bool:
+    return bool(request.body) and request.json is None and request.body.strip() != b"null"
+
+
+def _lacks(field: str) -> Callable[[ReceivedRequest], bool]:
+    """Return what tells whether a body is a JSON object without a field."""
+    return lambda request: request.fields is not None and field not in request.fields
+
+
+def _any_content_type(request: ReceivedRequest) -> ReceivedRequest:
     return replace(request, headers={**request.headers, "content-type": JSON}) if request.is_call else request
 
 
-# --- Paths and methods.
-
-
-def move_call(path: str, response: Callable[[], Response]) -> RequestChange:
+def _move(respond: Callable[[], Response]) -> RequestChange:
     """Serve the call on another path, and give this response on the documented one."""
 
     def change(request: ReceivedRequest) -> ReceivedRequest | Response:
         if request.path == CALL:
-            return response()
-        return replace(request, path=CALL) if request.path == path else request
+            return respond()
+        return replace(request, path=CALL) if request.path == MOVED else request
 
     return change
 
 
-def redirect(code: int, location: str) -> Response:
-    """Return a redirect without a body."""
-    return Response(status_code=code, headers={"Location": location})
+def _redirect(code: int) -> RequestChange:
+    return _move(lambda: Response(status_code=code, headers={"Location": MOVED}))
 
 
-def accept_method(method: str) -> RequestChange:
+def _accept_method(method: str) -> RequestChange:
     """Serve another method on the documented path too, to those with the right key."""
 
     def change(request: ReceivedRequest) -> ReceivedRequest | Response:
         if (request.method, request.path) != (method, CALL):
             return request
-        return accepted() if request.has_right_key else error(401, "Invalid or missing authentication")
+        return _accepted() if request.has_right_key else error(401, "Invalid or missing authentication")
 
     return change
 
 
-def method_is_not_found(request: ReceivedRequest) -> ReceivedRequest | Response:
+def _serve_unknown_paths(body: str, media_type: str) -> RequestChange:
+    return lambda request: request if request.path == CALL else Response(body, media_type=media_type)
+
+
+def _method_is_not_found(request: ReceivedRequest) -> ReceivedRequest | Response:
     """Refuse other methods as if the path did not exist."""
-    if request.path == CALL and request.method not in {"POST", "OPTIONS"}:
-        return error(404, "Endpoint not found")
-    return request
+    other = request.path == CALL and request.method not in {"POST", "OPTIONS"}
+    return error(404, "Endpoint not found") if other else request
 
 
-def preflight(request: ReceivedRequest) -> ReceivedRequest | Response:
+def _preflight(request: ReceivedRequest) -> ReceivedRequest | Response:
     """Tell a browser that it may call from another site (CORS)."""
-    if request.method != "OPTIONS":
-        return request
     allowed = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST", "Allow": "POST, OPTIONS"}
-    return Response(status_code=204, headers=allowed)
+    return Response(status_code=204, headers=allowed) if request.method == "OPTIONS" else request
 
 
-def serve_unknown_paths(response: Callable[[], Response]) -> RequestChange:
-    """Give this response on every path that does not exist."""
-    return lambda request: request if request.path == CALL else response()
-
-
-# --- The middleware.
+CHANGES: Final[Mapping[str, RequestChange]] = {
+    "new-method-get": _accept_method("GET"),
+    "new-method-put": _accept_method("PUT"),
+    "any-path-json": _serve_unknown_paths('{"ok": true}', JSON),
+    "any-path-html": _serve_unknown_paths("<!DOCTYPE html>", "text/html"),
+    "key-may-lack": _use_key(lambda request: request.headers.get(KEY, request.right_key)),
+    "key-may-be-any": _use_key(lambda request: request.right_key if request.headers.get(KEY) else None),
+    "key-ignored": _use_key(lambda request: request.right_key),
+    "key-bearer": _use_key(_bearer),
+    "key-header": _use_key(lambda request: request.headers.get("x-api-key", "")),
+    "key-query": _use_key(lambda request: next(iter(parse_qs(request.query).get("subscription-key", [])), None)),
+    "unchecked-no-body": _accept_if(lambda request: not request.body),
+    "unchecked-malformed": _accept_if(_is_not_json),
+    "unchecked-no-id": _accept_if(_lacks("request_id")),
+    "unchecked-empty-id": _accept_if(lambda request: (request.fields or {}).get("request_id") == ""),
+    "unchecked-mistyped-id": _accept_if(
+        lambda request: not isinstance((request.fields or {}).get("request_id", ""), str)
+    ),
+    "unchecked-content-type": _any_content_type,
+    "needs-header": _refuse_if(lambda request: "x-api-version" not in request.headers),
+    "needs-field": _refuse_if(_lacks("model")),
+    "moved": _move(lambda: error(404, "Endpoint not found")),
+    "gone": _move(lambda: error(410, "This endpoint is gone")),
+    "redirect-301": _redirect(301),
+    "redirect-307": _redirect(307),
+    "redirect-308": _redirect(308),
+    "harmless-method-404": _method_is_not_found,
+    "harmless-preflight": _preflight,
+}
+"""What is done to requests, by the name of the drift."""
 
 
 class DriftMiddleware:
@@ -192,7 +199,7 @@ class DriftMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            body = await _read(Request(scope, receive))
+            body = await read_body(Request(scope, receive))
         except ClientDisconnect:
             return  # Nobody is there to read a response.
         result: ReceivedRequest | Response = _received(scope, body, self._right_key)
@@ -204,7 +211,7 @@ class DriftMiddleware:
             await result(scope, receive, send)
 
 
-async def _read(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """Return the body; of one that is too long, one byte more than is allowed."""
     body = bytearray()
     async for chunk in request.stream():

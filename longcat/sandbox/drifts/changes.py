@@ -1,0 +1,177 @@
+"""What drifts do to responses: the operations that the table `drifts.toml` is written with."""
+
+import gzip
+import json
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from longcat.sandbox.drifts.responses import CALL, ResponseChange, SentResponse
+
+
+def response_change(where: str, operations: Mapping[str, Any]) -> ResponseChange:
+    """Return the change that makes these operations, in their order, to some responses and to no others.
+
+    Args:
+        where: a name in `PLACES`, or a status code of the documented call.
+        operations: names in `OPERATIONS`, with their arguments.
+    """
+    matches = PLACES[where] if where in PLACES else _has_status(int(where))
+
+    def change(response: SentResponse) -> SentResponse:
+        if matches(response):
+            for name, argument in operations.items():
+                response = OPERATIONS[name](response, argument)
+        return response
+
+    return change
+
+
+# --- The responses that are changed.
+
+
+def _has_status(code: int) -> Callable[[SentResponse], bool]:
+    return lambda response: response.path == CALL and response.status == code
+
+
+def _has_word(*words: str) -> Callable[[SentResponse], bool]:
+    """Match successes of the documented call, by the word in `status`."""
+    return lambda response: (
+        response.path == CALL
+        and response.status < 300  # noqa: PLR2004 - where success ends.
+        and response.fields.get("status") in words
+    )
+
+
+PLACES: Final[Mapping[str, Callable[[SentResponse], bool]]] = {
+    "all": lambda _: True,
+    "call": lambda response: response.path == CALL,
+    "answers": _has_word("processing", "completed"),
+    "processing": _has_word("processing"),
+    "completed": _has_word("completed"),
+    "errors": lambda response: response.status >= 400,  # noqa: PLR2004 - unknown paths have errors, too.
+}
+
+
+# --- The operations.
+
+
+def _on_fields(edit: Callable[[dict[str, Any], Any], Any]) -> Callable[[SentResponse, Any], SentResponse]:
+    """Return the operation that replaces a body that is a JSON object by what is made of its fields."""
+
+    def operation(response: SentResponse, argument: Any) -> SentResponse:
+        return response.with_json(edit(fields, argument)) if (fields := response.fields) else response
+
+    return operation
+
+
+def _nest(fields: dict[str, Any], objects: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Move fields into objects; of each field, the old name and the new one are given."""
+    for outer, names in objects.items():
+        moved = {new: fields[old] for old, new in names.items() if old in fields}
+        fields = {name: value for name, value in fields.items() if name not in names}
+        fields |= {outer: moved} if moved else {}
+    return fields
+
+
+def _fill(template: Any, fields: Mapping[str, Any]) -> Any:
+    """Return a JSON value with the fields put in.
+
+    A text in it is a format string. One that is nothing but a name in braces stands for the value itself, whatever its
+    type; `null` stands for null, which TOML does not have.
+    """
+    match template:
+        case "null":
+            return None
+        case str() if name := re.fullmatch(r"\{(\w+)\}", template):
+            return fields[name[1]]
+        case str():
+            return template.format_map(fields)
+        case list():
+            return [_fill(item, fields) for item in template]
+        case dict():
+            return {name: _fill(item, fields) for name, item in template.items()}
+        case _:
+            return template
+
+
+def _set_json(response: SentResponse, template: Any) -> SentResponse:
+    """Send other JSON, into which the fields, the whole `body` and the status `code` can be put."""
+    known = {**response.fields, "body": response.fields, "code": response.status}
+    return response.with_json(_fill(template, defaultdict(lambda: None, known)))
+
+
+OPERATIONS: Final[Mapping[str, Callable[[SentResponse, Any], SentResponse]]] = {
+    "drop": _on_fields(lambda fields, names: {name: fields[name] for name in fields if name not in names}),
+    "rename": _on_fields(lambda fields, names: {names.get(name, name): value for name, value in fields.items()}),
+    "add": _on_fields(lambda fields, more: fields | _fill(more, fields)),
+    # These two change what is there, and add nothing.
+    "set": _on_fields(lambda fields, to: {n: _fill(to[n], fields) if n in to else v for n, v in fields.items()}),
+    "convert": _on_fields(lambda fields, by: {n: VALUES[by[n]](v) if n in by else v for n, v in fields.items()}),
+    "nest": _on_fields(_nest),
+    "json": _set_json,
+    "body": lambda response, text: response.with_body(text.encode()),
+    "page": lambda response, title: response.with_headers({"content-type": "text/html"}).with_body(
+        f"<!DOCTYPE html>\n<html><head><title>{title}</title></head></html>\n".encode()
+    ),
+    "status": lambda response, code: replace(response, status=code),
+    "type": lambda response, media_type: response.with_headers({"content-type": media_type}),
+    "headers": SentResponse.with_headers,
+    "without_headers": lambda response, names: replace(
+        response, headers=tuple(pair for pair in response.headers if pair[0].lower() not in names)
+    ),
+    "change": lambda response, name: RESPONSES[name](response),
+}
+
+
+# --- What `convert` does to a value, and `change` to a response.
+
+
+VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "checksum": lambda text: zlib.crc32(text.encode()),
+    "http_date": lambda text: datetime.fromisoformat(text).strftime("%a, %d %b %Y %H:%M:%S GMT"),
+    "lower_case": str.lower,
+    "milliseconds": lambda seconds: seconds * 1000,
+    "number_of_word": lambda word: 1 if word == "processing" else 2,
+    "of_hundred": lambda share: round(share * 100, 2),
+    "relative": lambda url: re.sub(r"^\w+://[^/]+", "", url),
+    "timestamp": lambda text: datetime.fromisoformat(text).timestamp(),
+    "without_zone": lambda text: text.removesuffix("Z"),
+}
+
+
+def _on_body(edit: Callable[[bytes], bytes]) -> ResponseChange:
+    return lambda response: response.with_body(edit(response.body))
+
+
+def _compressed(response: SentResponse) -> SentResponse:
+    if "gzip" not in response.accepts:
+        return response
+    return response.with_body(gzip.compress(response.body)).with_headers({"content-encoding": "gzip"})
+
+
+RESPONSES: Final[Mapping[str, ResponseChange]] = {
+    "callback": _on_body(lambda body: b"callback(" + body + b");"),
+    "compressed": _compressed,
+    "cut": _on_body(lambda body: body[: len(body) // 2]),
+    "exponent": _on_body(
+        lambda body: re.sub(rb'"progress": ([0-9.]+)', lambda found: b'"progress": %.2e' % float(found[1]), body)
+    ),
+    "indented": lambda response: (
+        response.with_body(json.dumps(fields, indent=2).encode()) if (fields := response.fields) else response
+    ),
+    "not_a_number": _on_body(lambda body: re.sub(rb": [0-9.]+,", b": NaN,", body, count=1)),
+    "quoted": _on_body(lambda body: json.dumps(body.decode()).encode()),
+    "reversed_fields": lambda response: (
+        response.with_json(dict(reversed(fields.items()))) if (fields := response.fields) else response
+    ),
+    "single_quotes": _on_body(lambda body: body.replace(b'"', b"'")),
+    "title_case": lambda response: replace(
+        response, headers=tuple((name.title(), value) for name, value in reversed(response.headers))
+    ),
+    "two_documents": _on_body(lambda body: body + b"\n" + body),
+}
