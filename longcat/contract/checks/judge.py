@@ -24,7 +24,6 @@ What a finding's `rule` and `evidence` are depends on its kind:
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from http import HTTPStatus
 from typing import Final
 
@@ -36,6 +35,7 @@ from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request import expect
 from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
 from longcat.contract.codes import CODES
+from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec

@@ -1,13 +1,13 @@
 """An exchange, matched with the contract and decoded: once, for all that look at it."""
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from attrs import frozen
 
 from longcat.contract.checks.body import Decoded, decode, is_html, media_type_of
 from longcat.contract.checks.mismatch import show_body, show_value, without_queries
 from longcat.contract.checks.status_codes import is_redirect
+from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec

@@ -17,6 +17,7 @@ from longcat.contract.traffic.redact import redact
 from longcat.text import shorten
 
 Body = TypeVar("Body", bytes, bytearray)
+_METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
 
@@ -84,12 +85,17 @@ def _folded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """
     folded: dict[str, str] = {}
     for name, value in pairs:
-        key = name.strip().lower()
+        key = _header_name(name)
         if key in folded:
             folded[key] += f", {value}"
         elif key and key[0] != ":":
             folded[key] = value
     return folded
+
+
+@lru_cache(maxsize=1024)  # The same few names come again with every exchange.
+def _header_name(text: str) -> str:
+    return text.strip().lower()
 
 
 def decode(headers: dict[str, str], body: bytes | None) -> tuple[dict[str, str], bytes | None]:
@@ -147,7 +153,7 @@ def bounded(body: Body) -> Body:
 
 
 def _method(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,31}", value):
+    if not isinstance(value, str) or not _METHOD.fullmatch(value):
         raise UnreadableError(f"has no usable method, but {shorten(value)!r}")
     return value.upper()
 
@@ -170,9 +176,9 @@ def _is_http(url: str) -> bool:
 
 
 def _status_code(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value in ("0", "-1"):
+    if type(value) is int and 100 <= value <= 999:  # noqa: PLR2004 - what HTTP has.
+        return value
+    if value in (0, -1, "0", "-1") and not isinstance(value, bool | float):
         raise UnreadableError("has no answer: the request was aborted or blocked")
     if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d\d", value, re.ASCII):
         raise UnreadableError(f"has no usable status code, but {shorten(value)!r}")

@@ -3,7 +3,7 @@
 Browsers, proxies and API tools write it each in their own way: see the tests for what is known of them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -58,8 +58,7 @@ def _list(data: Any) -> list[Any]:
     return data if isinstance(data, list) else []
 
 
-def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
-    headers = []
+def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for header in _list(message.get("headers")):
         name, value = (header.get("name"), header.get("value")) if isinstance(header, dict) else (None, None)
         if value is None:
@@ -67,8 +66,7 @@ def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
         if not isinstance(name, str) or not isinstance(value, str):
             raise UnreadableError("has a header that is not a name with a value")
         # Safari and Firefox put several values of one header on lines of their own.
-        headers.append((name, ", ".join(value.splitlines()) if "\n" in value else value))
-    return headers
+        yield name, ", ".join(value.splitlines()) if "\n" in value else value
 
 
 def _request_body(request: Mapping[str, Any]) -> bytes | None:
@@ -104,9 +102,7 @@ def _response_body(response: Mapping[str, Any]) -> bytes | None:
 
 def _bytes(text: str, holder: Mapping[str, Any]) -> bytes:
     encoding = holder.get("encoding") or holder.get("_encoding") or ""
-    if isinstance(encoding, str) and encoding.lower() == "base64":
-        return from_base64(text)
-    return from_text(text)
+    return from_base64(text) if encoding and str(encoding).lower() == "base64" else from_text(text)
 
 
 def _length(response: Mapping[str, Any]) -> int | None:
