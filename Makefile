@@ -52,7 +52,7 @@ format: setup ## Mend the style where a tool can.
 typecheck: setup ## Check the types, strictly.
 	$(BIN)/mypy
 
-test: setup ## Run every test. No network but loopback and, for the wheel's own test, the package index.
+test: setup ## Run every test. No network but loopback and, for the tests of installing, the package index.
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 test-busy: setup ## Run every test beside four busy loops, as on a machine that is busy with something else.
