@@ -178,8 +178,8 @@ def _identifiers() -> set[str]:
 
 
 def _modules() -> list[ModuleType]:
-    paths = (ROOT / "longcat").rglob("[a-z]*.py")
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    paths = [path for path in (ROOT / "longcat").rglob("*.py") if path.stem != "__main__"]
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths]
     names += ["longcat_api.models", "longcat_api.client", "longcat_api.types", "json", "httpx", "builtins"]
     return [importlib.import_module(name) for name in names]
 
