@@ -113,6 +113,7 @@ def outcome(driver: Driver, reply: Reply) -> Any:
         ),
         pytest.param({"status": ""}, Status("r", State.UNKNOWN, ""), id="no word"),
         pytest.param({"status": "queued", "progress": 7}, Status("r", State.QUEUED, "queued"), id="no share"),
+        pytest.param({"status": "queued", "progress": 1.5}, Status("r", State.QUEUED, "queued"), id="more than all"),
         pytest.param({"status": "queued", "progress": True}, Status("r", State.QUEUED, "queued"), id="a boolean"),
         pytest.param({"status": "queued", "progress": "0.5"}, Status("r", State.QUEUED, "queued"), id="a text"),
         pytest.param(

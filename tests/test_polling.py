@@ -25,6 +25,7 @@ from longcat import FixedPolling, GeometricPolling
 from longcat.waiting.adaptive import (
     AdaptivePlan,
     AdaptivePolling,
+    Knowledge,
     last_done,
 )
 from longcat.waiting.commands import (
@@ -402,6 +403,32 @@ def test_a_wave_that_differs_is_not_left_alone() -> None:
         together(policy, spread(100, 0.02, 20, seed=i))
     shorter = spread(10, 0.02, 20)
     assert together(policy, shorter) < 1.5 * together(GeometricPolling(min_interval=0.1), shorter)
+
+
+def test_one_request_is_evidence_in_full() -> None:
+    """Of a request that ran alone and that one forecast foresaw e^3 times as well, Bayes' rule is applied as it is."""
+    knowledge = Knowledge()
+    cohort = knowledge.begin()
+    knowledge.update_trust(cohort, (3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    knowledge.finish(cohort, 10.0, 11.0)
+    knowledge.begin()
+    assert knowledge.trust[0] == pytest.approx(0.4 * math.exp(3) / (0.4 * math.exp(3) + 0.6), rel=0.03)
+
+
+def test_a_cohort_outweighs_the_older_ones_by_no_more_than_a_half() -> None:
+    """However many requests of a cohort finish, the older ones are aged by 0.5 at most, in logarithms."""
+    knowledge = Knowledge()
+    cohort = knowledge.begin()
+    for _ in range(1000):
+        knowledge.finish(cohort, 10.0, 11.0)
+    assert set(knowledge.begin().ages) == {0.5}
+
+
+def test_what_was_learnt_is_not_shown() -> None:
+    """The text form of a policy has its settings alone."""
+    policy = adaptive()
+    cost(policy, [10.0])
+    assert "nowledge" not in repr(policy)
 
 
 def test_the_goals_hold_on_a_reduced_set() -> None:

@@ -931,6 +931,12 @@ def test_every_phase_can_be_reached_and_left() -> None:
     assert {row["closed"] for row in MOVES.values()} == {Phase.CLOSED}
 
 
+def test_a_wait_that_has_not_begun_has_taken_no_time() -> None:
+    """Its seconds are counted from its beginning."""
+    wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), RateLimiter(), None, "wait", lambda: 7.0, lambda: 0.5)
+    assert wait.elapsed == 0.0
+
+
 def test_a_wait_that_was_left_asks_no_more() -> None:
     """A closed wait that is asked to go on fails, and does not go back to a phase in which it holds the request."""
     wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), RateLimiter(), None, "wait", lambda: 0.0, lambda: 0.5)
