@@ -34,10 +34,8 @@ from longcat.waiting.wait import Wait
 Unknown: TypeAlias = Literal["wait", "raise"]
 OnChange: TypeAlias = Callable[[Status], object]
 
-MAX_IN_FLIGHT: Final = 20
-"""Questions in flight at a time. With more, httpx gets slower, not faster."""
-DEFAULT_TIMEOUT: Final = 300.0
-"""Seconds that a wait or a download may take when nothing else is said."""
+MAX_IN_FLIGHT: Final = 20  # Questions in flight at a time. With more, httpx gets slower, not faster.
+DEFAULT_TIMEOUT: Final = 300.0  # Seconds that a wait or a download may take when nothing else is said.
 
 
 class BaseClient(Generic[HttpClient]):

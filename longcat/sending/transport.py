@@ -280,8 +280,7 @@ def translated(call: Call) -> Iterator[None]:
         raise APIConnectionError(str(error) or type(error).__name__, host) from error
 
 
-STOP_CHECK_INTERVAL: Final = 0.2
-"""Seconds after which a thread that reads checks whether it is to stop."""
+STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.
 
 
 class BoundedReads(threading.local):

@@ -14,12 +14,9 @@ import anyio
 from anyio.lowlevel import checkpoint, current_token
 from attrs import define, field
 
-START: Final = 1_718_447_400.0
-"""2024-06-15T10:30:00Z, the moment in the documentation's example."""
-TURNS: Final = 100
-"""How often every other task of asyncio's event loop gets its turn, at most, before time moves on."""
-HELD: Final = 0.001
-"""Real seconds after which a task looks again whether a clock that was held goes on."""
+START: Final = 1_718_447_400.0  # 2024-06-15T10:30:00Z, the moment in the documentation's example.
+TURNS: Final = 100  # How often every other task of asyncio's event loop gets its turn, at most, before time moves on.
+HELD: Final = 0.001  # Real seconds after which a task looks again whether a clock that was held goes on.
 
 
 @define(eq=False)

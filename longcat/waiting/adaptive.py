@@ -25,31 +25,20 @@ EXPERIENCES: Final = (
 FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.12, 0.12, 0.06, 0.06)
 """In the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
 NO_EVIDENCE: Final = (0.0,) * len(FIRST_TRUST)
-FIRST_SHIFT: Final = 0.02
-"""The chance that a request is unlike those before it, until that is learnt."""
-SHIFT_WEIGHT: Final = 30.0
-"""How many requests this first guess counts as."""
-SHIFT_MEMORY: Final = 150.0
-"""From how many requests the chance is learnt at most."""
+FIRST_SHIFT: Final = 0.02  # The chance that a request is unlike those before it, until that is learnt.
+SHIFT_WEIGHT: Final = 30.0  # How many requests this first guess counts as.
+SHIFT_MEMORY: Final = 150.0  # From how many requests the chance is learnt at most.
 LEAST_SHIFT: Final = 0.001
-COHORT_SHIFT: Final = 0.02
-"""The same chance for requests that run at once: their ends are close, so it matters less."""
+COHORT_SHIFT: Final = 0.02  # The same chance for requests that run at once: their ends are close, so it matters less.
 LONGEST_STEP: Final = 0.5
 """A cohort makes older ones count less by no more than this, in logarithms, however many requests are in it."""
-LEAST_CHANCE: Final = 0.01
-"""One request says no more against a forecast than this."""
-NEGLIGIBLE: Final = 1e-3
-"""A forecast trusted less than this share of the most trusted one is left out of the schedule."""
-MANY: Final = 5
-"""This many finished requests are well-founded experience."""
-COARSE: Final = 0.5
-"""A step of the integral in `due` that holds more of a question than this is halved."""
-SAMPLE: Final = 64
-"""How many requests stand for all in `last_done`."""
-FARTHEST: Final = 1e9
-"""Seconds beyond which nothing is foreseen."""
-PRECISION: Final = 1e-3
-"""The relative error of `first_reached`."""
+LEAST_CHANCE: Final = 0.01  # One request says no more against a forecast than this.
+NEGLIGIBLE: Final = 1e-3  # A forecast trusted less than this share of the most trusted one is left out of the schedule.
+MANY: Final = 5  # This many finished requests are well-founded experience.
+COARSE: Final = 0.5  # A step of the integral in `due` that holds more of a question than this is halved.
+SAMPLE: Final = 64  # How many requests stand for all in `last_done`.
+FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
+PRECISION: Final = 1e-3  # The relative error of `first_reached`.
 
 
 @define

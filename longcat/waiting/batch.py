@@ -21,8 +21,7 @@ from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
 from longcat.waiting.wait import Outcome, Wait
 
-MAX_OPEN: Final = 10_000
-"""How many requests a batch has open at a time, and outcomes that nobody has taken yet."""
+MAX_OPEN: Final = 10_000  # How many requests a batch has open at a time, and outcomes that nobody has taken yet.
 SKIP_LIMIT: Final = 100
 """How many ids are taken in a row that need no question, as they came before, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01

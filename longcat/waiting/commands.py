@@ -77,10 +77,8 @@ def run_in_thread(function: Callable[[], T]) -> Flow[T]:
     return results[0]
 
 
-BACKOFF_FIRST: Final = 0.5
-"""Seconds."""
-BACKOFF_LONGEST: Final = 10.0
-"""Seconds."""
+BACKOFF_FIRST: Final = 0.5  # Seconds.
+BACKOFF_LONGEST: Final = 10.0  # Seconds.
 
 
 def backoff(failures: int, random: Random = random.random) -> float:

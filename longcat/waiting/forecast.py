@@ -12,16 +12,12 @@ from operator import truediv
 from typing import Final, Protocol
 
 SHORTEST: Final = 0.05
-LONGEST: Final = 20_000.0
-"""Seconds. Durations beyond these bounds are not told apart."""
+LONGEST: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
 LOG_SHORTEST: Final = math.log(SHORTEST)
-TAIL: Final = 0.7
-"""How H grows with log t beyond the longest duration that a table holds."""
-LOGISTIC: Final = math.sqrt(3) / math.pi
-"""The scale of a logistic distribution whose standard deviation is one."""
+TAIL: Final = 0.7  # How H grows with log t beyond the longest duration that a table holds.
+LOGISTIC: Final = math.sqrt(3) / math.pi  # The scale of a logistic distribution whose standard deviation is one.
 
-TOO_OLD: Final = 6.0
-"""In units of age: what counts less than exp(-6) is left out."""
+TOO_OLD: Final = 6.0  # In units of age: what counts less than exp(-6) is left out.
 WORTH_UPDATING: Final = 16
 """How many notes of requests that still run make it worth while to update a table. A death counts as many."""
 
@@ -169,8 +165,7 @@ class Experience:
         return math.exp(age - self._base)
 
 
-HIGHEST: Final = 0.997
-"""Progress above it counts as this much: a request that says 1.0 and is not done is almost done."""
+HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that says 1.0 and is not done is almost done.
 
 
 class ProgressShape:

@@ -12,21 +12,15 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-RESOLUTION: Final = 0.001
-"""Seconds. A shorter pause is not worth a sleep, and less time than this is no time left."""
-LONGEST_SLEEP: Final = 3600.0
-"""Seconds. What is longer is slept in parts: not every clock can sleep for ever."""
-DECREASE: Final = 0.5
-"""What is left of the rate after a 429."""
+RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
+LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
+DECREASE: Final = 0.5  # What is left of the rate after a 429.
 LEAST: Final = 4.0
 """Questions per second. A 429 is never read as a lower rate than this, so a single wait is not slowed more than by its
 own `commands.backoff`."""
-RECOVERY: Final = 60.0
-"""Seconds in which the rate climbs from nothing to where the gateway refused it."""
-DOUBLING: Final = 10.0
-"""Seconds in which it doubles from there."""
-SLOWEST: Final = 0.1
-"""Questions per second that a client may always ask, however often it is refused."""
+RECOVERY: Final = 60.0  # Seconds in which the rate climbs from nothing to where the gateway refused it.
+DOUBLING: Final = 10.0  # Seconds in which it doubles from there.
+SLOWEST: Final = 0.1  # Questions per second that a client may always ask, however often it is refused.
 
 
 @frozen

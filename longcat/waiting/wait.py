@@ -31,8 +31,7 @@ from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
 
 logger: Final = logging.getLogger("longcat")
 
-REQUEST_TIMEOUT: Final = 30.0
-"""Seconds that one question may take."""
+REQUEST_TIMEOUT: Final = 30.0  # Seconds that one question may take.
 LAST_QUESTION: Final = 1.0
 """Seconds before the deadline at which the last question is asked, so that the time left is not slept away."""
 FAILURES: Final[Mapping[State, type[GenerationFailed]]] = MappingProxyType(
