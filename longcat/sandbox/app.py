@@ -123,10 +123,10 @@ class _Gateway:
     async def control(self, request: Request) -> Response:
         """List the requests, or add one. This is the sandbox's own: no gateway has it, and it needs no key."""
         if request.method != "POST":
-            return _json([emulated.describe() for emulated in self._requests])
+            return _json([emulated.describe() for emulated in self._requests.values()])
         try:
             wanted = _read_wanted(await _read(request))
-            if "request_id" in wanted and self._requests.get(wanted["request_id"]):
+            if wanted.get("request_id") in self._requests:
                 return error(409, "A request of this id exists already.")
             if len(self._requests) >= MOST_REQUESTS:
                 return error(503, f"The sandbox holds {MOST_REQUESTS} requests, which is its limit: restart it.")

@@ -127,14 +127,6 @@ def _page(status: int, title: str, headers: Mapping[str, str] | None = None) -> 
     return _instead(lambda: Response(text, status, headers, "text/html"))
 
 
-def _forbidden() -> Response:
-    return error(403, "Access denied for this operation")
-
-
-def _server_error() -> Response:
-    return error(500, "An unexpected error occurred, please try again later")
-
-
 def _retry_after(_answer: Response, seconds: float, _time: TimeSource) -> ASGIApp:
     return rate_limited({"Retry-After": str(math.ceil(seconds))})
 
@@ -143,16 +135,13 @@ def _retry_after_date(_answer: Response, seconds: float, time: TimeSource) -> AS
     return rate_limited({"Retry-After": formatdate(math.ceil(time.wall() + seconds), usegmt=True)})
 
 
-def _cut_json(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
-    return Response(bytes(answer.body)[: len(answer.body) // 2], media_type=JSON)
+def _edited(edit: Callable[[bytes], bytes]) -> Behaviour:
+    """Send another body, made of the honest one."""
+    return lambda answer, _seconds, _time: Response(edit(bytes(answer.body)), media_type=JSON)
 
 
-def _malformed(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
-    return Response(bytes(answer.body).replace(b'"', b"'"), media_type=JSON)
-
-
-def _unknown_status(answer: Response, _seconds: float, _time: TimeSource) -> ASGIApp:
-    return Response(json.dumps({**json.loads(bytes(answer.body)), "status": "paused"}), media_type=JSON)
+def _unknown_status(body: bytes) -> bytes:
+    return json.dumps({**json.loads(body), "status": "paused"}).encode()
 
 
 def _until_gone(app: ASGIApp) -> ASGIApp:
@@ -245,18 +234,25 @@ FAULTS: Final[Mapping[str, FaultKind]] = {
     "rate-limit": FaultKind("429 with a Retry-After of SECONDS.", _retry_after, 1.0),
     "rate-limit-date": FaultKind("429 with a Retry-After that is a date, SECONDS ahead.", _retry_after_date, 2.0),
     "rate-limit-bare": FaultKind("429 without a Retry-After, as documented.", _instead(rate_limited)),
-    "forbidden": FaultKind("403 with the documented body.", _instead(_forbidden)),
-    "server-error": FaultKind("500 with the documented body.", _instead(_server_error)),
+    "forbidden": FaultKind(
+        "403 with the documented body.", _instead(lambda: error(403, "Access denied for this operation"))
+    ),
+    "server-error": FaultKind(
+        "500 with the documented body.",
+        _instead(lambda: error(500, "An unexpected error occurred, please try again later")),
+    ),
     "cdn-522": FaultKind("522 and an HTML page of the CDN in front.", _page(522, "522: the origin did not answer")),
     "challenge": FaultKind(
         "403 and an HTML page of the CDN in front, meant for browsers.",
         _page(403, "Just a moment...", {"cf-mitigated": "challenge"}),
     ),
     "html": FaultKind("200 and an HTML page.", _page(200, "Welcome")),
-    "empty-body": FaultKind("200 and no body.", _instead(lambda: Response(b"", media_type=JSON))),
-    "cut-json": FaultKind("A whole HTTP answer whose JSON stops half-way.", _cut_json),
-    "malformed-json": FaultKind("JSON with the wrong quotation marks.", _malformed),
-    "unknown-status": FaultKind("A status word that nobody documented: paused.", _unknown_status),
+    "empty-body": FaultKind("200 and no body.", _edited(lambda _: b"")),
+    "cut-json": FaultKind(
+        "A whole HTTP answer whose JSON stops half-way.", _edited(lambda body: body[: len(body) // 2])
+    ),
+    "malformed-json": FaultKind("JSON with the wrong quotation marks.", _edited(lambda body: body.replace(b'"', b"'"))),
+    "unknown-status": FaultKind("A status word that nobody documented: paused.", _edited(_unknown_status)),
     "hang-up": FaultKind("The connection is closed without an answer.", _break(_close, after=0)),
     "cut-body": FaultKind("The connection is closed half-way through the body.", _break(_close, after=0.5)),
     "reset": FaultKind("The connection is reset (TCP RST) half-way through the body.", _break(_reset, after=0.5)),

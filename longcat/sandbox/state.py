@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -140,12 +139,12 @@ class EmulatedRequest:
         }
 
 
-class Requests:
+class Requests(dict[str, EmulatedRequest]):
     """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MOST_REQUESTS."""
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__()
         self._settings = settings
-        self._known: dict[str, EmulatedRequest] = {}
         self._numbers = itertools.count(1)
         for request_id in (EXAMPLE_ID, *settings.requests):
             self.add(request_id)
@@ -159,22 +158,12 @@ class Requests:
     ) -> EmulatedRequest:
         """Add a request. What is None comes from the settings; an id is made up. Raises ValueError for a bad value."""
         if request_id is None:
-            request_id = next(name for n in self._numbers if (name := f"sandbox-{n:04}") not in self._known)
+            request_id = next(name for n in self._numbers if (name := f"sandbox-{n:04}") not in self)
         request = EmulatedRequest(
             request_id,
             self._settings.duration if duration is None else duration,
             RequestOutcome(self._settings.outcome if outcome is None else outcome),
             (*map(Fault.parse, fault.split(",") if fault else ()), *self._settings.faults),
         )
-        self._known[request_id] = request
+        self[request_id] = request
         return request
-
-    def get(self, request_id: str) -> EmulatedRequest | None:
-        """Return the request, or None when there is none of that name."""
-        return self._known.get(request_id)
-
-    def __iter__(self) -> Iterator[EmulatedRequest]:
-        return iter(self._known.values())
-
-    def __len__(self) -> int:
-        return len(self._known)

@@ -19,7 +19,7 @@ TURNS: Final = 100  # How often every other task of asyncio's event loop gets it
 HELD: Final = 0.001  # Real seconds after which a task looks again whether a clock that was held goes on.
 
 
-@define(eq=False)
+@define(order=True)
 class _Sleeper:
     """A task that sleeps.
 
@@ -31,10 +31,7 @@ class _Sleeper:
 
     due: float
     number: int
-    turn: anyio.Event = field(factory=anyio.Event)
-
-    def __lt__(self, other: "_Sleeper") -> bool:
-        return (self.due, self.number) < (other.due, other.number)
+    turn: anyio.Event = field(factory=anyio.Event, eq=False)
 
 
 @define(kw_only=True, eq=False)

@@ -4,8 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from http import HTTPStatus
-from types import MappingProxyType
+from http.client import responses
 from typing import Any, Final, Literal, TypeAlias
 
 import httpx
@@ -26,24 +25,20 @@ Fault: TypeAlias = int | httpx.Response | Exception | Reaction
 """What comes instead of a good answer: a status code from 400 to 599, any response, what the transport raises, or a
 function that is called with the request and returns the response.
 """
-SHAPES: Final[Mapping[str, Callable[[float], float]]] = MappingProxyType(
-    {
-        "linear": lambda share: share,
-        "eased": lambda share: share * share * (3 - 2 * share),
-        "stepped": lambda share: math.floor(4 * share) / 4,
-        "stuck": lambda share: min(share, 0.9),
-    }
-)
-WORDS: Final[Mapping[int, str]] = MappingProxyType(
-    {
-        400: "Invalid request parameters",
-        401: "Invalid or missing authentication",
-        403: "Access denied for this operation",
-        404: "Endpoint not found",
-        429: "Rate limit exceeded, please retry later",
-        500: "An unexpected error occurred, please try again later",
-    }
-)
+SHAPES: Final[Mapping[str, Callable[[float], float]]] = {
+    "linear": lambda share: share,
+    "eased": lambda share: share * share * (3 - 2 * share),
+    "stepped": lambda share: math.floor(4 * share) / 4,
+    "stuck": lambda share: min(share, 0.9),
+}
+WORDS: Final[Mapping[int, str]] = {
+    400: "Invalid request parameters",
+    401: "Invalid or missing authentication",
+    403: "Access denied for this operation",
+    404: "Endpoint not found",
+    429: "Rate limit exceeded, please retry later",
+    500: "An unexpected error occurred, please try again later",
+}
 """The documented errors, in the documentation's words."""
 DROPPED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers that are wrong once a body has been read and unpacked."""
@@ -66,10 +61,7 @@ def refusal(code: int, retry_after: float | None = None) -> httpx.Response:
     headers = {} if retry_after is None else {"Retry-After": f"{seconds('retry_after', retry_after):.15g}"}
     if code in WORDS:
         return httpx.Response(code, headers=headers, json={"error": WORDS[code]})
-    try:
-        title = f"{code} {HTTPStatus(code).phrase}"
-    except ValueError:  # The CDN has codes of its own.
-        title = str(code)
+    title = f"{code} {responses.get(code, '')}".rstrip()  # The CDN has codes of its own.
     page = f"<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return httpx.Response(code, headers=headers, html=page)
 

@@ -48,8 +48,7 @@ class Cohort:
     ages: tuple[float, ...] = (0.0,) * len(EXPERIENCES)
     """How old it is by each experience: one that is older by 1 counts 1/e as much."""
     begun: int = 0
-    finished: int = 0
-    """How many requests finished since the cohort began, once one of its own has."""
+    finished: int = 0  # How many requests finished since the cohort began, once one of its own has.
 
 
 @define
@@ -67,13 +66,11 @@ class Knowledge:
 
     shapes: tuple[ProgressShape, ProgressShape] = field(factory=lambda: (ProgressShape(), ProgressShape()))
     experiences: tuple[Experience, ...] = field(factory=lambda: tuple(Experience(*e) for e in EXPERIENCES))
-    trust: Sequence[float] = FIRST_TRUST
-    """For the requests of the cohort that runs."""
+    trust: Sequence[float] = FIRST_TRUST  # For the requests of the cohort that runs.
     finished: int = 0
     cohort: Cohort = field(factory=Cohort)
     lock: Lock = field(factory=Lock)
-    _lasting_trust: Sequence[float] = FIRST_TRUST
-    """The trust that outlasts the cohort."""
+    _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT
 
@@ -133,8 +130,7 @@ class WeightedForecast:
 
     trust: float
     forecast: Forecast
-    hazard: float
-    """Its H(t) at the last question."""
+    hazard: float  # Its H(t) at the last question.
 
     def alive(self, elapsed: float, log: float) -> float:
         """Return the trust in it times the chance it gives that the request, running at the last question, still is."""
@@ -192,20 +188,12 @@ class AdaptivePlan:
     _cohort: Cohort
     _evidence: Sequence[float] = NO_EVIDENCE
     _reader: ProgressReader | None = None
-    _asked: float = 0.0
-    """When the last question was answered, in seconds since the wait began."""
-    _due: float = 0.0
-    """When the next question is due, likewise."""
-    _hazards: Sequence[float] = ()
-    """How much each forecast's H grows between the two. Empty: nothing was asked yet."""
+    _asked: float = 0.0  # When the last question was answered, in seconds since the wait began.
+    _due: float = 0.0  # When the next question is due, likewise.
+    _hazards: Sequence[float] = ()  # How much each forecast's H grows between the two. Empty: nothing was asked yet.
 
     def next(self, elapsed: float, progress: float | None) -> float:
-        """Return how many seconds to pause before the next question.
-
-        Args:
-            elapsed: seconds since the wait began, zero or more.
-            progress: the last one reported, from 0.0 to 1.0. None: unknown.
-        """
+        """Return how many seconds to pause before the next question, as `Plan.next` says."""
         knowledge = self._policy.knowledge
         elapsed = self._clamp(elapsed)
         if progress is not None and not 0.0 <= progress <= 1.0:

@@ -156,11 +156,9 @@ class Batch:
     """The job that has not asked yet. There is one at most, as ids are taken when they can be asked about."""
     _new_goes_first: bool = field(default=True, init=False)
     _seen: set[str] = field(factory=set, init=False)
-    _taking: bool = field(default=False, init=False)
-    """Whether the driver is about to feed the next id."""
+    _taking: bool = field(default=False, init=False)  # Whether the driver is about to feed the next id.
     _ids_ended: bool = field(default=False, init=False)
-    _skipped: int = field(default=0, init=False)
-    """How many ids in a row needed no question."""
+    _skipped: int = field(default=0, init=False)  # How many ids in a row needed no question.
     _skip_until: float = field(default=-math.inf, init=False)
 
     def next(self) -> Step:

@@ -9,7 +9,9 @@ import math
 from bisect import bisect_left
 from itertools import accumulate, pairwise
 from operator import truediv
-from typing import Final, Protocol
+from typing import Final, TypeAlias
+
+from attrs import define, field
 
 SHORTEST: Final = 0.05
 LONGEST: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
@@ -22,22 +24,6 @@ WORTH_UPDATING: Final = 16
 """How many notes of requests that still run make it worth while to update a table. A death counts as many."""
 
 
-class Forecast(Protocol):
-    """What one source of knowledge expects of a request."""
-
-    @property
-    def typical(self) -> float:
-        """The median duration, in seconds."""
-
-    def hazard(self, elapsed: float, log: float) -> float:
-        """Return H(t), without a unit, from zero up.
-
-        Args:
-            elapsed: t, seconds since the wait began.
-            log: its `logarithm`, which is taken once for all forecasts.
-        """
-
-
 def logarithm(elapsed: float) -> float:
     """Return log t, and for less than `SHORTEST` the logarithm of that."""
     return math.log(elapsed) if elapsed > SHORTEST else LOG_SHORTEST
@@ -47,7 +33,7 @@ class LogLogistic:
     """A bell curve over the logarithm of the time since `origin`, whose heavy tails forgive a wrong median.
 
     `H(t) = log(1 + ((t - origin) / median) ** (1 / spread))`. `origin` is in seconds since the wait began, `spread` is
-    a share of the time: 0.01 is one per cent.
+    a share of the time: 0.01 is one per cent. `typical` is the median duration of a wait, in seconds.
     """
 
     __slots__ = ("_log_median", "_origin", "_steepness", "typical")
@@ -59,7 +45,12 @@ class LogLogistic:
         self._steepness = 1 / spread
 
     def hazard(self, elapsed: float, log: float) -> float:
-        """Return H(t)."""
+        """Return H(t), without a unit, from zero up.
+
+        Args:
+            elapsed: t, seconds since the wait began.
+            log: its `logarithm`, which is taken once for all forecasts.
+        """
         if self._origin or elapsed <= SHORTEST:
             since = elapsed - self._origin
             if since <= 0:
@@ -165,6 +156,9 @@ class Experience:
         return math.exp(age - self._base)
 
 
+Forecast: TypeAlias = LogLogistic | Experience
+"""What one source of knowledge expects of a request."""
+
 HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that says 1.0 and is not done is almost done.
 
 
@@ -210,6 +204,7 @@ class ProgressShape:
         return LogLogistic(math.exp(log_median), LOGISTIC * max(math.sqrt(spread), self.FLOOR), origin)
 
 
+@define
 class ProgressReader:
     """The forecasts from one request's progress, by two clocks: one starts with the wait, one with the work.
 
@@ -217,15 +212,12 @@ class ProgressReader:
     zero that was reported: so a queue before it, or a wait that began late, does no harm.
     """
 
-    __slots__ = ("_first", "_last", "_reports", "_work", "_zero", "forecasts")
-
-    def __init__(self) -> None:
-        self.forecasts: list[LogLogistic | None] = [None, None]
-        self._zero: float | None = None  # When zero was last reported before any progress.
-        self._first: tuple[float, float] | None = None  # When progress was first reported, and how much.
-        self._last = 0.0
-        self._work: float | None = None  # When the work started. None: unknown.
-        self._reports: tuple[dict[int, tuple[float, float]], ...] = ({}, {})
+    forecasts: list[LogLogistic | None] = field(factory=lambda: [None, None])
+    _zero: float | None = None  # When zero was last reported before any progress.
+    _first: tuple[float, float] | None = None  # When progress was first reported, and how much.
+    _last: float = 0.0
+    _work: float | None = None  # When the work started. None: unknown.
+    _reports: tuple[dict[int, tuple[float, float]], ...] = field(factory=lambda: ({}, {}))
 
     def read(self, shapes: tuple[ProgressShape, ProgressShape], elapsed: float, progress: float) -> None:
         """Make the forecasts anew if the progress is new. Progress that stands still says nothing more."""

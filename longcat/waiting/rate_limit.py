@@ -45,20 +45,15 @@ class RateLimiter:
 
     max_rate: float = math.inf
     quiet_until: float = 0.0
-    _next: float = 0.0
-    """The moment of the next slot that is free."""
+    _next: float = 0.0  # The moment of the next slot that is free.
     _plan: int = 0
     """How often the rate was cut. Slots that were reserved before are void: they are too close to each other."""
-    _slowed: float = -math.inf
-    """When the rate was last cut."""
-    _rate: float = math.inf
-    """What it was cut to, in questions per second."""
-    _top: float = 0.0
-    """About which rate the gateway refused. 0: it has refused nothing yet."""
+    _slowed: float = -math.inf  # When the rate was last cut.
+    _rate: float = math.inf  # What it was cut to, in questions per second.
+    _top: float = 0.0  # About which rate the gateway refused. 0: it has refused nothing yet.
     _recent: float = 0.0
     """How many slots were reserved lately: each counts less from second to second, by a factor of e."""
-    _counted: float = -math.inf
-    """The moment at which that was counted."""
+    _counted: float = -math.inf  # The moment at which that was counted.
     _lock: Lock = field(factory=Lock)
 
     def free(self, now: float) -> float:

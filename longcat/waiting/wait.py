@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from enum import Enum
 from math import inf
-from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
 from attrs import define, evolve, field, frozen
@@ -34,9 +33,10 @@ logger: Final = logging.getLogger("longcat")
 REQUEST_TIMEOUT: Final = 30.0  # Seconds that one question may take.
 LAST_QUESTION: Final = 1.0
 """Seconds before the deadline at which the last question is asked, so that the time left is not slept away."""
-FAILURES: Final[Mapping[State, type[GenerationFailed]]] = MappingProxyType(
-    {State.FAILED: GenerationFailed, State.CANCELLED: GenerationCancelled}
-)
+FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
+    State.FAILED: GenerationFailed,
+    State.CANCELLED: GenerationCancelled,
+}
 
 
 def status(gateway: Gateway, request_id: str) -> Flow[Status]:
@@ -108,17 +108,15 @@ class Phase(Enum):
 
 Event: TypeAlias = Literal["claimed", "asked", "open", "final", "closed"]
 
-MOVES: Final[Mapping[Phase, Mapping[Event, Phase]]] = MappingProxyType(
-    {
-        # A wait begins by claiming the request, or finds its final answer in the request store.
-        Phase.NEW: {"claimed": Phase.READY, "final": Phase.DONE, "closed": Phase.CLOSED},
-        Phase.READY: {"asked": Phase.ASKED, "final": Phase.DONE, "closed": Phase.CLOSED},
-        Phase.ASKED: {"asked": Phase.ASKED, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
-        Phase.OPEN: {"asked": Phase.OPEN, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
-        Phase.DONE: {"closed": Phase.CLOSED},
-        Phase.CLOSED: {"closed": Phase.CLOSED},
-    }
-)
+MOVES: Final[Mapping[Phase, Mapping[Event, Phase]]] = {
+    # A wait begins by claiming the request, or finds its final answer in the request store.
+    Phase.NEW: {"claimed": Phase.READY, "final": Phase.DONE, "closed": Phase.CLOSED},
+    Phase.READY: {"asked": Phase.ASKED, "final": Phase.DONE, "closed": Phase.CLOSED},
+    Phase.ASKED: {"asked": Phase.ASKED, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
+    Phase.OPEN: {"asked": Phase.OPEN, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
+    Phase.DONE: {"closed": Phase.CLOSED},
+    Phase.CLOSED: {"closed": Phase.CLOSED},
+}
 """Where each event leads from each phase. An event that is missing can't happen in that phase."""
 CLAIMED: Final = frozenset({Phase.READY, Phase.ASKED, Phase.OPEN})
 """The phases in which no other program may ask about the request."""

@@ -9,7 +9,9 @@ import gzip
 import http.client
 import json
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
 from itertools import product
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from gateways import DONE, UNDER_WAY, Gateway, in_process
 from longcat import LongCat, State
 from longcat.cli.run import run as main
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, running
+from longcat.sandbox.drifts import changes, requests
 
 PATH: Final = "/longcat-image-request-result"
 JSON: Final = {"Content-Type": "application/json"}
@@ -348,6 +351,25 @@ def test_the_table_is_whole() -> None:
     assert all(name == drift.name for name, drift in DRIFTS.items())
     kinds = {(drift.severity, drift.patchable) for drift in DRIFTS.values()}
     assert kinds == {*product(("breaking", "additive", "notice"), (True, False)), (None, True)}
+
+
+def test_the_table_names_what_there_is() -> None:
+    """Every name that the table uses exists, and every operation, conversion and place is used."""
+    table = tomllib.loads(files("longcat.sandbox.drifts").joinpath("drifts.toml").read_text("utf-8"))
+    rows = [row for family in table.values() for row in family.values() if isinstance(row, list)]
+    details = [one for _, *more in rows for one in more]
+    shared = {"in", "severity", "patchable"}
+    assert {key for one in details for key in one} - shared == set(changes.OPERATIONS)
+    assert {name for one in details for name in one.get("convert", {}).values()} == set(changes.VALUES)
+    assert {one["change"] for one in details if "change" in one} == set(changes.RESPONSES)
+    assert {one["in"] for one in details if "in" in one} == {*changes.PLACES, "400", "401", "404", "405"}
+    assert {drift.name for drift in DRIFTS.values() if drift.request is not None} == set(requests.CHANGES)
+
+
+def test_unknown_operation() -> None:
+    """A row with a name that does not exist fails when it is read, not when a response comes."""
+    with pytest.raises(KeyError, match="dorp"):
+        changes.response_change("answers", {"dorp": ["status"]})
 
 
 def test_unknown_drift() -> None:

@@ -19,13 +19,16 @@ def response_change(where: str, operations: Mapping[str, Any]) -> ResponseChange
     Args:
         where: a name in `PLACES`, or a status code of the documented call.
         operations: names in `OPERATIONS`, with their arguments.
+
+    Raises KeyError or ValueError for a name that does not exist.
     """
     matches = PLACES[where] if where in PLACES else _has_status(int(where))
+    steps = [(OPERATIONS[name], argument) for name, argument in operations.items()]
 
     def change(response: SentResponse) -> SentResponse:
         if matches(response):
-            for name, argument in operations.items():
-                response = OPERATIONS[name](response, argument)
+            for operation, argument in steps:
+                response = operation(response, argument)
         return response
 
     return change
