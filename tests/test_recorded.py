@@ -292,7 +292,7 @@ def faults(path: Path) -> list[str]:
     found = [name for name, pattern in SECRETS.items() if pattern.search(path.read_text("utf-8"))]
     facts = provenance(path)
     if not isinstance(facts, Provenance):
-        return [*found, facts.message]
+        return [*found, facts.why]
     if facts.origin not in {"live", "documentation", "sandbox"}:
         found.append("an unknown origin")
     if not facts.command or not re.fullmatch("[0-9a-f]{64}", facts.spec) or facts.recorded.tzinfo is None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
+from attrs import evolve
 from ruamel.yaml import YAML
 
 from longcat import LongCat, LongCatError
@@ -80,16 +80,16 @@ def lasting(headers: dict[str, str]) -> dict[str, str]:
 
 def wanted() -> dict[str, bytes]:
     """Return the cassettes as they should be, by name. One whose text would not change otherwise keeps its date."""
-    facts: dict[str, Any] = {"origin": "documentation", "command": COMMAND, "spec_digest": load_spec(CONTRACT).digest}
+    now = Provenance("documentation", NOW, COMMAND, load_spec(CONTRACT).digest)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, one in exchanges():
             path = FOLDER / f"{name}.yaml"
             before = provenance(path)
             new = Path(folder, path.name)
-            write(new, [one], recorded=before.recorded if isinstance(before, Provenance) else NOW, **facts)
+            write(new, [one], evolve(now, recorded=before.recorded) if isinstance(before, Provenance) else now)
             if not path.exists() or new.read_bytes() != path.read_bytes():
-                write(new, [one], recorded=NOW, **facts)
+                write(new, [one], now)
             found[path.name] = new.read_bytes()
     return found
 

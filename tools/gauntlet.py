@@ -21,10 +21,9 @@ from attrs import evolve, field, frozen
 from gateways import DONE, UNDER_WAY, Gateway, served
 
 from longcat.contract import Exchange, Finding, Spec, SpecError, judge, load_spec
-from longcat.contract.model import Severity
+from longcat.contract.model import Inconclusive, Severity
 from longcat.contract.patches.suggest import suggest
 from longcat.contract.traffic.probe import Pacing, probe
-from longcat.contract.traffic.probe_requests import Unanswered
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY
 from longcat.sandbox.drifts import Drift
 
@@ -72,10 +71,10 @@ class Row:
         return self.healed is (True if self.drift.patchable else None)
 
 
-def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Unanswered]]:
+def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Inconclusive]]:
     """Ask a gateway and return the findings, and what could not be told."""
     findings: list[Finding] = []
-    unclear: list[Unanswered] = []
+    unclear: list[Inconclusive] = []
     pacing = Pacing(pause=0.0)
     ids = (UNDER_WAY, DONE)
     for seen in probe(spec, gateway.url, EXAMPLE_KEY, ids, pacing=pacing, http_client=gateway.client, origin="sandbox"):
@@ -91,7 +90,7 @@ def examine(drift: Drift, spec: Spec, gateway: Gateway) -> Row:
     findings, unclear = observe(spec, gateway)
     worst = min((finding.severity for finding in findings), key=SEVERITIES.index, default=None)
     clean = not findings and not unclear
-    why = next((f"{one.code} {one.pointer}" for one in findings), unclear[0].reason if unclear else "")
+    why = next((f"{one.code} {one.pointer}" for one in findings), unclear[0].why if unclear else "")
     codes = tuple(dict.fromkeys(finding.code for finding in findings))
     row = Row(drift, worst, clean, clean or None, why, codes)
     return row if not findings else heal(row, findings, gateway)
@@ -110,7 +109,7 @@ def heal(row: Row, findings: Iterable[Finding], gateway: Gateway) -> Row:
             again, unclear = observe(load_spec(patched), gateway)
         except SpecError as error:
             return evolve(row, healed=False, why=f"the patch spoils the contract: {error}")
-    still = [f"{finding.code} {finding.pointer}" for finding in again] + [one.reason for one in unclear]
+    still = [f"{finding.code} {finding.pointer}" for finding in again] + [one.why for one in unclear]
     if not row.drift.patchable:
         return evolve(row, healed=not still, why=f"no reason was given; {row.why}")
     reasons = [f"left: {one}"[:100] for one in left]

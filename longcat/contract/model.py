@@ -80,3 +80,19 @@ class Finding:
     exchange: Exchange = field(repr=False)
     rule: str = ""
     evidence: object = field(default=None, repr=False, eq=False)
+
+
+@frozen
+class Inconclusive:
+    """Something that could not be observed, or not be judged.
+
+    Attributes:
+        what: a request of the probe, or a place in a file: after a `#`, the number of the exchange, counted from 1.
+        why: one sentence, without a full stop.
+        unclear: whether it should have been judged, so that the run as a whole could not tell. False: it was left out,
+            because nobody gave what it needs, such as a key, or because it is not of this contract.
+    """
+
+    what: str
+    why: str
+    unclear: bool = True

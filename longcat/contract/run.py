@@ -6,15 +6,13 @@ from typing import TypeAlias
 
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import observe
-from longcat.contract.model import Exchange
+from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.baseline import Baseline
-from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, JudgedFinding, Tally
-from longcat.contract.traffic.exchange import Problem
-from longcat.contract.traffic.probe_requests import Unanswered
+from longcat.contract.reports.verdict import Event, JudgedExchange, JudgedFinding, Tally
 from longcat.contract.traffic.recordings import read
 
-Observed: TypeAlias = Exchange | Unanswered | Problem
+Observed: TypeAlias = Exchange | Inconclusive
 
 
 def events(spec: Spec, observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Event]:
@@ -26,7 +24,7 @@ def events(spec: Spec, observed: Iterable[Observed], baseline: Baseline, tally: 
     tally.remarks.extend(baseline.remarks())
 
 
-def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Exchange | Problem]:
+def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Exchange | Inconclusive]:
     """Yield what was recorded in files and folders, one exchange at a time."""
     key_headers = {operation.key_header for operation in spec.operations if operation.key_header}
     for path in paths:
@@ -34,10 +32,8 @@ def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Exchange | Problem]:
 
 
 def _event(spec: Spec, one: Observed, baseline: Baseline) -> Event:
-    if isinstance(one, Unanswered):
-        return Inconclusive(one.request.name, one.reason, unclear=one.unclear)
-    if isinstance(one, Problem):
-        return Inconclusive(one.source, one.message)
+    if isinstance(one, Inconclusive):
+        return one
     judgement = Judgement(observe(spec, one))
     if not judgement.observation.is_concerned:
         return Inconclusive(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from vcr.serializers import jsonserializer, yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.model import Exchange
+from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.traffic.cassette import write
-from longcat.contract.traffic.recordings import PLACEHOLDER, Problem, read
+from longcat.contract.traffic.recordings import PLACEHOLDER, Provenance, read
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 KEY = "0123456789abcdef" * 2
@@ -45,28 +45,33 @@ version: 1
 """
 
 
-def found(path: Path) -> list[Exchange | Problem]:
+def found(path: Path) -> list[Exchange | Inconclusive]:
     """Return all that is read."""
     return list(read(path, [KEY_HEADER]))
 
 
-def read_text(folder: Path, text: str | bytes, name: str = "cassette.yaml") -> list[Exchange | Problem]:
+def read_text(folder: Path, text: str | bytes, name: str = "cassette.yaml") -> list[Exchange | Inconclusive]:
     """Return all that is read from a file with this text."""
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return found(path)
 
 
-def only(items: list[Exchange | Problem]) -> Exchange:
+def only(items: list[Exchange | Inconclusive]) -> Exchange:
     """Return the one exchange there is."""
     (item,) = items
     assert isinstance(item, Exchange), item
     return item
 
 
-def problems(items: list[Exchange | Problem]) -> list[tuple[str, str]]:
+def sources(items: list[Exchange | Inconclusive]) -> list[str]:
+    """Return where each thing was found."""
+    return [item.source if isinstance(item, Exchange) else item.what for item in items]
+
+
+def problems(items: list[Exchange | Inconclusive]) -> list[tuple[str, str]]:
     """Return where the problems are, without the folder, and what they are."""
-    return [(Path(item.source).name, item.message) for item in items if isinstance(item, Problem)]
+    return [(Path(item.what).name, item.why) for item in items if isinstance(item, Inconclusive)]
 
 
 def as_json(text: str) -> str:
@@ -87,5 +92,5 @@ def binary(body: bytes) -> str:
 
 def saved(path: Path, *exchanges: Exchange, command: str = "longcat contract record") -> str:
     """Return the text of a cassette with these exchanges."""
-    write(path, exchanges, origin="live", command=command, spec_digest="d" * 64, recorded=WHEN)
+    write(path, exchanges, Provenance("live", WHEN, command, "d" * 64))
     return path.read_text("utf-8")

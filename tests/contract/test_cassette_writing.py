@@ -14,9 +14,9 @@ from recordings import ANSWER, EXCHANGE, PLAIN, QUESTION, URL, WHEN, found, only
 from vcr.persisters.filesystem import FilesystemPersister  # type: ignore[import-untyped]
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.model import Exchange
+from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.traffic.cassette import write
-from longcat.contract.traffic.recordings import Problem, Provenance, provenance
+from longcat.contract.traffic.recordings import Provenance, provenance
 
 
 def test_what_a_cassette_looks_like(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_about(tmp_path: Path) -> None:
     """Where a cassette comes from can be read back, in UTC."""
     path = tmp_path / "new" / "a.yaml"
     there = WHEN.astimezone(timezone(timedelta(hours=5)))
-    write(path, [], origin="sandbox", command="make record", spec_digest="d", recorded=there)
+    write(path, [], Provenance("sandbox", there, "make record", "d"))
     assert provenance(path) == Provenance("sandbox", WHEN, "make record", "d")
     assert found(path) == []
 
@@ -78,9 +78,9 @@ def test_no_about(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
     problem = provenance(path)
-    assert isinstance(problem, Problem)
-    assert (problem.source, problem.message[: len(message)]) == (str(path), message)
-    assert provenance(tmp_path / "b") == Problem(str(tmp_path / "b"), "No such file or directory")
+    assert isinstance(problem, Inconclusive)
+    assert (problem.what, problem.why[: len(message)]) == (str(path), message)
+    assert provenance(tmp_path / "b") == Inconclusive(str(tmp_path / "b"), "No such file or directory")
 
 
 def test_about_may_be_sorted(tmp_path: Path) -> None:
@@ -169,6 +169,6 @@ def test_all_or_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write(path, broken(), origin="live", command="", spec_digest="", recorded=WHEN)
+        write(path, broken(), Provenance("live", WHEN, "", ""))
     assert path.read_text() == before
     assert list(tmp_path.iterdir()) == [path]

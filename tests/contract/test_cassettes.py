@@ -25,6 +25,7 @@ from recordings import (
     only,
     problems,
     read_text,
+    sources,
     with_answer,
 )
 
@@ -228,7 +229,7 @@ def test_brotli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, ou
     monkeypatch.setitem(__import__("sys").modules, "brotli", SimpleNamespace(**vars(_Brotli)))
     monkeypatch.setattr(recorded, "MAX_BODY", 100)
     (item,) = read_text(tmp_path, with_answer(binary(body), "content-encoding: [br]"))
-    assert outcome == (item.response_body if isinstance(item, Exchange) else item.message)
+    assert outcome == (item.response_body if isinstance(item, Exchange) else item.why)
 
 
 # --- What can't be read. ---
@@ -408,8 +409,8 @@ def test_folder(tmp_path: Path) -> None:
     for name in ("b.yaml", "a/z.json", "a/b.yml", "c.har", "README.md", ".c.yaml.7.part"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(as_json(PLAIN) if name != "c.har" else "")
-    sources = [item.source.removeprefix(f"{tmp_path}/") for item in found(tmp_path)]
-    assert sources == ["b.yaml#1", "c.har#1", "a/b.yml#1", "a/z.json#1"]
+    names = [source.removeprefix(f"{tmp_path}/") for source in sources(found(tmp_path))]
+    assert names == ["b.yaml#1", "c.har#1", "a/b.yml#1", "a/z.json#1"]
 
 
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, QUESTION, URL, found, only, problems, read_text
+from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, QUESTION, URL, found, only, problems, read_text, sources
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
 from longcat.contract.model import Exchange
@@ -337,4 +337,4 @@ def test_folder_of_all_kinds(tmp_path: Path) -> None:
     """HAR files and cassettes may lie in one folder."""
     (tmp_path / "a.har").write_text(archive(entry(), 1))
     (tmp_path / "b.json").write_text(json.dumps({"interactions": [INTERACTION]}))
-    assert [Path(item.source).name for item in found(tmp_path)] == ["a.har#1", "a.har#2", "b.json#1 a"]
+    assert [Path(source).name for source in sources(found(tmp_path))] == ["a.har#1", "a.har#2", "b.json#1 a"]

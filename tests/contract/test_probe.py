@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from longcat.contract import Exchange, load_spec
+from longcat.contract.model import Inconclusive
 from longcat.contract.openapi.spec import Spec, make_spec
-from longcat.contract.traffic.probe import Pacing, probe
-from longcat.contract.traffic.probe_requests import MAX_IDS, KeyUse, ProbeRequest, Unanswered, probe_requests
-from longcat.contract.traffic.sender import WRONG_KEY, is_loopback, origin_of
+from longcat.contract.traffic.probe import WRONG_KEY, Pacing, is_loopback, origin_of, probe
+from longcat.contract.traffic.probe_requests import MAX_IDS, KeyUse, ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import (
     MAX_ANSWER,
@@ -60,17 +60,17 @@ def asked(  # noqa: PLR0913 - what a probe takes.
     base_url: str = ELSEWHERE,
     clock: VirtualClock | None = None,
     pacing: Pacing | None = None,
-) -> list[Exchange | Unanswered]:
+) -> list[Exchange | Inconclusive]:
     """Return what comes of a probe of a gateway in memory."""
     with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
         clock = clock or VirtualClock()
         return list(probe(spec, base_url, key, ids, pacing=pacing, http_client=http, clock=clock))
 
 
-def unasked(outcomes: Iterable[Exchange | Unanswered], *, unclear: bool) -> dict[str, str]:
+def unasked(outcomes: Iterable[Exchange | Inconclusive], *, unclear: bool) -> dict[str, str]:
     """Return the questions without an answer, each with its reason."""
-    found = [one for one in outcomes if isinstance(one, Unanswered) and one.unclear is unclear]
-    return {one.request.name.partition(": ")[2]: one.reason for one in found}
+    found = [one for one in outcomes if isinstance(one, Inconclusive) and one.unclear is unclear]
+    return {one.what.partition(": ")[2]: one.why for one in found}
 
 
 def contract(paths: Mapping[str, Any], **more: Any) -> Spec:

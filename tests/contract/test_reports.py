@@ -13,13 +13,13 @@ import pytest
 from attrs import evolve
 
 from longcat.contract import CODES, Exchange, Finding, Origin, Severity, load_spec
+from longcat.contract.model import Inconclusive
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.context import clean
 from longcat.contract.reports.sarif import line_finder
 from longcat.contract.reports.verdict import (
     Accepted,
     Event,
-    Inconclusive,
     JudgedExchange,
     JudgedFinding,
     Tally,

@@ -10,9 +10,11 @@ from pathlib import Path
 from longcat.cli.contract.spec_file import find_spec
 from longcat.cli.contract.target import Target, find_target
 from longcat.cli.outcome import Exit, Printer
+from longcat.contract.model import Inconclusive
 from longcat.contract.traffic.cassette import write
-from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, Unanswered
-from longcat.contract.traffic.sender import SOURCE, is_loopback, origin_of
+from longcat.contract.traffic.probe import SOURCE, is_loopback, origin_of
+from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest
+from longcat.contract.traffic.recordings import Provenance
 from longcat.errors import ConfigurationError
 
 
@@ -34,14 +36,13 @@ def record(arguments: argparse.Namespace) -> Exit:
     code = Exit.DONE
     command = _command(arguments, target)
     for outcome in target.probe(arguments.origin):
-        if isinstance(outcome, Unanswered):
-            print(f"longcat: {outcome.request.name}: {outcome.reason}.", file=sys.stderr)
+        if isinstance(outcome, Inconclusive):
+            print(f"longcat: {outcome.what}: {outcome.why}.", file=sys.stderr)
             code = Exit.UNCLEAR if outcome.unclear else code
             continue
         path = files[outcome.source.removeprefix(SOURCE)]
-        digest = target.contract.spec.digest
-        now = datetime.now(UTC)
-        write(path, [outcome], origin=arguments.origin, command=command, spec_digest=digest, recorded=now)
+        spec = target.contract.spec.digest
+        write(path, [outcome], Provenance(arguments.origin, datetime.now(UTC), command, spec))
         Printer().print(str(path))
     return code
 

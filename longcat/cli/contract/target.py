@@ -11,8 +11,9 @@ from attrs import evolve, frozen
 
 from longcat.cli.contract.spec_file import SpecFile
 from longcat.contract import Exchange, Origin
+from longcat.contract.model import Inconclusive
 from longcat.contract.traffic.probe import Pacing, probe
-from longcat.contract.traffic.probe_requests import ProbeRequest, Unanswered, probe_requests
+from longcat.contract.traffic.probe_requests import ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract as our_contract
 from longcat.settings import KEY_FILE, KEY_VARIABLE, find_api_key, find_base_url, usable_request_id
@@ -35,7 +36,7 @@ class Target:
         """Return what will be sent, and what can't be."""
         return probe_requests(self.contract.spec, self.request_ids, self.base_url)
 
-    def probe(self, origin: Origin | None = None) -> Iterator[Exchange | Unanswered]:
+    def probe(self, origin: Origin | None = None) -> Iterator[Exchange | Inconclusive]:
         """Send every request, and yield what comes of each. On a terminal, each answer is shown on stderr."""
         outcomes = probe(
             self.contract.spec, self.base_url, self.api_key, self.request_ids, pacing=self.pacing, origin=origin

@@ -8,13 +8,12 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from longcat.contract.model import Exchange, Finding, Severity
+from longcat.contract.model import Exchange, Finding, Inconclusive, Severity
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.verdict import (
     SEVERITIES,
     Accepted,
     Event,
-    Inconclusive,
     JudgedExchange,
     Tally,
     fingerprint,

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 
-from longcat.contract.model import Finding
+from longcat.contract.model import Finding, Inconclusive
 from longcat.contract.reports.context import ReportContext, clean, findings_of, markup
-from longcat.contract.reports.verdict import Event, Inconclusive, JudgedExchange, fingerprint, verdict
+from longcat.contract.reports.verdict import Event, JudgedExchange, fingerprint, verdict
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""

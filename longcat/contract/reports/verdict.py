@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, define, field, frozen
 
-from longcat.contract.model import Exchange, Finding, Origin, Severity
+from longcat.contract.model import Exchange, Finding, Inconclusive, Origin, Severity
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
@@ -54,22 +54,6 @@ class JudgedExchange:
 
     exchange: Exchange
     findings: tuple[JudgedFinding, ...] = ()
-
-
-@frozen
-class Inconclusive:
-    """Something that could not be judged.
-
-    Attributes:
-        what: a request of the probe, or a place in a file.
-        why: one sentence, without a full stop.
-        unclear: whether it should have been judged, so that the run as a whole could not tell. False: it was left out,
-            because nobody gave what it needs, such as a key, or because it is not of this contract.
-    """
-
-    what: str
-    why: str
-    unclear: bool = True
 
 
 Event: TypeAlias = JudgedExchange | Inconclusive

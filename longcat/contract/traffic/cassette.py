@@ -1,34 +1,27 @@
 """Writes recorded traffic to VCR cassettes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]
 from attrs import evolve
 
-from longcat.contract.model import Exchange, Origin
-from longcat.contract.traffic import vcr
+from longcat.contract.model import Exchange
 from longcat.contract.traffic.exchange import UnreadableError, decode
-from longcat.contract.traffic.recordings import PROVENANCE
+from longcat.contract.traffic.recordings import PROVENANCE, Provenance
 from longcat.contract.traffic.redact import redact, redact_command
 from longcat.saving.files import whole_file
 
+DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 VOLATILE: Final = frozenset({"cf-ray", "date", "nel", "report-to", "server-timing"})
 """Response headers that differ every time and say nothing about the API."""
 
 
-def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
-    path: Path,
-    exchanges: Iterable[Exchange],
-    *,
-    origin: Origin,
-    command: str,
-    spec_digest: str,
-    recorded: datetime,
-) -> None:
+def write(path: Path, exchanges: Iterable[Exchange], provenance: Provenance) -> None:
     """Write a cassette that vcrpy can replay. It appears whole or not at all, and replaces one that was there.
 
     Secrets are taken out, also what only looks like one. So are response headers that differ every time.
@@ -36,18 +29,15 @@ def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
     Args:
         path: the file, named `.yaml`. Folders on the way to it are made.
         exchanges: in the order in which they are to be kept. They may be streamed.
-        origin: what kind of evidence they are.
-        command: what records them, for those who want to do so again.
-        spec_digest: of the contract that the requests were derived from.
-        recorded: when, with a time zone.
+        provenance: where they come from.
 
     Raises OSError when it can't be written.
     """
     facts = {
-        "origin": origin,
-        "recorded": recorded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": redact_command(command),
-        "spec": spec_digest,
+        "origin": provenance.origin,
+        "recorded": provenance.recorded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "command": redact_command(provenance.command),
+        "spec": provenance.spec,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
@@ -55,7 +45,7 @@ def write(  # noqa: PLR0913 - what is written, and all that must be known of it.
         file.write(b"interactions:")
         empty = True
         for exchange in exchanges:
-            file.write(b"\n" * empty + _dump([vcr.interaction_of(_for_storing(exchange))]))
+            file.write(b"\n" * empty + _dump([_interaction(_for_storing(exchange))]))
             empty = False
         file.write(b" []\n" * empty)
 
@@ -70,23 +60,53 @@ def _for_storing(exchange: Exchange) -> Exchange:
     return redact(evolve(exchange, response_headers=headers), thorough=True)
 
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes YAML for people: without aliases."""
+def _interaction(exchange: Exchange) -> dict[str, Any]:
+    """Return the interaction that holds an exchange.
 
-    def ignore_aliases(self, data: object) -> bool:
-        """Return whether a value is written out each time."""
-        del data
-        return True
+    vcrpy passes over what it does not know beside `request` and `response`, and in a response.
+    """
+    try:
+        phrase = HTTPStatus(exchange.status_code).phrase
+    except ValueError:  # A CDN has codes of its own.
+        phrase = ""
+    answer: dict[str, Any] = {"string": _readable(exchange.response_body or b"")}
+    if exchange.response_body is None:
+        answer["recorded"] = "no"
+    about = {"question": _question(exchange.source), "intent": exchange.intent}
+    return {
+        **{name: value for name, value in about.items() if value},
+        "request": {
+            "method": exchange.method,
+            "uri": exchange.url,
+            "headers": _lists(exchange.request_headers),
+            "body": None if exchange.request_body is None else _readable(exchange.request_body),
+        },
+        "response": {
+            "status": {"code": exchange.status_code, "message": phrase},
+            "headers": _lists(exchange.response_headers),
+            "body": answer,
+        },
+    }
+
+
+def _question(source: str) -> str:
+    """Return a source without the file that it was read from."""
+    file, number, question = source.partition("#")
+    return question.lstrip("0123456789").strip() if number and file else source
+
+
+def _lists(headers: Mapping[str, str]) -> dict[str, list[str]]:
+    return {name: [headers[name]] for name in sorted(headers)}
+
+
+def _readable(body: bytes) -> str | bytes:
+    """Return a body as text if it is text: a cassette is read by people."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
 
 
 def _dump(data: Any) -> bytes:
-    text: bytes = yaml.dump(
-        data,
-        Dumper=_Dumper,
-        encoding="utf-8",
-        sort_keys=False,
-        allow_unicode=True,
-        width=2**30,
-        default_flow_style=False,
-    )
+    text: bytes = yaml.dump(data, Dumper=DUMPER, encoding="utf-8", sort_keys=False, allow_unicode=True, width=2**30)
     return text

@@ -10,8 +10,6 @@ from importlib import import_module
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from longcat.contract.model import Exchange, Intent, Origin
 from longcat.contract.traffic.redact import redact
 from longcat.text import shorten
@@ -20,19 +18,6 @@ Body = TypeVar("Body", bytes, bytearray)
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
-
-
-@frozen
-class Problem:
-    """Something recorded that could not be read. The rest of the file, and of the run, goes on.
-
-    Attributes:
-        source: the file, and after a `#` the number of the exchange in it, counted from 1.
-        message: why.
-    """
-
-    source: str
-    message: str
 
 
 class UnreadableError(ValueError):

@@ -1,21 +1,29 @@
-"""Sends the probe's requests one at a time, with a pause between; obeys `Retry-After`, within bounds."""
+"""Sends the probe's requests one at a time, with a pause between; obeys `Retry-After`, within bounds.
 
+No redirect is followed, and the key goes to the base URL alone.
+"""
+
+import ipaddress
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 from attrs import define, field, frozen
 
 from longcat.clock import Clock, SystemClock
 from longcat.contract.checks.judge import outage
-from longcat.contract.model import Exchange, Origin
+from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, Unanswered, probe_requests
-from longcat.contract.traffic.sender import Failure, ProbeSender, is_loopback, origin_of
-from longcat.gateway.messages import Answer
+from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, probe_requests
+from longcat.contract.traffic.redact import redact
+from longcat.errors import APIConnectionError, APITimeoutError
+from longcat.gateway.messages import Answer, Call
+from longcat.sending.transport import AnswerReader, SyncSender
+from longcat.text import shorten
 
 PAUSE: Final = 1.0
 """Seconds between two calls, except on this machine."""
@@ -25,6 +33,10 @@ BACKOFF: Final = 2.0
 """Seconds to wait after a first 429 that does not say how long; each further one doubles it."""
 MIN_WAIT: Final = 1.0
 """Seconds to wait after a 429 at least, so that a `Retry-After` of 0 does not make us send for ever."""
+WRONG_KEY: Final = "longcat-contract-wrong-key"
+"""Sent where a key must be refused."""
+SOURCE: Final = "probe, "
+"""The source of each exchange is this, and the name of its request."""
 
 
 @frozen
@@ -52,10 +64,10 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     origin: Origin | None = None,
     http_client: httpx.Client | None = None,
     clock: Clock | None = None,
-) -> Iterator[Exchange | Unanswered]:
+) -> Iterator[Exchange | Inconclusive]:
     """Send every request, and yield what came of each, in order and as it comes.
 
-    An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Unanswered`.
+    An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Inconclusive`.
     When two requests in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not sent.
 
     Args:
@@ -65,23 +77,48 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
         request_ids: the requests to ask about.
         pacing: None: the usual one.
         origin: what kind of evidence the answers are. None: as the base URL suggests.
-        http_client: sends the calls. None: one of our own.
+        http_client: sends the calls, and stays open. None: one of our own.
         clock: the time. None: this machine's.
 
     Raises:
         ConfigurationError: there are too many ids, or the HTTP client can't be made.
     """
-    pacing = pacing or Pacing()
+    pacing, clock = pacing or Pacing(), clock or SystemClock()
     requests = probe_requests(spec, request_ids, base_url)
-    pause = pacing.pause if pacing.pause is not None else 0.0 if is_loopback(base_url) else PAUSE
-    origin, clock = origin or origin_of(spec, base_url), clock or SystemClock()
-    with closing(ProbeSender(base_url, api_key, pacing.timeout, origin, http_client, clock)) as sender:
-        run = _Probe(spec, sender, clock, pause, pacing.patience)
+    with closing(
+        SyncSender(http_client, lambda: httpx.Client(timeout=pacing.timeout), clock, max_in_flight=1)
+    ) as sender:
+        run = _Probe(
+            spec=spec,
+            base_url=base_url,
+            api_key=api_key,
+            origin=origin or origin_of(spec, base_url),
+            sender=sender,
+            clock=clock,
+            pause=pacing.pause if pacing.pause is not None else 0.0 if is_loopback(base_url) else PAUSE,
+            timeout=pacing.timeout,
+            patience=pacing.patience,
+        )
         for request in requests:
             outcome = run.ask(request)
             yield from run.undocumented
             run.undocumented.clear()
             yield outcome
+
+
+@frozen
+class _Failure:
+    """No answer came, or only a part of one.
+
+    Attributes:
+        reason: what happened, in words.
+        partial: what came of an answer whose body stopped before its end. None: nothing.
+        may_pass: whether it may pass, so that sending once more is worth it. A time-out has waited long enough.
+    """
+
+    reason: str
+    partial: Exchange | None = None
+    may_pass: bool = True
 
 
 @define
@@ -90,6 +127,7 @@ class _Probe:
 
     Attributes:
         pause: seconds between two calls.
+        timeout: seconds until a whole answer must be there.
         patience: seconds of waiting that are left.
         calls: how many were sent.
         failures: how many requests in a row had no answer.
@@ -98,9 +136,13 @@ class _Probe:
     """
 
     spec: Spec
-    sender: ProbeSender
+    base_url: str
+    api_key: str | None
+    origin: Origin
+    sender: SyncSender
     clock: Clock
     pause: float
+    timeout: float
     patience: float
     calls: int = 0
     failures: int = 0
@@ -108,13 +150,13 @@ class _Probe:
     undocumented: list[Exchange] = field(factory=list)
     _bodies: set[bytes | None] = field(factory=set)
 
-    def ask(self, request: ProbeRequest) -> Exchange | Unanswered:
+    def ask(self, request: ProbeRequest) -> Exchange | Inconclusive:
         if request.obstacle is not None:
-            return Unanswered(request, request.obstacle, unclear=False)
-        if request.key is KeyUse.VALID and self.sender.api_key is None:
-            return Unanswered(request, "no key was given", unclear=False)
+            return Inconclusive(request.name, request.obstacle, unclear=False)
+        if request.key is KeyUse.VALID and self.api_key is None:
+            return Inconclusive(request.name, "no key was given", unclear=False)
         if self.given_up is not None:
-            return Unanswered(request, f"left out, because {self.given_up}")
+            return Inconclusive(request.name, f"left out, because {self.given_up}")
         outcome = self._send_until_told(request)
         if isinstance(outcome, Exchange):
             self.failures = 0
@@ -122,7 +164,7 @@ class _Probe:
         self.failures += 1
         if self.failures >= MAX_FAILURES and self.given_up is None:
             self.given_up = f"{MAX_FAILURES} questions in a row had no answer"
-        return Unanswered(request, outcome)
+        return Inconclusive(request.name, outcome)
 
     def _send_until_told(self, request: ProbeRequest) -> Exchange | str:
         """Send until there is an answer that tells something, or return why there is none."""
@@ -130,36 +172,29 @@ class _Probe:
         while True:
             answer = self._send(request)
             tries += 1
-            if isinstance(answer, Failure):
+            if isinstance(answer, _Failure):
                 if was_cut and answer.partial is not None:
                     return answer.partial  # Cut twice: that is what it answers.
                 if tries > 1 or not answer.may_pass:
                     return answer.reason
                 was_cut = answer.partial is not None
                 continue
+            hint = Answer(answer.status_code, answer.response_headers, b"", received=self.clock.time()).retry_after
+            why_it_tells_nothing = outage(self.spec, answer)
             if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                if outage(self.spec, answer) is None and answer.response_body not in self._bodies:
+                if why_it_tells_nothing is None and answer.response_body not in self._bodies:
                     self._bodies.add(answer.response_body)
                     self.undocumented.append(answer)
-                hint = _retry_after(answer, self.clock)
                 wait = BACKOFF * 2**slow_downs if hint is None else max(hint, MIN_WAIT)
                 slow_downs += 1
                 tries -= 1
                 if not self._wait(wait, capped=hint is None):
                     self.given_up = _too_long(hint)
                     return self.given_up
-                continue
-            why_it_tells_nothing = outage(self.spec, answer)
-            if why_it_tells_nothing is None:
+            elif why_it_tells_nothing is None:
                 return answer
-            if tries > 1 or not self._wait(_retry_after(answer, self.clock) or 0.0, capped=False):
+            elif tries > 1 or not self._wait(hint or 0.0, capped=False):
                 return why_it_tells_nothing
-
-    def _send(self, request: ProbeRequest) -> Exchange | Failure:
-        if self.calls and self.pause:
-            self.clock.sleep(self.pause)
-        self.calls += 1
-        return self.sender.send(request)
 
     def _wait(self, seconds: float, *, capped: bool) -> bool:
         """Wait, and return whether there was the patience for it. Capped: no longer than the patience that is left."""
@@ -172,11 +207,69 @@ class _Probe:
             self.clock.sleep(seconds)
         return True
 
+    def _send(self, request: ProbeRequest) -> Exchange | _Failure:
+        """Send a request, once."""
+        if self.calls and self.pause:
+            self.clock.sleep(self.pause)
+        self.calls += 1
+        self.sender.http.cookies.clear()  # One request must not depend on another.
+        call = Call(request.method, self.base_url + request.path, self.timeout, self._headers(request), request.body)
+        reader = AnswerReader(call, self.clock)
+        try:
+            return self._exchange(request, call, self.sender.send(call, reader=reader))
+        except APITimeoutError:
+            return _Failure(f"no whole answer from {self.base_url} within {self.timeout:g} s", may_pass=False)
+        except APIConnectionError as error:
+            answer = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
+            partial = None if answer is None else self._exchange(request, call, answer)
+            return _Failure(f"no answer from {self.base_url}: {shorten(error.message, 200)}", partial)
 
-def _retry_after(exchange: Exchange, clock: Clock) -> float | None:
-    return Answer(exchange.status_code, exchange.response_headers, b"", received=clock.time()).retry_after
+    def _headers(self, request: ProbeRequest) -> dict[str, str]:
+        key = {KeyUse.NONE: None, KeyUse.WRONG: WRONG_KEY}.get(request.key, self.api_key)
+        headers = {"Accept": "application/json", **request.headers}
+        if request.key_header is not None and key is not None:
+            headers[request.key_header] = request.key_prefix + key
+        return headers
+
+    def _exchange(self, request: ProbeRequest, call: Call, answer: Answer) -> Exchange:
+        message = self.sender.request(call)
+        exchange = Exchange(
+            method=message.method,
+            url=str(message.url),
+            request_headers={name.lower(): value for name, value in message.headers.items()},
+            request_body=request.body,
+            status_code=answer.status_code,
+            response_headers=answer.headers,
+            response_body=answer.body,
+            source=f"{SOURCE}{request.name}",
+            origin=self.origin,
+            intent=request.intent,
+        )
+        # A value with a prefix is `Authorization`, which is known to hold a secret after it.
+        names = [request.key_header] if request.key_header and not request.key_prefix else []
+        return redact(exchange, names, thorough=False)
 
 
 def _too_long(hint: float | None) -> str:
     wish = "" if hint is None else f", and wants to be left alone for {math.ceil(hint)} s"
     return f"the gateway says 429, too many calls{wish}: longer than the probe may wait"
+
+
+def is_loopback(base_url: str) -> bool:
+    """Return whether a base URL names this machine."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def origin_of(spec: Spec, base_url: str) -> Origin:
+    """Return what kind of evidence answers from a base URL are.
+
+    The contract's own server is the live service. On this machine, it is taken to be the sandbox.
+    """
+    servers = {urlsplit(server["url"]).netloc for server in spec.document.get("servers", ())}
+    if urlsplit(base_url).netloc in servers:
+        return "live"
+    return "sandbox" if is_loopback(base_url) else "unknown"

@@ -78,21 +78,6 @@ class ProbeRequest:
         return f"{self.method} {self.path} with {self.key.value} and {body}"
 
 
-@frozen
-class Unanswered:
-    """A request to which there is no answer.
-
-    Attributes:
-        reason: one sentence, without a full stop.
-        unclear: whether it was meant to be sent, so that the probe as a whole could not tell. False: nobody gave what
-            it needs.
-    """
-
-    request: ProbeRequest
-    reason: str
-    unclear: bool = True
-
-
 def probe_requests(spec: Spec, request_ids: Sequence[str], base_url: str | None = None) -> list[ProbeRequest]:
     """Return what to send, in order; what tells most comes first.
 

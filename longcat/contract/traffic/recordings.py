@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, get_args
 
 from attrs import frozen
 
-from longcat.contract.model import Exchange, Origin
+from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.traffic import har, vcr
-from longcat.contract.traffic.exchange import BrokenFileError, Problem, UnreadableError
+from longcat.contract.traffic.exchange import BrokenFileError, UnreadableError
 from longcat.contract.traffic.json_stream import JSONStream
 from longcat.contract.traffic.redact import PLACEHOLDER
 
 if TYPE_CHECKING:  # It is slow to import, and HAR files do without it.
     from longcat.contract.traffic.yaml_stream import YAMLStream
 
-__all__ = ["PLACEHOLDER", "SUFFIXES", "Problem", "Provenance", "provenance", "read"]
+__all__ = ["PLACEHOLDER", "SUFFIXES", "Provenance", "provenance", "read"]
 
 PROVENANCE: Final = "about"
 """The field of a cassette that says where it comes from. vcrpy passes over it.
@@ -50,11 +50,11 @@ class Provenance:
     spec: str
 
 
-def read(path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
+def read(path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
     """Yield the exchanges in a file, or in every file of a folder, in order.
 
     VCR cassettes, as YAML and as JSON, and HAR files are known by what is in them. Only one exchange is held in memory.
-    What can't be read is yielded as a Problem; nothing is raised.
+    What can't be read is yielded as Inconclusive; nothing is raised.
 
     Args:
         path: a file or a folder.
@@ -64,43 +64,43 @@ def read(path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Proble
         if path.is_dir():
             yield from _read_folder(path, key_headers)
         elif path.exists() and not path.is_file():
-            yield Problem(str(path), "is neither a file nor a folder")
+            yield Inconclusive(str(path), "is neither a file nor a folder")
         else:
             with path.open("rb") as file:
                 yield from _read_file(file, path, key_headers)
     except (OSError, ValueError) as error:
-        yield Problem(str(path), f"can't be opened: {getattr(error, 'strerror', None) or error}")
+        yield Inconclusive(str(path), f"can't be opened: {getattr(error, 'strerror', None) or error}")
 
 
-def provenance(path: Path) -> Provenance | Problem:
+def provenance(path: Path) -> Provenance | Inconclusive:
     """Return where a cassette comes from, or why that is not known."""
     try:
         with path.open("rb") as file:
             data = next((value for name, value in _parts(_stream(file, path)) if name == PROVENANCE), None)
     except (OSError, UnreadableError) as error:
-        return Problem(str(path), getattr(error, "strerror", None) or str(error))
+        return Inconclusive(str(path), getattr(error, "strerror", None) or str(error))
     fields = data if isinstance(data, dict) else {}
     missing = [name for name in ("origin", "recorded", "command", "spec") if not isinstance(fields.get(name), str)]
     if missing:
-        return Problem(str(path), f"does not say where it comes from: {', '.join(missing)} is missing")
+        return Inconclusive(str(path), f"does not say where it comes from: {', '.join(missing)} is missing")
     try:
         recorded = datetime.fromisoformat(fields["recorded"])
     except ValueError:
-        return Problem(str(path), "does not say when it was recorded, but something else")
+        return Inconclusive(str(path), "does not say when it was recorded, but something else")
     return Provenance(_origin(fields), recorded, fields["command"], fields["spec"])
 
 
-def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
+def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
     unreadable: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=unreadable.append):
         folders.sort()
         for name in sorted(names):
             if Path(name).suffix.lower() in SUFFIXES:
                 yield from read(Path(where, name), key_headers)
-    yield from (Problem(str(error.filename), f"can't be opened: {error.strerror}") for error in unreadable)
+    yield from (Inconclusive(str(error.filename), f"can't be opened: {error.strerror}") for error in unreadable)
 
 
-def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Problem]:
+def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
     count, name = 0, None
     origin: Origin = "unknown"
     try:
@@ -112,10 +112,12 @@ def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iter
                 count += 1
                 yield _exchange(name, item, source=f"{path}#{count}", origin=origin, key_headers=key_headers)
     except BrokenFileError as error:
-        yield Problem(f"{path}#{count + 1}", str(error))
+        yield Inconclusive(f"{path}#{count + 1}", str(error))
         return
     if name is None:
-        yield Problem(str(path), "holds no recorded traffic: neither a cassette's interactions nor a HAR file's log")
+        yield Inconclusive(
+            str(path), "holds no recorded traffic: neither a cassette's interactions nor a HAR file's log"
+        )
 
 
 def _stream(file: BinaryIO, path: Path) -> Stream:
@@ -172,7 +174,9 @@ def _list(stream: Stream, name: str) -> Iterator[tuple[str, Any]]:
         pass
 
 
-def _exchange(name: str, item: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange | Problem:
+def _exchange(
+    name: str, item: Any, *, source: str, origin: Origin, key_headers: Collection[str]
+) -> Exchange | Inconclusive:
     try:
         if isinstance(item, UnreadableError):
             raise item
@@ -180,7 +184,7 @@ def _exchange(name: str, item: Any, *, source: str, origin: Origin, key_headers:
             return har.exchange_of(item, source=source, key_headers=key_headers)
         return vcr.exchange_of(item, source=source, origin=origin, key_headers=key_headers)
     except UnreadableError as error:
-        return Problem(source, str(error))
+        return Inconclusive(source, str(error))
 
 
 def _origin(facts: Any) -> Origin:

@@ -1,11 +1,10 @@
-"""One interaction of a VCR cassette, as an exchange; and the other way round.
+"""One interaction of a VCR cassette, as an exchange.
 
 vcrpy's interactions are known in every version of its format that vcrpy itself still plays; also those of httpx in
 vcrpy 4 and 5, and those of Ruby's VCR, which schemathesis writes.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from http import HTTPStatus
+from collections.abc import Collection, Iterator
 from typing import Any, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
@@ -39,53 +38,6 @@ def exchange_of(data: Any, *, source: str, origin: Origin, key_headers: Collecti
     )
 
 
-def interaction_of(exchange: Exchange) -> dict[str, Any]:
-    """Return the interaction that holds an exchange, for a serializer.
-
-    vcrpy passes over what it does not know beside `request` and `response`, and in a response.
-    """
-    try:
-        phrase = HTTPStatus(exchange.status_code).phrase
-    except ValueError:  # A CDN has codes of its own.
-        phrase = ""
-    answer: dict[str, Any] = {"string": _readable(exchange.response_body or b"")}
-    if exchange.response_body is None:
-        answer["recorded"] = "no"
-    about = {"question": _question(exchange.source), "intent": exchange.intent}
-    return {
-        **{name: value for name, value in about.items() if value},
-        "request": {
-            "method": exchange.method,
-            "uri": exchange.url,
-            "headers": _lists(exchange.request_headers),
-            "body": None if exchange.request_body is None else _readable(exchange.request_body),
-        },
-        "response": {
-            "status": {"code": exchange.status_code, "message": phrase},
-            "headers": _lists(exchange.response_headers),
-            "body": answer,
-        },
-    }
-
-
-def _question(source: str) -> str:
-    """Return a source without the file that it was read from."""
-    file, number, question = source.partition("#")
-    return question.lstrip("0123456789").strip() if number and file else source
-
-
-def _lists(headers: Mapping[str, str]) -> dict[str, list[str]]:
-    return {name: [headers[name]] for name in sorted(headers)}
-
-
-def _readable(body: bytes) -> str | bytes:
-    """Return a body as text if it is text: a cassette is read by people."""
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body
-
-
 def _mapping(data: Any, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UnreadableError(f"is no interaction: {what} is {_kind(data)}")
@@ -104,12 +56,8 @@ def _headers(data: Any) -> Iterator[tuple[str, str]]:
         for value in values if isinstance(values, list) else [values]:
             if not isinstance(name, str) or not isinstance(value, str | bytes | int | float | None):
                 raise UnreadableError("has a header that is not a name with a value")
-            yield name, _line(value)
-
-
-def _line(value: str | bytes | float | None) -> str:
-    text = value.decode("latin-1") if isinstance(value, bytes) else "" if value is None else str(value)
-    return text.strip()
+            text = value.decode("latin-1") if isinstance(value, bytes) else "" if value is None else str(value)
+            yield name, text.strip()
 
 
 def _body(data: Any) -> bytes | None:
