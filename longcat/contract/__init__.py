@@ -16,7 +16,7 @@ except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]
     if _package == "longcat":
         raise
-    _distribution = {"jsonschema_rs": "jsonschema-rs", "ruamel": "ruamel.yaml"}.get(_package, _package)
+    _distribution = _package.replace("_", "-")
     raise ImportError(
         f"The contract suite needs the package {_distribution}, which is not installed. "
         "Run: pip install 'longcat-image[contract]'",

@@ -515,7 +515,8 @@ def test_other_commands_do_not_import_it() -> None:
     ("package", "distribution", "command"),
     [
         ("jsonschema_rs", "jsonschema-rs", ["explain"]),
-        ("ruamel.yaml", "ruamel.yaml", ["check", "--spec", "spec.yaml"]),
+        ("ruamel.yaml", "ruamel.yaml", ["suggest", "--spec", "spec.yaml", "a.yaml"]),
+        ("yaml", "pyyaml", ["check", "--spec", "spec.yaml"]),
         ("yaml", "pyyaml", ["check", "a.yaml"]),
         ("tomli_w", "tomli-w", ["explain"]),
     ],
