@@ -1,0 +1,121 @@
+"""The mathematics of the forecasts, number by number. How well they serve a schedule is in `test_polling.py`."""
+
+import math
+
+import pytest
+
+from longcat.waiting.forecast import PRIOR, Experience, LogLogistic, ProgressReader, ProgressShape
+
+
+def survival(forecast: LogLogistic | Experience, seconds: float) -> float:
+    """Return the chance that a request takes longer than so many seconds."""
+    return math.exp(-forecast.hazard(seconds, math.log(seconds)))
+
+
+@pytest.mark.parametrize(("seconds", "longer"), [(1.0, 0.9), (20.0, 0.5), (420.0, 0.1)])
+def test_eight_requests_in_ten_are_expected_from_one_second_to_seven_minutes(seconds: float, longer: float) -> None:
+    """Before anything is known, every tenth request is expected to be shorter, and every tenth longer."""
+    assert survival(PRIOR, seconds) == pytest.approx(longer, abs=0.01)
+
+
+def test_nothing_is_expected_before_the_work_begins() -> None:
+    """A forecast that counts from a later origin is certain that the request still runs there."""
+    forecast = LogLogistic(median=10.0, spread=0.5, origin=100.0)
+    assert [survival(forecast, seconds) for seconds in (50.0, 100.0, 110.0)] == pytest.approx([1.0, 1.0, 0.5])
+    assert forecast.typical == 110.0
+
+
+def deviation(forecast: LogLogistic, median: float, origin: float = 0.0) -> float:
+    """Return by how much the logarithm of the duration deviates: half the distance of two points of the bell."""
+    longer = 1 / (1 + math.exp(math.pi / math.sqrt(3)))  # Of a logistic distribution, at one deviation.
+    below, above = 0.0, 10.0
+    for _ in range(60):
+        middle = (below + above) / 2
+        rest = survival(forecast, origin + median * math.exp(middle))
+        below, above = (middle, above) if rest > longer else (below, middle)
+    return below
+
+
+def test_progress_is_first_taken_for_linear() -> None:
+    """Half of the way after 10 s means 20 s in all, give or take the doubt and what one report in none is worth."""
+    forecast = ProgressShape().forecast(0.5, 0.0, 10.0)
+    assert forecast.typical == pytest.approx(20.0)
+    assert deviation(forecast, 20.0) == pytest.approx(math.sqrt(1.5) * (0.35 * math.log(2) + 0.01))
+
+
+def test_the_work_that_began_later_is_counted_from_there() -> None:
+    """Half of the way 10 s after the work began at 30 s means 50 s in all."""
+    assert ProgressShape().forecast(0.5, 30.0, 40.0).typical == pytest.approx(50.0)
+
+
+def test_what_progress_has_meant_is_what_it_will_mean() -> None:
+    """Once requests have taken twice as long as they said at a half, a half means twice as long, with less doubt."""
+    shape = ProgressShape()
+    for _ in range(4):
+        shape.learn(0.5, 10.0, 40.0)
+    forecast = shape.forecast(0.5, 0.0, 10.0)
+    assert math.log(forecast.typical / 20.0) == pytest.approx(math.log(2) * 4 / 4.2)
+    assert deviation(forecast, forecast.typical) < deviation(ProgressShape().forecast(0.5, 0.0, 10.0), 20.0)
+    assert shape.forecast(0.9, 0.0, 10.0).typical == pytest.approx(10 / 0.9)  # Nothing was learnt there.
+
+
+def test_lies_make_a_forecast_wide() -> None:
+    """Where a half has meant this and that, a half says little."""
+    honest, lying = ProgressShape(), ProgressShape()
+    for i in range(20):
+        honest.learn(0.5, 10.0, 20.0)
+        lying.learn(0.5, 10.0, 20.0 * math.exp(1 if i % 2 else -1))
+    assert deviation(honest.forecast(0.5, 0.0, 10.0), 20.0) < 0.1
+    assert deviation(lying.forecast(0.5, 0.0, 10.0), 20.0) == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_newest_twenty_requests_count() -> None:
+    """What progress meant long ago is forgotten."""
+    shape = ProgressShape()
+    for duration in [20.0] * 500 + [40.0] * 60:
+        shape.learn(0.5, 10.0, duration)
+    assert shape.forecast(0.5, 0.0, 10.0).typical == pytest.approx(40.0, rel=0.05)
+
+
+def test_the_work_begins_where_the_line_meets_zero() -> None:
+    """A quarter after 30 s and a half after 40 s: the work began at 20 s, and ends at 60 s. By the wait, at 80 s."""
+    shapes, reader = (ProgressShape(), ProgressShape()), ProgressReader()
+    for elapsed, progress in ((10.0, 0.0), (30.0, 0.25), (40.0, 0.5)):
+        reader.read(shapes, elapsed, progress)
+    assert [one and one.typical for one in reader.forecasts] == pytest.approx([80.0, 60.0])
+
+
+def test_the_work_begins_after_the_last_zero() -> None:
+    """A line that would meet zero while zero was still reported begins at that report."""
+    shapes, reader = (ProgressShape(), ProgressShape()), ProgressReader()
+    for elapsed, progress in ((20.0, 0.0), (30.0, 0.5), (40.0, 0.6)):
+        reader.read(shapes, elapsed, progress)
+    assert [one and one.typical for one in reader.forecasts] == pytest.approx([40 / 0.6, 20 + 20 / 0.6])
+
+
+def test_experience_begins_with_the_prior() -> None:
+    """A table that has seen nothing expects what the prior does."""
+    experience = Experience(memory=40, blur=0.1, prior_weight=1.0)
+    for seconds in (0.1, 1.0, 20.0, 420.0, 9000.0):
+        assert survival(experience, seconds) == pytest.approx(survival(PRIOR, seconds), rel=0.02)
+
+
+def test_experience_learns_when_requests_end() -> None:
+    """After many requests that ended between 59 s and 61 s, nearly all run at 50 s, half at 60 s, and few at 70 s."""
+    experience = Experience(memory=1000, blur=0.05, prior_weight=0.5)
+    for _ in range(200):
+        experience.note_running(0.0, math.log(0.05), math.log(59.0))
+        experience.note_finished(0.0, 59.0, 61.0)
+        experience.update()
+    chances = [survival(experience, seconds) for seconds in (50.0, 60.0, 70.0)]
+    assert chances == pytest.approx([0.98, 0.5, 0.02], abs=0.05)
+
+
+def test_experience_counts_those_that_still_run() -> None:
+    """Requests that were seen to run for 100 s, and no further, make it likelier that others run so long."""
+    experience = Experience(memory=1000, blur=0.1, prior_weight=1.0)
+    before = survival(experience, 100.0)
+    for _ in range(40):
+        experience.note_running(0.0, math.log(0.05), math.log(100.0))
+    experience.update()
+    assert survival(experience, 100.0) > 0.9 > before
