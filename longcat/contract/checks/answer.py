@@ -7,13 +7,12 @@ from typing import Any, Final
 from attrs import evolve
 
 from longcat.contract.checks.body import is_short
-from longcat.contract.checks.comparison import GONE, Comparison
+from longcat.contract.checks.comparison import GONE
 from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value, without_queries
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, is_json, media_for
-from longcat.contract.openapi.spec import Spec
 
 _RELATIONS: Final = re.compile(r';\s*rel\s*=\s*"?[^";]*\b(deprecation|sunset|successor-version)\b', re.IGNORECASE)
 _WARNING: Final = re.compile(r"(^|,)\s*299\b")
@@ -45,7 +44,7 @@ def _compare_headers(observation: Observation, response: Response) -> Iterator[M
             if header.required:
                 yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", place=place)
         elif header.schema and not any(schemas.is_valid(header.schema, one) for one in values_of(value)):
-            expected = Comparison(schemas).describe((header.schema,))
+            expected = observation.comparison.describe((header.schema,))
             yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, place)
 
 
@@ -65,15 +64,11 @@ def _compare_content(observation: Observation, response: Response, body: bytes) 
     elif is_short(headers, body):
         yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
     elif media.media_type.startswith("text/") and media.schema is not None:
-        yield from _comparison(observation).compare(media.schema, body.decode("utf-8", "replace"), media.examples)
+        yield from observation.comparison.compare(media.schema, body.decode("utf-8", "replace"), media.examples)
 
 
 def _media_types(response: Response) -> str:
     return " or ".join(response.content)
-
-
-def _comparison(observation: Observation) -> Comparison:
-    return Comparison(observation.spec.schemas, observation.exchange.url.partition(":")[0].lower())
 
 
 def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[Mismatch]:
@@ -84,13 +79,12 @@ def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterat
     if not answer.is_json or media.schema is None:
         return
     value, schema, operation = answer.value, media.schema, observation.operation
-    comparison = _comparison(observation)
-    mismatches = comparison.compare(schema, value, media.examples)
+    mismatches = observation.comparison.compare(schema, value, media.examples)
     if operation is None or not is_success(observation.status_code):
         yield from mismatches
         return
-    error = error_schema(observation.spec, [operation], value) if mismatches else None
-    if error is not None and _is_error(comparison, schema, error, value, mismatches):
+    error = error_schema(observation, [operation]) if mismatches else None
+    if error is not None and _is_error(observation, schema, error, mismatches):
         yield Mismatch("error-in-success", (), schema, "an error with its own status code", show_value(value), value)
         return
     yield from mismatches
@@ -104,30 +98,26 @@ def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterat
 # --- An error in the place of a success.
 
 
-def error_schema(spec: Spec, operations: Sequence[Operation], value: Any) -> str | None:
-    """Return where the schema of a documented error stands that a value fits.
+def error_schema(observation: Observation, operations: Sequence[Operation]) -> str | None:
+    """Return where the schema of an error stands that these operations document and the answer fits.
 
     None: it fits none, or only such as fit anything.
     """
-    if not isinstance(value, dict):
-        return None
-    comparison = Comparison(spec.schemas)
+    value, comparison = observation.answer.value, observation.comparison
     schemas = (
         media.schema
         for operation in operations
         for code, response in operation.responses.items()
         if not code.startswith(("1", "2", "3"))
         for media in response.content.values()
-        if media.schema is not None
     )
-    fitting = (one for one in schemas if spec.schemas.is_valid(one, value))
+    fitting = (one for one in schemas if one and isinstance(value, dict) and comparison.schemas.is_valid(one, value))
     return next((one for one in fitting if comparison.fields(one, value).required), None)
 
 
-def _is_error(
-    comparison: Comparison, schema: str, error: str, value: dict[str, Any], mismatches: Sequence[Mismatch]
-) -> bool:
-    """Whether a value that fits the schema of an error is one, rather than a success that is a little off."""
+def _is_error(observation: Observation, schema: str, error: str, mismatches: Sequence[Mismatch]) -> bool:
+    """Whether an answer that fits the schema of an error is one, rather than a success that is a little off."""
+    value, comparison = observation.answer.value, observation.comparison
     of_error = comparison.fields(error, value).required
     new_words = {one.path[0] for one in mismatches if one.code == "value-undocumented" and one.path} - of_error.keys()
     if new_words:
@@ -152,21 +142,20 @@ def _compare_echo(observation: Observation, operation: Operation, schema: str, p
         value = value[part]
     if not isinstance(value, dict):
         return
-    comparison = Comparison(observation.spec.schemas)
-    fields = comparison.fields(schema, value)
-    for name, sent in _names_sent(observation, operation, comparison).items():
+    fields = observation.comparison.fields(schema, value)
+    for name, sent in _names_sent(observation, operation).items():
         got = value.get(name)
         if name in fields.required and _is_id(got) and str(sent) != str(got):
             rule = next(iter(fields.named.get(name, ())), fields.owner)
             yield Mismatch("answer-mismatched", (*path, name), rule, show_value(sent), show_value(got), got)
 
 
-def _names_sent(observation: Observation, operation: Operation, comparison: Comparison) -> dict[str, Any]:
+def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any]:
     """Return what the request names: the values in its path, and the required fields of its JSON body."""
     found: dict[str, Any] = dict(observation.path_values)
     media = first_json(operation.request)
     if media is not None and media.schema is not None and isinstance(value := observation.request.value, dict):
-        required = comparison.fields(media.schema, value).required
+        required = observation.comparison.fields(media.schema, value).required
         found |= {name: value[name] for name in required if _is_id(value.get(name))}
     return found
 

@@ -42,13 +42,11 @@ class _Selection:
 
     Attributes:
         pointers: where they stand: first those that apply to any value, then those that were chosen for this one.
-        mismatches: of the choice between variants.
-        is_unknown_variant: whether no variant was found, so that the value's fields can't be judged.
+        mismatches: of the choice between variants. Where there is one, the value's fields can't be judged.
     """
 
     pointers: tuple[str, ...] = ()
     mismatches: list[Mismatch] = Factory(list)
-    is_unknown_variant: bool = False
 
 
 @frozen
@@ -98,17 +96,9 @@ class Comparison:
         """Return what the schemas at these pointers say about the fields of a value."""
         return self.schemas.fields(self._select(tuple(places), value).pointers)
 
-    def fits(self, places: Sequence[str], value: Any) -> bool:
-        """Whether a value fits all schemas at these pointers; where there are none, nothing does."""
-        return bool(places) and all(self.schemas.is_valid(place, value) for place in places)
-
     def describe(self, places: Sequence[str]) -> str:
         """Return what the schemas at these pointers want, in words."""
         return describe_assertions(self.schemas.at(one) for one in self._select(tuple(places), None).pointers)
-
-    def mismatches(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
-        """Yield how a value differs from the schemas at these pointers."""
-        return self._mismatches(tuple(places), value, path, NO_EXAMPLES)
 
     # --- Which schemas apply to a value.
 
@@ -166,16 +156,17 @@ class Comparison:
         code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
         mismatch = Mismatch(code, (*path, variants.name), variants.rule, expected, show_value(word), word)
         selection.mismatches.append(mismatch)
-        selection.is_unknown_variant = True
         return []
 
     def _distance(self, branch: str, value: Any) -> int:
         """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
-        return sum(1 if one.path else 1000 for one in self._mismatches((branch,), value, (), NO_EXAMPLES))
+        return sum(1 if one.path else 1000 for one in self._mismatches((branch,), value, ()))
 
     # --- What a value itself must be.
 
-    def _mismatches(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterator[Mismatch]:
+    def _mismatches(
+        self, places: tuple[str, ...], value: Any, path: Path, examples: Examples = NO_EXAMPLES
+    ) -> Iterator[Mismatch]:
         selection = self._select(places, value, path)
         pointers = selection.pointers
         wrong = self._broken(pointers, value, path)
@@ -183,7 +174,7 @@ class Comparison:
             yield wrong
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
         yield from selection.mismatches
-        if isinstance(value, dict) and not selection.is_unknown_variant:
+        if isinstance(value, dict) and not selection.mismatches:
             alike = examples.select((places, pointers), lambda one: self._is_alike(places, one, pointers))
             yield from self._object(pointers, value, path, alike)
         elif isinstance(value, list):
@@ -233,8 +224,21 @@ class Comparison:
             elif fields.is_closed:
                 unknown[name] = inner
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
-            missing = list(_missing(fields, value, examples))
-            yield from match_fields(self, fields, missing, unknown, path)
+            missing = list(self._missing(fields, value, examples))
+            yield from match_fields(missing, unknown, fields.owner, path, self._mismatches)
+
+    def _missing(self, fields: Fields, value: Mapping[str, Any], examples: Examples) -> Iterator[MissingField]:
+        """Yield the fields that should be there and are not.
+
+        One that may be absent, and never is where the contract shows such an answer, is missed as well.
+        """
+        for name in {**fields.required, **fields.named}:
+            if name not in value and (name in fields.required or name in examples.always):
+                places = fields.named.get(name, ())
+                rule = fields.required.get(name) or places[0]
+                is_required = name in fields.required
+                inner, expected = self.fields_at(places, {}), self.describe(places)
+                yield MissingField(name, places, rule, is_required, expected, inner, self.schemas)
 
     def _field(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
@@ -262,19 +266,6 @@ class Comparison:
             elif isinstance(schema, Mapping) and "items" in schema:
                 found.append(f"{pointer}/items")
         return tuple(found)
-
-
-def _missing(fields: Fields, value: Mapping[str, Any], examples: Examples) -> Iterator[MissingField]:
-    """Yield the fields that should be there and are not.
-
-    One that may be absent, and never is where the contract shows such an answer, is missed as well.
-    """
-    for name, rule in fields.required.items():
-        if name not in value:
-            yield MissingField(name, fields.named.get(name, ()), rule, is_required=True)
-    for name, places in fields.named.items():
-        if name not in value and name not in fields.required and name in examples.always:
-            yield MissingField(name, places, places[0], is_required=False)
 
 
 def _is_too_deep(value: Any) -> bool:

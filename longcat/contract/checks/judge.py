@@ -180,9 +180,9 @@ class Judgement:
 
     def _error_in_success(self, operations: Sequence[Operation], rule: str, expected: str) -> Mismatch | None:
         """Return the difference if a success is in truth an error with a wrong code."""
-        value = self.observation.answer.value
-        if error_schema(self.observation.spec, operations, value) is None:
+        if error_schema(self.observation, operations) is None:
             return None
+        value = self.observation.answer.value
         seen = f"{self.observation.describe_status()} with {show_value(value)}"
         return Mismatch("error-in-success", (), rule, expected, seen, value)
 

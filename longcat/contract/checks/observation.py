@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from longcat.contract.checks.body import Decoded, decode, is_html, media_type_of
+from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_value, without_queries
 from longcat.contract.checks.status_codes import is_redirect
 from longcat.contract.lazy import cached_property
@@ -50,6 +51,11 @@ class Observation:
     def request(self) -> Decoded:
         """The request's body as JSON. One that was not recorded is as an empty one."""
         return decode(self.exchange.request_body or b"")
+
+    @property
+    def comparison(self) -> Comparison:
+        """What compares the values of the answer with the schemas of the contract."""
+        return Comparison(self.spec.schemas, self.exchange.url.partition(":")[0].lower())
 
     @property
     def is_concerned(self) -> bool:

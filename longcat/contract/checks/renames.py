@@ -1,14 +1,15 @@
 """What became of the fields that an object should have: renamed, moved, or gone."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import MISSING, Mismatch, Path, show_value
 from longcat.contract.openapi.fields import Fields
+from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.variants import normal
 
 DEEPEST: Final = 4
@@ -19,74 +20,73 @@ ALIKE: Final = 0.7
 
 @frozen
 class MissingField:
-    """A field that should be there: where its schemas stand, and where it is said that it must be there."""
+    """A field that should be there.
+
+    Attributes:
+        places: where its schemas stand.
+        rule: where it is said that it must be there.
+        expected: what its schemas want, in words.
+        fields: the fields of the object that it is.
+    """
 
     name: str
     places: tuple[str, ...]
     rule: str
     is_required: bool
+    expected: str
+    fields: Fields
+    schemas: Schemas
 
-
-class FieldSchemas(Protocol):
-    """What must be known of the schemas at some places in the contract."""
-
-    def fits(self, places: Sequence[str], value: Any) -> bool:
-        """Whether a value fits all schemas at these pointers; where there are none, nothing does."""
-
-    def fields_at(self, places: Sequence[str], value: Any) -> Fields:
-        """Return what the schemas at these pointers say about the fields of a value."""
-
-    def describe(self, places: Sequence[str]) -> str:
-        """Return what the schemas at these pointers want, in words."""
-
-    def mismatches(self, places: Sequence[str], value: Any, path: Path) -> Iterator[Mismatch]:
-        """Yield how a value differs from the schemas at these pointers."""
+    def fits(self, value: Any) -> bool:
+        """Whether a value could be the field's."""
+        return self.schemas.fits(self.places, value)
 
 
 def match_fields(
-    schemas: FieldSchemas,
-    fields: Fields,
     missing: Sequence[MissingField],
     unknown: Mapping[str, Any],
+    owner: str,
     path: Path,
+    compare: Callable[[tuple[str, ...], Any, Path], Iterable[Mismatch]],
 ) -> Iterator[Mismatch]:
-    """Yield which missing field of an object is which unknown one, renamed or moved, and which are gone or new."""
+    """Yield which missing field of an object is which unknown one, renamed or moved, and which are gone or new.
+
+    `owner` is where a new field would be entered, and `compare` finds what differs in the value of a renamed one.
+    """
     missing, unknown = list(missing), dict(unknown)
-    for one, name in _renamed(schemas, missing, unknown):
+    for one, name in _renamed(missing, unknown):
         value = unknown.pop(name)
         missing.remove(one)
         where = one.places[0] if one.places else one.rule
         seen = f"named {name}: {show_value(value)}"
         yield Mismatch("field-renamed", (*path, name), where, f"named {one.name}", seen, value)
-        yield from schemas.mismatches(one.places, value, (*path, name))
-    for one, names in _flattened(schemas, missing, unknown):
+        yield from compare(one.places, value, (*path, name))
+    for one, names in _flattened(missing, unknown):
         missing.remove(one)
         inner = {name: unknown.pop(name) for name in names}
         where = f"{', '.join(names)} inside of {one.name}"
-        yield Mismatch("field-moved", (*path, names[0]), fields.owner, where, show_value(inner), inner)
+        yield Mismatch("field-moved", (*path, names[0]), owner, where, show_value(inner), inner)
     for name, value in list(unknown.items()):
-        moved = [one for one in missing if _is_inside(schemas, one, name, value, DEEPEST)]
+        moved = [one for one in missing if _is_inside(one, name, value, DEEPEST)]
         if moved:
             missing = [one for one in missing if one not in moved]
             del unknown[name]
             where = f"{', '.join(one.name for one in moved)} outside of {name}"
-            yield Mismatch("field-moved", (*path, name), fields.owner, where, show_value(value), value)
+            yield Mismatch("field-moved", (*path, name), owner, where, show_value(value), value)
     for one in missing:
         code = "field-missing" if one.is_required else "field-absent"
-        yield Mismatch(code, (*path, one.name), one.rule, schemas.describe(one.places), MISSING)
+        yield Mismatch(code, (*path, one.name), one.rule, one.expected, MISSING)
     for name, value in unknown.items():
-        yield Mismatch("field-new", (*path, name), fields.owner, "no such field", show_value(value), value)
+        yield Mismatch("field-new", (*path, name), owner, "no such field", show_value(value), value)
 
 
-def _renamed(
-    schemas: FieldSchemas, missing: Sequence[MissingField], unknown: Mapping[str, Any]
-) -> Iterator[tuple[MissingField, str]]:
+def _renamed(missing: Sequence[MissingField], unknown: Mapping[str, Any]) -> Iterator[tuple[MissingField, str]]:
     """Yield which missing field is which unknown one, the surest first."""
-    pairs = [(_likeness(schemas, one, name, value), one, name) for one in missing for name, value in unknown.items()]
+    pairs = [(_likeness(one, name, value), one, name) for one in missing for name, value in unknown.items()]
     if len(pairs) == 1 and not pairs[0][0] and pairs[0][1].is_required:
         # One field is gone, one is new, and the new one could be the old one.
         _, one, name = pairs[0]
-        if schemas.fits(one.places, unknown[name]):
+        if one.fits(unknown[name]):
             yield one, name
         return
     taken: set[tuple[str, str]] = set()
@@ -97,23 +97,21 @@ def _renamed(
             yield one, name
 
 
-def _flattened(
-    schemas: FieldSchemas, missing: Sequence[MissingField], unknown: Mapping[str, Any]
-) -> Iterator[tuple[MissingField, list[str]]]:
+def _flattened(missing: Sequence[MissingField], unknown: Mapping[str, Any]) -> Iterator[tuple[MissingField, list[str]]]:
     """Yield which missing object's fields stand where the object itself should be."""
     for one in list(missing):
-        inner = schemas.fields_at(one.places, {}) if one.places else Fields()
-        names = [name for name, value in unknown.items() if schemas.fits(inner.named.get(name, ()), value)]
+        inner = one.fields
+        names = [name for name, value in unknown.items() if one.schemas.fits(inner.named.get(name, ()), value)]
         if names and inner.required.keys() <= set(names):
             yield one, names
 
 
-def _likeness(schemas: FieldSchemas, missing: MissingField, name: str, value: Any) -> float:
+def _likeness(missing: MissingField, name: str, value: Any) -> float:
     """Return how sure it is that a missing field is now called `name`: 0, not at all, to 2."""
     old, new = normal(missing.name), normal(name)
     if old.rstrip("s") == new.rstrip("s"):
         return 2.0
-    if not schemas.fits(missing.places, value):
+    if not missing.fits(value):
         return 0.0
     ratio = SequenceMatcher(None, old, new).ratio()
     shared = _tokens(missing.name) & _tokens(name)
@@ -126,7 +124,7 @@ def _tokens(name: str) -> set[str]:
     return found - {"at", "by", "in", "is", "of", "on", "to"}
 
 
-def _is_inside(schemas: FieldSchemas, missing: MissingField, outer: str, value: Any, depth: int) -> bool:
+def _is_inside(missing: MissingField, outer: str, value: Any, depth: int) -> bool:
     """Whether a missing field, with a value that fits, is somewhere inside of the value of the field `outer`."""
     if isinstance(value, list):
         value = value[0] if value else None
@@ -134,10 +132,10 @@ def _is_inside(schemas: FieldSchemas, missing: MissingField, outer: str, value: 
         return False
     for name, inner in value.items():
         # `result_url` may have become `url` in `result`.
-        is_like = normal(outer + name) == normal(missing.name) or _likeness(schemas, missing, name, inner)
-        if is_like and schemas.fits(missing.places, inner):
+        is_like = normal(outer + name) == normal(missing.name) or _likeness(missing, name, inner)
+        if is_like and missing.fits(inner):
             return True
-    return any(_is_inside(schemas, missing, name, inner, depth - 1) for name, inner in value.items())
+    return any(_is_inside(missing, name, inner, depth - 1) for name, inner in value.items())
 
 
 def unwrapped(value: Any, path: Path = (), depth: int = DEEPEST) -> Iterator[tuple[Path, Any]]:

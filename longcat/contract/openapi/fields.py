@@ -57,7 +57,7 @@ def fields_of(document: Node, pointers: Sequence[str]) -> Fields:
         fields.is_closed |= bool(schema.get("properties")) or others is False
         fields.owner = pointer if schema.get("properties") else fields.owner
     fields.is_closed = fields.is_closed and not is_open
-    fields.owner = fields.owner or pointers[0]
+    fields.owner = fields.owner or next(iter(pointers), "")
     return fields
 
 

@@ -6,7 +6,7 @@ contract does not itself say that any field may come.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache, partial
 from typing import Any, Final
 from urllib.parse import quote
@@ -83,6 +83,10 @@ class Schemas:
     def is_valid(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
         """Whether the schema at a pointer allows a value."""
         return bool(self._validator(pointer, closed).is_valid(value))
+
+    def fits(self, places: Sequence[str], value: Any) -> bool:
+        """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
+        return bool(places) and all(self.is_valid(place, value) for place in places)
 
     def breaches(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[Breach]:
         """Yield what in a value breaks the schema at a pointer, as the validator sees it."""
