@@ -84,6 +84,7 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
         (WITH, {"card": 1, "number": "5"}, []),
         (WITH, {"card": 1, "number": 5}, [("type-changed", "/number")]),
         (WITH, {"number": "5"}, [("field-new", "/number")]),
+        ({"type": "object", "required": ["a"]}, {}, [("field-missing", "/a")]),
         (MAPS, {"a": 1, "x-b": "text", "c": True}, []),
         (MAPS, {"x-b": 5}, [("type-changed", "/x-b")]),
         (MAPS, {"c": "text"}, [("type-changed", "/c")]),

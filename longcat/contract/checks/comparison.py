@@ -18,7 +18,7 @@ from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.fields import Fields
 from longcat.contract.openapi.schemas import Breach, Schemas
 from longcat.contract.openapi.variants import Variants, normal
-from longcat.pointer import escape
+from longcat.pointer import escape, join
 from longcat.text import shorten
 
 _RANGES: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength")
@@ -73,9 +73,10 @@ class Comparison:
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
         if not mismatches and not self.schemas.is_valid(pointer, value, closed=True):
-            for one in self.schemas.breaches(pointer, value, closed=True):
-                expected = without_queries(shorten(one.message, 200))
-                return [Mismatch("constraint-broken", one.path, one.pointer, expected, show_value(value))]
+            for error in self.schemas.errors(pointer, value, closed=True):
+                path, rule = tuple(error.instance_path), join(error.schema_path)
+                expected = without_queries(shorten(error.message, 200))
+                return [Mismatch("constraint-broken", path, rule, expected, show_value(value))]
         return mismatches
 
     def _is_whole(self, pointer: str, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:
@@ -90,15 +91,11 @@ class Comparison:
 
     def fields(self, pointer: str, value: Any) -> Fields:
         """Return what the schema at a pointer says about the fields of a value."""
-        return self.fields_at((pointer,), value)
+        return self.schemas.fields(self._select((pointer,), value).pointers)
 
-    def fields_at(self, places: Sequence[str], value: Any) -> Fields:
-        """Return what the schemas at these pointers say about the fields of a value."""
-        return self.schemas.fields(self._select(tuple(places), value).pointers)
-
-    def describe(self, places: Sequence[str]) -> str:
+    def describe(self, places: tuple[str, ...]) -> str:
         """Return what the schemas at these pointers want, in words."""
-        return describe_assertions(self.schemas.at(one) for one in self._select(tuple(places), None).pointers)
+        return describe_assertions(self.schemas.at(one) for one in self._select(places, None).pointers)
 
     # --- Which schemas apply to a value.
 
@@ -109,15 +106,13 @@ class Comparison:
         return selection
 
     def _add(self, places: tuple[str, ...], value: Any, path: Path, selection: _Selection) -> None:
-        applied, known = self.schemas.applied(places), selection.pointers
-        new = applied.pointers
+        new, known = self.schemas.applied(places), selection.pointers
         if known:
             new = tuple(pointer for pointer in new if pointer not in known)
         selection.pointers += new
-        for pointer in applied.choosing:
-            if pointer in new:
-                for place in list(self._chosen(pointer, value, path, selection)):
-                    self._add((place,), value, path, selection)
+        for pointer in self.schemas.choosing(new):
+            for place in list(self._chosen(pointer, value, path, selection)):
+                self._add((place,), value, path, selection)
 
     def _chosen(self, pointer: str, value: Any, path: Path, selection: _Selection) -> Iterator[str]:
         """Yield where the schemas stand that the one at a pointer applies to this value."""
@@ -136,7 +131,7 @@ class Comparison:
         """Return which of the schemas of a `oneOf` or `anyOf` the value is meant to fit."""
         variants = self.schemas.variants(pointer)
         if variants is not None and isinstance(value, dict) and isinstance(value.get(variants.name), str):
-            return self._choose_by_word(variants, value, path, selection)
+            return self._choose_by_word(variants, value[variants.name], (*path, variants.name), selection)
         branches = [f"{pointer}/{index}" for index, _ in enumerate(self.schemas.at(pointer))]
         fitting = [branch for branch in branches if self.schemas.is_valid(branch, value)]
         if fitting:
@@ -144,18 +139,12 @@ class Comparison:
             return fitting if pointer.endswith("/anyOf") else fitting[:1]
         return [min(branches, key=lambda branch: self._distance(branch, value))]
 
-    def _choose_by_word(
-        self, variants: Variants, value: Mapping[str, Any], path: Path, selection: _Selection
-    ) -> list[str]:
-        word = value[variants.name]
-        if word in variants.branches:
-            return [variants.branches[word]]
-        known = variants.recased(word)
+    def _choose_by_word(self, variants: Variants, word: str, path: Path, selection: _Selection) -> list[str]:
+        known = word if word in variants.branches else variants.recased(word)
         if known is not None:
-            return [variants.branches[known]]  # There, the word itself is found to be another one.
+            return [variants.branches[known]]  # There, a word in another case is found to be another one.
         code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
-        mismatch = Mismatch(code, (*path, variants.name), variants.rule, expected, show_value(word), word)
-        selection.mismatches.append(mismatch)
+        selection.mismatches.append(Mismatch(code, path, variants.rule, expected, show_value(word), word))
         return []
 
     def _distance(self, branch: str, value: Any) -> int:
@@ -237,15 +226,15 @@ class Comparison:
                 places = fields.named.get(name, ())
                 rule = fields.required.get(name) or places[0]
                 is_required = name in fields.required
-                inner, expected = self.fields_at(places, {}), self.describe(places)
+                inner, expected = self.schemas.fields(self._select(places, {}).pointers), self.describe(places)
                 yield MissingField(name, places, rule, is_required, expected, inner, self.schemas)
 
     def _field(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
-        applied = self.schemas.applied(places)
-        if applied.choosing or isinstance(value, dict | list) or not self.schemas.check(applied.pointers)(value):
+        pointers = self.schemas.applied(places)
+        if self.schemas.choosing(pointers) or isinstance(value, dict | list) or not self.schemas.check(pointers)(value):
             return self._mismatches(places, value, path, examples)
-        return self._text(applied.pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
+        return self._text(pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
         known: set[tuple[str, str, Path]] = set()

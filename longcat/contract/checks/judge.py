@@ -1,25 +1,6 @@
 """What in an exchange differs from the contract: everything is derived from the spec and from the request itself.
 
-What a finding's `rule` and `evidence` are depends on its kind:
-
-| kind | rule: in the contract, references followed | evidence |
-| --- | --- | --- |
-| `type-changed`, `field-null`, `value-*`, `format-changed` | the broken keyword: `.../progress/maximum` | value |
-| `value-undocumented`, of a word that chooses a variant | the discriminator's `mapping`, or its like | word |
-| `value-blank` | the schema of the text | value |
-| `field-missing` | the `required` that names it | - |
-| `field-absent` | its schema | - |
-| `field-renamed` | the schema of the old name; the pointer has the new name | value |
-| `field-new`, `field-moved` | the schema that lists the fields of the object | the new field's value |
-| `enveloped` | the schema of the body; the pointer says where its fields stand now | the whole body |
-| `error-in-success` | the schema of the body; for a bad request, `.../responses` | the whole body |
-| `answer-mismatched` | the schema of the field | value |
-| `content-type-changed` | the response's `content` | the media type; empty where none was given |
-| `body-*`, `name-repeated` | the media type; where there is no body to speak of, the response | - |
-| `header-*` | the header, or its schema | the header's value |
-| `deprecated`, `warning` | the response; empty where it is not documented | the header's value |
-| all others, by status code | the operation's `responses` | the decoded body |
-| `method-new`, `path-new` | the path; `/paths` | the decoded body, or the methods in `Allow` |
+What a finding's `rule` and `evidence` are depends on its kind: see the table in `codes.toml`.
 """
 
 import re

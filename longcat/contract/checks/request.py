@@ -8,7 +8,7 @@ a gateway tells first is its own affair.
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.observation import Observation
@@ -16,13 +16,9 @@ from longcat.contract.checks.status_codes import Expectation, RequestFault
 from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.operation import Credential, Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.spec import split_url
 
-BODY_FAULTS: Final = (
-    RequestFault.NO_BODY,
-    RequestFault.CONTENT_TYPE,
-    RequestFault.MALFORMED,
-    RequestFault.INVALID,
-)
+BODY_FAULTS: Final = (RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID)
 ASKED_BY_US: Final = frozenset({"live", "sandbox"})
 """The origins of exchanges whose asker knows what he sends (see `_is_vouched_for`)."""
 INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
@@ -34,11 +30,9 @@ INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
 
 def expect(observation: Observation, operation: Operation) -> Expectation:
     """Return what the answer to a request for this operation may be."""
-    exchange = observation.exchange
-    found: dict[bool, dict[RequestFault, None]] = {True: {}, False: {}}
-    for fault, is_certain in _faults(observation, operation):
-        found[is_certain][fault] = None
-    certain, possible = tuple(found[True]), tuple(found[False])
+    exchange, faults = observation.exchange, dict.fromkeys(_faults(observation, operation))
+    certain = tuple(fault for fault, is_certain in faults if is_certain)
+    possible = tuple(fault for fault, is_certain in faults if not is_certain)
     if exchange.origin == "documentation":
         possible = tuple(RequestFault)  # The page does not say which request an answer belongs to: we paired them.
     elif not certain and not _is_vouched_for(exchange):
@@ -177,7 +171,4 @@ def values_of(text: str) -> Iterator[Any]:
 
 
 def _query(exchange: Exchange) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(urlsplit(exchange.url).query, keep_blank_values=True)
-    except ValueError:  # A host in broken brackets, or too many fields.
-        return []
+    return parse_qsl(split_url(exchange.url).query, keep_blank_values=True)

@@ -8,7 +8,7 @@ contract does not itself say that any field may come.
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache, partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import jsonschema_rs
@@ -18,7 +18,7 @@ from longcat.contract.openapi.document import follow, nodes
 from longcat.contract.openapi.fields import Fields, fields_of
 from longcat.contract.openapi.variants import Variants, unconditional, variants_of
 from longcat.gateway import schema as core
-from longcat.pointer import at, escape, join
+from longcat.pointer import at, escape
 
 # fmt: off
 ASSERTIONS: Final = (
@@ -33,6 +33,8 @@ IN_PLACE: Final = ("allOf", "oneOf", "anyOf")
 MOST_KEPT: Final = 4096
 """How many combinations of schemas are kept: hostile traffic could make more of them than fit in memory."""
 
+_FromPointers: TypeAlias = Callable[[tuple[str, ...]], tuple[str, ...]]
+
 
 @frozen
 class Breach:
@@ -41,21 +43,6 @@ class Breach:
     keyword: str
     pointer: str
     limit: Any
-    message: str
-    path: tuple[str | int, ...] = ()
-
-
-@frozen
-class Applied:
-    """The schemas that apply to a value whatever it is.
-
-    Attributes:
-        pointers: where they stand.
-        choosing: those of them that apply further ones, depending on the value.
-    """
-
-    pointers: tuple[str, ...]
-    choosing: tuple[str, ...]
 
 
 class Schemas:
@@ -66,7 +53,8 @@ class Schemas:
         at: returns the schema at a pointer.
         variants: returns how the schemas of a `oneOf` or `anyOf` at a pointer are told apart; None: by their shape.
         fields: returns what the schemas at several pointers say about an object's fields.
-        applied: returns which schemas those at several pointers apply, whatever the value is.
+        applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
+        choosing: returns those of several pointers whose schemas apply further ones, depending on the value.
         check: returns what tells whether a value breaks no assertion of the schemas at several pointers.
     """
 
@@ -75,7 +63,8 @@ class Schemas:
         self.at: Callable[[str], Any] = cache(partial(at, document))
         self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
         self.fields: Callable[[tuple[str, ...]], Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
-        self.applied: Callable[[tuple[str, ...]], Applied] = lru_cache(MOST_KEPT)(self._applied)
+        self.applied: _FromPointers = lru_cache(MOST_KEPT)(lambda pointers: unconditional(document, *pointers))
+        self.choosing: _FromPointers = lru_cache(MOST_KEPT)(self._choosing)
         self.check: Callable[[tuple[str, ...]], Callable[[Any], bool]] = lru_cache(MOST_KEPT)(self._check)
         self._validator: Callable[[str, bool], jsonschema_rs.Validator] = cache(self._compile)
         self._own: Callable[[str], jsonschema_rs.Validator] = cache(lambda pointer: _compile(self._assertions(pointer)))
@@ -88,28 +77,24 @@ class Schemas:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
         return bool(places) and all(self.is_valid(place, value) for place in places)
 
-    def breaches(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[Breach]:
+    def errors(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[jsonschema_rs.ValidationError]:
         """Yield what in a value breaks the schema at a pointer, as the validator sees it."""
-        for error in self._validator(pointer, closed).iter_errors(value):
-            yield Breach(error.kind.name, join(error.schema_path), None, error.message, tuple(error.instance_path))
+        yield from self._validator(pointer, closed).iter_errors(value)
 
     def assertions(self, pointer: str, value: Any) -> Iterator[Breach]:
         """Yield the assertions of one schema, without those inside of it, that a value breaks: most telling first."""
-        own = self._assertions(pointer)
-        broken = {error.kind.name: error.message for error in self._own(pointer).iter_errors(value)} if own else {}
-        for name in own:
+        broken = {error.kind.name for error in self._own(pointer).iter_errors(value)}
+        for name, limit in self._assertions(pointer).items():
             if name in broken:
-                yield Breach(name, f"{pointer}/{name}", own[name], broken[name])
+                yield Breach(name, f"{pointer}/{name}", limit)
 
     def _assertions(self, pointer: str) -> dict[str, Any]:
         schema = self.at(pointer)
         return {name: schema[name] for name in ASSERTIONS if name in schema} if isinstance(schema, Mapping) else {}
 
-    def _applied(self, pointers: tuple[str, ...]) -> Applied:
-        found = unconditional(self.document, *pointers)
-        schemas = {pointer: self.at(pointer) for pointer in found}
-        choosing = [where for where, one in schemas.items() if isinstance(one, Mapping) and CHOICES & one.keys()]
-        return Applied(found, tuple(choosing))
+    def _choosing(self, pointers: tuple[str, ...]) -> tuple[str, ...]:
+        schemas = {pointer: self.at(pointer) for pointer in pointers}
+        return tuple(where for where, one in schemas.items() if isinstance(one, Mapping) and CHOICES & one.keys())
 
     def _check(self, pointers: tuple[str, ...]) -> Callable[[Any], bool]:
         """Return what tells whether a value breaks no assertion of the schemas at some pointers."""

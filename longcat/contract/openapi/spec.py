@@ -105,7 +105,8 @@ def _segment_pattern(segment: str) -> re.Pattern[str]:
     return re.compile("(.+)".join(map(re.escape, literals)))
 
 
-def _parts_of(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a URL. They are empty if it is none."""
     try:
         return urlsplit(url)
     except ValueError:  # A host in broken brackets.
@@ -113,11 +114,11 @@ def _parts_of(url: str) -> SplitResult:
 
 
 def _path_of(url: str) -> str:
-    return _parts_of(url).path or "/"
+    return split_url(url).path or "/"
 
 
 def _is_below(server: str, url: str) -> bool:
-    is_same_host = _parts_of(server).netloc.lower() == _parts_of(url).netloc.lower()
+    is_same_host = split_url(server).netloc.lower() == split_url(url).netloc.lower()
     return is_same_host and f"{_path_of(url)}/".startswith(f"{_path_of(server).rstrip('/')}/")
 
 

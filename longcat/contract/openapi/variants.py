@@ -1,6 +1,6 @@
 """Which of several schemas a value was meant to fit, going by the word that tells them apart."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -46,10 +46,10 @@ def variants_of(document: Node, pointer: str) -> Variants | None:
         mapping = discriminator.get("mapping")
         if isinstance(mapping, Mapping):
             return Variants(name, dict(_mapped(document, mapping, branches)), f"{place}/mapping")
-        found = dict(_fixed_words(document, name, branches)) or dict(_component_names(document, branches))
+        found = dict(fixed_words(document, name, branches)) or dict(_component_names(document, branches))
         return Variants(name, found, place) if found else None
     for name in properties_of(document, branches[0]) if branches else ():
-        words = list(_fixed_words(document, name, branches))
+        words = list(fixed_words(document, name, branches))
         if len({branch for _, branch in words}) == len(branches) > 1 and len(dict(words)) == len(words):
             return Variants(name, dict(words), pointer)
     return None
@@ -106,7 +106,7 @@ def _component_names(document: Node, branches: list[str]) -> Iterator[tuple[str,
             yield target.rpartition("/")[2], branch
 
 
-def _fixed_words(document: Node, name: str, branches: list[str]) -> Iterator[tuple[str, str]]:
+def fixed_words(document: Node, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each word that a field can only have in one of the branches."""
     for branch in branches:
         place = properties_of(document, branch).get(name)

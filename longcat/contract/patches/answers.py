@@ -10,6 +10,7 @@ from attrs import evolve
 
 from longcat.contract.checks.body import decode, media_type_of
 from longcat.contract.checks.comparison import Comparison
+from longcat.contract.checks.observation import observe
 from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import REFUSALS, RequestFault, is_success
 from longcat.contract.model import Exchange, Finding
@@ -19,7 +20,7 @@ from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of, name_of
 from longcat.contract.patches.infer import infer, wrapped
-from longcat.contract.patches.schemas import broken_keyword
+from longcat.contract.patches.schemas import broken_keyword, drop_required
 from longcat.pointer import at, escape, split
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
@@ -64,13 +65,13 @@ def _shape(draft: Draft, operation: Operation, code: int, values: Sequence[Any])
     Of variants, the one that the word in the answer chooses is enough: the rest can then be mended there. The code is
     empty for the refusal whose shape is a new one, which gets a schema of its own.
     """
-    chosen: tuple[str, str] | None = None
+    chosen = None
     for response in operation.responses.values():
         if response.code.startswith("2") is not is_success(code) or response.code[0] in "13":
             continue
         for media in response.content.values():
             for place in _branches(draft, media.schema) if media.schema and is_json(media.media_type) else ():
-                if all(draft.spec.schemas.is_valid(place, value) for value in values):
+                if draft.allows(place, values):
                     return response.code, copy.deepcopy(draft.raw(place))
                 if all(_chooses(draft, value, place) for value in values):
                     chosen = response.code, place
@@ -82,7 +83,7 @@ def _shape(draft: Draft, operation: Operation, code: int, values: Sequence[Any])
 
 
 def _branches(draft: Draft, pointer: str) -> Iterator[str]:
-    schema, where = follow(draft.spec.schemas.document, at(draft.spec.schemas.document, pointer), pointer)
+    schema, where = follow(draft.document, at(draft.document, pointer), pointer)
     for keyword in ("oneOf", "anyOf"):
         yield from (f"{where}/{keyword}/{index}" for index, _ in enumerate(schema.get(keyword, ())))
     yield pointer
@@ -113,20 +114,10 @@ def content_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
         raise RefusedError("A contract names content types, and the answer has none that could be named.")
     content = draft.raw(group.rule)
     if media_type not in content:
-        places = {
-            f"{group.rule}/{escape(name)}/schema": media["schema"]
-            for name, media in content.items()
-            if is_json(name) and "schema" in media
-        }
-        fitting = [
-            schema
-            for place, schema in places.items()
-            if all(draft.spec.schemas.is_valid(place, value) for value in values)
-        ]
-        schema = copy.deepcopy(fitting[0]) if fitting else infer(values)
-        yield Put(
-            group.rule, media_type, _content(draft, media_type, schema)[media_type], group.comment("this content type")
-        )
+        known = [name for name, media in content.items() if is_json(name) and "schema" in media]
+        schema = draft.schema_like([f"{group.rule}/{escape(name)}/schema" for name in known], values, closed=False)
+        media = _content(draft, media_type, schema)[media_type]
+        yield Put(group.rule, media_type, media, group.comment("this content type"))
 
 
 def new_body(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
@@ -158,12 +149,8 @@ def envelope(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     elif isinstance(value, dict) and path[0] not in node.get("properties", {path[0]: None}):
         schema, comment = infer([value[path[0]]]), group.comment("the answer inside of this field")
         yield Put(f"{group.rule}/properties", path[0], schema, comment)
-        required = node.get("required", [])
-        gone = [index for index, name in enumerate(required) if name not in value]
-        if gone and len(gone) == len(required):
-            yield Drop(f"{group.rule}/required")
-        else:
-            yield from (Drop(f"{group.rule}/required/{index}") for index in reversed(gone))
+        if "required" in node:
+            yield from drop_required(draft, f"{group.rule}/required", set(node["required"]) - value.keys())
     else:
         raise RefusedError(_ANOTHER)
 
@@ -207,12 +194,12 @@ def _media(draft: Draft, exchange: Exchange) -> Media | None:
 
     The answer of a path that is not documented is compared with any documented 404.
     """
-    operation, code = draft.spec.match(exchange.method, exchange.url), exchange.status_code
-    operations, code = ((operation,), code) if operation else (draft.spec.operations, HTTPStatus.NOT_FOUND)
-    response = next(filter(None, (one.response(code) for one in operations)), None)
+    observation = observe(draft.spec, exchange)
+    response = observation.response
+    if observation.operation is None:
+        response = next(filter(None, (one.response(HTTPStatus.NOT_FOUND) for one in draft.spec.operations)), None)
     content = response.content if response else {}
-    found = media_for(content, media_type_of(exchange.response_headers))
-    return found or first_json(content)
+    return media_for(content, observation.media_type) or first_json(content)
 
 
 # --- Headers.

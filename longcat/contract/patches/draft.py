@@ -4,17 +4,16 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
 from longcat.contract.model import Exchange
-from longcat.contract.openapi.document import schemas
-from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.openapi.document import Node, nodes
+from longcat.contract.openapi.spec import Spec, make_spec, split_url
 from longcat.contract.openapi.variants import Variants, properties_of
 from longcat.contract.patches.edit import Edit, Source
 from longcat.contract.patches.infer import infer
-from longcat.pointer import at, escape
+from longcat.pointer import at
 
 
 @frozen
@@ -44,52 +43,46 @@ class Draft:
         """Whether the document is of OpenAPI 3.0, which has `nullable` and no lists of types."""
         return str(self.source.document["openapi"]).startswith("3.0")
 
+    @property
+    def document(self) -> Node:
+        """The document in the words of OpenAPI 3.1."""
+        return self.spec.schemas.document
+
     def raw(self, pointer: str) -> Any:
         """Return what the file has at a pointer. Raises LookupError."""
         return at(self.source.document, pointer)
 
     def variants(self) -> Iterator[Variants]:
         """Yield each choice between schemas that are told apart by a field."""
-        for root, pointer in schemas(self.spec.schemas.document):
-            yield from filter(None, (self.spec.schemas.variants(place) for place in _choices(root, pointer)))
+        for node, pointer in nodes(self.document):
+            for name in ("oneOf", "anyOf"):
+                variants = self.spec.schemas.variants(f"{pointer}/{name}") if isinstance(node.get(name), list) else None
+                if variants is not None:
+                    yield variants
 
     def discriminators(self) -> dict[str, list[tuple[Variants, str]]]:
         """Return the schemas of the fields that tell variants apart, each with the variants and their branch."""
         found: dict[str, list[tuple[Variants, str]]] = {}
         for variants in self.variants():
             for branch in dict.fromkeys(variants.branches.values()):
-                place = properties_of(self.spec.schemas.document, branch).get(variants.name)
+                place = properties_of(self.document, branch).get(variants.name)
                 if place is not None:
                     found.setdefault(place, []).append((variants, branch))
         return found
 
-    def schema_like(self, places: Iterable[str], values: Sequence[Any]) -> Any:
+    def allows(self, place: str, values: Iterable[Any], *, closed: bool = False) -> bool:
+        """Whether the schema at a pointer allows all of some values; read closed, without any further field."""
+        return all(self.spec.schemas.is_valid(place, value, closed=closed) for value in values)
+
+    def schema_like(self, places: Iterable[str], values: Sequence[Any], *, closed: bool = True) -> Any:
         """Return a copy of the first of some schemas that allows all values; if none does, one made for the values."""
         for place in places:
-            if all(self.spec.schemas.is_valid(place, value, closed=True) for value in values):
+            if self.allows(place, values, closed=closed):
                 return copy.deepcopy(self.raw(place))
         return infer(values)
 
 
 def hosts_of(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
     """Return the base URLs of the hosts that some exchanges were with."""
-    found = set()
-    for exchange in exchanges:
-        try:
-            parts = urlsplit(exchange.url)
-        except ValueError:  # A host in broken brackets.
-            continue
-        found.add(f"{parts.scheme}://{parts.netloc}")
-    return tuple(sorted(found))
-
-
-def _choices(node: Any, pointer: str) -> Iterator[str]:
-    """Yield where in a schema there is a choice between others."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            if name in {"oneOf", "anyOf"} and isinstance(value, list):
-                yield f"{pointer}/{name}"
-            yield from _choices(value, f"{pointer}/{escape(name)}")
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _choices(value, f"{pointer}/{index}")
+    urls = [split_url(exchange.url) for exchange in exchanges]
+    return tuple(sorted({f"{url.scheme}://{url.netloc}" for url in urls if url.netloc}))

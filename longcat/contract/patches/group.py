@@ -1,7 +1,6 @@
 """Which findings one change of the contract mends, and which of many findings say the same."""
 
 import json
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -12,7 +11,6 @@ from longcat.contract.model import Exchange, Finding
 from longcat.contract.patches.infer import infer
 from longcat.pointer import at, unescape
 
-_MEASURED: Final = frozenset({"value-out-of-range", "constraint-broken", "value-empty"})
 _OF_THE_WHOLE: Final = frozenset({"content-type-changed", "enveloped", "status-undocumented"})
 _NEW_NAMES: Final = frozenset({"field-renamed", "field-moved", "field-new"})
 
@@ -96,17 +94,11 @@ def _detail(finding: Finding) -> str:
 
 
 def samples_of(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings of which no two say the same; where values are measured, those of the least and the greatest."""
-    kept: dict[tuple[str, str], Finding] = {}
+    """Return findings of which no two say the same."""
+    kept: dict[str, Finding] = {}
     for one in findings:
-        content = _content(one)
-        kept.setdefault(("", content), one)
-        if one.code in _MEASURED and one.evidence is not None:
-            for end, goes_further in (("least", operator.lt), ("greatest", operator.gt)):
-                rival = kept.setdefault((end, content), one)
-                if goes_further(_size(one.evidence), _size(rival.evidence)):
-                    kept[end, content] = one
-    return list({id(one): one for one in kept.values()}.values())
+        kept.setdefault(_content(one), one)
+    return list(kept.values())
 
 
 def _content(finding: Finding) -> str:
@@ -115,12 +107,6 @@ def _content(finding: Finding) -> str:
     path = [part for part in finding.pointer.split("/") if not part.isdigit()]
     where = [finding.operation, path, exchange.status_code, exchange.intent, exchange.origin]
     return json.dumps([key_of(finding), where, infer([finding.evidence])])
-
-
-def _size(value: Any) -> float:
-    if isinstance(value, bool | int | float):
-        return value
-    return len(value) if isinstance(value, str | list | dict) else 0
 
 
 def name_of(finding: Finding) -> str:

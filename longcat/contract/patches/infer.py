@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from longcat.contract.openapi.document import Node
+from longcat.gateway.schema import TYPES
 
 DEEPEST: Final = 6
 """How many levels down a value is described; what is below is free."""
@@ -20,15 +21,7 @@ def is_name(name: str) -> bool:
 
 def type_of(value: Any) -> str:
     """Return the narrowest type of a JSON value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "integer" if value == value // 1 else "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
+    return next(name for name, is_type in TYPES.items() if is_type(value))
 
 
 def united(types: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """How a schema must change to allow what was seen: it is widened as far as that goes, and no further."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from longcat.contract.openapi.variants import unconditional
@@ -129,12 +129,16 @@ def missing_field(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     owner = group.rule.removesuffix("/required")
     for variants in draft.variants():
         branches = variants.branches.values()
-        if group.name == variants.name and any(
-            owner in unconditional(draft.spec.schemas.document, branch) for branch in branches
-        ):
+        if group.name == variants.name and any(owner in unconditional(draft.document, branch) for branch in branches):
             raise RefusedError(CHOOSES)
-    required, comment = draft.raw(group.rule), group.comment(f"an answer without {group.name}")
-    if required == [group.name]:
-        yield Drop(group.rule, comment)
-    elif group.name in required:
-        yield Drop(f"{group.rule}/{required.index(group.name)}", comment)
+    yield from drop_required(draft, group.rule, {group.name}, group.comment(f"an answer without {group.name}"))
+
+
+def drop_required(draft: Draft, pointer: str, names: Collection[str], comment: str = "") -> Iterator[Edit]:
+    """Yield the edits that take names out of a `required`, or all of it where no other name is left."""
+    required = draft.raw(pointer)
+    if names and set(required) <= set(names):
+        yield Drop(pointer, comment)
+    else:
+        gone = [index for index, name in enumerate(required) if name in names]
+        yield from (Drop(f"{pointer}/{index}", comment) for index in reversed(gone))

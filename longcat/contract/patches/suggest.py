@@ -8,7 +8,7 @@ A JSON file gets the same changes without the comments, which JSON does not have
 """
 
 import difflib
-import re
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -65,16 +65,16 @@ def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
     mark, plain = text[: text.startswith("\ufeff")], text.removeprefix("\ufeff")
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
-    draft = Draft.of(Source.read(plain), hosts_of(exchanges))
-    evidence = _Evidence.of(draft, found, exchanges)
-    reasons: dict[str, str] = {}
+    old = Draft.of(Source.read(plain), hosts_of(exchanges))
+    evidence = _Evidence.of(old, found, exchanges)
     while True:
-        draft = _mended(draft, samples, evidence, reasons)
+        reasons: dict[str, str] = {}
+        draft = _mended(old, samples, evidence, reasons)
         wrong, sampled = evidence.wrong(draft, exchanges), {id(one) for one in samples}
         missed = [one for one in wrong if id(one.exchange) not in sampled and key_of(one) not in reasons]
         if not missed:
             break
-        samples += _exchanges(samples_of(missed))
+        samples += _exchanges(missed)  # Their values go further than those of the samples.
     new = mark + draft.source.text
     return Suggestion(new, _diff(text, new), tuple(_left(wrong, reasons)))
 
@@ -175,10 +175,7 @@ def _left(wrong: Iterable[Finding], reasons: Mapping[str, str]) -> Iterator[Left
 
 
 def _diff(old: str, new: str) -> str:
-    lines = difflib.unified_diff(_lines(old), _lines(new), NAME, NAME)
+    # `str.splitlines` would end lines at other characters as well.
+    before, after = (io.StringIO(text, newline="\n").readlines() for text in (old, new))
+    lines = difflib.unified_diff(before, after, NAME, NAME)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def _lines(text: str) -> list[str]:
-    """Return the lines of a text with their ends. `str.splitlines` would end them at other characters as well."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)

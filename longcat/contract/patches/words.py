@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Final
 
-from longcat.contract.openapi.variants import Variants, normal, properties_of, unconditional
+from longcat.contract.openapi.variants import Variants, fixed_words, normal, properties_of, unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of
@@ -72,9 +72,9 @@ def new_word(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     bodies = [at(body_of(one.exchange), one.pointer.rpartition("/")[0]) for one in group.findings]
     owner = group.rule.removesuffix("/mapping").rpartition("/")[0]
     for known, branch in variants.branches.items():
-        place = properties_of(draft.spec.schemas.document, branch).get(variants.name)
+        place = properties_of(draft.document, branch).get(variants.name)
         alike = [{**body, variants.name: known} for body in bodies]
-        if place and all(draft.spec.schemas.is_valid(owner, one, closed=True) for one in alike):
+        if place and draft.allows(owner, alike, closed=True):
             if draft.raw(place).keys().isdisjoint({"const", "enum"}):
                 raise RefusedError(CHOOSES)
             yield from add_words(draft, place, [word], group.comment("another word"))
@@ -87,7 +87,8 @@ def _new_variant(
     draft: Draft, group: FindingGroup, variants: Variants, owner: str, bodies: Sequence[Any]
 ) -> Iterator[Edit]:
     """Yield the edits that add a variant for a new word."""
-    if group.rule.endswith("/discriminator") and not variants.branches.keys() <= _fixed_words(draft, variants):
+    fixed = dict(fixed_words(draft.document, variants.name, variants.branches.values()))
+    if group.rule.endswith("/discriminator") and not variants.branches.keys() <= fixed.keys():
         raise RefusedError("The names of the schemas are the words here. Add a mapping by hand first.")
     word, choice = group.values[0], next(name for name in ("oneOf", "anyOf") if name in draft.raw(owner))
     schema = _variant_schema(draft, variants, word, bodies)
@@ -107,7 +108,7 @@ def _new_variant(
 
 def _variant_schema(draft: Draft, variants: Variants, word: str, bodies: Sequence[Any]) -> dict[str, Any]:
     """Return a schema for answers with a new word. Known fields are as in the other variants, new ones as seen."""
-    known = [properties_of(draft.spec.schemas.document, branch) for branch in variants.branches.values()]
+    known = [properties_of(draft.document, branch) for branch in variants.branches.values()]
     properties = {
         name: draft.schema_like(
             [places[name] for places in known if name in places], [body[name] for body in bodies if name in body]
@@ -119,19 +120,12 @@ def _variant_schema(draft: Draft, variants: Variants, word: str, bodies: Sequenc
     return {"type": "object", **({"required": required} if required else {}), "properties": properties}
 
 
-def _fixed_words(draft: Draft, variants: Variants) -> set[str]:
-    """Return the words that the schemas of the variants fix themselves."""
-    places = [properties_of(draft.spec.schemas.document, one).get(variants.name) for one in variants.branches.values()]
-    schemas = [draft.raw(place) for place in places if place]
-    return {word for one in schemas for word in [one.get("const"), *one.get("enum", ())] if word is not None}
-
-
 def _usually_required(draft: Draft, variants: Variants) -> list[str]:
     """Return the fields that most of the variants require, first the one that tells the variants apart."""
     branches = dict.fromkeys(variants.branches.values())
     required: Counter[str] = Counter()
     for branch in branches:
-        parts = map(draft.raw, unconditional(draft.spec.schemas.document, branch))
+        parts = map(draft.raw, unconditional(draft.document, branch))
         required.update({name for part in parts if isinstance(part, dict) for name in part.get("required", ())})
     most = [name for name, times in sorted(required.items()) if 2 * times > len(branches) and name != variants.name]
     return [variants.name, *most]
