@@ -18,8 +18,6 @@ SAFE: Final = "x-safe"
 """The extension by which the contract says of an operation whether asking it changes nothing and costs nothing."""
 UNKNOWN_IDS: Final = ("longcat-contract-no-such-request", "00000000-0000-4000-8000-000000000000", 2_147_483_646)
 """Ids that nobody has. The first one that the contract allows is used."""
-WRONG_TYPES: Final[tuple[Any, ...]] = (12345, True, [], {}, "not a number")
-EMPTY: Final[tuple[Any, ...]] = ("", None, [], {})
 
 
 @frozen
@@ -63,13 +61,9 @@ class Inputs:
         """The value that names what the operation is about, or None when it is about nothing by name."""
         return next((value for value in self.values if value.is_id), None)
 
-    def accepts(self, value: Input, given: Any) -> bool:
-        """Return whether the contract allows this for the value."""
-        return value.schema is None or self._schemas.is_valid(value.schema, given)
-
-    def accepts_body(self, body: Any) -> bool:
-        """Return whether the contract allows this body."""
-        return self.body is None or self.body.schema is None or self._schemas.is_valid(self.body.schema, body)
+    def accepts(self, part: Input | Media | None, value: Any) -> bool:
+        """Return whether the contract allows this value for an input, or for the body."""
+        return part is None or part.schema is None or self._schemas.is_valid(part.schema, value)
 
     def unknown_id(self) -> Any:
         """Return an id that nobody has, or None when the contract allows none of ours."""
@@ -79,14 +73,6 @@ class Inputs:
         """Return the id that the user gave as the contract wants it, or None when it can't be one."""
         candidates = (text, int(text)) if text.isdecimal() and text.isascii() else (text,)
         return next((one for one in candidates if self.id is not None and self.accepts(self.id, one)), None)
-
-    def wrong_types(self, value: Input) -> list[Any]:
-        """Return values of another type than the contract wants."""
-        return [one for one in WRONG_TYPES if not self.accepts(value, one)]
-
-    def empties(self, value: Input) -> list[Any]:
-        """Return empty values that the contract refuses, the most natural first."""
-        return [one for one in EMPTY if not self.accepts(value, one)]
 
 
 def inputs_of(spec: Spec, operation: Operation) -> Inputs:
@@ -141,7 +127,7 @@ def _values(document: Node, operation: Operation, body: Media | None) -> Iterato
 
 
 def _at(document: Node, schema: str | None) -> tuple[Node, str]:
-    """Return a schema, its references followed, and where it stands."""
+    """Return a schema, its references followed, and where it stands; an empty one for None."""
     node, pointer = follow(document, at(document, schema), schema) if schema else ({}, "")
     return (node if isinstance(node, Mapping) else {}), pointer
 

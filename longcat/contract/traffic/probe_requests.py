@@ -33,6 +33,11 @@ UNKNOWN_PATH: Final = "/longcat-contract-no-such-path"
 OTHER_TYPES: Final = ("text/plain", "application/xml")
 OTHER_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 WRONG_BODIES: Final[tuple[Any, ...]] = ({}, [], "", 0)
+WRONG_VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
+    "empty": ("", None, [], {}),
+    "of the wrong type": (12345, True, [], {}, "not a number"),
+}
+"""How a value may be wrong, the most natural first. The first one that the contract refuses is sent."""
 
 
 class KeyUse(StrEnum):
@@ -208,22 +213,22 @@ def _wrong_bodies(inputs: Inputs, draft: _Draft) -> Iterator[ProbeRequest]:
     for value in inputs.values:
         if value.place == "body" and value.required:
             for how, body in _broken(inputs, value, draft.placed("body")):
-                if not inputs.accepts_body(body):
+                if not inputs.accepts(inputs.body, body):
                     yield draft.request(f"{value.name} {how}", body=_json(body))
 
 
 def _broken(inputs: Inputs, value: Input, body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield a valid body with one of its values made wrong in each way."""
     yield "missing", {name: one for name, one in body.items() if name != value.name}
-    for how, wrong in (("empty", inputs.empties(value)), ("of the wrong type", inputs.wrong_types(value))):
-        for one in wrong[:1]:
+    for how, candidates in WRONG_VALUES.items():
+        for one in [one for one in candidates if not inputs.accepts(value, one)][:1]:
             yield how, body | {value.name: one}
 
 
 def _unsafe(inputs: Inputs) -> Iterator[ProbeRequest]:
     """Yield what may be sent to an operation that may cost or change something: two locks, and never the key."""
     draft = _draft(inputs, inputs.unknown_id())
-    wrong = next((one for one in WRONG_BODIES if not inputs.accepts_body(one)), None)
+    wrong = next((one for one in WRONG_BODIES if not inputs.accepts(inputs.body, one)), None)
     if inputs.operation.key_header and inputs.body is not None and wrong is not None:
         yield draft.request("no key", KeyUse.NONE, body=_json(wrong))
         yield draft.request("a wrong key", KeyUse.WRONG, body=_json(wrong), intent="wrong-key")

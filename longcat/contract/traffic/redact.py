@@ -3,10 +3,8 @@
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import Final, Self
+from typing import Final
 from urllib.parse import unquote
-
-from attrs import frozen
 
 from longcat.contract.model import Exchange
 from longcat.text import Hide, hiding
@@ -57,16 +55,36 @@ def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: b
         key_headers: the headers that the contract says hold the key; others are known by their names.
         thorough: also replace what only looks like a secret, anywhere. For storing; a judge needs bodies as they were.
     """
-    redactor = _Redactor.of(exchange, {name.lower() for name in key_headers}, thorough)
-    response_body = redactor.body(exchange.response_body)
-    response_headers = redactor.headers(exchange.response_headers)
+    names = {name.lower() for name in key_headers}
+    keys = _keys(exchange.request_headers, names)
+
+    def text(value: str) -> str:
+        value = _without(value, keys)
+        return redact_text(value) if thorough else _redact_url(value)
+
+    def headers(before: Mapping[str, str]) -> dict[str, str]:
+        after = dict(before)
+        for name, value in before.items():
+            if name in names or is_sensitive(name):
+                after[name] = PLACEHOLDER if value else value
+            elif thorough or keys or "=" in value or "@" in value:  # Most have nothing to look at.
+                after[name] = text(value)
+        return after
+
+    def body(before: bytes | None) -> bytes | None:
+        if before is None or not (thorough or keys):
+            return before
+        after = _without(before.decode("utf-8", "surrogateescape"), keys)  # What is no text stays what it is.
+        return (redact_text(after) if thorough else after).encode("utf-8", "surrogateescape")
+
+    response_headers, response_body = headers(exchange.response_headers), body(exchange.response_body)
     if response_body != exchange.response_body and response_body is not None and "content-length" in response_headers:
         response_headers["content-length"] = str(len(response_body))
     return Exchange(  # Not by `evolve`, which takes as long as all the rest.
         method=exchange.method,
-        url=redactor.text(exchange.url),
-        request_headers=redactor.headers(exchange.request_headers),
-        request_body=redactor.body(exchange.request_body),
+        url=text(exchange.url),
+        request_headers=headers(exchange.request_headers),
+        request_body=body(exchange.request_body),
         status_code=exchange.status_code,
         response_headers=response_headers,
         response_body=response_body,
@@ -76,49 +94,18 @@ def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: b
     )
 
 
-@frozen
-class _Redactor:
-    """Takes secrets out of the parts of one exchange.
+def _keys(headers: Mapping[str, str], names: Collection[str]) -> list[str]:
+    """Return the keys that were sent, as far as they are long enough to be told from other words."""
+    sent = [headers[name] for name in names if name in headers]
+    if "authorization" not in names:
+        sent.append(headers.get("authorization", "").rpartition(" ")[2])
+    return [key for key in sent if len(key) >= SHORTEST and PLACEHOLDER not in key]
 
-    Attributes:
-        names: the headers that hold a key, in lower case.
-        hides: a function for each key that was sent, which takes it out of a text.
-        thorough: as for `redact`.
-    """
 
-    names: Collection[str]
-    hides: Collection[Hide]
-    thorough: bool
-
-    @classmethod
-    def of(cls, exchange: Exchange, names: Collection[str], thorough: bool) -> Self:
-        sent = [exchange.request_headers[name] for name in names if name in exchange.request_headers]
-        if "authorization" not in names:
-            sent.append(exchange.request_headers.get("authorization", "").rpartition(" ")[2])
-        keys = [key for key in sent if len(key) >= SHORTEST and PLACEHOLDER not in key]
-        return cls(names, [_hiding(key) for key in keys], thorough)
-
-    def text(self, text: str) -> str:
-        for hide in self.hides:
-            text = hide(text)
-        return redact_text(text) if self.thorough else _redact_url(text)
-
-    def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        after = dict(headers)
-        for name, value in headers.items():
-            if name in self.names or is_sensitive(name):
-                after[name] = PLACEHOLDER if value else value
-            elif self.thorough or self.hides or "=" in value or "@" in value:  # Most have nothing to look at.
-                after[name] = self.text(value)
-        return after
-
-    def body(self, body: bytes | None) -> bytes | None:
-        if body is None or not (self.thorough or self.hides):
-            return body
-        text = body.decode("utf-8", "surrogateescape")  # Bodies that are not text stay what they are.
-        for hide in self.hides:
-            text = hide(text)
-        return (redact_text(text) if self.thorough else text).encode("utf-8", "surrogateescape")
+def _without(text: str, keys: Collection[str]) -> str:
+    for key in keys:
+        text = _hiding(key)(text)
+    return text
 
 
 @lru_cache(maxsize=4)  # One key is sent with thousands of requests.

@@ -57,9 +57,7 @@ class YAMLStream:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = _BoundedFile(file)
-        self._events = yaml.parse(self._file, Loader=LOADER)
-        self._ahead: Any = None
-        """The next event, if it was looked at already."""
+        self._parser = LOADER(self._file)
         self._depth = 0
         self._cost = 0
         self._anchors: dict[str, tuple[Any, int]] = {}
@@ -112,17 +110,16 @@ class YAMLStream:
 
     def _look(self) -> Any:
         """Return the next event, and stay before it."""
-        if self._ahead is None:
-            self._file.taken = 0
-            try:
-                self._ahead = next(self._events)
-            except yaml.YAMLError as error:
-                raise BrokenFileError(f"is not YAML: {_reason(error)}") from error
-        return self._ahead
+        self._file.taken = 0
+        try:
+            return self._parser.peek_event()
+        except yaml.YAMLError as error:
+            raise BrokenFileError(f"is not YAML: {_reason(error)}") from error
 
     def _take(self) -> Any:
         """Return the next event, and go past it."""
-        event, self._ahead = self._look(), None
+        event = self._look()
+        self._parser.get_event()
         if isinstance(event, yaml.CollectionStartEvent):
             self._depth += 1
             if self._depth > MAX_NESTING:
