@@ -70,12 +70,15 @@ class Judgement:
         """
         observation, code = self.observation, self.observation.status_code
         body = observation.exchange.response_body or b""
+        is_challenge = "challenge" in observation.exchange.response_headers.get("cf-mitigated", "")
         reason = None
+        if is_success(code) and not is_challenge:
+            return None
         if code < HTTPStatus.OK or code == HTTPStatus.NOT_MODIFIED:
             reason = "nothing was sent"
         elif code in FROM_CDN:
             reason = "the gateway did not answer"
-        elif "challenge" in observation.exchange.response_headers.get("cf-mitigated", ""):
+        elif is_challenge:
             reason = "the CDN in front asks for a browser"
         elif code == HTTPStatus.FORBIDDEN and (observation.is_page or _CDN_WORDS.fullmatch(body)):
             reason = f"the CDN in front refused, with {show_body(body)}"
