@@ -16,8 +16,8 @@ from shell import KEY, Gateway, environment
 
 from longcat.sandbox import Settings, running
 
-REQUESTS: Final = 120
-KILLS: Final = 12
+REQUESTS: Final = 200
+KILLS: Final = 20
 
 
 def picture(request_id: str) -> bytes:
