@@ -93,6 +93,14 @@ def test_the_work_begins_after_the_last_zero() -> None:
     assert [one and one.typical for one in reader.forecasts] == pytest.approx([40 / 0.6, 20 + 20 / 0.6])
 
 
+def test_the_work_begins_at_most_two_waits_before_the_wait() -> None:
+    """Progress that hardly moves would have begun long ago; it is taken to have begun 40 s before a wait of 20 s."""
+    shapes, reader = (ProgressShape(), ProgressShape()), ProgressReader()
+    for elapsed, progress in ((10.0, 0.5), (20.0, 0.51)):
+        reader.read(shapes, elapsed, progress)
+    assert [one and one.typical for one in reader.forecasts] == pytest.approx([20 / 0.51, 60 / 0.51 - 40])
+
+
 def test_experience_begins_with_the_prior() -> None:
     """A table that has seen nothing expects what the prior does."""
     experience = Experience(memory=40, blur=0.1, prior_weight=1.0)
@@ -119,3 +127,16 @@ def test_experience_counts_those_that_still_run() -> None:
         experience.note_running(0.0, math.log(0.05), math.log(100.0))
     experience.update()
     assert survival(experience, 100.0) > 0.9 > before
+
+
+def test_experience_that_is_too_old_makes_room_for_the_prior() -> None:
+    """Of requests that are older by ten, in logarithms, nothing is left."""
+    experience = Experience(memory=1000, blur=0.05, prior_weight=0.5)
+    for _ in range(200):
+        experience.note_running(0.0, math.log(0.05), math.log(59.0))
+        experience.note_finished(0.0, 59.0, 61.0)
+    for _ in range(20):
+        experience.note_running(10.0, math.log(0.05), math.log(0.07))
+    experience.update()
+    for seconds in (1.0, 20.0, 420.0):
+        assert survival(experience, seconds) == pytest.approx(survival(PRIOR, seconds), rel=0.1)

@@ -1,0 +1,24 @@
+"""What the senders do that no answer shows."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from longcat.sending.transport import BoundedReads
+
+
+@pytest.mark.parametrize(
+    ("own", "left", "expected"),
+    [(100.0, 10.0, 10.0), (5.0, 10.0, 5.0), (None, 10.0, 10.0), (5.0, inf, 5.0), (None, inf, None)],
+)
+def test_a_connection_is_given_the_time_that_is_left(
+    own: float | None, left: float, expected: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step's own timeout holds unless less is left of the call's."""
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    reads = BoundedReads()
+    info: dict[str, Any] = {"timeout": own}
+    with reads.until(left):
+        reads.trace("connection.connect_tcp.started", info)
+    assert info == {"timeout": expected}
