@@ -33,31 +33,8 @@ class Decoded:
     defects: tuple[Mismatch, ...] = ()
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(constant)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError
-    return found
-
-
-_STRICT: Final = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unique)
-
-
 def decode(body: bytes) -> Decoded:
     """Return the JSON value in a body, with what is wrong about it."""
-    try:
-        text = body.decode()
-        return Decoded(_without_surrogates(_STRICT.decode(text), text), is_json=True)
-    except (ValueError, RecursionError):
-        return _decode_defective(body)
-
-
-def _decode_defective(body: bytes) -> Decoded:
-    """Return what a lenient reader makes of a body, with what a strict one refuses."""
     if not body.strip():
         return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))
     defects = []

@@ -152,7 +152,7 @@ def _lists_fields(document: dict[str, Any], schema: Any, seen: set[int]) -> bool
     parts = [part for name in IN_PLACE for part in schema.get(name, ())]
     parts += [schema[name] for name in ("then", "else") if name in schema]
     if isinstance(schema.get("$ref"), str):
-        parts.append(at(document, follow(document, {"$ref": schema["$ref"]}, "")[1]))
+        parts.append(follow(document, schema, "")[0])
     return any(_lists_fields(document, part, seen) for part in parts)
 
 
