@@ -738,6 +738,22 @@ def test_a_batch_wants_one_id_at_a_time() -> None:
     assert (batch.take(), isinstance(batch.next(), Perform)) == (Outcome("a"), True)
 
 
+def test_a_request_that_ends_when_it_may_ask_is_not_woken_at_its_deadline() -> None:
+    """A wait may find, once it has permission to ask, that no time is left; its deadline comes later by a hair."""
+
+    def late(request_id: str) -> Flow[Outcome]:
+        yield Acquire(0.0, 0.0, 5.0)
+        return Outcome(request_id)
+
+    clock = VirtualClock()
+    batch = bare_batch(clock, late)
+    batch.feed("a")
+    batch.end_ids()
+    assert batch.next() == Finished()
+    clock.sleep(5.0)
+    assert (batch.next(), [*batch.outcomes]) == (Finished(), [Outcome("a")])
+
+
 def test_a_job_may_have_a_function_called() -> None:
     """What a flow wants to be called in a thread is performed like a call, and its result comes back."""
 

@@ -256,7 +256,7 @@ class Batch:
         """Let the jobs go on whose sleep is over, and those that waited for permission until their deadline."""
         while self._alarms and self._alarms[0][0] - now < RESOLUTION:
             _, _, job, step = heapq.heappop(self._alarms)
-            if job.step == step or (step is None and isinstance(job.command, Acquire)):
+            if not self._is_stale(job, step) and (step is not None or isinstance(job.command, Acquire)):
                 self._go_on(job, None)
 
     def _next_to_ask(self, now: float) -> Job | None:
