@@ -32,14 +32,7 @@ def hold(clock: Clock) -> AbstractContextManager[object]:
 class SystemClock:
     """The clock of this machine."""
 
-    def time(self) -> float:  # noqa: D102
-        return time.time()
-
-    def monotonic(self) -> float:  # noqa: D102
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:  # noqa: D102
-        time.sleep(seconds)
-
-    async def asleep(self, seconds: float) -> None:  # noqa: D102
-        await anyio.sleep(seconds)
+    monotonic = staticmethod(time.monotonic)
+    sleep = staticmethod(time.sleep)
+    asleep = staticmethod(anyio.sleep)
+    time = staticmethod(time.time)

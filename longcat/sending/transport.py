@@ -119,7 +119,7 @@ class SyncSender(HttpSender[httpx.Client]):
             yield
             return
         while not self._in_flight.acquire(timeout=STOP_CHECK_INTERVAL):
-            self._reads.check()
+            self._reads.left()
         try:
             yield
         finally:
@@ -308,7 +308,7 @@ class BoundedReads(threading.local):
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
         if event.endswith((".connect_tcp.started", ".start_tls.started")):
-            info["timeout"] = self._left(info["timeout"])  # httpcore calls with the dict that it shows us.
+            info["timeout"] = self.left(info["timeout"])  # httpcore calls with the dict that it shows us.
         stream = info.get("return_value")
         if isinstance(stream, httpcore.NetworkStream):
             stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
@@ -316,7 +316,7 @@ class BoundedReads(threading.local):
     def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
         chunk: bytes | None = None
         while chunk is None:
-            left = self._left(timeout)
+            left = self.left(timeout)
             bound = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
             try:
                 chunk = read(max_bytes, bound)
@@ -326,12 +326,11 @@ class BoundedReads(threading.local):
                 timeout = timeout if timeout is None else timeout - STOP_CHECK_INTERVAL
         return chunk
 
-    def check(self) -> None:
-        """Raise httpcore.ReadTimeout if there is no time left, or if the thread is to stop."""
-        self._left(None)
+    def left(self, timeout: float | None = None) -> float | None:
+        """Return the timeout, or what is left until the deadline where that is less. None: no bound.
 
-    def _left(self, timeout: float | None) -> float | None:
-        """Return the timeout, or what is left until the deadline where that is less."""
+        Raises httpcore.ReadTimeout if there is no time left, or if the thread is to stop.
+        """
         left = self.deadline - time.monotonic()
         if left <= 0 or (self.stopped is not None and self.stopped()):
             raise httpcore.ReadTimeout
