@@ -30,9 +30,16 @@ def hold(clock: Clock) -> AbstractContextManager[object]:
 
 
 class SystemClock:
-    """The clock of this machine."""
+    """The clock of this machine. It looks the functions up at each call, so that tests may replace them."""
 
-    monotonic = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
-    asleep = staticmethod(anyio.sleep)
-    time = staticmethod(time.time)
+    def time(self) -> float:  # noqa: D102
+        return time.time()
+
+    def monotonic(self) -> float:  # noqa: D102
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:  # noqa: D102
+        time.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:  # noqa: D102
+        await anyio.sleep(seconds)
