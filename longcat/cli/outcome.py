@@ -42,12 +42,8 @@ class Exit(IntEnum):
 CODES: Final = (
     (GenerationFailed, Exit.NO),
     (WaitTimeout, Exit.UNCLEAR),  # Before OSError: it is a TimeoutError, and that is one.
-    (ConfigurationError, Exit.MISUSED),
-    (BadRequestError, Exit.MISUSED),
-    (AuthenticationError, Exit.MISUSED),
-    (InsufficientBalanceError, Exit.MISUSED),
-    (PermissionDeniedError, Exit.MISUSED),
-    (NotFoundError, Exit.MISUSED),
+    ((ConfigurationError, BadRequestError, AuthenticationError, InsufficientBalanceError), Exit.MISUSED),
+    ((PermissionDeniedError, NotFoundError), Exit.MISUSED),
     (OSError, Exit.MISUSED),  # A file that can't be written, a port in use. Network errors arrive as our own.
 )
 

@@ -29,6 +29,7 @@ CODE_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("pattern", "format"), "format-changed"),
 }
 """The kind of a difference, by the keyword that is broken; of any other keyword, `constraint-broken`."""
+CONTAINERS: Final = (dict, list)
 MOST_ITEMS: Final = 100
 """How many items of a list are compared one by one."""
 MOST_LEVELS: Final = 100
@@ -232,7 +233,7 @@ class Comparison:
     def _field(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
         pointers = self.schemas.applied(places)
-        if self.schemas.choosing(pointers) or isinstance(value, dict | list) or not self.schemas.check(pointers)(value):
+        if self.schemas.choosing(pointers) or isinstance(value, CONTAINERS) or not self.schemas.check(pointers)(value):
             return self._mismatches(places, value, path, examples)
         return self._text(pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
 
@@ -258,12 +259,12 @@ class Comparison:
 
 
 def _is_too_deep(value: Any) -> bool:
-    level = [value]
+    level = [value] if isinstance(value, CONTAINERS) else []
     for _ in range(MOST_LEVELS):
-        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-        if not inner:
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [one for values in inner for one in values if isinstance(one, CONTAINERS)]
+        if not level:
             return False
-        level = [one for values in inner for one in values]
     return True
 
 

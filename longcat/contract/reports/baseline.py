@@ -9,38 +9,29 @@ import tomllib
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import tomli_w
-from attrs import define, field, frozen
+from attrs import define, field
 
 from longcat.contract.model import Finding
 from longcat.contract.reports.verdict import Accepted
 from longcat.errors import ConfigurationError
 from longcat.text import show
 
-EntryKey: TypeAlias = tuple[str, str | None, str]
-"""Code, operation and pointer."""
 REQUIRED: Final = ("code", "pointer", "reason", "expires")
 FIELDS: Final = (*REQUIRED, "operation")
 
 
-@frozen
-class Entry:
-    """One accepted deviation. Code, operation and pointer together name it."""
+class Deviation(NamedTuple):
+    """What an entry accepts, wherever it is seen. No operation: the exchange fits none of the contract."""
 
     code: str
     operation: str | None
     pointer: str
-    accepted: Accepted
-
-    @property
-    def key(self) -> EntryKey:
-        """What must be the same in a finding."""
-        return self.code, self.operation, self.pointer
 
     def __str__(self) -> str:
-        return " ".join(part for part in (self.code, self.operation, self.pointer) if part)
+        return " ".join(filter(None, self))
 
 
 @define
@@ -54,32 +45,33 @@ class Baseline:
     """
 
     today: date
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[tuple[Deviation, Accepted], ...] = ()
     others: Accepted | None = None
-    added: dict[EntryKey, None] = field(factory=dict, init=False)
-    _met: set[EntryKey] = field(factory=set, init=False)
+    added: dict[Deviation, None] = field(factory=dict, init=False)
+    _met: set[Deviation] = field(factory=set, init=False)
 
     def accepts(self, finding: Finding) -> Accepted | None:
         """Return why a finding is accepted, or None when it is not."""
-        key = (finding.code, finding.operation, finding.pointer)
-        self._met.add(key)
-        valid = (entry for entry in self.entries if entry.key == key and entry.accepted.expires >= self.today)
-        accepted = next((entry.accepted for entry in valid), None)
-        if accepted is None and self.others is not None:
-            self.added[key] = None
-        return accepted or self.others
+        seen = Deviation(finding.code, finding.operation, finding.pointer)
+        self._met.add(seen)
+        for deviation, accepted in self.entries:
+            if deviation == seen and accepted.expires >= self.today:
+                return accepted
+        if self.others is not None:
+            self.added[seen] = None
+        return self.others
 
     def additions(self) -> str:
         """Return entries, as TOML, for what `others` accepted. The text is empty when there are none."""
-        return "\n".join(_block(key, self.others) for key in self.added if self.others is not None)
+        return "\n".join(_block(one, self.others) for one in self.added if self.others is not None)
 
     def remarks(self) -> Iterator[str]:
         """Yield, when a run is over, a sentence on each entry that should be looked at."""
-        for entry in self.entries:
-            if entry.accepted.expires < self.today:
-                yield f"The baseline's entry {entry} expired on {entry.accepted.expires}, and accepts nothing."
-            elif entry.key not in self._met:
-                yield f"The baseline's entry {entry} was not needed: remove it if everything was asked."
+        for deviation, accepted in self.entries:
+            if accepted.expires < self.today:
+                yield f"The baseline's entry {deviation} expired on {accepted.expires}, and accepts nothing."
+            elif deviation not in self._met:
+                yield f"The baseline's entry {deviation} was not needed: remove it if everything was asked."
 
 
 def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Baseline:
@@ -104,14 +96,14 @@ def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Ba
     return Baseline(today, tuple(_entry(path, number, one) for number, one in enumerate(entries, 1)), others)
 
 
-def _block(key: EntryKey, why: Accepted) -> str:
-    named = dict(zip(("code", "operation", "pointer"), key, strict=True)) | {"reason": why.reason}
+def _block(deviation: Deviation, why: Accepted) -> str:
+    named = deviation._asdict() | {"reason": why.reason}
     # TOML has no lone surrogates; JSON may.
     texts = {name: text.encode("utf-8", "replace").decode() for name, text in named.items() if text is not None}
     return f"[[accept]]\n{tomli_w.dumps(texts | {'expires': why.expires})}"
 
 
-def _entry(path: Path, number: int, raw: Any) -> Entry:
+def _entry(path: Path, number: int, raw: Any) -> tuple[Deviation, Accepted]:
     def refuse(why: str) -> ConfigurationError:
         return ConfigurationError(f"Entry {number} of the baseline {path} can't be used: {why}. Mend it.")
 
@@ -125,8 +117,8 @@ def _entry(path: Path, number: int, raw: Any) -> Entry:
     for name, text in raw.items():
         if name != "expires" and (not isinstance(text, str) or not (text.strip() or name == "pointer")):
             raise refuse(f"{name} must be text, not {show(text) if not isinstance(text, date) else text}")
-    accepted = Accepted(raw["reason"], _day(raw["expires"], refuse))
-    return Entry(raw["code"], raw.get("operation"), raw["pointer"], accepted)
+    deviation = Deviation(raw["code"], raw.get("operation"), raw["pointer"])
+    return deviation, Accepted(raw["reason"], _day(raw["expires"], refuse))
 
 
 def _day(value: Any, refuse: Callable[[str], ConfigurationError]) -> date:

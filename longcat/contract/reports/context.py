@@ -17,7 +17,6 @@ from longcat.contract.reports.verdict import (
     JudgedExchange,
     Tally,
     fingerprint,
-    reasons,
     summary,
 )
 
@@ -55,8 +54,15 @@ class ReportContext:
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield what could not be told, and what was left out: a title, and the reasons with what they are about."""
-        for title, unclear in (("Could not be told", True), ("Left out", False)):
-            found = reasons(self.tally, unclear=unclear)
+        tally = self.tally
+        for title, unclear, count in (("Could not be told", True, tally.unclear), ("Left out", False, tally.left_out)):
+            found: dict[str, list[str]] = {}
+            for one in tally.reasons:
+                if one.unclear is unclear:
+                    found.setdefault(one.why[:1].upper() + one.why[1:], []).append(one.what)
+            more = count - sum(map(len, found.values()))
+            if more > 0:
+                found["And more"] = [f"{more} that are not named here"]
             if found:
                 yield title, {why: "; ".join(what) for why, what in found.items()}
 

@@ -24,23 +24,24 @@ def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     results = [
         _result(group, names.index(group.finding.code), context, line_of(group.finding.rule)) for group in groups
     ]
+    artifact = {"location": {"uri": context.spec_name}, "hashes": {"longcat-spec-sha-256": context.spec.digest}}
     run = {
-        "tool": {"driver": _driver(names)},
+        "tool": {
+            "driver": {
+                "name": "longcat contract",
+                "semanticVersion": __version__,
+                "rules": [_rule(name) for name in names],
+            }
+        },
         "invocations": [_invocation(context)],
-        "artifacts": [{"location": _location(context), "hashes": {"longcat-spec-sha-256": context.spec.digest}}],
+        "artifacts": [
+            {"location": {"uri": context.spec_name}, "hashes": {"longcat-spec-sha-256": context.spec.digest}}
+        ],
         "results": results,
         "columnKind": "unicodeCodePoints",
         "properties": {"target": context.target, "summary": context.summary()},
     }
     yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
-
-
-def _driver(names: list[str]) -> dict[str, Any]:
-    return {
-        "name": "longcat contract",
-        "semanticVersion": __version__,
-        "rules": [_rule(name) for name in names],
-    }
 
 
 def _rule(name: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int
     message = f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. Seen in: {group.seen_in}."
     origins = list(dict.fromkeys(exchange.origin for exchange in group.places))
     place: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {**_location(context), "index": 0}, "region": {"startLine": line}}
+        "physicalLocation": {"artifactLocation": {"uri": context.spec_name, "index": 0}, "region": {"startLine": line}}
     }
     if finding.operation:
         name = f"{finding.operation}{'' if finding.pointer.startswith('/') else ' '}{finding.pointer}".strip()
@@ -80,10 +81,6 @@ def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int
         why = f"{group.accepted.reason} (until {group.accepted.expires})"
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     return result
-
-
-def _location(context: ReportContext) -> dict[str, Any]:
-    return {"uri": context.spec_name}
 
 
 def _invocation(context: ReportContext) -> dict[str, Any]:

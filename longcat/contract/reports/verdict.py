@@ -139,9 +139,10 @@ def evidence(tally: Tally) -> str:
     """Return one sentence on what a run rests on."""
     if not tally.judged.total():
         return "Nothing could be judged, so this rests on no evidence."
+    sources = {**EVIDENCE, "unknown": "a source that is not named"}
     kinds = [
-        f"{_count(tally.judged[origin], 'exchange')} from {_source(origin)}"
-        for origin in EVIDENCE
+        f"{_count(tally.judged[origin], 'exchange')} from {source}"
+        for origin, source in sources.items()
         if tally.judged[origin]
     ]
     return f"Evidence: {'; '.join(kinds)}."
@@ -166,20 +167,6 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
     if tally.left_out:
         yield f"{_count(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
     yield from tally.remarks
-
-
-def reasons(tally: Tally, *, unclear: bool) -> dict[str, list[str]]:
-    """Return the reasons why something could not be told, or was left out, each with what it is about."""
-    found: dict[str, list[str]] = {}
-    for one in tally.reasons:
-        if one.unclear is unclear:
-            found.setdefault(one.why[:1].upper() + one.why[1:], []).append(one.what)
-    more = (tally.unclear if unclear else tally.left_out) - sum(map(len, found.values()))
-    return found | ({"And more": [f"{more} that are not named here"]} if more > 0 else {})
-
-
-def _source(origin: Origin) -> str:
-    return "a source that is not named" if origin == "unknown" else EVIDENCE[origin]
 
 
 def _count(number: int, noun: str) -> str:
