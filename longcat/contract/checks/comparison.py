@@ -260,7 +260,7 @@ class Comparison:
 
 def _is_too_deep(value: Any) -> bool:
     level = [value] if isinstance(value, CONTAINERS) else []
-    for _ in range(MOST_LEVELS):
+    for _ in range(MOST_LEVELS - 1):
         inner = [one.values() if isinstance(one, dict) else one for one in level]
         level = [one for values in inner for one in values if isinstance(one, CONTAINERS)]
         if not level:

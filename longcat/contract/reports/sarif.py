@@ -34,9 +34,7 @@ def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             }
         },
         "invocations": [_invocation(context)],
-        "artifacts": [
-            {"location": {"uri": context.spec_name}, "hashes": {"longcat-spec-sha-256": context.spec.digest}}
-        ],
+        "artifacts": [artifact],
         "results": results,
         "columnKind": "unicodeCodePoints",
         "properties": {"target": context.target, "summary": context.summary()},
