@@ -13,7 +13,6 @@ from longcat.text import describe, show
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes."""
-MISSING: Final = core.MISSING
 
 
 @frozen

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.contract.checks.mismatch import MISSING, Mismatch, Path, show_value
+from longcat.contract.checks.mismatch import Mismatch, Path, show_value
 from longcat.contract.openapi.fields import Fields
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.variants import normal
+from longcat.gateway.schema import MISSING
 
 DEEPEST: Final = 4
 """How many levels down a missing field or an enveloped value is looked for."""

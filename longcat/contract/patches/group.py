@@ -53,15 +53,14 @@ def groups_of(findings: Iterable[Finding], is_consequence: Callable[[Finding], b
     by_exchange: dict[int, list[Finding]] = {}
     for one in findings:
         by_exchange.setdefault(id(one.exchange), []).append(one)
-    groups: dict[str, list[Finding]] = {}
-    examples: dict[int, list[Finding]] = {}
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for exchange, several in by_exchange.items():
         for one in several:
             if not any(_must_wait(one, other) for other in several):
-                place = examples.setdefault(exchange, []) if is_consequence(one) else groups.setdefault(key_of(one), [])
-                place.append(one)
-    found = [FindingGroup(several[0].code, several[0].rule, tuple(several)) for several in groups.values()]
-    return found + [FindingGroup("example", several[0].rule, tuple(several)) for several in examples.values()]
+                key = ("example", str(exchange)) if is_consequence(one) else (one.code, key_of(one))
+                groups.setdefault(key, []).append(one)
+    examples_last = sorted(groups.items(), key=lambda group: group[0][0] == "example")
+    return [FindingGroup(code, several[0].rule, tuple(several)) for (code, _), several in examples_last]
 
 
 def _must_wait(one: Finding, other: Finding) -> bool:
