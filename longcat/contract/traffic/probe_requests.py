@@ -123,37 +123,37 @@ class _Draft:
     inputs: Inputs
     values: Mapping[str, Any]
 
-    def request(self, name: str, key: KeyUse = KeyUse.VALID, **changes: Any) -> ProbeRequest:
-        """Return the request, with some of its attributes changed."""
-        operation = self.inputs.operation
+    def request(
+        self, name: str, key: KeyUse = KeyUse.VALID, *, is_complete: bool = False, **changes: Any
+    ) -> ProbeRequest:
+        """Return the request, with some of its attributes changed.
+
+        One that is meant to succeed, or to get far, must be complete: it has an obstacle when a required value is
+        lacking, and not only when one of the path is.
+        """
+        inputs, operation = self.inputs, self.inputs.operation
+        needed = [value.name for value in inputs.values if value.place == "path" or (is_complete and value.required)]
+        lacking = [name for name in needed if name not in self.values]
         path = operation.path
-        lacking = [value.name for value in self.inputs.values if value.place == "path"]
         for name_in_path, value in self.placed("path").items():
             path = path.replace(f"{{{name_in_path}}}", quote(_text(value), safe=""))
-            lacking.remove(name_in_path)
         query = {name: _text(value) for name, value in self.placed("query").items()}
         headers = {name: _text(value) for name, value in self.placed("header").items()}
-        if self.inputs.body is not None:
-            headers["Content-Type"] = self.inputs.body.media_type
+        if inputs.body is not None:
+            headers["Content-Type"] = inputs.body.media_type
         request = ProbeRequest(
             name=f"{operation.operation_id}: {name}",
             operation=operation,
             method=operation.method,
             path=f"{path}?{urlencode(query)}" if query else path,
             headers=headers,
-            body=_json(self.placed("body")) if self.inputs.body is not None else None,
+            body=_json(self.placed("body")) if inputs.body is not None else None,
             key=key if operation.key_header else KeyUse.ANY,
             key_header=operation.key_header,
-            key_prefix=self.inputs.key_prefix,
+            key_prefix=inputs.key_prefix,
             obstacle=f"nobody gave a value for {lacking[0]}" if lacking else None,
         )
         return evolve(request, **changes)
-
-    def complete(self, name: str, **changes: Any) -> ProbeRequest:
-        """Return a request that must have every value, because it is meant to succeed or to get far."""
-        request = self.request(name, **changes)
-        lacking = [value.name for value in self.inputs.values if value.required and value.name not in self.values]
-        return evolve(request, obstacle=f"nobody gave a value for {lacking[0]}") if lacking else request
 
     def placed(self, place: str) -> dict[str, Any]:
         """Return the values for one place, such as the body."""
@@ -185,16 +185,17 @@ def _safe(inputs: Inputs, ids: Sequence[str]) -> Iterator[ProbeRequest]:
         yield draft.request("no key", KeyUse.NONE)
         yield draft.request("a wrong key", KeyUse.WRONG, intent="wrong-key")
     if inputs.id is None:
-        yield draft.complete("as documented")
+        yield draft.request("as documented", is_complete=True)
     else:
         for text in ids:
             id_value = inputs.as_id(text)
-            request = _draft(inputs, id_value).complete(f"the request {shorten(text, 40)}")
+            request = _draft(inputs, id_value).request(f"the request {shorten(text, 40)}", is_complete=True)
             yield request if id_value is not None else evolve(request, obstacle="the contract allows no such id")
         if not ids:
             yield draft.request("a request that exists", obstacle="no request id was given (--request-id)")
         if inputs.operation.response(404) is not None:
-            yield _draft(inputs, inputs.unknown_id()).complete("an unknown request", intent="unknown-request")
+            draft_of_unknown = _draft(inputs, inputs.unknown_id())
+            yield draft_of_unknown.request("an unknown request", is_complete=True, intent="unknown-request")
     yield from _wrong_bodies(inputs, draft)
 
 

@@ -131,7 +131,9 @@ class YAMLStream:
     def _value(self, event: Any, depth: int) -> Any:
         before = self._cost
         if isinstance(event, yaml.AliasEvent):
-            value, cost = self._anchored(event)
+            if event.anchor not in self._anchors:
+                raise UnreadableError(f"has an alias for nothing, {shorten(event.anchor)!r}")
+            value, cost = self._anchors[event.anchor]
             self._spend(cost)
             return value
         self._spend(1)
@@ -161,12 +163,6 @@ class YAMLStream:
         self._cost += cost
         if self._cost > MAX_COST:
             raise UnreadableError("holds too much, perhaps through aliases that refer to aliases")
-
-    def _anchored(self, event: Any) -> tuple[Any, int]:
-        try:
-            return self._anchors[event.anchor]
-        except KeyError:
-            raise UnreadableError(f"has an alias for nothing, {shorten(event.anchor)!r}") from None
 
     def _remember(self, anchor: str, value: Any, cost: int) -> None:
         """Keep a value for its aliases, and drop the oldest ones when they grow too many."""
