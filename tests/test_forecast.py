@@ -69,6 +69,12 @@ def test_lies_make_a_forecast_wide() -> None:
     assert deviation(lying.forecast(0.5, 0.0, 10.0), 20.0) == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("progress", "expected"), [(0.01, -8), (0.1, -4), (0.5, 0), (0.9, 3), (0.99, 7)])
+def test_progress_is_told_apart_by_its_odds(progress: float, expected: int) -> None:
+    """The bins are evenly wide in log(p / (1 - p)), so that they are finest near the ends."""
+    assert ProgressShape().bin(progress) == expected
+
+
 def test_the_newest_twenty_requests_count() -> None:
     """What progress meant long ago is forgotten."""
     shape = ProgressShape()
@@ -117,6 +123,17 @@ def test_experience_learns_when_requests_end() -> None:
         experience.update()
     chances = [survival(experience, seconds) for seconds in (50.0, 60.0, 70.0)]
     assert chances == pytest.approx([0.98, 0.5, 0.02], abs=0.05)
+
+
+def test_an_end_between_two_questions_may_be_anywhere_between() -> None:
+    """Seen running at 40 s and done at 80 s, a request adds a bell that deviates as an even spread does."""
+    experience = Experience(memory=1000, blur=0.01, prior_weight=0.01)
+    for _ in range(200):
+        experience.note_running(0.0, math.log(0.05), math.log(40.0))
+        experience.note_finished(0.0, 40.0, 80.0)
+        experience.update()
+    one_deviation_more = math.sqrt(40.0 * 80.0) * math.exp(math.log(2) / math.sqrt(12))
+    assert survival(experience, one_deviation_more) == pytest.approx(0.14, abs=0.02)
 
 
 def test_experience_counts_those_that_still_run() -> None:

@@ -111,7 +111,7 @@ def mutants(path: str, source: bytes) -> Iterator[Mutant]:
     def mutant(part: ast.expr | ast.stmt, after: str, function: str) -> Mutant:
         first, last = part.lineno - 1, (part.end_lineno or part.lineno) - 1
         begin, end = starts[first] + part.col_offset, starts[last] + (part.end_col_offset or 0)
-        head, tail = source[starts[first] : begin].decode(), source[end : starts[last + 1]].decode()
+        head, tail = source[starts[first] : begin].decode(), source[end : starts[last + 1]].decode().partition("  #")[0]
         lines = [" ".join(f"{head}{text}{tail}".split()) for text in (source[begin:end].decode(), after)]
         return Mutant(path, function, part.lineno, begin, end, after, " → ".join(f"`{line}`" for line in lines))
 
