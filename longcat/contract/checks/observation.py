@@ -52,7 +52,7 @@ class Observation:
         """The request's body as JSON. One that was not recorded is as an empty one."""
         return decode(self.exchange.request_body or b"")
 
-    @property
+    @cached_property
     def comparison(self) -> Comparison:
         """What compares the values of the answer with the schemas of the contract."""
         return Comparison(self.spec.schemas, self.exchange.url.partition(":")[0].lower())

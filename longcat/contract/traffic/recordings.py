@@ -101,7 +101,7 @@ def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchang
 
 
 def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
-    count, name = 0, None
+    count, name, file_name = 0, None, str(path)
     origin: Origin = "unknown"
     try:
         for name, value in _parts(_stream(file, path)):
@@ -110,7 +110,7 @@ def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iter
                 continue
             for item in value:
                 count += 1
-                yield _exchange(name, item, source=f"{path}#{count}", origin=origin, key_headers=key_headers)
+                yield _exchange(name, item, source=f"{file_name}#{count}", origin=origin, key_headers=key_headers)
     except BrokenFileError as error:
         yield Inconclusive(f"{path}#{count + 1}", str(error))
         return
