@@ -228,6 +228,14 @@ def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
 # --- Files. ---
 
 
+def test_of_two_that_find_no_owner_one_takes_the_request(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looked before another one took the request, and takes it after that, has not got it."""
+    with opened(path) as one, opened(path) as other:
+        assert one.take(ID)
+        monkeypatch.setattr(Journal, "_row", lambda *_: (None,))  # As it was a moment ago.
+        assert not other.take(ID)
+
+
 def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> None:
     """A file counts as saved while its bytes are those recorded; one byte less, or another one, and it does not."""
     picture = path.with_name("a.png")

@@ -424,6 +424,14 @@ def test_a_cohort_outweighs_the_older_ones_by_no_more_than_a_half() -> None:
     assert set(knowledge.begin().ages) == {0.5}
 
 
+def test_a_question_that_comes_early_says_its_share() -> None:
+    """Of what a forecast expected of a pause, however short, it is held to the share that has passed."""
+    plan = adaptive().plan()
+    pause = plan.next(0.0, None)
+    assert pause < 1.0
+    assert [plan._share(part * pause) for part in (0.5, 1.0, 2.0)] == pytest.approx([0.5, 1.0, 1.0])
+
+
 def test_what_was_learnt_is_not_shown() -> None:
     """The text form of a policy has its settings alone."""
     policy = adaptive()

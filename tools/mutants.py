@@ -76,6 +76,7 @@ SWAPPED: Final[dict[type[ast.AST], type[ast.AST]]] = {
     ast.Mod: ast.Mult,
     ast.Pow: ast.Mult,
 }
+LEFT_ALONE: Final = {"annotation", "returns", "decorator_list"}
 Reached: TypeAlias = dict[str, dict[int, set[str]]]
 """The tests that reach each line of each file."""
 
@@ -105,7 +106,7 @@ class Mutant:
 
 
 def mutants(path: str, source: bytes) -> Iterator[Mutant]:
-    """Yield every change of a module. Annotations, decorators and the inside of f-strings stay as they are."""
+    """Yield every change of a module. Annotations, decorators, f-strings and `strict=` of zip stay as they are."""
     starts = [0, *itertools.accumulate(map(len, source.splitlines(keepends=True)))]
 
     def mutant(part: ast.expr | ast.stmt, after: str, function: str) -> Mutant:
@@ -121,7 +122,7 @@ def mutants(path: str, source: bytes) -> Iterator[Mutant]:
         for part, after in changes(node):
             yield mutant(part, after, function)
         for name, value in ast.iter_fields(node):
-            if name not in {"annotation", "returns", "decorator_list"} and not isinstance(node, ast.JoinedStr):
+            if name not in LEFT_ALONE and not isinstance(node, ast.JoinedStr) and getattr(node, "arg", "") != "strict":
                 for child in value if isinstance(value, list) else [value]:
                     if isinstance(child, ast.AST):
                         yield from visit(child, function)
