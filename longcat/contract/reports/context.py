@@ -10,15 +10,7 @@ from attrs import define, field, frozen
 
 from longcat.contract.model import Exchange, Finding, Inconclusive, Severity
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.reports.verdict import (
-    SEVERITIES,
-    Accepted,
-    Event,
-    JudgedExchange,
-    Tally,
-    fingerprint,
-    summary,
-)
+from longcat.contract.reports.verdict import SEVERITIES, Accepted, Event, JudgedExchange, Tally, fingerprint, summary
 
 MOST_PLACES: Final = 3
 """How many of the places in which a finding was seen are shown."""
