@@ -432,6 +432,17 @@ def test_a_question_that_comes_early_says_its_share() -> None:
     assert [plan._share(part * pause) for part in (0.5, 1.0, 2.0)] == pytest.approx([0.5, 1.0, 1.0])
 
 
+def test_a_finished_request_teaches_what_its_progress_meant() -> None:
+    """A request that said a half after 10 s, and took 40 s, moves what a half after 10 s means beyond 20 s."""
+    policy = adaptive()
+    plan = policy.plan()
+    plan.next(0.0, None)
+    plan.next(10.0, 0.5)
+    plan.next(38.0, 0.5)
+    plan.finished(40.0)
+    assert policy.knowledge.shapes[0].forecast(0.5, 0.0, 10.0).typical > 30.0
+
+
 def test_what_was_learnt_is_not_shown() -> None:
     """The text form of a policy has its settings alone."""
     policy = adaptive()

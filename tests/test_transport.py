@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from longcat.gateway.messages import Call
 from longcat.sending.transport import BoundedReads
 
 
@@ -22,3 +23,8 @@ def test_a_connection_is_given_the_time_that_is_left(
     with reads.until(left):
         reads.trace("connection.connect_tcp.started", info)
     assert info == {"timeout": expected}
+
+
+def test_a_call_does_not_show_its_headers() -> None:
+    """Its text form, as in a traceback or a log, leaves out what holds the key."""
+    assert "the-key" not in repr(Call("POST", "https://gateway.example", 5.0, {"Ocp-Apim-Subscription-Key": "the-key"}))
