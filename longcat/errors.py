@@ -68,6 +68,11 @@ class APITimeoutError(APIConnectionError):
     """The answer did not come in time."""
 
 
+def is_transient(status_code: int) -> bool:
+    """Return whether asking again may help after an answer with this status code: 408, 425, 429 or 5xx."""
+    return status_code in {408, 425, 429, *range(500, 600)}
+
+
 @define(slots=False)
 class APIStatusError(LongCatError):
     """The gateway answered with an error, or with a status code that the contract does not know.
@@ -96,7 +101,7 @@ class APIStatusError(LongCatError):
     @property
     def transient(self) -> bool:
         """Whether asking again may help: after 408, 425 and 429 and every 5xx."""
-        return self.status_code in {408, 425, 429, *range(500, 600)}
+        return is_transient(self.status_code)
 
     def __str__(self) -> str:
         about = f" about request {shorten(self.request_id)!r}" if self.request_id is not None else ""

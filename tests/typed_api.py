@@ -33,7 +33,7 @@ from longcat import (
     WaitTimeout,
     api_client,
 )
-from longcat.testing import FakeGateway, Fault, Progress, Question, VirtualClock, refusal
+from longcat.testing import FakeGateway, Progress, Question, ScriptedFault, VirtualClock, refusal
 
 
 def make(http: httpx.Client, clock: Clock) -> LongCat:
@@ -146,7 +146,12 @@ def inspect_image(image: Image) -> None:
 def pretend() -> None:
     """Script a gateway with every argument, and make clients of it."""
     gateway = FakeGateway(VirtualClock(start=0.0), latency=0.5, max_rate=5)
-    faults: list[Fault] = [429, refusal(429, retry_after=7), httpx.ReadTimeout("late"), lambda _: httpx.Response(500)]
+    faults: list[ScriptedFault] = [
+        429,
+        refusal(429, retry_after=7),
+        httpx.ReadTimeout("late"),
+        lambda _: httpx.Response(500),
+    ]
     progress: Progress = "eased"
     chained = gateway.request(
         "r", 42, progress, words={"queued": 10}, fails="no", faults=faults, picture=b"", answer=None

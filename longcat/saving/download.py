@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from attrs import define, field, frozen
 
-from longcat.errors import APIConnectionError, ConfigurationError, DownloadError
+from longcat.errors import APIConnectionError, ConfigurationError, DownloadError, is_transient
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image
 from longcat.saving.journal import Journal
@@ -189,6 +189,6 @@ def _follow(url: str, location: str, file: PictureFile) -> str:
 
 def _refused(answer: Answer, file: PictureFile) -> DownloadError:
     code = answer.status_code
-    passing = code in {408, 425, 429} or code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    next_step = "Try again later." if passing else "The URL may have expired: ask for the status again."
-    return DownloadError(file.url, f"the storage answered {code}", next_step, status_code=code, retryable=passing)
+    transient = is_transient(code)
+    next_step = "Try again later." if transient else "The URL may have expired: ask for the status again."
+    return DownloadError(file.url, f"the storage answered {code}", next_step, status_code=code, retryable=transient)

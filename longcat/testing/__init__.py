@@ -7,13 +7,13 @@ with gateway.client() as cat:
 
 from longcat.testing.clock import VirtualClock
 from longcat.testing.gateway import FakeGateway, Question
-from longcat.testing.script import Fault, Progress, refusal
+from longcat.testing.script import Progress, ScriptedFault, refusal
 
 __all__ = [
     "FakeGateway",
-    "Fault",
     "Progress",
     "Question",
+    "ScriptedFault",
     "VirtualClock",
     "refusal",
 ]

@@ -21,7 +21,7 @@ from longcat.gateway.result import ResultGateway
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock
 from longcat.testing.picture import draw
-from longcat.testing.script import Fault, Progress, Reaction, Script, react, refusal, seconds
+from longcat.testing.script import Progress, Reaction, Script, ScriptedFault, react, refusal, seconds
 from longcat.text import show
 from longcat.waiting.polling import Polling
 
@@ -105,7 +105,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         words: Mapping[str, float] | None = None,
         ends: str | None = None,
         fails: str | None = None,
-        faults: Iterable[Fault] = (),
+        faults: Iterable[ScriptedFault] = (),
         picture: bytes | None = None,
         answer: Reaction | None = None,
     ) -> Self:

@@ -21,7 +21,7 @@ Progress: TypeAlias = Shape | Callable[[float], float] | None
 None: it stays 0 until the request is done. To leave it out would break the contract; `answer` can do that.
 """
 Reaction: TypeAlias = Callable[[httpx.Request], httpx.Response]
-Fault: TypeAlias = int | httpx.Response | Exception | Reaction
+ScriptedFault: TypeAlias = int | httpx.Response | Exception | Reaction
 """What comes instead of a good answer: a status code from 400 to 599, any response, what the transport raises, or a
 function that is called with the request and returns the response.
 """
@@ -66,7 +66,7 @@ def refusal(code: int, retry_after: float | None = None) -> httpx.Response:
     return httpx.Response(code, headers=headers, html=page)
 
 
-def react(fault: Fault, request: httpx.Request) -> httpx.Response:
+def react(fault: ScriptedFault, request: httpx.Request) -> httpx.Response:
     """Return the answer that a fault gives to a request, or raise what it raises."""
     if isinstance(fault, Exception):
         raise fault
@@ -104,7 +104,7 @@ class Script:
     words: Mapping[str, float]
     ends: str | None
     fails: str | None
-    faults: deque[Fault]
+    faults: deque[ScriptedFault]
     picture: bytes
     answer: Reaction | None
     _shape: Callable[[float], float] = field(init=False, repr=False)

@@ -140,7 +140,7 @@ class Schedule:
 
 
 @frozen
-class Faults:
+class FaultStreak:
     """The transient faults since the last answer.
 
     Attributes:
@@ -178,7 +178,7 @@ class Wait:
     _phase: Phase = field(default=Phase.NEW, init=False)
     _began: float | None = field(default=None, init=False)
     _schedule: Schedule = field(factory=Schedule, init=False)
-    _faults: Faults = field(factory=Faults, init=False)
+    _faults: FaultStreak = field(factory=FaultStreak, init=False)
     _unknown_words: set[str] = field(factory=set, init=False)
 
     @property
@@ -298,7 +298,7 @@ class Wait:
         """Keep a status, and plan the next question."""
         if self.store is not None and status != self.last_status:
             self.store.note(status)
-        self.last_status, self._faults = status, Faults()
+        self.last_status, self._faults = status, FaultStreak()
         if status.state is State.UNKNOWN:
             self._on_unknown_word(status.raw_state, answer)
         if status.state.is_final:
@@ -329,7 +329,7 @@ class Wait:
         """Count a transient fault, and plan the next question; raise any other error."""
         if not error.transient:
             raise error
-        self._faults = Faults(self._faults.count + 1, error)
+        self._faults = FaultStreak(self._faults.count + 1, error)
         pause = backoff(self._faults.count, self.random)
         retry_after = error.retry_after if isinstance(error, APIStatusError) else None
         if isinstance(error, RateLimitError):
