@@ -20,7 +20,7 @@ import httpx
 from attrs import evolve, field, frozen
 from gateways import DONE, UNDER_WAY, Gateway, served
 
-from longcat.contract import Exchange, Finding, Spec, SpecError, judge, load_spec
+from longcat.contract import Finding, Spec, SpecError, load_spec
 from longcat.contract.model import Inconclusive, Severity
 from longcat.contract.patches.suggest import suggest
 from longcat.contract.traffic.probe import Pacing, probe
@@ -78,10 +78,10 @@ def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Inconclus
     pacing = Pacing(pause=0.0)
     ids = (UNDER_WAY, DONE)
     for seen in probe(spec, gateway.url, EXAMPLE_KEY, ids, pacing=pacing, http_client=gateway.client, origin="sandbox"):
-        if isinstance(seen, Exchange):
-            findings.extend(judge(spec, seen))
-        else:
+        if isinstance(seen, Inconclusive):
             unclear.append(seen)
+        else:
+            findings.extend(seen.findings())
     return findings, unclear
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from email.utils import formatdate
 from typing import Any
 
@@ -12,8 +13,12 @@ import httpx
 import pytest
 
 from longcat.contract import Exchange, load_spec
+from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.reports.baseline import Baseline
+from longcat.contract.reports.verdict import Tally
+from longcat.contract.run import events
 from longcat.contract.traffic.probe import WRONG_KEY, Pacing, is_loopback, origin_of, probe
 from longcat.contract.traffic.probe_requests import MAX_IDS, KeyUse, ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
@@ -24,6 +29,7 @@ from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
 from longcat.testing import VirtualClock
 
 SPEC = load_spec()
+LOCATE = Spec.locate
 KEY = "the-users-own-key"
 ELSEWHERE = "https://gateway.test"  # Neither this machine nor the contract's server.
 PATH = "/longcat-image-request-result"
@@ -64,7 +70,12 @@ def asked(  # noqa: PLR0913 - what a probe takes.
     """Return what comes of a probe of a gateway in memory."""
     with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
         clock = clock or VirtualClock()
-        return list(probe(spec, base_url, key, ids, pacing=pacing, http_client=http, clock=clock))
+        return exchanges(probe(spec, base_url, key, ids, pacing=pacing, http_client=http, clock=clock))
+
+
+def exchanges(outcomes: Iterable[Judgement | Inconclusive]) -> list[Exchange | Inconclusive]:
+    """Return what was judged, instead of the judgements."""
+    return [one.exchange if isinstance(one, Judgement) else one for one in outcomes]
 
 
 def unasked(outcomes: Iterable[Exchange | Inconclusive], *, unclear: bool) -> dict[str, str]:
@@ -388,6 +399,22 @@ class TestManners:
         assert [one.status_code for one in outcomes if isinstance(one, Exchange)][:3] == [429, 401, 401]
         assert unasked(outcomes, unclear=True) == {}
 
+    def test_each_exchange_is_matched_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is asked again, given up or judged: the URL of an exchange is matched with the contract once."""
+        matched: list[str] = []
+
+        def locate(spec: Spec, url: str) -> Any:
+            if url.startswith(ELSEWHERE):  # A path alone is one that the probe looks for beforehand.
+                matched.append(url)
+            return LOCATE(spec, url)
+
+        monkeypatch.setattr(Spec, "locate", locate)
+        gateway = Gateway(says(429, {"message": "slow"}), says(500), says(500), says(401))
+        with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
+            outcomes = probe(SPEC, ELSEWHERE, None, http_client=http, clock=VirtualClock())
+            list(events(outcomes, Baseline(date(2026, 1, 31)), Tally()))
+        assert matched == [str(request.url) for request in gateway.asked]
+
 
 class TestSilence:
     def test_once_is_forgiven(self) -> None:
@@ -443,7 +470,7 @@ class TestOverSockets:
     def test_the_sandbox(self) -> None:
         """Everything is asked, and each answer is an exchange."""
         with running(Settings(duration=0)) as url:
-            outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]))
+            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]))
         codes = {one.source.partition(": ")[2]: one.status_code for one in outcomes if isinstance(one, Exchange)}
         assert len(outcomes) == len(codes)
         assert codes.pop(f"the request {EXAMPLE_ID}") == 200
@@ -456,7 +483,9 @@ class TestOverSockets:
     def test_what_only_the_asker_knows(self) -> None:
         """The exchanges say that a key was wrong, or a request unknown."""
         with running() as url:
-            outcomes = [one for one in probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]) if isinstance(one, Exchange)]
+            outcomes = [
+                one for one in exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID])) if isinstance(one, Exchange)
+            ]
         intents = {one.source.partition(": ")[2]: one.intent for one in outcomes if one.intent}
         assert intents == {"a wrong key": "wrong-key", "an unknown request": "unknown-request"}
 
@@ -464,7 +493,7 @@ class TestOverSockets:
         """The sandbox says 429 without a Retry-After; the probe waits, and gets through."""
         clock = VirtualClock()
         with running(Settings(faults=(Fault("rate-limit-bare", 2),))) as url:
-            outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], clock=clock))
+            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], clock=clock))
         assert clock.sleeps == [2, 4]
         assert unasked(outcomes, unclear=True) == {}
 
@@ -472,7 +501,7 @@ class TestOverSockets:
     def test_a_connection_that_breaks(self, fault: str, kept: bool) -> None:
         """A body that stops twice is what the gateway answers. No answer is none, and a reset may be anybody's."""
         with running(Settings(faults=(Fault(fault, None),))) as url:
-            outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]))
+            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]))
         reasons = unasked(outcomes, unclear=True)
         assert kept is (f"the request {EXAMPLE_ID}" not in reasons)
         if kept:
@@ -484,7 +513,7 @@ class TestOverSockets:
         """A call's time is for the whole answer, however often a byte arrives."""
         with running(Settings(faults=(Fault("drip", None, 120),))) as url:
             for seconds in (0.3, 3, 20):  # A busy machine may need longer for the other answers.
-                outcomes = list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], pacing=Pacing(timeout=seconds)))
+                outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], pacing=Pacing(timeout=seconds)))
                 reasons = unasked(outcomes, unclear=True)
                 if len(reasons) == 1:
                     break
@@ -494,25 +523,25 @@ class TestOverSockets:
         """It is named, and nothing is raised."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        reasons = unasked(list(probe(SPEC, url, None)), unclear=True)
+        reasons = unasked(exchanges(probe(SPEC, url, None)), unclear=True)
         assert f"no answer from {url}" in reasons["no key"]
 
     def test_somebody_who_says_nothing(self) -> None:
         """A gateway that hangs costs two time-outs."""
         with _listening(_say_nothing) as url:
-            reasons = unasked(list(probe(SPEC, url, None, pacing=Pacing(timeout=0.2))), unclear=True)
+            reasons = unasked(exchanges(probe(SPEC, url, None, pacing=Pacing(timeout=0.2))), unclear=True)
         assert reasons["no key"] == f"no whole answer from {url} within 0.2 s"
 
     def test_somebody_who_does_not_speak_tls(self) -> None:
         """The error is named."""
         with _listening(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
-            reasons = unasked(list(probe(SPEC, url.replace("http:", "https:"), None)), unclear=True)
+            reasons = unasked(exchanges(probe(SPEC, url.replace("http:", "https:"), None)), unclear=True)
         assert "SSL" in reasons["no key"]
 
     def test_somebody_who_does_not_speak_http(self) -> None:
         """The error is named."""
         with _listening(lambda connection: connection.sendall(b"220 mail ready\r\n")) as url:
-            reasons = unasked(list(probe(SPEC, url, None)), unclear=True)
+            reasons = unasked(exchanges(probe(SPEC, url, None)), unclear=True)
         assert f"no answer from {url}" in reasons["no key"]
 
 

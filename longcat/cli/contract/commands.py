@@ -62,7 +62,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
         target = find_target(arguments, contract)
         contract, observed = target.contract, target.probe()
     tally = Tally()
-    run = events(contract.spec, observed, _baseline(arguments.baseline), tally)
+    run = events(observed, _baseline(arguments.baseline), tally)
     findings = [finding for event in run for finding in findings_of(event)]
     suggestion = change(file.read_bytes().decode(), findings)  # With its own line ends.
     if arguments.write and suggestion.diff:
@@ -112,7 +112,7 @@ def _judge(arguments: argparse.Namespace, contract: SpecFile, target: str, obser
         terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
     )
     with _opened(arguments.output) as write:
-        for piece in FORMATS[arguments.format](events(contract.spec, observed, baseline, tally), context):
+        for piece in FORMATS[arguments.format](events(observed, baseline, tally), context):
             write(piece)
     if arguments.format not in SAYS_ALL or arguments.output is not None:
         _print_summary(context.summary())

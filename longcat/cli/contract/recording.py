@@ -40,9 +40,10 @@ def record(arguments: argparse.Namespace) -> Exit:
             print(f"longcat: {outcome.what}: {outcome.why}.", file=sys.stderr)
             code = Exit.UNCLEAR if outcome.unclear else code
             continue
-        path = files[outcome.source.removeprefix(SOURCE)]
+        exchange = outcome.exchange
+        path = files[exchange.source.removeprefix(SOURCE)]
         spec = target.contract.spec.digest
-        write(path, [outcome], Provenance(arguments.origin, datetime.now(UTC), command, spec))
+        write(path, [exchange], Provenance(arguments.origin, datetime.now(UTC), command, spec))
         Printer().print(str(path))
     return code
 

@@ -10,7 +10,8 @@ from typing import Final
 from attrs import evolve, frozen
 
 from longcat.cli.contract.spec_file import SpecFile
-from longcat.contract import Exchange, Origin
+from longcat.contract import Origin
+from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.traffic.probe import Pacing, probe
 from longcat.contract.traffic.probe_requests import ProbeRequest, probe_requests
@@ -36,14 +37,14 @@ class Target:
         """Return what will be sent, and what can't be."""
         return probe_requests(self.contract.spec, self.request_ids, self.base_url)
 
-    def probe(self, origin: Origin | None = None) -> Iterator[Exchange | Inconclusive]:
+    def probe(self, origin: Origin | None = None) -> Iterator[Judgement | Inconclusive]:
         """Send every request, and yield what comes of each. On a terminal, each answer is shown on stderr."""
         outcomes = probe(
             self.contract.spec, self.base_url, self.api_key, self.request_ids, pacing=self.pacing, origin=origin
         )
         for outcome in outcomes:
-            if sys.stderr.isatty() and isinstance(outcome, Exchange):
-                print(f"longcat: {outcome.source}: {outcome.status_code}", file=sys.stderr)
+            if sys.stderr.isatty() and isinstance(outcome, Judgement):
+                print(f"longcat: {outcome.exchange.source}: {outcome.exchange.status_code}", file=sys.stderr)
             yield outcome
 
 

@@ -33,7 +33,7 @@ def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
     What the answer should have been follows from the request, and from what its asker knows. Nothing is said about an
     exchange that is none of ours (see `concerns`).
     """
-    return Judgement(observe(spec, exchange)).findings()
+    return Judgement.of(spec, exchange).findings()
 
 
 def outage(spec: Spec, exchange: Exchange) -> str | None:
@@ -41,7 +41,7 @@ def outage(spec: Spec, exchange: Exchange) -> str | None:
 
     See `Judgement.outage` for what counts as such.
     """
-    return Judgement(observe(spec, exchange)).outage
+    return Judgement.of(spec, exchange).outage
 
 
 def concerns(spec: Spec, exchange: Exchange) -> bool:
@@ -54,6 +54,16 @@ class Judgement:
     """What an observation says about the contract. Each part is worked out once, when it is first asked for."""
 
     observation: Observation
+
+    @classmethod
+    def of(cls, spec: Spec, exchange: Exchange) -> "Judgement":
+        """Return what an exchange says about a contract."""
+        return cls(observe(spec, exchange))
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange that is judged."""
+        return self.observation.exchange
 
     @cached_property
     def outage(self) -> str | None:
@@ -109,7 +119,7 @@ class Judgement:
                 pointer=mismatch.pointer,
                 expected=mismatch.expected,
                 seen=mismatch.seen,
-                exchange=self.observation.exchange,
+                exchange=self.exchange,
                 rule=mismatch.rule,
                 evidence=mismatch.evidence,
             )

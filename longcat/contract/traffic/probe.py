@@ -15,7 +15,7 @@ import httpx
 from attrs import define, field, frozen
 
 from longcat.clock import Clock, SystemClock
-from longcat.contract.checks.judge import outage
+from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest, probe_requests
@@ -64,8 +64,8 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     origin: Origin | None = None,
     http_client: httpx.Client | None = None,
     clock: Clock | None = None,
-) -> Iterator[Exchange | Inconclusive]:
-    """Send every request, and yield what came of each, in order and as it comes.
+) -> Iterator[Judgement | Inconclusive]:
+    """Send every request, and yield the judgement of each answer, in order and as it comes.
 
     An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Inconclusive`.
     When two requests in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not sent.
@@ -112,13 +112,26 @@ class _Failure:
 
     Attributes:
         reason: what happened, in words.
-        partial: what came of an answer whose body stopped before its end. None: nothing.
+        partial: the judgement of an answer whose body stopped before its end. None: nothing.
         may_pass: whether it may pass, so that sending once more is worth it. A time-out has waited long enough.
     """
 
     reason: str
-    partial: Exchange | None = None
+    partial: Judgement | None = None
     may_pass: bool = True
+
+
+@frozen
+class _Judged:
+    """An answer.
+
+    Attributes:
+        judgement: of the exchange.
+        retry_after: seconds that the gateway asks to wait. None: it does not say.
+    """
+
+    judgement: Judgement
+    retry_after: float | None
 
 
 @define
@@ -147,18 +160,18 @@ class _Probe:
     calls: int = 0
     failures: int = 0
     given_up: str | None = None
-    undocumented: list[Exchange] = field(factory=list)
+    undocumented: list[Judgement] = field(factory=list)
     _bodies: set[bytes | None] = field(factory=set)
 
-    def ask(self, request: ProbeRequest) -> Exchange | Inconclusive:
+    def ask(self, request: ProbeRequest) -> Judgement | Inconclusive:
         if request.obstacle is not None:
             return Inconclusive(request.name, request.obstacle, unclear=False)
         if request.key is KeyUse.VALID and self.api_key is None:
             return Inconclusive(request.name, "no key was given", unclear=False)
         if self.given_up is not None:
             return Inconclusive(request.name, f"left out, because {self.given_up}")
-        outcome = self._send_until_told(request)
-        if isinstance(outcome, Exchange):
+        outcome = self._send_until_conclusive(request)
+        if isinstance(outcome, Judgement):
             self.failures = 0
             return outcome
         self.failures += 1
@@ -166,8 +179,8 @@ class _Probe:
             self.given_up = f"{MAX_FAILURES} questions in a row had no answer"
         return Inconclusive(request.name, outcome)
 
-    def _send_until_told(self, request: ProbeRequest) -> Exchange | str:
-        """Send until there is an answer that tells something, or return why there is none."""
+    def _send_until_conclusive(self, request: ProbeRequest) -> Judgement | str:
+        """Send until an answer can be judged, or return why none can."""
         tries, slow_downs, was_cut = 0, 0, False
         while True:
             answer = self._send(request)
@@ -179,22 +192,21 @@ class _Probe:
                     return answer.reason
                 was_cut = answer.partial is not None
                 continue
-            hint = Answer(answer.status_code, answer.response_headers, b"", received=self.clock.time()).retry_after
-            why_it_tells_nothing = outage(self.spec, answer)
-            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                if why_it_tells_nothing is None and answer.response_body not in self._bodies:
-                    self._bodies.add(answer.response_body)
-                    self.undocumented.append(answer)
+            judgement, hint, body = answer.judgement, answer.retry_after, answer.judgement.exchange.response_body
+            if judgement.exchange.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                if judgement.outage is None and body not in self._bodies:
+                    self._bodies.add(body)
+                    self.undocumented.append(judgement)
                 wait = BACKOFF * 2**slow_downs if hint is None else max(hint, MIN_WAIT)
                 slow_downs += 1
                 tries -= 1
                 if not self._wait(wait, capped=hint is None):
                     self.given_up = _too_long(hint)
                     return self.given_up
-            elif why_it_tells_nothing is None:
-                return answer
+            elif judgement.outage is None:
+                return judgement
             elif tries > 1 or not self._wait(hint or 0.0, capped=False):
-                return why_it_tells_nothing
+                return judgement.outage
 
     def _wait(self, seconds: float, *, capped: bool) -> bool:
         """Wait, and return whether there was the patience for it. Capped: no longer than the patience that is left."""
@@ -207,7 +219,7 @@ class _Probe:
             self.clock.sleep(seconds)
         return True
 
-    def _send(self, request: ProbeRequest) -> Exchange | _Failure:
+    def _send(self, request: ProbeRequest) -> _Judged | _Failure:
         """Send a request, once."""
         if self.calls and self.pause:
             self.clock.sleep(self.pause)
@@ -216,12 +228,13 @@ class _Probe:
         call = Call(request.method, self.base_url + request.path, self.timeout, self._headers(request), request.body)
         reader = AnswerReader(call, self.clock)
         try:
-            return self._exchange(request, call, self.sender.send(call, reader=reader))
+            answer = self.sender.send(call, reader=reader)
+            return _Judged(self._judgement(request, call, answer), answer.retry_after)
         except APITimeoutError:
             return _Failure(f"no whole answer from {self.base_url} within {self.timeout:g} s", may_pass=False)
         except APIConnectionError as error:
-            answer = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
-            partial = None if answer is None else self._exchange(request, call, answer)
+            part = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
+            partial = None if part is None else self._judgement(request, call, part)
             return _Failure(f"no answer from {self.base_url}: {shorten(error.message, 200)}", partial)
 
     def _headers(self, request: ProbeRequest) -> dict[str, str]:
@@ -231,7 +244,7 @@ class _Probe:
             headers[request.key_header] = request.key_prefix + key
         return headers
 
-    def _exchange(self, request: ProbeRequest, call: Call, answer: Answer) -> Exchange:
+    def _judgement(self, request: ProbeRequest, call: Call, answer: Answer) -> Judgement:
         message = self.sender.request(call)
         exchange = Exchange(
             method=message.method,
@@ -247,7 +260,7 @@ class _Probe:
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.
         names = [request.key_header] if request.key_header and not request.key_prefix else []
-        return redact(exchange, names, thorough=False)
+        return Judgement.of(self.spec, redact(exchange, names, thorough=False))
 
 
 def _too_long(hint: float | None) -> str:
