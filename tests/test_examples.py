@@ -291,14 +291,18 @@ def test_a_change_from_the_first_line_to_the_last(project: Path) -> None:
     assert set(signature.splitlines()) <= set(git(project, "diff", "generated").splitlines())
 
     assert checked(project, caller) == complaint
-    (case,) = blocks(page, "python")
-    mended = caller.replace("        case rest:", f"{case}        case rest:").replace("Error,", "Error, FailedStatus,")
+    imports, cases = blocks(page, "python")
+    mended = re.sub(r"^from longcat_api\.models import .*\n", imports, caller, flags=re.MULTILINE)
+    mended = mended.replace("        case rest:", f"{cases}        case rest:")
     assert checked(project, mended) == ""
     facade = (
+        "from longcat import GenerationFailed\n"
         "from longcat.testing import FakeGateway\n"
-        "try:\n    FakeGateway().request('r', 5, fails='no cats').client().wait('r')\n"
-        "except Exception as error:\n    print(type(error).__name__, type(error.status.raw).__name__)\n"
+        "gateway = FakeGateway().request('a', 5, fails='no cats').request('b', 5, ends='failed')\n"
+        "for name in ('a', 'b'):\n"
+        "    try:\n        gateway.client().wait(name)\n"
+        "    except GenerationFailed as error:\n        print(type(error.status.raw).__name__, error.status.error)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(project / "generated")}
     ran = subprocess.run([sys.executable, "-c", facade], env=env, capture_output=True, text=True, check=False)  # noqa: S603
-    assert (ran.stdout, ran.stderr) == ("GenerationFailed FailedStatus\n", "")
+    assert (ran.stdout, ran.stderr) == ("FailedStatus no cats\nFailedStatus None\n", "")

@@ -118,15 +118,13 @@ def test_error_table(code: str, message: str) -> None:
 
 
 def test_status_words_agree() -> None:
-    """The mapping, the const of each variant and the members of the oneOf name the same two variants."""
+    """The mapping, the const of each variant and the members of the oneOf name the same variants."""
     mapping: dict[str, str] = ANSWER["discriminator"]["mapping"]
     assert ANSWER["discriminator"]["propertyName"] == "status"
     assert [{"$ref": reference} for reference in mapping.values()] == ANSWER["oneOf"]
     variants = {word: SCHEMAS[reference.rpartition("/")[2]] for word, reference in mapping.items()}
-    assert {word: schema["properties"]["status"]["const"] for word, schema in variants.items()} == {
-        "processing": "processing",
-        "completed": "completed",
-    }
+    assert [schema["properties"]["status"]["const"] for schema in variants.values()] == list(variants)
+    assert {"processing", "completed"} <= set(variants)
     assert all("status" in schema["required"] for schema in variants.values())
 
 
@@ -150,7 +148,7 @@ def test_answer_keeps_the_contract(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param({**PROCESSING_30, "status": "failed"}, id="a word that is not documented"),
+        pytest.param({**PROCESSING_30, "status": "unheard-of"}, id="a word that is not documented"),
         pytest.param({**PROCESSING_30, "status": "Processing"}, id="another case"),
         pytest.param({**PROCESSING_30, "progress": 1.01}, id="more than all"),
         pytest.param({**PROCESSING_30, "progress": -0.01}, id="less than nothing"),
@@ -165,7 +163,7 @@ def test_answer_keeps_the_contract(body: dict[str, Any]) -> None:
     ],
 )
 def test_answer_breaks_the_contract(body: dict[str, Any]) -> None:
-    """An answer with one value that is not allowed is no answer of either variant."""
+    """An answer with one value that is not allowed is no answer of any variant."""
     assert not validator(ANSWER).is_valid(body)
 
 
