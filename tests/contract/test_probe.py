@@ -554,6 +554,20 @@ class TestOrigin:
         """Only the contract's own server is the live service."""
         assert origin == origin_of(SPEC, base_url)
 
+    def test_a_server_may_have_variables(self) -> None:
+        """The contract's own server is the one with each variable at its default, for the requests as well."""
+        servers = [{"url": "https://{region}.test", "variables": {"region": {"default": "eu"}}}]
+        elsewhere = [{"url": "https://other.test/"}]
+        spec = contract(
+            {"/status": {"get": operation("status")}, "/else": {"get": operation("else", servers=elsewhere)}},
+            servers=servers,
+        )
+        assert [origin_of(spec, url) for url in ("https://eu.test", "https://us.test")] == ["live", "unknown"]
+        assert [one.servers for one in spec.operations] == [("https://eu.test",), ("https://other.test",)]
+        obstacles = {one.name: one.obstacle for one in probe_requests(spec, [], "https://eu.test")}
+        assert obstacles["else: every question"] == "the contract puts it on another server"
+        assert obstacles["status: no key"] is None
+
     @pytest.mark.parametrize("base_url", ["http://127.0.0.1.evil.test", "http://10.0.0.1", "https://localhost.test"])
     def test_this_machine_is_no_other(self, base_url: str) -> None:
         """A name that only looks like this machine is another."""

@@ -15,6 +15,8 @@ from longcat.contract.openapi.examples import Examples
 from longcat.contract.openapi.place import Place
 from longcat.text import show
 
+PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
+"""A parameter in a path, or a variable in a server's URL."""
 _STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|default")
 _PLACES: Final = ("path", "query", "header", "cookie")
 
@@ -86,6 +88,7 @@ class Operation:
         parameters: of the path, the query, the headers and the cookies.
         responses: the documented answers, by their codes.
         deprecated: whether the contract says so itself.
+        servers: their base URLs, without a slash at the end: its own, else its path's, else the document's.
     """
 
     operation_id: str
@@ -98,6 +101,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = field(default=(), repr=False)
     responses: Mapping[str, Response] = field(factory=dict, repr=False)
     deprecated: bool = False
+    servers: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def key_header(self) -> str | None:
@@ -163,6 +167,7 @@ def read_operations(root: Place) -> Iterator[Operation]:
                 parameters=tuple(_parameters([*item.items("parameters"), *place.items("parameters")])),
                 responses=dict(_responses(place)),
                 deprecated=place.flag("deprecated"),
+                servers=next(filter(None, map(read_servers, (place, item, root))), ()),
             )
 
 
@@ -183,6 +188,22 @@ def methods_of(item: Place) -> Iterator[tuple[str, Place]]:
         place = item.get(method)
         if place is not None:
             yield method, place
+
+
+def read_servers(place: Place) -> tuple[str, ...]:
+    """Return the base URLs of the servers that a document, a path or an operation names for itself."""
+    return tuple(map(_server_url, place.items("servers")))
+
+
+def _server_url(server: Place) -> str:
+    """Return a server's URL without a slash at the end, each of its variables at its default."""
+    variables = server.fields("variables")
+
+    def default(name: re.Match[str]) -> str:
+        variable = variables.get(name[1])
+        return str(variable.object.get("default", name[0])) if variable else name[0]
+
+    return PARAMETER.sub(default, server.text("url")).rstrip("/")
 
 
 def _credentials(root: Place) -> dict[str, Credential | None]:

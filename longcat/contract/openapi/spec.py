@@ -9,7 +9,7 @@ import re
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
@@ -17,14 +17,18 @@ import jsonschema_rs
 from attrs import field, frozen
 
 from longcat.contract.openapi.document import SpecError, modern, nodes, parse_document, read_document, schemas
-from longcat.contract.openapi.operation import Operation, methods_of, read_operations, read_paths
+from longcat.contract.openapi.operation import (
+    PARAMETER,
+    Operation,
+    methods_of,
+    read_operations,
+    read_paths,
+    read_servers,
+)
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
 from longcat.pointer import join
 from longcat.text import shorten
-
-PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
-"""A parameter in a path, or a variable in a server's URL."""
 
 
 @frozen
@@ -152,22 +156,10 @@ def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
 
 def _read_servers(root: Place) -> tuple[str, ...]:
     """Return the base URLs of all servers, without a slash at the end."""
-    found = root.items("servers")
+    found = [root]
     for item in read_paths(root).values():
-        found += item.items("servers")
-        found += [server for _, place in methods_of(item) for server in place.items("servers")]
-    return tuple(dict.fromkeys(map(_server_url, found)))
-
-
-def _server_url(server: Place) -> str:
-    """Return a server's URL, each of its variables at its default."""
-    variables = server.fields("variables")
-
-    def default(name: re.Match[str]) -> str:
-        variable = variables.get(name[1])
-        return str(variable.object.get("default", name[0])) if variable else name[0]
-
-    return PARAMETER.sub(default, server.text("url")).rstrip("/")
+        found += [item, *(place for _, place in methods_of(item))]
+    return tuple(dict.fromkeys(server for place in found for server in read_servers(place)))
 
 
 def _check(document: dict[str, Any]) -> None:

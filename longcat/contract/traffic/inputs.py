@@ -90,14 +90,6 @@ def inputs_of(spec: Spec, operation: Operation) -> Inputs:
     )
 
 
-def servers_of(spec: Spec, operation: Operation) -> tuple[str, ...]:
-    """Return the servers of an operation: its own, else its path's, else the document's."""
-    path, _, method = operation.pointer.rpartition("/")
-    item = at(spec.document, path)
-    servers = item[method].get("servers") or item.get("servers") or spec.document.get("servers") or ()
-    return tuple(server["url"].rstrip("/") for server in servers)
-
-
 def _key_prefix(document: Node, operation: Operation) -> str:
     schemes = document.get("components", {}).get("securitySchemes", {}).values()
     # The token of OAuth 2 goes the same way (RFC 6750).

@@ -282,7 +282,7 @@ def origin_of(spec: Spec, base_url: str) -> Origin:
 
     The contract's own server is the live service. On this machine, it is taken to be the sandbox.
     """
-    servers = {urlsplit(server["url"]).netloc for server in spec.document.get("servers", ())}
-    if urlsplit(base_url).netloc in servers:
+    hosts = {urlsplit(server).netloc for operation in spec.operations for server in operation.servers}
+    if urlsplit(base_url).netloc in hosts:
         return "live"
     return "sandbox" if is_loopback(base_url) else "unknown"

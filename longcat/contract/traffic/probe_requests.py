@@ -22,7 +22,7 @@ from attrs import evolve, field, frozen
 from longcat.contract.model import Intent
 from longcat.contract.openapi.operation import Operation
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.traffic.inputs import Input, Inputs, inputs_of, servers_of
+from longcat.contract.traffic.inputs import Input, Inputs, inputs_of
 from longcat.errors import ConfigurationError
 from longcat.text import shorten
 
@@ -98,11 +98,11 @@ def probe_requests(spec: Spec, request_ids: Sequence[str], base_url: str | None 
     ids = list(dict.fromkeys(request_ids))
     if len(ids) > MAX_IDS:
         raise ConfigurationError(f"The probe asks about {MAX_IDS} requests at most, not {len(ids)}. Pass fewer.")
-    known = {server for operation in spec.operations for server in servers_of(spec, operation)}
+    known = {server for operation in spec.operations for server in operation.servers}
     here: list[Inputs] = []
     requests: list[ProbeRequest] = []
     for operation in spec.operations:
-        if base_url in known and base_url not in servers_of(spec, operation):
+        if base_url in known and base_url not in operation.servers:
             requests.append(_impossible(operation, "every question", "the contract puts it on another server"))
         elif operation.needs_key and operation.key_header is None:
             requests.append(_impossible(operation, "every question", "its key does not travel in a header"))
