@@ -706,7 +706,7 @@ def test_ids_that_need_no_question_are_taken_a_hundred_at_a_time() -> None:
     """After a hundred of them the batch rests, until an outcome was taken or a hundredth of a second is over."""
     clock = VirtualClock()
     batch = bare_batch(clock, known)
-    for go_on in (batch.take, lambda: clock.sleep(SKIP_PAUSE), batch.take):
+    for go_on in (batch.pop_outcome, lambda: clock.sleep(SKIP_PAUSE), batch.pop_outcome):
         for i in range(SKIP_LIMIT):
             assert batch.next() == TakeId()
             batch.feed(f"r{i}")
@@ -735,7 +735,7 @@ def test_a_batch_wants_one_id_at_a_time() -> None:
     batch.feed("b")
     assert isinstance(batch.next(), Rest)  # One is in flight.
     batch.receive(first.job, Answer(200, {}, b""))
-    assert (batch.take(), isinstance(batch.next(), Perform)) == (Outcome("a"), True)
+    assert (batch.pop_outcome(), isinstance(batch.next(), Perform)) == (Outcome("a"), True)
 
 
 def test_a_request_that_ends_when_it_may_ask_is_not_woken_at_its_deadline() -> None:

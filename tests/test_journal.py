@@ -97,8 +97,8 @@ def go(*children: Process) -> None:
 
 @contextmanager
 def killed(path: Path, ids: list[str]) -> Iterator[None]:
-    """Leave what a process that took some requests leaves behind when it is killed."""
-    with process(path, f"j = opened(); say([j.take(one) for one in {ids!r}].count(True)); hear()") as child:
+    """Leave what a process that claimed some requests leaves behind when it is killed."""
+    with process(path, f"j = opened(); say([j.claim(one) for one in {ids!r}].count(True)); hear()") as child:
         assert child.line() == str(len(ids))
         child.kill()
         yield
@@ -143,7 +143,7 @@ def test_the_answer_is_remembered_without_what_it_was_read_from(path: Path) -> N
 def test_a_request_that_nobody_noted_has_no_answer_and_no_file(path: Path) -> None:
     """There is none before the first answer, whether the request has a row or not."""
     with opened(path) as one:
-        assert one.take("taken")
+        assert one.claim("taken")
         for request_id in ("taken", "never heard of"):
             found = (one.last(request_id), one.file(request_id), one.find_saved(request_id))
             assert found == (None, None, None)
@@ -211,17 +211,17 @@ def test_gateways_share_a_file_and_nothing_else(path: Path) -> None:
     """The same id at two gateways is two requests."""
     with opened(path) as one, opened(path, "https://other.example") as other:
         one.note(QUEUED)
-        assert (one.take(ID), other.take(ID), other.last(ID)) == (True, True, None)
+        assert (one.claim(ID), other.claim(ID), other.last(ID)) == (True, True, None)
 
 
 def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
     """The request is to be asked again, by whom it belongs to, and keeps the moment it was first asked."""
     with opened(path) as one, opened(path) as other:
-        assert one.take(ID)
+        assert one.claim(ID)
         one.note(COMPLETED)
         one.record(ID, path.with_name("a.png"), HASH, len(BYTES))
         one.reopen(ID)
-        assert (one.last(ID), one.file(ID), other.take(ID)) == (None, None, False)
+        assert (one.last(ID), one.file(ID), other.claim(ID)) == (None, None, False)
         assert rows(path)[0]["first_asked"] is not None
 
 
@@ -231,9 +231,9 @@ def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
 def test_of_two_that_find_no_owner_one_takes_the_request(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who looked before another one took the request, and takes it after that, has not got it."""
     with opened(path) as one, opened(path) as other:
-        assert one.take(ID)
+        assert one.claim(ID)
         monkeypatch.setattr(Journal, "_row", lambda *_: (None,))  # As it was a moment ago.
-        assert not other.take(ID)
+        assert not other.claim(ID)
 
 
 def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> None:
@@ -286,7 +286,7 @@ def test_the_last_record_of_a_file_holds(path: Path) -> None:
 def test_what_one_has_taken_another_can_not(path: Path) -> None:
     """Of two journal objects on one file, the second is turned away, and the first may take again."""
     with opened(path) as one, opened(path) as other:
-        assert [one.take(ID), other.take(ID), one.take(ID), other.take("b"), one.take("b")] == [
+        assert [one.claim(ID), other.claim(ID), one.claim(ID), other.claim("b"), one.claim("b")] == [
             *(True, False, True, True, False)
         ]
 
@@ -294,23 +294,23 @@ def test_what_one_has_taken_another_can_not(path: Path) -> None:
 def test_what_is_given_back_can_be_taken(path: Path) -> None:
     """A release frees one's own request, and no other's."""
     with opened(path) as one, opened(path) as other:
-        assert one.take(ID)
+        assert one.claim(ID)
         other.release(ID)
-        assert not other.take(ID)
+        assert not other.claim(ID)
         one.release(ID)
-        assert (other.take(ID), one.take(ID)) == (True, False)
+        assert (other.claim(ID), one.claim(ID)) == (True, False)
 
 
 def test_closing_gives_everything_back(path: Path) -> None:
     """What a closed journal had is free, its file is gone, and closing again does nothing."""
     with opened(path) as one:
         first = opened(path)
-        assert all(first.take(request_id) for request_id in "abc")
+        assert all(first.claim(request_id) for request_id in "abc")
         first.close()
         first.close()
         assert [row["owner"] for row in rows(path)] == [None] * 3
         assert len(owners(path)) == 1
-        assert all(one.take(request_id) for request_id in "abc")
+        assert all(one.claim(request_id) for request_id in "abc")
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -320,7 +320,7 @@ def test_a_closed_journal_says_so(path: Path) -> None:
     one.close()
     one.release(ID)
     uses: list[Callable[[], object]] = [
-        *(lambda: one.take(ID), lambda: one.last(ID), lambda: one.note(QUEUED)),
+        *(lambda: one.claim(ID), lambda: one.last(ID), lambda: one.note(QUEUED)),
         *(
             lambda: one.reopen(ID),
             lambda: one.file(ID),
@@ -339,16 +339,16 @@ def test_another_name_of_the_file_is_the_same_journal(path: Path) -> None:
     link = path.parent / "folder" / "b.journal"
     link.symlink_to(path)
     with opened(path) as one, opened(link) as other:
-        assert (one.take(ID), other.take(ID)) == (True, False)
+        assert (one.claim(ID), other.claim(ID)) == (True, False)
 
 
 def test_what_a_process_has_taken_is_free_as_soon_as_it_is_killed(path: Path) -> None:
     """Another process is turned away while the first lives, and not a moment longer."""
-    with opened(path) as one, process(path, f"j = opened(); say(j.take({ID!r})); hear()") as child:
+    with opened(path) as one, process(path, f"j = opened(); say(j.claim({ID!r})); hear()") as child:
         assert child.line() == "True"
-        assert not one.take(ID)
+        assert not one.claim(ID)
         child.kill()
-        assert one.take(ID)
+        assert one.claim(ID)
         assert len(owners(path)) == 1
 
 
@@ -361,7 +361,7 @@ def test_who_looks_at_a_dead_owner_is_not_taken_for_it(path: Path) -> None:
             with closing(sqlite3.connect(dead, isolation_level=None)) as looking:
                 looking.execute("BEGIN")
                 looking.execute("SELECT 1 FROM sqlite_master")
-                assert one.take(ID)
+                assert one.claim(ID)
     assert owners(path) == []
 
 
@@ -369,7 +369,7 @@ def test_an_owner_without_its_file_is_none(path: Path) -> None:
     """In a journal that was copied while it was in use, everything can be taken."""
     with opened(path) as one:
         rows(path, "INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)", GATEWAY, ID, "f" * 16)
-        assert one.take(ID)
+        assert one.claim(ID)
 
 
 def test_what_killed_processes_left_is_swept(path: Path) -> None:
@@ -384,7 +384,7 @@ def test_what_killed_processes_left_is_swept(path: Path) -> None:
             assert len(set(owners(path)) - {*others}) == 2
         with opened(path):
             assert len(set(owners(path)) - {*others}) == 2
-        assert living.take("a")
+        assert living.claim("a")
     assert owners(path) == others
 
 
@@ -392,10 +392,10 @@ def test_what_killed_processes_left_is_swept(path: Path) -> None:
 def test_looking_at_an_owner_keeps_no_file_open(path: Path) -> None:
     """However often a living owner is looked at, in the same process too, no more files are open than after once."""
     with opened(path) as one, opened(path) as other:
-        assert one.take(ID)
-        assert not other.take(ID)
+        assert one.claim(ID)
+        assert not other.claim(ID)
         before = len(list(Path("/proc/self/fd").iterdir()))
-        assert not any(other.take(ID) for _ in range(100))
+        assert not any(other.claim(ID) for _ in range(100))
         assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
@@ -405,7 +405,7 @@ def test_two_processes_share_the_work(path: Path) -> None:
         j = opened()
         say("ready")
         hear()
-        say(*(number for number in range(500) if j.take(str(number))))
+        say(*(number for number in range(500) if j.claim(str(number))))
         hear()
     """
     with process(path, code) as one, process(path, code) as other:
@@ -419,7 +419,7 @@ RACE = """
         try:
             begun.wait()
             with opened() as j:
-                had.extend(number for number in range(40) if j.take(str(number)))
+                had.extend(number for number in range(40) if j.claim(str(number)))
                 done.wait()
                 ended.wait()
         except BaseException:
@@ -474,7 +474,7 @@ def test_threads_share_an_object(path: Path) -> None:
     with opened(path) as one, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda request_id: one.note(Status(request_id, State.QUEUED, "IN_QUEUE")), ids))
         assert {row["request_id"] for row in rows(path)} == {*ids}
-        assert all(pool.map(one.take, ids))
+        assert all(pool.map(one.claim, ids))
 
 
 # --- After a kill. ---
@@ -486,7 +486,7 @@ def test_what_was_noted_before_a_kill_is_there_after_it(path: Path, lines: int) 
     code = """
         j = opened()
         for number in range(1_000_000):
-            j.take(str(number))
+            j.claim(str(number))
             j.note(Status(str(number), State.FAILED, "ERROR", 0.5, error="word " * 20))
             say(number)
     """
@@ -498,7 +498,7 @@ def test_what_was_noted_before_a_kill_is_there_after_it(path: Path, lines: int) 
         assert all(one.last(request_id) for request_id in said)
         assert rows(path, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]
         assert len(rows(path)) - len(said) in {0, 1}
-        assert one.take(said[0])
+        assert one.claim(said[0])
 
 
 # --- What can't be a journal. ---
@@ -536,7 +536,7 @@ def test_an_empty_file_becomes_a_journal(path: Path) -> None:
     """A file that was only just made is as good as none."""
     path.touch()
     with opened(path) as one:
-        assert one.take(ID)
+        assert one.claim(ID)
 
 
 @pytest.mark.parametrize(
@@ -628,5 +628,5 @@ def test_any_name_will_do(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name)
         with opened(path) as one, opened(path) as other:
-            assert (one.take(ID), other.take(ID)) == (True, False)
+            assert (one.claim(ID), other.claim(ID)) == (True, False)
         assert list(Path(folder).iterdir()) == [path]

@@ -29,7 +29,7 @@ MAX_REDIRECTS: Final = 5
 
 
 @define(eq=False)
-class Claim:
+class DownloadClaim:
     """The right to download a request's picture, which one at a time has of all who share a journal.
 
     Attributes:
@@ -40,16 +40,16 @@ class Claim:
 
     journal: Journal
     request_id: str
-    holders: dict[str, "Claim"]
+    holders: dict[str, "DownloadClaim"]
     held: bool = False
 
     def acquire(self) -> None:
-        """Take the right if it is free. To be called until this one has it."""
+        """Claim the right if it is free. To be called until this one has it."""
         if self.holders.setdefault(self.request_id, self) is self:  # Threads agree on one of them.
-            self.held = self.journal.take(self.request_id)
+            self.held = self.journal.claim(self.request_id)
 
     def release(self) -> None:
-        """Give the right back, so that another one can take it."""
+        """Give the right back, so that another one can claim it."""
         try:
             if self.held:
                 self.held = False
@@ -72,7 +72,7 @@ class Downloader:
     journal: Journal | None
     monotonic: Callable[[], float]
     random: Random
-    _claims: dict[str, Claim] = field(factory=dict, init=False, repr=False)
+    _claims: dict[str, DownloadClaim] = field(factory=dict, init=False, repr=False)
 
     def download(
         self, image: Image | str, path: Path, overwrite: bool, max_bytes: int, timeout: float | None
@@ -87,7 +87,7 @@ class Downloader:
         file = PictureFile(path, image.request_id, overwrite, max_bytes, image.url)
         if self.journal is None:
             return (yield from self._save(file, deadline))
-        return (yield from self._save_once(file, Claim(self.journal, image.request_id, self._claims), deadline))
+        return (yield from self._save_once(file, DownloadClaim(self.journal, image.request_id, self._claims), deadline))
 
     def _save(self, file: PictureFile, deadline: float) -> Flow[Path]:
         """Fetch the bytes and put the file in its place."""
@@ -95,7 +95,7 @@ class Downloader:
             yield from self._fetch(file, deadline)
             return (yield from run_in_thread(file.commit))
 
-    def _save_once(self, file: PictureFile, claim: Claim, deadline: float) -> Flow[Path]:
+    def _save_once(self, file: PictureFile, claim: DownloadClaim, deadline: float) -> Flow[Path]:
         """Return where the picture is already; else claim it, and save it."""
         # The name is always the same, so that a program that is killed leaves no litter.
         unique = f"{claim.journal.path} {claim.request_id}".encode(errors="surrogatepass")
@@ -111,7 +111,7 @@ class Downloader:
         finally:
             claim.release()
 
-    def _acquire(self, claim: Claim, file: PictureFile, deadline: float) -> Flow[Path | None]:
+    def _acquire(self, claim: DownloadClaim, file: PictureFile, deadline: float) -> Flow[Path | None]:
         """Return where the picture is, or None when the claim is held; wait while another one is downloading it."""
         began = self.monotonic()
         while True:
@@ -162,8 +162,8 @@ class Downloader:
         raise DownloadError(file.url, f"it redirects more than {MAX_REDIRECTS} times", "Look at the URL in a browser.")
 
 
-def _find(claim: Claim, file: PictureFile) -> Path | None:
-    """Take the claim if it is free, and return the saved file if it is whole and in the place. This reads the file."""
+def _find(claim: DownloadClaim, file: PictureFile) -> Path | None:
+    """Acquire the claim if it is free. Return the saved file if it is whole and in its place; this reads the file."""
     claim.acquire()
     saved = claim.journal.find_saved(claim.request_id)
     with suppress(OSError, ValueError):  # No such file can be. The error is raised when it is to be written.

@@ -61,7 +61,7 @@ CREATE TABLE request ( -- One row per request. Moments are ISO 8601 in UTC.
     PRIMARY KEY (gateway, request_id)
 ) WITHOUT ROWID"""
 
-TAKE: Final = """
+CLAIM: Final = """
 INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET owner = excluded.owner WHERE owner IS NULL"""
 # The driver refuses a text with half of a surrogate pair, which a JSON string or a path that is not UTF-8 may have.
@@ -109,7 +109,7 @@ class SavedFile:
 class Journal:
     """The requests of one gateway in a journal. A context manager; or call `close` at the end.
 
-    Threads may share it: what one of them takes is taken for all of them. A forked process must not use it, but make
+    Threads may share it: what one of them claims is claimed for all of them. A forked process must not use it, but make
     another one. On POSIX, a process that opens and closes its own owner's file, to copy it perhaps, thereby drops the
     lock on it.
 
@@ -137,7 +137,7 @@ class Journal:
         self._time = time
         self._token = secrets.token_hex(8)
         self._guard = RLock()
-        self._taken: Counter[str] = Counter()
+        self._claims: Counter[str] = Counter()
         self._db: sqlite3.Connection | None = None
         self._lock: sqlite3.Connection | None = None
         try:
@@ -164,8 +164,8 @@ class Journal:
                     self._db.execute("UPDATE request SET owner = NULL WHERE owner = ?", [self._token])
             self._disconnect()
 
-    def take(self, request_id: str) -> bool:
-        """Take a request, and return whether it is ours. False: another owner, who is alive, has it.
+    def claim(self, request_id: str) -> bool:
+        """Claim a request, and return whether it is ours. False: another owner, who is alive, has it.
 
         A request that the journal does not know gets a row.
         """
@@ -176,20 +176,20 @@ class Journal:
                     return False
                 self._remove_owner(db, owner)
             # Of several that come here at once, one alone finds no owner.
-            if owner != self._token and db.execute(TAKE, [self._gateway, request_id, self._token]).rowcount != 1:
+            if owner != self._token and db.execute(CLAIM, [self._gateway, request_id, self._token]).rowcount != 1:
                 return False
-            self._taken[request_id] += 1
+            self._claims[request_id] += 1
             return True
 
     def release(self, request_id: str) -> None:
-        """Undo one `take`. After as many of them as there were, another owner may take the request."""
+        """Undo one `claim`. After as many of them as there were, another owner may claim the request."""
         if self._db is None:
             return  # Everything was given back.
         with self._using() as db:
-            self._taken[request_id] -= 1
-            if self._taken[request_id] > 0:
+            self._claims[request_id] -= 1
+            if self._claims[request_id] > 0:
                 return
-            del self._taken[request_id]
+            del self._claims[request_id]
             sql = "UPDATE request SET owner = NULL WHERE gateway = ? AND request_id = ? AND owner = ?"
             db.execute(sql, [self._gateway, request_id, self._token])
 

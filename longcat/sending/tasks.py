@@ -91,7 +91,7 @@ class _TaskPool:
                 raise StopAsyncIteration
             await self._progress.wait()
         self._resting.cancel()  # There is room for one more.
-        return self._batch.take()
+        return self._batch.pop_outcome()
 
     async def stop(self) -> None:
         """Cancel all tasks, and return when they have ended."""

@@ -94,7 +94,7 @@ def outcomes(batch: Batch, request_ids: Iterator[str], clock: Clock, perform: Pe
                 case TakeId():
                     feed(batch, request_ids)
                 case Rest() | Finished() if batch.outcomes:
-                    yield batch.take()
+                    yield batch.pop_outcome()
                 case Rest(seconds) if batch.in_flight:
                     if (result := threads.result(seconds)) is not None:
                         batch.receive(*result)

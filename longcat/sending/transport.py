@@ -103,7 +103,7 @@ class SyncSender(HttpSender[httpx.Client]):
             with closing(response):
                 if reader.begin(response):
                     for chunk in response.iter_raw():
-                        if not reader.take(chunk):
+                        if not reader.feed(chunk):
                             break
             return reader.answer()
 
@@ -146,7 +146,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
                     if reader.begin(response):
                         chunks = response.aiter_raw()
                         async for chunk in chunks:
-                            if not reader.take(chunk):
+                            if not reader.feed(chunk):
                                 await response.aclose()
                                 await drain(chunks)
                                 break
@@ -219,10 +219,10 @@ class AnswerReader:
         if not response.is_stream_consumed:
             return True
         self._unzip = None  # The body of a transport made for tests is here already, unpacked.
-        self.take(response.content)
+        self.feed(response.content)
         return False
 
-    def take(self, chunk: bytes) -> bool:
+    def feed(self, chunk: bytes) -> bool:
         """Take in the next bytes of the body, and return whether more are wanted."""
         if self.has_enough:
             return False

@@ -33,7 +33,7 @@ COHORT_SHIFT: Final = 0.02  # The same chance for requests that run at once: the
 LONGEST_STEP: Final = 0.5
 """A cohort makes older ones count less by no more than this, in logarithms, however many requests are in it."""
 LEAST_CHANCE: Final = 0.01  # One request says no more against a forecast than this.
-NEGLIGIBLE: Final = 1e-3  # A forecast trusted less than this share of the most trusted one is left out of the schedule.
+NEGLIGIBLE: Final = 1e-3  # A forecast trusted less than this share of the most trusted one is left out of the plan.
 MANY: Final = 5  # This many finished requests are well-founded experience.
 COARSE: Final = 0.5  # A step of the integral in `due` that holds more of a question than this is halved.
 SAMPLE: Final = 64  # How many requests stand for all in `last_done`.
@@ -126,7 +126,7 @@ def update(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
 
 @define
 class WeightedForecast:
-    """A forecast in the schedule of one wait, with the trust in it."""
+    """A forecast in the plan of one wait, with the trust in it."""
 
     trust: float
     forecast: Forecast
@@ -182,7 +182,7 @@ def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, ques
 
 @define
 class AdaptivePlan:
-    """The schedule of one wait under an `AdaptivePolling`."""
+    """The plan of one wait under an `AdaptivePolling`."""
 
     _policy: "AdaptivePolling"
     _cohort: Cohort

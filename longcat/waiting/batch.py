@@ -205,7 +205,7 @@ class Batch:
         self.in_flight -= 1
         self._go_on(job, result)
 
-    def take(self) -> Outcome:
+    def pop_outcome(self) -> Outcome:
         """Return the next outcome, which makes room for one more id. Raises IndexError when there is none."""
         self._skip_until = -math.inf
         return self.outcomes.popleft()

@@ -12,7 +12,7 @@ Random = Callable[[], float]
 
 
 class Plan(Protocol):
-    """The schedule of one wait."""
+    """When one wait asks: how long it pauses between questions."""
 
     def next(self, elapsed: float, progress: float | None) -> float:
         """Return how many seconds to pause before the next question.
@@ -30,7 +30,7 @@ class Polling(Protocol):
     """A policy, shared by all waits of a client. The first question of a wait is asked at once, whatever the policy."""
 
     def plan(self) -> Plan:
-        """Return the schedule of a wait that begins now."""
+        """Return the plan of a wait that begins now."""
 
 
 POSITIVE: Final = [validators.gt(0.0), validators.lt(math.inf)]

@@ -27,11 +27,11 @@ SLOWEST: Final = 0.1  # Questions per second that a client may always ask, howev
 class Slot:
     """The moment, in seconds on the client's clock, at which one question may be asked.
 
-    It is void once the limiter has made another plan.
+    It is void once the rate was cut, which begins another generation of slots.
     """
 
     moment: float
-    plan: int
+    generation: int
 
 
 @define
@@ -46,7 +46,7 @@ class RateLimiter:
     max_rate: float = math.inf
     quiet_until: float = 0.0
     _next: float = 0.0  # The moment of the next slot that is free.
-    _plan: int = 0
+    _generation: int = 0
     """How often the rate was cut. Slots that were reserved before are void: they are too close to each other."""
     _slowed: float = -math.inf  # When the rate was last cut.
     _rate: float = math.inf  # What it was cut to, in questions per second.
@@ -67,17 +67,17 @@ class RateLimiter:
             self._next = moment + 1 / self.rate(moment)
             self._recent = self._recent * math.exp(min(self._counted - moment, 0.0)) + 1
             self._counted = max(moment, self._counted)
-            return Slot(moment, self._plan)
+            return Slot(moment, self._generation)
 
     def pause(self, slot: Slot, now: float) -> float | None:
         """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
-        return max(slot.moment - now, 0.0) if slot.plan == self._plan else None
+        return max(slot.moment - now, 0.0) if slot.generation == self._generation else None
 
     def pauses(self, monotonic: Callable[[], float], left: float) -> Iterator[float]:
         """Yield the seconds to sleep, one after the other, until a slot has come or so many seconds are over."""
         now = monotonic()
         end = now + left
-        while self.free(now) < end:  # Else the slot is left to others.
+        while self.free(now) < end:  # A slot that comes too late for this wait is left to others.
             slot = self.reserve(now)
             while (pause := self.pause(slot, now)) is not None:
                 if pause < RESOLUTION:
@@ -89,7 +89,7 @@ class RateLimiter:
             now = monotonic()
 
     def on_rate_limited(self, now: float, until: float, asked: float) -> None:
-        """Take note of a 429: let nobody ask until a moment, and less often from then on.
+        """Take note of a 429: let no wait ask until a moment, and all ask less often from then on.
 
         Args:
             now: this moment.
@@ -107,7 +107,7 @@ class RateLimiter:
             self._rate = max(rate * DECREASE, SLOWEST)
             self._slowed = now
             self._next = self.quiet_until
-            self._plan += 1
+            self._generation += 1
 
     def rate(self, moment: float) -> float:
         """Return how many questions may be asked in a second at this moment. Infinite: there is no bound."""

@@ -82,7 +82,7 @@ class Outcome:
 class RequestStore(Protocol):
     """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.Journal`."""
 
-    def take(self, request_id: str) -> bool:
+    def claim(self, request_id: str) -> bool:
         """Claim a request, and return whether it is ours. False: another program waits for it."""
 
     def release(self, request_id: str) -> None:
@@ -99,22 +99,24 @@ class Phase(Enum):
     """How far a wait is."""
 
     NEW = "nothing has happened"
+    CLAIMING = "the wait has begun, and does not know yet whether another program waits for the request"
     READY = "the request is ours to ask about, and no question was sent"
     ASKED = "a question was sent, and no answer has said how the request stands"
     OPEN = "an answer has said that the request is not done"
     DONE = "the last answer is final"
-    CLOSED = "the wait was left"
+    CLOSED = "the wait was left before the request was done"
 
 
-Event: TypeAlias = Literal["claimed", "asked", "open", "final", "closed"]
+PhaseEvent: TypeAlias = Literal["began", "claimed", "asked", "open", "final", "closed"]
 
-MOVES: Final[Mapping[Phase, Mapping[Event, Phase]]] = {
-    # A wait begins by claiming the request, or finds its final answer in the request store.
-    Phase.NEW: {"claimed": Phase.READY, "final": Phase.DONE, "closed": Phase.CLOSED},
+MOVES: Final[Mapping[Phase, Mapping[PhaseEvent, Phase]]] = {
+    Phase.NEW: {"began": Phase.CLAIMING, "closed": Phase.CLOSED},
+    # A wait claims the request, or finds its final answer in the request store.
+    Phase.CLAIMING: {"claimed": Phase.READY, "final": Phase.DONE, "closed": Phase.CLOSED},
     Phase.READY: {"asked": Phase.ASKED, "final": Phase.DONE, "closed": Phase.CLOSED},
     Phase.ASKED: {"asked": Phase.ASKED, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
     Phase.OPEN: {"asked": Phase.OPEN, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
-    Phase.DONE: {"closed": Phase.CLOSED},
+    Phase.DONE: {"closed": Phase.DONE},
     Phase.CLOSED: {"closed": Phase.CLOSED},
 }
 """Where each event leads from each phase. An event that is missing can't happen in that phase."""
@@ -176,7 +178,7 @@ class Wait:
     store: RequestStore | None = None
     last_status: Status | None = field(default=None, init=False)
     _phase: Phase = field(default=Phase.NEW, init=False)
-    _began: float | None = field(default=None, init=False)
+    _began: float = field(default=0.0, init=False)
     _schedule: Schedule = field(factory=Schedule, init=False)
     _faults: FaultStreak = field(factory=FaultStreak, init=False)
     _unknown_words: set[str] = field(factory=set, init=False)
@@ -184,12 +186,12 @@ class Wait:
     @property
     def done(self) -> bool:
         """Whether the last answer was final."""
-        return self.last_status is not None and self.last_status.state.is_final
+        return self._phase is Phase.DONE
 
     @property
     def elapsed(self) -> float:
         """Seconds since the wait began, 0 before."""
-        return self.monotonic() - self._began if self._began is not None else 0.0
+        return self.monotonic() - self._began if self._phase is not Phase.NEW else 0.0
 
     @property
     def _left(self) -> float:
@@ -247,7 +249,7 @@ class Wait:
         """Leave the request to others. It may be called again."""
         self._move("closed")
 
-    def _move(self, event: Event) -> None:
+    def _move(self, event: PhaseEvent) -> None:
         """Go to the next phase, and release the request when it need no longer be ours."""
         was_claimed = self._phase in CLAIMED
         self._phase = MOVES[self._phase][event]
@@ -257,6 +259,7 @@ class Wait:
     def _begin(self) -> Flow[None]:
         """Claim the request, or take over the final answer that another program got. Raises WaitTimeout."""
         self._began = self.monotonic()
+        self._move("began")
         if self.store is None:
             self._move("claimed")
         else:
@@ -266,12 +269,12 @@ class Wait:
 
     def _claim(self, store: RequestStore) -> Flow[None]:
         while (left := self._left) > RESOLUTION:
-            if store.take(self.request_id):
+            if store.claim(self.request_id):
                 self._move("claimed")
             self.last_status = store.last(self.request_id)
-            if self.done:
+            if self.last_status is not None and self.last_status.state.is_final:
                 self._move("final")
-            if self._phase is not Phase.NEW:
+            if self._phase is not Phase.CLAIMING:
                 return
             yield Sleep(min(recheck_interval(self.elapsed), left))
         raise WaitTimeout(self.request_id, self.elapsed, store.last(self.request_id), asked=False)
@@ -302,7 +305,7 @@ class Wait:
         if status.state is State.UNKNOWN:
             self._on_unknown_word(status.raw_state, answer)
         if status.state.is_final:
-            if self._phase is Phase.OPEN:  # Else nobody knows how long it had been done.
+            if self._phase is Phase.OPEN:  # In other phases it may have been done before the first question.
                 self.plan.finished(self.elapsed)
             self._move("final")
             return
