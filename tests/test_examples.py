@@ -17,7 +17,7 @@ import longcat_api
 import pytest
 from longcat_api.api.requests import get_request_result
 from longcat_api.models import Error, StatusRequest
-from pages import DOCS, MAKEFILE, PAGES, PROJECT, ROOT, Program, blocks, commands, programs, text_of
+from pages import DOCS, MAKEFILE, PAGES, PROJECT, README, ROOT, Program, blocks, commands, programs, text_of
 from shell import PNG, User, environment
 
 import longcat
@@ -129,6 +129,8 @@ READING: Final = r"longcat contract (check|suggest|record)"
 SERVING: Final = r"longcat sandbox "
 MAKING: Final = r"make [a-z-]+$"
 FUZZING: Final = r"schemathesis run "
+EXTRAS: Final = {"wait": "cli", "status": "cli", "sandbox": "sandbox", "contract": "contract"}
+"""What each command needs, or is better with."""
 SINGLE: Final = (
     r"pip install '",
     r"export LONGCAT",
@@ -235,6 +237,18 @@ def test_install_line() -> None:
     assert wheel
     assert wheel[1] == f"longcat_image-{longcat.__version__}-py3-none-any.whl"
     assert wheel[2] in PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "tutorial.md"], ids=lambda page: page.name)
+def test_what_is_installed_suffices(page: Path) -> None:
+    """A page says how to install before the first command of longcat, and its extras cover all commands that it has."""
+    shell = "".join(blocks(page, "sh"))
+    (extra,) = re.findall(r"^pip install '.+\[(\w+)\]'", shell, re.MULTILINE)
+    (everything,) = PROJECT["optional-dependencies"]["all"]
+    brought = set(re.findall(r"\w+", everything.partition("[")[2])) if extra == "all" else {extra}
+    used = re.findall(r"^longcat (\w+)", shell, re.MULTILINE)
+    assert {EXTRAS[command] for command in used} <= brought
+    assert shell.index("pip install ") < shell.index(f"longcat {used[0]}")
 
 
 # --- The maintainer's page, from the first line to the last.
