@@ -99,7 +99,7 @@ def examine(drift: Drift, spec: Spec, gateway: Gateway) -> Row:
 def heal(row: Row, findings: Iterable[Finding], gateway: Gateway) -> Row:
     """Patch a copy of the contract, and ask again."""
     suggestion = suggest(SPEC.read_text("utf-8"), findings)
-    left = list(suggestion.left)
+    left = list(suggestion.unpatched)
     if left and not row.drift.patchable:
         return evolve(row, healed=None)
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ from exchanges import (
 
 import longcat.contract
 from longcat.contract import Exchange, Severity, Spec, judge, outage
-from longcat.contract.checks.body import decode
+from longcat.contract.checks.body import decode_json
 from longcat.contract.checks.judge import Judgement, concerns
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally
@@ -340,7 +340,7 @@ def test_an_exchange_is_matched_and_decoded_once(exchange: Exchange, monkeypatch
 
         return counted
 
-    monkeypatch.setattr("longcat.contract.checks.observation.decode", counting(decode, 0))
+    monkeypatch.setattr("longcat.contract.checks.observation.decode_json", counting(decode_json, 0))
     monkeypatch.setattr(Spec, "locate", counting(Spec.locate, 1))
     list(events([Judgement.of(OURS, exchange)], Baseline(date(2026, 1, 31)), Tally()))
     assert calls[exchange.url] == 1

@@ -56,7 +56,7 @@ def suggested(*exchanges: Exchange, text: str = TEXT) -> Suggestion:
     assert findings
     suggestion = suggest(text, findings)
     again = found(spec_in(suggestion.text), exchanges)
-    assert bool(again) is bool(suggestion.left)
+    assert bool(again) is bool(suggestion.unpatched)
     second = suggest(suggestion.text, again)
     assert (second.text, second.diff) == (suggestion.text, "")
     assert suggest(suggestion.text, findings).diff == ""
@@ -281,7 +281,7 @@ def test_hunk(exchange: Exchange, lines: list[str]) -> None:
     """A finding changes what it is about, as far as was seen, with a comment that says so; nothing is left."""
     suggestion = suggested(exchange)
     assert changed(suggestion) == lines
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
 
 
 EXAMPLE = ["+ # Seen: an answer like this.", "+ seen_1:"]
@@ -354,7 +354,7 @@ def test_hunk_with_an_example(body: dict[str, Any], example: list[str], schema: 
     """What may be absent or empty from now on is shown so: by an example of the contract's own, never by an answer."""
     suggestion = suggested(answered(body))
     assert changed(suggestion) == [*EXAMPLE, *example, *schema]
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
 
 
 # --- Words that tell answers apart.
@@ -465,15 +465,15 @@ def test_left(exchange: Exchange, code: str) -> None:
     """What no contract should allow, or what an answer can't tell, is left with a reason; nothing is changed."""
     suggestion = suggested(exchange, text=IN_JSON)
     assert (suggestion.text, suggestion.diff) == (IN_JSON, "")
-    assert code in {left.finding.code for left in suggestion.left}
-    for left in suggestion.left:
+    assert code in {left.finding.code for left in suggestion.unpatched}
+    for left in suggestion.unpatched:
         assert str(left).startswith(left.finding.code)
         assert left.reason.endswith(".")
 
 
 def test_a_change_that_would_not_help_is_taken_back() -> None:
     """Were the id allowed to be a number, the answer would be about another request: so the type stays."""
-    (left,) = suggested(answered(PROCESSING | {"request_id": 7})).left
+    (left,) = suggested(answered(PROCESSING | {"request_id": 7})).unpatched
     assert "there would be answer-mismatched /request_id" in left.reason
 
 
@@ -481,12 +481,12 @@ def test_the_rest_is_changed_all_the_same() -> None:
     """What is left of an exchange does not keep the rest of it from being mended."""
     suggestion = suggested(answered(PROCESSING | {"request_id": "other", "progress": 45}))
     assert changed(suggestion) == ["- maximum: 1", "+ # Seen: 45.", "+ maximum: 45"]
-    assert [left.finding.code for left in suggestion.left] == ["answer-mismatched"]
+    assert [left.finding.code for left in suggestion.unpatched] == ["answer-mismatched"]
 
 
 def test_each_is_left_once() -> None:
     """The same finding of many exchanges is one."""
-    assert len(suggested(*[answered(PROCESSING, to=NO_KEY) for _ in range(3)]).left) == 1
+    assert len(suggested(*[answered(PROCESSING, to=NO_KEY) for _ in range(3)]).unpatched) == 1
 
 
 def test_without_a_place() -> None:
@@ -494,7 +494,8 @@ def test_without_a_place() -> None:
     there = answered(ERROR, 405, to=GET)
     (finding,) = found(OURS, [evolve(there, response_headers=JSON | {"sunset": "soon"})])
     suggestion = suggest(TEXT, [finding])
-    assert [str(left) for left in suggestion.left] == ["deprecated header:sunset: The contract has no place for it."]
+    (sentence,) = map(str, suggestion.unpatched)
+    assert sentence == "deprecated header:sunset: The contract has no place for it."
 
 
 def test_every_kind_is_decided() -> None:
@@ -514,7 +515,7 @@ def test_several() -> None:
         answered(COMPLETED | {"seed": 1}),
         answered(COMPLETED | {"seed": "one"}),
     )
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
     assert changed(suggestion) == [
         "- type: number",
         "+ # Seen: a value of type string.",
@@ -604,7 +605,7 @@ def test_json(indent: int | str | None) -> None:
     new = json.loads(suggestion.text)
     assert suggestion.text == json.dumps(new, indent=indent, ensure_ascii=False)
     assert new == parse_document(suggest(TEXT, found(OURS, exchanges)).text, "yaml")
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
 
 
 def test_no_contract() -> None:
@@ -655,7 +656,7 @@ def book(body: Any = BOOK, **headers: str) -> Exchange:
 def test_another_contract(exchange: Exchange, lines: list[str]) -> None:
     """Other operations, in another layout, are patched as well."""
     suggestion = suggested(exchange, text=LIBRARY)
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
     assert [line for line in changed(suggestion) if line in lines] == lines
 
 
@@ -702,7 +703,7 @@ def test_words_that_are_names_of_schemas() -> None:
     )
     suggestion = suggested(answered(PROCESSING | {"status": "FailedStatus"}), text=bare)
     assert suggestion.diff == ""
-    assert len(suggestion.left) == 1
+    assert len(suggestion.unpatched) == 1
 
 
 INLINE = TEXT.replace(
@@ -721,7 +722,7 @@ INLINE = TEXT.replace(
 def test_another_shape_of_a_schema_in_place(body: Any, line: str) -> None:
     """Where the schema of an answer is no reference, it is widened in its place."""
     suggestion = suggested(answered(body, 401, to=NO_KEY), text=INLINE)
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
     assert any(one.startswith(line) for one in changed(suggestion))
 
 
@@ -734,7 +735,7 @@ def test_a_second_shape() -> None:
 def test_another_code_and_more() -> None:
     """What else is wrong with an answer that has another code is mended there."""
     body = without(PROCESSING, "progress") | {"new": 1}
-    assert suggested(answered(body, 202)).left == ()
+    assert suggested(answered(body, 202)).unpatched == ()
 
 
 @pytest.mark.parametrize(
@@ -749,7 +750,7 @@ def test_another_code_and_more() -> None:
 )
 def test_reason(exchange: Exchange, reason: str) -> None:
     """A finding of a kind that is patched as a rule may be left as well."""
-    (left,) = suggested(exchange).left
+    (left,) = suggested(exchange).unpatched
     assert left.reason.startswith(reason)
 
 
@@ -771,7 +772,7 @@ def test_a_text_is_no_word() -> None:
     question = evolve(book(), request_headers={})
     suggestion = suggested(answered({"code": 1, "message": "No, Mira Muster!"}, 401, to=question), text=text)
     assert suggestion.diff == ""
-    assert "rather a text than a word" in str(suggestion.left[0])
+    assert "rather a text than a word" in str(suggestion.unpatched[0])
 
 
 def test_the_generator_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -789,7 +790,7 @@ def test_the_generator_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         answered({"title": "No."}, 400, to=BAD_BODY, headers={"content-type": "application/problem+json"}),
         answered(ERROR | {"error": [1, "a", None]}, 404, to=UNKNOWN, headers=JSON | {"sunset": "soon"}),
     )
-    assert suggestion.left == ()
+    assert suggestion.unpatched == ()
     (tmp_path / "openapi.yaml").write_text(suggestion.text, "utf-8")
     monkeypatch.setattr(generate, "CONTRACT", tmp_path / "openapi.yaml")
     assert (generate.generate(tmp_path) / "longcat_api" / "models" / "failed_status.py").exists()
@@ -802,14 +803,14 @@ def test_what_is_asked_of_callers_stays() -> None:
     asked = evolve(GOOD, request_body=json.dumps(PROCESSING).encode())
     suggestion = suggest(text, found(spec, [answered(PROCESSING | {"progress": 45}, to=asked)]))
     assert suggestion.diff == ""
-    assert "would loosen that as well" in str(suggestion.left[0])
+    assert "would loosen that as well" in str(suggestion.unpatched[0])
 
 
 def test_openapi_3_0() -> None:
     """OpenAPI 3.0 has a word of its own for null, and none for several types."""
     text = TEXT.replace("openapi: 3.1.0", "openapi: 3.0.3")
     assert "+ nullable: true" in changed(suggested(answered(PROCESSING | {"progress": None}), text=text))
-    assert "has no lists of types" in str(suggested(answered(PROCESSING | {"progress": "a"}), text=text).left[0])
+    assert "has no lists of types" in str(suggested(answered(PROCESSING | {"progress": "a"}), text=text).unpatched[0])
 
 
 # --- Changes of a text.

@@ -71,10 +71,10 @@ def suggest(arguments: argparse.Namespace) -> Exit:
         print(f"longcat: {file} was changed. Run `make generate`, then probe again.", file=sys.stderr)
     elif suggestion.diff:
         Printer().print(suggestion.diff.removesuffix("\n"))
-    for left in suggestion.left:
-        print(f"longcat: not patched: {left}", file=sys.stderr)
+    for unpatched in suggestion.unpatched:
+        print(f"longcat: not patched: {unpatched}", file=sys.stderr)
     _print_summary(summary(tally, Severity.NOTICE))
-    if suggestion.left:
+    if suggestion.unpatched:
         return Exit.NO
     return Exit.UNCLEAR if tally.unclear or not tally.judged else Exit.DONE
 

@@ -57,7 +57,7 @@ def _compare_content(observation: Observation, response: Response, body: bytes) 
         expected, place = _media_types(response), "header:content-type"
         yield Mismatch("content-type-changed", (), rule, expected, without_queries(seen), media_type, place)
         media = first_json(response.content)
-        if media is None or not observation.answer.is_json:
+        if media is None or not observation.response_json.is_json:
             return  # Another type has another form: that is one difference.
     if is_json(media.media_type):
         yield from _compare_json(observation, media, body)
@@ -72,7 +72,7 @@ def _media_types(response: Response) -> str:
 
 
 def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[Mismatch]:
-    answer = observation.answer
+    answer = observation.response_json
     for defect in answer.defects:
         is_cut = not answer.is_json and is_short(observation.exchange.response_headers, body)
         yield evolve(defect, code="body-cut" if is_cut else defect.code, rule=media.pointer)
@@ -103,7 +103,7 @@ def error_schema(observation: Observation, operations: Sequence[Operation]) -> s
 
     None: it fits none, or only such as fit anything.
     """
-    value, comparison = observation.answer.value, observation.comparison
+    value, comparison = observation.response_json.value, observation.comparison
     schemas = (
         media.schema
         for operation in operations
@@ -117,7 +117,7 @@ def error_schema(observation: Observation, operations: Sequence[Operation]) -> s
 
 def _is_error(observation: Observation, schema: str, error: str, mismatches: Sequence[Mismatch]) -> bool:
     """Whether an answer that fits the schema of an error is one, rather than a success that is a little off."""
-    value, comparison = observation.answer.value, observation.comparison
+    value, comparison = observation.response_json.value, observation.comparison
     of_error = comparison.fields(error, value).required
     new_words = {one.path[0] for one in mismatches if one.code == "value-undocumented" and one.path} - of_error.keys()
     if new_words:
@@ -137,7 +137,7 @@ def _compare_echo(observation: Observation, operation: Operation, schema: str, p
     Both sides must require the field, and it must be text or a whole number: an id, rather than a setting that the
     gateway may round or complete.
     """
-    value = observation.answer.value
+    value = observation.response_json.value
     for part in path:
         value = value[part]
     if not isinstance(value, dict):
@@ -154,7 +154,7 @@ def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any
     """Return what the request names: the values in its path, and the required fields of its JSON body."""
     found: dict[str, Any] = dict(observation.path_values)
     media = first_json(operation.request)
-    if media is not None and media.schema is not None and isinstance(value := observation.request.value, dict):
+    if media is not None and media.schema is not None and isinstance(value := observation.request_json.value, dict):
         required = observation.comparison.fields(media.schema, value).required
         found |= {name: value[name] for name in required if _is_id(value.get(name))}
     return found

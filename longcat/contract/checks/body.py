@@ -1,7 +1,7 @@
 """A body's bytes as a JSON value, and all that a lenient reader would let pass.
 
 Python's own reader takes NaN, repeated names and a byte order mark; others refuse them, or read something else. So
-whatever RFC 8259 does not allow is told.
+a text that RFC 8259 does not allow is no JSON here.
 """
 
 import json
@@ -33,7 +33,7 @@ class Decoded:
     defects: tuple[Mismatch, ...] = ()
 
 
-def decode(body: bytes) -> Decoded:
+def decode_json(body: bytes) -> Decoded:
     """Return the JSON value in a body, with what is wrong about it."""
     if not body.strip():
         return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))

@@ -1,6 +1,6 @@
 """What in an exchange differs from the contract: everything is derived from the spec and from the request itself.
 
-What a finding's `rule` and `evidence` are depends on its kind: see the table in `codes.toml`.
+What a finding's `rule` and `evidence` are depends on its kind: see `Finding`.
 """
 
 import re
@@ -93,18 +93,18 @@ class Judgement:
         elif code == HTTPStatus.FORBIDDEN and (observation.is_page or _CDN_WORDS.fullmatch(body)):
             reason = f"the CDN in front refused, with {show_body(body)}"
         elif code == HTTPStatus.TOO_MANY_REQUESTS:
-            reason = None if self._has_another_form else "too many questions"
+            reason = None if self._has_undocumented_form else "too many questions"
         elif code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.NOT_IMPLEMENTED:
-            if not observation.answer.is_json:
+            if not observation.response_json.is_json:
                 reason = f"the gateway broke down, with {show_body(body)}"
-            elif not self._is_telling_breakdown:
+            elif not self._is_conclusive_breakdown:
                 reason = "the gateway broke down"
         return reason and f"HTTP {code}: {reason}"
 
     @property
     def is_documented(self) -> bool:
         """Whether the contract has this answer, such as a 429 or a 500 in its documented form."""
-        return self.observation.response is not None and self.observation.answer.is_json
+        return self.observation.documented is not None and self.observation.response_json.is_json
 
     def findings(self) -> Iterator[Finding]:
         """Yield how the exchange differs from the contract; nothing in an outage."""
@@ -133,25 +133,25 @@ class Judgement:
     @cached_property
     def _form(self) -> tuple[Mismatch, ...]:
         """How the answer differs from what is documented for its status code."""
-        response = self.observation.response
+        response = self.observation.documented
         return tuple(compare_answer(self.observation, response)) if response else ()
 
     @property
-    def _has_another_form(self) -> bool:
+    def _has_undocumented_form(self) -> bool:
         """Whether the answer is JSON, and not of the form that the contract documents for its status code."""
         return self.is_documented and bool(self._form)
 
     @property
-    def _is_telling_breakdown(self) -> bool:
-        """Whether a 5xx with JSON tells something: a lost check, an undocumented code, or another form."""
+    def _is_conclusive_breakdown(self) -> bool:
+        """Whether a 5xx with JSON is to be judged: a lost check, an undocumented code, or another form."""
         if self._expectation is None:
             return False
-        return bool(self._expectation.certain) or self.observation.response is None or self._has_another_form
+        return bool(self._expectation.certain) or self.observation.documented is None or self._has_undocumented_form
 
     # --- An answer of a documented operation.
 
     def _mismatches_of(self, operation: Operation) -> Iterator[Mismatch]:
-        expected, response = self._expectation, self.observation.response
+        expected, response = self._expectation, self.observation.documented
         if expected is not None and not expected.allows(self.observation.status_code):
             yield self._unexpected_status(operation, expected)
         else:
@@ -169,14 +169,14 @@ class Judgement:
         return self._status_mismatch(expected.kind_of(code), rule, expected.describe())
 
     def _status_mismatch(self, kind: str, rule: str, expected: str) -> Mismatch:
-        seen, value = self.observation.describe_status(), self.observation.answer.value
+        seen, value = self.observation.describe_status(), self.observation.response_json.value
         return Mismatch(kind, (), rule, expected, seen, value, "status")
 
     def _error_in_success(self, operations: Sequence[Operation], rule: str, expected: str) -> Mismatch | None:
         """Return the difference if a success is in truth an error with a wrong code."""
         if error_schema(self.observation, operations) is None:
             return None
-        value = self.observation.answer.value
+        value = self.observation.response_json.value
         seen = f"{self.observation.describe_status()} with {show_value(value)}"
         return Mismatch("error-in-success", (), rule, expected, seen, value)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from longcat.contract.checks.body import Decoded, decode, is_html, media_type_of
+from longcat.contract.checks.body import Decoded, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_value, without_queries
 from longcat.contract.checks.status_codes import is_redirect
@@ -22,7 +22,7 @@ class Observation:
         at_path: the operations of its path, whichever their method. Empty: the contract has no such path.
         path_values: the values of the path's parameters.
         operation: the one that was called. None: the contract has none for this path and method.
-        response: what the operation documents for the status code. None: nothing.
+        documented: what the operation documents for the status code. None: nothing.
     """
 
     spec: Spec
@@ -30,7 +30,7 @@ class Observation:
     at_path: tuple[Operation, ...]
     path_values: Mapping[str, str]
     operation: Operation | None
-    response: Response | None
+    documented: Response | None
 
     @property
     def status_code(self) -> int:
@@ -43,14 +43,14 @@ class Observation:
         return media_type_of(self.exchange.response_headers)
 
     @cached_property
-    def answer(self) -> Decoded:
+    def response_json(self) -> Decoded:
         """The answer's body as JSON. One that was not recorded is as an empty one."""
-        return decode(self.exchange.response_body or b"")
+        return decode_json(self.exchange.response_body or b"")
 
     @cached_property
-    def request(self) -> Decoded:
+    def request_json(self) -> Decoded:
         """The request's body as JSON. One that was not recorded is as an empty one."""
-        return decode(self.exchange.request_body or b"")
+        return decode_json(self.exchange.request_body or b"")
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -85,5 +85,5 @@ def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
     operations, values = spec.locate(exchange.url)
     operation = next((one for one in operations if one.method == exchange.method.upper()), None)
-    response = operation.response(exchange.status_code) if operation else None
-    return Observation(spec, exchange, operations, values, operation, response)
+    documented = operation.response(exchange.status_code) if operation else None
+    return Observation(spec, exchange, operations, values, operation, documented)

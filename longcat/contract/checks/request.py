@@ -109,7 +109,7 @@ def _body_faults(observation: Observation, operation: Operation) -> Iterator[tup
 
 
 def _json_faults(observation: Observation, media: Media) -> Iterator[tuple[RequestFault, bool]]:
-    decoded = observation.request
+    decoded = observation.request_json
     if decoded.defects:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
         yield RequestFault.MALFORMED, not _is_lenient_json(observation.exchange.request_body or b"")

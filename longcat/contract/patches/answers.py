@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from longcat.contract.checks.body import decode, media_type_of
+from longcat.contract.checks.body import decode_json, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.observation import observe
 from longcat.contract.checks.request import values_of
@@ -129,7 +129,7 @@ def new_body(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 
 
 def _json_of(exchange: Exchange) -> Any:
-    decoded = decode(exchange.response_body or b"")
+    decoded = decode_json(exchange.response_body or b"")
     if not decoded.is_json:
         raise RefusedError(_NOT_JSON)
     return decoded.value
@@ -195,7 +195,7 @@ def _media(draft: Draft, exchange: Exchange) -> Media | None:
     The answer of a path that is not documented is compared with any documented 404.
     """
     observation = observe(draft.spec, exchange)
-    response = observation.response
+    response = observation.documented
     if observation.operation is None:
         response = next(filter(None, (one.response(HTTPStatus.NOT_FOUND) for one in draft.spec.operations)), None)
     content = response.content if response else {}

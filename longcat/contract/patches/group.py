@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.checks.body import decode
+from longcat.contract.checks.body import decode_json
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.patches.infer import infer
 from longcat.pointer import at, unescape
@@ -115,7 +115,7 @@ def name_of(finding: Finding) -> str:
 
 def body_of(exchange: Exchange) -> Any:
     """Return the decoded body of an answer; None if it is not JSON."""
-    return decode(exchange.response_body or b"").value
+    return decode_json(exchange.response_body or b"").value
 
 
 def value_at(finding: Finding) -> Any:

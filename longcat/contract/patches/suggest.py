@@ -22,7 +22,7 @@ from longcat.contract.patches.draft import Draft, hosts_of
 from longcat.contract.patches.edit import Source, UneditableError
 from longcat.contract.patches.group import FindingGroup, RefusedError, groups_of, key_of, samples_of
 
-__all__ = ["Left", "Suggestion", "suggest"]
+__all__ = ["Suggestion", "Unpatched", "suggest"]
 
 NAME: Final = "openapi.yaml"
 ROUNDS: Final = 20
@@ -31,15 +31,15 @@ _IN_VAIN: Final = "What was tried does not make the contract agree. Change it by
 
 
 @frozen
-class Left:
+class Unpatched:
     """A finding that is not patched, and why, as a sentence."""
 
     finding: Finding
     reason: str
 
     def __str__(self) -> str:
-        place = f" {self.finding.pointer}" if self.finding.pointer else ""
-        return f"{self.finding.code}{place}: {self.reason}"
+        pointer = f" {self.finding.pointer}" if self.finding.pointer else ""
+        return f"{self.finding.code}{pointer}: {self.reason}"
 
 
 @frozen
@@ -49,12 +49,12 @@ class Suggestion:
     Attributes:
         text: the whole file, changed.
         diff: the change, as a unified diff; empty if there is none.
-        left: the findings that it does not mend. Those that differ in nothing but the exchange are one.
+        unpatched: the findings that it does not mend. Those that differ in nothing but the exchange are one.
     """
 
     text: str
     diff: str
-    left: tuple[Left, ...]
+    unpatched: tuple[Unpatched, ...]
 
 
 def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
@@ -66,27 +66,27 @@ def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
     old = Draft.of(Source.read(plain), hosts_of(exchanges))
-    evidence = _Evidence.of(old, found, exchanges)
+    initial = _Before.of(old, found, exchanges)
     while True:
         reasons: dict[str, str] = {}
-        draft = _mended(old, samples, evidence, reasons)
-        wrong, sampled = evidence.wrong(draft, exchanges), {id(one) for one in samples}
+        draft = _mended(old, samples, initial, reasons)
+        wrong, sampled = initial.wrong(draft, exchanges), {id(one) for one in samples}
         missed = [one for one in wrong if id(one.exchange) not in sampled and key_of(one) not in reasons]
         if not missed:
             break
         samples += _exchanges(missed)  # Their values go further than those of the samples.
     new = mark + draft.source.text
-    return Suggestion(new, _diff(text, new), tuple(_left(wrong, reasons)))
+    return Suggestion(new, _diff(text, new), tuple(_unpatched(wrong, reasons)))
 
 
-def _mended(draft: Draft, exchanges: Sequence[Exchange], evidence: "_Evidence", reasons: dict[str, str]) -> Draft:
+def _mended(draft: Draft, exchanges: Sequence[Exchange], initial: "_Before", reasons: dict[str, str]) -> Draft:
     """Return the draft with all changes that can be made. Enters into `reasons` why the others can't, by their key."""
     for _ in range(ROUNDS):
         before, refused = draft, len(reasons)
-        wrong = [one for one in evidence.wrong(draft, exchanges) if key_of(one) not in reasons]
-        for group in groups_of(wrong, evidence.is_consequence):
+        wrong = [one for one in initial.wrong(draft, exchanges) if key_of(one) not in reasons]
+        for group in groups_of(wrong, initial.is_consequence):
             try:
-                draft = _with_consequences(draft, group, evidence)
+                draft = _with_consequences(draft, group, initial)
             except RefusedError as error:
                 reasons |= dict.fromkeys(map(key_of, group.findings), str(error))
         if draft is before and len(reasons) == refused:
@@ -94,16 +94,16 @@ def _mended(draft: Draft, exchanges: Sequence[Exchange], evidence: "_Evidence", 
     return draft
 
 
-def _with_consequences(draft: Draft, group: FindingGroup, evidence: "_Evidence") -> Draft:
+def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") -> Draft:
     """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails."""
     exchanges = _exchanges(group.findings)
-    before = {_identity(one) for one in evidence.wrong(draft, exchanges)}
+    before = {_identity(one) for one in initial.wrong(draft, exchanges)}
     draft = _changed(draft, group)
     for _ in range(ROUNDS):
-        new = [one for one in evidence.wrong(draft, exchanges) if _identity(one) not in before]
+        new = [one for one in initial.wrong(draft, exchanges) if _identity(one) not in before]
         if not new:
             return draft
-        for follower in groups_of(new, evidence.is_consequence):
+        for follower in groups_of(new, initial.is_consequence):
             try:
                 draft = _changed(draft, follower)
             except RefusedError as error:
@@ -129,7 +129,7 @@ _Identity: TypeAlias = tuple[int, str, str]
 
 
 @frozen
-class _Evidence:
+class _Before:
     """What is wrong with the exchanges before any change.
 
     Attributes:
@@ -141,7 +141,7 @@ class _Evidence:
     accepted: frozenset[_Identity]
 
     @classmethod
-    def of(cls, draft: Draft, given: Iterable[Finding], exchanges: Iterable[Exchange]) -> "_Evidence":
+    def of(cls, draft: Draft, given: Iterable[Finding], exchanges: Iterable[Exchange]) -> "_Before":
         """Return what is wrong with exchanges, some of which is to be mended."""
         mended = frozenset(map(_identity, given))
         return cls(mended, frozenset(_identity(one) for each in exchanges for one in judge(draft.spec, each)) - mended)
@@ -164,14 +164,14 @@ def _exchanges(findings: Iterable[Finding]) -> list[Exchange]:
     return list({id(one.exchange): one.exchange for one in findings}.values())
 
 
-def _left(wrong: Iterable[Finding], reasons: Mapping[str, str]) -> Iterator[Left]:
+def _unpatched(wrong: Iterable[Finding], reasons: Mapping[str, str]) -> Iterator[Unpatched]:
     """Yield what is still wrong, each once, and why."""
     seen: set[str] = set()
     for one in wrong:
-        left = Left(one, reasons.get(key_of(one), _IN_VAIN))
-        if (name := f"{one.operation} {left}") not in seen:
+        unpatched = Unpatched(one, reasons.get(key_of(one), _IN_VAIN))
+        if (name := f"{one.operation} {unpatched}") not in seen:
             seen.add(name)
-            yield left
+            yield unpatched
 
 
 def _diff(old: str, new: str) -> str:
