@@ -23,7 +23,7 @@ from gateways import DONE, UNDER_WAY, Gateway, served
 from longcat.contract import Finding, Spec, SpecError, load_spec
 from longcat.contract.model import Inconclusive, Severity
 from longcat.contract.patches.suggest import suggest
-from longcat.contract.traffic.probe import Pacing, probe
+from longcat.contract.probe.probe import Pacing, probe
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY
 from longcat.sandbox.drifts import Drift
 

@@ -16,11 +16,11 @@ from longcat.contract import Exchange, load_spec
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.probe.probe import WRONG_KEY, Pacing, is_loopback, origin_of, probe
+from longcat.contract.probe.requests import MAX_IDS, KeyUse, ProbeRequest, probe_requests
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally
 from longcat.contract.run import events
-from longcat.contract.traffic.probe import WRONG_KEY, Pacing, is_loopback, origin_of, probe
-from longcat.contract.traffic.probe_requests import MAX_IDS, KeyUse, ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import (
     MAX_ANSWER,

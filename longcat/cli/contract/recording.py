@@ -11,9 +11,9 @@ from longcat.cli.contract.spec_file import find_spec
 from longcat.cli.contract.target import Target, find_target
 from longcat.cli.outcome import Exit, Printer
 from longcat.contract.model import Inconclusive
+from longcat.contract.probe.probe import SOURCE, is_loopback, origin_of
+from longcat.contract.probe.requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.cassette import write
-from longcat.contract.traffic.probe import SOURCE, is_loopback, origin_of
-from longcat.contract.traffic.probe_requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.recordings import Provenance
 from longcat.errors import ConfigurationError
 

@@ -13,8 +13,8 @@ from longcat.cli.contract.spec_file import SpecFile
 from longcat.contract import Origin
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
-from longcat.contract.traffic.probe import Pacing, probe
-from longcat.contract.traffic.probe_requests import ProbeRequest, probe_requests
+from longcat.contract.probe.probe import Pacing, probe
+from longcat.contract.probe.requests import ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract as our_contract
 from longcat.settings import KEY_FILE, KEY_VARIABLE, find_api_key, find_base_url, usable_request_id

@@ -37,15 +37,15 @@ def compare_answer(observation: Observation, response: Response) -> Iterator[Mis
 def _compare_headers(observation: Observation, response: Response) -> Iterator[Mismatch]:
     schemas = observation.spec.schemas
     for name, header in response.headers.items():
-        value, place = observation.exchange.response_headers.get(name), f"header:{name}"
+        value, location = observation.exchange.response_headers.get(name), f"header:{name}"
         if name == "content-type":
             continue  # It is described by `content` (OpenAPI, "Response Object").
         if value is None:
             if header.required:
-                yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", place=place)
+                yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
         elif header.schema and not any(schemas.is_valid(header.schema, one) for one in values_of(value)):
             expected = observation.comparison.describe((header.schema,))
-            yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, place)
+            yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
 
 
 def _compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[Mismatch]:
@@ -54,8 +54,8 @@ def _compare_content(observation: Observation, response: Response, body: bytes) 
     if media is None:
         page = f", {show_body(body)}" if observation.is_page else ""
         seen, rule = (media_type or "no content type") + page, f"{response.pointer}/content"
-        expected, place = _media_types(response), "header:content-type"
-        yield Mismatch("content-type-changed", (), rule, expected, without_queries(seen), media_type, place)
+        expected, location = _media_types(response), "header:content-type"
+        yield Mismatch("content-type-changed", (), rule, expected, without_queries(seen), media_type, location)
         media = first_json(response.content)
         if media is None or not observation.response_json.is_json:
             return  # Another type has another form: that is one difference.

@@ -21,7 +21,7 @@ class Mismatch:
 
     Attributes:
         path: where in the body.
-        place: where else: `status` or `header:NAME`. Empty: the path says it.
+        location: where else: `status` or `header:NAME`. Empty: the path says it.
     """
 
     code: str
@@ -30,12 +30,12 @@ class Mismatch:
     expected: str
     seen: str
     evidence: Any = field(default=None, repr=False)
-    place: str = ""
+    location: str = ""
 
     @property
     def pointer(self) -> str:
         """Where it is, as a finding says it."""
-        return self.place or join(self.path)
+        return self.location or join(self.path)
 
 
 def describe_assertions(schemas: Iterable[Any]) -> str:

@@ -70,9 +70,9 @@ def _is_vouched_for(exchange: Exchange) -> bool:
 
 def _has(credential: Credential, exchange: Exchange) -> bool:
     """Whether a request carries a credential."""
-    if credential.place == "header":
+    if credential.location == "header":
         return bool(exchange.request_headers.get(credential.name.lower()))
-    if credential.place == "query":
+    if credential.location == "query":
         return any(name == credential.name for name, _ in _query(exchange))
     cookies = exchange.request_headers.get("cookie", "").split(";")
     return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
@@ -81,9 +81,9 @@ def _has(credential: Credential, exchange: Exchange) -> bool:
 def _may_be_removed(operation: Operation, exchange: Exchange) -> bool:
     """Whether the key may have been taken out of a recording: browsers do that when they save what they saw."""
     sensitive = {("authorization", "header")} | {
-        (one.name.lower(), "cookie") for way in operation.security for one in way if one.place == "cookie"
+        (one.name.lower(), "cookie") for way in operation.security for one in way if one.location == "cookie"
     }
-    used = {(one.name.lower(), one.place) for way in operation.security for one in way}
+    used = {(one.name.lower(), one.location) for way in operation.security for one in way}
     return exchange.origin == "unknown" and bool(used & sensitive)
 
 
@@ -140,16 +140,16 @@ def _parameter_faults(observation: Observation, operation: Operation) -> Iterato
         "header": observation.exchange.request_headers,
     }
     for one in operation.parameters:
-        values = sent.get(one.place)
+        values = sent.get(one.location)
         if values is None:
             continue  # A cookie: recordings leave them out.
-        text = values.get(one.name.lower() if one.place == "header" else one.name)
+        text = values.get(one.name.lower() if one.location == "header" else one.name)
         if text is None:
             if one.required:
-                yield RequestFault.INVALID, one.place != "header"  # Recordings often leave headers out.
+                yield RequestFault.INVALID, one.location != "header"  # Recordings often leave headers out.
         elif one.schema and not any(schemas.is_valid(one.schema, value) for value in values_of(text)):
             yield RequestFault.INVALID, not _is_compound(schemas, one.schema)
-            if one.place == "path":
+            if one.location == "path":
                 yield RequestFault.UNKNOWN, False
 
 

@@ -43,13 +43,13 @@ class Parameter:
     """A documented parameter of a request, or a header of an answer.
 
     Attributes:
-        place: path, query, header or cookie.
+        location: path, query, header or cookie.
         pointer: of the parameter in the document.
         schema: as in Media.
     """
 
     name: str
-    place: str
+    location: str
     pointer: str
     required: bool
     schema: str | None
@@ -67,10 +67,10 @@ class Response:
 
 @frozen
 class Credential:
-    """Where a key travels: `place` is header, query or cookie."""
+    """Where a key travels: `location` is header, query or cookie."""
 
     name: str
-    place: str
+    location: str
 
 
 @frozen
@@ -106,7 +106,7 @@ class Operation:
     @property
     def key_header(self) -> str | None:
         """The header that carries the key. None: no key is needed, or it travels elsewhere."""
-        found = (one.name for way in self.security for one in way if one.place == "header")
+        found = (one.name for way in self.security for one in way if one.location == "header")
         return next(found, None) if self.needs_key else None
 
     @property

@@ -1,1 +1,1 @@
-"""Exchanges with a gateway: asked for, or read from recordings."""
+"""Exchanges with a gateway, read from recordings or written to cassettes."""

@@ -22,7 +22,7 @@ from attrs import evolve, field, frozen
 from longcat.contract.model import Intent
 from longcat.contract.openapi.operation import Operation
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.traffic.inputs import Input, Inputs, inputs_of
+from longcat.contract.probe.inputs import Input, Inputs, inputs_of
 from longcat.errors import ConfigurationError
 from longcat.text import shorten
 
@@ -132,13 +132,13 @@ class _Draft:
         lacking, and not only when one of the path is.
         """
         inputs, operation = self.inputs, self.inputs.operation
-        needed = [value.name for value in inputs.values if value.place == "path" or (is_complete and value.required)]
+        needed = [value.name for value in inputs.values if value.location == "path" or (is_complete and value.required)]
         lacking = [name for name in needed if name not in self.values]
         path = operation.path
-        for name_in_path, value in self.placed("path").items():
+        for name_in_path, value in self.values_in("path").items():
             path = path.replace(f"{{{name_in_path}}}", quote(_text(value), safe=""))
-        query = {name: _text(value) for name, value in self.placed("query").items()}
-        headers = {name: _text(value) for name, value in self.placed("header").items()}
+        query = {name: _text(value) for name, value in self.values_in("query").items()}
+        headers = {name: _text(value) for name, value in self.values_in("header").items()}
         if inputs.body is not None:
             headers["Content-Type"] = inputs.body.media_type
         request = ProbeRequest(
@@ -147,7 +147,7 @@ class _Draft:
             method=operation.method,
             path=f"{path}?{urlencode(query)}" if query else path,
             headers=headers,
-            body=_json(self.placed("body")) if inputs.body is not None else None,
+            body=_json(self.values_in("body")) if inputs.body is not None else None,
             key=key if operation.key_header else KeyUse.ANY,
             key_header=operation.key_header,
             key_prefix=inputs.key_prefix,
@@ -155,9 +155,9 @@ class _Draft:
         )
         return evolve(request, **changes)
 
-    def placed(self, place: str) -> dict[str, Any]:
-        """Return the values for one place, such as the body."""
-        names = [value.name for value in self.inputs.values if value.place == place]
+    def values_in(self, location: str) -> dict[str, Any]:
+        """Return the values of one location, such as the body."""
+        names = [value.name for value in self.inputs.values if value.location == location]
         return {name: self.values[name] for name in names if name in self.values}
 
 
@@ -167,7 +167,7 @@ def _draft(inputs: Inputs, id_value: Any) -> _Draft:
     for value in inputs.values:
         if value == inputs.id:
             values |= {value.name: id_value} if id_value is not None else {}
-        elif value.required and value.place != "cookie":
+        elif value.required and value.location != "cookie":
             fitting = [one for one in value.examples if inputs.accepts(value, one)]
             values |= {value.name: fitting[0]} if fitting else {}
     return _Draft(inputs, values)
@@ -212,8 +212,8 @@ def _wrong_bodies(inputs: Inputs, draft: _Draft) -> Iterator[ProbeRequest]:
     if other is not None:
         yield draft.request("the wrong content type", headers={**good.headers, "Content-Type": other})
     for value in inputs.values:
-        if value.place == "body" and value.required:
-            for how, body in _broken(inputs, value, draft.placed("body")):
+        if value.location == "body" and value.required:
+            for how, body in _broken(inputs, value, draft.values_in("body")):
                 if not inputs.accepts(inputs.body, body):
                     yield draft.request(f"{value.name} {how}", body=_json(body))
 
@@ -249,7 +249,7 @@ def _other_methods(at_path: Sequence[Inputs], ids: Sequence[str]) -> Iterator[Pr
         if method in {one.operation.method for one in at_path}:
             continue
         if method == "GET":
-            body = draft.placed("body")
+            body = draft.values_in("body")
             has_id = inputs.id is not None and inputs.id.name in body
             query = f"?{urlencode(body)}" if inputs.is_safe and has_id else ""
             request = draft.request("the method GET", method="GET", **bare)

@@ -25,14 +25,14 @@ class Input:
     """One value that an operation takes.
 
     Attributes:
-        place: path, query, header, cookie or body.
+        location: path, query, header, cookie or body.
         schema: the pointer to its schema. None: anything fits.
         examples: values that the contract fixes or shows.
         is_id: whether it names what the operation is about.
     """
 
     name: str
-    place: str
+    location: str
     schema: str | None
     required: bool
     examples: tuple[Any, ...] = ()
@@ -102,14 +102,14 @@ def _key_prefix(document: Node, operation: Operation) -> str:
 def _values(document: Node, operation: Operation, body: Media | None) -> Iterator[Input]:
     echoed = _echoed(document, operation)
 
-    def value(name: str, place: str, schema: str | None, required: bool, examples: tuple[Any, ...] = ()) -> Input:
+    def value(name: str, location: str, schema: str | None, required: bool, examples: tuple[Any, ...] = ()) -> Input:
         of_value = _at(document, schema)[0]
         is_name = of_value.get("type") in {"string", "integer"} and not {"const", "enum"} & of_value.keys()
-        is_id = place == "path" or (required and name in echoed and is_name)
-        return Input(name, place, schema, required, (*_fixed(of_value), *examples), is_id)
+        is_id = location == "path" or (required and name in echoed and is_name)
+        return Input(name, location, schema, required, (*_fixed(of_value), *examples), is_id)
 
     for one in operation.parameters:
-        yield value(one.name, one.place, one.schema, one.required)
+        yield value(one.name, one.location, one.schema, one.required)
     if body is not None and body.schema is not None:
         shown = [example for example in body.examples.values if isinstance(example, Mapping)]
         fields = _fields(document, body.schema)
