@@ -230,7 +230,7 @@ class Server:
         self._tls = tls
         self._listener = socket.create_server((LOOPBACK, 0))
         self._acceptor = threading.Thread(target=self._accept, name="acceptor")
-        self._talkers: list[threading.Thread] = []
+        self._handlers: list[threading.Thread] = []
         self._closing = False
         self.url = f"http{'s' if tls else ''}://{LOOPBACK}:{self._listener.getsockname()[1]}"
         self.requests: list[Request] = []
@@ -251,15 +251,15 @@ class Server:
         for connection in self.connections:
             with suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
-        for talker in self._talkers:
-            talker.join()
+        for handler in self._handlers:
+            handler.join()
 
     def deserted(self) -> bool:
         """Return whether every client has hung up, or does so soon."""
         until = time.monotonic() + SOON
-        for talker in self._talkers:
-            talker.join(max(0.0, until - time.monotonic()))
-        return not any(talker.is_alive() for talker in self._talkers)
+        for handler in self._handlers:
+            handler.join(max(0.0, until - time.monotonic()))
+        return not any(handler.is_alive() for handler in self._handlers)
 
     def _accept(self) -> None:
         while True:
@@ -271,9 +271,9 @@ class Server:
             connection = Connection(accepted, self.requests)
             self.connections.append(connection)
             script = self.scripts[min(len(self.connections), len(self.scripts)) - 1]
-            talker = threading.Thread(target=self._talk, args=(connection, script), name="talker")
-            talker.start()
-            self._talkers.append(talker)  # Only now may it be joined.
+            handler = threading.Thread(target=self._talk, args=(connection, script), name="handler")
+            handler.start()
+            self._handlers.append(handler)  # Only now may it be joined.
 
     def _talk(self, connection: Connection, script: Script) -> None:
         with suppress(HangupError, OSError):

@@ -82,9 +82,9 @@ def test_a_batch_that_is_killed_again_and_again_is_done_in_the_end(tmp_path: Pat
     with runs.start() as last:
         assert len(last.finish()) == REQUESTS
     runs.check()
-    brought = [one["downloaded"] for one in gateway.all() if one["request_id"] in runs.ids]
-    assert min(brought) == 1
-    assert sum(brought) - REQUESTS <= 8 * KILLS  # Of the eight that may be on their way when a run is killed.
+    downloaded = [one["downloaded"] for one in gateway.all() if one["request_id"] in runs.ids]
+    assert min(downloaded) == 1
+    assert sum(downloaded) - REQUESTS <= 8 * KILLS  # Of the eight that may be on their way when a run is killed.
 
 
 def test_two_processes_share_the_work_and_outlive_each_other(tmp_path: Path, gateway: Gateway) -> None:
@@ -98,8 +98,8 @@ def test_two_processes_share_the_work_and_outlive_each_other(tmp_path: Path, gat
     runs.check()
 
 
-def test_of_two_processes_one_asks_and_one_brings(tmp_path: Path, gateway: Gateway) -> None:
-    """Two that do the same work at once ask once about each of the requests, which are done, and bring it once."""
+def test_of_two_processes_one_asks_and_one_downloads(tmp_path: Path, gateway: Gateway) -> None:
+    """Two that do the same work at once ask once about each of the requests, which are done, and download it once."""
     runs = Runs(tmp_path, gateway, 60)
     with runs.start() as one, runs.start() as other:
         assert [len(one.finish()), len(other.finish())] == [60, 60]
@@ -107,7 +107,7 @@ def test_of_two_processes_one_asks_and_one_brings(tmp_path: Path, gateway: Gatew
     runs.check()
 
 
-def test_a_run_after_the_last_one_asks_and_brings_nothing(tmp_path: Path, gateway: Gateway) -> None:
+def test_a_run_after_the_last_one_asks_and_downloads_nothing(tmp_path: Path, gateway: Gateway) -> None:
     """Once all is done, the same command prints the same paths, and the gateway is not asked again."""
     runs = Runs(tmp_path, gateway, 20)
     with runs.start() as first:

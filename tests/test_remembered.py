@@ -172,7 +172,7 @@ def download(driver: Driver, gateway: FakeGateway, journal: Path, path: Path, *,
     return driver.run(scenario, gateway, journal=journal)
 
 
-def test_a_picture_that_is_there_is_not_brought_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+def test_a_picture_that_is_there_is_not_downloaded_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
     """By its name or by its folder, the file that the journal knows is the answer."""
     gateway = FakeGateway().request("r", 0)
     paths = [download(driver, gateway, journal, path) for path in (tmp_path, tmp_path, tmp_path / "r.png")]
@@ -181,8 +181,10 @@ def test_a_picture_that_is_there_is_not_brought_again(driver: Driver, journal: P
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["gone", "altered"])
-def test_a_picture_that_is_missing_is_brought_again(driver: Driver, journal: Path, tmp_path: Path, spoil: Any) -> None:
-    """A file that is gone, or is not what was brought, is missing."""
+def test_a_picture_that_is_missing_is_downloaded_again(
+    driver: Driver, journal: Path, tmp_path: Path, spoil: Any
+) -> None:
+    """A file that is gone, or is not what was downloaded, is missing."""
     gateway = FakeGateway().request("r", 0)
     path = download(driver, gateway, journal, tmp_path)
     spoil(path)
@@ -259,18 +261,18 @@ def test_who_waits_for_another_download_waits_no_longer_than_its_deadline(
             image = await cat.wait("r", None)
             began = clock.now
 
-            async def bring(timeout: float) -> None:
+            async def download(timeout: float) -> None:
                 try:
                     path = await cat.download(image, tmp_path, timeout=timeout)
                     ends.append((path.name, clock.now - began))
                 except DownloadError as error:
                     ends.append((error.message if error.transient else "", clock.now - began))
 
-            tasks.start_soon(bring, 300.0)
+            tasks.start_soon(download, 300.0)
             await clock.asleep(1.0)
-            tasks.start_soon(bring, 5.0)
+            tasks.start_soon(download, 5.0)
             await clock.asleep(10.0)
-            tasks.start_soon(bring, 300.0)
+            tasks.start_soon(download, 300.0)
 
     anyio.run(main, backend=backend)
     names, moments = zip(*ends, strict=True)
@@ -282,7 +284,7 @@ def test_who_waits_for_another_download_waits_no_longer_than_its_deadline(
 def test_what_a_killed_program_left_behind_is_cleared_away(
     driver: Driver, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture is always brought under the same first name, so the next program leaves none of the last one's."""
+    """A picture is always downloaded under the same first name, so the next program leaves none of the last one's."""
     gateway = FakeGateway().request("r", 0)
 
     def killed(*_: object, **__: object) -> None:
@@ -312,8 +314,8 @@ def test_a_first_name_that_a_killed_program_left_is_cleared_away(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_picture_is_brought_by_one_of_two(backend: str, journal: Path, tmp_path: Path) -> None:
-    """Of two clients that want the same picture in the same place, one brings it, and both have it."""
+def test_a_picture_is_downloaded_by_one_of_two(backend: str, journal: Path, tmp_path: Path) -> None:
+    """Of two clients that want the same picture in the same place, one downloads it, and both have it."""
     clock = VirtualClock()
     gateways = [FakeGateway(clock, latency=3.0).request("r", 0) for _ in range(2)]
     paths: list[Path] = []
@@ -347,10 +349,10 @@ def test_another_name_of_the_place_is_the_same_place(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_picture_is_brought_once_by_two_tasks_of_one_client(
+def test_a_picture_is_downloaded_once_by_two_tasks_of_one_client(
     backend: str, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two downloads of one client don't write the same file: the second one finds what the first one brought.
+    """Two downloads of one client don't write the same file: the second one finds what the first one downloaded.
 
     The disk is slow, which is no reason for the second one to give up: no virtual time passes while a thread works.
     """
@@ -368,11 +370,11 @@ def test_a_picture_is_brought_once_by_two_tasks_of_one_client(
         async with gateway.async_client(journal=journal) as cat, anyio.create_task_group() as tasks:
             image = await cat.wait("r")
 
-            async def bring() -> None:
+            async def download() -> None:
                 paths.append(await cat.download(image, tmp_path))
 
-            tasks.start_soon(bring)
-            tasks.start_soon(bring)
+            tasks.start_soon(download)
+            tasks.start_soon(download)
 
     anyio.run(main, backend=backend)
     assert (paths, gateway.downloads) == ([tmp_path / "r.png"] * 2, ["r"])

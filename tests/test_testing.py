@@ -61,7 +61,7 @@ ENTRIES: Final[dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_te
 pytestmark = pytest.mark.usefixtures("no_jitter")
 
 
-def talk(driver: Driver, gateway: FakeGateway, scenario: Callable[[Any], Awaitable[Any]]) -> Any:
+def run(driver: Driver, gateway: FakeGateway, scenario: Callable[[Any], Awaitable[Any]]) -> Any:
     """Run a scenario with a client of the gateway's own making, which asks every four seconds."""
     if driver.name == "sync":
         with gateway.client(polling=FOUR) as cat:
@@ -90,7 +90,7 @@ def test_a_wait_of_ten_minutes_takes_no_time(driver: Driver) -> None:
     """No one waits for virtual time, and the picture is there when that has passed."""
     gateway = FakeGateway().request("r", takes=600, progress="linear")
     began = time.monotonic()
-    image = talk(driver, gateway, lambda cat: cat.wait("r", None))
+    image = run(driver, gateway, lambda cat: cat.wait("r", None))
     assert time.monotonic() - began < 60  # A tenth, on the busiest machine.
     assert (image.request_id, gateway.clock.monotonic()) == ("r", 600.0)
     assert [question.at for question in gateway.questions] == [4.0 * number for number in range(151)]
@@ -101,7 +101,7 @@ def test_a_request_begins_when_it_is_scripted(driver: Driver) -> None:
     gateway = FakeGateway()
     gateway.clock.sleep(100.0)
     gateway.request("r", takes=10)
-    talk(driver, gateway, lambda cat: cat.wait("r"))
+    run(driver, gateway, lambda cat: cat.wait("r"))
     assert [question.at for question in gateway.questions] == [100.0, 104.0, 108.0, 112.0]
 
 
@@ -171,7 +171,7 @@ def test_another_clock_may_be_given() -> None:
 def test_latency_takes_the_clocks_time(driver: Driver) -> None:
     """Every answer takes as long as it was told, and every picture."""
     gateway = FakeGateway(latency=1.5).request("r", takes=10)
-    talk(driver, gateway, lambda cat: cat.wait("r"))
+    run(driver, gateway, lambda cat: cat.wait("r"))
     assert [question.at for question in gateway.questions] == [0.0, 5.5, 11.0]
     assert gateway.clock.monotonic() == 12.5
 
@@ -180,7 +180,7 @@ def test_an_answer_that_takes_too_long_is_a_time_out(driver: Driver) -> None:
     """Whoever asks gives up when the time of the question is over, and no answer is noted."""
     gateway = FakeGateway(latency=31.0).request("r")
     with pytest.raises(APITimeoutError):
-        talk(driver, gateway, lambda cat: cat.status("r"))
+        run(driver, gateway, lambda cat: cat.status("r"))
     assert (gateway.clock.monotonic(), gateway.questions) == (30.0, [Question(0.0, "r", None)])
 
 
@@ -189,7 +189,7 @@ def test_an_answer_that_takes_too_long_is_a_time_out(driver: Driver) -> None:
 
 def seen(driver: Driver, gateway: FakeGateway) -> tuple[list[tuple[str, float | None]], LongCatError | None]:
     """Return every change of the request `r`: the word, and the progress; and the error at the end, if there is one."""
-    statuses, error = talk(driver, gateway, lambda cat: changes(cat.watch("r", 100)))
+    statuses, error = run(driver, gateway, lambda cat: changes(cat.watch("r", 100)))
     return [(status.raw_state, status.progress) for status in statuses], error
 
 
@@ -252,7 +252,7 @@ def test_a_request_may_end_badly(
     """A failure and a cancellation are raised by the wait, with the reason that was scripted."""
     gateway = FakeGateway().request("r", takes=42, **script)
     with pytest.raises(error) as caught:
-        talk(driver, gateway, lambda cat: cat.wait("r"))
+        run(driver, gateway, lambda cat: cat.wait("r"))
     assert caught.value.status.error == reason
 
 
@@ -260,27 +260,27 @@ def test_a_request_may_end_badly(
 def test_a_request_may_never_end(driver: Driver, script: dict[str, Any]) -> None:
     """A request that is never done, or whose last word nobody knows, lasts until the deadline."""
     with pytest.raises(WaitTimeout):
-        talk(driver, FakeGateway().request("r", **script), lambda cat: cat.wait("r", 600))
+        run(driver, FakeGateway().request("r", **script), lambda cat: cat.wait("r", 600))
 
 
 def test_an_unknown_word_can_be_raised_for(driver: Driver) -> None:
     """A word that nobody documented reaches the client as such."""
     gateway = FakeGateway().request("r", takes=42, words={"dreaming": 10})
-    assert talk(driver, gateway, lambda cat: cat.status("r")).state is State.UNKNOWN
+    assert run(driver, gateway, lambda cat: cat.status("r")).state is State.UNKNOWN
     with pytest.raises(APIResponseValidationError, match="dreaming"):
-        talk(driver, gateway, lambda cat: cat.wait("r", unknown="raise"))
+        run(driver, gateway, lambda cat: cat.wait("r", unknown="raise"))
 
 
 def test_it_knows_only_what_it_was_told(driver: Driver) -> None:
     """A request that was not scripted is the documented 404, with the documented words."""
     with pytest.raises(NotFoundError, match="Endpoint not found"):
-        talk(driver, FakeGateway().request("r"), lambda cat: cat.wait("other"))
+        run(driver, FakeGateway().request("r"), lambda cat: cat.wait("other"))
 
 
 def test_questions_are_noted(driver: Driver) -> None:
     """Each question is noted with its time, its request, and what was answered."""
     gateway = FakeGateway().request("r", takes=4, faults=[429, httpx.ReadError("reset")])
-    talk(driver, gateway, lambda cat: cat.wait("r"))
+    run(driver, gateway, lambda cat: cat.wait("r"))
     assert gateway.questions == [
         Question(0.0, "r", 429),
         Question(0.5, "r", None),
@@ -317,15 +317,15 @@ def test_a_fault_is_the_error_that_it_stands_for(driver: Driver, fault: Any, err
     """A single question meets the fault, and the next one does not."""
     gateway = FakeGateway().request("r", faults=[fault])
     with pytest.raises(error) as caught:
-        talk(driver, gateway, lambda cat: cat.status("r"))
+        run(driver, gateway, lambda cat: cat.status("r"))
     assert type(caught.value) is error
-    assert talk(driver, gateway, lambda cat: cat.status("r")).image is not None
+    assert run(driver, gateway, lambda cat: cat.status("r")).image is not None
 
 
 def test_faults_come_in_order_before_the_good_answers(driver: Driver) -> None:
     """A wait goes through one transient fault after the other, and the picture comes all the same."""
     gateway = FakeGateway().request("r", takes=2, faults=[429, 503, httpx.ReadTimeout("late"), 522])
-    talk(driver, gateway, lambda cat: cat.wait("r"))
+    run(driver, gateway, lambda cat: cat.wait("r"))
     assert codes(gateway) == [429, 503, None, 522, 200]
 
 
@@ -333,7 +333,7 @@ def test_a_rate_limit_may_say_how_long(driver: Driver) -> None:
     """A 429 with a Retry-After is waited out for as long as it says, as often as it comes."""
     busy = refusal(429, retry_after=7)
     gateway = FakeGateway().request("r", faults=[busy, busy])
-    talk(driver, gateway, lambda cat: cat.wait("r"))
+    run(driver, gateway, lambda cat: cat.wait("r"))
     assert [question.at for question in gateway.questions] == [0.0, 7.0, 14.0]
 
 
@@ -351,7 +351,7 @@ def test_a_gateway_may_be_asked_too_often(driver: Driver) -> None:
         await cat.status("r")
         return caught.value.retry_after
 
-    assert (talk(driver, gateway, scenario), codes(gateway)) == (1.0, [200, 200, 429, 200])
+    assert (run(driver, gateway, scenario), codes(gateway)) == (1.0, [200, 200, 429, 200])
 
 
 def test_anything_else_can_be_answered(driver: Driver) -> None:
@@ -362,7 +362,7 @@ def test_anything_else_can_be_answered(driver: Driver) -> None:
         answer=lambda request: httpx.Response(200, json={**json.loads(request.content), "status": "processing"}),
     )
     with pytest.raises(APIResponseValidationError, match="progress"):
-        talk(driver, gateway, lambda cat: cat.wait("r"))
+        run(driver, gateway, lambda cat: cat.wait("r"))
     assert codes(gateway) == [503, 200]
 
 
@@ -371,7 +371,7 @@ def test_an_answer_may_be_packed(driver: Driver) -> None:
     body = b'{"status": "processing", "progress": 0.5, "request_id": "r"}'
     packed = httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(body))
     gateway = FakeGateway().request("r", faults=[packed])
-    assert talk(driver, gateway, lambda cat: cat.status("r")).progress == 0.5
+    assert run(driver, gateway, lambda cat: cat.status("r")).progress == 0.5
 
 
 # --- What the contract says of its answers. ---
@@ -472,7 +472,7 @@ def test_a_wrong_question_gets_no_good_answer(asked: dict[str, Any]) -> None:
 
 def test_a_completed_answer_has_all_that_the_documentation_shows(driver: Driver) -> None:
     """The image says when it was made, how long that took, and by which model."""
-    image = talk(driver, FakeGateway().request("a b/é", takes=42), lambda cat: cat.wait("a b/é"))
+    image = run(driver, FakeGateway().request("a b/é", takes=42), lambda cat: cat.wait("a b/é"))
     assert image.url == "https://storage.test/results/a%20b%2F%C3%A9.png"
     assert (str(image.created_at), image.duration.total_seconds()) == ("2024-06-15 10:30:00+00:00", 42.0)
     assert image.model_version == "longcat-v1.2"
@@ -578,7 +578,7 @@ def test_a_progress_that_breaks_the_contract_is_told(driver: Driver) -> None:
     """A function that leaves the bounds is the test's mistake, not the gateway's answer."""
     gateway = FakeGateway().request("r", takes=4, progress=lambda share: share + 2)
     with pytest.raises(ConfigurationError, match=r'The progress of "r" is 2\.0 at the share 0 of its time'):
-        talk(driver, gateway, lambda cat: cat.wait("r"))
+        run(driver, gateway, lambda cat: cat.wait("r"))
 
 
 def test_a_retry_after_that_is_no_time_is_refused() -> None:
@@ -643,7 +643,7 @@ def test_no_proxy_stands_between(driver: Driver, monkeypatch: pytest.MonkeyPatch
         requests.append(request)
         return httpx.Response(200, json=completed())
 
-    image = talk(driver, FakeGateway().request("r", answer=answer), lambda cat: cat.wait("r"))
+    image = run(driver, FakeGateway().request("r", answer=answer), lambda cat: cat.wait("r"))
     [request] = requests
     assert (image, request.url.host, request.headers[contract().key_header]) == (IMAGE, "gateway.test", "test-key")
 

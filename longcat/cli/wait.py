@@ -109,12 +109,12 @@ class _Waiting:
                 unknown=unknown,
                 on_change=self._shown.update,
             )
-            async with aclosing(outcomes), anyio.create_task_group() as guess:
-                guess.start_soon(self._estimate, outcomes)
+            async with aclosing(outcomes), anyio.create_task_group() as estimating:
+                estimating.start_soon(self._estimate, outcomes)
                 async with anyio.create_task_group() as tasks:
                     async for outcome in outcomes:
                         tasks.start_soon(conclude, outcome)
-                guess.cancel_scope.cancel()
+                estimating.cancel_scope.cancel()
             for request_id in sorted(self._left):
                 error = WaitTimeout(request_id, 0.0, asked=False)
                 await self._conclude(cat, Outcome(request_id, error=error))

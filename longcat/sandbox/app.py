@@ -39,7 +39,7 @@ def create_app(
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Starlette:
     """Return the sandbox as an ASGI app: for a server or for in-process tests with a clock and a sleep of their own."""
-    gateway = _Gateway(settings or Settings(), TimeSource(clock, wall, sleep))
+    gateway = _GatewayApp(settings or Settings(), TimeSource(clock, wall, sleep))
     app = Starlette(
         routes=[
             Route("/longcat-image-request-result", gateway.result, methods=["POST"]),
@@ -53,7 +53,7 @@ def create_app(
     return app
 
 
-class _Gateway:
+class _GatewayApp:
     def __init__(self, settings: Settings, time: TimeSource) -> None:
         self._settings = settings
         self._time = time

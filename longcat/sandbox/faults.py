@@ -40,7 +40,7 @@ Behaviour = Callable[[Response, float, TimeSource], ASGIApp]
 
 @dataclass(frozen=True)
 class FaultKind:
-    """One line of the table below."""
+    """What a fault does to an answer, under its name in `FAULTS`."""
 
     sentence: str
     behaviour: Behaviour

@@ -19,7 +19,7 @@ from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeId
 from longcat.waiting.commands import Command
 from longcat.waiting.wait import Outcome
 
-PerformCommand: TypeAlias = Callable[[Command], Awaitable[Answer | None]]
+AwaitCommand: TypeAlias = Callable[[Command], Awaitable[Answer | None]]
 
 
 class Outcomes(AsyncIterator[Outcome]):
@@ -29,7 +29,7 @@ class Outcomes(AsyncIterator[Outcome]):
     holds this object any more. An asynchronous generator could not do it: no task group may be open while it yields.
     """
 
-    def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: PerformCommand) -> None:
+    def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: AwaitCommand) -> None:
         self._pool: _TaskPool | None = None
         self._closed = False
         self._batch = batch
@@ -67,7 +67,7 @@ class _TaskPool:
     first task by `_report`, so all code of the caller that the batch calls runs in `_next_step`.
     """
 
-    def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: PerformCommand) -> None:
+    def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: AwaitCommand) -> None:
         self._batch = batch
         self._request_ids = request_ids
         self._clock = clock

@@ -49,7 +49,7 @@ class Question:
     Attributes:
         at: when it came, in seconds on the gateway's clock.
         request_id: which request it was about. None: it could not be read.
-        code: the HTTP status code of the answer. None: none came, but an exception.
+        code: the HTTP status code of the answer. None: an exception was raised instead.
         word: the status word in the answer. None: it had none, or came from a fault or a function.
     """
 
@@ -155,11 +155,11 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> LongCat:
         """Return a `LongCat` that asks this gateway and lives by its clock. The arguments are those of `LongCat`."""
-        return _LongCat(self, api_key, base_url, options)
+        return _FakeLongCat(self, api_key, base_url, options)
 
     def async_client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> AsyncLongCat:
         """Return an `AsyncLongCat` that asks this gateway and lives by its clock."""
-        return _AsyncLongCat(self, api_key, base_url, options)
+        return _FakeAsyncLongCat(self, api_key, base_url, options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request: httpx calls this."""
@@ -262,7 +262,7 @@ def _request_id(request: httpx.Request) -> str | None:
     return request_id if isinstance(request_id, str) and request_id else None
 
 
-class _LongCat(LongCat):
+class _FakeLongCat(LongCat):
     """A client whose own HTTP client, which it closes, leads to a fake gateway."""
 
     def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
@@ -273,7 +273,7 @@ class _LongCat(LongCat):
         return httpx.Client(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - each call has its own.
 
 
-class _AsyncLongCat(AsyncLongCat):
+class _FakeAsyncLongCat(AsyncLongCat):
     """The same for asyncio and trio."""
 
     def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:

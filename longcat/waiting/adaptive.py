@@ -24,7 +24,7 @@ EXPERIENCES: Final = (
 """The memory, blur and prior weight of each `Experience`."""
 FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.12, 0.12, 0.06, 0.06)
 """In the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
-NO_EVIDENCE: Final = (0.0,) * len(FIRST_TRUST)
+NOTHING_SEEN: Final = (0.0,) * len(FIRST_TRUST)
 FIRST_SHIFT: Final = 0.02  # The chance that a request is unlike those before it, until that is learnt.
 SHIFT_WEIGHT: Final = 30.0  # How many requests this first guess counts as.
 SHIFT_MEMORY: Final = 150.0  # From how many requests the chance is learnt at most.
@@ -91,16 +91,16 @@ class Knowledge:
         if cohort is self.cohort or self.cohort.finished:
             self.cohort.finished += 1
 
-    def update_trust(self, cohort: Cohort, evidence: Sequence[float]) -> None:
+    def update_trust(self, cohort: Cohort, log_likelihoods: Sequence[float]) -> None:
         """Learn from one request how far to trust each forecast.
 
         Args:
             cohort: the request's.
-            evidence: the logarithm of the chance that each forecast gave to what happened, from begin to end.
+            log_likelihoods: the logarithm of the chance that each forecast gave to what happened, from begin to end.
         """
-        self.trust = fixed_share(update(self.trust, evidence), COHORT_SHIFT)
+        self.trust = fixed_share(update(self.trust, log_likelihoods), COHORT_SHIFT)
         size = sqrt(cohort.begun)  # One of n counts as 1 / size, so that all together count as the root of n.
-        part = [e / size for e in evidence]
+        part = [e / size for e in log_likelihoods]
         most = max(part)
         likely = [exp(e - most) for e in part]
         stays = (1 - self._shift) * sum(map(float.__mul__, self._lasting_trust, likely))
@@ -116,10 +116,10 @@ def fixed_share(trust: Sequence[float], share: float) -> list[float]:
     return [(1 - share) * now + share * first for now, first in zip(trust, FIRST_TRUST, strict=True)]
 
 
-def update(trust: Sequence[float], evidence: Sequence[float]) -> list[float]:
-    """Return the trust after the evidence, by Bayes' rule: `trust * exp(evidence)`, made to add up to one."""
-    most = max(evidence)
-    products = [t * exp(e - most) for t, e in zip(trust, evidence, strict=True)]
+def update(trust: Sequence[float], log_likelihoods: Sequence[float]) -> list[float]:
+    """Return the trust by Bayes' rule: `trust * exp(log_likelihood)` of each forecast, made to add up to one."""
+    most = max(log_likelihoods)
+    products = [t * exp(e - most) for t, e in zip(trust, log_likelihoods, strict=True)]
     total = sum(products) or 1.0
     return [p / total for p in products]
 
@@ -186,7 +186,7 @@ class AdaptivePlan:
 
     _policy: "AdaptivePolling"
     _cohort: Cohort
-    _evidence: Sequence[float] = NO_EVIDENCE
+    _log_likelihoods: Sequence[float] = NOTHING_SEEN  # As `Knowledge.update_trust` takes them.
     _reader: ProgressReader | None = None
     _asked: float = 0.0  # When the last question was answered, in seconds since the wait began.
     _due: float = 0.0  # When the next question is due, likewise.
@@ -216,8 +216,8 @@ class AdaptivePlan:
             if self._hazards:
                 share = self._share(by)
                 chances = [max(-math.expm1(-share * h), LEAST_CHANCE) for h in self._hazards]
-                evidence = [e + math.log(c) for e, c in zip(self._evidence, chances, strict=True)]
-                knowledge.update_trust(self._cohort, evidence)
+                log_likelihoods = [e + math.log(c) for e, c in zip(self._log_likelihoods, chances, strict=True)]
+                knowledge.update_trust(self._cohort, log_likelihoods)
             knowledge.finish(self._cohort, after, by)
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
@@ -254,7 +254,7 @@ class AdaptivePlan:
         """Take note that the request still runs: the surer a forecast was that it would be done, the worse for it."""
         if self._hazards:
             share = self._share(elapsed)
-            self._evidence = [e - share * h for e, h in zip(self._evidence, self._hazards, strict=True)]
+            self._log_likelihoods = [e - share * h for e, h in zip(self._log_likelihoods, self._hazards, strict=True)]
         since, until = logarithm(self._asked), logarithm(elapsed)
         for experience, age in zip(self._policy.knowledge.experiences, self._cohort.ages, strict=True):
             experience.note_running(age, since, until)
@@ -269,7 +269,7 @@ class AdaptivePlan:
         knowledge = self._policy.knowledge
         experiences = knowledge.experiences if knowledge.finished else [None] * len(knowledge.experiences)
         forecasts = [PRIOR, *experiences, *(self._reader.forecasts if self._reader else (None, None))]
-        trust, log = update(knowledge.trust, self._evidence), logarithm(elapsed)
+        trust, log = update(knowledge.trust, self._log_likelihoods), logarithm(elapsed)
         return [
             WeightedForecast(t, f, f.hazard(elapsed, log)) if f is not None else None
             for t, f in zip(trust, forecasts, strict=True)

@@ -117,7 +117,7 @@ def probe_requests(spec: Spec, request_ids: Sequence[str], base_url: str | None 
 
 
 @frozen
-class _Draft:
+class _RequestDraft:
     """A call of an operation before it is written out: a value for each of its inputs, as far as there are any."""
 
     inputs: Inputs
@@ -161,7 +161,7 @@ class _Draft:
         return {name: self.values[name] for name in names if name in self.values}
 
 
-def _draft(inputs: Inputs, id_value: Any) -> _Draft:
+def _draft(inputs: Inputs, id_value: Any) -> _RequestDraft:
     """Return a call about the thing with this id; its other values are those that the contract fixes or shows."""
     values: dict[str, Any] = {}
     for value in inputs.values:
@@ -170,10 +170,10 @@ def _draft(inputs: Inputs, id_value: Any) -> _Draft:
         elif value.required and value.location != "cookie":
             fitting = [one for one in value.examples if inputs.accepts(value, one)]
             values |= {value.name: fitting[0]} if fitting else {}
-    return _Draft(inputs, values)
+    return _RequestDraft(inputs, values)
 
 
-def _about_any(inputs: Inputs, ids: Sequence[str]) -> _Draft:
+def _about_any(inputs: Inputs, ids: Sequence[str]) -> _RequestDraft:
     """Return a call for which any id will do: one that was given, else one that nobody has."""
     return _draft(inputs, next((one for text in ids if (one := inputs.as_id(text)) is not None), inputs.unknown_id()))
 
@@ -199,7 +199,7 @@ def _safe(inputs: Inputs, ids: Sequence[str]) -> Iterator[ProbeRequest]:
     yield from _wrong_bodies(inputs, draft)
 
 
-def _wrong_bodies(inputs: Inputs, draft: _Draft) -> Iterator[ProbeRequest]:
+def _wrong_bodies(inputs: Inputs, draft: _RequestDraft) -> Iterator[ProbeRequest]:
     """Yield the requests that the gateway must refuse for their bodies."""
     good = draft.request("malformed JSON")
     if inputs.operation.request_required:
