@@ -119,3 +119,18 @@ def test_modules_and_functions_stay_short() -> None:
         long += [node.name for node in nodes if (node.end_lineno or 0) - node.lineno >= 60]
         long += [path.name] if len(path.read_text("utf-8").splitlines()) > 500 else []
     assert long == []
+
+
+def test_a_name_has_one_meaning() -> None:
+    """No two classes or type aliases of the package have one name, whether or not it begins with an underscore."""
+    homes: dict[str, list[str]] = {}
+    for path in (ROOT / "longcat").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                name = node.name
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+                name = ast.unparse(node.target)
+            else:
+                continue
+            homes.setdefault(name.lstrip("_"), []).append(path.relative_to(ROOT).as_posix())
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
