@@ -103,7 +103,7 @@ class BaseClient(Generic[HttpClient]):
         most, monotonic = usable_timeout(timeout), self._clock.monotonic
         left = usable_timeout(batch_timeout)
         end = monotonic() + (inf if left is None else left)
-        usable_unknown(unknown)  # Else every request would raise it.
+        usable_unknown(unknown)  # Raise it once here, and not for every request.
 
         def begin(request_id: str) -> Wait:
             left = max(end - monotonic(), 0.0)

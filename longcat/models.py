@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 
 class State(StrEnum):
-    """Where a request stands. A word that nobody documented is a state of its own, `UNKNOWN`."""
+    """Where a request stands. Every word that is not documented means `UNKNOWN`."""
 
     QUEUED = "queued"
     PROCESSING = "processing"

@@ -1,4 +1,4 @@
-"""A picture from its URL into a file: only over http(s), without the key, and once for all who share a journal."""
+"""A picture from its URL into a file: only over http(s), without the key, and once for all that share a journal."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,12 +30,12 @@ MAX_REDIRECTS: Final = 5
 
 @define(eq=False)
 class DownloadClaim:
-    """The right to download a request's picture, which one at a time has of all who share a journal.
+    """The right to download a request's picture. Of all clients that share a journal, one download has it at a time.
 
     Attributes:
-        holders: who of this client downloads the picture of which request. The journal tells programs apart, not the
-            threads and tasks of one.
-        held: whether this one has the right.
+        holders: this client's claims, by request id. The journal tells programs apart, but not the threads and tasks of
+            one program.
+        held: whether this claim has the right.
     """
 
     journal: Journal
@@ -44,7 +44,7 @@ class DownloadClaim:
     held: bool = False
 
     def acquire(self) -> None:
-        """Claim the right if it is free. To be called until this one has it."""
+        """Claim the right if it is free. Call it again until `held` is true."""
         if self.holders.setdefault(self.request_id, self) is self:  # Threads agree on one of them.
             self.held = self.journal.claim(self.request_id)
 
@@ -64,7 +64,7 @@ class Downloader:
     """Downloads pictures for one client.
 
     Attributes:
-        journal: knows which pictures are saved already. None: nothing is remembered.
+        journal: knows which pictures are saved already. None: every picture is downloaded.
         monotonic: the client's clock, in seconds.
         random: draws evenly from 0 to 1, for the pauses between two tries.
     """
@@ -96,7 +96,7 @@ class Downloader:
             return (yield from run_in_thread(file.commit))
 
     def _save_once(self, file: PictureFile, claim: DownloadClaim, deadline: float) -> Flow[Path]:
-        """Return where the picture is already; else claim it, and save it."""
+        """Return the path of the saved picture; if there is none, claim it and save it."""
         # The name is always the same, so that a program that is killed leaves no litter.
         unique = f"{claim.journal.path} {claim.request_id}".encode(errors="surrogatepass")
         file.part = f".longcat-{sha256(unique).hexdigest()[:16]}.part"

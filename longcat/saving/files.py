@@ -15,7 +15,7 @@ class PartialFile:
 
     Args:
         folder: where the file will be.
-        name: the temporary file's name; a file of this name is overwritten. None: a name that nobody else has.
+        name: the temporary file's name; a file of this name is overwritten. None: a new random name.
 
     Attributes:
         file: takes the bytes.

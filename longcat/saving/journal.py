@@ -1,6 +1,6 @@
 """What was asked, answered and saved, in an SQLite file that outlives the process. Several processes may share it.
 
-A row belongs to the `Journal` object that took it, its owner, until the owner gives it back or is closed, or its
+A row belongs to the `Journal` object that claimed it, its owner, until the owner gives it back or is closed, or its
 process ends in any way. An owner has a random token, which its rows name, and an empty file `FILE-TOKEN.owner` beside
 the journal, which it keeps locked. The operating system drops the lock together with the process. So an owner whose
 file is missing or not locked is gone for good: no token is used twice, and the file is locked before the first row

@@ -32,7 +32,7 @@ SIGNATURES: Final = (
 
 
 def image_suffix(head: bytes) -> str | None:
-    """Return the usual suffix, without a dot, for the image that begins with these bytes. None: it is no image."""
+    """Return the suffix, without a dot, of an image that begins with these bytes. None: it is no known kind."""
     return next((suffix for suffix, signature in SIGNATURES if signature.match(head)), None)
 
 
@@ -72,7 +72,7 @@ class PictureFile:
         overwrite: whether a file that is there already may be replaced.
         max_bytes: how many bytes are accepted.
         url: where the bytes come from, for the errors.
-        part: the temporary file's name. None: one that nobody else has.
+        part: the temporary file's name. None: a new random name.
         record: called with the file, its SHA-256 in hex and its size, when it is whole and about to get its name.
     """
 

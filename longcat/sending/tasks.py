@@ -25,8 +25,9 @@ AwaitCommand: TypeAlias = Callable[[Command], Awaitable[Answer | None]]
 class Outcomes(AsyncIterator[Outcome]):
     """The outcomes of a batch, as they come.
 
-    Questions are asked by tasks of their own, from the first `anext` to the last one, or to `aclose`, or until nobody
-    holds this object any more. An asynchronous generator could not do it: no task group may be open while it yields.
+    Tasks of their own ask the questions. They start with the first `anext`, and stop after the last one, at `aclose`,
+    or when this object is garbage-collected. It is not an asynchronous generator, because no task group may be open
+    while one yields.
     """
 
     def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: AwaitCommand) -> None:
@@ -49,7 +50,7 @@ class Outcomes(AsyncIterator[Outcome]):
             await self._pool.stop()
 
     def remaining(self) -> float | None:
-        """Return in how many seconds all that is open will be done, as likely as not. None: nobody knows.
+        """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
 
         The estimate is that of the schedule, so it is there with `AdaptivePolling` only.
         """
@@ -152,7 +153,7 @@ class _TaskPool:
             return None
 
     def _fail(self, error: BaseException) -> None:
-        """Keep the first error for the caller who awaits the next outcome."""
+        """Keep the first error, and raise it where the caller awaits the next outcome."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         if isinstance(error, StopIteration | StopAsyncIteration):  # Raised there, it would end a loop in silence.
@@ -172,7 +173,7 @@ class _TaskPool:
         self._resting.cancel()
 
     def _notify(self) -> None:
-        """Have all who wait for an outcome look again."""
+        """Wake every task that waits for an outcome, so that it looks again."""
         self._progress.set()
         self._progress = anyio.Event()
 

@@ -254,7 +254,7 @@ class AnswerReader:
         return self._answer()
 
     def partial(self) -> Answer | None:
-        """Return what came of an answer that was cut. None: not even its status."""
+        """Return the part of a cut answer that arrived. None: its status line did not arrive either."""
         return self._answer() if self._code else None
 
     def _answer(self) -> Answer:
@@ -327,7 +327,7 @@ class BoundedReads(threading.local):
         return chunk
 
     def left(self, timeout: float | None = None) -> float | None:
-        """Return the timeout, or what is left until the deadline where that is less. None: no bound.
+        """Return the seconds until the deadline, or the timeout if that is shorter.
 
         Raises httpcore.ReadTimeout if there is no time left, or if the thread is to stop.
         """

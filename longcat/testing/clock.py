@@ -168,7 +168,7 @@ async def _is_idle(is_first: Callable[[], bool], woken: Callable[[], int]) -> bo
             return False
         before = woken()
         await anyio.wait_all_tasks_blocked()
-        return is_first() and woken() == before  # Trio calls all who wait for this, one of whom may just have woken up.
+        return is_first() and woken() == before  # Trio wakes all waiters at once; another may have ended a sleep.
     for _ in range(TURNS):
         if not is_first():
             return False

@@ -118,7 +118,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 function from the share of the time to the progress, both from 0 to 1. None: it stays 0.
             words: what it says first instead of `processing`, and for how many seconds each: `{"queued": 10}`.
             ends: the status word once it is done. None: `completed`, or `failed` where `fails` is given.
-            fails: the reason that goes with the end. None: no reason.
+            fails: the reason that goes with the end. None: the answer gives no reason.
             faults: what comes instead of the first good answers, one for each question: a status code from 400 to 599,
                 an `httpx.Response`, an exception such as `httpx.ReadTimeout("late")`, or a function as in `answer`.
             picture: the bytes of its picture. None: a small PNG, different for each id.
@@ -224,7 +224,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return httpx.Response(200, json=script.body(now)), script.word(now)
 
     def _objection(self, request: httpx.Request, request_id: str | None, now: float) -> httpx.Response | None:
-        """Return the error that a question gets, whichever request it is about. None: no error."""
+        """Return the error for a wrong path, key, rate or body. None: the question is in order."""
         if (request.method, request.url.path) != self._operation:
             return refusal(404)
         if not request.headers.get(contract().key_header):

@@ -49,7 +49,7 @@ def refusal(code: int, retry_after: float | None = None) -> httpx.Response:
 
     Args:
         code: from 400 to 599.
-        retry_after: the seconds in the header `Retry-After`. None: no such header, as none is documented.
+        retry_after: the seconds in the header `Retry-After`. None: no such header; the page documents none.
 
     Raises:
         ConfigurationError: it is no such code, or no such time.

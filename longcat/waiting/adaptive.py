@@ -265,7 +265,7 @@ class AdaptivePlan:
         return min((elapsed - self._asked) / max(self._due - self._asked, 1e-9), 1.0)
 
     def _weighted(self, elapsed: float) -> list[WeightedForecast | None]:
-        """Return every forecast, in the order of `FIRST_TRUST`. None: there is nothing yet to make it from."""
+        """Return every forecast, in the order of `FIRST_TRUST`. None: too little is known to make it."""
         knowledge = self._policy.knowledge
         experiences = knowledge.experiences if knowledge.finished else [None] * len(knowledge.experiences)
         forecasts = [PRIOR, *experiences, *(self._reader.forecasts if self._reader else (None, None))]

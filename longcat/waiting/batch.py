@@ -21,11 +21,11 @@ from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
 from longcat.waiting.wait import Outcome, Wait
 
-MAX_OPEN: Final = 10_000  # How many requests a batch has open at a time, and outcomes that nobody has taken yet.
+MAX_OPEN: Final = 10_000  # How many open requests and untaken outcomes a batch holds at a time.
 SKIP_LIMIT: Final = 100
-"""How many ids are taken in a row that need no question, as they came before, or their outcome is known already."""
+"""How many ids may be taken in a row that need no question: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01
-"""Seconds for which no more ids are taken then, so that a source which goes on like this for ever holds up nothing."""
+"""Seconds until the next id is taken after that. Without it, an endless source of such ids would block all jobs."""
 
 
 @define(eq=False)
@@ -126,12 +126,12 @@ class Batch:
 
     Attributes:
         begin: makes the wait for a request, or raises ConfigurationError if the id can't be one.
-        on_change: called with every change of every request. None: nobody is told.
+        on_change: called with every change of every request. None: changes are not reported.
         rate_limiter: the client's.
         monotonic: the clock, in seconds.
         max_in_flight: how many commands may be performed at a time.
         end: from this moment on, no more ids are taken. It does not end the requests that are open.
-        outcomes: those that nobody has taken yet, in the order in which they came.
+        outcomes: those that the caller has not taken yet, in the order in which they came.
         in_flight: how many commands are being performed.
     """
 
@@ -211,7 +211,7 @@ class Batch:
         return self.outcomes.popleft()
 
     def remaining(self) -> float | None:
-        """Return in how many seconds all requests will be done, as likely as not. None: nobody knows.
+        """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
 
         The estimate is that of the schedule, so it is there with `AdaptivePolling` only, and when every id is known.
         It is no less than the rate limiter needs to let each request ask once more.

@@ -60,9 +60,9 @@ class Outcome:
 
     Attributes:
         request_id: which request.
-        image: the image. None: there is an error.
-        error: why there is no image. None: there is an image.
-        status: the last answer. None: there was no answer.
+        image: the image. None: the wait ended in an error.
+        error: why there is no image. None: the wait ended in an image.
+        status: the last answer. None: no answer came.
         elapsed: how many seconds were waited.
     """
 
@@ -163,7 +163,7 @@ class Wait:
         unknown: what to do about a status word that is not documented: `wait` on, or `raise` at once.
         monotonic: the clock, in seconds. The wait reads it, and leaves sleeping to the driver.
         random: from 0.0 up to 1.0, for the jitter of pauses after faults.
-        store: what outlives the wait. None: nothing does.
+        store: what outlives the wait. None: nothing is kept.
         last_status: the last answer. None: there was no answer yet.
     """
 
