@@ -10,6 +10,9 @@ from urllib.parse import quote
 Hide = Callable[[str], str]
 """Returns a text without the secret in it."""
 
+_DISTRIBUTIONS: Final = {"PIL": "pillow", "yaml": "pyyaml"}
+"""What a package is called where it is installed from, if that is not its name in Python with hyphens."""
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -39,6 +42,18 @@ def show(value: Any, hide: Hide = str, limit: int = 80) -> str:
         return f"a {type(value).__name__} that can't be shown"
     text = text if text.isprintable() else json.dumps(value)
     return text if isinstance(value, str) else shorten(hide(text), limit)
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a name, in lower case: `X-Api-Key` and `xApiKey` both have `x`, `api` and `key`."""
+    return [word.casefold() for word in _WORDS.findall(name)]
+
+
+def missing_package(what: str, module: str, extra: str) -> str:
+    """Return that something needs a package of an extra, and how to install it. `module` is what was not found."""
+    package = module.partition(".")[0]
+    package = _DISTRIBUTIONS.get(package, package.replace("_", "-"))
+    return f"{what} needs the package {package}, which is not installed. Run: pip install 'longcat-image[{extra}]'"
 
 
 def sentence(text: str, limit: int = 300) -> str:

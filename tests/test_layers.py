@@ -36,7 +36,7 @@ def importers(package: str) -> set[str]:
 
 
 def test_a_module_imports_from_its_own_floor_or_further_down() -> None:
-    """Import-linter holds the floors of `pyproject.toml` against every import, in the contract suite as well."""
+    """Import-linter holds the floors of `pyproject.toml` against every import, in the drift check as well."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stdout

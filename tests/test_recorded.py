@@ -40,7 +40,8 @@ from longcat import (
     Status,
 )
 from longcat.contract import Exchange, judge, load_spec
-from longcat.contract.traffic.recordings import PLACEHOLDER, Provenance, provenance, read
+from longcat.contract.traffic.recordings import Provenance, provenance, read
+from longcat.contract.traffic.redact import PLACEHOLDER
 
 ROOT = Path(__file__).parent.parent
 CASSETTES = ROOT / "cassettes"

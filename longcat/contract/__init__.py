@@ -5,6 +5,8 @@ Everything is derived from the spec. What a finding rests on is only as good as 
 `longcat.contract.judge` is the function; the module that it stands in is `longcat.contract.checks.judge`.
 """
 
+from longcat.text import missing_package
+
 try:
     from longcat.contract.checks.judge import concerns, judge, outage
     from longcat.contract.codes import CODES, Code
@@ -16,12 +18,7 @@ except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]
     if _package == "longcat":
         raise
-    _distribution = _package.replace("_", "-")
-    raise ImportError(
-        f"The contract suite needs the package {_distribution}, which is not installed. "
-        "Run: pip install 'longcat-image[contract]'",
-        name=_package,
-    ) from missing
+    raise ImportError(missing_package("The drift check", _package, "contract"), name=_package) from missing
 
 __all__ = [
     "CODES",

@@ -1,4 +1,4 @@
-"""The values of the contract suite: what was observed, and how it differs from the contract."""
+"""The values of the drift check: what was observed, and how it differs from the contract."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -8,7 +8,8 @@ from vcr.serializers import jsonserializer, yamlserializer  # type: ignore[impor
 
 from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.traffic.cassette import write
-from longcat.contract.traffic.recordings import PLACEHOLDER, Provenance, read
+from longcat.contract.traffic.recordings import Provenance, read
+from longcat.contract.traffic.redact import PLACEHOLDER
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 KEY = "0123456789abcdef" * 2

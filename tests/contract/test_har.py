@@ -15,7 +15,8 @@ from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, QUESTION, URL, found, 
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.recordings import PLACEHOLDER, read
+from longcat.contract.traffic.recordings import read
+from longcat.contract.traffic.redact import PLACEHOLDER
 
 JSON_TYPE = {"name": "Content-Type", "value": "application/json"}
 

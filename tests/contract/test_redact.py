@@ -11,7 +11,8 @@ from attrs import evolve
 from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, PLAIN, URL, binary, found, only, read_text, saved, with_answer
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
-from longcat.contract.traffic.recordings import PLACEHOLDER, Provenance, provenance
+from longcat.contract.traffic.recordings import Provenance, provenance
+from longcat.contract.traffic.redact import PLACEHOLDER
 
 # Put together here, so that no file of this project holds what looks like a key.
 JWT = ".".join(base64.b64encode(part).decode().strip("=") for part in (b'{"alg": "none"}', b'{"sub": "1"}', b"sesame"))

@@ -90,7 +90,7 @@ def report(kind: str, events: Iterable[Event] = RUN, fail_on: Severity = Severit
             "spec": SPEC,
             "spec_file": OPENAPI,
             "spec_name": "openapi.yaml",
-            "target": "http://127.0.0.1:8000",
+            "subject": "http://127.0.0.1:8000",
             "fail_on": fail_on,
             "tally": tally,
             "started": datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -186,7 +186,7 @@ class TestEveryFormat:
     def test_hostile_values(self, kind: str) -> None:
         """What a gateway sends can't run, colour a terminal, end a cell or a comment, or make a file unreadable."""
         hostile = finding(HOSTILE, pointer=HOSTILE, expected=HOSTILE, seen=HOSTILE, operation=HOSTILE)
-        text = report(kind, [judged(hostile, source=HOSTILE), Inconclusive(HOSTILE, HOSTILE)], target=HOSTILE)
+        text = report(kind, [judged(hostile, source=HOSTILE), Inconclusive(HOSTILE, HOSTILE)], subject=HOSTILE)
         text.encode()
         assert not set("\x1b\x00\u202e") & set(text)
         assert "<script>" not in text or kind in {"table", "json", "sarif"}
@@ -380,7 +380,7 @@ class TestHtml:
     @pytest.mark.parametrize("seen", ['"half"', HOSTILE])
     def test_loads_and_runs_nothing(self, seen: str) -> None:
         """One page, closed in itself, and what was seen is text."""
-        page = Page(report("html", [judged(finding(seen=seen), source=seen), Inconclusive(seen, seen)], target=seen))
+        page = Page(report("html", [judged(finding(seen=seen), source=seen), Inconclusive(seen, seen)], subject=seen))
         assert (page.loads, page.open) == ([], [])
         assert clean(seen) in page.words
 

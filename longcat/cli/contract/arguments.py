@@ -6,6 +6,7 @@ from typing import Final
 
 from longcat.cli.outcome import Exit
 from longcat.errors import ConfigurationError
+from longcat.text import missing_package
 
 EPILOG: Final = """\
 exit codes:
@@ -17,9 +18,6 @@ exit codes:
 What a finding rests on is only as good as its evidence: live recordings, then the vendor's documentation, then the
 sandbox. The sandbox proves that our parts agree, never that the service does.
 """
-INSTALL: Final = "pip install 'longcat-image[contract]'"
-DISTRIBUTIONS: Final = {"yaml": "pyyaml", "tomli_w": "tomli-w"}
-"""What a package is called where it is installed from, if that differs from its name in Python."""
 FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html")
 SEVERITIES: Final = ("breaking", "additive", "notice")
 
@@ -78,9 +76,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "longcat":
             raise
-        package = DISTRIBUTIONS.get(error.name or "", error.name)
-        needs = f"The contract suite needs the package {package}, which is not installed. Run: {INSTALL}"
-        raise ConfigurationError(str(error) if INSTALL in str(error) else needs) from error
+        raise ConfigurationError(missing_package("The drift check", error.name or "", "contract")) from error
     return code
 
 

@@ -32,14 +32,14 @@ def probe(arguments: argparse.Namespace) -> Exit:
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - `check` sends nothing.
 
     target = find_target(arguments, find_spec(arguments.spec))
-    return _judge(arguments, target.contract, target.base_url, target.probe())
+    return _judge(arguments, target.spec_file, target.base_url, target.probe())
 
 
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
-    contract = find_spec(arguments.spec)
+    spec_file = find_spec(arguments.spec)
     paths = _paths(arguments.paths or [RECORDINGS])
-    return _judge(arguments, contract, ", ".join(map(str, paths)), recorded(contract.spec, paths))
+    return _judge(arguments, spec_file, ", ".join(map(str, paths)), recorded(spec_file.spec, paths))
 
 
 def suggest(arguments: argparse.Namespace) -> Exit:
@@ -54,13 +54,13 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     file = Path(arguments.spec or "openapi.yaml")
     if not file.is_file():
         raise ConfigurationError(f"There is no {file} to change. Name the contract's file with --spec.")
-    contract = find_spec(str(file))
+    spec_file = find_spec(str(file))
     observed: Iterable[Observed]
     if arguments.paths:
-        observed = recorded(contract.spec, _paths(arguments.paths))
+        observed = recorded(spec_file.spec, _paths(arguments.paths))
     else:
-        target = find_target(arguments, contract)
-        contract, observed = target.contract, target.probe()
+        target = find_target(arguments, spec_file)
+        observed = target.probe()
     tally = Tally()
     run = events(observed, _baseline(arguments.baseline), tally)
     findings = [finding for event in run for finding in findings_of(event)]
@@ -97,15 +97,15 @@ def explain(arguments: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
-def _judge(arguments: argparse.Namespace, contract: SpecFile, target: str, observed: Iterable[Observed]) -> Exit:
+def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, observed: Iterable[Observed]) -> Exit:
     """Judge what is observed, write the report, and return what it came to."""
     baseline = _baseline(arguments.baseline, arguments.update_baseline)
     fail_on, tally = Severity(arguments.fail_on), Tally()
     context = ReportContext(
-        spec=contract.spec,
-        spec_file=contract.path,
-        spec_name=contract.name,
-        target=target,
+        spec=spec_file.spec,
+        spec_file=spec_file.path,
+        spec_name=spec_file.name,
+        subject=subject,
         fail_on=fail_on,
         tally=tally,
         started=datetime.now(UTC),

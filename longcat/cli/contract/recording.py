@@ -42,7 +42,7 @@ def record(arguments: argparse.Namespace) -> Exit:
             continue
         exchange = outcome.exchange
         path = files[exchange.source.removeprefix(SOURCE)]
-        spec = target.contract.spec.digest
+        spec = target.spec_file.spec.digest
         write(path, [exchange], Provenance(arguments.origin, datetime.now(UTC), command, spec))
         Printer().print(str(path))
     return code
@@ -52,7 +52,7 @@ def _check_origin(origin: str, target: Target) -> None:
     """Raise ConfigurationError for an origin that the base URL contradicts. Evidence is only as good as this label."""
     if origin == "live" and is_loopback(target.base_url):
         raise ConfigurationError(f"{target.base_url} is this machine, not the live service. Pass --origin sandbox.")
-    if origin == "sandbox" and origin_of(target.contract.spec, target.base_url) == "live":
+    if origin == "sandbox" and origin_of(target.spec_file.spec, target.base_url) == "live":
         raise ConfigurationError(f"{target.base_url} is the live service, not a sandbox. Pass --origin live.")
 
 

@@ -27,7 +27,7 @@ LONGEST: Final = 3600.0
 class Target:
     """Where a probe goes, and how."""
 
-    contract: SpecFile
+    spec_file: SpecFile
     base_url: str
     api_key: str | None
     request_ids: tuple[str, ...]
@@ -35,12 +35,12 @@ class Target:
 
     def requests(self) -> list[ProbeRequest]:
         """Return what will be sent, and what can't be."""
-        return probe_requests(self.contract.spec, self.request_ids, self.base_url)
+        return probe_requests(self.spec_file.spec, self.request_ids, self.base_url)
 
     def probe(self, origin: Origin | None = None) -> Iterator[Judgement | Inconclusive]:
         """Send every request, and yield what comes of each. On a terminal, each answer is shown on stderr."""
         outcomes = probe(
-            self.contract.spec, self.base_url, self.api_key, self.request_ids, pacing=self.pacing, origin=origin
+            self.spec_file.spec, self.base_url, self.api_key, self.request_ids, pacing=self.pacing, origin=origin
         )
         for outcome in outcomes:
             if sys.stderr.isatty() and isinstance(outcome, Judgement):
@@ -48,12 +48,12 @@ class Target:
             yield outcome
 
 
-def find_target(arguments: argparse.Namespace, contract: SpecFile) -> Target:
+def find_target(arguments: argparse.Namespace, spec_file: SpecFile) -> Target:
     """Return where the probe goes, and how. Raises ConfigurationError."""
-    server = contract.spec.server if arguments.spec is not None else None
+    server = spec_file.spec.server if arguments.spec is not None else None
     base_url = find_base_url(arguments.base_url, server or our_contract().server)
     return Target(
-        contract=evolve(contract, spec=contract.spec.served_at(base_url)),  # Its paths that nobody documented, too.
+        spec_file=evolve(spec_file, spec=spec_file.spec.served_at(base_url)),  # Its paths that nobody documented, too.
         base_url=base_url,
         api_key=_key(arguments.api_key),
         request_ids=tuple(usable_request_id(text) for text in arguments.request_id),

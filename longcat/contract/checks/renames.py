@@ -1,6 +1,5 @@
 """What became of the fields that an object should have: renamed, moved, or gone."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Final
@@ -12,6 +11,7 @@ from longcat.contract.openapi.fields import Fields
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.variants import normal
 from longcat.gateway.schema import MISSING
+from longcat.text import words_of
 
 DEEPEST: Final = 4
 """How many levels down a missing field or an enveloped value is looked for."""
@@ -121,8 +121,7 @@ def _likeness(missing: MissingField, name: str, value: Any) -> float:
 
 def _tokens(name: str) -> set[str]:
     """Return the words that a name is made of, without those that say little: `updated_at` is not `created_at`."""
-    found = {word.casefold() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
-    return found - {"at", "by", "in", "is", "of", "on", "to"}
+    return set(words_of(name)) - {"at", "by", "in", "is", "of", "on", "to"}
 
 
 def _is_inside(missing: MissingField, outer: str, value: Any, depth: int) -> bool:

@@ -1,7 +1,7 @@
 """What status codes mean: which one refuses what, and what it says that another one came.
 
-This is the one home of what a 401, 403, 404, 405, 429 or 5xx stands for. Whether an answer is one of the CDN in front,
-rather than the gateway's, is told by `judge.Judgement.outage`.
+For the drift check, this is the one home of what a 401, 403, 404, 405, 429 or 5xx stands for. Whether an answer is one
+of the CDN in front, rather than the gateway's, follows in `judge.Judgement.outage`.
 """
 
 from collections.abc import Mapping

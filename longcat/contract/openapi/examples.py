@@ -1,10 +1,11 @@
 """The values that a contract shows at one place, and what is always so in them."""
 
 from collections.abc import Callable, Hashable
-from functools import cached_property
 from typing import Any, Final
 
 from attrs import field, frozen
+
+from longcat.contract.lazy import cached_property
 
 MOST_SELECTIONS: Final = 1000
 """How many selections are kept: of an `anyOf` with many parts, hostile traffic could choose more than fit in memory."""

@@ -7,13 +7,14 @@ contract does not itself say that any field may come.
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import jsonschema_rs
 from attrs import frozen
 
+from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import follow, nodes
 from longcat.contract.openapi.fields import Fields, fields_of
 from longcat.contract.openapi.variants import Variants, unconditional, variants_of

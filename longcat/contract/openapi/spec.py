@@ -6,7 +6,6 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 import hashlib
 import json
 import re
-from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import attrs
 import jsonschema_rs
 from attrs import field, frozen
 
+from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError, modern, nodes, parse_document, read_document, schemas
 from longcat.contract.openapi.operation import (
     PARAMETER,

@@ -24,7 +24,7 @@ class ReportContext:
         spec: the contract.
         spec_file: where it stands, for locations.
         spec_name: what that file is called; relative where it can be.
-        target: what was asked or read, for people.
+        subject: what was asked or read, for people.
         fail_on: the least bad severity that makes the run fail.
         tally: what it has come to so far; complete when the last event was taken.
         started: when, with a time zone.
@@ -34,7 +34,7 @@ class ReportContext:
     spec: Spec = field(repr=False)
     spec_file: Path
     spec_name: str
-    target: str
+    subject: str
     fail_on: Severity
     tally: Tally
     started: datetime

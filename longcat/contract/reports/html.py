@@ -6,7 +6,7 @@ from typing import Final
 
 from longcat.contract.codes import CODES
 from longcat.contract.reports.context import ReportContext, ReportedFinding, grouped, markup
-from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
+from longcat.contract.reports.verdict import ORIGINS, Event, fingerprint, verdict
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "Could not tell")}
@@ -16,14 +16,14 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the page when the last event was taken: the worst comes first."""
     groups = grouped(events)
     kind, answer = ANSWERS[int(verdict(context.tally, context.fail_on))]
-    target = markup(context.target)
+    subject = markup(context.subject)
     style = (files(__package__) / "report.css").read_text("utf-8")
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="referrer" content="no-referrer">\n<title>{answer}: {target}</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<header>\n<h1>Contract of {target}</h1>\n"
+        f'<meta name="referrer" content="no-referrer">\n<title>{answer}: {subject}</title>\n'
+        f"<style>\n{style}</style>\n</head>\n<body>\n<header>\n<h1>Contract of {subject}</h1>\n"
         f'<p class="quiet">Checked on {context.started:%Y-%m-%d at %H:%M} UTC against {markup(context.spec_name)}, '
         f"SHA-256 {context.spec.digest[:12]}.</p>\n</header>\n<main>\n"
     )
@@ -35,8 +35,8 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             yield f"<section>\n<h2>{title}</h2>\n"
             yield from map(_finding, shown)
             yield "</section>\n"
-    for title, told in context.gaps():
-        items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in told.items())
+    for title, reasons in context.gaps():
+        items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in reasons.items())
         yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
     yield "</main>\n</body>\n</html>\n"
 
@@ -49,7 +49,7 @@ def _finding(group: ReportedFinding) -> str:
         ("The contract says", markup(finding.expected)),
         ("Seen", f"<code>{markup(finding.seen)}</code>"),
         ("Seen in", f"{markup(group.seen_in)} (times: {group.count})"),
-        ("Evidence", markup("; ".join(dict.fromkeys(EVIDENCE[exchange.origin] for exchange in group.places)))),
+        ("Evidence", markup("; ".join(dict.fromkeys(ORIGINS[exchange.origin] for exchange in group.places)))),
     ]
     if finding.rule:
         rows.append(("Rule", f"<code>{markup(finding.rule)}</code>"))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from longcat.contract.model import Exchange
 from longcat.contract.reports.context import ReportContext
-from longcat.contract.reports.verdict import EVIDENCE, Event, JudgedExchange, JudgedFinding, fingerprint
+from longcat.contract.reports.verdict import ORIGINS, Event, JudgedExchange, JudgedFinding, fingerprint
 from longcat.text import shorten
 
 MOST: Final = 4096
@@ -33,7 +33,7 @@ def as_object(judged: JudgedFinding) -> dict[str, Any]:
         "rule": finding.rule,
         "fingerprint": fingerprint(finding),
         "accepted": accepted and {"reason": accepted.reason, "expires": accepted.expires.isoformat()},
-        "evidence": EVIDENCE[finding.exchange.origin],
+        "evidence": ORIGINS[finding.exchange.origin],
         "exchange": _exchange(finding.exchange),
     }
 

@@ -29,7 +29,7 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         waiting.seek(0)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
         yield (
-            f'  <testsuite id="0" package="longcat.contract" name={_quoted(f"contract of {context.target}")} '
+            f'  <testsuite id="0" package="longcat.contract" name={_quoted(f"contract of {context.subject}")} '
             f'tests="{cases}" failures="{failures}" errors="{errors}" skipped="{skipped}" time="0" '
             f'timestamp="{context.started:%Y-%m-%dT%H:%M:%S}" hostname="localhost">\n    <properties>\n'
         )

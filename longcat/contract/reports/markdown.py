@@ -16,7 +16,7 @@ SIGNS: Final = {"breaking": "🔴", "additive": "🟡", "notice": "🔵"}
 def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
     groups = grouped(events)
-    yield f"## Contract drift: {plain(context.target)}\n\n"
+    yield f"## Contract drift: {plain(context.subject)}\n\n"
     yield "\n".join(f"- {plain(sentence)}" for sentence in context.summary()) + "\n"
     if groups:
         yield "\n| Severity | Code | Where | The contract says | Seen | Times |\n"
@@ -24,9 +24,9 @@ def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         yield from map(_row, groups[:MOST_ROWS])
     if len(groups) > MOST_ROWS:
         yield f"\n{len(groups) - MOST_ROWS} more kinds of findings are left out here.\n"
-    for title, told in context.gaps():
+    for title, reasons in context.gaps():
         yield f"\n### {title}\n\n"
-        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in told.items())
+        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in reasons.items())
     yield (
         f"\nChecked against {code(context.spec_name)} (SHA-256 {code(context.spec.digest[:12])}) "
         f"at {context.started:%Y-%m-%d %H:%M} UTC. `longcat contract explain CODE` says what a finding means.\n"

@@ -9,7 +9,7 @@ from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
 from longcat.contract.reports.context import ReportContext, ReportedFinding, grouped
-from longcat.contract.reports.verdict import EVIDENCE, Event, fingerprint, verdict
+from longcat.contract.reports.verdict import ORIGINS, Event, fingerprint, verdict
 from longcat.pointer import split
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -37,7 +37,7 @@ def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         "artifacts": [artifact],
         "results": results,
         "columnKind": "unicodeCodePoints",
-        "properties": {"target": context.target, "summary": context.summary()},
+        "properties": {"target": context.subject, "summary": context.summary()},
     }
     yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -73,7 +73,7 @@ def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int
         "locations": [place],
         "partialFingerprints": {"longcatContract/v1": fingerprint(finding)},
         "occurrenceCount": group.count,
-        "properties": {"severity": finding.severity.value, "evidence": [EVIDENCE[origin] for origin in origins]},
+        "properties": {"severity": finding.severity.value, "evidence": [ORIGINS[origin] for origin in origins]},
     }
     if group.accepted is not None:
         why = f"{group.accepted.reason} (until {group.accepted.expires})"

@@ -17,8 +17,8 @@ def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     groups = grouped(events)
     if groups:
         yield (_rich(groups) if context.terminal else None) or _plain(groups)
-    for title, told in context.gaps():
-        lines = (f"  {clean(why)}: {clean(what)}.\n" for why, what in told.items())
+    for title, reasons in context.gaps():
+        lines = (f"  {clean(why)}: {clean(what)}.\n" for why, what in reasons.items())
         yield f"{title}:\n{''.join(lines)}\n"
     yield "".join(f"{clean(sentence)}\n" for sentence in context.summary())
     if groups:

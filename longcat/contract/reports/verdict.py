@@ -127,7 +127,7 @@ def fingerprint(finding: Finding) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
-EVIDENCE: Final[dict[Origin, str]] = {
+ORIGINS: Final[dict[Origin, str]] = {
     "live": "the live service",
     "documentation": "the vendor's documentation, replayed",
     "sandbox": "the sandbox, which proves that our parts agree, never that the service does",
@@ -135,11 +135,11 @@ EVIDENCE: Final[dict[Origin, str]] = {
 }
 
 
-def evidence(tally: Tally) -> str:
+def origin_sentence(tally: Tally) -> str:
     """Return one sentence on what a run rests on."""
     if not tally.judged.total():
         return "Nothing could be judged, so this rests on no evidence."
-    sources = {**EVIDENCE, "unknown": "a source that is not named"}
+    sources = {**ORIGINS, "unknown": "a source that is not named"}
     kinds = [
         f"{_count(tally.judged[origin], 'exchange')} from {source}"
         for origin, source in sources.items()
@@ -161,7 +161,7 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
         yield "No drift was found."
     if code is Verdict.UNCLEAR or tally.unclear:
         yield f"{_count(tally.unclear, 'thing')} could not be told." if tally.unclear else "Could not tell."
-    yield evidence(tally)
+    yield origin_sentence(tally)
     if tally.accepted:
         yield f"The baseline accepts {_count(tally.accepted, 'more finding')}."
     if tally.left_out:

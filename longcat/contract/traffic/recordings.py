@@ -12,12 +12,9 @@ from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.traffic import har, vcr
 from longcat.contract.traffic.exchange import BrokenFileError, UnreadableError
 from longcat.contract.traffic.json_stream import JSONStream
-from longcat.contract.traffic.redact import PLACEHOLDER
 
 if TYPE_CHECKING:  # It is slow to import, and HAR files do without it.
     from longcat.contract.traffic.yaml_stream import YAMLStream
-
-__all__ = ["PLACEHOLDER", "SUFFIXES", "Provenance", "provenance", "read"]
 
 PROVENANCE: Final = "about"
 """The field of a cassette that says where it comes from. vcrpy passes over it.

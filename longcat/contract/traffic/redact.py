@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from longcat.contract.model import Exchange
-from longcat.text import Hide, hiding
+from longcat.text import Hide, hiding, words_of
 
 PLACEHOLDER: Final = "REMOVED"
 """Stands where a secret stood. It may stand in a host name, a URL and a JSON string without breaking them."""
@@ -23,7 +23,6 @@ SENSITIVE: Final = frozenset({
 SHORTEST: Final = 6
 """Characters. A shorter key is taken out of its header only: elsewhere it could be any word."""
 
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # In a URL, in a form, or in a URL inside of JSON, where the ampersand may be escaped.
 _PARAMETER: Final = re.compile(r"""(^|[?&;]|\\u0026)([\w.%-]+)=([^&;#\s"'<>\\]+)""", re.ASCII)
 _USER: Final = re.compile(r"""(?<=://)[^/?#@\s"'\\]+@""")
@@ -41,7 +40,7 @@ _TOKENS: Final = (
 @lru_cache(maxsize=1024)  # The same few names come again with every exchange.
 def is_sensitive(name: str) -> bool:
     """Return whether a header, a parameter or a field of this name holds a secret."""
-    return not SENSITIVE.isdisjoint(word.lower() for word in _WORDS.findall(name))
+    return not SENSITIVE.isdisjoint(words_of(name))
 
 
 def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool) -> Exchange:
