@@ -68,7 +68,7 @@ autodoc_default_options = {"members": True, "imported-members": True}
 python_use_unqualified_type_names = True
 
 PUBLIC = (longcat.testing, longcat.contract, longcat.sandbox, longcat)
-FILES = re.compile(r"\]\((?=(?:tests|tools|docs|openapi\.yaml|Makefile|README|CHANGELOG)[\w./-]*\))")
+FILES = re.compile(r"\]\((?=(?:tests|tools|docs|openapi\.yaml|Makefile|README|CHANGELOG)[\w./#-]*\))")
 
 
 class Rooms(SphinxDirective):
