@@ -271,11 +271,11 @@ class Server:
             connection = Connection(accepted, self.requests)
             self.connections.append(connection)
             script = self.scripts[min(len(self.connections), len(self.scripts)) - 1]
-            handler = threading.Thread(target=self._talk, args=(connection, script), name="handler")
+            handler = threading.Thread(target=self._handle, args=(connection, script), name="handler")
             handler.start()
             self._handlers.append(handler)  # Only now may it be joined.
 
-    def _talk(self, connection: Connection, script: Script) -> None:
+    def _handle(self, connection: Connection, script: Script) -> None:
         with suppress(HangupError, OSError):
             if self._tls is not None:
                 connection.socket = self._tls.wrap_socket(connection.socket, server_side=True)

@@ -52,7 +52,7 @@ class Outcomes(AsyncIterator[Outcome]):
     def remaining(self) -> float | None:
         """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
 
-        The estimate is that of the schedule, so it is there with `AdaptivePolling` only.
+        The waits' plans make the estimate, so it is there with `AdaptivePolling` only.
         """
         return self._batch.remaining()
 

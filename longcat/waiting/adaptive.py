@@ -332,7 +332,7 @@ class AdaptivePolling:
         check_bounds(self.min_interval, self.max_interval)
 
     def plan(self) -> AdaptivePlan:
-        """Return the schedule of a wait that begins now."""
+        """Return the plan of a wait that begins now."""
         with self.knowledge.lock:
             return AdaptivePlan(self, self.knowledge.begin())
 

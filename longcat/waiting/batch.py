@@ -213,7 +213,7 @@ class Batch:
     def remaining(self) -> float | None:
         """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
 
-        The estimate is that of the schedule, so it is there with `AdaptivePolling` only, and when every id is known.
+        The waits' plans make the estimate, so it is there with `AdaptivePolling` only, and when every id is known.
         It is no less than the rate limiter needs to let each request ask once more.
         """
         waits = [job.wait for job in self._open]
