@@ -25,7 +25,7 @@ from servers import LIMIT, SOON, Request, Server, answer, eventually, read, resp
 from shell import FIELDS, KEY, LONGCAT, PLAIN, PNG, Display, Gateway, Ran, User, environment
 
 import longcat
-from longcat.cli.outcome import Exit
+from longcat.cli.results import Exit
 from longcat.cli.run import run as main
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
 

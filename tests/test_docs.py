@@ -18,7 +18,7 @@ import longcat
 import longcat.contract
 import longcat.sandbox
 import longcat.testing
-from longcat.cli.outcome import Exit
+from longcat.cli.results import Exit
 from longcat.contract.reports.verdict import Verdict
 from longcat.gateway.reading import STATUS_ERRORS
 

@@ -7,7 +7,7 @@ from typing import Final
 from longcat._version import __version__
 from longcat.cli import sandbox
 from longcat.cli.contract import arguments as contract
-from longcat.cli.outcome import Exit
+from longcat.cli.results import Exit
 
 TIMEOUT: Final = 300.0
 """Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""

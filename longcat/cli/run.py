@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcat.cli.arguments import parse
-from longcat.cli.outcome import Exit, quiet_pipe, report
+from longcat.cli.results import Exit, quiet_pipe, report
 from longcat.errors import ConfigurationError
 
 

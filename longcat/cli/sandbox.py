@@ -2,7 +2,7 @@
 
 import argparse
 
-from longcat.cli.outcome import Exit
+from longcat.cli.results import Exit
 from longcat.errors import ConfigurationError
 
 FAULTS_HELP = "spoil answers: NAME[:COUNT[:SECONDS]], repeatable; `--fault list` shows the names"

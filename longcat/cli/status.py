@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from longcat.cli.outcome import Exit, Printer
+from longcat.cli.results import Exit, Printer
 from longcat.client import LongCat
 from longcat.errors import LongCatError
 from longcat.models import Status

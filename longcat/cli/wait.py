@@ -15,8 +15,8 @@ import anyio
 from longcat.base import Unknown
 from longcat.cli.display import Display
 from longcat.cli.ids import STDIN, known_ids, piped_ids
-from longcat.cli.outcome import Exit, Printer, overall, report
 from longcat.cli.progress import display
+from longcat.cli.results import Exit, Printer, overall, report
 from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout

@@ -30,7 +30,7 @@ from recordings import (
 )
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic import exchange as recorded
+from longcat.contract.traffic import decoding
 from longcat.contract.traffic.recordings import read
 
 # --- The formats. ---
@@ -227,7 +227,7 @@ class _Brotli:
 def test_brotli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, outcome: bytes | str) -> None:
     """Where brotli is installed, it is used."""
     monkeypatch.setitem(__import__("sys").modules, "brotli", SimpleNamespace(**vars(_Brotli)))
-    monkeypatch.setattr(recorded, "MAX_BODY", 100)
+    monkeypatch.setattr(decoding, "MAX_BODY", 100)
     (item,) = read_text(tmp_path, with_answer(binary(body), "content-encoding: [br]"))
     assert outcome == (item.response_body if isinstance(item, Exchange) else item.why)
 
@@ -360,7 +360,7 @@ def test_malformed_json_within_good_json(tmp_path: Path) -> None:
 
 def test_huge_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that is too large, packed or not, is named, and the next exchange is read."""
-    monkeypatch.setattr(recorded, "MAX_BODY", 1000)
+    monkeypatch.setattr(decoding, "MAX_BODY", 1000)
     for body, header in (
         ("a" * 1001, ""),
         (binary(bytes(1001)), ""),

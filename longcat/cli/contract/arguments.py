@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from typing import Final
 
-from longcat.cli.outcome import Exit
+from longcat.cli.results import Exit
 from longcat.errors import ConfigurationError
 from longcat.text import missing_package
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from longcat.cli.contract.spec_file import SpecFile, find_spec
-from longcat.cli.outcome import Exit, Printer
+from longcat.cli.results import Exit, Printer
 from longcat.contract import CODES, Severity
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from longcat.cli.contract.spec_file import find_spec
 from longcat.cli.contract.target import Target, find_target
-from longcat.cli.outcome import Exit, Printer
+from longcat.cli.results import Exit, Printer
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import SOURCE, is_loopback, origin_of
 from longcat.contract.probe.requests import KeyUse, ProbeRequest

@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from attrs import evolve
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.exchange import UnreadableError, decode
+from longcat.contract.traffic.decoding import UnreadableError, undo_encoding
 from longcat.contract.traffic.recordings import PROVENANCE, Provenance
 from longcat.contract.traffic.redact import redact, redact_command
 from longcat.saving.files import whole_file
@@ -55,7 +55,7 @@ def _for_storing(exchange: Exchange) -> Exchange:
     headers = {name: value for name, value in exchange.response_headers.items() if name not in VOLATILE}
     with suppress(UnreadableError):  # What can't be decoded stays as it is.
         # A client decodes bodies and leaves the header; to a client that replays them, it would be a lie.
-        headers, body = decode(headers, exchange.response_body)
+        headers, body = undo_encoding(headers, exchange.response_body)
         exchange = evolve(exchange, response_body=body)
     return redact(evolve(exchange, response_headers=headers), thorough=True)
 

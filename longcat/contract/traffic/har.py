@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.exchange import UnreadableError, from_base64, from_text, make_exchange
+from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_text, make_exchange
 from longcat.text import shorten
 
 

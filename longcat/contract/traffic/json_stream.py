@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from longcat.contract.traffic.exchange import BrokenFileError, UnreadableError
+from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError
 
 CHUNK: Final = 256 * 1024
 """How many bytes are read at a time."""

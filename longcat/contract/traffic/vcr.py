@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic.exchange import UnreadableError, bounded, from_base64, from_text, make_exchange
+from longcat.contract.traffic.decoding import UnreadableError, bounded, from_base64, from_text, make_exchange
 from longcat.text import shorten
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import yaml  # type: ignore[import-untyped]
 
-from longcat.contract.traffic.exchange import BrokenFileError, UnreadableError, from_base64
+from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError, from_base64
 from longcat.text import shorten
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -46,8 +46,8 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
 
     Raises UnreadableError when something in it can't be.
     """
-    request_head, request_body = decode(_folded(request_headers), request_body)
-    response_head, response_body = decode(_folded(response_headers), response_body)
+    request_head, request_body = undo_encoding(_folded(request_headers), request_body)
+    response_head, response_body = undo_encoding(_folded(response_headers), response_body)
     exchange = Exchange(
         method=_method(method),
         url=_url(url),
@@ -83,7 +83,7 @@ def _header_name(text: str) -> str:
     return text.strip().lower()
 
 
-def decode(headers: dict[str, str], body: bytes | None) -> tuple[dict[str, str], bytes | None]:
+def undo_encoding(headers: dict[str, str], body: bytes | None) -> tuple[dict[str, str], bytes | None]:
     """Return headers and body without the content encoding. Some recorders have undone it, but kept the header.
 
     Raises UnreadableError when the body can't be decoded.
@@ -117,7 +117,7 @@ def from_base64(text: str) -> bytes:
 def from_text(text: str, encoding: str = "utf-8") -> bytes:
     """Return text that was read from a recording as the bytes that it was.
 
-    Raises UnreadableError when that can't be told.
+    Raises UnreadableError when the bytes can't be known.
     """
     try:
         body = text.encode(encoding, "surrogateescape")
