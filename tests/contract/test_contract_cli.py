@@ -368,11 +368,11 @@ class TestRecord:
 
 @frozen
 class Suggestion:
-    """What `suggest` comes to: the contract's file as it should be, the difference, and what is left as it is."""
+    """What `suggest` comes to: the contract's file as it should be, the difference, and what is not patched."""
 
     text: str
     diff: str
-    left: tuple[str, ...] = ()
+    unpatched: tuple[str, ...] = ()
 
 
 class TestSuggest:
