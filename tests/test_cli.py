@@ -493,6 +493,14 @@ def test_full_disk(gateway: Gateway, user: User, command: str) -> None:
     assert is_paragraph(ran.errors[0]), ran.errors
 
 
+@pytest.mark.parametrize("command", ["status nobody", "wait nobody", "contract check nofile"])
+def test_an_error_that_nobody_can_read(user: User, command: str) -> None:
+    """When stderr can't be written to, the exit code is the same as when it can."""
+    shell = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@" 2> errors', LONGCAT]
+    ran = user.run(*words(command), program=shell, COVERAGE_PROCESS_CONFIG="")
+    assert (ran.code, ran.out) == (2, "")
+
+
 @pytest.mark.parametrize("stream", [">&-", "2>&-"])
 def test_closed_stream(gateway: Gateway, user: User, stream: str) -> None:
     """A command without stdout, or without stderr, does its work all the same, and is silent there."""
@@ -697,7 +705,7 @@ def test_without_rich(gateway: Gateway, user: User) -> None:
 
 # --- Ctrl-C.
 
-STOPPED: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
+STOPPED: Final = "longcat: Stopped. Requests go on at the service; wait for them again."
 
 
 def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:

@@ -369,6 +369,26 @@ def test_a_folder_in_the_way_is_refused(folder: Path, overwrite: bool) -> None:
     assert contents(folder) == {}
 
 
+def test_a_pipe_in_the_way_is_refused(folder: Path) -> None:
+    """What is no regular file, such as a pipe or a device, is not replaced by one, not even when asked."""
+    os.mkfifo(folder / "cat.png")
+    with Server(SERVED) as server:
+        error = refused(SYNC, image(server.url), folder / "cat.png", overwrite=True)
+    assert "not a regular file" in str(error)
+    assert server.requests == []
+    assert (folder / "cat.png").is_fifo()
+
+
+def test_a_link_stays_and_its_file_is_replaced(folder: Path) -> None:
+    """The picture goes where a symbolic link leads."""
+    (folder / "real.png").write_bytes(b"mine")
+    (folder / "cat.png").symlink_to(folder / "real.png")
+    with Server(SERVED) as server:
+        bring(SYNC, image(server.url), folder / "cat.png", overwrite=True)
+    assert (folder / "cat.png").is_symlink()
+    assert contents(folder) == {"cat.png": PICTURE, "real.png": PICTURE}
+
+
 @pytest.mark.parametrize("size", [1000, 100_000], ids=["small pieces", "large pieces"])
 def test_a_full_disk_leaves_nothing(driver: Driver, folder: Path, size: int) -> None:
     """When no more bytes go into the file, there is a DownloadError and no partial file."""

@@ -89,3 +89,33 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """No folder is made."""
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "cats" / "cat.txt"):
         raise AssertionError("not reached")
+
+
+def test_what_a_link_leads_to_is_written(tmp_path: Path) -> None:
+    """A symbolic link stays a link: the file that it leads to is replaced."""
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    with whole_file(link) as file:
+        file.write(b"new")
+    assert (link.is_symlink(), real.read_bytes(), names(tmp_path)) == (True, b"new", ["link.txt", "real.txt"])
+
+
+def test_a_file_keeps_its_permissions(tmp_path: Path) -> None:
+    """What only its owner might read is not opened to others by being written anew."""
+    path = tmp_path / "cat.txt"
+    path.touch(0o600)
+    with whole_file(path) as file:
+        file.write(b"new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_regular_file_is_left_alone(tmp_path: Path) -> None:
+    """A pipe is not replaced by a file, and neither is a device or a folder, by itself or at the end of a link."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link, tmp_path):
+        with pytest.raises(OSError, match="not a regular file"), whole_file(path):
+            pass
+    assert (pipe.is_fifo(), names(tmp_path)) == (True, ["link", "pipe"])

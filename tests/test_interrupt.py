@@ -11,7 +11,7 @@ import pytest
 from servers import LIMIT, eventually
 from shell import KEY, environment
 
-LINE: Final = "longcat: Stopped. The requests themselves go on; wait for them again."
+LINE: Final = "longcat: Stopped. Requests go on at the service; wait for them again."
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
 
 # Runs a command that sends itself signals the first time that something happens: an import, another event that Python

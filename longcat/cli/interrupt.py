@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_CODE = 130
 """What shells give a command that SIGINT ended."""
-LINE = "longcat: Stopped. The requests themselves go on; wait for them again.\n"
+LINE = "longcat: Stopped. Requests go on at the service; wait for them again.\n"
 SHOW_CURSOR = "\x1b[?25h"
 LIVE_LINES = "longcat.cli.live"
 """The module that hides the cursor. It is imported only where it does so."""

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Any, Final, Self
 
@@ -73,7 +73,8 @@ def report(error: BaseException, *, debug: bool) -> Exit:
         advice = ". Make room, or choose another place, then try again."
     elif not isinstance(error, LongCatError):
         advice = " This is a mistake in longcat: please report it, with what --debug prints."
-    print(f"longcat: {str(error) or type(error).__name__}{advice}", file=sys.stderr)
+    with suppress(OSError):  # Where nobody can be told, the exit code is all that is left, and must stay right.
+        print(f"longcat: {str(error) or type(error).__name__}{advice}", file=sys.stderr)
     return exit_code(error)
 
 

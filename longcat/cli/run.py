@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from longcat.cli.arguments import parse
@@ -47,4 +48,5 @@ class _Stderr(logging.Handler):
     """Prints to what is stderr at that moment, so that a live display can put the line above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        with suppress(OSError):  # A message that can't be printed is no reason to stop.
+            print(self.format(record), file=sys.stderr)

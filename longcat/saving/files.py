@@ -1,11 +1,25 @@
 """Writing a file whole: it appears with all that was written, or not at all, and no reader ever sees half of it."""
 
+import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+
+def final_path(path: Path) -> Path:
+    """Return the regular file that is to be written for a path: itself, or where it leads as a symbolic link.
+
+    Raises OSError for what a file must not replace: a device, a pipe, a socket or a folder.
+    """
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "It is not a regular file", str(path))
+    return path
 
 
 class PartialFile:
@@ -60,12 +74,16 @@ class PartialFile:
 def whole_file(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
     """Lend a file to write bytes to, which is at `path` when the block ends, and gone when the block raises.
 
-    Raises FileExistsError if there is such a file, unless it may be overwritten, and OSError when it can't be written.
+    A symbolic link stays, and what it leads to is written; a file that is replaced keeps its permissions. Raises
+    FileExistsError if there is such a file, unless it may be overwritten, and OSError when it can't be written.
     """
-    part = PartialFile(path.parent)
+    target = final_path(path)
+    part = PartialFile(target.parent)
     try:
+        if target.exists():
+            shutil.copymode(target, part.path)
         yield part.file
         part.sync()
-        part.rename(path, overwrite=overwrite)
+        part.rename(target, overwrite=overwrite)
     finally:
         part.discard()

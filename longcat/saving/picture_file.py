@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from attrs import define, field
 
 from longcat.errors import DownloadError
-from longcat.saving.files import PartialFile
+from longcat.saving.files import PartialFile, final_path
 from longcat.text import describe
 
 HEAD: Final = 32
@@ -94,6 +94,8 @@ class PictureFile:
             old = existing(self.path, self.stem)
             if old is not None and not self.overwrite:
                 raise FileExistsError(old)
+            if not self.path.is_dir():
+                self.path = final_path(self.path)
         return self
 
     def __exit__(
@@ -141,7 +143,7 @@ class PictureFile:
         path = self.path
         with self._translated():
             if path.is_dir():
-                path = path / f"{_safe_name(self.stem)}.{image_suffix(self._head)}"
+                path = final_path(path / f"{_safe_name(self.stem)}.{image_suffix(self._head)}")
             self._file.sync()
             if self.record is not None:
                 self.record(path, self._hash.hexdigest(), self._size)
