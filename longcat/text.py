@@ -10,7 +10,7 @@ from urllib.parse import quote
 Hide = Callable[[str], str]
 """Returns a text without the secret in it."""
 
-_DISTRIBUTIONS: Final = {"PIL": "pillow", "yaml": "pyyaml"}
+_DISTRIBUTIONS: Final = {"PIL": "pillow", "ruamel": "ruamel.yaml", "yaml": "pyyaml"}
 """What a package is called where it is installed from, if that is not its name in Python with hyphens."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
