@@ -94,26 +94,26 @@ class Comparison:
         """Return what the schema at a pointer says about the fields of a value."""
         return self.schemas.fields(self._select((pointer,), value).pointers)
 
-    def describe(self, places: tuple[str, ...]) -> str:
+    def describe(self, pointers: tuple[str, ...]) -> str:
         """Return what the schemas at these pointers want, in words."""
-        return describe_assertions(self.schemas.at(one) for one in self._select(places, None).pointers)
+        return describe_assertions(self.schemas.at(one) for one in self._select(pointers, None).pointers)
 
     # --- Which schemas apply to a value.
 
-    def _select(self, places: tuple[str, ...], value: Any, path: Path = ()) -> _Selection:
+    def _select(self, pointers: tuple[str, ...], value: Any, path: Path = ()) -> _Selection:
         """Return all schemas that those at some pointers apply to a value."""
         selection = _Selection()
-        self._add(places, value, path, selection)
+        self._add(pointers, value, path, selection)
         return selection
 
-    def _add(self, places: tuple[str, ...], value: Any, path: Path, selection: _Selection) -> None:
-        new, known = self.schemas.applied(places), selection.pointers
+    def _add(self, pointers: tuple[str, ...], value: Any, path: Path, selection: _Selection) -> None:
+        new, known = self.schemas.applied(pointers), selection.pointers
         if known:
             new = tuple(pointer for pointer in new if pointer not in known)
         selection.pointers += new
         for pointer in self.schemas.choosing(new):
-            for place in list(self._chosen(pointer, value, path, selection)):
-                self._add((place,), value, path, selection)
+            for chosen in list(self._chosen(pointer, value, path, selection)):
+                self._add((chosen,), value, path, selection)
 
     def _chosen(self, pointer: str, value: Any, path: Path, selection: _Selection) -> Iterator[str]:
         """Yield where the schemas stand that the one at a pointer applies to this value."""
@@ -155,26 +155,26 @@ class Comparison:
     # --- What a value itself must be.
 
     def _mismatches(
-        self, places: tuple[str, ...], value: Any, path: Path, examples: Examples = NO_EXAMPLES
+        self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples = NO_EXAMPLES
     ) -> Iterator[Mismatch]:
-        selection = self._select(places, value, path)
-        pointers = selection.pointers
-        wrong = self._broken(pointers, value, path)
+        selection = self._select(pointers, value, path)
+        applied = selection.pointers
+        wrong = self._broken(applied, value, path)
         if wrong is not None:
             yield wrong
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
         yield from selection.mismatches
         if isinstance(value, dict) and not selection.mismatches:
-            alike = examples.select((places, pointers), lambda one: self._is_alike(places, one, pointers))
-            yield from self._object(pointers, value, path, alike)
+            alike = examples.select((pointers, applied), lambda one: self._is_alike(pointers, one, applied))
+            yield from self._object(applied, value, path, alike)
         elif isinstance(value, list):
-            yield from self._list(pointers, value, path, examples)
+            yield from self._list(applied, value, path, examples)
         elif isinstance(value, str) and examples.texts:
-            yield from self._text(pointers, value, path, examples)
+            yield from self._text(applied, value, path, examples)
 
-    def _is_alike(self, places: tuple[str, ...], example: Any, pointers: tuple[str, ...]) -> bool:
+    def _is_alike(self, pointers: tuple[str, ...], example: Any, applied: tuple[str, ...]) -> bool:
         """Whether the same schemas apply to an example."""
-        return isinstance(example, dict) and self._select(places, example).pointers == pointers
+        return isinstance(example, dict) and self._select(pointers, example).pointers == applied
 
     def _broken(self, pointers: tuple[str, ...], value: Any, path: Path) -> Mismatch | None:
         """Return what the value itself breaks, whatever is in it; another type first."""
@@ -208,9 +208,9 @@ class Comparison:
     ) -> Iterator[Mismatch]:
         fields, unknown = self.schemas.fields(pointers), {}
         for name, inner in value.items():
-            places = fields.places(name)
-            if places:
-                yield from self._field(places, inner, (*path, name), examples.field(name))
+            of_field = fields.pointers(name)
+            if of_field:
+                yield from self._field(of_field, inner, (*path, name), examples.field(name))
             elif fields.is_closed:
                 unknown[name] = inner
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
@@ -224,18 +224,18 @@ class Comparison:
         """
         for name in {**fields.required, **fields.named}:
             if name not in value and (name in fields.required or name in examples.always):
-                places = fields.named.get(name, ())
-                rule = fields.required.get(name) or places[0]
+                pointers = fields.named.get(name, ())
+                rule = fields.required.get(name) or pointers[0]
                 is_required = name in fields.required
-                inner, expected = self.schemas.fields(self._select(places, {}).pointers), self.describe(places)
-                yield MissingField(name, places, rule, is_required, expected, inner, self.schemas)
+                inner, expected = self.schemas.fields(self._select(pointers, {}).pointers), self.describe(pointers)
+                yield MissingField(name, pointers, rule, is_required, expected, inner, self.schemas)
 
-    def _field(self, places: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
+    def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
-        pointers = self.schemas.applied(places)
-        if self.schemas.choosing(pointers) or isinstance(value, CONTAINERS) or not self.schemas.check(pointers)(value):
-            return self._mismatches(places, value, path, examples)
-        return self._text(pointers, value, path, examples) if isinstance(value, str) and examples.texts else ()
+        applied = self.schemas.applied(pointers)
+        if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied)(value):
+            return self._mismatches(pointers, value, path, examples)
+        return self._text(applied, value, path, examples) if isinstance(value, str) and examples.texts else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
         known: set[tuple[str, str, Path]] = set()

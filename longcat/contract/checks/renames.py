@@ -24,14 +24,14 @@ class MissingField:
     """A field that should be there.
 
     Attributes:
-        places: where its schemas stand.
+        pointers: where its schemas stand.
         rule: where it is said that it must be there.
         expected: what its schemas want, in words.
         fields: the fields of the object that it is.
     """
 
     name: str
-    places: tuple[str, ...]
+    pointers: tuple[str, ...]
     rule: str
     is_required: bool
     expected: str
@@ -40,7 +40,7 @@ class MissingField:
 
     def fits(self, value: Any) -> bool:
         """Whether a value could be the field's."""
-        return self.schemas.fits(self.places, value)
+        return self.schemas.fits(self.pointers, value)
 
 
 def match_fields(
@@ -58,10 +58,10 @@ def match_fields(
     for one, name in _renamed(missing, unknown):
         value = unknown.pop(name)
         missing.remove(one)
-        where = one.places[0] if one.places else one.rule
+        where = one.pointers[0] if one.pointers else one.rule
         seen = f"named {name}: {show_value(value)}"
         yield Mismatch("field-renamed", (*path, name), where, f"named {one.name}", seen, value)
-        yield from compare(one.places, value, (*path, name))
+        yield from compare(one.pointers, value, (*path, name))
     for one, names in _flattened(missing, unknown):
         missing.remove(one)
         inner = {name: unknown.pop(name) for name in names}

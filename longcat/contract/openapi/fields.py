@@ -29,11 +29,11 @@ class Fields:
     patterns: dict[str, str] = Factory(dict)
     others: tuple[str, ...] = ()
 
-    def places(self, name: str) -> tuple[str, ...]:
+    def pointers(self, name: str) -> tuple[str, ...]:
         """Return where the schemas of a field stand; of a field that is not named, there may be some as well."""
         found = self.named.get(name, ())
         if self.patterns:
-            found += tuple(place for pattern, place in self.patterns.items() if _matches(pattern, name))
+            found += tuple(pointer for pattern, pointer in self.patterns.items() if _matches(pattern, name))
         return found or self.others
 
 

@@ -74,9 +74,9 @@ class Schemas:
         """Whether the schema at a pointer allows a value."""
         return bool(self._validator(pointer, closed).is_valid(value))
 
-    def fits(self, places: Sequence[str], value: Any) -> bool:
+    def fits(self, pointers: Sequence[str], value: Any) -> bool:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
-        return bool(places) and all(self.is_valid(place, value) for place in places)
+        return bool(pointers) and all(self.is_valid(one, value) for one in pointers)
 
     def errors(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[jsonschema_rs.ValidationError]:
         """Yield what in a value breaks the schema at a pointer, as the validator sees it."""

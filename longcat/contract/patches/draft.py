@@ -65,20 +65,20 @@ class Draft:
         found: dict[str, list[tuple[Variants, str]]] = {}
         for variants in self.variants():
             for branch in dict.fromkeys(variants.branches.values()):
-                place = properties_of(self.document, branch).get(variants.name)
-                if place is not None:
-                    found.setdefault(place, []).append((variants, branch))
+                pointer = properties_of(self.document, branch).get(variants.name)
+                if pointer is not None:
+                    found.setdefault(pointer, []).append((variants, branch))
         return found
 
-    def allows(self, place: str, values: Iterable[Any], *, closed: bool = False) -> bool:
+    def allows(self, pointer: str, values: Iterable[Any], *, closed: bool = False) -> bool:
         """Whether the schema at a pointer allows all of some values; read closed, without any further field."""
-        return all(self.spec.schemas.is_valid(place, value, closed=closed) for value in values)
+        return all(self.spec.schemas.is_valid(pointer, value, closed=closed) for value in values)
 
-    def schema_like(self, places: Iterable[str], values: Sequence[Any], *, closed: bool = True) -> Any:
+    def schema_like(self, pointers: Iterable[str], values: Sequence[Any], *, closed: bool = True) -> Any:
         """Return a copy of the first of some schemas that allows all values; if none does, one made for the values."""
-        for place in places:
-            if self.allows(place, values, closed=closed):
-                return copy.deepcopy(self.raw(place))
+        for pointer in pointers:
+            if self.allows(pointer, values, closed=closed):
+                return copy.deepcopy(self.raw(pointer))
         return infer(values)
 
 
