@@ -1,4 +1,7 @@
-"""A cached property without the lock that Python 3.11 takes for one, which costs more than most of these properties."""
+"""A cached property without the lock that Python 3.11 takes for one, which costs more than most of these properties.
+
+The drift check uses this one everywhere.
+"""
 
 import functools
 from typing import Any, TypeVar

@@ -69,6 +69,25 @@ class Finding:
         rule: where in the contract, as a JSON pointer into openapi.yaml, the broken rule or the thing to widen stands
             (references followed: it never passes through a `$ref`). Empty: the contract has no place for it.
         evidence: the value seen, decoded, for `suggest`. None: there is no such value.
+
+    What `rule` and `evidence` are depends on the code:
+
+    * `type-changed`, `field-null`, `value-*`, `format-changed`: the broken keyword (`.../progress/maximum`); the value.
+      For a word that chooses a variant, the rule is the discriminator's `mapping` or its like; for `value-blank`, the
+      schema of the text.
+    * `field-missing`: the `required` that names it; none.
+    * `field-absent`: its schema; none.
+    * `field-renamed`: the schema of the old name, while the pointer has the new name; the value.
+    * `field-new`, `field-moved`: the schema that lists the fields of the object; the new field's value.
+    * `enveloped`: the schema of the body, while the pointer says where its fields stand now; the whole body.
+    * `error-in-success`: the schema of the body, or `.../responses` for a bad request; the whole body.
+    * `answer-mismatched`: the schema of the field; the value.
+    * `content-type-changed`: the response's `content`; the media type, empty where none was given.
+    * `body-*`, `name-repeated`: the media type, or the response where there is no body to speak of; none.
+    * `header-*`: the header, or its schema; the header's value.
+    * `deprecated`, `warning`: the response, empty where it is not documented; the header's value.
+    * `method-new`, `path-new`: the path, or `/paths`; the decoded body, or the methods in `Allow`.
+    * all others, by status code: the operation's `responses`; the decoded body.
     """
 
     code: str

@@ -39,7 +39,7 @@ def _event(one: Observed, baseline: Baseline) -> Event:
         return Inconclusive(
             exchange.source, "not of this contract: another host, and a path that it does not have", unclear=False
         )
-    # A documented 429 or 500 tells a probe nothing, so it asks again. A recording keeps what somebody wanted to keep.
+    # A documented 429 or 500 is inconclusive in a probe. A recording keeps what somebody wanted to keep.
     if one.outage is not None and not one.is_documented:
         return Inconclusive(exchange.source, one.outage)
     return JudgedExchange(

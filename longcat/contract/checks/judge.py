@@ -28,7 +28,7 @@ _NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
 def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
-    """Yield how an exchange differs from the contract; nothing for an answer that tells nothing (see `outage`).
+    """Yield how an exchange differs from the contract; nothing for an inconclusive answer (see `outage`).
 
     What the answer should have been follows from the request, and from what its asker knows. Nothing is said about an
     exchange that is none of ours (see `concerns`).
@@ -37,7 +37,7 @@ def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
 
 
 def outage(spec: Spec, exchange: Exchange) -> str | None:
-    """Return why an answer tells nothing about the contract, in words. None: it tells something.
+    """Return why an answer is inconclusive, in words. None: it can be judged.
 
     See `Judgement.outage` for what counts as such.
     """
@@ -67,7 +67,7 @@ class Judgement:
 
     @cached_property
     def outage(self) -> str | None:
-        """Why the answer tells nothing about the contract, in words. None: it tells something.
+        """Why the answer is inconclusive, in words. None: it can be judged.
 
         * A page of the CDN in front, whatever its status: it was not the gateway that answered.
         * A 429: the gateway did not look at the request.

@@ -67,7 +67,7 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
 ) -> Iterator[Judgement | Inconclusive]:
     """Send every request, and yield the judgement of each answer, in order and as it comes.
 
-    An answer that tells nothing, such as a page of the CDN in front, is asked for once more and then is `Inconclusive`.
+    An inconclusive answer, such as a page of the CDN in front, is asked for once more and then is `Inconclusive`.
     When two requests in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not sent.
 
     Args:

@@ -45,7 +45,7 @@ class ReportContext:
         return list(summary(self.tally, self.fail_on))
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield what could not be told, and what was left out: a title, and the reasons with what they are about."""
+        """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
         tally = self.tally
         for title, unclear, count in (("Could not be told", True, tally.unclear), ("Left out", False, tally.left_out)):
             found: dict[str, list[str]] = {}

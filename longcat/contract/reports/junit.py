@@ -1,4 +1,4 @@
-"""`--format junit`: a test case for each exchange. Drift fails it; what could not be told is an error."""
+"""`--format junit`: a test case for each exchange. Drift fails it; what was inconclusive is an error."""
 
 from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile

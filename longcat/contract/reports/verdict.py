@@ -24,7 +24,7 @@ class Verdict(IntEnum):
     """No finding is as bad as was asked for."""
     DRIFTED = 1
     UNCLEAR = 3
-    """Something could not be told, or there was nothing to judge."""
+    """Something was inconclusive, or there was nothing to judge."""
 
 
 @frozen
@@ -68,7 +68,7 @@ class Tally:
         found: how many findings that nobody accepted, by severity. Seen in many exchanges, a finding is one.
         times: how often they were seen.
         accepted: how many findings the baseline accepts.
-        unclear: how many things could not be told, and in `reasons` the first of them.
+        unclear: how many things were inconclusive, and in `reasons` the first of them.
         left_out: how many things were left out, and in `reasons` the first of them.
         remarks: what else a reader must know, such as entries of the baseline that expired.
     """
@@ -109,7 +109,7 @@ class Tally:
 def verdict(tally: Tally, fail_on: Severity) -> Verdict:
     """Return what a run came to, which is also its exit code.
 
-    1 when a finding that nobody accepted is as bad as `fail_on` or worse; else 3 when something could not be told, or
+    1 when a finding that nobody accepted is as bad as `fail_on` or worse; else 3 when something was inconclusive, or
     when there was nothing to judge at all; else 0. That something is used wrongly, 2, is an error and never gets here.
     """
     if any(tally.found[severity] for severity in SEVERITIES[: SEVERITIES.index(fail_on) + 1]):
