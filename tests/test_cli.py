@@ -497,7 +497,7 @@ def test_full_disk(gateway: Gateway, user: User, command: str) -> None:
 def test_an_error_that_nobody_can_read(user: User, command: str) -> None:
     """When stderr can't be written to, the exit code is the same as when it can."""
     shell = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@" 2> errors', LONGCAT]
-    ran = user.run(*words(command), program=shell, COVERAGE_PROCESS_CONFIG="")
+    ran = user.run(*command.split(), program=shell, COVERAGE_PROCESS_CONFIG="")
     assert (ran.code, ran.out) == (2, "")
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final, Self
 
@@ -73,9 +73,16 @@ def report(error: BaseException, *, debug: bool) -> Exit:
         advice = ". Make room, or choose another place, then try again."
     elif not isinstance(error, LongCatError):
         advice = " This is a mistake in longcat: please report it, with what --debug prints."
-    with suppress(OSError):  # Where nobody can be told, the exit code is all that is left, and must stay right.
-        print(f"longcat: {str(error) or type(error).__name__}{advice}", file=sys.stderr)
+    print_error(f"longcat: {str(error) or type(error).__name__}{advice}")
     return exit_code(error)
+
+
+def print_error(line: str) -> None:
+    """Print a line to stderr. Once that can't be written to, print into nothing: the exit code must stay right."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class Printer:

@@ -5,11 +5,10 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from longcat.cli.arguments import parse
-from longcat.cli.results import Exit, quiet_pipe, report
+from longcat.cli.results import Exit, print_error, quiet_pipe, report
 from longcat.errors import ConfigurationError
 
 
@@ -48,5 +47,4 @@ class _Stderr(logging.Handler):
     """Prints to what is stderr at that moment, so that a live display can put the line above itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # A message that can't be printed is no reason to stop.
-            print(self.format(record), file=sys.stderr)
+        print_error(self.format(record))
