@@ -42,12 +42,12 @@ def variants_of(document: Node, pointer: str) -> Variants | None:
     discriminator = at(document, owner).get("discriminator")
     branches = [f"{pointer}/{index}" for index, _ in enumerate(at(document, pointer))]
     if isinstance(discriminator, Mapping) and isinstance(name := discriminator.get("propertyName"), str):
-        place = f"{owner}/discriminator"
+        rule = f"{owner}/discriminator"
         mapping = discriminator.get("mapping")
         if isinstance(mapping, Mapping):
-            return Variants(name, dict(_mapped(document, mapping, branches)), f"{place}/mapping")
+            return Variants(name, dict(_mapped(document, mapping, branches)), f"{rule}/mapping")
         found = dict(fixed_words(document, name, branches)) or dict(_component_names(document, branches))
-        return Variants(name, found, place) if found else None
+        return Variants(name, found, rule) if found else None
     for name in properties_of(document, branches[0]) if branches else ():
         words = list(fixed_words(document, name, branches))
         if len({branch for _, branch in words}) == len(branches) > 1 and len(dict(words)) == len(words):
@@ -58,10 +58,10 @@ def variants_of(document: Node, pointer: str) -> Variants | None:
 def properties_of(document: Node, pointer: str) -> dict[str, str]:
     """Return where the properties of a schema stand, those of its references and of the parts of `allOf` included."""
     found: dict[str, str] = {}
-    for place in unconditional(document, pointer):
-        schema = at(document, place)
+    for one in unconditional(document, pointer):
+        schema = at(document, one)
         for name in schema.get("properties", ()) if isinstance(schema, Mapping) else ():
-            found.setdefault(name, f"{place}/properties/{escape(name)}")
+            found.setdefault(name, f"{one}/properties/{escape(name)}")
     return found
 
 
@@ -109,8 +109,8 @@ def _component_names(document: Node, branches: list[str]) -> Iterator[tuple[str,
 def fixed_words(document: Node, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each word that a field can only have in one of the branches."""
     for branch in branches:
-        place = properties_of(document, branch).get(name)
-        schema = at(document, place) if place else None
+        property_pointer = properties_of(document, branch).get(name)
+        schema = at(document, property_pointer) if property_pointer else None
         if isinstance(schema, Mapping):
             words = [schema["const"]] if "const" in schema else schema.get("enum", ())
             yield from ((word, branch) for word in words if isinstance(word, str))

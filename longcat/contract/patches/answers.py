@@ -70,11 +70,11 @@ def _shape(draft: Draft, operation: Operation, code: int, values: Sequence[Any])
         if response.code.startswith("2") is not is_success(code) or response.code[0] in "13":
             continue
         for media in response.content.values():
-            for place in _branches(draft, media.schema) if media.schema and is_json(media.media_type) else ():
-                if draft.allows(place, values):
-                    return response.code, copy.deepcopy(draft.raw(place))
-                if all(_chooses(draft, value, place) for value in values):
-                    chosen = response.code, place
+            for pointer in _branches(draft, media.schema) if media.schema and is_json(media.media_type) else ():
+                if draft.allows(pointer, values):
+                    return response.code, copy.deepcopy(draft.raw(pointer))
+                if all(_chooses(draft, value, pointer) for value in values):
+                    chosen = response.code, pointer
     if chosen is not None:
         return chosen[0], copy.deepcopy(draft.raw(chosen[1]))
     if is_success(code):

@@ -54,7 +54,7 @@ def edits_for(draft: Draft, group: FindingGroup) -> list[Edit]:
     edits = list(change(draft, group))
     of_requests = _request_places(draft.source.document)
     for edit in edits:
-        if any(f"{edit.pointer}/".startswith(f"{place}/") for place in of_requests):
+        if any(f"{edit.pointer}/".startswith(f"{pointer}/") for pointer in of_requests):
             raise RefusedError("It is described in one place with what callers send, and would loosen that as well.")
         added = {} if isinstance(edit, Drop) else {edit.name: edit.value} if isinstance(edit, Put) else edit.value
         if draft.is_openapi_3_0 and _has_type_lists(added):
@@ -81,9 +81,9 @@ def _request_places(document: dict[str, Any]) -> set[str]:
         if name in node and pointer.startswith("/paths/")
     ]
     while pending:
-        place = pending.pop()
-        found.add(place)
-        for node, _ in nodes(at(document, place), place):
+        pointer = pending.pop()
+        found.add(pointer)
+        for node, _ in nodes(at(document, pointer), pointer):
             if isinstance(node.get("$ref"), str):
                 _, target = follow(document, {"$ref": node["$ref"]}, "")
                 if target not in found:

@@ -72,12 +72,12 @@ def new_word(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     bodies = [at(body_of(one.exchange), one.pointer.rpartition("/")[0]) for one in group.findings]
     owner = group.rule.removesuffix("/mapping").rpartition("/")[0]
     for known, branch in variants.branches.items():
-        place = properties_of(draft.document, branch).get(variants.name)
+        pointer = properties_of(draft.document, branch).get(variants.name)
         alike = [{**body, variants.name: known} for body in bodies]
-        if place and draft.allows(owner, alike, closed=True):
-            if draft.raw(place).keys().isdisjoint({"const", "enum"}):
+        if pointer and draft.allows(owner, alike, closed=True):
+            if draft.raw(pointer).keys().isdisjoint({"const", "enum"}):
                 raise RefusedError(CHOOSES)
-            yield from add_words(draft, place, [word], group.comment("another word"))
+            yield from add_words(draft, pointer, [word], group.comment("another word"))
             yield from map_words(draft, variants, branch, [word], group)
             return
     yield from _new_variant(draft, group, variants, owner, bodies)

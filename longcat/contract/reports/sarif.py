@@ -59,18 +59,18 @@ def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int
     finding = group.finding
     message = f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. Seen in: {group.seen_in}."
     origins = list(dict.fromkeys(exchange.origin for exchange in group.places))
-    place: dict[str, Any] = {
+    location: dict[str, Any] = {
         "physicalLocation": {"artifactLocation": {"uri": context.spec_name, "index": 0}, "region": {"startLine": line}}
     }
     if finding.operation:
         name = f"{finding.operation}{'' if finding.pointer.startswith('/') else ' '}{finding.pointer}".strip()
-        place["logicalLocations"] = [{"name": finding.operation, "fullyQualifiedName": name, "kind": "function"}]
+        location["logicalLocations"] = [{"name": finding.operation, "fullyQualifiedName": name, "kind": "function"}]
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": LEVELS[finding.severity],
         "message": {"text": message},
-        "locations": [place],
+        "locations": [location],
         "partialFingerprints": {"longcatContract/v1": fingerprint(finding)},
         "occurrenceCount": group.count,
         "properties": {"severity": finding.severity.value, "evidence": [ORIGINS[origin] for origin in origins]},
