@@ -7,6 +7,9 @@ SETUP := .venv/.complete-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.v
 LOCK := requirements-dev.lock
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
+# Where it is set, each of the many processes of the tests would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
 
