@@ -83,7 +83,7 @@ bench-polling: setup ## Measure when to ask next, beside other ways of polling. 
 bench-waits: setup ## Measure what 10,000 waits at once cost, against the sandbox. Takes some ten minutes.
 	$(BIN)/python tools/bench_waits.py
 
-mutants: setup ## Change the core in small ways, and see whether the tests notice. Takes some 15 minutes.
+mutants: setup ## Change the core in small ways, and see whether the tests notice. Takes a quarter of an hour or more.
 	$(BIN)/python tools/mutants.py
 
 fuzz: setup ## Test the sandbox with schemathesis for five minutes.
