@@ -20,11 +20,14 @@ from longcat.errors import (
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
+    SubmitUnknown,
     WaitTimeout,
 )
 from longcat.gateway.typed import api_client
 from longcat.models import (
     Image,
+    Order,
+    OrderRequest,
     State,
     Status,
     Violation,
@@ -63,6 +66,8 @@ __all__ = [
     "LongCat",
     "LongCatError",
     "NotFoundError",
+    "Order",
+    "OrderRequest",
     "Outcome",
     "Outcomes",
     "PermissionDeniedError",
@@ -71,6 +76,7 @@ __all__ = [
     "RateLimitError",
     "State",
     "Status",
+    "SubmitUnknown",
     "Violation",
     "WaitTimeout",
     "__version__",

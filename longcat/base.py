@@ -61,7 +61,9 @@ class BaseClient(Generic[HttpClient]):
                 f"{type(self).__name__} needs an httpx.{wanted.__name__} as http_client, "
                 f"not {type(http_client).__name__}. Pass one, or use the other client."
             )
-        self._gateway = ResultGateway(find_base_url(base_url, contract().server), find_api_key(api_key))
+        self._gateway = ResultGateway(
+            find_base_url(base_url, contract("get_request_result").server), find_api_key(api_key)
+        )
         self._polling = polling if polling is not None else AdaptivePolling()
         self._clock = clock if clock is not None else SystemClock()
         self._rate_limiter = RateLimiter(usable_rate(max_rate))

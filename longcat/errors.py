@@ -15,6 +15,7 @@ LongCatError
  +-- APIResponseValidationError
  +-- GenerationFailed
  |    +-- GenerationCancelled
+ +-- SubmitUnknown
  +-- WaitTimeout (also a TimeoutError)
  +-- DownloadError
 
@@ -26,7 +27,7 @@ from typing import ClassVar
 
 from attrs import define, field
 
-from longcat.models import Status, Violation
+from longcat.models import OrderRequest, Status, Violation
 from longcat.text import sentence, shorten
 
 
@@ -50,10 +51,12 @@ class APIConnectionError(LongCatError):
     Attributes:
         message: what happened, in the words of the library below.
         host: the host that was asked.
+        sent: whether a byte of the call may have gone out. False: the gateway can't have seen it.
     """
 
     message: str
     host: str
+    sent: bool = True
 
     @property
     def transient(self) -> bool:  # noqa: D102
@@ -222,6 +225,30 @@ class GenerationCancelled(GenerationFailed):
     """The service says that the request was cancelled."""
 
     verb = "was cancelled"
+
+
+@define(slots=False)
+class SubmitUnknown(LongCatError):  # noqa: N818 - as above.
+    """Nobody knows whether the gateway took an order: it went out, and no readable acceptance came back.
+
+    It may have been taken, and paid for. It is never sent again by itself.
+
+    Attributes:
+        order: what was ordered.
+        message: what is known.
+        status_code: what the gateway answered. None: no answer came.
+    """
+
+    order: OrderRequest
+    message: str
+    status_code: int | None = None
+
+    def __str__(self) -> str:
+        name = f" {shorten(self.order.id)!r}" if self.order.id is not None else ""
+        return (
+            f"The order{name} for {shorten(self.order.prompt, 60)!r} is in doubt: {sentence(self.message)} It may have"
+            " been taken, and paid for. Look into the account before you send it again; longcat does not, by itself."
+        )
 
 
 @define(slots=False)

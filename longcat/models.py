@@ -34,6 +34,9 @@ WORDS: Final[Mapping[str, State]] = MappingProxyType(
     {
         "queued": State.QUEUED,
         "processing": State.PROCESSING,
+        # The words of the queue gateway's supplier, which some models' answers have.
+        "in_queue": State.QUEUED,
+        "in_progress": State.PROCESSING,
         "completed": State.COMPLETED,
         # The result gateway's page has no word for a failure. These are the queue gateway's, and the usual ones.
         "failed": State.FAILED,
@@ -87,6 +90,52 @@ class Status:
     image: Image | None = None
     error: str | None = None
     raw: Any = field(default=None, eq=False, repr=False)
+
+
+@frozen
+class OrderRequest:
+    """What is to be ordered.
+
+    Attributes:
+        prompt: what the pictures should show.
+        options: the other fields of the order, by their documented names; only those that are sent.
+        id: the caller's own name for the order. With a journal, an order of the same name is not sent twice. None: it
+            has none.
+        webhook_url: where the gateway posts the status. None: nowhere.
+        webhook_mode: how often it does: `terminal` or `sync`. None: as the gateway chooses.
+    """
+
+    prompt: str
+    options: Mapping[str, Any] = field(factory=dict)
+    id: str | None = None
+    webhook_url: str | None = None
+    webhook_mode: str | None = None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The fields as they are sent."""
+        return {"prompt": self.prompt, **self.options}
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are ordered."""
+        return max(int(self.options.get("num_images", 1)), 1)
+
+
+@frozen
+class Order:
+    """An order that the gateway took.
+
+    Attributes:
+        request_id: the request that came of it. It names the request from now on, also in other programs.
+        status: how the request stood in the answer to the order.
+        polling_url: where the gateway says that the status can be asked for. A hint: the client asks the gateway that
+            it knows, and sends the key nowhere else. None: the answer did not say.
+    """
+
+    request_id: str
+    status: Status
+    polling_url: str | None = None
 
 
 @frozen

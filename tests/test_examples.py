@@ -27,6 +27,8 @@ from longcat.cli.run import run
 from longcat.gateway.contract import contract
 from longcat.sandbox import Settings, running
 
+RESULT = contract("get_request_result")
+
 MAINTAINING: Final = DOCS / "maintaining.md"
 PROGRAMS: Final = programs()
 COMMANDS: Final = commands()
@@ -225,7 +227,7 @@ def test_order_line() -> None:
     words = shlex.split(line)
     assert words[:4] == ["curl", "-X", "POST", "https://gateway.pixazo.ai/longcat-image-498/v1/longcat-image-request"]
     assert {words[i + 1].partition(":")[0] for i, word in enumerate(words) if word == "-H"} == {
-        *(contract().key_header, "Content-Type", "Cache-Control"),
+        *(RESULT.key_header, "Content-Type", "Cache-Control"),
     }
     assert set(json.loads(words[words.index("-d") + 1])) == {"prompt", "image_size"}
 

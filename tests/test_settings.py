@@ -13,6 +13,8 @@ from longcat import AsyncLongCat, ConfigurationError, LongCat, LongCatError
 from longcat.gateway.contract import contract
 from longcat.settings import usable_request_id
 
+RESULT = contract("get_request_result")
+
 PLACES = "not in the argument api_key, not in PIXAZO_API_KEY, and"
 NO_FILE = f"No key was found: {PLACES} there is no ~/.pixazo/api-key. Set PIXAZO_API_KEY to the subscription key."
 
@@ -227,7 +229,7 @@ def test_a_client_does_not_show_its_key(driver: Driver) -> None:
 
 def test_the_contracts_server_is_the_default() -> None:
     """Without argument and variable, the contract's server is asked."""
-    assert str(sent("test-key").url) == f"{contract().server}/longcat-image-request-result"
+    assert str(sent("test-key").url) == f"{contract('get_request_result').server}/longcat-image-request-result"
 
 
 def test_the_base_urls_argument_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +239,8 @@ def test_the_base_urls_argument_comes_first(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "server"), [("https://variable.test", "https://variable.test"), ("", contract().server)]
+    ("value", "server"),
+    [("https://variable.test", "https://variable.test"), ("", RESULT.server)],
 )
 def test_the_base_urls_variable_comes_second(monkeypatch: pytest.MonkeyPatch, value: str, server: str) -> None:
     """Without an argument, the variable is asked; an empty one counts as none."""
@@ -320,7 +323,7 @@ def test_any_other_base_url_is_refused(base_url: str) -> None:
     message = refusal("test-key", base_url)
     assert re.fullmatch(
         rf"The base URL (.*) can't be used: it must be http:// or https:// and a host, without a path, such as "
-        rf"{re.escape(contract().server)}\. Check the argument base_url and LONGCAT_BASE_URL\.",
+        rf"{re.escape(contract('get_request_result').server)}\. Check the argument base_url and LONGCAT_BASE_URL\.",
         message,
     )
 

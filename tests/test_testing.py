@@ -51,6 +51,8 @@ from longcat.gateway.contract import contract
 from longcat.testing import FakeGateway, Question, VirtualClock, refusal
 from longcat.testing.script import WORDS
 
+RESULT = contract("get_request_result")
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 SPEC: Final = load_spec(ROOT / "openapi.yaml")
 FOUR: Final = FixedPolling(4.0)
@@ -381,8 +383,8 @@ def question(**changes: Any) -> dict[str, Any]:
     """Return the arguments of an httpx request that asks about `r`."""
     usual = {
         "method": "POST",
-        "url": f"{contract().server}/longcat-image-request-result",
-        "headers": {contract().key_header: "k"},
+        "url": f"{RESULT.server}/longcat-image-request-result",
+        "headers": {RESULT.key_header: "k"},
         "json": {"request_id": "r"},
     }
     return {**usual, **changes}
@@ -462,7 +464,9 @@ def test_the_errors_have_the_documentations_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"method": "GET"}, {"url": f"{contract().server}/nowhere"}, {"content": b"{", "json": None}], ids=str
+    "asked",
+    [{"method": "GET"}, {"url": f"{RESULT.server}/nowhere"}, {"content": b"{", "json": None}],
+    ids=str,
 )
 def test_a_wrong_question_gets_no_good_answer(asked: dict[str, Any]) -> None:
     """Another method, another path and a body that is not JSON are refused."""
@@ -645,7 +649,11 @@ def test_no_proxy_stands_between(driver: Driver, monkeypatch: pytest.MonkeyPatch
 
     image = run(driver, FakeGateway().request("r", answer=answer), lambda cat: cat.wait("r"))
     [request] = requests
-    assert (image, request.url.host, request.headers[contract().key_header]) == (IMAGE, "gateway.test", "test-key")
+    assert (image, request.url.host, request.headers[RESULT.key_header]) == (
+        IMAGE,
+        "gateway.test",
+        "test-key",
+    )
 
 
 def test_every_public_name_has_documentation() -> None:

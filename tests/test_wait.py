@@ -59,6 +59,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.gateway.result import ResultGateway
+from longcat.models import WORDS
 from longcat.testing import VirtualClock
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.wait import MOVES, Phase, Wait
@@ -179,9 +180,7 @@ ROWS = {
         [ongoing(0.5)],
         invalid(
             b'{"status": "dreaming"}',
-            Violation(
-                "/status", "queued or processing or completed or failed or error or cancelled or canceled", '"dreaming"'
-            ),
+            Violation("/status", " or ".join(WORDS), '"dreaming"'),
         ),
         unknown="raise",
     ),

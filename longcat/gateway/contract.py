@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import longcat_api
 from attrs import frozen
@@ -12,6 +12,9 @@ from longcat_api import models
 
 from longcat.gateway.schema import Schema
 from longcat.pointer import at
+
+OperationId: TypeAlias = Literal["submit_request", "get_request_status", "get_request_result"]
+METHODS: Final = ("get", "put", "post", "delete", "patch")
 
 
 class Model(Protocol):
@@ -27,10 +30,12 @@ class Variant:
     """One kind of documented answer.
 
     Attributes:
+        word: the status word that tells it, as documented.
         schema: what such an answer must be like.
         model: the generated class for it.
     """
 
+    word: str
     schema: Schema
     model: type[Model]
 
@@ -42,34 +47,61 @@ class Contract:
     Attributes:
         server: the base URL of the first server.
         key_header: the header that carries the key.
-        variants: for each documented status word, in lower case, the answer with it.
+        variants: for each documented status word, in lower case, the successful answer with it.
+        body: the schema of what is sent. Empty: nothing is.
+        parameters: the schema of each parameter, by its name.
+        extensions: the `x-` fields of the operation.
     """
 
     server: str
     key_header: str
     variants: Mapping[str, Variant]
+    body: Schema
+    parameters: Mapping[str, Schema]
+    extensions: Mapping[str, Any]
 
 
 @cache
-def contract(operation_id: str = "get_request_result") -> Contract:
+def contract(operation_id: OperationId) -> Contract:
     """Return the contract of an operation, from the document that the generated package was made from."""
     document = json.loads((files(longcat_api) / "openapi.json").read_text("utf-8"))
-    operations = (operation for path in document["paths"].values() for operation in path.values())
-    operation = next(one for one in operations if one["operationId"] == operation_id)
+    path, operation = next(
+        (path, path[method])
+        for path in document["paths"].values()
+        for method in METHODS
+        if method in path and path[method]["operationId"] == operation_id
+    )
     (scheme,) = operation.get("security", document["security"])[0]
-    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    servers = next(one["servers"] for one in (operation, path, document) if "servers" in one)
+    success = next(answer for code, answer in operation["responses"].items() if code.startswith("2"))
     return Contract(
-        server=document["servers"][0]["url"],
+        server=servers[0]["url"],
         key_header=document["components"]["securitySchemes"][scheme]["name"],
-        variants={
-            word.casefold(): _variant(target, document) for word, target in schema["discriminator"]["mapping"].items()
-        },
+        variants=_variants(success["content"]["application/json"]["schema"], document),
+        body=_resolve(_json_schema(operation.get("requestBody", {})), document),
+        parameters={one["name"]: one["schema"] for one in operation.get("parameters", ())},
+        extensions={name: value for name, value in operation.items() if name.startswith("x-")},
     )
 
 
-def _variant(reference: str, document: Mapping[str, Any]) -> Variant:
+def _json_schema(body: Mapping[str, Any]) -> Schema:
+    schema: Schema = body.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema
+
+
+def _variants(schema: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Variant]:
+    """Return the answers by their status words: as the discriminator maps them, or by the one word that is allowed."""
+    target = at(document, schema["$ref"].removeprefix("#")) if "$ref" in schema else schema
+    if "discriminator" in target:
+        words = target["discriminator"]["mapping"]
+    else:
+        words = {target["properties"]["status"]["const"]: schema["$ref"]}
+    return {word.casefold(): _variant(word, reference, document) for word, reference in words.items()}
+
+
+def _variant(word: str, reference: str, document: Mapping[str, Any]) -> Variant:
     model = getattr(models, reference.rpartition("/")[2])  # The generator names a class after its schema.
-    return Variant(_resolve({"$ref": reference}, document), model)
+    return Variant(word, _resolve({"$ref": reference}, document), model)
 
 
 def _resolve(node: Any, document: Mapping[str, Any]) -> Any:

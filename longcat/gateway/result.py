@@ -47,7 +47,11 @@ class ResultGateway:
             method=call["method"].upper(),
             url=self.base_url + call["url"],
             timeout=timeout,
-            headers={**call["headers"], "Accept": "application/json", contract().key_header: self.api_key},
+            headers={
+                **call["headers"],
+                "Accept": "application/json",
+                contract("get_request_result").key_header: self.api_key,
+            },
             content=json.dumps(call["json"]).encode(),
         )
 
@@ -77,7 +81,7 @@ def _violations(request_id: str, body: Any, hide: Hide) -> Iterator[Violation]:
         return
     # Documented words count in any case: the older and the newer gateway differ in it.
     word = body["status"].casefold()
-    variant = contract().variants.get(word)
+    variant = contract("get_request_result").variants.get(word)
     yield from violations(variant.schema if variant is not None else UNDOCUMENTED, {**body, "status": word}, hide)
     answered = body.get("request_id", request_id)
     if isinstance(answered, str) and answered != request_id:
@@ -88,7 +92,7 @@ def _status(request_id: str, body: dict[str, Any], hide: Hide) -> Status:
     """Return the status in a body that keeps the contract."""
     word: str = body["status"]
     state = State.of(word)
-    variant = contract().variants.get(word.casefold())
+    variant = contract("get_request_result").variants.get(word.casefold())
     raw = variant.model.from_dict({**body, "status": word.casefold()}) if variant is not None else body
     progress: Any = body.get("progress")
     words = error_words(body) if state in {State.FAILED, State.CANCELLED} else None

@@ -26,9 +26,9 @@ def api_client(api_key: str | None = None, base_url: str | None = None) -> Authe
         ConfigurationError: there is no key, or one of the arguments can't be used.
     """
     return AuthenticatedClient(
-        base_url=find_base_url(base_url, contract().server),
+        base_url=find_base_url(base_url, contract("get_request_result").server),
         token=find_api_key(api_key),
         prefix="",
-        auth_header_name=contract().key_header,
+        auth_header_name=contract("get_request_result").key_header,
         timeout=httpx.Timeout(TIMEOUT),
     )

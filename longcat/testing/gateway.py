@@ -227,7 +227,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Return the error for a wrong path, key, rate or body. None: the question is in order."""
         if (request.method, request.url.path) != self._operation:
             return refusal(404)
-        if not request.headers.get(contract().key_header):
+        if not request.headers.get(contract("get_request_result").key_header):
             return refusal(401)
         if (retry_after := self._too_fast(now)) is not None:
             return refusal(429, retry_after)

@@ -51,7 +51,7 @@ class Target:
 def find_target(arguments: argparse.Namespace, spec_file: SpecFile) -> Target:
     """Return where the probe goes, and how. Raises ConfigurationError."""
     server = spec_file.spec.server if arguments.spec is not None else None
-    base_url = find_base_url(arguments.base_url, server or our_contract().server)
+    base_url = find_base_url(arguments.base_url, server or our_contract("get_request_result").server)
     return Target(
         spec_file=evolve(spec_file, spec=spec_file.spec.served_at(base_url)),  # Its paths that nobody documented, too.
         base_url=base_url,
