@@ -20,7 +20,7 @@ REQUESTS: Final = 200
 KILLS: Final = 20
 
 
-def picture(request_id: str) -> bytes:
+def picture(request_id: str, *_look: object) -> bytes:
     """Return what looks like a PNG of 200 kB from outside: drawing one takes longer than all the rest."""
     return b"\x89PNG\r\n\x1a\n" + request_id.encode() * 16_000 + b"IEND\xaeB`\x82"
 

@@ -314,7 +314,7 @@ def test_picture_leaves_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture is drawn in a thread of its own."""
     threads = []
 
-    def fake(request_id: str) -> bytes:
+    def fake(request_id: str, *_look: object) -> bytes:
         threads.append(threading.get_ident())
         return request_id.encode()
 
@@ -506,7 +506,7 @@ def test_add_request_with_defaults() -> None:
         (b'{"duration": NaN}', "NaN is not JSON."),
         (b"[" * 60_000, "The body is nested too deeply."),
         (b" " * 65_537, "The body is longer than 65536 bytes."),
-        (b'{"seconds": 1}', "There is no field 'seconds': there are request_id, duration, outcome, fault."),
+        (b'{"seconds": 1}', "There is no field 'seconds': there are request_id, duration, outcome, fault, gateway."),
         (b'{"duration": true}', "The field duration has the wrong type."),
         (b'{"duration": -1}', "A duration is between 0 seconds and a year."),
         (b'{"duration": 1' + b"0" * 400 + b"}", "A duration is between 0 seconds and a year."),

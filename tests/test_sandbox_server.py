@@ -19,6 +19,7 @@ import pytest
 from servers import LIMIT, SOON
 
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, Settings, announce, running, serve
+from longcat.sandbox.faults import FaultTarget
 from longcat.sandbox.picture import draw
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,8 +88,13 @@ class Seen:
     def __init__(self, caller: Caller, name: str) -> None:
         seconds = "" if FAULTS[name].seconds is None else ":0.4"
         request_id = caller.add(fault=f"{name}:1{seconds}")
-        self.honest = draw(request_id) if Fault(name).of_picture else b'"status": "completed"'
-        target = caller.ask(request_id).json()["result_url"] if Fault(name).of_picture else caller.url + PATH
+        of_picture = Fault(name).target is FaultTarget.PICTURE
+        self.honest = draw(request_id) if of_picture else b'"status": "completed"'
+        target = (
+            caller.ask(request_id).json()["result_url"]
+            if (Fault(name).target is FaultTarget.PICTURE)
+            else caller.url + PATH
+        )
         self.chunks: list[bytes] = []
         self.problem: Exception | None = None
         self.status, self.headers = 0, httpx.Headers()
@@ -98,7 +104,7 @@ class Seen:
         except httpx.HTTPError as problem:
             self.problem = problem
         self.elapsed = time.monotonic() - began
-        again = caller.http.get(target) if Fault(name).of_picture else caller.ask(request_id)
+        again = caller.http.get(target) if of_picture else caller.ask(request_id)
         assert (again.status_code, self.honest in again.content) == (200, True), "A spent fault leaves no trace."
 
     def _read(self, http: httpx.Client, target: str, request_id: str) -> None:

@@ -14,13 +14,15 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from enum import StrEnum
 from typing import Final, Self
 
 import anyio
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-JSON: Final = "application/json"
+from longcat.sandbox.bodies import JSON, error
+
 LONGEST: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
 TRANSPORT: Final = "longcat.sandbox.transport"  # Where the server leaves the connection, in the scope's state.
 
@@ -32,6 +34,15 @@ class TimeSource:
     clock: Callable[[], float]  # Seconds, never going back.
     wall: Callable[[], float]  # Seconds since 1970.
     sleep: Callable[[float], Awaitable[None]]
+
+
+class FaultTarget(StrEnum):
+    """What a fault spoils: the prefix of its name says so, and a name without one spoils answers to questions."""
+
+    STATUS = "status"
+    ORDER = "order"
+    PICTURE = "picture"
+    WEBHOOK = "webhook"
 
 
 # Takes the honest answer and SECONDS, returns what is sent instead.
@@ -86,9 +97,10 @@ class Fault:
         return f"{self.name}:{'all' if self.count is None else self.count}{delay}"
 
     @property
-    def of_picture(self) -> bool:
-        """Whether it spoils downloads of the picture rather than answers."""
-        return self.name.startswith("picture-")
+    def target(self) -> FaultTarget:
+        """What it spoils."""
+        prefix = self.name.partition("-")[0]
+        return FaultTarget(prefix) if prefix in list(FaultTarget) else FaultTarget.STATUS
 
     def spoil(self, answer: Response, time: TimeSource) -> ASGIApp:
         """Return what is sent in place of the honest answer."""
@@ -103,11 +115,6 @@ def strikes(faults: Iterable[Fault], nth: int) -> Fault | None:
             return fault
         nth -= fault.count
     return None
-
-
-def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error as the documentation words it."""
-    return Response(json.dumps({"error": message}), status, headers, JSON)
 
 
 def rate_limited(headers: Mapping[str, str] | None = None) -> Response:

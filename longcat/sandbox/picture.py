@@ -1,11 +1,13 @@
-"""A long cat for every request: drawn from a hash of the request id, so the same id gives the same bytes."""
+"""A long cat for every picture: drawn from a hash of its text, so the same text gives the same bytes."""
 
 import colorsys
 import functools
 import hashlib
 import io
+from dataclasses import dataclass
+from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 Colour = tuple[int, ...]
 Where = tuple[float, float, float, float]
@@ -19,19 +21,47 @@ COATS = (((244, 164, 96), (255, 226, 190)), ((142, 148, 164), (206, 210, 220)), 
 """The colours of the back and the belly."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a picture looks: its width and height in pixels, and its format in Pillow's words."""
+
+    width: int = WIDTH
+    height: int = HEIGHT
+    format: str = "PNG"
+
+
+PLAIN: Final = Look()
+
+
 @functools.lru_cache(maxsize=32)
-def draw(request_id: str) -> bytes:
-    """Return a PNG that shows a long cat and the request id. It takes a tenth of a second: call it in a thread."""
-    seed = hashlib.sha256(request_id.encode("utf-8", "backslashreplace")).digest()
+def draw(text: str, look: Look = PLAIN) -> bytes:
+    """Return a picture of a long cat, with a text below. It takes a tenth of a second: call it in a thread."""
+    seed = _seed(text)
     canvas = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), _tint(seed, 0.90))
     brush = ImageDraw.Draw(canvas)
     _oval(brush, (WIDTH / 2, 200, 92, 92), _tint(seed, 0.97))
     _oval(brush, (WIDTH / 2, 1170, 1250, 612), _tint(seed, 0.80))
     _cat(brush, seed)
     picture = canvas.reduce(SCALE)
-    _write(picture, request_id, _tint(seed, 0.26))
+    _write(picture, text, _tint(seed, 0.26))
+    if (look.width, look.height) != picture.size:
+        picture = ImageOps.pad(picture, (look.width, look.height), color=_tint(seed, 0.90))
+    return _encoded(picture, look.format)
+
+
+def draw_small(text: str, look: Look = PLAIN) -> bytes:
+    """Return a small picture of coloured squares that come from the text. It takes less than a millisecond."""
+    picture = Image.frombytes("RGB", (4, 2), _seed(text)[:24])
+    return _encoded(picture.resize((look.width // 32, look.height // 32), Image.Resampling.NEAREST), look.format)
+
+
+def _seed(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).digest()
+
+
+def _encoded(picture: Image.Image, image_format: str) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "PNG", compress_level=3)
+    picture.save(out, image_format, compress_level=3)  # Only PNG knows the level; the others ignore it.
     return out.getvalue()
 
 

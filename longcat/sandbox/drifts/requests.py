@@ -10,13 +10,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longcat.sandbox.bodies import JSON, error, read_body
 from longcat.sandbox.drifts.responses import CALL
-from longcat.sandbox.faults import JSON, error
 
 KEY: Final = "ocp-apim-subscription-key"
 MOVED: Final = f"/v2{CALL}"
-MOST_BYTES: Final = 65_536  # Of a body; a longer one is refused.
-OWN: Final = ("/sandbox/", "/results/")  # The sandbox's own calls, and the pictures: no drift touches them.
+OWN: Final = ("/sandbox/", "/results/", "/v1/")  # The sandbox's own calls, and the pictures: no drift touches them.
 
 
 @dataclass(frozen=True)
@@ -209,16 +208,6 @@ class DriftMiddleware:
             await self._app(_changed_scope(scope, result), _replay(result.body, receive), send)
         else:
             await result(scope, receive, send)
-
-
-async def read_body(request: Request) -> bytes:
-    """Return the body; of one that is too long, one byte more than is allowed."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            break
-    return bytes(body[: MOST_BYTES + 1])
 
 
 def _received(scope: Scope, body: bytes, right_key: str) -> ReceivedRequest:

@@ -1,0 +1,68 @@
+"""JSON bodies: how the gateways read them, and how they write their answers and errors."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+JSON: Final = "application/json"
+MOST_BYTES: Final = 65_536  # Of a body; a longer one is refused.
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response with a JSON body."""
+    return Response(json.dumps(body), status, headers, JSON)
+
+
+def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error as the result gateway's documentation words it."""
+    return json_response({"error": message}, status, headers)
+
+
+def queue_error(status: int, title: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error of the queue gateway: its two documented ones have these fields."""
+    return json_response({"error": title, "message": message}, status, headers)
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body; of one that is too long, one byte more than is allowed."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            break
+    return bytes(body[: MOST_BYTES + 1])
+
+
+def has_json_type(request: Request) -> bool:
+    """Whether the content type of a request says that its body is JSON."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == JSON
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises ValueError for anything else, NaN and repeated names included, and for a body that is too long.
+    """
+    if len(body) > MOST_BYTES:
+        raise ValueError(f"The body is longer than {MOST_BYTES} bytes.")
+    try:
+        parsed = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
+    if isinstance(parsed, dict):
+        return parsed
+    raise ValueError("The body is not a JSON object.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("The body says a name twice.")
+    return found
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is not JSON.")
