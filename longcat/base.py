@@ -1,22 +1,22 @@
 """What `LongCat` and `AsyncLongCat` have in common: their settings, and the flows that they obey."""
 
 import random
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from math import inf
 from os import PathLike
-from typing import Final, Generic, Literal, TypeAlias
+from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict
 
 from longcat.clock import Clock, SystemClock
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract
-from longcat.gateway.result import ResultGateway
-from longcat.models import Status
+from longcat.gateway.gateways import GatewayName, Gateways, age
+from longcat.gateway.orders import Orderable, usable_order
+from longcat.gateway.status import StatusGateway
+from longcat.models import Order, OrderRequest, Status
 from longcat.saving.download import Downloader
 from longcat.saving.journal import Journal
 from longcat.sending.transport import HttpClient, HttpSender
 from longcat.settings import (
-    find_api_key,
-    find_base_url,
     usable_count,
     usable_rate,
     usable_request_id,
@@ -27,15 +27,34 @@ from longcat.waiting import wait as flows
 from longcat.waiting.adaptive import AdaptivePolling
 from longcat.waiting.batch import Batch
 from longcat.waiting.commands import Flow
-from longcat.waiting.polling import Polling
+from longcat.waiting.generate import Generate
+from longcat.waiting.polling import Plan, Polling
 from longcat.waiting.rate_limit import RateLimiter
-from longcat.waiting.wait import Wait
+from longcat.waiting.submit import OrderKeys, Submit
+from longcat.waiting.wait import Outcome, RequestStore, Wait
 
 Unknown: TypeAlias = Literal["wait", "raise"]
 OnChange: TypeAlias = Callable[[Status], object]
 
 MAX_IN_FLIGHT: Final = 20  # Questions in flight at a time. With more, httpx gets slower, not faster.
+FRESH: Final = 2.0  # Seconds since an order within which its answer is all that can be known about the request.
 DEFAULT_TIMEOUT: Final = 300.0  # Seconds that a wait or a download may take when nothing else is said.
+
+
+class BatchOptions(TypedDict, total=False):
+    """What can be said about a whole batch.
+
+    Attributes:
+        batch_timeout: seconds for all of it. What is open by then ends in `WaitTimeout`; what was not taken from the
+            iterable by then is left there. None, or not given: no bound.
+        unknown: as in `LongCat.wait`.
+        on_change: called with the first answer about each request, and with every one that differs from the one before.
+            What it raises ends the batch, as does what the iterable raises. None, or not given: changes are not told.
+    """
+
+    batch_timeout: float | None
+    unknown: Unknown
+    on_change: OnChange | None
 
 
 class BaseClient(Generic[HttpClient]):
@@ -61,10 +80,9 @@ class BaseClient(Generic[HttpClient]):
                 f"{type(self).__name__} needs an httpx.{wanted.__name__} as http_client, "
                 f"not {type(http_client).__name__}. Pass one, or use the other client."
             )
-        self._gateway = ResultGateway(
-            find_base_url(base_url, contract("get_request_result").server), find_api_key(api_key)
-        )
-        self._polling = polling if polling is not None else AdaptivePolling()
+        self._gateways = Gateways.find(api_key, base_url)
+        self._queue_polling: Polling = polling if polling is not None else AdaptivePolling()
+        self._result_polling: Polling = polling if polling is not None else AdaptivePolling()
         self._clock = clock if clock is not None else SystemClock()
         self._rate_limiter = RateLimiter(usable_rate(max_rate))
         self._max_in_flight = usable_count(max_in_flight)
@@ -73,42 +91,163 @@ class BaseClient(Generic[HttpClient]):
         )
         self._journal: Journal | None = None
         if journal is not None:
-            self._journal = Journal(journal, self._gateway.base_url, time=self._clock.time)
+            self._journal = Journal(journal, self._gateways.result.base_url, time=self._clock.time)
         self._downloader = Downloader(self._journal, self._clock.monotonic, random.random)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._gateway.base_url!r})"
+        return f"{type(self).__name__}(base_url={self._gateways.queue.base_url!r})"
 
     def _new_http(self) -> HttpClient:
         """Return an HTTP client of our own."""
         return self._sender_class.http_class(timeout=inf)
 
-    def _question(self, request_id: str) -> Flow[Status]:
-        return flows.status(self._gateway, usable_request_id(request_id))
+    def _question(self, request: str | Order, gateway: GatewayName | None) -> Flow[Status]:
+        request_id, of = self._find(request, gateway)
+        return flows.status(of, request_id)
 
-    def _wait(self, request_id: str, timeout: float | None, unknown: Unknown) -> Wait:
+    def _find(self, request: str | Order, gateway: GatewayName | None) -> tuple[str, StatusGateway]:
+        """Return the id of a request, and the gateway that answers for it. Raises ConfigurationError."""
+        if isinstance(request, Order):
+            return usable_request_id(request.request_id), self._gateways.of(request.request_id, gateway or "queue")
+        request_id = usable_request_id(request)
+        return request_id, self._gateways.of(request_id, gateway)
+
+    def _wait(
+        self,
+        request: str | Order,
+        timeout: float | None,
+        unknown: Unknown,
+        gateway: GatewayName | None = None,
+        *,
+        fresh: bool | None = None,
+    ) -> Wait:
+        """Return the wait for a request. `fresh` tells whether it was ordered just now; None: as its id tells."""
+        request_id, of = self._find(request, gateway)
+        order = request if isinstance(request, Order) else None
+        old = age(request_id, self._clock.time())
         return Wait(
-            gateway=self._gateway,
-            request_id=usable_request_id(request_id),
-            plan=self._polling.plan(),
+            gateway=of,
+            request_id=request_id,
+            plan=self._plan(of),
             rate_limiter=self._rate_limiter,
             timeout=usable_timeout(timeout),
             unknown=usable_unknown(unknown),
             monotonic=self._clock.monotonic,
             random=random.random,
-            store=self._journal,
+            store=self._store(of),
+            order=order,
+            fresh=order is not None and (old < FRESH if fresh is None else fresh),
         )
 
+    def _plan(self, gateway: StatusGateway) -> Plan:
+        polling = self._queue_polling if gateway is self._gateways.queue else self._result_polling
+        return polling.plan()
+
+    def _store(self, gateway: StatusGateway) -> RequestStore | None:
+        return self._journal if gateway is self._gateways.result else None
+
+    def _order(self, order: Orderable) -> OrderRequest:
+        """Return what is to be ordered, or raise ConfigurationError when it can't be."""
+        return usable_order(order, plain_http=self._gateways.queue.base_url.startswith("http://"))
+
+    def _orders(self, orders: Any) -> Any:
+        """Return what yields orders. All of a collection are checked now. Raises ConfigurationError."""
+        if isinstance(orders, str | bytes | Mapping) or not isinstance(orders, Iterable | AsyncIterable):
+            kind = type(orders).__name__
+            raise ConfigurationError(f"Pass the orders as a list or as what yields them, not as {kind}.")
+        if not isinstance(orders, Collection):
+            return orders
+        checked: list[OrderRequest] = []
+        for number, order in enumerate(orders, 1):
+            try:
+                checked.append(self._order(order))
+            except ConfigurationError as error:
+                raise ConfigurationError(f"Order {number}: {error}") from error
+        return checked
+
+    def _submit(
+        self, order: OrderRequest, timeout: float | None, *, key: str | None = None, resubmit_unknown: bool = False
+    ) -> Submit:
+        """Return the sending of an order. A key names it in the journal. None: the order is a new one."""
+        return Submit(
+            gateway=self._gateways.queue,
+            order=order,
+            rate_limiter=self._rate_limiter,
+            timeout=usable_timeout(timeout),
+            monotonic=self._clock.monotonic,
+            random=random.random,
+            key=key or order.id or secrets.token_hex(16),
+            resubmit_unknown=resubmit_unknown,
+        )
+
+    def _generate(self, submit: Submit, unknown: Unknown) -> Generate:
+        """Return an order with the wait for its request."""
+        usable_unknown(unknown)
+
+        def begin_wait(order: Order, left: float | None, fresh: bool) -> Wait:
+            return self._wait(order, left, unknown, fresh=fresh)
+
+        return Generate(submit, begin_wait)
+
     def _batch(
-        self, timeout: float | None, batch_timeout: float | None, unknown: Unknown, on_change: OnChange | None
-    ) -> Batch:
-        most, monotonic = usable_timeout(timeout), self._clock.monotonic
-        left = usable_timeout(batch_timeout)
-        end = monotonic() + (inf if left is None else left)
-        usable_unknown(unknown)  # Raise it once here, and not for every request.
+        self,
+        timeout: float | None,
+        gateway: GatewayName | None,
+        *,
+        batch_timeout: float | None = None,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+    ) -> Batch[str]:
+        """Return the batch that waits for requests, each of them once."""
+        left, end = self._bounds(timeout, batch_timeout)
+        usable_unknown(unknown)  # Raise it once here, and not for every request. The same goes for the gateway.
+        self._gateways.of("", gateway)
+        seen: set[str] = set()
 
-        def begin(request_id: str) -> Wait:
-            left = max(end - monotonic(), 0.0)
-            return self._wait(request_id, min(left, inf if most is None else most), unknown)
+        def begin(request_id: str) -> Wait | Outcome | None:
+            if not isinstance(request_id, str):
+                kind = type(request_id).__name__
+                raise ConfigurationError(f"A request id is a string, not {kind}. Pass strings only.")
+            if request_id in seen:
+                return None
+            seen.add(request_id)
+            try:
+                return self._wait(request_id, left(), unknown, gateway)
+            except ConfigurationError as error:
+                return Outcome(request_id, error=error)
 
-        return Batch(begin, on_change, self._rate_limiter, monotonic, self._max_in_flight, end)
+        return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
+
+    def _order_batch(
+        self,
+        timeout: float | None,
+        resubmit_unknown: bool,
+        *,
+        batch_timeout: float | None = None,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+    ) -> Batch[Orderable]:
+        """Return the batch that orders requests, each item once, and waits for them."""
+        left, end = self._bounds(timeout, batch_timeout)
+        usable_unknown(unknown)
+        keys = OrderKeys()
+
+        def begin(item: Orderable) -> Generate | Outcome:
+            try:
+                order = self._order(item)
+            except ConfigurationError as error:
+                return Outcome("", error=error)
+            submit = self._submit(order, left(), key=keys.next(order), resubmit_unknown=resubmit_unknown)
+            return self._generate(submit, unknown)
+
+        return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
+
+    def _bounds(self, timeout: float | None, batch_timeout: float | None) -> tuple[Callable[[], float], float]:
+        """Return what gives the seconds for a request that begins now, and the moment at which the batch ends."""
+        most, longest = usable_timeout(timeout), usable_timeout(batch_timeout)
+        end = self._clock.monotonic() + (inf if longest is None else longest)
+
+        def left() -> float:
+            return min(max(end - self._clock.monotonic(), 0.0), inf if most is None else most)
+
+        return left, end

@@ -4,16 +4,18 @@ from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, 
 from contextlib import aclosing, closing
 from os import PathLike
 from pathlib import Path
-from typing import Self, TypeVar, assert_never
+from typing import Self, TypeVar, Unpack, assert_never
 
 import anyio.to_thread
 import httpx
 
-from longcat.base import DEFAULT_TIMEOUT, BaseClient, OnChange, Unknown
+from longcat.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, Unknown
 from longcat.clock import hold
 from longcat.errors import LongCatError
+from longcat.gateway.gateways import GatewayName
 from longcat.gateway.messages import Answer, Call
-from longcat.models import Image, Status
+from longcat.gateway.orders import Orderable, OrderFields
+from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
 from longcat.sending.tasks import Outcomes, each
 from longcat.sending.threads import Stopped, outcomes
@@ -33,17 +35,20 @@ class LongCat(BaseClient[httpx.Client]):
 
     Args:
         api_key: the subscription key. None: from `PIXAZO_API_KEY`, else from the one-line file `~/.pixazo/api-key`.
-        base_url: the gateway's scheme and host. None: from `LONGCAT_BASE_URL`, else the contract's server.
-        polling: when to ask again. None: `AdaptivePolling()`.
+        base_url: scheme and host of a gateway that stands for both of the service's. None: from `LONGCAT_BASE_URL`,
+            else each operation's own server in the contract.
+        polling: when to ask again. None: `AdaptivePolling()`, for the queue gateway with the `seconds_per_question`
+            that the contract advises.
         http_client: an `httpx.Client` that sends the calls; for proxies, certificates, other transports. The caller
             closes it. Its timeouts hold where they are shorter than ours, and it follows no redirect. None: a client
             of our own.
         clock: where the time comes from. None: this machine.
-        max_rate: how many questions all waits together may ask in a second. None: as many as there are, until
-            the gateway answers 429.
-        max_in_flight: how many questions may be in flight at a time.
-        journal: an SQLite file, made if it is not there, that remembers what was asked, answered and saved. What it
-            knows is not asked about or downloaded again, and programs that share it share the work. None: no journal.
+        max_rate: how many orders and questions may go out in a second, all waits together. None: as many as there are,
+            until the gateway answers 429.
+        max_in_flight: how many orders and questions may be in flight at a time.
+        journal: an SQLite file, made if it is not there, that remembers what was ordered, asked, answered and saved.
+            What it knows is not ordered, asked about or downloaded again, and programs that share it share the work.
+            None: no journal.
 
     Raises:
         ConfigurationError: there is no key, or one of the arguments can't be used.
@@ -64,8 +69,86 @@ class LongCat(BaseClient[httpx.Client]):
             self._journal.close()
         self._sender.close()
 
-    def status(self, request_id: str) -> Status:
+    def submit(self, prompt: str, *, timeout: float | None = DEFAULT_TIMEOUT, **fields: Unpack[OrderFields]) -> Order:
+        """Order pictures, which costs money, and return the order once the gateway took it. It does not wait for them.
+
+        The order is sent once; again only if it was certainly not taken, as after a refused connection or a 429.
+
+        Args:
+            prompt: what the pictures should show.
+            timeout: seconds in which the order must have been answered. None: no bound.
+            fields: the documented fields, see `OrderOptions`: `image_size` and so on; `webhook_url` and `webhook_mode`;
+                and `id`, the caller's name for the order: with a journal, an order of the same name is sent once,
+                whichever program sends it, and its request is returned from then on.
+
+        Raises:
+            SubmitUnknown: nobody knows whether the order was taken.
+            APIStatusError: the gateway did not take it: 400, 401, 402, 403, or still 429 when the time was up.
+            APIConnectionError: it was not sent, as no connection came about in time.
+            ConfigurationError: a field can't be used. Nothing was sent.
+        """
+        return self._drive(self._submit(self._order({**fields, "prompt": prompt}), timeout).result())
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+        **fields: Unpack[OrderFields],
+    ) -> Image:
+        """Order pictures, which costs money, wait until they are done, and return them: `submit`, then `wait`.
+
+        Args:
+            prompt: what the pictures should show.
+            timeout: seconds for the order and the wait together. None: no bound.
+            unknown: as in `wait`.
+            on_change: called with the answer to the order, and with every answer that differs from the one before.
+            fields: as in `submit`.
+
+        Raises:
+            What `submit` and `wait` raise. An exception that comes once the order was taken has a note with the id of
+            the request, which can be waited for again.
+        """
+        order = self._order({**fields, "prompt": prompt})
+        return self._drive(self._generate(self._submit(order, timeout), unknown).image(on_change))
+
+    def generate_all(
+        self,
+        orders: Iterable[Orderable],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        resubmit_unknown: bool = False,
+        **options: Unpack[BatchOptions],
+    ) -> Generator[Outcome]:
+        """Order many times, wait for all requests, and yield the outcome of each as it comes, as `as_completed` does.
+
+        Each item is one order, also if it comes twice. With a journal, what was ordered before is not ordered again:
+        the same items, in any order, go on where they were. Leave the loop early, and orders that are under way at that
+        moment are in doubt.
+
+        Args:
+            orders: prompts; mappings with `prompt` and the fields of `submit`; or what `Outcome.order` holds. Of a
+                collection, all are checked before the first is sent; an iterator is taken as orders can be sent.
+            timeout: seconds for each, from the moment it is taken from `orders`. None: no bound.
+            resubmit_unknown: whether an order that the journal calls in doubt is sent once more, which may mean to pay
+                twice.
+            options: as in `as_completed`.
+
+        Raises:
+            ConfigurationError: an argument can't be used, or an order of a collection. (One of an iterator is an
+                outcome.)
+        """
+        batch = self._order_batch(timeout, resubmit_unknown, **options)
+        return outcomes(batch, iter(self._orders(orders)), self._clock, self._perform)
+
+    def status(self, request_id: str | Order, *, gateway: GatewayName | None = None) -> Status:
         """Ask once how a request stands, for 30 s at most.
+
+        Args:
+            request_id: its id, or its order.
+            gateway: which gateway gave the id out, `queue` or `result`. None: as the form of the id says.
 
         Raises:
             APIConnectionError: no answer came.
@@ -73,15 +156,23 @@ class LongCat(BaseClient[httpx.Client]):
             APIResponseValidationError: its answer breaks the contract.
             ConfigurationError: the request id can't be one.
         """
-        return self._drive(self._question(request_id))
+        return self._drive(self._question(request_id, gateway))
 
-    def wait(self, request_id: str, timeout: float | None = DEFAULT_TIMEOUT, *, unknown: Unknown = "wait") -> Image:
+    def wait(
+        self,
+        request_id: str | Order,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        unknown: Unknown = "wait",
+        gateway: GatewayName | None = None,
+    ) -> Image:
         """Wait until a request is done, and return its image.
 
         Args:
-            request_id: the id that was given out when the image was ordered.
+            request_id: the id that was given out when the image was ordered; or the order itself.
             timeout: seconds, the request in flight included; 0 asks nothing. None: for ever.
             unknown: what to do about a status word that is not documented: `wait` on with one warning, or `raise`.
+            gateway: as in `status`.
 
         Raises:
             GenerationFailed, GenerationCancelled: the service says so.
@@ -90,25 +181,29 @@ class LongCat(BaseClient[httpx.Client]):
             APIResponseValidationError: the answer breaks the contract.
             ConfigurationError: an argument can't be used.
         """
-        return self._drive(self._wait(request_id, timeout, unknown).image())
+        return self._drive(self._wait(request_id, timeout, unknown, gateway).image())
 
     def watch(
-        self, request_id: str, timeout: float | None = DEFAULT_TIMEOUT, *, unknown: Unknown = "wait"
+        self,
+        request_id: str | Order,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        unknown: Unknown = "wait",
+        gateway: GatewayName | None = None,
     ) -> Iterator[Status]:
         """Wait as `wait` does, and yield the first answer and every one that differs from the one before.
 
         The last one is final; a failure is a status like any other here. Raises what `wait` raises but for failures.
         """
-        return self._changes(self._wait(request_id, timeout, unknown))
+        return self._changes(self._wait(request_id, timeout, unknown, gateway))
 
     def as_completed(
         self,
         request_ids: Iterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        batch_timeout: float | None = None,
-        unknown: Unknown = "wait",
-        on_change: OnChange | None = None,
+        gateway: GatewayName | None = None,
+        **options: Unpack[BatchOptions],
     ) -> Generator[Outcome]:
         """Wait for many requests, and yield the outcome of each as it comes. A failure is an outcome, too.
 
@@ -119,17 +214,14 @@ class LongCat(BaseClient[httpx.Client]):
             request_ids: the ids; one that comes again is not asked again. They are taken as they can be asked, up to
                 10,000 ahead of the outcomes; so they may be without an end, but should not keep the loop waiting.
             timeout: seconds for each request, from the moment it is taken from `request_ids`. None: no bound.
-            batch_timeout: seconds for all of them. What is open by then ends in `WaitTimeout`; what was not taken from
-                `request_ids` by then is left there. None: no bound.
-            unknown: as in `wait`.
-            on_change: called with the first answer about each request, and with every one that differs from the one
-                before. What it raises ends the batch, as does what `request_ids` raises.
+            gateway: as in `status`.
+            options: see `BatchOptions`.
 
         Raises:
             ConfigurationError: an argument can't be used, or an id is no string. (A string that can't be one is an
                 outcome.)
         """
-        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        batch = self._batch(timeout, gateway, **options)
         return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._perform)
 
     def wait_all(
@@ -137,9 +229,8 @@ class LongCat(BaseClient[httpx.Client]):
         request_ids: Iterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        batch_timeout: float | None = None,
-        unknown: Unknown = "wait",
-        on_change: OnChange | None = None,
+        gateway: GatewayName | None = None,
+        **options: Unpack[BatchOptions],
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return for each its image or the error that `wait` would have raised.
 
@@ -149,7 +240,7 @@ class LongCat(BaseClient[httpx.Client]):
         """
         results = OrderedResults()
         ids = map(results.add_id, usable_request_ids(request_ids))
-        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        batch = self._batch(timeout, gateway, **options)
         for outcome in outcomes(batch, ids, self._clock, self._perform):
             results.add(outcome)
         return results.results(request_ids)
@@ -237,40 +328,80 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
             self._journal.close()
         await self._sender.close()
 
-    async def status(self, request_id: str) -> Status:
+    async def submit(
+        self, prompt: str, *, timeout: float | None = DEFAULT_TIMEOUT, **fields: Unpack[OrderFields]
+    ) -> Order:
+        """Order pictures, and return the order once the gateway took it, as `LongCat.submit` does."""
+        return await self._drive(self._submit(self._order({**fields, "prompt": prompt}), timeout).result())
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        unknown: Unknown = "wait",
+        on_change: OnChange | None = None,
+        **fields: Unpack[OrderFields],
+    ) -> Image:
+        """Order pictures, wait until they are done, and return them, as `LongCat.generate` does."""
+        order = self._order({**fields, "prompt": prompt})
+        return await self._drive(self._generate(self._submit(order, timeout), unknown).image(on_change))
+
+    def generate_all(
+        self,
+        orders: Iterable[Orderable] | AsyncIterable[Orderable],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        resubmit_unknown: bool = False,
+        **options: Unpack[BatchOptions],
+    ) -> Outcomes:
+        """Order many times, and yield the outcome of each as it comes, as `LongCat.generate_all` does."""
+        batch = self._order_batch(timeout, resubmit_unknown, **options)
+        return Outcomes(batch, each(self._orders(orders)), self._clock, self._perform)
+
+    async def status(self, request_id: str | Order, *, gateway: GatewayName | None = None) -> Status:
         """Ask once how a request stands, as `LongCat.status` does."""
-        return await self._drive(self._question(request_id))
+        return await self._drive(self._question(request_id, gateway))
 
     async def wait(
-        self, request_id: str, timeout: float | None = DEFAULT_TIMEOUT, *, unknown: Unknown = "wait"
+        self,
+        request_id: str | Order,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        unknown: Unknown = "wait",
+        gateway: GatewayName | None = None,
     ) -> Image:
         """Wait until a request is done, and return its image, as `LongCat.wait` does."""
-        return await self._drive(self._wait(request_id, timeout, unknown).image())
+        return await self._drive(self._wait(request_id, timeout, unknown, gateway).image())
 
     def watch(
-        self, request_id: str, timeout: float | None = DEFAULT_TIMEOUT, *, unknown: Unknown = "wait"
+        self,
+        request_id: str | Order,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        *,
+        unknown: Unknown = "wait",
+        gateway: GatewayName | None = None,
     ) -> AsyncGenerator[Status]:
         """Yield the first answer and every one that differs from the one before, as `LongCat.watch` does.
 
         A loop that may be left early on trio needs `contextlib.aclosing`, as with every asynchronous generator.
         """
-        return self._changes(self._wait(request_id, timeout, unknown))
+        return self._changes(self._wait(request_id, timeout, unknown, gateway))
 
     def as_completed(
         self,
         request_ids: Iterable[str] | AsyncIterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        batch_timeout: float | None = None,
-        unknown: Unknown = "wait",
-        on_change: OnChange | None = None,
+        gateway: GatewayName | None = None,
+        **options: Unpack[BatchOptions],
     ) -> Outcomes:
         """Wait for many requests, and yield the outcome of each as it comes, as `LongCat.as_completed` does.
 
         Questions are asked in the background, whatever the caller does between two outcomes. Request ids that have to
         be waited for come from an asynchronous iterable.
         """
-        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        batch = self._batch(timeout, gateway, **options)
         return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._perform)
 
     async def wait_all(
@@ -278,14 +409,13 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         request_ids: Iterable[str] | AsyncIterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        batch_timeout: float | None = None,
-        unknown: Unknown = "wait",
-        on_change: OnChange | None = None,
+        gateway: GatewayName | None = None,
+        **options: Unpack[BatchOptions],
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""
         results = OrderedResults()
         ids = each(usable_request_ids(request_ids), results.add_id)
-        batch = self._batch(timeout, batch_timeout, unknown, on_change)
+        batch = self._batch(timeout, gateway, **options)
         async with aclosing(Outcomes(batch, ids, self._clock, self._perform)) as outcomes:
             async for outcome in outcomes:
                 results.add(outcome)

@@ -85,7 +85,7 @@ class APIStatusError(LongCatError):
         message: the reason in the gateway's words, cut short, or a description of a body that gives none.
         body: the body as received; at most 1 MiB of it.
         retry_after: seconds that the gateway asks to wait, from `Retry-After`. None: it did not say.
-        request_id: the request that was asked about.
+        request_id: the request that was asked about. None: it was an order, which the gateway did not take.
     """
 
     advice: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
@@ -112,9 +112,13 @@ class APIStatusError(LongCatError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the gateway could not read the question."""
+    """400: the gateway could not read the question, or does not take the order as it is."""
 
     advice = "Check the request id."
+
+    @property
+    def next_step(self) -> str:  # noqa: D102
+        return self.advice if self.request_id is not None else "Nothing was ordered: mend the order and send it again."
 
 
 class AuthenticationError(APIStatusError):
@@ -157,6 +161,10 @@ class NotFoundError(APIStatusError):
 
     advice = "Check the request id and the base URL."
 
+    @property
+    def next_step(self) -> str:  # noqa: D102
+        return self.advice if self.request_id is not None else "Nothing was ordered: check the base URL."
+
 
 class RateLimitError(APIStatusError):
     """429: too many questions."""
@@ -177,13 +185,13 @@ class APIResponseValidationError(LongCatError):
     Attributes:
         findings: what breaks it, each a pointer into the body, what was expected there, and what was seen.
         body: the body as received; at most 1 MiB of it.
-        request_id: the request that was asked about.
+        request_id: the request that was asked about. None: it was an order.
         is_json: whether the body could be read as JSON. One that could not is most likely a CDN's page or was cut.
     """
 
     findings: tuple[Violation, ...]
     body: bytes = field(repr=False)
-    request_id: str
+    request_id: str | None
     is_json: bool = True
 
     @property
@@ -198,7 +206,8 @@ class APIResponseValidationError(LongCatError):
             if self.is_json
             else "It most likely comes from the CDN in front of the gateway: ask again; wait() does so by itself."
         )
-        return f"The answer about request {shorten(self.request_id)!r} breaks the contract: {differences}. {next_step}"
+        about = f" about request {shorten(self.request_id)!r}" if self.request_id is not None else ""
+        return f"The answer{about} breaks the contract: {differences}. {next_step}"
 
 
 @define(slots=False)

@@ -35,7 +35,7 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
 from longcat.sending.threads import outcomes
 from longcat.testing import FakeGateway, VirtualClock, refusal
-from longcat.waiting.batch import MAX_OPEN, SKIP_LIMIT, SKIP_PAUSE, Batch, Finished, Perform, Rest, TakeId
+from longcat.waiting.batch import MAX_OPEN, SKIP_LIMIT, SKIP_PAUSE, Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, run_in_thread
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.wait import Wait
@@ -673,7 +673,7 @@ def test_threads_may_share_a_client() -> None:
 # --- The steps of a batch, without a driver. ---
 
 
-def bare_batch(clock: VirtualClock, flow: Callable[[str], Flow[Outcome]], **options: Any) -> Batch:
+def bare_batch(clock: VirtualClock, flow: Callable[[str], Flow[Outcome]], **options: Any) -> Batch[str]:
     """Return a batch whose jobs follow this flow."""
 
     class FlowOnly(Wait):
@@ -708,12 +708,12 @@ def test_ids_that_need_no_question_are_taken_a_hundred_at_a_time() -> None:
     batch = bare_batch(clock, known)
     for go_on in (batch.pop_outcome, lambda: clock.sleep(SKIP_PAUSE), batch.pop_outcome):
         for i in range(SKIP_LIMIT):
-            assert batch.next() == TakeId()
+            assert batch.next() == TakeItem()
             batch.feed(f"r{i}")
         assert getattr(batch.next(), "seconds", None) == pytest.approx(SKIP_PAUSE)
         go_on()
-    assert batch.next() == TakeId()
-    batch.end_ids()
+    assert batch.next() == TakeItem()
+    batch.end_items()
     assert batch.next() == Finished()
 
 
@@ -726,12 +726,12 @@ def test_a_batch_wants_one_id_at_a_time() -> None:
         return Outcome(request_id)
 
     batch = bare_batch(VirtualClock(), asking, max_in_flight=1)
-    assert batch.next() == TakeId()
+    assert batch.next() == TakeItem()
     assert isinstance(batch.next(), Rest)
     batch.feed("a")
     first = batch.next()
     assert isinstance(first, Perform)
-    assert (first.command, batch.next()) == (CALL, TakeId())
+    assert (first.command, batch.next()) == (CALL, TakeItem())
     batch.feed("b")
     assert isinstance(batch.next(), Rest)  # One is in flight.
     batch.receive(first.job, Answer(200, {}, b""))
@@ -748,7 +748,7 @@ def test_a_request_that_ends_when_it_may_ask_is_not_woken_at_its_deadline() -> N
     clock = VirtualClock()
     batch = bare_batch(clock, late)
     batch.feed("a")
-    batch.end_ids()
+    batch.end_items()
     assert batch.next() == Finished()
     clock.sleep(5.0)
     assert (batch.next(), [*batch.outcomes]) == (Finished(), [Outcome("a")])

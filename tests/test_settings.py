@@ -13,7 +13,7 @@ from longcat import AsyncLongCat, ConfigurationError, LongCat, LongCatError
 from longcat.gateway.contract import contract
 from longcat.settings import usable_request_id
 
-RESULT = contract("get_request_result")
+QUEUE, RESULT = contract("get_request_status"), contract("get_request_result")
 
 PLACES = "not in the argument api_key, not in PIXAZO_API_KEY, and"
 NO_FILE = f"No key was found: {PLACES} there is no ~/.pixazo/api-key. Set PIXAZO_API_KEY to the subscription key."
@@ -215,8 +215,8 @@ def test_a_client_does_not_show_its_key(driver: Driver) -> None:
     """The repr of a client names the gateway only."""
     with LongCat("hidden-key", "https://gateway.test") as cat:
         assert repr(cat) == "LongCat(base_url='https://gateway.test')"
-        assert "hidden" not in repr(cat._gateway)
-        assert "hidden" not in repr(cat._gateway.ask("r", 1.0))
+        assert "hidden" not in repr(cat._gateways)
+        assert "hidden" not in repr(cat._gateways.queue.ask("r", 1.0))
 
     async def scenario(cat: Cat) -> str:
         return repr(cat)

@@ -35,7 +35,7 @@ STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
 )
 
 
-def decode(request_id: str, answer: Answer, api_key: str) -> Any:
+def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
     """Return the JSON value in an answer.
 
     Raises the APIStatusError for a status code outside of 200 to 299, and APIResponseValidationError for a body that
@@ -58,7 +58,7 @@ def decode(request_id: str, answer: Answer, api_key: str) -> Any:
 
 
 def breach(
-    request_id: str, answer: Answer, api_key: str, wrong: Iterable[Violation], *, is_json: bool = True
+    request_id: str | None, answer: Answer, api_key: str, wrong: Iterable[Violation], *, is_json: bool = True
 ) -> APIResponseValidationError:
     """Return the error for an answer that breaks the contract in these places. The key is taken out of its body."""
     return APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json)
@@ -76,7 +76,7 @@ def error_words(body: Any, depth: int = 8) -> str | None:
     return ": ".join(text for text in texts if isinstance(text, str) and text.strip()) or None
 
 
-def _status_error(request_id: str, answer: Answer, api_key: str) -> APIStatusError:
+def _status_error(request_id: str | None, answer: Answer, api_key: str) -> APIStatusError:
     usual = InternalServerError if answer.status_code in range(500, 600) else APIStatusError
     body = _without_key(answer, api_key)
     return STATUS_ERRORS.get(answer.status_code, usual)(

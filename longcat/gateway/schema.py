@@ -125,6 +125,7 @@ CHECKS: Final[Mapping[str, Callable[[Any, Any], bool]]] = MappingProxyType(
         "maximum": lambda value, limit: not _is_number(value) or value <= limit,
         "minLength": lambda value, limit: not isinstance(value, str) or len(value) >= limit,
         "maxLength": lambda value, limit: not isinstance(value, str) or len(value) <= limit,
+        "minItems": lambda value, limit: not isinstance(value, list) or len(value) >= limit,
         "pattern": lambda value, pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
         "format": lambda value, name: not isinstance(value, str) or name not in FORMATS or FORMATS[name](value),
     }
@@ -138,6 +139,7 @@ EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "maximum": "at most {}",
         "minLength": "of at least {} characters",
         "maxLength": "of at most {} characters",
+        "minItems": "of at least {} items",
         "pattern": "text like {}",
         "format": "a {}",
     }

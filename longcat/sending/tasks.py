@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import aclosing, closing, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias, TypeVar, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
@@ -15,10 +15,11 @@ from anyio.abc import TaskGroup
 from longcat.clock import Clock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
-from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeId
+from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command
 from longcat.waiting.wait import Outcome
 
+T = TypeVar("T")
 AwaitCommand: TypeAlias = Callable[[Command], Awaitable[Answer | None]]
 
 
@@ -30,11 +31,11 @@ class Outcomes(AsyncIterator[Outcome]):
     while one yields.
     """
 
-    def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: AwaitCommand) -> None:
+    def __init__(self, batch: Batch[T], items: AsyncGenerator[T], clock: Clock, perform: AwaitCommand) -> None:
         self._pool: _TaskPool | None = None
         self._closed = False
         self._batch = batch
-        self._start = partial(_TaskPool, batch, request_ids, clock, perform)
+        self._start = partial(_TaskPool, batch, items, clock, perform)
 
     async def __anext__(self) -> Outcome:
         if self._closed:
@@ -64,18 +65,18 @@ class Outcomes(AsyncIterator[Outcome]):
 class _TaskPool:
     """The tasks behind `Outcomes`. They don't hold it, so that it can be dropped while they run.
 
-    One task does the steps of the batch. The others perform commands and wait for request ids; they report to the
+    One task does the steps of the batch. The others perform commands and wait for items; they report to the
     first task by `_report`, so all code of the caller that the batch calls runs in `_next_step`.
     """
 
-    def __init__(self, batch: Batch, request_ids: AsyncGenerator[str], clock: Clock, perform: AwaitCommand) -> None:
+    def __init__(self, batch: Batch[T], items: AsyncGenerator[T], clock: Clock, perform: AwaitCommand) -> None:
         self._batch = batch
-        self._request_ids = request_ids
+        self._items = items
         self._clock = clock
         self._perform = perform
         self._reports: deque[Callable[[], None]] = deque()
         self._resting = anyio.CancelScope()
-        self._ids_wanted = anyio.Semaphore(0)
+        self._items_wanted = anyio.Semaphore(0)
         self._progress = anyio.Event()  # Set and replaced whenever an outcome may have come.
         self._failure: BaseException | None = None
         self._ended = False
@@ -112,7 +113,7 @@ class _TaskPool:
         try:
             with self._scope, closing(self._batch):
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._take_ids)
+                    tasks.start_soon(self._take_items)
                     await self._do_steps(tasks)
                     tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
@@ -129,8 +130,8 @@ class _TaskPool:
             match step:
                 case Perform():
                     tasks.start_soon(self._perform_step, step)
-                case TakeId():
-                    self._ids_wanted.release()
+                case TakeItem():
+                    self._items_wanted.release()
                 case Rest(seconds):
                     self._notify()
                     await self._rest(seconds)
@@ -139,7 +140,7 @@ class _TaskPool:
                 case _:
                     assert_never(step)
 
-    def _next_step(self) -> Perform | TakeId | Rest | Finished | None:
+    def _next_step(self) -> Perform | TakeItem | Rest | Finished | None:
         """Let the batch take in all reports, and return its next step. None: code of the caller raised an error.
 
         The error may be any: some a task group would take for the end of the task.
@@ -184,29 +185,27 @@ class _TaskPool:
             result = error
         self._report(partial(self._batch.receive, step.job, result))
 
-    async def _take_ids(self) -> None:
-        """Take an id whenever the batch wants one."""
-        async with aclosing(self._request_ids) as request_ids:
-            await self._ids_wanted.acquire()
-            async for request_id in request_ids:
-                self._report(partial(self._batch.feed, request_id))
-                await self._ids_wanted.acquire()
-        self._report(self._batch.end_ids)
+    async def _take_items(self) -> None:
+        """Take an item whenever the batch wants one."""
+        async with aclosing(self._items) as items:
+            await self._items_wanted.acquire()
+            async for item in items:
+                self._report(partial(self._batch.feed, item))
+                await self._items_wanted.acquire()
+        self._report(self._batch.end_items)
 
 
-async def each(
-    request_ids: Iterable[str] | AsyncIterable[str], on_id: Callable[[str], object] = str
-) -> AsyncGenerator[str]:
-    """Yield from an iterable of either kind, after calling `on_id` with each id."""
-    async with aclosing(request_ids) if isinstance(request_ids, AsyncGenerator) else nullcontext():
-        if isinstance(request_ids, AsyncIterable):
-            async for request_id in request_ids:
-                on_id(request_id)
-                yield request_id
+async def each(items: Iterable[T] | AsyncIterable[T], on_item: Callable[[T], object] = id) -> AsyncGenerator[T]:
+    """Yield from an iterable of either kind, after calling `on_item` with each item."""
+    async with aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext():
+        if isinstance(items, AsyncIterable):
+            async for item in items:
+                on_item(item)
+                yield item
         else:
-            for request_id in request_ids:
-                on_id(request_id)
-                yield request_id
+            for item in items:
+                on_item(item)
+                yield item
 
 
 def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> object:

@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from queue import Empty, SimpleQueue
-from typing import Final, Self, TypeAlias, assert_never
+from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
 from longcat.clock import Clock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
-from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeId
+from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command
 from longcat.waiting.wait import Outcome
+
+T = TypeVar("T")
 
 GRACE: Final = 1.0
 """Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
@@ -78,10 +80,10 @@ class ThreadPool:
                 self._results.put((step.job, error))
 
 
-def outcomes(batch: Batch, request_ids: Iterator[str], clock: Clock, perform: PerformCommand) -> Generator[Outcome]:
-    """Yield the outcome of every request of a batch, as they come.
+def outcomes(batch: Batch[T], items: Iterator[T], clock: Clock, perform: PerformCommand) -> Generator[Outcome]:
+    """Yield the outcome of every item of a batch, as they come.
 
-    Questions are sent while the caller waits for the next outcome. Those in flight go on in between.
+    Calls are sent while the caller waits for the next outcome. Those in flight go on in between.
     """
     with closing(batch), ThreadPool(perform) as threads:
         while True:
@@ -91,8 +93,8 @@ def outcomes(batch: Batch, request_ids: Iterator[str], clock: Clock, perform: Pe
             match step:
                 case Perform():
                     threads.perform(step, batch.in_flight)
-                case TakeId():
-                    feed(batch, request_ids)
+                case TakeItem():
+                    feed(batch, items)
                 case Rest() | Finished() if batch.outcomes:
                     yield batch.pop_outcome()
                 case Rest(seconds) if batch.in_flight:
@@ -106,9 +108,9 @@ def outcomes(batch: Batch, request_ids: Iterator[str], clock: Clock, perform: Pe
                     assert_never(step)
 
 
-def feed(batch: Batch, request_ids: Iterator[str]) -> None:
-    """Give a batch the next id, or tell it that there is none."""
-    for request_id in request_ids:
-        batch.feed(request_id)
+def feed(batch: Batch[T], items: Iterator[T]) -> None:
+    """Give a batch the next item, or tell it that there is none."""
+    for item in items:
+        batch.feed(item)
         return
-    batch.end_ids()
+    batch.end_items()

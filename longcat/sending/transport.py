@@ -16,6 +16,7 @@ import anyio
 import httpcore
 import httpx
 from anyio.lowlevel import current_token
+from attrs import define
 
 from longcat._version import __version__
 from longcat.clock import Clock, hold
@@ -95,10 +96,17 @@ class SyncSender(HttpSender[httpx.Client]):
 
         A caller that passes a reader can ask it for what came of an answer that was cut.
         """
-        with translated(call), self._reads.until(call.timeout, stopped), self._flight(call), hold(self._clock):
+        progress = SendProgress()
+        with (
+            translated(call, progress),
+            self._reads.until(call.timeout, stopped),
+            self._flight(call),
+            hold(self._clock),
+        ):
             reader = reader or AnswerReader(call, self._clock)
             request = self.request(call)
-            request.extensions["trace"] = self._reads.trace
+            request.extensions["trace"] = progress.watching(self._reads.trace)
+            progress.began = True
             response = self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
             with closing(response):
                 if reader.begin(response):
@@ -137,10 +145,12 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         reader = AnswerReader(call, self._clock)
         self._follow_loop()
         seconds = None if call.timeout == inf else call.timeout
-        with translated(call), anyio.fail_after(seconds):
+        progress = SendProgress()
+        with translated(call, progress), anyio.fail_after(seconds):
             async with nullcontext() if call.cross_origin else self._in_flight:
                 request = self.request(call)
-                request.extensions["trace"] = closing_half_open()
+                request.extensions["trace"] = progress.watching_async(closing_half_open())
+                progress.began = True
                 response = await self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
                 async with aclosing(response):
                     if reader.begin(response):
@@ -191,6 +201,64 @@ async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
         while pieces > 0:
             await anext(chunks)
             pieces -= 1
+
+
+@define
+class SendProgress:
+    """How far the sending of one call is, as far as the HTTP library shows it.
+
+    Attributes:
+        began: whether the call was handed to the HTTP client.
+        traced: whether the HTTP client's transport tells what it does. One that is the caller's own may not.
+        sent: whether the transport has begun to send the call itself, after the connection was made.
+    """
+
+    began: bool = False
+    traced: bool = False
+    sent: bool = False
+
+    def note(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take in an event of httpcore's trace extension."""
+        self.traced = True
+        # A proxy is asked to connect before the call itself goes out.
+        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.sent = True
+
+    def watching(self, trace: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
+        """Return a trace that takes in each event before another trace does."""
+
+        def watch(event: str, info: dict[str, Any]) -> None:
+            self.note(event, info)
+            trace(event, info)
+
+        return watch
+
+    def watching_async(
+        self, trace: Callable[[str, Mapping[str, Any]], Awaitable[None]]
+    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Return the same for asynchronous traces."""
+
+        async def watch(event: str, info: Mapping[str, Any]) -> None:
+            self.note(event, info)
+            await trace(event, info)
+
+        return watch
+
+    def may_have_sent(self, error: Exception) -> bool:
+        """Whether a byte of the call may have gone out before this error."""
+        if not self.began or (self.traced and not self.sent):
+            return False
+        return not isinstance(error, NOT_SENT) or self.sent
+
+
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""What httpx raises before it sends a call: there is no connection, or none that is trusted."""
 
 
 class AnswerReader:
@@ -268,16 +336,18 @@ def credentials(call: Call) -> httpx.Auth | None:
 
 
 @contextmanager
-def translated(call: Call) -> Iterator[None]:
+def translated(call: Call, progress: SendProgress) -> Iterator[None]:
     """Raise our own exceptions for those of the libraries below."""
     host = urlsplit(call.url).netloc.rpartition("@")[2]
     try:
         yield
     except (httpx.TimeoutException, TimeoutError) as error:
-        raise APITimeoutError(f"no whole answer within {call.timeout:.3g} s", host) from error
+        message, sent = f"no whole answer within {call.timeout:.3g} s", progress.may_have_sent(error)
+        raise APITimeoutError(message, host, sent) from error
     except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, zlib.error) as error:
         # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
-        raise APIConnectionError(str(error) or type(error).__name__, host) from error
+        sent = progress.may_have_sent(error)
+        raise APIConnectionError(str(error) or type(error).__name__, host, sent) from error
 
 
 STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.

@@ -1,4 +1,4 @@
-"""Many waits at once: which of them asks next. No I/O, and no clock but the one that it is given.
+"""Many requests at once: which of them is ordered or asked about next. No I/O, and no clock but the one it is given.
 
 A batch has a job for every request that is open. A driver calls `next`, does the step that it returns, and tells the
 batch what came of it. So threads and tasks differ only in how they do a step.
@@ -9,37 +9,40 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from itertools import count
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 
 from attrs import define, field, frozen
 
-from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
+from longcat.errors import LongCatError, WaitTimeout
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image, Status
 from longcat.waiting.adaptive import AdaptivePlan, last_done
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
+from longcat.waiting.generate import Generate
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
 from longcat.waiting.wait import Outcome, Wait
 
+T = TypeVar("T")
+
 MAX_OPEN: Final = 10_000  # How many open requests and untaken outcomes a batch holds at a time.
 SKIP_LIMIT: Final = 100
-"""How many ids may be taken in a row that need no question: they are repeated, or their outcome is known already."""
+"""How many items may be taken in a row that need no call: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01
-"""Seconds until the next id is taken after that. Without it, an endless source of such ids would block all jobs."""
+"""Seconds until the next item is taken after that. Without it, an endless source of such items would block all jobs."""
 
 
 @define(eq=False)
 class Job:
-    """The wait for one request of a batch.
+    """One request of a batch.
 
     Attributes:
-        wait: the state of the wait.
+        work: the state of the wait, or of the order and the wait.
         command: the last command of its flow. None: the flow has not begun.
         step: how many commands it has given. A note that was made at an earlier step is out of date.
         has_alarm: whether it is woken at its deadline.
     """
 
-    wait: Wait
+    work: Wait | Generate
     _flow: Flow[Outcome]
     command: Command | None = None
     step: int = 0
@@ -54,6 +57,11 @@ class Job:
             outcome: Outcome = end.value
             return outcome
         return self.command
+
+    @property
+    def wait(self) -> Wait | None:
+        """The wait. None: the request is not ordered yet."""
+        return self.work if isinstance(self.work, Wait) else self.work.wait
 
     def close(self) -> None:
         """End the flow where it is."""
@@ -101,8 +109,8 @@ class Perform:
 
 
 @frozen
-class TakeId:
-    """Take the next request id, and call `Batch.feed` with it, or `Batch.end_ids` if there is none."""
+class TakeItem:
+    """Take the next item, and call `Batch.feed` with it, or `Batch.end_items` if there is none."""
 
 
 @frozen
@@ -117,25 +125,26 @@ class Finished:
     """There is nothing left to do but to take the outcomes."""
 
 
-Step: TypeAlias = Perform | TakeId | Rest | Finished
+Step: TypeAlias = Perform | TakeItem | Rest | Finished
 
 
 @define(eq=False)
-class Batch:
-    """The jobs of many requests, and the order in which they ask.
+class Batch(Generic[T]):
+    """The jobs of many requests, and which of them goes next.
 
     Attributes:
-        begin: makes the wait for a request, or raises ConfigurationError if the id can't be one.
+        begin: takes an item, a request id or an order, and returns what is to be done about it; or the outcome if that
+            is known already; or None if nothing is to be done about it. What it raises ends the batch.
         on_change: called with every change of every request. None: changes are not reported.
         rate_limiter: the client's.
         monotonic: the clock, in seconds.
         max_in_flight: how many commands may be performed at a time.
-        end: from this moment on, no more ids are taken. It does not end the requests that are open.
+        end: from this moment on, no more items are taken. It does not end the requests that are open.
         outcomes: those that the caller has not taken yet, in the order in which they came.
         in_flight: how many commands are being performed.
     """
 
-    begin: Callable[[str], Wait]
+    begin: Callable[[T], Wait | Generate | Outcome | None]
     on_change: Callable[[Status], object] | None
     rate_limiter: RateLimiter
     monotonic: Callable[[], float]
@@ -152,21 +161,23 @@ class Batch:
     _alarms: list[tuple[float, int, Job, int | None]] = field(factory=list, init=False)
     """When to wake which job: after a sleep, at that step; or at its deadline, if it waits for permission then."""
     _number: Iterator[int] = field(factory=count, init=False)
-    _new: Job | None = field(default=None, init=False)
-    """The job that has not asked yet. There is one at most, as ids are taken when they can be asked about."""
+    _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
+    """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
+    a few, where an order is followed by the first question about its request."""
+    _ordering: set[Job] = field(factory=set, init=False)
+    """Jobs whose order is under way. An answer to an order may take long, so they leave room for questions."""
     _new_goes_first: bool = field(default=True, init=False)
-    _seen: set[str] = field(factory=set, init=False)
-    _taking: bool = field(default=False, init=False)  # Whether the driver is about to feed the next id.
-    _ids_ended: bool = field(default=False, init=False)
+    _taking: bool = field(default=False, init=False)  # Whether the driver is about to feed the next item.
+    _items_ended: bool = field(default=False, init=False)
     _skipped: int = field(default=0, init=False)  # How many ids in a row needed no question.
     _skip_until: float = field(default=-math.inf, init=False)
 
     def next(self) -> Step:
         """Return what the driver is to do now."""
         now = self.monotonic()
-        if self._wants_id(now):
+        if self._wants_item(now):
             self._taking = True
-            return TakeId()
+            return TakeItem()
         self._wake(now)
         while not self._ready and self.in_flight < self.max_in_flight and (job := self._next_to_ask(now)) is not None:
             self._go_on(job, None)
@@ -177,28 +188,23 @@ class Batch:
             return Finished()
         return Rest(self._pause(now))
 
-    def feed(self, request_id: str) -> None:
-        """Take in a request, unless it was taken in before. Raises ConfigurationError when the id is no string."""
-        if not isinstance(request_id, str):
-            raise ConfigurationError(f"A request id is a string, not {type(request_id).__name__}. Pass strings only.")
+    def feed(self, item: T) -> None:
+        """Take in an item. Raises what `begin` raises."""
         self._taking = False
         self._skipped += 1
-        if request_id not in self._seen:
-            self._seen.add(request_id)
-            try:
-                wait = self.begin(request_id)
-            except ConfigurationError as error:
-                self.outcomes.append(Outcome(request_id, error=error))
-            else:
-                job = Job(wait, wait.outcome(self.on_change))
-                self._open.add(job)
-                self._go_on(job, None)
+        work = self.begin(item)
+        if isinstance(work, Outcome):
+            self.outcomes.append(work)
+        elif work is not None:
+            job = Job(work, work.outcome(self.on_change))
+            self._open.add(job)
+            self._go_on(job, None)
         if self._skipped >= SKIP_LIMIT:
             self._skipped, self._skip_until = 0, self.monotonic() + SKIP_PAUSE
 
-    def end_ids(self) -> None:
-        """Take note that there are no more ids."""
-        self._ids_ended = True
+    def end_items(self) -> None:
+        """Take note that there are no more items."""
+        self._items_ended = True
 
     def receive(self, job: Job, result: Answer | LongCatError | None) -> None:
         """Take in the result of a command that was performed."""
@@ -206,20 +212,20 @@ class Batch:
         self._go_on(job, result)
 
     def pop_outcome(self) -> Outcome:
-        """Return the next outcome, which makes room for one more id. Raises IndexError when there is none."""
+        """Return the next outcome, which makes room for one more item. Raises IndexError when there is none."""
         self._skip_until = -math.inf
         return self.outcomes.popleft()
 
     def remaining(self) -> float | None:
         """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
 
-        The waits' plans make the estimate, so it is there with `AdaptivePolling` only, and when every id is known.
+        The waits' plans make the estimate, so it is there with `AdaptivePolling` only, and when every item is taken.
         It is no less than the rate limiter needs to let each request ask once more.
         """
-        waits = [job.wait for job in self._open]
+        waits = [job.wait for job in self._open if job.wait is not None]
         plans = [(wait.plan, wait.elapsed) for wait in waits if isinstance(wait.plan, AdaptivePlan)]
         now = self.monotonic()
-        if not plans or not self._has_all(now) or self._new is not None:
+        if not plans or not self._has_all(now) or self._first_new() is not None:
             return None
         return max(last_done(plans), len(plans) / self.rate_limiter.rate(now))
 
@@ -230,11 +236,11 @@ class Batch:
         self._open.clear()
 
     def _has_all(self, now: float) -> bool:
-        """Whether no more ids are wanted, ever."""
-        return self._ids_ended or self.end - now < RESOLUTION
+        """Whether no more items are wanted, ever."""
+        return self._items_ended or self.end - now < RESOLUTION
 
-    def _wants_id(self, now: float) -> bool:
-        has_room = self._new is None and len(self._open) + len(self.outcomes) < MAX_OPEN
+    def _wants_item(self, now: float) -> bool:
+        has_room = self._first_new() is None and len(self._open) + len(self.outcomes) < MAX_OPEN
         return has_room and not self._taking and self._skip_until - now < RESOLUTION and not self._has_all(now)
 
     def _pause(self, now: float) -> float:
@@ -244,7 +250,7 @@ class Batch:
         moments = [now + LONGEST_SLEEP, *(moment for moment in (self.end, self._skip_until) if moment > now)]
         if self._alarms:
             moments.append(self._alarms[0][0])
-        someone_waits = self._new is not None or self._queue.first(now) is not None
+        someone_waits = self._new_to_ask() is not None or self._queue.first(now) is not None
         if self._slot is not None and someone_waits and self.in_flight < self.max_in_flight:
             moments.append(now + (self.rate_limiter.pause(self._slot, now) or 0.0))
         return max(min(moments) - now, 0.0)
@@ -263,10 +269,10 @@ class Batch:
         """Return the job that may ask now. None: there is none.
 
         A slot is reserved as soon as a job waits, and given away when it comes, to the job that needs it most by then.
-        When there are too few slots, every other one goes to a request that was not asked about yet, so that old
-        requests do not keep new ones from being asked about, nor new ones old ones.
+        When there are too few slots, every other one goes to an order, or to a request that was not asked about yet, so
+        that old requests do not hold up new ones, nor new ones old ones.
         """
-        new, waiting = self._new, self._queue.first(now)
+        new, waiting = self._new_to_ask(), self._queue.first(now)
         if new is None and waiting is None:
             return None
         if self._slot is None or self.rate_limiter.pause(self._slot, now) is None:
@@ -281,10 +287,11 @@ class Batch:
 
     def _go_on(self, job: Job, result: Answer | LongCatError | None) -> None:
         """Let a job's flow go on, and put the job where its next command belongs."""
-        is_new = job.step == 0
-        if job is self._new:
-            self._new = None
         command = job.go_on(result)
+        if job.wait is None and isinstance(command, Call | RunInThread):
+            self._ordering.add(job)
+        else:
+            self._ordering.discard(job)
         match command:
             case Outcome():
                 self._open.discard(job)
@@ -294,8 +301,9 @@ class Batch:
             case Sleep(seconds):
                 self._set_alarm(job, seconds, job.step)
             case Acquire(left=left):
-                if is_new:
-                    self._new, self._skipped = job, 0
+                if command.is_first:
+                    self._skipped = 0
+                    self._new.append((job, job.step))
                 else:
                     self._queue.join(job, command)
                 if not job.has_alarm and left < math.inf:
@@ -303,6 +311,18 @@ class Batch:
                     self._set_alarm(job, left, None)
             case _:
                 assert_never(command)
+
+    def _first_new(self) -> Job | None:
+        """Return the first job that waits to make its first call. None: there is none."""
+        while self._new and self._is_stale(*self._new[0]):
+            self._new.popleft()
+        return self._new[0][0] if self._new else None
+
+    def _new_to_ask(self) -> Job | None:
+        """Return the first job that waits to make its first call, unless enough orders are under way."""
+        new = self._first_new()
+        has_room = len(self._ordering) < max(self.max_in_flight // 2, 1)
+        return new if new is None or new.wait is not None or has_room else None
 
     def _set_alarm(self, job: Job, seconds: float, step: int | None) -> None:
         heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), job, step))

@@ -39,6 +39,11 @@ class Acquire:
     due: float
     left: float
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it is for an order, or for the first question of a wait: neither had to be paused for."""
+        return self.due <= self.since
+
     def overdue(self, now: float) -> float:
         """Return how late the question is, in units of its own pause: 1.0 when it is due.
 

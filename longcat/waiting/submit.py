@@ -3,13 +3,40 @@
 An order costs money, so it is sent again only when it is certain that the gateway did not take it.
 """
 
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
-from typing import Protocol
+from functools import partial
+from hashlib import sha256
+from http import HTTPStatus
+from math import inf
+from typing import Final, Protocol
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from longcat.models import OrderRequest
+from longcat.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    ConfigurationError,
+    LongCatError,
+    RateLimitError,
+    SubmitUnknown,
+)
+from longcat.gateway.messages import Answer, Call
+from longcat.models import Order, OrderRequest, State, Status
+from longcat.text import shorten
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
+from longcat.waiting.polling import Random
+from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
+
+logger: Final = logging.getLogger("longcat")
+
+SUBMIT_TIMEOUT: Final = 60.0
+"""Seconds that the answer to an order may take. To give up early would only leave its fate unknown."""
 
 
 class OrderState(Enum):
@@ -72,3 +99,208 @@ class OrderStore(Protocol):
 
         Requests whose last answer has the word `ERROR` are not charged.
         """
+
+
+class OrderKeys:
+    """Names the orders of a batch: each item is one order, also if it comes twice, wherever it stands."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def next(self, order: OrderRequest) -> str:
+        """Return the key of the next order: its id, or else the hash of its fields, and a number if it comes again."""
+        fields = json.dumps(order.body, sort_keys=True).encode()
+        name = order.id if order.id is not None else f"sha256:{sha256(fields).hexdigest()}"
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else f"{name} #{self._seen[name]}"
+
+
+class OrderGateway(Protocol):
+    """A gateway that takes orders: `longcat.gateway.queue.QueueGateway`."""
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host."""
+
+    def cost(self, order: OrderRequest) -> Decimal:
+        """Return what an order costs at most, in US dollars."""
+
+    def order(self, order: OrderRequest, timeout: float) -> Call:
+        """Return the call that sends an order."""
+
+    def read_order(self, order: OrderRequest, answer: Answer) -> Order:
+        """Return the order that the gateway took.
+
+        Raises APIStatusError when it certainly did not take it, and SubmitUnknown when nobody can say.
+        """
+
+
+@define
+class Submit:
+    """The sending of one order.
+
+    Attributes:
+        timeout: seconds until the order must have been answered. None: no bound.
+        monotonic: the clock, in seconds.
+        random: from 0.0 up to 1.0, for the jitter of pauses after refusals.
+        store: what outlives it. None: nothing is kept.
+        key: names the order in the store.
+        resubmit_unknown: whether to send an order, the fate of which the store does not know, once more.
+        was_sent: whether we have sent it, and the gateway took it. False: not yet, or the store knew the order.
+    """
+
+    gateway: OrderGateway
+    order: OrderRequest
+    rate_limiter: RateLimiter
+    timeout: float | None
+    monotonic: Callable[[], float]
+    random: Random
+    store: OrderStore | None = None
+    key: str = ""
+    resubmit_unknown: bool = False
+    was_sent: bool = field(default=False, init=False)
+    _began: float = field(default=0.0, init=False)
+    _refusals: int = field(default=0, init=False)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self.monotonic() - self._began
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the deadline, negative after it. None: there is none."""
+        return None if self.timeout is None else self.timeout - self.elapsed
+
+    @property
+    def _left(self) -> float:
+        return inf if self.left is None else self.left
+
+    def result(self) -> Flow[Order]:
+        """Send the order, again only if it was certainly not taken, and return it once it is.
+
+        Raises SubmitUnknown when nobody knows whether it was taken, and any other error when it certainly was not.
+        """
+        self._began = self.monotonic()
+        known = self.store.known(self.key) if self.store is not None else None
+        if known is not None and not self._is_to_be_sent(known):
+            return self._recall(known)
+        since = due = self._began
+        while True:
+            yield Acquire(since, due, max(self._left, 0.0))
+            if self._left <= RESOLUTION:
+                raise APITimeoutError("there was no time left to send the order", self.gateway.base_url, sent=False)
+            order = yield from self._intend()
+            if order is not None:
+                return order
+            asked = self.monotonic()
+            try:
+                return (yield from self._send())
+            except (APIConnectionError, APIStatusError) as error:
+                pause = self._pause(error, asked)
+                logger.info("order for %r: %s Sending it again.", shorten(self.order.prompt, 60), error)
+            since = self.monotonic()
+            due = since + pause
+            yield from self._sleep(pause)
+
+    def _is_to_be_sent(self, record: OrderRecord) -> bool:
+        """Whether an order that the store knows may still have to be sent by us."""
+        again = record.state is OrderState.UNKNOWN and self.resubmit_unknown
+        return again or record.state in {OrderState.INTENDED, OrderState.BUSY}
+
+    def _recall(self, record: OrderRecord) -> Order:
+        """Return the order that the store knows, or raise SubmitUnknown, unless it is to be sent once more."""
+        if record.request_id is not None:
+            status = Status(record.request_id, State.QUEUED, State.QUEUED.value)
+            return Order(record.request_id, status)
+        raise SubmitUnknown(self.order, record.message or "the program that sent it ended before the answer came")
+
+    def _intend(self) -> Flow[Order | None]:
+        """Note that the order is about to go out. Return it if another program has sent it meanwhile."""
+        if self.store is None:
+            return None
+        while True:
+            begin = partial(
+                self.store.begin,
+                *(self.key, self.order, self.gateway.cost(self.order)),
+                resubmit_unknown=self.resubmit_unknown,
+            )
+            record = yield from run_in_thread(begin)
+            if record.state is OrderState.INTENDED:
+                return None
+            if record.state is not OrderState.BUSY:
+                return self._recall(record)
+            if self._left <= RESOLUTION:
+                raise SubmitUnknown(self.order, "another program was sending it all the time")
+            yield Sleep(min(recheck_interval(self.elapsed), self._left))
+
+    def _send(self) -> Flow[Order]:
+        """Send the order once, and keep what came of it."""
+        try:
+            answer = yield from ask(self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self._left)))
+            order = self.gateway.read_order(self.order, answer)
+        except APIConnectionError as error:
+            if error.sent:
+                unknown = SubmitUnknown(self.order, f"no answer came from {error.host}: {error.message}")
+                yield from self._keep_unknown(unknown.message)
+                raise unknown from error
+            yield from self._keep_not_taken()
+            raise
+        except SubmitUnknown as unknown:
+            yield from self._keep_unknown(unknown.message)
+            raise
+        except (APIStatusError, ConfigurationError):
+            yield from self._keep_not_taken()
+            raise
+        except BaseException:
+            # Stopped while it was under way. This program may live on, so that nobody else would find out.
+            if self.store is not None:
+                self.store.unknown(self.key, "its sending was stopped before the answer came")
+            raise
+        self.was_sent = True
+        try:
+            if self.store is not None:
+                yield from self._write(partial(self.store.taken, self.key, order.request_id))
+        finally:
+            logger.info("order for %r was taken: request %s", shorten(self.order.prompt, 60), order.request_id)
+        return order
+
+    def _keep_unknown(self, message: str) -> Flow[None]:
+        if self.store is not None:
+            yield from self._write(partial(self.store.unknown, self.key, message))
+
+    def _keep_not_taken(self) -> Flow[None]:
+        if self.store is not None:
+            yield from self._write(partial(self.store.withdraw, self.key))
+
+    def _write(self, write: Callable[[], None]) -> Flow[None]:
+        """Have the store write something. If the flow is stopped before, write it nevertheless."""
+        try:
+            yield from run_in_thread(write)
+        except LongCatError:
+            raise
+        except BaseException:
+            write()
+            raise
+
+    def _pause(self, error: APIConnectionError | APIStatusError, asked: float) -> float:
+        """Return how many seconds to pause before the order is sent again, or raise the error if it must not be."""
+        retry_after: float | None = None
+        if isinstance(error, APIStatusError):
+            # Of the answers that say that the order was not taken, these alone say that it may be taken later.
+            if error.status_code not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+                raise error
+            retry_after = error.retry_after
+        self._refusals += 1
+        pause = max(backoff(self._refusals, self.random), retry_after or 0.0)
+        if isinstance(error, RateLimitError):
+            now = self.monotonic()
+            self.rate_limiter.on_rate_limited(now, now + pause, asked)
+        if pause >= self._left:
+            raise error
+        return pause
+
+    def _sleep(self, seconds: float) -> Flow[None]:
+        end = self.monotonic() + seconds
+        while (pause := end - self.monotonic()) >= RESOLUTION:
+            yield Sleep(min(pause, LONGEST_SLEEP))

@@ -18,11 +18,12 @@ from longcat.errors import (
     GenerationCancelled,
     GenerationFailed,
     LongCatError,
+    NotFoundError,
     RateLimitError,
     WaitTimeout,
 )
 from longcat.gateway.messages import Answer, Gateway
-from longcat.models import WORDS, Image, State, Status, Violation
+from longcat.models import WORDS, Image, Order, OrderRequest, State, Status, Violation
 from longcat.text import shorten, show
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Plan, Random
@@ -33,6 +34,8 @@ logger: Final = logging.getLogger("longcat")
 REQUEST_TIMEOUT: Final = 30.0  # Seconds that one question may take.
 LAST_QUESTION: Final = 1.0
 """Seconds before the deadline at which the last question is asked, so that the time left is not slept away."""
+VISIBLE_AFTER: Final = 30.0
+"""Seconds after an order in which a 404 about its request is taken for a gateway that is not up to date yet."""
 FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
     State.FAILED: GenerationFailed,
     State.CANCELLED: GenerationCancelled,
@@ -59,11 +62,12 @@ class Outcome:
     """What came of one request of many: an image, or the error that `wait` would have raised.
 
     Attributes:
-        request_id: which request.
+        request_id: which request. Empty: it was to be ordered, and no request is known to have come of that.
         image: the image. None: the wait ended in an error.
         error: why there is no image. None: the wait ended in an image.
         status: the last answer. None: no answer came.
         elapsed: how many seconds were waited.
+        order: what was ordered. None: the request was only waited for.
     """
 
     request_id: str
@@ -71,6 +75,7 @@ class Outcome:
     error: LongCatError | None = None
     status: Status | None = None
     elapsed: float = 0.0
+    order: OrderRequest | None = None
 
     def result(self) -> Image:
         """Return the image, or raise the error."""
@@ -164,6 +169,8 @@ class Wait:
         monotonic: the clock, in seconds. The wait reads it, and leaves sleeping to the driver.
         random: from 0.0 up to 1.0, for the jitter of pauses after faults.
         store: what outlives the wait. None: nothing is kept.
+        order: the order that the request came of. None: it was ordered elsewhere, or nobody told.
+        fresh: whether that was a moment ago, so that the answer to the order is the first answer about the request.
         last_status: the last answer. None: there was no answer yet.
     """
 
@@ -176,6 +183,8 @@ class Wait:
     monotonic: Callable[[], float]
     random: Random
     store: RequestStore | None = None
+    order: Order | None = None
+    fresh: bool = False
     last_status: Status | None = field(default=None, init=False)
     _phase: Phase = field(default=Phase.NEW, init=False)
     _began: float = field(default=0.0, init=False)
@@ -198,11 +207,13 @@ class Wait:
         """Seconds until the deadline; negative after it."""
         return inf if self.timeout is None else self.timeout - self.elapsed
 
-    def image(self) -> Flow[Image]:
-        """Ask until the request is done, and return its image or raise why there is none."""
+    def image(self, on_change: Callable[[Status], object] | None = None) -> Flow[Image]:
+        """Ask until the request is done, call `on_change` with every change, and return its image or raise."""
         with closing(self):
             while not self.done:
-                yield from self.change()
+                status = yield from self.change()
+                if on_change is not None:
+                    on_change(status)
         return image_of(self.last_status)
 
     def outcome(self, on_change: Callable[[Status], object] | None = None) -> Flow[Outcome]:
@@ -212,13 +223,16 @@ class Wait:
                 try:
                     status = yield from self.change()
                 except LongCatError as error:
-                    return Outcome(self.request_id, None, error, self.last_status, self.elapsed)
+                    return self._outcome(error=error)
                 if on_change is not None:
                     on_change(status)
         try:
-            return Outcome(self.request_id, image_of(self.last_status), None, self.last_status, self.elapsed)
+            return self._outcome(image_of(self.last_status))
         except GenerationFailed as error:
-            return Outcome(self.request_id, None, error, self.last_status, self.elapsed)
+            return self._outcome(error=error)
+
+    def _outcome(self, image: Image | None = None, error: LongCatError | None = None) -> Outcome:
+        return Outcome(self.request_id, image, error, self.last_status, self.elapsed)
 
     def change(self) -> Flow[Status]:
         """Ask until the answer differs from the last one, and return it.
@@ -227,7 +241,7 @@ class Wait:
         """
         if self._phase is Phase.NEW:
             yield from self._begin()
-            if self.done and self.last_status is not None:
+            if self.last_status is not None and self._phase in {Phase.OPEN, Phase.DONE}:
                 return self.last_status
         while True:
             yield from self._until_due()
@@ -266,6 +280,18 @@ class Wait:
             yield from self._claim(self.store)
         now = self.monotonic()
         self._schedule = Schedule(answered=now, due=now)
+        if self.order is not None and self._phase is Phase.READY and (self.fresh or self.order.status.state.is_final):
+            self._on_order(self.order.status)
+
+    def _on_order(self, status: Status) -> None:
+        """Take the answer to the order for the first answer about the request."""
+        if self.store is not None:
+            self.store.note(status)
+        self.last_status = status
+        self._move("asked")
+        self._move("final" if status.state.is_final else "open")
+        if not self.done:
+            self._plan_question(self.plan.next(0.0, None), None)
 
     def _claim(self, store: RequestStore) -> Flow[None]:
         while (left := self._left) > RESOLUTION:
@@ -330,7 +356,7 @@ class Wait:
 
     def _on_error(self, error: LongCatError, asked: float) -> None:
         """Count a transient fault, and plan the next question; raise any other error."""
-        if not error.transient:
+        if not error.transient and not self._is_not_yet_visible(error):
             raise error
         self._faults = FaultStreak(self._faults.count + 1, error)
         pause = backoff(self._faults.count, self.random)
@@ -341,6 +367,10 @@ class Wait:
             self.rate_limiter.on_rate_limited(now, now + retry_after, asked)
         self._plan_question(pause, retry_after)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)
+
+    def _is_not_yet_visible(self, error: LongCatError) -> bool:
+        """Whether the gateway may not know a request yet that it has just given out."""
+        return self.order is not None and isinstance(error, NotFoundError) and self.elapsed < VISIBLE_AFTER
 
     def _plan_question(self, pause: float, retry_after: float | None) -> None:
         """Plan the next question: due after `pause` seconds, and not before `retry_after`. None: at any time."""

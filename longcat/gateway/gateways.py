@@ -1,0 +1,77 @@
+"""The gateways of a client, and which of them answers for a request."""
+
+import re
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import frozen
+
+from longcat.errors import ConfigurationError
+from longcat.gateway.contract import contract
+from longcat.gateway.queue import QueueGateway
+from longcat.gateway.result import ResultGateway
+from longcat.gateway.status import StatusGateway
+from longcat.settings import find_api_key, find_base_url
+from longcat.text import show
+
+GatewayName: TypeAlias = Literal["queue", "result"]
+
+LONGEST_AGE: Final = 3600.0
+"""Seconds. A request that seems to be older is taken for one whose id tells nothing."""
+_BIRTH: Final = re.compile(r"[^_]+_([0-9a-f]{8})-([0-9a-f]{4})-", re.ASCII)
+
+
+@frozen
+class Gateways:
+    """The gateways that a client asks.
+
+    Attributes:
+        queue: takes orders, and answers for the requests that came of them.
+        result: answers for the requests that were ordered elsewhere.
+    """
+
+    queue: QueueGateway
+    result: ResultGateway
+
+    @classmethod
+    def find(cls, api_key: str | None, base_url: str | None) -> "Gateways":
+        """Return the gateways, with the key and the servers as `settings` finds them. One URL stands for both."""
+        queue, result = (
+            find_base_url(base_url, contract(operation).server)
+            for operation in (QueueGateway.operation_id, ResultGateway.operation_id)
+        )
+        key = find_api_key(api_key)
+        return cls(QueueGateway(queue, key), ResultGateway(result, key))
+
+    def of(self, request_id: str, name: Any = None) -> StatusGateway:
+        """Return the gateway that answers for a request.
+
+        Args:
+            request_id: its id. The queue gateway's are documented to have a form of their own.
+            name: `queue` or `result`. None: as the form of the id says.
+
+        Raises:
+            ConfigurationError: there is no gateway of this name.
+        """
+        if name is None:
+            form = contract(QueueGateway.operation_id).parameters["request_id"]["pattern"]
+            return self.queue if re.search(form, request_id) else self.result
+        if name == "queue":
+            return self.queue
+        if name == "result":
+            return self.result
+        raise ConfigurationError(f"The gateway is 'queue' or 'result', not {show(name)}. Pass one of the two, or none.")
+
+
+def age(request_id: str, now: float) -> float:
+    """Return how many seconds ago a request was ordered, as far as its id tells; 0 if it does not.
+
+    The part after the underscore begins with the milliseconds since the epoch, in 12 hexadecimal digits. Nobody
+    documents it: it is a hint for the schedule, and nothing else may rely on it.
+
+    Args:
+        request_id: the id.
+        now: this moment, in seconds since the epoch.
+    """
+    birth = _BIRTH.match(request_id)
+    seconds = now - int(birth[1] + birth[2], 16) / 1000 if birth else 0.0
+    return seconds if 0.0 <= seconds <= LONGEST_AGE else 0.0

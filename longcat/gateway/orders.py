@@ -1,0 +1,148 @@
+"""What can be ordered: the fields of the contract's order, checked before anything is paid."""
+
+import json
+import logging
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias, TypedDict
+
+import httpx
+from longcat_api.models.submit_request_acceleration import SubmitRequestAcceleration
+from longcat_api.models.submit_request_image_size import SubmitRequestImageSize
+from longcat_api.models.submit_request_output_format import SubmitRequestOutputFormat
+from longcat_api.models.submit_request_x_webhook_mode import SubmitRequestXWebhookMode
+
+from longcat.errors import ConfigurationError
+from longcat.gateway.contract import contract
+from longcat.gateway.schema import violations
+from longcat.models import OrderRequest
+from longcat.settings import is_http_url
+from longcat.text import shorten, show
+
+logger: Final = logging.getLogger("longcat")
+
+ImageSize: TypeAlias = SubmitRequestImageSize
+WebhookMode: TypeAlias = SubmitRequestXWebhookMode
+DEFAULT_SIZE: Final[ImageSize] = "landscape_4_3"
+"""The documentation wants a size and names no default. This is the one of its example."""
+OWN_FIELDS: Final = ("id", "webhook_url", "webhook_mode")
+"""What an order may have beside the documented fields."""
+
+
+class OrderOptions(TypedDict, total=False):
+    """The documented fields of an order but its prompt. What is not given is not sent, but for `image_size`.
+
+    Attributes:
+        image_size: the shape of the pictures. Not given: `landscape_4_3`, as in the documentation's example.
+        num_inference_steps: how many steps the model takes. No range is documented; sister models have 1 to 100.
+        guidance_scale: how closely it keeps to the prompt. No range is documented; a sister model has 1 to 20.
+        num_images: how many pictures. No range is documented; sister models have 1 to 4.
+        enable_safety_checker: whether the pictures are checked.
+        output_format: the kind of file.
+        acceleration: how much the work is hastened.
+    """
+
+    image_size: ImageSize
+    num_inference_steps: int
+    guidance_scale: float
+    num_images: int
+    enable_safety_checker: bool
+    output_format: SubmitRequestOutputFormat
+    acceleration: SubmitRequestAcceleration
+
+
+class WebhookOptions(TypedDict, total=False):
+    """Where and how often the gateway is to tell how the request stands.
+
+    Attributes:
+        webhook_url: where it posts the status; https. Not given: nowhere.
+        webhook_mode: `terminal`, once when the request is done, or `sync`, with each news. Not given: as the gateway
+            chooses.
+    """
+
+    webhook_url: str
+    webhook_mode: WebhookMode
+
+
+class OrderFields(OrderOptions, WebhookOptions, total=False):
+    """All that an order may have beside its prompt.
+
+    Attributes:
+        id: the caller's own name for the order, see `OrderRequest`. Not given: it has none.
+    """
+
+    id: str
+
+
+Orderable: TypeAlias = str | Mapping[str, Any] | OrderRequest
+"""An order as callers give it: a prompt; the fields, with `prompt` among them; or what is ready to be sent."""
+
+
+def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
+    """Return what is to be ordered, or raise ConfigurationError when the gateway could not take it.
+
+    A value outside of the range that a sister model has is logged as a warning, as no range is documented.
+
+    Args:
+        order: a prompt; a mapping with `prompt`, any of `OrderOptions`, `id`, `webhook_url` and `webhook_mode`; or an
+            OrderRequest.
+        plain_http: whether a webhook may be http://, as for a gateway on this machine.
+    """
+    if isinstance(order, OrderRequest):
+        own = {"id": order.id, "webhook_url": order.webhook_url, "webhook_mode": order.webhook_mode}
+        order = {**order.options, "prompt": order.prompt, **own}
+    if isinstance(order, str):
+        order = {"prompt": order}
+    if not isinstance(order, Mapping) or not all(isinstance(name, str) for name in order):
+        raise ConfigurationError(f"An order is a prompt, or a mapping of its fields, not {type(order).__name__}.")
+    given = {name: value for name, value in order.items() if value is not None}
+    own = {name: given.pop(name, None) for name in OWN_FIELDS}
+    body = {"image_size": DEFAULT_SIZE, **given}
+    _check_fields(body)
+    _check_own(own, plain_http=plain_http)
+    prompt = body.pop("prompt")
+    return OrderRequest(prompt, body, **own)
+
+
+def _check_fields(body: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError for what the contract does not allow, and warn of what sister models don't."""
+    schema = contract("submit_request").body
+    fields = schema["properties"]
+    for name in body:
+        if name not in fields:
+            known = ", ".join([*fields, *OWN_FIELDS])
+            raise ConfigurationError(f"An order has no field {show(name)}: there are {known}. Nothing was sent.")
+    for wrong in violations(schema, body):
+        raise ConfigurationError(f"The order can't be sent: {wrong}. Mend it; nothing was sent.")
+    if not body["prompt"].strip():
+        raise ConfigurationError("The prompt is empty. Say what the picture should show; nothing was sent.")
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise ConfigurationError(f"The order can't be sent as JSON: {error}. Mend it; nothing was sent.") from None
+    for name, value in body.items():
+        least, most = fields[name].get("x-usual-range", (-math.inf, math.inf))
+        if not isinstance(value, str) and not least <= value <= most:
+            logger.warning(
+                "%s is %s: the documentation gives no range, and a sister model has %s to %s. It is sent as it is.",
+                *(name, shorten(value), least, most),
+            )
+
+
+def _check_own(own: Mapping[str, Any], *, plain_http: bool) -> None:
+    if own["id"] is not None and (not isinstance(own["id"], str) or not own["id"].isprintable() or not own["id"]):
+        raise ConfigurationError(f"The id of an order is a printable text, not {show(own['id'])}. Nothing was sent.")
+    url, mode = own["webhook_url"], own["webhook_mode"]
+    schemes = {"https", "http"} if plain_http else {"https"}
+    if url is not None and not (_fits_header(url) and is_http_url(url) and httpx.URL(url).scheme in schemes):
+        raise ConfigurationError(f"The webhook_url {show(url)} can't be used: it must be https:// and a host.")
+    modes = contract("submit_request").parameters["X-Webhook-Mode"]["enum"]
+    if mode is not None and mode not in modes:
+        raise ConfigurationError(f"The webhook_mode is {' or '.join(modes)}, not {show(mode)}. Pass one of them.")
+    if mode is not None and url is None:
+        raise ConfigurationError("A webhook_mode needs a webhook_url to post to. Pass one, or leave the mode out.")
+
+
+def _fits_header(text: Any) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"[\x21-\x7e]+", text) is not None

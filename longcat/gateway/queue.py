@@ -1,0 +1,145 @@
+"""The queue gateway: a POST that takes an order, and a GET that answers how the request of any model stands."""
+
+import json
+from decimal import Decimal
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, TypeGuard, cast
+
+from attrs import frozen
+from longcat_api.api.requests.get_request_status import (
+    _get_kwargs as request_status_call,  # As in `longcat.gateway.result`.
+)
+from longcat_api.api.requests.submit_request import _get_kwargs as submit_call
+from longcat_api.models import CompletedRequest, SubmitRequest
+from longcat_api.types import UNSET
+
+from longcat.errors import APIResponseValidationError, APIStatusError, ConfigurationError, SubmitUnknown
+from longcat.gateway import reading
+from longcat.gateway.contract import OperationId, contract
+from longcat.gateway.messages import Answer, Call
+from longcat.gateway.sister_models import as_documented, picture_urls
+from longcat.gateway.status import StatusGateway, or_none
+from longcat.models import Image, Order, OrderRequest, State, Status
+from longcat.settings import is_http_url, usable_request_id
+from longcat.text import hiding, shorten
+
+SUBMIT: Final[OperationId] = "submit_request"
+NOT_TAKEN: Final = frozenset({*range(400, 500), 307, 308} - {HTTPStatus.REQUEST_TIMEOUT})
+"""Answers that say that the order was not taken. All others leave it open: the gateway may have failed after it took
+the order."""
+
+
+@frozen
+class QueueGateway(StatusGateway):
+    """The gateway that takes orders."""
+
+    operation_id: ClassVar[OperationId] = "get_request_status"
+
+    @property
+    def seconds_per_question(self) -> float:
+        """How many seconds the contract advises between two questions about a request."""
+        return float(self.contract.extensions["x-seconds-per-question"])
+
+    def cost(self, order: OrderRequest) -> Decimal:
+        """Return what an order costs at most, in US dollars."""
+        return Decimal(str(contract(SUBMIT).extensions["x-price-usd"])) * order.pictures
+
+    def ask(self, request_id: str, timeout: float) -> Call:
+        """Return the call that asks how a request stands."""
+        call = request_status_call(request_id)
+        return Call(
+            method=call["method"].upper(),
+            url=self.base_url + call["url"],
+            timeout=timeout,
+            headers={"Accept": "application/json", self.contract.key_header: self.api_key},
+        )
+
+    def order(self, order: OrderRequest, timeout: float) -> Call:
+        """Return the call that sends an order. It must not be sent twice."""
+        call = submit_call(
+            body=SubmitRequest.from_dict(order.body),
+            x_webhook_url=order.webhook_url or UNSET,
+            x_webhook_mode=cast("Any", order.webhook_mode or UNSET),  # `longcat.gateway.orders` has checked it.
+        )
+        return Call(
+            method=call["method"].upper(),
+            url=self.base_url + call["url"],
+            timeout=timeout,
+            headers={**call["headers"], "Accept": "application/json", contract(SUBMIT).key_header: self.api_key},
+            content=json.dumps(call["json"]).encode(),
+        )
+
+    def read_order(self, order: OrderRequest, answer: Answer) -> Order:
+        """Return the order that the gateway took.
+
+        Raises APIStatusError when it certainly did not take it, and SubmitUnknown when nobody can say.
+        """
+        try:
+            body = as_documented(reading.decode(None, answer, self.api_key))
+        except APIStatusError as error:
+            refused = error.status_code in NOT_TAKEN
+            if refused or (error.status_code == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None):
+                raise
+            message = f"the gateway answered {error.status_code}: {error.message}"
+            raise SubmitUnknown(order, message, error.status_code) from error
+        except APIResponseValidationError as error:
+            seen = "; ".join(map(str, error.findings))
+            raise SubmitUnknown(order, f"the answer can't be read: {seen}", answer.status_code) from error
+        taken = self._taken(body)
+        if taken is None:
+            words = reading.error_words(body)
+            said = f", and says: {hiding(self.api_key)(shorten(words, 200))}" if words else ""
+            raise SubmitUnknown(order, f"the answer names no request{said}", answer.status_code)
+        return taken
+
+    def _taken(self, body: Any) -> Order | None:
+        """Return the order in a decoded answer. None: it has neither an id nor pictures."""
+        if not isinstance(body, dict):
+            return None
+        request_id, word, urls = body.get("request_id"), body.get("status"), picture_urls(body)
+        if not _is_request_id(request_id):
+            if not urls:
+                return None
+            # The pictures themselves, of a request that has no id. They need a name, for files and for the journal.
+            request_id = f"unnamed-{sha256(urls[0].encode(errors='surrogatepass')).hexdigest()[:16]}"
+        word = word if isinstance(word, str) else State.QUEUED.value
+        state = State.COMPLETED if urls else State.of(word)
+        words = reading.error_words(body) if state.is_final else None
+        if state is State.COMPLETED and not urls:
+            state = State.QUEUED  # It says that it is done, and does not say where the pictures are: ask.
+        hide = hiding(self.api_key)
+        status = Status(
+            request_id,
+            state,
+            raw_state=hide(word),
+            image=Image(request_id, urls[0], urls) if urls else None,
+            error=hide(words) if words else None,
+            raw=body,
+        )
+        url = body.get("polling_url")
+        return Order(request_id, status, hide(url) if isinstance(url, str) and is_http_url(url) else None)
+
+    def _as_documented(self, body: Any) -> Any:
+        return as_documented(body)
+
+    def _image(self, request_id: str, raw: Any) -> Image | None:
+        if not isinstance(raw, CompletedRequest):
+            return None
+        began, ended = or_none(raw.created_at), or_none(raw.completed_at)
+        urls = tuple(raw.output.media_url)
+        return Image(
+            request_id=request_id,
+            url=urls[0],
+            urls=urls,
+            created_at=began,
+            duration=ended - began if began is not None and ended is not None and ended >= began else None,
+        )
+
+
+def _is_request_id(value: Any) -> TypeGuard[str]:
+    try:
+        usable_request_id(value)
+    except ConfigurationError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Order a request and wait until it is done. No I/O: a flow, made of `submit` and `wait`."""
+
+from collections.abc import Callable
+
+from attrs import define, evolve, field
+
+from longcat.errors import LongCatError
+from longcat.models import Image, Order, OrderRequest, Status
+from longcat.waiting.commands import Flow
+from longcat.waiting.submit import Submit
+from longcat.waiting.wait import Outcome, Wait
+
+
+@define
+class Generate:
+    """One order, and the wait for the request that comes of it.
+
+    Attributes:
+        submit: the sending of the order.
+        begin_wait: makes the wait for the request of an order, given so many seconds for it; None: no bound. The last
+            argument tells whether the order was sent just now.
+        wait: the wait. None: the order was not taken yet.
+    """
+
+    submit: Submit
+    begin_wait: Callable[[Order, float | None, bool], Wait]
+    wait: Wait | None = field(default=None, init=False)
+
+    @property
+    def order(self) -> OrderRequest:
+        """What is ordered."""
+        return self.submit.order
+
+    def image(self, on_change: Callable[[Status], object] | None = None) -> Flow[Image]:
+        """Order, wait, call `on_change` with every change, and return the image or raise why there is none.
+
+        An exception that comes after the order was taken has a note with the id of the request.
+        """
+        wait = yield from self._begin()
+        try:
+            return (yield from wait.image(on_change))
+        except BaseException as error:
+            error.add_note(f"The order was taken: request {wait.request_id}. Wait for it to get its picture.")
+            raise
+
+    def outcome(self, on_change: Callable[[Status], object] | None = None) -> Flow[Outcome]:
+        """Order, wait, call `on_change` with every change, and return the image or the error."""
+        try:
+            wait = yield from self._begin()
+        except LongCatError as error:
+            return Outcome("", None, error, None, self.submit.elapsed, self.order)
+        outcome = yield from wait.outcome(on_change)
+        return evolve(outcome, order=self.order, elapsed=self.submit.elapsed)
+
+    def _begin(self) -> Flow[Wait]:
+        order = yield from self.submit.result()
+        left = self.submit.left
+        self.wait = self.begin_wait(order, None if left is None else max(left, 0.0), self.submit.was_sent)
+        return self.wait
