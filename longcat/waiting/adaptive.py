@@ -14,6 +14,7 @@ from attrs import define, field, frozen, validators
 
 from longcat.waiting.forecast import PRIOR, Experience, Forecast, ProgressReader, ProgressShape, logarithm
 from longcat.waiting.polling import POSITIVE, Random, check_bounds
+from longcat.waiting.rate_limit import RESOLUTION
 
 EXPERIENCES: Final = (
     (2, 0.01, 0.01),  # A batch of like requests.
@@ -39,6 +40,8 @@ COARSE: Final = 0.5  # A step of the integral in `due` that holds more of a ques
 SAMPLE: Final = 64  # How many requests stand for all in `last_done`.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
+OLDEST: Final = 3600.0  # Seconds. A hint that a request is older than this is not believed.
+FREE_QUESTIONS: Final = 2  # How many questions `seconds_per_question` allows before any time has passed.
 
 
 @define
@@ -182,36 +185,57 @@ def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, ques
 
 @define
 class AdaptivePlan:
-    """The plan of one wait under an `AdaptivePolling`."""
+    """The plan of one wait under an `AdaptivePolling`. All times that it keeps are ages of the request, in seconds."""
 
     _policy: "AdaptivePolling"
     _cohort: Cohort
+    _begun_at: float = 0.0  # How old the request was when the wait began.
+    _questions: int = 0  # How many were asked, the first one included.
     _log_likelihoods: Sequence[float] = NOTHING_SEEN  # As `Knowledge.update_trust` takes them.
     _reader: ProgressReader | None = None
-    _asked: float = 0.0  # When the last question was answered, in seconds since the wait began.
-    _due: float = 0.0  # When the next question is due, likewise.
+    _asked: float = 0.0  # When the last question was answered.
+    _due: float = 0.0  # When the next question is due.
     _hazards: Sequence[float] = ()  # How much each forecast's H grows between the two. Empty: nothing was asked yet.
+
+    def begin(self) -> None:
+        """Note what each forecast says of the time before the wait, so that it is held to it if the request runs."""
+        if self._begun_at > 0.0:
+            self._note_forecasts(self._weighted(0.0), 0.0, self._begun_at)
 
     def next(self, elapsed: float, progress: float | None) -> float:
         """Return how many seconds to pause before the next question, as `Plan.next` says."""
         knowledge = self._policy.knowledge
-        elapsed = self._clamp(elapsed)
+        allowed = self.unanswered(elapsed)
+        age = self._age(elapsed)
         if progress is not None and not 0.0 <= progress <= 1.0:
             progress = None
         with knowledge.lock:
-            self._note_running(elapsed)
+            self._note_running(age)
             if progress is not None:
                 self._reader = self._reader or ProgressReader()
-                self._reader.read(knowledge.shapes, elapsed, progress)
-            weighted = self._weighted(elapsed)
-            pause = self._pause(weighted, elapsed)
-            self._note_forecasts(weighted, elapsed, elapsed + pause)
+                self._reader.read(knowledge.shapes, age, progress)
+            weighted = self._weighted(age)
+            pause = max(self._pause(weighted, age), allowed)
+            self._note_forecasts(weighted, age, age + pause)
         return pause
+
+    def unanswered(self, elapsed: float) -> float:
+        """Count a question that told nothing, and return the least pause before the next one, in seconds.
+
+        Args:
+            elapsed: seconds since the wait began, zero or more.
+        """
+        self._questions += 1
+        if self._policy.seconds_per_question is None:
+            return 0.0
+        earliest = (self._questions + 1 - FREE_QUESTIONS) * self._policy.seconds_per_question
+        # A wait may be early by the resolution of its sleep.
+        return max(earliest + RESOLUTION - (elapsed if 0.0 <= elapsed <= FARTHEST else 0.0), 0.0)
 
     def finished(self, elapsed: float) -> None:
         """Take note that the request was seen done after so many seconds: it finished since the question before."""
         knowledge = self._policy.knowledge
-        after, by = self._asked, self._clamp(elapsed)
+        after, by = self._asked, self._age(elapsed)
         with knowledge.lock:
             if self._hazards:
                 share = self._share(by)
@@ -222,9 +246,10 @@ class AdaptivePlan:
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
 
-    def _clamp(self, elapsed: float) -> float:
-        """Return the time, or that of the last question for a time before it or NaN."""
-        return min(max(elapsed, self._asked), FARTHEST) if elapsed > self._asked else self._asked
+    def _age(self, elapsed: float) -> float:
+        """Return how old the request is, or was at the last question for a time before it or NaN."""
+        age = self._begun_at + elapsed
+        return min(age, FARTHEST) if age > self._asked else self._asked
 
     def remaining(self, elapsed: float, share: float = 0.5) -> float:
         """Return after how many more seconds the chance that the request is done reaches a share.
@@ -245,8 +270,9 @@ class AdaptivePlan:
         total = sum(one.trust for one in weighted)
 
         def done(elapsed: float) -> float:
-            log = logarithm(elapsed)
-            return 1 - sum(one.alive(elapsed, log) for one in weighted) / total if elapsed > self._asked else 0.0
+            age = self._begun_at + elapsed
+            log = logarithm(age)
+            return 1 - sum(one.alive(age, log) for one in weighted) / total if age > self._asked else 0.0
 
         return done
 
@@ -275,24 +301,24 @@ class AdaptivePlan:
             for t, f in zip(trust, forecasts, strict=True)
         ]
 
-    def _pause(self, weighted: Sequence[WeightedForecast | None], elapsed: float) -> float:
-        policy = self._policy
+    def _pause(self, weighted: Sequence[WeightedForecast | None], age: float) -> float:
+        policy, elapsed = self._policy, age - self._begun_at
         # Jitter counts in questions, not in seconds: it is small where the end is near, however long the pause.
         jitter = 1 + policy.jitter * (2 * policy.random() - 1)
-        pause = self._due_of(weighted, elapsed, jitter)
+        pause = self._due_of(weighted, age, jitter)
         if pause > jitter * elapsed:
             # Neither progress nor a few requests may make a pause longer than the wait so far.
             founded = weighted[: -len(policy.knowledge.shapes)] if policy.knowledge.finished >= MANY else weighted[:1]
-            pause = max(jitter * elapsed, min(pause, self._due_of(founded, elapsed, jitter)))
+            pause = max(jitter * elapsed, min(pause, self._due_of(founded, age, jitter)))
         if policy.min_interval < pause < policy.max_interval:
             return pause
         return min(max(pause, policy.min_interval), policy.max_interval) * jitter
 
-    def _due_of(self, weighted: Sequence[WeightedForecast | None], elapsed: float, questions: float) -> float:
+    def _due_of(self, weighted: Sequence[WeightedForecast | None], age: float, questions: float) -> float:
         known = [one for one in weighted if one is not None]
         least = NEGLIGIBLE * max(one.trust for one in known)
         trusted = [one for one in known if one.trust >= least]
-        return due(trusted, elapsed, self._policy.question_worth, questions, self._policy.max_interval)
+        return due(trusted, age, self._policy.question_worth, questions, self._policy.max_interval)
 
     def _note_forecasts(self, weighted: Sequence[WeightedForecast | None], elapsed: float, then: float) -> None:
         """Keep what each forecast says of the next question. A missing one is taken to agree with the others."""
@@ -325,16 +351,28 @@ class AdaptivePolling:
     """Seconds."""
     jitter: float = field(default=0.1, validator=[validators.ge(0.0), validators.lt(1.0)])
     """From 0.0, none, up to 1.0. It keeps waits that started together from asking together."""
+    seconds_per_question: float | None = field(default=None, validator=validators.optional(POSITIVE), kw_only=True)
+    """Bounds the questions of a wait at every moment by `2 + elapsed / seconds_per_question`. None: no bound.
+
+    The bound goes before `max_interval`.
+    """
     random: Random = field(default=random.random, repr=False)
     knowledge: Knowledge = field(factory=Knowledge, init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         check_bounds(self.min_interval, self.max_interval)
 
-    def plan(self) -> AdaptivePlan:
-        """Return the plan of a wait that begins now."""
+    def plan(self, age: float = 0.0) -> AdaptivePlan:
+        """Return the plan of a wait that begins now.
+
+        Args:
+            age: how many seconds before the wait the request began. It is a hint: below zero, above an hour or NaN
+                counts as 0. Forecasts, and what is learnt, are about the age of the request.
+        """
         with self.knowledge.lock:
-            return AdaptivePlan(self, self.knowledge.begin())
+            plan = AdaptivePlan(self, self.knowledge.begin(), age if 0.0 <= age <= OLDEST else 0.0)
+            plan.begin()
+            return plan
 
 
 def last_done(plans: Sequence[tuple[AdaptivePlan, float]]) -> float:
