@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Collection, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -67,14 +67,14 @@ def find_base_url(argument: str | None, server: str) -> str:
     return str(httpx.URL(text)).rstrip("/")
 
 
-def is_http_url(text: str) -> bool:
-    """Whether a text is an absolute http or https URL that could be asked. False for what is no text."""
+def is_http_url(text: str, schemes: Collection[str] = ("http", "https")) -> bool:
+    """Whether a text is an absolute URL of one of these schemes that could be asked. False for what is no text."""
     try:
         url = httpx.URL(text)
         url.host.encode("idna")
     except (httpx.InvalidURL, TypeError, ValueError):
         return False
-    return url.scheme in {"http", "https"} and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
+    return url.scheme in schemes and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
 
 
 def usable_request_id(request_id: Any) -> str:

@@ -27,10 +27,12 @@ from longcat import (
     InternalServerError,
     LongCatError,
     NotFoundError,
+    OrderRequest,
     PermissionDeniedError,
     RateLimitError,
     State,
     Status,
+    SubmitUnknown,
     Violation,
     WaitTimeout,
     errors,
@@ -196,6 +198,28 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
             "The service says 'canceled': request 'r' was cancelled. It gave no reason. Submit it again if the"
             " picture is still wanted."
         ),
+    ),
+    (
+        SubmitUnknown(OrderRequest("a cat"), "the connection was reset"),
+        (
+            "The order for 'a cat' is in doubt: the connection was reset. It may have been taken, and paid for. Look"
+            " into the account before you send it again; longcat does not, by itself."
+        ),
+    ),
+    (
+        SubmitUnknown(OrderRequest("a cat", id="cat-1"), "the gateway answered 502: bad gateway", 502),
+        (
+            "The order 'cat-1' for 'a cat' is in doubt: the gateway answered 502: bad gateway. It may have been taken,"
+            " and paid for. Look into the account before you send it again; longcat does not, by itself."
+        ),
+    ),
+    (
+        BadRequestError(400, "no such size"),
+        ("The gateway answered 400: no such size. Nothing was ordered: mend the order, then try again."),
+    ),
+    (
+        NotFoundError(404, "Endpoint not found"),
+        ("The gateway answered 404: Endpoint not found. Nothing was ordered: check the base URL."),
     ),
     (
         WaitTimeout("r", 10.0),

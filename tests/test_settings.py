@@ -323,7 +323,7 @@ def test_any_other_base_url_is_refused(base_url: str) -> None:
     message = refusal("test-key", base_url)
     assert re.fullmatch(
         rf"The base URL (.*) can't be used: it must be http:// or https:// and a host, without a path, such as "
-        rf"{re.escape(contract('get_request_result').server)}\. Check the argument base_url and LONGCAT_BASE_URL\.",
+        rf"{re.escape(QUEUE.server)}\. Check the argument base_url and LONGCAT_BASE_URL\.",
         message,
     )
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypedDict
 
-import httpx
 from longcat_api.models.submit_request_acceleration import SubmitRequestAcceleration
 from longcat_api.models.submit_request_image_size import SubmitRequestImageSize
 from longcat_api.models.submit_request_output_format import SubmitRequestOutputFormat
@@ -135,7 +134,7 @@ def _check_own(own: Mapping[str, Any], *, plain_http: bool) -> None:
         raise ConfigurationError(f"The id of an order is a printable text, not {show(own['id'])}. Nothing was sent.")
     url, mode = own["webhook_url"], own["webhook_mode"]
     schemes = {"https", "http"} if plain_http else {"https"}
-    if url is not None and not (_fits_header(url) and is_http_url(url) and httpx.URL(url).scheme in schemes):
+    if url is not None and not (_fits_header(url) and is_http_url(url, schemes)):
         raise ConfigurationError(f"The webhook_url {show(url)} can't be used: it must be https:// and a host.")
     modes = contract("submit_request").parameters["X-Webhook-Mode"]["enum"]
     if mode is not None and mode not in modes:

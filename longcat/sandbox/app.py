@@ -23,7 +23,7 @@ from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small
 from longcat.sandbox.queue import ORDER_PATH, STATUS_PATH, EmulatedQueueGateway
 from longcat.sandbox.result import RESULT_PATH, EmulatedResultGateway, not_found
-from longcat.sandbox.state import MOST_REQUESTS, EmulatedRequest, GatewayName, NewRequest, Requests, Settings
+from longcat.sandbox.state import MOST_REQUESTS, EmulatedRequest, GatewayKind, NewRequest, Requests, Settings
 
 _WANTED: Final[dict[str, tuple[type, ...]]] = {
     "request_id": (str,),
@@ -76,7 +76,7 @@ class _SandboxApp:
         """Serve a picture of a request of the result gateway. No key is needed, as for the real one's storage."""
         name: str = request.path_params["name"]
         stem = name.removesuffix(".png")
-        emulated = self._requests.find(GatewayName.RESULT, stem) if name.endswith(".png") else None
+        emulated = self._requests.find(GatewayKind.RESULT, stem) if name.endswith(".png") else None
         if emulated is None:
             return not_found()
         return await self._picture(request, emulated, stem)
@@ -84,7 +84,7 @@ class _SandboxApp:
     async def queue_picture(self, request: Request) -> ASGIApp:
         """Serve one of the pictures of a request of the queue gateway."""
         name, number, kind = (request.path_params[part] for part in ("request_id", "number", "format"))
-        emulated = self._requests.find(GatewayName.QUEUE, name)
+        emulated = self._requests.find(GatewayKind.QUEUE, name)
         if emulated is None or number not in range(1, emulated.pictures + 1) or kind != emulated.look.format.lower():
             return not_found()
         return await self._picture(request, emulated, name if number == 1 else f"{name} #{number}")

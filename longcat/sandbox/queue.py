@@ -19,7 +19,7 @@ from longcat.sandbox.orders import MODEL, Orders, ReceivedOrder, WantedPictures,
 from longcat.sandbox.state import (
     MOST_REQUESTS,
     EmulatedRequest,
-    GatewayName,
+    GatewayKind,
     NewRequest,
     RequestOutcome,
     Requests,
@@ -64,7 +64,7 @@ class EmulatedQueueGateway(EmulatedGateway):
 
     def _begin(self, record: ReceivedOrder, wanted: WantedPictures) -> EmulatedRequest:
         request_id = self.orders.next_id(self._time.wall())
-        new = NewRequest(request_id, gateway=GatewayName.QUEUE, pictures=wanted.count, look=wanted.look)
+        new = NewRequest(request_id, gateway=GatewayKind.QUEUE, pictures=wanted.count, look=wanted.look)
         emulated = self._requests.add(new)
         emulated.start(self._time)
         # ERROR is the one outcome of which the page says that it is not charged.
@@ -80,7 +80,7 @@ class EmulatedQueueGateway(EmulatedGateway):
     def _status(self, request: Request) -> tuple[Response, Fault | None]:
         if (refusal := self._refusal(request)) is not None:
             return refusal, None
-        emulated = self._requests.find(GatewayName.QUEUE, request.path_params["request_id"])
+        emulated = self._requests.find(GatewayKind.QUEUE, request.path_params["request_id"])
         if emulated is None:
             # The page lists no 404, but those of sister models do. Its body is published nowhere.
             return queue_error(404, "Not found", "There is no request of this id."), None
