@@ -15,7 +15,8 @@ from longcat.contract.openapi.spec import Spec, make_spec
 
 OURS = load_spec(Path(__file__).parents[2] / "openapi.yaml")
 MADE_UP = make_spec(parse_document(LIBRARY, "made up"))
-URL = f"{OURS.server}/longcat-image-request-result"
+RESULT = next(one for one in OURS.operations if one.operation_id == "get_request_result")
+URL = f"{RESULT.servers[0]}/longcat-image-request-result"
 JSON = {"content-type": "application/json"}
 KEY = {"ocp-apim-subscription-key": "[key]"}
 PROCESSING = {"status": "processing", "progress": 0.45, "request_id": "abc"}
@@ -45,7 +46,7 @@ NO_KEY = evolve(GOOD, request_headers=JSON)
 WRONG_KEY = evolve(GOOD, intent="wrong-key")
 UNKNOWN = evolve(GOOD, intent="unknown-request")
 BAD_BODY = evolve(GOOD, request_body=b"{}")
-NOWHERE = evolve(GOOD, url=f"{OURS.server}/nowhere")
+NOWHERE = evolve(GOOD, url=f"{RESULT.servers[0]}/nowhere")
 GET = evolve(GOOD, method="GET", request_body=None)
 
 
@@ -93,13 +94,15 @@ def documented_answers(spec: Spec) -> Iterator[DocumentedAnswer]:
 
 def _question(spec: Spec, operation: Operation, code: int, body: Any) -> Exchange:
     """Return a request that the answer fits: it names what the answer is about."""
-    path = operation.path.replace("{shelf}", "a").replace("{book_id}", str(body.get("book_id")))
+    path = operation.path.replace("{shelf}", "a")
+    for name in ("book_id", "request_id"):
+        path = path.replace(f"{{{name}}}", str(body.get(name)))
     bad = {400: b"{}", 401: None}
     request = next((media for media in operation.request.values()), None)
     example = request.examples.values[0] if request is not None and request.examples.values else {"title": "Mira"}
     return Exchange(
         method=operation.method,
-        url=f"{spec.server}{path}?edition=1",
+        url=f"{operation.servers[0]}{path}?edition=1",
         request_headers={"content-type": "application/json"}
         | ({(operation.key_header or "").lower(): "[key]"} if code != 401 else {}),
         request_body=bad.get(code) or (json.dumps(example).encode() if request else None),

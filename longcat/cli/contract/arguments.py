@@ -89,11 +89,30 @@ def _contract() -> argparse.ArgumentParser:
 def _asking() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     asking = parser.add_argument_group("whom to ask, and how")
-    asking.add_argument("--base-url", metavar="URL", help="the gateway (default: LONGCAT_BASE_URL, else the service)")
+    asking.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="the gateway, for all operations (default: LONGCAT_BASE_URL, else each operation's own server)",
+    )
+    asking.add_argument(
+        "--operation",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="ask about this operation only, by its operationId; repeatable (default: all). An operation that may cost "
+        "or change something is never called with the key",
+    )
     asking.add_argument(
         "--api-key", metavar="KEY", help="the key (default: PIXAZO_API_KEY, else the file); it may be absent"
     )
-    asking.add_argument("--request-id", metavar="ID", action="append", default=[], help="a request, repeatable")
+    asking.add_argument(
+        "--request-id",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="a request, repeatable: asked of the operations whose pattern of ids it matches, "
+        "or if there are none, of those that have no pattern",
+    )
     asking.add_argument(
         "--pause", metavar="S", type=float, help="seconds between two calls (default: 1, and 0 on this machine)"
     )

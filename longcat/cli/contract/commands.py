@@ -32,7 +32,7 @@ def probe(arguments: argparse.Namespace) -> Exit:
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - `check` sends nothing.
 
     target = find_target(arguments, find_spec(arguments.spec))
-    return _judge(arguments, target.spec_file, target.base_url, target.probe())
+    return _judge(arguments, target.spec_file, ", ".join(target.servers), target.probe())
 
 
 def check(arguments: argparse.Namespace) -> Exit:

@@ -49,21 +49,23 @@ def record(arguments: argparse.Namespace) -> Exit:
 
 
 def _check_origin(origin: str, target: Target) -> None:
-    """Raise ConfigurationError for an origin that the base URL contradicts. Evidence is only as good as this label."""
-    if origin == "live" and is_loopback(target.base_url):
-        raise ConfigurationError(f"{target.base_url} is this machine, not the live service. Pass --origin sandbox.")
-    if origin == "sandbox" and origin_of(target.spec_file.spec, target.base_url) == "live":
-        raise ConfigurationError(f"{target.base_url} is the live service, not a sandbox. Pass --origin live.")
+    """Raise ConfigurationError for an origin that a base URL contradicts. Evidence is only as good as this label."""
+    for server in target.servers:
+        if origin == "live" and is_loopback(server):
+            raise ConfigurationError(f"{server} is this machine, not the live service. Pass --origin sandbox.")
+        if origin == "sandbox" and origin_of(target.spec_file.spec, server) == "live":
+            raise ConfigurationError(f"{server} is the live service, not a sandbox. Pass --origin live.")
 
 
 def _announce(target: Target, folder: Path) -> None:
     possible = [request for request in target.requests() if _is_possible(request, target)]
     with_key = sum(request.key in {KeyUse.VALID, KeyUse.ANY} and target.api_key is not None for request in possible)
-    lines = [
-        f"longcat contract record sends these {len(possible)} questions to {target.base_url}, one at a time:",
-        *(f"  {request}" for request in possible),
-        f"{with_key} of them carry the key. The answers go to {folder}, without secrets.",
-    ]
+    lines = []
+    for server in target.servers:
+        there = [request for request in possible if request.base_url == server]
+        lines += [f"longcat contract record sends these {len(there)} questions to {server}, one at a time:"]
+        lines += [f"  {request}" for request in there]
+    lines += [f"{with_key} of them carry the key. The answers go to {folder}, without secrets."]
     print("\n".join(lines), file=sys.stderr)
 
 
@@ -90,7 +92,9 @@ def _names(requests: list[ProbeRequest]) -> dict[str, str]:
 
 def _command(arguments: argparse.Namespace, target: Target) -> str:
     """Return the command that would record this again. The key is not in it."""
-    words = ["longcat", "contract", "record", "--base-url", target.base_url, "--origin", arguments.origin]
-    words += ["--output", Path(arguments.output).name]
+    words = ["longcat", "contract", "record"]
+    words += ["--base-url", target.base_url] if target.base_url is not None else []
+    words += ["--origin", arguments.origin, "--output", Path(arguments.output).name]
+    words += [word for name in target.operations for word in ("--operation", name)]
     words += [word for text in target.request_ids for word in ("--request-id", text)]
     return shlex.join(words)

@@ -10,14 +10,21 @@ from typing import Final
 from attrs import evolve, frozen
 
 from longcat.cli.contract.spec_file import SpecFile
-from longcat.contract import Origin
+from longcat.contract import Origin, Spec
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import Pacing, probe
 from longcat.contract.probe.requests import ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract as our_contract
-from longcat.settings import KEY_FILE, KEY_VARIABLE, find_api_key, find_base_url, usable_request_id
+from longcat.settings import (
+    KEY_FILE,
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    find_api_key,
+    find_base_url,
+    is_http_url,
+    usable_request_id,
+)
 
 LONGEST: Final = 3600.0
 """Seconds that a pause, a call or the patience may take at most."""
@@ -25,22 +32,39 @@ LONGEST: Final = 3600.0
 
 @frozen
 class Target:
-    """Where a probe goes, and how."""
+    """Where a probe goes, what it asks about, and how.
+
+    Attributes:
+        base_url: what was given. None: each operation is asked at its own server.
+        operations: the ids of the operations to ask about. Empty: all of them.
+    """
 
     spec_file: SpecFile
-    base_url: str
+    base_url: str | None
     api_key: str | None
     request_ids: tuple[str, ...]
+    operations: tuple[str, ...]
     pacing: Pacing
 
     def requests(self) -> list[ProbeRequest]:
         """Return what will be sent, and what can't be."""
-        return probe_requests(self.spec_file.spec, self.request_ids, self.base_url)
+        return probe_requests(self.spec_file.spec, self.request_ids, self.base_url, self.operations)
+
+    @property
+    def servers(self) -> list[str]:
+        """The base URLs that are asked."""
+        return list(dict.fromkeys(request.base_url for request in self.requests() if request.base_url))
 
     def probe(self, origin: Origin | None = None) -> Iterator[Judgement | Inconclusive]:
         """Send every request, and yield what comes of each. On a terminal, each answer is shown on stderr."""
         outcomes = probe(
-            self.spec_file.spec, self.base_url, self.api_key, self.request_ids, pacing=self.pacing, origin=origin
+            self.spec_file.spec,
+            self.base_url,
+            self.api_key,
+            self.request_ids,
+            operations=self.operations,
+            pacing=self.pacing,
+            origin=origin,
         )
         for outcome in outcomes:
             if sys.stderr.isatty() and isinstance(outcome, Judgement):
@@ -50,19 +74,35 @@ class Target:
 
 def find_target(arguments: argparse.Namespace, spec_file: SpecFile) -> Target:
     """Return where the probe goes, and how. Raises ConfigurationError."""
-    server = spec_file.spec.server if arguments.spec is not None else None
-    base_url = find_base_url(arguments.base_url, server or our_contract("get_request_result").server)
-    return Target(
-        spec_file=evolve(spec_file, spec=spec_file.spec.served_at(base_url)),  # Its paths that nobody documented, too.
+    base_url = _base_url(arguments.base_url, spec_file.spec)
+    spec = spec_file.spec if base_url is None else spec_file.spec.served_at(base_url)
+    target = Target(
+        spec_file=evolve(spec_file, spec=spec),  # Its paths that nobody documented, too.
         base_url=base_url,
         api_key=_key(arguments.api_key),
         request_ids=tuple(usable_request_id(text) for text in arguments.request_id),
+        operations=tuple(arguments.operation),
         pacing=Pacing(
             pause=_seconds("--pause", arguments.pause) if arguments.pause is not None else None,
             timeout=_seconds("--timeout", arguments.timeout, least=0.001),
             patience=_seconds("--patience", arguments.patience),
         ),
     )
+    target.requests()  # What is wrong with the ids or the operations is said before anything else is done.
+    return target
+
+
+def _base_url(argument: str | None, spec: Spec) -> str | None:
+    """Return the base URL that was given. None: there is none, and the contract names its servers.
+
+    Raises ConfigurationError when it can't be used, and when the contract does not name any either.
+    """
+    servers = [server for operation in spec.operations for server in operation.servers[:1] if is_http_url(server)]
+    if argument is not None or os.environ.get(URL_VARIABLE):
+        return find_base_url(argument, next(iter(servers), "https://gateway.example"))
+    if not servers:
+        raise ConfigurationError("The contract names no server that could be asked. Name the gateway with --base-url.")
+    return None
 
 
 def _key(argument: str | None) -> str | None:

@@ -6,6 +6,7 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,13 @@ class Spec:
 
         The path is looked for below each server, the longest first, and then below none.
         """
+        return next(self._matches(url), ((), {}))
+
+    def candidates(self, url: str) -> tuple[Operation, ...]:
+        """Return the operations of every path that a URL fits, whichever host it names."""
+        return tuple(one for operations, _ in self._matches(url) for one in operations)
+
+    def _matches(self, url: str) -> Iterator[tuple[tuple[Operation, ...], dict[str, str]]]:
         path = _path_of(url)
         for base in self._bases:
             if path.startswith(f"{base}/"):
@@ -78,8 +86,7 @@ class Spec:
                     matches = [match for pattern, segment in pairs if (match := pattern.fullmatch(segment))]
                     if len(matches) == len(segments):
                         values = (value for match in matches for value in match.groups())
-                        return operations, dict(zip(PARAMETER.findall(operations[0].path), values, strict=True))
-        return (), {}
+                        yield operations, dict(zip(PARAMETER.findall(operations[0].path), values, strict=True))
 
     def serves(self, url: str) -> bool:
         """Whether a URL is below one of the servers."""

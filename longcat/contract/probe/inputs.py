@@ -1,6 +1,6 @@
 """What an operation of the contract takes, and values that are known to fit or not to fit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -16,7 +16,12 @@ from longcat.pointer import at
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAFE: Final = "x-safe"
 """The extension by which the contract says of an operation whether asking it changes nothing and costs nothing."""
-UNKNOWN_IDS: Final = ("longcat-contract-no-such-request", "00000000-0000-4000-8000-000000000000", 2_147_483_646)
+UNKNOWN_IDS: Final = (
+    "longcat-contract-no-such-request",
+    "00000000-0000-4000-8000-000000000000",
+    "longcat-image-498_00000000-0000-4000-8000-000000000000",
+    2_147_483_646,
+)
 """Ids that nobody has. The first one that the contract allows is used."""
 
 
@@ -44,12 +49,14 @@ class Inputs:
     """All that an operation takes.
 
     Attributes:
+        base_url: where it is asked. Empty: nobody named a server.
         body: the media type of the body that is JSON. None: it takes none.
         is_safe: whether asking changes nothing and costs nothing, as far as the contract says.
         key_prefix: what stands before the key in its header, such as `Bearer `.
     """
 
     operation: Operation
+    base_url: str
     values: tuple[Input, ...]
     body: Media | None
     is_safe: bool
@@ -60,6 +67,13 @@ class Inputs:
     def id(self) -> Input | None:
         """The value that names what the operation is about, or None when it is about nothing by name."""
         return next((value for value in self.values if value.is_id), None)
+
+    @property
+    def has_id_pattern(self) -> bool:
+        """Whether the contract says by a pattern what the ids look like."""
+        schema = self.id.schema if self.id is not None else None
+        document = self._schemas.document
+        return schema is not None and any("pattern" in at(document, one) for one in unconditional(document, schema))
 
     def accepts(self, part: Input | Media | None, value: Any) -> bool:
         """Return whether the contract allows this value for an input, or for the body."""
@@ -75,19 +89,40 @@ class Inputs:
         return next((one for one in candidates if self.id is not None and self.accepts(self.id, one)), None)
 
 
-def inputs_of(spec: Spec, operation: Operation) -> Inputs:
-    """Return what an operation takes."""
+def inputs_of(spec: Spec, operation: Operation, base_url: str) -> Inputs:
+    """Return what an operation takes that is asked at this base URL."""
     document = spec.schemas.document
-    node = at(document, operation.pointer)
     body = first_json(operation.request)
     return Inputs(
         operation=operation,
+        base_url=base_url,
         values=tuple(_values(document, operation, body)),
         body=body,
-        is_safe=operation.method in SAFE_METHODS if SAFE not in node else node[SAFE] is True,
+        is_safe=is_safe(spec, operation),
         key_prefix=_key_prefix(document, operation),
         schemas=spec.schemas,
     )
+
+
+def is_safe(spec: Spec, operation: Operation) -> bool:
+    """Return whether calling an operation changes nothing and costs nothing, as far as the contract says."""
+    node = at(spec.schemas.document, operation.pointer)
+    return operation.method in SAFE_METHODS if SAFE not in node else node[SAFE] is True
+
+
+def belonging(asked: Sequence[Inputs], ids: Sequence[str]) -> Callable[[Inputs], list[str]]:
+    """Return what tells which of the given ids an operation is asked about.
+
+    An id belongs to the operations whose pattern of ids it matches. One that matches no pattern belongs to those that
+    have none; if all have one, it is told of each of them that its contract allows no such id.
+    """
+    named = [inputs for inputs in asked if inputs.id is not None]
+    loose = [inputs for inputs in named if not inputs.has_id_pattern]
+    owners: dict[str, list[Inputs]] = {}
+    for text in ids:
+        strict = [inputs for inputs in named if inputs.has_id_pattern and inputs.as_id(text) is not None]
+        owners[text] = strict or loose or named
+    return lambda inputs: [text for text in ids if inputs in owners[text]]
 
 
 def _key_prefix(document: Node, operation: Operation) -> str:

@@ -1,10 +1,11 @@
 """Sends the probe's requests one at a time, with a pause between; obeys `Retry-After`, within bounds.
 
-No redirect is followed, and the key goes to the base URL alone.
+No redirect is followed, and the key goes to the servers of the contract, or to the base URL that is given, alone.
 """
 
 import ipaddress
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from http import HTTPStatus
@@ -56,10 +57,11 @@ class Pacing:
 
 def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     spec: Spec,
-    base_url: str,
+    base_url: str | None,
     api_key: str | None,
     request_ids: Sequence[str] = (),
     *,
+    operations: Sequence[str] = (),
     pacing: Pacing | None = None,
     origin: Origin | None = None,
     http_client: httpx.Client | None = None,
@@ -68,34 +70,35 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     """Send every request, and yield the judgement of each answer, in order and as it comes.
 
     An inconclusive answer, such as a page of the CDN in front, is asked for once more and then is `Inconclusive`.
-    When two requests in a row fail, or the gateway says 429 for longer than the patience lasts, the rest is not sent.
+    When two requests in a row to one server fail, or it says 429 for longer than the patience lasts, the rest is not
+    sent there.
 
     Args:
         spec: the contract.
-        base_url: scheme and host.
+        base_url: scheme and host. None: each operation is asked at its own server.
         api_key: the user's. None: the requests that need it are not sent.
         request_ids: the requests to ask about.
+        operations: the ids of the operations to ask about. Empty: all of them.
         pacing: None: the usual one.
         origin: what kind of evidence the answers are. None: as the base URL suggests.
         http_client: sends the calls, and stays open. None: one of our own.
         clock: the time. None: this machine's.
 
     Raises:
-        ConfigurationError: there are too many ids, or the HTTP client can't be made.
+        ConfigurationError: there are too many ids, there is no operation of a name, or the HTTP client can't be made.
     """
     pacing, clock = pacing or Pacing(), clock or SystemClock()
-    requests = probe_requests(spec, request_ids, base_url)
+    requests = probe_requests(spec, request_ids, base_url, operations)
     with closing(
         SyncSender(http_client, lambda: httpx.Client(timeout=pacing.timeout), clock, max_in_flight=1)
     ) as sender:
         run = _Probe(
             spec=spec,
-            base_url=base_url,
             api_key=api_key,
-            origin=origin or origin_of(spec, base_url),
+            origin=origin,
             sender=sender,
             clock=clock,
-            pause=pacing.pause if pacing.pause is not None else 0.0 if is_loopback(base_url) else PAUSE,
+            pause=pacing.pause,
             timeout=pacing.timeout,
             patience=pacing.patience,
         )
@@ -139,27 +142,27 @@ class _Probe:
     """One probe, and how it went so far.
 
     Attributes:
-        pause: seconds between two calls.
+        origin: what kind of evidence the answers are. None: as each base URL suggests.
+        pause: seconds between two calls. None: as long as each base URL deserves.
         timeout: seconds until a whole answer must be there.
         patience: seconds of waiting that are left.
         calls: how many were sent.
-        failures: how many requests in a row had no answer.
-        given_up: why nothing more is sent. None: it still is.
+        failures: by base URL, how many requests in a row had no answer.
+        given_up: by base URL, why nothing more is sent there.
         undocumented: 429s in another form than documented, to be judged although they are waited out; one of a kind.
     """
 
     spec: Spec
-    base_url: str
     api_key: str | None
-    origin: Origin
+    origin: Origin | None
     sender: SyncSender
     clock: Clock
-    pause: float
+    pause: float | None
     timeout: float
     patience: float
     calls: int = 0
-    failures: int = 0
-    given_up: str | None = None
+    failures: Counter[str] = field(factory=Counter)
+    given_up: dict[str, str] = field(factory=dict)
     undocumented: list[Judgement] = field(factory=list)
     _bodies: set[bytes | None] = field(factory=set)
 
@@ -168,15 +171,16 @@ class _Probe:
             return Inconclusive(request.name, request.obstacle, unclear=False)
         if request.key is KeyUse.VALID and self.api_key is None:
             return Inconclusive(request.name, "no key was given", unclear=False)
-        if self.given_up is not None:
-            return Inconclusive(request.name, f"left out, because {self.given_up}")
+        server = request.base_url
+        if server in self.given_up:
+            return Inconclusive(request.name, f"left out, because {self.given_up[server]}")
         outcome = self._send_until_conclusive(request)
         if isinstance(outcome, Judgement):
-            self.failures = 0
+            self.failures[server] = 0
             return outcome
-        self.failures += 1
-        if self.failures >= MAX_FAILURES and self.given_up is None:
-            self.given_up = f"{MAX_FAILURES} questions in a row had no answer"
+        self.failures[server] += 1
+        if self.failures[server] >= MAX_FAILURES:
+            self.given_up.setdefault(server, f"{MAX_FAILURES} questions in a row had no answer")
         return Inconclusive(request.name, outcome)
 
     def _send_until_conclusive(self, request: ProbeRequest) -> Judgement | str:
@@ -201,8 +205,8 @@ class _Probe:
                 slow_downs += 1
                 tries -= 1
                 if not self._wait(wait, capped=hint is None):
-                    self.given_up = _too_long(hint)
-                    return self.given_up
+                    self.given_up[request.base_url] = _too_long(hint)
+                    return self.given_up[request.base_url]
             elif judgement.outage is None:
                 return judgement
             elif tries > 1 or not self._wait(hint or 0.0, capped=False):
@@ -221,21 +225,23 @@ class _Probe:
 
     def _send(self, request: ProbeRequest) -> _Judged | _Failure:
         """Send a request, once."""
-        if self.calls and self.pause:
-            self.clock.sleep(self.pause)
+        default = 0.0 if is_loopback(request.base_url) else PAUSE
+        pause = default if self.pause is None else self.pause
+        if self.calls and pause:
+            self.clock.sleep(pause)
         self.calls += 1
         self.sender.http.cookies.clear()  # One request must not depend on another.
-        call = Call(request.method, self.base_url + request.path, self.timeout, self._headers(request), request.body)
+        call = Call(request.method, request.base_url + request.path, self.timeout, self._headers(request), request.body)
         reader = AnswerReader(call, self.clock)
         try:
             answer = self.sender.send(call, reader=reader)
             return _Judged(self._judgement(request, call, answer), answer.retry_after)
         except APITimeoutError:
-            return _Failure(f"no whole answer from {self.base_url} within {self.timeout:g} s", may_pass=False)
+            return _Failure(f"no whole answer from {request.base_url} within {self.timeout:g} s", may_pass=False)
         except APIConnectionError as error:
             part = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
             partial = None if part is None else self._judgement(request, call, part)
-            return _Failure(f"no answer from {self.base_url}: {shorten(error.message, 200)}", partial)
+            return _Failure(f"no answer from {request.base_url}: {shorten(error.message, 200)}", partial)
 
     def _headers(self, request: ProbeRequest) -> dict[str, str]:
         key = {KeyUse.NONE: None, KeyUse.WRONG: WRONG_KEY}.get(request.key, self.api_key)
@@ -255,7 +261,7 @@ class _Probe:
             response_headers=answer.headers,
             response_body=answer.body,
             source=f"{SOURCE}{request.name}",
-            origin=self.origin,
+            origin=self.origin or origin_of(self.spec, request.base_url),
             intent=request.intent,
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.

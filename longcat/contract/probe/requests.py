@@ -4,27 +4,30 @@ Two rules decide what may be sent. They hold for operations that are added later
 
 * **An operation is safe to call** when its method is (RFC 9110, section 9.2.1), or when the contract says so of it with
   `x-safe: true`. Any other may order, change or cost something. It is called only without the valid key, and at the
-  same time with a body that is not valid: two locks, either of which must refuse. The key never goes to it.
+  same time with a body that is not valid: two locks, either of which must refuse. The key never goes to it, not even
+  by a safe operation's request whose path turns out to be its own.
 * **A value is sent only if somebody gave it**: an id from the user, or what the contract fixes or shows as an example.
   An id is a required value that every documented success gives back by the same name, or that stands in the path.
+
+Each operation is asked at its own server, unless one is given that stands for all of them.
 
 A request that can't be sent is in the list as well, with the reason, so that nothing is left out in silence.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from attrs import evolve, field, frozen
 
 from longcat.contract.model import Intent
 from longcat.contract.openapi.operation import Operation
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.probe.inputs import Input, Inputs, inputs_of
+from longcat.contract.probe.inputs import Input, Inputs, belonging, inputs_of, is_safe
 from longcat.errors import ConfigurationError
-from longcat.text import shorten
+from longcat.text import shorten, show
 
 MAX_IDS: Final = 20
 """How many request ids one run asks about at most. It keeps the number of calls bounded."""
@@ -58,6 +61,7 @@ class ProbeRequest:
     Attributes:
         name: for people.
         operation: the operation that it is about.
+        base_url: where it is sent. Empty: nobody named a server.
         path: with the query, below the base URL.
         headers: all but the key and those that every request has.
         key_header: the header that the key goes into, after `key_prefix`. None: no key is needed.
@@ -67,6 +71,7 @@ class ProbeRequest:
 
     name: str
     operation: Operation
+    base_url: str
     method: str
     path: str
     headers: Mapping[str, str] = field(factory=dict)
@@ -83,17 +88,20 @@ class ProbeRequest:
         return f"{self.method} {self.path} with {self.key.value} and {body}"
 
 
-def probe_requests(spec: Spec, request_ids: Sequence[str], base_url: str | None = None) -> list[ProbeRequest]:
+def probe_requests(
+    spec: Spec, request_ids: Sequence[str], base_url: str | None = None, operations: Sequence[str] = ()
+) -> list[ProbeRequest]:
     """Return what to send, in order; what tells most comes first.
 
     Args:
         spec: the contract.
-        request_ids: the ids that the user gave.
-        base_url: where it is sent. An operation that the contract puts on another server has an obstacle. None: no
-            operation has.
+        request_ids: the ids that the user gave. Each is asked where its form belongs (see `belonging`).
+        base_url: where it is sent. An operation that the contract puts on another server has an obstacle. None: each
+            operation is asked at the first of its own servers.
+        operations: the ids of the operations to ask about. Empty: all of them.
 
     Raises:
-        ConfigurationError: there are too many ids.
+        ConfigurationError: there are too many ids, or there is no operation of a name.
     """
     ids = list(dict.fromkeys(request_ids))
     if len(ids) > MAX_IDS:
@@ -101,19 +109,50 @@ def probe_requests(spec: Spec, request_ids: Sequence[str], base_url: str | None 
     known = {server for operation in spec.operations for server in operation.servers}
     here: list[Inputs] = []
     requests: list[ProbeRequest] = []
-    for operation in spec.operations:
+    for operation in _chosen(spec, operations):
+        server = next(iter(operation.servers), "") if base_url is None else base_url
+        inputs = inputs_of(spec, operation, server)
         if base_url in known and base_url not in operation.servers:
-            requests.append(_impossible(operation, "every question", "the contract puts it on another server"))
+            requests.append(_impossible(inputs, "every question", "the contract puts it on another server"))
+        elif urlsplit(server).scheme not in {"http", "https"}:
+            requests.append(_impossible(inputs, "every question", "the contract names no server (--base-url)"))
         elif operation.needs_key and operation.key_header is None:
-            requests.append(_impossible(operation, "every question", "its key does not travel in a header"))
+            requests.append(_impossible(inputs, "every question", "its key does not travel in a header"))
         else:
-            inputs = inputs_of(spec, operation)
             here.append(inputs)
-            requests.extend(_safe(inputs, ids) if inputs.is_safe else _unsafe(inputs))
-    for path in dict.fromkeys(inputs.operation.path for inputs in here):
-        requests.extend(_other_methods([inputs for inputs in here if inputs.operation.path == path], ids))
-    requests.extend(_unknown_path(spec, here, ids))
-    return requests
+    ids_of = belonging([inputs for inputs in here if inputs.is_safe], ids)
+    for inputs in here:
+        requests.extend(_safe(inputs, ids_of(inputs), ids) if inputs.is_safe else _unsafe(inputs))
+    first_at_path = {(inputs.base_url, inputs.operation.path): inputs for inputs in reversed(here)}
+    for inputs in reversed(first_at_path.values()):
+        requests.extend(_other_methods(spec, inputs, ids_of(inputs)))
+    requests.extend(_unknown_paths(spec, here, ids_of))
+    return [_without_key_to_unsafe(spec, request) for request in requests]
+
+
+def _chosen(spec: Spec, names: Sequence[str]) -> list[Operation]:
+    """Return the operations of these names, in the order of the contract; all if no name is given."""
+    known = [operation.operation_id for operation in spec.operations]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigurationError(f"There is no operation {show(unknown[0])}. The contract has: {', '.join(known)}.")
+    return [operation for operation in spec.operations if not names or operation.operation_id in names]
+
+
+def _without_key_to_unsafe(spec: Spec, request: ProbeRequest) -> ProbeRequest:
+    """Return the request, with an obstacle if it would bring the key to an operation that is not safe.
+
+    An id in a path can make it the path of another operation. A gateway may choose among several that fit, and may
+    resolve the segments `.` and `..` itself.
+    """
+    if request.key not in {KeyUse.VALID, KeyUse.ANY} or request.obstacle is not None:
+        return request
+    url = request.base_url + request.path
+    if not {".", ".."}.isdisjoint(urlsplit(url).path.split("/")):
+        return evolve(request, obstacle="an id that is . or .. would change the path")
+    meant = [one for one in spec.candidates(url) if one.method == request.method and not is_safe(spec, one)]
+    why = "its path is that of {}, which the contract does not call safe"
+    return evolve(request, obstacle=why.format(meant[0].operation_id)) if meant else request
 
 
 @frozen
@@ -144,6 +183,7 @@ class _RequestDraft:
         request = ProbeRequest(
             name=f"{operation.operation_id}: {name}",
             operation=operation,
+            base_url=inputs.base_url,
             method=operation.method,
             path=f"{path}?{urlencode(query)}" if query else path,
             headers=headers,
@@ -178,8 +218,8 @@ def _about_any(inputs: Inputs, ids: Sequence[str]) -> _RequestDraft:
     return _draft(inputs, next((one for text in ids if (one := inputs.as_id(text)) is not None), inputs.unknown_id()))
 
 
-def _safe(inputs: Inputs, ids: Sequence[str]) -> Iterator[ProbeRequest]:
-    """Yield the requests to an operation that is safe to call."""
+def _safe(inputs: Inputs, ids: Sequence[str], given: Sequence[str]) -> Iterator[ProbeRequest]:
+    """Yield the requests to an operation that is safe to call, about those of the given ids that belong to it."""
     draft = _about_any(inputs, ids)
     if inputs.operation.key_header:
         yield draft.request("no key", KeyUse.NONE)
@@ -192,7 +232,8 @@ def _safe(inputs: Inputs, ids: Sequence[str]) -> Iterator[ProbeRequest]:
             request = _draft(inputs, id_value).request(f"the request {shorten(text, 40)}", is_complete=True)
             yield request if id_value is not None else evolve(request, obstacle="the contract allows no such id")
         if not ids:
-            yield draft.request("a request that exists", obstacle="no request id was given (--request-id)")
+            kind = " of its form" if given else ""
+            yield draft.request("a request that exists", obstacle=f"no request id{kind} was given (--request-id)")
         if inputs.operation.response(404) is not None:
             draft_of_unknown = _draft(inputs, inputs.unknown_id())
             yield draft_of_unknown.request("an unknown request", is_complete=True, intent="unknown-request")
@@ -234,19 +275,19 @@ def _unsafe(inputs: Inputs) -> Iterator[ProbeRequest]:
         yield draft.request("no key", KeyUse.NONE, body=_json(wrong))
         yield draft.request("a wrong key", KeyUse.WRONG, body=_json(wrong), intent="wrong-key")
     why = "the contract does not say that asking changes nothing (by a safe method, or by x-safe: true)"
-    yield _impossible(inputs.operation, "every question with the key", why)
+    yield _impossible(inputs, "every question with the key", why)
 
 
-def _other_methods(at_path: Sequence[Inputs], ids: Sequence[str]) -> Iterator[ProbeRequest]:
+def _other_methods(spec: Spec, inputs: Inputs, ids: Sequence[str]) -> Iterator[ProbeRequest]:
     """Yield requests by methods that the contract does not have at this path.
 
     GET changes nothing, and is sent with the values. The others may change something: they carry no key and no values.
     """
-    inputs = at_path[0]
     draft = _about_any(inputs, ids)
     bare: dict[str, Any] = {"headers": {}, "body": None}
+    documented = [one for one in spec.operations if one.path == inputs.operation.path]
     for method in OTHER_METHODS:
-        if method in {one.operation.method for one in at_path}:
+        if method in {one.method for one in documented}:
             continue
         if method == "GET":
             body = draft.values_in("body")
@@ -254,19 +295,28 @@ def _other_methods(at_path: Sequence[Inputs], ids: Sequence[str]) -> Iterator[Pr
             query = f"?{urlencode(body)}" if inputs.is_safe and has_id else ""
             request = draft.request("the method GET", method="GET", **bare)
             yield evolve(request, path=request.path + query, key=KeyUse.ANY if inputs.is_safe else KeyUse.NONE)
-        elif all(one.operation.key_header for one in at_path):
+        elif all(one.key_header for one in documented):
             yield draft.request(f"the method {method}", KeyUse.NONE, method=method, **bare)
 
 
-def _unknown_path(spec: Spec, here: Sequence[Inputs], ids: Sequence[str]) -> Iterator[ProbeRequest]:
-    """Yield a valid request to a path that does not exist. A gateway that answers it answers anything."""
-    inputs = next((one for one in here if one.is_safe), None)
-    if inputs is not None and spec.match(inputs.operation.method, UNKNOWN_PATH) is None:
-        yield _about_any(inputs, ids).request("an unknown path", KeyUse.ANY, path=UNKNOWN_PATH, obstacle=None)
+def _unknown_paths(
+    spec: Spec, here: Sequence[Inputs], ids_of: Callable[[Inputs], Sequence[str]]
+) -> Iterator[ProbeRequest]:
+    """Yield for each server a valid request to a path that does not exist. A gateway that answers it answers anything.
+
+    It is a request of the server's first safe operation.
+    """
+    safe = {inputs.base_url: inputs for inputs in reversed(here) if inputs.is_safe}
+    for inputs in reversed(safe.values()):
+        if spec.match(inputs.operation.method, UNKNOWN_PATH) is None:
+            draft = _about_any(inputs, ids_of(inputs))
+            yield draft.request("an unknown path", KeyUse.ANY, path=UNKNOWN_PATH, obstacle=None)
 
 
-def _impossible(operation: Operation, name: str, why: str) -> ProbeRequest:
-    return ProbeRequest(f"{operation.operation_id}: {name}", operation, operation.method, operation.path, obstacle=why)
+def _impossible(inputs: Inputs, name: str, why: str) -> ProbeRequest:
+    operation = inputs.operation
+    name = f"{operation.operation_id}: {name}"
+    return ProbeRequest(name, operation, inputs.base_url, operation.method, operation.path, obstacle=why)
 
 
 def _text(value: Any) -> str:
