@@ -120,10 +120,12 @@ def _is_error(observation: Observation, schema: str, error: str, mismatches: Seq
     value, comparison = observation.response_json.value, observation.comparison
     of_error = comparison.fields(error, value).required
     new_words = {one.path[0] for one in mismatches if one.code == "value-undocumented" and one.path} - of_error.keys()
-    if new_words:
-        # A word that is new, such as `failed`, may well bring a message. An error has little else.
-        rest = {name: one for name, one in value.items() if name not in new_words}
-        required = comparison.fields(schema, rest).required.keys() - new_words
+    # A success may well tell of an error: by a word that is new, such as `failed`, or because the contract says so.
+    # An error has little else.
+    rest = {name: one for name, one in value.items() if name not in new_words}
+    fields = comparison.fields(schema, rest)
+    if new_words or of_error.keys() <= fields.named.keys():
+        required = fields.required.keys() - new_words - of_error.keys()
         return 2 * len(required & value.keys()) < len(required)
     return any(one.path[:1] == (name,) or one.code in GONE for one in mismatches for name in of_error)
 

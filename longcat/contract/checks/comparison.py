@@ -70,7 +70,7 @@ class Comparison:
         if any(mismatch.code in GONE or _is_another_type(mismatch, ()) for mismatch in mismatches):
             for path, inner in unwrapped(value):
                 nested = list(self._mismatches((pointer,), inner, path, examples))
-                if self._is_whole(pointer, inner, path, nested):
+                if self._is_whole(pointer, value, inner, path, nested):
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
         if not mismatches and not self.schemas.is_valid(pointer, value, closed=True):
@@ -80,11 +80,14 @@ class Comparison:
                 return [Mismatch("constraint-broken", path, rule, expected, show_value(value))]
         return mismatches
 
-    def _is_whole(self, pointer: str, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:
-        """Whether a value from inside of another is the one that should have been in its place."""
+    def _is_whole(self, pointer: str, outer: Any, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:
+        """Whether a value from inside of another, the outer one, is the one that should have been in its place."""
         for mismatch in mismatches:
-            if _is_another_type(mismatch, path) or (mismatch.code in GONE and mismatch.path[:-1] == path):
+            is_field = mismatch.path[:-1] == path
+            if _is_another_type(mismatch, path) or (mismatch.code in GONE and is_field):
                 return False
+            if mismatch.code == "field-absent" and is_field and isinstance(outer, dict) and mismatch.path[-1] in outer:
+                return False  # It has stayed outside: the others have moved.
         # An object that need not have any field fits many a schema by chance.
         return isinstance(inner, list) or bool(self.fields(pointer, inner).required.keys() & inner.keys())
 

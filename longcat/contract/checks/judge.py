@@ -209,9 +209,11 @@ class Judgement:
     def _other_path(self) -> Iterator[Mismatch]:
         """Yield what is wrong with the answer to a path that the contract does not have.
 
-        It is a 404 where the contract knows that code at all; if it has one form for all of them, then that form.
+        It is a 404 where the contract knows that code at all; if it has one form for all those of the server, then that
+        form.
         """
-        operations, code = self.observation.spec.operations, self.observation.status_code
+        spec, code = self.observation.spec, self.observation.status_code
+        operations = spec.operations_at(self.exchange.url) or spec.operations
         documented = [found for one in operations if (found := one.response(HTTPStatus.NOT_FOUND))]
         if is_success(code):
             yield self._error_in_success(operations, "", "a refusal") or self._status_mismatch(

@@ -92,6 +92,10 @@ class Spec:
         """Whether a URL is below one of the servers."""
         return any(_is_below(server, url) for server in self.servers)
 
+    def operations_at(self, url: str) -> tuple[Operation, ...]:
+        """Return the operations of the server that a URL is below: none, if the contract has no such server."""
+        return tuple(one for one in self.operations if any(_is_below(server, url) for server in one.servers))
+
     @cached_property
     def _bases(self) -> tuple[str, ...]:
         """What a path may begin with before the contract's own part: the servers' paths, the longest first."""
