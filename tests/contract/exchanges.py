@@ -86,13 +86,13 @@ def documented_answers(spec: Spec) -> Iterator[DocumentedAnswer]:
         for code, response in operation.responses.items():
             for media in response.content.values():
                 for body in media.examples.values:
-                    exchange = _question(spec, operation, int(code), body)
+                    exchange = _question(operation, int(code), body)
                     headers = {name: "some" for name, one in response.headers.items() if one.required}
                     headers["content-type"] = media.media_type
                     yield DocumentedAnswer(spec, operation, answered(body, int(code), exchange, headers), body, media)
 
 
-def _question(spec: Spec, operation: Operation, code: int, body: Any) -> Exchange:
+def _question(operation: Operation, code: int, body: Any) -> Exchange:
     """Return a request that the answer fits: it names what the answer is about."""
     path = operation.path.replace("{shelf}", "a")
     for name in ("book_id", "request_id"):
