@@ -81,7 +81,8 @@ class BaseClient(Generic[HttpClient]):
                 f"not {type(http_client).__name__}. Pass one, or use the other client."
             )
         self._gateways = Gateways.find(api_key, base_url)
-        self._queue_polling: Polling = polling if polling is not None else AdaptivePolling()
+        least = self._gateways.queue.seconds_per_question
+        self._queue_polling: Polling = polling if polling is not None else AdaptivePolling(seconds_per_question=least)
         self._result_polling: Polling = polling if polling is not None else AdaptivePolling()
         self._clock = clock if clock is not None else SystemClock()
         self._rate_limiter = RateLimiter(usable_rate(max_rate))
@@ -128,7 +129,7 @@ class BaseClient(Generic[HttpClient]):
         return Wait(
             gateway=of,
             request_id=request_id,
-            plan=self._plan(of),
+            plan=self._plan(of, old),
             rate_limiter=self._rate_limiter,
             timeout=usable_timeout(timeout),
             unknown=usable_unknown(unknown),
@@ -139,9 +140,9 @@ class BaseClient(Generic[HttpClient]):
             fresh=order is not None and (old < FRESH if fresh is None else fresh),
         )
 
-    def _plan(self, gateway: StatusGateway) -> Plan:
+    def _plan(self, gateway: StatusGateway, old: float) -> Plan:
         polling = self._queue_polling if gateway is self._gateways.queue else self._result_polling
-        return polling.plan()
+        return polling.plan(old) if isinstance(polling, AdaptivePolling) else polling.plan()
 
     def _store(self, gateway: StatusGateway) -> RequestStore | None:
         return self._journal if gateway is self._gateways.result else None

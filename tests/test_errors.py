@@ -215,7 +215,7 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     ),
     (
         BadRequestError(400, "no such size"),
-        ("The gateway answered 400: no such size. Nothing was ordered: mend the order, then try again."),
+        ("The gateway answered 400: no such size. Nothing was ordered: mend the order and send it again."),
     ),
     (
         NotFoundError(404, "Endpoint not found"),

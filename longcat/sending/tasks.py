@@ -50,6 +50,16 @@ class Outcomes(AsyncIterator[Outcome]):
         if self._pool is not None:
             await self._pool.stop()
 
+    def stop_ordering(self) -> None:
+        """Order and ask nothing more, but let the orders that are under way be answered, so that none is in doubt.
+
+        What is open then has no outcome. The outcomes end soon: an order is answered within a minute.
+        """
+        if self._pool is None:
+            self._closed = True
+        else:
+            self._pool.stop_ordering()
+
     def remaining(self) -> float | None:
         """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
 
@@ -94,6 +104,10 @@ class _TaskPool:
             await self._progress.wait()
         self._resting.cancel()  # There is room for one more.
         return self._batch.pop_outcome()
+
+    def stop_ordering(self) -> None:
+        """Let the batch stop."""
+        self._report(self._batch.stop)
 
     async def stop(self) -> None:
         """Cancel all tasks, and return when they have ended."""

@@ -64,7 +64,8 @@ class Job:
         return self.work if isinstance(self.work, Wait) else self.work.wait
 
     def close(self) -> None:
-        """End the flow where it is."""
+        """End the flow where it is. Notes about the job are out of date from then on."""
+        self.step += 1
         self._flow.close()
 
 
@@ -169,6 +170,7 @@ class Batch(Generic[T]):
     _new_goes_first: bool = field(default=True, init=False)
     _taking: bool = field(default=False, init=False)  # Whether the driver is about to feed the next item.
     _items_ended: bool = field(default=False, init=False)
+    _stopped: bool = field(default=False, init=False)
     _skipped: int = field(default=0, init=False)  # How many ids in a row needed no question.
     _skip_until: float = field(default=-math.inf, init=False)
 
@@ -181,6 +183,8 @@ class Batch(Generic[T]):
         self._wake(now)
         while not self._ready and self.in_flight < self.max_in_flight and (job := self._next_to_ask(now)) is not None:
             self._go_on(job, None)
+        while self._ready and self._ready[0][0] not in self._open:
+            self._ready.popleft()
         if self._ready and self.in_flight < self.max_in_flight:
             self.in_flight += 1
             return Perform(*self._ready.popleft())
@@ -209,7 +213,8 @@ class Batch(Generic[T]):
     def receive(self, job: Job, result: Answer | LongCatError | None) -> None:
         """Take in the result of a command that was performed."""
         self.in_flight -= 1
-        self._go_on(job, result)
+        if job in self._open:
+            self._go_on(job, result)
 
     def pop_outcome(self) -> Outcome:
         """Return the next outcome, which makes room for one more item. Raises IndexError when there is none."""
@@ -229,11 +234,22 @@ class Batch(Generic[T]):
             return None
         return max(last_done(plans), len(plans) / self.rate_limiter.rate(now))
 
+    def stop(self) -> None:
+        """Let the orders that are under way be answered, and end everything else. `next` gives the last steps."""
+        self._stopped = self._items_ended = True
+        for job in [*self._open]:
+            if job not in self._ordering:
+                self._drop(job)
+
     def close(self) -> None:
         """End every flow where it is."""
-        for job in self._open:
-            job.close()
-        self._open.clear()
+        for job in [*self._open]:
+            self._drop(job)
+
+    def _drop(self, job: Job) -> None:
+        job.close()
+        self._open.discard(job)
+        self._ordering.discard(job)
 
     def _has_all(self, now: float) -> bool:
         """Whether no more items are wanted, ever."""
@@ -292,6 +308,9 @@ class Batch(Generic[T]):
             self._ordering.add(job)
         else:
             self._ordering.discard(job)
+            if self._stopped and not isinstance(command, Outcome):
+                self._drop(job)
+                return
         match command:
             case Outcome():
                 self._open.discard(job)
