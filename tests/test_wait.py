@@ -288,14 +288,14 @@ def test_no_error_of_the_table_is_followed_by_a_question(driver: Driver) -> None
 # --- Transient faults. ---
 
 
-def no_answer(error: Exception, message: str) -> tuple[Reply, LongCatError]:
+def no_answer(error: Exception, message: str, *, sent: bool = True) -> tuple[Reply, LongCatError]:
     """Return a fault of the transport, and what it becomes."""
-    return fails(error), APIConnectionError(message, HOST)
+    return fails(error), APIConnectionError(message, HOST, sent)
 
 
-def too_late(error: Exception) -> tuple[Reply, LongCatError]:
+def too_late(error: Exception, *, sent: bool = True) -> tuple[Reply, LongCatError]:
     """Return a timeout of the transport, and what it becomes; the question is the one asked with one second left."""
-    return fails(error), APITimeoutError("no whole answer within 1 s", HOST)
+    return fails(error), APITimeoutError("no whole answer within 1 s", HOST, sent)
 
 
 def fault(code: int, body: bytes, message: str, kind: type[APIStatusError]) -> tuple[Reply, LongCatError]:
@@ -304,21 +304,23 @@ def fault(code: int, body: bytes, message: str, kind: type[APIStatusError]) -> t
 
 
 FAULTS: dict[str, tuple[Reply, LongCatError]] = {
-    "not found by name": no_answer(httpx.ConnectError("Name or service not known"), "Name or service not known"),
-    "refused": no_answer(httpx.ConnectError("refused"), "refused"),
+    "not found by name": no_answer(
+        httpx.ConnectError("Name or service not known"), "Name or service not known", sent=False
+    ),
+    "refused": no_answer(httpx.ConnectError("refused"), "refused", sent=False),
     "reset": no_answer(httpx.ReadError("reset by peer"), "reset by peer"),
     "broken pipe": no_answer(httpx.WriteError("broken pipe"), "broken pipe"),
     "closed": no_answer(httpx.CloseError("closed"), "closed"),
     "no words": no_answer(httpx.ReadError(""), "ReadError"),
-    "proxy": no_answer(httpx.ProxyError("502 Bad Gateway"), "502 Bad Gateway"),
+    "proxy": no_answer(httpx.ProxyError("502 Bad Gateway"), "502 Bad Gateway", sent=False),
     "TLS": no_answer(ssl.SSLError(1, "certificate verify failed"), "certificate verify failed"),
     "protocol": no_answer(
         httpx.RemoteProtocolError("server disconnected without a response"), "server disconnected without a response"
     ),
-    "connect timeout": too_late(httpx.ConnectTimeout("")),
+    "connect timeout": too_late(httpx.ConnectTimeout(""), sent=False),
     "read timeout": too_late(httpx.ReadTimeout("")),
     "write timeout": too_late(httpx.WriteTimeout("")),
-    "pool timeout": too_late(httpx.PoolTimeout("")),
+    "pool timeout": too_late(httpx.PoolTimeout(""), sent=False),
     "a timeout of the system": too_late(TimeoutError()),
     "cut within the body": (
         Reply(body=(b'{"status": ', httpx.RemoteProtocolError("cut"))),
@@ -395,7 +397,7 @@ def test_an_answer_clears_the_last_error(driver: Driver) -> None:
 def test_the_last_status_survives_later_faults(driver: Driver) -> None:
     """`WaitTimeout` has both the last answer and the fault that came after it."""
     script = Script(says(processing(0.5)), then=repeat(fails(httpx.ConnectError("refused"))))
-    error = WaitTimeout("r", 6.0, ongoing(0.5), APIConnectionError("refused", HOST))
+    error = WaitTimeout("r", 6.0, ongoing(0.5), APIConnectionError("refused", HOST, sent=False))
     assert run_wait(driver, script, 6.0) == Outcome([4.0, 0.5, 1.0, 0.5], None, anatomy(error))
 
 
@@ -874,7 +876,7 @@ def test_status_asks_exactly_once_whatever_comes(driver: Driver, answer: tuple[R
     """`status` is one question without a pause, and its answer or its error."""
     reply, expected = answer
     if isinstance(expected, APITimeoutError):
-        expected = APITimeoutError("no whole answer within 30 s", HOST)
+        expected = APITimeoutError("no whole answer within 30 s", HOST, expected.sent)
     script = Script(reply)
     try:
         actual: Any = driver.status(script)
