@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict
 
 from longcat.clock import Clock, SystemClock
 from longcat.errors import ConfigurationError
-from longcat.gateway.gateways import GatewayName, Gateways, age
+from longcat.gateway.gateways import GatewayKind, Gateways, age
 from longcat.gateway.orders import Orderable, usable_order
 from longcat.gateway.status import StatusGateway
 from longcat.models import Order, OrderRequest, Status
@@ -102,11 +102,11 @@ class BaseClient(Generic[HttpClient]):
         """Return an HTTP client of our own."""
         return self._sender_class.http_class(timeout=inf)
 
-    def _question(self, request: str | Order, gateway: GatewayName | None) -> Flow[Status]:
+    def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
         request_id, of = self._find(request, gateway)
         return flows.status(of, request_id)
 
-    def _find(self, request: str | Order, gateway: GatewayName | None) -> tuple[str, StatusGateway]:
+    def _find(self, request: str | Order, gateway: GatewayKind | None) -> tuple[str, StatusGateway]:
         """Return the id of a request, and the gateway that answers for it. Raises ConfigurationError."""
         if isinstance(request, Order):
             return usable_request_id(request.request_id), self._gateways.of(request.request_id, gateway or "queue")
@@ -118,7 +118,7 @@ class BaseClient(Generic[HttpClient]):
         request: str | Order,
         timeout: float | None,
         unknown: Unknown,
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
         *,
         fresh: bool | None = None,
     ) -> Wait:
@@ -193,7 +193,7 @@ class BaseClient(Generic[HttpClient]):
     def _batch(
         self,
         timeout: float | None,
-        gateway: GatewayName | None,
+        gateway: GatewayKind | None,
         *,
         batch_timeout: float | None = None,
         unknown: Unknown = "wait",

@@ -12,7 +12,7 @@ import httpx
 from longcat.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, Unknown
 from longcat.clock import hold
 from longcat.errors import LongCatError
-from longcat.gateway.gateways import GatewayName
+from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
@@ -143,7 +143,7 @@ class LongCat(BaseClient[httpx.Client]):
         batch = self._order_batch(timeout, resubmit_unknown, **options)
         return outcomes(batch, iter(self._orders(orders)), self._clock, self._perform)
 
-    def status(self, request_id: str | Order, *, gateway: GatewayName | None = None) -> Status:
+    def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
         """Ask once how a request stands, for 30 s at most.
 
         Args:
@@ -164,7 +164,7 @@ class LongCat(BaseClient[httpx.Client]):
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         unknown: Unknown = "wait",
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
     ) -> Image:
         """Wait until a request is done, and return its image.
 
@@ -189,7 +189,7 @@ class LongCat(BaseClient[httpx.Client]):
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         unknown: Unknown = "wait",
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
     ) -> Iterator[Status]:
         """Wait as `wait` does, and yield the first answer and every one that differs from the one before.
 
@@ -202,7 +202,7 @@ class LongCat(BaseClient[httpx.Client]):
         request_ids: Iterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
         **options: Unpack[BatchOptions],
     ) -> Generator[Outcome]:
         """Wait for many requests, and yield the outcome of each as it comes. A failure is an outcome, too.
@@ -229,7 +229,7 @@ class LongCat(BaseClient[httpx.Client]):
         request_ids: Iterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
         **options: Unpack[BatchOptions],
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return for each its image or the error that `wait` would have raised.
@@ -359,7 +359,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         batch = self._order_batch(timeout, resubmit_unknown, **options)
         return Outcomes(batch, each(self._orders(orders)), self._clock, self._perform)
 
-    async def status(self, request_id: str | Order, *, gateway: GatewayName | None = None) -> Status:
+    async def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
         """Ask once how a request stands, as `LongCat.status` does."""
         return await self._drive(self._question(request_id, gateway))
 
@@ -369,7 +369,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         unknown: Unknown = "wait",
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
     ) -> Image:
         """Wait until a request is done, and return its image, as `LongCat.wait` does."""
         return await self._drive(self._wait(request_id, timeout, unknown, gateway).image())
@@ -380,7 +380,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         unknown: Unknown = "wait",
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
     ) -> AsyncGenerator[Status]:
         """Yield the first answer and every one that differs from the one before, as `LongCat.watch` does.
 
@@ -393,7 +393,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         request_ids: Iterable[str] | AsyncIterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
         **options: Unpack[BatchOptions],
     ) -> Outcomes:
         """Wait for many requests, and yield the outcome of each as it comes, as `LongCat.as_completed` does.
@@ -409,7 +409,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         request_ids: Iterable[str] | AsyncIterable[str],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
-        gateway: GatewayName | None = None,
+        gateway: GatewayKind | None = None,
         **options: Unpack[BatchOptions],
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""

@@ -1,11 +1,13 @@
 """`longcat sandbox`: serve the emulator until Ctrl-C. Needs the extra `sandbox`."""
 
 import argparse
+from decimal import Decimal, InvalidOperation
 
 from longcat.cli.results import Exit
 from longcat.errors import ConfigurationError
 
 FAULTS_HELP = "spoil answers: NAME[:COUNT[:SECONDS]], repeatable; `--fault list` shows the names"
+VARIANTS_HELP = "answer as a sister model of the queue does, repeatable; `--variant list` shows how"
 DRIFTS_HELP = "behave as a gateway that has changed, repeatable; `--drift list` shows how"
 
 
@@ -15,40 +17,53 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
     command.add_argument("--api-key", metavar="KEY", help="the one key that is accepted (default: the documentation's)")
     command.add_argument("--duration", type=float, metavar="SECONDS", help="how long a request takes (default: 6)")
-    command.add_argument("--outcome", choices=["completed", "failed", "cancelled"], help="how requests end")
+    command.add_argument("--outcome", choices=["completed", "failed", "cancelled", "error"], help="how they end")
+    command.add_argument("--queued", type=float, metavar="SHARE", help="the part of it that is QUEUED (default: 0.2)")
     command.add_argument("--request", action="append", metavar="ID", help="an id to know, repeatable")
     command.add_argument("--fault", action="append", metavar="FAULT", default=[], help=FAULTS_HELP)
+    command.add_argument("--fault-every", type=int, metavar="N", help="spoil each N-th order only (default: each)")
+    command.add_argument("--variant", action="append", metavar="NAME", default=[], help=VARIANTS_HELP)
     command.add_argument("--drift", action="append", metavar="NAME", default=[], help=DRIFTS_HELP)
     command.add_argument("--rate-limit", type=int, metavar="N", help="questions answered in a second (default: all)")
+    command.add_argument("--balance", type=_dollars, metavar="USD", help="what orders may cost (default: anything)")
+    command.add_argument("--disabled", action="store_true", help="take no order: the model is disabled")
+    command.add_argument("--small-pictures", action="store_true", help="serve pictures of some pixels, at once")
     command.add_argument("--log", action="store_true", help="print a line for each call to stderr")
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Serve until SIGINT or SIGTERM."""
     try:
-        from longcat.sandbox import DRIFTS, FAULTS, Fault, Settings, serve  # noqa: PLC0415 - it needs the extra.
+        from longcat.sandbox import BODY_VARIANTS, DRIFTS, FAULTS, Fault, Settings, serve  # noqa: PLC0415 - it needs the extra.
     except ImportError as error:
         raise ConfigurationError(str(error)) from error
-    if "list" in arguments.fault:
-        for name, kind in FAULTS.items():
-            print(f"{name:18} {kind.sentence}")
-        return Exit.DONE
-    if "list" in arguments.drift:
-        for drift in DRIFTS.values():
-            print(f"{drift.name:32} {drift.severity or 'harmless':9} {drift.sentence}")
-        return Exit.DONE
-    given = {
-        "api_key": arguments.api_key,
-        "duration": arguments.duration,
-        "outcome": arguments.outcome,
-        "requests": tuple(arguments.request) if arguments.request else None,
-        "rate_limit": arguments.rate_limit,
+    lists = {
+        "fault": [(f"{name:24}", kind.sentence) for name, kind in FAULTS.items()],
+        "variant": [(f"{variant.name:24}", variant.sentence) for variant in BODY_VARIANTS.values()],
+        "drift": [(f"{one.name:32} {one.severity or 'harmless':9}", one.sentence) for one in DRIFTS.values()],
     }
+    for option, lines in lists.items():
+        if "list" in getattr(arguments, option):
+            print("\n".join(map(" ".join, lines)))
+            return Exit.DONE
+    names = ("api_key", "duration", "outcome", "queued", "fault_every", "rate_limit", "balance")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     try:
-        faults = tuple(Fault.parse(text) for text in arguments.fault)
-        drifts = tuple(arguments.drift)
         settings = Settings(
-            faults=faults, drifts=drifts, **{name: value for name, value in given.items() if value is not None}
+            requests=tuple(arguments.request or ()),
+            faults=tuple(Fault.parse(text) for text in arguments.fault),
+            variants=tuple(arguments.variant),
+            drifts=tuple(arguments.drift),
+            disabled=arguments.disabled,
+            small_pictures=arguments.small_pictures,
+            **given,
         )
         serve(settings, host=arguments.host, port=arguments.port, log_requests=arguments.log)
     except BrokenPipeError:

@@ -13,7 +13,7 @@ from longcat.gateway.status import StatusGateway
 from longcat.settings import find_api_key, find_base_url
 from longcat.text import show
 
-GatewayName: TypeAlias = Literal["queue", "result"]
+GatewayKind: TypeAlias = Literal["queue", "result"]
 
 LONGEST_AGE: Final = 3600.0
 """Seconds. A request that seems to be older is taken for one whose id tells nothing."""

@@ -1,4 +1,4 @@
-"""A local emulator of the gateway: real HTTP, honest answers, faults and drifts by name.
+"""A local emulator of both gateways: real HTTP, honest answers, faults and drifts by name.
 
 It proves that a client agrees with the documentation as we read it, never that the service does.
 """
@@ -7,8 +7,9 @@ try:
     from longcat.sandbox.app import create_app
     from longcat.sandbox.drifts import DRIFTS
     from longcat.sandbox.faults import FAULTS, Fault
+    from longcat.sandbox.queue.variants import BODY_VARIANTS
     from longcat.sandbox.server import announce, running, serve
-    from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, RequestOutcome, Settings
+    from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, EXAMPLE_QUEUE_ID, RequestOutcome, Settings
 except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]
     if _package == "longcat":
@@ -20,9 +21,11 @@ except ModuleNotFoundError as missing:
     ) from missing
 
 __all__ = [
+    "BODY_VARIANTS",
     "DRIFTS",
     "EXAMPLE_ID",
     "EXAMPLE_KEY",
+    "EXAMPLE_QUEUE_ID",
     "FAULTS",
     "Fault",
     "RequestOutcome",

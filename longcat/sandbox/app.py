@@ -1,7 +1,7 @@
 """Both gateways on one port, as an ASGI app, with the pictures and the sandbox's own calls."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,17 +15,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.bodies import error, json_response, parse_object, read_body
 from longcat.sandbox.drifts import find_drifts
 from longcat.sandbox.drifts.requests import DriftMiddleware
-from longcat.sandbox.faults import FaultTarget, TimeSource
+from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small
-from longcat.sandbox.queue import ORDER_PATH, STATUS_PATH, EmulatedQueueGateway
+from longcat.sandbox.queue.gateway import ORDER_PATH, STATUS_PATH, EmulatedQueueGateway
 from longcat.sandbox.result import RESULT_PATH, EmulatedResultGateway, not_found
 from longcat.sandbox.state import MOST_REQUESTS, EmulatedRequest, GatewayKind, NewRequest, Requests, Settings
 
-_WANTED: Final[dict[str, tuple[type, ...]]] = {
+_WANTED: Final[Mapping[str, tuple[type, ...]]] = {
     "request_id": (str,),
     "duration": (int, float),
     "outcome": (str,),
@@ -53,6 +54,7 @@ def create_app(
             Route("/results/{name:path}", sandbox.result_picture, methods=["GET"]),
             Route("/v1/{request_id:path}/output-{number:int}.{format:str}", sandbox.queue_picture, methods=["GET"]),
             Route("/sandbox/requests", sandbox.requests, methods=["GET", "POST"]),
+            Route("/sandbox/faults", sandbox.faults, methods=["POST"]),
             Route("/sandbox/orders", sandbox.orders, methods=["GET"]),
             Route("/sandbox/orders/count", sandbox.count_orders, methods=["GET"]),
         ],
@@ -108,7 +110,7 @@ class _SandboxApp:
         if request.method != "POST":
             return json_response([emulated.describe() for emulated in self._requests.values()])
         try:
-            wanted = _read_wanted(await read_body(request))
+            wanted = _read_fields(await read_body(request), _WANTED)
             if wanted.get("request_id") in self._requests:
                 return error(409, "A request of this id exists already.")
             if len(self._requests) >= MOST_REQUESTS:
@@ -116,6 +118,16 @@ class _SandboxApp:
             return json_response(self._requests.add(NewRequest(**wanted)).describe(), 201)
         except ValueError as mistake:
             return error(400, str(mistake))
+
+    async def faults(self, request: Request) -> Response:
+        """Set the faults of all orders and requests to come, which are given as the field `fault`."""
+        try:
+            faults = Fault.parse_all(_read_fields(await read_body(request), {"fault": (str,)}).get("fault", ""))
+        except ValueError as mistake:
+            return error(400, str(mistake))
+        self._requests.faults = faults
+        self.queue_gateway.orders.set_faults(faults)
+        return json_response({"fault": ",".join(map(str, faults)) or None})
 
     async def orders(self, _request: Request) -> Response:
         """Tell how many orders came, how many were taken, and what each was. The sandbox's own, too."""
@@ -135,12 +147,12 @@ class _SandboxApp:
         return self.result_gateway.drifted(request, answer)
 
 
-def _read_wanted(body: bytes) -> dict[str, Any]:
+def _read_fields(body: bytes, types: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
     """Return the fields of a control call, each of its type; raise ValueError naming the field that is wrong."""
-    wanted = parse_object(body) if body else {}
-    for name, value in wanted.items():
-        if name not in _WANTED:
-            raise ValueError(f"There is no field {name[:40]!r}: there are {', '.join(_WANTED)}.")
-        if type(value) not in _WANTED[name]:
+    fields = parse_object(body) if body else {}
+    for name, value in fields.items():
+        if name not in types:
+            raise ValueError(f"There is no field {name[:40]!r}: there are {', '.join(types)}.")
+        if type(value) not in types[name]:
             raise ValueError(f"The field {name} has the wrong type.")
-    return wanted
+    return fields

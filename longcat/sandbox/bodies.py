@@ -21,11 +21,6 @@ def error(status: int, message: str, headers: Mapping[str, str] | None = None) -
     return json_response({"error": message}, status, headers)
 
 
-def queue_error(status: int, title: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error of the queue gateway: its two documented ones have these fields."""
-    return json_response({"error": title, "message": message}, status, headers)
-
-
 async def read_body(request: Request) -> bytes:
     """Return the body; of one that is too long, one byte more than is allowed."""
     body = bytearray()

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import find_drifts
 from longcat.sandbox.drifts.responses import changed
-from longcat.sandbox.faults import Fault, TimeSource
+from longcat.sandbox.faults import Fault
 from longcat.sandbox.state import Requests, Settings
 
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from longcat.sandbox.behaviours import rate_limited
 from longcat.sandbox.bodies import error, has_json_type, json_response, parse_object, read_body
-from longcat.sandbox.faults import Fault, FaultTarget, rate_limited
+from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway
 from longcat.sandbox.state import EmulatedRequest, GatewayKind, RequestOutcome
 

@@ -8,14 +8,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
+import anyio
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from longcat.sandbox.app import create_app
-from longcat.sandbox.faults import TRANSPORT
+from longcat.sandbox.behaviours import TRANSPORT
 from longcat.sandbox.state import Settings
 
 _LOG_REQUESTS: Final[dict[str, Any]] = {
@@ -47,15 +49,30 @@ def serve(
     """
     listener = _listen(host, port)
     with contextlib.closing(listener):
-        _Server(_config(settings, log_requests=log_requests), lambda: ready(_url(listener))).run([listener])
+        app = create_app(settings)
+        _Server(_config(app, log_requests=log_requests), lambda: ready(_url(listener))).run([listener])
 
 
 @contextlib.contextmanager
-def running(settings: Settings | None = None, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
-    """Serve from a thread while the block lasts, for tests; yields the URL. `clock` is the sandbox's, in seconds."""
+def running(
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> Iterator[str]:
+    """Serve from a thread while the block lasts, for tests; yields the URL.
+
+    Args:
+        settings: None: those of `Settings()`.
+        clock: the sandbox's, in seconds that never go back.
+        wall: the sandbox's, in seconds since 1970.
+        sleep: how the sandbox lets seconds pass.
+    """
     with contextlib.closing(_listen("127.0.0.1", 0)) as listener:
         started = threading.Event()
-        server = _Server(_config(settings, log_requests=False, clock=clock), started.set)
+        app = create_app(settings, clock=clock, wall=wall, sleep=sleep)
+        server = _Server(_config(app, log_requests=False), started.set)
         thread = threading.Thread(target=server.run, args=([listener],), name="longcat sandbox")
         thread.start()
         try:
@@ -111,11 +128,9 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _config(
-    settings: Settings | None, *, log_requests: bool, clock: Callable[[], float] = time.monotonic
-) -> uvicorn.Config:
+def _config(app: ASGIApp, *, log_requests: bool) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings, clock=clock),
+        app,
         http=_Protocol,
         loop="asyncio",
         ws="none",

@@ -9,9 +9,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Never
 
+from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.faults import LONGEST, Fault, FaultTarget, TimeSource, strikes
+from longcat.sandbox.faults import LONGEST, Fault, FaultTarget, strikes
 from longcat.sandbox.picture import PLAIN, Look
+from longcat.sandbox.queue.variants import find_variants
 
 EXAMPLE_ID: Final = "XXXXXXXXXXXXX"  # The example id of the result gateway's documentation: always known.
 EXAMPLE_QUEUE_ID: Final = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"  # That of the queue gateway's.
@@ -79,6 +81,7 @@ class Settings:
         if self.balance is not None and not (self.balance.is_finite() and self.balance >= 0):
             raise ValueError(f"The balance is an amount of US dollars, not {self.balance}.")
         find_drifts(self.drifts)
+        find_variants(self.variants)
         for request_id in (EXAMPLE_ID, *self.requests):
             EmulatedRequest(request_id, self.duration, RequestOutcome(self.outcome))
 
@@ -180,11 +183,16 @@ class NewRequest:
 
 
 class Requests(dict[str, EmulatedRequest]):
-    """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MOST_REQUESTS."""
+    """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MOST_REQUESTS.
+
+    Attributes:
+        faults: those of every request that is added from now on.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
+        self.faults = settings.faults
         self._numbers = itertools.count(1)
         for request_id in (EXAMPLE_ID, *settings.requests):
             self.add(NewRequest(request_id))
@@ -205,7 +213,7 @@ class Requests(dict[str, EmulatedRequest]):
             request_id,
             settings.duration if new.duration is None else new.duration,
             RequestOutcome(settings.outcome if new.outcome is None else new.outcome),
-            (*map(Fault.parse, new.fault.split(",") if new.fault else ()), *settings.faults),
+            (*Fault.parse_all(new.fault or ""), *self.faults),
             GatewayKind.of(request_id) if new.gateway is None else GatewayKind(new.gateway),
             new.pictures,
             new.look,

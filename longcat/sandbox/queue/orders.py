@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from longcat.sandbox.bodies import has_json_type, parse_object
+from longcat.sandbox.faults import Fault, FaultTarget, strikes
 from longcat.sandbox.picture import Look
-from longcat.sandbox.state import MOST_REQUESTS
+from longcat.sandbox.state import MOST_REQUESTS, RequestOutcome
 
 MODEL: Final = "longcat-image-498"
 # The page: 0.13 USD per generation, and elsewhere per image. Here: per image, which is the worst for a budget.
@@ -24,8 +27,10 @@ SIZES: Final = {
     "ultra_portrait_9_16": (576, 1024),
 }
 FORMATS: Final = ("png", "jpeg", "webp")
-# No page has a range. The sandbox draws no more pictures than these for one order.
+# No page has a range, so no number is refused: one picture is made at least, and at most so many.
 MOST_PICTURES: Final = 100
+# A prompt such as "a cat [failed]" says how its request ends.
+_TOLD_OUTCOME: Final = re.compile(rf"\[({'|'.join(RequestOutcome)})\]$")
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "prompt": (str,),
     "image_size": (str,),
@@ -45,10 +50,15 @@ _ENUMS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class WantedPictures:
-    """What an order asks for."""
+    """What an order asks for.
+
+    Attributes:
+        outcome: how the prompt says that the request ends. None: as the settings say.
+    """
 
     count: int
     look: Look
+    outcome: str | None
 
     @property
     def cost(self) -> Decimal:
@@ -56,30 +66,58 @@ class WantedPictures:
         return PRICE * self.count
 
 
+class OrderRefusedError(Exception):
+    """The gateway does not take an order; its message is the error's sentence.
+
+    Attributes:
+        code: of the answer.
+        error: the error in a few words.
+    """
+
+    def __init__(self, code: int, error: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.error = error
+
+
+def invalid(message: str) -> OrderRefusedError:
+    """Return the refusal of an order that is not as it should be."""
+    # No page has the body of a failed validation.
+    return OrderRefusedError(400, "Invalid request", message)
+
+
 def read_order(request: Request, body: bytes) -> WantedPictures:
-    """Return what a valid order asks for; raise ValueError, naming the field, for another one.
+    """Return what a valid order asks for; raise OrderRefusedError, naming the field, for another one.
 
     Fields that the page does not list are let pass, as the page does not say that they are refused.
     """
     if not has_json_type(request):
-        raise ValueError("The Content-Type must be application/json.")
-    fields = parse_object(body)
+        raise invalid("The Content-Type must be application/json.")
+    try:
+        fields = parse_object(body)
+    except ValueError as mistake:
+        raise invalid(str(mistake)) from None
     for name in ("prompt", "image_size"):
         if name not in fields:
-            raise ValueError(f"The field {name} is required.")
+            raise invalid(f"The field {name} is required.")
     for name, types in _TYPES.items():
-        if name in fields and type(fields[name]) not in types:
-            raise ValueError(f"The field {name} has the wrong type.")
+        if name in fields and not _has_type(fields[name], types):
+            raise invalid(f"The field {name} has the wrong type.")
     for name, words in _ENUMS.items():
         if name in fields and fields[name] not in words:
-            raise ValueError(f"The field {name} must be one of: {', '.join(words)}.")
+            raise invalid(f"The field {name} must be one of: {', '.join(words)}.")
     if not fields["prompt"]:
-        raise ValueError("The field prompt must not be empty.")
-    count = fields.get("num_images", 1)
-    if not 1 <= count <= MOST_PICTURES:
-        raise ValueError(f"The field num_images must be between 1 and {MOST_PICTURES}.")
+        raise invalid("The field prompt must not be empty.")
+    count = max(1, min(int(fields.get("num_images", 1)), MOST_PICTURES))
     # The page's example orders png; it does not say that this is the default.
-    return WantedPictures(count, Look(*SIZES[fields["image_size"]], fields.get("output_format", "png").upper()))
+    look = Look(*SIZES[fields["image_size"]], fields.get("output_format", "png").upper())
+    told = _TOLD_OUTCOME.search(fields["prompt"])
+    return WantedPictures(count, look, told[1] if told else None)
+
+
+def _has_type(value: Any, types: tuple[type, ...]) -> bool:
+    """Whether a value has one of these types. 28.0 is an integer in JSON; true is none."""
+    return type(value) in types or (int in types and type(value) is float and value.is_integer())
 
 
 @dataclass(slots=True)
@@ -106,9 +144,8 @@ class ReceivedOrder:
         return {"request_id": self.request_id, "fault": self.fault, "headers": self.headers, "body": body}
 
 
-@dataclass
 class Orders:
-    """Every POST to the order call, and the money that the orders cost.
+    """Every POST to the order call, the money that the orders cost, and the faults that strike them.
 
     Attributes:
         received: the POSTs, the newest last; only the first MOST_REQUESTS are kept.
@@ -117,10 +154,13 @@ class Orders:
         spent: what the orders taken cost, less those that end in an error of the system.
     """
 
-    received: list[ReceivedOrder] = field(default_factory=list)
-    posts: int = 0
-    taken: int = 0
-    spent: Decimal = Decimal(0)
+    def __init__(self, faults: Iterable[Fault], fault_every: int) -> None:
+        self.received: list[ReceivedOrder] = []
+        self.posts = 0
+        self.taken = 0
+        self.spent = Decimal(0)
+        self._fault_every = fault_every
+        self.set_faults(faults)
 
     def receive(self, request: Request) -> ReceivedOrder:
         """Count one more POST and return its record."""
@@ -131,6 +171,22 @@ class Orders:
         if len(self.received) < MOST_REQUESTS:
             self.received.append(order)
         return order
+
+    def set_faults(self, faults: Iterable[Fault]) -> None:
+        """Let these faults strike from now on, and no others."""
+        self._faults = [fault for fault in faults if fault.target is FaultTarget.ORDER]
+        self._right = 0  # Orders that were right, so that a fault could strike.
+
+    def peek_fault(self) -> Fault | None:
+        """Return the fault that strikes the next order that is right; None if none does."""
+        nth, rest = divmod(self._right, self._fault_every)
+        return strikes(self._faults, nth) if rest == self._fault_every - 1 else None
+
+    def next_fault(self) -> Fault | None:
+        """Count one more order that is right, and return the fault that strikes it."""
+        fault = self.peek_fault()
+        self._right += 1
+        return fault
 
     def take(self, order: ReceivedOrder, request_id: str, cost: Decimal) -> None:
         """Count an order that has become a request."""
