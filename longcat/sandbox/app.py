@@ -24,7 +24,7 @@ from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small
 from longcat.sandbox.queue.gateway import ORDER_PATH, STATUS_PATH, EmulatedQueueGateway
 from longcat.sandbox.result import RESULT_PATH, EmulatedResultGateway, not_found
-from longcat.sandbox.state import MOST_REQUESTS, EmulatedRequest, GatewayKind, NewRequest, Requests, Settings
+from longcat.sandbox.state import MOST_REQUESTS, EmulatedGatewayName, EmulatedRequest, NewRequest, Requests, Settings
 
 _WANTED: Final[Mapping[str, tuple[type, ...]]] = {
     "request_id": (str,),
@@ -78,7 +78,7 @@ class _SandboxApp:
         """Serve a picture of a request of the result gateway. No key is needed, as for the real one's storage."""
         name: str = request.path_params["name"]
         stem = name.removesuffix(".png")
-        emulated = self._requests.find(GatewayKind.RESULT, stem) if name.endswith(".png") else None
+        emulated = self._requests.find(EmulatedGatewayName.RESULT, stem) if name.endswith(".png") else None
         if emulated is None:
             return not_found()
         return await self._picture(request, emulated, stem)
@@ -86,7 +86,7 @@ class _SandboxApp:
     async def queue_picture(self, request: Request) -> ASGIApp:
         """Serve one of the pictures of a request of the queue gateway."""
         name, number, kind = (request.path_params[part] for part in ("request_id", "number", "format"))
-        emulated = self._requests.find(GatewayKind.QUEUE, name)
+        emulated = self._requests.find(EmulatedGatewayName.QUEUE, name)
         if emulated is None or number not in range(1, emulated.pictures + 1) or kind != emulated.look.format.lower():
             return not_found()
         return await self._picture(request, emulated, name if number == 1 else f"{name} #{number}")

@@ -15,7 +15,7 @@ from longcat.sandbox.behaviours import rate_limited
 from longcat.sandbox.bodies import error, has_json_type, json_response, parse_object, read_body
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway
-from longcat.sandbox.state import EmulatedRequest, GatewayKind, RequestOutcome
+from longcat.sandbox.state import EmulatedGatewayName, EmulatedRequest, RequestOutcome
 
 RESULT_PATH: Final = "/longcat-image-request-result"
 
@@ -40,7 +40,7 @@ class EmulatedResultGateway(EmulatedGateway):
         except ValueError:
             # The page's table has this wording; its example has "Invalid parameters".
             return error(400, "Invalid request parameters"), None
-        emulated = self._requests.find(GatewayKind.RESULT, request_id)
+        emulated = self._requests.find(EmulatedGatewayName.RESULT, request_id)
         if emulated is None:
             return not_found(), None
         emulated.start(self._time)

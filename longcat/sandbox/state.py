@@ -35,7 +35,7 @@ class RequestOutcome(StrEnum):
         raise ValueError(f"{value!r} is not a valid outcome")
 
 
-class GatewayKind(StrEnum):
+class EmulatedGatewayName(StrEnum):
     """Which of the two gateways answers for a request."""
 
     RESULT = "result"
@@ -46,7 +46,7 @@ class GatewayKind(StrEnum):
         raise ValueError(f"{value!r} is not a gateway: there are {', '.join(cls)}")
 
     @classmethod
-    def of(cls, request_id: str) -> "GatewayKind":
+    def of(cls, request_id: str) -> "EmulatedGatewayName":
         """Return the gateway whose documentation has ids of this form: `<model_id>_<uuid-like>` is the queue's."""
         return cls.QUEUE if re.fullmatch(r"[^_]+_[0-9A-Za-z]+(-[0-9A-Za-z]+){4}", request_id) else cls.RESULT
 
@@ -94,7 +94,7 @@ class EmulatedRequest:
     duration: float
     outcome: RequestOutcome
     faults: tuple[Fault, ...] = ()
-    gateway: GatewayKind = GatewayKind.RESULT
+    gateway: EmulatedGatewayName = EmulatedGatewayName.RESULT
     pictures: int = 1
     look: Look = PLAIN
     asked: int = 0  # Valid status calls for it so far, those spoilt by a fault included.
@@ -164,7 +164,7 @@ class EmulatedRequest:
             "asked": self.asked,
             "downloaded": self.downloaded,
         }
-        if self.gateway is GatewayKind.QUEUE:
+        if self.gateway is EmulatedGatewayName.QUEUE:
             described |= {"pictures": self.pictures, "called_back": self.called_back}
         return described
 
@@ -197,9 +197,9 @@ class Requests(dict[str, EmulatedRequest]):
         for request_id in (EXAMPLE_ID, *settings.requests):
             self.add(NewRequest(request_id))
 
-    def find(self, gateway: GatewayKind, request_id: str) -> EmulatedRequest | None:
+    def find(self, gateway: EmulatedGatewayName, request_id: str) -> EmulatedRequest | None:
         """Return the request of a gateway; None if this gateway has none of this id."""
-        if request_id == EXAMPLE_QUEUE_ID and request_id not in self and gateway is GatewayKind.QUEUE:
+        if request_id == EXAMPLE_QUEUE_ID and request_id not in self and gateway is EmulatedGatewayName.QUEUE:
             self.add(NewRequest(request_id))  # Always known, and listed once somebody has asked for it.
         found = self.get(request_id)
         return found if found and found.gateway is gateway else None
@@ -214,7 +214,7 @@ class Requests(dict[str, EmulatedRequest]):
             settings.duration if new.duration is None else new.duration,
             RequestOutcome(settings.outcome if new.outcome is None else new.outcome),
             (*Fault.parse_all(new.fault or ""), *self.faults),
-            GatewayKind.of(request_id) if new.gateway is None else GatewayKind(new.gateway),
+            EmulatedGatewayName.of(request_id) if new.gateway is None else EmulatedGatewayName(new.gateway),
             new.pictures,
             new.look,
         )

@@ -22,8 +22,8 @@ from longcat.sandbox.queue.variants import BodyKind, HonestBody, find_variants, 
 from longcat.sandbox.queue.webhooks import WebhookSender, read_webhook
 from longcat.sandbox.state import (
     MOST_REQUESTS,
+    EmulatedGatewayName,
     EmulatedRequest,
-    GatewayKind,
     NewRequest,
     RequestOutcome,
     Requests,
@@ -90,7 +90,7 @@ class EmulatedQueueGateway(EmulatedGateway):
                 request_id,
                 duration=0 if any(variant.at_once for variant in self._variants) else None,
                 outcome=wanted.outcome,
-                gateway=GatewayKind.QUEUE,
+                gateway=EmulatedGatewayName.QUEUE,
                 pictures=wanted.count,
                 look=wanted.look,
             )
@@ -120,7 +120,7 @@ class EmulatedQueueGateway(EmulatedGateway):
         if (refusal := self._refusal(request)) is not None:
             return refusal, None
         request_id = request.path_params["request_id"]
-        emulated = self._requests.find(GatewayKind.QUEUE, request_id)
+        emulated = self._requests.find(EmulatedGatewayName.QUEUE, request_id)
         if emulated is None:
             # The page lists no 404, but those of sister models do. Its body is published nowhere.
             return self._refuse(404, "Not found", f"There is no request '{request_id}'."), None
