@@ -1,0 +1,343 @@
+"""How an order can end, on real connections, and how many orders the gateway counted: one at most, whatever happens."""
+
+import json
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from attrs import frozen
+from fakes import KEY, Driver
+from servers import (
+    Connection,
+    HangupError,
+    Script,
+    Server,
+    Step,
+    crowded,
+    drive,
+    eventually,
+    read,
+    refusing,
+    reset,
+    response,
+    self_signed,
+    stall,
+    tidy,
+)
+
+from longcat import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    InsufficientBalanceError,
+    LongCat,
+    LongCatError,
+    NotFoundError,
+    Order,
+    PermissionDeniedError,
+    SubmitUnknown,
+)
+from longcat.gateway.messages import MAX_ANSWER
+from longcat.testing import VirtualClock
+
+TYPE = "Content-Type: application/json"
+ID = "longcat-image-498_019a1b2c-0000-7000-8000-0123456789abc"
+ACCEPTED = json.dumps(
+    {"request_id": ID, "status": "QUEUED", "polling_url": f"https://gateway.test/v2/requests/status/{ID}"}
+).encode()
+TAKEN = response(ACCEPTED, TYPE, status="202 Accepted")
+PAGE = b"<!DOCTYPE html><title>Just a moment...</title>"
+PICTURES = b'{"images": [{"url": "https://storage.test/one.png"}]}'
+
+
+def answers(status: str, body: bytes = b'{"error": "no"}', *lines: str) -> Script:
+    """Return the script of a server that reads an order and answers it so."""
+    return [read, response(body, TYPE, *lines, status=status)]
+
+
+def partly(size: int) -> Callable[[Connection], None]:
+    """Read so many bytes of an order, and cut the connection off."""
+
+    def step(connection: Connection) -> None:
+        while len(connection.received) < size:
+            connection.receive()
+        reset(connection)
+
+    return step
+
+
+def head_only(connection: Connection) -> None:
+    """Read the head of an order, and cut the connection off."""
+    while b"\r\n\r\n" not in connection.received:
+        connection.receive()
+    reset(connection)
+
+
+def hang_up(_: Connection) -> None:
+    """Close the connection."""
+    raise HangupError
+
+
+def no_more(connection: Connection) -> None:
+    """Say that there is nothing more to send, and wait."""
+    connection.socket.shutdown(socket.SHUT_WR)
+    stall(connection)
+
+
+@frozen
+class Row:
+    """One way in which an order can end.
+
+    Attributes:
+        scripts: what the gateway does with one connection after the other.
+        end: what comes of it: an error's class, or `Order`.
+        orders: how many orders the gateway read.
+    """
+
+    scripts: tuple[Script, ...]
+    end: type[Order] | type[LongCatError]
+    orders: int = 1
+
+
+TABLE: dict[str, Row] = {
+    "taken": Row(([read, TAKEN],), Order),
+    "200 instead of 202": Row((answers("200 OK", ACCEPTED),), Order),
+    "201 instead of 202": Row((answers("201 Created", ACCEPTED),), Order),
+    "the pictures": Row((answers("200 OK", PICTURES),), Order),
+    "without a polling_url": Row((answers("202 Accepted", json.dumps({"request_id": ID}).encode()),), Order),
+    # Certainly not taken, and sent again.
+    "429, then taken": Row((answers("429 Too Many Requests"), [read, TAKEN]), Order, orders=2),
+    "429 with Retry-After, then taken": Row(
+        (answers("429 Too Many Requests", b"{}", "Retry-After: 7"), [read, TAKEN]), Order, orders=2
+    ),
+    "503 with Retry-After, then taken": Row(
+        (answers("503 Service Unavailable", PAGE, "Retry-After: 7"), [read, TAKEN]), Order, orders=2
+    ),
+    "429, then reset": Row((answers("429 Too Many Requests"), [read, reset]), SubmitUnknown, orders=2),
+    # Certainly not taken, and not worth another try.
+    "400": Row((answers("400 Bad Request"),), BadRequestError),
+    "401": Row((answers("401 Unauthorized"),), AuthenticationError),
+    "402": Row((answers("402 Payment Required"),), InsufficientBalanceError),
+    "403": Row((answers("403 Forbidden"),), PermissionDeniedError),
+    "403, a page": Row((answers("403 Forbidden", PAGE),), PermissionDeniedError),
+    "404": Row((answers("404 Not Found"),), NotFoundError),
+    "405": Row((answers("405 Method Not Allowed"),), APIStatusError),
+    "409": Row((answers("409 Conflict"),), APIStatusError),
+    "413": Row((answers("413 Content Too Large"),), APIStatusError),
+    "422": Row((answers("422 Unprocessable Content"),), APIStatusError),
+    "425": Row((answers("425 Too Early"),), APIStatusError),
+    "307": Row((answers("307 Temporary Redirect", b"", "Location: /elsewhere"),), APIStatusError),
+    # Nobody knows.
+    "303": Row((answers("303 See Other", b"", "Location: /elsewhere"),), SubmitUnknown),
+    "408": Row((answers("408 Request Timeout"),), SubmitUnknown),
+    **{
+        f"{code}": Row((answers(f"{code} Failed", PAGE),), SubmitUnknown)
+        for code in (500, 501, 502, 503, 504, 507, *range(520, 531), 599)
+    },
+    "502 with Retry-After": Row((answers("502 Bad Gateway", PAGE, "Retry-After: 1"),), SubmitUnknown),
+    "202, cut JSON": Row((answers("202 Accepted", ACCEPTED[:40]),), SubmitUnknown),
+    "202, no JSON": Row((answers("202 Accepted", PAGE),), SubmitUnknown),
+    "202, no id": Row((answers("202 Accepted", b'{"status": "QUEUED"}'),), SubmitUnknown),
+    "202, a list": Row((answers("202 Accepted", b"[]"),), SubmitUnknown),
+    "202, an empty id": Row((answers("202 Accepted", b'{"request_id": ""}'),), SubmitUnknown),
+    "202, an id that is no text": Row((answers("202 Accepted", b'{"request_id": 7}'),), SubmitUnknown),
+    "202, nothing": Row((answers("202 Accepted", b""),), SubmitUnknown),
+    "202, too long": Row((answers("202 Accepted", b'{"a": "' + b"x" * MAX_ANSWER + b'"}'),), SubmitUnknown),
+    "204": Row((answers("204 No Content", b""),), SubmitUnknown),
+    "200, a page": Row((answers("200 OK", PAGE),), SubmitUnknown),
+    "200, an error": Row((answers("200 OK", b'{"error": "Insufficient Balance"}'),), SubmitUnknown),
+    "no HTTP": Row(([read, b"SSH-2.0-OpenSSH\r\n"],), SubmitUnknown),
+    "silence": Row(([read, stall],), SubmitUnknown),
+    "hangs up": Row(([read],), SubmitUnknown),
+    "hangs up, and waits": Row(([read, no_more],), SubmitUnknown),
+    "accepts, and hangs up unread": Row(([reset],), SubmitUnknown, orders=0),
+    "resets within the head": Row(([partly(30)],), SubmitUnknown, orders=0),
+    "resets after the head": Row(([head_only],), SubmitUnknown, orders=0),
+}
+"""By its name, each way in which a gateway that is there can end an order."""
+
+
+@pytest.fixture(autouse=True)
+def _tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with tidy(monkeypatch):
+        yield
+
+
+@pytest.fixture
+def clean_http() -> Iterator[httpx.Client]:
+    """Return an HTTP client that knows no proxy."""
+    with httpx.Client(trust_env=False) as http:
+        yield http
+
+
+def end(driver: Driver, url: str, timeout: float = 60.0) -> Any:
+    """Return the order, or the error that its sending ended in. Pauses take no time; the network takes its own."""
+    try:
+        return drive(driver, url, lambda cat: cat.submit("a cat", timeout=timeout), clock=VirtualClock())
+    except LongCatError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("driver", "name"),
+    [
+        pytest.param(Driver(driver), name, id=f"{driver}-{name}")
+        for name in TABLE
+        for driver in (("sync", "asyncio", "trio") if name in {"taken", "429, then taken", "hangs up"} else ("sync",))
+    ],
+)
+def test_an_order_is_sent_once(driver: Driver, name: str) -> None:
+    """An order is sent again only after an answer that says that it was not taken."""
+    row = TABLE[name]
+    timeout = 1.0 if name in {"silence", "hangs up, and waits"} else 60.0
+    with Server(*row.scripts, [read, TAKEN]) as gateway:
+        result = end(driver, gateway.url, timeout)
+    assert isinstance(result, row.end), result
+    assert len(gateway.requests) == row.orders
+    assert len(gateway.connections) == max(row.orders, 1)
+
+
+# --- No connection: nothing was sent, and that is certain. ---
+
+
+@contextmanager
+def unknown_name() -> Iterator[str]:
+    """Yield the URL of a host that there is not."""
+    yield "http://gateway.invalid"
+
+
+@contextmanager
+def untrusted() -> Iterator[str]:
+    """Yield the URL of a server whose certificate nobody trusts."""
+    with Server([read, TAKEN], tls=self_signed()) as gateway:
+        yield gateway.url
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize("reach", [refusing, unknown_name, untrusted, crowded])
+def test_an_order_that_could_not_leave_is_tried_again_and_then_not_sent(
+    driver: Driver, reach: Callable[[], AbstractContextManager[str]]
+) -> None:
+    """Without a connection, the error says that the order was not sent, once the time is up."""
+    with reach() as url:
+        result = end(driver, url, 0.5 if reach is crowded else 20.0)
+    assert isinstance(result, APIConnectionError)
+    assert not result.sent
+
+
+def test_an_order_waits_for_the_gateway_to_come_up(driver: Driver) -> None:
+    """A refused connection is tried again, and the order goes out once when the gateway listens."""
+    clock, gateway = VirtualClock(), Server([read, TAKEN])
+    port = gateway.url.rpartition(":")[2]
+    gateway._listener.close()  # Not yet.
+
+    def come_up() -> None:
+        if len(clock.sleeps) == 3:
+            gateway._listener = socket.create_server(("127.0.0.1", int(port)))
+            gateway.__enter__()
+
+    clock.on_sleep = come_up
+    try:
+        order = drive(driver, gateway.url, lambda cat: cat.submit("a cat", timeout=60.0), clock=clock)
+    finally:
+        gateway.__exit__(None, None, None)
+    assert (order.request_id, len(gateway.requests)) == (ID, 1)
+
+
+def test_an_order_with_no_time_left_is_not_sent(driver: Driver) -> None:
+    """A timeout of zero sends nothing."""
+    with Server([read, TAKEN]) as gateway:
+        result = end(driver, gateway.url, 0.0)
+    assert isinstance(result, APITimeoutError)
+    assert (result.sent, gateway.connections) == (False, [])
+
+
+# --- Cut at every byte. ---
+
+
+@pytest.mark.parametrize("cut", [reset, hang_up], ids=["reset", "closed"])
+def test_an_answer_that_is_cut_at_any_byte_leaves_one_order_in_doubt(cut: Step) -> None:
+    """Whichever byte of the acceptance is the last to come, the order is not sent again."""
+    scripts: list[Script] = [[read, TAKEN[:size], cut] for size in range(len(TAKEN))]
+    with Server(*scripts, [read, TAKEN]) as gateway, httpx.Client(trust_env=False) as http:
+        cat = LongCat(KEY, gateway.url, http_client=http, clock=VirtualClock())
+        for size in range(len(TAKEN)):
+            with pytest.raises(SubmitUnknown):
+                cat.submit("a cat")
+            assert len(gateway.requests) == size + 1
+        assert cat.submit("a cat").request_id == ID
+
+
+def test_an_order_that_is_cut_at_any_byte_is_in_doubt(clean_http: httpx.Client) -> None:
+    """Once the first byte has gone out, an order is not sent again, however little of it the gateway read."""
+    with Server([read, TAKEN]) as gateway:
+        LongCat(KEY, gateway.url, http_client=clean_http).submit("a cat")
+        size = len(gateway.requests[0].text)
+    with Server(*[[partly(count)] for count in range(1, size, 7)]) as gateway:
+        cat = LongCat(KEY, gateway.url, http_client=clean_http, clock=VirtualClock())
+        for _ in range(1, size, 7):
+            with pytest.raises(SubmitUnknown):
+                cat.submit("a cat")
+    assert (len(gateway.connections), gateway.requests) == (len(range(1, size, 7)), [])
+
+
+def test_a_connection_that_the_gateway_has_closed_meanwhile_is_not_used(driver: Driver) -> None:
+    """An order does not end in doubt because a kept connection is long gone."""
+    kept = response(ACCEPTED, TYPE, status="202 Accepted", keep=True)
+    with Server([read, kept, hang_up], [read, kept]) as gateway:
+
+        def again(cat: Any) -> Any:
+            eventually(lambda: len(gateway.connections) == 1 and gateway.connections[0].socket.fileno() == -1)
+            return cat.submit("a cat")
+
+        order = drive(driver, gateway.url, lambda cat: cat.submit("a cat"), again)
+    assert (order.request_id, len(gateway.requests)) == (ID, 2)
+
+
+# --- What is said. ---
+
+
+def test_what_is_in_doubt_is_told(driver: Driver) -> None:
+    """The error names the order, what is known about it, and what to do."""
+    with Server(answers("502 Bad Gateway", PAGE)) as gateway:
+        error = end(driver, gateway.url)
+    assert isinstance(error, SubmitUnknown)
+    assert (error.order.prompt, error.status_code) == ("a cat", 502)
+    assert str(error) == (
+        "The order for 'a cat' is in doubt: the gateway answered 502: an HTML page titled \"Just a moment...\". It may"
+        " have been taken, and paid for. Look into the account before you send it again; longcat does not, by itself."
+    )
+
+
+def test_the_key_is_in_no_error_about_an_order(driver: Driver) -> None:
+    """An answer that quotes the key is shown without it."""
+    quoting = json.dumps({"error": f"bad key {KEY}"}).encode()
+    for status in ("200 OK", "400 Bad Request", "502 Bad Gateway", "202 Accepted"):
+        with Server(answers(status, quoting)) as gateway:
+            error = end(driver, gateway.url)
+        shown = "".join(traceback.format_exception(error))
+        assert KEY not in shown
+        assert KEY not in repr(vars(error))
+
+
+def test_what_is_sent(driver: Driver) -> None:
+    """An order is the documented call: its path, its headers, the fields that were set, and a size."""
+    with Server([read, TAKEN]) as gateway:
+        drive(driver, gateway.url, lambda cat: cat.submit("a cat", num_images=2, webhook_url="https://me.test/done"))
+    [request] = gateway.requests
+    assert (request.method, request.target) == ("POST", "/longcat-image-498/v1/longcat-image-request")
+    assert json.loads(request.body) == {"prompt": "a cat", "image_size": "landscape_4_3", "num_images": 2}
+    names = ("content-type", "cache-control", "ocp-apim-subscription-key", "x-webhook-url", "x-webhook-mode")
+    assert [request.values(name) for name in names] == [
+        ["application/json"],
+        ["no-cache"],
+        [KEY],
+        ["https://me.test/done"],
+        [],
+    ]
