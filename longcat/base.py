@@ -35,6 +35,7 @@ from longcat.waiting.wait import Outcome, RequestStore, Wait
 
 Unknown: TypeAlias = Literal["wait", "raise"]
 OnChange: TypeAlias = Callable[[Status], object]
+OnOrder: TypeAlias = Callable[[OrderRequest, Order], object]
 
 MAX_IN_FLIGHT: Final = 20  # Questions in flight at a time. With more, httpx gets slower, not faster.
 FRESH: Final = 2.0  # Seconds since an order within which its answer is all that can be known about the request.
@@ -181,14 +182,14 @@ class BaseClient(Generic[HttpClient]):
             resubmit_unknown=resubmit_unknown,
         )
 
-    def _generate(self, submit: Submit, unknown: Unknown) -> Generate:
+    def _generate(self, submit: Submit, unknown: Unknown, on_order: OnOrder | None = None) -> Generate:
         """Return an order with the wait for its request."""
         usable_unknown(unknown)
 
         def begin_wait(order: Order, left: float | None, fresh: bool) -> Wait:
             return self._wait(order, left, unknown, fresh=fresh)
 
-        return Generate(submit, begin_wait)
+        return Generate(submit, begin_wait, on_order)
 
     def _batch(
         self,
@@ -219,10 +220,11 @@ class BaseClient(Generic[HttpClient]):
 
         return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
 
-    def _order_batch(
+    def _order_batch(  # noqa: PLR0913 - most are keywords, and pass through.
         self,
         timeout: float | None,
         resubmit_unknown: bool,
+        on_order: OnOrder | None,
         *,
         batch_timeout: float | None = None,
         unknown: Unknown = "wait",
@@ -239,7 +241,7 @@ class BaseClient(Generic[HttpClient]):
             except ConfigurationError as error:
                 return Outcome("", error=error)
             submit = self._submit(order, left(), key=keys.next(order), resubmit_unknown=resubmit_unknown)
-            return self._generate(submit, unknown)
+            return self._generate(submit, unknown, on_order)
 
         return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
 

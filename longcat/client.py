@@ -9,7 +9,7 @@ from typing import Self, TypeVar, Unpack, assert_never
 import anyio.to_thread
 import httpx
 
-from longcat.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, Unknown
+from longcat.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, OnOrder, Unknown
 from longcat.clock import hold
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
@@ -120,6 +120,7 @@ class LongCat(BaseClient[httpx.Client]):
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         resubmit_unknown: bool = False,
+        on_order: OnOrder | None = None,
         **options: Unpack[BatchOptions],
     ) -> Generator[Outcome]:
         """Order many times, wait for all requests, and yield the outcome of each as it comes, as `as_completed` does.
@@ -134,13 +135,15 @@ class LongCat(BaseClient[httpx.Client]):
             timeout: seconds for each, from the moment it is taken from `orders`. None: no bound.
             resubmit_unknown: whether an order that the journal calls in doubt is sent once more, which may mean to pay
                 twice.
+            on_order: called with what was ordered and with its `Order`, as soon as it is known to be taken. What it
+                raises ends the batch. None: nobody is told.
             options: as in `as_completed`.
 
         Raises:
             ConfigurationError: an argument can't be used, or an order of a collection. (One of an iterator is an
                 outcome.)
         """
-        batch = self._order_batch(timeout, resubmit_unknown, **options)
+        batch = self._order_batch(timeout, resubmit_unknown, on_order, **options)
         return outcomes(batch, iter(self._orders(orders)), self._clock, self._perform)
 
     def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
@@ -353,10 +356,14 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         resubmit_unknown: bool = False,
+        on_order: OnOrder | None = None,
         **options: Unpack[BatchOptions],
     ) -> Outcomes:
-        """Order many times, and yield the outcome of each as it comes, as `LongCat.generate_all` does."""
-        batch = self._order_batch(timeout, resubmit_unknown, **options)
+        """Order many times, and yield the outcome of each as it comes, as `LongCat.generate_all` does.
+
+        `Outcomes.stop_ordering` ends it early without leaving an order in doubt.
+        """
+        batch = self._order_batch(timeout, resubmit_unknown, on_order, **options)
         return Outcomes(batch, each(self._orders(orders)), self._clock, self._perform)
 
     async def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:

@@ -5,6 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeAlias, TypedDict
 
 from longcat_api.models.submit_request_acceleration import SubmitRequestAcceleration
@@ -85,12 +86,13 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
 
     Args:
         order: a prompt; a mapping with `prompt`, any of `OrderOptions`, `id`, `webhook_url` and `webhook_mode`; or an
-            OrderRequest.
+            OrderRequest, which is returned itself if nothing is missing.
         plain_http: whether a webhook may be http://, as for a gateway on this machine.
     """
-    if isinstance(order, OrderRequest):
-        own = {"id": order.id, "webhook_url": order.webhook_url, "webhook_mode": order.webhook_mode}
-        order = {**order.options, "prompt": order.prompt, **own}
+    ready = order if isinstance(order, OrderRequest) else None
+    if ready is not None:
+        own = {"id": ready.id, "webhook_url": ready.webhook_url, "webhook_mode": ready.webhook_mode}
+        order = {**ready.options, "prompt": ready.prompt, **own}
     if isinstance(order, str):
         order = {"prompt": order}
     if not isinstance(order, Mapping) or not all(isinstance(name, str) for name in order):
@@ -101,7 +103,13 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
     _check_fields(body)
     _check_own(own, plain_http=plain_http)
     prompt = body.pop("prompt")
-    return OrderRequest(prompt, body, **own)
+    usable = OrderRequest(prompt, body, **own)
+    return ready if ready is not None and ready == usable else usable
+
+
+def cost(order: OrderRequest) -> Decimal:
+    """Return what an order costs at most, in US dollars: the contract's price for each picture."""
+    return Decimal(str(contract("submit_request").extensions["x-price-usd"])) * order.pictures
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from longcat.errors import APIResponseValidationError, APIStatusError, Configura
 from longcat.gateway import reading
 from longcat.gateway.contract import OperationId, contract
 from longcat.gateway.messages import Answer, Call
+from longcat.gateway.orders import cost
 from longcat.gateway.sister_models import as_documented, picture_urls
 from longcat.gateway.status import StatusGateway, or_none
 from longcat.models import Image, Order, OrderRequest, State, Status
@@ -43,7 +44,7 @@ class QueueGateway(StatusGateway):
 
     def cost(self, order: OrderRequest) -> Decimal:
         """Return what an order costs at most, in US dollars."""
-        return Decimal(str(contract(SUBMIT).extensions["x-price-usd"])) * order.pictures
+        return cost(order)
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""

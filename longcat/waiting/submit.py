@@ -112,7 +112,8 @@ class OrderKeys:
         fields = json.dumps(order.body, sort_keys=True).encode()
         name = order.id if order.id is not None else f"sha256:{sha256(fields).hexdigest()}"
         self._seen[name] += 1
-        return name if self._seen[name] == 1 else f"{name} #{self._seen[name]}"
+        # An id has no line break, so no id is the key of another one that comes again.
+        return name if self._seen[name] == 1 else f"{name}\n#{self._seen[name]}"
 
 
 class OrderGateway(Protocol):
