@@ -17,13 +17,14 @@ from starlette.types import ASGIApp
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.bodies import error, json_response, parse_object, read_body
+from longcat.sandbox.calls import ORDER, RESULT, STATUS
 from longcat.sandbox.drifts import find_drifts
 from longcat.sandbox.drifts.requests import DriftMiddleware
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small
-from longcat.sandbox.queue.gateway import ORDER_PATH, STATUS_PATH, EmulatedQueueGateway
-from longcat.sandbox.result import RESULT_PATH, EmulatedResultGateway, not_found
+from longcat.sandbox.queue.gateway import EmulatedQueueGateway
+from longcat.sandbox.result import EmulatedResultGateway, not_found
 from longcat.sandbox.state import MOST_REQUESTS, EmulatedGatewayName, EmulatedRequest, NewRequest, Requests, Settings
 
 _WANTED: Final[Mapping[str, tuple[type, ...]]] = {
@@ -48,9 +49,9 @@ def create_app(
     changes = [drift.request for drift in find_drifts(settings.drifts) if drift.request]
     app = Starlette(
         routes=[
-            Route(RESULT_PATH, sandbox.result_gateway.result, methods=["POST"]),
-            Route(ORDER_PATH, sandbox.queue_gateway.order, methods=["POST"]),
-            Route(STATUS_PATH + "{request_id:path}", sandbox.queue_gateway.status, methods=["GET"]),
+            Route(RESULT.path, sandbox.result_gateway.result, methods=["POST"]),
+            Route(ORDER.path, sandbox.queue_gateway.order, methods=["POST"]),
+            Route(STATUS.path + "{request_id:path}", sandbox.queue_gateway.status, methods=["GET"]),
             Route("/results/{name:path}", sandbox.result_picture, methods=["GET"]),
             Route("/v1/{request_id:path}/output-{number:int}.{format:str}", sandbox.queue_picture, methods=["GET"]),
             Route("/sandbox/requests", sandbox.requests, methods=["GET", "POST"]),

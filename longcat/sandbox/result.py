@@ -4,7 +4,7 @@ Where the documentation is silent, a comment says what was chosen. The JSON is w
 code with the client, so that the two can disagree.
 """
 
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -16,8 +16,6 @@ from longcat.sandbox.bodies import error, has_json_type, json_response, parse_ob
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway
 from longcat.sandbox.state import EmulatedGatewayName, EmulatedRequest, RequestOutcome
-
-RESULT_PATH: Final = "/longcat-image-request-result"
 
 
 class EmulatedResultGateway(EmulatedGateway):

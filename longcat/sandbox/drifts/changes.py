@@ -1,6 +1,7 @@
 """What drifts do to responses: the operations that the table `drifts.toml` is written with."""
 
 import gzip
+import itertools
 import json
 import re
 import zlib
@@ -10,19 +11,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from longcat.sandbox.drifts.responses import CALL, ResponseChange, SentResponse
+from longcat.sandbox.calls import CALLS, ORDER, RESULT, STATUS, EmulatedCall
+from longcat.sandbox.drifts.responses import ResponseChange, SentResponse
 
 
 def response_change(where: str, operations: Mapping[str, Any]) -> ResponseChange:
     """Return the change that makes these operations, in their order, to some responses and to no others.
 
     Args:
-        where: a name in `PLACES`, or a status code of the documented call.
+        where: a name in `PLACES`, or a status code of the call of the result gateway. For another call, its name stands
+            before that: `status completed`, or `status 404`; the names are those in `PLACES_OF`.
         operations: names in `OPERATIONS`, with their arguments.
 
     Raises KeyError or ValueError for a name that does not exist.
     """
-    matches = PLACES[where] if where in PLACES else _has_status(int(where))
+    name, _, place = where.rpartition(" ")
+    call = next(call for call in CALLS if call.name == (name or RESULT.name))
+    places = PLACES_OF[call]
+    matches = places[place] if place in places else _has_status(call, int(place))
     steps = [(OPERATIONS[name], argument) for name, argument in operations.items()]
 
     def change(response: SentResponse) -> SentResponse:
@@ -37,26 +43,47 @@ def response_change(where: str, operations: Mapping[str, Any]) -> ResponseChange
 # --- The responses that are changed.
 
 
-def _has_status(code: int) -> Callable[[SentResponse], bool]:
-    return lambda response: response.path == CALL and response.status == code
+Place = Callable[[SentResponse], bool]
 
 
-def _has_word(*words: str) -> Callable[[SentResponse], bool]:
-    """Match successes of the documented call, by the word in `status`."""
+def _has_status(call: EmulatedCall, code: int) -> Place:
+    return lambda response: response.call is call and response.status == code
+
+
+def _has_word(call: EmulatedCall, words: tuple[Any, ...]) -> Place:
+    """Match successes of a documented call, by the word in `status`."""
     return lambda response: (
-        response.path == CALL
+        response.call is call
         and response.status < 300  # noqa: PLR2004 - where success ends.
         and response.fields.get("status") in words
     )
 
 
-PLACES: Final[Mapping[str, Callable[[SentResponse], bool]]] = {
-    "all": lambda _: True,
-    "call": lambda response: response.path == CALL,
-    "answers": _has_word("processing", "completed"),
-    "processing": _has_word("processing"),
-    "completed": _has_word("completed"),
-    "errors": lambda response: response.status >= 400,  # noqa: PLR2004 - unknown paths have errors, too.
+def _places(call: EmulatedCall, **words: tuple[str, ...]) -> dict[str, Place]:
+    """Return the places of a call by name: those that each call has, and those with these words in `status`."""
+    named = {name: _has_word(call, found) for name, found in words.items()}
+    return {
+        "all": lambda response: response.call in {call, None},
+        "call": lambda response: response.call is call,
+        "answers": _has_word(call, tuple(itertools.chain.from_iterable(words.values()))),
+        **named,
+        # Unknown paths have errors, too.
+        "errors": lambda response: response.call in {call, None} and response.status >= 400,  # noqa: PLR2004
+    }
+
+
+PLACES: Final[Mapping[str, Place]] = _places(RESULT, processing=("processing",), completed=("completed",))
+PLACES_OF: Final[Mapping[EmulatedCall, Mapping[str, Place]]] = {
+    RESULT: PLACES,
+    ORDER: _places(ORDER, queued=("QUEUED",)),
+    STATUS: _places(
+        STATUS,
+        queued=("QUEUED",),
+        processing=("PROCESSING",),
+        open=("QUEUED", "PROCESSING"),
+        completed=("COMPLETED",),
+        failed=("FAILED", "ERROR"),
+    ),
 }
 
 
@@ -64,12 +91,37 @@ PLACES: Final[Mapping[str, Callable[[SentResponse], bool]]] = {
 
 
 def _on_fields(edit: Callable[[dict[str, Any], Any], Any]) -> Callable[[SentResponse, Any], SentResponse]:
-    """Return the operation that replaces a body that is a JSON object by what is made of its fields."""
+    """Return the operation that replaces a body that is a JSON object by what is made of its fields.
+
+    Its argument names fields. A name with a dot, such as `output.media_url`, means the field of an object in the body.
+    """
 
     def operation(response: SentResponse, argument: Any) -> SentResponse:
-        return response.with_json(edit(fields, argument)) if (fields := response.fields) else response
+        return response.with_json(edited(fields, argument)) if (fields := response.fields) else response
+
+    def edited(fields: dict[str, Any], argument: Any) -> Any:
+        own, inner = _split(argument)
+        result = edit(fields, own)
+        for name, inner_argument in inner.items():
+            if isinstance(result.get(name), dict):
+                result = {**result, name: edited(result[name], inner_argument)}
+        return result
 
     return operation
+
+
+def _split(argument: Any) -> tuple[Any, dict[str, Any]]:
+    """Return an argument without the names that have a dot, and those by the name of the object that they are in."""
+    inner: dict[str, Any] = {}
+    dotted = [name for name in argument if "." in name]
+    if not isinstance(argument, dict):
+        for outer, _, name in (one.partition(".") for one in dotted):
+            inner.setdefault(outer, []).append(name)
+        return [name for name in argument if name not in dotted], inner
+    for one in dotted:
+        outer, _, name = one.partition(".")
+        inner.setdefault(outer, {})[name] = argument[one]
+    return {name: value for name, value in argument.items() if name not in dotted}, inner
 
 
 def _nest(fields: dict[str, Any], objects: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longcat.sandbox.bodies import JSON, error, read_body
-from longcat.sandbox.drifts.responses import CALL
+from longcat.sandbox.bodies import JSON, error, json_response, read_body
+from longcat.sandbox.calls import ORDER, RESULT, EmulatedCall, call_at
 
 KEY: Final = "ocp-apim-subscription-key"
-MOVED: Final = f"/v2{CALL}"
+MOVED: Final = "/v2"  # Goes before the path of a call that has moved.
 OWN: Final = ("/sandbox/", "/results/", "/v1/")  # The sandbox's own calls, and the pictures: no drift touches them.
 
 
@@ -34,10 +34,9 @@ class ReceivedRequest:
     headers: Mapping[str, str]
     body: bytes
 
-    @property
-    def is_call(self) -> bool:
-        """Whether it is the documented method on the documented path."""
-        return (self.method, self.path) == ("POST", CALL)
+    def is_for(self, call: EmulatedCall) -> bool:
+        """Whether it is the documented method on the documented path of a call."""
+        return self.method == call.method and call.is_at(self.path)
 
     @property
     def has_right_key(self) -> bool:
@@ -62,10 +61,11 @@ RequestChange = Callable[[ReceivedRequest], ReceivedRequest | Response]
 """Returns the request as the gateway is to read it, or the response to it."""
 
 
-def _accepted() -> Response:
+def _accepted(call: EmulatedCall) -> Response:
     """Return a response that keeps the contract, for a request that should have been refused."""
-    body = {"status": "processing", "progress": 0.0, "request_id": "accepted"}
-    return Response(json.dumps(body), media_type=JSON)
+    if call is RESULT:
+        return json_response({"status": "processing", "progress": 0.0, "request_id": "accepted"})
+    return json_response({"request_id": "accepted", "status": "QUEUED"}, 202 if call is ORDER else 200)
 
 
 def _use_key(find: Callable[[ReceivedRequest], str | None]) -> RequestChange:
@@ -84,17 +84,21 @@ def _bearer(request: ReceivedRequest) -> str | None:
     return key if scheme == "Bearer" else None
 
 
-def _respond_if(condition: Callable[[ReceivedRequest], bool], respond: Callable[[], Response]) -> RequestChange:
+def _respond_if(
+    condition: Callable[[ReceivedRequest], bool], respond: Callable[[], Response], call: EmulatedCall
+) -> RequestChange:
     """Give this response to calls with the right key that fulfil a condition."""
-    return lambda request: respond() if request.is_call and request.has_right_key and condition(request) else request
+    return lambda request: (
+        respond() if request.is_for(call) and request.has_right_key and condition(request) else request
+    )
 
 
-def _accept_if(condition: Callable[[ReceivedRequest], bool]) -> RequestChange:
-    return _respond_if(condition, _accepted)
+def _accept_if(condition: Callable[[ReceivedRequest], bool], call: EmulatedCall = RESULT) -> RequestChange:
+    return _respond_if(condition, lambda: _accepted(call), call)
 
 
-def _refuse_if(condition: Callable[[ReceivedRequest], bool]) -> RequestChange:
-    return _respond_if(condition, lambda: error(400, "Invalid request parameters"))
+def _refuse_if(condition: Callable[[ReceivedRequest], bool], call: EmulatedCall = RESULT) -> RequestChange:
+    return _respond_if(condition, lambda: error(400, "Invalid request parameters"), call)
 
 
 def _is_not_json(request: ReceivedRequest) -> bool:
@@ -107,48 +111,53 @@ def _lacks(field: str) -> Callable[[ReceivedRequest], bool]:
 
 
 def _any_content_type(request: ReceivedRequest) -> ReceivedRequest:
-    return replace(request, headers={**request.headers, "content-type": JSON}) if request.is_call else request
+    is_call = request.is_for(RESULT) or request.is_for(ORDER)
+    return replace(request, headers={**request.headers, "content-type": JSON}) if is_call else request
 
 
-def _move(respond: Callable[[], Response]) -> RequestChange:
-    """Serve the call on another path, and give this response on the documented one."""
+def _move(respond: Callable[[str], Response], call: EmulatedCall = RESULT) -> RequestChange:
+    """Serve a call on another path, and give a response on the documented one, which is told the new path."""
 
     def change(request: ReceivedRequest) -> ReceivedRequest | Response:
-        if request.path == CALL:
-            return respond()
-        return replace(request, path=CALL) if request.path == MOVED else request
+        if call.is_at(request.path):
+            return respond(MOVED + request.path)
+        old = request.path.removeprefix(MOVED)
+        return replace(request, path=old) if old != request.path and call.is_at(old) else request
 
     return change
 
 
-def _redirect(code: int) -> RequestChange:
-    return _move(lambda: Response(status_code=code, headers={"Location": MOVED}))
+def _redirect(code: int, call: EmulatedCall = RESULT) -> RequestChange:
+    return _move(lambda path: Response(status_code=code, headers={"Location": path}), call)
 
 
-def _accept_method(method: str) -> RequestChange:
+def _accept_method(method: str, call: EmulatedCall = RESULT) -> RequestChange:
     """Serve another method on the documented path too, to those with the right key."""
 
     def change(request: ReceivedRequest) -> ReceivedRequest | Response:
-        if (request.method, request.path) != (method, CALL):
+        if request.method != method or not call.is_at(request.path):
             return request
-        return _accepted() if request.has_right_key else error(401, "Invalid or missing authentication")
+        return _accepted(call) if request.has_right_key else error(401, "Invalid or missing authentication")
 
     return change
 
 
 def _serve_unknown_paths(body: str, media_type: str) -> RequestChange:
-    return lambda request: request if request.path == CALL else Response(body, media_type=media_type)
+    return lambda request: request if call_at(request.path) else Response(body, media_type=media_type)
 
 
 def _method_is_not_found(request: ReceivedRequest) -> ReceivedRequest | Response:
     """Refuse other methods as if the path did not exist."""
-    other = request.path == CALL and request.method not in {"POST", "OPTIONS"}
+    call = call_at(request.path)
+    other = call is not None and request.method not in {call.method, "OPTIONS"}
     return error(404, "Endpoint not found") if other else request
 
 
 def _preflight(request: ReceivedRequest) -> ReceivedRequest | Response:
     """Tell a browser that it may call from another site (CORS)."""
-    allowed = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST", "Allow": "POST, OPTIONS"}
+    call = call_at(request.path) or RESULT
+    methods = {"Access-Control-Allow-Methods": call.method, "Allow": f"{call.method}, OPTIONS"}
+    allowed = {"Access-Control-Allow-Origin": "*", **methods}
     return Response(status_code=204, headers=allowed) if request.method == "OPTIONS" else request
 
 
@@ -173,8 +182,8 @@ CHANGES: Final[Mapping[str, RequestChange]] = {
     "unchecked-content-type": _any_content_type,
     "needs-header": _refuse_if(lambda request: "x-api-version" not in request.headers),
     "needs-field": _refuse_if(_lacks("model")),
-    "moved": _move(lambda: error(404, "Endpoint not found")),
-    "gone": _move(lambda: error(410, "This endpoint is gone")),
+    "moved": _move(lambda _: error(404, "Endpoint not found")),
+    "gone": _move(lambda _: error(410, "This endpoint is gone")),
     "redirect-301": _redirect(301),
     "redirect-307": _redirect(307),
     "redirect-308": _redirect(308),

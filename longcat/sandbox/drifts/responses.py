@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from starlette.responses import Response
 
-CALL: Final = "/longcat-image-request-result"
+from longcat.sandbox.calls import EmulatedCall, call_at
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class SentResponse:
     def with_json(self, body: Any) -> Self:
         """Return it with another body, which is JSON."""
         return self.with_body(json.dumps(body).encode())
+
+    @property
+    def call(self) -> EmulatedCall | None:
+        """The documented call that it answers; None: its path is unknown."""
+        return call_at(self.path)
 
     @property
     def names(self) -> set[str]:

@@ -15,9 +15,10 @@ from starlette.types import ASGIApp
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.bodies import JSON, json_response, read_body
+from longcat.sandbox.calls import MODEL, STATUS
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway, RateLimit
-from longcat.sandbox.queue.orders import MODEL, OrderRefusedError, Orders, ReceivedOrder, WantedPictures, read_order
+from longcat.sandbox.queue.orders import OrderRefusedError, Orders, ReceivedOrder, WantedPictures, read_order
 from longcat.sandbox.queue.variants import BodyKind, HonestBody, find_variants, vary
 from longcat.sandbox.queue.webhooks import WebhookSender, read_webhook
 from longcat.sandbox.state import (
@@ -30,8 +31,6 @@ from longcat.sandbox.state import (
     Settings,
 )
 
-ORDER_PATH: Final = f"/{MODEL}/v1/longcat-image-request"
-STATUS_PATH: Final = "/v2/requests/status/"
 UNREAD: Final = "order-unread"  # The one fault that strikes before the order is known.
 
 
@@ -105,7 +104,7 @@ class EmulatedQueueGateway(EmulatedGateway):
         if any(variant.at_once for variant in self._variants):
             body = self._body(emulated, base_url).body
         else:
-            polling_url = f"{base_url}{STATUS_PATH[1:]}{emulated.request_id}"
+            polling_url = f"{base_url}{STATUS.path[1:]}{emulated.request_id}"
             body = {"request_id": emulated.request_id, "status": "QUEUED", "polling_url": polling_url}
         return self._response(HonestBody(BodyKind.ORDER, body, 202))
 

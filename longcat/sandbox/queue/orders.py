@@ -11,11 +11,11 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from longcat.sandbox.bodies import has_json_type, parse_object
+from longcat.sandbox.calls import MODEL
 from longcat.sandbox.faults import Fault, FaultTarget, strikes
 from longcat.sandbox.picture import Look
 from longcat.sandbox.state import MOST_REQUESTS, RequestOutcome
 
-MODEL: Final = "longcat-image-498"
 # The page: 0.13 USD per generation, and elsewhere per image. Here: per image, which is the worst for a budget.
 PRICE: Final = Decimal("0.13")
 # No page has the sizes in pixels: these have the shapes that the words say.
