@@ -4,16 +4,28 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import pytest
 from longcat_api import AuthenticatedClient
-from longcat_api.api.requests import get_request_result
-from longcat_api.models import CompletedStatus, Error, ProcessingStatus, StatusRequest
+from longcat_api.api.requests import get_request_result, get_request_status, submit_request
+from longcat_api.models import (
+    CompletedRequest,
+    CompletedStatus,
+    Error,
+    FailedRequest,
+    OpenRequest,
+    ProcessingStatus,
+    QueueError,
+    StatusRequest,
+    SubmitRequest,
+    SubmittedRequest,
+)
 from longcat_api.types import Response
 from vcr import VCR  # type: ignore[import-untyped]
 
 from longcat import ConfigurationError, LongCat, api_client
+from longcat.gateway.contract import contract
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
 
 CASSETTES = Path(__file__).parent.parent / "cassettes" / "documentation"
@@ -125,6 +137,96 @@ def test_the_documented_answers_are_read(ask: Ask, name: str, outcome: str, monk
     with PLAYER.use_cassette(str(CASSETTES / f"{name}.yaml")) as cassette:
         assert told(ask(api_client("test-key"), StatusRequest("XXXXXXXXXXXXX"))) == outcome
         assert cassette.all_played
+
+
+# --- The queue gateway. ---
+
+
+def told_of_order(answer: SubmittedRequest | QueueError | None) -> str:
+    """Return the id of the request that came of an order, or why there is none."""
+    match answer:
+        case SubmittedRequest(request_id=request_id):
+            return request_id
+        case QueueError(error=reason):
+            return f"no: {reason}"
+        case None:
+            return "undocumented"
+        case _:
+            assert_never(answer)
+
+
+def told_of_request(answer: OpenRequest | CompletedRequest | FailedRequest | QueueError | None) -> str:
+    """Return what the queue gateway says about a request."""
+    match answer:
+        case OpenRequest(status=word):
+            return word
+        case CompletedRequest(output=output):
+            return " ".join(output.media_url)
+        case FailedRequest(status=word, error=reason):
+            return f"{word}: {reason}"
+        case QueueError(error=reason):
+            return f"no: {reason}"
+        case None:
+            return "undocumented"
+        case _:
+            assert_never(answer)
+
+
+ORDER = SubmitRequest("two cats", "square_1_1", num_images=2)
+
+
+def test_an_order_is_sent_and_asked_about(sandbox: str) -> None:
+    """On a real socket, the answers to an order, and to a question about it, are the models that the contract names."""
+    with api_client(EXAMPLE_KEY, sandbox, gateway="queue") as client:
+        request_id = told_of_order(submit_request.sync(client=client, body=ORDER))
+        urls = told_of_request(get_request_status.sync(request_id, client=client))
+        assert re.fullmatch(rf"(http://127\.0\.0\.1:\d+/v1/{request_id}/output-[12]\.png ?){{2}}", urls)
+        unknown = told_of_request(get_request_status.sync(f"{request_id}0", client=client))
+        assert unknown.startswith("no: ")
+
+
+def test_an_order_is_sent_and_asked_about_on_an_event_loop(sandbox: str) -> None:
+    """The same with `await`; without a key that the gateway knows, the answer is an error."""
+
+    async def run(key: str) -> str:
+        async with api_client(key, sandbox, gateway="queue") as client:
+            order = await submit_request.asyncio(client=client, body=ORDER)
+            if not isinstance(order, SubmittedRequest):
+                return told_of_order(order)
+            return told_of_request(await get_request_status.asyncio(order.request_id, client=client))
+
+    assert asyncio.run(run(EXAMPLE_KEY)).startswith("http://127.0.0.1:")
+    assert asyncio.run(run("another-key")) == "no: Unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "operation"),
+    [
+        ({}, "get_request_result"),
+        ({"gateway": "result"}, "get_request_result"),
+        ({"gateway": "queue"}, "submit_request"),
+    ],
+    ids=str,
+)
+def test_each_gateway_has_the_server_of_its_operations(arguments: Any, operation: Any) -> None:
+    """Without a base URL, it is the contract's for the gateway, which is the result gateway unless told otherwise."""
+    client = api_client("test-key", **arguments)
+    assert (str(client.get_httpx_client().base_url), client.auth_header_name) == (
+        contract(operation).server,
+        contract(operation).key_header,
+    )
+    given = api_client("test-key", "https://gateway.test", **arguments)
+    assert str(given.get_httpx_client().base_url) == "https://gateway.test"
+
+
+def test_another_gateway_is_refused() -> None:
+    """There are two of them, and the error names them."""
+    unknown: Any = "webhooks"
+    with pytest.raises(ConfigurationError, match="'queue' or 'result'"):
+        api_client("test-key", gateway=unknown)
+
+
+# --- The key, the server and the time. ---
 
 
 def test_key_and_server_are_found_as_the_facade_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,19 @@ from typing import assert_type
 
 import httpx
 from longcat_api import AuthenticatedClient
-from longcat_api.api.requests import get_request_result
-from longcat_api.models import CompletedStatus, Error, ProcessingStatus, StatusRequest
+from longcat_api.api.requests import get_request_result, get_request_status, submit_request
+from longcat_api.models import (
+    CompletedRequest,
+    CompletedStatus,
+    Error,
+    FailedRequest,
+    OpenRequest,
+    ProcessingStatus,
+    QueueError,
+    StatusRequest,
+    SubmitRequest,
+    SubmittedRequest,
+)
 
 from longcat import (
     AdaptivePolling,
@@ -173,6 +184,11 @@ def send_the_typed_client() -> None:
     assert_type(client, AuthenticatedClient)
     answer = get_request_result.sync(client=client, body=StatusRequest("r"))
     assert_type(answer, CompletedStatus | ProcessingStatus | Error | None)
+    queue = api_client("test-key", "https://gateway.test", gateway="queue")
+    order = submit_request.sync(client=queue, body=SubmitRequest("two cats", "square_1_1"))
+    assert_type(order, SubmittedRequest | QueueError | None)
+    status = get_request_status.sync("r", client=queue)
+    assert_type(status, OpenRequest | CompletedRequest | FailedRequest | QueueError | None)
 
 
 def inspect_errors(raised: list[Exception]) -> None:
