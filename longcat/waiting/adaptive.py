@@ -226,6 +226,14 @@ class AdaptivePlan:
             elapsed: seconds since the wait began, zero or more.
         """
         self._questions += 1
+        return self.least_pause(elapsed)
+
+    def least_pause(self, elapsed: float) -> float:
+        """Return how many seconds must pass before the next question, as far as `seconds_per_question` goes.
+
+        Args:
+            elapsed: seconds since the wait began, zero or more.
+        """
         if self._policy.seconds_per_question is None:
             return 0.0
         earliest = (self._questions + 1 - FREE_QUESTIONS) * self._policy.seconds_per_question

@@ -25,6 +25,7 @@ from longcat.errors import (
 from longcat.gateway.messages import Answer, Gateway
 from longcat.models import WORDS, Image, Order, OrderRequest, State, Status, Violation
 from longcat.text import shorten, show
+from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Plan, Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
@@ -360,6 +361,8 @@ class Wait:
             raise error
         self._faults = FaultStreak(self._faults.count + 1, error)
         pause = backoff(self._faults.count, self.random)
+        if isinstance(self.plan, AdaptivePlan):
+            pause = max(pause, self.plan.unanswered(self.elapsed))
         retry_after = error.retry_after if isinstance(error, APIStatusError) else None
         if isinstance(error, RateLimitError):
             retry_after = max(pause, retry_after or 0.0)
@@ -376,5 +379,6 @@ class Wait:
         """Plan the next question: due after `pause` seconds, and not before `retry_after`. None: at any time."""
         now, left = self.monotonic(), self._left
         if pause >= left > 2 * LAST_QUESTION:
-            pause = left - LAST_QUESTION
+            least = self.plan.least_pause(self.elapsed) if isinstance(self.plan, AdaptivePlan) else 0.0
+            pause = max(left - LAST_QUESTION, least)
         self._schedule = evolve(self._schedule, answered=now, due=now + pause, not_before=now + (retry_after or 0.0))
