@@ -191,7 +191,8 @@ class Blocking:
                 for value in values:
                     yield value
 
-        return result if name in {"status", "wait", "wait_all", "download"} else lambda *a, **k: each(method(*a, **k))
+        awaited = {"submit", "generate", "status", "wait", "wait_all", "download"}
+        return result if name in awaited else lambda *a, **k: each(method(*a, **k))
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -49,7 +49,8 @@ from longcat.clock import SystemClock
 from longcat.contract import Exchange, judge, load_spec
 from longcat.gateway.contract import contract
 from longcat.testing import FakeGateway, Question, VirtualClock, refusal
-from longcat.testing.script import WORDS
+from longcat.testing.gateway import ORDER_PATH, RESULT_PATH
+from longcat.testing.script import BODIES
 
 RESULT = contract("get_request_result")
 
@@ -454,13 +455,14 @@ def test_the_judge_sees_what_the_contract_does_not_have(script: dict[str, Any], 
 
 def test_the_errors_have_the_documentations_words() -> None:
     """Each documented error has the body that the contract gives as its example, and there is no other."""
-    (path,) = json.loads((ROOT / "generated/longcat_api/openapi.json").read_text("utf-8"))["paths"].values()
+    paths = json.loads((ROOT / "generated/longcat_api/openapi.json").read_text("utf-8"))["paths"]
+    ordered, asked = (paths[path]["post"]["responses"] for path in (ORDER_PATH, RESULT_PATH))
     examples = {
-        int(code): next(iter(response["content"]["application/json"]["examples"].values()))["value"]["error"]
-        for code, response in path["post"]["responses"].items()
+        int(code): next(iter(response["content"]["application/json"]["examples"].values()))["value"]
+        for code, response in {**asked, "402": ordered["402"]}.items()
         if code != "200"
     }
-    assert examples == WORDS
+    assert examples == BODIES
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import assert_type
 
@@ -44,7 +45,7 @@ from longcat import (
     WaitTimeout,
     api_client,
 )
-from longcat.testing import FakeGateway, Progress, Question, ScriptedFault, VirtualClock, refusal
+from longcat.testing import FakeGateway, Progress, Question, ScriptedFault, Submission, VirtualClock, refusal
 
 
 def make(http: httpx.Client, clock: Clock) -> LongCat:
@@ -169,6 +170,10 @@ def pretend() -> None:
     )
     assert_type(chained, FakeGateway)
     assert_type(chained.request("s", takes=5, progress=lambda share: share, ends="cancelled"), FakeGateway)
+    assert_type(gateway.order(5, times=None, words={"QUEUED": 2}, ends="ERROR", picture=[b"one", b"two"]), FakeGateway)
+    rich = FakeGateway(balance=1.3).order_faults(503, *faults).order(takes=5)
+    assert_type(rich.balance, Decimal | None)
+    assert_type(rich.orders, list[Submission])
     assert_type(gateway.clock, Clock)
     assert_type(gateway.questions, list[Question])
     assert_type(gateway.downloads, list[str])

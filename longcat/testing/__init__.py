@@ -1,12 +1,14 @@
 """For the tests of those who use longcat: a gateway scripted in a line, and a clock whose sleeps take no real time.
 
-gateway = FakeGateway().request("my-id", takes=600)
+gateway = FakeGateway().order(takes=600)
 with gateway.client() as cat:
-    cat.wait("my-id", timeout=None)
+    cat.generate("two cats", timeout=None)
+assert len(gateway.orders) == 1
 """
 
 from longcat.testing.clock import VirtualClock
 from longcat.testing.gateway import FakeGateway, Question
+from longcat.testing.orders import Submission
 from longcat.testing.script import Progress, ScriptedFault, refusal
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "Progress",
     "Question",
     "ScriptedFault",
+    "Submission",
     "VirtualClock",
     "refusal",
 ]

@@ -5,9 +5,9 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from os import PathLike
 from typing import Any, Final, Self, TypedDict, Unpack
-from urllib.parse import quote
 
 import httpx
 from anyio.lowlevel import checkpoint
@@ -16,19 +16,35 @@ from attrs import frozen
 from longcat.client import AsyncLongCat, LongCat
 from longcat.clock import Clock
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract
+from longcat.gateway.contract import OperationId, contract
+from longcat.gateway.queue import SUBMIT, QueueGateway
 from longcat.gateway.result import ResultGateway
+from longcat.models import OrderRequest
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock
-from longcat.testing.picture import draw
-from longcat.testing.script import Progress, Reaction, Script, ScriptedFault, react, refusal, seconds
+from longcat.testing.orders import OrderScripts, Submission, begun, dollars, mistake_in, new_request_id
+from longcat.testing.script import (
+    STORAGE,
+    Pictures,
+    Progress,
+    Reaction,
+    Script,
+    ScriptedFault,
+    react,
+    refusal,
+    seconds,
+)
 from longcat.text import show
 from longcat.waiting.polling import Polling
 
 URL: Final = "https://gateway.test"
 KEY: Final = "test-key"
-STORAGE: Final = "https://storage.test/results/"
-"""Where the pictures are. Names that end in `.test` lead nowhere, should a test ask outside."""
+_QUEUE: Final = QueueGateway(URL, KEY)
+_RESULT: Final = ResultGateway(URL, KEY)
+ORDER_PATH: Final = httpx.URL(_QUEUE.order(OrderRequest("p", {"image_size": "square_1_1"}), 0.0).url).path
+STATUS_PATH: Final = httpx.URL(_QUEUE.ask("r", 0.0).url).path.removesuffix("r")
+_KEY_HEADER: Final = contract(SUBMIT).key_header.lower()
+RESULT_PATH: Final = httpx.URL(_RESULT.ask("r", 0.0).url).path
 
 LATE: Final = "The answer takes longer than the request allows."
 
@@ -60,38 +76,51 @@ class Question:
 
 
 class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A gateway for tests, which knows the requests that were scripted. It may be shared by threads and tasks.
+    """Both gateways for tests, which know the requests that were scripted or ordered. Threads and tasks may share it.
 
-    It answers as `openapi.yaml` says: 401 without a key, 400 to a question that can't be read, 404 about a request that
-    was not scripted, else 200. Any key is good. `client` and `async_client` make clients of it; other code gets it as
-    the `transport` of an HTTP client, and its clock as the `clock` of a `LongCat`.
+    It answers as `openapi.yaml` says: 401 without a key, 400 to what can't be read, 404 about a request that it does
+    not know, else 200, and 202 to an order. Any key is good. `client` and `async_client` make clients of it; other code
+    gets it as the `transport` of an HTTP client, and its clock as the `clock` of a `LongCat`.
 
     Attributes:
         clock: the time. What the requests take passes on it.
+        balance: how many US dollars are left for orders. None: there is no end of them. A test may set it.
+        orders: what was ordered, in the order of the answers.
         questions: what was asked about requests, in the order of the answers.
-        downloads: the id of each picture that was fetched, in order.
+        downloads: the request of each picture that was fetched, in order.
 
     Args:
         clock: the time. None: a new `VirtualClock`, on which sleeps take no real time.
-        latency: how many seconds each answer takes. One that takes longer than the request allows is a time-out.
-        max_rate: how many questions of any one second are answered; others get a 429 with a `Retry-After`. None: all.
+        latency: how many seconds each answer takes. One that takes longer than the request allows is a time-out; an
+            order is taken all the same.
+        max_rate: how many orders and questions of any one second are answered; others get a 429 with a `Retry-After`.
+            None: all.
+        balance: US dollars for orders; one that costs more than is left gets a 402. None: there is no end of them.
 
     Raises:
         ConfigurationError: an argument can't be used.
     """
 
-    def __init__(self, clock: Clock | None = None, *, latency: float = 0.0, max_rate: int | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        latency: float = 0.0,
+        max_rate: int | None = None,
+        balance: float | Decimal | None = None,
+    ) -> None:
         self.clock: Clock = clock if clock is not None else VirtualClock()
+        self.balance = dollars(balance)
+        self.orders: list[Submission] = []
         self.questions: list[Question] = []
         self.downloads: list[str] = []
         self._latency = seconds("latency", latency)
         self._max_rate = _rate(max_rate)
         self._answered: deque[float] = deque(maxlen=self._max_rate)
         self._scripts: dict[str, Script] = {}
-        self._pictures: dict[str, Script] = {}
+        self._pictures: dict[str, tuple[Script, int]] = {}
+        self._order_scripts = OrderScripts()
         self._lock = threading.RLock()
-        call = ResultGateway(URL, KEY).ask("r", 0.0)
-        self._operation = (call.method, httpx.URL(call.url).path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._scripts)} requests, {len(self.questions)} questions)"
@@ -106,10 +135,13 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         ends: str | None = None,
         fails: str | None = None,
         faults: Iterable[ScriptedFault] = (),
-        picture: bytes | None = None,
+        picture: Pictures = None,
         answer: Reaction | None = None,
     ) -> Self:
         """Script a request, and return the gateway, so that calls can be chained.
+
+        Whichever gateway is asked about it answers in its own form. The queue gateway's has the words in capitals and
+        no progress, the result gateway's the first picture only.
 
         Args:
             request_id: its id.
@@ -121,7 +153,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
             fails: the reason that goes with the end. None: the answer gives no reason.
             faults: what comes instead of the first good answers, one for each question: a status code from 400 to 599,
                 an `httpx.Response`, an exception such as `httpx.ReadTimeout("late")`, or a function as in `answer`.
-            picture: the bytes of its picture. None: a small PNG, different for each id.
+            picture: the bytes of its picture, or of each of several. None: a small PNG, different for each id.
             answer: a function that is called with the request and returns the response, instead of every good answer.
 
         Raises:
@@ -132,26 +164,76 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 raise ConfigurationError(
                     f"The request {show(request_id)} is scripted already. Choose another id, or make a new FakeGateway."
                 )
-            script = Script(
-                request_id=request_id,
-                url=str(httpx.URL(f"{STORAGE}{quote(request_id, safe='')}.png")),
-                began=self.clock.monotonic(),
-                created=self.clock.time(),
-                takes=takes,
-                progress=progress,
-                words={} if words is None else dict(words),
-                ends=ends,
-                fails=fails,
-                faults=deque(faults),
-                picture=draw(request_id) if picture is None else picture,
-                answer=answer,
+            self._add(
+                Script(
+                    request_id=request_id,
+                    began=self.clock.monotonic(),
+                    created=self.clock.time(),
+                    takes=takes,
+                    progress=progress,
+                    words={} if words is None else dict(words),
+                    ends=ends,
+                    fails=fails,
+                    faults=deque(faults),
+                    picture=picture,
+                    answer=answer,
+                )
             )
-            self._scripts[request_id] = self._pictures[script.url] = script
         return self
 
-    def picture(self, request_id: str) -> bytes:
-        """Return the bytes of a request's picture. Raises KeyError when it was not scripted."""
-        return self._scripts[request_id].picture
+    def order(  # noqa: PLR0913 - as above.
+        self,
+        takes: float = 0.0,
+        *,
+        times: int | None = 1,
+        words: Mapping[str, float] | None = None,
+        ends: str | None = None,
+        fails: str | None = None,
+        faults: Iterable[ScriptedFault] = (),
+        picture: Pictures = None,
+        answer: Reaction | None = None,
+    ) -> Self:
+        """Script the request that the next order becomes, and return the gateway. Other orders are done at once.
+
+        Args:
+            takes: seconds on the clock from the order until it is done.
+            times: how many orders it is the script of. None: of all that follow.
+            words: as in `request`.
+            ends: as in `request`. An order that ends in `error` takes nothing off the balance.
+            fails: as in `request`.
+            faults: as in `request`: they meet the questions. `order_faults` has those that meet orders.
+            picture: as in `request`. None: as many small PNGs as were ordered.
+            answer: as in `request`.
+
+        Raises:
+            ConfigurationError: an argument can't be used, or all orders are scripted already.
+        """
+        script = Script(
+            takes=takes,
+            words={} if words is None else dict(words),
+            ends=ends,
+            fails=fails,
+            faults=deque(faults),
+            picture=picture,
+            answer=answer,
+        )
+        with self._lock:
+            self._order_scripts.add(script, times)
+        return self
+
+    def order_faults(self, *faults: ScriptedFault) -> Self:
+        """Script what the next orders get instead of being taken, one fault for each, and return the gateway.
+
+        Raises:
+            ConfigurationError: one of them is no fault, see `request`; or all orders are scripted already.
+        """
+        with self._lock:
+            self._order_scripts.add_faults(faults)
+        return self
+
+    def picture(self, request_id: str, number: int = 1) -> bytes:
+        """Return the bytes of a request's n-th picture. Raises LookupError when there is none."""
+        return self._scripts[request_id].pictures[number - 1]
 
     def client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> LongCat:
         """Return a `LongCat` that asks this gateway and lives by its clock. The arguments are those of `LongCat`."""
@@ -185,53 +267,105 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         allowed = math.inf if allowed is None else allowed
         return min(self._latency, allowed), self._latency > allowed
 
+    def _add(self, script: Script) -> None:
+        self._scripts[script.request_id] = script
+        self._pictures.update({url: (script, number) for number, url in enumerate(script.urls)})
+
     def _answer(self, request: httpx.Request, asked: float, late: bool) -> httpx.Response:
         with self._lock:
             if request.method == "GET" and str(request.url).startswith(STORAGE):
                 return self._storage(request, late)
-            request_id = _request_id(request)
-            try:
-                response, word = self._gateway(request, request_id, late)
-            except Exception:
-                self.questions.append(Question(asked, request_id, None))
-                raise
-            self.questions.append(Question(asked, request_id, response.status_code, word))
-            return response
+            if (request.method, request.url.path) == ("POST", ORDER_PATH):
+                return self._order(request, asked, late)
+            return self._question(request, asked, late)
 
     def _storage(self, request: httpx.Request, late: bool) -> httpx.Response:
         """Return the answer to a request for a picture."""
         if late:
             raise httpx.ReadTimeout(LATE, request=request)
-        script = self._pictures.get(str(request.url))
+        script, number = self._pictures.get(str(request.url), (None, 0))
         if script is None or not script.is_completed(self.clock.monotonic()):
             return refusal(404)
         self.downloads.append(script.request_id)
-        return httpx.Response(200, headers={"Content-Type": "image/png"}, content=script.picture)
+        return httpx.Response(200, headers={"Content-Type": "image/png"}, content=script.pictures[number])
 
-    def _gateway(self, request: httpx.Request, request_id: str | None, late: bool) -> tuple[httpx.Response, str | None]:
+    def _order(self, request: httpx.Request, asked: float, late: bool) -> httpx.Response:
+        """Return the answer to an order, and note both. An answer that comes too late is raised, and noted as none."""
+        fields = _fields(request)
+        headers = {name: value for name, value in request.headers.items() if name != _KEY_HEADER}
+        try:
+            response, request_id = self._order_answer(request, fields)
+        except Exception:
+            self.orders.append(Submission(asked, None, None, fields or {}, headers))
+            raise
+        self.orders.append(Submission(asked, request_id, None if late else response.status_code, fields or {}, headers))
+        if late:
+            raise httpx.ReadTimeout(LATE, request=request)
+        return response
+
+    def _order_answer(
+        self, request: httpx.Request, fields: Mapping[str, Any] | None
+    ) -> tuple[httpx.Response, str | None]:
+        """Return the answer to an order, and the id of the request that came of it if it was taken."""
+        mistake = "the body is no JSON object" if fields is None else mistake_in(fields)
+        objection = self._objection(request, SUBMIT)
+        if objection is not None or fields is None or mistake is not None:
+            return objection or httpx.Response(400, json={"error": "Invalid request", "message": mistake}), None
+        order = OrderRequest("", fields)
+        if self.balance is not None and _QUEUE.cost(order) > self.balance:
+            return refusal(402), None
+        script = self._order_scripts.pop()
+        if not isinstance(script, Script):
+            return react(script, request), None
+        now, moment = self.clock.monotonic(), self.clock.time()
+        request_id = new_request_id(len(self._scripts), moment)
+        self._add(begun(script, request_id, order.pictures, now, moment))
+        if self.balance is not None and not script.is_free:
+            self.balance -= _QUEUE.cost(order)
+        url = str(request.url.copy_with(raw_path=f"{STATUS_PATH}{request_id}".encode()))
+        body = {"request_id": request_id, "status": "QUEUED", "polling_url": url}
+        return httpx.Response(202, json=body), request_id
+
+    def _question(self, request: httpx.Request, asked: float, late: bool) -> httpx.Response:
+        """Return the answer to a question, and note both."""
+        by_queue = request.method == "GET" and request.url.path.startswith(STATUS_PATH)
+        request_id = request.url.path.removeprefix(STATUS_PATH) if by_queue else _request_id(request)
+        try:
+            response, word = self._question_answer(request, request_id, by_queue, late)
+        except Exception:
+            self.questions.append(Question(asked, request_id, None))
+            raise
+        self.questions.append(Question(asked, request_id, response.status_code, word))
+        return response
+
+    def _question_answer(
+        self, request: httpx.Request, request_id: str | None, by_queue: bool, late: bool
+    ) -> tuple[httpx.Response, str | None]:
         """Return the answer to a question, and the status word in it if there is one."""
         if late:
             raise httpx.ReadTimeout(LATE, request=request)
+        if not by_queue and (request.method, request.url.path) != ("POST", RESULT_PATH):
+            return refusal(404), None
+        objection = self._objection(request, "get_request_status" if by_queue else "get_request_result")
+        if objection is not None or request_id is None:
+            return objection or refusal(400), None
+        script = self._scripts.get(request_id)
+        if script is None:
+            return httpx.Response(404, json={"error": "Request not found"}) if by_queue else refusal(404), None
+        scripted = script.faults.popleft() if script.faults else script.answer
+        if scripted is not None:
+            return react(scripted, request), None
         now = self.clock.monotonic()
-        script = self._scripts.get(request_id or "")
-        objection = self._objection(request, request_id, now)
-        if objection is not None or script is None:
-            return objection or refusal(404), None
-        if script.faults:
-            return react(script.faults.popleft(), request), None
-        if script.answer is not None:
-            return react(script.answer, request), None
-        return httpx.Response(200, json=script.body(now)), script.word(now)
+        body = script.queue_body(now) if by_queue else script.result_body(now)
+        return httpx.Response(200, json=body), body["status"]
 
-    def _objection(self, request: httpx.Request, request_id: str | None, now: float) -> httpx.Response | None:
-        """Return the error for a wrong path, key, rate or body. None: the question is in order."""
-        if (request.method, request.url.path) != self._operation:
-            return refusal(404)
-        if not request.headers.get(contract("get_request_result").key_header):
+    def _objection(self, request: httpx.Request, operation_id: OperationId) -> httpx.Response | None:
+        """Return the error for a missing key, or for too many calls. None: neither is wrong."""
+        if not request.headers.get(contract(operation_id).key_header):
             return refusal(401)
-        if (retry_after := self._too_fast(now)) is not None:
+        if (retry_after := self._too_fast(self.clock.monotonic())) is not None:
             return refusal(429, retry_after)
-        return refusal(400) if request_id is None else None
+        return None
 
     def _too_fast(self, now: float) -> float | None:
         """Count a question and return None; or return, in whole seconds, when to ask again if there were too many."""
@@ -252,13 +386,18 @@ def _rate(max_rate: Any) -> int | None:
     )
 
 
-def _request_id(request: httpx.Request) -> str | None:
-    """Return which request a question is about, or None when it can't be read."""
+def _fields(request: httpx.Request) -> dict[str, Any] | None:
+    """Return the JSON object in the body of a call, or None when there is none."""
     try:
         body: Any = json.loads(request.content)
     except (ValueError, RecursionError):
         return None
-    request_id = body.get("request_id") if isinstance(body, dict) else None
+    return body if isinstance(body, dict) else None
+
+
+def _request_id(request: httpx.Request) -> str | None:
+    """Return which request a question to the result gateway is about, or None when it can't be read."""
+    request_id = (_fields(request) or {}).get("request_id")
     return request_id if isinstance(request_id, str) and request_id else None
 
 

@@ -2,16 +2,18 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import responses
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote
 
 import httpx
 from attrs import define, field
 
 from longcat.errors import ConfigurationError
 from longcat.models import State
+from longcat.testing.picture import draw
 from longcat.text import show
 
 Shape: TypeAlias = Literal["linear", "eased", "stepped", "stuck"]
@@ -25,21 +27,28 @@ ScriptedFault: TypeAlias = int | httpx.Response | Exception | Reaction
 """What comes instead of a good answer: a status code from 400 to 599, any response, what the transport raises, or a
 function that is called with the request and returns the response.
 """
+Pictures: TypeAlias = bytes | Sequence[bytes] | None
+"""The bytes of a picture, or of each of several. None: a small PNG, different for each."""
+STORAGE: Final = "https://storage.test/results/"
+"""Where the pictures are. Names that end in `.test` lead nowhere, should a test ask outside."""
+MODEL: Final = "longcat-image-498"
 SHAPES: Final[Mapping[str, Callable[[float], float]]] = {
     "linear": lambda share: share,
     "eased": lambda share: share * share * (3 - 2 * share),
     "stepped": lambda share: math.floor(4 * share) / 4,
     "stuck": lambda share: min(share, 0.9),
 }
-WORDS: Final[Mapping[int, str]] = {
-    400: "Invalid request parameters",
-    401: "Invalid or missing authentication",
-    403: "Access denied for this operation",
-    404: "Endpoint not found",
-    429: "Rate limit exceeded, please retry later",
-    500: "An unexpected error occurred, please try again later",
+BODIES: Final[Mapping[int, Mapping[str, str]]] = {
+    400: {"error": "Invalid request parameters"},
+    401: {"error": "Invalid or missing authentication"},
+    402: {"error": "Insufficient Balance", "message": "Your wallet does not have enough balance."},
+    403: {"error": "Access denied for this operation"},
+    404: {"error": "Endpoint not found"},
+    429: {"error": "Rate limit exceeded, please retry later"},
+    500: {"error": "An unexpected error occurred, please try again later"},
 }
-"""The documented errors, in the documentation's words."""
+"""The documented errors, in the documentation's words: the queue gateway's for 402, and the result gateway's for all
+others, as the queue gateway's page shows no body of theirs."""
 DROPPED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers that are wrong once a body has been read and unpacked."""
 
@@ -59,8 +68,8 @@ def refusal(code: int, retry_after: float | None = None) -> httpx.Response:
             f"A fault's status code is from 400 to 599, not {code}. Pass an httpx.Response instead."
         )
     headers = {} if retry_after is None else {"Retry-After": f"{seconds('retry_after', retry_after):.15g}"}
-    if code in WORDS:
-        return httpx.Response(code, headers=headers, json={"error": WORDS[code]})
+    if code in BODIES:
+        return httpx.Response(code, headers=headers, json=BODIES[code])
     title = f"{code} {responses.get(code, '')}".rstrip()  # The CDN has codes of its own.
     page = f"<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return httpx.Response(code, headers=headers, html=page)
@@ -87,26 +96,31 @@ def _fresh(response: httpx.Response) -> httpx.Response:
 
 @define(kw_only=True)
 class Script:
-    """One request of a fake gateway. `FakeGateway.request` says what the arguments mean.
+    """One request of a fake gateway. `FakeGateway.request` says what the other arguments mean.
 
     Attributes:
-        url: where its picture is, once it is completed.
-        began: when it was scripted, in seconds on the clock.
+        request_id: its id. Empty: it is yet to be ordered.
+        began: when it was scripted or ordered, in seconds on the clock.
         created: the same moment, in seconds since the epoch.
+        count: how many pictures it has, unless `picture` has several.
+        pictures: their bytes.
+        urls: where they are, once it is completed.
     """
 
-    request_id: str
-    url: str
-    began: float
-    created: float
-    takes: float
-    progress: Progress
-    words: Mapping[str, float]
-    ends: str | None
-    fails: str | None
-    faults: deque[ScriptedFault]
-    picture: bytes
-    answer: Reaction | None
+    request_id: str = ""
+    began: float = 0.0
+    created: float = 0.0
+    count: int = 1
+    takes: float = 0.0
+    progress: Progress = "linear"
+    words: Mapping[str, float] = field(factory=dict)
+    ends: str | None = None
+    fails: str | None = None
+    faults: deque[ScriptedFault] = field(factory=deque)
+    picture: Pictures = None
+    answer: Reaction | None = None
+    pictures: tuple[bytes, ...] = field(init=False, repr=False)
+    urls: tuple[str, ...] = field(init=False)
     _shape: Callable[[float], float] = field(init=False, repr=False)
     _end: str = field(init=False, repr=False)
 
@@ -117,7 +131,15 @@ class Script:
         if self.fails is not None and _means(self.ends, State.COMPLETED):
             raise ConfigurationError("A completed request has no reason to fail. Leave out ends, or fails.")
         self._end = self.ends or ("completed" if self.fails is None else "failed")
-        _check_faults(self.faults)
+        check_faults(self.faults)
+        self.pictures = self._pictures()
+        names = [self.request_id] if len(self.pictures) == 1 else self._numbered(len(self.pictures))
+        self.urls = tuple(str(httpx.URL(f"{STORAGE}{quote(name, safe='')}.png")) for name in names)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it ends in the one way that is documented as not charged."""
+        return self._end.casefold() == "error"
 
     def is_completed(self, now: float) -> bool:
         """Whether it has a picture at this moment on the clock."""
@@ -134,19 +156,52 @@ class Script:
             age -= lasts
         return "processing"
 
-    def body(self, now: float) -> dict[str, Any]:
-        """Return the body of the good answer at this moment on the clock."""
+    def result_body(self, now: float) -> dict[str, Any]:
+        """Return the body of the result gateway's good answer at this moment on the clock."""
         word = self.word(now)
         body: dict[str, Any] = {"status": word, "request_id": self.request_id}
         if _means(word, State.COMPLETED):
             created = f"{datetime.fromtimestamp(int(self.created), UTC):%Y-%m-%dT%H:%M:%SZ}"
             about = {"created_at": created, "duration_seconds": self.takes, "model_version": "longcat-v1.2"}
-            return {**body, "progress": 1.0, "result_url": self.url, **about}
+            return {**body, "progress": 1.0, "result_url": self.urls[0], **about}
         if _means(word, State.PROCESSING):
             return {**body, "progress": self._progress(now)}
         if self.fails is not None and word == self._end:
             return {**body, "error": self.fails}
         return body
+
+    def queue_body(self, now: float) -> dict[str, Any]:
+        """Return the body of the queue gateway's good answer at this moment on the clock: its words are in capitals."""
+        word = self.word(now)
+        reason = self.fails if word == self._end else None
+        body = {"request_id": self.request_id, "status": word.upper(), "model_id": MODEL, "error": reason}
+        if not _means(word, State.COMPLETED):
+            return {**body, "output": None}
+        ended = _date(self.created + self.takes)
+        return {
+            **body,
+            "output": {"media_url": [*self.urls], "media_type": "image/png"},
+            "created_at": _date(self.created),
+            "updated_at": ended,
+            "completed_at": ended,
+        }
+
+    def _pictures(self) -> tuple[bytes, ...]:
+        if isinstance(self.picture, bytes):
+            return (self.picture,) * self.count
+        if self.picture is None:
+            names = [self.request_id] if self.count == 1 else self._numbered(self.count)
+            return tuple(draw(name) for name in names)
+        several: Any = self.picture
+        if not isinstance(several, Sequence) or not several or not all(isinstance(one, bytes) for one in several):
+            raise ConfigurationError(
+                f"A picture is its bytes, or the bytes of each of several, not {show(several)}. Pass such bytes."
+            )
+        return tuple(several)
+
+    def _numbered(self, count: int) -> list[str]:
+        """Return a name for each of several pictures."""
+        return [f"{self.request_id}-{number}" for number in range(1, count + 1)]
 
     def _progress(self, now: float) -> float:
         share = min((now - self.began) / self.takes, 1.0) if self.takes else 1.0
@@ -177,6 +232,11 @@ def seconds(name: str, value: Any) -> float:
     return value
 
 
+def _date(moment: float) -> str:
+    """Return a moment, in seconds since the epoch, as the queue gateway's page writes it."""
+    return f"{datetime.fromtimestamp(moment, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+
+
 def _means(word: str | None, state: State) -> bool:
     return word is not None and State.of(word) is state
 
@@ -192,7 +252,8 @@ def _shape(progress: Progress) -> Callable[[float], float]:
     return SHAPES[progress]
 
 
-def _check_faults(faults: Iterable[Any]) -> None:
+def check_faults(faults: Iterable[Any]) -> None:
+    """Raise ConfigurationError for what is no fault."""
     for fault in faults:
         if isinstance(fault, int):
             refusal(fault)
