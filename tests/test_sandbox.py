@@ -11,67 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
-import httpx
 import pytest
 from PIL import Image
+from sandbox_world import JSON, KEY, PATH, World
 
 from longcat import sandbox
-from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, RequestOutcome, Settings, create_app
+from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, RequestOutcome, Settings
 from longcat.sandbox import app as app_module
 from longcat.sandbox.picture import draw
 
-PATH = "/longcat-image-request-result"
-KEY = {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
-JSON = {"Content-Type": "application/json"}
 UNAUTHORIZED = (401, {"error": "Invalid or missing authentication"})
 INVALID = (400, {"error": "Invalid request parameters"})
 NOT_FOUND = (404, {"error": "Endpoint not found"})
 LIMITED = (429, {"error": "Rate limit exceeded, please retry later"})
-
-Answer = tuple[int, Any]
-
-
-class World:
-    """A sandbox in a world of its own, where it is 2024-06-15T10:30:00Z and time passes when told."""
-
-    def __init__(self, *, backend: str = "asyncio", **settings: Any) -> None:
-        self.now = 0.0
-        self.sleeps: list[float] = []
-        self._backend = backend
-        self._app = create_app(
-            Settings(**settings), clock=lambda: self.now, wall=lambda: self.now + 1_718_447_400, sleep=self._sleep
-        )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-    def send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        """Send one HTTP request."""
-
-        async def run() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
-                return await client.request(method, path, **kwargs)
-
-        return anyio.run(run, backend=self._backend)
-
-    def post(self, body: bytes, headers: dict[str, str]) -> Answer:
-        """Make the documented call with any body and headers."""
-        response = self.send("POST", PATH, content=body, headers=headers)
-        assert response.headers["content-type"] == "application/json"
-        return response.status_code, response.json()
-
-    def ask(self, request_id: str = EXAMPLE_ID) -> Answer:
-        """Make the documented call as the documentation does."""
-        return self.post(json.dumps({"request_id": request_id}).encode(), KEY | JSON)
-
-    def add(self, **fields: Any) -> Answer:
-        """Add a request by the control call."""
-        response = self.send("POST", "/sandbox/requests", json=fields)
-        return response.status_code, response.json()
-
 
 # --- The documented call.
 

@@ -61,18 +61,19 @@ class FaultTarget(StrEnum):
 
 @dataclass(frozen=True)
 class FaultUnit:
-    """What the number of a fault is: its name in the plural, and its limits."""
+    """What the number of a fault is: its name, with the verb, and its limits."""
 
     name: str
+    verb: str
     lowest: float
     highest: float
     limits: str
     whole: bool = True
 
 
-SECONDS: Final = FaultUnit("seconds", 0, LONGEST, "between 0 and a year", whole=False)
-BYTES: Final = FaultUnit("bytes", 0, 65_536, "between 0 and 65536")
-CODE: Final = FaultUnit("status code", 300, 599, "between 300 and 599")
+SECONDS: Final = FaultUnit("seconds", "are", 0, LONGEST, "between 0 and a year", whole=False)
+BYTES: Final = FaultUnit("bytes", "are", 0, 65_536, "between 0 and 65536")
+CODE: Final = FaultUnit("status code", "is", 300, 599, "between 300 and 599")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Fault:
             raise ValueError(f"The fault {self.name} takes no {kind.unit.name}.")
         unit = kind.unit
         if not unit.lowest <= self.number <= unit.highest or (unit.whole and self.number != int(self.number)):
-            raise ValueError(f"The {unit.name} of the fault {self.name} are {unit.limits}, not {self.number}.")
+            raise ValueError(f"The {unit.name} of the fault {self.name} {unit.verb} {unit.limits}, not {self.number}.")
 
     @classmethod
     def parse_all(cls, text: str) -> tuple[Self, ...]:

@@ -133,7 +133,8 @@ class EmulatedQueueGateway(EmulatedGateway):
     def _body(self, emulated: EmulatedRequest, base_url: str) -> HonestBody:
         """Return the body of a truthful answer."""
         now = self._time.clock()
-        common = {"request_id": emulated.request_id, "status": "PROCESSING", "model_id": MODEL}
+        model = emulated.request_id.rpartition("_")[0] or MODEL
+        common = {"request_id": emulated.request_id, "status": "PROCESSING", "model_id": model}
         if not emulated.is_over(now):
             # No page shows these: they are the body for ERROR, with nulls.
             word = "QUEUED" if emulated.share(now) < self._settings.queued else "PROCESSING"

@@ -79,7 +79,7 @@ class WebhookSender:
     async def _send_all(
         self, target: SplitResult, mode: str, emulated: EmulatedRequest, body: Callable[[], bytes]
     ) -> None:
-        begun = self._time.clock()
+        begun = emulated.started or 0.0
         async with anyio.create_task_group() as group:
             for moment in moments(emulated.duration, mode):
                 while (left := begun + moment - self._time.clock()) > 0:
