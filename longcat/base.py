@@ -15,6 +15,7 @@ from longcat.gateway.status import StatusGateway
 from longcat.models import Order, OrderRequest, Status
 from longcat.saving.download import Downloader
 from longcat.saving.journal import Journal
+from longcat.saving.requests import RequestTable
 from longcat.sending.transport import HttpClient, HttpSender
 from longcat.settings import (
     usable_count,
@@ -31,7 +32,7 @@ from longcat.waiting.generate import Generate
 from longcat.waiting.polling import Plan, Polling
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.submit import OrderKeys, Submit
-from longcat.waiting.wait import Outcome, RequestStore, Wait
+from longcat.waiting.wait import Outcome, Wait
 
 Unknown: TypeAlias = Literal["wait", "raise"]
 OnChange: TypeAlias = Callable[[Status], object]
@@ -93,8 +94,8 @@ class BaseClient(Generic[HttpClient]):
         )
         self._journal: Journal | None = None
         if journal is not None:
-            self._journal = Journal(journal, self._gateways.result.base_url, time=self._clock.time)
-        self._downloader = Downloader(self._journal, self._clock.monotonic, random.random)
+            self._journal = Journal(journal, time=self._clock.time)
+        self._downloader = Downloader(self._requests_of, self._clock.monotonic, random.random)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._gateways.queue.base_url!r})"
@@ -145,8 +146,12 @@ class BaseClient(Generic[HttpClient]):
         polling = self._queue_polling if gateway is self._gateways.queue else self._result_polling
         return polling.plan(old) if isinstance(polling, AdaptivePolling) else polling.plan()
 
-    def _store(self, gateway: StatusGateway) -> RequestStore | None:
-        return self._journal if gateway is self._gateways.result else None
+    def _store(self, gateway: StatusGateway) -> RequestTable | None:
+        return self._journal.requests(gateway.base_url) if self._journal is not None else None
+
+    def _requests_of(self, request_id: str) -> RequestTable | None:
+        """Return what the journal knows of the gateway that answers for a request. None: there is no journal."""
+        return self._store(self._gateways.of(request_id, None))
 
     def _order(self, order: Orderable) -> OrderRequest:
         """Return what is to be ordered, or raise ConfigurationError when it can't be."""
@@ -178,6 +183,7 @@ class BaseClient(Generic[HttpClient]):
             timeout=usable_timeout(timeout),
             monotonic=self._clock.monotonic,
             random=random.random,
+            store=self._journal.orders(self._gateways.queue.base_url) if self._journal is not None else None,
             key=key or order.id or secrets.token_hex(16),
             resubmit_unknown=resubmit_unknown,
         )

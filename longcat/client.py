@@ -259,19 +259,34 @@ class LongCat(BaseClient[httpx.Client]):
     ) -> Path:
         """Save an image, and return where it is. The file appears whole or not at all.
 
+        Of several pictures, each gets a file whose name ends in its number (`cat-1.png`, `cat-2.png`); the first is
+        returned, and `download_all` returns all. They come one after the other; those that came before an error stay.
+
         The key is not sent. After a transient error it is tried again, three times at most.
 
         Args:
             image: an image, or a URL of one.
             path: the file; or a folder that exists, in which the file is named after the request and its kind.
             overwrite: whether a file that is there already may be replaced.
-            max_bytes: how large it may be.
-            timeout: seconds. None: for ever.
+            max_bytes: how large a picture may be.
+            timeout: seconds for all pictures together. None: for ever.
 
         Raises:
             DownloadError: it could not be had, is not an image or too large, or the file could not be written.
             ConfigurationError: an argument can't be used.
         """
+        return self.download_all(image, path, overwrite=overwrite, max_bytes=max_bytes, timeout=timeout)[0]
+
+    def download_all(
+        self,
+        image: Image | str,
+        path: str | PathLike[str],
+        *,
+        overwrite: bool = False,
+        max_bytes: int = MAX_BYTES,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> list[Path]:
+        """Save all pictures of an image, as `download` does, and return where they are."""
         return self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
 
     def _changes(self, wait: Wait) -> Iterator[Status]:
@@ -438,6 +453,18 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
         """Save an image, and return where it is, as `LongCat.download` does."""
+        return (await self.download_all(image, path, overwrite=overwrite, max_bytes=max_bytes, timeout=timeout))[0]
+
+    async def download_all(
+        self,
+        image: Image | str,
+        path: str | PathLike[str],
+        *,
+        overwrite: bool = False,
+        max_bytes: int = MAX_BYTES,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> list[Path]:
+        """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
         return await self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
 
     async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:

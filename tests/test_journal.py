@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 from processes import Process, run_code
 
 from longcat import ConfigurationError, Image, State, Status
-from longcat.saving import journal
-from longcat.saving.journal import Journal, SavedFile
+from longcat.saving import database
+from longcat.saving.journal import Journal
+from longcat.saving.requests import RequestTable, SavedFile
 
 GATEWAY = "https://gateway.example"
 URL = "https://storage.example/a.png"
@@ -65,9 +66,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.journal"
 
 
-def opened(path: Path, gateway: str = GATEWAY) -> Journal:
+def journal(path: Path) -> Journal:
     """Return a journal that reads this machine's clock."""
-    return Journal(path, gateway, time=time.time)
+    return Journal(path, time=time.time)
+
+
+@contextmanager
+def opened(path: Path, gateway: str = GATEWAY) -> Iterator[RequestTable]:
+    """Yield the requests of a gateway in a journal."""
+    with journal(path) as one:
+        yield one.requests(gateway)
 
 
 def owners(path: Path) -> list[Path]:
@@ -83,9 +91,9 @@ def rows(path: Path, sql: str = "SELECT * FROM request", *values: object) -> lis
 
 
 def process(path: Path, code: str) -> Process:
-    """Return a process that runs code which knows what is imported here, `path` and `opened`."""
+    """Return a process that runs code which knows what is imported here, and `journal`."""
     names = {"State": State, "Status": Status, "Barrier": Barrier, "Thread": Thread}
-    return Process(run_code, dedent(code), {**names, "opened": partial(Journal, path, GATEWAY, time=time.time)})
+    return Process(run_code, dedent(code), {**names, "journal": partial(Journal, path, time=time.time)})
 
 
 def go(*children: Process) -> None:
@@ -98,7 +106,9 @@ def go(*children: Process) -> None:
 @contextmanager
 def killed(path: Path, ids: list[str]) -> Iterator[None]:
     """Leave what a process that claimed some requests leaves behind when it is killed."""
-    with process(path, f"j = opened(); say([j.claim(one) for one in {ids!r}].count(True)); hear()") as child:
+    with process(
+        path, f"j = journal().requests({GATEWAY!r}); say([j.claim(one) for one in {ids!r}].count(True)); hear()"
+    ) as child:
         assert child.line() == str(len(ids))
         child.kill()
         yield
@@ -108,7 +118,7 @@ def killed(path: Path, ids: list[str]) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journal, Journal]]:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RequestTable, RequestTable]]:
     """Return two journal objects on one file."""
     path = tmp_path_factory.mktemp("two") / "a.journal"
     with opened(path) as one, opened(path) as other:
@@ -116,7 +126,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journal, Jou
 
 
 @given(status=STATUSES)
-def test_an_answer_comes_back_as_it_was_noted(two: tuple[Journal, Journal], status: Status) -> None:
+def test_an_answer_comes_back_as_it_was_noted(two: tuple[RequestTable, RequestTable], status: Status) -> None:
     """What one journal object notes, another on the same file reads: every kind of answer, and all of its image."""
     one, other = two
     one.note(status)
@@ -145,7 +155,7 @@ def test_a_request_that_nobody_noted_has_no_answer_and_no_file(path: Path) -> No
     with opened(path) as one:
         assert one.claim("taken")
         for request_id in ("taken", "never heard of"):
-            found = (one.last(request_id), one.file(request_id), one.find_saved(request_id))
+            found = (one.last(request_id), one.file(request_id, 1), one.find_saved(request_id, 1))
             assert found == (None, None, None)
 
 
@@ -161,11 +171,12 @@ def test_the_last_answer_replaces_the_one_before(path: Path) -> None:
 def test_people_can_read_the_rows(path: Path) -> None:
     """Moments are ISO 8601 in UTC, the first is kept, and the outcome is a word."""
     moments = iter([0.0, 1735790645.5])
-    with Journal(path, GATEWAY, time=lambda: next(moments)) as one:
+    with Journal(path, time=lambda: next(moments)) as all_gateways:
+        one = all_gateways.requests(GATEWAY)
         one.note(QUEUED)
         assert [rows(path)[0][name] for name in ("outcome", "state")] == [None, "queued"]
         one.note(COMPLETED)
-        one.record(ID, path.with_name("a.png"), HASH, len(BYTES))
+        one.record(ID, 1, path.with_name("a.png"), HASH, len(BYTES))
     assert rows(path) == [
         {
             "gateway": GATEWAY,
@@ -180,6 +191,13 @@ def test_people_can_read_the_rows(path: Path) -> None:
             "outcome": "completed",
             "image": f'{{"request_id": "{ID}", "url": "{URL}", "urls": ["{URL}"], "created_at":'
             ' "2025-01-02T00:00:00+00:00", "duration_us": 3250000, "model_version": "longcat-v1.2"}',
+        }
+    ]
+    assert rows(path, "SELECT * FROM picture") == [
+        {
+            "gateway": GATEWAY,
+            "request_id": ID,
+            "number": 1,
             "path": str(path.with_name("a.png")),
             "sha256": HASH,
             "size": len(BYTES),
@@ -219,9 +237,9 @@ def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
     with opened(path) as one, opened(path) as other:
         assert one.claim(ID)
         one.note(COMPLETED)
-        one.record(ID, path.with_name("a.png"), HASH, len(BYTES))
-        one.reopen(ID)
-        assert (one.last(ID), one.file(ID), other.claim(ID)) == (None, None, False)
+        one.record(ID, 1, path.with_name("a.png"), HASH, len(BYTES))
+        one.reopen(ID, 1)
+        assert (one.last(ID), one.file(ID, 1), other.claim(ID)) == (None, None, False)
         assert rows(path)[0]["first_asked"] is not None
 
 
@@ -232,7 +250,7 @@ def test_of_two_that_find_no_owner_one_takes_the_request(path: Path, monkeypatch
     """Who looked before another one took the request, and takes it after that, has not got it."""
     with opened(path) as one, opened(path) as other:
         assert one.claim(ID)
-        monkeypatch.setattr(Journal, "_row", lambda *_: (None,))  # As it was a moment ago.
+        monkeypatch.setattr(RequestTable, "_row", lambda *_: (None,))  # As it was a moment ago.
         assert not other.claim(ID)
 
 
@@ -240,41 +258,41 @@ def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> Non
     """A file counts as saved while its bytes are those recorded; one byte less, or another one, and it does not."""
     picture = path.with_name("a.png")
     with opened(path) as one:
-        one.record(ID, picture, HASH, len(BYTES))
-        assert one.file(ID) == SavedFile(picture, HASH, len(BYTES))
-        assert one.find_saved(ID) is None
+        one.record(ID, 1, picture, HASH, len(BYTES))
+        assert one.file(ID, 1) == SavedFile(picture, HASH, len(BYTES))
+        assert one.find_saved(ID, 1) is None
         for content, expected in ((BYTES, picture), (BYTES[:-1], None), (BYTES.upper(), None), (BYTES, picture)):
             picture.write_bytes(content)
-            assert one.find_saved(ID) == expected
+            assert one.find_saved(ID, 1) == expected
         picture.unlink()
         picture.mkdir()
-        assert one.find_saved(ID) is None
+        assert one.find_saved(ID, 1) is None
 
 
 def test_a_file_is_found_from_another_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path is recorded with where it starts."""
     monkeypatch.chdir(path.parent)
     with opened(path) as one:
-        one.record(ID, Path("a.png"), HASH, len(BYTES))
+        one.record(ID, 1, Path("a.png"), HASH, len(BYTES))
         Path("a.png").write_bytes(BYTES)
         monkeypatch.chdir("/")
-        assert one.find_saved(ID) == path.with_name("a.png")
+        assert one.find_saved(ID, 1) == path.with_name("a.png")
 
 
 def test_a_file_name_that_is_no_text_is_kept(path: Path) -> None:
     """A name that the file system gave in bytes comes back as the same bytes."""
     picture = path.with_name(os.fsdecode(b"\xff.png"))
     with opened(path) as one:
-        one.record(ID, picture, HASH, len(BYTES))
-        assert one.file(ID) == SavedFile(picture, HASH, len(BYTES))
+        one.record(ID, 1, picture, HASH, len(BYTES))
+        assert one.file(ID, 1) == SavedFile(picture, HASH, len(BYTES))
 
 
 def test_the_last_record_of_a_file_holds(path: Path) -> None:
     """A second download replaces the record of the first, and a record is a value."""
     with opened(path) as one:
-        one.record(ID, path.with_name("a.png"), "0" * 64, 1)
-        one.record(ID, path.with_name("b.png"), HASH, len(BYTES))
-        file = one.file(ID)
+        one.record(ID, 1, path.with_name("a.png"), "0" * 64, 1)
+        one.record(ID, 1, path.with_name("b.png"), HASH, len(BYTES))
+        file = one.file(ID, 1)
     assert file == SavedFile(path.with_name("b.png"), HASH, len(BYTES))
     with pytest.raises(FrozenInstanceError):
         file.size = 1  # type: ignore[misc]
@@ -304,8 +322,8 @@ def test_what_is_given_back_can_be_taken(path: Path) -> None:
 def test_closing_gives_everything_back(path: Path) -> None:
     """What a closed journal had is free, its file is gone, and closing again does nothing."""
     with opened(path) as one:
-        first = opened(path)
-        assert all(first.claim(request_id) for request_id in "abc")
+        first = journal(path)
+        assert all(first.requests(GATEWAY).claim(request_id) for request_id in "abc")
         first.close()
         first.close()
         assert [row["owner"] for row in rows(path)] == [None] * 3
@@ -316,16 +334,17 @@ def test_closing_gives_everything_back(path: Path) -> None:
 
 def test_a_closed_journal_says_so(path: Path) -> None:
     """Every use after the end is refused, but to give back what has been given back."""
-    one = opened(path)
-    one.close()
+    closed = journal(path)
+    one = closed.requests(GATEWAY)
+    closed.close()
     one.release(ID)
     uses: list[Callable[[], object]] = [
         *(lambda: one.claim(ID), lambda: one.last(ID), lambda: one.note(QUEUED)),
         *(
-            lambda: one.reopen(ID),
-            lambda: one.file(ID),
-            lambda: one.record(ID, path, HASH, 1),
-            lambda: one.find_saved(ID),
+            lambda: one.reopen(ID, 1),
+            lambda: one.file(ID, 1),
+            lambda: one.record(ID, 1, path, HASH, 1),
+            lambda: one.find_saved(ID, 1),
         ),
     ]
     for use in uses:
@@ -344,7 +363,10 @@ def test_another_name_of_the_file_is_the_same_journal(path: Path) -> None:
 
 def test_what_a_process_has_taken_is_free_as_soon_as_it_is_killed(path: Path) -> None:
     """Another process is turned away while the first lives, and not a moment longer."""
-    with opened(path) as one, process(path, f"j = opened(); say(j.claim({ID!r})); hear()") as child:
+    with (
+        opened(path) as one,
+        process(path, f"j = journal().requests({GATEWAY!r}); say(j.claim({ID!r})); hear()") as child,
+    ):
         assert child.line() == "True"
         assert not one.claim(ID)
         child.kill()
@@ -378,11 +400,11 @@ def test_what_killed_processes_left_is_swept(path: Path) -> None:
     for other in others:
         other.touch()
     with killed(path, ["a", "b"]), killed(path, []), opened(path) as living:
-        with process(path, "j = opened(); say('there'); hear()") as child:
+        with process(path, "j = journal(); say('there'); hear()") as child:
             assert child.line() == "there"
             assert [row["owner"] for row in rows(path)] == [None, None]
             assert len(set(owners(path)) - {*others}) == 2
-        with opened(path):
+        with journal(path):
             assert len(set(owners(path)) - {*others}) == 2
         assert living.claim("a")
     assert owners(path) == others
@@ -402,7 +424,7 @@ def test_looking_at_an_owner_keeps_no_file_open(path: Path) -> None:
 def test_two_processes_share_the_work(path: Path) -> None:
     """Of 500 requests that both want, each is had by one of them."""
     code = """
-        j = opened()
+        j = journal().requests("https://gateway.example")
         say("ready")
         hear()
         say(*(number for number in range(500) if j.claim(str(number))))
@@ -418,7 +440,8 @@ RACE = """
     def run():
         try:
             begun.wait()
-            with opened() as j:
+            with journal() as one:
+                j = one.requests("https://gateway.example")
                 had.extend(number for number in range(40) if j.claim(str(number)))
                 done.wait()
                 ended.wait()
@@ -463,9 +486,9 @@ def test_the_log_can_be_turned_on_only_while_nobody_writes(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as one, closing(sqlite3.connect(path)) as other:
         one.execute("CREATE TABLE a (b)")
         other.execute("BEGIN IMMEDIATE")
-        assert not journal._has_log(one)
+        assert not database.has_log(one)
         other.rollback()
-        assert journal._has_log(one)
+        assert database.has_log(one)
 
 
 def test_threads_share_an_object(path: Path) -> None:
@@ -484,7 +507,7 @@ def test_threads_share_an_object(path: Path) -> None:
 def test_what_was_noted_before_a_kill_is_there_after_it(path: Path, lines: int) -> None:
     """A process killed in the midst of noting leaves a sound journal with every note that it had finished."""
     code = """
-        j = opened()
+        j = journal().requests("https://gateway.example")
         for number in range(1_000_000):
             j.claim(str(number))
             j.note(Status(str(number), State.FAILED, "ERROR", 0.5, error="word " * 20))
@@ -509,7 +532,7 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path, content: bytes) ->
     """A list of ids that was passed as the journal stays what it is."""
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"not a database. Choose another file"):
-        opened(path)
+        journal(path)
     assert (path.read_bytes(), list(path.parent.iterdir())) == (content, [path])
 
 
@@ -518,17 +541,17 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
     rows(path, "CREATE TABLE request (gateway)")
     content = path.read_bytes()
     with pytest.raises(ConfigurationError, match=r"another program's database, no journal. Choose another file\.$"):
-        opened(path)
+        journal(path)
     assert (path.read_bytes(), list(path.parent.iterdir())) == (content, [path])
 
 
 def test_a_newer_journal_is_left_alone(path: Path) -> None:
     """A journal whose schema this program does not know is refused with both versions."""
-    opened(path).close()
-    rows(path, "PRAGMA user_version = 2")
+    journal(path).close()
+    rows(path, "PRAGMA user_version = 3")
     content = path.read_bytes()
-    with pytest.raises(ConfigurationError, match=r"of version 2, and this program knows version 1. Update"):
-        opened(path)
+    with pytest.raises(ConfigurationError, match=r"of version 3, and this program knows version 2. Update"):
+        journal(path)
     assert path.read_bytes() == content
 
 
@@ -552,7 +575,7 @@ def test_an_empty_file_becomes_a_journal(path: Path) -> None:
 def test_a_place_where_no_journal_can_be_is_refused(tmp_path: Path, name: str, message: str) -> None:
     """The message names the trouble and what to do, and nothing is left behind."""
     with pytest.raises(ConfigurationError, match=message):
-        opened(tmp_path / name)
+        journal(tmp_path / name)
     assert owners(tmp_path / name) == []
 
 
@@ -565,14 +588,14 @@ def test_what_may_not_be_written_is_refused(kind: str) -> None:
         if os.geteuid() == 0:
             os.seteuid(65534)
         try:
-            opened()
+            journal()
         except Exception as error:
             say(type(error).__name__, str(error).replace("\\n", " "))
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.journal")
         if kind == "file":
-            opened(path).close()
+            journal(path).close()
             path.chmod(0o444)
         Path(folder).chmod(0o555 if kind == "folder" else 0o777)
         with process(path, code) as child:
@@ -586,19 +609,20 @@ def test_a_full_disk_loses_nothing_that_was_noted(path: Path) -> None:
     """Where the file can't grow, the error says so, what was noted stays, and once there is room it goes on."""
     with opened(path) as one:
         one.note(COMPLETED)
-        assert one._db is not None
-        one._db.execute("PRAGMA max_page_count = 4")
+        with one._database.using() as db:
+            db.execute(f"PRAGMA max_page_count = {rows(path, 'PRAGMA page_count')[0]['page_count']}")
         with pytest.raises(ConfigurationError, match=r"is full. Free some space on the disk and run again"):
             one.note(Status(ID, State.FAILED, "ERROR", error="word " * 10_000))
         assert one.last(ID) == COMPLETED
-        one._db.execute("PRAGMA max_page_count = 1000")
+        with one._database.using() as db:
+            db.execute("PRAGMA max_page_count = 1000")
         one.note(QUEUED)
         assert one.last(ID) == QUEUED
 
 
 def test_a_journal_that_is_kept_locked_is_refused_after_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who can't get at the file waits, and then says what to do; so does who has it open already."""
-    monkeypatch.setattr(journal, "PATIENCE", 0.05)
+    monkeypatch.setattr(database, "PATIENCE", 0.05)
     with opened(path) as one, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(
@@ -606,7 +630,7 @@ def test_a_journal_that_is_kept_locked_is_refused_after_a_while(path: Path, monk
         ):
             one.note(QUEUED)
         with pytest.raises(ConfigurationError, match=r"is locked. End the program"):
-            opened(path)
+            journal(path)
         assert (one.last(ID), len(owners(path))) == (None, 1)
 
 
@@ -618,7 +642,7 @@ def test_a_damaged_journal_is_refused(path: Path) -> None:
     content[4096:] = b"\xaa" * (len(content) - 4096)
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"malformed. Move it away and start with a new one\.$"):
-        opened(path)
+        journal(path)
 
 
 @settings(max_examples=20)

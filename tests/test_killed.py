@@ -53,7 +53,9 @@ class Runs:
         assert sorted(pictures) == sorted(f"{one}.png" for one in self.ids)
         with closing(sqlite3.connect(self.folder / "cats.db")) as journal:
             noted = dict(
-                journal.execute("SELECT request_id, sha256 FROM request WHERE outcome = 'completed'").fetchall()
+                journal.execute(
+                    "SELECT request_id, sha256 FROM request JOIN picture USING (request_id) WHERE outcome = 'completed'"
+                ).fetchall()
             )
         assert {one: sha256(pictures[f"{one}.png"]).hexdigest() for one in self.ids} == noted
         assert all(content.endswith(b"IEND\xaeB`\x82") for content in pictures.values())
@@ -64,7 +66,9 @@ class Runs:
         """Return how many answers and pictures the journal has: it grows with the work."""
         try:
             with closing(sqlite3.connect(self.folder / "cats.db")) as journal:
-                ((asked, saved),) = journal.execute("SELECT count(last_asked), count(sha256) FROM request").fetchall()
+                ((asked, saved),) = journal.execute(
+                    "SELECT (SELECT count(last_asked) FROM request), (SELECT count(*) FROM picture)"
+                ).fetchall()
         except sqlite3.Error:  # It is not there yet.
             return 0
         return int(asked + saved)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import define, field
 
 from longcat.errors import DownloadError
+from longcat.models import Image
 from longcat.saving.files import PartialFile, final_path
 from longcat.text import describe
 
@@ -72,6 +73,8 @@ class PictureFile:
         overwrite: whether a file that is there already may be replaced.
         max_bytes: how many bytes are accepted.
         url: where the bytes come from, for the errors.
+        number: which of its request's pictures it is, from 1.
+        count: how many pictures the request has. With several, errors name the number.
         part: the temporary file's name. None: a new random name.
         record: called with the file, its SHA-256 in hex and its size, when it is whole and about to get its name.
     """
@@ -81,6 +84,8 @@ class PictureFile:
     overwrite: bool
     max_bytes: int
     url: str
+    number: int = 1
+    count: int = 1
     part: str | None = None
     record: Callable[[Path, str, int], object] | None = None
     _file: PartialFile | None = field(default=None, init=False)
@@ -133,7 +138,7 @@ class PictureFile:
         """Raise DownloadError unless all that was announced has come, and is an image."""
         if self._declared is not None and self._size != self._declared:
             message = f"{self._size} bytes came instead of the {self._declared} announced"
-            raise self._refusal(message, "Try again.", retryable=True)
+            raise self.error(message, "Try again.", retryable=True)
         self._check_kind()
 
     def commit(self) -> Path:
@@ -150,6 +155,13 @@ class PictureFile:
             self._file.rename(path, overwrite=self.overwrite)
         return path
 
+    def error(
+        self, message: str, next_step: str, *, status_code: int | None = None, retryable: bool = False
+    ) -> DownloadError:
+        """Return the error that says why this picture can't be had; see DownloadError."""
+        which = f"picture {self.number} of {self.count}: " if self.count > 1 else ""
+        return DownloadError(self.url, f"{which}{message}", next_step, status_code, retryable)
+
     def _discard(self) -> None:
         if self._file is not None:
             self._file.discard()
@@ -157,11 +169,11 @@ class PictureFile:
 
     def _check_size(self, size: int) -> None:
         if size > self.max_bytes:
-            raise self._refusal(f"it has more than {self.max_bytes} bytes", "Raise max_bytes if it is wanted.")
+            raise self.error(f"it has more than {self.max_bytes} bytes", "Raise max_bytes if it is wanted.")
 
     def _check_kind(self) -> None:
         if image_suffix(self._head) is None:
-            raise self._refusal(f"it is not an image but {describe(self._head)}", "Look at the URL in a browser.")
+            raise self.error(f"it is not an image but {describe(self._head)}", "Look at the URL in a browser.")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -170,10 +182,28 @@ class PictureFile:
             yield
         except FileExistsError as error:
             message = f"{error} is there already"
-            raise self._refusal(message, "Pass overwrite=True (--force) or another path.") from error
+            raise self.error(message, "Pass overwrite=True (--force) or another path.") from error
         except (OSError, ValueError) as error:
             message = f"the file can't be written ({error})"
-            raise self._refusal(message, "Choose a folder that can be written to.") from error
+            raise self.error(message, "Choose a folder that can be written to.") from error
 
-    def _refusal(self, message: str, next_step: str, *, retryable: bool = False) -> DownloadError:
-        return DownloadError(self.url, message, next_step, retryable=retryable)
+
+def picture_files(image: Image, path: Path, overwrite: bool, max_bytes: int) -> list[PictureFile]:
+    """Return the files for all pictures of an image. With several, the name of each ends in its number."""
+    count = len(image.urls)
+    files = [
+        PictureFile(path, image.request_id, overwrite, max_bytes, url, number, count)
+        for number, url in enumerate(image.urls, 1)
+    ]
+    for file in files if count > 1 else ():
+        if _is_folder(path):
+            file.stem = f"{_safe_name(file.stem)}-{file.number}"
+        else:
+            file.path = path.with_name(f"{path.stem}-{file.number}{path.suffix}")
+    return files
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):  # It is raised when the file is to be written.
+        return path.is_dir()
+    return False

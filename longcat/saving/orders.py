@@ -1,0 +1,175 @@
+"""Which orders of one gateway were sent, what came of them, and what they cost: so that none is paid twice."""
+
+import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+from attrs import frozen
+
+from longcat.errors import ConfigurationError
+from longcat.models import OrderRequest
+from longcat.saving.database import Database, as_bytes
+from longcat.text import shorten
+from longcat.waiting.submit import OrderRecord, OrderState
+
+UNITS: Final = 10**9
+"""A US dollar in the unit in which money is stored, so that SQLite adds whole numbers."""
+
+BEGIN: Final = """
+INSERT INTO orders (gateway, key, owner, state, cost, noted, content)
+VALUES (?, CAST(? AS TEXT), ?, 'intended', ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    owner = excluded.owner, state = excluded.state, noted = excluded.noted, content = excluded.content,
+    in_doubt = coalesce(in_doubt, 0) + cost, cost = excluded.cost"""
+TAKEN: Final = """
+UPDATE orders SET state = 'taken', owner = NULL, noted = ?, request_id = CAST(? AS TEXT)
+WHERE gateway = ? AND key = CAST(? AS TEXT)"""
+UNKNOWN: Final = """
+UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, message = CAST(? AS TEXT)
+WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken'"""
+WITHDRAW: Final = """
+DELETE FROM orders WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken' AND in_doubt IS NULL"""
+# The order may have been taken when it was sent before.
+WITHDRAW_AGAIN: Final = """
+UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, cost = in_doubt, in_doubt = NULL
+WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken'"""
+KNOWN: Final = """
+SELECT key, owner, state, request_id, cost, message, content FROM orders
+WHERE gateway = ? AND key = CAST(? AS TEXT)"""
+OPEN: Final = """
+SELECT key, owner, state, request_id, cost, message, content FROM orders
+WHERE gateway = ? AND state <> 'taken' ORDER BY noted, key"""
+SPENT: Final = """
+SELECT coalesce(sum(coalesce(in_doubt, 0) + iif(upper(raw_state) = 'ERROR', 0, cost)), 0)
+FROM orders LEFT JOIN request USING (gateway, request_id) WHERE gateway = ?"""
+
+
+@frozen(eq=False)
+class OrderTable:
+    """The orders of one gateway in a journal: an `OrderStore`.
+
+    Programs, threads and tasks may share it. An order that its owner began, and neither ended nor can end because the
+    owner is gone, is in doubt. Every method raises ConfigurationError when the file can't be read or written.
+    """
+
+    _database: Database
+    _gateway: str
+
+    def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
+        """Note that an order is about to be sent, unless it was before, and return how it stands.
+
+        Of several that begin an order at once, one gets `INTENDED`, and the others `BUSY`. An order that is sent again
+        although it may have been taken is counted once more.
+
+        Raises ConfigurationError when the key stands for another order, or when the cost can't be stored exactly.
+        """
+        units = _to_units(cost)
+        with self._database.durable() as db:
+            before = self.known(key)
+            if before is not None:
+                if before.order.body != order.body:
+                    raise ConfigurationError(
+                        f"{shorten(key)!r} names another order in {self._database.path}: its prompt or an option"
+                        " differs. Give this order another id, or choose another journal."
+                    )
+                if before.state is not OrderState.UNKNOWN or not resubmit_unknown:
+                    return before
+            content = _write_order(order)
+            ours = self._database.token
+            db.execute(BEGIN, [self._gateway, as_bytes(key), ours, units, self._database.now(), content])
+        return OrderRecord(key, order, OrderState.INTENDED, cost)
+
+    def taken(self, key: str, request_id: str) -> None:
+        """Note which request came of an order."""
+        self._change(key, (TAKEN, [self._database.now(), as_bytes(request_id)]))
+
+    def withdraw(self, key: str) -> None:
+        """Note that the gateway certainly did not take the order this time.
+
+        The order is new again; one that may have been taken before is in doubt again.
+        """
+        self._change(key, (WITHDRAW, []), (WITHDRAW_AGAIN, [self._database.now()]))
+
+    def unknown(self, key: str, message: str) -> None:
+        """Note that nobody knows whether the gateway took the order, and why."""
+        self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message)]))
+
+    def known(self, key: str) -> OrderRecord | None:
+        """Return how an order stands. None: it is new, or was withdrawn."""
+        with self._database.using() as db:
+            rows = db.execute(KNOWN, [self._gateway, as_bytes(key)]).fetchall()
+        return next(self._records(rows), None)
+
+    def in_doubt(self) -> list[OrderRecord]:
+        """Return all orders of which nobody knows whether the gateway took them, the oldest first."""
+        with self._database.using() as db:
+            rows = db.execute(OPEN, [self._gateway]).fetchall()
+        return [record for record in self._records(rows) if record.state is OrderState.UNKNOWN]
+
+    def spent(self) -> Decimal:
+        """Return what all orders cost together, in US dollars: those that were taken, and those that may have been.
+
+        Requests whose last answer has the word `ERROR` are not charged.
+        """
+        with self._database.using() as db:
+            (units,) = db.execute(SPENT, [self._gateway]).fetchone()
+        return _to_dollars(units)
+
+    def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
+        """Execute the first of these statements that fits the row, durably. Their last values name the row."""
+        with self._database.durable() as db:
+            for sql, values in statements:
+                if db.execute(sql, [*values, self._gateway, as_bytes(key)]).rowcount:
+                    return
+        raise ConfigurationError(
+            f"The order {shorten(key)!r} is not under way in {self._database.path}. Look whether the journal was"
+            " replaced or altered; the order may have been paid."
+        )
+
+    def _records(self, rows: Iterable[Any]) -> Iterator[OrderRecord]:
+        is_alive = cache(self._database.is_alive)
+        for key, owner, state, request_id, cost, message, content in rows:
+            stands = OrderState.UNKNOWN
+            if state == "taken":
+                stands = OrderState.TAKEN
+            elif state == "intended" and owner is not None and is_alive(owner):
+                stands = OrderState.BUSY
+            reason = message if state == "unknown" else None
+            with self._database.trusting(f"The row of order {shorten(key)!r}", "Restore it: the order may be paid."):
+                record = OrderRecord(key, _read_order(content), stands, _to_dollars(cost), request_id, reason)
+            yield record
+
+
+def _to_units(dollars: Decimal) -> int:
+    """Return money as it is stored. Raises ConfigurationError when it can't be stored exactly."""
+    try:
+        numerator, denominator = dollars.as_integer_ratio()
+    except (ValueError, OverflowError):  # Not a number, or an infinite one.
+        numerator, denominator = -1, 1
+    units, rest = divmod(numerator * UNITS, denominator)
+    if rest or not 0 <= units < 2**62:
+        raise ConfigurationError(f"{dollars} US dollars is no price. Pass a number with nine decimal places at most.")
+    return units
+
+
+def _to_dollars(units: int) -> Decimal:
+    whole, part = divmod(units, UNITS)
+    return Decimal(f"{whole}.{part:09}".rstrip("0").rstrip("."))
+
+
+def _write_order(order: OrderRequest) -> str:
+    return json.dumps(
+        {
+            "prompt": order.prompt,
+            "options": dict(order.options),
+            "id": order.id,
+            "webhook_url": order.webhook_url,
+            "webhook_mode": order.webhook_mode,
+        }
+    )
+
+
+def _read_order(text: str) -> OrderRequest:
+    return OrderRequest(**json.loads(text))

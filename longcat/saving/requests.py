@@ -1,0 +1,186 @@
+"""What was answered about the requests of one gateway, and which of their pictures were saved."""
+
+import hashlib
+import json
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from longcat.models import Image, State, Status
+from longcat.saving.database import Database, as_bytes
+from longcat.text import shorten
+
+MICROSECOND: Final = timedelta(microseconds=1)
+
+CLAIM: Final = """
+INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET owner = excluded.owner WHERE owner IS NULL"""
+RELEASE: Final = "UPDATE request SET owner = NULL WHERE gateway = ? AND request_id = ? AND owner = ?"
+NOTE: Final = """
+INSERT INTO request (gateway, request_id, first_asked, last_asked, state, raw_state, progress, error, outcome, image)
+VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), ?, ?)
+ON CONFLICT DO UPDATE SET
+    first_asked = coalesce(first_asked, excluded.first_asked), last_asked = excluded.last_asked,
+    state = excluded.state, raw_state = excluded.raw_state, progress = excluded.progress,
+    error = excluded.error, outcome = excluded.outcome, image = excluded.image"""
+REOPEN: Final = """
+UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = NULL, outcome = NULL, image = NULL
+WHERE gateway = ? AND request_id = ?"""
+FORGET: Final = "DELETE FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
+RECORD: Final = """
+INSERT INTO picture (gateway, request_id, number, path, sha256, size) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?)
+ON CONFLICT DO UPDATE SET path = excluded.path, sha256 = excluded.sha256, size = excluded.size"""
+ONE: Final = "FROM request WHERE gateway = ? AND request_id = ?"
+PICTURE: Final = "SELECT path, sha256, size FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
+
+
+@frozen
+class SavedFile:
+    """A picture's file, as recorded just before it got its name.
+
+    Attributes:
+        path: where it is, absolute.
+        sha256: the SHA-256 of its bytes, in hex.
+        size: how many bytes it has.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@frozen(eq=False)
+class RequestTable:
+    """The requests of one gateway in a journal.
+
+    Threads may share it: what one of them claims is claimed for all of them. Every method raises ConfigurationError
+    when the file can't be read or written. Request ids must have passed `settings.usable_request_id`. A request's
+    pictures are numbered from 1.
+    """
+
+    _database: Database
+    _gateway: str
+    _claims: Counter[str] = field(factory=Counter, init=False)
+
+    @property
+    def name(self) -> str:
+        """What this table has to itself: the journal's path and the gateway."""
+        return f"{self._database.path} {self._gateway}"
+
+    def claim(self, request_id: str) -> bool:
+        """Claim a request, and return whether it is ours. False: another owner, who is alive, has it.
+
+        A request that the journal does not know gets a row.
+        """
+        ours = self._database.token
+        with self._database.using() as db:
+            (owner,) = self._row("owner", request_id) or (None,)
+            if owner not in {None, ours}:
+                if self._database.is_alive(owner):
+                    return False
+                self._database.remove_owner(db, owner)
+            # Of several that come here at once, one alone finds no owner.
+            if owner != ours and db.execute(CLAIM, [self._gateway, request_id, ours]).rowcount != 1:
+                return False
+            self._claims[request_id] += 1
+            return True
+
+    def release(self, request_id: str) -> None:
+        """Undo one `claim`. After as many of them as there were, another owner may claim the request."""
+        if not self._database.is_open:
+            return  # Everything was given back.
+        with self._database.using() as db:
+            self._claims[request_id] -= 1
+            if self._claims[request_id] > 0:
+                return
+            del self._claims[request_id]
+            db.execute(RELEASE, [self._gateway, request_id, self._database.token])
+
+    def last(self, request_id: str) -> Status | None:
+        """Return the last answer noted, without its `raw`. None: there is none, so ask."""
+        with self._database.trusting(f"The row of request {shorten(request_id)!r}", "Delete it."):
+            row = self._row("state, raw_state, progress, error, image", request_id)
+            if row is None or row[0] is None:
+                return None
+            state, raw_state, progress, error, image = row
+            return Status(request_id, State(state), raw_state, progress, _read_image(image), error)
+
+    def note(self, status: Status) -> None:
+        """Write an answer down in place of the one before."""
+        moment, state = self._database.now(), status.state.value
+        values = [
+            *(self._gateway, status.request_id, moment, moment, state),
+            *(as_bytes(status.raw_state), status.progress, as_bytes(status.error)),
+            *(state if status.state.is_final else None, _write_image(status.image)),
+        ]
+        with self._database.using() as db:
+            db.execute(NOTE, values)
+
+    def reopen(self, request_id: str, number: int) -> None:
+        """Forget the last answer and the file of one picture, as its URL has expired: the gateway is asked again."""
+        with self._database.using() as db:
+            db.execute(FORGET, [self._gateway, request_id, number])
+            db.execute(REOPEN, [self._gateway, request_id])
+
+    def file(self, request_id: str, number: int) -> SavedFile | None:
+        """Return the file that was recorded last for a picture, whether it is still there or not. None: no record."""
+        what = f"The row of picture {number} of request {shorten(request_id)!r}"
+        with self._database.trusting(what, "Delete it."), self._database.using() as db:
+            row = db.execute(PICTURE, [self._gateway, request_id, number]).fetchone()
+            return SavedFile(Path(row[0]), *row[1:]) if row is not None else None
+
+    def record(self, request_id: str, number: int, path: Path, sha256: str, size: int) -> None:
+        """Record a picture that is complete on disk, just before its file is renamed to `path`.
+
+        In this order, a process that is killed in between leaves a record without a file, which `find_saved` notices.
+        In the other order, it would leave a file that the journal does not know.
+        """
+        with self._database.using() as db:
+            values = [self._gateway, request_id, number, as_bytes(str(path.absolute())), sha256, size]
+            db.execute(RECORD, values)
+
+    def find_saved(self, request_id: str, number: int) -> Path | None:
+        """Return a picture's file. None: there is no record, no such file, or its bytes, which are read, differ."""
+        file = self.file(request_id, number)
+        with suppress(OSError, ValueError):  # It is not there, or not to be read.
+            if file is not None and file.path.stat().st_size == file.size:
+                with file.path.open("rb") as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256:
+                        return file.path
+        return None
+
+    def _row(self, columns: str, request_id: str) -> Any:
+        """Return these columns of a request's row. None: there is no row."""
+        with self._database.using() as db:
+            return db.execute(f"SELECT {columns} {ONE}", [self._gateway, request_id]).fetchone()
+
+
+def _write_image(image: Image | None) -> str | None:
+    if image is None:
+        return None
+    return json.dumps(
+        {
+            "request_id": image.request_id,
+            "url": image.url,
+            "urls": image.urls,
+            "created_at": image.created_at.isoformat() if image.created_at is not None else None,
+            "duration_us": image.duration // MICROSECOND if image.duration is not None else None,
+            "model_version": image.model_version,
+        }
+    )
+
+
+def _read_image(text: str | None) -> Image | None:
+    if text is None:
+        return None
+    fields = json.loads(text)
+    moment, duration = fields.pop("created_at"), fields.pop("duration_us")
+    return Image(
+        **fields | {"urls": tuple(fields["urls"])},
+        created_at=datetime.fromisoformat(moment) if moment is not None else None,
+        duration=duration * MICROSECOND if duration is not None else None,
+    )
