@@ -257,12 +257,10 @@ class LongCat(BaseClient[httpx.Client]):
         max_bytes: int = MAX_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
-        """Save an image, and return where it is. The file appears whole or not at all.
+        """Save an image, and return where it is. The file appears whole or not at all. The key is not sent.
 
-        Of several pictures, each gets a file whose name ends in its number (`cat-1.png`, `cat-2.png`); the first is
-        returned, and `download_all` returns all. They come one after the other; those that came before an error stay.
-
-        The key is not sent. After a transient error it is tried again, three times at most.
+        Several pictures are saved one after the other, each in a file whose name ends in its number (`cat-1.png`), and
+        the first is returned; those saved before an error stay. Transient errors are tried again, three times at most.
 
         Args:
             image: an image, or a URL of one.
