@@ -259,8 +259,7 @@ class LongCat(BaseClient[httpx.Client]):
     ) -> Path:
         """Save an image, and return where it is. The file appears whole or not at all. The key is not sent.
 
-        Several pictures are saved one after the other, each in a file whose name ends in its number (`cat-1.png`), and
-        the first is returned; those saved before an error stay. Transient errors are tried again, three times at most.
+        Of several pictures, each gets a file whose name ends in its number (`cat-1.png`); the first is returned.
 
         Args:
             image: an image, or a URL of one.
@@ -270,7 +269,7 @@ class LongCat(BaseClient[httpx.Client]):
             timeout: seconds for all pictures together. None: for ever.
 
         Raises:
-            DownloadError: it could not be had, is not an image or too large, or the file could not be written.
+            DownloadError: it could not be had (after four tries if it might), or written, or is no image or too large.
             ConfigurationError: an argument can't be used.
         """
         return self.download_all(image, path, overwrite=overwrite, max_bytes=max_bytes, timeout=timeout)[0]
