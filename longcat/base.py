@@ -33,6 +33,7 @@ from longcat.waiting.polling import Plan, Polling
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.submit import OrderKeys, Submit
 from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wake import Wake
 
 Unknown: TypeAlias = Literal["wait", "raise"]
 OnChange: TypeAlias = Callable[[Status], object]
@@ -52,11 +53,13 @@ class BatchOptions(TypedDict, total=False):
         unknown: as in `LongCat.wait`.
         on_change: called with the first answer about each request, and with every one that differs from the one before.
             What it raises ends the batch, as does what the iterable raises. None, or not given: changes are not told.
+        wake: as in `LongCat.wait`.
     """
 
     batch_timeout: float | None
     unknown: Unknown
     on_change: OnChange | None
+    wake: Wake | None
 
 
 class BaseClient(Generic[HttpClient]):
@@ -115,7 +118,7 @@ class BaseClient(Generic[HttpClient]):
         request_id = usable_request_id(request)
         return request_id, self._gateways.of(request_id, gateway)
 
-    def _wait(
+    def _wait(  # noqa: PLR0913 - most are keywords, and pass through.
         self,
         request: str | Order,
         timeout: float | None,
@@ -123,6 +126,7 @@ class BaseClient(Generic[HttpClient]):
         gateway: GatewayKind | None = None,
         *,
         fresh: bool | None = None,
+        wake: Wake | None = None,
     ) -> Wait:
         """Return the wait for a request. `fresh` tells whether it was ordered just now; None: as its id tells."""
         request_id, of = self._find(request, gateway)
@@ -140,6 +144,7 @@ class BaseClient(Generic[HttpClient]):
             store=self._store(of),
             order=order,
             fresh=order is not None and (old < FRESH if fresh is None else fresh),
+            wake=wake,
         )
 
     def _plan(self, gateway: StatusGateway, old: float) -> Plan:
@@ -188,16 +193,18 @@ class BaseClient(Generic[HttpClient]):
             resubmit_unknown=resubmit_unknown,
         )
 
-    def _generate(self, submit: Submit, unknown: Unknown, on_order: OnOrder | None = None) -> Generate:
+    def _generate(
+        self, submit: Submit, unknown: Unknown, wake: Wake | None, on_order: OnOrder | None = None
+    ) -> Generate:
         """Return an order with the wait for its request."""
         usable_unknown(unknown)
 
         def begin_wait(order: Order, left: float | None, fresh: bool) -> Wait:
-            return self._wait(order, left, unknown, fresh=fresh)
+            return self._wait(order, left, unknown, fresh=fresh, wake=wake)
 
         return Generate(submit, begin_wait, on_order)
 
-    def _batch(
+    def _batch(  # noqa: PLR0913 - as above.
         self,
         timeout: float | None,
         gateway: GatewayKind | None,
@@ -205,6 +212,7 @@ class BaseClient(Generic[HttpClient]):
         batch_timeout: float | None = None,
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
+        wake: Wake | None = None,
     ) -> Batch[str]:
         """Return the batch that waits for requests, each of them once."""
         left, end = self._bounds(timeout, batch_timeout)
@@ -220,7 +228,7 @@ class BaseClient(Generic[HttpClient]):
                 return None
             seen.add(request_id)
             try:
-                return self._wait(request_id, left(), unknown, gateway)
+                return self._wait(request_id, left(), unknown, gateway, wake=wake)
             except ConfigurationError as error:
                 return Outcome(request_id, error=error)
 
@@ -235,6 +243,7 @@ class BaseClient(Generic[HttpClient]):
         batch_timeout: float | None = None,
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
+        wake: Wake | None = None,
     ) -> Batch[Orderable]:
         """Return the batch that orders requests, each item once, and waits for them."""
         left, end = self._bounds(timeout, batch_timeout)
@@ -247,7 +256,7 @@ class BaseClient(Generic[HttpClient]):
             except ConfigurationError as error:
                 return Outcome("", error=error)
             submit = self._submit(order, left(), key=keys.next(order), resubmit_unknown=resubmit_unknown)
-            return self._generate(submit, unknown, on_order)
+            return self._generate(submit, unknown, wake, on_order)
 
         return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
 

@@ -17,6 +17,7 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
+from longcat.sending import tasks, threads
 from longcat.sending.tasks import Outcomes, each
 from longcat.sending.threads import Stopped, outcomes
 from longcat.sending.transport import AsyncSender, SyncSender
@@ -24,6 +25,7 @@ from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wake import Wake
 
 T = TypeVar("T")
 
@@ -96,6 +98,7 @@ class LongCat(BaseClient[httpx.Client]):
         timeout: float | None = DEFAULT_TIMEOUT,
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
+        wake: Wake | None = None,
         **fields: Unpack[OrderFields],
     ) -> Image:
         """Order pictures, which costs money, wait until they are done, and return them: `submit`, then `wait`.
@@ -105,6 +108,7 @@ class LongCat(BaseClient[httpx.Client]):
             timeout: seconds for the order and the wait together. None: no bound.
             unknown: as in `wait`.
             on_change: called with the answer to the order, and with every answer that differs from the one before.
+            wake: as in `wait`: what takes the callbacks to `webhook_url`.
             fields: as in `submit`.
 
         Raises:
@@ -112,7 +116,7 @@ class LongCat(BaseClient[httpx.Client]):
             the request, which can be waited for again.
         """
         order = self._order({**fields, "prompt": prompt})
-        return self._drive(self._generate(self._submit(order, timeout), unknown).image(on_change))
+        return self._drive(self._generate(self._submit(order, timeout), unknown, wake).image(on_change))
 
     def generate_all(
         self,
@@ -168,6 +172,7 @@ class LongCat(BaseClient[httpx.Client]):
         *,
         unknown: Unknown = "wait",
         gateway: GatewayKind | None = None,
+        wake: Wake | None = None,
     ) -> Image:
         """Wait until a request is done, and return its image.
 
@@ -176,6 +181,8 @@ class LongCat(BaseClient[httpx.Client]):
             timeout: seconds, the request in flight included; 0 asks nothing. None: for ever.
             unknown: what to do about a status word that is not documented: `wait` on with one warning, or `raise`.
             gateway: as in `status`.
+            wake: what hears of the request, such as a `longcat.webhooks.Receiver`: upon news the gateway is asked at
+                once. None: nothing.
 
         Raises:
             GenerationFailed, GenerationCancelled: the service says so.
@@ -184,7 +191,7 @@ class LongCat(BaseClient[httpx.Client]):
             APIResponseValidationError: the answer breaks the contract.
             ConfigurationError: an argument can't be used.
         """
-        return self._drive(self._wait(request_id, timeout, unknown, gateway).image())
+        return self._drive(self._wait(request_id, timeout, unknown, gateway, wake=wake).image())
 
     def watch(
         self,
@@ -193,12 +200,13 @@ class LongCat(BaseClient[httpx.Client]):
         *,
         unknown: Unknown = "wait",
         gateway: GatewayKind | None = None,
+        wake: Wake | None = None,
     ) -> Iterator[Status]:
         """Wait as `wait` does, and yield the first answer and every one that differs from the one before.
 
         The last one is final; a failure is a status like any other here. Raises what `wait` raises but for failures.
         """
-        return self._changes(self._wait(request_id, timeout, unknown, gateway))
+        return self._changes(self._wait(request_id, timeout, unknown, gateway, wake=wake))
 
     def as_completed(
         self,
@@ -310,8 +318,8 @@ class LongCat(BaseClient[httpx.Client]):
         match command:
             case Call():
                 return self._sender.send(command, stopped)
-            case Sleep(seconds):
-                self._clock.sleep(seconds)
+            case Sleep(seconds, wake):
+                threads.sleep(self._clock, seconds, wake)
             case Acquire(left=left):
                 for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
                     self._clock.sleep(seconds)
@@ -356,11 +364,12 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
+        wake: Wake | None = None,
         **fields: Unpack[OrderFields],
     ) -> Image:
         """Order pictures, wait until they are done, and return them, as `LongCat.generate` does."""
         order = self._order({**fields, "prompt": prompt})
-        return await self._drive(self._generate(self._submit(order, timeout), unknown).image(on_change))
+        return await self._drive(self._generate(self._submit(order, timeout), unknown, wake).image(on_change))
 
     def generate_all(
         self,
@@ -389,9 +398,10 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         *,
         unknown: Unknown = "wait",
         gateway: GatewayKind | None = None,
+        wake: Wake | None = None,
     ) -> Image:
         """Wait until a request is done, and return its image, as `LongCat.wait` does."""
-        return await self._drive(self._wait(request_id, timeout, unknown, gateway).image())
+        return await self._drive(self._wait(request_id, timeout, unknown, gateway, wake=wake).image())
 
     def watch(
         self,
@@ -400,12 +410,13 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         *,
         unknown: Unknown = "wait",
         gateway: GatewayKind | None = None,
+        wake: Wake | None = None,
     ) -> AsyncGenerator[Status]:
         """Yield the first answer and every one that differs from the one before, as `LongCat.watch` does.
 
         A loop that may be left early on trio needs `contextlib.aclosing`, as with every asynchronous generator.
         """
-        return self._changes(self._wait(request_id, timeout, unknown, gateway))
+        return self._changes(self._wait(request_id, timeout, unknown, gateway, wake=wake))
 
     def as_completed(
         self,
@@ -487,8 +498,8 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         match command:
             case Call():
                 return await self._sender.send(command)
-            case Sleep(seconds):
-                await self._clock.asleep(seconds)
+            case Sleep(seconds, wake):
+                await tasks.sleep(self._clock, seconds, wake)
             case Acquire(left=left):
                 for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
                     await self._clock.asleep(seconds)

@@ -17,7 +17,12 @@ _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTA
 
 
 def hiding(secret: str, placeholder: str = "[key]") -> Hide:
-    """Return a function that replaces the secret in a text, also where it stands as JSON or a URL writes it."""
+    """Return a function that replaces the secret in a text, also where it stands as JSON or a URL writes it.
+
+    An empty secret is in no text.
+    """
+    if not secret:
+        return str
     written = json.dumps(secret)[1:-1]
     forms = sorted({secret, written, written.replace("/", r"\/"), quote(secret, safe="")}, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, forms)))

@@ -6,7 +6,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypeGuard, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from longcat_api.api.requests.get_request_status import (
     _get_kwargs as request_status_call,  # As in `longcat.gateway.result`.
 )
@@ -21,9 +21,9 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import cost
 from longcat.gateway.sister_models import as_documented, picture_urls
 from longcat.gateway.status import StatusGateway, or_none
-from longcat.models import Image, Order, OrderRequest, State, Status
+from longcat.models import Image, Order, OrderRequest, State, Status, Violation
 from longcat.settings import is_http_url, usable_request_id
-from longcat.text import hiding, shorten
+from longcat.text import hiding, shorten, show
 
 SUBMIT: Final[OperationId] = "submit_request"
 NOT_TAKEN: Final = frozenset({*range(400, 500), 307, 308} - {HTTPStatus.REQUEST_TIMEOUT})
@@ -136,6 +136,23 @@ class QueueGateway(StatusGateway):
             created_at=began,
             duration=ended - began if began is not None and ended is not None and ended >= began else None,
         )
+
+
+def read_callback(body: bytes, *, whole: bool = True) -> Status:
+    """Return the status in the body of a callback, which has the form of an answer about a request.
+
+    Raises APIResponseValidationError when it has not, or when the body is not `whole`.
+    """
+    gateway, answer = QueueGateway("", ""), Answer(HTTPStatus.OK, {}, body, whole)
+    try:
+        decoded = reading.decode(None, answer, "")
+    except APIResponseValidationError as error:
+        raise evolve(error, is_json=True) from None  # To ask again, as after an answer that is cut, makes no sense.
+    request_id = decoded.get("request_id") if isinstance(decoded, dict) else None
+    if not _is_request_id(request_id):
+        wrong = Violation("/request_id", "the id of a request", show(request_id))
+        raise reading.breach(None, answer, "", [wrong])
+    return gateway.read(request_id, answer)
 
 
 def _is_request_id(value: Any) -> TypeGuard[str]:

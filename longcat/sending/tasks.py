@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import aclosing, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
@@ -18,6 +19,7 @@ from longcat.gateway.messages import Answer
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command
 from longcat.waiting.wait import Outcome
+from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
 AwaitCommand: TypeAlias = Callable[[Command], Awaitable[Answer | None]]
@@ -146,9 +148,9 @@ class _TaskPool:
                     tasks.start_soon(self._perform_step, step)
                 case TakeItem():
                     self._items_wanted.release()
-                case Rest(seconds):
+                case Rest(seconds, wake):
                     self._notify()
-                    await self._rest(seconds)
+                    await self._rest(seconds, wake)
                 case Finished():
                     return
                 case _:
@@ -178,9 +180,9 @@ class _TaskPool:
         if self._failure is None:
             self._failure = error
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rest(self, seconds: float, wake: WakeEvent | None) -> None:
         """Sleep, until there is a report at most. On a test's clock, no time passes while a command is performed."""
-        with anyio.CancelScope() as self._resting:
+        with anyio.CancelScope() as self._resting, woken_by(wake, self._resting):
             await (anyio.sleep if self._batch.in_flight else self._clock.asleep)(seconds)
 
     def _report(self, report: Callable[[], None]) -> None:
@@ -220,6 +222,36 @@ async def each(items: Iterable[T] | AsyncIterable[T], on_item: Callable[[T], obj
             for item in items:
                 on_item(item)
                 yield item
+
+
+async def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:
+    """Sleep for so many seconds, or until woken."""
+    with anyio.CancelScope() as scope, woken_by(wake, scope):
+        await clock.asleep(seconds)
+
+
+def woken_by(wake: WakeEvent | None, scope: anyio.CancelScope) -> AbstractContextManager[None]:
+    """Return the context in which an event, when any thread sets it, cancels a scope of this event loop."""
+    return nullcontext() if wake is None else wake.listening(from_any_thread(scope.cancel))
+
+
+def from_any_thread(function: Callable[[], object]) -> Callable[[], None]:
+    """Return what has a function called in this event loop soon, whichever thread calls it, unless the loop is over."""
+    here = threading.get_ident()
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        call_soon = trio.lowlevel.current_trio_token().run_sync_soon
+    else:
+        call_soon = asyncio.get_running_loop().call_soon_threadsafe
+
+    def call() -> None:
+        if threading.get_ident() == here:
+            function()
+        else:
+            with suppress(RuntimeError):  # The event loop is over.
+                call_soon(function)
+
+    return call
 
 
 def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> object:

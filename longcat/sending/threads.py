@@ -3,21 +3,25 @@
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
-from longcat.clock import Clock
+from longcat.clock import Clock, SystemClock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command
 from longcat.waiting.wait import Outcome
+from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
 
 GRACE: Final = 1.0
 """Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
+
+WAKE_PARTS: Final = 1.0
+"""Seconds that a clock sleeps at a time which can't be woken, where news may come."""
 
 Stopped: TypeAlias = Callable[[], bool]
 PerformCommand: TypeAlias = Callable[[Command, Stopped], Answer | None]
@@ -37,7 +41,7 @@ class ThreadPool:
         self._perform = perform
         self._stopping = threading.Event()
         self._todo: SimpleQueue[Perform | None] = SimpleQueue()
-        self._results: SimpleQueue[tuple[Job, Answer | BaseException | None]] = SimpleQueue()
+        self._results: SimpleQueue[tuple[Job, Answer | BaseException | None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
@@ -59,15 +63,19 @@ class ThreadPool:
             thread.start()
             self._threads.append(thread)
 
-    def result(self, seconds: float) -> tuple[Job, Answer | LongCatError | None] | None:
-        """Return a job and the result of its command, waiting for so many seconds. None: there is no result yet.
+    def result(self, seconds: float, wake: WakeEvent | None = None) -> tuple[Job, Answer | LongCatError | None] | None:
+        """Return a job and the result of its command, waiting for so many seconds, or until it is woken.
 
-        Raises what `perform` raised, except a LongCatError.
+        None: there is no result yet. Raises what `perform` raised, except a LongCatError.
         """
-        try:
-            job, result = self._results.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-        except Empty:
+        with nullcontext() if wake is None else wake.listening(lambda: self._results.put(None)):
+            try:
+                performed = self._results.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+            except Empty:
+                return None
+        if performed is None:
             return None
+        job, result = performed
         if isinstance(result, BaseException) and not isinstance(result, LongCatError):
             raise result
         return job, result
@@ -97,15 +105,31 @@ def outcomes(batch: Batch[T], items: Iterator[T], clock: Clock, perform: Perform
                     feed(batch, items)
                 case Rest() | Finished() if batch.outcomes:
                     yield batch.pop_outcome()
-                case Rest(seconds) if batch.in_flight:
-                    if (result := threads.result(seconds)) is not None:
+                case Rest(seconds, wake) if batch.in_flight:
+                    if (result := threads.result(seconds, wake)) is not None:
                         batch.receive(*result)
-                case Rest(seconds):
-                    clock.sleep(seconds)
+                case Rest(seconds, wake):
+                    sleep(clock, seconds, wake)
                 case Finished():
                     return
                 case _:
                     assert_never(step)
+
+
+def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:
+    """Sleep for so many seconds, or until woken. A clock of the caller's is woken once a second at most."""
+    if wake is None:
+        clock.sleep(seconds)
+    elif isinstance(clock, SystemClock):
+        woken = threading.Event()
+        with wake.listening(woken.set):
+            woken.wait(min(seconds, threading.TIMEOUT_MAX))
+    elif (sleep_until := getattr(clock, "sleep_until", None)) is not None:  # As a clock made for tests has.
+        sleep_until(wake, seconds)
+    else:
+        end = clock.monotonic() + seconds
+        while (left := end - clock.monotonic()) > 0 and not wake.is_set:
+            clock.sleep(min(left, WAKE_PARTS))
 
 
 def feed(batch: Batch[T], items: Iterator[T]) -> None:

@@ -5,7 +5,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
@@ -13,6 +13,8 @@ from typing import Final
 import anyio
 from anyio.lowlevel import checkpoint, current_token
 from attrs import define, field
+
+from longcat.waiting.wake import WakeEvent
 
 START: Final = 1_718_447_400.0  # 2024-06-15T10:30:00Z, the moment in the documentation's example.
 TURNS: Final = 100  # How often every other task of asyncio's event loop gets its turn, at most, before time moves on.
@@ -77,14 +79,21 @@ class VirtualClock:
 
         It returns when no thread that sleeps is due before, and every other thread in a `hold` block sleeps as well.
         """
+        self.sleep_until(None, seconds)
+
+    def sleep_until(self, wake: WakeEvent | None, seconds: float) -> None:
+        """Sleep as `sleep` does, but no longer than until an event is set; from then on no time passes."""
         sleep, thread = (self._begin(seconds), next(self._numbers)), threading.get_ident()
-        with self._changed:
+        with self._changed, nullcontext() if wake is None else wake.listening(self._notify):
             held = self._holds.pop(thread, 0)
             self._threads.append(sleep)
             self._changed.notify_all()
             try:
-                self._changed.wait_for(lambda: not self._holds and min(self._threads) == sleep)
-                self._reach(sleep[0])
+                self._changed.wait_for(
+                    lambda: (wake is not None and wake.is_set) or (not self._holds and min(self._threads) == sleep)
+                )
+                if wake is None or not wake.is_set:
+                    self._reach(sleep[0])
             finally:
                 self._threads.remove(sleep)
                 if held:
@@ -129,6 +138,10 @@ class VirtualClock:
                 self._holds[thread] -= 1
                 self._holds += Counter()  # Drops a count of zero.
                 self._changed.notify_all()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _begin(self, seconds: float) -> float:
         """Note a sleep, and return when it ends."""

@@ -228,15 +228,16 @@ class AdaptivePlan:
         self._questions += 1
         return self.least_pause(elapsed)
 
-    def least_pause(self, elapsed: float) -> float:
+    def least_pause(self, elapsed: float, extra: int = 0) -> float:
         """Return how many seconds must pass before the next question, as far as `seconds_per_question` goes.
 
         Args:
             elapsed: seconds since the wait began, zero or more.
+            extra: how many questions more than it allows may be asked.
         """
         if self._policy.seconds_per_question is None:
             return 0.0
-        earliest = (self._questions + 1 - FREE_QUESTIONS) * self._policy.seconds_per_question
+        earliest = (self._questions + 1 - FREE_QUESTIONS - extra) * self._policy.seconds_per_question
         # A wait may be early by the resolution of its sleep.
         return max(earliest + RESOLUTION - (elapsed if 0.0 <= elapsed <= FARTHEST else 0.0), 0.0)
 

@@ -8,6 +8,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 
@@ -21,6 +22,7 @@ from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
 from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
 
@@ -116,9 +118,14 @@ class TakeItem:
 
 @frozen
 class Rest:
-    """There is nothing to do for so many seconds, until something is fed, received or taken."""
+    """There is nothing to do for so many seconds, until something is fed, received or taken.
+
+    Attributes:
+        wake: ends the rest early when it is set. None: nothing does.
+    """
 
     seconds: float
+    wake: WakeEvent | None = None
 
 
 @frozen
@@ -161,6 +168,9 @@ class Batch(Generic[T]):
     """The slot for the next question, reserved as soon as a job waits for one."""
     _alarms: list[tuple[float, int, Job, int | None]] = field(factory=list, init=False)
     """When to wake which job: after a sleep, at that step; or at its deadline, if it waits for permission then."""
+    _woken: deque[tuple[Job, int]] = field(factory=deque, init=False)
+    """Jobs that were woken from a sleep, each with its step. Any thread adds to them, and then sets `_wake`."""
+    _wake: WakeEvent | None = field(default=None, init=False)  # None: no job can be woken.
     _number: Iterator[int] = field(factory=count, init=False)
     _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
@@ -180,7 +190,7 @@ class Batch(Generic[T]):
         if self._wants_item(now):
             self._taking = True
             return TakeItem()
-        self._wake(now)
+        self._wake_up(now)
         while not self._ready and self.in_flight < self.max_in_flight and (job := self._next_to_ask(now)) is not None:
             self._go_on(job, None)
         while self._ready and self._ready[0][0] not in self._open:
@@ -190,7 +200,7 @@ class Batch(Generic[T]):
             return Perform(*self._ready.popleft())
         if not self._open and self._has_all(now):
             return Finished()
-        return Rest(self._pause(now))
+        return Rest(self._pause(now), self._wake)
 
     def feed(self, item: T) -> None:
         """Take in an item. Raises what `begin` raises."""
@@ -274,8 +284,14 @@ class Batch(Generic[T]):
     def _is_stale(self, job: Job, step: int | None) -> bool:
         return job not in self._open or step not in {None, job.step}
 
-    def _wake(self, now: float) -> None:
+    def _wake_up(self, now: float) -> None:
         """Let the jobs go on whose sleep is over, and those that waited for permission until their deadline."""
+        if self._wake is not None:
+            self._wake.clear()
+        while self._woken:
+            job, at_step = self._woken.popleft()
+            if not self._is_stale(job, at_step):
+                self._go_on(job, None)
         while self._alarms and self._alarms[0][0] - now < RESOLUTION:
             _, _, job, step = heapq.heappop(self._alarms)
             if not self._is_stale(job, step) and (step is not None or isinstance(job.command, Acquire)):
@@ -317,8 +333,11 @@ class Batch(Generic[T]):
                 self.outcomes.append(command)
             case Call() | RunInThread():
                 self._ready.append((job, command))
-            case Sleep(seconds):
+            case Sleep(seconds, wake):
                 self._set_alarm(job, seconds, job.step)
+                if wake is not None:
+                    self._wake = self._wake or WakeEvent()
+                    wake.listen(partial(self._on_news, self._wake, job, job.step))
             case Acquire(left=left):
                 if command.is_first:
                     self._skipped = 0
@@ -330,6 +349,11 @@ class Batch(Generic[T]):
                     self._set_alarm(job, left, None)
             case _:
                 assert_never(command)
+
+    def _on_news(self, wake: WakeEvent, job: Job, step: int) -> None:
+        """Take note, in any thread, that a job is woken."""
+        self._woken.append((job, step))
+        wake.set()
 
     def _first_new(self) -> Job | None:
         """Return the first job that waits to make its first call. None: there is none."""

@@ -14,15 +14,21 @@ from attrs import frozen
 from longcat.gateway.messages import Answer, Call
 from longcat.waiting.polling import Random
 from longcat.waiting.rate_limit import RESOLUTION
+from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
 
 
 @frozen
 class Sleep:
-    """Sleep for so many seconds."""
+    """Sleep for so many seconds.
+
+    Attributes:
+        wake: ends the sleep early when it is set. None: nothing does.
+    """
 
     seconds: float
+    wake: WakeEvent | None = None
 
 
 @frozen

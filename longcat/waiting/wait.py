@@ -29,12 +29,15 @@ from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Plan, Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
+from longcat.waiting.wake import Wake, WakeEvent
 
 logger: Final = logging.getLogger("longcat")
 
 REQUEST_TIMEOUT: Final = 30.0  # Seconds that one question may take.
 LAST_QUESTION: Final = 1.0
 """Seconds before the deadline at which the last question is asked, so that the time left is not slept away."""
+WAKE_INTERVAL: Final = 1.0
+"""Seconds from one question to the next that news may bring about. Anyone may send news, and often."""
 VISIBLE_AFTER: Final = 30.0
 """Seconds after an order in which a 404 about its request is taken for a gateway that is not up to date yet."""
 FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
@@ -172,6 +175,7 @@ class Wait:
         store: what outlives the wait. None: nothing is kept.
         order: the order that the request came of. None: it was ordered elsewhere, or nobody told.
         fresh: whether that was a moment ago, so that the answer to the order is the first answer about the request.
+        wake: what may bring news of the request, upon which the wait asks at once. None: nothing.
         last_status: the last answer. None: there was no answer yet.
     """
 
@@ -186,12 +190,16 @@ class Wait:
     store: RequestStore | None = None
     order: Order | None = None
     fresh: bool = False
+    wake: Wake | None = None
     last_status: Status | None = field(default=None, init=False)
     _phase: Phase = field(default=Phase.NEW, init=False)
     _began: float = field(default=0.0, init=False)
     _schedule: Schedule = field(factory=Schedule, init=False)
     _faults: FaultStreak = field(factory=FaultStreak, init=False)
     _unknown_words: set[str] = field(factory=set, init=False)
+    _asked: float = field(default=-inf, init=False)  # When the last question was sent.
+    _news: WakeEvent | None = field(default=None, init=False)  # Set: there was news after the last question.
+    _unsubscribe: Callable[[], None] | None = field(default=None, init=False)
 
     @property
     def done(self) -> bool:
@@ -246,8 +254,10 @@ class Wait:
                 return self.last_status
         while True:
             yield from self._until_due()
-            asked = self.monotonic()
+            asked = self._asked = self.monotonic()
             self._move("asked")
+            if self._news is not None:
+                self._news.clear()  # What comes from now on may be newer than the answer.
             timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
             try:
                 answer = yield from ask(self.gateway.ask(self.request_id, timeout))
@@ -270,11 +280,16 @@ class Wait:
         self._phase = MOVES[self._phase][event]
         if self.store is not None and was_claimed and self._phase not in CLAIMED:
             self.store.release(self.request_id)
+        if self._unsubscribe is not None and self._phase in {Phase.DONE, Phase.CLOSED}:
+            self._unsubscribe()
 
     def _begin(self) -> Flow[None]:
         """Claim the request, or take over the final answer that another program got. Raises WaitTimeout."""
         self._began = self.monotonic()
         self._move("began")
+        if self.wake is not None:
+            self._news = WakeEvent()
+            self._unsubscribe = self.wake.subscribe(self.request_id, self._news.set)
         if self.store is None:
             self._move("claimed")
         else:
@@ -310,11 +325,14 @@ class Wait:
         """Sleep until the next question is due, and may be asked. Raises WaitTimeout at the deadline."""
         schedule = self._schedule
         while (left := self._left) > RESOLUTION:
-            pause = max(schedule.due, schedule.not_before) - self.monotonic()
+            now = self.monotonic()
+            has_news = self._news is not None and self._news.is_set
+            due = self._news_due(now) if has_news else schedule.due
+            pause = max(due, schedule.not_before) - now
             if pause >= RESOLUTION:
-                yield Sleep(min(pause, left, LONGEST_SLEEP))
+                yield Sleep(min(pause, left, LONGEST_SLEEP), None if has_news else self._news)
                 continue
-            yield Acquire(schedule.answered, schedule.due, left)
+            yield Acquire(schedule.answered, due, left)
             if self._left > RESOLUTION:
                 return
         if self._left >= -LAST_QUESTION or schedule.overtime:
@@ -323,6 +341,17 @@ class Wait:
         # The caller was busy, and did not let this wait go on in time. One question makes up for it.
         self._schedule = evolve(schedule, overtime=True)
         yield Acquire(schedule.answered, schedule.due, LAST_QUESTION)
+
+    def _news_due(self, now: float) -> float:
+        """Return when the next question is due, as there is news: at once, if the bounds allow it.
+
+        News makes no question come earlier while the gateway fails.
+        """
+        if self._faults.count:
+            return self._schedule.due
+        # One question more than the plan may ask, so that the plan leaves one for news.
+        least = self.plan.least_pause(self.elapsed, extra=1) if isinstance(self.plan, AdaptivePlan) else 0.0
+        return min(self._schedule.due, max(now + least, self._asked + WAKE_INTERVAL))
 
     def _on_status(self, status: Status, answer: Answer) -> None:
         """Keep a status, and plan the next question."""

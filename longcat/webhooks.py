@@ -1,0 +1,242 @@
+"""Callbacks of the gateway: what one says, and an ASGI application that takes them.
+
+Nothing in a callback proves where it comes from. So nobody is believed: a callback wakes the wait for its request, and
+the wait asks the gateway.
+"""
+
+import json
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+import anyio
+from attrs import define
+
+from longcat.errors import APIResponseValidationError, ConfigurationError
+from longcat.gateway.messages import MAX_ANSWER
+from longcat.gateway.queue import read_callback
+from longcat.models import Status
+from longcat.settings import MAX_REQUEST_ID
+from longcat.text import shorten
+
+logger: Final = logging.getLogger("longcat")
+
+MAX_BODY: Final = 64 * 1024  # Bytes of a callback that are read. The documented ones have some 400.
+READ_TIMEOUT: Final = 5.0  # Seconds in which the body must have come.
+MAX_READING: Final = 100  # How many bodies are read at a time.
+MAX_WAKES: Final = 100  # How many waits are woken within a second.
+MAX_HEARD: Final = 1000  # How many requests are remembered that nobody waits for, or not yet.
+HEARD_FOR: Final = 600.0  # Seconds for which they are.
+
+ASGIScope: TypeAlias = Mapping[str, Any]
+ASGIReceive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+ASGISend: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def parse(body: bytes | str) -> Status:
+    """Return the status in the body of a callback. It proves nothing: anyone may have sent it.
+
+    Raises:
+        APIResponseValidationError: it does not have the form of an answer about a request, or has more than 1 MiB.
+        ConfigurationError: it is neither bytes nor text.
+    """
+    if not isinstance(body, bytes | bytearray | memoryview | str):
+        raise ConfigurationError(
+            f"The body of a callback is bytes or text, not {type(body).__name__}. Pass it as it is."
+        )
+    start = body[: MAX_ANSWER + 1]
+    data = start.encode(errors="surrogatepass") if isinstance(start, str) else bytes(start)
+    return read_callback(data[:MAX_ANSWER], whole=len(data) <= MAX_ANSWER)
+
+
+@define(eq=False)
+class Subscription:
+    """One wait that is to be woken.
+
+    Attributes:
+        callback: wakes it.
+        word: the status word of the last callback. None: there was none.
+    """
+
+    callback: Callable[[], object]
+    word: str | None = None
+
+
+class Receiver:
+    """An ASGI 3 application that takes callbacks, and wakes the waits for their requests.
+
+    Pass it as `wake` to the methods that wait, and serve it under the address that orders have as `webhook_url`: with
+    `serving`, with any ASGI server, or mounted in an application. It may be served in another thread than the waits
+    run in. A callback that comes before its wait is remembered for a while. Repeats, disorder, and callbacks about
+    requests that nobody waits for do no harm.
+
+    It answers a POST with 200 as soon as it is read; others with 404, 405, 408, 413, 400 or 503.
+
+    Args:
+        secret: what the last part of the path must be, so that strangers don't find the address easily. It proves
+            nothing. None: any path will do.
+
+    Raises:
+        ConfigurationError: the secret can't be a part of a path.
+    """
+
+    def __init__(self, secret: str | None = None, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        if secret is not None and (not secret or "/" in secret or not secret.isascii() or not secret.isprintable()):
+            raise ConfigurationError("The secret of a receiver is the last part of a path. Pass one without a slash.")
+        self._secret = secret
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._heard: OrderedDict[str, float] = OrderedDict()
+        """When there was news of requests that nobody waits for, the oldest first."""
+        self._reading = 0
+        self._second = 0.0  # When the second began in which so many waits were woken.
+        self._wakes = 0
+
+    def subscribe(self, request_id: str, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call a function at each news of a request, as `longcat.waiting.wake.Wake` says. Any thread may do so."""
+        subscription = Subscription(callback)
+        with self._lock:
+            self._subscriptions.setdefault(request_id, []).append(subscription)
+            heard = self._heard.pop(request_id, None)
+        if heard is not None and self._monotonic() - heard < HEARD_FOR:
+            callback()
+
+        def unsubscribe() -> None:
+            with self._lock:
+                subscriptions = self._subscriptions.get(request_id, [])
+                if subscription in subscriptions:
+                    subscriptions.remove(subscription)
+                if not subscriptions:
+                    self._subscriptions.pop(request_id, None)
+
+        return unsubscribe
+
+    def hear(self, body: bytes) -> bool:
+        """Take in the body of a callback, and wake the waits for its request. Returns whether it names one."""
+        try:
+            status = parse(body)
+            request_id, word = status.request_id, None if status.state.is_final else status.raw_state
+        except APIResponseValidationError as error:
+            # The gateway may send what no page says. As it will be asked anyway, the id is enough.
+            if (found := _request_id(body)) is None:
+                logger.info("a callback was not understood: %s", error)
+                return False
+            request_id, word = found, None
+        logger.debug("there was a callback about request %s", shorten(request_id))
+        for callback in self._woken(request_id, word):
+            callback()
+        return True
+
+    def _woken(self, request_id: str, word: str | None) -> list[Callable[[], object]]:
+        """Return what wakes the waits for a request. The word says that it is not done yet. None: it may be."""
+        now = self._monotonic()
+        with self._lock:
+            subscriptions = self._subscriptions.get(request_id)
+            if subscriptions is None:
+                self._heard[request_id] = now
+                self._heard.move_to_end(request_id)
+                if len(self._heard) > MAX_HEARD:
+                    self._heard.popitem(last=False)
+                return []
+            told = [one for one in subscriptions if word is None or word != one.word]
+            if now - self._second >= 1.0:
+                self._second, self._wakes = now, 0
+            if self._wakes + len(told) > MAX_WAKES:
+                return []  # The waits ask on by themselves.
+            self._wakes += len(told)
+            for one in told:
+                one.word = word
+            return [one.callback for one in told]
+
+    async def __call__(self, scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None:
+        """Serve one connection, as ASGI 3 says."""
+        match scope["type"]:
+            case "http":
+                status = await self._answer(scope, receive)
+                if status is not None:
+                    await _respond(send, status)
+            case "lifespan":
+                await _live(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close"})
+            case kind:
+                raise ValueError(f"A receiver of callbacks can't serve {kind}. Route HTTP to it.")
+
+    def _refusal(self, scope: ASGIScope) -> HTTPStatus | None:
+        """Return the status code for a call whose body need not be read. None: it must be."""
+        last = scope["path"].rstrip("/").rpartition("/")[2].encode(errors="replace")
+        if self._secret is not None and not secrets.compare_digest(last, self._secret.encode()):
+            logger.info("a callback came to a path that does not end with the receiver's secret")
+            return HTTPStatus.NOT_FOUND
+        if scope["method"] != "POST":
+            return HTTPStatus.METHOD_NOT_ALLOWED
+        return HTTPStatus.SERVICE_UNAVAILABLE if self._reading >= MAX_READING else None
+
+    async def _answer(self, scope: ASGIScope, receive: ASGIReceive) -> HTTPStatus | None:
+        """Return the status code for a call. None: the caller has hung up."""
+        if (refusal := self._refusal(scope)) is not None:
+            return refusal
+        self._reading += 1
+        try:
+            with anyio.fail_after(READ_TIMEOUT):
+                body = await _body(receive)
+        except TimeoutError:
+            return HTTPStatus.REQUEST_TIMEOUT
+        except _TooLongError:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        finally:
+            self._reading -= 1
+        if body is None:
+            return None
+        return HTTPStatus.OK if self.hear(body) else HTTPStatus.BAD_REQUEST
+
+
+class _TooLongError(Exception):
+    """A body is longer than `MAX_BODY`."""
+
+
+async def _body(receive: ASGIReceive) -> bytes | None:
+    """Return the body of a call. None: the caller has hung up. Raises `_TooLongError` at the first byte too many."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise _TooLongError
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _respond(send: ASGISend, status: HTTPStatus) -> None:
+    headers = [(b"content-length", b"0")]
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", b"POST"))
+    await send({"type": "http.response.start", "status": status.value, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _live(receive: ASGIReceive, send: ASGISend) -> None:
+    """Say that we are ready as soon as the server is, and leave when it does."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _request_id(body: bytes) -> str | None:
+    """Return the request that a body names, whatever else is in it. None: it names none."""
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    request_id = decoded.get("request_id") if isinstance(decoded, dict) else None
+    return request_id if isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID else None
