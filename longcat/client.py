@@ -300,18 +300,7 @@ class LongCat(BaseClient[httpx.Client]):
                 yield self._drive(wait.change())
 
     def _drive(self, flow: Flow[T]) -> T:
-        """Obey a flow until it ends, and return its result."""
-        try:
-            command = next(flow)
-            while True:
-                try:
-                    answer = self._perform(command)
-                except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
-                    command = flow.throw(error)
-                else:
-                    command = flow.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        return threads.drive(flow, self._perform)
 
     def _perform(self, command: Command, stopped: Stopped | None = None) -> Answer | None:
         """Do what a command says, and return its result. A call is given up soon after `stopped` says so."""
@@ -481,18 +470,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
                 yield await self._drive(wait.change())
 
     async def _drive(self, flow: Flow[T]) -> T:
-        """Obey a flow until it ends, and return its result."""
-        try:
-            command = next(flow)
-            while True:
-                try:
-                    answer = await self._perform(command)
-                except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
-                    command = flow.throw(error)
-                else:
-                    command = flow.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        return await tasks.drive(flow, self._perform)
 
     async def _perform(self, command: Command) -> Answer | None:
         match command:

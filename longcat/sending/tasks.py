@@ -1,4 +1,4 @@
-"""A batch performed by tasks, for `AsyncLongCat`, on asyncio and trio."""
+"""How `AsyncLongCat` obeys a flow, and performs a batch with tasks, on asyncio and trio."""
 
 import asyncio
 import sys
@@ -17,7 +17,7 @@ from longcat.clock import Clock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
-from longcat.waiting.commands import Command
+from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wait import Outcome
 from longcat.waiting.wake import WakeEvent
 
@@ -222,6 +222,21 @@ async def each(items: Iterable[T] | AsyncIterable[T], on_item: Callable[[T], obj
             for item in items:
                 on_item(item)
                 yield item
+
+
+async def drive(flow: Flow[T], perform: AwaitCommand) -> T:
+    """Obey a flow until it ends, and return its result."""
+    try:
+        command = next(flow)
+        while True:
+            try:
+                answer = await perform(command)
+            except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
+                command = flow.throw(error)
+            else:
+                command = flow.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
 async def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:

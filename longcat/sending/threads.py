@@ -1,4 +1,4 @@
-"""A batch performed by threads, for `LongCat`."""
+"""How `LongCat` obeys a flow, and performs a batch with threads."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from longcat.clock import Clock, SystemClock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
-from longcat.waiting.commands import Command
+from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wait import Outcome
 from longcat.waiting.wake import WakeEvent
 
@@ -114,6 +114,21 @@ def outcomes(batch: Batch[T], items: Iterator[T], clock: Clock, perform: Perform
                     return
                 case _:
                     assert_never(step)
+
+
+def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:
+    """Obey a flow until it ends, and return its result."""
+    try:
+        command = next(flow)
+        while True:
+            try:
+                answer = perform(command)
+            except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
+                command = flow.throw(error)
+            else:
+                command = flow.send(answer)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
 def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:
