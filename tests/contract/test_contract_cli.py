@@ -18,10 +18,13 @@ from longcat.contract import CODES, Code, Finding, Severity, load_spec, reports
 from longcat.contract.model import Exchange
 from longcat.contract.traffic.recordings import provenance, read
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
+from longcat.sandbox.state import EXAMPLE_QUEUE_ID
 
 ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "openapi.yaml"
-WITH_KEY = ("--api-key", EXAMPLE_KEY, "--request-id", EXAMPLE_ID)
+WITH_KEY = ("--api-key", EXAMPLE_KEY, "--request-id", EXAMPLE_ID, "--request-id", EXAMPLE_QUEUE_ID)
+ASKED = 29
+"""How many exchanges come of a probe with these."""
 DRIFTED = "deprecation"
 """A drift of the sandbox that is a notice."""
 NOWHERE = "http://127.0.0.1:1"
@@ -90,9 +93,13 @@ class TestProbe:
         done = run("probe", "--base-url", sandbox, *WITH_KEY)
         assert done == Outcome(
             0,
+            "Left out:\n"
+            "  The contract does not say that asking changes nothing (by a safe method, or by x-safe: true): "
+            "submit_request: every question with the key.\n\n"
             "No drift was found.\n"
-            "Evidence: 15 exchanges from the sandbox, which proves that our parts agree, "
-            "never that the service does.\n",
+            f"Evidence: {ASKED} exchanges from the sandbox, which proves that our parts agree, "
+            "never that the service does.\n"
+            "1 thing was left out.\n",
             "",
         )
 
@@ -101,8 +108,18 @@ class TestProbe:
         done = run("probe", "--base-url", sandbox)
         assert done.code == 0
         assert "No key was given: get_request_result: an unknown request; get_request_result: no body;" in done.out
-        assert "No request id was given (--request-id): get_request_result: a request that exists." in done.out
-        assert "7 exchanges" in done.out
+        assert (
+            "No request id was given (--request-id): get_request_result: a request that exists; "
+            "get_request_status: a request that exists.\n" in done.out
+        )
+        assert "19 exchanges" in done.out
+
+    def test_about_some_operations(self, run: Run, sandbox: str) -> None:
+        """Only those that are named are asked about."""
+        chosen = ("--operation", "get_request_result", "--operation", "get_request_status")
+        done = run("probe", "--base-url", sandbox, *WITH_KEY, *chosen)
+        assert (done.code, "submit_request" in done.out) == (0, False)
+        assert f"Evidence: {ASKED - 6} exchanges" in done.out
 
     @pytest.mark.parametrize("where", ["argument", "environment", "file"])
     def test_where_the_key_comes_from(
@@ -139,7 +156,7 @@ class TestProbe:
         """It could not be told; each reason is named once, without a traceback."""
         done = run("probe", "--base-url", NOWHERE, *arguments)
         assert (done.code, done.err) == (3, "")
-        assert f"  No answer from {NOWHERE}: [Errno 111] Connection refused: get_request_result: no key;" in done.out
+        assert f"  No answer from {NOWHERE}: [Errno 111] Connection refused: submit_request: no key;" in done.out
         assert done.out.count("No answer from") == 1
         assert "this rests on no evidence" in done.out
 
@@ -174,6 +191,10 @@ class TestProbe:
             (("--output", "no/such/folder/report"), "No such file or directory"),
             (("--format", "yaml"), "invalid choice"),
             (("--fail-on", "never"), "invalid choice"),
+            (
+                ("--operation", "submit"),
+                'There is no operation "submit". The contract has: submit_request, get_request_result,',
+            ),
         ],
     )
     def test_used_wrongly(self, run: Run, arguments: tuple[str, ...], complaint: str) -> None:
@@ -259,7 +280,7 @@ class TestCheck:
         """A recording is judged like a probe."""
         done = run("check", recording)
         assert done.code == 0
-        assert "15 exchanges from the sandbox" in done.out
+        assert f"{ASKED} exchanges from the sandbox" in done.out
 
     def test_of_what_is_broken(self, run: Run, recording: Path, tmp_path: Path) -> None:
         """What can't be read is named, does not end the run, and makes the end unclear."""
@@ -269,7 +290,7 @@ class TestCheck:
         assert done.code == 3
         assert "broken.yaml" in done.out
         assert "empty.har" in done.out
-        assert "15 exchanges from the sandbox" in done.out
+        assert f"{ASKED} exchanges from the sandbox" in done.out
 
     def test_of_drift(self, run: Run, recording: Path) -> None:
         """Drift counts for more than what can't be read."""
@@ -322,11 +343,32 @@ class TestRecord:
         arguments = ("--base-url", NOWHERE, *WITH_KEY, "--output", "kept", "--origin", "sandbox")
         done = run("record", *arguments, "--dry-run")
         assert done.code == 0
-        assert f"longcat contract record sends these 15 questions to {NOWHERE}, one at a time:\n" in done.err
+        assert f"longcat contract record sends these {ASKED} questions to {NOWHERE}, one at a time:\n" in done.err
         assert "  POST /longcat-image-request-result with the key and no body\n" in done.err
-        assert "10 of them carry the key. The answers go to kept, without secrets." in done.err
+        assert "12 of them carry the key. The answers go to kept, without secrets." in done.err
         assert EXAMPLE_KEY not in done.err
         assert list(tmp_path.iterdir()) == []
+
+    def test_each_operation_at_its_own_server(self, run: Run) -> None:
+        """Without a base URL, those of the contract are asked, each about what it answers for."""
+        done = run("record", *WITH_KEY, "--output", "kept", "--origin", "live", "--dry-run")
+        assert done.code == 0
+        announced = [line.split() for line in done.err.splitlines() if line.startswith("longcat contract")]
+        assert [(line[5], line[8]) for line in announced] == [
+            ("15", "https://gateway.pixazo.ai,"),
+            ("15", "https://gateway-falai-automate.appypie.workers.dev,"),
+        ]
+        assert run("record", *WITH_KEY, "--output", "kept", "--origin", "sandbox", "--dry-run").code == 2
+
+    def test_the_command_is_kept(self, run: Run, sandbox: str, tmp_path: Path) -> None:
+        """A cassette says by which command it was recorded, chosen operations included."""
+        chosen = ("--operation", "get_request_status", "--output", "kept", "--origin", "sandbox", "--yes")
+        assert run("record", "--base-url", sandbox, *chosen).code == 0
+        facts = [provenance(path) for path in sorted((tmp_path / "kept").iterdir())]
+        words = f"longcat contract record --base-url {sandbox} --origin sandbox --output kept"
+        assert {fact.command for fact in facts} == {  # type: ignore[union-attr]
+            f"{words} --operation get_request_status"
+        }
 
     def test_asks_first(self, run: Run, tmp_path: Path) -> None:
         """Without a yes nothing is sent."""
@@ -338,7 +380,7 @@ class TestRecord:
     def test_writes_a_cassette_for_each_answer(self, recording: Path) -> None:
         """Each says where it comes from, and none holds the key."""
         paths = sorted(recording.iterdir())
-        assert len(paths) == 15
+        assert len(paths) == ASKED
         for path in paths:
             facts = provenance(path)
             assert (facts.origin, facts.spec) == ("sandbox", load_spec().digest)  # type: ignore[union-attr]

@@ -26,6 +26,7 @@ from longcat.gateway.messages import (
     MAX_ANSWER,
 )
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
+from longcat.sandbox.state import EXAMPLE_QUEUE_ID
 from longcat.testing import VirtualClock
 
 SPEC = load_spec()
@@ -33,6 +34,9 @@ LOCATE = Spec.locate
 KEY = "the-users-own-key"
 ELSEWHERE = "https://gateway.test"  # Neither this machine nor the contract's server.
 PATH = "/longcat-image-request-result"
+ORDER_PATH = "/longcat-image-498/v1/longcat-image-request"
+RESULT = ("get_request_result",)
+"""The operation that most of these tests ask about: with all three, the same would be asked three times."""
 Answers = Callable[[httpx.Request], httpx.Response]
 
 
@@ -63,14 +67,17 @@ def asked(  # noqa: PLR0913 - what a probe takes.
     spec: Spec = SPEC,
     key: str | None = KEY,
     ids: Sequence[str] = (),
-    base_url: str = ELSEWHERE,
+    base_url: str | None = ELSEWHERE,
     clock: VirtualClock | None = None,
     pacing: Pacing | None = None,
+    operations: Sequence[str] | None = None,
 ) -> list[Exchange | Inconclusive]:
-    """Return what comes of a probe of a gateway in memory."""
+    """Return what comes of a probe of a gateway in memory; of our contract, one operation is asked about."""
+    chosen = operations if operations is not None else RESULT if spec is SPEC else ()
     with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
         clock = clock or VirtualClock()
-        return exchanges(probe(spec, base_url, key, ids, pacing=pacing, http_client=http, clock=clock))
+        found = probe(spec, base_url, key, ids, operations=chosen, pacing=pacing, http_client=http, clock=clock)
+        return exchanges(found)
 
 
 def exchanges(outcomes: Iterable[Judgement | Inconclusive]) -> list[Exchange | Inconclusive]:
@@ -162,7 +169,7 @@ class TestQuestions:
 
     def test_are_these_and_no_more(self) -> None:
         """Their number is fixed: fourteen, and one for each request."""
-        assert len(probe_requests(SPEC, ["one", "two", "one"])) == 14 + 2
+        assert len(probe_requests(SPEC, ["one", "two", "one"], operations=RESULT)) == 14 + 2
 
     def test_too_many_requests(self) -> None:
         """The number of calls is bounded."""
@@ -260,6 +267,173 @@ class TestQuestions:
         outcomes = asked(gateway, spec=spec, key=None)
         assert unasked(outcomes, unclear=False) == {}
         assert [request.url.path for request in gateway.asked] == ["/models", "/longcat-contract-no-such-path"]
+
+
+class TestOperations:
+    """Which operations are asked about, where, and with which ids."""
+
+    def test_only_those_that_are_chosen(self) -> None:
+        """Nothing is asked about the others, not even about their paths."""
+        found = probe_requests(SPEC, [], operations=["get_request_status"])
+        assert {question.operation.operation_id for question in found} == {"get_request_status"}
+        assert "get_request_status: an unknown path" in [question.name for question in found]
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        """The message lists those that there are."""
+        known = "submit_request, get_request_result, get_request_status"
+        with pytest.raises(ConfigurationError, match=f'There is no operation "status". The contract has: {known}.'):
+            probe_requests(SPEC, [], operations=["get_request_status", "status"])
+
+    def test_a_method_of_an_operation_that_is_not_chosen(self) -> None:
+        """It is documented, so it is not asked as if it were not."""
+        item = {"get": operation("read"), "delete": operation("remove")}
+        names = [one.name for one in probe_requests(contract({"/thing": item}), [], operations=["read"])]
+        assert "read: the method DELETE" not in names
+        assert "read: the method PUT" in names
+
+    def test_each_at_its_own_server(self) -> None:
+        """Without a base URL, each operation is asked at its own server, and each server about an unknown path."""
+        asked_at = {(one.operation.operation_id, one.base_url) for one in probe_requests(SPEC, [])}
+        queue, result = "https://gateway.pixazo.ai", "https://gateway-falai-automate.appypie.workers.dev"
+        assert asked_at == {
+            ("submit_request", queue),
+            ("get_request_status", queue),
+            ("get_request_result", result),
+        }
+        paths = [one.base_url for one in probe_requests(SPEC, []) if one.name.endswith(": an unknown path")]
+        assert sorted(paths) == sorted([queue, result])
+
+    def test_all_at_the_one_that_is_given(self) -> None:
+        """A stranger's base URL stands for all servers, and is asked about one unknown path."""
+        found = probe_requests(SPEC, [], "http://127.0.0.1:1")
+        assert {one.base_url for one in found} == {"http://127.0.0.1:1"}
+        assert [one.name for one in found if "unknown path" in one.name] == ["get_request_result: an unknown path"]
+
+    def test_no_server_at_all(self) -> None:
+        """What nobody can be asked about is named."""
+        spec = contract({"/models": {"get": operation("models")}}, servers=[])
+        assert [one.obstacle for one in probe_requests(spec, [])] == ["the contract names no server (--base-url)"]
+
+    def test_a_server_that_is_gone_does_not_silence_the_others(self) -> None:
+        """Two failures in a row end the questions to that server alone."""
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.host == "gateway.pixazo.ai":
+                raise httpx.ConnectError("refused")
+            return says(401)
+
+        outcomes = asked(answer, base_url=None, operations=())
+        hosts = {one.url.split("/")[2] for one in outcomes if isinstance(one, Exchange)}
+        assert hosts == {"gateway-falai-automate.appypie.workers.dev"}
+        lost = [one.what for one in outcomes if isinstance(one, Inconclusive) and one.unclear]
+        assert {name.partition(":")[0] for name in lost} == {"submit_request", "get_request_status"}
+
+    def test_an_id_is_asked_where_its_form_belongs(self) -> None:
+        """One that matches a pattern goes there; one that matches none goes where there is no pattern."""
+        queue = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+        about = [one.name for one in probe_requests(SPEC, ["one", queue]) if ": the request" in one.name]
+        assert about == ["get_request_result: the request one", f"get_request_status: the request {queue}"]
+        only = probe_requests(SPEC, ["one"])
+        assert _named(only, "get_request_status: a request that exists").obstacle == (
+            "no request id of its form was given (--request-id)"
+        )
+
+    def test_an_id_whose_operation_is_not_chosen(self) -> None:
+        """Who chooses the operations settles where an id belongs, as far as the contract allows it."""
+        queue = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+        assert (
+            _named(probe_requests(SPEC, [queue], operations=RESULT), f"get_request_result: the request {queue}").body
+            == json.dumps({"request_id": queue}).encode()
+        )
+        strict = probe_requests(SPEC, ["one"], operations=["get_request_status"])
+        assert _named(strict, "get_request_status: the request one").obstacle == "the contract allows no such id"
+
+    def test_an_id_that_matches_two_patterns(self) -> None:
+        """It is asked of both, and of no operation without a pattern."""
+
+        def by(pattern: str | None) -> dict[str, Any]:
+            schema = {"type": "string"} | ({"pattern": pattern} if pattern else {})
+            found = {"name": "id", "in": "path", "required": True, "schema": schema}
+            return operation(f"by {pattern}", parameters=[found])
+
+        paths = {f"/{n}/{{id}}": {"get": by(pattern)} for n, pattern in enumerate(["^a", "b$", "^c", None])}
+        names = [one.name for one in probe_requests(contract(paths), ["ab"]) if "the request" in one.name]
+        assert names == ["by ^a: the request ab", "by b$: the request ab"]
+
+    def test_long_ids_that_begin_alike(self) -> None:
+        """Each has a name of its own, by which its answer is kept."""
+        ids = [f"longcat-image-498_019d0000-0000-7000-8000-00000000000{n}" for n in range(3)]
+        assert len({one.name for one in probe_requests(SPEC, ids) if ": the request" in one.name}) == 3
+
+
+class TestOrders:
+    """An order is never sent: an operation that may cost something is called without the key, and with a bad body."""
+
+    @pytest.mark.parametrize("key", [EXAMPLE_KEY, None], ids=["with a key", "keyless"])
+    def test_the_sandbox_counts_none(self, key: str | None) -> None:
+        """The gateway gets two calls of the order that it must refuse, and takes neither."""
+        with running(Settings(duration=0)) as url:
+            list(probe(SPEC, url, key, [EXAMPLE_ID, EXAMPLE_QUEUE_ID]))
+            counted = httpx.get(f"{url}/sandbox/orders/count").json()
+        assert counted == {"posts": 2, "taken": 0, "spent": "0.00"}
+
+    @pytest.mark.parametrize("drift", ["key-ignored", "key-may-lack", "key-may-be-any"])
+    def test_the_other_lock_holds(self, drift: str) -> None:
+        """Where a gateway has lost its check of the key, the body alone keeps it from taking an order."""
+        with running(Settings(duration=0, drifts=(drift,))) as url:
+            list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID, EXAMPLE_QUEUE_ID]))
+            assert httpx.get(f"{url}/sandbox/orders/count").json()["taken"] == 0
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+            b"",
+            b"HTTP/1.1 429 \r\n\r\n",
+        ],
+        ids=["takes anything", "hangs up", "429"],
+    )
+    def test_on_the_wire(self, answer: bytes) -> None:
+        """Whatever is answered, no bytes on the socket hold the key and lead to the order's path."""
+        heads: list[bytes] = []
+
+        def listen(connection: socket.socket) -> None:
+            received = chunk = connection.recv(65_536)
+            while chunk and received.endswith(b"Content-Length: 2\r\n\r\n"):  # The body may come by itself.
+                received += (chunk := connection.recv(65_536))
+            heads.append(received)
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_RDWR)
+
+        with _listening(listen) as url:
+            list(probe(SPEC, url, KEY, ["one", EXAMPLE_QUEUE_ID], pacing=Pacing(patience=0), clock=VirtualClock()))
+        ordering = [head for head in heads if head.partition(b" ")[2].startswith(ORDER_PATH.encode())]
+        assert ordering
+        assert not [head for head in ordering if KEY.encode() in head]
+        bodies = {head.partition(b"\r\n\r\n")[2] for head in ordering if head.startswith(b"POST ")}
+        assert bodies == {b"{}"}
+
+    @pytest.mark.parametrize("request_id", ["order", "ORDER%", ".", ".."])
+    @pytest.mark.parametrize("safe_first", [True, False])
+    def test_an_id_that_is_the_path_of_an_order(self, request_id: str, safe_first: bool) -> None:
+        """The key does not go to an operation that may cost something by way of a safe one, nor out of its folder."""
+        safe = {"parameters": [{"name": "id", "in": "path", "required": True, "schema": TEXT}], "x-safe": True}
+        paths = {"/{id}": {"post": operation("ask", **safe)}, "/order": {"post": operation("order")}}
+        spec = contract(paths if safe_first else dict(reversed(paths.items())))
+        gateway = Gateway(says(401))
+        asked(gateway, spec=spec, ids=[request_id])
+        with_key = [one.url.raw_path for one in gateway.asked if one.headers.get("X-Key") == KEY]
+        assert b"/order" not in with_key
+        assert not {b"/.", b"/..", b"/"} & set(with_key)
+
+    def test_paths_that_a_gateway_may_tell_apart_otherwise(self) -> None:
+        """Where a path fits two operations, and one of them may cost something, the key is not sent."""
+        id_ = {"name": "id", "in": "path", "required": True, "schema": TEXT}
+        safe = operation("ask", parameters=[id_], **{"x-safe": True})
+        spec = contract({"/{id}/end": {"post": safe}, "/order/{id}": {"post": operation("order", parameters=[id_])}})
+        question = _named(probe_requests(spec, ["order"]), "ask: the request order")
+        assert question.obstacle == "its path is that of order, which the contract does not call safe"
+        assert _named(probe_requests(spec, ["other"]), "ask: the request other").obstacle is None
 
 
 class TestTheKey:
@@ -411,7 +585,7 @@ class TestManners:
         monkeypatch.setattr(Spec, "locate", locate)
         gateway = Gateway(says(429, {"message": "slow"}), says(500), says(500), says(401))
         with httpx.Client(transport=httpx.MockTransport(gateway)) as http:
-            outcomes = probe(SPEC, ELSEWHERE, None, http_client=http, clock=VirtualClock())
+            outcomes = probe(SPEC, ELSEWHERE, None, operations=RESULT, http_client=http, clock=VirtualClock())
             list(events(outcomes, Baseline(date(2026, 1, 31)), Tally()))
         assert matched == [str(request.url) for request in gateway.asked]
 
@@ -470,7 +644,7 @@ class TestOverSockets:
     def test_the_sandbox(self) -> None:
         """Everything is asked, and each answer is an exchange."""
         with running(Settings(duration=0)) as url:
-            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]))
+            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], operations=RESULT))
         codes = {one.source.partition(": ")[2]: one.status_code for one in outcomes if isinstance(one, Exchange)}
         assert len(outcomes) == len(codes)
         assert codes.pop(f"the request {EXAMPLE_ID}") == 200
@@ -484,7 +658,9 @@ class TestOverSockets:
         """The exchanges say that a key was wrong, or a request unknown."""
         with running() as url:
             outcomes = [
-                one for one in exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID])) if isinstance(one, Exchange)
+                one
+                for one in exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], operations=RESULT))
+                if isinstance(one, Exchange)
             ]
         intents = {one.source.partition(": ")[2]: one.intent for one in outcomes if one.intent}
         assert intents == {"a wrong key": "wrong-key", "an unknown request": "unknown-request"}
@@ -493,7 +669,7 @@ class TestOverSockets:
         """The sandbox says 429 without a Retry-After; the probe waits, and gets through."""
         clock = VirtualClock()
         with running(Settings(faults=(Fault("rate-limit-bare", 2),))) as url:
-            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], clock=clock))
+            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], operations=RESULT, clock=clock))
         assert clock.sleeps == [2, 4]
         assert unasked(outcomes, unclear=True) == {}
 
@@ -501,7 +677,7 @@ class TestOverSockets:
     def test_a_connection_that_breaks(self, fault: str, kept: bool) -> None:
         """A body that stops twice is what the gateway answers. No answer is none, and a reset may be anybody's."""
         with running(Settings(faults=(Fault(fault, None),))) as url:
-            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID]))
+            outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], operations=RESULT))
         reasons = unasked(outcomes, unclear=True)
         assert kept is (f"the request {EXAMPLE_ID}" not in reasons)
         if kept:
@@ -513,7 +689,9 @@ class TestOverSockets:
         """A call's time is for the whole answer, however often a byte arrives."""
         with running(Settings(faults=(Fault("drip", None, 120),))) as url:
             for seconds in (0.3, 3, 20):  # A busy machine may need longer for the other answers.
-                outcomes = exchanges(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], pacing=Pacing(timeout=seconds)))
+                outcomes = exchanges(
+                    probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID], operations=RESULT, pacing=Pacing(timeout=seconds))
+                )
                 reasons = unasked(outcomes, unclear=True)
                 if len(reasons) == 1:
                     break
@@ -523,25 +701,29 @@ class TestOverSockets:
         """It is named, and nothing is raised."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        reasons = unasked(exchanges(probe(SPEC, url, None)), unclear=True)
+        reasons = unasked(exchanges(probe(SPEC, url, None, operations=RESULT)), unclear=True)
         assert f"no answer from {url}" in reasons["no key"]
 
     def test_somebody_who_says_nothing(self) -> None:
         """A gateway that hangs costs two time-outs."""
         with _listening(_say_nothing) as url:
-            reasons = unasked(exchanges(probe(SPEC, url, None, pacing=Pacing(timeout=0.2))), unclear=True)
+            reasons = unasked(
+                exchanges(probe(SPEC, url, None, operations=RESULT, pacing=Pacing(timeout=0.2))), unclear=True
+            )
         assert reasons["no key"] == f"no whole answer from {url} within 0.2 s"
 
     def test_somebody_who_does_not_speak_tls(self) -> None:
         """The error is named."""
         with _listening(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
-            reasons = unasked(exchanges(probe(SPEC, url.replace("http:", "https:"), None)), unclear=True)
+            reasons = unasked(
+                exchanges(probe(SPEC, url.replace("http:", "https:"), None, operations=RESULT)), unclear=True
+            )
         assert "SSL" in reasons["no key"]
 
     def test_somebody_who_does_not_speak_http(self) -> None:
         """The error is named."""
         with _listening(lambda connection: connection.sendall(b"220 mail ready\r\n")) as url:
-            reasons = unasked(exchanges(probe(SPEC, url, None)), unclear=True)
+            reasons = unasked(exchanges(probe(SPEC, url, None, operations=RESULT)), unclear=True)
         assert f"no answer from {url}" in reasons["no key"]
 
 

@@ -127,7 +127,7 @@ def probe_requests(
     for inputs in reversed(first_at_path.values()):
         requests.extend(_other_methods(spec, inputs, ids_of(inputs)))
     requests.extend(_unknown_paths(spec, here, ids_of))
-    return [_without_key_to_unsafe(spec, request) for request in requests]
+    return [_locked(spec, request) for request in requests]
 
 
 def _chosen(spec: Spec, names: Sequence[str]) -> list[Operation]:
@@ -139,20 +139,26 @@ def _chosen(spec: Spec, names: Sequence[str]) -> list[Operation]:
     return [operation for operation in spec.operations if not names or operation.operation_id in names]
 
 
-def _without_key_to_unsafe(spec: Spec, request: ProbeRequest) -> ProbeRequest:
-    """Return the request, with an obstacle if it would bring the key to an operation that is not safe.
+def _locked(spec: Spec, request: ProbeRequest) -> ProbeRequest:
+    """Return the request, with an obstacle or without the key where it would get to an operation that is not safe.
 
     An id in a path can make it the path of another operation. A gateway may choose among several that fit, and may
     resolve the segments `.` and `..` itself.
     """
-    if request.key not in {KeyUse.VALID, KeyUse.ANY} or request.obstacle is not None:
-        return request
     url = request.base_url + request.path
+    if request.obstacle is not None:
+        return request
     if not {".", ".."}.isdisjoint(urlsplit(url).path.split("/")):
         return evolve(request, obstacle="an id that is . or .. would change the path")
-    meant = [one for one in spec.candidates(url) if one.method == request.method and not is_safe(spec, one)]
-    why = "its path is that of {}, which the contract does not call safe"
-    return evolve(request, obstacle=why.format(meant[0].operation_id)) if meant else request
+    at_path = spec.candidates(url)
+    called = [one for one in at_path if one.method == request.method]
+    unsafe = [one for one in called or at_path if not is_safe(spec, one)]
+    if not unsafe or (request.key in {KeyUse.NONE, KeyUse.WRONG} and (not called or request.operation in unsafe)):
+        return request
+    if not called:
+        return evolve(request, key=KeyUse.NONE)
+    why = f"its path is that of {unsafe[0].operation_id}, which the contract does not call safe"
+    return evolve(request, obstacle=why)
 
 
 @frozen
@@ -229,7 +235,7 @@ def _safe(inputs: Inputs, ids: Sequence[str], given: Sequence[str]) -> Iterator[
     else:
         for text in ids:
             id_value = inputs.as_id(text)
-            request = _draft(inputs, id_value).request(f"the request {shorten(text, 40)}", is_complete=True)
+            request = _draft(inputs, id_value).request(f"the request {shorten(text, 100)}", is_complete=True)
             yield request if id_value is not None else evolve(request, obstacle="the contract allows no such id")
         if not ids:
             kind = " of its form" if given else ""
