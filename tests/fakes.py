@@ -36,6 +36,10 @@ URL: Final = f"https://{HOST}"
 KEY: Final = "test-key"
 PICTURE: Final = "https://storage.pixazo.ai/results/XXXXXXXXXXXXX.png"
 """The documentation's own example."""
+ORDERED: Final = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+"""The queue gateway's documentation has this id. No moment of an order can be read off it."""
+FOUR: Final = FixedPolling(4.0)
+"""Asks every four seconds: a number that adds up exactly."""
 
 
 Piece: TypeAlias = bytes | float | BaseException
@@ -227,7 +231,7 @@ class Driver:
 
         Without a policy, a wait asks every four seconds: a number that adds up exactly.
         """
-        options.setdefault("polling", FixedPolling(4.0))
+        options.setdefault("polling", FOUR)
         http: dict[str, Any] = {"transport": script, "trust_env": False, "timeout": http_timeout}
         if self.name == "sync":
             with (

@@ -20,7 +20,7 @@ import anyio
 import httpx
 import pytest
 from attrs import frozen
-from fakes import IMAGE, Blocking, Cat, Driver, changes, completed, finish
+from fakes import FOUR, IMAGE, Blocking, Cat, Driver, changes, completed, finish
 from PIL import Image as Picture
 from shell import environment
 
@@ -56,7 +56,6 @@ RESULT = contract("get_request_result")
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SPEC: Final = load_spec(ROOT / "openapi.yaml")
-FOUR: Final = FixedPolling(4.0)
 ENTRIES: Final[dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"][
     "pytest11"
 ]
