@@ -29,7 +29,7 @@ $(SETUP): $(LOCK) pyproject.toml
 	$(INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: setup ## Start the sandbox, wait for a picture, and save it.
+demo: setup ## Start the sandbox, order a picture, wait for it, and save it.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py
 
 generate: setup ## Write the typed client, and the documentation's cassettes, from openapi.yaml.

@@ -36,6 +36,13 @@ def shorten(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def abbreviate(text: str, limit: int) -> str:
+    """Return a name as one printable line of at most `limit` characters, without its middle when it is longer."""
+    text = shorten(text, 1100)  # Longer than any request id.
+    tail = (limit - 3) // 2
+    return text if len(text) <= limit else f"{text[: limit - 3 - tail]}...{text[-tail:]}"
+
+
 def show(value: Any, hide: Hide = str, limit: int = 80) -> str:
     """Return a decoded JSON value as JSON, in one printable line, cut short."""
     if isinstance(value, str):

@@ -28,10 +28,12 @@ FIELDS: Final = (
     "raw_state",
     "progress",
     "url",
+    "urls",
     "created_at",
     "duration_seconds",
     "model_version",
     "path",
+    "paths",
     "error",
 )
 """Of every object that `--json` prints, in their order."""

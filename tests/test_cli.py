@@ -110,12 +110,14 @@ def test_help(call: Call) -> None:
     """`--help` names the commands, every exit code and the environment."""
     ran = call("--help")
     assert (ran.code, ran.err) == (0, "")
-    assert re.findall(r"^    (\w+) ", ran.out, re.MULTILINE) == ["status", "wait", "sandbox", "contract"]
+    assert re.findall(r"^    (\w+) ", ran.out, re.MULTILINE) == [
+        *("generate", "batch", "status", "wait", "sandbox", "contract")
+    ]
     assert {int(code) for code in re.findall(r"^  (\d+) ", ran.out, re.MULTILINE)} == set(Exit)
     assert {"PIXAZO_API_KEY", "LONGCAT_BASE_URL", "NO_COLOR"} <= set(re.findall(r"\w+", ran.out))
 
 
-@pytest.mark.parametrize("command", ["status", "wait", "sandbox"])
+@pytest.mark.parametrize("command", ["generate", "batch", "status", "wait", "sandbox"])
 def test_help_of_a_command(call: Call, command: str) -> None:
     """The help of a command explains each of its options."""
     ran = call(command, "--help")
@@ -128,7 +130,7 @@ def test_help_of_a_command(call: Call, command: str) -> None:
     ("command", "complaint"),
     [
         ("", "the following arguments are required: COMMAND"),
-        ("generate", "invalid choice: 'generate'"),
+        ("order", "invalid choice: 'order'"),
         ("wait", "the following arguments are required: ID"),
         ("status", "the following arguments are required: ID"),
         ("status one two", "unrecognized arguments: two"),
@@ -283,8 +285,9 @@ def test_json_of_a_picture(gateway: Gateway, call: Call) -> None:
     request_id = gateway.add()
     ran = call("wait", request_id, "-o", "cat.png", "--json")
     created_at = ran.objects[0]["created_at"]
-    values = (request_id, "completed", "completed", 1.0, f"{gateway.url}/results/{request_id}.png", created_at)
-    assert ran.objects == [dict(zip(FIELDS, (*values, 0.0, "longcat-v1.2", "cat.png", None), strict=True))]
+    url = f"{gateway.url}/results/{request_id}.png"
+    values = (request_id, "completed", "completed", 1.0, url, [url], created_at, 0.0, "longcat-v1.2")
+    assert ran.objects == [dict(zip(FIELDS, (*values, "cat.png", ["cat.png"], None), strict=True))]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", created_at)
 
 

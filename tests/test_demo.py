@@ -18,15 +18,16 @@ def test_demo(tmp_path: Path) -> None:
     with Terminal([sys.executable, str(ROOT / "tools" / "demo.py")], tmp_path, env, piped=True) as terminal:
         display = terminal.finish()
     assert display.ran.code == 0
-    ready, command, last = display.ran.out.splitlines()
+    _, _, ready, command, last = display.ran.out.splitlines()
     port = re.fullmatch(r"longcat sandbox: http://127\.0\.0\.1:(\d+)", ready)
     assert port
-    assert command.startswith("$ longcat wait ")
+    assert command.startswith("$ longcat generate 'a long cat in the sun' ")
     named = re.match(r"The picture is (\S+\.png) \((\d+) bytes\)", last)
     assert named
     picture = (tmp_path / named[1]).read_bytes()
     assert (picture[:8], len(picture)) == (PNG, int(named[2]))
-    assert len(display.screen) == 1
-    assert re.fullmatch(r"a-long-cat-in-the-sun completed ━+ 100% 0:\d\d:\d\d", display.screen[0])
+    *taken, line = display.screen
+    assert "was taken: request longcat-image-498_" in " ".join(taken)
+    assert re.fullmatch(r"a long cat in the sun COMPLETED ━+ 100% 0:\d\d:\d\d", line)
     with socket.socket() as caller:
         assert caller.connect_ex(("127.0.0.1", int(port[1]))) != 0

@@ -1,30 +1,33 @@
-"""Show longcat at work: a sandbox in a process of its own, a wait by the longcat command, and the saved picture."""
+"""Show longcat at work, from a prompt to a picture: a sandbox in a process of its own, and one longcat command."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-REQUEST = "a-long-cat-in-the-sun"
+PROMPT = "a long cat in the sun"
 KEY = "demo"
-SECONDS = "6"
+SECONDS = "4"
 
 
 def main() -> int:
-    """Return the exit code of the wait."""
-    picture = Path("build", "demo", f"{REQUEST}.png")
+    """Return the exit code of the order."""
+    picture = Path("build", "demo", "cat.png")
     picture.parent.mkdir(parents=True, exist_ok=True)
-    sandbox = ["longcat", "sandbox", "--api-key", KEY, "--request", REQUEST, "--duration", SECONDS]
+    sandbox = ["longcat", "sandbox", "--api-key", KEY, "--duration", SECONDS]
+    print("The sandbox stands in for the service: no order reaches LongCat, and nothing is paid.")
+    print("$", shlex.join(sandbox), flush=True)
     with subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True) as server:
         try:
             ready = server.stdout.readline() if server.stdout else ""
             if not ready:
                 return 3
             print(ready, end="", flush=True)
-            wait = ["longcat", "wait", REQUEST, "--output", str(picture), "--force"]
-            print("$", *wait, flush=True)
+            generate = ["longcat", "generate", PROMPT, "--output", str(picture), "--force"]
+            print("$", shlex.join(generate), flush=True)
             environment = {**os.environ, "PIXAZO_API_KEY": KEY, "LONGCAT_BASE_URL": ready.split()[-1], "NO_PROXY": "*"}
-            code = subprocess.run(wait, check=False, env=environment, stdout=subprocess.DEVNULL).returncode
+            code = subprocess.run(generate, check=False, env=environment, stdout=subprocess.DEVNULL).returncode
         finally:
             server.terminate()
     if code == 0:

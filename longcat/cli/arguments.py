@@ -7,16 +7,29 @@ from typing import Final
 from longcat._version import __version__
 from longcat.cli import sandbox
 from longcat.cli.contract import arguments as contract
+from longcat.cli.orders import arguments as orders
 from longcat.cli.results import Exit
 
 TIMEOUT: Final = 300.0
 """Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""
-EXIT_CODES: Final = """\
+DESCRIPTION: Final = """\
+Order pictures from the LongCat-Image API, wait for them, and save them.
+
+From a prompt to a picture, with the service's subscription key:
+
+  export PIXAZO_API_KEY=...
+  longcat generate "a lioness in tall grass, golden hour" -o lioness.png
+
+Without a key, against an emulator on this machine: `longcat sandbox`, which
+prints the URL to set as LONGCAT_BASE_URL.
+"""
+EPILOG: Final = """\
 exit codes:
   0    done
   1    the answer is no: a generation failed, or the contract is broken
   2    used wrongly: an argument, the key, the account
-  3    could not tell: the network, a time-out, an answer that breaks the contract
+  3    could not tell: the network, a time-out, an order in doubt, an answer
+       that breaks the contract
   130  stopped with Ctrl-C
 
 environment:
@@ -30,8 +43,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the arguments; `run` among them is the command's function, which takes them and returns an exit code."""
     parser = argparse.ArgumentParser(
         prog="longcat",
-        description="Wait for the pictures of the LongCat-Image API.",
-        epilog=EXIT_CODES,
+        description=DESCRIPTION,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -44,11 +57,38 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     asking.add_argument("--base-url", metavar="URL", help="the gateway (default: LONGCAT_BASE_URL, else the service)")
     asking.add_argument("--json", action="store_true", help="print one JSON object a line")
 
-    command = _add(commands, "status", "ask once how a request stands", asking)
+    command = _add(commands, "generate", "order pictures for a prompt, wait for them, and save them", asking)
+    orders.add_generate_arguments(command)
+
+    command = _add(commands, "batch", "order, wait and save for each line of a file; run again, it goes on", asking)
+    orders.add_batch_arguments(command)
+
+    about = argparse.ArgumentParser(add_help=False, parents=[asking])
+    about.add_argument(
+        "--gateway", choices=["queue", "result"], help="which gateway gave the ID out (default: as its form tells)"
+    )
+    command = _add(commands, "status", "ask once how a request stands", about)
     command.add_argument("request_id", metavar="ID")
     command.set_defaults(run=_status)
 
-    command = _add(commands, "wait", "wait for requests, and save their pictures", asking)
+    command = _add(commands, "wait", "wait for requests that were ordered before, and save their pictures", about)
+    _add_wait_arguments(command)
+    waiting = command
+
+    command = _add(commands, "sandbox", "serve a local emulator of the gateway", everywhere)
+    sandbox.add_arguments(command)
+    command.set_defaults(run=sandbox.run)
+
+    command = _add(commands, "contract", "watch the gateway for changes of its contract", None)
+    contract.add_arguments(command, everywhere)
+
+    arguments = parser.parse_args(argv)
+    if arguments.run is _wait and not arguments.request_ids and arguments.source is None:
+        waiting.error("the following arguments are required: ID or --from")
+    return arguments
+
+
+def _add_wait_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("request_ids", metavar="ID", nargs="*")
     command.add_argument(
         "--from", metavar="FILE", dest="source", help="take more IDs from this file, one a line; - is stdin"
@@ -69,19 +109,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
     command.set_defaults(run=_wait)
-    waiting = command
-
-    command = _add(commands, "sandbox", "serve a local emulator of the gateway", everywhere)
-    sandbox.add_arguments(command)
-    command.set_defaults(run=sandbox.run)
-
-    command = _add(commands, "contract", "watch the gateway for changes of its contract", None)
-    contract.add_arguments(command, everywhere)
-
-    arguments = parser.parse_args(argv)
-    if arguments.run is _wait and not arguments.request_ids and arguments.source is None:
-        waiting.error("the following arguments are required: ID or --from")
-    return arguments
 
 
 def _status(arguments: argparse.Namespace) -> Exit:

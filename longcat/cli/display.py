@@ -1,6 +1,6 @@
 """What all displays of waits have in common: they count the requests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from longcat.models import Status
 from longcat.waiting.wait import Outcome
@@ -10,23 +10,29 @@ class Display:
     """Counts the requests, and shows how they stand: each kind of display draws what it wants to.
 
     Args:
-        request_ids: those that are known. Others are counted as they come.
+        names: how each request that is known is called, by its id; one that is yet to be ordered, by its key. Others
+            are counted as they come.
     """
 
-    def __init__(self, request_ids: Sequence[str] = ()) -> None:
-        self.seen = set(request_ids)
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = {**names}
         self.done = self.failed = 0
         self.left: float | None = None
         """Seconds until the last request is done, if that can be estimated."""
 
+    def ordered(self, key: str, request_id: str) -> None:
+        """Take note of the request that came of an order."""
+        self.names[request_id] = self.names.pop(key)
+
     def update(self, status: Status) -> None:
         """Show a new answer."""
-        self.seen.add(status.request_id)
+        self.names.setdefault(status.request_id, status.request_id)
         self.draw()
 
-    def finish(self, outcome: Outcome) -> None:
-        """Show that nothing more will come about this request."""
-        self.seen.add(outcome.request_id)
+    def finish(self, outcome: Outcome, key: str = "") -> None:
+        """Show that nothing more will come about a request, or about an order that none came of."""
+        name = outcome.request_id or key
+        self.names.setdefault(name, name)
         self.done += 1
         self.failed += outcome.error is not None
         self.draw()
@@ -43,10 +49,10 @@ class Display:
         """Draw the counts for the last time."""
 
     def __str__(self) -> str:
-        parts = [f"{self.done} of {len(self.seen)} done"]
+        parts = [f"{self.done} of {len(self.names)} done"]
         if self.failed:
             parts.append(f"{self.failed} without a picture")
-        if self.left is not None and self.done < len(self.seen):
+        if self.left is not None and self.done < len(self.names):
             parts.append(f"about {duration(self.left)} left")
         return ", ".join(parts)
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -20,8 +20,8 @@ PLAIN_EVERY: Final = 5.0
 class PlainLines(Display):
     """Prints a line for each answer that is new."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__(names)
         self._started = time.monotonic()
 
     def update(self, status: Status) -> None:
@@ -35,13 +35,13 @@ class PlainLines(Display):
 class PlainSummary(Display):
     """Prints a line about all requests, now and then and at the end."""
 
-    def __init__(self, request_ids: Sequence[str]) -> None:
-        super().__init__(request_ids)
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__(names)
         self._next = time.monotonic() + PLAIN_EVERY
 
     def update(self, status: Status) -> None:
         """Count the request, in case it was not known before."""
-        self.seen.add(status.request_id)
+        self.names.setdefault(status.request_id, status.request_id)
 
     def draw(self) -> None:
         """Print the line, if it is time."""
@@ -59,9 +59,14 @@ class PlainSummary(Display):
 
 
 @contextmanager
-def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
-    """Show the waits for as long as the block lasts. Without ids, they are not known yet."""
-    few = request_ids is not None and len(request_ids) <= FEW
+def display(names: Mapping[str, str] | None, at_first: str = "asking") -> Iterator[Display]:
+    """Show the waits for as long as the block lasts.
+
+    Args:
+        names: how each request is called, by its id or by the key of its order. None: they are not known yet.
+        at_first: how they stand before anything is known.
+    """
+    few = names is not None and len(names) <= FEW
     if sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}:
         try:
             from longcat.cli.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
@@ -69,9 +74,9 @@ def display(request_ids: Sequence[str] | None) -> Iterator[Display]:
             hint = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
             print(hint, file=sys.stderr)
         else:
-            with live_display(request_ids or (), few=few) as shown:
+            with live_display(names or {}, few=few, at_first=at_first) as shown:
                 yield shown
             return
-    plain = PlainLines() if few else PlainSummary(request_ids or ())
+    plain = PlainLines(names or {}) if few else PlainSummary(names or {})
     yield plain
     plain.close()

@@ -2,10 +2,9 @@
 
 import argparse
 import math
-import os
 import sys
 import time
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -15,15 +14,14 @@ import anyio
 from longcat.base import Unknown
 from longcat.cli.display import Display
 from longcat.cli.ids import STDIN, known_ids, piped_ids
+from longcat.cli.output import usable_output
 from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, overall, report
 from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
-from longcat.saving.picture_file import existing
 from longcat.sending.tasks import Outcomes
 from longcat.settings import usable_timeout
-from longcat.text import shorten
 from longcat.waiting.wait import Outcome
 
 SAVED_AT_ONCE: Final = 8
@@ -39,40 +37,18 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.journal == "":
         raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     known = None if arguments.source == STDIN else known_ids(arguments.request_ids, arguments.source)
-    output = _output(arguments, known)
+    # What the journal knows is not in the way. It is looked at when the picture is.
+    new = known if known is not None and arguments.journal is None else ()
+    folder = known is None or len(known) > 1
+    output = usable_output(arguments.output, new, folder=folder, force=arguments.force)
     later = sys.stdout.isatty() and sys.stderr.isatty()
-    with Printer(later=later) as printer, display(known) as shown:
+    with Printer(later=later) as printer, display({one: one for one in known} if known is not None else None) as shown:
         waiting = _Waiting(arguments, output, shown, printer)
         request_ids = piped_ids(arguments.request_ids) if known is None else known
         codes = anyio.run(waiting.wait_for_all, request_ids)
     if not codes:
         raise ConfigurationError("There was no request id on stdin. Write one a line.")
     return overall(codes)
-
-
-def _output(arguments: argparse.Namespace, request_ids: Sequence[str] | None) -> Path | None:
-    """Return where pictures go. Raises ConfigurationError now for what would fail after the wait."""
-    if arguments.output is None:
-        return None
-    if not arguments.output:
-        raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
-    path = Path(arguments.output)
-    try:
-        if request_ids is None or len(request_ids) > 1 or arguments.output.endswith(("/", os.sep)):
-            path.mkdir(parents=True, exist_ok=True)
-        # What the journal knows is not in the way. It is looked at when the picture is.
-        new = request_ids if request_ids is not None and arguments.journal is None else ()
-        old = [file for one in new if (file := existing(path, one))]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"Nothing can be saved at {shorten(path)}: {reason}. Pass another --output."
-        ) from error
-    if not path.is_dir() and not path.parent.is_dir():
-        raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into. Make it first.")
-    if old and not arguments.force:
-        raise ConfigurationError(f"{old[0]} is there already. Pass --force to replace it, or another --output.")
-    return path
 
 
 class _Waiting:
@@ -105,6 +81,7 @@ class _Waiting:
             outcomes = cat.as_completed(
                 request_ids,
                 arguments.timeout,
+                gateway=arguments.gateway,
                 batch_timeout=arguments.batch_timeout,
                 unknown=unknown,
                 on_change=self._shown.update,
@@ -129,15 +106,17 @@ class _Waiting:
     async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
         """Save the picture, and say how it went."""
         self._left.discard(outcome.request_id)
-        path: Path | None = None
+        paths: list[Path] = []
         failure: LongCatError | None = None
         try:
             image = outcome.result()
             if self._output is not None:
                 left = min(self._arguments.timeout - outcome.elapsed, self._end - time.monotonic())
                 path = await cat.download(image, self._output, overwrite=self._arguments.force, timeout=max(0.0, left))
+                paths = [path]
             if not self._arguments.json:
-                self._printer.print(str(path or image.url))
+                for place in paths or image.urls:
+                    self._printer.print(str(place))
             self._codes.append(Exit.DONE)
         except LongCatError as error:
             failure = error
@@ -145,6 +124,6 @@ class _Waiting:
         self._shown.finish(outcome)
         if self._arguments.json:
             try:
-                self._printer.print(as_object(outcome.request_id, outcome.status, path, failure))
+                self._printer.print(as_object(outcome.request_id, outcome.status, paths, failure))
             except ConfigurationError as error:
                 self._codes.append(report(error, debug=self._arguments.debug))

@@ -1,0 +1,1 @@
+"""The commands that order: `longcat generate` for one order, `longcat batch` for thousands."""

@@ -1,0 +1,84 @@
+"""`longcat generate`: from a prompt to a picture."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+import anyio
+
+from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.ordering import Ordering, OrderingSettings
+from longcat.cli.output import usable_output
+from longcat.cli.progress import display
+from longcat.cli.results import Exit, Printer, print_error, report
+from longcat.cli.status import as_object
+from longcat.errors import ConfigurationError
+from longcat.gateway.contract import contract
+from longcat.gateway.orders import usable_order
+from longcat.models import OrderRequest
+from longcat.settings import find_base_url, usable_timeout
+from longcat.waiting.submit import OrderKeys
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Order pictures, wait until they are there, save them, and print where they are."""
+    usable_timeout(arguments.timeout)
+    if arguments.journal == "":
+        raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
+    order = _order(arguments)
+    line = OrderLine(order, OrderKeys().next(order))
+    # A picture that the journal knows is not in the way.
+    names = ["image"] if arguments.journal is None and order.pictures == 1 else []
+    settings = OrderingSettings(
+        output=usable_output(arguments.output, names, folder=False, force=arguments.force),
+        base_url=arguments.base_url,
+        journal=Path(arguments.journal) if arguments.journal is not None else None,
+        timeout=arguments.timeout,
+        resubmit_unknown=arguments.resubmit_unknown,
+        overwrite=arguments.force,
+    )
+    try:
+        with display({line.key: order.prompt}, at_first="ordering") as shown:
+            anyio.run(Ordering([line], settings, shown, lambda _: None).run)
+    finally:  # Ctrl-C, too.
+        code = report(line.error, debug=arguments.debug) if line.error is not None else Exit.DONE
+        if line.request_id is not None and line.state is LineState.OPEN:
+            print_error(f"longcat: The request goes on at the service. To take it up: {_take_up(line, arguments)}")
+    with Printer() as printer:
+        _print(line, printer, as_json=arguments.json)
+    return code
+
+
+def _order(arguments: argparse.Namespace) -> OrderRequest:
+    """Return what is to be ordered. Raises ConfigurationError when it can't be."""
+    base_url = find_base_url(arguments.base_url, contract("submit_request").server)
+    fields = {
+        "prompt": arguments.prompt,
+        "image_size": arguments.size,
+        "num_inference_steps": arguments.steps,
+        "guidance_scale": arguments.guidance,
+        "num_images": arguments.number,
+        "enable_safety_checker": False if arguments.no_safety_checker else None,
+        "output_format": arguments.format,
+        "acceleration": arguments.acceleration,
+        "webhook_url": arguments.webhook_url,
+        "webhook_mode": arguments.webhook_mode,
+    }
+    return usable_order(fields, plain_http=base_url.startswith("http://"))
+
+
+def _take_up(line: OrderLine, arguments: argparse.Namespace) -> str:
+    """Return the command that takes the request up."""
+    words = ["longcat", "wait", line.request_id or ""]
+    words += ["--output", arguments.output] if arguments.output is not None else []
+    words += ["--base-url", arguments.base_url] if arguments.base_url is not None else []
+    return shlex.join(words)
+
+
+def _print(line: OrderLine, printer: Printer, *, as_json: bool) -> None:
+    if as_json:
+        printer.print(as_object(line.request_id, line.last_status, line.files, line.error))
+    elif line.state is LineState.DONE:
+        image = line.last_status.image if line.last_status is not None else None
+        for place in line.files or (image.urls if image is not None else ()):
+            printer.print(str(place))

@@ -1,0 +1,109 @@
+"""One order of a command, from its line in the file to its line in the manifest."""
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import define, field
+
+from longcat.cli.results import Exit, exit_code
+from longcat.errors import (
+    APIStatusError,
+    AuthenticationError,
+    ConfigurationError,
+    GenerationFailed,
+    InsufficientBalanceError,
+    LongCatError,
+    PermissionDeniedError,
+    SubmitUnknown,
+)
+from longcat.gateway.orders import cost
+from longcat.models import OrderRequest, Status
+
+FREE: Final = "error"
+"""The one word for a failure of which the documentation says that it is not charged."""
+ACCOUNT: Final = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
+"""What is wrong with the key or the account, and no order: each other one would be refused, too."""
+
+
+class LineState(StrEnum):
+    """What came of an order, in the words of the manifest."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """In doubt: nobody knows whether the gateway took it."""
+    OPEN = "open"
+    """To be taken up again: it was not ordered yet, is not done yet, or its pictures are not saved yet."""
+
+
+@define(eq=False)
+class OrderLine:
+    """One order, and what is known of it so far.
+
+    Attributes:
+        order: what is ordered.
+        key: names the order in the journal.
+        name: what its pictures are called. None: as the request.
+        request_id: the request that came of it. None: none is known.
+        last_status: the last answer about it. None: there was none.
+        state: what came of it.
+        files: its pictures.
+        error: what went wrong last. None: nothing did.
+        is_free: whether the service says that the request is not charged.
+    """
+
+    order: OrderRequest
+    key: str
+    name: str | None = None
+    request_id: str | None = None
+    last_status: Status | None = None
+    state: LineState = LineState.OPEN
+    files: list[Path] = field(factory=list)
+    error: LongCatError | None = None
+    is_free: bool = False
+
+    def fail(self, error: LongCatError) -> None:
+        """Keep an error, and the state that it means."""
+        self.error = error
+        self.state = _state(error)
+        self.is_free = isinstance(error, GenerationFailed) and error.status.raw_state.casefold() == FREE
+
+    @property
+    def cost(self) -> Decimal:
+        """What it costs at most, in US dollars."""
+        may_be_paid = self.request_id is not None or self.state is LineState.UNKNOWN
+        return cost(self.order) if may_be_paid and not self.is_free else Decimal(0)
+
+    @property
+    def code(self) -> Exit:
+        """The exit code that it asks for."""
+        if self.state is LineState.DONE:
+            return Exit.DONE
+        if self.state is LineState.FAILED:
+            return Exit.NO
+        return exit_code(self.error) if self.error is not None else Exit.UNCLEAR
+
+    def as_object(self, folder: Path) -> dict[str, Any]:
+        """Return it as an object of the manifest in a folder. Every field is always there."""
+        return {
+            "id": self.order.id,
+            "prompt": self.order.prompt,
+            "request_id": self.request_id,
+            "state": self.state.value,
+            "files": [str(file.relative_to(folder)) for file in self.files],
+            "cost": float(self.cost),
+            "error": str(self.error) if self.error is not None else None,
+        }
+
+
+def _state(error: LongCatError) -> LineState:
+    match error:
+        case SubmitUnknown():
+            return LineState.UNKNOWN
+        case GenerationFailed() | ConfigurationError():
+            return LineState.FAILED
+        case APIStatusError() if not error.transient and not isinstance(error, ACCOUNT):
+            return LineState.FAILED
+    return LineState.OPEN

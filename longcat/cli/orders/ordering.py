@@ -1,0 +1,175 @@
+"""Order, wait and save, for many orders side by side: what `longcat generate` and `longcat batch` have in common."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from math import inf
+from pathlib import Path
+from typing import Final
+
+import anyio
+from attrs import define, field, frozen
+
+from longcat.cli.display import Display
+from longcat.cli.orders.line import ACCOUNT, LineState, OrderLine
+from longcat.cli.results import print_error
+from longcat.client import AsyncLongCat
+from longcat.errors import LongCatError
+from longcat.models import Order, OrderRequest
+from longcat.sending.tasks import Outcomes
+from longcat.waiting.wait import Outcome
+
+SAVED_AT_ONCE: Final = 8
+"""How many orders have their pictures downloaded at a time."""
+ESTIMATED_EVERY: Final = 1.0
+"""Seconds between two estimates of when all will be done."""
+GRACE: Final = 10.0
+"""Seconds that orders under way get to be answered, when the command is stopped."""
+QUICK: Final = 0.5
+"""Seconds of these after which a person should learn what is waited for."""
+
+
+@frozen
+class OrderingSettings:
+    """How orders are sent, and where their pictures go.
+
+    Attributes:
+        output: a file or a folder. None: nothing is saved.
+        base_url: the gateway. None: as the environment says, or the contract.
+        journal: what is ordered is noted there. None: nowhere.
+        timeout: seconds for each order, with its pictures.
+        batch_timeout: seconds for all orders. None: no bound.
+        max_rate: how many orders and questions may go out in a second. None: no bound.
+        resubmit_unknown: whether orders in doubt are sent again.
+        overwrite: whether files that are there already may be replaced.
+    """
+
+    output: Path | None
+    base_url: str | None = None
+    journal: Path | None = None
+    timeout: float = inf
+    batch_timeout: float | None = None
+    max_rate: float | None = None
+    resubmit_unknown: bool = False
+    overwrite: bool = False
+
+
+@define(eq=False)
+class Ordering:
+    """One run of a command.
+
+    Attributes:
+        lines: the orders. What comes of each is written into it.
+        on_end: called with each line when nothing more will come of it in this run.
+    """
+
+    lines: Sequence[OrderLine]
+    settings: OrderingSettings
+    shown: Display
+    on_end: Callable[[OrderLine], object]
+    _lines: dict[int, OrderLine] = field(init=False)
+    """The lines by the identity of their orders, as lines may be alike."""
+    _end: float = field(init=False)
+    _under_way: set[int] = field(factory=set, init=False)
+    """The orders that may have been sent, and are not known to be taken."""
+    _stopped: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lines = {id(line.order): line for line in self.lines}
+        self._end = time.monotonic() + (inf if self.settings.batch_timeout is None else self.settings.batch_timeout)
+
+    async def run(self) -> None:
+        """Order, wait and save. What is interrupted lets the orders that are under way be answered first."""
+        settings = self.settings
+        async with AsyncLongCat(
+            base_url=settings.base_url, max_rate=settings.max_rate, journal=settings.journal
+        ) as cat:
+            outcomes = cat.generate_all(
+                self._orders(),
+                settings.timeout,
+                batch_timeout=settings.batch_timeout,
+                resubmit_unknown=settings.resubmit_unknown,
+                on_order=self._on_order,
+                on_change=self.shown.update,
+            )
+            async with aclosing(outcomes):
+                try:
+                    await self._conclude_all(cat, outcomes)
+                except BaseException:
+                    with anyio.CancelScope(shield=True):
+                        await self._stop(outcomes)
+                    raise
+
+    def _orders(self) -> Iterator[OrderRequest]:
+        for line in self.lines:
+            if self._stopped:
+                return
+            self._under_way.add(id(line.order))
+            yield line.order
+
+    def _on_order(self, order: OrderRequest, taken: Order) -> None:
+        line = self._lines[id(order)]
+        self._under_way.discard(id(order))
+        line.request_id = taken.request_id
+        self.shown.ordered(line.key, taken.request_id)
+
+    async def _conclude_all(self, cat: AsyncLongCat, outcomes: Outcomes) -> None:
+        saving = anyio.Semaphore(SAVED_AT_ONCE)
+
+        async def conclude(outcome: Outcome) -> None:
+            async with saving:
+                await self._conclude(cat, outcome)
+
+        async with anyio.create_task_group() as estimating:
+            estimating.start_soon(self._estimate, outcomes)
+            async with anyio.create_task_group() as tasks:
+                async for outcome in outcomes:
+                    tasks.start_soon(conclude, outcome)
+            estimating.cancel_scope.cancel()
+
+    async def _estimate(self, outcomes: Outcomes) -> None:
+        """Show now and then when the last one will be done."""
+        while True:
+            await anyio.sleep(ESTIMATED_EVERY)
+            self.shown.estimate(outcomes.remaining())
+
+    async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
+        """Save the pictures, and tell how it went."""
+        line = self._line(outcome)
+        try:
+            image = outcome.result()
+            if self.settings.output is not None:
+                left = min(self.settings.timeout - outcome.elapsed, self._end - time.monotonic())
+                path = await cat.download(
+                    image, self.settings.output, overwrite=self.settings.overwrite, timeout=max(left, 0.0)
+                )
+                line.files = [path]
+            line.state = LineState.DONE
+        except LongCatError as error:
+            line.fail(error)
+            # No further order would be taken. Those that were are waited for.
+            self._stopped = self._stopped or (line.request_id is None and isinstance(error, ACCOUNT))
+        self.shown.finish(outcome, line.key)
+        self.on_end(line)
+
+    def _line(self, outcome: Outcome) -> OrderLine:
+        line = self._lines[id(outcome.order)]
+        self._under_way.discard(id(outcome.order))
+        line.last_status = outcome.status
+        return line
+
+    async def _stop(self, outcomes: Outcomes) -> None:
+        """Let the orders that are under way be answered, for some seconds, so that none is left in doubt."""
+        outcomes.stop_ordering()
+        for seconds in (QUICK, GRACE - QUICK):
+            with anyio.move_on_after(seconds):
+                async for outcome in outcomes:
+                    line = self._line(outcome)
+                    if isinstance(outcome.error, LongCatError):
+                        line.fail(outcome.error)
+                        self.on_end(line)
+                return
+            if seconds == QUICK:
+                print_error(
+                    "longcat: Waiting for answers to orders that are under way. Ctrl-C again leaves them in doubt."
+                )

@@ -1,0 +1,39 @@
+"""Where a command saves pictures: checked before anything is asked or paid."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from longcat.errors import ConfigurationError
+from longcat.saving.picture_file import existing
+from longcat.text import shorten
+
+
+def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> Path | None:
+    """Return where pictures go. Raises ConfigurationError now for what would fail after the wait.
+
+    Args:
+        output: a file or a folder, as it was given. None: nothing is saved.
+        names: what the pictures would be called in a folder, as far as that is known; in a file, one of any name.
+        folder: whether it must be a folder, which is then made. False: it is one if it exists or ends in a slash.
+        force: whether files that are there already may be replaced.
+    """
+    if output is None:
+        return None
+    if not output:
+        raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
+    path = Path(output)
+    try:
+        if folder or output.endswith(("/", os.sep)):
+            path.mkdir(parents=True, exist_ok=True)
+        old = [file for name in names if (file := existing(path, name))]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"Nothing can be saved at {shorten(path)}: {reason}. Pass another --output."
+        ) from error
+    if not path.is_dir() and not path.parent.is_dir():
+        raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into. Make it first.")
+    if old and not force:
+        raise ConfigurationError(f"{old[0]} is there already. Pass --force to replace it, or another --output.")
+    return path
