@@ -1,5 +1,8 @@
 """What every test may use, and what none may be disturbed by."""
 
+import os
+import sys
+
 import pytest
 from fakes import Driver
 from hypothesis import HealthCheck, settings
@@ -14,6 +17,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("longcat")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are processors: now and then, each waits for a socket or a process."""
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return processors + 1
 
 
 @pytest.fixture(autouse=True)
