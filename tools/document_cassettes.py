@@ -7,57 +7,83 @@ vendor's page says, played back, and no proof that the service does so.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import httpx
 from attrs import evolve
 from ruamel.yaml import YAML
 
 from longcat import LongCat, LongCatError
-from longcat.contract import Exchange, load_spec
+from longcat.contract import Exchange, Operation, load_spec
 from longcat.contract.traffic.cassette import write
 from longcat.contract.traffic.recordings import Provenance, provenance
 from longcat.contract.traffic.redact import redact
+from longcat.pointer import at
+from longcat.testing import VirtualClock
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"
 FOLDER = ROOT / "cassettes" / "documentation"
 COMMAND = "python tools/document_cassettes.py"
 NOW = datetime.now(UTC)
-OPERATION = "get_request_result"
-"""The operation that the client has a method for. A test tells when another one has examples."""
+KEY = "example-key"
+INFERRED = "Inferred"
+"""How the summary of an example says that it is ours."""
+Ask: TypeAlias = Callable[[LongCat, Any], object]
+"""Sends the call of an operation; of an example of its question, which is the body or the id in the path."""
+CALLS: dict[str, Ask] = {
+    "submit_request": lambda cat, body: cat.submit(**body, timeout=1),
+    "get_request_status": lambda cat, request_id: cat.status(request_id, gateway="queue"),
+    "get_request_result": lambda cat, body: cat.status(body["request_id"], gateway="result"),
+}
+"""What the client has for each operation. A test tells when another operation has examples."""
 
 
 def exchanges() -> Iterator[tuple[str, Exchange]]:
-    """Yield every documented answer of the operation, with the name that its cassette gets."""
+    """Yield every documented answer, with the name that its cassette gets: its operation, status code and example."""
     document = YAML(typ="safe").load(CONTRACT)
-    operations = (operation for path in document["paths"].values() for operation in path.values())
-    operation = next(operation for operation in operations if operation["operationId"] == OPERATION)
-    (question,) = operation["requestBody"]["content"]["application/json"]["examples"].values()
-    for code, response in operation["responses"].items():
-        for media_type, content in response["content"].items():
-            for name, example in content["examples"].items():
-                answer = httpx.Response(int(code), json=example["value"], headers={"Content-Type": media_type})
-                yield f"{code}-{name}", exchange(question["value"]["request_id"], answer, f"{code} {name}")
+    for one in load_spec(CONTRACT).operations:
+        operation = at(document, one.pointer)
+        for code, response in operation["responses"].items():
+            for media_type, content in at_reference(document, response).get("content", {}).items():
+                for name, example in content.get("examples", {}).items():
+                    if INFERRED in example["summary"]:
+                        continue  # No page shows it, so it is no evidence.
+                    answer = httpx.Response(int(code), json=example["value"], headers={"Content-Type": media_type})
+                    source = f"{code} {name}"
+                    yield f"{one.operation_id}-{code}-{name}", exchange(one, question(operation), answer, source)
 
 
-def exchange(request_id: str, answer: httpx.Response, source: str) -> Exchange:
-    """Return what the client sends when it asks about a request, with an answer to it."""
+def at_reference(document: Any, node: Any) -> Any:
+    """Return a part of the document, or what it refers to."""
+    return at(document, node["$ref"].removeprefix("#")) if "$ref" in node else node
+
+
+def question(operation: Any) -> Any:
+    """Return the example of what is asked: the body, or what stands in the path."""
+    if "requestBody" in operation:
+        (example,) = operation["requestBody"]["content"]["application/json"]["examples"].values()
+        return example["value"]
+    return next(one["example"] for one in operation["parameters"] if one["in"] == "path")
+
+
+def exchange(operation: Operation, asked: Any, answer: httpx.Response, source: str) -> Exchange:
+    """Return what the client sends when it asks this of an operation, with an answer to it."""
     sent: list[httpx.Request] = []
 
     def send(request: httpx.Request) -> httpx.Response:
         sent.append(request)
         return answer
 
-    key = "example-key"
     with httpx.Client(transport=httpx.MockTransport(send)) as http:
-        cat = LongCat(api_key=key, base_url=load_spec(CONTRACT).server, http_client=http)
+        cat = LongCat(api_key=KEY, base_url=operation.servers[0], http_client=http, clock=VirtualClock())
         with suppress(LongCatError):  # A documented error is an answer, too.
-            cat.status(request_id)
-    (request,) = sent
+            CALLS[operation.operation_id](cat, asked)
+    request = sent[0]  # A refused order may be sent again.
     whole = Exchange(
         method=request.method,
         url=str(request.url),
@@ -69,7 +95,7 @@ def exchange(request_id: str, answer: httpx.Response, source: str) -> Exchange:
         source=source,
         origin="documentation",
     )
-    return redact(whole, [name for name, value in request.headers.items() if value == key], thorough=True)
+    return redact(whole, [name for name, value in request.headers.items() if value == KEY], thorough=True)
 
 
 def lasting(headers: dict[str, str]) -> dict[str, str]:

@@ -128,6 +128,7 @@ STATUS = operation(
     parameters=[{"name": "request_id", "in": "path", "required": True, "schema": {"type": "string"}}],
 )
 TEXT = {"type": "string", "minLength": 1}
+ID_IN_PATH = {"name": "id", "in": "path", "required": True, "schema": TEXT}
 
 
 class TestQuestions:
@@ -417,7 +418,7 @@ class TestOrders:
     @pytest.mark.parametrize("safe_first", [True, False])
     def test_an_id_that_is_the_path_of_an_order(self, request_id: str, safe_first: bool) -> None:
         """The key does not go to an operation that may cost something by way of a safe one, nor out of its folder."""
-        safe = {"parameters": [{"name": "id", "in": "path", "required": True, "schema": TEXT}], "x-safe": True}
+        safe: dict[str, Any] = {"parameters": [ID_IN_PATH], "x-safe": True}
         paths = {"/{id}": {"post": operation("ask", **safe)}, "/order": {"post": operation("order")}}
         spec = contract(paths if safe_first else dict(reversed(paths.items())))
         gateway = Gateway(says(401))
@@ -428,9 +429,10 @@ class TestOrders:
 
     def test_paths_that_a_gateway_may_tell_apart_otherwise(self) -> None:
         """Where a path fits two operations, and one of them may cost something, the key is not sent."""
-        id_ = {"name": "id", "in": "path", "required": True, "schema": TEXT}
-        safe = operation("ask", parameters=[id_], **{"x-safe": True})
-        spec = contract({"/{id}/end": {"post": safe}, "/order/{id}": {"post": operation("order", parameters=[id_])}})
+        safe = operation("ask", parameters=[ID_IN_PATH]) | {"x-safe": True}
+        spec = contract(
+            {"/{id}/end": {"post": safe}, "/order/{id}": {"post": operation("order", parameters=[ID_IN_PATH])}}
+        )
         question = _named(probe_requests(spec, ["order"]), "ask: the request order")
         assert question.obstacle == "its path is that of order, which the contract does not call safe"
         assert _named(probe_requests(spec, ["other"]), "ask: the request other").obstacle is None
