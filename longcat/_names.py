@@ -1,6 +1,7 @@
 """The public names, from where they are. `import longcat` imports them when the first is asked for."""
 
 from longcat._version import __version__
+from longcat.base import BatchOptions
 from longcat.client import AsyncLongCat, LongCat
 from longcat.clock import Clock
 from longcat.errors import (
@@ -23,6 +24,7 @@ from longcat.errors import (
     SubmitUnknown,
     WaitTimeout,
 )
+from longcat.gateway.orders import OrderFields
 from longcat.gateway.typed import api_client
 from longcat.models import (
     Image,
@@ -53,6 +55,7 @@ __all__ = [
     "AsyncLongCat",
     "AuthenticationError",
     "BadRequestError",
+    "BatchOptions",
     "Clock",
     "ConfigurationError",
     "DownloadError",
@@ -67,6 +70,7 @@ __all__ = [
     "LongCatError",
     "NotFoundError",
     "Order",
+    "OrderFields",
     "OrderRequest",
     "Outcome",
     "Outcomes",

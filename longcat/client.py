@@ -79,9 +79,8 @@ class LongCat(BaseClient[httpx.Client]):
         Args:
             prompt: what the pictures should show.
             timeout: seconds in which the order must have been answered. None: no bound.
-            fields: the documented fields, see `OrderOptions`: `image_size` and so on; `webhook_url` and `webhook_mode`;
-                and `id`, the caller's name for the order: with a journal, an order of the same name is sent once,
-                whichever program sends it, and its request is returned from then on.
+            fields: see `OrderFields`. With an `id` and a journal, an order of the same id is sent once, whichever
+                program sends it, and its request is returned from then on.
 
         Raises:
             SubmitUnknown: nobody knows whether the order was taken.

@@ -105,7 +105,7 @@ def test_rooms() -> None:
     drawn = re.findall(r"(?:^longcat/ +|^ {10}|\s{3,})(\w+)/?(?= {2,}\S)", drawing, re.MULTILINE)
     modules = [path.stem for path in (ROOT / "longcat").iterdir() if not path.stem.startswith("_")]
     assert sorted(drawn) == sorted(name for name in modules if name != "py")
-    for folder, names in re.findall(r"(\w+)/ .+: ([\w, ]+)", drawing):
+    for folder, names in re.findall(r"(\w+)/ .+: ([\w, ]+)", re.sub(r",\n +", ", ", drawing)):
         assert sorted(names.split(", ")) == sorted(path.stem for path in (ROOT / "longcat" / folder).glob("[a-z]*.py"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, 
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Unpack
 
 import anyio
 import fakes
@@ -32,8 +32,11 @@ from longcat import (
     Status,
     WaitTimeout,
 )
+from longcat.base import BatchOptions
 from longcat.clock import SystemClock
+from longcat.gateway.orders import Orderable, OrderFields
 from longcat.testing import FakeGateway, VirtualClock
+from longcat.waiting.wake import Wake
 
 ROOT = Path(__file__).parent.parent
 
@@ -100,7 +103,9 @@ def test_every_public_name_has_documentation() -> None:
 # --- Signatures. ---
 
 
-def expected(http_client: Any, ids: Any, statuses: Any, outcomes: Any) -> type[Any]:
+def expected(  # noqa: C901 - it is a list.
+    http_client: Any, ids: Any, orders: Any, statuses: Any, outcomes: Any
+) -> type[Any]:
     """Return a class with the fixed signatures. The arguments are the types in which the two clients differ."""
 
     class Expected(Protocol):
@@ -119,14 +124,53 @@ def expected(http_client: Any, ids: Any, statuses: Any, outcomes: Any) -> type[A
 
         def close(self) -> None: ...
 
-        def status(self, request_id: str) -> Status: ...
+        def submit(
+            self, prompt: str, *, timeout: float | None = 300.0, **fields: Unpack[OrderFields]
+        ) -> longcat.Order: ...
+
+        def generate(
+            self,
+            prompt: str,
+            *,
+            timeout: float | None = 300.0,
+            unknown: Literal["wait", "raise"] = "wait",
+            on_change: Callable[[Status], object] | None = None,
+            wake: Wake | None = None,
+            **fields: Unpack[OrderFields],
+        ) -> longcat.Image: ...
+
+        def generate_all(
+            self,
+            orders: orders,
+            timeout: float | None = 300.0,
+            *,
+            resubmit_unknown: bool = False,
+            on_order: Callable[[longcat.OrderRequest, longcat.Order], object] | None = None,
+            **options: Unpack[BatchOptions],
+        ) -> outcomes: ...
+
+        def status(
+            self, request_id: str | longcat.Order, *, gateway: Literal["queue", "result"] | None = None
+        ) -> Status: ...
 
         def wait(
-            self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal["wait", "raise"] = "wait"
+            self,
+            request_id: str | longcat.Order,
+            timeout: float | None = 300.0,
+            *,
+            unknown: Literal["wait", "raise"] = "wait",
+            gateway: Literal["queue", "result"] | None = None,
+            wake: Wake | None = None,
         ) -> longcat.Image: ...
 
         def watch(
-            self, request_id: str, timeout: float | None = 300.0, *, unknown: Literal["wait", "raise"] = "wait"
+            self,
+            request_id: str | longcat.Order,
+            timeout: float | None = 300.0,
+            *,
+            unknown: Literal["wait", "raise"] = "wait",
+            gateway: Literal["queue", "result"] | None = None,
+            wake: Wake | None = None,
         ) -> statuses: ...
 
         def as_completed(
@@ -134,9 +178,8 @@ def expected(http_client: Any, ids: Any, statuses: Any, outcomes: Any) -> type[A
             request_ids: ids,
             timeout: float | None = 300.0,
             *,
-            batch_timeout: float | None = None,
-            unknown: Literal["wait", "raise"] = "wait",
-            on_change: Callable[[Status], object] | None = None,
+            gateway: Literal["queue", "result"] | None = None,
+            **options: Unpack[BatchOptions],
         ) -> outcomes: ...
 
         def wait_all(
@@ -144,9 +187,8 @@ def expected(http_client: Any, ids: Any, statuses: Any, outcomes: Any) -> type[A
             request_ids: ids,
             timeout: float | None = 300.0,
             *,
-            batch_timeout: float | None = None,
-            unknown: Literal["wait", "raise"] = "wait",
-            on_change: Callable[[Status], object] | None = None,
+            gateway: Literal["queue", "result"] | None = None,
+            **options: Unpack[BatchOptions],
         ) -> list[longcat.Image | longcat.LongCatError]: ...
 
         def download(
@@ -159,14 +201,30 @@ def expected(http_client: Any, ids: Any, statuses: Any, outcomes: Any) -> type[A
             timeout: float | None = 300.0,
         ) -> Path: ...
 
+        def download_all(
+            self,
+            image: longcat.Image | str,
+            path: str | PathLike[str],
+            *,
+            overwrite: bool = False,
+            max_bytes: int = 100 * 1024 * 1024,
+            timeout: float | None = 300.0,
+        ) -> list[Path]: ...
+
     return Expected
 
 
 SIGNATURES = [
-    (LongCat, expected(httpx.Client, Iterable[str], Iterator[Status], Generator[longcat.Outcome])),
+    (LongCat, expected(httpx.Client, Iterable[str], Iterable[Orderable], Iterator[Status], Generator[longcat.Outcome])),
     (
         AsyncLongCat,
-        expected(httpx.AsyncClient, Iterable[str] | AsyncIterable[str], AsyncGenerator[Status], longcat.Outcomes),
+        expected(
+            httpx.AsyncClient,
+            Iterable[str] | AsyncIterable[str],
+            Iterable[Orderable] | AsyncIterable[Orderable],
+            AsyncGenerator[Status],
+            longcat.Outcomes,
+        ),
     ),
 ]
 

@@ -30,8 +30,8 @@ OWN_FIELDS: Final = ("id", "webhook_url", "webhook_mode")
 """What an order may have beside the documented fields."""
 
 
-class OrderOptions(TypedDict, total=False):
-    """The documented fields of an order but its prompt. What is not given is not sent, but for `image_size`.
+class OrderFields(TypedDict, total=False):
+    """All that an order may have beside its prompt. Of the documented fields, what is not given is not sent.
 
     Attributes:
         image_size: the shape of the pictures. Not given: `landscape_4_3`, as in the documentation's example.
@@ -41,6 +41,10 @@ class OrderOptions(TypedDict, total=False):
         enable_safety_checker: whether the pictures are checked.
         output_format: the kind of file.
         acceleration: how much the work is hastened.
+        webhook_url: where the gateway posts the status; https. Not given: nowhere.
+        webhook_mode: `terminal`, once when the request is done, or `sync`, with each news. Not given: as the gateway
+            chooses.
+        id: the caller's own name for the order, see `OrderRequest`. Not given: it has none.
     """
 
     image_size: ImageSize
@@ -50,28 +54,8 @@ class OrderOptions(TypedDict, total=False):
     enable_safety_checker: bool
     output_format: SubmitRequestOutputFormat
     acceleration: SubmitRequestAcceleration
-
-
-class WebhookOptions(TypedDict, total=False):
-    """Where and how often the gateway is to tell how the request stands.
-
-    Attributes:
-        webhook_url: where it posts the status; https. Not given: nowhere.
-        webhook_mode: `terminal`, once when the request is done, or `sync`, with each news. Not given: as the gateway
-            chooses.
-    """
-
     webhook_url: str
     webhook_mode: WebhookMode
-
-
-class OrderFields(OrderOptions, WebhookOptions, total=False):
-    """All that an order may have beside its prompt.
-
-    Attributes:
-        id: the caller's own name for the order, see `OrderRequest`. Not given: it has none.
-    """
-
     id: str
 
 
@@ -85,7 +69,7 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
     A value outside of the range that a sister model has is logged as a warning, as no range is documented.
 
     Args:
-        order: a prompt; a mapping with `prompt`, any of `OrderOptions`, `id`, `webhook_url` and `webhook_mode`; or an
+        order: a prompt; a mapping with `prompt`, any of `OrderFields`; or an
             OrderRequest, which is returned itself if nothing is missing.
         plain_http: whether a webhook may be http://, as for a gateway on this machine.
     """
