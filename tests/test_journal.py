@@ -555,6 +555,130 @@ def test_a_newer_journal_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == content
 
 
+VERSION_1 = """
+CREATE TABLE request ( -- One row per request. Moments are ISO 8601 in UTC.
+    gateway     TEXT NOT NULL, -- The gateway's base URL.
+    request_id  TEXT NOT NULL,
+    owner       TEXT CHECK (owner NOT GLOB '*[^0-9a-f]*'), -- The TOKEN of who works on it. NULL: nobody.
+    first_asked TEXT,          -- When its first answer was noted. NULL: it has none.
+    last_asked  TEXT,          -- When its last answer was noted.
+    state       TEXT,          -- What the last answer means: queued, processing, ..., unknown. NULL: ask again.
+    raw_state   TEXT,          -- The gateway's own word for that.
+    progress    REAL,          -- From 0 to 1. NULL: the answer did not say.
+    error       TEXT,          -- Why it failed, in the gateway's words.
+    outcome     TEXT CHECK (outcome IN ('completed', 'failed', 'cancelled')), -- NULL: it is open.
+    image       TEXT,          -- What it yielded, as JSON: url, urls, created_at, duration_us, ...
+    path        TEXT,          -- The file that the picture was about to be put into.
+    sha256      TEXT,          -- The SHA-256 of the picture, in hex. The file is whole if it has this one.
+    size        INTEGER,       -- The picture's bytes.
+    PRIMARY KEY (gateway, request_id)
+) WITHOUT ROWID;
+PRAGMA journal_mode = WAL;
+PRAGMA user_version = 1;
+PRAGMA application_id = 1279484276;
+INSERT INTO request VALUES (
+    'https://gateway.example', 'a-request', 'ffffffffffffffff', '1970-01-01T00:00:00.000Z', '2025-01-02T04:04:05.500Z',
+    'completed', 'COMPLETED', 1.0, NULL, 'completed', '{"request_id": "a-request", "url":
+    "https://storage.example/a.png", "urls": ["https://storage.example/a.png"], "created_at":
+    "2025-01-02T00:00:00+00:00", "duration_us": 3250000, "model_version": "longcat-v1.2"}', '/somewhere/\udcff.png',
+    'cafe', 5
+), (
+    'https://gateway.example', 'b-request', NULL, NULL, NULL, 'failed', 'ERROR', NULL, 'no', 'failed', NULL, NULL, NULL,
+    NULL
+), ('https://other.example', 'a-request', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
+"""
+"""A journal of version 1, as the releases before made it, and what a program that was killed left in it."""
+
+
+def version_1(path: Path) -> Path:
+    """Make a journal of version 1."""
+    with closing(sqlite3.connect(path)) as db:
+        first, *statements = VERSION_1.split(";\n")
+        for statement in (first, *statements[:-1]):
+            db.execute(statement)
+        # The driver takes no half of a surrogate pair, which the file has as bytes.
+        text, name = statements[-1].split("'/somewhere/\udcff.png'")
+        db.execute(f"{text}CAST(? AS TEXT){name}", ["/somewhere/\udcff.png".encode("utf-8", "surrogatepass")])
+        db.commit()
+    return path
+
+
+def check_upgraded(path: Path) -> None:
+    """Assert that a journal of version 1 knows all that it knew, and is like a new one."""
+    with opened(path) as one, opened(path, "https://other.example") as other:
+        assert one.last(ID) == COMPLETED
+        assert one.last("b-request") == Status("b-request", State.FAILED, "ERROR", error="no")
+        assert (other.last(ID), other.file(ID, 1), one.file("b-request", 1)) == (None, None, None)
+        assert one.file(ID, 1) == SavedFile(Path("/somewhere/\udcff.png"), "cafe", 5)
+        assert (one.claim(ID), other.claim(ID)) == (True, True)
+        assert rows(path)[0]["first_asked"] == "1970-01-01T00:00:00.000Z"
+    new = path.with_name("new.journal")
+    journal(new).close()
+    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    assert rows(path, schema) == rows(new, schema)
+    for pragma in ("user_version", "application_id", "journal_mode"):
+        assert rows(path, f"PRAGMA {pragma}") == rows(new, f"PRAGMA {pragma}")
+    new.unlink()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_journal_of_version_1_is_brought_to_the_present_one(path: Path) -> None:
+    """What it knows of requests, pictures and gateways is kept, and who was killed with it owns nothing any more."""
+    check_upgraded(version_1(path))
+
+
+def test_a_kill_in_the_midst_of_an_upgrade_loses_nothing(tmp_path: Path) -> None:
+    """Killed before any statement, the journal is as before or as after, and the next program brings it on."""
+    code = """
+        import os, signal
+        from longcat.saving import database
+        seen, connect = [], database.connect
+        def count(statement):
+            seen.append(statement)
+            if len(seen) == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+        def watched(*arguments):
+            connection = connect(*arguments)
+            connection.set_trace_callback(count)
+            return connection
+        database.connect = watched
+        journal().close()
+        say("closed")
+    """
+    versions = []
+    for moment in range(1, 100):
+        folder = tmp_path / str(moment)
+        folder.mkdir()
+        path = version_1(folder / "a.journal")
+        with process(path, f"moment = {moment}\n{dedent(code)}") as child:
+            said = child.rest()
+        versions.append(rows(path, "PRAGMA user_version")[0]["user_version"])
+        check_upgraded(path)
+        if said:
+            break
+    assert (versions.count(1) > 15, versions == sorted(versions), versions[-1]) == (True, True, 2)
+
+
+def test_several_programs_may_open_a_journal_of_version_1_at_once(path: Path) -> None:
+    """One of them brings it to the present version, and the others use that."""
+    code = f"say('ready'); hear(); j = journal().requests({GATEWAY!r}); say(j.last({ID!r}).state); hear()"
+    with process(version_1(path), code) as one, process(path, code) as other:
+        go(one, other)
+        assert [one.line(), other.line()] == ["completed"] * 2
+    check_upgraded(path)
+
+
+def test_a_journal_of_version_1_that_is_in_use_is_left_alone(path: Path) -> None:
+    """While a program that knows only the old tables runs, they stay."""
+    owner = version_1(path).with_name(f"{path.name}-{'0' * 16}.owner")
+    with closing(sqlite3.connect(owner, isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConfigurationError, match=r"of version 1, and a program .* is running. End that program"):
+            opened(path).__enter__()
+        assert rows(path, "PRAGMA user_version") == [{"user_version": 1}]
+    check_upgraded(path)
+
+
 def test_an_empty_file_becomes_a_journal(path: Path) -> None:
     """A file that was only just made is as good as none."""
     path.touch()

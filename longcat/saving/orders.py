@@ -1,7 +1,7 @@
 """Which orders of one gateway were sent, what came of them, and what they cost: so that none is paid twice."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
@@ -98,15 +98,13 @@ class OrderTable:
 
     def known(self, key: str) -> OrderRecord | None:
         """Return how an order stands. None: it is new, or was withdrawn."""
-        with self._database.using() as db:
-            rows = db.execute(KNOWN, [self._gateway, as_bytes(key)]).fetchall()
-        return next(self._records(rows), None)
+        records = self._records(f"The row of order {shorten(key)!r}", KNOWN, [self._gateway, as_bytes(key)])
+        return records[0] if records else None
 
     def in_doubt(self) -> list[OrderRecord]:
         """Return all orders of which nobody knows whether the gateway took them, the oldest first."""
-        with self._database.using() as db:
-            rows = db.execute(OPEN, [self._gateway]).fetchall()
-        return [record for record in self._records(rows) if record.state is OrderState.UNKNOWN]
+        records = self._records("The row of an order", OPEN, [self._gateway])
+        return [record for record in records if record.state is OrderState.UNKNOWN]
 
     def spent(self) -> Decimal:
         """Return what all orders cost together, in US dollars: those that were taken, and those that may have been.
@@ -128,18 +126,23 @@ class OrderTable:
             " replaced or altered; the order may have been paid."
         )
 
-    def _records(self, rows: Iterable[Any]) -> Iterator[OrderRecord]:
-        is_alive = cache(self._database.is_alive)
-        for key, owner, state, request_id, cost, message, content in rows:
-            stands = OrderState.UNKNOWN
-            if state == "taken":
-                stands = OrderState.TAKEN
-            elif state == "intended" and owner is not None and is_alive(owner):
-                stands = OrderState.BUSY
-            reason = message if state == "unknown" else None
-            with self._database.trusting(f"The row of order {shorten(key)!r}", "Restore it: the order may be paid."):
-                record = OrderRecord(key, _read_order(content), stands, _to_dollars(cost), request_id, reason)
-            yield record
+    def _records(self, what: str, sql: str, values: list[Any]) -> list[OrderRecord]:
+        """Return what a query for whole rows yields. Raises ConfigurationError about `what` when a row was altered."""
+        next_step = "Restore it: the order may have been paid."
+        with self._database.using() as db, self._database.trusting(what, next_step):
+            is_alive = cache(self._database.is_alive)
+            return [_read_record(row, is_alive) for row in db.execute(sql, values)]
+
+
+def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
+    key, owner, state, request_id, cost, message, content = row
+    stands = OrderState.UNKNOWN
+    if state == "taken":
+        stands = OrderState.TAKEN
+    elif state == "intended" and owner is not None and is_alive(owner):
+        stands = OrderState.BUSY
+    reason = message if state == "unknown" else None
+    return OrderRecord(key, OrderRequest(**json.loads(content)), stands, _to_dollars(cost), request_id, reason)
 
 
 def _to_units(dollars: Decimal) -> int:
@@ -169,7 +172,3 @@ def _write_order(order: OrderRequest) -> str:
             "webhook_mode": order.webhook_mode,
         }
     )
-
-
-def _read_order(text: str) -> OrderRequest:
-    return OrderRequest(**json.loads(text))

@@ -54,7 +54,7 @@ CREATE TABLE orders ( -- One row per order that the gateway took, or may have ta
 ) WITHOUT ROWID""",
     "CREATE INDEX request_owner ON request (owner) WHERE owner IS NOT NULL",
     "CREATE INDEX order_owner ON orders (owner) WHERE owner IS NOT NULL",
-    "CREATE INDEX order_open ON orders (gateway, key) WHERE state <> 'taken'",
+    "CREATE INDEX order_open ON orders (gateway, noted, key) WHERE state <> 'taken'",
     # All that a sum needs, so that it reads no prompts.
     "CREATE INDEX order_cost ON orders (gateway, request_id, cost, in_doubt)",
 )
