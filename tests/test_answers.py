@@ -112,7 +112,10 @@ def outcome(driver: Driver, reply: Reply) -> Any:
         ),
         pytest.param({"status": "queued"}, Status("r", State.QUEUED, "queued"), id="queued"),
         pytest.param(
-            {"status": "IN_QUEUE", "progress": 0}, Status("r", State.UNKNOWN, "IN_QUEUE", 0.0), id="an unknown word"
+            {"status": "DREAMING", "progress": 0}, Status("r", State.UNKNOWN, "DREAMING", 0.0), id="an unknown word"
+        ),
+        pytest.param(
+            {"status": "IN_QUEUE", "progress": 0}, Status("r", State.QUEUED, "IN_QUEUE", 0.0), id="the supplier's word"
         ),
         pytest.param({"status": ""}, Status("r", State.UNKNOWN, ""), id="no word"),
         pytest.param({"status": "queued", "progress": 7}, Status("r", State.QUEUED, "queued"), id="no share"),

@@ -77,7 +77,7 @@ class QueueGateway(StatusGateway):
         Raises APIStatusError when it certainly did not take it, and SubmitUnknown when nobody can say.
         """
         try:
-            body = as_documented(reading.decode(None, answer, self.api_key))
+            body = reading.decode(None, answer, self.api_key)
         except APIStatusError as error:
             refused = error.status_code in NOT_TAKEN
             if refused or (error.status_code == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None):
@@ -89,9 +89,14 @@ class QueueGateway(StatusGateway):
             raise SubmitUnknown(order, f"the answer can't be read: {seen}", answer.status_code) from error
         taken = self._taken(body)
         if taken is None:
-            words = reading.error_words(body)
-            said = f", and says: {hiding(self.api_key)(shorten(words, 200))}" if words else ""
-            raise SubmitUnknown(order, f"the answer names no request{said}", answer.status_code)
+            hide, words = hiding(self.api_key), reading.error_words(body)
+            reason = f", and says: {hide(shorten(words, 200))}" if words else ""
+            message = f"the answer names no request{reason}"
+            if isinstance(body, dict) and body.get("request_id") is not None:
+                message = (
+                    f"the answer names a request that can't be asked for, {show(body['request_id'], hide)}{reason}"
+                )
+            raise SubmitUnknown(order, message, answer.status_code)
         return taken
 
     def _taken(self, body: Any) -> Order | None:
@@ -106,7 +111,7 @@ class QueueGateway(StatusGateway):
             request_id = f"unnamed-{sha256(urls[0].encode(errors='surrogatepass')).hexdigest()[:16]}"
         word = word if isinstance(word, str) else State.QUEUED.value
         state = State.COMPLETED if urls else State.of(word)
-        words = reading.error_words(body) if state.is_final else None
+        words = reading.error_words(as_documented(body)) if state.is_final else None
         if state is State.COMPLETED and not urls:
             state = State.QUEUED  # It says that it is done, and does not say where the pictures are: ask.
         hide = hiding(self.api_key)

@@ -12,7 +12,7 @@ from longcat.gateway.reading import error_words
 
 SUPPLIER_WORDS: Final[Mapping[str, str]] = {"in_queue": "QUEUED", "in_progress": "PROCESSING"}
 DATES: Final = ("created_at", "updated_at", "completed_at")
-_ZONELESS: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?: ?(Z|[+-]\d\d:\d\d))?", re.ASCII)
 OPEN: Final = frozenset({"queued", "processing"})
 FAILED: Final = frozenset({"failed", "error"})
 
@@ -28,8 +28,9 @@ def as_documented(body: Any) -> Any:
     for name in DATES:
         if body.get(name) is None:
             body.pop(name, None)
-        elif isinstance(body[name], str) and (match := _ZONELESS.fullmatch(body[name])):
-            body[name] = f"{match[1]}T{match[2]}Z"  # Pairs of dates with and without a zone show that it is UTC.
+        elif isinstance(body[name], str) and (match := _DATE.fullmatch(body[name])):
+            zone = match[3] or "Z"  # Pairs of dates with and without a zone show that it is UTC.
+            body[name] = f"{match[1]}T{match[2]}{zone}"
     state = body["status"].casefold() if isinstance(word, str) else ""
     if state in FAILED:
         reason = error_words({"error": body.get("error_message"), **_given(body)})
@@ -38,8 +39,9 @@ def as_documented(body: Any) -> Any:
     elif not body.get("error"):
         body.pop("error", None)
     output = body["output"] if isinstance(body.get("output"), dict) else {}
-    if state == "completed" and not isinstance(output.get("media_url"), list) and (urls := picture_urls(body)):
-        body["output"] = {**output, "media_url": list(urls)}
+    urls = output.get("media_url")
+    if state == "completed" and not (isinstance(urls, list) and urls) and (found := picture_urls(body)):
+        body["output"] = {**output, "media_url": list(found)}
     elif state in OPEN | FAILED and not body.get("output"):
         body.pop("output", None)
     return body
