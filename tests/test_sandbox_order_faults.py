@@ -190,3 +190,12 @@ def test_unread_body(orderer: Orderer) -> None:
     """A connection can end before a long body is read."""
     end = orderer.order("order-unread:1", BODY + b" " * 50_000)
     assert (end.received, end.taken) == (b"", 0)
+
+
+def test_a_caller_who_breaks_off_orders_nothing(orderer: Orderer) -> None:
+    """An order whose body does not arrive whole is not taken."""
+    before = orderer.set_faults("")
+    with socket.create_connection(("127.0.0.1", int(orderer.url.rpartition(":")[2]))) as connection:
+        connection.sendall(REQUEST + BODY[:-1])
+    assert orderer.send()[0].startswith(b"HTTP/1.1 202 ")
+    assert orderer.taken() - before == 1

@@ -17,25 +17,27 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
     command.add_argument("--api-key", metavar="KEY", help="the one key that is accepted (default: the documentation's)")
     command.add_argument("--duration", type=float, metavar="SECONDS", help="how long a request takes (default: 6)")
-    command.add_argument("--outcome", choices=["completed", "failed", "cancelled", "error"], help="how they end")
-    command.add_argument("--queued", type=float, metavar="SHARE", help="the part of it that is QUEUED (default: 0.2)")
+    outcomes = ["completed", "failed", "cancelled", "error"]
+    command.add_argument("--outcome", choices=outcomes, help="how requests end")
+    command.add_argument("--queued", type=float, metavar="SHARE", help="the part of that in the queue (default: 0.2)")
     command.add_argument("--request", action="append", metavar="ID", help="an id to know, repeatable")
     command.add_argument("--fault", action="append", metavar="FAULT", default=[], help=FAULTS_HELP)
     command.add_argument("--fault-every", type=int, metavar="N", help="spoil each N-th order only (default: each)")
     command.add_argument("--variant", action="append", metavar="NAME", default=[], help=VARIANTS_HELP)
     command.add_argument("--drift", action="append", metavar="NAME", default=[], help=DRIFTS_HELP)
-    command.add_argument("--rate-limit", type=int, metavar="N", help="questions answered in a second (default: all)")
-    command.add_argument("--balance", type=_dollars, metavar="USD", help="what orders may cost (default: anything)")
+    command.add_argument("--rate-limit", type=int, metavar="N", help="calls answered in a second (default: all)")
+    command.add_argument("--balance", metavar="USD", help="what orders may cost (default: anything)")
     command.add_argument("--disabled", action="store_true", help="take no order: the model is disabled")
     command.add_argument("--small-pictures", action="store_true", help="serve pictures of some pixels, at once")
     command.add_argument("--log", action="store_true", help="print a line for each call to stderr")
 
 
 def _dollars(text: str) -> Decimal:
+    """Return an amount of money; raise ValueError."""
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError(text) from None
+        raise ValueError(f"The balance is an amount of US dollars, not {text[:40]!r}.") from None
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -53,7 +55,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         if "list" in getattr(arguments, option):
             print("\n".join(map(" ".join, lines)))
             return Exit.DONE
-    names = ("api_key", "duration", "outcome", "queued", "fault_every", "rate_limit", "balance")
+    names = ("api_key", "duration", "outcome", "queued", "fault_every", "rate_limit")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     try:
         settings = Settings(
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> Exit:
             faults=tuple(Fault.parse(text) for text in arguments.fault),
             variants=tuple(arguments.variant),
             drifts=tuple(arguments.drift),
+            balance=None if arguments.balance is None else _dollars(arguments.balance),
             disabled=arguments.disabled,
             small_pictures=arguments.small_pictures,
             **given,

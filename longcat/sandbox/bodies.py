@@ -31,6 +31,12 @@ async def read_body(request: Request) -> bytes:
     return bytes(body[: MOST_BYTES + 1])
 
 
+def base_url(request: Request) -> str:
+    """Return the URL by which the caller reached the sandbox, with a slash at its end."""
+    host = request.headers.get("Host") or ":".join(map(str, request.scope["server"]))
+    return f"{request.scope['scheme']}://{host}/"
+
+
 def has_json_type(request: Request) -> bool:
     """Whether the content type of a request says that its body is JSON."""
     return request.headers.get("Content-Type", "").partition(";")[0].strip().lower() == JSON
@@ -44,7 +50,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if len(body) > MOST_BYTES:
         raise ValueError(f"The body is longer than {MOST_BYTES} bytes.")
     try:
-        parsed = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        parsed = _DECODER.decode(body.decode())
     except RecursionError:
         raise ValueError("The body is nested too deeply.") from None
     if isinstance(parsed, dict):
@@ -61,3 +67,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is not JSON.")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from longcat.sandbox.behaviours import rate_limited
-from longcat.sandbox.bodies import error, has_json_type, json_response, parse_object, read_body
+from longcat.sandbox.bodies import base_url, error, has_json_type, json_response, parse_object, read_body
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway
 from longcat.sandbox.state import EmulatedGatewayName, EmulatedRequest, RequestOutcome
@@ -43,7 +43,7 @@ class EmulatedResultGateway(EmulatedGateway):
             return not_found(), None
         emulated.start(self._time)
         fault = emulated.next_fault(FaultTarget.STATUS)
-        url = f"{request.base_url}results/{quote(request_id, safe='')}.png"
+        url = f"{base_url(request)}results/{quote(request_id, safe='')}.png"
         return json_response(_answer(emulated, self._time.clock(), url)), fault
 
 

@@ -61,7 +61,7 @@ class Settings:
     outcome: RequestOutcome = RequestOutcome.COMPLETED
     requests: tuple[str, ...] = ()  # Known ids, beside the documentation's examples.
     faults: tuple[Fault, ...] = ()  # For every request; those of a single request come before them.
-    fault_every: int = 1  # Faults of orders strike each so manieth order only.
+    fault_every: int = 1  # Faults of orders strike every N-th order only.
     drifts: tuple[str, ...] = ()  # Names: how the gateway has changed. They work together, in their order.
     variants: tuple[str, ...] = ()  # Names: what sister models of the queue answer. They work together, in their order.
     rate_limit: int | None = None  # Calls answered in any one second, for all requests together.
@@ -77,7 +77,7 @@ class Settings:
         if not 0 <= self.queued <= 1:
             raise ValueError(f"The share of the time in the queue is between 0 and 1, not {self.queued}.")
         if self.fault_every < 1:
-            raise ValueError(f"Faults strike each order, or each second one, or so; not each {self.fault_every}.")
+            raise ValueError(f"Faults strike every N-th order, and N is 1 or more, not {self.fault_every}.")
         if self.balance is not None and not (self.balance.is_finite() and self.balance >= 0):
             raise ValueError(f"The balance is an amount of US dollars, not {self.balance}.")
         find_drifts(self.drifts)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from longcat.sandbox.behaviours import TimeSource
-from longcat.sandbox.bodies import JSON, json_response, read_body
+from longcat.sandbox.bodies import JSON, base_url, json_response, read_body
 from longcat.sandbox.calls import MODEL, STATUS
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway, RateLimit
@@ -67,10 +67,10 @@ class EmulatedQueueGateway(EmulatedGateway):
         if (fault := self.orders.next_fault()) and not fault.takes:
             return Response(), fault
         emulated = self._take(record, wanted)
-        base_url = str(request.base_url)
+        base = base_url(request)
         if webhook:
-            self._webhooks.start(webhook, emulated, lambda: bytes(self._answer(emulated, base_url).body))
-        return self._accepted(emulated, base_url), fault
+            self._webhooks.start(webhook, emulated, lambda: bytes(self._answer(emulated, base).body))
+        return self._accepted(emulated, base), fault
 
     def _check(self, wanted: WantedPictures) -> None:
         """Raise OrderRefusedError for an order that is right and is not taken all the same."""
@@ -100,11 +100,11 @@ class EmulatedQueueGateway(EmulatedGateway):
         self.orders.take(record, request_id, Decimal(0) if is_free else wanted.cost)
         return emulated
 
-    def _accepted(self, emulated: EmulatedRequest, base_url: str) -> Response:
+    def _accepted(self, emulated: EmulatedRequest, base: str) -> Response:
         if any(variant.at_once for variant in self._variants):
-            body = self._body(emulated, base_url).body
+            body = self._body(emulated, base).body
         else:
-            polling_url = f"{base_url}{STATUS.path[1:]}{emulated.request_id}"
+            polling_url = f"{base}{STATUS.path[1:]}{emulated.request_id}"
             body = {"request_id": emulated.request_id, "status": "QUEUED", "polling_url": polling_url}
         return self._response(HonestBody(BodyKind.ORDER, body, 202))
 
@@ -125,12 +125,12 @@ class EmulatedQueueGateway(EmulatedGateway):
             return self._refuse(404, "Not found", f"There is no request '{request_id}'."), None
         emulated.start(self._time)
         fault = emulated.next_fault(FaultTarget.STATUS)
-        return self._answer(emulated, str(request.base_url)), fault
+        return self._answer(emulated, base_url(request)), fault
 
-    def _answer(self, emulated: EmulatedRequest, base_url: str) -> Response:
-        return self._response(self._body(emulated, base_url))
+    def _answer(self, emulated: EmulatedRequest, base: str) -> Response:
+        return self._response(self._body(emulated, base))
 
-    def _body(self, emulated: EmulatedRequest, base_url: str) -> HonestBody:
+    def _body(self, emulated: EmulatedRequest, base: str) -> HonestBody:
         """Return the body of a truthful answer."""
         now = self._time.clock()
         model = emulated.request_id.rpartition("_")[0] or MODEL
@@ -146,7 +146,7 @@ class EmulatedQueueGateway(EmulatedGateway):
             return HonestBody(BodyKind.FAILED, {**common, "status": word, "error": error, "output": None})
         kind = emulated.look.format.lower()
         name = quote(emulated.request_id, safe="")
-        urls = [f"{base_url}v1/{name}/output-{n}.{kind}" for n in range(1, emulated.pictures + 1)]
+        urls = [f"{base}v1/{name}/output-{n}.{kind}" for n in range(1, emulated.pictures + 1)]
         done = _date(emulated.date(emulated.duration))
         completed = {
             **common,
