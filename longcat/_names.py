@@ -45,6 +45,7 @@ from longcat.waiting.polling import (
     Polling,
 )
 from longcat.waiting.wait import Outcome
+from longcat.waiting.wake import Wake
 
 __all__ = [
     "APIConnectionError",
@@ -83,6 +84,7 @@ __all__ = [
     "SubmitUnknown",
     "Violation",
     "WaitTimeout",
+    "Wake",
     "__version__",
     "api_client",
 ]

@@ -7,10 +7,12 @@ the wait asks the gateway.
 import json
 import logging
 import secrets
+import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +24,9 @@ from longcat.gateway.messages import MAX_ANSWER
 from longcat.gateway.queue import read_callback
 from longcat.models import Status
 from longcat.settings import MAX_REQUEST_ID
-from longcat.text import shorten
+from longcat.text import missing_package, shorten, show
+
+__all__ = ["Receiver", "parse", "serving"]
 
 logger: Final = logging.getLogger("longcat")
 
@@ -30,6 +34,7 @@ MAX_BODY: Final = 64 * 1024  # Bytes of a callback that are read. The documented
 READ_TIMEOUT: Final = 5.0  # Seconds in which the body must have come.
 MAX_READING: Final = 100  # How many bodies are read at a time.
 MAX_WAKES: Final = 100  # How many waits are woken within a second.
+MAX_CONNECTIONS: Final = 500  # How many callers are served at a time.
 MAX_HEARD: Final = 1000  # How many requests are remembered that nobody waits for, or not yet.
 HEARD_FOR: Final = 600.0  # Seconds for which they are.
 
@@ -160,7 +165,7 @@ class Receiver:
             case "http":
                 status = await self._answer(scope, receive)
                 if status is not None:
-                    await _respond(send, status)
+                    await _respond(scope, send, status)
             case "lifespan":
                 await _live(receive, send)
             case "websocket":
@@ -215,10 +220,12 @@ async def _body(receive: ASGIReceive) -> bytes | None:
             return bytes(body)
 
 
-async def _respond(send: ASGISend, status: HTTPStatus) -> None:
+async def _respond(scope: ASGIScope, send: ASGISend, status: HTTPStatus) -> None:
     headers = [(b"content-length", b"0")]
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers.append((b"allow", b"POST"))
+    if status is not HTTPStatus.OK and scope.get("http_version", "").startswith("1"):
+        headers.append((b"connection", b"close"))  # The rest of the body need not be read.
     await send({"type": "http.response.start", "status": status.value, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
@@ -240,3 +247,59 @@ def _request_id(body: bytes) -> str | None:
         return None
     request_id = decoded.get("request_id") if isinstance(decoded, dict) else None
     return request_id if isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID else None
+
+
+@contextmanager
+def serving(receiver: Receiver, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve a receiver from a thread while the block lasts, and yield its URL. Needs the extra `webhooks`.
+
+    It speaks plain HTTP. The gateway wants https, so something in front must: a reverse proxy, or a tunnel.
+
+    Args:
+        receiver: what takes the callbacks.
+        host: the address to listen on.
+        port: the port to listen on; 0 takes a free one.
+
+    Raises:
+        ConfigurationError: the address can't be had, or uvicorn is not installed.
+    """
+    try:
+        import uvicorn  # noqa: PLC0415 - it needs the extra.
+    except ModuleNotFoundError as missing:
+        message = missing_package("Serving a receiver", missing.name or "uvicorn", "webhooks")
+        raise ConfigurationError(message) from missing
+    with closing(_listen(host, port)) as listener:
+        config = uvicorn.Config(
+            receiver,
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), name="longcat webhooks", daemon=True)
+        thread.start()
+        try:
+            address, bound, *_ = listener.getsockname()
+            yield f"http://[{address}]:{bound}" if ":" in address else f"http://{address}:{bound}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket to which callers can connect from now on. Raises ConfigurationError."""
+    reason: object = "a port is between 0 and 65535"
+    if port in range(65_536):
+        try:
+            return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+    message = f"No callbacks can be taken at {show(host)}, port {port}: {reason}. Choose another host or port."
+    raise ConfigurationError(message)

@@ -31,7 +31,7 @@ from fakes import KEY, Driver
 
 from longcat import AsyncLongCat, LongCat
 from longcat.testing import VirtualClock
-from longcat.waiting.polling import FixedPolling
+from longcat.waiting.polling import FixedPolling, Polling
 
 LOOPBACK: Final = "127.0.0.1"
 LIMIT: Final = 60.0
@@ -330,12 +330,13 @@ Ask: TypeAlias = Callable[[Any], Any]
 """A call of a client's method, such as `lambda cat: cat.status("cat-1")`."""
 
 
-def drive(
+def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     driver: Driver,
     base_url: str,
     *asks: Ask,
     http: dict[str, Any] | None = SHARED,
     clock: VirtualClock | None = None,
+    polling: Polling = QUICKLY,
     after: Callable[[], object] = lambda: None,
 ) -> Any:
     """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
@@ -346,6 +347,7 @@ def drive(
         asks: what to do, in this order.
         http: the arguments of the HTTP client to use. None: the client makes its own.
         clock: the clock to use. None: this machine's.
+        polling: when to ask again.
         after: is called before the client is closed, even when it raised.
     """
 
@@ -353,7 +355,7 @@ def drive(
         result: Any = None
         with ExitStack() as stack:
             given = None if http is None else stack.enter_context(httpx.Client(**http))
-            cat = stack.enter_context(LongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock))
+            cat = stack.enter_context(LongCat(KEY, base_url, polling=polling, http_client=given, clock=clock))
             stack.callback(after)
             for ask in asks:
                 result = ask(cat)
@@ -371,7 +373,7 @@ def drive(
 
         async with AsyncExitStack() as stack:
             given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
-            cat = AsyncLongCat(KEY, base_url, polling=QUICKLY, http_client=given, clock=clock)
+            cat = AsyncLongCat(KEY, base_url, polling=polling, http_client=given, clock=clock)
             await stack.enter_async_context(cat)
             stack.callback(after)
             stack.push_async_callback(check)

@@ -18,13 +18,14 @@ import longcat
 import longcat.contract
 import longcat.sandbox
 import longcat.testing
+import longcat.webhooks
 from longcat.cli.results import Exit
 from longcat.contract.reports.verdict import Verdict
 from longcat.gateway.reading import STATUS_ERRORS
 
 PROSE: Final = [*PAGES, ARCHITECTURE]
 GLOSSARY: Final = DOCS / "glossary.md"
-PUBLIC: Final[tuple[ModuleType, ...]] = (longcat, longcat.testing, longcat.contract, longcat.sandbox)
+PUBLIC: Final[tuple[ModuleType, ...]] = (longcat, longcat.testing, longcat.contract, longcat.sandbox, longcat.webhooks)
 MADE: Final = {"build/docs/", ".venv/", "dist/", "caller.py"}
 """Files and folders on the pages that a command or a reader makes."""
 WORDS: Final = {"Authorization", "Bearer", "FailedStatus"}
