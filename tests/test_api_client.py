@@ -134,7 +134,7 @@ def test_an_undocumented_code_has_no_model(ask: Ask) -> None:
 def test_the_documented_answers_are_read(ask: Ask, name: str, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The contract's server is asked with the documented body, and each answer becomes the model to match on."""
     monkeypatch.delenv("LONGCAT_BASE_URL", raising=False)
-    with PLAYER.use_cassette(str(CASSETTES / f"{name}.yaml")) as cassette:
+    with PLAYER.use_cassette(str(CASSETTES / f"get_request_result-{name}.yaml")) as cassette:
         assert told(ask(api_client("test-key"), StatusRequest("XXXXXXXXXXXXX"))) == outcome
         assert cassette.all_played
 
@@ -173,6 +173,42 @@ def told_of_request(answer: OpenRequest | CompletedRequest | FailedRequest | Que
 
 
 ORDER = SubmitRequest("two cats", "square_1_1", num_images=2)
+DOCUMENTED_ORDER = SubmitRequest(
+    *("A lioness in tall grass, golden hour", "landscape_4_3"),
+    num_inference_steps=28,
+    guidance_scale=4.5,
+    num_images=1,
+    enable_safety_checker=True,
+    output_format="png",
+    acceleration="regular",
+)
+"""The order that the documentation has for an example."""
+ORDERED = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        ("submit_request-202-queued", ORDERED),
+        ("submit_request-400-model_disabled", "no: Model not found"),
+        ("submit_request-402-balance", "no: Insufficient Balance"),
+        (
+            "get_request_status-200-completed",
+            # The recording does not keep what looks like a secret in the address.
+            "https://pub-REMOVED.r2.dev/v1/longcat-image-498_019dxxxx-xxxx/output.ext",
+        ),
+        ("get_request_status-200-error", "ERROR: Description of the error"),
+    ],
+)
+def test_the_queue_gateways_documented_answers_are_read(name: str, outcome: str) -> None:
+    """The contract's server is asked as documented, and each answer becomes the model to match on."""
+    with PLAYER.use_cassette(str(CASSETTES / f"{name}.yaml")) as cassette:
+        with api_client("test-key", gateway="queue") as client:
+            if name.startswith("submit_request"):
+                answer = told_of_order(submit_request.sync(client=client, body=DOCUMENTED_ORDER))
+            else:
+                answer = told_of_request(get_request_status.sync(ORDERED, client=client))
+        assert (answer, cassette.all_played) == (outcome, True)
 
 
 def test_an_order_is_sent_and_asked_about(sandbox: str) -> None:
