@@ -26,7 +26,7 @@ def response_change(where: str, operations: Mapping[str, Any]) -> ResponseChange
     Raises KeyError or ValueError for a name that does not exist.
     """
     name, _, place = where.rpartition(" ")
-    call = next(call for call in CALLS if call.name == (name or RESULT.name))
+    call = {call.name: call for call in CALLS}[name or RESULT.name]
     places = PLACES_OF[call]
     matches = places[place] if place in places else _has_status(call, int(place))
     steps = [(OPERATIONS[name], argument) for name, argument in operations.items()]
