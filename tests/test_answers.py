@@ -6,17 +6,16 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain, repeat
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from attrs import frozen
+from contract_file import CONTRACT
 from fakes import KEY, PICTURE, URL, Driver, Reply, Script, anatomy, completed, fails, processing, says
 from hypothesis import example, given
 from hypothesis import strategies as st
 from longcat_api.models import CompletedStatus, ProcessingStatus
-from ruamel.yaml import YAML
 
 from longcat import (
     APIConnectionError,
@@ -39,7 +38,6 @@ from longcat.gateway.result import (
     ResultGateway,
 )
 
-CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 EVERY_FIELD = completed(
     created_at="2024-06-15T10:30:00Z", duration_seconds=42, model_version="longcat-v1.2", success=True

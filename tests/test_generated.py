@@ -25,13 +25,12 @@ import generate
 import httpx
 import longcat_api
 import pytest
+from contract_file import CONTRACT
 from longcat_api import models
 from longcat_api.api.requests import get_request_result
 from longcat_api.types import UNSET
-from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-CONTRACT: dict[str, Any] = YAML(typ="safe").load(ROOT / "openapi.yaml")
 OPERATION: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]
 BODIES: dict[str, Any] = {"request": OPERATION["requestBody"], **OPERATION["responses"]}
 EXAMPLES = [

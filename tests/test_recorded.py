@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 import httpx
 import pytest
-from ruamel.yaml import YAML
+from contract_file import CONTRACT
 from vcr.cassette import Cassette  # type: ignore[import-untyped]
 from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[import-untyped]
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
@@ -258,8 +258,7 @@ def test_every_documented_answer_is_played() -> None:
 
 def documented() -> Iterator[tuple[str, str, Any]]:
     """Yield operation, status code and body of every answer that a page shows, without what looks like a key."""
-    document = YAML(typ="safe").load(ROOT / "openapi.yaml")
-    for path in document["paths"].values():
+    for path in CONTRACT["paths"].values():
         for operation in (value for value in path.values() if "responses" in value):
             for code, response in operation["responses"].items():
                 for content in response.get("content", {}).values():

@@ -5,18 +5,17 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import httpx
 import jsonschema_rs
 import pytest
+from contract_file import CONTRACT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from longcat_api import models
 from longcat_api.api.requests.get_request_result import _parse_response as parse
 from longcat_api.client import Client
-from ruamel.yaml import YAML
 
 from longcat import APIResponseValidationError, APIStatusError, LongCat, State, Status
 from longcat.gateway.reading import STATUS_ERRORS
@@ -25,7 +24,6 @@ from longcat.text import shorten
 Schema: TypeAlias = dict[str, Any]
 Body: TypeAlias = dict[str, Any]
 
-CONTRACT: Schema = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 OPERATION: Schema = CONTRACT["paths"]["/longcat-image-request-result"]["post"]
 RESPONSES: dict[str, Schema] = {
     code: response["content"]["application/json"]["schema"] for code, response in OPERATION["responses"].items()

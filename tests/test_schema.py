@@ -6,15 +6,14 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from contract_file import CONTRACT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from longcat_api import models
-from ruamel.yaml import YAML
 
 from longcat import Violation
 from longcat.gateway.contract import Variant, contract
@@ -22,7 +21,6 @@ from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, 
 
 RESULT = contract("get_request_result")
 
-CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 RESPONSES: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]["responses"]
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 NAMES = ["ProcessingStatus", "CompletedStatus", "Error"]

@@ -1,15 +1,13 @@
 """What `openapi.yaml` promises, held against the facts on the vendor's page."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import openapi_spec_validator
 import pytest
-from ruamel.yaml import YAML
+from contract_file import CONTRACT
 
-CONTRACT: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 OPERATION: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]
 RESPONSES: dict[str, Any] = OPERATION["responses"]

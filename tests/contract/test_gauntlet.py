@@ -3,6 +3,7 @@
 This is `make gauntlet` without sockets and without schemathesis: the regression test of the judge.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,19 @@ IN_JSON = Path(__file__).parents[2] / "generated" / "longcat_api" / "openapi.jso
 FIRST_OF_EACH_KIND = {name.partition("-")[0]: name for name in reversed([*DRIFTS])}.values()
 
 
+@pytest.fixture(scope="module")
+def one_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with our contract as JSON in one line: it is read and written a hundred times faster than YAML."""
+    path = tmp_path_factory.mktemp("contract") / "openapi.json"
+    path.write_text(json.dumps(json.loads(IN_JSON.read_text("utf-8"))), "utf-8")
+    return path
+
+
 @pytest.mark.parametrize("name", DRIFTS)
-def test_drift(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drift(name: str, one_line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A drift is found, weighed as the table says, and healed or refused; of a harmless one nothing is said."""
     if name not in FIRST_OF_EACH_KIND:
-        # The same contract as JSON is read and written twenty times faster. `make gauntlet` takes the YAML for all.
-        monkeypatch.setattr(gauntlet, "SPEC", IN_JSON)
+        monkeypatch.setattr(gauntlet, "SPEC", one_line)  # `make gauntlet` takes the YAML for all.
     with in_process([name]) as gateway:
         row = gauntlet.examine(DRIFTS[name], OURS, gateway)
     assert (row.worst, row.clean, row.why) == (DRIFTS[name].severity, DRIFTS[name].severity is None, row.why)
