@@ -422,6 +422,20 @@ def test_variants_work_together() -> None:
     assert response.headers["retry-after"] == "7"
 
 
+@pytest.mark.parametrize("first", BODY_VARIANTS)
+def test_every_two_variants_go_together(first: str) -> None:
+    """No two variants disturb one another so that there is no answer."""
+    for second in BODY_VARIANTS:
+        world = World(variants=(first, second), duration=1)
+        orders = [world.order(prompt=prompt) for prompt in ("a", "a [failed]")]
+        assert {answer.status_code for answer in orders} <= {200, 202}
+        ids = [one["request_id"] for one in world.orders()["orders"]]
+        codes = [world.status(one)[0] for one in ids]
+        world.now = 1.0
+        codes += [world.status(one)[0] for one in ids]
+        assert (codes, world.status("m_1-2-3-4-5")[0] in {400, 404}) == ([200] * 4, True)
+
+
 def test_images_at_once_can_be_downloaded() -> None:
     """Pictures that come with the answer to the order are there, and the request is over."""
     world = World(variants=("images-at-once",), small_pictures=True)

@@ -40,6 +40,7 @@ class SisterVariant:
 
     Attributes:
         kinds: the bodies that it changes.
+        field: what it changes; a body in which another variant left nothing of that is not changed.
         change: returns the body and the status code that are sent.
         at_once: whether an order is answered with the pictures.
     """
@@ -47,6 +48,7 @@ class SisterVariant:
     name: str
     sentence: str
     kinds: frozenset[BodyKind]
+    field: str
     change: Callable[[HonestBody], HonestBody]
     at_once: bool = False
 
@@ -54,7 +56,7 @@ class SisterVariant:
 def vary(variants: Iterable[SisterVariant], honest: HonestBody) -> HonestBody:
     """Return an honest body as the variants have it."""
     for variant in variants:
-        if honest.kind in variant.kinds:
+        if honest.kind in variant.kinds and honest.body.get(variant.field) is not None:
             honest = variant.change(honest)
     return honest
 
@@ -115,7 +117,8 @@ def _result_images(body: Body) -> Body:
 
 
 def _images(body: Body) -> Body:
-    return {"images": [{"url": url} for url in body["output"]["media_url"]]}
+    urls = body["output"]["media_url"]
+    return {"images": [{"url": url} for url in ([urls] if isinstance(urls, str) else urls)]}
 
 
 def _output(**fields: Callable[[Any], Any]) -> Callable[[Body], Body]:
@@ -141,24 +144,28 @@ BODY_VARIANTS: Final[Mapping[str, SisterVariant]] = {
             "supplier-words",
             "The words are IN_QUEUE and IN_PROGRESS.",
             frozenset({BodyKind.ORDER, BodyKind.OPEN}),
+            "status",
             _edited(_supplier_word),
         ),
         SisterVariant(
             "no-polling-url",
             "The answer to an order has a message and no polling_url.",
             frozenset({BodyKind.ORDER}),
+            "request_id",
             _edited(lambda body: _with_message(body, "Request queued successfully")),
         ),
         SisterVariant(
             "message-while-open",
             "A request that is not over has a message, and neither output nor error.",
             frozenset({BodyKind.OPEN}),
+            "request_id",
             _edited(lambda body: _with_message(body, "Your request is being processed")),
         ),
         SisterVariant(
             "images-at-once",
             "An order is answered with 200 and its pictures.",
             frozenset({BodyKind.ORDER}),
+            "output",
             lambda honest: HonestBody(honest.kind, _images(honest.body), 200),
             at_once=True,
         ),
@@ -166,72 +173,84 @@ BODY_VARIANTS: Final[Mapping[str, SisterVariant]] = {
             "result-images",
             "The URLs are in result.images instead of output.media_url.",
             frozenset({BodyKind.COMPLETED}),
+            "output",
             _edited(_result_images),
         ),
         SisterVariant(
             "media-url-string",
             "media_url is the first URL as a string.",
             frozenset({BodyKind.COMPLETED}),
-            _edited(_output(media_url=lambda urls: urls[0])),
+            "output",
+            _edited(_output(media_url=lambda urls: urls[0] if urls else "")),
         ),
         SisterVariant(
             "media-url-empty",
             "media_url of a completed request is empty.",
             frozenset({BodyKind.COMPLETED}),
+            "output",
             _edited(_output(media_url=lambda _: [])),
         ),
         SisterVariant(
             "octet-stream",
             "The media type is application/octet-stream, as in the page's example.",
             frozenset({BodyKind.COMPLETED}),
+            "output",
             _edited(_output(media_type=lambda _: "application/octet-stream")),
         ),
         SisterVariant(
             "dates-without-zone",
             "updated_at and completed_at have a blank, no zone and no fraction.",
             frozenset({BodyKind.COMPLETED}),
+            "updated_at",
             _edited(_zoneless),
         ),
         SisterVariant(
             "error-object",
             "error is an object with a code and a message.",
             frozenset({BodyKind.FAILED, BodyKind.REFUSAL}),
+            "error",
             _error_object,
         ),
         SisterVariant(
             "error-message",
             "Why a request failed is in error_message.",
             frozenset({BodyKind.FAILED}),
+            "error",
             _edited(_error_message),
         ),
         SisterVariant(
             "integer-status",
             "Errors have the status code in status, an integer.",
             frozenset({BodyKind.REFUSAL}),
+            "error",
             lambda honest: HonestBody(honest.kind, {"error": honest.body["error"], "status": honest.code}, honest.code),
         ),
         SisterVariant(
             "message-without-error",
             "Errors have a message only.",
             frozenset({BodyKind.REFUSAL}),
+            "error",
             _edited(lambda body: {"message": body.get("message", body["error"])}),
         ),
         SisterVariant(
             "request-not-found",
             "An unknown id is 404 with 'Request not found'.",
             frozenset({BodyKind.REFUSAL}),
+            "error",
             _on_404(lambda _: {"error": "Request not found"}),
         ),
         SisterVariant(
             "invalid-request-id",
             "An unknown id is 404 with 'Invalid request_id: ...'.",
             frozenset({BodyKind.REFUSAL}),
+            "error",
             _on_404(lambda body: {"error": _invalid(body)}),
         ),
         SisterVariant(
             "invalid-request-id-400",
             "An unknown id is 400 with 'Invalid request_id: ...'.",
             frozenset({BodyKind.REFUSAL}),
+            "error",
             _on_404(lambda body: {"error": _invalid(body)}, 400),
         ),
     )
