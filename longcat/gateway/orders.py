@@ -69,8 +69,8 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
     A value outside of the range that a sister model has is logged as a warning, as no range is documented.
 
     Args:
-        order: a prompt; a mapping with `prompt`, any of `OrderFields`; or an
-            OrderRequest, which is returned itself if nothing is missing.
+        order: a prompt; a mapping with `prompt` and any of `OrderFields`; or an OrderRequest, which is returned itself
+            if nothing is missing, and was warned about when it was made.
         plain_http: whether a webhook may be http://, as for a gateway on this machine.
     """
     ready = order if isinstance(order, OrderRequest) else None
@@ -88,7 +88,10 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
     _check_own(own, plain_http=plain_http)
     prompt = body.pop("prompt")
     usable = OrderRequest(prompt, body, **own)
-    return ready if ready is not None and ready == usable else usable
+    if ready == usable:
+        return ready
+    _warn(usable)
+    return usable
 
 
 def cost(order: OrderRequest) -> Decimal:
@@ -97,22 +100,27 @@ def cost(order: OrderRequest) -> Decimal:
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError for what the contract does not allow, and warn of what sister models don't."""
+    """Raise ConfigurationError for what the contract does not allow."""
     schema = contract("submit_request").body
     fields = schema["properties"]
     for name in body:
         if name not in fields:
             known = ", ".join([*fields, *OWN_FIELDS])
             raise ConfigurationError(f"An order has no field {show(name)}: there are {known}. Nothing was sent.")
+    if isinstance(body.get("prompt"), str) and not body["prompt"].strip():
+        raise ConfigurationError("The prompt is empty. Say what the picture should show; nothing was sent.")
     for wrong in violations(schema, body):
         raise ConfigurationError(f"The order can't be sent: {wrong}. Mend it; nothing was sent.")
-    if not body["prompt"].strip():
-        raise ConfigurationError("The prompt is empty. Say what the picture should show; nothing was sent.")
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:
         raise ConfigurationError(f"The order can't be sent as JSON: {error}. Mend it; nothing was sent.") from None
-    for name, value in body.items():
+
+
+def _warn(order: OrderRequest) -> None:
+    """Log a warning for each value that no sister model of the queue takes."""
+    fields = contract("submit_request").body["properties"]
+    for name, value in order.options.items():
         least, most = fields[name].get("x-usual-range", (-math.inf, math.inf))
         if not isinstance(value, str) and not least <= value <= most:
             logger.warning(
