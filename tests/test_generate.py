@@ -172,7 +172,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "no end": ({"guidance_scale": inf}, "can't be sent as JSON"),
     "an unknown field": ({"seed": 7}, 'has no field "seed": there are prompt, image_size'),
     "a field that is misspelt": ({"image_sise": "square_1_1"}, 'has no field "image_sise"'),
-    "an empty prompt": ({"prompt": ""}, "/prompt should be"),
+    "an empty prompt": ({"prompt": ""}, "The prompt is empty"),
     "a prompt of spaces": ({"prompt": " \n"}, "The prompt is empty"),
     "a prompt that is none": ({"prompt": 7}, "/prompt should be"),
     "half a letter": ({"prompt": "\ud800"}, "can't be sent as JSON"),
