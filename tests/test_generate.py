@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from math import inf, nan
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -799,6 +800,34 @@ def test_pictures_without_an_id_are_used(driver: Driver) -> None:
     assert (generated, generated.urls, generated.url) == (waited, PICTURES, PICTURES[0])
     assert generated.request_id.startswith("unnamed-")
     assert (len(script.requests), script.clock.sleeps) == (2, [])
+
+
+def test_pictures_without_an_id_are_remembered(driver: Driver, tmp_path: Path) -> None:
+    """With a journal, they are not lost with the program that ordered them, although nobody can be asked about them."""
+    journal = tmp_path / "orders.db"
+    script = Script(says({"images": [{"url": url} for url in PICTURES]}))
+
+    async def submit(cat: Cat) -> str:
+        return (await cat.submit(PROMPT, id="lioness-1")).request_id
+
+    async def generate(cat: Cat) -> Image:
+        return await cat.generate(PROMPT, id="lioness-1")
+
+    request_id = driver.run(submit, script, journal=journal)
+    assert driver.run(generate, script, journal=journal) == Image(request_id, PICTURES[0], PICTURES)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("journal", [None, "orders.db"])
+def test_pictures_that_come_at_the_last_moment_are_used(driver: Driver, journal: str | None, tmp_path: Path) -> None:
+    """An answer to the order that takes all the time there is still has the pictures."""
+    script = Script(says({"images": [{"url": url} for url in PICTURES]}, after=30.0))
+
+    async def scenario(cat: Cat) -> Image:
+        return await cat.generate(PROMPT, timeout=30)
+
+    image = driver.run(scenario, script, journal=journal and tmp_path / journal)
+    assert (image.urls, script.clock.now) == (PICTURES, 30.0)
 
 
 # --- Time. ---

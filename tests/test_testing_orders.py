@@ -356,6 +356,17 @@ def test_orders_count_for_the_rate(driver: Driver) -> None:
     assert (codes(gateway), [order.at for order in gateway.orders]) == ([202, 429, 202], [0.0, 0.0, 1.0])
 
 
+def test_a_program_that_is_run_again_orders_nothing(driver: Driver, tmp_path: Path) -> None:
+    """With a journal, a test sees that the second run of a program pays for nothing, and asks nothing."""
+    gateway = FakeGateway().order(takes=30)
+
+    async def program(cat: Cat) -> Image:
+        return await cat.generate("two cats", id="lioness-1")
+
+    first, second = (driver.run(program, gateway, journal=tmp_path / "orders.db") for _ in range(2))
+    assert (first, len(gateway.orders), len(gateway.questions)) == (second, 1, 8)
+
+
 # --- Many at once. ---
 
 

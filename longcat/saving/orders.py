@@ -9,8 +9,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.errors import ConfigurationError
-from longcat.models import OrderRequest
+from longcat.models import OrderRequest, Status
 from longcat.saving.database import Database, as_bytes
+from longcat.saving.requests import RequestTable
 from longcat.text import shorten
 from longcat.waiting.submit import OrderRecord, OrderState
 
@@ -81,8 +82,11 @@ class OrderTable:
             db.execute(BEGIN, [self._gateway, as_bytes(key), ours, units, self._database.now(), content])
         return OrderRecord(key, order, OrderState.INTENDED, cost)
 
-    def taken(self, key: str, request_id: str) -> None:
-        """Note which request came of an order."""
+    def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
+        """Note which request came of an order, and the answer if it was final."""
+        if answer is not None:
+            # First: it may be the only place where the pictures are named, and what follows makes both durable.
+            RequestTable(self._database, self._gateway).note(answer)
         self._change(key, (TAKEN, [self._database.now(), as_bytes(request_id)]))
 
     def withdraw(self, key: str) -> None:

@@ -82,8 +82,11 @@ class OrderStore(Protocol):
         Raises ConfigurationError when the key stands for another order.
         """
 
-    def taken(self, key: str, request_id: str) -> None:
-        """Note which request came of an order."""
+    def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
+        """Note which request came of an order, and how it ended if the answer to the order said so already.
+
+        Such an answer may be all that there is: nothing can be asked about pictures that came without an id.
+        """
 
     def withdraw(self, key: str) -> None:
         """Note that the gateway certainly did not take the order."""
@@ -261,7 +264,8 @@ class Submit:
         self.was_sent = True
         try:
             if self.store is not None:
-                yield from self._write(partial(self.store.taken, self.key, order.request_id))
+                final = order.status if order.status.state.is_final else None
+                yield from self._write(partial(self.store.taken, self.key, order.request_id, final))
         finally:
             logger.info("order for %r was taken: request %s", shorten(self.order.prompt, 60), order.request_id)
         return order

@@ -310,7 +310,7 @@ class Wait:
             self._plan_question(self.plan.next(0.0, None), None)
 
     def _claim(self, store: RequestStore) -> Flow[None]:
-        while (left := self._left) > RESOLUTION:
+        while True:
             if store.claim(self.request_id):
                 self._move("claimed")
             self.last_status = store.last(self.request_id)
@@ -318,6 +318,8 @@ class Wait:
                 self._move("final")
             if self._phase is not Phase.CLAIMING:
                 return
+            if (left := self._left) <= RESOLUTION:
+                break
             yield Sleep(min(recheck_interval(self.elapsed), left))
         raise WaitTimeout(self.request_id, self.elapsed, store.last(self.request_id), asked=False)
 
