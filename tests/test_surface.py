@@ -265,7 +265,7 @@ def test_both_clients_take_the_same_arguments(name: str) -> None:
 
 
 def test_a_type_checker_sees_the_types_that_are_promised(pytestconfig: pytest.Config) -> None:
-    """Mypy agrees with every `assert_type` of `typed_api.py`, where one is wrong on purpose and marked as such."""
+    """Mypy agrees with all of `typed_api.py`, where some lines are wrong on purpose and marked as such."""
     # The cache is that of `make typecheck`: with the same options, each leaves the other less to do.
     command = [
         sys.executable,
@@ -306,6 +306,15 @@ def test_the_asynchronous_code_that_is_type_checked_runs(backend: str) -> None:
 
     anyio.run(main, backend=backend)
     assert len(script.requests) == 6
+
+
+def test_the_orders_that_are_type_checked_can_be_sent() -> None:
+    """What `typed_api.py` orders is what a gateway takes."""
+    gateway = FakeGateway()
+    typed_api.order(gateway.client())
+    assert [order.code for order in gateway.orders] == [202] * 4
+    anyio.run(typed_api.order_async, gateway.async_client())
+    assert [order.code for order in gateway.orders] == [202] * 7
 
 
 def test_the_typed_use_of_the_fake_gateway_runs() -> None:

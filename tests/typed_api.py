@@ -1,11 +1,11 @@
-"""The types that a caller sees, used as a caller would. A test has a type checker agree with every `assert_type`."""
+"""The types that a caller sees, used as a caller would. A test has a type checker agree with all of it."""
 
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import assert_type
+from typing import Any, Final, assert_type
 
 import httpx
 from longcat_api import AuthenticatedClient
@@ -29,12 +29,15 @@ from longcat import (
     APIStatusError,
     AsyncLongCat,
     Clock,
+    ConfigurationError,
     FixedPolling,
     GenerationFailed,
     GeometricPolling,
     Image,
     LongCat,
     LongCatError,
+    Order,
+    OrderRequest,
     Outcome,
     Outcomes,
     Plan,
@@ -46,6 +49,8 @@ from longcat import (
     api_client,
 )
 from longcat.testing import FakeGateway, Progress, Question, ScriptedFault, Submission, VirtualClock, refusal
+
+HOOK: Final = "https://me.test/hook"
 
 
 def make(http: httpx.Client, clock: Clock) -> LongCat:
@@ -90,6 +95,48 @@ def use(cat: LongCat) -> None:
     assert_type(cat.close(), None)
 
 
+def order(cat: LongCat) -> None:
+    """Order in every way, four times."""
+    with cat:
+        taken = assert_type(cat.submit("two cats", image_size="square_1_1", num_images=2, webhook_url=HOOK), Order)
+        assert_type((taken.request_id, taken.status, taken.polling_url), tuple[str, Status, str | None])
+        assert_type(cat.wait(taken), Image)
+        assert_type(cat.status(taken, gateway="queue"), Status)
+        assert_type(cat.generate("two cats", timeout=None, id="mine", output_format="webp", guidance_scale=4), Image)
+        many: list[str | dict[str, object]] = ["two cats", {"prompt": "a dog", "num_images": 1}]
+        outcomes = cat.generate_all(many, 60, resubmit_unknown=True, on_order=inspect_order, on_change=inspect_status)
+        assert_type(outcomes, Generator[Outcome])
+        for outcome in outcomes:
+            inspect_outcome(outcome)
+    with suppress(ConfigurationError):
+        cat.submit("two cats", image_size="round")  # type: ignore[arg-type]
+    with suppress(ConfigurationError):
+        cat.generate("two cats", image_sise="square_1_1")  # type: ignore[call-arg]
+
+
+async def order_async(cat: AsyncLongCat) -> None:
+    """Order in every way, three times."""
+    async with cat:
+        taken = assert_type(
+            await cat.submit("two cats", acceleration="regular", webhook_mode="sync", webhook_url=HOOK), Order
+        )
+        assert_type(await cat.wait(taken.request_id, gateway="queue"), Image)
+        assert_type(await cat.generate("two cats", on_change=inspect_status, enable_safety_checker=False), Image)
+        outcomes = cat.generate_all(iter([OrderRequest("two cats", {"num_inference_steps": 20})]), batch_timeout=60)
+        assert_type(outcomes, Outcomes)
+        async for outcome in outcomes:
+            inspect_outcome(outcome)
+
+
+def inspect_order(order: OrderRequest, taken: Order) -> None:
+    """Read every attribute."""
+    assert_type(
+        (order.prompt, order.id, order.webhook_url, order.webhook_mode), tuple[str, str | None, str | None, str | None]
+    )
+    assert_type((order.body, order.pictures), tuple[dict[str, Any], int])
+    assert_type(taken.request_id, str)
+
+
 async def use_async(cat: AsyncLongCat) -> None:
     """Call every method, ask six times, and close the client."""
     async with cat as entered:
@@ -129,6 +176,7 @@ def inspect_outcome(outcome: Outcome) -> None:
     assert_type(outcome.error, LongCatError | None)
     assert_type(outcome.status, Status | None)
     assert_type(outcome.elapsed, float)
+    assert_type(outcome.order, OrderRequest | None)
     assert_type(outcome.result(), Image)
 
 
