@@ -1,4 +1,8 @@
-"""Sandboxes with drifts, at a moment that shows the most: of each gateway one request is under way, one is done."""
+"""Sandboxes with drifts, at a moment that shows the most.
+
+Of the result gateway, one request is under way at 42 %, and one is done. Of the queue gateway, one waits, one is under
+way, one is done, and one has failed.
+"""
 
 import asyncio
 import contextlib
@@ -11,8 +15,15 @@ from attrs import frozen
 from longcat.sandbox import EXAMPLE_KEY, Settings, create_app, running
 
 UNDER_WAY, DONE = "gauntlet-under-way", "gauntlet-done"
-QUEUE_UNDER_WAY = "longcat-image-498_gauntlet-is-under-way-now"
-QUEUE_DONE = "longcat-image-498_gauntlet-is-done-by-now"
+QUEUE_WAITING, QUEUE_UNDER_WAY, QUEUE_DONE, QUEUE_FAILED = (
+    f"longcat-image-498_{name}-0000-7000-8000-000000000000a"
+    for name in ("waiting0", "underway", "done0000", "failed00")
+)
+OPERATIONS: Final = {
+    "result": ("get_request_result", (UNDER_WAY, DONE)),
+    "status": ("get_request_status", (QUEUE_WAITING, QUEUE_UNDER_WAY, QUEUE_DONE, QUEUE_FAILED)),
+}
+"""By the name of a sandbox's call: the operation in the contract, and the requests that can be asked about."""
 DURATION: Final = 42  # Seconds that the request takes that is done.
 WALL: Final = 1_718_447_400.0  # The time of day in process, in seconds since 1970: 2024-06-15T10:30:00Z.
 
@@ -57,21 +68,29 @@ class Gateway:
     client: httpx.Client
 
     def settle(self, clock: Clock) -> None:
-        """Bring one request of each gateway to 42 %, the other to its end."""
+        """Bring the requests to where they should be."""
+        requests: dict[str, dict[str, Any]] = {
+            DONE: {"duration": DURATION},
+            QUEUE_WAITING: {"duration": 1000},
+            QUEUE_UNDER_WAY: {"duration": 100},
+            QUEUE_DONE: {"duration": DURATION},
+            QUEUE_FAILED: {"duration": DURATION, "outcome": "error"},
+        }
+        for request_id, more in requests.items():
+            self.client.post(f"{self.url}/sandbox/requests", json={"request_id": request_id, **more})
         headers = {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
-        for request_id in (DONE, QUEUE_DONE):
-            self.client.post(f"{self.url}/sandbox/requests", json={"request_id": request_id, "duration": DURATION})
         for request_id in (UNDER_WAY, DONE):
-            body = {"request_id": request_id}
-            self.client.post(f"{self.url}/longcat-image-request-result", json=body, headers=headers)
-        for request_id in (QUEUE_UNDER_WAY, QUEUE_DONE):
+            self.client.post(
+                f"{self.url}/longcat-image-request-result", json={"request_id": request_id}, headers=headers
+            )
+        for request_id in OPERATIONS["status"][1]:
             self.client.get(f"{self.url}/v2/requests/status/{request_id}", headers=headers)
         clock.now += 1.1 * DURATION
 
 
 def settings(drifts: Sequence[str]) -> Settings:
     """Return the settings of a sandbox with these drifts."""
-    return Settings(duration=100, requests=(UNDER_WAY, QUEUE_UNDER_WAY), drifts=tuple(drifts))
+    return Settings(duration=100, requests=(UNDER_WAY,), drifts=tuple(drifts))
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """Measure the drift check: every drift of the sandbox must be found, weighed and healed, and nothing harmless reported.
 
-For each drift: a sandbox that has it, a request under way at 42 % and one that is done. `probe` asks, `judge` compares,
-`suggest` writes the patch, and a fresh probe must agree with it. Beside it, schemathesis alone gets the same gateway,
-the same two requests and the same contract, with all its checks and phases. The sandbox proves that our parts agree
-with each other, never that the service agrees with us.
+For each drift: a sandbox that has it, with requests at every stage. `probe` asks about the operation that has drifted,
+`judge` compares, `suggest` writes the patch, and a fresh probe must agree with it. Beside it, schemathesis alone gets
+the same gateway, the same requests and the same operation of the contract, with all its checks and phases. The sandbox
+proves that our parts agree with each other, never that the service agrees with us.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Final
 
 import httpx
 from attrs import evolve, field, frozen
-from gateways import DONE, UNDER_WAY, Gateway, served
+from gateways import OPERATIONS, Gateway, served
 
 from longcat.contract import Finding, Spec, SpecError, load_spec
 from longcat.contract.model import Inconclusive, Severity
@@ -71,13 +71,22 @@ class Row:
         return self.healed is (True if self.drift.patchable else None)
 
 
-def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Inconclusive]]:
-    """Ask a gateway and return the findings, and what could not be told."""
+def observe(spec: Spec, gateway: Gateway, call: str) -> tuple[list[Finding], list[Inconclusive]]:
+    """Ask a gateway about a call of the sandbox, and return the findings, and what could not be told."""
     findings: list[Finding] = []
     unclear: list[Inconclusive] = []
-    pacing = Pacing(pause=0.0)
-    ids = (UNDER_WAY, DONE)
-    for seen in probe(spec, gateway.url, EXAMPLE_KEY, ids, pacing=pacing, http_client=gateway.client, origin="sandbox"):
+    operation, ids = OPERATIONS[call]
+    outcomes = probe(
+        spec,
+        gateway.url,
+        EXAMPLE_KEY,
+        ids,
+        operations=[operation],
+        pacing=Pacing(pause=0.0),
+        http_client=gateway.client,
+        origin="sandbox",
+    )
+    for seen in outcomes:
         if isinstance(seen, Inconclusive):
             unclear.append(seen)
         else:
@@ -87,7 +96,7 @@ def observe(spec: Spec, gateway: Gateway) -> tuple[list[Finding], list[Inconclus
 
 def examine(drift: Drift, spec: Spec, gateway: Gateway) -> Row:
     """Run one drift through probe, judge and suggest."""
-    findings, unclear = observe(spec, gateway)
+    findings, unclear = observe(spec, gateway, drift.call)
     worst = min((finding.severity for finding in findings), key=SEVERITIES.index, default=None)
     clean = not findings and not unclear
     why = next((f"{one.code} {one.pointer}" for one in findings), unclear[0].why if unclear else "")
@@ -106,7 +115,7 @@ def heal(row: Row, findings: Iterable[Finding], gateway: Gateway) -> Row:
         patched = Path(folder, "openapi.yaml")
         patched.write_text(suggestion.text, "utf-8")
         try:
-            again, unclear = observe(load_spec(patched), gateway)
+            again, unclear = observe(load_spec(patched), gateway, row.drift.call)
         except SpecError as error:
             return evolve(row, healed=False, why=f"the patch spoils the contract: {error}")
     still = [f"{finding.code} {finding.pointer}" for finding in again] + [one.why for one in unclear]

@@ -19,18 +19,29 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from attrs import frozen
-from gateways import DONE, UNDER_WAY, Gateway, in_process
+from gateways import (
+    DONE,
+    QUEUE_DONE,
+    QUEUE_FAILED,
+    QUEUE_UNDER_WAY,
+    QUEUE_WAITING,
+    UNDER_WAY,
+    Gateway,
+    in_process,
+)
 
 from longcat import LongCat, State
 from longcat.cli.run import run as main
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, running
+from longcat.sandbox.calls import RESULT, STATUS
 from longcat.sandbox.drifts import changes, requests
 
 PATH: Final = "/longcat-image-request-result"
 JSON: Final = {"Content-Type": "application/json"}
 KEY: Final = {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
 HARMLESS: Final = [drift.name for drift in DRIFTS.values() if drift.severity is None]
-FIELDS: Final = "status|progress|request_id|result_url|created_at|duration_seconds|model_version|error"
+QUEUE_FIELDS: Final = r"output\.media_url|output\.media_type|output|model_id|updated_at|completed_at"
+FIELDS: Final = rf"{QUEUE_FIELDS}|status|progress|request_id|result_url|created_at|duration_seconds|model_version|error"
 
 
 # --- What is asked.
@@ -64,6 +75,28 @@ QUESTIONS: Final = {
 }
 
 
+def queue_question(request_id: str, method: str = "GET", headers: Mapping[str, str] = KEY) -> dict[str, Any]:
+    """Return the arguments of a request to the status call of the queue gateway."""
+    return question(b"", method, f"/v2/requests/status/{request_id}", headers)
+
+
+QUEUE_QUESTIONS: Final = {
+    "queued": queue_question(QUEUE_WAITING),
+    "processing": queue_question(QUEUE_UNDER_WAY),
+    "completed": queue_question(QUEUE_DONE),
+    "failed": queue_question(QUEUE_FAILED),
+    "no key": queue_question(QUEUE_UNDER_WAY, headers={}),
+    "wrong key": queue_question(QUEUE_UNDER_WAY, headers={"Ocp-Apim-Subscription-Key": "wrong"}),
+    "unknown request": queue_question("unknown"),
+    "unknown path": question(b"", "GET", "/unknown", KEY),
+    "POST": queue_question(QUEUE_UNDER_WAY, "POST"),
+    "PUT": queue_question(QUEUE_UNDER_WAY, "PUT"),
+    "OPTIONS": queue_question(QUEUE_UNDER_WAY, "OPTIONS", {}),
+}
+ASKED: Final = {"result": QUESTIONS, "status": QUEUE_QUESTIONS}
+"""What is asked, by the call that a drift changes."""
+
+
 @frozen
 class Answer:
     """All that is sent as an answer."""
@@ -86,7 +119,11 @@ class Answer:
     @property
     def accepts(self) -> bool:
         """Whether the request was taken for a good one."""
-        return self.status == 200 and self.json["status"] == "processing" and bool(self.json["request_id"])
+        return (
+            self.status == 200
+            and self.json["status"].lower() in {"processing", "queued"}
+            and bool(self.json["request_id"])
+        )
 
 
 def ask(gateway: Gateway, arguments: Mapping[str, Any]) -> Answer:
@@ -96,16 +133,16 @@ def ask(gateway: Gateway, arguments: Mapping[str, Any]) -> Answer:
     return Answer(response.status_code, headers, b"".join(response.iter_raw()))
 
 
-def ask_all(*drifts: str) -> dict[str, Answer]:
-    """Return the answers of a gateway with these drifts to every question."""
+def ask_all(*drifts: str, call: str = "result") -> dict[str, Answer]:
+    """Return the answers of a gateway with these drifts to every question about a call."""
     with in_process(drifts) as gateway:
-        return {name: ask(gateway, arguments) for name, arguments in QUESTIONS.items()}
+        return {name: ask(gateway, arguments) for name, arguments in ASKED[call].items()}
 
 
 @pytest.fixture(scope="module")
-def honest() -> dict[str, Answer]:
-    """Return what is answered without a drift."""
-    return ask_all()
+def honest() -> dict[str, dict[str, Answer]]:
+    """Return what is answered without a drift, by call."""
+    return {call: ask_all(call=call) for call in ASKED}
 
 
 # --- Which answers a sentence is about.
@@ -147,9 +184,34 @@ PLACES: Final = {
 """The first pattern that is found in a sentence tells which answers the drift changes."""
 
 
-def places(sentence: str, honest: Mapping[str, Answer]) -> set[str]:
+OPEN: Final = {"queued", "processing"}
+QUEUE_ANSWERS: Final = OPEN | {"completed", "failed"}
+QUEUE_ALL: Final = {*QUEUE_QUESTIONS}
+QUEUE_PLACES: Final = {
+    "open": OPEN,
+    "while queued|QUEUED": {"queued"},
+    "while processing|PROCESSING": {"processing"},
+    "when completed|The end|completed request answers|COMPLETED|have a blank|an empty list": {"completed"},
+    "when failed|was failed|status ERROR": {"failed"},
+    "in the 404|was 404|nknown request": UNKNOWN,
+    "was 401|wrong key|key is ignored": KEYLESS,
+    "Any key will do": {"wrong key"},
+    "key is wanted|is required": QUEUE_ANSWERS | UNKNOWN,
+    "message is absent": KEYLESS | UNKNOWN,
+    "^Errors|in errors|every error": QUEUE_ALL - QUEUE_ANSWERS,
+    "Fields come": QUEUE_ANSWERS | KEYLESS | UNKNOWN,
+    "^Answers|^The answer|every answer|JSON is sent|No content type|All names": QUEUE_ANSWERS,
+    "^POST answers": {"POST", "PUT", "OPTIONS"},
+    "^A wrong method": {"POST", "PUT"},
+    "There is a header|indented|^The path": QUEUE_ALL - NO_PATH,
+    "content type|[Hh]eaders|compressed": QUEUE_ALL,
+}
+PLACES_OF: Final = {"result": PLACES, "status": QUEUE_PLACES}
+
+
+def places(call: str, sentence: str, honest: Mapping[str, Answer]) -> set[str]:
     """Return the questions whose answers a sentence is about: all that have its field, if it names no others."""
-    for pattern, found in PLACES.items():
+    for pattern, found in PLACES_OF[call].items():
         if re.search(pattern, sentence):
             return found
     (field,) = re.findall(rf"^({FIELDS})\b", sentence)
@@ -163,23 +225,49 @@ Check = Callable[[re.Match[str], Answer, Answer], object]
 """Tells whether an answer is as the sentence says; of the match, the honest answer and the drifted one."""
 
 
+def fields(match: re.Match[str], was: Answer, now: Answer) -> tuple[str, dict[str, Any], Any]:
+    """Return the name of the field that a sentence begins with, and the objects with it.
+
+    The name `output.media_url` is that of a field of the object `output`, beside which all must be as before.
+    """
+    outer, _, name = match[1].rpartition(".")
+    if not outer:
+        return name, was.json, now.json
+    assert {**now.json, outer: 0} == {**was.json, outer: 0}
+    return name, was.json[outer], now.json[outer]
+
+
 def field_is(holds: Callable[[Any, Any], object]) -> Check:
     """Check a field's old and new value, and that all other fields are as before."""
-    return lambda match, was, now: (
-        {**now.json, match[1]: 0} == {**was.json, match[1]: 0} and holds(was.json[match[1]], now.json[match[1]])
-    )
+
+    def check(match: re.Match[str], was: Answer, now: Answer) -> object:
+        name, old, new = fields(match, was, now)
+        return {**new, name: 0} == {**old, name: 0} and holds(old[name], new[name])
+
+    return check
 
 
 def field_becomes(made: Callable[[Any], Any]) -> Check:
     """Check that a field is replaced by these, and that all other fields are as before."""
-    return lambda match, was, now: (
-        now.json == {name: was.json[name] for name in was.json if name != match[1]} | made(was.json[match[1]])
-    )
+
+    def check(match: re.Match[str], was: Answer, now: Answer) -> object:
+        name, old, new = fields(match, was, now)
+        return new == {other: old[other] for other in old if other != name} | made(old[name])
+
+    return check
 
 
 def renamed(match: re.Match[str], was: Answer, now: Answer) -> bool:
     """Check that a field has a new name and its old value, or that all have."""
-    return bool(now.json == {match[2] if name == match[1] else name: value for name, value in was.json.items()})
+    name, old, new = fields(match, was, now)
+    return bool(new == {match[2] if one == name else one: value for one, value in old.items()})
+
+
+def output_is(holds: Callable[[Any, Any], object]) -> Check:
+    """Check the old and the new output, and that all other fields are as before."""
+    return lambda _, was, now: (
+        {**now.json, "output": 0} == {**was.json, "output": 0} and holds(was.json["output"], now.json["output"])
+    )
 
 
 def text(pattern: str) -> Check:
@@ -193,10 +281,11 @@ def same_body(_: re.Match[str], was: Answer, now: Answer) -> bool:
 
 
 FIELD: Final = rf"^({FIELDS}) "
+DATES: Final = {"created_at", "updated_at", "completed_at"}
 CHECKS: Final[Mapping[str, Check]] = {
     # Of one field.
     FIELD + "is (?:gone|absent)": field_becomes(lambda _: {}),
-    FIELD + r"is called (\S+?)(?:\.$| while)": renamed,
+    FIELD + r"is called (\S+?)(?:\.$| while| when)": renamed,
     FIELD + "is null": field_is(lambda _, now: now is None),
     FIELD + r"is a number": field_is(lambda was, now: isinstance(now, int | float) and isinstance(was, str)),
     FIELD + "is an object": field_is(lambda was, now: was in now.values()),
@@ -208,7 +297,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     FIELD + "is true": field_is(lambda _, now: now is True),
     FIELD + r"is (?:-1|0\.6)": field_is(lambda _, now: now in {-1, 0.6}),
     FIELD + "counts to 100": field_is(lambda was, now: now == pytest.approx(was * 100)),
-    FIELD + "has no zone": text(r"[\dT:-]{19}"),
+    FIELD + "has no zone": text(r"[\dT:-]{19}(\.\d{3})?"),
     FIELD + "is an HTTP date": text(r"\w{3}, .* GMT"),
     FIELD + "is a day": text(r"\d{4}-\d\d-\d\d"),
     FIELD + "is relative": text(r"/[^/].*"),
@@ -225,9 +314,35 @@ CHECKS: Final[Mapping[str, Check]] = {
         (was.json["status"], now.json) == (match[2], {**was.json, "status": match[3]})
     ),
     "another request": lambda _, was, now: now.json == {**was.json, "request_id": "another-request"},
-    "are worded otherwise": lambda _, __, now: now.json == {"error": "Please look at your request."},
+    "are worded otherwise": lambda _, __, now: now.json["error"] == "Please look at your request.",
     "are in German": lambda _, __, now: [*now.json] == ["error"] and "ü" in now.json["error"],
+    FIELD + "is a single text": field_is(lambda was, now: now == was[0]),
+    "^(output) is the bare address": field_is(lambda was, now: now == was["media_url"][0]),
+    FIELD + "holds objects": field_is(lambda was, now: now == [{"url": was[0]}]),
+    FIELD + "is an empty text": field_is(lambda _, now: now == ""),
+    FIELD + "is an empty list": field_is(lambda _, now: now == []),
+    FIELD + "is some other text": field_is(lambda was, now: isinstance(now, str) and now != was),
+    "^output has a new field": output_is(lambda was, now: was.items() <= now.items() and len(now) == len(was) + 1),
+    "^The address is empty": output_is(lambda _, now: now["media_url"] == [""]),
+    "^The address is relative": output_is(lambda _, now: now["media_url"][0].startswith("/")),
+    "^There are two addresses": output_is(lambda _, now: len(now["media_url"]) == 2),
+    r"^The addresses are result\.images": lambda _, was, now: (
+        {**now.json, "output": was.json["output"]} == {**was.json, "result": now.json["result"]}
+        and now.json["result"]["images"][0]["url"].startswith("https:")
+    ),
     # Of some fields.
+    "^There are all dates": lambda _, was, now: (
+        was.json.items() <= now.json.items() and now.json.keys() - was.json == DATES
+    ),
+    "^All dates are absent": lambda _, was, now: now.json == {k: v for k, v in was.json.items() if k not in DATES},
+    "have a blank and no zone": lambda _, was, now: (
+        {**now.json, "updated_at": 0, "completed_at": 0} == {**was.json, "updated_at": 0, "completed_at": 0}
+        and re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8}", now.json["updated_at"])
+        and now.json["updated_at"] == now.json["completed_at"]
+    ),
+    "^What is null is absent": lambda _, was, now: now.json == {k: v for k, v in was.json.items() if v is not None},
+    "^message is absent": lambda _, was, now: now.json == {"error": was.json["error"]},
+    "^There is a number in status": lambda _, was, now: now.json == {**was.json, "status": 404},
     "is there|There is a new": lambda _, was, now: (
         was.json.items() <= now.json.items() and len(now.json) > len(was.json) and now.status == was.status
     ),
@@ -245,12 +360,15 @@ CHECKS: Final[Mapping[str, Check]] = {
         and match[1] not in was.json
     ),
     # Of a whole body.
+    "is one of several": lambda _, was, now: now.json == {"items": [was.json], "next": None},
     "a list of one": lambda _, was, now: now.json == [was.json],
     "within a JSON string": lambda _, was, now: json.loads(now.json) == was.json,
     "bare JSON strings": lambda _, was, now: now.json == was.json["error"],
     "a list, in errors": lambda _, was, now: now.json == {"errors": [{"message": was.json["error"]}]},
     r"problem\+json": lambda _, was, now: now.json == {"title": was.json["error"], "status": was.status},
-    "[ae]n? error, with|the error, with|Every error is sent": lambda _, __, now: list(now.json) == ["error"],
+    "[ae]n? error, with|the error, with|Every error is sent": lambda _, __, now: (
+        "error" in now.json and now.json.keys() <= {"error", "message"}
+    ),
     "are null|answers null": lambda _, __, now: now.body == b"null",
     "page|plain text|XML|half-way|s are empty|wrong quotes|NaN|in a call|two JSON": lambda _, __, now: now.json is None,
     "half-way": lambda _, was, now: now.body == was.body[: len(was.body) // 2],
@@ -275,7 +393,8 @@ CHECKS: Final[Mapping[str, Check]] = {
     r"^What was": lambda _, was, now: (now.body, now.headers) == (was.body, was.headers),
     "accepted|is needed|will do|is ignored|is under way": lambda _, __, now: now.accepts,
     "is required": lambda _, __, now: (now.status, now.json) == (400, {"error": "Invalid request parameters"}),
-    "is wanted": lambda _, __, now: (now.status, now.json) == (401, {"error": "Invalid or missing authentication"}),
+    "is wanted": lambda _, __, now: now.status == 401 and "error" in now.json,
+    "^POST answers": lambda _, __, now: now.header("allow") == "GET, POST" if now.status == 405 else now.accepts,
     r"^(GET|PUT) answers": lambda match, _, now: (
         now.header("allow") == f"{match[1]}, POST" if now.status == 405 else now.accepts
     ),
@@ -298,7 +417,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "chunks": lambda _, __, now: now.header("content-length") is None,
     "compressed": lambda _, __, now: now.header("content-encoding") == "gzip",
     "WWW-Authenticate": lambda _, __, now: now.header("www-authenticate"),
-    "redirects": lambda _, __, now: now.header("location") == f"/v2{PATH}",
+    "redirects": lambda _, __, now: re.fullmatch(
+        rf"/v2{PATH}|/v2/v2/requests/status/\S+", now.header("location") or ""
+    ),
     "Another host": lambda _, __, now: now.header("location") == f"https://v2.example{PATH}",
     "answers a browser": lambda _, __, now: now.header("allow") == "POST, OPTIONS",
 }
@@ -306,17 +427,18 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 
 @pytest.mark.parametrize("name", DRIFTS)
-def test_drift(name: str, honest: dict[str, Answer]) -> None:
+def test_drift(name: str, honest: dict[str, dict[str, Answer]]) -> None:
     """Every drift of the table does what its sentence says, to the answers it is about and to no other."""
-    sentence, drifted = DRIFTS[name].sentence, ask_all(name)
+    sentence, call = DRIFTS[name].sentence, DRIFTS[name].call
+    drifted, undrifted = ask_all(name, call=call), honest[call]
     checks = [(match, check) for pattern, check in CHECKS.items() if (match := re.search(pattern, sentence))]
     assert checks, f"Add to CHECKS what this means: {sentence}"
-    hit = {question for question in QUESTIONS if drifted[question] != honest[question]}
+    hit = {question for question in drifted if drifted[question] != undrifted[question]}
     same = {"unknown request"} if name == "moved" else set()  # It was answered so before.
-    assert hit == places(sentence, honest) - same
+    assert hit == places(call, sentence, undrifted) - same
     for question in sorted(hit):
         for match, check in checks:
-            was, now = honest[question], drifted[question]
+            was, now = undrifted[question], drifted[question]
             assert check(match, was, now), (question, match.re.pattern, was, now)
 
 
@@ -331,10 +453,10 @@ def test_drift(name: str, honest: dict[str, Answer]) -> None:
         **{name: question(GOOD, target=f"/v2{PATH}") for name in DRIFTS if re.match(r"moved|gone|redirect-3", name)},
     }.items(),
 )
-def test_another_way_to_ask(name: str, arguments: dict[str, Any], honest: dict[str, Answer]) -> None:
+def test_another_way_to_ask(name: str, arguments: dict[str, Any], honest: dict[str, dict[str, Answer]]) -> None:
     """A drift that moves what is asked for answers there as the honest gateway answers the documented request."""
     with in_process([name]) as gateway:
-        answer, documented = ask(gateway, arguments), honest["processing"].json
+        answer, documented = ask(gateway, arguments), honest["result"]["processing"].json
         # The request starts only now: the gateway was never asked about it in this way before.
         assert (answer.status, answer.json) == (200, {**documented, "progress": 0.0})
 
@@ -344,8 +466,10 @@ def test_another_way_to_ask(name: str, arguments: dict[str, Any], honest: dict[s
 
 def test_the_table_is_whole() -> None:
     """There are enough drifts of every kind, each with a name of its own and one short sentence."""
-    assert len(DRIFTS) - len(HARMLESS) >= 48
-    assert len(HARMLESS) >= 12
+    for call, drifts, harmless in (("result", 143, 25), ("status", 40, 10)):
+        severities = [drift.severity for drift in DRIFTS.values() if drift.call == call]
+        assert severities.count(None) >= harmless
+        assert len(severities) - severities.count(None) >= drifts
     sentences = [drift.sentence for drift in DRIFTS.values()]
     assert [text for text in sentences if not text.endswith(".") or len(text) > 80] == []
     assert all(name == drift.name for name, drift in DRIFTS.items())
@@ -362,14 +486,18 @@ def test_the_table_names_what_there_is() -> None:
     assert {key for one in details for key in one} - shared == set(changes.OPERATIONS)
     assert {name for one in details for name in one.get("convert", {}).values()} == set(changes.VALUES)
     assert {one["change"] for one in details if "change" in one} == set(changes.RESPONSES)
-    assert {one["in"] for one in details if "in" in one} == {*changes.PLACES, "400", "401", "404", "405"}
+    for call, codes in ((RESULT, {"400", "401", "404", "405"}), (STATUS, {"401", "404", "405"})):
+        of_call = [family for family in table.values() if family.get("call", "result") == call.name]
+        rows = [row for family in of_call for row in family.values() if isinstance(row, list)]
+        used = {one["in"] for _, *more in rows for one in more if "in" in one}
+        assert used == {*changes.PLACES[call], *codes}
     assert {drift.name for drift in DRIFTS.values() if drift.request is not None} == set(requests.CHANGES)
 
 
 def test_unknown_operation() -> None:
     """A row with a name that does not exist fails when it is read, not when a response comes."""
     with pytest.raises(KeyError, match="dorp"):
-        changes.response_change("answers", {"dorp": ["status"]})
+        changes.response_change("result answers", {"dorp": ["status"]})
 
 
 def test_unknown_drift() -> None:
@@ -420,9 +548,11 @@ def test_cli_refuses_an_unknown_drift(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_to_clients(name: str) -> None:
     """With a harmless variation, a client reads both answers as it always does."""
+    asked = {"result": (UNDER_WAY, DONE, f"results/{DONE}.png"), "status": (QUEUE_UNDER_WAY, QUEUE_DONE, "v1/")}
+    under_way, done, picture = asked[DRIFTS[name].call]
     with in_process([name]) as gateway, LongCat(EXAMPLE_KEY, gateway.url, http_client=gateway.client) as cat:
-        assert cat.status(UNDER_WAY).state is State.PROCESSING
-        assert cat.wait(DONE, timeout=10).url.startswith(f"{gateway.url}/results/{DONE}.png")
+        assert cat.status(under_way).state is State.PROCESSING
+        assert cat.wait(done, timeout=10).url.startswith(f"{gateway.url}/{picture}")
 
 
 @pytest.mark.parametrize(

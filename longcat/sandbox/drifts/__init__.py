@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final, Literal
 
+from longcat.sandbox.calls import RESULT
 from longcat.sandbox.drifts.changes import response_change
 from longcat.sandbox.drifts.requests import CHANGES, RequestChange
 from longcat.sandbox.drifts.responses import ResponseChange
@@ -31,6 +32,8 @@ class Drift:
     """One way in which the gateway might change.
 
     Attributes:
+        call: the name of the call that it changes. What does not depend on the path, such as how the key is checked,
+            changes in all calls.
         severity: how bad it is for callers. None: it is harmless.
         patchable: whether the contract can be made to agree. True for what is harmless: it agrees already.
         response: what is done to each honest response. None: nothing.
@@ -39,6 +42,7 @@ class Drift:
 
     name: str
     sentence: str
+    call: str
     severity: Literal["breaking", "additive", "notice"] | None
     patchable: bool
     response: ResponseChange | None
@@ -48,12 +52,13 @@ class Drift:
 def _load() -> Iterator[Drift]:
     """Yield the drifts of the table `drifts.toml`, which says how it is written."""
     for family in tomllib.loads(files(__package__).joinpath("drifts.toml").read_text("utf-8")).values():
+        call = family.pop("call", RESULT.name)
         shared = {"severity": family.pop("severity", None), "patchable": family.pop("patchable", True)}
         for name, (sentence, *details) in family.items():
             own = details[0] if details else {}
             values = {key: own.pop(key, value) for key, value in shared.items()}
-            response = response_change(own.pop("in"), own) if own else None
-            yield Drift(name, sentence, response=response, request=CHANGES.get(name), **values)
+            response = response_change(f"{call} {own.pop('in')}", own) if own else None
+            yield Drift(name, sentence, call, response=response, request=CHANGES.get(name), **values)
 
 
 DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for drift in _load()}

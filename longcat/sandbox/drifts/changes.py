@@ -19,15 +19,15 @@ def response_change(where: str, operations: Mapping[str, Any]) -> ResponseChange
     """Return the change that makes these operations, in their order, to some responses and to no others.
 
     Args:
-        where: a name in `PLACES`, or a status code of the call of the result gateway. For another call, its name stands
-            before that: `status completed`, or `status 404`; the names are those in `PLACES_OF`.
+        where: the name of a call, and a name in `PLACES` of it or a status code: `status completed`, `result 404`.
+            Without the first, it is about the call of the result gateway.
         operations: names in `OPERATIONS`, with their arguments.
 
     Raises KeyError or ValueError for a name that does not exist.
     """
     name, _, place = where.rpartition(" ")
     call = {call.name: call for call in CALLS}[name or RESULT.name]
-    places = PLACES_OF[call]
+    places = PLACES[call]
     matches = places[place] if place in places else _has_status(call, int(place))
     steps = [(OPERATIONS[name], argument) for name, argument in operations.items()]
 
@@ -72,9 +72,8 @@ def _places(call: EmulatedCall, **words: tuple[str, ...]) -> dict[str, Place]:
     }
 
 
-PLACES: Final[Mapping[str, Place]] = _places(RESULT, processing=("processing",), completed=("completed",))
-PLACES_OF: Final[Mapping[EmulatedCall, Mapping[str, Place]]] = {
-    RESULT: PLACES,
+PLACES: Final[Mapping[EmulatedCall, Mapping[str, Place]]] = {
+    RESULT: _places(RESULT, processing=("processing",), completed=("completed",)),
     ORDER: _places(ORDER, queued=("QUEUED",)),
     STATUS: _places(
         STATUS,
@@ -187,11 +186,12 @@ OPERATIONS: Final[Mapping[str, Callable[[SentResponse, Any], SentResponse]]] = {
 
 
 VALUES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "blank": lambda text: datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S"),
     "checksum": lambda text: zlib.crc32(text.encode()),
     "http_date": lambda text: datetime.fromisoformat(text).strftime("%a, %d %b %Y %H:%M:%S GMT"),
     "lower_case": str.lower,
     "milliseconds": lambda seconds: seconds * 1000,
-    "number_of_word": lambda word: 1 if word == "processing" else 2,
+    "number_of_word": lambda word: 1 if word.lower() == "processing" else 2,
     "of_hundred": lambda share: round(share * 100, 2),
     "relative": lambda url: re.sub(r"^\w+://[^/]+", "", url),
     "timestamp": lambda text: datetime.fromisoformat(text).timestamp(),

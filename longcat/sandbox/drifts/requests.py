@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longcat.sandbox.bodies import JSON, error, json_response, read_body
-from longcat.sandbox.calls import ORDER, RESULT, EmulatedCall, call_at
+from longcat.sandbox.calls import ORDER, RESULT, STATUS, EmulatedCall, call_at
 
 KEY: Final = "ocp-apim-subscription-key"
 MOVED: Final = "/v2"  # Goes before the path of a call that has moved.
@@ -187,6 +187,15 @@ CHANGES: Final[Mapping[str, RequestChange]] = {
     "redirect-301": _redirect(301),
     "redirect-307": _redirect(307),
     "redirect-308": _redirect(308),
+    "queue-new-method-post": _accept_method("POST", STATUS),
+    "queue-key-ignored": _use_key(lambda request: request.right_key),
+    "queue-key-may-be-any": _use_key(lambda request: request.right_key if request.headers.get(KEY) else None),
+    "queue-key-bearer": _use_key(_bearer),
+    "queue-needs-header": _refuse_if(lambda request: "x-api-version" not in request.headers, STATUS),
+    "queue-moved": _move(lambda _: error(404, "Endpoint not found"), STATUS),
+    "queue-gone": _move(lambda _: error(410, "This endpoint is gone"), STATUS),
+    "queue-redirect-308": _redirect(308, STATUS),
+    "queue-harmless-method-404": _method_is_not_found,
     "harmless-method-404": _method_is_not_found,
     "harmless-preflight": _preflight,
 }
