@@ -40,11 +40,10 @@ from longcat.waiting.polling import Polling
 URL: Final = "https://gateway.test"
 KEY: Final = "test-key"
 _QUEUE: Final = QueueGateway(URL, KEY)
-_RESULT: Final = ResultGateway(URL, KEY)
 ORDER_PATH: Final = httpx.URL(_QUEUE.order(OrderRequest("p", {"image_size": "square_1_1"}), 0.0).url).path
 STATUS_PATH: Final = httpx.URL(_QUEUE.ask("r", 0.0).url).path.removesuffix("r")
-_KEY_HEADER: Final = contract(SUBMIT).key_header.lower()
-RESULT_PATH: Final = httpx.URL(_RESULT.ask("r", 0.0).url).path
+RESULT_PATH: Final = httpx.URL(ResultGateway(URL, KEY).ask("r", 0.0).url).path
+KEY_HEADER: Final = contract(SUBMIT).key_header.lower()
 
 LATE: Final = "The answer takes longer than the request allows."
 
@@ -268,6 +267,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return min(self._latency, allowed), self._latency > allowed
 
     def _add(self, script: Script) -> None:
+        """Answer for a request from now on, and have its pictures."""
         self._scripts[script.request_id] = script
         self._pictures.update({url: (script, number) for number, url in enumerate(script.urls)})
 
@@ -292,7 +292,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def _order(self, request: httpx.Request, asked: float, late: bool) -> httpx.Response:
         """Return the answer to an order, and note both. An answer that comes too late is raised, and noted as none."""
         fields = _fields(request)
-        headers = {name: value for name, value in request.headers.items() if name != _KEY_HEADER}
+        headers = {name: value for name, value in request.headers.items() if name != KEY_HEADER}
         try:
             response, request_id = self._order_answer(request, fields)
         except Exception:
@@ -368,7 +368,7 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return None
 
     def _too_fast(self, now: float) -> float | None:
-        """Count a question and return None; or return, in whole seconds, when to ask again if there were too many."""
+        """Count a call and return None; or return, in whole seconds, when to ask again if there were too many."""
         if self._max_rate is not None and len(self._answered) == self._max_rate:
             left = self._answered[0] + 1.0 - now
             if left > 0:
@@ -381,9 +381,7 @@ def _rate(max_rate: Any) -> int | None:
     """Return the rate, or raise ConfigurationError when it is no count."""
     if max_rate is None or (isinstance(max_rate, int) and max_rate >= 1):
         return max_rate
-    raise ConfigurationError(
-        f"max_rate is one or more whole questions a second, not {show(max_rate)}. Pass such a number."
-    )
+    raise ConfigurationError(f"max_rate is one or more whole calls a second, not {show(max_rate)}. Pass such a number.")
 
 
 def _fields(request: httpx.Request) -> dict[str, Any] | None:
