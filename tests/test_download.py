@@ -289,6 +289,107 @@ def test_in_a_folder_a_file_of_another_kind_is_kept_too(folder: Path) -> None:
     assert contents(folder) == {"cat-1.webp": b"mine"}
 
 
+# --- Several pictures. ---
+
+
+def pictures(url: str, count: int, request_id: str = "cat") -> Image:
+    """Return the image of a request that has several pictures."""
+    urls = tuple(f"{url}/{number}" for number in range(1, count + 1))
+    return Image(request_id, urls[0], urls)
+
+
+def bring_all(driver: Driver, source: Any, path: Any, **options: Any) -> Any:
+    """Download all pictures with pauses that take no time, and return what `download_all` returns."""
+    return drive(driver, NOWHERE, lambda cat: cat.download_all(source, path, **options), clock=VirtualClock())
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("", ["cat-1.png", "cat-2.jpg", "cat-3.webp"]),
+        ("dog.png", ["dog-1.png", "dog-2.png", "dog-3.png"]),
+        ("dog", ["dog-1", "dog-2", "dog-3"]),
+        ("dog.of.mine.png", ["dog.of.mine-1.png", "dog.of.mine-2.png", "dog.of.mine-3.png"]),
+        (".png", [".png-1", ".png-2", ".png-3"]),
+    ],
+)
+def test_each_of_several_pictures_has_a_file(driver: Driver, folder: Path, target: str, names: list[str]) -> None:
+    """The number stands at the end of the name; in a folder, the suffix is that of each picture's own kind."""
+    bodies = [KINDS[kind] + bytes(100 + number) for number, kind in enumerate(("png", "jpg", "webp"))]
+    scripts: list[Script] = [[read, response(body)] for body in bodies]
+    with Server(*scripts) as server:
+        paths = bring_all(driver, pictures(server.url, 3), folder / target)
+    assert [request.target for request in server.requests] == ["/1", "/2", "/3"]
+    assert paths == [folder / name for name in names]
+    assert contents(folder) == dict(zip(names, bodies, strict=True))
+
+
+def test_the_path_of_several_pictures_is_that_of_the_first(driver: Driver, folder: Path) -> None:
+    """`download` saves all pictures, and returns the first."""
+    with Server(SERVED) as server:
+        assert bring(driver, pictures(server.url, 2), folder) == folder / "cat-1.png"
+    assert contents(folder) == {"cat-1.png": PICTURE, "cat-2.png": PICTURE}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_all_of_one_picture_is_one_file_without_a_number(folder: Path, as_text: bool) -> None:
+    """A list of one comes back from an image with one picture, and from a URL."""
+    with Server(SERVED) as server:
+        source = f"{server.url}/cat.png" if as_text else image(server.url, "cat")
+        assert bring_all(SYNC, source, folder) == [folder / "cat.png"]
+    assert contents(folder) == {"cat.png": PICTURE}
+
+
+@pytest.mark.parametrize("request_id", ["../../cat", "/etc/cat", "..", "c" * 1024, "\u732b" * 1024, "cat\ud800"])
+def test_an_unsafe_request_id_with_several_pictures_becomes_safe_names(folder: Path, request_id: str) -> None:
+    """Whatever the id, each picture is one plain, visible file in the folder."""
+    with Server(SERVED) as server:
+        paths = bring_all(SYNC, pictures(server.url, 3, request_id), folder)
+    assert contents(folder) == {path.name: PICTURE for path in paths}
+    assert len({*paths}) == 3
+    assert all(path.parent == folder and re.fullmatch(r"\w[\w.-]*\.png", path.name) for path in paths)
+
+
+@pytest.mark.parametrize("cut", ["404", "503", "a page", "cut"])
+def test_a_fault_in_one_of_several_pictures_names_it(driver: Driver, folder: Path, cut: str) -> None:
+    """The error says which picture it was; those before it are there, and nothing is left of it or those after it."""
+    faults: dict[str, Script] = {
+        "404": [read, response(b"", status="404 Not Found")],
+        "503": [read, response(b"", status="503 Service Unavailable")],
+        "a page": [read, response(PAGE)],
+        "cut": [read, head(f"Content-Length: {len(PICTURE)}"), PICTURE[:HALF], reset],
+    }
+    with Server(SERVED, faults[cut]) as server, pytest.raises(DownloadError) as caught:
+        bring_all(driver, pictures(server.url, 3), folder)
+    assert caught.value.message.startswith("picture 2 of 3: ")
+    assert caught.value.url.endswith("/2")
+    assert "picture 2 of 3" in str(caught.value)
+    assert contents(folder) == {"cat-1.png": PICTURE}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_file_in_the_way_of_any_picture_is_found_first(folder: Path, number: int) -> None:
+    """Nothing is asked for when one of the files is there already, unless it may be overwritten."""
+    (folder / f"cat-{number}.png").write_bytes(b"mine")
+    with Server(SERVED) as server:
+        with pytest.raises(DownloadError, match=rf"picture {number} of 3: .*cat-{number}\.png is there already"):
+            bring_all(SYNC, pictures(server.url, 3), folder)
+        assert (server.requests, contents(folder)) == ([], {f"cat-{number}.png": b"mine"})
+        bring_all(SYNC, pictures(server.url, 3), folder, overwrite=True)
+    assert contents(folder) == {f"cat-{number}.png": PICTURE for number in (1, 2, 3)}
+
+
+def test_the_timeout_bounds_all_pictures_together(folder: Path) -> None:
+    """What the first picture takes, the second has not."""
+    clock = VirtualClock()
+    late = call(lambda: setattr(clock, "now", clock.now + 60.0))
+    with Server([read, late, response(PICTURE)]) as server:
+        source = pictures(server.url, 3)
+        with pytest.raises(DownloadError, match=r"picture 2 of 3"):
+            drive(SYNC, NOWHERE, lambda cat: cat.download_all(source, folder, timeout=60), clock=clock)
+    assert contents(folder) == {"cat-1.png": PICTURE}
+
+
 # --- A target that can't be. ---
 
 

@@ -313,6 +313,122 @@ def test_a_first_name_that_a_killed_program_left_is_cleared_away(
     assert ([*tmp_path.glob(".longcat-*")], gateway.downloads) == ([], ["r"])
 
 
+# --- Several pictures. ---
+
+
+def download_all(
+    driver: Driver, gateway: FakeGateway, journal: Path, path: Path, ids: str = "abc", **more: Any
+) -> list[Path]:
+    """Download the pictures of several requests as if they were those of the request `r`."""
+
+    async def scenario(cat: Cat) -> list[Path]:
+        urls = [(await cat.wait(one)).url for one in ids]
+        return await cat.download_all(Image("r", urls[0], tuple(urls)), path, **more)
+
+    return driver.run(scenario, gateway, journal=journal)
+
+
+def scripted(*missing: str) -> FakeGateway:
+    """Return a gateway that has three requests; the pictures of some are missing."""
+    gateway = FakeGateway()
+    for one in "abc":
+        gateway.request(one, 0, picture=b"gone" if one in missing else None)
+    return gateway
+
+
+@pytest.mark.parametrize("name", ["", "cat.png"], ids=["folder", "file"])
+def test_pictures_that_are_there_are_not_downloaded_again(
+    driver: Driver, journal: Path, tmp_path: Path, name: str
+) -> None:
+    """Of several pictures of a request, only those that are missing are downloaded."""
+    gateway, target = scripted(), tmp_path / name
+    expected = [tmp_path / f"{'cat' if name else 'r'}-{number}.png" for number in (1, 2, 3)]
+    for again, downloads in ([], "abc"), ([], "abc"), ([1], "abcb"), ([0, 2], "abcbac"):
+        for index in again:
+            expected[index].unlink()
+        assert download_all(driver, gateway, journal, target) == expected
+        assert "".join(gateway.downloads) == downloads
+    assert [path.read_bytes() for path in expected] == [gateway.picture(one) for one in "abc"]
+    assert [*tmp_path.glob(".longcat-*")] == []
+
+
+def test_pictures_before_a_fault_stay(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """The second of three pictures that can't be had is named; the first stays, and is not downloaded again."""
+    with pytest.raises(DownloadError, match=r"picture 2 of 3: it is not an image"):
+        download_all(driver, scripted("b"), journal, tmp_path)
+    assert [path.name for path in tmp_path.glob("r-*")] == ["r-1.png"]
+    gateway = scripted()
+    assert [path.name for path in download_all(driver, gateway, journal, tmp_path)] == ["r-1.png", "r-2.png", "r-3.png"]
+    assert gateway.downloads == ["b", "c"]
+
+
+def test_a_dead_address_of_one_picture_forgets_no_other(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """When the storage has lost the last of two pictures, the request is asked about again, and the first one stays."""
+    gateway = FakeGateway().request("a", 0).request("r", 0)
+    wait_all(driver, gateway, journal, "r")
+
+    async def scenario(cat: Cat) -> None:
+        image = await cat.wait("r")
+        with pytest.raises(DownloadError, match=r"picture 2 of 2: the storage answered 404"):
+            await cat.download(Image("r", image.url, (image.url, f"{image.url}-no")), tmp_path)
+        asked(gateway)
+        await cat.wait("r")
+        assert asked(gateway) == ["r"]
+        again = await cat.download_all(Image("r", image.url, (image.url, image.url)), tmp_path)
+        assert [path.name for path in again] == ["r-1.png", "r-2.png"]
+
+    driver.run(scenario, gateway, journal=journal)
+    assert gateway.downloads == ["r", "r"]
+
+
+def test_a_file_in_the_way_of_a_later_picture_is_found_first(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """Nothing is downloaded when the third of three files is there already, and is somebody else's."""
+    gateway = scripted()
+    (tmp_path / "r-3.webp").write_text("mine")
+    with pytest.raises(DownloadError, match=r"picture 3 of 3: .*r-3\.webp is there already"):
+        download_all(driver, gateway, journal, tmp_path)
+    assert (gateway.downloads, (tmp_path / "r-3.webp").read_text()) == ([], "mine")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_pictures_are_downloaded_by_one_of_two(backend: str, journal: Path, tmp_path: Path) -> None:
+    """Of two clients that want the same pictures in the same folder, one downloads all of them, and both have them."""
+    clock = VirtualClock()
+    gateways = [FakeGateway(clock, latency=3.0).request("r", 0) for _ in range(2)]
+    results: list[list[str]] = []
+
+    async def run(gateway: FakeGateway) -> None:
+        async with gateway.async_client(journal=journal) as cat:
+            url = (await cat.wait("r")).url
+            paths = await cat.download_all(Image("r", url, (url, url, url)), tmp_path)
+            results.append([path.name for path in paths])
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for gateway in gateways:
+                tasks.start_soon(run, gateway)
+
+    anyio.run(main, backend=backend)
+    assert results == [["r-1.png", "r-2.png", "r-3.png"]] * 2
+    assert sorted(len(gateway.downloads) for gateway in gateways) == [0, 3]
+
+
+def test_what_a_program_killed_between_two_pictures_left_is_cleared_away(
+    driver: Driver, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that was half downloaded is gone, or overwritten, once the pictures are complete."""
+    gateway = scripted("b")
+    with monkeypatch.context() as patch:
+        # As of a program that is dead.
+        patch.setattr("longcat.saving.files.PartialFile.discard", lambda part: part.file.close())
+        with pytest.raises(DownloadError):
+            download_all(driver, gateway, journal, tmp_path)
+    assert len([*tmp_path.glob(".longcat-*")]) == 1
+    download_all(driver, scripted(), journal, tmp_path)
+    assert [*tmp_path.glob(".longcat-*")] == []
+    assert sorted(path.name for path in tmp_path.glob("r*")) == ["r-1.png", "r-2.png", "r-3.png"]
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_picture_is_downloaded_by_one_of_two(backend: str, journal: Path, tmp_path: Path) -> None:
     """Of two clients that want the same picture in the same place, one downloads it, and both have it."""

@@ -1,5 +1,6 @@
 """The SQLite file of a journal: one connection for all threads, transactions, and errors that say what to do."""
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Final
 
 from longcat.errors import ConfigurationError
 from longcat.saving import schema
+from longcat.saving.files import sync
 from longcat.saving.owners import OwnerFiles, connect, is_busy
 from longcat.text import sentence, shorten
 
@@ -97,15 +99,17 @@ class Database:
         No other program writes meanwhile. When the block raises, nothing is changed.
         """
         with self.using() as db:
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute("BEGIN IMMEDIATE")
             try:
-                db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-                db.execute("PRAGMA synchronous = NORMAL")
+        # SQLite would wait for the disk within COMMIT, with `synchronous = FULL`; but then all programs would wait for
+        # each other's disk, and some for ever, as SQLite knows no queue. The log is gone when all is in the file.
+        with _explained(self.path), suppress(FileNotFoundError):
+            sync(self.path.with_name(f"{self.path.name}-wal"))
 
     @contextmanager
     def trusting(self, what: str, next_step: str) -> Iterator[None]:
@@ -146,8 +150,12 @@ class Database:
         while not has_log(db):
             db.execute("BEGIN IMMEDIATE")  # This waits for the one that is writing.
             db.execute("COMMIT")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA fullfsync = ON")  # Without it, macOS does not wait for the disk. Nothing changes elsewhere.
+        (mode,) = db.execute("PRAGMA journal_mode").fetchone()
+        if mode == "wal":  # Else COMMIT has to wait for the disk.
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("SELECT 1 FROM sqlite_master")  # The log is there from now on.
+        if os.name != "nt":  # Windows has no need of it, and no way.
+            sync(self.path.parent)
 
     def _remove_dead_owners(self, db: sqlite3.Connection) -> None:
         """Clear away what owners that were killed have left behind."""

@@ -4,10 +4,14 @@ import errno
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+if sys.platform == "darwin":
+    import fcntl
 
 
 def final_path(path: Path) -> Path:
@@ -20,6 +24,22 @@ def final_path(path: Path) -> Path:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "It is not a regular file", str(path))
     return path
+
+
+def sync(path: Path) -> None:
+    """Wait until all that any program has written to a file is on the disk; of a folder, which files are in it."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    if sys.platform == "darwin":  # Its fsync does not wait for the disk itself.
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
 
 
 class PartialFile:
@@ -45,7 +65,7 @@ class PartialFile:
     def sync(self) -> None:
         """Make sure that every byte is on the disk, and close the file."""
         self.file.flush()
-        os.fsync(self.file.fileno())
+        _sync(self.file.fileno())
         self.file.close()
 
     def rename(self, path: Path, *, overwrite: bool) -> None:
