@@ -161,12 +161,14 @@ def save(cat: LongCat, image: Image, folder: Path) -> None:
     """Download by every kind of argument."""
     assert_type(cat.download(image, folder), Path)
     assert_type(cat.download(image.url, str(folder / "cat.png"), overwrite=True, max_bytes=1, timeout=None), Path)
+    assert_type(cat.download_all(image, folder), list[Path])
 
 
 async def save_async(cat: AsyncLongCat, image: Image, folder: Path) -> None:
     """Download by every kind of argument."""
     assert_type(await cat.download(image, folder), Path)
     assert_type(await cat.download(image.url, str(folder / "cat"), overwrite=True, max_bytes=1, timeout=None), Path)
+    assert_type(await cat.download_all(image, folder), list[Path])
 
 
 def inspect_outcome(outcome: Outcome) -> None:
