@@ -100,6 +100,7 @@ class Receiver:
         self._heard: OrderedDict[str, float] = OrderedDict()
         """When there was news of requests that nobody waits for, the oldest first."""
         self._reading = 0
+        self._saw_stranger = False
         self._second = 0.0  # When the second began in which so many waits were woken.
         self._wakes = 0
 
@@ -130,7 +131,7 @@ class Receiver:
         except APIResponseValidationError as error:
             # The gateway may send what no page says. As it will be asked anyway, the id is enough.
             if (found := _request_id(body)) is None:
-                logger.info("a callback was not understood: %s", error)
+                logger.debug("a callback was not understood: %s", error)
                 return False
             request_id, word = found, None
         logger.debug("there was a callback about request %s", shorten(request_id))
@@ -177,11 +178,17 @@ class Receiver:
         """Return the status code for a call whose body need not be read. None: it must be."""
         last = scope["path"].rstrip("/").rpartition("/")[2].encode(errors="replace")
         if self._secret is not None and not secrets.compare_digest(last, self._secret.encode()):
-            logger.info("a callback came to a path that does not end with the receiver's secret")
+            self._log_stranger(scope["path"])
             return HTTPStatus.NOT_FOUND
         if scope["method"] != "POST":
             return HTTPStatus.METHOD_NOT_ALLOWED
         return HTTPStatus.SERVICE_UNAVAILABLE if self._reading >= MAX_READING else None
+
+    def _log_stranger(self, path: str) -> None:
+        """Log the first call that comes to another path: a proxy may not pass the path on."""
+        if not self._saw_stranger:
+            self._saw_stranger = True
+            logger.warning("A callback came to %s, which does not end with the receiver's secret.", shorten(path))
 
     async def _answer(self, scope: ASGIScope, receive: ASGIReceive) -> HTTPStatus | None:
         """Return the status code for a call. None: the caller has hung up."""
@@ -276,6 +283,7 @@ def serving(receiver: Receiver, host: str = "127.0.0.1", port: int = 0) -> Itera
             loop="asyncio",
             lifespan="off",
             log_config=None,
+            log_level=logging.CRITICAL,  # It would log what strangers send.
             access_log=False,
             proxy_headers=False,
             server_header=False,

@@ -6,6 +6,8 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,13 +16,14 @@ import httpx
 import pytest
 from attrs import define, field
 from fakes import KEY, Cat, Driver
-from servers import SOON, drive, peak, tidy
+from servers import SOON, drive, peak, refusing, tidy
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from longcat import (
     AdaptivePolling,
     APIResponseValidationError,
+    AsyncLongCat,
     ConfigurationError,
     FixedPolling,
     LongCat,
@@ -28,6 +31,7 @@ from longcat import (
     State,
     webhooks,
 )
+from longcat.cli.run import run
 from longcat.sandbox import Fault, Settings, running
 from longcat.testing import FakeGateway
 from longcat.webhooks import Receiver, parse, serving
@@ -514,9 +518,12 @@ def test_other_methods(method: str) -> None:
         ("/\ud800", 404),
     ],
 )
-def test_a_path_with_a_secret(path: str, status: int) -> None:
-    """A receiver with a secret is found under paths that end with it, and nowhere else."""
-    assert call(Receiver("s3cret"), "asyncio", part(says()), path=path)[0] == status
+def test_a_path_with_a_secret(path: str, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A receiver with a secret is found under paths that end with it, and nowhere else; it says so once."""
+    receiver = Receiver("s3cret")
+    for _ in range(3):
+        assert call(receiver, "asyncio", part(says()), path=path)[0] == status
+    assert len(caplog.messages) == (status == 404)
 
 
 @pytest.mark.parametrize("secret", ["", "a/b", "caf\u00e9", "a\n"])
@@ -581,6 +588,57 @@ def test_what_else_a_server_may_say() -> None:
         "lifespan.shutdown.complete",
         "websocket.close",
     ]
+
+
+# --- The command line.
+
+
+@pytest.fixture
+def _at_a_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have a key and a folder of one's own."""
+    monkeypatch.setenv("PIXAZO_API_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.usefixtures("_at_a_shell")
+def test_generate_with_callbacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--webhook-listen` takes the callbacks to `--webhook-url`, and the picture is there without another question."""
+    patient = partial(AsyncLongCat, polling=FixedPolling(60))
+    monkeypatch.setattr("longcat.cli.orders.ordering.AsyncLongCat", patient)
+    port = free_port()
+    with running(Settings(api_key=KEY, duration=0.3, small_pictures=True)) as url:
+        listen = ["--webhook-listen", f"127.0.0.1:{port}", "--webhook-url", f"http://127.0.0.1:{port}/hook"]
+        began = time.monotonic()
+        assert run(["generate", "a cat", "--base-url", url, "-o", "cat.png", *listen]) == 0
+        assert time.monotonic() - began < SOON
+    assert capsys.readouterr().out == "cat.png\n"
+
+
+@pytest.mark.usefixtures("_at_a_shell")
+@pytest.mark.parametrize(
+    ("arguments", "says_so"),
+    [
+        (["--webhook-listen", "127.0.0.1:0"], "--webhook-listen needs a --webhook-url"),
+        (["--webhook-listen", "8000"], "is no HOST:PORT"),
+        (["--webhook-listen", "host:port"], "is no HOST:PORT"),
+        (["--webhook-listen", "[::1]:70000", "--webhook-url", "https://me.test/"], '"::1", port 70000: a port is'),
+    ],
+)
+def test_a_listener_that_cannot_be(arguments: list[str], says_so: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A listener that can't be started is a wrong use, and nothing is sent."""
+    with refusing() as url:
+        try:
+            code = run(["generate", "a cat", "--base-url", url, *arguments])
+        except SystemExit as end:
+            code = end.code  # type: ignore[assignment]
+    assert (code, says_so in capsys.readouterr().err) == (2, True)
 
 
 # --- Real sockets.

@@ -79,6 +79,12 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
 
 def _add_webhook(command: argparse.ArgumentParser) -> None:
     command.add_argument("--webhook-url", metavar="URL", help="where the service posts the status, too; https")
+    command.add_argument(
+        "--webhook-listen",
+        metavar="HOST:PORT",
+        type=_address,
+        help="take what is posted there, over plain HTTP, and ask at once; needs the extra webhooks",
+    )
     command.add_argument("--webhook-mode", choices=WEBHOOK_MODES, help="once at the end, or with each news")
 
 
@@ -88,6 +94,13 @@ def _add_resubmit(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="send orders in doubt again, though they may have been taken: this may mean to pay twice",
     )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as 127.0.0.1:8000")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _dollars(text: str) -> Decimal:

@@ -8,6 +8,7 @@ import anyio
 
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
+from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import usable_output
 from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, print_error, report
@@ -38,8 +39,8 @@ def run(arguments: argparse.Namespace) -> Exit:
         overwrite=arguments.force,
     )
     try:
-        with display({line.key: order.prompt}, at_first="ordering") as shown:
-            anyio.run(Ordering([line], settings, shown, lambda _: None).run)
+        with receiving(arguments) as wake, display({line.key: order.prompt}, at_first="ordering") as shown:
+            anyio.run(Ordering([line], settings, shown, lambda _: None, wake).run)
     finally:  # Ctrl-C, too.
         code = report(line.error, debug=arguments.debug) if line.error is not None else Exit.DONE
         if line.request_id is not None and line.state is LineState.OPEN:

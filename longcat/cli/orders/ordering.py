@@ -18,6 +18,7 @@ from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.sending.tasks import Outcomes
 from longcat.waiting.wait import Outcome
+from longcat.waiting.wake import Wake
 
 SAVED_AT_ONCE: Final = 8
 """How many orders have their pictures downloaded at a time."""
@@ -61,12 +62,14 @@ class Ordering:
     Attributes:
         lines: the orders. What comes of each is written into it.
         on_end: called with each line when nothing more will come of it in this run.
+        wake: what hears of the requests. None: nothing.
     """
 
     lines: Sequence[OrderLine]
     settings: OrderingSettings
     shown: Display
     on_end: Callable[[OrderLine], object]
+    wake: Wake | None = None
     _lines: dict[int, OrderLine] = field(init=False)
     """The lines by the identity of their orders, as lines may be alike."""
     _end: float = field(init=False)
@@ -91,6 +94,7 @@ class Ordering:
                 resubmit_unknown=settings.resubmit_unknown,
                 on_order=self._on_order,
                 on_change=self.shown.update,
+                wake=self.wake,
             )
             async with aclosing(outcomes):
                 try:
