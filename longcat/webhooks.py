@@ -33,7 +33,7 @@ logger: Final = logging.getLogger("longcat")
 MAX_BODY: Final = 64 * 1024  # Bytes of a callback that are read. The documented ones have some 400.
 READ_TIMEOUT: Final = 5.0  # Seconds in which the body must have come.
 MAX_READING: Final = 100  # How many bodies are read at a time.
-MAX_WAKES: Final = 100  # How many waits are woken within a second.
+MAX_WAKES: Final = 1000  # How many waits are woken within a second.
 MAX_CONNECTIONS: Final = 500  # How many callers are served at a time.
 MAX_HEARD: Final = 1000  # How many requests are remembered that nobody waits for, or not yet.
 HEARD_FOR: Final = 600.0  # Seconds for which they are.
@@ -123,8 +123,13 @@ class Receiver:
 
         return unsubscribe
 
-    def hear(self, body: bytes) -> bool:
-        """Take in the body of a callback, and wake the waits for its request. Returns whether it names one."""
+    def hear(self, body: bytes | str) -> bool:
+        """Take in the body of a callback, and wake the waits for its request. For servers that don't speak ASGI.
+
+        Returns whether it names a request, known or not. Any thread may call it.
+        """
+        if len(body) > MAX_BODY:
+            return False
         try:
             status = parse(body)
             request_id, word = status.request_id, None if status.state.is_final else status.raw_state
@@ -246,7 +251,7 @@ async def _live(receive: ASGIReceive, send: ASGISend) -> None:
             return
 
 
-def _request_id(body: bytes) -> str | None:
+def _request_id(body: bytes | str) -> str | None:
     """Return the request that a body names, whatever else is in it. None: it names none."""
     try:
         decoded = json.loads(body)

@@ -241,6 +241,9 @@ async def drive(flow: Flow[T], perform: AwaitCommand) -> T:
 
 async def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:
     """Sleep for so many seconds, or until woken."""
+    if wake is None:
+        await clock.asleep(seconds)
+        return
     with anyio.CancelScope() as scope, woken_by(wake, scope):
         await clock.asleep(seconds)
 
