@@ -387,7 +387,7 @@ def test_unknown_requests_take_no_more_memory_than_a_bound() -> None:
 def test_a_body_that_is_handed_over() -> None:
     """Servers that don't speak ASGI hand a body over, as bytes or as text, and learn whether it names a request."""
     receiver = Receiver()
-    bodies = [says(), says().decode(), says() + b" " * webhooks.MAX_BODY, b"?", ""]
+    bodies: list[bytes | str] = [says(), says().decode(), says() + b" " * webhooks.MAX_BODY, b"?", ""]
     assert [receiver.hear(body) for body in bodies] == [True, True, False, False, False]
 
 
