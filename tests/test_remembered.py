@@ -12,7 +12,17 @@ import anyio
 import pytest
 from fakes import Cat, Driver, Script, completed, leaving, says
 
-from longcat import ConfigurationError, DownloadError, FixedPolling, GenerationFailed, Image, LongCatError, WaitTimeout
+from longcat import (
+    ConfigurationError,
+    DownloadError,
+    FixedPolling,
+    GenerationFailed,
+    Image,
+    InsufficientBalanceError,
+    LongCatError,
+    SubmitUnknown,
+    WaitTimeout,
+)
 from longcat.testing import FakeGateway, VirtualClock
 
 ONE_SECOND = FixedPolling(1.0)
@@ -157,6 +167,47 @@ def test_who_waits_for_another_client_waits_no_longer_than_its_deadline(driver: 
 
     driver.run(scenario, gateway, journal=journal)
     assert asked(gateway) == ["r"]
+
+
+# --- Orders. ---
+
+
+def order(driver: Driver, gateway: FakeGateway, journal: Path, folder: Path) -> list[str]:
+    """Order two pictures under a name, wait for them, download them, and return their names."""
+
+    async def scenario(cat: Cat) -> list[str]:
+        image = await cat.generate("two cats", id="cats", num_images=2)
+        return [path.name.rpartition("-")[2] for path in await cat.download_all(image, folder)]
+
+    return driver.run(scenario, gateway, journal=journal)
+
+
+def test_an_order_of_one_name_is_sent_once(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """The next client that sends it gets the same request, asks nothing, and downloads nothing."""
+    gateway = FakeGateway().order(takes=30)
+    for again in (False, True, True):
+        assert order(driver, gateway, journal, tmp_path) == ["1.png", "2.png"]
+        assert (len(gateway.orders), len(gateway.downloads)) == (1, 2)
+        assert (asked(gateway) == []) is again
+
+
+def test_an_order_in_doubt_is_not_sent_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """After a fault that leaves the order's fate open, the next client says so, and sends nothing."""
+    gateway = FakeGateway().order_faults(500)
+    for _ in range(2):
+        with pytest.raises(SubmitUnknown):
+            order(driver, gateway, journal, tmp_path)
+        assert len(gateway.orders) == 1
+    assert asked(gateway) == []
+
+
+def test_an_order_that_was_refused_is_sent_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+    """A refusal is no doubt: the next client sends the order as if it were new."""
+    gateway = FakeGateway().order_faults(402)
+    with pytest.raises(InsufficientBalanceError):
+        order(driver, gateway, journal, tmp_path)
+    assert order(driver, gateway, journal, tmp_path) == ["1.png", "2.png"]
+    assert len(gateway.orders) == 2
 
 
 # --- Pictures. ---

@@ -1,6 +1,5 @@
 """The SQLite file of a journal: one connection for all threads, transactions, and errors that say what to do."""
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -154,7 +153,7 @@ class Database:
         if mode == "wal":  # Else COMMIT has to wait for the disk.
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("SELECT 1 FROM sqlite_master")  # The log is there from now on.
-        if os.name != "nt":  # Windows has no need of it, and no way.
+        with suppress(OSError):  # Windows has no need of it, and no way; nor have some file systems.
             sync(self.path.parent)
 
     def _remove_dead_owners(self, db: sqlite3.Connection) -> None:

@@ -65,8 +65,9 @@ FROM_VERSION_1: Final = (
 INSERT INTO request
 SELECT gateway, request_id, owner, first_asked, last_asked, state, raw_state, progress, error, outcome, image
 FROM request_1""",
+    # OR IGNORE: a row that was altered, and lacks one of these, had no file.
     """\
-INSERT INTO picture
+INSERT OR IGNORE INTO picture
 SELECT gateway, request_id, 1, path, sha256, size FROM request_1 WHERE path IS NOT NULL""",
     "DROP TABLE request_1",
 )
