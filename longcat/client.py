@@ -281,17 +281,30 @@ class LongCat(BaseClient[httpx.Client]):
         """
         return self.download_all(image, path, overwrite=overwrite, max_bytes=max_bytes, timeout=timeout)[0]
 
-    def download_all(
+    def download_all(  # noqa: PLR0913 - most are keywords that hardly anyone needs.
         self,
         image: Image | str,
         path: str | PathLike[str],
         *,
+        name: str | None = None,
         overwrite: bool = False,
         max_bytes: int = MAX_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
-        """Save all pictures of an image, as `download` does, and return where they are."""
-        return self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
+        """Save all pictures of an image, as `download` does, and return where they are.
+
+        Args:
+            image: as in `download`.
+            path: likewise.
+            name: what the pictures are called in a folder. None: as the request.
+            overwrite: as in `download`.
+            max_bytes: likewise.
+            timeout: likewise.
+
+        Raises:
+            What `download` raises.
+        """
+        return self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
 
     def _changes(self, wait: Wait) -> Iterator[Status]:
         with closing(wait):
@@ -451,17 +464,18 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         """Save an image, and return where it is, as `LongCat.download` does."""
         return (await self.download_all(image, path, overwrite=overwrite, max_bytes=max_bytes, timeout=timeout))[0]
 
-    async def download_all(
+    async def download_all(  # noqa: PLR0913 - as above.
         self,
         image: Image | str,
         path: str | PathLike[str],
         *,
+        name: str | None = None,
         overwrite: bool = False,
         max_bytes: int = MAX_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
-        return await self._drive(self._downloader.download(image, Path(path), overwrite, max_bytes, timeout))
+        return await self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
 
     async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:
         with closing(wait):

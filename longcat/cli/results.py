@@ -62,8 +62,14 @@ def overall(codes: Collection[Exit]) -> Exit:
     return next((code for code in (Exit.MISUSED, Exit.NO, Exit.UNCLEAR) if code in codes), Exit.DONE)
 
 
-def report(error: BaseException, *, debug: bool) -> Exit:
-    """Print to stderr what went wrong, as one paragraph, and return the exit code."""
+def report(error: BaseException, *, debug: bool, about: str = "") -> Exit:
+    """Print to stderr what went wrong, as one paragraph, and return the exit code.
+
+    Args:
+        error: what was raised.
+        debug: whether to print the traceback, too.
+        about: what it is about. Empty: the error says so.
+    """
     if debug:
         traceback.print_exception(error)
     while isinstance(error, BaseExceptionGroup):  # From a task. Every other one was cancelled by the first.
@@ -73,7 +79,8 @@ def report(error: BaseException, *, debug: bool) -> Exit:
         advice = ". Make room, or choose another place, then try again."
     elif not isinstance(error, LongCatError):
         advice = " This is a mistake in longcat: please report it, with what --debug prints."
-    print_error(f"longcat: {str(error) or type(error).__name__}{advice}")
+    prefix = f"{about}: " if about else ""
+    print_error(f"longcat: {prefix}{str(error) or type(error).__name__}{advice}")
     return exit_code(error)
 
 

@@ -112,8 +112,9 @@ class _Waiting:
             image = outcome.result()
             if self._output is not None:
                 left = min(self._arguments.timeout - outcome.elapsed, self._end - time.monotonic())
-                path = await cat.download(image, self._output, overwrite=self._arguments.force, timeout=max(0.0, left))
-                paths = [path]
+                paths = await cat.download_all(
+                    image, self._output, overwrite=self._arguments.force, timeout=max(0.0, left)
+                )
             if not self._arguments.json:
                 for place in paths or image.urls:
                     self._printer.print(str(place))

@@ -74,8 +74,8 @@ class Downloader:
     random: Random
     _claims: dict[str, DownloadClaim] = field(factory=dict, init=False, repr=False)
 
-    def download(
-        self, image: Image | str, path: Path, overwrite: bool, max_bytes: int, timeout: float | None
+    def download(  # noqa: PLR0913, PLR0917 - the arguments of `LongCat.download_all`.
+        self, image: Image | str, path: Path, name: str | None, overwrite: bool, max_bytes: int, timeout: float | None
     ) -> Flow[list[Path]]:
         """Download all pictures of an image, and return where they are. See `LongCat.download_all`."""
         if not isinstance(image, Image | str):
@@ -83,8 +83,9 @@ class Downloader:
         seconds = usable_timeout(timeout)
         deadline = inf if seconds is None else self.monotonic() + seconds
         if isinstance(image, str):
-            return (yield from self._save([PictureFile(path, url_stem(image), overwrite, max_bytes, image)], deadline))
-        files = picture_files(image, path, overwrite, max_bytes)
+            stem = name if name is not None else url_stem(image)
+            return (yield from self._save([PictureFile(path, stem, overwrite, max_bytes, image)], deadline))
+        files = picture_files(image, path, name, overwrite, max_bytes)
         requests = self.requests_of(image.request_id)
         if requests is None:
             return (yield from self._save(files, deadline))

@@ -188,12 +188,14 @@ class PictureFile:
             raise self.error(message, "Choose a folder that can be written to.") from error
 
 
-def picture_files(image: Image, path: Path, overwrite: bool, max_bytes: int) -> list[PictureFile]:
-    """Return the files for all pictures of an image. With several, the name of each ends in its number."""
-    count = len(image.urls)
+def picture_files(image: Image, path: Path, name: str | None, overwrite: bool, max_bytes: int) -> list[PictureFile]:
+    """Return the files for all pictures of an image. With several, the name of each ends in its number.
+
+    In a folder, they have the name that is given. None: that of the request.
+    """
+    count, stem = len(image.urls), name if name is not None else image.request_id
     files = [
-        PictureFile(path, image.request_id, overwrite, max_bytes, url, number, count)
-        for number, url in enumerate(image.urls, 1)
+        PictureFile(path, stem, overwrite, max_bytes, url, number, count) for number, url in enumerate(image.urls, 1)
     ]
     for file in files if count > 1 else ():
         if _is_folder(path):
@@ -201,6 +203,19 @@ def picture_files(image: Image, path: Path, overwrite: bool, max_bytes: int) -> 
         else:
             file.path = path.with_name(f"{path.stem}-{file.number}{path.suffix}")
     return files
+
+
+def existing_pictures(path: Path, name: str, count: int) -> list[Path]:
+    """Return the files that so many pictures of one image would replace. Raises OSError and ValueError.
+
+    Args:
+        path: as for `LongCat.download`.
+        name: what they are called in a folder.
+        count: how many pictures there are.
+    """
+    urls = ("",) * count
+    files = picture_files(Image(name, "", urls), path, name, overwrite=False, max_bytes=0)
+    return [found for file in files if (found := existing(file.path, file.stem)) is not None]
 
 
 def _is_folder(path: Path) -> bool:

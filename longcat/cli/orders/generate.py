@@ -42,7 +42,10 @@ def run(arguments: argparse.Namespace) -> Exit:
         with receiving(arguments) as wake, display({line.key: order.prompt}, at_first="ordering") as shown:
             anyio.run(Ordering([line], settings, shown, lambda _: None, wake).run)
     finally:  # Ctrl-C, too.
-        code = report(line.error, debug=arguments.debug) if line.error is not None else Exit.DONE
+        code = Exit.DONE
+        if line.error is not None:
+            told = line.request_id is None or line.request_id in str(line.error)
+            code = report(line.error, debug=arguments.debug, about="" if told else f"request {line.request_id}")
         if line.request_id is not None and line.state is LineState.OPEN:
             print_error(f"longcat: The request goes on at the service. To take it up: {_take_up(line, arguments)}")
     with Printer() as printer:

@@ -1,5 +1,6 @@
 """One order of a command, from its line in the file to its line in the manifest."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ from longcat.errors import (
 )
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest, Status
+from longcat.text import shorten
 
 FREE: Final = "error"
 """The one word for a failure of which the documentation says that it is not charged."""
@@ -52,6 +54,8 @@ class OrderLine:
         files: its pictures.
         error: what went wrong last. None: nothing did.
         is_free: whether the service says that the request is not charged.
+        is_known: whether the journal knew it before.
+        is_over: whether this run has told what came of it.
     """
 
     order: OrderRequest
@@ -63,12 +67,22 @@ class OrderLine:
     files: list[Path] = field(factory=list)
     error: LongCatError | None = None
     is_free: bool = False
+    is_known: bool = False
+    is_over: bool = False
+
+    def finish(self, files: Sequence[Path]) -> None:
+        """Keep its pictures: it is done."""
+        self.files, self.error, self.state, self.is_free = [*files], None, LineState.DONE, False
 
     def fail(self, error: LongCatError) -> None:
         """Keep an error, and the state that it means."""
         self.error = error
         self.state = _state(error)
         self.is_free = isinstance(error, GenerationFailed) and error.status.raw_state.casefold() == FREE
+
+    def __str__(self) -> str:
+        name = shorten(self.order.id or self.order.prompt, 60)
+        return f"order {name!r}" + (f", request {self.request_id}" if self.request_id is not None else "")
 
     @property
     def cost(self) -> Decimal:
@@ -85,14 +99,14 @@ class OrderLine:
             return Exit.NO
         return exit_code(self.error) if self.error is not None else Exit.UNCLEAR
 
-    def as_object(self, folder: Path) -> dict[str, Any]:
-        """Return it as an object of the manifest in a folder. Every field is always there."""
+    def as_object(self) -> dict[str, Any]:
+        """Return it as an object of the manifest. Every field is always there; files are named in its own folder."""
         return {
             "id": self.order.id,
             "prompt": self.order.prompt,
             "request_id": self.request_id,
             "state": self.state.value,
-            "files": [str(file.relative_to(folder)) for file in self.files],
+            "files": [file.name for file in self.files],
             "cost": float(self.cost),
             "error": str(self.error) if self.error is not None else None,
         }

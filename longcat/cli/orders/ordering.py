@@ -11,7 +11,7 @@ import anyio
 from attrs import define, field, frozen
 
 from longcat.cli.display import Display
-from longcat.cli.orders.line import ACCOUNT, LineState, OrderLine
+from longcat.cli.orders.line import ACCOUNT, OrderLine
 from longcat.cli.results import print_error
 from longcat.client import AsyncLongCat
 from longcat.errors import LongCatError
@@ -73,8 +73,6 @@ class Ordering:
     _lines: dict[int, OrderLine] = field(init=False)
     """The lines by the identity of their orders, as lines may be alike."""
     _end: float = field(init=False)
-    _under_way: set[int] = field(factory=set, init=False)
-    """The orders that may have been sent, and are not known to be taken."""
     _stopped: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -108,12 +106,10 @@ class Ordering:
         for line in self.lines:
             if self._stopped:
                 return
-            self._under_way.add(id(line.order))
             yield line.order
 
     def _on_order(self, order: OrderRequest, taken: Order) -> None:
         line = self._lines[id(order)]
-        self._under_way.discard(id(order))
         line.request_id = taken.request_id
         self.shown.ordered(line.key, taken.request_id)
 
@@ -142,23 +138,30 @@ class Ordering:
         line = self._line(outcome)
         try:
             image = outcome.result()
+            files: list[Path] = []
             if self.settings.output is not None:
                 left = min(self.settings.timeout - outcome.elapsed, self._end - time.monotonic())
-                path = await cat.download(
-                    image, self.settings.output, overwrite=self.settings.overwrite, timeout=max(left, 0.0)
+                files = await cat.download_all(
+                    image,
+                    self.settings.output,
+                    name=line.name,
+                    overwrite=self.settings.overwrite,
+                    timeout=max(left, 0.0),
                 )
-                line.files = [path]
-            line.state = LineState.DONE
+            line.finish(files)
         except LongCatError as error:
             line.fail(error)
             # No further order would be taken. Those that were are waited for.
             self._stopped = self._stopped or (line.request_id is None and isinstance(error, ACCOUNT))
         self.shown.finish(outcome, line.key)
+        self._end_line(line)
+
+    def _end_line(self, line: OrderLine) -> None:
+        line.is_over = True
         self.on_end(line)
 
     def _line(self, outcome: Outcome) -> OrderLine:
         line = self._lines[id(outcome.order)]
-        self._under_way.discard(id(outcome.order))
         line.last_status = outcome.status
         return line
 
@@ -171,7 +174,7 @@ class Ordering:
                     line = self._line(outcome)
                     if isinstance(outcome.error, LongCatError):
                         line.fail(outcome.error)
-                        self.on_end(line)
+                        self._end_line(line)
                 return
             if seconds == QUICK:
                 print_error(

@@ -1,0 +1,118 @@
+"""What a journal knows of the orders of a command: before the first is sent, and after the last."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+
+from attrs import frozen
+
+from longcat.cli.orders.line import LineState, OrderLine
+from longcat.errors import ConfigurationError, SubmitUnknown
+from longcat.gateway.orders import cost
+from longcat.models import State
+from longcat.saving.journal import Journal
+from longcat.saving.picture_file import existing_pictures
+from longcat.saving.requests import RequestTable
+from longcat.text import shorten
+from longcat.waiting.submit import OrderState
+from longcat.waiting.wait import FAILURES
+
+
+@frozen
+class Survey:
+    """How the orders of a command stand.
+
+    Attributes:
+        new: those that are to be sent.
+        known: how many need not be sent.
+        in_doubt: how many of these may have been taken, and nobody knows.
+        spent: what all orders of the journal cost so far, at most, in US dollars.
+    """
+
+    new: Sequence[OrderLine]
+    known: int
+    in_doubt: int
+    spent: Decimal
+
+    @property
+    def cost(self) -> Decimal:
+        """What is to be sent costs at most, in US dollars."""
+        return sum((cost(line.order) for line in self.new), Decimal(0))
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are to be ordered."""
+        return sum(line.order.pictures for line in self.new)
+
+
+def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, *, resubmit_unknown: bool) -> Survey:
+    """Read what the journal knows into the lines, and return how they stand. A journal that is not there is not made.
+
+    Raises ConfigurationError when a line orders something else than the journal says, or would replace a file.
+    """
+    if not path.exists():
+        _check_files(lines, folder)
+        return Survey(lines, 0, 0, Decimal(0))
+    with Journal(path, time=time.time) as journal:
+        recall(lines, journal, base_url, folder)
+        spent = journal.orders(base_url).spent()
+    doubtful = [line for line in lines if line.state is LineState.UNKNOWN]
+    new = [line for line in lines if not line.is_known or (resubmit_unknown and line in doubtful)]
+    _check_files([line for line in new if line not in doubtful], folder)
+    return Survey(new, len(lines) - len(new), 0 if resubmit_unknown else len(doubtful), spent)
+
+
+def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: Path) -> None:
+    """Read what the journal knows into the lines."""
+    orders, requests = journal.orders(base_url), journal.requests(base_url)
+    for line in lines:
+        record = orders.known(line.key)
+        if record is None:
+            continue
+        if record.order.body != line.order.body:
+            raise ConfigurationError(
+                f"The id {shorten(line.key)!r} named another order before: its prompt or an option has changed. Give it"
+                " another id, or choose another journal; nothing was sent."
+            )
+        line.is_known = True
+        if record.request_id is not None:
+            line.request_id = record.request_id
+            _recall_request(line, requests, folder)
+        elif record.state is OrderState.UNKNOWN:
+            message = record.message or "the program that sent it ended before the answer came"
+            line.fail(SubmitUnknown(line.order, message))
+
+
+def _recall_request(line: OrderLine, requests: RequestTable, folder: Path) -> None:
+    status = requests.last(line.request_id or "")
+    line.last_status = status
+    if status is None:
+        return
+    if status.state in FAILURES:
+        line.fail(FAILURES[status.state](status))
+    elif status.state is State.COMPLETED and status.image is not None:
+        files = [requests.file(status.request_id, number) for number in range(1, len(status.image.urls) + 1)]
+        with suppress(OSError):
+            paths = [file.path for file in files if file is not None and file.path.stat().st_size == file.size]
+            inside = [path for path in paths if path.parent.resolve() == folder.resolve()]
+            if len(inside) == len(files):
+                line.files = [folder / path.name for path in inside]
+                line.state = LineState.DONE
+
+
+def _check_files(lines: Sequence[OrderLine], folder: Path) -> None:
+    """Raise ConfigurationError when a picture would replace a file."""
+    for line in lines:
+        if line.name is None:
+            continue
+        try:
+            found = existing_pictures(folder, line.name, line.order.pictures)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{shorten(folder)} can't be read: {error}. Pass another --output.") from error
+        if found:
+            raise ConfigurationError(
+                f"{found[0]} is there already, and this journal does not know it. Move it away, or pass another"
+                " --output; nothing was sent."
+            )
