@@ -293,16 +293,7 @@ class LongCat(BaseClient[httpx.Client]):
     ) -> list[Path]:
         """Save all pictures of an image, as `download` does, and return where they are.
 
-        Args:
-            image: as in `download`.
-            path: likewise.
-            name: what the pictures are called in a folder. None: as the request.
-            overwrite: as in `download`.
-            max_bytes: likewise.
-            timeout: likewise.
-
-        Raises:
-            What `download` raises.
+        In a folder, they are called by the `name` that is given. None: as the request.
         """
         return self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
 

@@ -5,8 +5,28 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcat.errors import ConfigurationError
-from longcat.saving.picture_file import existing
+from longcat.saving.picture_file import existing, existing_pictures
 from longcat.text import shorten
+
+
+def check_free(path: Path, name: str, count: int, next_step: str) -> None:
+    """Raise ConfigurationError when a picture, or one of several, would replace a file.
+
+    Args:
+        path: a file or a folder.
+        name: what the pictures are called in a folder.
+        count: how many there are.
+        next_step: what to do about it.
+    """
+    try:
+        found = existing_pictures(path, name, count)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(
+            f"Nothing can be saved at {shorten(path)}: {reason}. Pass another --output."
+        ) from error
+    if found:
+        raise ConfigurationError(f"{found[0]} is there already. {next_step}")
 
 
 def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> Path | None:

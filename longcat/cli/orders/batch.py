@@ -16,6 +16,7 @@ from longcat.cli.orders.ledger import Survey, recall, survey
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.lines import read_lines
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
+from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import usable_output
 from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, overall, print_error, report
@@ -77,6 +78,7 @@ def _order(lines: Sequence[OrderLine], settings: OrderingSettings, arguments: ar
     names = {line.key: line.order.id or line.order.prompt for line in lines}
     with (
         Printer(later=sys.stdout.isatty() and sys.stderr.isatty()) as printer,
+        receiving(arguments) as wake,
         display(names, at_first="ordering") as shown,
     ):
 
@@ -89,7 +91,7 @@ def _order(lines: Sequence[OrderLine], settings: OrderingSettings, arguments: ar
                 for file in line.files:
                     printer.print(str(file))
 
-        anyio.run(Ordering(lines, settings, shown, tell).run)
+        anyio.run(Ordering(lines, settings, shown, tell, wake).run)
 
 
 def _check_cost(known: Survey, max_cost: Decimal | None) -> None:

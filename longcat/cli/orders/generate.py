@@ -9,7 +9,7 @@ import anyio
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import receiving
-from longcat.cli.output import usable_output
+from longcat.cli.output import check_free, usable_output
 from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, print_error, report
 from longcat.cli.status import as_object
@@ -28,10 +28,12 @@ def run(arguments: argparse.Namespace) -> Exit:
         raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     order = _order(arguments)
     line = OrderLine(order, OrderKeys().next(order))
-    # A picture that the journal knows is not in the way.
-    names = ["image"] if arguments.journal is None and order.pictures == 1 else []
+    output = usable_output(arguments.output, [], folder=False, force=True)
+    # A picture that the journal knows is not in the way. In a folder, the name is not known yet.
+    if output is not None and arguments.journal is None and not arguments.force and not output.is_dir():
+        check_free(output, "", order.pictures, "Pass --force to replace it, or another --output.")
     settings = OrderingSettings(
-        output=usable_output(arguments.output, names, folder=False, force=arguments.force),
+        output=output,
         base_url=arguments.base_url,
         journal=Path(arguments.journal) if arguments.journal is not None else None,
         timeout=arguments.timeout,
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> Exit:
             told = line.request_id is None or line.request_id in str(line.error)
             code = report(line.error, debug=arguments.debug, about="" if told else f"request {line.request_id}")
         if line.request_id is not None and line.state is LineState.OPEN:
-            print_error(f"longcat: The request goes on at the service. To take it up: {_take_up(line, arguments)}")
+            print_error(f"longcat: The request is not lost; this takes it up: {_take_up(line, arguments)}")
     with Printer() as printer:
         _print(line, printer, as_json=arguments.json)
     return code

@@ -9,11 +9,11 @@ from pathlib import Path
 from attrs import frozen
 
 from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.output import check_free
 from longcat.errors import ConfigurationError, SubmitUnknown
 from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal import Journal
-from longcat.saving.picture_file import existing_pictures
 from longcat.saving.requests import RequestTable
 from longcat.text import shorten
 from longcat.waiting.submit import OrderState
@@ -107,12 +107,9 @@ def _check_files(lines: Sequence[OrderLine], folder: Path) -> None:
     for line in lines:
         if line.name is None:
             continue
-        try:
-            found = existing_pictures(folder, line.name, line.order.pictures)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"{shorten(folder)} can't be read: {error}. Pass another --output.") from error
-        if found:
-            raise ConfigurationError(
-                f"{found[0]} is there already, and this journal does not know it. Move it away, or pass another"
-                " --output; nothing was sent."
-            )
+        check_free(
+            folder,
+            line.name,
+            line.order.pictures,
+            "This journal does not know it: move it away, or pass another --output; nothing was sent.",
+        )
