@@ -2,15 +2,20 @@
 
 # ruff: noqa: S311 - nothing here is a secret.
 
+import math
+from collections.abc import Callable
 from math import inf, nan
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longcat import AdaptivePolling
+from longcat import AdaptivePolling, FixedPolling
+from longcat.waiting.budget import saved
+from longcat.waiting.polling import Plan
 
 TIMES = st.floats(0, 1e5) | st.floats(0, 10) | st.just(0.0)
 REPORTS = st.none() | st.floats(-1, 2) | st.sampled_from([0.0, 0.99, 1.0, inf, -inf, nan])
@@ -94,3 +99,136 @@ def test_experience_is_about_the_age_of_a_request() -> None:
     plan.next(0.0, None)
     assert plan.remaining(0.0) == pytest.approx(10.0, abs=2.0)
     assert plan.remaining(4.0) == pytest.approx(plan.remaining(0.0) - 4.0, abs=0.1)
+
+
+# --- What it comes to. Durations are log-normal; each policy has seen ten requests, unless a test says otherwise. ---
+
+
+Progress = Callable[[float], float | None]
+
+
+def unknown(_: float) -> Progress:
+    """Return the progress of a request that reports none."""
+    return lambda _: None
+
+
+def linear(duration: float) -> Progress:
+    """Return progress that tells the truth."""
+    return lambda t: t / duration
+
+
+def wait(plan: Plan, duration: float, progress: Progress) -> tuple[int, float]:
+    """Return how many questions one request took, and the delay after it was done, in seconds."""
+    now, asked = 0.0, 1
+    while now < duration:
+        now += plan.next(now, progress(now))
+        asked += 1
+    plan.finished(now)
+    return asked, now - duration
+
+
+def compare(
+    draw: Callable[[Random, int], float],
+    seconds_per_question: float = 5.0,
+    told: Callable[[float], Progress] = unknown,
+    requests: tuple[int, int, int] = (6, 10, 10),
+) -> tuple[float, float]:
+    """Return the mean number of questions and the mean delay, both as a share of what asking evenly comes to.
+
+    Args:
+        draw: the duration of the request of that number.
+        seconds_per_question: the budget, and the interval of those who ask evenly.
+        told: the progress of a request of that duration.
+        requests: how many policies learn, each for itself; from how many requests that don't count; and how many do.
+    """
+    policies, seen, more = requests
+    rows, even = [], []
+    for seed in range(policies):
+        source, policy = Random(seed + 1000), budgeted(seconds_per_question, seed)
+        for i in range(seen + more):
+            duration = draw(source, i)
+            row = wait(policy.plan(), duration, told(duration))
+            if i >= seen:
+                rows.append(row)
+                even.append(wait(FixedPolling(seconds_per_question), duration, unknown(duration)))
+    (questions, delay), (all_questions, all_delay) = (map(fmean, zip(*each, strict=True)) for each in (rows, even))
+    return questions / all_questions, delay / all_delay
+
+
+def log_normal(median: float, sigma: float) -> Callable[[Random, int], float]:
+    """Return what draws a duration."""
+    return lambda source, _: source.lognormvariate(math.log(median), sigma)
+
+
+def test_a_budget_buys_less_delay_than_even_questions() -> None:
+    """Without progress, a fifth of the delay is saved, with no more questions."""
+    questions, delay = compare(log_normal(45, 0.35), requests=(24, 10, 15))
+    assert questions <= 1.0
+    assert delay <= 0.8
+
+
+def test_with_progress_a_budget_buys_a_fifth_of_the_delay() -> None:
+    """With linear progress, four fifths of the delay are saved, with fewer questions."""
+    questions, delay = compare(log_normal(45, 0.35), told=linear, requests=(4, 10, 10))
+    assert questions <= 0.95
+    assert delay <= 0.2
+
+
+@pytest.mark.parametrize("median", [16, 45, 68])
+def test_the_first_request_costs_no_more_than_even_questions(median: float) -> None:
+    """Before anything is known, as many questions are asked as by who asks evenly, and the delay is much the same."""
+    questions, delay = compare(log_normal(median, 0.35), requests=(50, 0, 1))
+    assert questions <= 1.02
+    assert delay <= 1.15
+
+
+@pytest.mark.parametrize(
+    ("draw", "seconds_per_question", "most"),
+    [
+        pytest.param(log_normal(16, 0.35), 5, 0.9, id="16 s"),
+        pytest.param(log_normal(68, 0.35), 5, 0.9, id="68 s"),
+        pytest.param(log_normal(5, 0.35), 5, 1.1, id="5 s"),
+        pytest.param(log_normal(45, 0.1), 5, 0.6, id="alike"),
+        pytest.param(log_normal(45, 1.0), 5, 1.1, id="unlike"),
+        pytest.param(log_normal(45, 0.35), 2, 0.95, id="2 s per question"),
+        pytest.param(log_normal(45, 0.35), 10, 0.9, id="10 s per question"),
+        pytest.param(lambda r, _: r.lognormvariate(math.log(r.choice((16, 68))), 0.2), 5, 1.0, id="two kinds"),
+        pytest.param(lambda r, i: r.lognormvariate(math.log(20 if i < 10 else 60), 0.3), 5, 1.1, id="shift up"),
+        pytest.param(lambda r, i: r.lognormvariate(math.log(60 if i < 10 else 20), 0.3), 5, 1.4, id="shift down"),
+    ],
+)
+def test_a_budget_serves_other_requests(
+    draw: Callable[[Random, int], float], seconds_per_question: float, most: float
+) -> None:
+    """Whatever requests take, and whatever the budget, there are no more questions, and not much more delay."""
+    questions, delay = compare(draw, seconds_per_question)
+    assert questions <= 1.02
+    assert delay <= most
+
+
+def test_nothing_is_asked_early_where_experience_says_so() -> None:
+    """After ten requests of a minute, the budget of the first half minute is kept for the likely end."""
+    policy = budgeted()
+    for i in range(10):
+        wait(policy.plan(), 59.0 + i / 5, unknown(0))
+    plan, asked = policy.plan(), [0.0]
+    while asked[-1] < 70.0:
+        asked.append(asked[-1] + plan.next(asked[-1], None))
+    assert sum(moment < 30 for moment in asked) <= 2
+    assert sum(55 < moment < 65 for moment in asked) >= 6
+
+
+def test_a_budget_that_is_never_short_asks_when_a_question_is_worth_it() -> None:
+    """With a hundred questions a second to spend, a request of a minute is still asked about some fifty times."""
+    policy = budgeted(0.01)
+    for i in range(10):
+        wait(policy.plan(), 59.0 + i / 5, unknown(0))
+    assert wait(policy.plan(), 60.0, unknown(0))[0] < 200
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "after"), [(0.0, 3, 0.0), (0.0, 4, -1.0), (0.0, 2, 1.0), (0.5, 1, 1.0), (0.0, 90, -5.0)]
+)
+def test_questions_are_saved_against_who_asks_evenly(before: float, asked: int, after: float) -> None:
+    """Who asks every 5 s about a request of 8 s asks at 0, 5 and 10 s. At most one is kept, and at most five owed."""
+    assert saved(before, asked, 8.0, 5.0) == after

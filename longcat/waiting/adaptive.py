@@ -12,9 +12,9 @@ from typing import Final
 
 from attrs import define, field, frozen, validators
 
-from longcat.waiting.forecast import PRIOR, Experience, Forecast, ProgressReader, ProgressShape, logarithm
+from longcat.waiting.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
+from longcat.waiting.forecast import PRIOR, Experience, ProgressReader, ProgressShape, WeightedForecast, logarithm
 from longcat.waiting.polling import POSITIVE, Random, check_bounds
-from longcat.waiting.rate_limit import RESOLUTION
 
 EXPERIENCES: Final = (
     (2, 0.01, 0.01),  # A batch of like requests.
@@ -41,7 +41,6 @@ SAMPLE: Final = 64  # How many requests stand for all in `last_done`.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
 OLDEST: Final = 3600.0  # Seconds. A hint that a request is older than this is not believed.
-FREE_QUESTIONS: Final = 2  # How many questions `seconds_per_question` allows before any time has passed.
 
 
 @define
@@ -71,6 +70,7 @@ class Knowledge:
     experiences: tuple[Experience, ...] = field(factory=lambda: tuple(Experience(*e) for e in EXPERIENCES))
     trust: Sequence[float] = FIRST_TRUST  # For the requests of the cohort that runs.
     finished: int = 0
+    saved: float = 0.0  # How many questions, as `longcat.waiting.budget.saved` says. Without a budget it stays zero.
     cohort: Cohort = field(factory=Cohort)
     lock: Lock = field(factory=Lock)
     _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.
@@ -125,19 +125,6 @@ def update(trust: Sequence[float], log_likelihoods: Sequence[float]) -> list[flo
     products = [t * exp(e - most) for t, e in zip(trust, log_likelihoods, strict=True)]
     total = sum(products) or 1.0
     return [p / total for p in products]
-
-
-@define
-class WeightedForecast:
-    """A forecast in the plan of one wait, with the trust in it."""
-
-    trust: float
-    forecast: Forecast
-    hazard: float  # Its H(t) at the last question.
-
-    def alive(self, elapsed: float, log: float) -> float:
-        """Return the trust in it times the chance it gives that the request, running at the last question, still is."""
-        return self.trust * exp(self.hazard - self.forecast.hazard(elapsed, log))
 
 
 def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, questions: float, longest: float) -> float:
@@ -237,9 +224,8 @@ class AdaptivePlan:
         """
         if self._policy.seconds_per_question is None:
             return 0.0
-        earliest = (self._questions + 1 - FREE_QUESTIONS - extra) * self._policy.seconds_per_question
-        # A wait may be early by the resolution of its sleep.
-        return max(earliest + RESOLUTION - (elapsed if 0.0 <= elapsed <= FARTHEST else 0.0), 0.0)
+        moment = elapsed if 0.0 <= elapsed <= FARTHEST else 0.0
+        return max(earliest(self._questions - extra, self._policy.seconds_per_question) - moment, 0.0)
 
     def finished(self, elapsed: float) -> None:
         """Take note that the request was seen done after so many seconds: it finished since the question before."""
@@ -252,6 +238,9 @@ class AdaptivePlan:
                 log_likelihoods = [e + math.log(c) for e, c in zip(self._log_likelihoods, chances, strict=True)]
                 knowledge.update_trust(self._cohort, log_likelihoods)
             knowledge.finish(self._cohort, after, by)
+            if (seconds := self._policy.seconds_per_question) is not None:
+                duration = (after + by) / 2 - self._begun_at
+                knowledge.saved = saved(knowledge.saved, self._questions + 1, duration, seconds)
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
 
@@ -325,9 +314,14 @@ class AdaptivePlan:
 
     def _due_of(self, weighted: Sequence[WeightedForecast | None], age: float, questions: float) -> float:
         known = [one for one in weighted if one is not None]
-        least = NEGLIGIBLE * max(one.trust for one in known)
+        policy, seconds = self._policy, self._policy.seconds_per_question
+        least = (NEGLIGIBLE if seconds is None else UNTRUSTED) * max(one.trust for one in known)
         trusted = [one for one in known if one.trust >= least]
-        return due(trusted, age, self._policy.question_worth, questions, self._policy.max_interval)
+        if seconds is None:
+            return due(trusted, age, policy.question_worth, questions, policy.max_interval)
+        # One question is given at once, as to who asks at even intervals, and a second one where it was saved before.
+        unspent = 1 + max(policy.knowledge.saved, 0.0) + (age - self._begun_at) / seconds - self._questions
+        return due_in_budget(trusted, age, questions, Budget(seconds, unspent, policy.question_worth))
 
     def _note_forecasts(self, weighted: Sequence[WeightedForecast | None], elapsed: float, then: float) -> None:
         """Keep what each forecast says of the next question. A missing one is taken to agree with the others."""

@@ -159,6 +159,20 @@ class Experience:
 Forecast: TypeAlias = LogLogistic | Experience
 """What one source of knowledge expects of a request."""
 
+
+@define
+class WeightedForecast:
+    """A forecast in the plan of one wait, with the trust in it."""
+
+    trust: float
+    forecast: Forecast
+    hazard: float  # Its H(t) at the last question.
+
+    def alive(self, elapsed: float, log: float) -> float:
+        """Return the trust in it times the chance it gives that the request, running at the last question, still is."""
+        return self.trust * math.exp(self.hazard - self.forecast.hazard(elapsed, log))
+
+
 HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that says 1.0 and is not done is almost done.
 
 
