@@ -614,21 +614,28 @@ def free_port() -> int:
         return port
 
 
+ONE: Final = ["generate", "a cat", "-o", "cat.png"]
+MANY: Final = ["batch", "cats.txt", "-o", "cats"]
+
+
 @pytest.mark.usefixtures("_at_a_shell")
-def test_generate_with_callbacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--webhook-listen` takes the callbacks to `--webhook-url`, and the picture is there without another question."""
+@pytest.mark.parametrize(("command", "pictures"), [(ONE, 1), (MANY, 3)], ids=["generate", "batch"])
+def test_commands_with_callbacks(command: list[str], pictures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--webhook-listen` takes the callbacks to `--webhook-url`, which the pictures don't wait a minute for."""
+    Path("cats.txt").write_text("a cat\ntwo cats\nthree cats\n", "utf-8")
     patient = partial(AsyncLongCat, polling=FixedPolling(60))
     monkeypatch.setattr("longcat.cli.orders.ordering.AsyncLongCat", patient)
     port = free_port()
     with running(Settings(api_key=KEY, duration=0.3, small_pictures=True)) as url:
         listen = ["--webhook-listen", f"127.0.0.1:{port}", "--webhook-url", f"http://127.0.0.1:{port}/hook"]
         began = time.monotonic()
-        assert run(["generate", "a cat", "--base-url", url, "-o", "cat.png", *listen]) == 0
+        assert run([*command, "--base-url", url, *listen]) == 0
         assert time.monotonic() - began < SOON
-    assert capsys.readouterr().out == "cat.png\n"
+    assert len([*Path().rglob("*.png")]) == pictures
 
 
 @pytest.mark.usefixtures("_at_a_shell")
+@pytest.mark.parametrize("command", [ONE, MANY], ids=["generate", "batch"])
 @pytest.mark.parametrize(
     ("arguments", "says_so"),
     [
@@ -638,14 +645,18 @@ def test_generate_with_callbacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         (["--webhook-listen", "[::1]:70000", "--webhook-url", "https://me.test/"], '"::1", port 70000: a port is'),
     ],
 )
-def test_a_listener_that_cannot_be(arguments: list[str], says_so: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_listener_that_cannot_be(
+    arguments: list[str], says_so: str, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """A listener that can't be started is a wrong use, and nothing is sent."""
+    Path("cats.txt").write_text("a cat\n", "utf-8")
     with refusing() as url:
         try:
-            code = run(["generate", "a cat", "--base-url", url, *arguments])
+            code = run([*command, "--base-url", url, *arguments])
         except SystemExit as end:
             code = end.code  # type: ignore[assignment]
-    assert (code, says_so in capsys.readouterr().err) == (2, True)
+    err = capsys.readouterr().err
+    assert (code, says_so in err, "order" in err) == (2, True, False)
 
 
 # --- Real sockets.

@@ -27,6 +27,7 @@ from longcat.models import OrderRequest
 from longcat.saving.files import whole_file
 from longcat.saving.journal import Journal
 from longcat.settings import find_api_key, find_base_url, usable_rate, usable_timeout
+from longcat.waiting.wake import Wake
 
 JOURNAL: Final = ".longcat-journal.db"
 """What the journal is called in the folder of the pictures. Hidden, as nobody should move it."""
@@ -63,22 +64,24 @@ def run(arguments: argparse.Namespace) -> Exit:
         max_rate=arguments.max_rate,
         resubmit_unknown=arguments.resubmit_unknown,
     )
-    try:
-        _order(lines, settings, arguments)
-    finally:  # Ctrl-C, too.
-        with Journal(journal, time=time.time) as opened:
-            recall([line for line in lines if not line.is_over], opened, base_url, folder)
-        _write_manifest(lines, folder)
-        _sum_up(lines, folder)
+    with receiving(arguments) as wake:
+        try:
+            _order(lines, settings, wake, arguments)
+        finally:  # Ctrl-C, too.
+            with Journal(journal, time=time.time) as opened:
+                recall([line for line in lines if not line.is_over], opened, base_url, folder)
+            _write_manifest(lines, folder)
+            _sum_up(lines, folder)
     return overall([line.code for line in lines])
 
 
-def _order(lines: Sequence[OrderLine], settings: OrderingSettings, arguments: argparse.Namespace) -> None:
+def _order(
+    lines: Sequence[OrderLine], settings: OrderingSettings, wake: Wake | None, arguments: argparse.Namespace
+) -> None:
     """Order, wait and save, and print what came of each line."""
     names = {line.key: line.order.id or line.order.prompt for line in lines}
     with (
         Printer(later=sys.stdout.isatty() and sys.stderr.isatty()) as printer,
-        receiving(arguments) as wake,
         display(names, at_first="ordering") as shown,
     ):
 
