@@ -5,6 +5,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,6 +36,7 @@ from longcat import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     InsufficientBalanceError,
     LongCat,
     LongCatError,
@@ -43,8 +45,14 @@ from longcat import (
     PermissionDeniedError,
     SubmitUnknown,
 )
-from longcat.gateway.messages import MAX_ANSWER
+from longcat.gateway.messages import MAX_ANSWER, Answer, Call
+from longcat.gateway.orders import usable_order
+from longcat.gateway.queue import QueueGateway
+from longcat.saving.journal import Journal
 from longcat.testing import VirtualClock
+from longcat.waiting.commands import RunInThread
+from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.submit import OrderState, Submit
 
 TYPE = "Content-Type: application/json"
 ID = "longcat-image-498_019a1b2c-0000-7000-8000-0123456789abc"
@@ -76,6 +84,12 @@ def head_only(connection: Connection) -> None:
     """Read the head of an order, and cut the connection off."""
     while b"\r\n\r\n" not in connection.received:
         connection.receive()
+    reset(connection)
+
+
+def unread(connection: Connection) -> None:
+    """Wait until an order begins to arrive, read nothing of it, and cut the connection off."""
+    connection.socket.recv(1, socket.MSG_PEEK)
     reset(connection)
 
 
@@ -156,7 +170,7 @@ TABLE: dict[str, Row] = {
     "silence": Row(([read, stall],), SubmitUnknown),
     "hangs up": Row(([read],), SubmitUnknown),
     "hangs up, and waits": Row(([read, no_more],), SubmitUnknown),
-    "accepts, and hangs up unread": Row(([reset],), SubmitUnknown, orders=0),
+    "accepts, and hangs up unread": Row(([unread],), SubmitUnknown, orders=0),
     "resets within the head": Row(([partly(30)],), SubmitUnknown, orders=0),
     "resets after the head": Row(([head_only],), SubmitUnknown, orders=0),
 }
@@ -341,3 +355,51 @@ def test_what_is_sent(driver: Driver) -> None:
         ["https://me.test/done"],
         [],
     ]
+
+
+# --- With a journal. ---
+
+
+def test_an_id_stands_for_one_order(tmp_path: Path, clean_http: httpx.Client) -> None:
+    """The same order under the same id is sent once; another one under that id is refused, and not sent."""
+    with (
+        Server([read, TAKEN]) as gateway,
+        LongCat(KEY, gateway.url, http_client=clean_http, journal=tmp_path / "orders.db") as cat,
+    ):
+        assert cat.submit("a cat", id="x").request_id == cat.submit("a cat", id="x").request_id == ID
+        with pytest.raises(ConfigurationError, match="'x' names another order"):
+            cat.submit("a dog", id="x")
+    assert len(gateway.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "state"),
+    [("Acquire", None), ("begin", None), ("Call", OrderState.UNKNOWN), ("taken", OrderState.TAKEN)],
+)
+def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
+    tmp_path: Path, at: str, state: OrderState | None
+) -> None:
+    """Whatever stops it, the journal tells the truth: nothing was sent, nobody knows, or this request came of it."""
+    gateway, clock = QueueGateway("https://gateway.test", KEY), VirtualClock()
+    with Journal(tmp_path / "orders.db", time=clock.time) as journal:
+        orders = journal.orders(gateway.base_url)
+        submit = Submit(
+            gateway, usable_order("a cat"), RateLimiter(), 60.0, clock.monotonic, lambda: 0.5, orders, "the cat"
+        )
+        flow, reached = submit.result(), iter(["Acquire", "begin", "Call", "taken"])
+        command = next(flow)
+        while next(reached) != at:
+            match command:
+                case Call():
+                    command = flow.send(Answer(202, {}, ACCEPTED))
+                case RunInThread(function):
+                    function()
+                    command = flow.send(None)
+                case _:
+                    command = flow.send(None)
+        if at == "begin":
+            command.function()  # type: ignore[union-attr] - it has begun when the flow is stopped.
+        with pytest.raises(KeyboardInterrupt):
+            flow.throw(KeyboardInterrupt())
+        known = orders.known("the cat")
+    assert (known.state if known is not None else None) == state

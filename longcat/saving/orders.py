@@ -70,11 +70,7 @@ class OrderTable:
         with self._database.durable() as db:
             before = self.known(key)
             if before is not None:
-                if before.order.body != order.body:
-                    raise ConfigurationError(
-                        f"{shorten(key)!r} names another order in {self._database.path}: its prompt or an option"
-                        " differs. Give this order another id, or choose another journal."
-                    )
+                before.check(order)
                 if before.state is not OrderState.UNKNOWN or not resubmit_unknown:
                     return before
             content = _write_order(order)

@@ -43,7 +43,7 @@ class OrderState(Enum):
     """What is known about an order that a store holds."""
 
     INTENDED = "it is ours to send: it is about to go out"
-    BUSY = "another program is sending it"
+    BUSY = "another program, or another thread of this one, is sending it"
     TAKEN = "the gateway took it"
     UNKNOWN = "it may have gone out, and nobody knows whether the gateway took it"
 
@@ -66,6 +66,14 @@ class OrderRecord:
     request_id: str | None = None
     message: str | None = None
 
+    def check(self, order: OrderRequest) -> None:
+        """Raise ConfigurationError unless this record is of an order with the same fields."""
+        if self.order.body != order.body:
+            raise ConfigurationError(
+                f"{shorten(self.key)!r} names another order in the journal: its prompt or an option differs."
+                " Give this order another id, or choose another journal."
+            )
+
 
 class OrderStore(Protocol):
     """What outlives an order, and may be shared by several programs: `longcat.saving.journal`.
@@ -79,7 +87,7 @@ class OrderStore(Protocol):
         `INTENDED`: it is new, or was withdrawn, or its fate was unknown and `resubmit_unknown` is set: send it. Every
         other state: don't.
 
-        Raises ConfigurationError when the key stands for another order.
+        Raises ConfigurationError when the key stands for another order, and for a cost that can't be stored exactly.
         """
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
@@ -213,7 +221,11 @@ class Submit:
         return again or record.state in {OrderState.INTENDED, OrderState.BUSY}
 
     def _recall(self, record: OrderRecord) -> Order:
-        """Return the order that the store knows, or raise SubmitUnknown, unless it is to be sent once more."""
+        """Return the order that the store knows, or raise SubmitUnknown when it does not know what came of it.
+
+        Raises ConfigurationError when the key stands for another order.
+        """
+        record.check(self.order)
         if record.request_id is not None:
             status = Status(record.request_id, State.QUEUED, State.QUEUED.value)
             return Order(record.request_id, status)
@@ -224,12 +236,7 @@ class Submit:
         if self.store is None:
             return None
         while True:
-            begin = partial(
-                self.store.begin,
-                *(self.key, self.order, self.gateway.cost(self.order)),
-                resubmit_unknown=self.resubmit_unknown,
-            )
-            record = yield from run_in_thread(begin)
+            record = yield from self._begin(self.store)
             if record.state is OrderState.INTENDED:
                 return None
             if record.state is not OrderState.BUSY:
@@ -237,6 +244,22 @@ class Submit:
             if self._left <= RESOLUTION:
                 raise SubmitUnknown(self.order, "another program was sending it all the time")
             yield Sleep(min(recheck_interval(self.elapsed), self._left))
+
+    def _begin(self, store: OrderStore) -> Flow[OrderRecord]:
+        """Have the store note that the order is about to go out. If the flow is stopped meanwhile, it does not go."""
+        records: list[OrderRecord] = []
+
+        def begin() -> None:
+            cost = self.gateway.cost(self.order)
+            records.append(store.begin(self.key, self.order, cost, resubmit_unknown=self.resubmit_unknown))
+
+        try:
+            yield from run_in_thread(begin)
+        except BaseException:
+            if records and records[0].state is OrderState.INTENDED:
+                store.withdraw(self.key)
+            raise
+        return records[0]
 
     def _send(self) -> Flow[Order]:
         """Send the order once, and keep what came of it."""
