@@ -206,6 +206,7 @@ def expected(  # noqa: C901 - it is a list.
             image: longcat.Image | str,
             path: str | PathLike[str],
             *,
+            name: str | None = None,
             overwrite: bool = False,
             max_bytes: int = 100 * 1024 * 1024,
             timeout: float | None = 300.0,
