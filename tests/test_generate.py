@@ -725,6 +725,10 @@ VARIANTS: Final = {
     "error_message": Variant(
         {**WITHOUT, "status": "FAILED", "error_message": "no cats today"}, failed("no cats today")
     ),
+    "error_message of a cancelled one": Variant(
+        {**WITHOUT, "status": "CANCELLED", "error_message": "as you wished"},
+        Status(ORDERED, State.CANCELLED, "CANCELLED", error="as you wished"),
+    ),
     "a message without an error": Variant({**WITHOUT, "status": "FAILED", "message": "no cats"}, failed("no cats")),
     "an error and a message": Variant(
         {"status": "FAILED", "error": "Failed", "message": "no cats"}, failed("Failed: no cats")

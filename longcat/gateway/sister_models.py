@@ -14,7 +14,7 @@ SUPPLIER_WORDS: Final[Mapping[str, str]] = {"in_queue": "QUEUED", "in_progress":
 DATES: Final = ("created_at", "updated_at", "completed_at")
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?: ?(Z|[+-]\d\d:\d\d))?", re.ASCII)
 OPEN: Final = frozenset({"queued", "processing"})
-FAILED: Final = frozenset({"failed", "error"})
+FAILED: Final = frozenset({"failed", "error", "cancelled", "canceled"})
 
 
 def as_documented(body: Any) -> Any:
