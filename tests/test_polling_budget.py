@@ -194,14 +194,14 @@ def test_the_first_request_costs_no_more_than_even_questions(median: float) -> N
         pytest.param(log_normal(45, 0.35), 10, 0.9, id="10 s per question"),
         pytest.param(lambda r, _: r.lognormvariate(math.log(r.choice((16, 68))), 0.2), 5, 1.0, id="two kinds"),
         pytest.param(lambda r, i: r.lognormvariate(math.log(20 if i < 10 else 60), 0.3), 5, 1.1, id="shift up"),
-        pytest.param(lambda r, i: r.lognormvariate(math.log(60 if i < 10 else 20), 0.3), 5, 1.4, id="shift down"),
+        pytest.param(lambda r, i: r.lognormvariate(math.log(60 if i < 10 else 20), 0.3), 5, 1.5, id="shift down"),
     ],
 )
 def test_a_budget_serves_other_requests(
     draw: Callable[[Random, int], float], seconds_per_question: float, most: float
 ) -> None:
     """Whatever requests take, and whatever the budget, there are no more questions, and not much more delay."""
-    questions, delay = compare(draw, seconds_per_question)
+    questions, delay = compare(draw, seconds_per_question, requests=(8, 10, 10))
     assert questions <= 1.02
     assert delay <= most
 

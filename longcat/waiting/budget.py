@@ -21,7 +21,7 @@ from longcat.waiting.forecast import WeightedForecast, logarithm
 from longcat.waiting.rate_limit import RESOLUTION
 
 AT_ONCE: Final = 2  # How many questions a budget allows before any time has passed.
-SHARPNESS: Final = 0.9
+SHARPNESS: Final = 0.8
 """0.5 is best for a density that is known. The forecasts are wider than the truth, so more is better: measured."""
 UNTRUSTED: Final = 0.05
 """A forecast trusted less than this share of the most trusted one gets no question."""
