@@ -11,7 +11,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet kills bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ coverage: setup ## Run every test, and show which lines none of them reaches.
 gauntlet: setup ## Measure the drift check with every drift, beside schemathesis.
 	$(BIN)/python tools/gauntlet.py --markdown docs/gauntlet.md
 
+kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count what the gateway took.
+	$(BIN)/python tools/kills.py
+
 bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
 	$(BIN)/python tools/bench_polling.py --write
 
@@ -92,7 +95,7 @@ fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 record: setup ## With a key: ask the live service the questions of the drift check, and keep the answers.
 	$(BIN)/longcat contract record --origin live --output cassettes/live
 
-check: lint typecheck check-generated docs test ## Everything that must hold before a change lands.
+check: lint typecheck check-generated docs test kills ## Everything that must hold before a change lands.
 
 lint-spec: ## Check openapi.yaml with Redocly's and Spectral's rules. Needs Node.
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes @redocly/cli@2.77.0 lint openapi.yaml

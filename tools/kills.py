@@ -1,0 +1,200 @@
+"""Kill `longcat batch` again and again, with faults on, and count what the gateway took: nothing may be paid twice."""
+
+import argparse
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from attrs import define, field, frozen
+
+from longcat.cli.orders.batch import JOURNAL, MANIFEST
+from longcat.cli.run import run as longcat
+
+CONTEXT: Final = get_context("forkserver")
+CONTEXT.set_forkserver_preload(["anyio._backends._asyncio", "longcat.cli.orders.batch", "longcat.saving.journal"])
+
+KEY: Final = "the-key-of-the-kills"
+RATE: Final = "200"
+"""Orders and questions in a second. Without a bound, hardly any kill would strike before all is ordered."""
+PATIENCE: Final = 60.0
+"""Seconds in which a run must get on."""
+FAULTS: Final = (
+    "order-rate-limit-bare:2",
+    "order-server-error-taken:2",
+    "order-hang-up:2",
+    "order-reset:2",
+    "order-unread:2",
+    "server-error:1",
+    "picture-cut:1",
+)
+
+
+@frozen
+class Sandbox:
+    """A sandbox in a process of its own, which lives longer than the runs."""
+
+    url: str
+    http: httpx.Client
+
+    def get(self, path: str) -> Any:
+        """Return what one of its control calls answers."""
+        return self.http.get(f"{self.url}/sandbox/{path}").json()
+
+    def progress(self) -> int:
+        """Return a number that grows with the work: orders that came, requests asked about, pictures downloaded."""
+        requests = self.get("requests")
+        seen = sum((one["asked"] > 0) + (one["downloaded"] > 0) for one in requests)
+        return int(self.get("orders/count")["posts"]) + seen
+
+
+@contextmanager
+def sandbox() -> Iterator[Sandbox]:
+    """Run a sandbox with faults while the block lasts."""
+    command = [sys.executable, "-m", "longcat", "sandbox", "--api-key", KEY, "--duration", "0", "--small-pictures"]
+    command += [word for fault in FAULTS for word in ("--fault", fault)] + ["--fault-every", "5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, httpx.Client(trust_env=False) as http:
+        try:
+            ready = process.stdout.readline() if process.stdout else ""
+            yield Sandbox(ready.split()[-1], http)
+        finally:
+            process.terminate()
+
+
+@define
+class Kills:
+    """A batch that is killed, and what came of it.
+
+    Attributes:
+        folder: where the runs work.
+        count: how many orders the batch has.
+        struck: at which progress each kill came.
+        taken: how many orders the gateway took in the end.
+        states: how many lines of the manifest are in each state.
+        wrong: what must not be, in words. Empty: all is well.
+    """
+
+    folder: Path
+    sandbox: Sandbox
+    count: int
+    struck: list[int] = field(factory=list)
+    taken: int = 0
+    states: Counter[str] = field(factory=Counter)
+    wrong: list[str] = field(factory=list)
+
+    def run(self, kills: int) -> None:
+        """Start the batch, kill it, and so on; then let it end, and look at everything."""
+        lines = [{"prompt": f"cat {number}", "id": f"cat-{number:03}"} for number in range(self.count)]
+        (self.folder / "cats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        chance = random.Random(self.count)  # noqa: S311 - the same numbers every time.
+        for _ in range(kills):
+            goal = self.sandbox.progress() + chance.randint(1, max(3 * self.count // kills, 1))
+            self._run_until(goal)
+        last = self._start()
+        last.join()
+        if last.exitcode not in {0, 3}:
+            self.wrong.append(f"the last run ended with {last.exitcode}")
+        self._check()
+
+    def _start(self) -> Any:
+        process = CONTEXT.Process(target=_batch, args=(self.folder, self.sandbox.url))
+        process.start()
+        return process
+
+    def _run_until(self, goal: int) -> None:
+        """Start a run, and kill it as soon as the work has got so far."""
+        process = self._start()
+        end = time.monotonic() + PATIENCE
+        while process.is_alive() and self.sandbox.progress() < goal:
+            if time.monotonic() > end:
+                self.wrong.append(f"a run did not get to {goal}")
+                break
+        if process.is_alive():
+            self.struck.append(self.sandbox.progress())
+        process.kill()
+        process.join()
+
+    def _check(self) -> None:
+        """Compare the manifest, the files and what the gateway took."""
+        manifest = [json.loads(line) for line in (self.folder / "out" / MANIFEST).read_text("utf-8").splitlines()]
+        orders = self.sandbox.get("orders")
+        took = Counter(one["body"]["prompt"] for one in orders["orders"] if one["request_id"] is not None)
+        of = {one["request_id"]: one["body"]["prompt"] for one in orders["orders"] if one["request_id"] is not None}
+        self.taken = orders["taken"]
+        self.states = Counter(line["state"] for line in manifest)
+        self._expect(
+            "the lines of the manifest", [line["id"] for line in manifest], [f"cat-{n:03}" for n in range(self.count)]
+        )
+        self._expect("orders that were taken twice", [prompt for prompt, times in took.items() if times > 1], [])
+        self._expect("states", sorted({*self.states} - {"done", "unknown"}), [])
+        done = [line for line in manifest if line["state"] == "done"]
+        self._expect(
+            "what was made for the lines done",
+            [of.get(line["request_id"]) for line in done],
+            [line["prompt"] for line in done],
+        )
+        doubtful = {line["prompt"] for line in manifest if line["state"] == "unknown"}
+        self._expect(
+            "orders taken that are neither done nor in doubt",
+            sorted({*took} - doubtful - {line["prompt"] for line in done}),
+            [],
+        )
+        files = {path.name: path.read_bytes() for path in (self.folder / "out").iterdir()}
+        for line in done:
+            url = f"{self.sandbox.url}/v1/{line['request_id']}/output-1.png"
+            if [files.get(name) for name in line["files"]] != [self.sandbox.http.get(url).content]:
+                self.wrong.append(f"{line['files']} is not the picture of {line['id']}")
+        named = {name for line in done for name in line["files"]}
+        self._expect(
+            "files left", sorted({*files} - named - {MANIFEST, JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm"}), []
+        )
+
+    def _expect(self, what: str, seen: list[Any], expected: list[Any]) -> None:
+        if seen != expected:
+            self.wrong.append(f"{what}: {seen[:5]} instead of {expected[:5]}")
+
+
+def _batch(folder: Path, url: str) -> None:
+    """Run the batch in a folder, as its process does, and end as it ends."""
+    os.chdir(folder)
+    os.environ.update(PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url, NO_PROXY="*")
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        code = longcat(["batch", "cats.jsonl", "-o", "out", "--max-rate", RATE])
+    sys.exit(code)
+
+
+def main() -> int:
+    """Print the figures, and return whether all is well."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lines", type=int, default=200, help="how many orders the batch has (default: 200)")
+    parser.add_argument("--kills", type=int, default=30, help="how often it is killed (default: 30)")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, sandbox() as running:
+        kills = Kills(Path(folder), running, arguments.lines)
+        kills.run(arguments.kills)
+    if len(kills.struck) < arguments.kills:
+        kills.wrong.append(f"only {len(kills.struck)} kills came before the end")
+    print(
+        f"{arguments.lines} orders, killed {len(kills.struck)} times (at {', '.join(map(str, kills.struck))}"
+        f" of some {3 * arguments.lines} steps): {kills.taken} taken, {kills.states['done']} done,"
+        f" {kills.states['unknown']} in doubt, in {time.monotonic() - began:.0f} s."
+    )
+    for words in kills.wrong:
+        print(f"WRONG: {words}")
+    return bool(kills.wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
