@@ -50,11 +50,16 @@ def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 
+def single(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the example of a parameter as if it had a name."""
+    return {"example": {"value": node["example"]}} if "example" in node else {}
+
+
 EXAMPLES = [
     pytest.param(node["schema"], example["value"], id=f"{path}/{name}")
     for path, node in nodes(CONTRACT)
     if "schema" in node
-    for name, example in node.get("examples", {}).items()
+    for name, example in {**node.get("examples", {}), **single(node)}.items()
 ]
 ANSWER: dict[str, Any] = RESPONSES["200"]["content"]["application/json"]["schema"]
 
@@ -73,12 +78,12 @@ def test_example_fits_its_schema(schema: dict[str, Any], example: object) -> Non
 def test_every_example_stands_beside_a_schema() -> None:
     """No example is hidden where the test above does not look."""
     named = [node["examples"] for _, node in nodes(CONTRACT) if "examples" in node]
-    assert len(EXAMPLES) == sum(len(examples) for examples in named)
-    assert [path for path, node in nodes(CONTRACT) if "example" in node] == []
+    single = [path for path, node in nodes(CONTRACT) if "example" in node]
+    assert len(EXAMPLES) == sum(len(examples) for examples in named) + len(single)
 
 
 def test_the_examples_are_the_bodies_of_the_page() -> None:
-    """Every JSON body of the page is an example, and nothing else is."""
+    """Every JSON body of the result gateway's page is an example of its operation, and nothing else is."""
     expected = [
         QUESTION,
         PROCESSING_30,
@@ -87,14 +92,84 @@ def test_the_examples_are_the_bodies_of_the_page() -> None:
         {"error": "Invalid parameters"},
         *({"error": message} for message in ERRORS.values()),
     ]
-    actual = [parameter.values[1] for parameter in EXAMPLES]
+    actual = [parameter.values[1] for parameter in EXAMPLES if "/longcat-image-request-result/" in str(parameter.id)]
     assert sorted(map(repr, expected)) == sorted(map(repr, actual))
 
 
+QUEUE_ID = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+FAILED = {"request_id": QUEUE_ID, "model_id": "longcat-image-498", "error": "Description of the error", "output": None}
+QUEUE_BODIES = [
+    {
+        "prompt": "A lioness in tall grass, golden hour",
+        "image_size": "landscape_4_3",
+        "num_inference_steps": 28,
+        "guidance_scale": 4.5,
+        "num_images": 1,
+        "enable_safety_checker": True,
+        "output_format": "png",
+        "acceleration": "regular",
+    },
+    {
+        "request_id": QUEUE_ID,
+        "status": "QUEUED",
+        "polling_url": f"https://gateway.pixazo.ai/v2/requests/status/{QUEUE_ID}",
+    },
+    {"error": "Model not found", "message": "Model 'longcat-image-498' not found or is disabled"},
+    {"error": "Insufficient Balance", "message": "Your wallet does not have enough balance."},
+    {
+        "request_id": QUEUE_ID,
+        "status": "COMPLETED",
+        "model_id": "longcat-image-498",
+        "error": None,
+        "output": {
+            "media_url": [
+                "https://pub-582b7213209642b9b995c96c95a30381.r2.dev/v1/longcat-image-498_019dxxxx-xxxx/output.ext"
+            ],
+            "media_type": "application/octet-stream",
+        },
+        "created_at": "2026-03-31T10:00:00.000Z",
+        "updated_at": "2026-03-31T10:00:15.000Z",
+        "completed_at": "2026-03-31T10:00:15.000Z",
+    },
+    FAILED | {"status": "ERROR"},
+    FAILED | {"status": "ERROR"},  # Of the webhook.
+]
+
+
+def test_the_examples_of_the_queue_gateway_are_those_of_its_page() -> None:
+    """Every JSON body of the queue gateway's page is an example; of the others it is said that they are inferred."""
+    actual = [
+        example["value"]
+        for path, node in nodes({"paths": CONTRACT["paths"], "webhooks": CONTRACT["webhooks"]})
+        if "/longcat-image-request-result/" not in path
+        for example in node.get("examples", {}).values()
+        if "Inferred" not in example["summary"]
+    ]
+
+    def plain(bodies: list[dict[str, Any]]) -> list[str]:
+        return sorted(repr(sorted(body.items())) for body in bodies)
+
+    assert plain(QUEUE_BODIES) == plain(actual)
+
+
 def test_the_address_and_the_key_are_those_of_the_page() -> None:
-    """There is one server with one path and one method, and the key travels in its own header."""
-    assert [server["url"] for server in CONTRACT["servers"]] == ["https://gateway-falai-automate.appypie.workers.dev"]
-    assert {path: list(item) for path, item in CONTRACT["paths"].items()} == {"/longcat-image-request-result": ["post"]}
+    """Each operation has its server, its path and its method, and the key travels in its own header."""
+    actual = {
+        item[method]["operationId"]: (method, path, [server["url"] for server in item["servers"]])
+        for path, item in CONTRACT["paths"].items()
+        for method in item.keys() - {"servers"}
+    }
+    queue = ["https://gateway.pixazo.ai"]
+    assert actual == {
+        "submit_request": ("post", "/longcat-image-498/v1/longcat-image-request", queue),
+        "get_request_status": ("get", "/v2/requests/status/{request_id}", queue),
+        "get_request_result": (
+            "post",
+            "/longcat-image-request-result",
+            ["https://gateway-falai-automate.appypie.workers.dev"],
+        ),
+    }
+    assert "x-safe" not in CONTRACT["paths"]["/longcat-image-498/v1/longcat-image-request"]["post"]
     assert CONTRACT["security"] == [{"SubscriptionKey": []}]
     scheme = CONTRACT["components"]["securitySchemes"]["SubscriptionKey"]
     assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "Ocp-Apim-Subscription-Key")
