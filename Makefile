@@ -32,13 +32,15 @@ $(SETUP): $(LOCK) pyproject.toml
 demo: setup ## Start the sandbox, order a picture, wait for it, and save it.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/demo.py
 
-generate: setup ## Write the typed client, and the documentation's cassettes, from openapi.yaml.
+generate: setup ## Write the typed client, the documentation's cassettes, and what they show, from openapi.yaml.
 	$(BIN)/python tools/generate.py
 	$(BIN)/python tools/document_cassettes.py
+	$(BIN)/python tools/demonstrate_drift.py
 
-check-generated: setup ## Fail if generated/ or the documentation's cassettes are not what openapi.yaml gives.
+check-generated: setup ## Fail if what `make generate` writes is not what openapi.yaml gives.
 	$(BIN)/python tools/generate.py --check
 	$(BIN)/python tools/document_cassettes.py --check
+	$(BIN)/python tools/demonstrate_drift.py --check
 
 lint: setup ## Check the style, and the workflows.
 	$(BIN)/ruff check

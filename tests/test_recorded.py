@@ -306,9 +306,10 @@ def test_cassettes_ask_what_the_client_asks(operation: str) -> None:
         assert (exchange.request_headers, exchange.request_body) == (headers, request.content)
 
 
-def test_cassettes_are_up_to_date() -> None:
-    """The tool would write the same cassettes again."""
-    tool = ROOT / "tools" / "document_cassettes.py"
+@pytest.mark.parametrize("name", ["document_cassettes.py", "demonstrate_drift.py"])
+def test_what_is_made_of_the_documentation_is_up_to_date(name: str) -> None:
+    """The tools would write the same cassettes, and the same page of what they show, again."""
+    tool = ROOT / "tools" / name
     done = subprocess.run([sys.executable, tool, "--check"], check=False, capture_output=True, text=True)  # noqa: S603
     assert (done.returncode, done.stderr) == (0, "")
 
