@@ -16,9 +16,9 @@ from statistics import fmean, geometric_mean
 from typing import Final
 
 from attrs import frozen
-from waits import LIES, LIKE, NONE, REQUESTS, TRUE, Scenario, drawn, held_out, looked_at
+from waits import LIES, LIKE, NONE, REQUESTS, TRUE, Progress, Scenario, budgets, drawn, held_out, looked_at
 
-from longcat import AdaptivePolling, FixedPolling, GeometricPolling, Polling
+from longcat import AdaptivePolling, FixedPolling, GeometricPolling, Plan, Polling
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 PLOT: Final = DOCS / "polling.svg"
@@ -122,6 +122,94 @@ def goals(results: Iterable[Result]) -> Iterator[tuple[str, float, float]]:
     yield "the worst scenario", max(products.values()), 2.0
 
 
+POLICIES_PER_BUDGET: Final = 24
+BUDGET_GOALS: Final = {"log-normal, 45 s": 0.8, "log-normal, 45 s, linear": 0.2}
+"""The share of the fixed interval's delay that may be left, with no more questions than it asks."""
+
+
+@frozen
+class Spent:
+    """What a budget of `seconds` per question came to, beside a fixed interval of as many, after so many requests."""
+
+    name: str
+    seconds: float
+    seen: int
+    questions: float
+    fixed_questions: float
+    delay: float
+    fixed_delay: float
+
+    @property
+    def delay_goal(self) -> float:
+        """The share of the fixed interval's delay that may be left. Infinite: there is no goal."""
+        return BUDGET_GOALS.get(self.name, math.inf) if (self.seconds, self.seen) == (5, 10) else math.inf
+
+    @property
+    def missed(self) -> bool:
+        """Whether it has a goal and missed it, in delay or in questions."""
+        goal = self.delay_goal
+        return goal < math.inf and (self.questions > self.fixed_questions or self.delay > goal * self.fixed_delay)
+
+
+def spend(scenario: Scenario, seconds: float, seen: int, seed: int) -> Spent:
+    """Let many policies see so many requests each, and then as many that count, at least one."""
+    sums = [0.0] * 4
+    counted = seen or 1
+    policies = POLICIES_PER_BUDGET * (10 if seen == 0 else 1)
+    for i in range(policies):
+        source = random.Random(f"{scenario.name} {seed} {i}")  # noqa: S311
+        policy = AdaptivePolling(seconds_per_question=seconds, random=source.random)
+        # A scenario has the same durations for every policy, so each draws by a seed of its own.
+        requests = scenario.draw(seed * 1000 + i)[: seen + counted]
+        for number, (duration, progress) in enumerate(requests):
+            asked, delay = wait(policy.plan(), duration, progress)
+            if number >= seen:
+                row = (asked, delay, *wait(FixedPolling(seconds).plan(), duration, None))
+                sums = [a + b / (policies * counted) for a, b in zip(sums, row, strict=True)]
+    return Spent(scenario.name, seconds, seen, sums[0], sums[2], sums[1], sums[3])
+
+
+def wait(plan: Plan, duration: float, progress: Progress | None) -> tuple[int, float]:
+    """Return how many questions one request took, and the delay after it was done, in seconds."""
+    now, asked = 0.0, 1
+    while now < duration:
+        now += plan.next(now, progress and progress(now))
+        asked += 1
+    plan.finished(now)
+    return asked, now - duration
+
+
+def spendings(seed: int) -> list[Spent]:
+    """Return what budgets come to in all scenarios, from the first request on, and after ten."""
+    usual, *others = budgets()
+    linear = next(one for one in others if one.name == "log-normal, 45 s, linear")
+    return [
+        *(spend(one, 5, 0, seed) for one in (usual, linear)),
+        *(spend(one, 5, 10, seed) for one in (usual, *others)),
+        *(spend(usual, seconds, 10, seed) for seconds in (2, 10)),
+    ]
+
+
+def budget_table(spent: list[Spent]) -> Iterator[str]:
+    """Yield the table of the budgets, line by line."""
+    yield from ("", "## Within a budget", "")
+    yield from (
+        "`AdaptivePolling(seconds_per_question=s)` beside `FixedPolling(s)`, on the same requests, which report progress",
+        f"only where it is named. A row is the mean of {POLICIES_PER_BUDGET} policies or more: each sees some requests",
+        "first, and then as many that count, at least one. In a shift, those that count are the first ones after it. The",
+        "goals, for 45 s at 5 s per question after ten requests: no more questions, and at most 0.8 of the delay, or 0.2",
+        "with linear progress.",
+        "",
+    )
+    yield "| requests | s | seen before | questions | fixed | mean delay, s | fixed | share of the delay |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for one in spent:
+        yield (
+            f"| {one.name} | {one.seconds:g} | {one.seen} | {one.questions:.1f} | {one.fixed_questions:.1f}"
+            f" | {one.delay:.2f} | {one.fixed_delay:.2f} | {cell(one.delay / one.fixed_delay, one.delay_goal)} |"
+        )
+
+
 INTRODUCTION: Final = """\
 # Polling, measured
 
@@ -163,12 +251,12 @@ def tables(results: dict[str, list[Result]]) -> Iterator[str]:
                 yield f"| {row.scenario.name} | {policy} | {numbers} |"
 
 
-def page(results: dict[str, list[Result]], held: list[Result], seed: int) -> str:
+def page(results: dict[str, list[Result]], held: list[Result], spent: list[Spent], seed: int) -> str:
     """Return the documentation page: the goals, and the tables of those groups that have goals."""
     lines = [INTRODUCTION.format(requests=REQUESTS, seed=seed, left_out=LEFT_OUT)]
     for (goal, reached, most), (_, other, _) in zip(goals(results["longcat"]), goals(held), strict=True):
         lines += [f"| {goal} | {most:.2f} | {cell(reached, most)} | {cell(other, most)} |"]
-    return "\n".join([*lines, *tables(results), ""])
+    return "\n".join([*lines, *budget_table(spent), *tables(results), ""])
 
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 800, 520, 80, 70, 740, 450
@@ -258,11 +346,14 @@ def main() -> int:
     print("\nGoals (longcat, defaults, geometric means)")
     for goal, reached, most in goals(results["longcat"]):
         print(f"{goal:36}{reached:6.2f}, at most {most:.2f}: {'holds' if reached <= most else 'MISSED'}")
+    spent = spendings(arguments.seed)
+    print("\n".join(budget_table(spent)))
     if arguments.write:
         PLOT.write_text(plot(results), encoding="utf-8")
-        PAGE.write_text(page(results, simulated("longcat", held_out()), arguments.seed), encoding="utf-8")
+        PAGE.write_text(page(results, simulated("longcat", held_out()), spent, arguments.seed), encoding="utf-8")
         print(f"\nWritten: {DOCS.name}/{PAGE.name} and {DOCS.name}/{PLOT.name}.")
-    return int(any(reached > most for _, reached, most in goals(results["longcat"])))
+    missed = any(reached > most for _, reached, most in goals(results["longcat"]))
+    return int(missed or any(one.missed for one in spent))
 
 
 if __name__ == "__main__":

@@ -307,6 +307,29 @@ def held_out() -> list[Scenario]:
     ]
 
 
+def budgets() -> list[Scenario]:
+    """Return the scenarios for waits within a budget of questions. The first one is what the goals are about."""
+    usual = plain("log-normal, 45 s", log_normal(45, 0.35))
+
+    def after_ten(first: Distribution, then: Distribution) -> Callable[[random.Random], Iterator[float]]:
+        def requests(r: random.Random) -> Iterator[float]:
+            yield from (first.draw(r) for _ in range(10))
+            yield from forever(then)(r)
+
+        return requests
+
+    return [
+        usual,
+        *told(TRUE, usual, {"linear": LINEAR}),
+        *(plain(f"log-normal, {median} s", log_normal(median, 0.35)) for median in (5, 16, 68)),
+        *(plain(f"log-normal, 45 s, sigma {sigma:g}", log_normal(45, sigma)) for sigma in (0.1, 0.6, 1)),
+        plain("log-normal, ten minutes", log_normal(600, 0.35)),
+        plain("two kinds, 16 and 68 s", mixture((0.5, log_normal(16, 0.2)), (0.5, log_normal(68, 0.2)))),
+        Scenario(NONE, "shift from 20 to 60 s", after_ten(log_normal(20, 0.3), log_normal(60, 0.3))),
+        Scenario(NONE, "shift from 60 to 20 s", after_ten(log_normal(60, 0.3), log_normal(20, 0.3))),
+    ]
+
+
 def drawn(seed: int) -> list[Scenario]:
     """Return scenarios drawn at random: which distributions, of what scale and spread, and with which progress."""
     r = random.Random(seed)  # noqa: S311
