@@ -257,6 +257,9 @@ def project(tmp_path: Path) -> Path:
     for name in ("tools", "generated", "cassettes"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "openapi.yaml", tmp_path)
+    (tmp_path / "docs" / "_static").mkdir(parents=True)
+    for name in ("drift-demonstration.md", "_static/openapi-1.0.0.yaml"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs" / name)
     (tmp_path / ".gitignore").write_text("__pycache__/\n", "utf-8")
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "--all")

@@ -138,7 +138,7 @@ QUEUE_BODIES = [
 
 def test_the_examples_of_the_queue_gateway_are_those_of_its_page() -> None:
     """Every JSON body of the queue gateway's page is an example; of the others it is said that they are inferred."""
-    actual = [
+    actual: list[dict[str, Any]] = [
         example["value"]
         for path, node in nodes({"paths": CONTRACT["paths"], "webhooks": CONTRACT["webhooks"]})
         if "/longcat-image-request-result/" not in path
