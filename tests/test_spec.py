@@ -98,7 +98,7 @@ def test_the_examples_are_the_bodies_of_the_page() -> None:
 
 QUEUE_ID = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 FAILED = {"request_id": QUEUE_ID, "model_id": "longcat-image-498", "error": "Description of the error", "output": None}
-QUEUE_BODIES = [
+QUEUE_BODIES: list[dict[str, Any]] = [
     {
         "prompt": "A lioness in tall grass, golden hour",
         "image_size": "landscape_4_3",
