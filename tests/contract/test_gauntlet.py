@@ -19,6 +19,8 @@ from longcat.sandbox import DRIFTS
 
 IN_JSON = Path(__file__).parents[2] / "generated" / "longcat_api" / "openapi.json"
 FIRST_OF_EACH_KIND = {name.partition("-")[0]: name for name in reversed([*DRIFTS]) if DRIFTS[name].patchable}.values()
+IN_YAML = [*FIRST_OF_EACH_KIND][::5]
+"""Drifts that are healed in the YAML, too; `make gauntlet` does so for all."""
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,8 @@ def one_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", DRIFTS)
 def test_drift(name: str, one_line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A drift is found, weighed as the table says, and healed or refused; of a harmless one nothing is said."""
-    if name not in FIRST_OF_EACH_KIND:
-        monkeypatch.setattr(gauntlet, "SPEC", one_line)  # `make gauntlet` takes the YAML for all.
+    if name not in IN_YAML:
+        monkeypatch.setattr(gauntlet, "SPEC", one_line)
     with in_process([name]) as gateway:
         row = gauntlet.examine(DRIFTS[name], OURS, gateway)
     assert (row.worst, row.clean, row.why) == (DRIFTS[name].severity, DRIFTS[name].severity is None, row.why)
