@@ -55,8 +55,9 @@ class Sandbox:
     def progress(self) -> int:
         """Return a number that grows with the work: orders that came, requests asked about, pictures downloaded."""
         requests = self.get("requests")
-        seen = sum((one["asked"] > 0) + (one["downloaded"] > 0) for one in requests)
-        return int(self.get("orders/count")["posts"]) + seen
+        seen: int = sum((one["asked"] > 0) + (one["downloaded"] > 0) for one in requests)
+        posts: int = self.get("orders/count")["posts"]
+        return posts + seen
 
 
 @contextmanager

@@ -1,0 +1,253 @@
+"""`longcat batch` as its users meet it: files of orders, what is sent, the manifest, and being stopped."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from servers import LIMIT, eventually
+from shell import KEY, PNG, Ran, User, environment
+
+from longcat.cli.orders.lines import read_lines
+from longcat.cli.run import run as main
+from longcat.errors import ConfigurationError
+from longcat.sandbox import Fault, RequestOutcome, Settings, running
+
+PRICE: Final = Decimal("0.13")
+
+
+class OrderGateway:
+    """A sandbox, and how many orders it took."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @property
+    def posts(self) -> int:
+        """How many orders came."""
+        return int(httpx.get(f"{self.url}/sandbox/orders/count", trust_env=False).json()["posts"])
+
+    @property
+    def asked(self) -> int:
+        """How many questions came."""
+        return sum(one["asked"] for one in httpx.get(f"{self.url}/sandbox/requests", trust_env=False).json())
+
+
+@pytest.fixture
+def gateway_with() -> Iterator[Callable[..., OrderGateway]]:
+    """Return what starts sandboxes with settings of their own."""
+    with ExitStack() as stack:
+
+        def start(*faults: str, **settings: Any) -> OrderGateway:
+            usual: dict[str, Any] = {"api_key": KEY, "duration": 0, "small_pictures": True}
+            usual["faults"] = tuple(map(Fault.parse, faults))
+            return OrderGateway(stack.enter_context(running(Settings(**(usual | settings)))))
+
+        yield start
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Return what runs a command in this process, against a gateway."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("longcat.gateway.queue.QueueGateway.seconds_per_question", 0.05)  # The sandbox minds none.
+
+    def run(gateway: OrderGateway, *arguments: str) -> Ran:
+        with monkeypatch.context() as patch:
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url).items():
+                patch.setenv(name, value)
+            try:
+                code = int(main(arguments))
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Ran(code, *capsys.readouterr(), 0.0)
+
+    return run
+
+
+def manifest() -> list[dict[str, Any]]:
+    """Return the lines of the manifest."""
+    return [json.loads(line) for line in Path("out/manifest.jsonl").read_text("utf-8").splitlines()]
+
+
+def write(*lines: str | dict[str, Any]) -> None:
+    """Write the file of orders."""
+    Path("orders").write_text("".join((one if isinstance(one, str) else json.dumps(one)) + "\n" for one in lines))
+
+
+def test_a_batch_goes_on_and_asks_nothing_that_is_known(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+) -> None:
+    """Each line is one order, also if it comes twice; the same command orders, asks and downloads nothing again."""
+    gateway = gateway_with()
+    write({"prompt": "a", "id": "cat"}, {"prompt": "a", "id": "cat"}, {"prompt": "b", "num_images": 2}, {"prompt": "c"})
+    first = call(gateway, "batch", "orders", "-o", "out")
+    before = gateway.posts, gateway.asked, manifest()
+    assert (first.code, before[0], [line["state"] for line in before[2]]) == (0, 4, ["done"] * 4)
+    assert [line["cost"] for line in before[2]] == [0.13, 0.13, 0.26, 0.13]
+    assert sorted(before[2][2]) == sorted(["id", "prompt", "request_id", "state", "files", "cost", "error"])
+    files = [name for line in before[2] for name in line["files"]]
+    assert (len(set(files)), files[0], len(before[2][2]["files"])) == (5, "cat.png", 2)
+    assert all(Path("out", name).read_bytes().startswith(PNG) for name in files)
+    assert "4 of 4 done; 0.65 USD at most; saved in out" in first.err
+    second = call(gateway, "batch", "orders", "-o", "out")
+    assert (second.code, sorted(second.out.split())) == (0, sorted(f"out/{name}" for name in files))
+    assert (gateway.posts, gateway.asked, manifest()) == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (['{"prompt": "a"}', "b"], "Line 2 of orders: It is no JSON object"),
+        (['{"prompt": "a"}', "[1]"], "Line 2 of orders: It is no JSON object"),
+        (["a", "", '{"prompt": "a"}'], "Line 3 of orders: It is a JSON object among prompts."),
+        (['{"prompt": "a"}', '{"promt": "a"}'], "Line 2 of orders: An order has no field"),
+        (['{"prompt": "a", "prompt": "b"}'], "Line 1 of orders: It is no JSON object, unlike the first line: a field"),
+        (['{"prompt": "a", "image_size": "huge"}'], "Line 1 of orders: The order can't be sent: /image_size"),
+        (['{"prompt": "a", "guidance_scale": NaN}'], "Line 1 of orders: The order can't be sent"),
+        (['{"prompt": ""}', '{"prompt": 1}'], "The lines 2 can't be used either."),
+        (['{"prompt": "a", "id": "x"}', '{"prompt": "b", "id": "x"}'], "Line 1 has the same id"),
+        (["", " "], "There is no order in orders."),
+    ],
+)
+def test_a_bad_line_is_named_before_anything_is_sent(call: Callable[..., Ran], lines: list[str], says: str) -> None:
+    """A line that can't be ordered is named with its number; nothing is sent, and nothing is made."""
+    write(*lines)
+    ran = call(OrderGateway("http://127.0.0.1:1"), "batch", "orders", "-o", "out")
+    assert (ran.code, ran.out, says in ran.err) == (2, "", True), ran.err
+    assert not Path("out").exists()
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    """A line that is not UTF-8 is named, too; a byte order mark and line ends of Windows do no harm."""
+    (tmp_path / "orders").write_bytes(b"\xef\xbb\xbfone\r\ntwo \xe2\x80\xa8 lines\r\n")
+    assert [one.order.prompt for one in read_lines(str(tmp_path / "orders"), {}, plain_http=False)] == [
+        "one",
+        "two \u2028 lines",
+    ]
+    (tmp_path / "orders").write_bytes(b"one\n\xff\n")
+    with pytest.raises(ConfigurationError, match=r"Line 2 of .* It is not UTF-8"):
+        read_lines(str(tmp_path / "orders"), {}, plain_http=False)
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ["cat", "cat"],
+        ["cat", "Cat", "CAT"],
+        ["a/b", "a_b", "../a_b", "a\\b"],
+        ["x" * 300, "x" * 299 + "y"],
+        ["cat", "cat-1", "cat-2"],
+        [".", "..", "-", "manifest.jsonl"],
+    ],
+)
+def test_no_two_orders_share_a_file(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran], ids: list[str]
+) -> None:
+    """Ids that look alike to a file system, or like a path, give files of their own, in the folder."""
+    write(*({"prompt": "a", "id": one, "num_images": 2 if one == "cat" else 1} for one in ids))
+    ran = call(gateway_with(), "batch", "orders", "-o", "out")
+    files = [name for line in manifest() for name in line["files"]]
+    assert ran.code == 0, ran.err
+    assert len({name.casefold() for name in files}) == len(files) == sum(2 if one == "cat" else 1 for one in ids)
+    assert {path.name for path in Path("out").glob("*.png")} == set(files)
+
+
+def test_a_dry_run_sends_nothing(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+    """`--dry-run` tells how many orders cost how much, and how many are known; it makes nothing."""
+    gateway = gateway_with()
+    write("a", "b")
+    ran = call(gateway, "batch", "orders", "-o", "out", "--dry-run", "--json")
+    plan = {"lines": 2, "orders": 2, "pictures": 2, "cost": 0.26, "known": 0, "in_doubt": 0, "spent": 0.0}
+    assert (ran.code, ran.objects, gateway.posts, Path("out").exists()) == (0, [plan], 0, False)
+    call(gateway, "batch", "orders", "-o", "out")
+    write("a", "b", "c")
+    ran = call(gateway, "batch", "orders", "-o", "out", "--dry-run")
+    assert "1 of 3 orders would be sent, for 1 pictures at 0.13 USD: 0.13 USD at most. 2 are known" in ran.out
+    assert gateway.posts == 2
+
+
+def test_max_cost_counts_what_was_spent(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+    """A batch that could cost more than `--max-cost`, with what the journal knows of, is refused as a whole."""
+    gateway = gateway_with()
+    write("a", "b")
+    assert call(gateway, "batch", "orders", "-o", "out", "--max-cost", "0.26").code == 0
+    write("a", "b", "c")
+    ran = call(gateway, "batch", "orders", "-o", "out", "--max-cost", "0.38")
+    assert (ran.code, gateway.posts, "0.39 USD, more than --max-cost 0.38" in ran.err) == (2, 2, True)
+    assert call(gateway, "batch", "orders", "-o", "out", "--max-cost", "0.39").code == 0
+
+
+def test_orders_in_doubt(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+    """An order without a readable answer is in doubt: exit code 3, and it is sent again only when that is asked for."""
+    gateway = gateway_with("order-server-error-taken:1")
+    write("a", "b")
+    codes = [call(gateway, "batch", "orders", "-o", "out").code for _ in range(2)]
+    assert (codes, gateway.posts, sorted(line["state"] for line in manifest())) == ([3, 3], 2, ["done", "unknown"])
+    assert [line["cost"] for line in manifest()] == [0.13, 0.13]
+    ran = call(gateway, "batch", "orders", "-o", "out", "--resubmit-unknown")
+    assert (ran.code, gateway.posts, [line["state"] for line in manifest()]) == (0, 3, ["done", "done"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "state", "cost"),
+    [
+        ({"outcome": RequestOutcome.FAILED}, 1, "failed", 0.13),
+        ({"outcome": RequestOutcome.ERROR}, 1, "failed", 0.0),
+        ({"disabled": True}, 1, "failed", 0.0),
+        ({"balance": Decimal(0)}, 2, "open", 0.0),
+        ({"api_key": "another"}, 2, "open", 0.0),
+    ],
+)
+def test_how_an_order_ends(  # noqa: PLR0913, PLR0917 - a table.
+    gateway_with: Callable[..., OrderGateway],
+    call: Callable[..., Ran],
+    settings: dict[str, Any],
+    code: int,
+    state: str,
+    cost: float,
+) -> None:
+    """A failure is told with its request; what is wrong with the account leaves orders open; ERROR costs nothing."""
+    write("a cat")
+    ran = call(gateway_with(**settings), "batch", "orders", "-o", "out")
+    (line,) = manifest()
+    assert (ran.code, line["state"], line["cost"], line["files"]) == (code, state, cost, [])
+    assert "longcat: order 'a cat'" in ran.err
+    assert line["request_id"] is None or line["request_id"] in ran.err
+
+
+def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+) -> None:
+    """A file that a picture would replace, and that the journal does not know, stops the batch."""
+    gateway = gateway_with()
+    Path("out").mkdir()
+    Path("out/cat-2.png").write_text("old")
+    write({"prompt": "a", "id": "cat", "num_images": 2})
+    ran = call(gateway, "batch", "orders", "-o", "out")
+    assert (ran.code, gateway.posts, "cat-2.png is there already." in ran.err) == (2, 0, True)
+
+
+def test_ctrl_c_leaves_no_order_in_doubt(gateway_with: Callable[..., OrderGateway], tmp_path: Path) -> None:
+    """The first Ctrl-C lets orders under way be answered, and sends no other; the manifest is written, the code 130."""
+    gateway = gateway_with("order-slow:all:1.5")
+    user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
+    (tmp_path / "orders").write_text("\n".join(f"cat {number}" for number in range(40)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with user.start("batch", "orders", "-o", "out") as process:
+        assert eventually(lambda: gateway.posts > 0, LIMIT)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=LIMIT)
+    lines = [json.loads(line) for line in (tmp_path / "out/manifest.jsonl").read_text("utf-8").splitlines()]
+    ordered = [line for line in lines if line["request_id"] is not None]
+    assert (process.returncode, len(lines), {line["state"] for line in lines}) == (130, 40, {"open"}), err
+    assert 0 < len(ordered) == gateway.posts < 40
+    assert "Run the same command again" in err
