@@ -1,0 +1,132 @@
+"""`longcat generate` as its users meet it: one prompt, its pictures, and what is left when it does not get them."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from shell import FIELDS, KEY, PNG, Ran, environment
+
+from longcat.cli.orders import arguments
+from longcat.cli.run import run as main
+from longcat.gateway.contract import contract
+from longcat.sandbox import Settings, running
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Return a sandbox for all tests, which makes pictures at once."""
+    with running(Settings(api_key=KEY, duration=0, small_pictures=True)) as served:
+        yield served
+
+
+@pytest.fixture
+def call(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """Return what runs `longcat generate` in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("longcat.gateway.queue.QueueGateway.seconds_per_question", 0.05)  # The sandbox minds none.
+
+    def run(*words: str) -> Ran:
+        with monkeypatch.context() as patch:
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url).items():
+                patch.setenv(name, value)
+            try:
+                code = int(main(["generate", *words]))
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Ran(code, *capsys.readouterr(), 0.0)
+
+    return run
+
+
+def orders(url: str) -> list[dict[str, Any]]:
+    """Return the orders that came."""
+    received: list[dict[str, Any]] = httpx.get(f"{url}/sandbox/orders", trust_env=False).json()["orders"]
+    return received
+
+
+def test_the_words_of_the_arguments_are_those_of_the_contract() -> None:
+    """The command line knows the contract's own words."""
+    fields = contract("submit_request").body["properties"]
+    assert list(arguments.SIZES) == fields["image_size"]["enum"]
+    assert list(arguments.FORMATS) == fields["output_format"]["enum"]
+    assert list(arguments.ACCELERATIONS) == fields["acceleration"]["enum"]
+    assert list(arguments.WEBHOOK_MODES) == contract("submit_request").parameters["X-Webhook-Mode"]["enum"]
+
+
+def test_from_a_prompt_to_a_picture(url: str, call: Callable[..., Ran]) -> None:
+    """Only what was given is sent, and the size; the id is shown as soon as it is known, the path at the end."""
+    ran = call("a cat", "-o", "cat.png")
+    order = orders(url)[-1]
+    assert (ran.code, ran.out, Path("cat.png").read_bytes()[:8]) == (0, "cat.png\n", PNG)
+    assert order["body"] == {"prompt": "a cat", "image_size": "landscape_4_3"}
+    assert order["request_id"] in ran.err.splitlines()[0]
+
+
+def test_every_option_is_sent(url: str, call: Callable[..., Ran]) -> None:
+    """Each option has its field; all pictures are saved, and told as JSON."""
+    options = (
+        "--size square_1_1 --steps 28 --guidance 4.5 -n 2 --format webp --acceleration regular --no-safety-checker"
+    )
+    ran = call("a cat", *options.split(), "-o", "cat.webp", "--json")
+    assert orders(url)[-1]["body"] == {
+        "prompt": "a cat",
+        "image_size": "square_1_1",
+        "num_inference_steps": 28,
+        "guidance_scale": 4.5,
+        "num_images": 2,
+        "output_format": "webp",
+        "acceleration": "regular",
+        "enable_safety_checker": False,
+    }
+    (told,) = ran.objects
+    assert (tuple(told), told["paths"], len(told["urls"])) == (FIELDS, ["cat-1.webp", "cat-2.webp"], 2)
+
+
+def test_with_a_journal_it_is_ordered_once(url: str, call: Callable[..., Ran]) -> None:
+    """Run again with its journal, the same command orders nothing, and prints the same path."""
+    first = call("a cat", "-o", "cat.png", "--journal", "cats.db")
+    before = len(orders(url))
+    second = call("a cat", "-o", "cat.png", "--journal", "cats.db")
+    assert (first.code, second.code, first.out, second.out) == (0, 0, "cat.png\n", "cat.png\n")
+    assert len(orders(url)) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["", "-o", "new.png"], "The prompt is empty"),
+        (["a cat", "--steps", "0.5"], "invalid int value"),
+        (["a cat", "--size", "huge"], "invalid choice: 'huge'"),
+        (["a cat", "-o", "old.png"], "old.png is there already. Pass --force"),
+        (["a cat", "-n", "2", "-o", "two.png"], "two-2.png is there already. Pass --force"),
+        (["a cat", "-o", "nowhere/cat.png"], "There is no folder nowhere"),
+        (["a cat", "--webhook-mode", "sync"], "A webhook_mode needs a webhook_url"),
+        (["a cat", "--journal", ""], "The --journal is empty"),
+        (["a cat", "--timeout", "nan"], "A timeout is zero or more seconds"),
+    ],
+)
+def test_what_can_not_be_done_is_noticed_before_it_is_paid(
+    url: str, call: Callable[..., Ran], words: list[str], says: str
+) -> None:
+    """A mistake ends the command with exit code 2 before anything is ordered."""
+    for name in ("old.png", "two-2.png"):
+        Path(name).write_text("old")
+    before = len(orders(url))
+    ran = call(*words)
+    assert (ran.code, ran.out, says in ran.err, len(orders(url))) == (2, "", True, before), ran.err
+
+
+def test_what_is_left_of_a_time_out(call: Callable[..., Ran]) -> None:
+    """A request that is not done in time is told with the command that takes it up; exit code 3."""
+    with running(Settings(api_key=KEY, duration=60)) as slow:
+        ran = call("a cat", "-o", "cat.png", "--timeout", "0.5", "--base-url", slow)
+        request_id = orders(slow)[0]["request_id"]
+    hint = f"longcat wait {request_id} --output cat.png --base-url {slow}"
+    assert (ran.code, ran.out, ran.err.splitlines()[-1].endswith(hint)) == (3, "", True), ran.err
