@@ -25,6 +25,7 @@ from longcat.cli.arguments import parse
 from longcat.cli.results import Exit
 from longcat.cli.run import run
 from longcat.gateway.contract import contract
+from longcat.gateway.queue import QueueGateway
 from longcat.sandbox import Settings, running
 
 RESULT = contract("get_request_result")
@@ -43,6 +44,7 @@ TYPED_CALLER: Final = "def tell("
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
     """Return someone who tries what they read: in a folder with a few files, with a key and a sandbox of their own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(QueueGateway, "seconds_per_question", 0.05)  # The sandbox is quicker than the service.
     (tmp_path / "ids.txt").write_text("ID1\nID2\n", "utf-8")
     with running(Settings(api_key=KEY, requests=REQUESTS, duration=0.3)) as url:
         env = environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url)
