@@ -25,6 +25,7 @@ DRIFTS = {
     "key-ignored": "ST401",  # There is an answer without the key.
     "unchecked-no-id": "ST201",  # A bad question is accepted.
     "needs-field": "ST202",  # A good question is refused.
+    "queue-null-model-id": "ST108",  # The same in the other gateway's answers.
 }
 HONEST = ""
 

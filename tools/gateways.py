@@ -88,9 +88,9 @@ class Gateway:
         clock.now += 1.1 * DURATION
 
 
-def settings(drifts: Sequence[str]) -> Settings:
-    """Return the settings of a sandbox with these drifts."""
-    return Settings(duration=100, requests=(UNDER_WAY,), drifts=tuple(drifts))
+def settings(drifts: Sequence[str], variants: Sequence[str] = ()) -> Settings:
+    """Return the settings of a sandbox with these drifts, which answers as these sister models do."""
+    return Settings(duration=100, requests=(UNDER_WAY,), drifts=tuple(drifts), variants=tuple(variants))
 
 
 @contextlib.contextmanager
@@ -104,10 +104,10 @@ def served(drifts: Sequence[str], client: httpx.Client | None = None) -> Iterato
 
 
 @contextlib.contextmanager
-def in_process(drifts: Sequence[str]) -> Iterator[Gateway]:
-    """Have a sandbox with these drifts without a socket."""
+def in_process(drifts: Sequence[str], variants: Sequence[str] = ()) -> Iterator[Gateway]:
+    """Have a sandbox with these drifts and variants without a socket."""
     clock = Clock()
-    app = create_app(settings(drifts), clock=clock, wall=lambda: WALL)
+    app = create_app(settings(drifts, variants), clock=clock, wall=lambda: WALL)
     with httpx.Client(transport=InProcess(app), trust_env=False) as client:
         gateway = Gateway("http://127.0.0.1", client)
         gateway.settle(clock)
