@@ -201,7 +201,7 @@ def expected(  # noqa: C901 - it is a list.
             timeout: float | None = 300.0,
         ) -> Path: ...
 
-        def download_all(
+        def download_all(  # noqa: PLR0913 - likewise.
             self,
             image: longcat.Image | str,
             path: str | PathLike[str],
