@@ -194,11 +194,11 @@ def budget_table(spent: list[Spent]) -> Iterator[str]:
     """Yield the table of the budgets, line by line."""
     yield from ("", "## Within a budget", "")
     yield from (
-        "`AdaptivePolling(seconds_per_question=s)` beside `FixedPolling(s)`, on the same requests. They report progress",
-        f"only where it is named. A row is the mean of {POLICIES_PER_BUDGET} policies or more: each sees some requests",
-        "first, and then as many that count, at least one. In a shift, those that count are the first ones after it. The",
-        "goals, for 45 s at 5 s per question after ten requests: no more questions, and at most 0.8 of the delay, or 0.2",
-        "with linear progress.",
+        "`AdaptivePolling(seconds_per_question=s)` beside `FixedPolling(s)`, on the same requests. They",
+        f"report progress only where it is named. A row is the mean of {POLICIES_PER_BUDGET} policies or more:",
+        "each sees some requests first, and then as many that count, at least one. In a shift, those that",
+        "count are the first ones after it. The goals, for 45 s at 5 s per question after ten requests: no",
+        "more questions, and at most 0.8 of the delay, or 0.2 with linear progress.",
         "",
     )
     yield "| requests | s | seen before | questions | fixed | mean delay, s | fixed | share of the delay |"
