@@ -111,8 +111,8 @@ class LongCat(BaseClient[httpx.Client]):
             fields: as in `submit`.
 
         Raises:
-            What `submit` and `wait` raise. An exception that comes once the order was taken has a note with the id of
-            the request, which can be waited for again.
+            LongCatError: what `submit` and `wait` raise. Once the order was taken, it has a note with the id of the
+                request, which can be waited for again.
         """
         order = self._order({**fields, "prompt": prompt})
         return self._drive(self._generate(self._submit(order, timeout), unknown, wake).image(on_change))
