@@ -49,7 +49,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:.*",
-        r"(anyio|attrs|httpx|longcat_api|starlette|collections|contextlib|datetime|os|pathlib|random|types|typing|enum)\..*",
+        r"(anyio|attrs|httpx|longcat_api|starlette|collections|contextlib|datetime|decimal|os|pathlib|random|types|typing|enum)\..*",
     ),
     (
         "py:.*",
