@@ -127,6 +127,15 @@ BUDGET_GOALS: Final = {"log-normal, 45 s": 0.8, "log-normal, 45 s, linear": 0.2}
 """The share of the fixed interval's delay that may be left, with no more questions than it asks."""
 
 
+BUDGET_WORDS: Final = """\
+## Within a budget
+
+`AdaptivePolling(seconds_per_question=s)` beside `FixedPolling(s)`, on the same requests. They report progress only
+where it is named. A row is the mean of {policies} policies or more: each sees some requests first, and then as many
+that count, at least one. In a shift, those that count are the first ones after it. The goals, for 45 s at 5 s per
+question after ten requests: no more questions, and at most 0.8 of the delay, or 0.2 with linear progress."""
+
+
 @frozen
 class Spent:
     """What a budget of `seconds` per question came to, beside a fixed interval of as many, after so many requests."""
@@ -192,15 +201,7 @@ def spendings(seed: int) -> list[Spent]:
 
 def budget_table(spent: list[Spent]) -> Iterator[str]:
     """Yield the table of the budgets, line by line."""
-    yield from ("", "## Within a budget", "")
-    yield from (
-        "`AdaptivePolling(seconds_per_question=s)` beside `FixedPolling(s)`, on the same requests. They",
-        f"report progress only where it is named. A row is the mean of {POLICIES_PER_BUDGET} policies or more:",
-        "each sees some requests first, and then as many that count, at least one. In a shift, those that",
-        "count are the first ones after it. The goals, for 45 s at 5 s per question after ten requests: no",
-        "more questions, and at most 0.8 of the delay, or 0.2 with linear progress.",
-        "",
-    )
+    yield from ("", *BUDGET_WORDS.format(policies=POLICIES_PER_BUDGET).splitlines(), "")
     yield "| requests | s | seen before | questions | fixed | mean delay, s | fixed | share of the delay |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for one in spent:
