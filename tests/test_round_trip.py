@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cache
+from functools import cache, reduce
+from importlib import import_module
+from operator import getitem
 from typing import Any, TypeAlias
 
 import httpx
@@ -14,30 +16,71 @@ from contract_file import CONTRACT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from longcat_api import models
-from longcat_api.api.requests.get_request_result import _parse_response as parse
 from longcat_api.client import Client
 
-from longcat import APIResponseValidationError, APIStatusError, LongCat, State, Status
+from longcat import APIResponseValidationError, APIStatusError, Image, LongCat, State, Status
+from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.reading import STATUS_ERRORS
+from longcat.gateway.sister_models import as_documented
 from longcat.text import shorten
 
 Schema: TypeAlias = dict[str, Any]
 Body: TypeAlias = dict[str, Any]
 
-OPERATION: Schema = CONTRACT["paths"]["/longcat-image-request-result"]["post"]
-RESPONSES: dict[str, Schema] = {
-    code: response["content"]["application/json"]["schema"] for code, response in OPERATION["responses"].items()
+OPERATIONS: dict[str, Schema] = {
+    call["operationId"]: call
+    for path in CONTRACT["paths"].values()
+    for method, call in path.items()
+    if method != "servers"
 }
-ERRORS = [code for code in RESPONSES if code != "200"]
-WORDS: dict[str, str] = RESPONSES["200"]["discriminator"]["mapping"]
+PARSERS = {name: import_module(f"longcat_api.api.requests.{name}")._parse_response for name in OPERATIONS}
+GATEWAYS: dict[GatewayKind, Schema] = {
+    "queue": OPERATIONS["get_request_status"],
+    "result": OPERATIONS["get_request_result"],
+}
+
+
+def resolved(part: Schema) -> Schema:
+    """Return a part of the contract, or what it refers to."""
+    return reduce(getitem, part["$ref"].split("/")[1:], CONTRACT) if "$ref" in part else part
+
+
+def answer_schema(operation: Schema, code: str) -> Schema:
+    """Return the schema of what an operation answers with this status code."""
+    schema: Schema = resolved(operation["responses"][code])["content"]["application/json"]["schema"]
+    return schema
+
+
+def models_of(schema: Schema) -> list[str]:
+    """Return the names of the objects that a schema in the contract may be."""
+    variants = resolved(schema).get("oneOf", [schema])
+    return sorted({variant["$ref"].rpartition("/")[2] for variant in variants})
+
+
+ANSWERS = [(name, code) for name, call in OPERATIONS.items() for code in call["responses"]]
 SCHEMAS: dict[str, Schema] = CONTRACT["components"]["schemas"]
-MODELS = sorted(name for name, schema in SCHEMAS.items() if schema.get("type") == "object")
-"""The schemas that have a model of their own. The others choose between some of these."""
-IS_VALID = jsonschema_rs.Draft202012Validator(
-    {**RESPONSES["200"], "components": CONTRACT["components"]}, validate_formats=True
-).is_valid
+OBJECTS = sorted(name for name, schema in SCHEMAS.items() if "properties" in schema)
+WORDS: dict[GatewayKind, dict[str, str]] = {
+    name: {
+        word: reference.rpartition("/")[2]
+        for word, reference in resolved(answer_schema(call, "200"))["discriminator"]["mapping"].items()
+    }
+    for name, call in GATEWAYS.items()
+}
+"""For each gateway, the name of the schema of an answer with a status word."""
+STATUSES = [(name, word) for name, words in WORDS.items() for word in words]
+ERRORS = [(name, code) for name, call in GATEWAYS.items() for code in call["responses"] if code != "200"]
+IS_VALID: dict[GatewayKind, Callable[[object], bool]] = {
+    name: jsonschema_rs.Draft202012Validator(
+        {**answer_schema(call, "200"), "components": CONTRACT["components"]}, validate_formats=True
+    ).is_valid
+    for name, call in GATEWAYS.items()
+}
 QUICK = settings(derandomize=True, database=None, deadline=None, max_examples=100)
-ID = "XXXXXXXXXXXXX"
+IDS: dict[GatewayKind, str] = {
+    "queue": "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+    "result": "XXXXXXXXXXXXX",
+}
 
 # --- Bodies from schemas. ---
 
@@ -57,31 +100,44 @@ FORMATS: dict[str, st.SearchStrategy[str]] = {
     ),
 }
 KEYWORDS = {
-    *("type", "const", "enum", "minimum", "maximum", "minLength", "minItems", "items", "format"),
+    *("$ref", "type", "const", "enum", "minimum", "maximum", "minLength", "minItems", "items", "format"),
     *("properties", "required", "description", "x-usual-range"),
 }
+"""What the functions below know of schemas."""
 LONGEST = 10.0**9
 """What is drawn of numbers that the contract does not bound."""
 
 
-def scalars(schema: Schema) -> st.SearchStrategy[Any]:
-    """Return the values that a schema of a single value allows."""
-    if "const" in schema or "enum" in schema:
-        return st.sampled_from([schema["const"]] if "const" in schema else schema["enum"])
-    if isinstance(schema["type"], list):
-        return st.one_of([scalars({**schema, "type": one}) for one in schema["type"]])
-    if schema["type"] == "array":
-        return st.lists(scalars(schema["items"]), min_size=schema.get("minItems", 0), max_size=3)
-    low, high = schema.get("minimum", -LONGEST), schema.get("maximum", LONGEST)
-    integers = st.integers(int(low), int(high))
-    numbers = st.floats(low, high) | integers
-    plain = {"null": st.none(), "boolean": st.booleans(), "integer": integers, "number": numbers}
-    if schema["type"] in plain:
-        return plain[schema["type"]]
-    assert schema["type"] == "string"
-    return (
-        FORMATS[schema["format"]] if "format" in schema else st.text(min_size=schema.get("minLength", 0), max_size=20)
-    )
+def values(part: Schema) -> st.SearchStrategy[Any]:
+    """Return the values that a schema allows."""
+    if "$ref" in part:
+        return objects(part["$ref"].rpartition("/")[2])
+    assert set(part) <= KEYWORDS
+    if "const" in part or "enum" in part:
+        return st.sampled_from(part.get("enum") or [part["const"]])
+    types = part["type"] if isinstance(part["type"], list) else [part["type"]]
+    return st.one_of([OF_TYPE[name](part) for name in types])
+
+
+def numbers(part: Schema) -> st.SearchStrategy[float]:
+    """Return the numbers that a schema allows, with and without a fraction."""
+    low, high = part.get("minimum", -LONGEST), part.get("maximum", LONGEST)
+    return st.floats(low, high) | st.integers(int(low), int(high))
+
+
+def strings(part: Schema) -> st.SearchStrategy[str]:
+    """Return the strings that a schema allows."""
+    return FORMATS[part["format"]] if "format" in part else st.text(min_size=part.get("minLength", 0), max_size=20)
+
+
+OF_TYPE: dict[str, Callable[[Schema], st.SearchStrategy[Any]]] = {
+    "null": lambda _: st.none(),
+    "boolean": lambda _: st.booleans(),
+    "integer": lambda _: st.integers(-int(LONGEST), int(LONGEST)),
+    "number": numbers,
+    "string": strings,
+    "array": lambda part: st.lists(values(part["items"]), min_size=part.get("minItems", 0), max_size=3),
+}
 
 
 @cache
@@ -90,12 +146,8 @@ def objects(name: str) -> st.SearchStrategy[Body]:
     schema = SCHEMAS[name]
     properties: dict[str, Schema] = schema["properties"]
     assert schema["type"] == "object"
-    parts = [schema, *(part for part in properties.values() if "$ref" not in part)]
-    assert {keyword for part in parts for keyword in part} <= KEYWORDS
-    fields = {
-        name: objects(part["$ref"].rpartition("/")[2]) if "$ref" in part else scalars(part)
-        for name, part in properties.items()
-    }
+    assert set(schema) <= KEYWORDS
+    fields = {name: values(part) for name, part in properties.items()}
     required = {name: fields.pop(name) for name in schema["required"]}
     unknown = st.dictionaries(st.text(max_size=9).filter(lambda name: name not in properties), JSON, max_size=3)
     known = st.fixed_dictionaries(required, optional=fields)
@@ -110,25 +162,18 @@ def same(sent: Body, returned: Body, schema: Schema) -> bool:
         if part.get("format") == "date-time" and sent.get(name) is not None
     ]
 
-    def plain(body: Body) -> Body:
-        return body | {name: datetime.fromisoformat(body[name]) for name in moments}
+    def plain(body: Body) -> str:
+        dated = body | {name: repr(datetime.fromisoformat(body[name])) for name in moments}
+        return json.dumps(dated, sort_keys=True)  # The order of fields means nothing, at any depth.
 
-    def written(body: Body) -> str:
-        return json.dumps(plain(body), sort_keys=True, default=repr)
-
-    return written(sent) == written(returned)
-
-
-def name_of(word: str) -> str:
-    """Return the name of the schema of an answer with this status word."""
-    return WORDS[word].rpartition("/")[2]
+    return plain(sent) == plain(returned)
 
 
 # --- The typed client. ---
 
 
 @QUICK
-@given(name=st.sampled_from(MODELS), data=st.data())
+@given(name=st.sampled_from(OBJECTS), data=st.data())
 def test_models_keep_everything(name: str, data: st.DataObject) -> None:
     """Every model reads each body that its schema allows, and writes it again without loss."""
     body = data.draw(objects(name))
@@ -138,15 +183,14 @@ def test_models_keep_everything(name: str, data: st.DataObject) -> None:
 
 
 @QUICK
-@given(code=st.sampled_from(sorted(RESPONSES)), data=st.data())
-def test_the_typed_client_reads_every_answer(code: str, data: st.DataObject) -> None:
+@given(answer=st.sampled_from(ANSWERS), data=st.data())
+def test_the_typed_client_reads_every_answer(answer: tuple[str, str], data: st.DataObject) -> None:
     """For every documented status code, the generated client makes the right model of an answer, over JSON and back."""
-    names = [
-        reference.rpartition("/")[2] for reference in (WORDS.values() if code == "200" else [RESPONSES[code]["$ref"]])
-    ]
+    operation, code = answer
+    names = models_of(answer_schema(OPERATIONS[operation], code))
     name = data.draw(st.sampled_from(names))
     body = data.draw(objects(name))
-    model = parse(client=Client(base_url=""), response=httpx.Response(int(code), json=body))
+    model = PARSERS[operation](client=Client(base_url=""), response=httpx.Response(int(code), json=body))
     assert type(model).__name__ == name
     assert model is not None
     assert same(body, json.loads(json.dumps(model.to_dict())), SCHEMAS[name])
@@ -163,11 +207,11 @@ class Gateway:
         self.http = httpx.Client(transport=httpx.MockTransport(lambda _: self.answer))
         self.cat = LongCat(api_key="test-key", base_url="https://gateway.test", http_client=self.http)
 
-    def status(self, body: object, code: int = 200, *, request_id: str = ID) -> Status:
-        """Ask how a request stands, and be answered with this body, which is bytes or to be JSON."""
+    def status(self, name: GatewayKind, body: object, code: int = 200, *, request_id: str | None = None) -> Status:
+        """Ask the gateway of this name, and be answered with this body, which is bytes or to be JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.answer = httpx.Response(code, content=content, headers={"Content-Type": "application/json"})
-        return self.cat.status(request_id)
+        return self.cat.status(request_id or IDS[name], gateway=name)
 
 
 @pytest.fixture(scope="module")
@@ -178,26 +222,48 @@ def gateway() -> Iterator[Gateway]:
     gateway.http.close()
 
 
-IDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=60)
+ANY_ID = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=60)
+
+
+def without_nulls(body: Body) -> Body:
+    """Return the fields that are there; the queue gateway's nulls mean that there is nothing."""
+    return {name: value for name, value in body.items() if value is not None}
 
 
 @QUICK
-@given(word=st.sampled_from(sorted(WORDS)), data=st.data())
-def test_a_valid_answer_is_read(gateway: Gateway, word: str, data: st.DataObject) -> None:
+@given(kind=st.sampled_from(STATUSES), data=st.data())
+def test_a_valid_answer_is_read(gateway: Gateway, kind: tuple[GatewayKind, str], data: st.DataObject) -> None:
     """A body that the contract allows becomes the status it tells of, and nothing of it is lost."""
-    request_id = data.draw(IDS)
-    body = data.draw(objects(name_of(word))) | {"request_id": request_id}
-    assert IS_VALID(body)
-    status = gateway.status(body, request_id=request_id)
-    assert (status.request_id, status.raw_state, status.progress) == (request_id, word, body.get("progress"))
-    assert status.progress is None or type(status.progress) is float
-    assert status.state == State(word)
-    assert (status.image is not None) == (word == "completed")
+    name, word = kind
+    request_id = data.draw(ANY_ID)
+    body = data.draw(objects(WORDS[name][word])) | {"request_id": request_id, "status": word}
+    assert IS_VALID[name](body)
+    status = gateway.status(name, body, request_id=request_id)
+    assert (status.request_id, status.raw_state, status.state) == (request_id, word, State.of(word))
+    assert (status.image is not None) == (status.state is State.COMPLETED)
+    if name == "result":
+        assert status.progress == body.get("progress")
+        assert status.progress is None or type(status.progress) is float
     if status.image is not None:
+        assert_image(status.image, body)
+    if status.state is State.FAILED:
+        words = body.pop("error")  # Words of nothing but blanks are no reason.
+        assert (status.error is not None) == bool(words and words.strip())
+        status.raw.error = None
+    schema = SCHEMAS[WORDS[name][word]]
+    assert same(without_nulls(body), without_nulls(status.raw.to_dict()), schema)
+
+
+def assert_image(image: Image, body: Body) -> None:
+    """Compare an image with the body of either gateway that it was read from."""
+    if "result_url" in body:
         duration = body.get("duration_seconds")
-        assert (status.image.url, status.image.model_version) == (body["result_url"], body.get("model_version"))
-        assert status.image.duration == (None if duration is None else timedelta(seconds=duration))
-    assert same(body, status.raw.to_dict(), SCHEMAS[name_of(word)])
+        assert (image.urls, image.model_version) == ((body["result_url"],), body.get("model_version"))
+        assert image.duration == (None if duration is None else timedelta(seconds=duration))
+    else:
+        assert image.urls == tuple(body["output"]["media_url"])
+        assert image.duration is None or {"created_at", "completed_at"} <= body.keys()
+    assert image.url == image.urls[0]
 
 
 def drop(body: Body, name: str, _: object) -> object:
@@ -248,33 +314,40 @@ ODD = JSON | st.sampled_from(
 )
 
 
-def is_readable(body: object) -> bool:
+def is_readable(name: GatewayKind, body: object) -> bool:
     """Return whether the facade should read a body: what a full validator says, and what the facade documents."""
+    if name == "queue":
+        body = as_documented(body)  # What sister models send is understood.
     word = body.get("status") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(word, str):
         return False
-    if isinstance(body.get("request_id"), str) and body["request_id"] != ID:
+    if isinstance(body.get("request_id"), str) and body["request_id"] != IDS[name]:
         return False  # It tells of another request, which a schema can't know.
-    if word.casefold() not in WORDS:
+    documented = next((one for one in WORDS[name] if one.casefold() == word.casefold()), None)
+    if documented is None:
         return True  # A word that nobody documented is a state of its own.
-    return IS_VALID(body | {"status": word.casefold()})  # The case of a documented word does not matter.
+    return IS_VALID[name](body | {"status": documented})  # The case of a documented word does not matter.
 
 
 @QUICK
-@given(mutate=st.sampled_from(MUTATIONS), data=st.data())
+@given(mutate=st.sampled_from(MUTATIONS), kind=st.sampled_from(STATUSES), data=st.data())
 def test_an_invalid_answer_is_refused(
-    gateway: Gateway, mutate: Callable[[Body, str, object], object], data: st.DataObject
+    gateway: Gateway,
+    mutate: Callable[[Body, str, object], object],
+    kind: tuple[GatewayKind, str],
+    data: st.DataObject,
 ) -> None:
     """A body that the contract does not allow raises APIResponseValidationError, and nothing else ever comes of it."""
-    word = data.draw(st.sampled_from(sorted(WORDS)))
-    body = data.draw(objects(name_of(word))) | {"request_id": ID}
-    name = data.draw(st.sampled_from(sorted(SCHEMAS[name_of(word)]["properties"].keys() & body.keys())))
-    mutated = mutate(body, name, data.draw(ODD))
-    if is_readable(mutated):
-        assert isinstance(gateway.status(mutated), Status)
+    name, word = kind
+    model = WORDS[name][word]
+    body = data.draw(objects(model)) | {"request_id": IDS[name], "status": word}
+    field = data.draw(st.sampled_from(sorted(SCHEMAS[model]["properties"].keys() & body.keys())))
+    mutated = mutate(body, field, data.draw(ODD))
+    if is_readable(name, mutated):
+        assert isinstance(gateway.status(name, mutated), Status)
         return
     with pytest.raises(APIResponseValidationError) as caught:
-        gateway.status(mutated)
+        gateway.status(name, mutated)
     assert caught.value.findings
     assert str(caught.value).endswith(".")
 
@@ -282,20 +355,24 @@ def test_an_invalid_answer_is_refused(
 @pytest.mark.parametrize("mutate", MUTATIONS)
 def test_mutations_break_the_contract(gateway: Gateway, mutate: Callable[[Body, str, object], object]) -> None:
     """Each mutation makes some answer invalid: the test above does not only see good ones."""
-    body = {"status": "processing", "progress": 0.3, "request_id": ID}
+    body = {"status": "processing", "progress": 0.3, "request_id": IDS["result"]}
     with pytest.raises(APIResponseValidationError):
-        gateway.status(mutate(body, "progress", "a word"))
+        gateway.status("result", mutate(body, "progress", "a word"))
+
+
+DOCUMENTED = {word.casefold() for words in WORDS.values() for word in words}
 
 
 @QUICK
 @given(
-    word=st.text(max_size=20).filter(lambda word: word.casefold() not in WORDS),
+    name=st.sampled_from(sorted(GATEWAYS)),
+    word=st.text(max_size=20).filter(lambda word: word.casefold() not in DOCUMENTED),
     others=st.dictionaries(st.text(max_size=9), JSON, max_size=3),
 )
-def test_an_undocumented_word_is_not_invalid(gateway: Gateway, word: str, others: Body) -> None:
+def test_an_undocumented_word_is_not_invalid(gateway: Gateway, name: GatewayKind, word: str, others: Body) -> None:
     """A status word that nobody documented is passed on as it came, whatever else the answer holds."""
-    body = others | {"status": word, "request_id": ID}
-    status = gateway.status(body)
+    body = others | {"status": word, "request_id": IDS[name]}
+    status = gateway.status(name, body)
     assert (status.raw_state, status.image, status.raw) == (word, None, body)
     assert not status.state.is_final or re.fullmatch("failed|error|cancell?ed", word, re.IGNORECASE)
 
@@ -305,35 +382,42 @@ def test_a_duration_that_no_calendar_holds(gateway: Gateway) -> None:
     body = {
         "status": "completed",
         "progress": 1,
-        "request_id": ID,
+        "request_id": IDS["result"],
         "result_url": "https://a/b",
         "duration_seconds": 1e300,
     }
-    assert IS_VALID(body)
+    assert IS_VALID["result"](body)
     with pytest.raises(APIResponseValidationError, match="/duration_seconds should be a number of seconds"):
-        gateway.status(body)
+        gateway.status("result", body)
 
 
-WHOLE = json.dumps({"status": "processing", "progress": 0.3, "request_id": ID}).encode()
+WHOLE = json.dumps({"status": "processing", "progress": 0.3, "request_id": IDS["result"]}).encode()
 BYTES = st.binary(max_size=40) | st.integers(0, len(WHOLE) - 1).map(lambda length: WHOLE[:length])
 
 
 @QUICK
-@given(body=BYTES | st.tuples(BYTES, BYTES).map(b"".join) | st.sampled_from([b"[" * 100_000, b"1" * 5000, b"NaN"]))
-def test_any_bytes(gateway: Gateway, body: bytes) -> None:
+@given(
+    name=st.sampled_from(sorted(GATEWAYS)),
+    body=BYTES | st.tuples(BYTES, BYTES).map(b"".join) | st.sampled_from([b"[" * 100_000, b"1" * 5000, b"NaN"]),
+)
+def test_any_bytes(gateway: Gateway, name: GatewayKind, body: bytes) -> None:
     """Bytes that are no answer raise APIResponseValidationError, and nothing else."""
     with pytest.raises(APIResponseValidationError):
-        gateway.status(body)
+        gateway.status(name, body)
 
 
 @QUICK
-@given(code=st.sampled_from(ERRORS), data=st.data())
-def test_an_error_is_named_whatever_its_body(gateway: Gateway, code: str, data: st.DataObject) -> None:
+@given(kind=st.sampled_from(ERRORS), data=st.data())
+def test_an_error_is_named_whatever_its_body(
+    gateway: Gateway, kind: tuple[GatewayKind, str], data: st.DataObject
+) -> None:
     """A documented error raises its own exception with its message; one with another body does so as well."""
+    name, code = kind
+    (model,) = models_of(answer_schema(GATEWAYS[name], code))
     valid = data.draw(st.booleans())
-    body: Any = data.draw(objects("Error") if valid else JSON | BYTES)
+    body: Any = data.draw(objects(model) if valid else JSON | BYTES)
     with pytest.raises(APIStatusError) as caught:
-        gateway.status(body, int(code))
+        gateway.status(name, body, int(code))
     error = caught.value
     assert isinstance(error, STATUS_ERRORS.get(int(code), APIStatusError))
     assert (error.status_code, bool(error.message)) == (int(code), True)
