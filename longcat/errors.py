@@ -240,22 +240,33 @@ class GenerationCancelled(GenerationFailed):
 class SubmitUnknown(LongCatError):  # noqa: N818 - as above.
     """Nobody knows whether the gateway took an order: it went out, and no readable acceptance came back.
 
-    It may have been taken, and paid for. It is never sent again by itself.
+    It may have been taken, and paid for. It is never sent again by itself. The same goes for an order of which the
+    journal could not note that it was taken: there the request is known.
 
     Attributes:
         order: what was ordered.
         message: what is known.
         status_code: what the gateway answered. None: no answer came.
+        request_id: the request that came of it, where the gateway took it, but the journal could not note that. None:
+            no request is known.
     """
 
     order: OrderRequest
     message: str
     status_code: int | None = None
+    request_id: str | None = None
 
     def __str__(self) -> str:
         name = f" {shorten(self.order.id)!r}" if self.order.id is not None else ""
+        order = f"The order{name} for {shorten(self.order.prompt, 60)!r}"
+        if self.request_id is not None:
+            return (
+                f"{order} was taken, as request {self.request_id}, but the journal does not say so:"
+                f" {sentence(self.message)} Wait for that request, and don't send the order again; longcat does not, by"
+                " itself."
+            )
         return (
-            f"The order{name} for {shorten(self.order.prompt, 60)!r} is in doubt: {sentence(self.message)} It may have"
+            f"{order} is in doubt: {sentence(self.message)} It may have"
             " been taken, and paid for. Look into the account before you send it again; longcat does not, by itself."
         )
 

@@ -338,6 +338,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     clock: VirtualClock | None = None,
     polling: Polling = QUICKLY,
     after: Callable[[], object] = lambda: None,
+    journal: Path | None = None,
 ) -> Any:
     """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
 
@@ -349,13 +350,16 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         clock: the clock to use. None: this machine's.
         polling: when to ask again.
         after: is called before the client is closed, even when it raised.
+        journal: the journal to use. None: there is none.
     """
 
     def blocking() -> Any:
         result: Any = None
         with ExitStack() as stack:
             given = None if http is None else stack.enter_context(httpx.Client(**http))
-            cat = stack.enter_context(LongCat(KEY, base_url, polling=polling, http_client=given, clock=clock))
+            cat = stack.enter_context(
+                LongCat(KEY, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
+            )
             stack.callback(after)
             for ask in asks:
                 result = ask(cat)
@@ -373,7 +377,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
 
         async with AsyncExitStack() as stack:
             given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
-            cat = AsyncLongCat(KEY, base_url, polling=polling, http_client=given, clock=clock)
+            cat = AsyncLongCat(KEY, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
             await stack.enter_async_context(cat)
             stack.callback(after)
             stack.push_async_callback(check)

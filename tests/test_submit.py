@@ -1,7 +1,9 @@
 """How an order can end, on real connections, and how many orders the gateway counted: one at most, whatever happens."""
 
+import gzip
 import json
 import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -49,6 +51,7 @@ from longcat.gateway.messages import MAX_ANSWER, Answer, Call
 from longcat.gateway.orders import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal import Journal
+from longcat.saving.orders import OrderTable
 from longcat.testing import VirtualClock
 from longcat.waiting.commands import RunInThread
 from longcat.waiting.rate_limit import RateLimiter
@@ -121,6 +124,9 @@ class Row:
 
 TABLE: dict[str, Row] = {
     "taken": Row(([read, TAKEN],), Order),
+    "packed, by a name in capitals": Row(
+        ([read, response(gzip.compress(ACCEPTED), TYPE, "Content-Encoding: GZIP", status="202 Accepted")],), Order
+    ),
     "200 instead of 202": Row((answers("200 OK", ACCEPTED),), Order),
     "201 instead of 202": Row((answers("201 Created", ACCEPTED),), Order),
     "the pictures": Row((answers("200 OK", PICTURES),), Order),
@@ -314,6 +320,40 @@ def test_a_connection_that_the_gateway_has_closed_meanwhile_is_not_used(driver: 
     assert (order.request_id, len(gateway.requests)) == (ID, 2)
 
 
+def test_an_order_that_waits_too_long_for_its_turn_is_not_sent(clean_http: httpx.Client) -> None:
+    """Where other calls of the client are in flight all the time, the error says that the order did not go out."""
+    with Server([read, stall]) as gateway:
+        cat = LongCat(KEY, gateway.url, http_client=clean_http, max_in_flight=1)
+        ends: list[BaseException] = []
+
+        def first() -> None:
+            with pytest.raises(SubmitUnknown) as caught:
+                cat.submit("a cat", timeout=2.0)
+            ends.append(caught.value)
+
+        thread = threading.Thread(target=first)
+        thread.start()
+        assert eventually(lambda: gateway.requests)
+        with pytest.raises(APITimeoutError) as caught:
+            cat.submit("a dog", timeout=0.3)
+        thread.join()
+    assert (caught.value.sent, len(gateway.requests), len(ends)) == (False, 1, 1)
+
+
+def test_an_order_is_in_doubt_when_the_callers_own_http_client_fails(tmp_path: Path) -> None:
+    """What a hook of the HTTP client raises says nothing about the order; the error tells so, and the journal."""
+    hooks = {"response": [httpx.Response.raise_for_status]}
+    with (
+        Server(answers("500 Failed")) as gateway,
+        httpx.Client(trust_env=False, event_hooks=hooks) as http,
+        LongCat(KEY, gateway.url, http_client=http, journal=tmp_path / "orders.db") as cat,
+    ):
+        for message in ("HTTPStatusError was raised while it was sent", "HTTPStatusError was raised while it was sent"):
+            with pytest.raises(SubmitUnknown, match=message):
+                cat.submit("a cat", id="x")
+    assert len(gateway.requests) == 1
+
+
 # --- What is said. ---
 
 
@@ -372,6 +412,31 @@ def test_an_id_stands_for_one_order(tmp_path: Path, clean_http: httpx.Client) ->
     assert len(gateway.requests) == 1
 
 
+@pytest.mark.parametrize("name", ["taken", "unknown"])
+def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
+    tmp_path: Path, driver: Driver, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk, the error names the request that was paid for, or says that the order is in doubt."""
+
+    def full(*_: object) -> None:
+        raise ConfigurationError("The disk is full.")
+
+    monkeypatch.setattr(OrderTable, name, full)
+    ids = {"taken": ID, "unknown": None}
+    journal = tmp_path / "orders.db"
+    with Server([read, TAKEN] if name == "taken" else [read, reset]) as gateway:
+        with pytest.raises(SubmitUnknown) as caught:
+            drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=journal)
+        [outcome] = drive(driver, gateway.url, lambda cat: cat.generate_all(["a dog"]), journal=journal)
+        # The next program knows from the intent that it must not be sent again.
+        with pytest.raises(SubmitUnknown):
+            drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=journal)
+    assert (caught.value.request_id, ID in str(caught.value)) == (ids[name], name == "taken")
+    assert isinstance(outcome.error, SubmitUnknown)
+    assert outcome.request_id == (ids[name] or "")
+    assert len(gateway.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("at", "state"),
     [("Acquire", None), ("begin", None), ("Call", OrderState.UNKNOWN), ("taken", OrderState.TAKEN)],
@@ -399,7 +464,8 @@ def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
                     command = flow.send(None)
         if isinstance(command, RunInThread) and at == "begin":
             command.function()  # It is done when the flow is stopped.
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             flow.throw(KeyboardInterrupt())
+        assert (ID in "".join(getattr(caught.value, "__notes__", []))) == (at == "taken")
         known = orders.known("the cat")
     assert (known.state if known is not None else None) == state

@@ -280,7 +280,7 @@ class AnswerReader:
         self._code = response.status_code
         self._headers = {name.lower(): value for name, value in response.headers.items()}
         self._sink = self._call.sink if self._code == HTTPStatus.OK else None
-        encoded = self._headers.get("content-encoding") in {"gzip", "x-gzip", "deflate"}
+        encoded = self._headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
         self._unzip = zlib.decompressobj(wbits=47) if encoded else None  # 47: either format, by its head.
         if self._sink is not None:
             self._sink.begin(self._headers)
@@ -341,7 +341,11 @@ def translated(call: Call, progress: SendProgress) -> Iterator[None]:
     host = urlsplit(call.url).netloc.rpartition("@")[2]
     try:
         yield
-    except (httpx.TimeoutException, TimeoutError) as error:
+    except (
+        httpx.TimeoutException,
+        httpcore.ReadTimeout,
+        TimeoutError,
+    ) as error:  # Ours is raised outside of httpx, too.
         message, sent = f"no whole answer within {call.timeout:.3g} s", progress.may_have_sent(error)
         raise APITimeoutError(message, host, sent) from error
     except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, zlib.error) as error:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from attrs import define, evolve, field
 
-from longcat.errors import LongCatError
+from longcat.errors import LongCatError, SubmitUnknown
 from longcat.models import Image, Order, OrderRequest, Status
 from longcat.waiting.commands import Flow
-from longcat.waiting.submit import Submit
+from longcat.waiting.submit import Submit, taken_note
 from longcat.waiting.wait import Outcome, Wait
 
 
@@ -42,7 +42,7 @@ class Generate:
         try:
             return (yield from wait.image(on_change))
         except BaseException as error:
-            error.add_note(f"The order was taken: request {wait.request_id}. Wait for it to get its picture.")
+            error.add_note(taken_note(wait.request_id))
             raise
 
     def outcome(self, on_change: Callable[[Status], object] | None = None) -> Flow[Outcome]:
@@ -50,7 +50,8 @@ class Generate:
         try:
             wait = yield from self._begin()
         except LongCatError as error:
-            return Outcome("", None, error, None, self.submit.elapsed, self.order)
+            request_id = error.request_id if isinstance(error, SubmitUnknown) else None
+            return Outcome(request_id or "", None, error, None, self.submit.elapsed, self.order)
         outcome = yield from wait.outcome(on_change)
         return evolve(outcome, order=self.order, elapsed=self.submit.elapsed)
 

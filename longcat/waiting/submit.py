@@ -7,6 +7,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -37,6 +38,11 @@ logger: Final = logging.getLogger("longcat")
 
 SUBMIT_TIMEOUT: Final = 60.0
 """Seconds that the answer to an order may take. To give up early would only leave its fate unknown."""
+
+
+def taken_note(request_id: str) -> str:
+    """Return the note for an exception that comes after an order was taken."""
+    return f"The order was taken: request {request_id}. Wait for it to get its picture."
 
 
 class OrderState(Enum):
@@ -257,7 +263,8 @@ class Submit:
             yield from run_in_thread(begin)
         except BaseException:
             if records and records[0].state is OrderState.INTENDED:
-                store.withdraw(self.key)
+                with suppress(LongCatError):  # Then it is in doubt, and what stopped us matters more.
+                    store.withdraw(self.key)
             raise
         return records[0]
 
@@ -269,33 +276,53 @@ class Submit:
         except APIConnectionError as error:
             if error.sent:
                 unknown = SubmitUnknown(self.order, f"no answer came from {error.host}: {error.message}")
-                yield from self._keep_unknown(unknown.message)
+                yield from self._keep_unknown(unknown)
                 raise unknown from error
             yield from self._keep_not_taken()
             raise
         except SubmitUnknown as unknown:
-            yield from self._keep_unknown(unknown.message)
+            yield from self._keep_unknown(unknown)
             raise
         except (APIStatusError, ConfigurationError):
             yield from self._keep_not_taken()
             raise
+        except Exception as error:
+            # Of the HTTP client, if it is the caller's: from an event hook, for example.
+            doubt = SubmitUnknown(self.order, f"{type(error).__name__} was raised while it was sent")
+            yield from self._keep_unknown(doubt)
+            raise doubt from error
         except BaseException:
             # Stopped while it was under way. This program may live on, so that nobody else would find out.
             if self.store is not None:
-                self.store.unknown(self.key, "its sending was stopped before the answer came")
+                with suppress(LongCatError):  # What stopped us matters more.
+                    self.store.unknown(self.key, "its sending was stopped before the answer came")
             raise
         self.was_sent = True
-        try:
-            if self.store is not None:
-                final = order.status if order.status.state.is_final else None
-                yield from self._write(partial(self.store.taken, self.key, order.request_id, final))
-        finally:
-            logger.info("order for %r was taken: request %s", shorten(self.order.prompt, 60), order.request_id)
+        yield from self._keep_taken(order)
         return order
 
-    def _keep_unknown(self, message: str) -> Flow[None]:
-        if self.store is not None:
-            yield from self._write(partial(self.store.unknown, self.key, message))
+    def _keep_taken(self, order: Order) -> Flow[None]:
+        """Have the store note which request came of the order. Whatever goes wrong, the error tells which."""
+        logger.info("order for %r was taken: request %s", shorten(self.order.prompt, 60), order.request_id)
+        if self.store is None:
+            return
+        final = order.status if order.status.state.is_final else None
+        try:
+            yield from self._write(partial(self.store.taken, self.key, order.request_id, final))
+        except LongCatError as error:
+            raise SubmitUnknown(self.order, str(error), request_id=order.request_id) from error
+        except BaseException as error:
+            error.add_note(taken_note(order.request_id))
+            raise
+
+    def _keep_unknown(self, unknown: SubmitUnknown) -> Flow[None]:
+        """Have the store note that the fate of the order is unknown. If it can't, the error says so, too."""
+        if self.store is None:
+            return
+        try:
+            yield from self._write(partial(self.store.unknown, self.key, unknown.message))
+        except LongCatError as error:  # The store still knows that the order was about to be sent.
+            unknown.add_note(str(error))
 
     def _keep_not_taken(self) -> Flow[None]:
         if self.store is not None:
@@ -308,7 +335,8 @@ class Submit:
         except LongCatError:
             raise
         except BaseException:
-            write()
+            with suppress(LongCatError):  # What stopped us matters more.
+                write()
             raise
 
     def _pause(self, error: APIConnectionError | APIStatusError, asked: float) -> float:

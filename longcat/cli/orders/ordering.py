@@ -163,6 +163,7 @@ class Ordering:
     def _line(self, outcome: Outcome) -> OrderLine:
         line = self._lines[id(outcome.order)]
         line.last_status = outcome.status
+        line.request_id = line.request_id or outcome.request_id or None
         return line
 
     async def _stop(self, outcomes: Outcomes) -> None:
