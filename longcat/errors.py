@@ -54,6 +54,8 @@ class APIConnectionError(LongCatError):
         sent: whether a byte of the call may have gone out. False: the gateway can't have seen it.
     """
 
+    next_step: ClassVar[str] = "Check the network and the base URL, then try again."
+
     message: str
     host: str
     sent: bool = True
@@ -63,12 +65,13 @@ class APIConnectionError(LongCatError):
         return True
 
     def __str__(self) -> str:
-        reason = sentence(self.message)
-        return f"No answer from {shorten(self.host)}: {reason} Check the network and the base URL, then ask again."
+        return f"No answer from {shorten(self.host)}: {sentence(self.message)} {self.next_step}"
 
 
 class APITimeoutError(APIConnectionError):
-    """The answer did not come in time."""
+    """The answer did not come in time; or there was no time left to ask for it."""
+
+    next_step = "Check the network, or allow more time, then try again."
 
 
 def is_transient(status_code: int) -> bool:
@@ -89,6 +92,8 @@ class APIStatusError(LongCatError):
     """
 
     advice: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
+    order_advice: ClassVar[str | None] = None
+    """The advice when it is the answer to an order. None: the same."""
 
     status_code: int
     message: str
@@ -99,7 +104,7 @@ class APIStatusError(LongCatError):
     @property
     def next_step(self) -> str:
         """What to do about it."""
-        return self.advice
+        return self.advice if self.request_id is not None else self.order_advice or self.advice
 
     @property
     def transient(self) -> bool:
@@ -115,10 +120,7 @@ class BadRequestError(APIStatusError):
     """400: the gateway could not read the question, or does not take the order as it is."""
 
     advice = "Check the request id."
-
-    @property
-    def next_step(self) -> str:  # noqa: D102
-        return self.advice if self.request_id is not None else "Nothing was ordered: mend the order and send it again."
+    order_advice = "Nothing was ordered: mend the order and send it again."
 
 
 class AuthenticationError(APIStatusError):
@@ -140,11 +142,10 @@ class PermissionDeniedError(APIStatusError):
 
     @property
     def next_step(self) -> str:  # noqa: D102
-        return (
-            f"It most likely comes from the CDN in front. {InternalServerError.advice}"
-            if self.transient
-            else self.advice
-        )
+        if not self.transient:
+            return super().next_step
+        later = "Ask again later; wait() does so by itself." if self.request_id is not None else "Order again later."
+        return f"It most likely comes from the CDN in front. {later}"
 
     @property
     def transient(self) -> bool:
@@ -160,22 +161,21 @@ class NotFoundError(APIStatusError):
     """404: the gateway knows no such request, or no such endpoint; its documentation words both alike."""
 
     advice = "Check the request id and the base URL."
-
-    @property
-    def next_step(self) -> str:  # noqa: D102
-        return self.advice if self.request_id is not None else "Nothing was ordered: check the base URL."
+    order_advice = "Nothing was ordered: check the base URL."
 
 
 class RateLimitError(APIStatusError):
-    """429: too many questions."""
+    """429: too many calls."""
 
     advice = "Ask less often; wait() does so by itself."
+    order_advice = "Nothing was ordered: order again later, or bound the client with max_rate."
 
 
 class InternalServerError(APIStatusError):
     """5xx: the gateway, or the CDN in front of it, failed."""
 
     advice = "Ask again later; wait() does so by itself."
+    order_advice = "Wait before you order again."
 
 
 @define(slots=False)

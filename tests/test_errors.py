@@ -122,12 +122,12 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     (ConfigurationError("No key was found. Set one."), "No key was found. Set one."),
     (
         APIConnectionError("refused", HOST),
-        "No answer from gateway.test: refused. Check the network and the base URL, then ask again.",
+        "No answer from gateway.test: refused. Check the network and the base URL, then try again.",
     ),
     (
         APITimeoutError("no whole answer within 30 s", HOST),
         (
-            "No answer from gateway.test: no whole answer within 30 s. Check the network and the base URL, then ask"
+            "No answer from gateway.test: no whole answer within 30 s. Check the network, or allow more time, then try"
             " again."
         ),
     ),
@@ -222,6 +222,24 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
         ("The gateway answered 404: Endpoint not found. Nothing was ordered: check the base URL."),
     ),
     (
+        RateLimitError(429, "too many requests", b"{}", 5.0),
+        (
+            "The gateway answered 429: too many requests. Nothing was ordered: order again later, or bound the client"
+            " with max_rate."
+        ),
+    ),
+    (
+        PermissionDeniedError(403, "an HTML page titled 'Just a moment...'", b"<html>"),
+        (
+            "The gateway answered 403: an HTML page titled 'Just a moment...'. It most likely comes from the CDN in"
+            " front. Order again later."
+        ),
+    ),
+    (
+        InternalServerError(503, "service unavailable", b"{}", 5.0),
+        "The gateway answered 503: service unavailable. Wait before you order again.",
+    ),
+    (
         WaitTimeout("r", 10.0),
         ("Request 'r' was not done after 10.0 s; no answer came. It goes on without us: wait for it again, or longer."),
     ),
@@ -237,7 +255,7 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
         (
             "Request 'r' was not done after 10.0 s; the last answer was 'dreaming'. It goes on without us: wait for it"
             " again, or longer. The last error was: No answer from gateway.test: refused. Check the network and the"
-            " base URL, then ask again."
+            " base URL, then try again."
         ),
     ),
     (

@@ -732,7 +732,7 @@ def test_faults_are_logged(driver: Driver, caplog: pytest.LogCaptureFixture) -> 
     driver.wait(Script(fails(httpx.ConnectError("refused")), says(b"", 522), FINISHED))
     assert [message for name, _, message in caplog.record_tuples if name == "longcat"] == [
         (
-            "request r: No answer from gateway.test: refused. Check the network and the base URL, then ask again."
+            "request r: No answer from gateway.test: refused. Check the network and the base URL, then try again."
             " Waiting on."
         ),
         (

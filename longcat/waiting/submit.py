@@ -15,6 +15,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from math import inf
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
@@ -207,7 +208,8 @@ class Submit:
         while True:
             yield Acquire(since, due, max(self._left, 0.0))
             if self._left <= RESOLUTION:
-                raise APITimeoutError("there was no time left to send the order", self.gateway.base_url, sent=False)
+                host = urlsplit(self.gateway.base_url).netloc
+                raise APITimeoutError("there was no time left to send the order", host, sent=False)
             order = yield from self._intend()
             if order is not None:
                 return order
