@@ -195,6 +195,20 @@ def test_orders_in_doubt(gateway_with: Callable[..., OrderGateway], call: Callab
     assert [line["cost"] for line in manifest()] == [0.13, 0.13]
     ran = call(gateway, "batch", "orders", "-o", "out", "--resubmit-unknown")
     assert (ran.code, gateway.posts, [line["state"] for line in manifest()]) == (0, 3, ["done", "done"])
+    assert (sorted(line["cost"] for line in manifest()), "; 0.39 USD at most;" in ran.err) == ([0.13, 0.26], True)
+
+
+def test_an_order_in_doubt_stays_so_when_it_is_refused(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+) -> None:
+    """An order that may have been paid for is in doubt still when the gateway does not take it once more."""
+    gateway = gateway_with("order-server-error-taken:1", "order-status:1:418")
+    write("a")
+    assert call(gateway, "batch", "orders", "-o", "out").code == 3
+    for again in (["--resubmit-unknown"], []):
+        ran = call(gateway, "batch", "orders", "-o", "out", *again)
+        (line,) = manifest()
+        assert (ran.code, gateway.posts, line["state"], line["cost"]) == (3, 2, "unknown", 0.13)
 
 
 @pytest.mark.parametrize(

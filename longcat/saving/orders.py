@@ -37,10 +37,10 @@ WITHDRAW_AGAIN: Final = """
 UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, cost = in_doubt, in_doubt = NULL
 WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken'"""
 KNOWN: Final = """
-SELECT key, owner, state, request_id, cost, message, content FROM orders
+SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND key = CAST(? AS TEXT)"""
 OPEN: Final = """
-SELECT key, owner, state, request_id, cost, message, content FROM orders
+SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND state <> 'taken' ORDER BY noted, key"""
 SPENT: Final = """
 SELECT coalesce(sum(coalesce(in_doubt, 0) + iif(upper(raw_state) = 'ERROR', 0, cost)), 0)
@@ -135,14 +135,15 @@ class OrderTable:
 
 
 def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
-    key, owner, state, request_id, cost, message, content = row
+    key, owner, state, request_id, cost, in_doubt, message, content = row
     stands = OrderState.UNKNOWN
     if state == "taken":
         stands = OrderState.TAKEN
     elif state == "intended" and owner is not None and is_alive(owner):
         stands = OrderState.BUSY
     reason = message if state == "unknown" else None
-    return OrderRecord(key, OrderRequest(**json.loads(content)), stands, _to_dollars(cost), request_id, reason)
+    order, before = OrderRequest(**json.loads(content)), _to_dollars(in_doubt or 0)
+    return OrderRecord(key, order, stands, _to_dollars(cost), request_id, reason, before)
 
 
 def _to_units(dollars: Decimal) -> int:

@@ -64,6 +64,7 @@ class OrderRecord:
         cost: what it costs at most, in US dollars.
         request_id: the request that came of it. None: unless `state` is `TAKEN`, there is none that is known.
         message: why its fate is unknown. None: it is not, or nobody could say.
+        cost_before: what it may have cost besides, in US dollars, when it was sent before and its fate was unknown.
     """
 
     key: str
@@ -72,6 +73,7 @@ class OrderRecord:
     cost: Decimal
     request_id: str | None = None
     message: str | None = None
+    cost_before: Decimal = Decimal(0)
 
     def check(self, order: OrderRequest) -> None:
         """Raise ConfigurationError unless this record is of an order with the same fields."""
@@ -80,6 +82,10 @@ class OrderRecord:
                 f"{shorten(self.key)!r} names another order in the journal: its prompt or an option differs."
                 " Give this order another id, or choose another journal."
             )
+
+    def doubt(self) -> SubmitUnknown:
+        """Return the error that says that its fate is unknown, and why."""
+        return SubmitUnknown(self.order, self.message or "the program that sent it ended before the answer came")
 
 
 class OrderStore(Protocol):
@@ -237,7 +243,7 @@ class Submit:
         if record.request_id is not None:
             status = Status(record.request_id, State.QUEUED, State.QUEUED.value)
             return Order(record.request_id, status)
-        raise SubmitUnknown(self.order, record.message or "the program that sent it ended before the answer came")
+        raise record.doubt()
 
     def _intend(self) -> Flow[Order | None]:
         """Note that the order is about to go out. Return it if another program has sent it meanwhile."""

@@ -20,7 +20,7 @@ from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import usable_output
 from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, overall, print_error, report
-from longcat.errors import ConfigurationError
+from longcat.errors import ConfigurationError, SubmitUnknown
 from longcat.gateway.contract import contract
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
@@ -87,7 +87,8 @@ def _order(
 
         def tell(line: OrderLine) -> None:
             if line.error is not None:
-                report(line.error, debug=arguments.debug, about=str(line))
+                about = "" if isinstance(line.error, SubmitUnknown) else str(line)  # That one names the order itself.
+                report(line.error, debug=arguments.debug, about=about)
             if arguments.json:
                 printer.print(line.as_object())
             else:

@@ -10,12 +10,10 @@ from attrs import frozen
 
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.output import check_free
-from longcat.errors import ConfigurationError, SubmitUnknown
 from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable
-from longcat.text import shorten
 from longcat.waiting.submit import OrderState
 from longcat.waiting.wait import FAILURES
 
@@ -61,6 +59,8 @@ def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, 
     doubtful = [line for line in lines if line.state is LineState.UNKNOWN]
     new = [line for line in lines if not line.is_known or (resubmit_unknown and line in doubtful)]
     _check_files([line for line in new if line not in doubtful], folder)
+    for line in doubtful if resubmit_unknown else ():
+        line.send_again()
     return Survey(new, len(lines) - len(new), 0 if resubmit_unknown else len(doubtful), spent)
 
 
@@ -71,18 +71,13 @@ def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: 
         record = orders.known(line.key)
         if record is None:
             continue
-        if record.order.body != line.order.body:
-            raise ConfigurationError(
-                f"The id {shorten(line.key)!r} named another order before: its prompt or an option has changed. Give it"
-                " another id, or choose another journal; nothing was sent."
-            )
-        line.is_known = True
+        record.check(line.order)
+        line.is_known, line.cost_before = True, record.cost_before
         if record.request_id is not None:
             line.request_id = record.request_id
             _recall_request(line, requests, folder)
         elif record.state is OrderState.UNKNOWN:
-            message = record.message or "the program that sent it ended before the answer came"
-            line.fail(SubmitUnknown(line.order, message))
+            line.fail(record.doubt())
 
 
 def _recall_request(line: OrderLine, requests: RequestTable, folder: Path) -> None:

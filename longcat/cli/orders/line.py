@@ -54,6 +54,7 @@ class OrderLine:
         files: its pictures.
         error: what went wrong last. None: nothing did.
         is_free: whether the service says that the request is not charged.
+        cost_before: what it may have cost besides, in US dollars, when it was sent before and its fate was unknown.
         is_known: whether the journal knew it before.
         is_over: whether this run has told what came of it.
     """
@@ -67,6 +68,7 @@ class OrderLine:
     files: list[Path] = field(factory=list)
     error: LongCatError | None = None
     is_free: bool = False
+    cost_before: Decimal = Decimal(0)
     is_known: bool = False
     is_over: bool = False
 
@@ -75,10 +77,15 @@ class OrderLine:
         self.files, self.error, self.state, self.is_free = [*files], None, LineState.DONE, False
 
     def fail(self, error: LongCatError) -> None:
-        """Keep an error, and the state that it means."""
+        """Keep an error, and the state that it means. An order in doubt that is refused when sent again stays so."""
         self.error = error
-        self.state = _state(error)
+        was_in_doubt = self.request_id is None and self.cost_before > 0
+        self.state = LineState.UNKNOWN if was_in_doubt else _state(error)
         self.is_free = isinstance(error, GenerationFailed) and error.status.raw_state.casefold() == FREE
+
+    def send_again(self) -> None:
+        """Take note that it is about to be sent again, although it may have been taken, and paid for."""
+        self.cost_before = self.cost
 
     def __str__(self) -> str:
         name = shorten(self.order.id or self.order.prompt, 60)
@@ -87,8 +94,8 @@ class OrderLine:
     @property
     def cost(self) -> Decimal:
         """What it costs at most, in US dollars."""
-        may_be_paid = self.request_id is not None or self.state is LineState.UNKNOWN
-        return cost(self.order) if may_be_paid and not self.is_free else Decimal(0)
+        may_be_paid = self.request_id is not None or isinstance(self.error, SubmitUnknown)
+        return self.cost_before + (cost(self.order) if may_be_paid and not self.is_free else Decimal(0))
 
     @property
     def code(self) -> Exit:
@@ -97,6 +104,8 @@ class OrderLine:
             return Exit.DONE
         if self.state is LineState.FAILED:
             return Exit.NO
+        if self.state is LineState.UNKNOWN and not isinstance(self.error, ACCOUNT):
+            return Exit.UNCLEAR
         return exit_code(self.error) if self.error is not None else Exit.UNCLEAR
 
     def as_object(self) -> dict[str, Any]:
