@@ -16,7 +16,7 @@ import pytest
 from attrs import frozen
 from processes import Process
 
-EXAMPLES = 12  # For each phase. The same ones in every run.
+EXAMPLES = 5  # For each phase. The same ones in every run.
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 # Drifts of the sandbox, each with the code of the failure that it must be found by; see `schemathesis explain CODE`.

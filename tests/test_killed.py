@@ -16,8 +16,8 @@ from shell import KEY, Gateway, environment
 
 from longcat.sandbox import Settings, running
 
-REQUESTS: Final = 200
-KILLS: Final = 20
+REQUESTS: Final = 100
+KILLS: Final = 10
 
 
 def picture(request_id: str, *_look: object) -> bytes:

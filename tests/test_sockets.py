@@ -72,7 +72,7 @@ from longcat.waiting.rate_limit import RESOLUTION
 TYPE = "Content-Type: application/json"
 ID = "cat-1"
 PICTURE = "http://storage.invalid/cat.png"
-SHORT = 0.2
+SHORT = 0.1
 """Seconds of a deadline that is waited for."""
 PARCEL = bomb(500_000_000)
 
