@@ -128,7 +128,8 @@ class Order:
 
     Attributes:
         request_id: the request that came of it. It names the request from now on, also in other programs.
-        status: how the request stood in the answer to the order.
+        status: how the request stood in the answer to the order; queued if the journal knew the order already, and
+            nobody was asked.
         polling_url: where the gateway says that the status can be asked for. A hint: the client asks the gateway that
             it knows, and sends the key nowhere else. None: the answer did not say.
     """

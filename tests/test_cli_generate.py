@@ -9,6 +9,7 @@ import httpx
 import pytest
 from shell import FIELDS, KEY, PNG, Ran, environment
 
+from longcat.base import DEFAULT_TIMEOUT
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
 from longcat.gateway.contract import contract
@@ -52,7 +53,8 @@ def orders(url: str) -> list[dict[str, Any]]:
 
 
 def test_the_words_of_the_arguments_are_those_of_the_contract() -> None:
-    """The command line knows the contract's own words."""
+    """The command line knows the contract's own words, and the client's own time-out."""
+    assert arguments.TIMEOUT == DEFAULT_TIMEOUT
     fields = contract("submit_request").body["properties"]
     assert list(arguments.SIZES) == fields["image_size"]["enum"]
     assert list(arguments.FORMATS) == fields["output_format"]["enum"]

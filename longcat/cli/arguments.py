@@ -8,10 +8,9 @@ from longcat._version import __version__
 from longcat.cli import sandbox
 from longcat.cli.contract import arguments as contract
 from longcat.cli.orders import arguments as orders
+from longcat.cli.orders.arguments import TIMEOUT
 from longcat.cli.results import Exit
 
-TIMEOUT: Final = 300.0
-"""Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""
 DESCRIPTION: Final = """\
 Order pictures from the LongCat-Image API, wait for them, and save them.
 
@@ -75,7 +74,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_wait_arguments(command)
     waiting = command
 
-    command = _add(commands, "sandbox", "serve a local emulator of the gateway", everywhere)
+    command = _add(commands, "sandbox", "serve a local emulator of both gateways", everywhere)
     sandbox.add_arguments(command)
     command.set_defaults(run=sandbox.run)
 

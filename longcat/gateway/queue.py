@@ -109,7 +109,8 @@ class QueueGateway(StatusGateway):
                 return None
             # The pictures themselves, of a request that has no id. They need a name, for files and for the journal.
             request_id = f"unnamed-{sha256(urls[0].encode(errors='surrogatepass')).hexdigest()[:16]}"
-        word = word if isinstance(word, str) else State.QUEUED.value
+        if not isinstance(word, str):
+            word = State.COMPLETED.value if urls else State.QUEUED.value
         state = State.COMPLETED if urls else State.of(word)
         words = reading.error_words(as_documented(body)) if state.is_final else None
         if state is State.COMPLETED and not urls:

@@ -7,7 +7,7 @@ from typing import Final
 from longcat.cli.results import Exit
 
 TIMEOUT: Final = 300.0
-"""Seconds. As in `longcat.cli.arguments`."""
+"""Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""
 # The contract's words, which are not read here, as that takes long: a test compares the two.
 SIZES: Final = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultra_portrait_9_16")
 FORMATS: Final = ("png", "jpeg", "webp")
@@ -85,7 +85,11 @@ def _add_webhook(command: argparse.ArgumentParser) -> None:
         type=_address,
         help="take what is posted there, over plain HTTP, and ask at once; needs the extra webhooks",
     )
-    command.add_argument("--webhook-mode", choices=WEBHOOK_MODES, help="once at the end, or with each news")
+    command.add_argument(
+        "--webhook-mode",
+        choices=WEBHOOK_MODES,
+        help="terminal: once, at the end; sync: with each news (default: the service chooses)",
+    )
 
 
 def _add_resubmit(command: argparse.ArgumentParser) -> None:
