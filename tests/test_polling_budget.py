@@ -9,11 +9,13 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longcat import AdaptivePolling, FixedPolling
+from longcat import AdaptivePolling, FixedPolling, LongCat, WaitTimeout
+from longcat.testing import FakeGateway
 from longcat.waiting.budget import saved
 from longcat.waiting.polling import Plan
 
@@ -50,6 +52,23 @@ def test_questions_never_pass_the_bound(
             now += late
             now += plan.next(now, progress) if answered else plan.unanswered(now)
         plan.finished(now)
+
+
+def test_the_bound_holds_for_a_caller_who_was_busy_past_the_deadline() -> None:
+    """The question that makes up for a caller's own delay is asked only if the bound allows it."""
+    gateway = FakeGateway().request("r", takes=100.0)
+    with (
+        httpx.Client(transport=gateway) as http,
+        LongCat("a-key", "https://gateway.test", http_client=http, clock=gateway.clock, polling=budgeted()) as cat,
+    ):
+        changes = cat.watch("r", 3.0)
+        next(changes)
+        next(changes)
+        gateway.clock.sleep(2.1)
+        with pytest.raises(WaitTimeout):
+            next(changes)
+    moments = [round(question.at, 6) for question in gateway.questions]
+    assert moments == [0.0, 2.0]  # And not a third one at 4.1 s.
 
 
 @given(times=st.lists(TIMES | st.sampled_from([nan, inf, -inf, -1.0]), max_size=20))

@@ -337,7 +337,9 @@ class Wait:
             yield Acquire(schedule.answered, due, left)
             if self._left > RESOLUTION:
                 return
-        if self._left >= -LAST_QUESTION or schedule.overtime:
+        now = self.monotonic()
+        may_ask = max(schedule.not_before - now, self._least_pause()) < RESOLUTION
+        if self._left >= -LAST_QUESTION or schedule.overtime or not may_ask:
             asked = self._phase is not Phase.READY
             raise WaitTimeout(self.request_id, self.elapsed, self.last_status, self._faults.last_error, asked=asked)
         # The caller was busy, and did not let this wait go on in time. One question makes up for it.
@@ -352,8 +354,11 @@ class Wait:
         if self._faults.count:
             return self._schedule.due
         # One question more than the plan may ask, so that the plan leaves one for news.
-        least = self.plan.least_pause(self.elapsed, extra=1) if isinstance(self.plan, AdaptivePlan) else 0.0
-        return min(self._schedule.due, max(now + least, self._asked + WAKE_INTERVAL))
+        return min(self._schedule.due, max(now + self._least_pause(extra=1), self._asked + WAKE_INTERVAL))
+
+    def _least_pause(self, extra: int = 0) -> float:
+        """Return how many seconds must pass before the next question, as far as the plan's budget goes."""
+        return self.plan.least_pause(self.elapsed, extra) if isinstance(self.plan, AdaptivePlan) else 0.0
 
     def _on_status(self, status: Status, answer: Answer) -> None:
         """Keep a status, and plan the next question."""
@@ -410,6 +415,5 @@ class Wait:
         """Plan the next question: due after `pause` seconds, and not before `retry_after`. None: at any time."""
         now, left = self.monotonic(), self._left
         if pause >= left > 2 * LAST_QUESTION:
-            least = self.plan.least_pause(self.elapsed) if isinstance(self.plan, AdaptivePlan) else 0.0
-            pause = max(left - LAST_QUESTION, least)
+            pause = max(left - LAST_QUESTION, self._least_pause())
         self._schedule = evolve(self._schedule, answered=now, due=now + pause, not_before=now + (retry_after or 0.0))
