@@ -155,8 +155,16 @@ class BaseClient(Generic[HttpClient]):
         return self._journal.requests(gateway.base_url) if self._journal is not None else None
 
     def _requests_of(self, request_id: str) -> RequestTable | None:
-        """Return what the journal knows of the gateway that answers for a request. None: there is no journal."""
-        return self._store(self._gateways.of(request_id, None))
+        """Return what the journal knows of the gateway that answered for a request. None: there is no journal.
+
+        The form of the id may mislead, so the gateway is the one that the journal has an answer of.
+        """
+        if self._journal is None:
+            return None
+        likely = self._gateways.of(request_id)
+        gateways = (likely, self._gateways.queue, self._gateways.result)
+        tables = [self._journal.requests(gateway.base_url) for gateway in gateways]
+        return next((table for table in tables if table.last(request_id) is not None), tables[0])
 
     def _order(self, order: Orderable) -> OrderRequest:
         """Return what is to be ordered, or raise ConfigurationError when it can't be."""

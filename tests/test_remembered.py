@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from fakes import Cat, Driver, Script, completed, leaving, says
 
@@ -19,6 +20,7 @@ from longcat import (
     GenerationFailed,
     Image,
     InsufficientBalanceError,
+    LongCat,
     LongCatError,
     SubmitUnknown,
     WaitTimeout,
@@ -263,6 +265,24 @@ def test_a_dead_address_opens_the_request_again(driver: Driver, journal: Path, t
         download(driver, empty, journal, tmp_path)
     asked(gateway)
     assert (download(driver, gateway, journal, tmp_path).exists(), asked(gateway)) == (True, ["r"])
+
+
+def test_a_dead_address_opens_a_request_whose_id_misleads(
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer that is forgotten is that of the gateway which gave it, whatever the form of the id says."""
+    monkeypatch.delenv("LONGCAT_BASE_URL", raising=False)
+    gateway, empty = FakeGateway().request("r", 0), FakeGateway()
+
+    def save(storage: FakeGateway) -> Path:
+        with LongCat("key", http_client=httpx.Client(transport=storage), clock=storage.clock, journal=journal) as cat:
+            return cat.download(cat.wait("r", gateway="queue"), tmp_path / "cat.png")
+
+    with LongCat("key", http_client=httpx.Client(transport=gateway), clock=gateway.clock, journal=journal) as cat:
+        cat.wait("r", gateway="queue")
+    with pytest.raises(DownloadError, match="404"):
+        save(empty)
+    assert (asked(gateway), save(gateway).exists(), asked(gateway)) == (["r"], True, ["r"])
 
 
 def test_a_storage_that_fails_for_now_opens_nothing_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
