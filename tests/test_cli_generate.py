@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from servers import Server, read, response
 from shell import FIELDS, KEY, PNG, Ran, environment
 
 from longcat.base import DEFAULT_TIMEOUT
@@ -132,3 +133,12 @@ def test_what_is_left_of_a_time_out(call: Callable[..., Ran]) -> None:
         request_id = orders(slow)[0]["request_id"]
     hint = f"longcat wait {request_id} --output cat.png --base-url {slow}"
     assert (ran.code, ran.out, ran.err.splitlines()[-1].endswith(hint)) == (3, "", True), ran.err
+
+
+def test_a_request_whose_id_misleads_is_taken_up_where_it_was_ordered(call: Callable[..., Ran]) -> None:
+    """The command that takes it up names the gateway where the form of the id does not, and the journal."""
+    taken = response(b'{"request_id": "plain", "status": "QUEUED"}', status="202 Accepted")
+    with Server([read, taken]) as server:
+        ran = call("a cat", "--timeout", "0.2", "--journal", "cats.db", "--base-url", server.url)
+    hint = f"longcat wait plain --gateway queue --journal cats.db --base-url {server.url}"
+    assert (ran.code, ran.err.splitlines()[-1].endswith(hint)) == (3, True), ran.err

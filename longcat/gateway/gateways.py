@@ -52,14 +52,18 @@ class Gateways:
         Raises:
             ConfigurationError: there is no gateway of this name.
         """
-        if name is None:
-            form = contract(QueueGateway.operation_id).parameters["request_id"]["pattern"]
-            return self.queue if re.search(form, request_id) else self.result
-        if name == "queue":
+        kind = name if name is not None else likely_gateway(request_id)
+        if kind == "queue":
             return self.queue
-        if name == "result":
+        if kind == "result":
             return self.result
         raise ConfigurationError(f"The gateway is 'queue' or 'result', not {show(name)}. Pass one of the two, or none.")
+
+
+def likely_gateway(request_id: str) -> GatewayKind:
+    """Return which gateway gave an id out, as far as its form tells."""
+    form = contract(QueueGateway.operation_id).parameters["request_id"]["pattern"]
+    return "queue" if re.search(form, request_id) else "result"
 
 
 def age(request_id: str, now: float) -> float:

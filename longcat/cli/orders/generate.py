@@ -15,6 +15,7 @@ from longcat.cli.results import Exit, Printer, print_error, report
 from longcat.cli.status import as_object
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract
+from longcat.gateway.gateways import likely_gateway
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
 from longcat.settings import find_base_url, usable_timeout
@@ -74,9 +75,12 @@ def _order(arguments: argparse.Namespace) -> OrderRequest:
 
 
 def _take_up(line: OrderLine, arguments: argparse.Namespace) -> str:
-    """Return the command that takes the request up."""
-    words = ["longcat", "wait", line.request_id or ""]
+    """Return the command that takes the request up. The queue gateway took the order, whatever form the id has."""
+    request_id = line.request_id or ""
+    words = ["longcat", "wait", request_id]
+    words += ["--gateway", "queue"] if likely_gateway(request_id) != "queue" else []
     words += ["--output", arguments.output] if arguments.output is not None else []
+    words += ["--journal", arguments.journal] if arguments.journal is not None else []
     words += ["--base-url", arguments.base_url] if arguments.base_url is not None else []
     return shlex.join(words)
 
