@@ -90,6 +90,10 @@ def usable_request_id(request_id: Any) -> str:
             f"The request id {show(request_id)} can't be used: it must have no control characters, and no space at"
             " either end. Strip it."
         )
+    if request_id in {".", ".."}:
+        raise ConfigurationError(
+            f"The request id {show(request_id)} can't be used: in a URL, it is a way to elsewhere."
+        )
     if len(request_id) > MAX_REQUEST_ID:
         raise ConfigurationError(
             f"The request id {show(request_id)} has {len(request_id)} characters, more than {MAX_REQUEST_ID}. "

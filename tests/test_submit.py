@@ -7,9 +7,12 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 from attrs import frozen
@@ -22,6 +25,7 @@ from servers import (
     Step,
     crowded,
     drive,
+    each_backend,
     eventually,
     read,
     refusing,
@@ -36,6 +40,7 @@ from longcat import (
     APIConnectionError,
     APIStatusError,
     APITimeoutError,
+    AsyncLongCat,
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
@@ -166,6 +171,7 @@ TABLE: dict[str, Row] = {
     "202, no id": Row((answers("202 Accepted", b'{"status": "QUEUED"}'),), SubmitUnknown),
     "202, a list": Row((answers("202 Accepted", b"[]"),), SubmitUnknown),
     "202, an empty id": Row((answers("202 Accepted", b'{"request_id": ""}'),), SubmitUnknown),
+    "202, an id that leads elsewhere": Row((answers("202 Accepted", b'{"request_id": ".."}'),), SubmitUnknown),
     "202, an id that is no text": Row((answers("202 Accepted", b'{"request_id": 7}'),), SubmitUnknown),
     "202, nothing": Row((answers("202 Accepted", b""),), SubmitUnknown),
     "202, too long": Row((answers("202 Accepted", b'{"a": "' + b"x" * MAX_ANSWER + b'"}'),), SubmitUnknown),
@@ -338,6 +344,29 @@ def test_an_order_that_waits_too_long_for_its_turn_is_not_sent(clean_http: httpx
             cat.submit("a dog", timeout=0.3)
         thread.join()
     assert (caught.value.sent, len(gateway.requests), len(ends)) == (False, 1, 1)
+
+
+@each_backend
+def test_an_order_that_gets_no_connection_of_a_small_pool_is_not_sent(backend: str) -> None:
+    """Where the caller's own HTTP client has too few connections, the error says that the order did not go out."""
+
+    async def order_two() -> APITimeoutError:
+        limits = httpx.Limits(max_connections=1)
+        async with (
+            httpx.AsyncClient(trust_env=False, limits=limits) as http,
+            anyio.create_task_group() as tasks,
+        ):
+            cat = AsyncLongCat(KEY, gateway.url, http_client=http)
+            tasks.start_soon(partial(cat.submit, "a cat", timeout=60.0))
+            assert await anyio.to_thread.run_sync(eventually, lambda: gateway.requests)
+            with pytest.raises(APITimeoutError) as caught:
+                await cat.submit("a dog", timeout=0.5)
+            tasks.cancel_scope.cancel()
+        return caught.value
+
+    with Server([read, stall]) as gateway:
+        error = anyio.run(order_two, backend=backend)
+    assert (error.sent, len(gateway.requests)) == (False, 1)
 
 
 def test_an_order_is_in_doubt_when_the_callers_own_http_client_fails(tmp_path: Path) -> None:

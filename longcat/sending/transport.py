@@ -27,6 +27,9 @@ HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 
 USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
+POOL_SHARE: Final = 0.9
+"""The share of a call's time in which the HTTP client must have found a connection, or room for a new one."""
+
 
 class HttpSender(Generic[HttpClient]):
     """Sends calls with an HTTP client: what both kinds of sender share.
@@ -67,6 +70,8 @@ class HttpSender(Generic[HttpClient]):
             raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
         usual = self.http.timeout.as_dict()
         limits = {phase: min(call.timeout, inf if limit is None else limit) for phase, limit in usual.items()}
+        # A PoolTimeout says that nothing was sent, so it has to come before the end of the call's own time.
+        limits["pool"] = min(limits["pool"], POOL_SHARE * call.timeout)
         timeout = {phase: None if limit == inf else limit for phase, limit in limits.items()}
         # What we ask for is small or compressed already.
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
