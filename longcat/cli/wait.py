@@ -4,8 +4,9 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from longcat.settings import usable_timeout
 from longcat.waiting.wait import Outcome
 
 SAVED_AT_ONCE: Final = 8
-"""How many pictures are downloaded at a time."""
+"""How many requests have their pictures downloaded at a time."""
 ESTIMATED_EVERY: Final = 1.0
 """Seconds between two estimates of when all will be done."""
 
@@ -69,15 +70,9 @@ class _Waiting:
         arguments = self._arguments
         self._left.update(request_ids if isinstance(request_ids, list) else ())
         unknown: Unknown = "raise" if arguments.strict else "wait"
-        saving = anyio.Semaphore(SAVED_AT_ONCE)
         async with AsyncLongCat(
             base_url=arguments.base_url, max_rate=arguments.max_rate, journal=arguments.journal
         ) as cat:
-
-            async def conclude(outcome: Outcome) -> None:
-                async with saving:
-                    await self._conclude(cat, outcome)
-
             outcomes = cat.as_completed(
                 request_ids,
                 arguments.timeout,
@@ -86,22 +81,12 @@ class _Waiting:
                 unknown=unknown,
                 on_change=self._shown.update,
             )
-            async with aclosing(outcomes), anyio.create_task_group() as estimating:
-                estimating.start_soon(self._estimate, outcomes)
-                async with anyio.create_task_group() as tasks:
-                    async for outcome in outcomes:
-                        tasks.start_soon(conclude, outcome)
-                estimating.cancel_scope.cancel()
+            async with aclosing(outcomes):
+                await conclude_all(outcomes, partial(self._conclude, cat), self._shown)
             for request_id in sorted(self._left):
                 error = WaitTimeout(request_id, 0.0, asked=False)
                 await self._conclude(cat, Outcome(request_id, error=error))
         return self._codes
-
-    async def _estimate(self, outcomes: Outcomes) -> None:
-        """Show now and then when the last one will be done."""
-        while True:
-            await anyio.sleep(ESTIMATED_EVERY)
-            self._shown.estimate(outcomes.remaining())
 
     async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
         """Save the picture, and say how it went."""
@@ -128,3 +113,30 @@ class _Waiting:
                 self._printer.print(as_object(outcome.request_id, outcome.status, paths, failure))
             except ConfigurationError as error:
                 self._codes.append(report(error, debug=self._arguments.debug))
+
+
+async def conclude_all(outcomes: Outcomes, conclude: Callable[[Outcome], Awaitable[None]], shown: Display) -> None:
+    """Conclude the outcomes as they come, several side by side, and show when the last one will be there.
+
+    Args:
+        outcomes: the caller closes them.
+        conclude: saves the pictures of an outcome, and tells how it went.
+        shown: shows the estimate.
+    """
+    saving = anyio.Semaphore(SAVED_AT_ONCE)
+
+    async def save(outcome: Outcome) -> None:
+        async with saving:
+            await conclude(outcome)
+
+    async def estimate() -> None:
+        while True:
+            await anyio.sleep(ESTIMATED_EVERY)
+            shown.estimate(outcomes.remaining())
+
+    async with anyio.create_task_group() as estimating:
+        estimating.start_soon(estimate)
+        async with anyio.create_task_group() as tasks:
+            async for outcome in outcomes:
+                tasks.start_soon(save, outcome)
+        estimating.cancel_scope.cancel()

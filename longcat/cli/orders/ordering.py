@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from attrs import define, field, frozen
 from longcat.cli.display import Display
 from longcat.cli.orders.line import ACCOUNT, OrderLine
 from longcat.cli.results import print_error
+from longcat.cli.wait import conclude_all
 from longcat.client import AsyncLongCat
 from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
@@ -20,10 +22,6 @@ from longcat.sending.tasks import Outcomes
 from longcat.waiting.wait import Outcome
 from longcat.waiting.wake import Wake
 
-SAVED_AT_ONCE: Final = 8
-"""How many orders have their pictures downloaded at a time."""
-ESTIMATED_EVERY: Final = 1.0
-"""Seconds between two estimates of when all will be done."""
 GRACE: Final = 10.0
 """Seconds that orders under way get to be answered, when the command is stopped."""
 QUICK: Final = 0.5
@@ -96,7 +94,7 @@ class Ordering:
             )
             async with aclosing(outcomes):
                 try:
-                    await self._conclude_all(cat, outcomes)
+                    await conclude_all(outcomes, partial(self._conclude, cat), self.shown)
                 except BaseException:
                     with anyio.CancelScope(shield=True):
                         await self._stop(outcomes)
@@ -112,26 +110,6 @@ class Ordering:
         line = self._lines[id(order)]
         line.request_id = taken.request_id
         self.shown.ordered(line.key, taken.request_id)
-
-    async def _conclude_all(self, cat: AsyncLongCat, outcomes: Outcomes) -> None:
-        saving = anyio.Semaphore(SAVED_AT_ONCE)
-
-        async def conclude(outcome: Outcome) -> None:
-            async with saving:
-                await self._conclude(cat, outcome)
-
-        async with anyio.create_task_group() as estimating:
-            estimating.start_soon(self._estimate, outcomes)
-            async with anyio.create_task_group() as tasks:
-                async for outcome in outcomes:
-                    tasks.start_soon(conclude, outcome)
-            estimating.cancel_scope.cancel()
-
-    async def _estimate(self, outcomes: Outcomes) -> None:
-        """Show now and then when the last one will be done."""
-        while True:
-            await anyio.sleep(ESTIMATED_EVERY)
-            self.shown.estimate(outcomes.remaining())
 
     async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
         """Save the pictures, and tell how it went."""
