@@ -135,7 +135,7 @@ class BaseClient(Generic[HttpClient]):
         return Wait(
             gateway=of,
             request_id=request_id,
-            plan=self._plan(of, old),
+            plan=self._plan(of, old, reserved=1 if wake is not None else 0),
             rate_limiter=self._rate_limiter,
             timeout=usable_timeout(timeout),
             unknown=usable_unknown(unknown),
@@ -147,9 +147,9 @@ class BaseClient(Generic[HttpClient]):
             wake=wake,
         )
 
-    def _plan(self, gateway: StatusGateway, old: float) -> Plan:
+    def _plan(self, gateway: StatusGateway, old: float, reserved: int) -> Plan:
         polling = self._queue_polling if gateway is self._gateways.queue else self._result_polling
-        return polling.plan(old) if isinstance(polling, AdaptivePolling) else polling.plan()
+        return polling.plan(old, reserved=reserved) if isinstance(polling, AdaptivePolling) else polling.plan()
 
     def _store(self, gateway: StatusGateway) -> RequestTable | None:
         return self._journal.requests(gateway.base_url) if self._journal is not None else None

@@ -177,6 +177,7 @@ class AdaptivePlan:
     _policy: "AdaptivePolling"
     _cohort: Cohort
     _begun_at: float = 0.0  # How old the request was when the wait began.
+    _reserved: int = 0  # How many questions of the budget are left for news.
     _questions: int = 0  # How many were asked, the first one included.
     _log_likelihoods: Sequence[float] = NOTHING_SEEN  # As `Knowledge.update_trust` takes them.
     _reader: ProgressReader | None = None
@@ -220,12 +221,12 @@ class AdaptivePlan:
 
         Args:
             elapsed: seconds since the wait began, zero or more.
-            extra: how many questions more than it allows may be asked.
+            extra: how many of the reserved questions may be spent.
         """
         if self._policy.seconds_per_question is None:
             return 0.0
         moment = elapsed if 0.0 <= elapsed <= FARTHEST else 0.0
-        return max(earliest(self._questions - extra, self._policy.seconds_per_question) - moment, 0.0)
+        return max(earliest(self._questions + self._reserved - extra, self._policy.seconds_per_question) - moment, 0.0)
 
     def finished(self, elapsed: float) -> None:
         """Take note that the request was seen done after so many seconds: it finished since the question before."""
@@ -365,15 +366,16 @@ class AdaptivePolling:
     def __attrs_post_init__(self) -> None:
         check_bounds(self.min_interval, self.max_interval)
 
-    def plan(self, age: float = 0.0) -> AdaptivePlan:
+    def plan(self, age: float = 0.0, *, reserved: int = 0) -> AdaptivePlan:
         """Return the plan of a wait that begins now.
 
         Args:
             age: how many seconds before the wait the request began. It is a hint: below zero, above an hour or NaN
                 counts as 0. Forecasts, and what is learnt, are about the age of the request.
+            reserved: how many of the questions that the budget allows are left for news of the request.
         """
         with self.knowledge.lock:
-            plan = AdaptivePlan(self, self.knowledge.begin(), age if 0.0 <= age <= OLDEST else 0.0)
+            plan = AdaptivePlan(self, self.knowledge.begin(), age if 0.0 <= age <= OLDEST else 0.0, reserved)
             plan.begin()
             return plan
 

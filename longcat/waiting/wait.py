@@ -353,7 +353,7 @@ class Wait:
         """
         if self._faults.count:
             return self._schedule.due
-        # One question more than the plan may ask, so that the plan leaves one for news.
+        # The plan has left one question for news.
         return min(self._schedule.due, max(now + self._least_pause(extra=1), self._asked + WAKE_INTERVAL))
 
     def _least_pause(self, extra: int = 0) -> float:
