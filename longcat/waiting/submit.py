@@ -299,8 +299,9 @@ class Submit:
             doubt = SubmitUnknown(self.order, f"{type(error).__name__} was raised while it was sent")
             yield from self._keep_unknown(doubt)
             raise doubt from error
-        except BaseException:
+        except BaseException as error:
             # Stopped while it was under way. This program may live on, so that nobody else would find out.
+            error.add_note(f"The order for {shorten(self.order.prompt, 60)!r} was under way, and may have been taken.")
             if self.store is not None:
                 with suppress(LongCatError):  # What stopped us matters more.
                     self.store.unknown(self.key, "its sending was stopped before the answer came")
