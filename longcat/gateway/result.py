@@ -1,6 +1,7 @@
 """The result gateway: one call, a POST that answers with the status and, once there is one, with the image."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -14,7 +15,8 @@ from longcat_api.models import CompletedStatus, StatusRequest
 from longcat.gateway.contract import OperationId
 from longcat.gateway.messages import Call
 from longcat.gateway.status import StatusGateway, or_none
-from longcat.models import Image
+from longcat.models import Image, State, Violation
+from longcat.text import Hide, show
 
 
 @frozen
@@ -33,6 +35,17 @@ class ResultGateway(StatusGateway):
             headers={**call["headers"], "Accept": "application/json", self.contract.key_header: self.api_key},
             content=json.dumps(call["json"]).encode(),
         )
+
+    def _violations(self, request_id: str, body: Any, hide: Hide) -> Iterator[Violation]:
+        wrong = list(super()._violations(request_id, body, hide))
+        yield from wrong
+        if not wrong and State.of(body["status"]) is State.COMPLETED:
+            seconds = body.get("duration_seconds", 0)
+            try:
+                timedelta(seconds=seconds)
+            except OverflowError:
+                expected = "a number of seconds that a calendar can hold"
+                yield Violation("/duration_seconds", expected, show(seconds, hide))
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
         if not isinstance(raw, CompletedStatus):
