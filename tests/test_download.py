@@ -324,6 +324,14 @@ def test_each_of_several_pictures_has_a_file(driver: Driver, folder: Path, targe
     assert contents(folder) == dict(zip(names, bodies, strict=True))
 
 
+def test_more_pictures_than_anyone_orders_are_not_saved(folder: Path) -> None:
+    """An answer with a flood of addresses opens no file and asks none of them."""
+    flood = Image("r", NOWHERE, (NOWHERE,) * 60_000)
+    with pytest.raises(DownloadError, match=r"the request has 60000 pictures, more than 1000\. Download those"):
+        bring_all(SYNC, flood, folder)
+    assert list(folder.iterdir()) == []
+
+
 def test_the_path_of_several_pictures_is_that_of_the_first(driver: Driver, folder: Path) -> None:
     """`download` saves all pictures, and returns the first."""
     with Server(SERVED) as server:

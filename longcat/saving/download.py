@@ -26,6 +26,8 @@ MAX_BYTES: Final = 100 * 1024 * 1024
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
 MAX_REDIRECTS: Final = 5
+MAX_PICTURES: Final = 1000
+"""How many pictures of one request are saved. Sister models make four at most."""
 
 
 @define(eq=False)
@@ -85,6 +87,9 @@ class Downloader:
         if isinstance(image, str):
             stem = name if name is not None else url_stem(image)
             return (yield from self._save([PictureFile(path, stem, overwrite, max_bytes, image)], deadline))
+        if len(image.urls) > MAX_PICTURES:
+            message = f"the request has {len(image.urls)} pictures, more than {MAX_PICTURES}"
+            raise DownloadError(image.url, message, "Download those that you want by their URLs, from image.urls.")
         files = picture_files(image, path, name, overwrite, max_bytes)
         requests = self.requests_of(image.request_id)
         if requests is None:
