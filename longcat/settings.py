@@ -115,10 +115,10 @@ def usable_timeout(timeout: Any) -> float | None:
 
 
 def usable_rate(rate: Any) -> float:
-    """Return how many questions may be asked in a second, infinite for None, or raise ConfigurationError."""
+    """Return how many calls may go out in a second, infinite for None, or raise ConfigurationError."""
     if rate is None or (isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0):
         return math.inf if rate is None else float(rate)
-    raise ConfigurationError(f"max_rate is questions per second, more than zero, not {show(rate)}. Pass such a number.")
+    raise ConfigurationError(f"max_rate is calls per second, more than zero, not {show(rate)}. Pass such a number.")
 
 
 def usable_count(count: Any) -> int:

@@ -1011,3 +1011,14 @@ def test_the_id_of_each_order_is_told_as_soon_as_it_is_known(driver: Driver) -> 
         script,
     )
     assert told == [f"two cats: {ORDERED}1, 1 calls", "QUEUED", "COMPLETED"]
+
+
+def test_an_order_of_long_ago_is_asked_about_at_once() -> None:
+    """The answer to an order says nothing about its request any more once the order is old."""
+    gateway = FakeGateway().order(takes=7200)
+    with gateway.client() as cat:
+        order = cat.submit(PROMPT)
+        gateway.clock.sleep(7200)
+        now = gateway.clock.monotonic()
+        cat.wait(order)
+    assert [question.at for question in gateway.questions] == [now]

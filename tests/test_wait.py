@@ -525,13 +525,17 @@ def test_a_shorter_rate_limit_does_not_cut_a_longer_one_short() -> None:
 # --- Deadlines. ---
 
 
+def limits(script: Script) -> list[set[float]]:
+    """Return the limits of the steps of each question, but for that of the wait for a connection, which is shorter."""
+    timeouts = [request.extensions["timeout"] for request in script.requests]
+    return [{seconds for phase, seconds in one.items() if phase != "pool"} for one in timeouts]
+
+
 def test_no_question_gets_more_time_than_is_left(driver: Driver) -> None:
     """A question may take half a minute, and less when the deadline is nearer, in every phase of it."""
     script = Script(then=repeat(says(processing(0.5), after=7.0)))
     run_wait(driver, script, 40.0)
-    timeouts = [request.extensions["timeout"] for request in script.requests]
-    limits = [{seconds for phase, seconds in one.items() if phase != "pool"} for one in timeouts]
-    assert (script.asked, limits) == ([0.0, 11.0, 22.0, 33.0], [{30.0}, {29.0}, {18.0}, {7.0}])
+    assert (script.asked, limits(script)) == ([0.0, 11.0, 22.0, 33.0], [{30.0}, {29.0}, {18.0}, {7.0}])
 
 
 def test_a_question_without_a_deadline_gets_half_a_minute(driver: Driver) -> None:
@@ -539,7 +543,7 @@ def test_a_question_without_a_deadline_gets_half_a_minute(driver: Driver) -> Non
     script = Script(FINISHED, FINISHED)
     driver.status(script)
     driver.wait(script)
-    assert [set(request.extensions["timeout"].values()) for request in script.requests] == [{30.0}, {30.0}]
+    assert limits(script) == [{30.0}, {30.0}]
 
 
 def test_a_shorter_timeout_of_the_callers_http_client_holds(driver: Driver) -> None:

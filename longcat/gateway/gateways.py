@@ -15,8 +15,6 @@ from longcat.text import show
 
 GatewayKind: TypeAlias = Literal["queue", "result"]
 
-LONGEST_AGE: Final = 3600.0
-"""Seconds. A request that seems to be older is taken for one whose id tells nothing."""
 _BIRTH: Final = re.compile(r"[^_]+_([0-9a-f]{8})-([0-9a-f]{4})-", re.ASCII)
 
 
@@ -78,4 +76,4 @@ def age(request_id: str, now: float) -> float:
     """
     birth = _BIRTH.match(request_id)
     seconds = now - int(birth[1] + birth[2], 16) / 1000 if birth else 0.0
-    return seconds if 0.0 <= seconds <= LONGEST_AGE else 0.0
+    return max(seconds, 0.0)
