@@ -57,8 +57,8 @@ def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, 
         recall(lines, journal, base_url, folder)
         spent = journal.orders(base_url).spent()
     doubtful = [line for line in lines if line.state is LineState.UNKNOWN]
-    new = [line for line in lines if not line.is_known or (resubmit_unknown and line in doubtful)]
-    _check_files([line for line in new if line not in doubtful], folder)
+    _check_files([line for line in lines if not line.is_known], folder)
+    new = [line for line in lines if not line.is_known or (resubmit_unknown and line.state is LineState.UNKNOWN)]
     for line in doubtful if resubmit_unknown else ():
         line.send_again()
     return Survey(new, len(lines) - len(new), 0 if resubmit_unknown else len(doubtful), spent)
