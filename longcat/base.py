@@ -26,7 +26,7 @@ from longcat.settings import (
 )
 from longcat.waiting import wait as flows
 from longcat.waiting.adaptive import AdaptivePolling
-from longcat.waiting.batch import Batch
+from longcat.waiting.batch import Batch, id_of
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
 from longcat.waiting.polling import Plan, Polling
@@ -221,22 +221,23 @@ class BaseClient(Generic[HttpClient]):
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
         wake: Wake | None = None,
-    ) -> Batch[str]:
+    ) -> Batch[str | Order]:
         """Return the batch that waits for requests, each of them once."""
         left, end = self._bounds(timeout, batch_timeout)
         usable_unknown(unknown)  # Raise it once here, and not for every request. The same goes for the gateway.
         self._gateways.of("", gateway)
         seen: set[str] = set()
 
-        def begin(request_id: str) -> Wait | Outcome | None:
+        def begin(request: str | Order) -> Wait | Outcome | None:
+            request_id = id_of(request)
             if not isinstance(request_id, str):
                 kind = type(request_id).__name__
-                raise ConfigurationError(f"A request id is a string, not {kind}. Pass strings only.")
+                raise ConfigurationError(f"A request id is a string, not {kind}. Pass ids or orders only.")
             if request_id in seen:
                 return None
             seen.add(request_id)
             try:
-                return self._wait(request_id, left(), unknown, gateway, wake=wake)
+                return self._wait(request, left(), unknown, gateway, wake=wake)
             except ConfigurationError as error:
                 return Outcome(request_id, error=error)
 

@@ -209,7 +209,7 @@ class LongCat(BaseClient[httpx.Client]):
 
     def as_completed(
         self,
-        request_ids: Iterable[str],
+        request_ids: Iterable[str | Order],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         gateway: GatewayKind | None = None,
@@ -221,8 +221,9 @@ class LongCat(BaseClient[httpx.Client]):
         early stops them all.
 
         Args:
-            request_ids: the ids; one that comes again is not asked again. They are taken as they can be asked, up to
-                10,000 ahead of the outcomes; so they may be without an end, but should not keep the loop waiting.
+            request_ids: the ids, or orders; one that comes again is not asked again. They are taken as they can be
+                asked, up to 10,000 ahead of the outcomes; so they may be without an end, but should not keep the loop
+                waiting.
             timeout: seconds for each request, from the moment it is taken from `request_ids`. None: no bound.
             gateway: as in `status`.
             options: see `BatchOptions`.
@@ -236,7 +237,7 @@ class LongCat(BaseClient[httpx.Client]):
 
     def wait_all(
         self,
-        request_ids: Iterable[str],
+        request_ids: Iterable[str | Order],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         gateway: GatewayKind | None = None,
@@ -249,7 +250,7 @@ class LongCat(BaseClient[httpx.Client]):
         such as a list; of an iterator, it is left there.
         """
         results = OrderedResults()
-        ids = map(results.add_id, usable_request_ids(request_ids))
+        ids = map(results.take, usable_request_ids(request_ids))
         batch = self._batch(timeout, gateway, **options)
         for outcome in outcomes(batch, ids, self._clock, self._perform):
             results.add(outcome)
@@ -412,7 +413,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
 
     def as_completed(
         self,
-        request_ids: Iterable[str] | AsyncIterable[str],
+        request_ids: Iterable[str | Order] | AsyncIterable[str | Order],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         gateway: GatewayKind | None = None,
@@ -428,7 +429,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
 
     async def wait_all(
         self,
-        request_ids: Iterable[str] | AsyncIterable[str],
+        request_ids: Iterable[str | Order] | AsyncIterable[str | Order],
         timeout: float | None = DEFAULT_TIMEOUT,
         *,
         gateway: GatewayKind | None = None,
@@ -436,7 +437,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     ) -> list[Image | LongCatError]:
         """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""
         results = OrderedResults()
-        ids = each(usable_request_ids(request_ids), results.add_id)
+        ids = each(usable_request_ids(request_ids), results.take)
         batch = self._batch(timeout, gateway, **options)
         async with aclosing(Outcomes(batch, ids, self._clock, self._perform)) as outcomes:
             async for outcome in outcomes:

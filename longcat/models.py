@@ -106,7 +106,7 @@ class OrderRequest:
     """
 
     prompt: str
-    options: Mapping[str, Any] = field(factory=dict)
+    options: Mapping[str, Any] = field(factory=dict, hash=False)
     id: str | None = None
     webhook_url: str | None = None
     webhook_mode: str | None = None

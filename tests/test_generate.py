@@ -1022,3 +1022,17 @@ def test_an_order_of_long_ago_is_asked_about_at_once() -> None:
         now = gateway.clock.monotonic()
         cat.wait(order)
     assert [question.at for question in gateway.questions] == [now]
+
+
+def test_orders_are_waited_for_at_once(driver: Driver) -> None:
+    """Many orders, or ids beside them, are waited for as `wait` does for one; the results are in their order."""
+    gateway = FakeGateway()
+
+    async def scenario(cat: Cat) -> tuple[list[str], list[str]]:
+        orders = [await cat.submit(prompt) for prompt in ("one", "two")]
+        results = await cat.wait_all([*orders, orders[0].request_id, "nobody"])
+        return [order.request_id for order in orders], [getattr(one, "request_id", "") or "" for one in results]
+
+    ordered, waited = driver.run(scenario, gateway)
+    assert waited == [*ordered, ordered[0], "nobody"]
+    assert hash(OrderRequest("one", {"num_images": 2})) == hash(OrderRequest("one", {"num_images": 2}))

@@ -216,12 +216,21 @@ def expected(  # noqa: C901 - it is a list.
 
 
 SIGNATURES = [
-    (LongCat, expected(httpx.Client, Iterable[str], Iterable[Orderable], Iterator[Status], Generator[longcat.Outcome])),
+    (
+        LongCat,
+        expected(
+            httpx.Client,
+            Iterable[str | longcat.Order],
+            Iterable[Orderable],
+            Iterator[Status],
+            Generator[longcat.Outcome],
+        ),
+    ),
     (
         AsyncLongCat,
         expected(
             httpx.AsyncClient,
-            Iterable[str] | AsyncIterable[str],
+            Iterable[str | longcat.Order] | AsyncIterable[str | longcat.Order],
             Iterable[Orderable] | AsyncIterable[Orderable],
             AsyncGenerator[Status],
             longcat.Outcomes,

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from longcat.errors import LongCatError, WaitTimeout
 from longcat.gateway.messages import Answer, Call
-from longcat.models import Image, Status
+from longcat.models import Image, Order, Status
 from longcat.waiting.adaptive import AdaptivePlan, last_done
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
@@ -371,6 +371,11 @@ class Batch(Generic[T]):
         heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), job, step))
 
 
+def id_of(request: str | Order) -> str:
+    """Return the id of a request, or of the request that came of an order."""
+    return request.request_id if isinstance(request, Order) else request
+
+
 class OrderedResults:
     """What came of each request of a batch, in the order in which the ids were given."""
 
@@ -378,20 +383,20 @@ class OrderedResults:
         self._ids: list[str] = []
         self._results: dict[str, Image | LongCatError | None] = {}
 
-    def add_id(self, request_id: str) -> str:
-        """Note an id that is taken, and return it."""
-        self._ids.append(request_id)
-        return request_id
+    def take(self, request: str | Order) -> str | Order:
+        """Note a request that is taken, and return it."""
+        self._ids.append(id_of(request))
+        return request
 
     def add(self, outcome: Outcome) -> None:
         """Take in what came of a request."""
         self._results[outcome.request_id] = outcome.image or outcome.error
 
-    def results(self, request_ids: Any) -> list[Image | LongCatError]:
-        """Return one result for each id. An id of a collection that was not even taken gets a `WaitTimeout`.
+    def results(self, requests: Any) -> list[Image | LongCatError]:
+        """Return one result for each request. One of a collection that was not even taken gets a `WaitTimeout`.
 
         Args:
-            request_ids: what the ids were taken from.
+            requests: what the requests were taken from.
         """
-        ids = request_ids if isinstance(request_ids, Collection) else self._ids
+        ids = map(id_of, requests) if isinstance(requests, Collection) else self._ids
         return [self._results.get(one) or WaitTimeout(one, 0.0, asked=False) for one in ids]
