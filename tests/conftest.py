@@ -24,6 +24,9 @@ settings.register_profile(
 )
 settings.load_profile("longcat")
 
+LONGEST = ("conformance", "killed", "wheel", "workflows")
+"""Words in the names of the files with the longest tests, or with a fixture that no two processes should set up."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
@@ -38,8 +41,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest tests, so that in the end none of them is left to one process while others are done."""
-    items.sort(key=lambda item: not any(word in item.path.stem for word in ("killed", "workflows", "wheel")))
+    """Begin with the longest tests: none is left to one process in the end, and those of one file stay together."""
+    items.sort(key=lambda item: not any(word in item.path.stem for word in LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)
