@@ -166,7 +166,8 @@ def test_a_dry_run_sends_nothing(gateway_with: Callable[..., OrderGateway], call
     gateway = gateway_with()
     write("a", "b")
     ran = call(gateway, "batch", "orders", "-o", "out", "--dry-run", "--json")
-    plan = {"lines": 2, "orders": 2, "pictures": 2, "cost": 0.26, "known": 0, "in_doubt": 0, "spent": 0.0}
+    plan = {"lines": 2, "orders": 2, "pictures": 2, "cost": 0.26, "known": 0, "in_doubt": 0}
+    plan |= {"resubmitted": 0, "spent": 0.0}
     assert (ran.code, ran.objects, gateway.posts, Path("out").exists()) == (0, [plan], 0, False)
     call(gateway, "batch", "orders", "-o", "out")
     write("a", "b", "c")
@@ -193,6 +194,8 @@ def test_orders_in_doubt(gateway_with: Callable[..., OrderGateway], call: Callab
     codes = [call(gateway, "batch", "orders", "-o", "out").code for _ in range(2)]
     assert (codes, gateway.posts, sorted(line["state"] for line in manifest())) == ([3, 3], 2, ["done", "unknown"])
     assert [line["cost"] for line in manifest()] == [0.13, 0.13]
+    planned = call(gateway, "batch", "orders", "-o", "out", "--resubmit-unknown", "--dry-run", "--json")
+    assert [json.loads(planned.out)[name] for name in ("orders", "in_doubt", "resubmitted")] == [1, 1, 1]
     ran = call(gateway, "batch", "orders", "-o", "out", "--resubmit-unknown")
     assert (ran.code, gateway.posts, [line["state"] for line in manifest()]) == (0, 3, ["done", "done"])
     assert (sorted(line["cost"] for line in manifest()), "; 0.39 USD at most;" in ran.err) == ([0.13, 0.26], True)

@@ -112,8 +112,9 @@ def _plan(lines: Sequence[OrderLine], known: Survey) -> str:
     price = cost(OrderRequest("", {}))
     return (
         f"{len(known.new)} of {len(lines)} orders would be sent, for {known.pictures} pictures at {price} USD:"
-        f" {known.cost} USD at most. {known.known} are known already, {known.in_doubt} of them in doubt. All orders of"
-        f" the journal cost {known.spent} USD so far."
+        f" {known.cost} USD at most. {known.known} are known already. {known.in_doubt} are in doubt, and may have been"
+        f" paid for: they would {'' if known.resubmitted else 'not '}be sent again. All orders of the journal cost"
+        f" {known.spent} USD so far."
     )
 
 
@@ -125,6 +126,7 @@ def _plan_object(lines: Sequence[OrderLine], known: Survey) -> dict[str, int | f
         "cost": float(known.cost),
         "known": known.known,
         "in_doubt": known.in_doubt,
+        "resubmitted": known.in_doubt if known.resubmitted else 0,
         "spent": float(known.spent),
     }
 

@@ -25,13 +25,15 @@ class Survey:
     Attributes:
         new: those that are to be sent.
         known: how many need not be sent.
-        in_doubt: how many of these may have been taken, and nobody knows.
+        in_doubt: how many may have been taken, and nobody knows.
+        resubmitted: whether those in doubt are to be sent again.
         spent: what all orders of the journal cost so far, at most, in US dollars.
     """
 
     new: Sequence[OrderLine]
     known: int
     in_doubt: int
+    resubmitted: bool
     spent: Decimal
 
     @property
@@ -52,7 +54,7 @@ def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, 
     """
     if not path.exists():
         _check_files(lines, folder)
-        return Survey(lines, 0, 0, Decimal(0))
+        return Survey(lines, 0, 0, resubmit_unknown, Decimal(0))
     with Journal(path, time=time.time) as journal:
         recall(lines, journal, base_url, folder)
         spent = journal.orders(base_url).spent()
@@ -61,7 +63,7 @@ def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, 
     new = [line for line in lines if not line.is_known or (resubmit_unknown and line.state is LineState.UNKNOWN)]
     for line in doubtful if resubmit_unknown else ():
         line.send_again()
-    return Survey(new, len(lines) - len(new), 0 if resubmit_unknown else len(doubtful), spent)
+    return Survey(new, len(lines) - len(new), len(doubtful), resubmit_unknown, spent)
 
 
 def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: Path) -> None:
