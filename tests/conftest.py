@@ -47,9 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return two workers more than there are processors: a third of the time, each waits for a socket or a process."""
+    """Return one worker more than there are processors: now and then, each waits for a socket or a process.
+
+    Another one costs more, to collect all tests once again, than it brings.
+    """
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return processors + 2
+    return processors + 1
 
 
 @pytest.fixture(scope="session", autouse=True)
