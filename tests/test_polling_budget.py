@@ -251,3 +251,17 @@ def test_a_budget_that_is_never_short_asks_when_a_question_is_worth_it() -> None
 def test_questions_are_saved_against_who_asks_evenly(before: float, asked: int, after: float) -> None:
     """Who asks every 5 s about a request of 8 s asks at 0, 5 and 10 s. At most one is kept, and at most five owed."""
     assert saved(before, asked, 8.0, 5.0) == after
+
+
+def test_the_answer_to_an_order_is_no_question() -> None:
+    """A wait that an order begins has all questions of its budget left, and passes it at no moment."""
+    gateway = FakeGateway().order(takes=100.0)
+    cat = gateway.client(polling=budgeted())
+    cat.generate("a cat")
+    moments = [question.at - gateway.orders[0].at for question in gateway.questions]
+    assert all(number <= 2 + moment / 5 for number, moment in enumerate(moments, 1)), moments
+    ordered, asked = budgeted().plan(), budgeted().plan()
+    ordered.first()
+    asked.next(0.0, None)
+    asked.next(0.0, None)
+    assert (ordered.least_pause(0.0), round(asked.least_pause(0.0), 2)) == (0.0, 5.0)

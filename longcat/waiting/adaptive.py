@@ -207,6 +207,14 @@ class AdaptivePlan:
             self._note_forecasts(weighted, age, age + pause)
         return pause
 
+    def first(self) -> float:
+        """Return how many seconds to pause before the first question, when the answer to an order began the wait.
+
+        That answer says that the request runs, and was no question: the budget has all of its questions left.
+        """
+        self._questions -= 1
+        return self.next(0.0, None)
+
     def unanswered(self, elapsed: float) -> float:
         """Count a question that told nothing, and return the least pause before the next one, in seconds.
 

@@ -307,7 +307,8 @@ class Wait:
         self._move("asked")
         self._move("final" if status.state.is_final else "open")
         if not self.done:
-            self._plan_question(self.plan.next(0.0, None), None)
+            plan = self.plan
+            self._plan_question(plan.first() if isinstance(plan, AdaptivePlan) else plan.next(0.0, None), None)
 
     def _claim(self, store: RequestStore) -> Flow[None]:
         while True:
