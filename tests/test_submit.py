@@ -50,6 +50,7 @@ from longcat import (
     NotFoundError,
     Order,
     PermissionDeniedError,
+    State,
     SubmitUnknown,
 )
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
@@ -407,6 +408,14 @@ def test_the_key_is_in_no_error_about_an_order(driver: Driver) -> None:
         shown = "".join(traceback.format_exception(error))
         assert KEY not in shown
         assert KEY not in repr(vars(error))
+
+
+def test_an_address_that_the_answer_only_repeats_is_no_picture(clean_http: httpx.Client) -> None:
+    """An order that is queued, with some other address in the answer, has no picture yet."""
+    body = {"request_id": ID, "status": "QUEUED", "image": "https://storage.test/yours.png", "url": "https://me.test/"}
+    with Server(answers("202 Accepted", json.dumps(body).encode())) as gateway:
+        order = LongCat(KEY, gateway.url, http_client=clean_http).submit("a cat")
+    assert (order.status.state, order.status.image) == (State.QUEUED, None)
 
 
 def test_what_is_sent(driver: Driver) -> None:

@@ -50,7 +50,7 @@ def as_documented(body: Any) -> Any:
 def picture_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the addresses of the pictures in a decoded answer, wherever one of the models has them."""
     for holder in (body.get("output"), body.get("result"), body):
-        for name in ("media_url", "images", "image"):
+        for name in ("media_url", "images"):
             if isinstance(holder, dict) and (urls := tuple(_urls(holder.get(name)))):
                 return urls
     return ()
