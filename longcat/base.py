@@ -207,7 +207,7 @@ class BaseClient(Generic[HttpClient]):
         """Return an order with the wait for its request."""
         usable_unknown(unknown)
 
-        def begin_wait(order: Order, left: float | None, fresh: bool) -> Wait:
+        def begin_wait(order: Order, left: float, fresh: bool) -> Wait:
             return self._wait(order, left, unknown, fresh=fresh, wake=wake)
 
         return Generate(submit, begin_wait, on_order)

@@ -57,7 +57,7 @@ class Simulation:
         limiter = RateLimiter(self.max_rate)
         shared: dict[str, Any] = {"rate_limiter": limiter, "monotonic": self.clock.monotonic, "random": lambda: 0.5}
 
-        def begin_wait(order: Order, left: float | None, fresh: bool) -> Wait:
+        def begin_wait(order: Order, left: float, fresh: bool) -> Wait:
             return Wait(
                 GATEWAY,
                 order.request_id,

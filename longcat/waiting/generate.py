@@ -17,14 +17,14 @@ class Generate:
 
     Attributes:
         submit: the sending of the order.
-        begin_wait: makes the wait for the request of an order, given so many seconds for it; None: no bound. The last
-            argument tells whether the order was sent just now.
+        begin_wait: makes the wait for the request of an order, given so many seconds for it, which may be infinite. The
+            last argument tells whether the order was sent just now.
         on_order: called with the order and what came of it, as soon as it is known to be taken. None: nobody is told.
         wait: the wait. None: the order was not taken yet.
     """
 
     submit: Submit
-    begin_wait: Callable[[Order, float | None, bool], Wait]
+    begin_wait: Callable[[Order, float, bool], Wait]
     on_order: Callable[[OrderRequest, Order], object] | None = None
     wait: Wait | None = field(default=None, init=False)
 
@@ -59,6 +59,5 @@ class Generate:
         order = yield from self.submit.result()
         if self.on_order is not None:
             self.on_order(self.order, order)
-        left = self.submit.left
-        self.wait = self.begin_wait(order, None if left is None else max(left, 0.0), self.submit.was_sent)
+        self.wait = self.begin_wait(order, max(self.submit.left, 0.0), self.submit.was_sent)
         return self.wait

@@ -193,13 +193,9 @@ class Submit:
         return self.monotonic() - self._began
 
     @property
-    def left(self) -> float | None:
-        """Seconds until the deadline, negative after it. None: there is none."""
-        return None if self.timeout is None else self.timeout - self.elapsed
-
-    @property
-    def _left(self) -> float:
-        return inf if self.left is None else self.left
+    def left(self) -> float:
+        """Seconds until the deadline, negative after it; infinite where there is none."""
+        return inf if self.timeout is None else self.timeout - self.elapsed
 
     def result(self) -> Flow[Order]:
         """Send the order, again only if it was certainly not taken, and return it once it is.
@@ -212,8 +208,8 @@ class Submit:
             return self._recall(known)
         since = due = self._began
         while True:
-            yield Acquire(since, due, max(self._left, 0.0))
-            if self._left <= RESOLUTION:
+            yield Acquire(since, due, max(self.left, 0.0))
+            if self.left <= RESOLUTION:
                 host = urlsplit(self.gateway.base_url).netloc
                 raise APITimeoutError("there was no time left to send the order", host, sent=False)
             order = yield from self._intend()
@@ -255,9 +251,9 @@ class Submit:
                 return None
             if record.state is not OrderState.BUSY:
                 return self._recall(record)
-            if self._left <= RESOLUTION:
+            if self.left <= RESOLUTION:
                 raise SubmitUnknown(self.order, "another program was sending it all the time")
-            yield Sleep(min(recheck_interval(self.elapsed), self._left))
+            yield Sleep(min(recheck_interval(self.elapsed), self.left))
 
     def _begin(self, store: OrderStore) -> Flow[OrderRecord]:
         """Have the store note that the order is about to go out. If the flow is stopped meanwhile, it does not go."""
@@ -279,7 +275,7 @@ class Submit:
     def _send(self) -> Flow[Order]:
         """Send the order once, and keep what came of it."""
         try:
-            answer = yield from ask(self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self._left)))
+            answer = yield from ask(self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left)))
             order = self.gateway.read_order(self.order, answer)
         except APIConnectionError as error:
             if error.sent:
@@ -361,7 +357,7 @@ class Submit:
         if isinstance(error, RateLimitError):
             now = self.monotonic()
             self.rate_limiter.on_rate_limited(now, now + pause, asked)
-        if pause >= self._left:
+        if pause >= self.left:
             raise error
         return pause
 
