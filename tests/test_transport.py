@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from longcat.gateway.messages import Call
-from longcat.sending.transport import BoundedReads
+from longcat.sending.bounded_reads import BoundedReads
 
 
 @pytest.mark.parametrize(

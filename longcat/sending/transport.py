@@ -2,12 +2,9 @@
 
 import platform
 import threading
-import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, nullcontext, suppress
-from functools import partial
-from http import HTTPStatus
 from math import inf
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -16,12 +13,14 @@ import anyio
 import httpcore
 import httpx
 from anyio.lowlevel import current_token
-from attrs import define
 
 from longcat._version import __version__
 from longcat.clock import Clock, hold
-from longcat.errors import APIConnectionError, APITimeoutError, ConfigurationError, LongCatError
-from longcat.gateway.messages import MAX_ANSWER, Answer, Call
+from longcat.errors import APIConnectionError, APITimeoutError, ConfigurationError
+from longcat.gateway.messages import Answer, Call
+from longcat.sending.answer_reader import AnswerReader
+from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads
+from longcat.sending.progress import SendProgress
 
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 
@@ -94,9 +93,7 @@ class SyncSender(HttpSender[httpx.Client]):
         self._reads = BoundedReads()
         self._in_flight = threading.BoundedSemaphore(max_in_flight)
 
-    def send(
-        self, call: Call, stopped: Callable[[], bool] | None = None, reader: "AnswerReader | None" = None
-    ) -> Answer:
+    def send(self, call: Call, stopped: Callable[[], bool] | None = None, reader: AnswerReader | None = None) -> Answer:
         """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError.
 
         A caller that passes a reader can ask it for what came of an answer that was cut.
@@ -208,133 +205,6 @@ async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
             pieces -= 1
 
 
-@define
-class SendProgress:
-    """How far the sending of one call is, as far as the HTTP library shows it.
-
-    Attributes:
-        began: whether the call was handed to the HTTP client.
-        traced: whether the HTTP client's transport tells what it does. One that is the caller's own may not.
-        sent: whether the transport has begun to send the call itself, after the connection was made.
-    """
-
-    began: bool = False
-    traced: bool = False
-    sent: bool = False
-
-    def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in an event of httpcore's trace extension."""
-        self.traced = True
-        # A proxy is asked to connect before the call itself goes out.
-        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-            self.sent = True
-
-    def watching(self, trace: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
-        """Return a trace that takes in each event before another trace does."""
-
-        def watch(event: str, info: dict[str, Any]) -> None:
-            self.note(event, info)
-            trace(event, info)
-
-        return watch
-
-    def watching_async(
-        self, trace: Callable[[str, Mapping[str, Any]], Awaitable[None]]
-    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-        """Return the same for asynchronous traces."""
-
-        async def watch(event: str, info: Mapping[str, Any]) -> None:
-            self.note(event, info)
-            await trace(event, info)
-
-        return watch
-
-    def may_have_sent(self, error: Exception) -> bool:
-        """Whether a byte of the call may have gone out before this error."""
-        if not self.began or (self.traced and not self.sent):
-            return False
-        return not isinstance(error, NOT_SENT) or self.sent
-
-
-NOT_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-"""What httpx raises before it sends a call: there is no connection, or none that is trusted."""
-
-
-class AnswerReader:
-    """Collects the answer to a call, for either kind of sender, within the call's time.
-
-    What it refuses, it refuses in `answer`, so that a sender can end its loop over the body in good order.
-    """
-
-    def __init__(self, call: Call, clock: Clock) -> None:
-        self._call = call
-        self._clock = clock
-        self._deadline = clock.monotonic() + call.timeout
-        self._code = 0
-        self._body = bytearray()
-        self._refusal: LongCatError | TimeoutError | zlib.error | None = None
-
-    def begin(self, response: httpx.Response) -> bool:
-        """Take in the status and the headers, and return whether the body is still to be read."""
-        self._code = response.status_code
-        self._headers = {name.lower(): value for name, value in response.headers.items()}
-        self._sink = self._call.sink if self._code == HTTPStatus.OK else None
-        encoded = self._headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
-        self._unzip = zlib.decompressobj(wbits=47) if encoded else None  # 47: either format, by its head.
-        if self._sink is not None:
-            self._sink.begin(self._headers)
-        if not response.is_stream_consumed:
-            return True
-        self._unzip = None  # The body of a transport made for tests is here already, unpacked.
-        self.feed(response.content)
-        return False
-
-    def feed(self, chunk: bytes) -> bool:
-        """Take in the next bytes of the body, and return whether more are wanted."""
-        if self.has_enough:
-            return False
-        try:
-            if self._clock.monotonic() > self._deadline:
-                self._refusal = TimeoutError()
-                return False
-            if self._unzip is not None:
-                chunk = self._unzip.decompress(chunk)
-            if self._sink is None:
-                self._body += chunk
-            else:
-                self._sink.write(chunk)
-        except (LongCatError, zlib.error) as error:
-            self._refusal = error
-        return not self.has_enough
-
-    @property
-    def has_enough(self) -> bool:
-        """Whether no more is wanted."""
-        return self._refusal is not None or len(self._body) > MAX_ANSWER
-
-    def answer(self) -> Answer:
-        """Return the answer, or raise why it was refused."""
-        if self._refusal is not None:
-            raise self._refusal
-        if self._unzip is not None and not self._unzip.eof and not self.has_enough:
-            raise zlib.error("the compressed body was cut")
-        return self._answer()
-
-    def partial(self) -> Answer | None:
-        """Return the part of a cut answer that arrived. None: its status line did not arrive either."""
-        return self._answer() if self._code else None
-
-    def _answer(self) -> Answer:
-        whole = len(self._body) <= MAX_ANSWER
-        return Answer(self._code, self._headers, bytes(self._body[:MAX_ANSWER]), whole, self._clock.time())
-
-
 def credentials(call: Call) -> httpx.Auth | None:
     """Return the HTTP client's credentials for a call to the gateway, and None for another host."""
     return httpx.USE_CLIENT_DEFAULT if not call.cross_origin else None  # type: ignore[return-value]
@@ -357,61 +227,3 @@ def translated(call: Call, progress: SendProgress) -> Iterator[None]:
         # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
         sent = progress.may_have_sent(error)
         raise APIConnectionError(str(error) or type(error).__name__, host, sent) from error
-
-
-STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.
-
-
-class BoundedReads(threading.local):
-    """Bounds the time in which a whole answer comes, for which the blocking HTTP client has no means of its own.
-
-    Its timeouts begin anew with every step and every byte. Its trace extension shows each connection that is made, and
-    from then on we lower the timeout of each step to what the thread has left. Two things can still last longer:
-    looking up a host's name, and connecting to a host with several addresses that do not answer, as each is given the
-    time that is left. A transport that does not trace keeps the plain timeouts; there the deadline is checked between
-    the pieces of the body.
-    """
-
-    deadline = inf
-    stopped: Callable[[], bool] | None = None
-
-    @contextmanager
-    def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
-        """Bound the reads of this thread to so many seconds from now, and give up soon after `stopped` says so."""
-        self.deadline, self.stopped = time.monotonic() + timeout, stopped
-        try:
-            yield
-        finally:
-            self.deadline, self.stopped = inf, None
-
-    def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
-        if event.endswith((".connect_tcp.started", ".start_tls.started")):
-            info["timeout"] = self.left(info["timeout"])  # httpcore calls with the dict that it shows us.
-        stream = info.get("return_value")
-        if isinstance(stream, httpcore.NetworkStream):
-            stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
-
-    def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
-        chunk: bytes | None = None
-        while chunk is None:
-            left = self.left(timeout)
-            bound = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
-            try:
-                chunk = read(max_bytes, bound)
-            except httpcore.ReadTimeout:
-                if bound == left:
-                    raise
-                timeout = timeout if timeout is None else timeout - STOP_CHECK_INTERVAL
-        return chunk
-
-    def left(self, timeout: float | None = None) -> float | None:
-        """Return the seconds until the deadline, or the timeout if that is shorter.
-
-        Raises httpcore.ReadTimeout if there is no time left, or if the thread is to stop.
-        """
-        left = self.deadline - time.monotonic()
-        if left <= 0 or (self.stopped is not None and self.stopped()):
-            raise httpcore.ReadTimeout
-        shorter = min(left, inf if timeout is None else timeout)
-        return None if shorter == inf else shorter

@@ -23,7 +23,8 @@ from longcat.contract.probe.requests import KeyUse, ProbeRequest, probe_requests
 from longcat.contract.traffic.redact import redact
 from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
-from longcat.sending.transport import AnswerReader, SyncSender
+from longcat.sending.answer_reader import AnswerReader
+from longcat.sending.transport import SyncSender
 from longcat.text import shorten
 
 PAUSE: Final = 1.0

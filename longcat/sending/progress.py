@@ -1,0 +1,65 @@
+"""How far the sending of one call is: whether a byte of it may have gone out when it fails."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import httpx
+from attrs import define
+
+
+@define
+class SendProgress:
+    """How far the sending of one call is, as far as the HTTP library shows it.
+
+    Attributes:
+        began: whether the call was handed to the HTTP client.
+        traced: whether the HTTP client's transport tells what it does. One that is the caller's own may not.
+        sent: whether the transport has begun to send the call itself, after the connection was made.
+    """
+
+    began: bool = False
+    traced: bool = False
+    sent: bool = False
+
+    def note(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take in an event of httpcore's trace extension."""
+        self.traced = True
+        # A proxy is asked to connect before the call itself goes out.
+        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.sent = True
+
+    def watching(self, trace: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
+        """Return a trace that takes in each event before another trace does."""
+
+        def watch(event: str, info: dict[str, Any]) -> None:
+            self.note(event, info)
+            trace(event, info)
+
+        return watch
+
+    def watching_async(
+        self, trace: Callable[[str, Mapping[str, Any]], Awaitable[None]]
+    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        """Return the same for asynchronous traces."""
+
+        async def watch(event: str, info: Mapping[str, Any]) -> None:
+            self.note(event, info)
+            await trace(event, info)
+
+        return watch
+
+    def may_have_sent(self, error: Exception) -> bool:
+        """Whether a byte of the call may have gone out before this error."""
+        if not self.began or (self.traced and not self.sent):
+            return False
+        return not isinstance(error, NOT_SENT) or self.sent
+
+
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""What httpx raises before it sends a call: there is no connection, or none that is trusted."""
