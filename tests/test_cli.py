@@ -4,6 +4,8 @@ A process is started where one shows something: a terminal, a pipe, a signal. Ev
 run, its output is searched for the key and for tracebacks.
 """
 
+import errno
+import io
 import json
 import os
 import re
@@ -504,12 +506,25 @@ def test_an_error_that_nobody_can_read(user: User, command: str) -> None:
     assert (ran.code, ran.out) == (2, "")
 
 
-@pytest.mark.parametrize("stream", [">&-", "2>&-"])
+@pytest.mark.parametrize("stream", [">&-", "2>&-", "2>/dev/full"])
 def test_closed_stream(gateway: Gateway, user: User, stream: str) -> None:
-    """A command without stdout, or without stderr, does its work all the same, and is silent there."""
+    """A command without stdout, or without a stderr that takes its lines, does its work all the same."""
     ran = user.run("wait", gateway.add(), "-o", "cat.png", program=["sh", "-c", f'exec "$0" "$@" {stream}', LONGCAT])
-    assert (ran.code, ran.out, ran.errors) == (0, "cat.png\n" if stream == "2>&-" else "", [])
+    assert (ran.code, ran.out, ran.errors) == (0, "" if stream == ">&-" else "cat.png\n", [])
     assert (user.folder / "cat.png").is_file()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EFBIG, errno.EAGAIN, None])
+@pytest.mark.parametrize("command", ["wait nobody", "wait", "contract check nofile"])
+def test_stderr_fails(call: Call, monkeypatch: pytest.MonkeyPatch, number: int | None, command: str) -> None:
+    """Whatever is wrong with stderr, the exit code is the true one, and nothing is raised."""
+
+    class Broken(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(number, "broken") if number is not None else ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(sys, "stderr", Broken())
+    assert call(*command.split()).code == 2
 
 
 def test_debug(user: User) -> None:

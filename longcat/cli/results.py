@@ -4,10 +4,11 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
-from typing import Any, Final, Self
+from pathlib import Path
+from typing import Any, Final, Self, TextIO
 
 from longcat.cli.interrupt import EXIT_CODE
 from longcat.errors import (
@@ -85,11 +86,57 @@ def report(error: BaseException, *, debug: bool, about: str = "") -> Exit:
 
 
 def print_error(line: str) -> None:
-    """Print a line to stderr. Once that can't be written to, print into nothing: the exit code must stay right."""
+    """Print a line to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class LenientStream:
+    """A text stream that falls silent once it can't be written to: a full disk, a reader that is gone, no terminal.
+
+    As stderr, it lets a command go on and end with its true exit code, whoever writes to it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._silent = False
+
+    def write(self, text: str) -> int:
+        """Write a text, or nothing. Returns how many characters it has."""
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, as far as that is possible."""
+        self._try(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _try(self, function: Callable[..., object], *arguments: str) -> None:
+        if self._silent:
+            return
+        try:
+            function(*arguments)
+        except (OSError, ValueError):  # ValueError: it is closed.
+            self._silent = True
+            with suppress(OSError, ValueError):  # Python flushes what is still in its buffer when it ends.
+                _discard(self._stream)
+
+
+@contextmanager
+def lenient_stderr() -> Iterator[None]:
+    """Make stderr a `LenientStream` within the block."""
+    before, sys.stderr = sys.stderr, LenientStream(sys.stderr)
     try:
-        print(line, file=sys.stderr, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        yield
+    finally:
+        sys.stderr = before
+
+
+def _discard(stream: TextIO) -> None:
+    """Let the file of a stream lead nowhere from now on."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class Printer:
@@ -131,7 +178,7 @@ def quiet_pipe() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             message = f"The results can't be written: {error.strerror}. Make room, or send stdout elsewhere."
             raise ConfigurationError(message) from error

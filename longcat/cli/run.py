@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcat.cli.arguments import parse
-from longcat.cli.results import Exit, print_error, quiet_pipe, report
+from longcat.cli.results import Exit, lenient_stderr, print_error, quiet_pipe, report
 from longcat.errors import ConfigurationError
 
 
@@ -21,14 +21,15 @@ def run(argv: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # The shell closed it, as `>&-` does.
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it is never closed.
-    try:
-        return _run(parse(argv))
-    finally:
+    with lenient_stderr():
         try:
-            with quiet_pipe():
-                sys.stdout.flush()  # The help, or the version.
-        except ConfigurationError as error:
-            report(error, debug=False)
+            return _run(parse(argv))
+        finally:
+            try:
+                with quiet_pipe():
+                    sys.stdout.flush()  # The help, or the version.
+            except ConfigurationError as error:
+                report(error, debug=False)
 
 
 def _run(arguments: argparse.Namespace) -> Exit:
