@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.text import shorten, show
+from longcat.text import decode_text, shorten, show
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
 KEY_FILE: Final = Path("~/.pixazo/api-key")
@@ -30,7 +30,8 @@ def find_api_key(argument: str | None) -> str:
     if os.environ.get(KEY_VARIABLE):
         return _usable_key(os.environ[KEY_VARIABLE], KEY_VARIABLE)
     try:
-        return _usable_key(KEY_FILE.expanduser().read_text("utf-8", "replace").strip(), str(KEY_FILE))
+        content = KEY_FILE.expanduser().read_bytes()
+        return _usable_key(decode_text(content, "replace").strip(), str(KEY_FILE))
     except FileNotFoundError:
         raise ConfigurationError(
             f"No key was found: not in the argument api_key, not in {KEY_VARIABLE}, and there is no {KEY_FILE}. "

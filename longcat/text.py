@@ -1,5 +1,6 @@
 """Words for people: one line, cut short, with nothing in it that a terminal would obey and no secret."""
 
+import codecs
 import html
 import json
 import re
@@ -10,6 +11,14 @@ from urllib.parse import quote
 Hide = Callable[[str], str]
 """Returns a text without the secret in it."""
 
+BYTE_ORDER_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # Before the mark of UTF-16, with which it begins.
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""The marks with which a text may begin, and the encodings that skip them."""
 _DISTRIBUTIONS: Final = {"PIL": "pillow", "ruamel": "ruamel.yaml", "yaml": "pyyaml"}
 """What a package is called where it is installed from, if that is not its name in Python with hyphens."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -54,6 +63,19 @@ def show(value: Any, hide: Hide = str, limit: int = 80) -> str:
         return f"a {type(value).__name__} that can't be shown"
     text = text if text.isprintable() else json.dumps(value)
     return text if isinstance(value, str) else shorten(hide(text), limit)
+
+
+def encoding_of(start: bytes) -> str:
+    """Return the encoding that the byte order mark at the start of a text tells: UTF-8 where there is none.
+
+    Windows PowerShell writes UTF-16 with a mark by default.
+    """
+    return next((encoding for mark, encoding in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8-sig")
+
+
+def decode_text(content: bytes, errors: str = "strict") -> str:
+    """Return the text that a file holds. Raises UnicodeDecodeError, unless `errors` says what is done instead."""
+    return content.decode(encoding_of(content), errors)
 
 
 def words_of(name: str) -> list[str]:

@@ -27,6 +27,8 @@ from servers import LIMIT, SOON, Request, Server, answer, eventually, read, resp
 from shell import FIELDS, KEY, LONGCAT, PLAIN, PNG, Display, Gateway, Ran, User, environment
 
 import longcat
+from longcat.cli import ids
+from longcat.cli.ids import known_ids, piped_ids
 from longcat.cli.results import Exit
 from longcat.cli.run import run as main
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
@@ -545,6 +547,31 @@ def test_ids_from_a_file(gateway: Gateway, user: User, call: Call) -> None:
     (user.folder / "ids.txt").write_text(f"\n {two}\r\n\n{one}\n{three}", encoding="utf-8")
     ran = call("wait", one, "--from", "ids.txt", "-o", "cats")
     assert (ran.code, sorted(ran.out.split())) == (0, sorted(f"cats/{each}.png" for each in (one, two, three)))
+
+
+ENCODINGS: Final = ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+"""Those of which a byte order mark tells."""
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    """Ids are read in the encoding that the file's mark tells: PowerShell writes UTF-16."""
+    (tmp_path / "ids.txt").write_bytes("\ufeffcat-1\r\nkätzchen\r\n".encode(encoding))
+    assert known_ids([], str(tmp_path / "ids.txt")) == ["cat-1", "kätzchen"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("text", ["\ufeffcat-1\r\nkätzchen\n", "\ufeff", "\ufeffa"])
+@pytest.mark.anyio
+async def test_a_pipe_with_a_byte_order_mark(monkeypatch: pytest.MonkeyPatch, encoding: str, text: str) -> None:
+    """Ids of a pipe are as well, also when its bytes come one by one."""
+    stdin, writer = os.pipe()
+    os.write(writer, text.encode(encoding))
+    os.close(writer)
+    monkeypatch.setattr(ids, "CHUNK", 1)
+    with os.fdopen(stdin) as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert [one async for one in piped_ids([])] == text.removeprefix("\ufeff").split()
 
 
 @pytest.mark.parametrize("content", [None, "", " \n\n"])

@@ -133,6 +133,14 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         "one",
         "two \u2028 lines",
     ]
+    (tmp_path / "orders").write_bytes("\ufeffone\r\ntwo \u2028 lines\r\n".encode("utf-16-le"))  # As PowerShell does.
+    assert [one.order.prompt for one in read_lines(str(tmp_path / "orders"), {}, plain_http=False)] == [
+        "one",
+        "two \u2028 lines",
+    ]
+    (tmp_path / "orders").write_bytes(b"\xff\xfeone")
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        read_lines(str(tmp_path / "orders"), {}, plain_http=False)
     (tmp_path / "orders").write_bytes(b"one\n\xff\n")
     with pytest.raises(ConfigurationError, match=r"Line 2 of .* It is not UTF-8"):
         read_lines(str(tmp_path / "orders"), {}, plain_http=False)

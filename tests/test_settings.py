@@ -60,6 +60,9 @@ def refusal(api_key: Any = None, base_url: Any = None) -> str:
 
 # --- The key. ---
 
+ENCODINGS = ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+"""Those of which a byte order mark tells."""
+
 
 def test_the_argument_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that is passed wins over the variable and the file."""
@@ -75,7 +78,13 @@ def test_the_variable_comes_second(home: Path, monkeypatch: pytest.MonkeyPatch) 
     assert key_of(sent()) == "from-variable"
 
 
-@pytest.mark.parametrize("content", [b"from-file", b"from-file\n", b"from-file\r\n", b"\n from-file \n\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"from-file", b"from-file\n", b"from-file\r\n", b"\n from-file \n\n"),
+        *("\ufefffrom-file\r\n".encode(encoding) for encoding in ENCODINGS),
+    ],
+)
 def test_the_file_comes_last(home: Path, content: bytes) -> None:
     """Without argument and variable, the one line of the vendor's file is the key, white space around it ignored."""
     key_file(home, content)
@@ -116,10 +125,10 @@ def test_a_file_that_may_not_be_read_is_no_key(home: Path, monkeypatch: pytest.M
     """A key file without the right to read it is told so, and not passed over."""
     key_file(home, b"hidden-key")
 
-    def read_text(*_: object) -> str:  # A real one would be readable to root.
+    def read_bytes(*_: object) -> bytes:  # A real one would be readable to root.
         raise PermissionError
 
-    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
     assert refusal() == (
         f"No key was found: {PLACES} ~/.pixazo/api-key can't be read (PermissionError). Set PIXAZO_API_KEY to the"
         " subscription key."

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final
 import anyio
 
 from longcat.errors import ConfigurationError
-from longcat.text import shorten
+from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, shorten
 
 STDIN: Final = "-"
 CHUNK: Final = 64 * 1024
@@ -23,11 +24,11 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
         raise ConfigurationError("The --from is empty; a shell variable may be unset. Name a file, or - for stdin.")
     if source is not None:
         try:
-            text = Path(source).read_text("utf-8-sig", "replace")
+            content = Path(source).read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(f"{shorten(source)} can't be read: {reason}. Pass another file.") from error
-        request_ids.extend(_lines(text))
+        request_ids.extend(_lines(decode_text(content, "replace")))
     if not request_ids:
         raise ConfigurationError(f"There is no request id in {shorten(source)}. Write one a line.")
     return [*dict.fromkeys(request_ids)]
@@ -37,14 +38,22 @@ async def piped_ids(arguments: list[str]) -> AsyncGenerator[str]:
     """Yield the arguments, then each line of stdin as soon as it is there, without keeping other tasks waiting."""
     for request_id in arguments:
         yield request_id
-    rest, stdin = b"", getattr(sys.stdin, "fileno", lambda: None)()
+    stdin = getattr(sys.stdin, "fileno", lambda: None)()
     if stdin is None:
         raise ConfigurationError("There is no stdin to take request ids from; it is closed. Name a file instead.")
-    while chunk := await _read(stdin):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for request_id in _lines(b"\n".join(lines).decode("utf-8", "replace")):
+    start, more = b"", True
+    while more and any(mark.startswith(start) for mark, _ in BYTE_ORDER_MARKS):
+        more = bool(chunk := await _read(stdin))
+        start += chunk
+    decoder = getincrementaldecoder(encoding_of(start))("replace")
+    text = decoder.decode(start, final=not more)
+    while more:
+        *lines, text = text.split("\n")
+        for request_id in _lines("\n".join(lines)):
             yield request_id
-    for request_id in _lines(rest.decode("utf-8", "replace")):
+        more = bool(chunk := await _read(stdin))
+        text += decoder.decode(chunk, final=not more)
+    for request_id in _lines(text):
         yield request_id
 
 

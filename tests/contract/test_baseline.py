@@ -28,9 +28,11 @@ def finding(code: str = "field-new", operation: str | None = "get_request_result
     return Finding(code, Severity.ADDITIVE, operation, pointer, "no such field", "3", exchange)
 
 
-def loaded(folder: Path, text: str, name: str = "baseline.toml", today: date = TODAY) -> Baseline:
+def loaded(
+    folder: Path, text: str, name: str = "baseline.toml", today: date = TODAY, encoding: str = "utf-8"
+) -> Baseline:
     """Return the baseline that a text is."""
-    (folder / name).write_text(text, "utf-8")
+    (folder / name).write_bytes(text.encode(encoding))
     return load_baseline(folder / name, today)
 
 
@@ -45,6 +47,11 @@ class TestEntries:
         assert baseline.accepts(finding("field-missing", pointer="/queue_position")) is None
         assert baseline.accepts(finding(operation=None, pointer="/queue_position")) is None
         assert list(baseline.remarks()) == []
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_after_a_byte_order_mark(self, tmp_path: Path, text: str, encoding: str) -> None:
+        """A mark at the file's start tells its encoding."""
+        assert loaded(tmp_path, text, encoding=encoding).entries == loaded(tmp_path, text).entries
 
     def test_expire(self, tmp_path: Path, text: str) -> None:
         """On the day after the last one, nothing is accepted any more, and that is said."""

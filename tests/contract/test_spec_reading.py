@@ -11,7 +11,7 @@ from attrs import evolve
 from exchanges import MADE_UP, OURS, RESULT
 
 from longcat.contract import Exchange, SpecError, judge, load_spec
-from longcat.contract.openapi.document import modern, parse_document
+from longcat.contract.openapi.document import modern, parse_document, read_document
 from longcat.contract.openapi.schemas import close
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.pointer import join
@@ -79,6 +79,13 @@ def test_yaml_values_become_json_values() -> None:
     assert "200" in ours.responses
     shown = ours.responses["200"].content["application/json"].examples.values
     assert json.loads(json.dumps(shown[-1]))["created_at"].startswith("2024-06-15T10:30:00")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> None:
+    """A spec is read in the encoding that its mark tells."""
+    (tmp_path / "spec.yaml").write_text("openapi: 3.1.0\npaths: {}\ninfo: {title: Kätzchen}\n", encoding)
+    assert read_document(tmp_path / "spec.yaml")["info"] == {"title": "Kätzchen"}
 
 
 def test_yaml_is_read_by_its_core_schema() -> None:

@@ -20,6 +20,7 @@ from longcat.contract.reports.verdict import Accepted, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import whole_file
+from longcat.text import decode_text
 
 RECORDINGS: Final = "cassettes"
 """What `check` reads when nothing is named."""
@@ -144,7 +145,7 @@ def _baseline(path: str | None, reason: str | None = None) -> Baseline:
 
 
 def _add(path: Path, entries: str) -> None:
-    text = path.read_text("utf-8") if path.exists() else ""
+    text = decode_text(path.read_bytes()) if path.exists() else ""
     with whole_file(path) as file:
         file.write((f"{text.rstrip()}\n\n{entries}" if text.strip() else entries).encode())
     print(f"longcat: {path} accepts what was found. Read it, and say more where it matters.", file=sys.stderr)

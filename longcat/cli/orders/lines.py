@@ -13,7 +13,7 @@ from longcat.cli.orders.line import OrderLine
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
-from longcat.text import shorten
+from longcat.text import decode_text, encoding_of, shorten
 from longcat.waiting.submit import OrderKeys
 
 STDIN: Final = "-"
@@ -69,7 +69,9 @@ def _read(source: str, where: str) -> bytes:
     if not source:
         raise ConfigurationError("The FILE is empty; a shell variable may be unset. Name a file, or - for stdin.")
     try:
-        return sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+        content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+        # What is no UTF-8 is told of line by line.
+        return content if encoding_of(content) == "utf-8-sig" else decode_text(content).encode()
     except (OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"{where} can't be read: {reason}. Pass another file.") from error

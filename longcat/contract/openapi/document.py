@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from longcat.pointer import at, escape
-from longcat.text import shorten, show
+from longcat.text import decode_text, shorten, show
 
 Node: TypeAlias = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ VERSIONS: Final = ("3.0.", "3.1.")
 def read_document(path: Path) -> dict[str, Any]:
     """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError."""
     try:
-        text = path.read_text("utf-8-sig")
+        text = decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error

@@ -17,7 +17,7 @@ from attrs import define, field
 from longcat.contract.model import Finding
 from longcat.contract.reports.verdict import Accepted
 from longcat.errors import ConfigurationError
-from longcat.text import show
+from longcat.text import decode_text, show
 
 REQUIRED: Final = ("code", "pointer", "reason", "expires")
 FIELDS: Final = (*REQUIRED, "operation")
@@ -86,7 +86,7 @@ def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Ba
     if others is not None and not path.exists():
         return Baseline(today, others=others)
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(decode_text(path.read_bytes()))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"The baseline {path} can't be read: {reason}. Mend it, or leave it out.") from error
