@@ -2,6 +2,7 @@
 
 LongCatError
  +-- ConfigurationError
+ |    +-- JournalError
  +-- APIConnectionError
  |    +-- APITimeoutError
  +-- APIStatusError
@@ -42,6 +43,27 @@ class LongCatError(Exception):
 
 class ConfigurationError(LongCatError):
     """The client was used in a way that can't work: a key, an address or an argument. Nothing was sent."""
+
+
+class JournalError(ConfigurationError):
+    """The journal can't be used: another program has it locked, it is damaged, or it is no journal.
+
+    An order is never sent while the journal can't say whether it was sent before.
+
+    Args:
+        message: what is wrong, what can be saved, and how.
+
+    Attributes:
+        locked: whether another program has the file locked, so that trying again may help.
+    """
+
+    def __init__(self, message: str, *, locked: bool = False) -> None:
+        super().__init__(message)
+        self.locked = locked
+
+    @property
+    def transient(self) -> bool:  # noqa: D102
+        return self.locked
 
 
 @define(slots=False)

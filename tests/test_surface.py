@@ -59,6 +59,7 @@ FIXED = {
     "Image",
     "InsufficientBalanceError",
     "InternalServerError",
+    "JournalError",
     "LongCat",
     "LongCatError",
     "NotFoundError",
