@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import httpx
 import pytest
 from servers import LIMIT, SOON
 
-from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, Settings, announce, running, serve
+from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, Settings, announce, running, serve, server
 from longcat.sandbox.faults import FaultTarget
 from longcat.sandbox.picture import draw
 
@@ -243,6 +244,21 @@ def test_caller_gone(caller: Caller, capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
+HALF = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf".encode()
+
+
+@pytest.mark.parametrize("part", [b"", b"POST / HT", HALF])
+def test_half_a_request(caller: Caller, monkeypatch: pytest.MonkeyPatch, part: bytes) -> None:
+    """A connection on which a request does not come to its end is closed, also when it has served one before."""
+    monkeypatch.setattr(server, "REQUEST_TIMEOUT", 0.05)
+    with socket.create_connection(caller.address, LIMIT) as connection, suppress(ConnectionResetError):
+        if part:
+            connection.sendall(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 404")
+        connection.sendall(part)
+        assert connection.recv(4096) == b""
+
+
 # --- A process of its own.
 
 
@@ -298,6 +314,14 @@ def test_port_in_use() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"in use.*{port}"):
             serve(port=port)
+
+
+@pytest.mark.parametrize(("host", "warns"), [("0.0.0.0", True), ("127.0.0.1", False)])  # noqa: S104
+def test_reached_from_elsewhere(capsys: pytest.CaptureFixture[str], host: str, *, warns: bool) -> None:
+    """Who serves beyond this machine is told so, on stderr."""
+    serve(host=host, ready=lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    said = capsys.readouterr()
+    assert (said.out, f"It listens on {host}, so it can be reached from other machines" in said.err) == ("", warns)
 
 
 def test_port_out_of_range() -> None:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.bodies import error, json_response, parse_object, read_body
+from longcat.sandbox.browsers import BrowserGuard
 from longcat.sandbox.calls import ORDER, RESULT, STATUS
 from longcat.sandbox.drifts import find_drifts
 from longcat.sandbox.drifts.requests import DriftMiddleware
@@ -42,8 +43,13 @@ def create_app(
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    local: bool = False,
 ) -> Starlette:
-    """Return the sandbox as an ASGI app: for a server or for in-process tests with a clock and a sleep of their own."""
+    """Return the sandbox as an ASGI app: for a server or for in-process tests with a clock and a sleep of their own.
+
+    Web pages of other sites are refused. `local`: it is on a socket that only this machine reaches, so a name that a
+    stranger's name server leads here is refused as well.
+    """
     settings = settings or Settings()
     sandbox = _SandboxApp(settings, TimeSource(clock, wall, sleep))
     changes = [drift.request for drift in find_drifts(settings.drifts) if drift.request]
@@ -59,7 +65,10 @@ def create_app(
             Route("/sandbox/orders", sandbox.orders, methods=["GET"]),
             Route("/sandbox/orders/count", sandbox.count_orders, methods=["GET"]),
         ],
-        middleware=[Middleware(DriftMiddleware, changes=changes, right_key=settings.api_key)],
+        middleware=[
+            Middleware(BrowserGuard, local=local),
+            Middleware(DriftMiddleware, changes=changes, right_key=settings.api_key),
+        ],
         exception_handlers={HTTPException: sandbox.problem, ClientDisconnect: sandbox.problem},
     )
     app.router.redirect_slashes = False

@@ -47,6 +47,10 @@ from longcat.sandbox.behaviours import (
 )
 from longcat.sandbox.bodies import error
 
+MOST_FAULTS: Final = 1000
+"""Of the list for all requests, which they share."""
+MOST_OWN_FAULTS: Final = 20
+"""Of one request's own list."""
 LONGEST: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
 
 
@@ -118,9 +122,12 @@ class Fault:
             raise ValueError(f"The {unit.name} of the fault {self.name} {unit.verb} {unit.limits}, not {self.number}.")
 
     @classmethod
-    def parse_all(cls, text: str) -> tuple[Self, ...]:
-        """Read faults that are separated by commas."""
-        return tuple(map(cls.parse, text.split(","))) if text else ()
+    def parse_all(cls, text: str, most: int = MOST_FAULTS) -> tuple[Self, ...]:
+        """Read faults that are separated by commas. Raises ValueError when there are more than `most`."""
+        texts = text.split(",") if text else []
+        if len(texts) > most:
+            raise ValueError(f"{len(texts)} faults are more than {most}, which is the limit here. Give fewer.")
+        return tuple(map(cls.parse, texts))
 
     @classmethod
     def parse(cls, text: str) -> Self:

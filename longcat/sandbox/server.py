@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import anyio
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -49,7 +50,14 @@ def serve(
     """
     listener = _listen(host, port)
     with contextlib.closing(listener):
-        app = create_app(settings)
+        address = listener.getsockname()[0]
+        is_local = ipaddress.ip_address(address).is_loopback
+        if not is_local:
+            sys.stderr.write(
+                f"longcat sandbox: It listens on {address}, so it can be reached from other machines: whoever knows the"
+                " key can order there, and anyone can read the orders.\n"
+            )
+        app = create_app(settings, local=is_local)
         _Server(_config(app, log_requests=log_requests), lambda: ready(_url(listener))).run([listener])
 
 
@@ -71,7 +79,7 @@ def running(
     """
     with contextlib.closing(_listen("127.0.0.1", 0)) as listener:
         started = threading.Event()
-        app = create_app(settings, clock=clock, wall=wall, sleep=sleep)
+        app = create_app(settings, clock=clock, wall=wall, sleep=sleep, local=True)
         server = _Server(_config(app, log_requests=False), started.set)
         thread = threading.Thread(target=server.run, args=([listener],), name="longcat sandbox")
         thread.start()
@@ -84,8 +92,17 @@ def running(
             thread.join()
 
 
+REQUEST_TIMEOUT: Final = 30.0
+"""Seconds in which a request must have come, from its first byte to its last. Uvicorn would wait for ever."""
+
+
 class _Protocol(H11Protocol):
-    """h11, which plain uvicorn brings. It tells the app its transport, for the faults that break connections."""
+    """h11, which plain uvicorn brings. It tells the app its transport, for the faults that break connections.
+
+    It gives up on a request of which only a part comes.
+    """
+
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # asyncio does this only for sockets that name their protocol. Without it each answer on a kept connection takes
@@ -93,6 +110,23 @@ class _Protocol(H11Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         super().connection_made(transport)
         self.app_state = {**self.app_state, TRANSPORT: transport}
+        self._late = self.loop.call_later(REQUEST_TIMEOUT, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:  # The request is here.
+            self._stop_timer()
+        elif self._late is None:
+            self._late = self.loop.call_later(REQUEST_TIMEOUT, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class _Server(uvicorn.Server):

@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Any, Final, Never
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.faults import LONGEST, Fault, FaultTarget, strikes
+from longcat.sandbox.faults import LONGEST, MOST_OWN_FAULTS, Fault, FaultTarget, strikes
 from longcat.sandbox.picture import PLAIN, Look
 from longcat.sandbox.queue.variants import find_variants
 
@@ -94,6 +95,7 @@ class EmulatedRequest:
     duration: float
     outcome: RequestOutcome
     faults: tuple[Fault, ...] = ()
+    common_faults: tuple[Fault, ...] = ()  # Those of all requests, which come after its own.
     gateway: EmulatedGatewayName = EmulatedGatewayName.RESULT
     pictures: int = 1
     look: Look = PLAIN
@@ -132,7 +134,10 @@ class EmulatedRequest:
                 nth, self.called_back = self.called_back, self.called_back + 1
             case _:
                 nth, self.asked = self.asked, self.asked + 1
-        return strikes((fault for fault in self.faults if fault.target is target), nth)
+        return strikes((fault for fault in self._all_faults() if fault.target is target), nth)
+
+    def _all_faults(self) -> Iterator[Fault]:
+        return itertools.chain(self.faults, self.common_faults)
 
     def share(self, now: float) -> float:
         """Return the share of the duration that has passed, from 0 to 1."""
@@ -160,7 +165,7 @@ class EmulatedRequest:
             "request_id": self.request_id,
             "duration": self.duration,
             "outcome": self.outcome.value,
-            "fault": ",".join(map(str, self.faults)) or None,
+            "fault": ",".join(map(str, self._all_faults())) or None,
             "asked": self.asked,
             "downloaded": self.downloaded,
         }
@@ -213,7 +218,8 @@ class Requests(dict[str, EmulatedRequest]):
             request_id,
             settings.duration if new.duration is None else new.duration,
             RequestOutcome(settings.outcome if new.outcome is None else new.outcome),
-            (*Fault.parse_all(new.fault or ""), *self.faults),
+            Fault.parse_all(new.fault or "", MOST_OWN_FAULTS),
+            self.faults,
             EmulatedGatewayName.of(request_id) if new.gateway is None else EmulatedGatewayName(new.gateway),
             new.pictures,
             new.look,

@@ -61,8 +61,9 @@ class EmulatedQueueGateway(EmulatedGateway):
             return refusal, None
         if (fault := self.orders.peek_fault()) and fault.name == UNREAD:
             return Response(), self.orders.next_fault()
-        record.body = await read_body(request)
-        wanted, webhook = read_order(request, record.body), read_webhook(request.headers)
+        body = await read_body(request)
+        self.orders.keep_body(record, body)
+        wanted, webhook = read_order(request, body), read_webhook(request.headers)
         self._check(wanted)
         if (fault := self.orders.next_fault()) and not fault.takes:
             return Response(), fault

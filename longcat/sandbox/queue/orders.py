@@ -29,6 +29,8 @@ SIZES: Final = {
 FORMATS: Final = ("png", "jpeg", "webp")
 # No page has a range, so no number is refused: one picture is made at least, and at most so many.
 MOST_PICTURES: Final = 100
+MOST_KEPT: Final = 256 * 1024 * 1024
+"""Bytes of headers and bodies. A usual order has less than one KiB."""
 # A prompt such as "a cat [failed]" says how its request ends.
 _TOLD_OUTCOME: Final = re.compile(rf"\[({'|'.join(RequestOutcome)})\]$")
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
@@ -148,7 +150,7 @@ class Orders:
     """Every POST to the order call, the money that the orders cost, and the faults that strike them.
 
     Attributes:
-        received: the POSTs, the newest last; only the first MOST_REQUESTS are kept.
+        received: the POSTs, the newest last; only the first are kept: MOST_REQUESTS of them, and MOST_KEPT bytes.
         posts: how many POSTs there were.
         taken: how many of them were taken as orders, so that a request began.
         spent: what the orders taken cost, less those that end in an error of the system.
@@ -156,6 +158,7 @@ class Orders:
 
     def __init__(self, faults: Iterable[Fault], fault_every: int) -> None:
         self.received: list[ReceivedOrder] = []
+        self._kept = 0  # Bytes.
         self.posts = 0
         self.taken = 0
         self.spent = Decimal(0)
@@ -168,9 +171,21 @@ class Orders:
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.pop("ocp-apim-subscription-key", None)
         order = ReceivedOrder(headers)
-        if len(self.received) < MOST_REQUESTS:
+        if len(self.received) < MOST_REQUESTS and self._has_room(sum(map(len, (*headers, *headers.values())))):
             self.received.append(order)
         return order
+
+    def keep_body(self, order: ReceivedOrder, body: bytes) -> None:
+        """Keep the body of an order in its record, if there is room."""
+        if self._has_room(len(body)):
+            order.body = body
+
+    def _has_room(self, size: int) -> bool:
+        """Count so many bytes more if they can be kept."""
+        if self._kept + size > MOST_KEPT:
+            return False
+        self._kept += size
+        return True
 
     def set_faults(self, faults: Iterable[Fault]) -> None:
         """Let these faults strike from now on, and no others."""
