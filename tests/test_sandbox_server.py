@@ -244,7 +244,10 @@ def test_caller_gone(caller: Caller, capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-HALF = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf".encode()
+HALF = (
+    f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nOcp-Apim-Subscription-Key: {EXAMPLE_KEY}\r\n"
+    "Content-Type: application/json\r\nContent-Length: 9\r\n\r\nhalf"
+).encode()
 
 
 @pytest.mark.parametrize("part", [b"", b"POST / HT", HALF])
