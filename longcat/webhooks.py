@@ -23,6 +23,7 @@ from longcat.errors import APIResponseValidationError, ConfigurationError
 from longcat.gateway.messages import MAX_ANSWER
 from longcat.gateway.queue import read_callback
 from longcat.models import Status
+from longcat.processes import ForkSafeLock
 from longcat.settings import MAX_REQUEST_ID
 from longcat.text import missing_package, shorten, show
 
@@ -95,7 +96,7 @@ class Receiver:
             raise ConfigurationError("The secret of a receiver is the last part of a path. Pass one without a slash.")
         self._secret = secret
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._heard: OrderedDict[str, float] = OrderedDict()
         """When there was news of requests that nobody waits for, the oldest first."""

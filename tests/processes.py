@@ -2,10 +2,12 @@
 
 import io
 import os
+import signal
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -102,3 +104,32 @@ def run_longcat(parent: Connection, folder: Path, environment: dict[str, str], *
     for line in errors.getvalue().splitlines() if code else []:
         parent.send(line)
     sys.exit(code)
+
+
+def forked(
+    function: Callable[[], Any], meanwhile: Callable[[], object] = lambda: None, *, seconds: float = 60.0
+) -> Any:
+    """Return what a function returns in a fork of this process; the text of what it raises, or that it took too long.
+
+    The other function is called in this process meanwhile. Nothing of the fork is cleaned up at its end, as with
+    `multiprocessing`.
+    """
+    ours, theirs = Pipe(duplex=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork where there are threads.
+        pid = os.fork()
+    if not pid:
+        try:
+            theirs.send(function())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is told.
+            theirs.send(f"{type(error).__name__}: {error}")
+        finally:
+            os._exit(0)
+    theirs.close()
+    try:
+        meanwhile()
+        return ours.recv() if ours.poll(seconds) else f"nothing came in {seconds:g} s"
+    finally:
+        ours.close()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)

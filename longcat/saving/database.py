@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Final
 
 from longcat.errors import ConfigurationError
+from longcat.processes import ForkAware
 from longcat.saving import schema
 from longcat.saving.files import sync
 from longcat.saving.owners import OwnerFiles, connect, is_busy
@@ -30,8 +31,11 @@ NEXT_STEPS: Final = {
 """What to do about an error of SQLite, by its primary result code. Every other one is about access to the file."""
 
 
-class Database:
+class Database(ForkAware):
     """An open journal, and an owner of rows in it.
+
+    A forked process is another owner, with a connection of its own from the first use on: SQLite forbids to share one.
+    What the parent's owner has stays the parent's.
 
     Args:
         path: the file. It is made when there is none, and never replaced.
@@ -39,7 +43,7 @@ class Database:
 
     Attributes:
         path: the file, absolute.
-        token: names this owner in the rows that it has.
+        token: names this owner in the rows that it has. In a forked process it is another one.
 
     Raises ConfigurationError when the file is no journal, or one of a newer version, or can't be made or written; so
     does every method but `close`.
@@ -54,27 +58,21 @@ class Database:
         if missing:
             raise ConfigurationError(f"There is no folder {self.path.parent} for the journal. Make it first.")
         self.token = secrets.token_hex(8)
+        self.is_open = True
         self._time = time
         self._guard = RLock()
+        self._guarded = False  # Whether the guard is held for a fork.
         self._owners = OwnerFiles(self.path)
-        self._db: sqlite3.Connection | None = None
+        self._db: sqlite3.Connection | None = None  # None: not connected yet in this process, or closed.
         self._lock: sqlite3.Connection | None = None
-        try:
-            with _explained(self.path):
-                self._db = connect(self.path, "rwc", PATIENCE)
-                self._open(self._db)
-        except BaseException:
-            self._disconnect()
-            raise
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was not closed."""
-        return self._db is not None
+        self.watch_forks()
+        with self._guard, _explained(self.path):
+            self._connect()
 
     def close(self) -> None:
         """Give all rows back and close the file. A second call does nothing."""
         with self._guard:
+            self.is_open = False
             if self._db is not None:
                 with suppress(sqlite3.Error):  # Without its lock, the token has no owner in any case.
                     _disown(self._db, self.token)
@@ -87,9 +85,9 @@ class Database:
         Changes survive the end of the process at once, and a loss of power after some seconds.
         """
         with self._guard, _explained(self.path):
-            if self._db is None:
+            if not self.is_open:
                 raise ConfigurationError("This journal is closed. Make a new one, and close it after the last call.")
-            yield self._db
+            yield self._db or self._connect()
 
     @contextmanager
     def durable(self) -> Iterator[sqlite3.Connection]:
@@ -130,6 +128,51 @@ class Database:
         """Give back the rows of an owner that is gone, and remove its file. A second call does nothing."""
         _disown(db, owner)
         self._owners.remove(owner)
+
+    def check_owner(self, token: str) -> None:
+        """Raise ConfigurationError unless this is the process in which the owner with this token works."""
+        if token != self.token:
+            raise ConfigurationError(
+                f"What began before this process was forked goes on in the parent, with its rows in {self.path}."
+                " Begin anew in this process."
+            )
+
+    def before_fork(self) -> None:
+        """Wait until no thread is within SQLite. A connection that is idle can be closed in the child."""
+        self._guard.acquire()
+        self._guarded = True
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._guarded = False
+        self._guard.release()
+
+    def after_fork_in_child(self) -> None:
+        """Become another owner, and let go of the parent's connections, whose locks this process does not have.
+
+        Until they are closed, SQLite would think that it has them, and take none for a connection of this process.
+        Closing drops no lock of the parent's and, as nothing is under way, writes nothing.
+        """
+        inherited = self._lock, self._db
+        self._lock = self._db = None
+        self._guard = RLock()
+        self.token = secrets.token_hex(8)
+        if self._guarded:
+            self._guarded = False
+            for connection in inherited:
+                if connection is not None:
+                    connection.close()
+        else:  # It was opened during the fork. It must neither be used nor closed.
+            self._leaked = inherited
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self._db = connect(self.path, "rwc", PATIENCE)
+            self._open(self._db)
+        except BaseException:
+            self._disconnect()
+            raise
+        return self._db
 
     def _open(self, db: sqlite3.Connection) -> None:
         """Make sure that the file is a journal, and become one of its owners."""

@@ -19,7 +19,7 @@ from longcat.saving.requests import RequestTable
 class Journal:
     """A journal. One file may serve several gateways, each named by its base URL. A context manager; or call `close`.
 
-    Threads and tasks may share it. A forked process must not use it, but make another one. On POSIX, a process that
+    Threads and tasks may share it, and so may a forked process, which has a share of its own. On POSIX, a process that
     opens and closes its own owner's file, to copy it perhaps, thereby drops the lock on it.
 
     Args:
@@ -32,7 +32,7 @@ class Journal:
 
     def __init__(self, path: str | PathLike[str], *, time: Callable[[], float]) -> None:
         self._database = Database(path, time)
-        self._requests: dict[str, RequestTable] = {}
+        self._requests: dict[tuple[str, str], RequestTable] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -48,9 +48,10 @@ class Journal:
 
     def requests(self, gateway: str) -> RequestTable:
         """Return the requests of a gateway."""
-        # One for each gateway, as it counts the claims.
-        return self._requests.setdefault(gateway, RequestTable(self._database, gateway))
+        # One for each gateway, as it counts the claims, and in each process.
+        owner = self._database.token
+        return self._requests.setdefault((owner, gateway), RequestTable(self._database, gateway, owner))
 
     def orders(self, gateway: str) -> OrderTable:
         """Return the orders of a gateway."""
-        return OrderTable(self._database, gateway)
+        return OrderTable(self._database, gateway, self._database.token)

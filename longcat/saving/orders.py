@@ -57,6 +57,7 @@ class OrderTable:
 
     _database: Database
     _gateway: str
+    _owner: str
 
     def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
         """Note that an order is about to be sent, unless it was before, and return how it stands.
@@ -67,6 +68,7 @@ class OrderTable:
         Raises ConfigurationError when the key stands for another order, or when the cost can't be stored exactly.
         """
         units = _to_units(cost)
+        self._database.check_owner(self._owner)
         with self._database.durable() as db:
             before = self.known(key)
             if before is not None:
@@ -74,15 +76,14 @@ class OrderTable:
                 if before.state is not OrderState.UNKNOWN or not resubmit_unknown:
                     return before
             content = _write_order(order)
-            ours = self._database.token
-            db.execute(BEGIN, [self._gateway, as_bytes(key), ours, units, self._database.now(), content])
+            db.execute(BEGIN, [self._gateway, as_bytes(key), self._owner, units, self._database.now(), content])
         return OrderRecord(key, order, OrderState.INTENDED, cost)
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
         """Note which request came of an order, and the answer if it was final."""
         if answer is not None:
             # First: it may be the only place where the pictures are named, and what follows makes both durable.
-            RequestTable(self._database, self._gateway).note(answer)
+            RequestTable(self._database, self._gateway, self._owner).note(answer)
         self._change(key, (TAKEN, [self._database.now(), as_bytes(request_id)]))
 
     def withdraw(self, key: str) -> None:
@@ -117,6 +118,7 @@ class OrderTable:
 
     def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
         """Execute the first of these statements that fits the row, durably. Their last values name the row."""
+        self._database.check_owner(self._owner)
         with self._database.durable() as db:
             for sql, values in statements:
                 if db.execute(sql, [*values, self._gateway, as_bytes(key)]).rowcount:

@@ -64,6 +64,7 @@ class RequestTable:
 
     _database: Database
     _gateway: str
+    _owner: str
     _claims: Counter[str] = field(factory=Counter, init=False)
 
     @property
@@ -76,7 +77,8 @@ class RequestTable:
 
         A request that the journal does not know gets a row.
         """
-        ours = self._database.token
+        ours = self._owner
+        self._database.check_owner(ours)
         with self._database.using() as db:
             (owner,) = self._row("owner", request_id) or (None,)
             if owner not in {None, ours}:
@@ -91,14 +93,14 @@ class RequestTable:
 
     def release(self, request_id: str) -> None:
         """Undo one `claim`. After as many of them as there were, another owner may claim the request."""
-        if not self._database.is_open:
-            return  # Everything was given back.
+        if not self._database.is_open or self._database.token != self._owner:
+            return  # Everything was given back; or it is not ours, but that of the process that was forked.
         with self._database.using() as db:
             self._claims[request_id] -= 1
             if self._claims[request_id] > 0:
                 return
             del self._claims[request_id]
-            db.execute(RELEASE, [self._gateway, request_id, self._database.token])
+            db.execute(RELEASE, [self._gateway, request_id, self._owner])
 
     def last(self, request_id: str) -> Status | None:
         """Return the last answer noted, without its `raw`. None: there is none, so ask."""

@@ -7,11 +7,11 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from math import exp, sqrt
-from threading import Lock
 from typing import Final
 
 from attrs import define, field, frozen, validators
 
+from longcat.processes import ForkSafeLock
 from longcat.waiting.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
 from longcat.waiting.forecast import PRIOR, Experience, ProgressReader, ProgressShape, WeightedForecast, logarithm
 from longcat.waiting.polling import POSITIVE, Random, check_bounds
@@ -72,7 +72,7 @@ class Knowledge:
     finished: int = 0
     saved: float = 0.0  # How many questions, as `longcat.waiting.budget.saved` says. Without a budget it stays zero.
     cohort: Cohort = field(factory=Cohort)
-    lock: Lock = field(factory=Lock)
+    lock: ForkSafeLock = field(factory=ForkSafeLock)
     _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT

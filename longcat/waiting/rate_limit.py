@@ -7,10 +7,11 @@ the rate is back where the gateway refused it, and the gateway does not refuse a
 
 import math
 from collections.abc import Callable, Iterator
-from threading import Lock
 from typing import Final
 
 from attrs import define, field, frozen
+
+from longcat.processes import ForkSafeLock
 
 RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
 LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
@@ -54,7 +55,7 @@ class RateLimiter:
     _recent: float = 0.0
     """How many slots were reserved lately: each counts less from second to second, by a factor of e."""
     _counted: float = -math.inf  # The moment at which that was counted.
-    _lock: Lock = field(factory=Lock)
+    _lock: ForkSafeLock = field(factory=ForkSafeLock)
 
     def free(self, now: float) -> float:
         """Return the moment of the next slot that is free."""

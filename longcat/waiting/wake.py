@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import Protocol
+
+from longcat.processes import ForkSafeLock
 
 
 class Wake(Protocol):
@@ -20,7 +21,7 @@ class WakeEvent:
     """Is set by news, from any thread, and tells the one who sleeps."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._is_set = False
         self._listener: Callable[[], object] | None = None
 
