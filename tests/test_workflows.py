@@ -358,7 +358,7 @@ def test_another_format_is_a_file_and_a_short_summary(runner: Runner) -> None:
     with running() as url:
         ran = runner.probe(base_url=url, format="sarif")
     assert '"2.1.0"' in Path(ran.outputs["report"]).read_text("utf-8")
-    assert ran.summary.startswith("```text\nlongcat: No drift was found.")
+    assert ran.summary.startswith("    longcat: No drift was found.")
 
 
 def test_the_callers_files_are_not_imported(runner: Runner) -> None:
@@ -392,6 +392,32 @@ def test_inputs_are_passed_as_they_are(runner: Runner) -> None:
         "--request-id=`touch${IFS}ran`",
     ]
     assert not (runner.folder / "ran").exists()
+
+
+EVIL: Final = "x\nexit-code=0\nreport=/etc/passwd\n::set-output name=x::y\n::add-mask::x\n```\n<b>"
+
+
+@pytest.mark.parametrize("name", ["format", "baseline", "fail_on", "base_url"])
+def test_inputs_write_no_outputs_and_no_commands(runner: Runner, name: str) -> None:
+    """Line breaks in an input add no output, no workflow command and no markup to the summary."""
+    ran = runner.probe(**{"base_url": REFUSED, name: EVIL})
+    assert (set(ran.outputs), ran.outputs["exit-code"]) == ({"exit-code", "report"}, str(ran.code))
+    assert "passwd" not in ran.outputs["report"]
+    before, _, said = ran.log.partition("::stop-commands::")
+    token, _, said = said.partition("\n")
+    _, _, after = said.partition(f"\n::{token}::\n")
+    assert (len(token), [line for line in (before + after).splitlines() if line.startswith("::")]) == (20, [])
+    assert [line for line in ran.summary.splitlines() if line and not line.startswith("    ")] == []
+
+
+def test_what_longcat_says_is_no_command(runner: Runner) -> None:
+    """What comes from the gateway into the log can't speak to the runner."""
+    said = "echo '::error::forged' >&2; echo '##[error]forged' >&2; printf '::add-path::x' >&2; exit 2"
+    ran = runner.probe(python=str(recorder(runner.folder, "python", said)))
+    lines = ran.log.splitlines()
+    [stop] = [line.removeprefix("::stop-commands::") for line in lines if line.startswith("::stop-commands::")]
+    between = lines[lines.index(f"::stop-commands::{stop}") + 1 : lines.index(f"::{stop}::")]
+    assert between == ["::error::forged", "##[error]forged", "::add-path::x"]
 
 
 @pytest.mark.parametrize(
