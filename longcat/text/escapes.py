@@ -1,0 +1,114 @@
+"""The ways in which JSON, HTML, URLs and folded lines write a character, undone, with where each character stood."""
+
+import html.entities
+import re
+import sys
+from array import array
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from attrs import frozen
+
+MAX_ROUNDS: Final = 5
+"""How often each kind of escape is undone: a text may have been escaped one time on top of the other."""
+
+_NAMES: Final = {
+    name.rstrip(";"): character
+    for name, character in html.entities.html5.items()
+    if len(character) == 1 and " " < character <= "~"
+}
+# One kind after the other, the outermost first as far as can be known. The numbers of digits are bounded, so that a
+# text of nothing but zeros takes no longer than another one.
+_KINDS: Final = (
+    ("\\", re.compile(r"\\(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,32}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[\"'\\/])")),
+    (
+        "&",
+        re.compile(rf"&(?:\#[0-9]{{1,32}}|\#[xX][0-9a-fA-F]{{1,32}}|(?:{'|'.join(sorted(_NAMES, reverse=True))}));?"),
+    ),
+    ("%", re.compile(r"%(?:[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")),
+    ("\n", re.compile(r"\r?(?:\n[ \t\r]*)+")),
+)
+_CUT: Final = re.compile(
+    r"(?:\\+(?:[uU]\{?|x)?[0-9a-fA-F]{0,31}|%(?:25)*u?[0-9a-fA-F]{0,3}|&(?:amp;)*\#?\w{0,32})\Z", re.ASCII
+)
+
+
+@frozen
+class EscapedText:
+    """A text with some of its escapes undone.
+
+    Attributes:
+        text: the characters.
+        starts: for each of them, where in the original it begins.
+        ends: likewise, where it ends.
+    """
+
+    text: str
+    starts: "array[int]"
+    ends: "array[int]"
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield a text as it is, and with its escapes undone, one kind after the other, until there are none.
+
+    A line break with the spaces after it is undone like an escape: it folds a line.
+    """
+    yield text
+    for _ in range(MAX_ROUNDS):
+        before = text
+        for sign, pattern in _KINDS:
+            if sign in text:
+                text = pattern.sub(lambda found: _character(found[0]), text)
+                yield text
+        if text == before:
+            return
+
+
+def located_readings(text: str) -> Iterator[EscapedText]:
+    """Yield the same as `readings`, and where each character stands in the text."""
+    places = array("Q", range(len(text) + 1))
+    one = EscapedText(text, places[:-1], places[1:])
+    yield one
+    for _ in range(MAX_ROUNDS):
+        before = one
+        for sign, pattern in _KINDS:
+            if sign in one.text:
+                one = _unescaped(one, pattern)
+                yield one
+        if one.text == before.text:
+            return
+
+
+def without_cut_escape(text: str) -> str:
+    """Return a text that was cut anywhere without an escape at its end that may have lost its own end."""
+    return _CUT.sub("", text)
+
+
+def _unescaped(one: EscapedText, pattern: re.Pattern[str]) -> EscapedText:
+    pieces, starts, ends, done = [], array("Q"), array("Q"), 0
+    for found in pattern.finditer(one.text):
+        character = _character(found[0])
+        pieces += [one.text[done : found.start()], character]
+        starts += one.starts[done : found.start()]
+        ends += one.ends[done : found.start()]
+        if character:
+            starts.append(one.starts[found.start()])
+            ends.append(one.ends[found.end() - 1])
+        done = found.end()
+    pieces.append(one.text[done:])
+    return EscapedText("".join(pieces), starts + one.starts[done:], ends + one.ends[done:])
+
+
+@lru_cache(maxsize=1024)
+def _character(escape: str) -> str:
+    """Return the character that an escape stands for; none for the end of a line."""
+    kind, digits = escape[0], escape.lstrip("\\%&#uUxX{").rstrip(";}")
+    if kind in "\r\n":
+        return ""
+    if kind == "\\" and len(escape) == 2:  # noqa: PLR2004 - a character that stands for itself.
+        return escape[1]
+    if kind == "&" and escape[1] != "#":
+        return _NAMES[escape[1:].rstrip(";")]
+    code = int(digits, 10 if kind == "&" and escape[2] not in "xX" else 16)
+    return chr(code) if code <= sys.maxunicode else "\ufffd"
