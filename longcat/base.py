@@ -16,7 +16,8 @@ from longcat.models import Order, OrderRequest, Status
 from longcat.saving.download import Downloader
 from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable
-from longcat.sending.transport import HttpClient, HttpSender
+from longcat.sending.http_clients import HttpClient
+from longcat.sending.transport import HttpSender
 from longcat.settings import (
     usable_count,
     usable_rate,
@@ -104,8 +105,8 @@ class BaseClient(Generic[HttpClient]):
         return f"{type(self).__name__}(base_url={self._gateways.queue.base_url!r})"
 
     def _new_http(self) -> HttpClient:
-        """Return an HTTP client of our own."""
-        return self._sender_class.http_class(timeout=inf)
+        """Return an HTTP client of our own. Raises ConfigurationError for a proxy that can't be used."""
+        return self._sender_class.new_http([self._gateways.queue.base_url, self._gateways.result.base_url])
 
     def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
         request_id, of = self._find(request, gateway)

@@ -74,17 +74,27 @@ class APIConnectionError(LongCatError):
         message: what happened, in the words of the library below.
         host: the host that was asked.
         sent: whether a byte of the call may have gone out. False: the gateway can't have seen it.
+        advice: what to do about it. None: what is usual.
+        lasting: whether it stays as it is until somebody changes something, such as a certificate that is not trusted.
     """
 
-    next_step: ClassVar[str] = "Check the network and the base URL, then try again."
+    usual_advice: ClassVar[str] = "Check the network and the base URL, then try again."
 
     message: str
     host: str
     sent: bool = True
+    advice: str | None = None
+    lasting: bool = False
 
     @property
-    def transient(self) -> bool:  # noqa: D102
-        return True
+    def next_step(self) -> str:
+        """What to do about it."""
+        return self.advice or self.usual_advice
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again may help: unless it lasts."""
+        return not self.lasting
 
     def __str__(self) -> str:
         return f"No answer from {shorten(self.host)}: {sentence(self.message)} {self.next_step}"
@@ -93,7 +103,7 @@ class APIConnectionError(LongCatError):
 class APITimeoutError(APIConnectionError):
     """The answer did not come in time; or there was no time left to ask for it."""
 
-    next_step = "Check the network, or allow more time, then try again."
+    usual_advice = "Check the network, or allow more time, then try again."
 
 
 def is_transient(status_code: int) -> bool:

@@ -42,7 +42,6 @@ from servers import (
     refusing,
     reset,
     response,
-    self_signed,
     stall,
     tidy,
     trickle,
@@ -121,14 +120,6 @@ def serving(*script: Step, scheme: str = "http") -> Place:
     return place
 
 
-@contextmanager
-def untrusted() -> Iterator[str]:
-    """Yield the URL of a server whose certificate nobody trusts."""
-    with Server([read, DONE], tls=self_signed()) as server:
-        yield server.url
-    assert server.requests == []
-
-
 FAULTS: dict[str, Place] = {
     "refused": refusing,
     "reset at once": serving(reset),
@@ -151,7 +142,6 @@ FAULTS: dict[str, Place] = {
     "two lengths": serving(read, head("Content-Length: 5", "Content-Length: 6"), b"123456"),
     "an endless head": serving(read, b"HTTP/1.1 200 OK\r\n", endless(b"X-Cat: cat\r\n" * 1000)),
     "no TLS": serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", scheme="https"),
-    "an untrusted certificate": untrusted,
 }
 
 

@@ -31,7 +31,6 @@ from servers import (
     refusing,
     reset,
     response,
-    self_signed,
     stall,
     tidy,
 )
@@ -239,15 +238,7 @@ def unknown_name() -> Iterator[str]:
     yield "http://gateway.invalid"
 
 
-@contextmanager
-def untrusted() -> Iterator[str]:
-    """Yield the URL of a server whose certificate nobody trusts."""
-    with Server([read, TAKEN], tls=self_signed()) as gateway:
-        yield gateway.url
-    assert gateway.requests == []
-
-
-@pytest.mark.parametrize("reach", [refusing, unknown_name, untrusted, crowded])
+@pytest.mark.parametrize("reach", [refusing, unknown_name, crowded])
 def test_an_order_that_could_not_leave_is_tried_again_and_then_not_sent(
     driver: Driver, reach: Callable[[], AbstractContextManager[str]]
 ) -> None:

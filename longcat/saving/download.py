@@ -171,8 +171,8 @@ class Downloader:
             try:
                 answer = yield from ask(Call("GET", url, left, {"Accept": "image/*"}, sink=file, cross_origin=True))
             except APIConnectionError as error:
-                next_step = "Try again, or with a longer timeout."
-                raise file.error(error.message, next_step, retryable=True) from error
+                next_step = error.advice or "Try again, or with a longer timeout."
+                raise file.error(error.message, next_step, retryable=error.transient) from error
             if answer.status_code == HTTPStatus.OK:
                 file.finish()
                 return

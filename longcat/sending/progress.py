@@ -15,15 +15,28 @@ class SendProgress:
         began: whether the call was handed to the HTTP client.
         traced: whether the HTTP client's transport tells what it does. One that is the caller's own may not.
         sent: whether the transport has begun to send the call itself, after the connection was made.
+        peer: the host and the port that it connects to: the call's own, or those of a proxy. None: it used a connection
+            that was open already, as far as it tells.
+        connected: whether that came about.
+        tls_name: the name that the other side was last asked to have in its certificate. None: there was no TLS.
     """
 
     began: bool = False
     traced: bool = False
     sent: bool = False
+    peer: tuple[str, int] | None = None
+    connected: bool = False
+    tls_name: str | None = None
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:
         """Take in an event of httpcore's trace extension."""
         self.traced = True
+        if event.endswith(".connect_tcp.started"):
+            self.peer, self.connected = (info["host"], info["port"]), False
+        elif event.endswith(".connect_tcp.complete"):
+            self.connected = True
+        elif event.endswith(".start_tls.started"):
+            self.tls_name = info["server_hostname"]
         # A proxy is asked to connect before the call itself goes out.
         if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
             self.sent = True

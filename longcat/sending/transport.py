@@ -2,12 +2,11 @@
 
 import platform
 import threading
-import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, nullcontext, suppress
+from http import HTTPStatus
 from math import inf
-from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Final, Generic
 
 import anyio
 import httpcore
@@ -16,13 +15,13 @@ from anyio.lowlevel import current_token
 
 from longcat._version import __version__
 from longcat.clock import Clock, hold
-from longcat.errors import APIConnectionError, APITimeoutError, ConfigurationError
+from longcat.errors import ConfigurationError
 from longcat.gateway.messages import Answer, Call
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads
+from longcat.sending.http_clients import HttpClient, cookieless, new_async_client, new_client
 from longcat.sending.progress import SendProgress
-
-HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+from longcat.sending.translation import refused_by_proxy, translated
 
 USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
@@ -41,6 +40,8 @@ class HttpSender(Generic[HttpClient]):
     """
 
     http_class: type[HttpClient]
+    new_http: Callable[..., HttpClient]
+    """Returns an HTTP client of our own, as `http_clients.new_client` does."""
 
     def __init__(
         self, http: HttpClient | None, new_http: Callable[[], HttpClient], clock: Clock, max_in_flight: int
@@ -76,15 +77,25 @@ class HttpSender(Generic[HttpClient]):
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         if call.cross_origin:
             return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
-        return self.http.build_request(
+        request = cookieless(self.http).build_request(
             call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)
         )
+        request.headers.pop("Cookie", None)  # One that the HTTP client has among its headers.
+        return request
+
+    def check_proxy(self, call: Call, progress: SendProgress, response: httpx.Response) -> None:
+        """Raise APIConnectionError for an answer that is not the gateway's, but that of a proxy which wants a login."""
+        if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            error = refused_by_proxy(call, progress, owns_http=self.owns_http)
+            if error is not None:
+                raise error
 
 
 class SyncSender(HttpSender[httpx.Client]):
     """Sends a call from the thread that it is used in. May be shared by threads."""
 
     http_class = httpx.Client
+    new_http = staticmethod(new_client)
 
     def __init__(
         self, http: httpx.Client | None, new_http: Callable[[], httpx.Client], clock: Clock, max_in_flight: int
@@ -100,7 +111,7 @@ class SyncSender(HttpSender[httpx.Client]):
         """
         progress = SendProgress()
         with (
-            translated(call, progress),
+            translated(call, progress, owns_http=self.owns_http),
             self._reads.until(call.timeout, stopped),
             self._flight(call),
             hold(self._clock),
@@ -109,8 +120,10 @@ class SyncSender(HttpSender[httpx.Client]):
             request = self.request(call)
             request.extensions["trace"] = progress.watching(self._reads.trace)
             progress.began = True
-            response = self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+            http = cookieless(self.http)
+            response = http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
             with closing(response):
+                self.check_proxy(call, progress, response)
                 if reader.begin(response):
                     for chunk in response.iter_raw():
                         if not reader.feed(chunk):
@@ -140,6 +153,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
     """Sends a call from the task that it is used in."""
 
     http_class = httpx.AsyncClient
+    new_http = staticmethod(new_async_client)
     _loop: object = None
 
     async def send(self, call: Call) -> Answer:
@@ -148,13 +162,15 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         self._follow_loop()
         seconds = None if call.timeout == inf else call.timeout
         progress = SendProgress()
-        with translated(call, progress), anyio.fail_after(seconds):
+        with translated(call, progress, owns_http=self.owns_http), anyio.fail_after(seconds):
             async with nullcontext() if call.cross_origin else self._in_flight:
                 request = self.request(call)
                 request.extensions["trace"] = progress.watching_async(closing_half_open())
                 progress.began = True
-                response = await self.http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+                http = cookieless(self.http)
+                response = await http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
                 async with aclosing(response):
+                    self.check_proxy(call, progress, response)
                     if reader.begin(response):
                         chunks = response.aiter_raw()
                         async for chunk in chunks:
@@ -208,22 +224,3 @@ async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
 def credentials(call: Call) -> httpx.Auth | None:
     """Return the HTTP client's credentials for a call to the gateway, and None for another host."""
     return httpx.USE_CLIENT_DEFAULT if not call.cross_origin else None  # type: ignore[return-value]
-
-
-@contextmanager
-def translated(call: Call, progress: SendProgress) -> Iterator[None]:
-    """Raise our own exceptions for those of the libraries below."""
-    host = urlsplit(call.url).netloc.rpartition("@")[2]
-    try:
-        yield
-    except (
-        httpx.TimeoutException,
-        httpcore.ReadTimeout,
-        TimeoutError,
-    ) as error:  # Ours is raised outside of httpx, too.
-        message, sent = f"no whole answer within {call.timeout:.3g} s", progress.may_have_sent(error)
-        raise APITimeoutError(message, host, sent) from error
-    except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, zlib.error) as error:
-        # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
-        sent = progress.may_have_sent(error)
-        raise APIConnectionError(str(error) or type(error).__name__, host, sent) from error

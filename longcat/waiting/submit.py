@@ -347,6 +347,8 @@ class Submit:
     def _pause(self, error: APIConnectionError | APIStatusError, asked: float) -> float:
         """Return how many seconds to pause before the order is sent again, or raise the error if it must not be."""
         retry_after: float | None = None
+        if isinstance(error, APIConnectionError) and error.lasting:
+            raise error
         if isinstance(error, APIStatusError):
             # Of the answers that say that the order was not taken, these alone say that it may be taken later.
             if error.status_code not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:

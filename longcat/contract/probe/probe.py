@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -90,9 +91,9 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     """
     pacing, clock = pacing or Pacing(), clock or SystemClock()
     requests = probe_requests(spec, request_ids, base_url, operations)
-    with closing(
-        SyncSender(http_client, lambda: httpx.Client(timeout=pacing.timeout), clock, max_in_flight=1)
-    ) as sender:
+    servers = {request.base_url for request in requests if request.obstacle is None}
+    new_http = partial(SyncSender.new_http, servers, pacing.timeout)
+    with closing(SyncSender(http_client, new_http, clock, max_in_flight=1)) as sender:
         run = _Probe(
             spec=spec,
             api_key=api_key,
@@ -231,7 +232,6 @@ class _Probe:
         if self.calls and pause:
             self.clock.sleep(pause)
         self.calls += 1
-        self.sender.http.cookies.clear()  # One request must not depend on another.
         call = Call(request.method, request.base_url + request.path, self.timeout, self._headers(request), request.body)
         reader = AnswerReader(call, self.clock)
         try:

@@ -1,0 +1,69 @@
+"""The HTTP clients that calls are sent with: our own, and the caller's. None of them sends or keeps a cookie for us."""
+
+from collections.abc import Iterable
+from copy import copy
+from http.cookiejar import CookieJar
+from math import inf
+from typing import Any, TypedDict, TypeVar
+
+import httpx
+
+from longcat.sending.proxies import AsyncProxyTransport, Proxies, ProxyChoice, ProxyTransport
+
+HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+
+
+class NoCookies(CookieJar):
+    """Keeps no cookie, and sends none. It does not even read them: that would take longer with each one kept."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Leave the cookies of an answer alone."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Leave a request as it is."""
+
+
+def cookieless(http: HttpClient) -> HttpClient:
+    """Return an HTTP client that shares everything with this one but the cookies, which it neither sends nor keeps."""
+    double = copy(http)
+    double.cookies = NoCookies()
+    return double
+
+
+class _HttpSettings(TypedDict):
+    trust_env: bool
+    verify: Any
+    timeout: float
+
+
+def _settings(timeout: float) -> _HttpSettings:
+    """Return what our HTTP clients are like: certificates are the environment's, proxies are chosen by `proxies`."""
+    return {"trust_env": False, "verify": httpx.create_ssl_context(), "timeout": timeout}
+
+
+def _usable_proxies(urls: Iterable[str]) -> Proxies:
+    """Return the environment's proxies. Raises ConfigurationError when that of one of the URLs can't be used."""
+    proxies = Proxies.of_environment()
+    for url in urls:
+        if (proxy := proxies.find(httpx.URL(url))) is not None:
+            proxy.check()
+    return proxies
+
+
+def new_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.Client:
+    """Return an HTTP client of our own that will be asked for these URLs, among others.
+
+    Raises ConfigurationError for a proxy that can't be used, and OSError or ValueError for certificates that can't be.
+    """
+    proxies, settings = _usable_proxies(urls), _settings(timeout)
+    verify = settings["verify"]
+    choice = ProxyChoice(proxies, lambda proxy: httpx.HTTPTransport(verify=verify, proxy=proxy))
+    return httpx.Client(**settings, mounts={"all://": ProxyTransport(choice)} if proxies.by_scheme else None)
+
+
+def new_async_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.AsyncClient:
+    """Return the same for asyncio and trio."""
+    proxies, settings = _usable_proxies(urls), _settings(timeout)
+    verify = settings["verify"]
+    choice = ProxyChoice(proxies, lambda proxy: httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
+    return httpx.AsyncClient(**settings, mounts={"all://": AsyncProxyTransport(choice)} if proxies.by_scheme else None)

@@ -1,0 +1,149 @@
+"""Our own exceptions for those of the libraries below, with what is known of the proxy and the certificate."""
+
+import re
+import ssl
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final
+
+import httpcore
+import httpx
+
+from longcat.errors import APIConnectionError, APITimeoutError, is_transient
+from longcat.gateway.messages import Call
+from longcat.sending.progress import SendProgress
+from longcat.sending.proxies import PORTS, Proxies
+
+EXPIRED: Final = {9, 10}
+"""OpenSSL's codes for a certificate that is not valid yet, or no more."""
+MISNAMED: Final = {62, 64}
+"""OpenSSL's codes for a certificate of another host."""
+
+
+@contextmanager
+def translated(call: Call, progress: SendProgress, *, owns_http: bool = True) -> Iterator[None]:
+    """Raise our own exceptions for those of the libraries below.
+
+    Args:
+        call: what is sent within the block.
+        progress: how far that is.
+        owns_http: whether the HTTP client is our own, so that it is known which proxy it uses.
+    """
+    try:
+        yield
+    except (
+        httpx.TimeoutException,
+        httpcore.ReadTimeout,
+        TimeoutError,
+    ) as error:  # Ours is raised outside of httpx, too.
+        proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
+        message = f"no whole answer within {call.timeout:.3g} s"
+        raise APITimeoutError(
+            f"{message}, through {proxy.name}" if proxy else message,
+            host_of(call),
+            progress.may_have_sent(error),
+            proxy.advice if proxy else None,
+        ) from error
+    except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, zlib.error) as error:
+        # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
+        raise _connection_error(call, progress, error, owns_http=owns_http) from error
+
+
+def host_of(call: Call) -> str:
+    """Return the host that a call goes to, with its port, for errors."""
+    return httpx.URL(call.url).netloc.decode("ascii")
+
+
+class ProxyOnTheWay:
+    """The proxy that a call went through, for errors.
+
+    Attributes:
+        name: what it is called.
+        advice: what to do when it is in the way.
+        login: what to do when it wants a login.
+    """
+
+    def __init__(self, name: str, variable: str | None) -> None:
+        self.name = name
+        self.advice = "Check that proxy, or use an http_client without it."
+        self.login = "Pass an http_client whose proxy has the user and the password."
+        if variable is not None:
+            self.advice = f"Check that proxy; or unset {variable}, or except the host in NO_PROXY."
+            self.login = f"Put the user and the password into {variable}, as in http://user:password@host:port."
+
+    @classmethod
+    def find(cls, call: Call, progress: SendProgress, *, owns_http: bool) -> "ProxyOnTheWay | None":
+        """Return the proxy that a call went through. None: none, as far as the HTTP client tells."""
+        url = httpx.URL(call.url)
+        peer, proxies = progress.peer, Proxies.of_environment()
+        if peer is None:  # It used a connection that was open already.
+            proxy = proxies.find(url) if owns_http and progress.traced else None
+        elif peer == (url.raw_host.decode("ascii"), url.port or PORTS.get(url.scheme)):
+            return None
+        else:
+            proxy = proxies.at(*peer)
+        if proxy is not None:
+            return cls(str(proxy), proxy.variable)
+        return None if peer is None else cls(f"the proxy {peer[0]}:{peer[1]}", None)
+
+
+def refused_by_proxy(call: Call, progress: SendProgress, *, owns_http: bool) -> APIConnectionError | None:
+    """Return the error for an answer of 407 that is a proxy's, so that the gateway did not get the call.
+
+    None: it is not known that there was a proxy, so the gateway seems to have given that answer.
+    """
+    proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
+    if proxy is None:
+        return None
+    message = f"{proxy.name} wants a user and a password (407)"
+    return APIConnectionError(message, host_of(call), False, proxy.login, lasting=True)
+
+
+def _connection_error(call: Call, progress: SendProgress, error: Exception, *, owns_http: bool) -> APIConnectionError:
+    host, sent = host_of(call), progress.may_have_sent(error)
+    proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
+    message = str(error) or type(error).__name__
+    if (fault := _tls_fault(error)) is not None:
+        is_proxys = proxy is not None and progress.peer is not None and progress.tls_name == progress.peer[0]
+        text, advice = _certificate(fault, proxy.name if proxy is not None and is_proxys else host)
+        return APIConnectionError(text, host, sent, advice, lasting=True)
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return APIConnectionError(message, host, sent, "Use a URL that begins with http:// or https://.", lasting=True)
+    if proxy is None:
+        return APIConnectionError(message, host, sent)
+    if not isinstance(error, httpx.ProxyError):
+        reached = progress.connected
+        message = f"{message}, through {proxy.name}" if reached else f"{proxy.name} can't be reached: {message}"
+        return APIConnectionError(message, host, sent, proxy.advice)
+    code = int(number[0]) if (number := re.match(r"\d{3}\b", message)) else None
+    if code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return refused_by_proxy(call, progress, owns_http=owns_http) or APIConnectionError(message, host, sent)
+    # A SOCKS proxy may find the way to the host later, but not take a login that it has refused.
+    lasting = not is_transient(code) if code is not None else "could not connect" not in message
+    return APIConnectionError(f"{proxy.name} answered: {message}", host, sent, proxy.advice, lasting=lasting)
+
+
+def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
+    """Return the fault of a certificate, ours or theirs, that led to an error. None: none did."""
+    for _ in range(8):  # As many as there may be libraries in between, and more.
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        if isinstance(error, ssl.SSLError) and re.search("CERTIFICATE|UNKNOWN_CA", error.reason or ""):
+            return error
+        error = error and (error.__cause__ or error.__context__)
+    return None
+
+
+def _certificate(fault: ssl.SSLError, whose: str) -> tuple[str, str]:
+    """Return what is wrong with a certificate, and what to do about it."""
+    if not isinstance(fault, ssl.SSLCertVerificationError):
+        message = f"it does not take our certificate, or wants one ({fault.reason})"
+        return message, "Pass an http_client that has the certificate which it wants."
+    message = f"the certificate of {whose} is not trusted: {fault.verify_message}"
+    if fault.verify_code in EXPIRED:
+        return message, "Check this machine's clock; if it is right, the owner of that server must renew it."
+    if fault.verify_code in MISNAMED:
+        return message, "Check the URL: the server there goes by another name."
+    return message, "If you trust who issued it, name the issuer's certificate file in SSL_CERT_FILE."

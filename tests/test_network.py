@@ -1,0 +1,345 @@
+"""What stands between a client and a gateway, on real sockets: certificates, cookies and proxies."""
+
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fakes import KEY, Driver
+from servers import LIMIT, SHARED, Server, drive, read, refusing, response, tidy
+
+from longcat import APIConnectionError, APIStatusError, ConfigurationError, DownloadError, LongCat, LongCatError
+from longcat.sending.proxies import Proxies, excepts
+from longcat.testing import VirtualClock
+
+ID = "cat-1"
+SYNC = Driver("sync")
+DONE = response(
+    b'{"status": "completed", "progress": 1, "request_id": "cat-1", "result_url": "https://a.test/b.png"}',
+    "Content-Type: application/json",
+)
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "status": lambda cat: cat.status(ID),
+    "wait": lambda cat: cat.wait(ID, timeout=LIMIT),
+    "submit": lambda cat: cat.submit("a cat", timeout=LIMIT),
+}
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No proxy stands between, and nothing is left open."""
+    with tidy(monkeypatch):
+        yield
+
+
+def failure(driver: Driver, url: str, ask: Callable[[Any], Any], **options: Any) -> LongCatError:
+    """Return what a call of a client with an HTTP client of its own raises."""
+    with pytest.raises(LongCatError) as caught:
+        drive(driver, url, ask, http=None, **options)
+    return caught.value
+
+
+# --- Certificates. ---
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ssl.SSLContext, Path]]:
+    """Return a server's side of TLS for each kind of certificate, and the file of its issuer."""
+    folder = tmp_path_factory.mktemp("certificates")
+    made = {}
+    for kind, address, days in (("good", "127.0.0.1", 2), ("expired", "127.0.0.1", -1), ("misnamed", "127.0.0.2", 2)):
+        key, request, issued, names = (folder / f"{kind}.{end}" for end in ("key", "csr", "pem", "ext"))
+        names.write_text(f"subjectAltName=IP:{address}")
+        make = f"req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={address}"
+        sign = f"x509 -req -days {days}"
+        commands: tuple[list[str | Path], ...] = (
+            [*make.split(), "-keyout", key, "-out", request],
+            [*sign.split(), "-in", request, "-signkey", key, "-extfile", names, "-out", issued],
+        )
+        for command in commands:
+            subprocess.run(["openssl", *command], check=True, capture_output=True)  # noqa: S603, S607
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(issued, key)
+        made[kind] = context, issued
+    return made
+
+
+CERTIFICATES = {
+    "untrusted": ("good", "self-signed certificate", "name the issuer's certificate file in SSL_CERT_FILE."),
+    "expired": ("expired", "certificate has expired", "Check this machine's clock"),
+    "misnamed": ("misnamed", "IP address mismatch", "Check the URL: the server there goes by another name."),
+}
+
+
+@pytest.mark.parametrize("call", list(CALLS))
+@pytest.mark.parametrize("fault", list(CERTIFICATES))
+def test_a_certificate_that_is_not_trusted_is_an_answer(
+    driver: Driver,
+    fault: str,
+    call: str,
+    certificates: dict[str, tuple[ssl.SSLContext, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is raised at once with what is wrong and what to do, and neither a question nor an order goes out."""
+    kind, words, advice = CERTIFICATES[fault]
+    context, issued = certificates[kind]
+    if fault != "untrusted":
+        monkeypatch.setenv("SSL_CERT_FILE", str(issued))
+    clock = VirtualClock()
+    with Server([read, DONE], tls=context) as server:
+        error = failure(driver, server.url, CALLS[call], clock=clock)
+        assert (len(server.connections), server.requests, clock.sleeps) == (1, [], [])
+    assert isinstance(error, APIConnectionError)
+    assert (error.transient, error.sent) == (False, False)
+    assert words in error.message
+    assert advice in str(error)
+
+
+def test_a_picture_behind_such_a_certificate_is_asked_for_once(
+    driver: Driver, tmp_path: Path, certificates: dict[str, tuple[ssl.SSLContext, Path]]
+) -> None:
+    """A download ends with the first try, and says what is wrong with the certificate."""
+    with Server([read, DONE], tls=certificates["expired"][0]) as server:
+        error = failure(driver, server.url, lambda cat: cat.download(f"{server.url}/a.png", tmp_path / "a.png"))
+        assert len(server.connections) == 1
+    assert isinstance(error, DownloadError)
+    assert not error.transient
+    assert "is not trusted" in str(error)
+
+
+def test_the_environment_s_certificates_are_used(
+    driver: Driver, certificates: dict[str, tuple[ssl.SSLContext, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of our own trusts what SSL_CERT_FILE names."""
+    context, issued = certificates["good"]
+    monkeypatch.setenv("SSL_CERT_FILE", str(issued))
+    with Server([read, DONE], tls=context) as server:
+        assert drive(driver, server.url, CALLS["status"], http=None).image is not None
+
+
+# --- Cookies. ---
+
+
+@pytest.mark.parametrize(
+    "http", [None, SHARED, {**SHARED, "cookies": {"mine": "1"}}, {**SHARED, "headers": {"Cookie": "mine=1"}}]
+)
+def test_no_cookie_is_sent_or_kept(driver: Driver, http: dict[str, Any] | None, tmp_path: Path) -> None:
+    """Neither the gateway's nor a picture host's cookies come back, nor do those of the caller's HTTP client."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    with Server(
+        [read, DONE.replace(b"Content-Type", b"Set-Cookie: theirs=1; Path=/\r\nContent-Type")],
+        [read, response(picture, "Set-Cookie: theirs=2; Path=/; Max-Age=9999")],
+        [read, DONE],
+        [read, response(picture)],
+    ) as server:
+        save = [lambda cat, name=name: cat.download(f"{server.url}/a.png", tmp_path / name) for name in ("a", "b")]
+        drive(
+            driver,
+            server.url,
+            CALLS["status"],
+            save[0],
+            CALLS["status"],
+            save[1],
+            http=http if http is None else {**SHARED, **http},
+        )
+    assert [request.values("cookie") for request in server.requests] == [[], [], [], []]
+
+
+def test_a_caller_s_cookies_stay_as_they_are() -> None:
+    """The caller's HTTP client, which may be used for other things, has the cookies that it had before our calls."""
+    answer = DONE.replace(b"Content-Type", b"Set-Cookie: theirs=1; Path=/\r\nContent-Type")
+    with Server([read, answer]) as server, httpx.Client(**SHARED, cookies={"mine": "1"}) as http:
+        LongCat(KEY, server.url, http_client=http).status(ID)
+        assert dict(http.cookies) == {"mine": "1"}
+
+
+# --- Proxies. ---
+
+PASSWORD = "s3cret"
+
+
+def proxied(url: str) -> str:
+    """Return a proxy's URL with a user and a password."""
+    return url.replace("//", f"//user:{PASSWORD}@")
+
+
+@pytest.mark.parametrize("call", ["status", "submit"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_login_that_a_proxy_wants_is_an_answer(
+    driver: Driver, scheme: str, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 407 is raised at once; the error names the proxy without its password, and the variable that it is from."""
+    with Server([read, response(b"<b>no</b>", status="407 Proxy Authentication Required")]) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxied(proxy.url))
+        error = failure(driver, f"{scheme}://gateway.invalid", CALLS[call])
+        assert len(proxy.requests) == 1
+    assert isinstance(error, APIConnectionError)
+    assert (error.transient, error.sent) == (False, False)
+    assert f"the proxy {proxy.url} of {scheme.upper()}_PROXY wants a user and a password" in str(error)
+    assert PASSWORD not in str(error)
+
+
+@pytest.mark.parametrize("http", [None, SHARED], ids=["ours", "the caller's"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_dead_proxy_is_named(
+    driver: Driver, scheme: str, http: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that refuses connections is not told as the gateway's fault."""
+    with refusing() as url:
+        monkeypatch.setenv("all_proxy", proxied(url))
+        with pytest.raises(APIConnectionError) as caught:
+            drive(driver, f"{scheme}://gateway.invalid", CALLS["status"], http=http)
+    assert caught.value.transient
+    assert f"the proxy {url} of all_proxy can't be reached" in str(caught.value)
+    assert "unset all_proxy" in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(("code", "transient"), [(403, False), (502, True), (503, True), (429, True)])
+def test_a_proxy_that_refuses_a_tunnel_is_named(
+    driver: Driver, code: int, transient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a proxy forbids stays forbidden; what it can't do now may pass."""
+    with Server([read, response(b"", status=f"{code} No\x1b[31m")]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = failure(driver, "https://gateway.invalid", CALLS["status"])
+    assert error.transient is transient
+    assert f"the proxy {proxy.url} of HTTPS_PROXY answered: {code}" in str(error)
+    assert "\x1b" not in str(error)
+
+
+def test_a_407_of_the_gateway_is_the_gateway_s() -> None:
+    """Without a proxy, it is an answer like any other."""
+    with Server([read, response(b"{}", status="407 Proxy Authentication Required")]) as server:
+        error = failure(SYNC, server.url, CALLS["status"])
+    assert isinstance(error, APIStatusError)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"])  # noqa: S104
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_this_machine_is_asked_without_a_proxy(
+    driver: Driver, variable: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway on this machine, however it is written, is never asked through a proxy of the environment."""
+    with Server([read, DONE]) as server, Server([read, DONE]) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        drive(driver, server.url.replace("127.0.0.1", host), CALLS["status"], http=None)
+    assert (len(proxy.connections), len(server.requests)) == (0, 1)
+
+
+EXCEPTED = {
+    "*": ["http://a.test", "https://[2606::1]"],
+    "a.test": ["http://a.test", "http://A.test.", "https://b.a.test:8080"],
+    "a.test.": ["http://a.test"],
+    ".a.test": ["http://b.a.test"],
+    "*.a.test": ["http://b.a.test"],
+    "a.test:8080": ["http://a.test:8080", "http://b.a.test:8080"],
+    "http://a.test": ["http://a.test"],
+    "all://a.test": ["http://a.test"],
+    "8.8.8.8": ["http://8.8.8.8", "http://0x08080808"],
+    "8.8.0.0/16": ["http://8.8.8.8"],
+    "8.8.8.8:80": ["http://8.8.8.8"],
+    "2606::1": ["http://[2606:0::1]"],
+    "[2606::1]": ["http://[2606::1]"],
+    "[2606::1]:443": ["https://[2606::1]"],
+    "2606::/16": ["http://[2606::1]"],
+    "[2606::]/16": ["http://[2606::1]"],
+}
+NOT_EXCEPTED = {
+    "": ["http://a.test"],
+    "a.test": ["http://ba.test", "http://a.test.b"],
+    ".a.test": ["http://a.test"],
+    "a.test:8080": ["http://a.test"],
+    "https://a.test": ["http://a.test"],
+    "8.8.0.0/16": ["http://8.9.8.8", "http://a.test", "http://[2606::1]"],
+    "[2606::1]:443": ["http://[2606::1]"],
+    "[::1": ["http://a.test"],
+    "8.8.8.8/99": ["http://8.8.8.8"],
+    "[::1]": ["http://a.test"],
+    "[]": ["http://a.test"],
+    "://": ["http://a.test"],
+    ":80": ["http://a.test"],
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "url", "expected"),
+    [(entry, url, True) for entry, urls in EXCEPTED.items() for url in urls]
+    + [(entry, url, False) for entry, urls in NOT_EXCEPTED.items() for url in urls],
+)
+def test_every_form_of_an_exception_is_understood(entry: str, url: str, expected: bool) -> None:
+    """What `NO_PROXY` holds excepts what it names, and nonsense in it excepts nothing and breaks nothing."""
+    assert excepts(entry, httpx.URL(url)) is expected
+
+
+@pytest.mark.parametrize("entries", ["[::1]", "a.test, [::1]:8080,[", "::1 10.0.0.0/8", "http://", "[::1]/x,%"])
+def test_a_client_is_made_whatever_the_exceptions_are(
+    driver: Driver, entries: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry of `NO_PROXY` that the HTTP library can't read keeps no client from being made, nor from its proxy."""
+    with Server([read, DONE]) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", entries)
+        drive(driver, "http://gateway.invalid", CALLS["status"], http=None)
+    assert len(proxy.requests) == 1
+
+
+NO_PROXIES = {
+    "nonsense://proxy.test": "is no proxy",
+    "http://": "is no proxy",
+    "http://[::1": "is no proxy",
+    "http://proxy.test:99999": "is no proxy",
+    "http://proxy.test:port": "is no proxy",
+    "http://a..test": "is no proxy",
+    "socks4://proxy.test": "is no proxy",
+    "socks5://proxy.test:1080": "needs the package socksio",
+    "socks5h://user:s3cret@proxy.test": "needs the package socksio",
+    "htp://user:s3cret@proxy.test": "is no proxy",
+}
+
+
+@pytest.mark.parametrize(("value", "words"), list(NO_PROXIES.items()))
+def test_a_proxy_that_can_not_be_used_is_told(value: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the proxy without its password, and the variable; whoever does not need it is not told."""
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        LongCat(KEY, "https://gateway.test")
+    assert "HTTPS_PROXY" in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    LongCat(KEY, "http://127.0.0.1").close()
+
+
+def test_a_proxy_that_can_not_be_used_is_told_when_it_is_needed(
+    driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that would go through such a proxy raises the same, and nothing is tried again."""
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://proxy.test")
+    clock = VirtualClock()
+    error = failure(
+        driver, "http://127.0.0.1", lambda cat: cat.download("https://a.test/a.png", tmp_path / "a.png"), clock=clock
+    )
+    assert isinstance(error, ConfigurationError)
+    assert clock.sleeps == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"HTTP_PROXY": "http://a.test:1"}, "the proxy http://a.test:1 of HTTP_PROXY"),
+        ({"http_proxy": "a.test:1", "HTTP_PROXY": "b.test:1"}, "the proxy http://a.test:1 of http_proxy"),
+        ({"ALL_PROXY": "http://a.test:1"}, "the proxy http://a.test:1 of ALL_PROXY"),
+        ({"ALL_PROXY": "http://a.test:1", "http_proxy": "http://b.test"}, "the proxy http://b.test of http_proxy"),
+        ({"HTTPS_PROXY": "http://a.test:1"}, "None"),
+        ({"HTTP_PROXY": ""}, "None"),
+    ],
+)
+def test_the_variable_of_a_proxy_is_known(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one that the HTTP library would take, too."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert str(Proxies.of_environment().find(httpx.URL("http://gateway.test"))) == expected
