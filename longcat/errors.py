@@ -29,7 +29,7 @@ from typing import ClassVar
 from attrs import define, field
 
 from longcat.models import OrderRequest, Status, Violation
-from longcat.text import sentence, shorten
+from longcat.text import sentence, shorten, without_query
 
 
 class LongCatError(Exception):
@@ -293,7 +293,7 @@ class SubmitUnknown(LongCatError):  # noqa: N818 - as above.
         order = f"The order{name} for {shorten(self.order.prompt, 60)!r}"
         if self.request_id is not None:
             return (
-                f"{order} was taken, as request {self.request_id}, but the journal does not say so:"
+                f"{order} was taken, as request {shorten(self.request_id)}, but the journal does not say so:"
                 f" {sentence(self.message)} Wait for that request, and don't send the order again; longcat does not, by"
                 " itself."
             )
@@ -340,14 +340,14 @@ class DownloadError(LongCatError):
     """The picture could not be downloaded. The target is as it was before, and no partial file is left.
 
     Attributes:
-        url: where it was to be downloaded from.
+        url: where it was to be downloaded from. No message shows its user and its query: they may let anybody in.
         message: why it was not.
         next_step: what to do about it.
         status_code: what the storage answered. None: it did not answer, or the fault is not in its answer.
         retryable: whether trying again may help.
     """
 
-    url: str
+    url: str = field(repr=lambda url: repr(without_query(url)))
     message: str
     next_step: str
     status_code: int | None = None
@@ -358,4 +358,4 @@ class DownloadError(LongCatError):
         return self.retryable
 
     def __str__(self) -> str:
-        return f"{shorten(self.url, 200)} was not downloaded: {sentence(self.message)} {self.next_step}"
+        return f"{shorten(without_query(self.url), 200)} was not downloaded: {sentence(self.message)} {self.next_step}"

@@ -23,7 +23,7 @@ from longcat.gateway.sister_models import as_documented, picture_urls
 from longcat.gateway.status import StatusGateway, or_none
 from longcat.models import Image, Order, OrderRequest, State, Status, Violation
 from longcat.settings import is_http_url, usable_request_id
-from longcat.text import hiding, shorten, show
+from longcat.text import KEY_PLACEHOLDER, hiding, shorten, show
 
 SUBMIT: Final[OperationId] = "submit_request"
 NOT_TAKEN: Final = frozenset({*range(400, 500), 307, 308} - {HTTPStatus.REQUEST_TIMEOUT})
@@ -90,7 +90,7 @@ class QueueGateway(StatusGateway):
         taken = self._taken(body)
         if taken is None:
             hide, words = hiding(self.api_key), reading.error_words(body)
-            reason = f", and says: {hide(shorten(words, 200))}" if words else ""
+            reason = f", and says: {shorten(hide(words), 200)}" if words else ""
             message = f"the answer names no request{reason}"
             if isinstance(body, dict) and body.get("request_id") is not None:
                 message = (
@@ -104,6 +104,8 @@ class QueueGateway(StatusGateway):
         if not isinstance(body, dict):
             return None
         request_id, word, urls = body.get("request_id"), body.get("status"), picture_urls(body)
+        if any(KEY_PLACEHOLDER in url for url in urls):
+            urls = ()  # The key would go to whoever they lead to.
         if not _is_request_id(request_id):
             if not urls:
                 return None
@@ -166,4 +168,4 @@ def _is_request_id(value: Any) -> TypeGuard[str]:
         usable_request_id(value)
     except ConfigurationError:
         return False
-    return True
+    return KEY_PLACEHOLDER not in value  # The key would go into an address.

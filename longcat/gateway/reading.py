@@ -21,7 +21,7 @@ from longcat.errors import (
 )
 from longcat.gateway.messages import MAX_ANSWER, Answer
 from longcat.models import Violation
-from longcat.text import describe, hiding, shorten, show
+from longcat.text import SHORTEST, describe, hide_body, hiding, hiding_cut, shorten, show, without_query
 
 STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
     {
@@ -36,7 +36,9 @@ STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
 
 
 def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
-    """Return the JSON value in an answer.
+    """Return the JSON value in an answer, without the key, which an answer may quote.
+
+    A key that is so short that it could be any word stays in it.
 
     Raises the APIStatusError for a status code outside of 200 to 299, and APIResponseValidationError for a body that
     is too long or is not JSON.
@@ -48,7 +50,8 @@ def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
         is_json = answer.body.lstrip()[:1] in {b"{", b"["}
         raise breach(request_id, answer, api_key, [too_long], is_json=is_json)
     try:
-        return json.loads(answer.body, parse_int=_integer)
+        body = answer.body if len(api_key) < SHORTEST else _without_key(answer, api_key)
+        return json.loads(body, parse_int=_integer)
     except ValueError:
         no_json = Violation("", "JSON", describe(_without_key(answer, api_key)))
         raise breach(request_id, answer, api_key, [no_json], is_json=False) from None
@@ -78,10 +81,11 @@ def error_words(body: Any, depth: int = 8) -> str | None:
 
 def _status_error(request_id: str | None, answer: Answer, api_key: str) -> APIStatusError:
     usual = InternalServerError if answer.status_code in range(500, 600) else APIStatusError
-    body = _without_key(answer, api_key)
+    hide, body = hiding(api_key), _without_key(answer, api_key)
+    headers = {name: hide(value) for name, value in answer.headers.items()}
     return STATUS_ERRORS.get(answer.status_code, usual)(
         status_code=answer.status_code,
-        message=hiding(api_key)(_reason(evolve(answer, body=body))),
+        message=_reason(evolve(answer, headers=headers, body=body)),
         body=body,
         retry_after=answer.retry_after,
         request_id=request_id,
@@ -89,9 +93,12 @@ def _status_error(request_id: str | None, answer: Answer, api_key: str) -> APISt
 
 
 def _reason(answer: Answer) -> str:
-    """Return the reason for an error: the gateway's words, else what its body looks like, else the code's name."""
+    """Return the reason for an error: the gateway's words, else what its body looks like, else the code's name.
+
+    The answer must be without the key, as the words are cut short.
+    """
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST and "location" in answer.headers:
-        target = show(answer.headers["location"])
+        target = show(without_query(answer.headers["location"]))
         return f"a redirect to {target}, not followed because the key would go with it"
     try:
         words = error_words(json.loads(answer.body))
@@ -106,12 +113,8 @@ def _reason(answer: Answer) -> str:
 
 
 def _without_key(answer: Answer, api_key: str) -> bytes:
-    """Return the body without the key, which an answer may quote."""
-    body = hiding(api_key)(answer.body.decode("latin-1"))
-    if not answer.whole:  # It may have been cut in the midst of the key.
-        halves = (api_key[:length] for length in range(len(api_key) - 1, 0, -1))
-        body = body.removesuffix(next((half for half in halves if body.endswith(half)), ""))
-    return body.encode("latin-1")
+    """Return the body without the key."""
+    return hide_body(answer.body, hiding(api_key) if answer.whole else hiding_cut(api_key))
 
 
 def _integer(digits: str) -> int | float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from longcat_api.types import Unset
 
 from longcat.errors import APIResponseValidationError
@@ -11,9 +11,9 @@ from longcat.gateway import reading
 from longcat.gateway.contract import Contract, OperationId, contract
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.reading import error_words
-from longcat.gateway.schema import MISSING, Schema, violations
+from longcat.gateway.schema import MISSING, Schema, expectation, violations
 from longcat.models import Image, State, Status, Violation
-from longcat.text import Hide, hiding, show
+from longcat.text import KEY_PLACEHOLDER, Hide, hiding, show
 
 T = TypeVar("T")
 
@@ -86,9 +86,11 @@ class StatusGateway:
         variant = self.contract.variants.get(body["status"].casefold())
         word = variant.word if variant is not None else body["status"]
         schema = variant.schema if variant is not None else UNDOCUMENTED
-        yield from violations(schema, {**body, "status": word}, hide)
+        for wrong in violations(schema, {**body, "status": word}, hide):
+            holds_key = wrong.expected == expectation("format", "uri") and KEY_PLACEHOLDER in wrong.seen
+            yield evolve(wrong, expected=f"{wrong.expected} without the key") if holds_key else wrong
         answered = body.get("request_id", request_id)
-        if isinstance(answered, str) and answered != request_id:
+        if isinstance(answered, str) and hide(answered) != hide(request_id):
             yield Violation("/request_id", show(request_id), show(answered, hide))
 
     def _as_documented(self, body: Any) -> Any:

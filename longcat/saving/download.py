@@ -18,7 +18,7 @@ from longcat.models import Image
 from longcat.saving.picture_file import PictureFile, existing, picture_files, url_stem
 from longcat.saving.requests import RequestTable
 from longcat.settings import is_http_url, usable_timeout
-from longcat.text import show
+from longcat.text import show, without_query
 from longcat.waiting.commands import Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
 from longcat.waiting.polling import Random
 
@@ -205,7 +205,7 @@ def _follow(url: str, location: str, file: PictureFile) -> str:
         url = urljoin(url, location)
         location = ""
     if location or not is_http_url(url):
-        message = f"{show(location or url)} is not http:// or https:// and a host"
+        message = f"{show(location or url, without_query)} is not http:// or https:// and a host"
         raise file.error(message, "Check where it came from.")
     return url
 

@@ -28,11 +28,15 @@ BYTE_ORDER_MARKS: Final = (
 SHORTEST: Final = 8
 """Characters. A shorter secret could be any word, so only what is shown is kept free of it."""
 KEY_PLACEHOLDER: Final = "[key]"
-"""Stands where the key stood."""
+"""Stands where the key stood. No address may hold it, so one that held the key is refused like any other text."""
+HEAD: Final = 4096
+"""Characters of a page or a text that are looked at to describe it."""
 
 _DISTRIBUTIONS: Final = {"PIL": "pillow", "ruamel": "ruamel.yaml", "yaml": "pyyaml"}
 """What a package is called where it is installed from, if that is not its name in Python with hyphens."""
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+# It matches every address, also one that has nothing to take out, so that no text takes long.
+_ADDRESS: Final = re.compile(r"""(:\\{0,4}/\\{0,4}/)(?:[^\s"/?#@]*@)*([^\s"?#]*)([?#][^\s"]*)?""")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -133,6 +137,33 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
+def hide_body(body: bytes, hide: Hide) -> bytes:
+    """Return a body without the secret in its text, in whichever encoding that is; the rest stays as it is."""
+    encodings: list[str] = [json.detect_encoding(body), "latin-1"]
+    for encoding in encodings[encodings[0].startswith("utf-8") :]:  # UTF-8 writes ASCII as latin-1 does.
+        try:
+            text = body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        hidden = hide(text)
+        body = hidden.encode(encoding) if hidden != text else body
+    return body
+
+
+def without_queries(text: str) -> str:
+    """Return a text with every address in it without the user before its host, and without its query and fragment.
+
+    Each may hold a password or a signature, and whoever knows that has what is behind the address.
+    """
+    return _ADDRESS.sub(lambda found: found[1] + found[2] + ("?..." if found[3] else ""), text)
+
+
+def without_query(address: str) -> str:
+    """Return an address without user, query and fragment. It may be relative, or have spaces in it."""
+    path = re.split("[?#]", address, maxsplit=1)[0]
+    return without_queries(path) + ("?..." if path != address else "")
+
+
 def shorten(value: object, limit: int = 80) -> str:
     """Return the value as one printable line of at most `limit` characters, its end cut off when it is longer."""
     text = " ".join(str(value)[: 10 * limit].split())
@@ -191,12 +222,12 @@ def sentence(text: str, limit: int = 300) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def describe(body: bytes) -> str:
-    """Return what a body that is not JSON looks like, in a few words."""
+def describe(body: bytes, hide: Hide = str) -> str:
+    """Return what the first characters of a body that is not JSON look like, in a few words."""
     if not body.strip():
         return "an empty body"
-    text = body[:4096].decode("utf-8", "replace")
+    text = hide(body[: 16 * HEAD].decode("utf-8", "replace"))[:HEAD]  # Whatever is hidden is shorter than the rest.
     if "<html" in text.lower() or text.lstrip().lower().startswith("<!doctype"):
         title = _TITLE.search(text)
-        return f"an HTML page titled {show(html.unescape(title[1]).strip())}" if title else "an HTML page"
+        return f"an HTML page titled {show(html.unescape(title[1]).strip(), hide)}" if title else "an HTML page"
     return f"a body that begins {show(text)}"

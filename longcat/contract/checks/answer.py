@@ -8,11 +8,12 @@ from attrs import evolve
 
 from longcat.contract.checks.body import is_short
 from longcat.contract.checks.comparison import GONE
-from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value, without_queries
+from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, is_json, media_for
+from longcat.text import without_queries
 
 _RELATIONS: Final = re.compile(r';\s*rel\s*=\s*"?[^";]*\b(deprecation|sunset|successor-version)\b', re.IGNORECASE)
 _WARNING: Final = re.compile(r"(^|,)\s*299\b")
@@ -53,9 +54,9 @@ def _compare_content(observation: Observation, response: Response, body: bytes) 
     media = media_for(response.content, media_type)
     if media is None:
         page = f", {show_body(body)}" if observation.is_page else ""
-        seen, rule = (media_type or "no content type") + page, f"{response.pointer}/content"
+        seen, rule = (without_queries(media_type) or "no content type") + page, f"{response.pointer}/content"
         expected, location = _media_types(response), "header:content-type"
-        yield Mismatch("content-type-changed", (), rule, expected, without_queries(seen), media_type, location)
+        yield Mismatch("content-type-changed", (), rule, expected, seen, media_type, location)
         media = first_json(response.content)
         if media is None or not observation.response_json.is_json:
             return  # Another type has another form: that is one difference.

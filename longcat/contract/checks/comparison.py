@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from attrs import Factory, define, frozen
 
-from longcat.contract.checks.mismatch import Mismatch, Path, describe_assertions, show_value, without_queries
+from longcat.contract.checks.mismatch import Mismatch, Path, describe_assertions, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.fields import Fields
 from longcat.contract.openapi.schemas import Breach, Schemas
 from longcat.contract.openapi.variants import Variants, normal
 from longcat.pointer import escape, join
-from longcat.text import shorten
+from longcat.text import shorten, without_queries
 
 _RANGES: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength")
 CODE_OF: Final[Mapping[str, str]] = {
@@ -76,7 +76,7 @@ class Comparison:
         if not mismatches and not self.schemas.is_valid(pointer, value, closed=True):
             for error in self.schemas.errors(pointer, value, closed=True):
                 path, rule = tuple(error.instance_path), join(error.schema_path)
-                expected = without_queries(shorten(error.message, 200))
+                expected = shorten(without_queries(error.message), 200)
                 return [Mismatch("constraint-broken", path, rule, expected, show_value(value))]
         return mismatches
 

@@ -1,15 +1,14 @@
 """A difference between an exchange and the contract, before it is a finding, and the words for it."""
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from longcat.contract.openapi.schemas import ASSERTIONS
 from longcat.gateway import schema as core
 from longcat.pointer import join
-from longcat.text import describe, show
+from longcat.text import describe, show, without_queries
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes."""
@@ -50,19 +49,11 @@ def describe_assertions(schemas: Iterable[Any]) -> str:
     return ", ".join(phrases) or "present"
 
 
-_QUERY: Final = re.compile(r"(://[^\s\"?#]*)[?#][^\s\"]*")
-
-
 def show_value(value: Any) -> str:
     """Return a value for people: cut short, and an address without its query, which may hold a signature."""
-    return without_queries(show(value))
+    return show(value, without_queries)
 
 
 def show_body(body: bytes) -> str:
     """Return what a body that is not JSON looks like, in a few words."""
-    return without_queries(describe(body))
-
-
-def without_queries(text: str) -> str:
-    """Return a text with every address in it without its query."""
-    return _QUERY.sub(r"\1?...", text)
+    return describe(body, without_queries)

@@ -6,12 +6,13 @@ from attrs import frozen
 
 from longcat.contract.checks.body import Decoded, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
-from longcat.contract.checks.mismatch import show_body, show_value, without_queries
+from longcat.contract.checks.mismatch import show_body
 from longcat.contract.checks.status_codes import is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
+from longcat.text import show, without_query
 
 
 @frozen(slots=False)  # A cached property is looked up faster there.
@@ -76,7 +77,7 @@ class Observation:
         """Return the status code in words, with where it leads, or with the page that came."""
         headers = self.exchange.response_headers
         if is_redirect(self.status_code) and "location" in headers:
-            return without_queries(f"HTTP {self.status_code} to {show_value(headers['location'])}")
+            return f"HTTP {self.status_code} to {show(headers['location'], without_query)}"
         page = f", {show_body(self.exchange.response_body or b'')}" if self.is_page else ""
         return f"HTTP {self.status_code}{page}"
 
