@@ -16,6 +16,7 @@ MAX_CODINGS: Final = 4
 """How many codings, one over the other, are undone. Nobody means more than one; each takes memory."""
 KNOWN: Final = ("gzip", "deflate")
 
+_NO_CODINGS: Final = frozenset({"", "identity", "none", "utf-8"})
 _PIECE: Final = 4096  # zlib copies what is left of its input at each step: it is given little at once.
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = zlib.MAX_WBITS | 16
@@ -41,11 +42,12 @@ class UnknownCodingError(CodingError):
 def codings_of(header: str) -> tuple[str, ...]:
     """Return the codings in a `Content-Encoding`, in lower case and in the order in which they were applied.
 
-    `identity` is none, `x-gzip` is gzip, and empty elements of the list say nothing.
+    `identity` is none, `x-gzip` is gzip, and empty elements of the list say nothing. Some servers name a character set
+    here, which is no coding.
     """
     names = (name.strip(" \t").lower() for name in header.split(","))
     same = {"x-gzip": "gzip", "x-deflate": "deflate"}
-    return tuple(same.get(name, name) for name in names if name not in {"", "identity"})
+    return tuple(same.get(name, name) for name in names if name not in _NO_CODINGS)
 
 
 class ContentDecoder:
@@ -114,7 +116,8 @@ class _Inflater:
     def finish(self) -> None:
         """Raise CodingError in the midst of a member."""
         if self._member is not None or self._head:
-            raise CodingError(f"the {self._coding} body was cut")
+            is_more = self._member is None and self._window and not _GZIP.startswith(self._head)
+            raise CodingError(f"the {self._coding} body {'goes on after its end' if is_more else 'was cut'}")
 
     def _decode_piece(self, data: bytes) -> Iterator[bytes]:
         data, self._head = self._head + data, b""

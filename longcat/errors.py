@@ -219,12 +219,15 @@ class APIResponseValidationError(LongCatError):
         body: the body as received; at most 1 MiB of it.
         request_id: the request that was asked about. None: it was an order.
         is_json: whether the body could be read as JSON. One that could not is most likely a CDN's page or was cut.
+        coding: the content coding that can't be undone here, where that is what is wrong; then the body was not read.
+            None: there is none.
     """
 
     findings: tuple[Violation, ...]
     body: bytes = field(repr=False)
     request_id: str | None
     is_json: bool = True
+    coding: str | None = field(default=None, repr=False)
 
     @property
     def transient(self) -> bool:
@@ -238,6 +241,8 @@ class APIResponseValidationError(LongCatError):
             if self.is_json
             else "It most likely comes from the CDN in front of the gateway: ask again; wait() does so by itself."
         )
+        if self.coding is not None:
+            next_step = "Nothing but identity was asked for: look at what stands between the gateway and this machine."
         about = f" about request {shorten(self.request_id)!r}" if self.request_id is not None else ""
         return f"The answer{about} breaks the contract: {differences}. {next_step}"
 

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -44,13 +45,14 @@ from servers import (
 )
 
 from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
-from longcat.saving.picture_file import SIGNATURES
+from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.testing import VirtualClock
 
 NOWHERE = "http://gateway.invalid"
 SYNC = Driver("sync")
 """Enough for what has nothing to do with sending and sleeping."""
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400
+PIXELS = bytes(range(256)) * 400
+PICTURE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(PIXELS)) + b"IDAT" + PIXELS + b"crc!\0\0\0\0IENDcrc!"
 HALF = len(PICTURE) // 2
 PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
 SERVED: Script = [read, response(PICTURE)]
@@ -186,6 +188,7 @@ def test_a_target_that_appears_meanwhile_is_kept(folder: Path, in_folder: bool) 
 
 # --- A target that is a folder. ---
 
+JP2 = b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14"
 KINDS = {
     "png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
     "jpg": b"\xff\xd8\xff\xe0\0\x10JFIF",
@@ -193,21 +196,42 @@ KINDS = {
     "gif": b"GIF89a\1\0\1\0",
     "avif": b"\0\0\0\x20ftypavif",
     "heic": b"\0\0\0\x18ftypheic",
+    "avci": b"\0\0\0\x18ftypavci",
     "tiff": b"II*\0\x08\0\0\0",
     "bmp": b"BM\x0a\x10\0\0\0\0\0\0\x36\0\0\0",
+    "jxl": b"\xff\x0a\x7f",
+    "jp2": JP2 + b"ftypjp2 \0\0\0\0jp2 ",
+    "jpx": JP2 + b"ftypjpx \0\0\0\0jpx ",
+    "jph": JP2 + b"ftypjph \0\0\0\0jph ",
+    "j2k": b"\xff\x4f\xff\x51\0\x2f",
+    "ico": b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0",
 }
 OTHERS = {
     "gif": [b"GIF87a\1\0\1\0"],
-    "avif": [b"\0\0\0\x20ftypavis"],
-    "heic": [b"\0\0\0\x18ftypheix", b"\0\0\0\x18ftypmif1"],
-    "tiff": [b"MM\0*\0\0\0\x08"],
+    "avif": [
+        b"\0\0\0\x20ftypavis",
+        b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf",
+        b"\0\0\0\x1cftypMA1B\0\0\0\0MA1Bmif1avif",
+        b"\0\0\0\x1cftypmsf1\0\0\0\0avismsf1mif1",
+    ],
+    "heic": [
+        b"\0\0\0\x18ftypheix",
+        b"\0\0\0\x18ftypmif1",
+        b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic",
+        b"\0\0\0\x18ftypmsf1\0\0\0\0msf1hevc",
+        *(b"\0\0\0\x14ftyp%b" % brand for brand in (b"heim", b"heis", b"hevc", b"hevx", b"msf1", b"mif2")),
+        b"\0\0\0\x14ftypmif1\0\0\0\0mif1avif",  # What stands after the box is no brand.
+    ],
+    "tiff": [b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"],
+    "jxl": [b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl "],
+    "jp2": [JP2 + b"ftypjpx \0\0\0\0jp2 "],
 }
 SAMPLES = [*KINDS.items()] + [(kind, one) for kind in OTHERS for one in OTHERS[kind]]
 
 
 def test_every_signature_has_a_sample() -> None:
     """The table of signatures holds the kinds that the samples below are of, and no other."""
-    assert [kind for kind, _ in SIGNATURES] == list(KINDS)
+    assert list(SUFFIXES) == list(KINDS)
 
 
 @pytest.mark.parametrize(("kind", "first"), SAMPLES)
@@ -555,6 +579,9 @@ NO_IMAGES = {
     "JSON": b'{"error": "no such object"}',
     "SVG": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
     "video": b"\0\0\0\x20ftypmp42" + bytes(100),
+    "a film": b"\0\0\0\x18ftypmp42\0\0\0\0isommp41",
+    "Motion JPEG 2000": JP2 + b"ftypmjp2\0\0\0\0mjp2",
+    "an icon without pictures": b"\0\0\1\0\0\0" + bytes(100),
     "sound": b"RIFF\x10\x20\x30\x40WAVEfmt " + bytes(100),
     "a PNG after a line break": b"\n" + PICTURE,
     "half a signature": PICTURE[:7],

@@ -18,8 +18,11 @@ MAX_ANSWER: Final = 1024 * 1024
 class Sink(Protocol):
     """Where the body of a successful answer goes instead of into memory."""
 
-    def begin(self, headers: Mapping[str, str]) -> None:
-        """Start anew, for a body with these headers, their names in lower case."""
+    def begin(self, headers: Mapping[str, str], *, ends_with_connection: bool = False) -> None:
+        """Start anew, for a body with these headers, their names in lower case.
+
+        Nothing but its own form tells whether a body that ends with the connection is whole.
+        """
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
@@ -54,8 +57,10 @@ class Answer:
     Attributes:
         headers: their names in lower case.
         body: what was read of it; empty when it went into the sink.
-        whole: whether that was all of it. False: it is the first `MAX_ANSWER` bytes.
+        whole: whether that was all of it. False: it is the first `MAX_ANSWER` bytes, or what came before the damage.
         received: when it came, in seconds since the epoch.
+        coding: the content coding that the body is in and that can't be undone here; then none of it was read. None:
+            there is none.
     """
 
     status_code: int
@@ -63,6 +68,7 @@ class Answer:
     body: bytes
     whole: bool = True
     received: float = 0.0
+    coding: str | None = None
 
     @property
     def retry_after(self) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from longcat.decoding import KNOWN
 from longcat.errors import (
     APIResponseValidationError,
     APIStatusError,
@@ -41,10 +42,14 @@ def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
     A key that is so short that it could be any word stays in it.
 
     Raises the APIStatusError for a status code outside of 200 to 299, and APIResponseValidationError for a body that
-    is too long or is not JSON.
+    is too long, is in a content coding that can't be undone, or is not JSON.
     """
     if not HTTPStatus.OK <= answer.status_code < HTTPStatus.MULTIPLE_CHOICES:
         raise _status_error(request_id, answer, api_key)
+    if answer.coding is not None:
+        hide = hiding(api_key)
+        unread = Violation("", f"in a content coding that can be read ({', '.join(KNOWN)})", show(answer.coding, hide))
+        raise breach(request_id, answer, api_key, [unread])
     if not answer.whole:
         too_long = Violation("", f"at most {MAX_ANSWER} bytes long", "longer")
         is_json = answer.body.lstrip()[:1] in {b"{", b"["}
@@ -64,7 +69,8 @@ def breach(
     request_id: str | None, answer: Answer, api_key: str, wrong: Iterable[Violation], *, is_json: bool = True
 ) -> APIResponseValidationError:
     """Return the error for an answer that breaks the contract in these places. The key is taken out of its body."""
-    return APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json)
+    coding = None if answer.coding is None else hiding(api_key)(answer.coding)
+    return APIResponseValidationError(tuple(wrong), _without_key(answer, api_key), request_id, is_json, coding)
 
 
 def error_words(body: Any, depth: int = 8) -> str | None:
@@ -83,9 +89,10 @@ def _status_error(request_id: str | None, answer: Answer, api_key: str) -> APISt
     usual = InternalServerError if answer.status_code in range(500, 600) else APIStatusError
     hide, body = hiding(api_key), _without_key(answer, api_key)
     headers = {name: hide(value) for name, value in answer.headers.items()}
+    coding = None if answer.coding is None else hide(answer.coding)
     return STATUS_ERRORS.get(answer.status_code, usual)(
         status_code=answer.status_code,
-        message=_reason(evolve(answer, headers=headers, body=body)),
+        message=_reason(evolve(answer, headers=headers, body=body, coding=coding)),
         body=body,
         retry_after=answer.retry_after,
         request_id=request_id,
@@ -100,6 +107,8 @@ def _reason(answer: Answer) -> str:
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST and "location" in answer.headers:
         target = show(without_query(answer.headers["location"]))
         return f"a redirect to {target}, not followed because the key would go with it"
+    if answer.coding is not None:
+        return f"a body in the content coding {show(answer.coding)}, which can't be read"
     try:
         words = error_words(json.loads(answer.body))
     except (ValueError, RecursionError):

@@ -173,8 +173,11 @@ class Downloader:
             except APIConnectionError as error:
                 next_step = error.advice or "Try again, or with a longer timeout."
                 raise file.error(error.message, next_step, retryable=error.transient) from error
+            if answer.coding is not None and answer.status_code == HTTPStatus.OK:
+                message = f"it came in the content coding {show(answer.coding)}, which can't be read"
+                raise file.error(message, "Only identity was asked for: look at what stands between.")
             if answer.status_code == HTTPStatus.OK:
-                file.finish()
+                yield from run_in_thread(file.finish)
                 return
             is_redirect = HTTPStatus.MULTIPLE_CHOICES <= answer.status_code < HTTPStatus.BAD_REQUEST
             location = answer.headers.get("location", "")

@@ -52,7 +52,7 @@ class PartialFile:
         name: the temporary file's name; a file of this name is overwritten. None: a new random name.
 
     Attributes:
-        file: takes the bytes.
+        file: takes the bytes, and can be read.
         path: the temporary file.
 
     Raises OSError when it can't be made; every method but `discard` raises OSError, too.
@@ -60,7 +60,7 @@ class PartialFile:
 
     def __init__(self, folder: Path, name: str | None = None) -> None:
         self.path = folder / (name if name is not None else f".longcat-{secrets.token_hex(8)}.part")
-        self.file: IO[bytes] = self.path.open("xb" if name is None else "wb")
+        self.file: IO[bytes] = self.path.open("x+b" if name is None else "w+b")
 
     def sync(self) -> None:
         """Make sure that every byte is on the disk, and close the file."""

@@ -11,37 +11,23 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
+from longcat.decoding import codings_of
 from longcat.errors import DownloadError
 from longcat.models import Image
 from longcat.saving.files import PartialFile, final_path
+from longcat.saving.pictures.kinds import HEAD, SUFFIXES, PictureKind, is_whole, kind_of
 from longcat.text import describe
 
-HEAD: Final = 32
-"""How many bytes tell what kind of file it is."""
-
-# The first bytes of the kinds of image that the service documents (png, jpeg, webp) or might come to send.
-SIGNATURES: Final = (
-    ("png", re.compile(rb"\x89PNG\r\n\x1a\n")),
-    ("jpg", re.compile(rb"\xff\xd8\xff")),
-    ("webp", re.compile(rb"RIFF....WEBP", re.DOTALL)),
-    ("gif", re.compile(rb"GIF8[79]a")),
-    ("avif", re.compile(rb"....ftyp(avif|avis)", re.DOTALL)),
-    ("heic", re.compile(rb"....ftyp(heic|heix|mif1)", re.DOTALL)),
-    ("tiff", re.compile(rb"II\*\x00|MM\x00\*")),
-    ("bmp", re.compile(rb"BM....\x00\x00\x00\x00", re.DOTALL)),
-)
-
-
-def image_suffix(head: bytes) -> str | None:
-    """Return the suffix, without a dot, of an image that begins with these bytes. None: it is no known kind."""
-    return next((suffix for suffix, signature in SIGNATURES if signature.match(head)), None)
+TINY: Final = 32
+"""A body that ends before so many bytes may have been cut before it showed what it is."""
+_RANGE: Final = re.compile(r"bytes +(\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
 
 
 def existing(path: Path, stem: str) -> Path | None:
     """Return the file that a picture would replace; in a folder, one of its name and any kind. None: there is none."""
     if not path.is_dir():
         return path if path.exists() else None
-    files = (path / f"{_safe_name(stem)}.{suffix}" for suffix, _ in SIGNATURES)
+    files = (path / f"{_safe_name(stem)}.{suffix}" for suffix in SUFFIXES)
     return next((file for file in files if file.exists()), None)
 
 
@@ -93,6 +79,8 @@ class PictureFile:
     _hash: Any = field(factory=sha256, init=False)
     _size: int = field(default=0, init=False)
     _declared: int | None = field(default=None, init=False)
+    _range: str | None = field(default=None, init=False)
+    _may_be_cut: bool = field(default=False, init=False)
 
     def __enter__(self) -> Self:
         with self._translated():
@@ -108,15 +96,17 @@ class PictureFile:
     ) -> None:
         self._discard()
 
-    def begin(self, headers: Mapping[str, str]) -> None:
+    def begin(self, headers: Mapping[str, str], *, ends_with_connection: bool = False) -> None:
         """Start anew, with an empty temporary file. Raises DownloadError when too many bytes are announced."""
         self._discard()
         self._head, self._size, self._hash = b"", 0, sha256()
         length = headers.get("content-length", "")
         # With a content encoding, the length is that of other bytes than those that arrive here.
-        plain = headers.get("content-encoding", "identity") == "identity"
+        plain = not codings_of(headers.get("content-encoding", ""))
         self._declared = int(length) if plain and re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
         self._check_size(self._declared or 0)
+        self._range = headers.get("content-range")
+        self._may_be_cut = ends_with_connection or self._range is not None
         with self._translated():
             self._file = PartialFile(self.path if self.path.is_dir() else self.path.parent, self.part)
 
@@ -135,11 +125,22 @@ class PictureFile:
             self._file.file.write(chunk)
 
     def finish(self) -> None:
-        """Raise DownloadError unless all that was announced has come, and is an image."""
+        """Raise DownloadError unless all that was announced has come, and is a whole image. This may read the file."""
+        if self._file is None:
+            raise ValueError("begin comes before finish")
         if self._declared is not None and self._size != self._declared:
             message = f"{self._size} bytes came instead of the {self._declared} announced"
             raise self.error(message, "Try again.", retryable=True)
-        self._check_kind()
+        kind = self._check_kind()
+        if not self._may_be_cut:
+            return
+        with self._translated():
+            whole = is_whole(kind, self._file.file, self._size)
+        if whole is None:
+            whole = self._range is None or _is_all(self._range, self._size)
+        if not whole:
+            message = f"it stops in its midst, after {self._size} bytes, and the answer did not say how many there are"
+            raise self.error(message, "Try again.", retryable=True)
 
     def commit(self) -> Path:
         """Put the file in its place, and return where that is. This blocks until the bytes are on the disk."""
@@ -148,7 +149,7 @@ class PictureFile:
         path = self.path
         with self._translated():
             if path.is_dir():
-                path = final_path(path / f"{_safe_name(self.stem)}.{image_suffix(self._head)}")
+                path = final_path(path / f"{_safe_name(self.stem)}.{self._check_kind().suffix}")
             self._file.sync()
             if self.record is not None:
                 self.record(path, self._hash.hexdigest(), self._size)
@@ -171,9 +172,14 @@ class PictureFile:
         if size > self.max_bytes:
             raise self.error(f"it has more than {self.max_bytes} bytes", "Raise max_bytes if it is wanted.")
 
-    def _check_kind(self) -> None:
-        if image_suffix(self._head) is None:
-            raise self.error(f"it is not an image but {describe(self._head)}", "Look at the URL in a browser.")
+    def _check_kind(self) -> PictureKind:
+        """Return what kind of image it is. Raises DownloadError when it is none."""
+        kind = kind_of(self._head)
+        if kind is None:
+            again = self._may_be_cut and self._size < TINY
+            next_step = "Try again." if again else "Look at the URL in a browser."
+            raise self.error(f"it is not an image but {describe(self._head)}", next_step, retryable=again)
+        return kind
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -216,6 +222,12 @@ def existing_pictures(path: Path, name: str, count: int) -> list[Path]:
     urls = ("",) * count
     files = picture_files(Image(name, "", urls), path, name, overwrite=False, max_bytes=0)
     return [found for file in files if (found := existing(file.path, file.stem)) is not None]
+
+
+def _is_all(content_range: str, size: int) -> bool:
+    """Whether a `Content-Range` says that these bytes are all there are."""
+    match = _RANGE.fullmatch(content_range.strip())
+    return match is not None and [*map(int, match.groups())] == [0, size - 1, size]
 
 
 def _is_folder(path: Path) -> bool:

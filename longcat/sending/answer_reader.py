@@ -1,11 +1,12 @@
 """The answer to a call, collected from what the HTTP client reads, within bounds."""
 
-import zlib
+from collections.abc import Iterator
 from http import HTTPStatus
 
 import httpx
 
 from longcat.clock import Clock
+from longcat.decoding import CodingError, ContentDecoder, UnknownCodingError
 from longcat.errors import LongCatError
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
 
@@ -22,40 +23,46 @@ class AnswerReader:
         self._deadline = clock.monotonic() + call.timeout
         self._code = 0
         self._body = bytearray()
-        self._refusal: LongCatError | TimeoutError | zlib.error | None = None
+        self._coding: str | None = None
+        self._refusal: LongCatError | TimeoutError | CodingError | None = None
 
     def begin(self, response: httpx.Response) -> bool:
         """Take in the status and the headers, and return whether the body is still to be read."""
         self._code = response.status_code
         self._headers = {name.lower(): value for name, value in response.headers.items()}
         self._sink = self._call.sink if self._code == HTTPStatus.OK else None
-        encoded = self._headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
-        self._unzip = zlib.decompressobj(wbits=47) if encoded else None  # 47: either format, by its head.
+        try:
+            self._decoder = ContentDecoder(self._headers.get("content-encoding", ""))
+        except UnknownCodingError as error:
+            self._coding, self._decoder = error.coding, ContentDecoder("")
+            return False
         if self._sink is not None:
-            self._sink.begin(self._headers)
+            self._sink.begin(self._headers, ends_with_connection=_ends_with_connection(response))
         if not response.is_stream_consumed:
             return True
-        self._unzip = None  # The body of a transport made for tests is here already, unpacked.
-        self.feed(response.content)
+        self._decoder = ContentDecoder("")  # The body of a transport made for tests is here already, unpacked.
+        for _ in self.feed(response.content):
+            pass
         return False
 
-    def feed(self, chunk: bytes) -> bool:
-        """Take in the next bytes of the body, and return whether more are wanted."""
-        if self.has_enough:
-            return False
+    def feed(self, chunk: bytes) -> Iterator[None]:
+        """Take in the next bytes of the body, and pause after every 64 KiB that they decode to.
+
+        A sender that shares its thread can let others go on in the pauses. It reads on unless `has_enough`.
+        """
         try:
-            if self._clock.monotonic() > self._deadline:
-                self._refusal = TimeoutError()
-                return False
-            if self._unzip is not None:
-                chunk = self._unzip.decompress(chunk)
-            if self._sink is None:
-                self._body += chunk
-            else:
-                self._sink.write(chunk)
-        except (LongCatError, zlib.error) as error:
+            for plain in self._decoder.decode(chunk):
+                if self._clock.monotonic() > self._deadline:
+                    raise TimeoutError  # noqa: TRY301 - refused like everything else.
+                if self._sink is None:
+                    self._body += plain
+                else:
+                    self._sink.write(plain)
+                if self.has_enough:
+                    return
+                yield
+        except (LongCatError, TimeoutError, CodingError) as error:
             self._refusal = error
-        return not self.has_enough
 
     @property
     def has_enough(self) -> bool:
@@ -64,16 +71,32 @@ class AnswerReader:
 
     def answer(self) -> Answer:
         """Return the answer, or raise why it was refused."""
-        if self._refusal is not None:
-            raise self._refusal
-        if self._unzip is not None and not self._unzip.eof and not self.has_enough:
-            raise zlib.error("the compressed body was cut")
+        try:
+            if self._refusal is not None:
+                raise self._refusal
+            if not self.has_enough:
+                self._decoder.finish()
+        except CodingError:
+            if HTTPStatus.OK <= self._code < HTTPStatus.MULTIPLE_CHOICES:
+                raise
+            return self._answer(is_damaged=True)  # An error's code says enough, whatever became of its words.
         return self._answer()
 
     def partial(self) -> Answer | None:
         """Return the part of a cut answer that arrived. None: its status line did not arrive either."""
         return self._answer() if self._code else None
 
-    def _answer(self) -> Answer:
-        whole = len(self._body) <= MAX_ANSWER
-        return Answer(self._code, self._headers, bytes(self._body[:MAX_ANSWER]), whole, self._clock.time())
+    def _answer(self, *, is_damaged: bool = False) -> Answer:
+        whole = len(self._body) <= MAX_ANSWER and not is_damaged
+        body = bytes(memoryview(self._body)[:MAX_ANSWER])
+        return Answer(self._code, self._headers, body, whole, self._clock.time(), self._coding)
+
+
+def _ends_with_connection(response: httpx.Response) -> bool:
+    """Whether nothing but the end of the connection ends the body (RFC 9112, section 6.3), so that it may be cut."""
+    framing = {"content-length", "transfer-encoding"}
+    return (
+        not response.is_stream_consumed
+        and response.http_version.startswith("HTTP/1")
+        and framing.isdisjoint(name.lower() for name in response.headers)
+    )

@@ -2,7 +2,6 @@
 
 import re
 import ssl
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from typing import Final
 import httpcore
 import httpx
 
+from longcat.decoding import CodingError
 from longcat.errors import APIConnectionError, APITimeoutError, is_transient
 from longcat.gateway.messages import Call
 from longcat.sending.progress import SendProgress
@@ -46,7 +46,7 @@ def translated(call: Call, progress: SendProgress, *, owns_http: bool = True) ->
             progress.may_have_sent(error),
             proxy.advice if proxy else None,
         ) from error
-    except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, zlib.error) as error:
+    except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, CodingError) as error:
         # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
         raise _connection_error(call, progress, error, owns_http=owns_http) from error
 

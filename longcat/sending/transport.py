@@ -11,7 +11,7 @@ from typing import Any, Final, Generic
 import anyio
 import httpcore
 import httpx
-from anyio.lowlevel import current_token
+from anyio.lowlevel import checkpoint, current_token
 
 from longcat._version import __version__
 from longcat.clock import Clock, hold
@@ -126,7 +126,9 @@ class SyncSender(HttpSender[httpx.Client]):
                 self.check_proxy(call, progress, response)
                 if reader.begin(response):
                     for chunk in response.iter_raw():
-                        if not reader.feed(chunk):
+                        for _ in reader.feed(chunk):
+                            pass
+                        if reader.has_enough:
                             break
             return reader.answer()
 
@@ -174,7 +176,9 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
                     if reader.begin(response):
                         chunks = response.aiter_raw()
                         async for chunk in chunks:
-                            if not reader.feed(chunk):
+                            for _ in reader.feed(chunk):
+                                await checkpoint()
+                            if reader.has_enough:
                                 await response.aclose()
                                 await drain(chunks)
                                 break
