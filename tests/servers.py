@@ -339,6 +339,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     polling: Polling = QUICKLY,
     after: Callable[[], object] = lambda: None,
     journal: Path | None = None,
+    key: str = KEY,
 ) -> Any:
     """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
 
@@ -351,6 +352,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         polling: when to ask again.
         after: is called before the client is closed, even when it raised.
         journal: the journal to use. None: there is none.
+        key: the client's.
     """
 
     def blocking() -> Any:
@@ -358,7 +360,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         with ExitStack() as stack:
             given = None if http is None else stack.enter_context(httpx.Client(**http))
             cat = stack.enter_context(
-                LongCat(KEY, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
+                LongCat(key, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
             )
             stack.callback(after)
             for ask in asks:
@@ -377,7 +379,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
 
         async with AsyncExitStack() as stack:
             given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
-            cat = AsyncLongCat(KEY, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
+            cat = AsyncLongCat(key, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
             await stack.enter_async_context(cat)
             stack.callback(after)
             stack.push_async_callback(check)
@@ -405,12 +407,14 @@ def eventually(condition: Callable[[], object], seconds: float = LIMIT) -> bool:
     return True
 
 
-def _threads() -> set[threading.Thread]:
+def own_threads() -> set[threading.Thread]:
+    """Return the threads that run, but for those that trio keeps."""
     # Trio keeps idle worker threads for some seconds, for whoever needs one next.
     return {thread for thread in threading.enumerate() if not thread.name.startswith("Trio")}
 
 
-def _files() -> list[str]:
+def open_files() -> list[str]:
+    """Return the descriptors that are open, each by its number."""
     return os.listdir("/dev/fd")  # noqa: PTH208 - one of them is the folder itself, which is then no more.
 
 
@@ -420,12 +424,12 @@ def tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.lower(), raising=False)
-    threads, files = _threads(), _files()
+    threads, files = own_threads(), open_files()
     yield
     try:
-        assert eventually(lambda: _threads() == threads, SOON), f"left: {_threads() - threads}"
-        assert eventually(lambda: len(_files()) <= len(files), SOON), (
-            f"left: {len(_files()) - len(files)} files or sockets"
+        assert eventually(lambda: own_threads() == threads, SOON), f"left: {own_threads() - threads}"
+        assert eventually(lambda: len(open_files()) <= len(files), SOON), (
+            f"left: {len(open_files()) - len(files)} files or sockets"
         )
     except AssertionError:
         gc.collect()  # Python's own complaints belong to this test too, and not to the next.
