@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain, repeat
@@ -31,6 +30,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.gateway.messages import (
+    LONGEST_PAUSE,
     MAX_ANSWER,
     Answer,
 )
@@ -680,7 +680,49 @@ def test_any_retry_after_is_a_number_of_seconds_or_nothing(value: str) -> None:
     """Whatever `Retry-After` and `Date` hold, they give a time that can be waited, or none."""
     for headers in ({"retry-after": value}, {"retry-after": "Sat, 15 Jun 2024 10:30:00 GMT", "date": value}):
         seconds = Answer(429, headers, b"").retry_after
-        assert seconds is None or (seconds >= 0.0 and not math.isnan(seconds))
+        assert seconds is None or 0.0 <= seconds <= LONGEST_PAUSE
+
+
+NOW = "Sat, 15 Jun 2024 10:30:00 GMT"
+SOON = "Sat, 15 Jun 2024 10:30:09 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "asked"),
+    [
+        ("120", NOW, 120.0),
+        ("86400", NOW, 86_400.0),
+        ("9" * 400, NOW, 1e9),
+        ("0" * 400 + "7", NOW, 7.0),
+        ("1." + "5" * 400, NOW, 1.5555555555555556),
+        ("-5", NOW, None),
+        ("+5", NOW, None),
+        ("nan", NOW, None),
+        ("inf", NOW, None),
+        ("1e9", NOW, None),
+        ("0x10", NOW, None),
+        ("٣", NOW, None),
+        ("5, 5", NOW, None),
+        (SOON, NOW, 9.0),
+        ("Saturday, 15-Jun-24 10:30:09 GMT", NOW, 9.0),
+        ("Sat Jun 15 10:30:09 2024", NOW, 9.0),
+        (SOON, "Sat, 15 Jun 2024 10:30:04 GMT", 5.0),
+        (SOON, "Thu, 01 Jan 1970 00:00:00 GMT", 9.0),
+        (SOON, "Fri, 31 Dec 9999 23:59:59 GMT", 9.0),
+        (SOON, "yesterday", 9.0),
+        (SOON, "", 9.0),
+        (NOW, "Sat, 15 Jun 2024 10:30:05 GMT", 0.0),
+        ("Sun, 16 Jun 2024 10:30:00 GMT", NOW, 86_400.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", NOW, 1e9),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", NOW, 1e9),
+        (SOON + " " * 400 + "x", NOW, None),
+    ],
+)
+def test_retry_after_is_read_in_every_form_and_bounded(value: str, date: str, asked: float | None) -> None:
+    """Seconds, and dates in the three forms of HTTP, are read; what is no time is not, and an hour is the most."""
+    answer = Answer(429, {"retry-after": value, "date": date}, b"", received=1_718_447_400.0)
+    assert answer.asked_pause == asked
+    assert answer.retry_after == (asked if asked is None else min(asked, LONGEST_PAUSE))
 
 
 @pytest.mark.parametrize("code", [200, 404, 500])

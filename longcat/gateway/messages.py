@@ -13,6 +13,13 @@ from longcat.models import Status, Violation
 
 MAX_ANSWER: Final = 1024 * 1024
 """How many bytes of an answer are read. The documented ones have some 300."""
+LONGEST_PAUSE: Final = 3600.0
+"""Seconds. A `Retry-After` that asks for more is taken to ask for this."""
+ENDLESS: Final = 1e9
+"""Seconds that stand for every longer pause."""
+MOST_DIGITS: Final = 9  # How many digits of seconds are read; more are `ENDLESS`.
+LONGEST_DATE: Final = 64  # Characters.
+_SECONDS: Final = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
 
 class Sink(Protocol):
@@ -72,19 +79,38 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """How many seconds the server asks to wait. None: it does not say, or not in a way that can be read.
+        """How many seconds to leave the server alone: what it asks for, up to `LONGEST_PAUSE`. None: it does not say.
+
+        The bound is there because one broken or hostile header would otherwise silence a client for years.
+        """
+        return min(self.asked_pause, LONGEST_PAUSE) if self.asked_pause is not None else None
+
+    @property
+    def asked_pause(self) -> float | None:
+        """How many seconds the server asks to be left alone, at most a billion.
+
+        None: it does not say, or not in a way that can be read.
 
         `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3). A date is compared with the
-        server's own clock, its `Date` header, where there is one.
+        server's own clock, its `Date` header. If that makes no pause that we would keep, the header may be wrong, and
+        the date is compared with our clock.
         """
         value = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d+(\.\d*)?", value, re.ASCII):
-            return float(value)
-        until, now = _http_date(value), _http_date(self.headers.get("date", ""))
-        return max(0.0, until - (self.received if now is None else now)) if until is not None else None
+        if _SECONDS.fullmatch(value):
+            whole = value.partition(".")[0].lstrip("0")
+            return float(value) if len(whole) <= MOST_DIGITS else ENDLESS
+        until, sent = _http_date(value), _http_date(self.headers.get("date", ""))
+        if until is None:
+            return None
+        pauses = [until - now for now in (sent, self.received) if now is not None]
+        believable = (pause for pause in pauses if 0.0 <= pause <= LONGEST_PAUSE)
+        return min(max(next(believable, pauses[0]), 0.0), ENDLESS)
 
 
 def _http_date(text: str) -> float | None:
+    """Return the seconds since the epoch of a date in one of the three forms of HTTP. None: it is none of them."""
+    if len(text) > LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
