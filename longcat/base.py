@@ -25,6 +25,7 @@ from longcat.settings import (
     usable_timeout,
     usable_unknown,
 )
+from longcat.text.known_keys import KNOWN_KEYS
 from longcat.waiting import wait as flows
 from longcat.waiting.adaptive import AdaptivePolling
 from longcat.waiting.batch import Batch, id_of
@@ -87,6 +88,7 @@ class BaseClient(Generic[HttpClient]):
                 f"not {type(http_client).__name__}. Pass one, or use the other client."
             )
         self._gateways = Gateways.find(api_key, base_url)
+        KNOWN_KEYS.add(self._gateways.queue.api_key)
         least = self._gateways.queue.seconds_per_question
         self._queue_polling: Polling = polling if polling is not None else AdaptivePolling(seconds_per_question=least)
         self._result_polling: Polling = polling if polling is not None else AdaptivePolling()

@@ -23,6 +23,8 @@ from longcat.errors import (
     PermissionDeniedError,
     WaitTimeout,
 )
+from longcat.text import printable
+from longcat.text.known_keys import KNOWN_KEYS
 
 
 class Exit(IntEnum):
@@ -72,7 +74,7 @@ def report(error: BaseException, *, debug: bool, about: str = "") -> Exit:
         about: what it is about. Empty: the error says so.
     """
     if debug:
-        traceback.print_exception(error)
+        print_error("".join(traceback.format_exception(error)).rstrip())
     while isinstance(error, BaseExceptionGroup):  # From a task. Every other one was cancelled by the first.
         error = error.exceptions[0]
     advice = ""
@@ -86,8 +88,8 @@ def report(error: BaseException, *, debug: bool, about: str = "") -> Exit:
 
 
 def print_error(line: str) -> None:
-    """Print a line to stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line, or several, to stderr, without the key and without anything that a terminal would obey."""
+    print(printable(KNOWN_KEYS.hide(line)), file=sys.stderr, flush=True)
 
 
 class LenientStream:

@@ -6,6 +6,7 @@ import httpx
 from longcat_api import AuthenticatedClient
 
 from longcat.gateway.gateways import GatewayKind, Gateways
+from longcat.text.known_keys import KNOWN_KEYS
 
 TIMEOUT: Final = 30.0
 """Seconds for each step of a call. The generated client has no timeout of its own."""
@@ -30,6 +31,7 @@ def api_client(
         ConfigurationError: there is no key, or one of the arguments can't be used.
     """
     found = Gateways.find(api_key, base_url).of("", gateway)
+    KNOWN_KEYS.add(found.api_key)
     return AuthenticatedClient(
         base_url=found.base_url,
         token=found.api_key,

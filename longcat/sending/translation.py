@@ -15,6 +15,7 @@ from longcat.errors import APIConnectionError, APITimeoutError, is_transient
 from longcat.gateway.messages import Call
 from longcat.sending.progress import SendProgress
 from longcat.sending.proxies import PORTS, Proxies
+from longcat.text.known_keys import KNOWN_KEYS, in_call, without_keys
 
 EXPIRED: Final = {9, 10}
 """OpenSSL's codes for a certificate that is not valid yet, or no more."""
@@ -32,7 +33,8 @@ def translated(call: Call, progress: SendProgress, *, owns_http: bool = True) ->
         owns_http: whether the HTTP client is our own, so that it is known which proxy it uses.
     """
     try:
-        yield
+        with in_call():
+            yield
     except (
         httpx.TimeoutException,
         httpcore.ReadTimeout,
@@ -45,10 +47,10 @@ def translated(call: Call, progress: SendProgress, *, owns_http: bool = True) ->
             host_of(call),
             progress.may_have_sent(error),
             proxy.advice if proxy else None,
-        ) from error
+        ) from without_keys(error)
     except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, CodingError) as error:
         # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
-        raise _connection_error(call, progress, error, owns_http=owns_http) from error
+        raise _connection_error(call, progress, error, owns_http=owns_http) from without_keys(error)
 
 
 def host_of(call: Call) -> str:
@@ -104,7 +106,7 @@ def refused_by_proxy(call: Call, progress: SendProgress, *, owns_http: bool) -> 
 def _connection_error(call: Call, progress: SendProgress, error: Exception, *, owns_http: bool) -> APIConnectionError:
     host, sent = host_of(call), progress.may_have_sent(error)
     proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
-    message = str(error) or type(error).__name__
+    message = KNOWN_KEYS.hide(str(error)) or type(error).__name__
     if (fault := _tls_fault(error)) is not None:
         is_proxys = proxy is not None and progress.peer is not None and progress.tls_name == progress.peer[0]
         text, advice = _certificate(fault, proxy.name if proxy is not None and is_proxys else host)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from longcat.cli.contract.spec_file import find_spec
 from longcat.cli.contract.target import Target, find_target
-from longcat.cli.results import Exit, Printer
+from longcat.cli.results import Exit, Printer, print_error
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import SOURCE, is_loopback, origin_of
 from longcat.contract.probe.requests import KeyUse, ProbeRequest
@@ -37,7 +37,7 @@ def record(arguments: argparse.Namespace) -> Exit:
     command = _command(arguments, target)
     for outcome in target.probe(arguments.origin):
         if isinstance(outcome, Inconclusive):
-            print(f"longcat: {outcome.what}: {outcome.why}.", file=sys.stderr)
+            print_error(f"longcat: {outcome.what}: {outcome.why}.")
             code = Exit.UNCLEAR if outcome.unclear else code
             continue
         exchange = outcome.exchange

@@ -10,6 +10,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from longcat.cli.contract.spec_file import SpecFile
+from longcat.cli.results import print_error
 from longcat.contract import Origin, Spec
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
@@ -68,7 +69,7 @@ class Target:
         )
         for outcome in outcomes:
             if sys.stderr.isatty() and isinstance(outcome, Judgement):
-                print(f"longcat: {outcome.exchange.source}: {outcome.exchange.status_code}", file=sys.stderr)
+                print_error(f"longcat: {outcome.exchange.source}: {outcome.exchange.status_code}")
             yield outcome
 
 

@@ -27,6 +27,7 @@ from longcat.gateway.messages import Answer, Call
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.transport import SyncSender
 from longcat.text import shorten
+from longcat.text.known_keys import KNOWN_KEYS
 
 PAUSE: Final = 1.0
 """Seconds between two calls, except on this machine."""
@@ -90,6 +91,7 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
         ConfigurationError: there are too many ids, there is no operation of a name, or the HTTP client can't be made.
     """
     pacing, clock = pacing or Pacing(), clock or SystemClock()
+    KNOWN_KEYS.add(api_key or "")
     requests = probe_requests(spec, request_ids, base_url, operations)
     servers = {request.base_url for request in requests if request.obstacle is None}
     new_http = partial(SyncSender.new_http, servers, pacing.timeout)

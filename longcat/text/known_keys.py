@@ -1,0 +1,99 @@
+"""The keys that this process uses, kept out of what the libraries below log and raise.
+
+They log the headers that they send and the addresses that they ask, at DEBUG and INFO. To forbid them that would take
+it away from the other clients of a program. So a filter on their loggers takes out what is ours, and nothing else.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+from longcat.text import SHORTEST, Hide, hiding, without_queries
+
+MOST: Final = 16
+"""How many keys are known at most. A program has one, or a few; of more, those that came last are known."""
+LOGGERS: Final = (
+    "asyncio",
+    *("h2", "h2.connection", "hpack", "hpack.hpack", "hpack.huffman", "hpack.table"),
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *(f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    *("httpx", "httpx2", "longcat", "urllib3.connectionpool"),
+)
+"""Those that may log what is sent for us. A filter counts for the records of its own logger, not for those below it."""
+_ENCODED: Final = "hpack"
+"""It logs headers as they are packed for the wire as well, which anybody can unpack."""
+_in_call: ContextVar[bool] = ContextVar("longcat_in_call", default=False)
+
+
+class KeyFilter(logging.Filter):
+    """Takes the keys out of log records.
+
+    Out of those that are logged during a call of ours, it takes the users and queries of addresses as well, which may
+    hold a password or a signature.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hides: dict[str, Hide] = {}
+
+    def add(self, key: str) -> None:
+        """Hide this key from now on, unless it is so short that it could be any word."""
+        if len(key) < SHORTEST:
+            return
+        hides = {name: hide for name, hide in self._hides.items() if name != key} | {key: hiding(key)}
+        self._hides = dict([*hides.items()][-MOST:])  # A new one, as other threads may go through the old one.
+        for name in LOGGERS:
+            logging.getLogger(name).addFilter(self)
+
+    def hide(self, text: str) -> str:
+        """Return a text without the keys."""
+        for hide in self._hides.values():
+            text = hide(text)
+        return text
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record that holds what nobody should see, and return whether it may be logged."""
+        ours = _in_call.get()
+        if ours and record.name.partition(".")[0] == _ENCODED:
+            return False
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments of others may raise anything; `logging` says so by itself.
+            return True
+        hidden = self.hide(without_queries(text) if ours and not record.name.startswith("longcat") else text)
+        if hidden != text:
+            record.msg, record.args = hidden, ()
+        if record.exc_info:
+            trace = record.exc_text or logging.Formatter().formatException(record.exc_info)
+            if (hidden := self.hide(trace)) != trace:
+                record.exc_info, record.exc_text = None, hidden
+        return True
+
+
+KNOWN_KEYS: Final = KeyFilter()
+
+
+@contextmanager
+def in_call() -> Iterator[None]:
+    """Treat what is logged within the block, by this thread or task, as logged for a call of ours."""
+    _in_call.set(True)
+    try:
+        yield
+    finally:
+        _in_call.set(False)
+
+
+def without_keys(error: Exception) -> Exception:
+    """Return an error of a library below that shows no key: itself, or the like of it without what led to it."""
+    shown, one = [], error
+    while one is not None and len(shown) < MOST:
+        shown.append(f"{one}\n{one!r}")
+        one = one.__cause__ or one.__context__
+    if not any(KNOWN_KEYS.hide(text) != text for text in shown):
+        return error
+    try:
+        return type(error)(KNOWN_KEYS.hide(str(error)))
+    except TypeError:  # It needs more than a message.
+        return ValueError(KNOWN_KEYS.hide(str(error)))
