@@ -16,6 +16,7 @@ from longcat.models import Order, OrderRequest, Status
 from longcat.saving.download import Downloader
 from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable
+from longcat.sending.destination import AddressRule
 from longcat.sending.http_clients import HttpClient
 from longcat.sending.transport import HttpSender
 from longcat.settings import (
@@ -80,6 +81,7 @@ class BaseClient(Generic[HttpClient]):
         max_rate: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         journal: str | PathLike[str] | None = None,
+        allow_private: bool = False,
     ) -> None:
         wanted = self._sender_class.http_class
         if http_client is not None and not isinstance(http_client, wanted):
@@ -95,8 +97,9 @@ class BaseClient(Generic[HttpClient]):
         self._clock = clock if clock is not None else SystemClock()
         self._rate_limiter = RateLimiter(usable_rate(max_rate))
         self._max_in_flight = usable_count(max_in_flight)
+        rule = AddressRule.of_gateways(self._gateways.base_urls, allow_private=allow_private)
         self._sender: HttpSender[HttpClient] = self._sender_class(
-            http_client, self._new_http, self._clock, self._max_in_flight
+            http_client, self._new_http, self._clock, self._max_in_flight, rule
         )
         self._journal: Journal | None = None
         if journal is not None:
@@ -108,7 +111,7 @@ class BaseClient(Generic[HttpClient]):
 
     def _new_http(self) -> HttpClient:
         """Return an HTTP client of our own. Raises ConfigurationError for a proxy that can't be used."""
-        return self._sender_class.new_http([self._gateways.queue.base_url, self._gateways.result.base_url])
+        return self._sender_class.new_http(self._gateways.base_urls)
 
     def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
         request_id, of = self._find(request, gateway)

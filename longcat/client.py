@@ -51,6 +51,8 @@ class LongCat(BaseClient[httpx.Client]):
         journal: an SQLite file, made if it is not there, that remembers what was ordered, asked, answered and saved.
             What it knows is not ordered, asked about or downloaded again, and programs that share it share the work.
             None: no journal.
+        allow_private: whether pictures may be fetched from any address. False: from those on the public internet alone,
+            unless the gateway itself is on this machine or in a private network.
 
     Raises:
         ConfigurationError: there is no key, or one of the arguments can't be used.

@@ -48,7 +48,8 @@ from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.testing import VirtualClock
 
-NOWHERE = "http://gateway.invalid"
+NOWHERE = "http://127.0.0.1:9"
+"""A gateway that is not asked. It is on this machine, so that pictures may be, too."""
 SYNC = Driver("sync")
 """Enough for what has nothing to do with sending and sleeping."""
 PIXELS = bytes(range(256)) * 400
@@ -1072,10 +1073,10 @@ def test_a_cancelled_trio_scope_leaves_nothing(folder: Path) -> None:
 
 
 INTERRUPTED = {
-    "sync": "with LongCat('test-key', 'http://gateway.invalid') as cat: cat.download(*sys.argv[1:])",
+    "sync": "with LongCat('test-key', 'http://127.0.0.1:9') as cat: cat.download(*sys.argv[1:])",
     "async": """
 async def main():
-    async with AsyncLongCat('test-key', 'http://gateway.invalid') as cat:
+    async with AsyncLongCat('test-key', 'http://127.0.0.1:9') as cat:
         await cat.download(*sys.argv[1:])
 anyio.run(main, backend=backend)
 """,

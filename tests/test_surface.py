@@ -121,6 +121,7 @@ def expected(  # noqa: C901 - it is a list.
             max_rate: float | None = None,
             max_in_flight: int = 20,
             journal: str | PathLike[str] | None = None,
+            allow_private: bool = False,
         ) -> None: ...
 
         def close(self) -> None: ...

@@ -40,6 +40,11 @@ class Gateways:
         key = find_api_key(api_key)
         return cls(QueueGateway(queue, key), ResultGateway(result, key))
 
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """The URLs of the gateways, each once."""
+        return tuple(dict.fromkeys((self.queue.base_url, self.result.base_url)))
+
     def of(self, request_id: str, name: Any = None) -> StatusGateway:
         """Return the gateway that answers for a request.
 

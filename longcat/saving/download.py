@@ -204,12 +204,15 @@ def _find(claim: DownloadClaim, files: Sequence[PictureFile]) -> dict[int, Path]
 
 def _follow(url: str, location: str, file: PictureFile) -> str:
     """Return where a redirect leads, or raise DownloadError when we don't go there."""
+    was_https = bool(location) and is_http_url(url, ("https",))
     with suppress(ValueError):  # From a location that is no URL.
         url = urljoin(url, location)
         location = ""
     if location or not is_http_url(url):
         message = f"{show(location or url, without_query)} is not http:// or https:// and a host"
         raise file.error(message, "Check where it came from.")
+    if was_https and not is_http_url(url, ("https",)):
+        raise file.error("it redirects from https:// to http://, where anyone on the way could change it", "Report it.")
     return url
 
 

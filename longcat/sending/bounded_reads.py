@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import httpcore
+
+from longcat.sending.addresses import Address, resolve
 
 STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.
 
@@ -17,10 +20,9 @@ class BoundedReads(threading.local):
     """Bounds the time in which a whole answer comes, for which the blocking HTTP client has no means of its own.
 
     Its timeouts begin anew with every step and every byte. Its trace extension shows each connection that is made, and
-    from then on we lower the timeout of each step to what the thread has left. Two things can still last longer:
-    looking up a host's name, and connecting to a host with several addresses that do not answer, as each is given the
-    time that is left. A transport that does not trace keeps the plain timeouts; there the deadline is checked between
-    the pieces of the body.
+    from then on we lower the timeout of each step to what the thread has left. Names are looked up in threads of their
+    own, as the system has no bound for that at all. A transport that does not trace keeps the plain timeouts; there the
+    deadline is checked between the pieces of the body.
     """
 
     deadline = inf
@@ -55,6 +57,31 @@ class BoundedReads(threading.local):
                     raise
                 timeout = timeout if timeout is None else timeout - STOP_CHECK_INTERVAL
         return chunk
+
+    def look_up(self, host: str, timeout: float | None = None) -> list[Address]:
+        """Return the addresses of a host. Raises OSError when there are none, and as `left` does."""
+        found: SimpleQueue[list[Address] | OSError | UnicodeError] = SimpleQueue()
+
+        def resolve_now() -> None:
+            try:
+                found.put(resolve(host))
+            except (OSError, UnicodeError) as error:
+                found.put(error)
+
+        # It can't be stopped, only left behind; as a daemon it does not keep the program from ending.
+        threading.Thread(target=resolve_now, name="longcat-lookup", daemon=True).start()
+        end = inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = self.left(None if end == inf else max(end - time.monotonic(), 0.0))
+            try:
+                result = found.get(timeout=min(STOP_CHECK_INTERVAL, inf if left is None else left))
+            except Empty:
+                if time.monotonic() >= end:
+                    raise httpcore.ConnectTimeout from None
+                continue
+            if isinstance(result, Exception):
+                raise result
+            return result
 
     def left(self, timeout: float | None = None) -> float | None:
         """Return the seconds until the deadline, or the timeout if that is shorter.

@@ -1,6 +1,6 @@
 """How far the sending of one call is: whether a byte of it may have gone out when it fails."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
@@ -40,26 +40,6 @@ class SendProgress:
         # A proxy is asked to connect before the call itself goes out.
         if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
             self.sent = True
-
-    def watching(self, trace: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
-        """Return a trace that takes in each event before another trace does."""
-
-        def watch(event: str, info: dict[str, Any]) -> None:
-            self.note(event, info)
-            trace(event, info)
-
-        return watch
-
-    def watching_async(
-        self, trace: Callable[[str, Mapping[str, Any]], Awaitable[None]]
-    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-        """Return the same for asynchronous traces."""
-
-        async def watch(event: str, info: Mapping[str, Any]) -> None:
-            self.note(event, info)
-            await trace(event, info)
-
-        return watch
 
     def may_have_sent(self, error: Exception) -> bool:
         """Whether a byte of the call may have gone out before this error."""

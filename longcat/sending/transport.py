@@ -4,11 +4,13 @@ import platform
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager, nullcontext, suppress
+from functools import partial
 from http import HTTPStatus
 from math import inf
 from typing import Any, Final, Generic
 
 import anyio
+import anyio.to_thread
 import httpcore
 import httpx
 from anyio.lowlevel import checkpoint, current_token
@@ -17,8 +19,10 @@ from longcat._version import __version__
 from longcat.clock import Clock, hold
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import Answer, Call
+from longcat.sending.addresses import Address, resolve
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads
+from longcat.sending.destination import AddressRule, Destination, look_up, look_up_async
 from longcat.sending.http_clients import HttpClient, cookieless, new_async_client, new_client
 from longcat.sending.progress import SendProgress
 from longcat.sending.translation import refused_by_proxy, translated
@@ -37,6 +41,7 @@ class HttpSender(Generic[HttpClient]):
         new_http: makes one of our own.
         clock: the time.
         max_in_flight: how many calls to the gateway may be in flight.
+        address_rule: where other hosts than the gateway may be. None: on the public internet.
     """
 
     http_class: type[HttpClient]
@@ -44,8 +49,14 @@ class HttpSender(Generic[HttpClient]):
     """Returns an HTTP client of our own, as `http_clients.new_client` does."""
 
     def __init__(
-        self, http: HttpClient | None, new_http: Callable[[], HttpClient], clock: Clock, max_in_flight: int
+        self,
+        http: HttpClient | None,
+        new_http: Callable[[], HttpClient],
+        clock: Clock,
+        max_in_flight: int,
+        address_rule: AddressRule | None = None,
     ) -> None:
+        self._address_rule = address_rule or AddressRule()
         self.owns_http = http is None
         self._new_http: Callable[[], HttpClient] = new_http
         self._clock = clock
@@ -83,6 +94,11 @@ class HttpSender(Generic[HttpClient]):
         request.headers.pop("Cookie", None)  # One that the HTTP client has among its headers.
         return request
 
+    def destination(self, call: Call, *, one_by_one: bool) -> Destination:
+        """Return where a call goes. Any address will do for a gateway."""
+        host = httpx.URL(call.url).raw_host.decode("ascii")
+        return Destination(host, self._address_rule if call.cross_origin else None, one_by_one)
+
     def check_proxy(self, call: Call, progress: SendProgress, response: httpx.Response) -> None:
         """Raise APIConnectionError for an answer that is not the gateway's, but that of a proxy which wants a login."""
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
@@ -98,9 +114,14 @@ class SyncSender(HttpSender[httpx.Client]):
     new_http = staticmethod(new_client)
 
     def __init__(
-        self, http: httpx.Client | None, new_http: Callable[[], httpx.Client], clock: Clock, max_in_flight: int
+        self,
+        http: httpx.Client | None,
+        new_http: Callable[[], httpx.Client],
+        clock: Clock,
+        max_in_flight: int,
+        address_rule: AddressRule | None = None,
     ) -> None:
-        super().__init__(http, new_http, clock, max_in_flight)
+        super().__init__(http, new_http, clock, max_in_flight, address_rule)
         self._reads = BoundedReads()
         self._in_flight = threading.BoundedSemaphore(max_in_flight)
 
@@ -117,12 +138,7 @@ class SyncSender(HttpSender[httpx.Client]):
             hold(self._clock),
         ):
             reader = reader or AnswerReader(call, self._clock)
-            request = self.request(call)
-            request.extensions["trace"] = progress.watching(self._reads.trace)
-            progress.began = True
-            http = cookieless(self.http)
-            response = http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
-            with closing(response):
+            with closing(self._response(call, progress)) as response:
                 self.check_proxy(call, progress, response)
                 if reader.begin(response):
                     for chunk in response.iter_raw():
@@ -131,6 +147,31 @@ class SyncSender(HttpSender[httpx.Client]):
                         if reader.has_enough:
                             break
             return reader.answer()
+
+    def _response(self, call: Call, progress: SendProgress) -> httpx.Response:
+        """Send a call and return the response, its body yet to be read."""
+        destination = self.destination(call, one_by_one=True)
+
+        def trace(event: str, info: dict[str, Any]) -> None:
+            progress.note(event, info)
+            self._reads.trace(event, info)
+            try:
+                look_up(destination.on_event(event, info), partial(self._reads.look_up, timeout=info.get("timeout")))
+            except BaseException:
+                if event.endswith(".connect_tcp.complete"):
+                    info["return_value"].close()  # Nobody else knows of it yet.
+                raise
+
+        look_up(destination.before_sending(), self._reads.look_up)
+        request, http = self.request(call), cookieless(self.http)
+        request.extensions["trace"] = trace
+        progress.began = True
+        while True:
+            try:
+                return http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if not destination.next_address():
+                    raise
 
     def close(self) -> None:
         """Close the HTTP client, unless it is the caller's."""
@@ -165,24 +206,42 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         seconds = None if call.timeout == inf else call.timeout
         progress = SendProgress()
         with translated(call, progress, owns_http=self.owns_http), anyio.fail_after(seconds):
-            async with nullcontext() if call.cross_origin else self._in_flight:
-                request = self.request(call)
-                request.extensions["trace"] = progress.watching_async(closing_half_open())
-                progress.began = True
-                http = cookieless(self.http)
-                response = await http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
-                async with aclosing(response):
-                    self.check_proxy(call, progress, response)
-                    if reader.begin(response):
-                        chunks = response.aiter_raw()
-                        async for chunk in chunks:
-                            for _ in reader.feed(chunk):
-                                await checkpoint()
-                            if reader.has_enough:
-                                await response.aclose()
-                                await drain(chunks)
-                                break
+            async with (
+                nullcontext() if call.cross_origin else self._in_flight,
+                aclosing(await self._response(call, progress)) as response,
+            ):
+                self.check_proxy(call, progress, response)
+                if reader.begin(response):
+                    chunks = response.aiter_raw()
+                    async for chunk in chunks:
+                        for _ in reader.feed(chunk):
+                            await checkpoint()
+                        if reader.has_enough:
+                            await response.aclose()
+                            await drain(chunks)
+                            break
             return reader.answer()
+
+    async def _response(self, call: Call, progress: SendProgress) -> httpx.Response:
+        """Send a call and return the response, its body yet to be read."""
+        destination, close_half_open = self.destination(call, one_by_one=False), closing_half_open()
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            progress.note(event, info)
+            await close_half_open(event, info)
+            try:
+                await look_up_async(destination.on_event(event, info), partial(resolve_async, info.get("timeout")))
+            except BaseException:
+                if event.endswith(".connect_tcp.complete"):
+                    with anyio.CancelScope(shield=True):
+                        await info["return_value"].aclose()  # Nobody else knows of it yet.
+                raise
+
+        await look_up_async(destination.before_sending(), partial(resolve_async, None))
+        request, http = self.request(call), cookieless(self.http)
+        request.extensions["trace"] = trace
+        progress.began = True
+        return await http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
 
     async def close(self) -> None:
         """Close the HTTP client, unless it is the caller's."""
@@ -198,6 +257,15 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         if self._loop != loop:
             self._in_flight = anyio.Semaphore(self._max_in_flight)
         self._loop = loop
+
+
+async def resolve_async(timeout: float | None, host: str) -> list[Address]:
+    """Return the addresses of a host, looked up in a thread. Raises OSError, and httpcore.ConnectTimeout."""
+    try:
+        with anyio.fail_after(timeout):
+            return await anyio.to_thread.run_sync(resolve, host, abandon_on_cancel=True)
+    except TimeoutError:
+        raise httpcore.ConnectTimeout from None
 
 
 def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:

@@ -404,7 +404,7 @@ class _FakeLongCat(LongCat):
 
     def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
         self._fake = fake
-        super().__init__(api_key, base_url, clock=fake.clock, **options)
+        super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
     def _new_http(self) -> httpx.Client:
         return httpx.Client(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - each call has its own.
@@ -415,7 +415,7 @@ class _FakeAsyncLongCat(AsyncLongCat):
 
     def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
         self._fake = fake
-        super().__init__(api_key, base_url, clock=fake.clock, **options)
+        super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
     def _new_http(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - as above.

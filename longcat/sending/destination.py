@@ -1,0 +1,174 @@
+"""Where one call connects to: its host is looked up, its addresses are checked, and no other is connected to."""
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address, ip_address
+from typing import Any, Final, TypeAlias
+
+import httpcore
+import httpx
+from attrs import define, field, frozen
+
+from longcat.errors import APIConnectionError
+from longcat.sending.addresses import Address, is_local, is_public, literal
+
+Lookups: TypeAlias = Generator[str, Sequence[Address], None]
+"""Yields the hosts whose addresses it wants to know. It is sent them, or OSError is thrown into it."""
+
+LOOPBACK: Final = IPv4Address("127.0.0.1")
+
+
+@frozen
+class AddressRule:
+    """Which addresses the hosts may have that a gateway names: those of pictures, and what these redirect to.
+
+    They must be on the public internet, unless the gateway itself is not.
+
+    Attributes:
+        gateways: the hosts of the gateways.
+        allow_private: whether any address will do.
+    """
+
+    gateways: tuple[str, ...] = ()
+    allow_private: bool = False
+
+    @classmethod
+    def of_gateways(cls, base_urls: Iterable[str], *, allow_private: bool) -> "AddressRule":
+        """Return the rule for gateways with these URLs."""
+        return cls(tuple(httpx.URL(url).raw_host.decode("ascii") for url in base_urls), allow_private)
+
+    def check(self, host: str, addresses: Sequence[Address]) -> Lookups:
+        """Raise APIConnectionError if one of a host's addresses must not be connected to."""
+        private = next((one for one in addresses if not is_public(one)), None)
+        if private is None or self.allow_private:
+            return
+        for gateway in self.gateways:
+            if any(not is_public(one) for one in (yield from _known_addresses(gateway))):
+                return
+        where = host if literal(host) is not None else f"{host} is {private}, which"
+        raise APIConnectionError(
+            f"{where} is not on the public internet, where pictures are",
+            host,
+            sent=False,
+            advice="If it is meant to be there, pass allow_private=True (--allow-private).",
+            lasting=True,
+        )
+
+
+@define
+class Destination:
+    """Where one call connects to.
+
+    It takes in the events of httpcore's trace extension. Before a connection is made, the host is looked up and its
+    addresses are checked; then the HTTP library is told to connect to an address, so that it does not look the name up
+    again. What it has connected to is checked once more before a byte is sent. If it uses a connection that is open
+    already, or a proxy, the addresses are checked that the host has for this machine, if it has any.
+
+    Attributes:
+        host: the call's, in ASCII.
+        rule: which addresses it may have. None: any.
+        one_by_one: whether one address of the host is connected to after the other, each with its share of the time.
+            False: the HTTP library tries them by itself, and does that better, but looks them up again.
+    """
+
+    host: str
+    rule: AddressRule | None
+    one_by_one: bool
+    _target: str = field(default="", init=False)
+    _left: list[Address] = field(factory=list, init=False)
+    _failed: bool = field(default=False, init=False)
+    _checked: bool = field(default=False, init=False)
+
+    def before_sending(self) -> Lookups:
+        """Check a host that is written as an address, or is this machine by its name."""
+        address = literal(self.host) or (LOOPBACK if is_local(self.host) else None)
+        if address is not None:
+            yield from self._check([address])
+
+    def on_event(self, event: str, info: dict[str, Any]) -> Lookups:
+        """Take in an event, and hold up the step that it announces until it is known to be allowed."""
+        if event.endswith(".connect_tcp.started"):
+            yield from self._before_connecting(info)
+        elif event.endswith(".connect_tcp.failed"):
+            self._failed = True
+        elif event.endswith(".connect_tcp.complete") and self._target == self.host:
+            peer = info["return_value"].get_extra_info("server_addr")
+            yield from self._check([ip_address(peer[0])] if peer else [])
+        elif event.endswith(".send_request_headers.started") and not self._checked:
+            yield from self._check_known()
+
+    def next_address(self) -> bool:
+        """Go on to the next address of the host when it could not be connected to. False: that was not the fault."""
+        failed, self._failed = self._failed, False
+        del self._left[:1]
+        return failed and bool(self._left)
+
+    def _before_connecting(self, info: dict[str, Any]) -> Lookups:
+        host = info["host"]
+        if not self._left or host != self._target:
+            self._target, self._left = host, []
+            if host != self.host:  # It is a proxy.
+                yield from self._check_known()
+            if self.one_by_one or (host == self.host and self.rule is not None):
+                self._left = list((yield from _addresses(host)))
+        if host == self.host:
+            yield from self._check(self._left)
+        if self._left and (self.one_by_one or len(self._left) == 1):
+            info["host"] = str(self._left[0])  # httpcore calls with the dict that it shows us.
+            if info["timeout"] is not None:
+                info["timeout"] /= len(self._left)
+
+    def _check(self, addresses: Sequence[Address]) -> Lookups:
+        self._checked = True
+        if self.rule is not None:
+            yield from self.rule.check(self.host, addresses)
+
+    def _check_known(self) -> Lookups:
+        """Check the addresses that the host has for this machine. A proxy may know the host although we don't."""
+        if self.rule is not None:
+            yield from self._check((yield from _known_addresses(self.host)))
+
+
+def _addresses(host: str) -> Generator[str, Sequence[Address], Sequence[Address]]:
+    """Return the addresses of a host. Raises httpcore.ConnectError, as if it could not be connected to."""
+    address = literal(host)
+    if address is not None:
+        return [address]
+    try:
+        return (yield host)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
+def _known_addresses(host: str) -> Generator[str, Sequence[Address], Sequence[Address]]:
+    """Return the addresses of a host, none if there are none to be found."""
+    try:
+        return (yield from _addresses(host))
+    except httpcore.ConnectError:
+        return [LOOPBACK] if is_local(host) else []
+
+
+def look_up(lookups: Lookups, addresses_of: Callable[[str], Sequence[Address]]) -> None:
+    """Look up what is wanted, until nothing more is."""
+    with suppress(StopIteration):
+        host = next(lookups)
+        while True:
+            try:
+                found = addresses_of(host)
+            except OSError as error:
+                host = lookups.throw(error)
+            else:
+                host = lookups.send(found)
+
+
+async def look_up_async(lookups: Lookups, addresses_of: Callable[[str], Awaitable[Sequence[Address]]]) -> None:
+    """Look up what is wanted, until nothing more is."""
+    with suppress(StopIteration):
+        host = next(lookups)
+        while True:
+            try:
+                found = await addresses_of(host)
+            except OSError as error:
+                host = lookups.throw(error)
+            else:
+                host = lookups.send(found)
