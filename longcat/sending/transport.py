@@ -213,13 +213,16 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
                 self.check_proxy(call, progress, response)
                 if reader.begin(response):
                     chunks = response.aiter_raw()
-                    async for chunk in chunks:
-                        for _ in reader.feed(chunk):
-                            await checkpoint()
-                        if reader.has_enough:
+                    try:
+                        async for chunk in chunks:
+                            for _ in reader.feed(chunk):
+                                await checkpoint()
+                            if reader.has_enough:
+                                break
+                    finally:
+                        with anyio.CancelScope(shield=True):
                             await response.aclose()
                             await drain(chunks)
-                            break
             return reader.answer()
 
     async def _response(self, call: Call, progress: SendProgress) -> httpx.Response:

@@ -87,7 +87,8 @@ def in_call() -> Iterator[None]:
 
 def without_keys(error: Exception) -> Exception:
     """Return an error of a library below that shows no key: itself, or the like of it without what led to it."""
-    shown, one = [], error
+    shown: list[str] = []
+    one: BaseException | None = error
     while one is not None and len(shown) < MOST:
         shown.append(f"{one}\n{one!r}")
         one = one.__cause__ or one.__context__
