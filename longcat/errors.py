@@ -121,6 +121,7 @@ class APIStatusError(LongCatError):
         body: the body as received; at most 1 MiB of it.
         retry_after: seconds that the gateway asks to wait, from `Retry-After`. None: it did not say.
         request_id: the request that was asked about. None: it was an order, which the gateway did not take.
+        coding: the content coding of the body, where it is one that can't be undone here. None: there is none.
     """
 
     advice: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
@@ -132,6 +133,7 @@ class APIStatusError(LongCatError):
     body: bytes = field(default=b"", repr=False)
     retry_after: float | None = None
     request_id: str | None = None
+    coding: str | None = field(default=None, repr=False)
 
     @property
     def next_step(self) -> str:
@@ -185,7 +187,7 @@ class PermissionDeniedError(APIStatusError):
         try:
             json.loads(self.body)
         except (ValueError, RecursionError):
-            return True
+            return self.coding is None  # What nobody could read may have been the gateway's.
         return False
 
 

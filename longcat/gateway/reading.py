@@ -96,6 +96,7 @@ def _status_error(request_id: str | None, answer: Answer, api_key: str) -> APISt
         body=body,
         retry_after=answer.retry_after,
         request_id=request_id,
+        coding=coding,
     )
 
 

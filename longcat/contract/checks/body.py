@@ -14,6 +14,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
+from longcat.decoding import codings_of
 
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -122,5 +123,5 @@ def is_short(headers: Mapping[str, str], body: bytes) -> bool:
     A length that was taken of the compressed body says nothing about the one that was recorded after it.
     """
     length = headers.get("content-length", "")
-    coded = headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
-    return length.isascii() and length.isdigit() and not coded and len(body) < int(length)
+    coded = codings_of(headers.get("content-encoding", ""))
+    return length.isascii() and length.isdigit() and not coded and len(body) < float(length)

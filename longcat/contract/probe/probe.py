@@ -26,7 +26,7 @@ from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.transport import SyncSender
-from longcat.text import shorten
+from longcat.text import shorten, show
 from longcat.text.known_keys import KNOWN_KEYS
 
 PAUSE: Final = 1.0
@@ -238,6 +238,9 @@ class _Probe:
         reader = AnswerReader(call, self.clock)
         try:
             answer = self.sender.send(call, reader=reader)
+            if answer.coding is not None:
+                coding = show(answer.coding)
+                return _Failure(f"the answer is in the content coding {coding}, which can't be read", may_pass=False)
             return _Judged(self._judgement(request, call, answer), answer.retry_after)
         except APITimeoutError:
             return _Failure(f"no whole answer from {request.base_url} within {self.timeout:g} s", may_pass=False)

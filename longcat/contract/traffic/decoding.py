@@ -3,8 +3,7 @@
 import base64
 import binascii
 import re
-import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, TypeVar
@@ -12,12 +11,17 @@ from urllib.parse import urlsplit
 
 from longcat.contract.model import Exchange, Intent, Origin
 from longcat.contract.traffic.redact import redact
+from longcat.decoding import KNOWN, MAX_CODINGS, CodingError, ContentDecoder, codings_of
 from longcat.text import shorten
 
 Body = TypeVar("Body", bytes, bytearray)
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
+
+
+BROTLI_PIECE: Final = 16
+"""How many bytes are undone at once, as a few can stand for 16 MiB and there is no other bound in older releases."""
 
 
 class UnreadableError(ValueError):
@@ -91,12 +95,12 @@ def undo_encoding(headers: dict[str, str], body: bytes | None) -> tuple[dict[str
     if body is None or "content-encoding" not in headers:
         return headers, body
     plain = dict(headers)
-    encodings = [name.strip().lower() for name in plain.pop("content-encoding").split(",")]
+    names = codings_of(plain.pop("content-encoding"))
+    if len(names) > MAX_CODINGS:
+        raise UnreadableError(f"has a body in more than {MAX_CODINGS} content encodings")
     decoded = body
-    for name in reversed([name for name in encodings if name not in {"", "identity"}]):
-        if name not in DECODERS:
-            raise UnreadableError(f"has a body with the unknown content encoding {shorten(name)!r}")
-        decoded = DECODERS[name](decoded)
+    for name in reversed(names):
+        decoded = _undone(name, decoded)
     if decoded != body and "content-length" in plain:
         plain["content-length"] = str(len(decoded))
     return plain, decoded
@@ -173,31 +177,31 @@ def _status_code(value: object) -> int:
 # --- Content encodings. ---
 
 
-def _inflated(body: bytes, window: int) -> bytes:
-    """Return what zlib makes of a body, within bounds: a few bytes can stand for gigabytes."""
-    inflater = zlib.decompressobj(window)
-    try:
-        plain = inflater.decompress(body, MAX_BODY + 1)
-    except zlib.error as error:
-        raise UnreadableError("has a compressed body that is damaged") from error
-    bounded(plain)
-    if not inflater.eof:
-        raise UnreadableError("has a compressed body that is cut off")
-    return plain
-
-
-def _gzip(body: bytes) -> bytes:
-    return _inflated(body, zlib.MAX_WBITS | 16) if body.startswith(b"\x1f\x8b") else body
-
-
-def _deflate(body: bytes) -> bytes:
-    has_header = body[:1] == b"\x78" and int.from_bytes(body[:2], "big") % 31 == 0  # RFC 1950. Some servers omit it.
-    return body if _is_text(body) else _inflated(body, zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
-
-
-def _br(body: bytes) -> bytes:
-    if _is_text(body):
+def _undone(name: str, body: bytes) -> bytes:
+    """Return a body without a content encoding; as it is where the recorder has undone that."""
+    if name not in {*KNOWN, "br"}:
+        raise UnreadableError(f"has a body with the unknown content encoding {shorten(name)!r}")
+    if (not body.startswith(b"\x1f\x8b")) if name == "gzip" else _is_text(body):
         return body
+    return _without_br(body) if name == "br" else _inflated(name, body)
+
+
+def _inflated(name: str, body: bytes) -> bytes:
+    decoder, plain = ContentDecoder(name), bytearray()
+    try:
+        for piece in decoder.decode(body):
+            plain += piece
+            bounded(plain)
+    except CodingError as error:
+        raise UnreadableError("has a compressed body that is damaged") from error
+    try:
+        decoder.finish()
+    except CodingError as error:
+        raise UnreadableError("has a compressed body that is cut off") from error
+    return bytes(plain)
+
+
+def _without_br(body: bytes) -> bytes:
     for name in ("brotli", "brotlicffi"):
         try:
             brotli: Any = import_module(name)
@@ -208,8 +212,8 @@ def _br(body: bytes) -> bytes:
         raise UnreadableError("has a body compressed with br, for which the package brotli is not installed")
     decompressor, plain = brotli.Decompressor(), bytearray()
     try:
-        for start in range(0, len(body), 1024):  # In small pieces, to notice early when it grows too large.
-            plain += decompressor.process(body[start : start + 1024])
+        for start in range(0, len(body), BROTLI_PIECE):
+            plain += decompressor.process(body[start : start + BROTLI_PIECE])
             bounded(plain)
     except brotli.error as error:
         raise UnreadableError("has a compressed body that is damaged") from error
@@ -224,11 +228,3 @@ def _is_text(body: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", text)
-
-
-DECODERS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
-    "gzip": _gzip,
-    "x-gzip": _gzip,
-    "deflate": _deflate,
-    "br": _br,
-}
