@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from longcat.gateway.messages import Call
-from longcat.sending.bounded_reads import BoundedReads
+from longcat.sending.bounded_reads import BoundedReads, Streams
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_a_connection_is_given_the_time_that_is_left(
 ) -> None:
     """A step's own timeout holds unless less is left of the call's."""
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
-    reads = BoundedReads()
+    reads = BoundedReads(Streams())
     info: dict[str, Any] = {"timeout": own}
     with reads.until(left):
         reads.trace("connection.connect_tcp.started", info)

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from attrs import field, frozen
 
 from longcat.errors import APIResponseValidationError
+from longcat.gateway.progress import SendProgress
 from longcat.models import Status, Violation
 
 MAX_ANSWER: Final = 1024 * 1024
@@ -44,6 +45,7 @@ class Call:
         timeout: seconds until the whole answer must be there.
         content: the body. None: there is none.
         sink: where the body of a 200 goes. None: into `Answer.body`.
+        progress: how far the sending is. Whoever sends the call keeps it up to date.
         cross_origin: whether it goes elsewhere than to the gateway. Then the HTTP client's own headers, cookies,
             parameters and credentials must not go along.
     """
@@ -55,6 +57,7 @@ class Call:
     content: bytes | None = None
     sink: Sink | None = None
     cross_origin: bool = False
+    progress: SendProgress = field(factory=SendProgress, init=False, eq=False, repr=False)
 
 
 @frozen

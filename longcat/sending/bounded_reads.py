@@ -1,13 +1,15 @@
 """A deadline for a whole answer, for the blocking HTTP client, which has none."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import httpcore
 
@@ -23,10 +25,20 @@ class BoundedReads(threading.local):
     from then on we lower the timeout of each step to what the thread has left. Names are looked up in threads of their
     own, as the system has no bound for that at all. A transport that does not trace keeps the plain timeouts; there the
     deadline is checked between the pieces of the body.
+
+    Attributes:
+        deadline: when the answer must be there.
+        stopped: tells whether the thread is to stop.
+        streams: the connections that were made, in whichever thread.
     """
 
     deadline = inf
     stopped: Callable[[], bool] | None = None
+
+    def __init__(self, streams: "Streams") -> None:
+        """Begin in one thread: threads have all but the streams to themselves."""
+        super().__init__()
+        self.streams = streams
 
     @contextmanager
     def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
@@ -41,9 +53,12 @@ class BoundedReads(threading.local):
         """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
         if event.endswith((".connect_tcp.started", ".start_tls.started")):
             info["timeout"] = self.left(info["timeout"])  # httpcore calls with the dict that it shows us.
+        elif event.endswith(".send_request_headers.started"):
+            self.left()  # What is to stop, or too late, is not sent.
         stream = info.get("return_value")
         if isinstance(stream, httpcore.NetworkStream):
             stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
+            self.streams.add(stream)
 
     def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
         chunk: bytes | None = None
@@ -60,12 +75,12 @@ class BoundedReads(threading.local):
 
     def look_up(self, host: str, timeout: float | None = None) -> list[Address]:
         """Return the addresses of a host. Raises OSError when there are none, and as `left` does."""
-        found: SimpleQueue[list[Address] | OSError | UnicodeError] = SimpleQueue()
+        found: SimpleQueue[list[Address] | Exception] = SimpleQueue()
 
         def resolve_now() -> None:
             try:
                 found.put(resolve(host))
-            except (OSError, UnicodeError) as error:
+            except Exception as error:  # noqa: BLE001 - it is raised where the addresses are wanted.
                 found.put(error)
 
         # It can't be stopped, only left behind; as a daemon it does not keep the program from ending.
@@ -86,10 +101,36 @@ class BoundedReads(threading.local):
     def left(self, timeout: float | None = None) -> float | None:
         """Return the seconds until the deadline, or the timeout if that is shorter.
 
-        Raises httpcore.ReadTimeout if there is no time left, or if the thread is to stop.
+        Raises httpcore.ReadTimeout if there is no time left, or if the thread or the whole client is to stop.
         """
         left = self.deadline - time.monotonic()
-        if left <= 0 or (self.stopped is not None and self.stopped()):
+        if left <= 0 or self.streams.are_shut or (self.stopped is not None and self.stopped()):
             raise httpcore.ReadTimeout
         shorter = min(left, inf if timeout is None else timeout)
         return None if shorter == inf else shorter
+
+
+class Streams:
+    """The connections of one blocking HTTP client, as far as they are in use.
+
+    Attributes:
+        are_shut: whether they were ended for good.
+    """
+
+    def __init__(self) -> None:
+        self.are_shut = False
+        self._streams: WeakValueDictionary[int, httpcore.NetworkStream] = WeakValueDictionary()
+
+    def add(self, stream: httpcore.NetworkStream) -> None:
+        """Take note of a connection that was made."""
+        self._streams[id(stream)] = stream
+
+    def shut_down(self) -> None:
+        """End all connections, so that whoever reads from one notices at once. To close them would not wake him."""
+        self.are_shut = True
+        for found in self._streams.valuerefs():
+            stream = found()
+            connection = stream.get_extra_info("socket") if stream is not None else None
+            if isinstance(connection, socket.socket):
+                with suppress(OSError):  # It has ended already.
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS would take time for its farewell.

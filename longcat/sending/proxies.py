@@ -185,15 +185,15 @@ class ProxyTransport(httpx.BaseTransport):
     """Sends each request through the proxy that is meant for its URL."""
 
     def __init__(self, choice: ProxyChoice[httpx.HTTPTransport]) -> None:
-        self._choice = choice
+        self.choice = choice
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request. Raises ConfigurationError for a proxy that can't be used."""
-        return self._choice.transport(request.url).handle_request(request)
+        return self.choice.transport(request.url).handle_request(request)
 
     def close(self) -> None:
         """Close the connections."""
-        for transport in self._choice.made():
+        for transport in self.choice.made():
             transport.close()
 
 
@@ -201,13 +201,13 @@ class AsyncProxyTransport(httpx.AsyncBaseTransport):
     """The same for asyncio and trio."""
 
     def __init__(self, choice: ProxyChoice[httpx.AsyncHTTPTransport]) -> None:
-        self._choice = choice
+        self.choice = choice
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request. Raises ConfigurationError for a proxy that can't be used."""
-        return await self._choice.transport(request.url).handle_async_request(request)
+        return await self.choice.transport(request.url).handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for transport in self._choice.made():
+        for transport in self.choice.made():
             await transport.aclose()

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from longcat.clock import Clock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
+from longcat.sending.loops import current_loop
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wait import Outcome
@@ -256,11 +257,7 @@ def woken_by(wake: WakeEvent | None, scope: anyio.CancelScope) -> AbstractContex
 def from_any_thread(function: Callable[[], object]) -> Callable[[], None]:
     """Return what has a function called in this event loop soon, whichever thread calls it, unless the loop is over."""
     here = threading.get_ident()
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        call_soon = trio.lowlevel.current_trio_token().run_sync_soon
-    else:
-        call_soon = asyncio.get_running_loop().call_soon_threadsafe
+    _, call_soon = current_loop()
 
     def call() -> None:
         if threading.get_ident() == here:

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -11,51 +11,101 @@ import httpcore
 import httpx
 
 from longcat.decoding import CodingError
-from longcat.errors import APIConnectionError, APITimeoutError, is_transient
+from longcat.errors import APIConnectionError, APITimeoutError, LongCatError, is_transient
 from longcat.gateway.messages import Call
-from longcat.sending.progress import SendProgress
+from longcat.gateway.progress import SendProgress
 from longcat.sending.proxies import PORTS, Proxies
 from longcat.text.known_keys import KNOWN_KEYS, in_call, without_keys
 
+TIMEOUTS: Final = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
+NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""What httpx raises before it sends a call: there is no connection, or none that is trusted."""
+NETWORK_FAULTS: Final = (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, CodingError)
+"""Those whose own words tell what happened. An InvalidURL is that of a redirect: httpx reads them in any case."""
+LIBRARIES: Final = frozenset(
+    {
+        *("anyio", "asyncio", "attr", "attrs", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "json"),
+        *("sniffio", "socket", "socks", "socksio", "sqlite3", "ssl", "trio", "zlib"),
+    }
+)
+"""The packages whose exceptions are never the caller's own."""
+FAULTS: Final = (OSError, UnicodeError, RecursionError, EOFError, BufferError, ExceptionGroup)
+"""Exceptions of Python's own that tell no more than that something below failed."""
 EXPIRED: Final = {9, 10}
 """OpenSSL's codes for a certificate that is not valid yet, or no more."""
 MISNAMED: Final = {62, 64}
 """OpenSSL's codes for a certificate of another host."""
 
 
+class ClientClosedError(Exception):
+    """The client was closed while a call was under way. It never leaves this package."""
+
+
 @contextmanager
-def translated(call: Call, progress: SendProgress, *, owns_http: bool = True) -> Iterator[None]:
-    """Raise our own exceptions for those of the libraries below.
+def translated(call: Call, is_closed: Callable[[], bool], *, owns_http: bool = True) -> Iterator[None]:
+    """Raise our own exceptions for all of those of the libraries below.
 
     Args:
         call: what is sent within the block.
-        progress: how far that is.
-        owns_http: whether the HTTP client is our own, so that it is known which proxy it uses.
+        is_closed: tells whether the client was closed meanwhile, which makes the libraries raise anything.
+        owns_http: whether the HTTP client is our own. Then it is known which proxy it uses, and that it runs no code of
+            the caller's, such as a hook, whose own exceptions are the caller's to see.
     """
     try:
         with in_call():
             yield
-    except (
-        httpx.TimeoutException,
-        httpcore.ReadTimeout,
-        TimeoutError,
-    ) as error:  # Ours is raised outside of httpx, too.
-        proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
-        message = f"no whole answer within {call.timeout:.3g} s"
-        raise APITimeoutError(
-            f"{message}, through {proxy.name}" if proxy else message,
-            host_of(call),
-            progress.may_have_sent(error),
-            proxy.advice if proxy else None,
-        ) from without_keys(error)
-    except (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, CodingError) as error:
-        # An InvalidURL here is that of a redirect: httpx reads them even when it is not to follow them.
-        raise _connection_error(call, progress, error, owns_http=owns_http) from without_keys(error)
+    except (LongCatError, MemoryError):
+        raise
+    except Exception as error:
+        ours = _our_error(call, error, is_closed=is_closed(), owns_http=owns_http)
+        if ours is None:
+            raise
+        raise ours from without_keys(error)
+
+
+def _our_error(call: Call, error: Exception, *, is_closed: bool, owns_http: bool) -> APIConnectionError | None:
+    """Return our own error for an exception. None: it is the caller's own."""
+    host, sent = host_of(call), may_have_sent(call.progress, error)
+    if is_closed or isinstance(error, ClientClosedError):
+        return APIConnectionError("this client was closed meanwhile", host, sent, "Make a new client.", lasting=True)
+    if isinstance(error, TIMEOUTS):
+        return _timeout_error(call, error, owns_http=owns_http)
+    if isinstance(error, NETWORK_FAULTS):
+        return _connection_error(call, error, owns_http=owns_http)
+    if not (owns_http or is_from_below(error)):
+        return None
+    # A mistake of a library; or the caller's hook has called one, as by `raise_for_status`, which is an answer.
+    lasting = isinstance(error, httpx.HTTPStatusError)
+    return APIConnectionError(f"{type(error).__name__} was raised while it was sent", host, sent, lasting=lasting)
+
+
+def may_have_sent(progress: SendProgress, error: Exception) -> bool:
+    """Return whether a byte of a call may have gone out before this error."""
+    return progress.may_have_sent and (progress.sent or not isinstance(error, NOT_SENT))
+
+
+def is_from_below(error: Exception) -> bool:
+    """Return whether an exception is one of the libraries below, or was raised in one of them."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    packages = {type(error).__module__.partition(".")[0], raised_in.partition(".")[0]}
+    return isinstance(error, FAULTS) or bool(packages & LIBRARIES)
 
 
 def host_of(call: Call) -> str:
     """Return the host that a call goes to, with its port, for errors."""
-    return httpx.URL(call.url).netloc.decode("ascii")
+    try:
+        return httpx.URL(call.url).netloc.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        return "an address that is none"
 
 
 class ProxyOnTheWay:
@@ -76,12 +126,14 @@ class ProxyOnTheWay:
             self.login = f"Put the user and the password into {variable}, as in http://user:password@host:port."
 
     @classmethod
-    def find(cls, call: Call, progress: SendProgress, *, owns_http: bool) -> "ProxyOnTheWay | None":
+    def find(cls, call: Call, *, owns_http: bool) -> "ProxyOnTheWay | None":
         """Return the proxy that a call went through. None: none, as far as the HTTP client tells."""
+        peer, proxies = call.progress.peer, Proxies.of_environment()
+        if peer is None and not (owns_http and call.progress.traced):
+            return None  # Perhaps its URL is none.
         url = httpx.URL(call.url)
-        peer, proxies = progress.peer, Proxies.of_environment()
         if peer is None:  # It used a connection that was open already.
-            proxy = proxies.find(url) if owns_http and progress.traced else None
+            proxy = proxies.find(url)
         elif peer == (url.raw_host.decode("ascii"), url.port or PORTS.get(url.scheme)):
             return None
         else:
@@ -91,21 +143,30 @@ class ProxyOnTheWay:
         return None if peer is None else cls(f"the proxy {peer[0]}:{peer[1]}", None)
 
 
-def refused_by_proxy(call: Call, progress: SendProgress, *, owns_http: bool) -> APIConnectionError | None:
+def refused_by_proxy(call: Call, *, owns_http: bool) -> APIConnectionError | None:
     """Return the error for an answer of 407 that is a proxy's, so that the gateway did not get the call.
 
     None: it is not known that there was a proxy, so the gateway seems to have given that answer.
     """
-    proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
+    proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
     if proxy is None:
         return None
     message = f"{proxy.name} wants a user and a password (407)"
     return APIConnectionError(message, host_of(call), False, proxy.login, lasting=True)
 
 
-def _connection_error(call: Call, progress: SendProgress, error: Exception, *, owns_http: bool) -> APIConnectionError:
-    host, sent = host_of(call), progress.may_have_sent(error)
-    proxy = ProxyOnTheWay.find(call, progress, owns_http=owns_http)
+def _timeout_error(call: Call, error: Exception, *, owns_http: bool) -> APITimeoutError:
+    proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
+    message, advice = f"no whole answer within {call.timeout:.3g} s", None
+    if proxy is not None:
+        message, advice = f"{message}, through {proxy.name}", proxy.advice
+    return APITimeoutError(message, host_of(call), may_have_sent(call.progress, error), advice)
+
+
+def _connection_error(call: Call, error: Exception, *, owns_http: bool) -> APIConnectionError:
+    progress = call.progress
+    host, sent = host_of(call), may_have_sent(progress, error)
+    proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
     message = KNOWN_KEYS.hide(str(error)) or type(error).__name__
     if (fault := _tls_fault(error)) is not None:
         is_proxys = proxy is not None and progress.peer is not None and progress.tls_name == progress.peer[0]
@@ -121,7 +182,7 @@ def _connection_error(call: Call, progress: SendProgress, error: Exception, *, o
         return APIConnectionError(message, host, sent, proxy.advice)
     code = int(number[0]) if (number := re.match(r"\d{3}\b", message)) else None
     if code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return refused_by_proxy(call, progress, owns_http=owns_http) or APIConnectionError(message, host, sent)
+        return refused_by_proxy(call, owns_http=owns_http) or APIConnectionError(message, host, sent)
     # A SOCKS proxy may find the way to the host later, but not take a login that it has refused.
     lasting = not is_transient(code) if code is not None else "could not connect" not in message
     return APIConnectionError(f"{proxy.name} answered: {message}", host, sent, proxy.advice, lasting=lasting)

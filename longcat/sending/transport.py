@@ -3,7 +3,7 @@
 import platform
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from math import inf
@@ -13,19 +13,22 @@ import anyio
 import anyio.to_thread
 import httpcore
 import httpx
-from anyio.lowlevel import checkpoint, current_token
+from anyio.lowlevel import checkpoint
 
 from longcat._version import __version__
 from longcat.clock import Clock, hold
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import Answer, Call
+from longcat.processes import ForkAware, ForkSafeLock
+from longcat.sending import pools
 from longcat.sending.addresses import Address, resolve
 from longcat.sending.answer_reader import AnswerReader
-from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads
+from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up, look_up_async
 from longcat.sending.http_clients import HttpClient, cookieless, new_async_client, new_client
-from longcat.sending.progress import SendProgress
-from longcat.sending.translation import refused_by_proxy, translated
+from longcat.sending.loops import LoopConnections, current_loop
+from longcat.sending.tasks import spawn
+from longcat.sending.translation import ClientClosedError, refused_by_proxy, translated
 
 USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
 
@@ -33,8 +36,10 @@ POOL_SHARE: Final = 0.9
 """The share of a call's time in which the HTTP client must have found a connection, or room for a new one."""
 
 
-class HttpSender(Generic[HttpClient]):
+class HttpSender(ForkAware, Generic[HttpClient]):
     """Sends calls with an HTTP client: what both kinds of sender share.
+
+    A forked process begins without connections, and with nothing in flight.
 
     Args:
         http: the caller's HTTP client, which stays open. None: one of our own.
@@ -61,7 +66,9 @@ class HttpSender(Generic[HttpClient]):
         self._new_http: Callable[[], HttpClient] = new_http
         self._clock = clock
         self._max_in_flight = max_in_flight
+        self._closed = False
         self.http: HttpClient = self.open() if http is None else http
+        self.watch_forks()
 
     def open(self) -> HttpClient:
         """Return a new HTTP client of our own. Raises ConfigurationError when the environment does not let us."""
@@ -73,12 +80,7 @@ class HttpSender(Generic[HttpClient]):
             ) from error
 
     def request(self, call: Call) -> httpx.Request:
-        """Return the request for a call, with the shorter of two timeouts: the call's and the HTTP client's own.
-
-        Raises ConfigurationError when the HTTP client is closed.
-        """
-        if self.http.is_closed:
-            raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
+        """Return the request for a call, with the shorter of two timeouts: the call's and the HTTP client's own."""
         usual = self.http.timeout.as_dict()
         limits = {phase: min(call.timeout, inf if limit is None else limit) for phase, limit in usual.items()}
         # A PoolTimeout says that nothing was sent, so it has to come before the end of the call's own time.
@@ -99,12 +101,20 @@ class HttpSender(Generic[HttpClient]):
         host = httpx.URL(call.url).raw_host.decode("ascii")
         return Destination(host, self._address_rule if call.cross_origin else None, one_by_one)
 
-    def check_proxy(self, call: Call, progress: SendProgress, response: httpx.Response) -> None:
+    def check_proxy(self, call: Call, response: httpx.Response) -> None:
         """Raise APIConnectionError for an answer that is not the gateway's, but that of a proxy which wants a login."""
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            error = refused_by_proxy(call, progress, owns_http=self.owns_http)
+            error = refused_by_proxy(call, owns_http=self.owns_http)
             if error is not None:
                 raise error
+
+    def _check_open(self) -> None:
+        """Raise ConfigurationError when this client, or the caller's HTTP client, is closed."""
+        if self._closed or self.http.is_closed:
+            raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
+
+    def _translated(self, call: Call) -> AbstractContextManager[None]:
+        return translated(call, lambda: self._closed, owns_http=self.owns_http)
 
 
 class SyncSender(HttpSender[httpx.Client]):
@@ -122,24 +132,23 @@ class SyncSender(HttpSender[httpx.Client]):
         address_rule: AddressRule | None = None,
     ) -> None:
         super().__init__(http, new_http, clock, max_in_flight, address_rule)
-        self._reads = BoundedReads()
-        self._in_flight = threading.BoundedSemaphore(max_in_flight)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._streams = Streams()
+        self._reads = BoundedReads(self._streams)
+        self._in_flight = threading.BoundedSemaphore(self._max_in_flight)
 
     def send(self, call: Call, stopped: Callable[[], bool] | None = None, reader: AnswerReader | None = None) -> Answer:
         """Send a call and return the answer, or give up soon after `stopped` says so. Raises APIConnectionError.
 
         A caller that passes a reader can ask it for what came of an answer that was cut.
         """
-        progress = SendProgress()
-        with (
-            translated(call, progress, owns_http=self.owns_http),
-            self._reads.until(call.timeout, stopped),
-            self._flight(call),
-            hold(self._clock),
-        ):
+        self._check_open()
+        with self._translated(call), self._reads.until(call.timeout, stopped), self._flight(call), hold(self._clock):
             reader = reader or AnswerReader(call, self._clock)
-            with closing(self._response(call, progress)) as response:
-                self.check_proxy(call, progress, response)
+            with self._response(call) as response:
+                self.check_proxy(call, response)
                 if reader.begin(response):
                     for chunk in response.iter_raw():
                         for _ in reader.feed(chunk):
@@ -148,12 +157,13 @@ class SyncSender(HttpSender[httpx.Client]):
                             break
             return reader.answer()
 
-    def _response(self, call: Call, progress: SendProgress) -> httpx.Response:
-        """Send a call and return the response, its body yet to be read."""
+    @contextmanager
+    def _response(self, call: Call) -> Iterator[httpx.Response]:
+        """Send a call, and lend the response, its body yet to be read. It leaves nothing in the HTTP client's pool."""
         destination = self.destination(call, one_by_one=True)
 
         def trace(event: str, info: dict[str, Any]) -> None:
-            progress.note(event, info)
+            call.progress.note(event, info)
             self._reads.trace(event, info)
             try:
                 look_up(destination.on_event(event, info), partial(self._reads.look_up, timeout=info.get("timeout")))
@@ -161,11 +171,26 @@ class SyncSender(HttpSender[httpx.Client]):
                 if event.endswith(".connect_tcp.complete"):
                     info["return_value"].close()  # Nobody else knows of it yet.
                 raise
+            call.progress.note_sending(event, info)
 
         look_up(destination.before_sending(), self._reads.look_up)
         request, http = self.request(call), cookieless(self.http)
         request.extensions["trace"] = trace
-        progress.began = True
+        call.progress.began = True
+        try:
+            response = self._send_request(http, request, call, destination)
+            try:
+                yield response
+            finally:
+                with suppress(Exception):  # The answer is there, or another error tells why not.
+                    response.close()
+        except BaseException:
+            pools.close(pools.free_places(http, request))
+            raise
+
+    def _send_request(
+        self, http: httpx.Client, request: httpx.Request, call: Call, destination: Destination
+    ) -> httpx.Response:
         while True:
             try:
                 return http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
@@ -174,9 +199,17 @@ class SyncSender(HttpSender[httpx.Client]):
                     raise
 
     def close(self) -> None:
-        """Close the HTTP client, unless it is the caller's."""
+        """Close the HTTP client, unless it is the caller's. Calls in flight end with an error at once."""
         if self.owns_http:
-            self.http.close()
+            self._closed = True
+            self._streams.shut_down()
+            with suppress(Exception):  # Nothing can be done about it.
+                self.http.close()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew."""
+        pools.close(pools.forget_connections(self.http))  # This process's ends only: without a word to the server.
+        self._begin()
 
     @contextmanager
     def _flight(self, call: Call) -> Iterator[None]:
@@ -184,53 +217,94 @@ class SyncSender(HttpSender[httpx.Client]):
         if call.cross_origin:
             yield
             return
-        while not self._in_flight.acquire(timeout=STOP_CHECK_INTERVAL):
+        in_flight = self._in_flight
+        while not in_flight.acquire(timeout=STOP_CHECK_INTERVAL):
             self._reads.left()
         try:
             yield
         finally:
-            self._in_flight.release()
+            in_flight.release()
 
 
 class AsyncSender(HttpSender[httpx.AsyncClient]):
-    """Sends a call from the task that it is used in."""
+    """Sends a call from the task that it is used in.
+
+    Each event loop has an HTTP client of its own, and places of its own for calls in flight. An HTTP client of the
+    caller's serves one loop at a time.
+    """
 
     http_class = httpx.AsyncClient
     new_http = staticmethod(new_async_client)
-    _loop: object = None
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient | None,
+        new_http: Callable[[], httpx.AsyncClient],
+        clock: Clock,
+        max_in_flight: int,
+        address_rule: AddressRule | None = None,
+    ) -> None:
+        super().__init__(http, new_http, clock, max_in_flight, address_rule)
+        self._loops: dict[object, LoopConnections] = {}
+        self._guard = ForkSafeLock()
+        self._unused: httpx.AsyncClient | None = self.http  # What the next event loop gets. None: a new one.
+        self._inherited: list[object] = []  # To let go of it could disturb the event loops of the parent.
 
     async def send(self, call: Call) -> Answer:
         """Send a call and return the answer. Raises APIConnectionError."""
+        self._check_open()
         reader = AnswerReader(call, self._clock)
-        self._follow_loop()
+        here = self._here()
         seconds = None if call.timeout == inf else call.timeout
-        progress = SendProgress()
-        with translated(call, progress, owns_http=self.owns_http), anyio.fail_after(seconds):
-            async with (
-                nullcontext() if call.cross_origin else self._in_flight,
-                aclosing(await self._response(call, progress)) as response,
-            ):
-                self.check_proxy(call, progress, response)
-                if reader.begin(response):
-                    chunks = response.aiter_raw()
-                    try:
-                        async for chunk in chunks:
-                            for _ in reader.feed(chunk):
-                                await checkpoint()
-                            if reader.has_enough:
-                                break
-                    finally:
-                        with anyio.CancelScope(shield=True):
-                            await response.aclose()
-                            await drain(chunks)
-            return reader.answer()
+        with self._translated(call), anyio.fail_after(seconds):
+            answer: Answer | None = None
+            with here.until_closed():
+                async with nullcontext() if call.cross_origin else here.in_flight:
+                    await self._exchange(here.http, call, reader)
+                answer = reader.answer()
+            if answer is None:
+                raise ClientClosedError
+            return answer
 
-    async def _response(self, call: Call, progress: SendProgress) -> httpx.Response:
-        """Send a call and return the response, its body yet to be read."""
-        destination, close_half_open = self.destination(call, one_by_one=False), closing_half_open()
+    async def _exchange(self, http: httpx.AsyncClient, call: Call, reader: AnswerReader) -> None:
+        """Send a call, and have the answer read. It leaves nothing in the HTTP client's pool."""
+        destination = self.destination(call, one_by_one=False)
+        await look_up_async(destination.before_sending(), partial(resolve_async, None))
+        request = self.request(call)
+        request.extensions["trace"] = self._trace(call, destination)
+        call.progress.began = True
+        try:
+            response = await cookieless(http).send(request, stream=True, follow_redirects=False, auth=credentials(call))
+            try:
+                self.check_proxy(call, response)
+                if reader.begin(response):
+                    await self._read(response, reader)
+            finally:
+                with suppress(Exception):  # The answer is there, or another error tells why not.
+                    await response.aclose()
+        except BaseException:
+            await pools.aclose(pools.free_places(http, request))
+            raise
+
+    async def _read(self, response: httpx.Response, reader: AnswerReader) -> None:
+        chunks = response.aiter_raw()
+        try:
+            async for chunk in chunks:
+                for _ in reader.feed(chunk):
+                    await checkpoint()
+                if reader.has_enough:
+                    break
+        finally:
+            with anyio.CancelScope(shield=True):
+                with suppress(Exception):  # As above.
+                    await response.aclose()
+                await drain(chunks)
+
+    def _trace(self, call: Call, destination: Destination) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+        close_half_open = closing_half_open()
 
         async def trace(event: str, info: dict[str, Any]) -> None:
-            progress.note(event, info)
+            call.progress.note(event, info)
             await close_half_open(event, info)
             try:
                 await look_up_async(destination.on_event(event, info), partial(resolve_async, info.get("timeout")))
@@ -239,27 +313,56 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
                     with anyio.CancelScope(shield=True):
                         await info["return_value"].aclose()  # Nobody else knows of it yet.
                 raise
+            call.progress.note_sending(event, info)
 
-        await look_up_async(destination.before_sending(), partial(resolve_async, None))
-        request, http = self.request(call), cookieless(self.http)
-        request.extensions["trace"] = trace
-        progress.began = True
-        return await http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+        return trace
 
     async def close(self) -> None:
-        """Close the HTTP client, unless it is the caller's."""
-        if self.owns_http:
-            self._follow_loop()
-            await self.http.aclose()
+        """Close the HTTP client, unless it is the caller's. Calls in flight end with an error at once, in any loop."""
+        if not self.owns_http:
+            return
+        self._closed = True
+        here, _ = current_loop()
+        for loop, connections in list(self._loops.items()):
+            if loop is here:
+                await connections.close()
+            else:
+                with suppress(RuntimeError):  # That loop is over.
+                    connections.call_soon(partial(spawn, connections.close))
+        if self._unused is not None:
+            await self._unused.aclose()
 
-    def _follow_loop(self) -> None:
-        """Leave the connections of an event loop that is over: in the next one, they would only raise."""
-        loop = current_token()
-        if self._loop not in {None, loop} and self.owns_http and not self.http.is_closed:
-            self.http = self.open()
-        if self._loop != loop:
-            self._in_flight = anyio.Semaphore(self._max_in_flight)
-        self._loop = loop
+    def after_fork_in_child(self) -> None:
+        """Begin anew, and leave the event loops of the parent alone."""
+        self._inherited += [self._loops, pools.forget_connections(self.http)]
+        self._loops = {}
+        self._unused = self.http
+
+    def _here(self) -> LoopConnections:
+        """Return what belongs to this event loop. Raises ConfigurationError when the caller's HTTP client does not."""
+        loop, call_soon = current_loop()
+        with self._guard:
+            if loop not in self._loops:
+                others = {one: connections for one, connections in self._loops.items() if not connections.is_over}
+                http = self._http_beside(others)
+                self._loops = {**others, loop: LoopConnections(http, anyio.Semaphore(self._max_in_flight), call_soon)}
+            here = self._loops[loop]
+        self.http = here.http
+        return here
+
+    def _http_beside(self, others: dict[object, LoopConnections]) -> httpx.AsyncClient:
+        """Return the HTTP client for one more event loop."""
+        if self.owns_http:
+            http, self._unused = self._unused or self.open(), None
+            return http
+        if others and any(pools.pools(self.http)):
+            raise ConfigurationError(
+                "The http_client is in use in another event loop, to which its connections belong. Give each event"
+                " loop an AsyncLongCat of its own, or leave http_client out."
+            )
+        if len(others) < len(self._loops):
+            pools.forget_connections(self.http)  # They belong to a loop that is over.
+        return self.http
 
 
 async def resolve_async(timeout: float | None, host: str) -> list[Address]:

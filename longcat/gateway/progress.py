@@ -1,9 +1,8 @@
 """How far the sending of one call is: whether a byte of it may have gone out when it fails."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import httpx
 from attrs import define
 
 
@@ -28,6 +27,11 @@ class SendProgress:
     connected: bool = False
     tls_name: str | None = None
 
+    @property
+    def may_have_sent(self) -> bool:
+        """Whether a byte of the call may have gone out, as far as the transport tells."""
+        return self.began and (self.sent or not self.traced)
+
     def note(self, event: str, info: Mapping[str, Any]) -> None:
         """Take in an event of httpcore's trace extension."""
         self.traced = True
@@ -37,22 +41,9 @@ class SendProgress:
             self.connected = True
         elif event.endswith(".start_tls.started"):
             self.tls_name = info["server_hostname"]
+
+    def note_sending(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take in an event at which the call may begin to go out."""
         # A proxy is asked to connect before the call itself goes out.
         if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
             self.sent = True
-
-    def may_have_sent(self, error: Exception) -> bool:
-        """Whether a byte of the call may have gone out before this error."""
-        if not self.began or (self.traced and not self.sent):
-            return False
-        return not isinstance(error, NOT_SENT) or self.sent
-
-
-NOT_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-"""What httpx raises before it sends a call: there is no connection, or none that is trusted."""

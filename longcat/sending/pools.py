@@ -1,0 +1,79 @@
+"""The connection pools of an HTTP client: what httpcore leaves there, and what a forked process must leave alone.
+
+httpcore has no public way to do either, so this reads its attributes. A pool that has others is left as it is.
+"""
+
+# ruff: noqa: SLF001
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import anyio
+import httpx
+
+from longcat.sending.proxies import ProxyChoice
+
+POOL_ATTRIBUTES: Final = ("_requests", "_connections", "_optional_thread_lock", "_assign_requests_to_connections")
+
+
+def pools(http: httpx.Client | httpx.AsyncClient) -> Iterator[Any]:
+    """Yield the connection pools of an HTTP client: one, and one for each proxy. A transport for tests has none."""
+    for transport in {id(one): one for one in (http._transport, *http._mounts.values())}.values():
+        choice = getattr(transport, "choice", None)
+        for one in choice.made() if isinstance(choice, ProxyChoice) else [transport]:
+            pool = getattr(one, "_pool", None)
+            if all(hasattr(pool, name) for name in POOL_ATTRIBUTES):
+                yield pool
+
+
+def free_places(http: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> list[Any]:
+    """Give back the places that a request which failed still has in the pools, and return the connections to close.
+
+    httpcore forgets a request that is stopped at the wrong moment, such as by `asyncio.Task.cancel` while it closes, or
+    a connection that was made in vain; see https://github.com/encode/httpcore/discussions/1093. Each keeps its place in
+    the pool, until there is none left.
+    """
+    abandoned: list[Any] = []
+    for pool in pools(http):
+        with pool._optional_thread_lock:
+            trace = request.extensions["trace"]
+            pool._requests[:] = [one for one in pool._requests if one.request.extensions.get("trace") is not trace]
+            in_use = {id(one.connection) for one in pool._requests}
+            orphans = [one for one in pool._connections if id(one) not in in_use and _is_orphan(one)]
+            pool._connections[:] = [one for one in pool._connections if one not in orphans]
+            abandoned += orphans + pool._assign_requests_to_connections()
+    return abandoned
+
+
+def _is_orphan(connection: Any) -> bool:
+    """Whether a connection that no request uses can't be used by another one either."""
+    return not (connection.is_idle() or connection.is_closed() or connection.is_available())
+
+
+def close(connections: list[Any]) -> None:
+    """Close connections, whatever goes wrong."""
+    for connection in connections:
+        with suppress(Exception):
+            connection.close()
+
+
+async def aclose(connections: list[Any]) -> None:
+    """Close asynchronous connections, whatever goes wrong, and also in a task that is cancelled."""
+    with anyio.CancelScope(shield=True):
+        for connection in connections:
+            with suppress(Exception):
+                await connection.aclose()
+
+
+def forget_connections(http: httpx.Client | httpx.AsyncClient) -> list[Any]:
+    """Have an HTTP client begin without connections, and without requests under way, and return what it had.
+
+    They belong to another process or to an event loop that is over. No thread must be using the client.
+    """
+    forgotten: list[Any] = []
+    for pool in pools(http):
+        pool._optional_thread_lock = type(pool._optional_thread_lock)()  # A thread of the parent may have held it.
+        forgotten += pool._connections
+        pool._requests, pool._connections = [], []
+    return forgotten
