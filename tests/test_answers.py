@@ -64,6 +64,27 @@ def outcome(driver: Driver, reply: Reply) -> Any:
 
 # --- Good answers. ---
 
+LATEST, EARLIEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)
+MOMENTS = {
+    "2024-06-15t10:30:00z": datetime(2024, 6, 15, 10, 30, tzinfo=UTC),
+    "2024-06-15 10:30:00Z": datetime(2024, 6, 15, 10, 30, tzinfo=UTC),
+    "2024-06-15T10:30:00.1Z": datetime(2024, 6, 15, 10, 30, 0, 100_000, tzinfo=UTC),
+    f"2024-06-15T10:30:00.{'123456789' * 20}-00:00": datetime(2024, 6, 15, 10, 30, 0, 123_456, tzinfo=UTC),
+    "2016-12-31T23:59:60Z": datetime(2017, 1, 1, tzinfo=UTC),
+    "2016-12-31T15:59:60.5-08:00": datetime(2017, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC),
+    "9999-12-31T23:59:60Z": LATEST,
+    "0000-01-01T00:00:00Z": EARLIEST,
+    "0001-01-01T00:00:00+14:00": EARLIEST.replace(tzinfo=timezone(timedelta(hours=14))),
+}
+
+
+@pytest.mark.parametrize(("text", "moment"), MOMENTS.items(), ids=[text[:30] for text in MOMENTS])
+def test_no_moment_of_rfc_3339_refuses_a_picture(driver: Driver, text: str, moment: datetime) -> None:
+    """Small letters, leap seconds, any fraction and every year: what a datetime can't hold becomes what is nearest."""
+    status = driver.status(Script(says(completed(created_at=text))))
+    assert status.image is not None
+    assert status.image.created_at == moment
+
 
 @pytest.mark.parametrize(
     ("body", "expected"),
@@ -307,7 +328,8 @@ BAD = {
     "date without a zone": no_date("2024-06-15T10:30:00"),
     "date in no month": no_date("2024-13-15T10:30:00Z"),
     "date on no day": no_date("2024-02-30T10:30:00Z"),
-    "date with a space": no_date("2024-06-15 10:30:00Z"),
+    "date with a space and without a zone": no_date("2024-06-15 10:30:00"),
+    "date in a leap second that can't be": no_date("2024-06-15T10:30:60Z"),
     "date in no zone": no_date("2024-06-15T10:30:00+25:00"),
     "date a number": bad(completed(created_at=1718447400), ("/created_at", "of type string", "1718447400")),
     "duration negative": duration("-1", "at least 0"),

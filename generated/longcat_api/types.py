@@ -1,6 +1,8 @@
 # Generated from openapi.yaml by `make generate`. Never edited by hand.
 """Contains some shared types for properties"""
 
+import datetime
+import re
 from collections.abc import Mapping, MutableMapping
 from typing import IO, BinaryIO, Generic, Literal, TypeVar
 
@@ -41,6 +43,39 @@ class File:
         return self.file_name, self.payload, self.mime_type
 
 
+DATE_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:[0-5]\d:)(\d\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+"""A date-time of RFC 3339, which may have a space between date and time."""
+
+
+def read_date_time(text: str) -> datetime.datetime:
+    """Return the moment that a text names, as RFC 3339 has it, or as `datetime.fromisoformat` reads it.
+
+    What a datetime can't hold becomes what is nearest to it: a leap second the second after it, digits beyond the
+    microseconds none, and the year 0 the beginning of the year 1.
+
+    Raises:
+        ValueError: it names none.
+    """
+    match = DATE_TIME.fullmatch(text)
+    if match is None:
+        return datetime.datetime.fromisoformat(text)
+    date, time, second, fraction, zone = match.groups("")
+    is_year_0, is_leap_second = date.startswith("0000"), second == "60"
+    moment = datetime.datetime.fromisoformat(
+        ("0004" + date[4:] if is_year_0 else date)  # Both are leap years.
+        + f"T{time}{'59' if is_leap_second else second}{fraction[:7]}{zone.upper()}"
+    )
+    if is_leap_second:
+        offset = moment.utcoffset() or datetime.timedelta()
+        if (moment.hour * 60 + moment.minute - offset // datetime.timedelta(minutes=1)) % 1440 != 1439:
+            raise ValueError(f"a leap second is the last one of a day in UTC, not {text[:40]!r}")
+        if moment.year < datetime.MAXYEAR:
+            moment += datetime.timedelta(seconds=1)
+    return datetime.datetime.min.replace(tzinfo=moment.tzinfo) if is_year_0 else moment
+
+
 T = TypeVar("T")
 
 
@@ -54,4 +89,4 @@ class Response(Generic[T]):
     parsed: T | None
 
 
-__all__ = ["UNSET", "File", "FileTypes", "RequestFiles", "Response", "Unset"]
+__all__ = ["DATE_TIME", "UNSET", "File", "FileTypes", "RequestFiles", "Response", "Unset", "read_date_time"]

@@ -7,10 +7,11 @@ A test fails when a keyword of the contract is missing here, or when a full impl
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
+
+from longcat_api.types import DATE_TIME, read_date_time
 
 from longcat.models import Violation
 from longcat.pointer import escape
@@ -73,9 +74,6 @@ TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
     }
 )
 
-# RFC 3339, section 5.6, but for lower-case letters and leap seconds, which the generated models can't read either.
-# datetime.fromisoformat alone accepts more: a date without a time, a time without a zone.
-_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 # RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included.
 _AUTHORITY, _PATH, _QUERY = (
     rf"(?:[A-Za-z0-9._~!$&'()*+,;=:@{more}-]|%[0-9A-Fa-f]{{2}})*" for more in (r"\[\]", "/", "/?")
@@ -84,10 +82,11 @@ _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}(?=[/?#]|$))?{_PATH}
 
 
 def _is_date_time(text: str) -> bool:
-    if not _DATE_TIME.fullmatch(text):
+    """Whether it is one of RFC 3339, section 5.6, notes included. It is read by more lenient rules."""
+    if not DATE_TIME.fullmatch(text):
         return False
     try:
-        datetime.fromisoformat(text)
+        read_date_time(text)
     except ValueError:
         return False
     return True

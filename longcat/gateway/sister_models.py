@@ -12,7 +12,7 @@ from longcat.gateway.reading import error_words
 
 SUPPLIER_WORDS: Final[Mapping[str, str]] = {"in_queue": "QUEUED", "in_progress": "PROCESSING"}
 DATES: Final = ("created_at", "updated_at", "completed_at")
-_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d+)?)(?: ?(Z|[+-]\d\d:\d\d))?", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ Tt](\d\d:\d\d:\d\d(?:\.\d+)?)(?: ?([Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 OPEN: Final = frozenset({"queued", "processing"})
 FAILED: Final = frozenset({"failed", "error", "cancelled", "canceled"})
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, read_date_time
 
 T = TypeVar("T", bound="CompletedStatus")
 
@@ -96,7 +96,7 @@ class CompletedStatus:
         if isinstance(_created_at, Unset):
             created_at = UNSET
         else:
-            created_at = datetime.datetime.fromisoformat(_created_at)
+            created_at = read_date_time(_created_at)
 
         duration_seconds = d.pop("duration_seconds", UNSET)
 

@@ -9,7 +9,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.failed_request_status import FailedRequestStatus, check_failed_request_status
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, read_date_time
 
 T = TypeVar("T", bound="FailedRequest")
 
@@ -112,14 +112,14 @@ class FailedRequest:
         if isinstance(_created_at, Unset):
             created_at = UNSET
         else:
-            created_at = datetime.datetime.fromisoformat(_created_at)
+            created_at = read_date_time(_created_at)
 
         _updated_at = d.pop("updated_at", UNSET)
         updated_at: datetime.datetime | Unset
         if isinstance(_updated_at, Unset):
             updated_at = UNSET
         else:
-            updated_at = datetime.datetime.fromisoformat(_updated_at)
+            updated_at = read_date_time(_updated_at)
 
         def _parse_completed_at(data: object) -> datetime.datetime | None | Unset:
             if data is None:
@@ -129,7 +129,7 @@ class FailedRequest:
             try:
                 if not isinstance(data, str):
                     raise TypeError()
-                completed_at_type_0 = datetime.datetime.fromisoformat(data)
+                completed_at_type_0 = read_date_time(data)
 
                 return completed_at_type_0
             except (TypeError, ValueError, AttributeError, KeyError):

@@ -9,7 +9,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.open_request_status import OpenRequestStatus, check_open_request_status
-from ..types import UNSET, Unset
+from ..types import UNSET, Unset, read_date_time
 
 T = TypeVar("T", bound="OpenRequest")
 
@@ -101,14 +101,14 @@ class OpenRequest:
         if isinstance(_created_at, Unset):
             created_at = UNSET
         else:
-            created_at = datetime.datetime.fromisoformat(_created_at)
+            created_at = read_date_time(_created_at)
 
         _updated_at = d.pop("updated_at", UNSET)
         updated_at: datetime.datetime | Unset
         if isinstance(_updated_at, Unset):
             updated_at = UNSET
         else:
-            updated_at = datetime.datetime.fromisoformat(_updated_at)
+            updated_at = read_date_time(_updated_at)
 
         completed_at = d.pop("completed_at", UNSET)
 
