@@ -139,14 +139,15 @@ def printable(text: str) -> str:
 
 def hide_body(body: bytes, hide: Hide) -> bytes:
     """Return a body without the secret in its text, in whichever encoding that is; the rest stays as it is."""
-    encodings: list[str] = [json.detect_encoding(body), "latin-1"]
-    for encoding in encodings[encodings[0].startswith("utf-8") :]:  # UTF-8 writes ASCII as latin-1 does.
+    encodings: list[str] = [json.detect_encoding(body), "utf-8"]
+    for encoding in encodings[encodings[0].startswith("utf-8") :]:
+        errors = "surrogateescape" if encoding == "utf-8" else "strict"
         try:
-            text = body.decode(encoding)
+            text = body.decode(encoding, errors)
         except UnicodeDecodeError:
             continue
         hidden = hide(text)
-        body = hidden.encode(encoding) if hidden != text else body
+        body = hidden.encode(encoding, errors) if hidden != text else body
     return body
 
 

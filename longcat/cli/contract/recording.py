@@ -43,7 +43,8 @@ def record(arguments: argparse.Namespace) -> Exit:
         exchange = outcome.exchange
         path = files[exchange.source.removeprefix(SOURCE)]
         spec = target.spec_file.spec.digest
-        write(path, [exchange], Provenance(arguments.origin, datetime.now(UTC), command, spec))
+        secrets = [target.api_key] if target.api_key is not None else []
+        write(path, [exchange], Provenance(arguments.origin, datetime.now(UTC), command, spec), secrets)
         Printer().print(str(path))
     return code
 

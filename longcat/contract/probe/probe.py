@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from longcat.clock import Clock, SystemClock
 from longcat.contract.checks.judge import Judgement
@@ -26,7 +26,7 @@ from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.transport import SyncSender
-from longcat.text import shorten, show
+from longcat.text import hide_body, hiding_cut, shorten, show
 from longcat.text.known_keys import KNOWN_KEYS
 
 PAUSE: Final = 1.0
@@ -246,7 +246,7 @@ class _Probe:
             return _Failure(f"no whole answer from {request.base_url} within {self.timeout:g} s", may_pass=False)
         except APIConnectionError as error:
             part = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
-            partial = None if part is None else self._judgement(request, call, part)
+            partial = None if part is None else self._judgement(request, call, evolve(part, whole=False))
             return _Failure(f"no answer from {request.base_url}: {shorten(error.message, 200)}", partial)
 
     def _headers(self, request: ProbeRequest) -> dict[str, str]:
@@ -257,7 +257,7 @@ class _Probe:
         return headers
 
     def _judgement(self, request: ProbeRequest, call: Call, answer: Answer) -> Judgement:
-        message = self.sender.request(call)
+        message, key = self.sender.request(call), self.api_key or ""
         exchange = Exchange(
             method=message.method,
             url=str(message.url),
@@ -265,14 +265,14 @@ class _Probe:
             request_body=request.body,
             status_code=answer.status_code,
             response_headers=answer.headers,
-            response_body=answer.body,
+            response_body=answer.body if answer.whole else hide_body(answer.body, hiding_cut(key)),
             source=f"{SOURCE}{request.name}",
             origin=self.origin or origin_of(self.spec, request.base_url),
             intent=request.intent,
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.
         names = [request.key_header] if request.key_header and not request.key_prefix else []
-        return Judgement.of(self.spec, redact(exchange, names, thorough=False))
+        return Judgement.of(self.spec, redact(exchange, names, thorough=False, secrets=[key]))
 
 
 def _too_long(hint: float | None) -> str:

@@ -1,6 +1,6 @@
 """Writes recorded traffic to VCR cassettes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from attrs import evolve
 from longcat.contract.model import Exchange
 from longcat.contract.traffic.decoding import UnreadableError, undo_encoding
 from longcat.contract.traffic.recordings import PROVENANCE, Provenance
-from longcat.contract.traffic.redact import redact, redact_command
+from longcat.contract.traffic.redact import redact, redact_command, secrets_of
 from longcat.saving.files import whole_file
 
 DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -21,7 +21,7 @@ VOLATILE: Final = frozenset({"cf-ray", "date", "nel", "report-to", "server-timin
 """Response headers that differ every time and say nothing about the API."""
 
 
-def write(path: Path, exchanges: Iterable[Exchange], provenance: Provenance) -> None:
+def write(path: Path, exchanges: Iterable[Exchange], provenance: Provenance, secrets: Collection[str] = ()) -> None:
     """Write a cassette that vcrpy can replay. It appears whole or not at all, and replaces one that was there.
 
     Secrets are taken out, also what only looks like one. So are response headers that differ every time.
@@ -30,13 +30,16 @@ def write(path: Path, exchanges: Iterable[Exchange], provenance: Provenance) -> 
         path: the file, named `.yaml`. Folders on the way to it are made.
         exchanges: in the order in which they are to be kept. They may be streamed.
         provenance: where they come from.
+        secrets: what must be nowhere in it, such as the key. What one of the exchanges was sent with is known, for all
+            of a collection, and for those that follow in a stream.
 
     Raises OSError when it can't be written.
     """
+    known = {*secrets}.union(*map(secrets_of, exchanges if isinstance(exchanges, Collection) else ()))
     facts = {
         "origin": provenance.origin,
         "recorded": provenance.recorded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "command": redact_command(provenance.command),
+        "command": redact_command(provenance.command, known),
         "spec": provenance.spec,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,19 +48,20 @@ def write(path: Path, exchanges: Iterable[Exchange], provenance: Provenance) -> 
         file.write(b"interactions:")
         empty = True
         for exchange in exchanges:
-            file.write(b"\n" * empty + _dump([_interaction(_for_storing(exchange))]))
+            known |= secrets_of(exchange)
+            file.write(b"\n" * empty + _dump([_interaction(_for_storing(exchange, known))]))
             empty = False
         file.write(b" []\n" * empty)
 
 
-def _for_storing(exchange: Exchange) -> Exchange:
+def _for_storing(exchange: Exchange, secrets: Collection[str]) -> Exchange:
     """Return the exchange decoded, without secrets and without headers that differ every time."""
     headers = {name: value for name, value in exchange.response_headers.items() if name not in VOLATILE}
     with suppress(UnreadableError):  # What can't be decoded stays as it is.
         # A client decodes bodies and leaves the header; to a client that replays them, it would be a lie.
         headers, body = undo_encoding(headers, exchange.response_body)
         exchange = evolve(exchange, response_body=body)
-    return redact(evolve(exchange, response_headers=headers), thorough=True)
+    return redact(evolve(exchange, response_headers=headers), thorough=True, secrets=secrets)
 
 
 def _interaction(exchange: Exchange) -> dict[str, Any]:

@@ -1,13 +1,20 @@
-"""Takes what must stay secret out of an exchange. Nothing shown or stored ever holds a key."""
+"""Takes what must stay secret out of an exchange. Nothing shown or stored ever holds a key.
 
+Too much is taken out rather than too little, but every value keeps its type, and JSON stays JSON: what is stored is
+judged later. A field called `key` alone may hold the name of a file, which stays.
+"""
+
+import base64
 import re
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import unquote
 
 from longcat.contract.model import Exchange
-from longcat.text import Hide, hiding, words_of
+from longcat.contract.traffic.json_text import replace_values
+from longcat.text import Hide, hide_body, hiding, words_of
 
 PLACEHOLDER: Final = "REMOVED"
 """Stands where a secret stood. It may stand in a host name, a URL and a JSON string without breaking them."""
@@ -19,31 +26,62 @@ SENSITIVE: Final = frozenset({
 })
 # fmt: on
 """A name with one of these words in it names a secret: `X-Api-Key`, `accessToken`, `X-Amz-Signature`."""
+SEVERAL: Final = frozenset({"apikeys", "cookies", "passwords", "secrets", "signatures", "tokens"})
+"""Names of several secrets, unless their value is a number: that says how many there are."""
+OF_KEYS: Final = frozenset({"access", "api", "private", "secret", "subscription"})
+"""With one of these words before it, `keys` are secrets, and not the names of fields."""
+IN_URLS: Final = frozenset({"code", "policy"})
+"""Parameters that are secrets in a URL and in a form alone: everywhere else, a code says what went wrong."""
 
 SHORTEST: Final = 6
 """Characters. A shorter key is taken out of its header only: elsewhere it could be any word."""
 
-# In a URL, in a form, or in a URL inside of JSON, where the ampersand may be escaped.
-_PARAMETER: Final = re.compile(r"""(^|[?&;]|\\u0026)([\w.%-]+)=([^&;#\s"'<>\\]+)""", re.ASCII)
-_USER: Final = re.compile(r"""(?<=://)[^/?#@\s"'\\]+@""")
-_FIELD: Final = re.compile(r'("((?:[^"\\]|\\.){1,64})"\s*:\s*)"(?:[^"\\]|\\.)+"')
+# In a URL, in a form, or in a URL inside of another one or of JSON, where the signs between may be escaped.
+_PARAMETER: Final = re.compile(
+    r"(^|[?&;#]|\\u0026|%(?:25){0,3}(?:3F|26|23))([\w.%-]{1,64}?)(?:=|%(?:25){0,3}3D)", re.ASCII | re.IGNORECASE
+)
+_VALUE: Final = re.compile(r"""(?:(?!%(?:25){0,3}(?:26|23))[^&;#\s"'<>\\])+""", re.IGNORECASE)
+_USER: Final = re.compile(r"""(:\\{0,4}/\\{0,4}/)[^/?#@\s"'\\]+@""")
+_FIELD: Final = re.compile(r'("((?:[^"\\]|\\.){1,64})"\s*:\s*)("(?:[^"\\]|\\.)+"|[0-9][0-9.eE+-]*)')
+_ELEMENT: Final = re.compile(r"(<([\w:.-]{1,64})(?:\s[^<>]{0,256})?>)([^<>]{1,4096})(?=</)")
+_PART: Final = re.compile(r'\bname="([^"\r\n]{1,64})"', re.IGNORECASE)
+_BLANK_LINE: Final = re.compile(r"(\r?\n\r?\n)")
+_FILE: Final = re.compile(r"[\w ./-]*\w\.[A-Za-z][A-Za-z0-9]{1,4}")
 _OPTION: Final = re.compile(r"""(?<!\S)(--?([\w-]+)(?:=|\s+))("[^"]*"|'[^']*'|\S+)""")
+SHORTEST_TOKEN: Final = 12
+"""Characters that what looks like a secret by itself has at least."""
 _TOKENS: Final = (
     # A subscription key of the vendor's platform. Digits alone are a number.
     re.compile(r"(?<![0-9A-Za-z])(?=[0-9]*[a-fA-F])[0-9a-fA-F]{32}(?![0-9A-Za-z])"),
     re.compile(r"(?<=\bbearer )[\w.~+/=-]{16,}|(?<=\bbasic )[\w.~+/=-]{16,}", re.ASCII | re.IGNORECASE),
     re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]+){1,2}", re.ASCII),
     re.compile(r"\b(?:sk|pk|rk)[-_][\w-]{16,}", re.ASCII),
+    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", re.ASCII),
 )
 
 
 @lru_cache(maxsize=1024)  # The same few names come again with every exchange.
 def is_sensitive(name: str) -> bool:
-    """Return whether a header, a parameter or a field of this name holds a secret."""
+    """Return whether a header, a parameter or a field of this name holds a secret, whatever its value."""
     return not SENSITIVE.isdisjoint(words_of(name))
 
 
-def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool) -> Exchange:
+def _is_secret_field(name: str, value: object) -> bool:
+    """Return whether a field holds a secret, by its name and its value; None is an object or a list."""
+    if is_sensitive(name):
+        return name.lower() != "key" or not isinstance(value, str) or not _FILE.fullmatch(value)
+    words, is_count = words_of(name), value is not None and not isinstance(value, str)
+    has_several = not SEVERAL.isdisjoint(words) or ("keys" in words and not OF_KEYS.isdisjoint(words))
+    return has_several and not is_count
+
+
+def _is_no_secret(_name: str, _value: object) -> bool:
+    return False
+
+
+def redact(
+    exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool, secrets: Collection[str] = ()
+) -> Exchange:
     """Return the exchange without secrets.
 
     The values of headers and URL parameters that hold one are replaced; a header that was there still is, and an empty
@@ -53,28 +91,31 @@ def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: b
         exchange: as observed.
         key_headers: the headers that the contract says hold the key; others are known by their names.
         thorough: also replace what only looks like a secret, anywhere. For storing; a judge needs bodies as they were.
+        secrets: what else must be nowhere, such as a key that this exchange was not sent with, but others were.
     """
     names = {name.lower() for name in key_headers}
-    keys = _keys(exchange.request_headers, names)
+    known = {*secrets_of(exchange, names, thorough=thorough), *filter(_is_long, secrets)}
+    hide = partial(_without, secrets=sorted(known, key=len, reverse=True)) if known else str
 
     def text(value: str) -> str:
-        value = _without(value, keys)
+        value = hide(value)
         return redact_text(value) if thorough else _redact_url(value)
 
     def headers(before: Mapping[str, str]) -> dict[str, str]:
-        after = dict(before)
+        after: dict[str, str] = {}
         for name, value in before.items():
             if name in names or is_sensitive(name):
-                after[name] = PLACEHOLDER if value else value
-            elif thorough or keys or "=" in value or "@" in value:  # Most have nothing to look at.
-                after[name] = text(value)
+                after[hide(name)] = PLACEHOLDER if value else value
+            elif thorough or known or "=" in value or "@" in value:  # Most have nothing to look at.
+                after[hide(name)] = text(value)
+            else:
+                after[name] = value
         return after
 
     def body(before: bytes | None) -> bytes | None:
-        if before is None or not (thorough or keys):
+        if before is None or not (thorough or known):
             return before
-        after = _without(before.decode("utf-8", "surrogateescape"), keys)  # What is no text stays what it is.
-        return (redact_text(after) if thorough else after).encode("utf-8", "surrogateescape")
+        return hide_body(before, partial(_redact_body, hide=hide, thorough=thorough))
 
     response_headers, response_body = headers(exchange.response_headers), body(exchange.response_body)
     if response_body != exchange.response_body and response_body is not None and "content-length" in response_headers:
@@ -87,51 +128,131 @@ def redact(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: b
         status_code=exchange.status_code,
         response_headers=response_headers,
         response_body=response_body,
-        source=exchange.source,
+        source=hide(exchange.source),
         origin=exchange.origin,
         intent=exchange.intent,
     )
 
 
-def _keys(headers: Mapping[str, str], names: Collection[str]) -> list[str]:
-    """Return the keys that were sent, as far as they are long enough to be told from other words."""
-    sent = [headers[name] for name in names if name in headers]
-    if "authorization" not in names:
-        sent.append(headers.get("authorization", "").rpartition(" ")[2])
-    return [key for key in sent if len(key) >= SHORTEST and PLACEHOLDER not in key]
+def secrets_of(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool = True) -> set[str]:
+    """Return the secrets that a request was sent with, as far as they are long enough to be told from other words.
+
+    Thorough: also those that only their names tell, of headers and of the URL's parameters.
+    """
+    headers = exchange.request_headers
+    found = [headers[name] for name in key_headers if name in headers]
+    scheme, _, credentials = headers.get("authorization", "").rpartition(" ")
+    if "authorization" not in key_headers:
+        found.append(credentials)
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            found.append(base64.b64decode(credentials).decode("latin-1").partition(":")[2])
+    if thorough:
+        found += [headers[name] for name in headers.keys() - {"authorization", "cookie"} if is_sensitive(name)]
+        found += [unquote(exchange.url[start:end]) for start, end in _secret_parameters(exchange.url, thorough=False)]
+    return {*filter(_is_long, found)}
 
 
-def _without(text: str, keys: Collection[str]) -> str:
-    for key in keys:
-        text = _hiding(key)(text)
+def _is_long(secret: str) -> bool:
+    return len(secret) >= SHORTEST and PLACEHOLDER not in secret
+
+
+def _without(text: str, secrets: Collection[str]) -> str:
+    for secret in secrets:
+        text = hiding(secret, PLACEHOLDER)(text)
     return text
 
 
-@lru_cache(maxsize=4)  # One key is sent with thousands of requests.
-def _hiding(key: str) -> Hide:
-    return hiding(key, PLACEHOLDER)
+def _redact_body(text: str, hide: Hide, *, thorough: bool) -> str:
+    """Return the text of a body without secrets."""
+    if hide(text) == text:
+        if not thorough:
+            return text
+        hide = str  # What the whole does not hold, none of its parts does.
+    if text.lstrip("\ufeff\xef\xbb\xbf \t\r\n").startswith(("{", "[", '"')):
+        return _redact_json(text, hide, thorough=thorough)
+    text = hide(text)
+    return redact_text(text) if thorough else text
+
+
+def _redact_json(text: str, hide: Hide, *, thorough: bool, depth: int = 4) -> str:
+    def inner(value: str) -> str:
+        if depth and value.lstrip().startswith(("{", "[")):  # JSON in a text of JSON.
+            return _redact_json(value, hide, thorough=thorough, depth=depth - 1)
+        return redact_text(hide(value)) if thorough else hide(value)
+
+    return replace_values(text, _is_secret_field if thorough else _is_no_secret, PLACEHOLDER, inner)
 
 
 def redact_text(text: str) -> str:
     """Return the text with everything replaced that looks like a secret: by its name, or by itself."""
-    text = _FIELD.sub(lambda found: f'{found[1]}"{PLACEHOLDER}"' if is_sensitive(found[2]) else found[0], text)
-    text = _redact_url(text)
-    for token in _TOKENS:
+    if text.startswith("--") and _PART.search(text):
+        return _redact_parts(text)
+    text = _FIELD.sub(_redacted_field, text) if '"' in text else text
+    text = _ELEMENT.sub(_redacted_element, text) if "<" in text else text
+    text = _redact_url(text, thorough=True)
+    for token in _TOKENS if len(text) >= SHORTEST_TOKEN else ():
         text = token.sub(PLACEHOLDER, text)
     return text
 
 
-def redact_command(command: str) -> str:
-    """Return a command line without the values of options such as `--api-key`."""
+def _redacted_field(found: re.Match[str]) -> str:
+    is_text = found[3].startswith('"')
+    if not _is_secret_field(found[2], found[3].strip('"') if is_text else 0):
+        return found[0]
+    return f'{found[1]}"{PLACEHOLDER}"' if is_text else f"{found[1]}0"
+
+
+def _redacted_element(found: re.Match[str]) -> str:
+    return f"{found[1]}{PLACEHOLDER}" if _is_secret_field(found[2], found[3]) else found[0]
+
+
+def _redact_parts(text: str) -> str:
+    """Return the parts of a form in several parts, those whose names tell a secret without their values."""
+    boundary = text.partition("\n")[0].rstrip("\r")
+    parts = []
+    for part in text.split(boundary):
+        head, blank, value = (*_BLANK_LINE.split(part, maxsplit=1), "", "")[:3]
+        name = _PART.search(head)
+        if name and value.strip() and is_sensitive(name[1]):
+            value = PLACEHOLDER + value[len(value.rstrip("\r\n")) :]
+        parts.append(head + blank + redact_text(value))
+    return boundary.join(parts)
+
+
+def redact_command(command: str, secrets: Collection[str] = ()) -> str:
+    """Return a command line without these secrets, and without the values of options such as `--api-key`."""
+    command = _without(command, [*filter(_is_long, secrets)])
     named = _OPTION.sub(lambda found: found[1] + PLACEHOLDER if is_sensitive(found[2]) else found[0], command)
     return redact_text(named)
 
 
-def _redact_url(text: str) -> str:
+def _redact_url(text: str, *, thorough: bool = False) -> str:
+    """Return the text without users, and without the parameters whose names tell that they are secrets."""
     if "@" in text:
-        text = _USER.sub(f"{PLACEHOLDER}@", text)
-    if "=" in text:
-        text = _PARAMETER.sub(
-            lambda found: f"{found[1]}{found[2]}={PLACEHOLDER}" if is_sensitive(unquote(found[2])) else found[0], text
-        )
-    return text
+        text = _USER.sub(rf"\1{PLACEHOLDER}@", text)
+    parts, done = [], 0
+    for start, end in _secret_parameters(text, thorough=thorough) if "=" in text or "%" in text else ():
+        parts += [text[done:start], PLACEHOLDER]
+        done = end
+    return "".join([*parts, text[done:]])
+
+
+def _secret_parameters(text: str, *, thorough: bool) -> Iterator[tuple[int, int]]:
+    """Yield where the values of the parameters stand that are secrets by their names.
+
+    Thorough: also by names that mean something else in other places, such as `code`.
+    """
+    is_form = "&" in text and not re.search(r"\s", text)
+    found = _PARAMETER.search(text)
+    while found:
+        name, end = unquote(found[2]), found.end()
+        value = _VALUE.match(text, end)
+        if value and (is_sensitive(name) or (thorough and _is_secret_parameter(name, value[0], found[1] or is_form))):
+            end = value.end()
+            yield value.span()
+        found = _PARAMETER.search(text, end)
+
+
+def _is_secret_parameter(name: str, value: str, in_url: object) -> bool:
+    return _is_secret_field(name, value) or (name.lower() in IN_URLS and bool(in_url))
