@@ -248,7 +248,6 @@ def test_another_content_type(headers: dict[str, str]) -> None:
         (json.dumps(PROCESSING | {"progress": float("inf")}).encode(), "body-not-json"),
         (json.dumps(PROCESSING).encode() * 2, "body-not-json"),
         (json.dumps(PROCESSING)[:-1].encode() + b', "status": "processing"}', "name-repeated"),
-        (b"[" * 100_000, "body-not-json"),
         (b"1" * 5000, "body-not-json"),
         *((json.dumps(PROCESSING)[:length].encode(), "body-cut") for length in (1, 5, 12, 20, 40, -1)),
     ],

@@ -14,9 +14,14 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
+from longcat.contract.openapi.limits import MAX_LEVELS, UnjudgeableError, extent
+from longcat.contract.openapi.schemas import TOO_DEEP
 from longcat.decoding import codings_of
+from longcat.text import shorten
 
 BOM: Final = b"\xef\xbb\xbf"
+MOST_OF_TYPE: Final = 256
+"""How many characters of a media type are looked at: RFC 6838 allows 127 on either side of the slash."""
 
 
 @frozen
@@ -35,7 +40,7 @@ class Decoded:
 
 
 def decode_json(body: bytes) -> Decoded:
-    """Return the JSON value in a body, with what is wrong about it."""
+    """Return the JSON value in a body, with what is wrong about it. Raises UnjudgeableError for deeper JSON."""
     if not body.strip():
         return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))
     defects = []
@@ -45,6 +50,26 @@ def decode_json(body: bytes) -> Decoded:
         text = body.removeprefix(BOM).decode()
     except UnicodeDecodeError:
         return Decoded(defects=(*defects, _defect("body-not-json", "JSON in UTF-8", show_body(body))))
+    try:
+        value, constants, repeated = _load(text)
+    except ValueError as error:
+        if isinstance(error, UnjudgeableError):
+            raise
+        return Decoded(defects=(*defects, _unreadable(error, text, body)))
+    if constants:
+        defects.append(_defect("body-not-json", "JSON, which has no such number", constants[0]))
+    if repeated:
+        names = shorten(", ".join(dict.fromkeys(repeated)), 200)
+        defects.append(_defect("name-repeated", "each name once in an object", f"{names} more than once"))
+    # What else is wrong with NaN or infinity is the same defect, so that such a value is not compared.
+    return Decoded(value, not constants, tuple(defects))
+
+
+def _load(text: str) -> tuple[Any, list[str], list[str]]:
+    """Return the value in a text, with the numbers that JSON does not have, and the names that an object has twice.
+
+    Raises ValueError, or UnjudgeableError.
+    """
     constants: list[str] = []
     repeated: list[str] = []
 
@@ -60,25 +85,18 @@ def decode_json(body: bytes) -> Decoded:
 
     try:
         value = json.loads(text, parse_constant=keep_constant, object_pairs_hook=keep_pairs)
-        value = _without_surrogates(value, text)
-    except (ValueError, RecursionError) as error:
-        return Decoded(defects=(*defects, _unreadable(error, text, body)))
-    if constants:
-        defects.append(_defect("body-not-json", "JSON, which has no such number", constants[0]))
-    if repeated:
-        names = ", ".join(dict.fromkeys(repeated))
-        defects.append(_defect("name-repeated", "each name once in an object", f"{names} more than once"))
-    # What else is wrong with NaN or infinity is the same defect, so that such a value is not compared.
-    return Decoded(value, not constants, tuple(defects))
+    except RecursionError:
+        raise UnjudgeableError(TOO_DEEP) from None
+    if extent(value)[0] > MAX_LEVELS:
+        raise UnjudgeableError(TOO_DEEP)
+    return _without_surrogates(value, text), constants, repeated
 
 
 def _defect(code: str, expected: str, seen: str) -> Mismatch:
     return Mismatch(code, (), "", expected, seen)
 
 
-def _unreadable(error: ValueError | RecursionError, text: str, body: bytes) -> Mismatch:
-    if isinstance(error, RecursionError):
-        return _defect("body-not-json", "JSON", "JSON nested too deeply to read")
+def _unreadable(error: ValueError, text: str, body: bytes) -> Mismatch:
     if not isinstance(error, json.JSONDecodeError):  # An integer of more digits than Python reads.
         return _defect("body-not-json", "JSON", "a number too long to read")
     # An error at the very end of a text that began like JSON: the rest of it is missing.
@@ -114,7 +132,7 @@ def is_html(body: bytes, media_type: str) -> bool:
 
 def media_type_of(headers: Mapping[str, str]) -> str:
     """Return the media type of a message without parameters, in lower case; empty when the message names none."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+    return headers.get("content-type", "")[:MOST_OF_TYPE].partition(";")[0].strip().lower()
 
 
 def is_short(headers: Mapping[str, str], body: bytes) -> bool:

@@ -16,6 +16,7 @@ from longcat.contract.checks.mismatch import Mismatch, Path, describe_assertions
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.fields import Fields
+from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.schemas import Breach, Schemas
 from longcat.contract.openapi.variants import Variants, normal
 from longcat.pointer import escape, join
@@ -32,8 +33,8 @@ CODE_OF: Final[Mapping[str, str]] = {
 CONTAINERS: Final = (dict, list)
 MOST_ITEMS: Final = 100
 """How many items of a list are compared one by one."""
-MOST_LEVELS: Final = 100
-"""How deeply nested a value may be. An answer of an API has some ten levels at most."""
+STEPS: Final = 1000
+"""What it costs to compare one value with its schemas here, in steps of the validator."""
 GONE: Final = frozenset({"field-missing", "field-moved", "field-renamed"})
 
 
@@ -56,16 +57,20 @@ class Comparison:
 
     Attributes:
         scheme: by which the gateway was asked. An address in its answer may have it, too, as the sandbox's have.
+        budget: what the exchange may cost. Where it is spent, UnjudgeableError is raised.
     """
 
     schemas: Schemas
     scheme: str = ""
+    budget: StepBudget = Factory(StepBudget)
+
+    def allows(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
+        """Whether the schema at a pointer allows a value."""
+        return self.schemas.is_valid(pointer, value, closed=closed, budget=self.budget)
 
     def compare(self, pointer: str, value: Any, examples: Examples = NO_EXAMPLES) -> list[Mismatch]:
         """Return how a value differs from the schema at a pointer. The examples are what the contract shows."""
-        if _is_too_deep(value):
-            seen = f"one with more than {MOST_LEVELS} levels"
-            return [Mismatch("constraint-broken", (), pointer, "a value that is not nested so deeply", seen)]
+        self.schemas.spend(pointer, value, self.budget)
         mismatches = list(self._mismatches((pointer,), value, (), examples))
         if any(mismatch.code in GONE or _is_another_type(mismatch, ()) for mismatch in mismatches):
             for path, inner in unwrapped(value):
@@ -73,8 +78,9 @@ class Comparison:
                 if self._is_whole(pointer, value, inner, path, nested):
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
-        if not mismatches and not self.schemas.is_valid(pointer, value, closed=True):
-            for error in self.schemas.errors(pointer, value, closed=True):
+        if not mismatches and not self.allows(pointer, value, closed=True):
+            error = self.schemas.error(pointer, value, self.budget)
+            if error is not None:
                 path, rule = tuple(error.instance_path), join(error.schema_path)
                 expected = shorten(without_queries(error.message), 200)
                 return [Mismatch("constraint-broken", path, rule, expected, show_value(value))]
@@ -122,7 +128,7 @@ class Comparison:
         """Yield where the schemas stand that the one at a pointer applies to this value."""
         schema = self.schemas.at(pointer)
         if "if" in schema:
-            names = ("if", "then") if self.schemas.is_valid(f"{pointer}/if", value) else ("else",)
+            names = ("if", "then") if self.allows(f"{pointer}/if", value) else ("else",)
             yield from (f"{pointer}/{name}" for name in names if name in schema)
         for name in schema.get("dependentSchemas", ()):
             if isinstance(value, dict) and name in value:
@@ -137,7 +143,7 @@ class Comparison:
         if variants is not None and isinstance(value, dict) and isinstance(value.get(variants.name), str):
             return self._choose_by_word(variants, value[variants.name], (*path, variants.name), selection)
         branches = [f"{pointer}/{index}" for index, _ in enumerate(self.schemas.at(pointer))]
-        fitting = [branch for branch in branches if self.schemas.is_valid(branch, value)]
+        fitting = [branch for branch in branches if self.allows(branch, value)]
         if fitting:
             # Several of an `anyOf` may fit, and each explains some of the fields.
             return fitting if pointer.endswith("/anyOf") else fitting[:1]
@@ -160,6 +166,7 @@ class Comparison:
     def _mismatches(
         self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples = NO_EXAMPLES
     ) -> Iterator[Mismatch]:
+        self.budget.spend(STEPS)
         selection = self._select(pointers, value, path)
         applied = selection.pointers
         wrong = self._broken(applied, value, path)
@@ -215,6 +222,7 @@ class Comparison:
             if of_field:
                 yield from self._field(of_field, inner, (*path, name), examples.field(name))
             elif fields.is_closed:
+                self.budget.spend(STEPS)
                 unknown[name] = inner
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
             missing = list(self._missing(fields, value, examples))
@@ -231,7 +239,8 @@ class Comparison:
                 rule = fields.required.get(name) or pointers[0]
                 is_required = name in fields.required
                 inner, expected = self.schemas.fields(self._select(pointers, {}).pointers), self.describe(pointers)
-                yield MissingField(name, pointers, rule, is_required, expected, inner, self.schemas)
+                self.budget.spend(STEPS)
+                yield MissingField(name, pointers, rule, is_required, expected, inner, self.schemas, self.budget)
 
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
@@ -259,16 +268,6 @@ class Comparison:
             elif isinstance(schema, Mapping) and "items" in schema:
                 found.append(f"{pointer}/items")
         return tuple(found)
-
-
-def _is_too_deep(value: Any) -> bool:
-    level = [value] if isinstance(value, CONTAINERS) else []
-    for _ in range(MOST_LEVELS - 1):
-        inner = [one.values() if isinstance(one, dict) else one for one in level]
-        level = [one for values in inner for one in values if isinstance(one, CONTAINERS)]
-        if not level:
-            return False
-    return True
 
 
 def _is_another_type(mismatch: Mismatch, path: Path) -> bool:

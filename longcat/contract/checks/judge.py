@@ -18,6 +18,7 @@ from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expecta
 from longcat.contract.codes import CODES
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange, Finding
+from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
 
@@ -69,6 +70,7 @@ class Judgement:
     def outage(self) -> str | None:
         """Why the answer is inconclusive, in words. None: it can be judged.
 
+        * An exchange that passes a limit of `openapi.limits`, such as JSON with more than a hundred levels.
         * A page of the CDN in front, whatever its status: it was not the gateway that answered.
         * A 429: the gateway did not look at the request.
         * A 5xx without JSON: something broke, and a broken service keeps no contract.
@@ -78,6 +80,26 @@ class Judgement:
         Where a bad request gets a 5xx with JSON, the gateway looked and has lost a check, which is drift. A 429 or 5xx
         with JSON in another form than the documented one is judged, because its form is what callers read.
         """
+        return self.obstacle or self._breakdown
+
+    @cached_property
+    def obstacle(self) -> str | None:
+        """Why the exchange can't be judged within the limits, in words. None: it can."""
+        return str(self._judged) if isinstance(self._judged, UnjudgeableError) else None
+
+    @cached_property
+    def _judged(self) -> tuple[Finding, ...] | UnjudgeableError:
+        """All findings, or why there are none."""
+        try:
+            return () if self._breakdown is not None else tuple(self._findings())
+        except UnjudgeableError as error:
+            return error
+        except RecursionError:
+            return UnjudgeableError("it can't be judged: it and its schemas are nested too deeply")
+
+    @cached_property
+    def _breakdown(self) -> str | None:
+        """Why the answer is no evidence, in words."""
         observation, code = self.observation, self.observation.status_code
         body = observation.exchange.response_body or b""
         is_challenge = "challenge" in observation.exchange.response_headers.get("cf-mitigated", "")
@@ -104,12 +126,18 @@ class Judgement:
     @property
     def is_documented(self) -> bool:
         """Whether the contract has this answer, such as a 429 or a 500 in its documented form."""
+        return self.obstacle is None and self._is_documented_json
+
+    @property
+    def _is_documented_json(self) -> bool:
         return self.observation.documented is not None and self.observation.response_json.is_json
 
     def findings(self) -> Iterator[Finding]:
         """Yield how the exchange differs from the contract; nothing in an outage."""
-        if self.outage is not None:
-            return
+        if not isinstance(self._judged, UnjudgeableError):
+            yield from self._judged
+
+    def _findings(self) -> Iterator[Finding]:
         operation = self.observation.operation
         for mismatch in self._mismatches_elsewhere() if operation is None else self._mismatches_of(operation):
             yield Finding(
@@ -139,7 +167,7 @@ class Judgement:
     @property
     def _has_undocumented_form(self) -> bool:
         """Whether the answer is JSON, and not of the form that the contract documents for its status code."""
-        return self.is_documented and bool(self._form)
+        return self._is_documented_json and bool(self._form)
 
     @property
     def _is_conclusive_breakdown(self) -> bool:

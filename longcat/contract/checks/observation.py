@@ -19,6 +19,8 @@ from longcat.text import show, without_query
 class Observation:
     """An exchange, and what of the contract it is about. `observe` makes one.
 
+    All that is derived raises UnjudgeableError when the exchange passes a limit of `openapi.limits`.
+
     Attributes:
         at_path: the operations of its path, whichever their method. Empty: the contract has no such path.
         path_values: the values of the path's parameters.

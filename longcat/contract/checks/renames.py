@@ -8,6 +8,7 @@ from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, Path, show_value
 from longcat.contract.openapi.fields import Fields
+from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.variants import normal
 from longcat.gateway.schema import MISSING
@@ -15,6 +16,10 @@ from longcat.text import words_of
 
 DEEPEST: Final = 4
 """How many levels down a missing field or an enveloped value is looked for."""
+STEPS_PER_PAIR: Final = 1000
+"""What it costs to compare two names, in steps of the validator."""
+LONGEST_NAME: Final = 100
+"""How many characters a name may have to be compared with another. A longer one is rather a text."""
 ALIKE: Final = 0.7
 """How similar two names must be, from 0 to 1, to be taken for one renamed."""
 
@@ -37,10 +42,11 @@ class MissingField:
     expected: str
     fields: Fields
     schemas: Schemas
+    budget: StepBudget
 
     def fits(self, value: Any) -> bool:
         """Whether a value could be the field's."""
-        return self.schemas.fits(self.pointers, value)
+        return self.schemas.fits(self.pointers, value, self.budget)
 
 
 def match_fields(
@@ -102,17 +108,20 @@ def _flattened(missing: Sequence[MissingField], unknown: Mapping[str, Any]) -> I
     """Yield which missing object's fields stand where the object itself should be."""
     for one in list(missing):
         inner = one.fields
-        names = [name for name, value in unknown.items() if one.schemas.fits(inner.named.get(name, ()), value)]
+        names = [
+            name for name, value in unknown.items() if one.schemas.fits(inner.named.get(name, ()), value, one.budget)
+        ]
         if names and inner.required.keys() <= set(names):
             yield one, names
 
 
 def _likeness(missing: MissingField, name: str, value: Any) -> float:
     """Return how sure it is that a missing field is now called `name`: 0, not at all, to 2."""
+    missing.budget.spend(STEPS_PER_PAIR)
     old, new = normal(missing.name), normal(name)
     if old.rstrip("s") == new.rstrip("s"):
         return 2.0
-    if not missing.fits(value):
+    if not missing.fits(value) or max(len(old), len(new)) > LONGEST_NAME:
         return 0.0
     ratio = SequenceMatcher(None, old, new).ratio()
     shared = _tokens(missing.name) & _tokens(name)

@@ -113,7 +113,7 @@ def _json_faults(observation: Observation, media: Media) -> Iterator[tuple[Reque
     if decoded.defects:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
         yield RequestFault.MALFORMED, not _is_lenient_json(observation.exchange.request_body or b"")
-    if decoded.is_json and media.schema and not observation.spec.schemas.is_valid(media.schema, decoded.value):
+    if decoded.is_json and media.schema and not observation.comparison.allows(media.schema, decoded.value):
         yield RequestFault.INVALID, True
 
 
@@ -147,7 +147,7 @@ def _parameter_faults(observation: Observation, operation: Operation) -> Iterato
         if text is None:
             if one.required:
                 yield RequestFault.INVALID, one.location != "header"  # Recordings often leave headers out.
-        elif one.schema and not any(schemas.is_valid(one.schema, value) for value in values_of(text)):
+        elif one.schema and not any(observation.comparison.allows(one.schema, value) for value in values_of(text)):
             yield RequestFault.INVALID, not _is_compound(schemas, one.schema)
             if one.location == "path":
                 yield RequestFault.UNKNOWN, False

@@ -1,12 +1,13 @@
 """An OpenAPI document: read from a file as plain JSON values, its references followed, its old keywords made new."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_VALUES
 from longcat.pointer import at, escape
 from longcat.text import decode_text, shorten, show
 
@@ -19,12 +20,25 @@ class SpecError(ValueError):
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 VERSIONS: Final = ("3.0.", "3.1.")
+MAX_REFERENCES: Final = 100
+"""How many references may lead from one to the next."""
+OTHER_REFERENCES: Final = ("$dynamicRef", "$recursiveRef")
+"""The references that are not followed."""
+IDENTIFIERS: Final = ("$id", "$schema", "$vocabulary", "$anchor", "$dynamicAnchor", "$recursiveAnchor")
+"""The keywords by which a schema has another base, another dialect, or a name that is no JSON pointer.
+
+A validator would fetch what they name. Nothing is ever fetched here, and a reference is a JSON pointer into the file.
+"""
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError."""
     try:
-        text = decode_text(path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise _too_large(str(path), f"has more than {MAX_BYTES // 1024**2} MiB")
+        text = decode_text(data)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error
@@ -40,8 +54,38 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
         where = f"line {error.lineno}, column {error.colno}"
         raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
     except RecursionError:
-        raise SpecError(f"The spec {name} is nested too deeply, or an alias holds itself. Mend it.") from None
+        raise SpecError(
+            f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels, or an alias holds itself. Mend it."
+        ) from None
+    except ValueError as error:  # A whole number of more digits than Python reads.
+        if isinstance(error, SpecError):
+            raise
+        raise _too_large(name, f"has a number of more than {MAX_DIGITS:,} digits") from error
+    _check_extent(document, name)
     return _check_version(document, name)
+
+
+def _too_large(name: str, why: str) -> SpecError:
+    return SpecError(f"The spec {name} {why}. That is more than is read; take out what the drift check does not need.")
+
+
+def _check_extent(document: Any, name: str) -> None:
+    """Raise SpecError for a document that is larger, or nested more deeply, than is read."""
+    size, level = 1, [document]
+    for _ in range(MAX_DEPTH + 1):
+        if any(isinstance(one, int) and one.bit_length() > _MAX_BITS for one in level):
+            raise _too_large(name, f"has a number of more than {MAX_DIGITS:,} digits")
+        level = [inner for one in level for inner in _inside(one)]
+        size += len(level)
+        if size > MAX_VALUES:
+            raise _too_large(name, f"holds more than {MAX_VALUES:,} values")
+        if not level:
+            return
+    raise SpecError(f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels. Mend it.")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _parse_yaml(text: str, name: str) -> Any:
@@ -91,6 +135,8 @@ def _check_version(document: Any, name: str) -> dict[str, Any]:
 
 # --- Places in a document.
 
+_MAX_BITS: Final = int(MAX_DIGITS * 3.32)
+
 # Their keys are names that somebody chose, so that a property may be called `default` or `$ref`.
 _NAMED: Final = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "paths", "pathItems", "content"}
@@ -132,6 +178,8 @@ def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
         pointer = _target(document, reference)
         if pointer in seen:
             raise SpecError(f"the reference {show(reference)} leads back to itself. Mend it.")
+        if len(seen) > MAX_REFERENCES:
+            raise SpecError(f"the reference {show(reference)} is one of more than {MAX_REFERENCES} in a row. Mend it.")
         seen.add(pointer)
         node = at(document, pointer)
     return node, pointer
@@ -151,6 +199,21 @@ def _target(document: Node, reference: str) -> str:
 
 
 # --- OpenAPI 3.0 as 3.1.
+
+
+def self_contained(document: Node) -> dict[str, Any]:
+    """Return a copy of a document as OpenAPI 3.1 has it, without the keywords that have a validator look elsewhere.
+
+    Raises SpecError for a reference that is not followed.
+    """
+    new: dict[str, Any] = modern(document)
+    for node, pointer in nodes(new):
+        for keyword in OTHER_REFERENCES:
+            if keyword in node:
+                raise SpecError(f"at {pointer}/{keyword}: this kind of reference is not followed. Write it as a $ref.")
+        for keyword in IDENTIFIERS:
+            node.pop(keyword, None)
+    return new
 
 
 def modern(node: Any) -> Any:

@@ -1,11 +1,13 @@
 """The fields of an object, as one or several schemas together describe them."""
 
-import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
+import jsonschema_rs
 from attrs import Factory, define
 
 from longcat.contract.openapi.document import Node
+from longcat.contract.openapi.limits import PATTERNS, name_of
 from longcat.pointer import at, escape
 
 
@@ -62,7 +64,16 @@ def fields_of(document: Node, pointers: Sequence[str]) -> Fields:
 
 
 def _matches(pattern: str, name: str) -> bool:
+    """Whether a name has a pattern. Raises UnjudgeableError when that takes too many steps."""
     try:
-        return re.search(pattern, name) is not None
-    except re.error:  # The contract's patterns are ECMAScript's, and Python's differ in rare things.
-        return True
+        _validator(pattern).validate(name)
+    except jsonschema_rs.ValidationError as error:
+        name_of(error)
+        return False
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _validator(pattern: str) -> jsonschema_rs.Validator:
+    """Return what finds a pattern in a text: Python's own expressions may take for ever."""
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=PATTERNS)

@@ -17,6 +17,8 @@ from attrs import frozen
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import follow, nodes
 from longcat.contract.openapi.fields import Fields, fields_of
+from longcat.contract.openapi.limits import MAX_LEVELS, PATTERNS, StepBudget, UnjudgeableError, extent, name_of
+from longcat.contract.openapi.steps import Steps
 from longcat.contract.openapi.variants import Variants, unconditional, variants_of
 from longcat.gateway import schema as core
 from longcat.pointer import at, escape
@@ -31,6 +33,7 @@ ASSERTIONS: Final = (
 CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
 """The keywords by which it depends on the value which other schemas apply to it."""
 IN_PLACE: Final = ("allOf", "oneOf", "anyOf")
+TOO_DEEP: Final = f"it can't be judged: its JSON has more than {MAX_LEVELS} levels"
 MOST_KEPT: Final = 4096
 """How many combinations of schemas are kept: hostile traffic could make more of them than fit in memory."""
 
@@ -57,6 +60,7 @@ class Schemas:
         applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
         choosing: returns those of several pointers whose schemas apply further ones, depending on the value.
         check: returns what tells whether a value breaks no assertion of the schemas at several pointers.
+        steps: counts what it takes to hold a value against a schema.
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -67,24 +71,45 @@ class Schemas:
         self.applied: _FromPointers = lru_cache(MOST_KEPT)(lambda pointers: unconditional(document, *pointers))
         self.choosing: _FromPointers = lru_cache(MOST_KEPT)(self._choosing)
         self.check: Callable[[tuple[str, ...]], Callable[[Any], bool]] = lru_cache(MOST_KEPT)(self._check)
+        self.steps = Steps(document, self.at)
         self._validator: Callable[[str, bool], jsonschema_rs.Validator] = cache(self._compile)
         self._own: Callable[[str], jsonschema_rs.Validator] = cache(lambda pointer: _compile(self._assertions(pointer)))
 
-    def is_valid(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
-        """Whether the schema at a pointer allows a value."""
+    def is_valid(self, pointer: str, value: Any, *, closed: bool = False, budget: StepBudget | None = None) -> bool:
+        """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it.
+
+        Without a budget, the value gets one of its own.
+        """
+        self.spend(pointer, value, budget)
         return bool(self._validator(pointer, closed).is_valid(value))
 
-    def fits(self, pointers: Sequence[str], value: Any) -> bool:
+    def fits(self, pointers: Sequence[str], value: Any, budget: StepBudget | None = None) -> bool:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
-        return bool(pointers) and all(self.is_valid(one, value) for one in pointers)
+        return bool(pointers) and all(self.is_valid(one, value, budget=budget) for one in pointers)
 
-    def errors(self, pointer: str, value: Any, *, closed: bool = False) -> Iterator[jsonschema_rs.ValidationError]:
-        """Yield what in a value breaks the schema at a pointer, as the validator sees it."""
-        yield from self._validator(pointer, closed).iter_errors(value)
+    def error(self, pointer: str, value: Any, budget: StepBudget | None = None) -> jsonschema_rs.ValidationError | None:
+        """Return what in a value first breaks the schema at a pointer, read closed, as the validator sees it."""
+        self.spend(pointer, value, budget)
+        try:
+            self._validator(pointer, True).validate(value)
+        except jsonschema_rs.ValidationError as error:
+            name_of(error)
+            return error
+        return None
+
+    def spend(self, pointer: str, value: Any, budget: StepBudget | None = None) -> None:
+        """Take from a budget what it costs at most to hold a value against a schema. Raises UnjudgeableError."""
+        levels, size = extent(value)
+        if levels > MAX_LEVELS:
+            raise UnjudgeableError(TOO_DEEP)
+        (budget or StepBudget()).spend(self.steps.most(pointer, levels) * size)
 
     def assertions(self, pointer: str, value: Any) -> Iterator[Breach]:
-        """Yield the assertions of one schema, without those inside of it, that a value breaks: most telling first."""
-        broken = {error.kind.name for error in self._own(pointer).iter_errors(value)}
+        """Yield the assertions of one schema, without those inside of it, that a value breaks: most telling first.
+
+        Raises UnjudgeableError for a pattern that takes too many steps.
+        """
+        broken = {name_of(error) for error in self._own(pointer).iter_errors(value)}
         for name, limit in self._assertions(pointer).items():
             if name in broken:
                 yield Breach(name, f"{pointer}/{name}", limit)
@@ -104,16 +129,34 @@ class Schemas:
         return is_valid
 
     @cached_property
-    def _closed(self) -> dict[str, Any]:
-        return close(self.document)
+    def _registry(self) -> jsonschema_rs.Registry:
+        """The document, open and closed: held once, and not by each of the validators."""
+        resources = [(_OPEN, self.document), (_CLOSED, close(self.document))]
+        return jsonschema_rs.Registry(resources, retriever=_retrieve_nothing)
 
     def _compile(self, pointer: str, closed: bool) -> jsonschema_rs.Validator:
-        return _compile({**(self._closed if closed else self.document), "$ref": f"#{_fragment(pointer)}"})
+        return _compile({"$ref": f"{_CLOSED if closed else _OPEN}#{_fragment(pointer)}"}, self._registry)
 
 
-def _compile(schema: dict[str, Any]) -> jsonschema_rs.Validator:
+_OPEN: Final = "urn:longcat:open"
+_CLOSED: Final = "urn:longcat:closed"
+
+
+def _retrieve_nothing(uri: str) -> Any:
+    """Refuse to fetch a schema: the drift check opens no connection and no file for one."""
+    raise LookupError(f"{uri} is not fetched")
+
+
+def _compile(schema: dict[str, Any], registry: jsonschema_rs.Registry | None = None) -> jsonschema_rs.Validator:
     # The formats are those of the core, which knows what the typed client can read; the others are the validator's.
-    return jsonschema_rs.Draft202012Validator(schema, formats=dict(core.FORMATS), validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        formats=dict(core.FORMATS),
+        validate_formats=True,
+        registry=registry,
+        retriever=_retrieve_nothing,
+        pattern_options=PATTERNS,
+    )
 
 
 def close(document: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,14 @@ import jsonschema_rs
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import SpecError, modern, nodes, parse_document, read_document, schemas
+from longcat.contract.openapi.document import (
+    SpecError,
+    nodes,
+    parse_document,
+    read_document,
+    schemas,
+    self_contained,
+)
 from longcat.contract.openapi.operation import (
     PARAMETER,
     Operation,
@@ -28,6 +35,7 @@ from longcat.contract.openapi.operation import (
 )
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
 from longcat.pointer import join
 from longcat.text import shorten
 
@@ -148,20 +156,24 @@ def load_spec(path: Path | None = None) -> Spec:
 
 def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
     """Return the contract in a document. Raises SpecError, which says `name`, for what can't be worked with."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    new = modern(document)
-    root = Place(new, new, "")
     try:
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        why = "holds half of a character, which JSON can escape and no text can hold. Take it out."
+        raise SpecError(f"The spec {name} {why}") from None
+    try:
+        new = self_contained(document)
+        root, known = Place(new, new, ""), Schemas(new)
         operations, servers = list(read_operations(root)), _read_servers(root)
-        _check(new)
+        _check(new, known)
     except SpecError as error:
         raise SpecError(f"The spec {name} is not valid {error}") from None
     return Spec(
         document=document,
         operations=tuple(sorted(operations, key=lambda one: len(PARAMETER.findall(one.path)))),
         servers=servers,
-        digest=hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest(),
-        schemas=Schemas(new),
+        digest=hashlib.sha256(canonical).hexdigest(),
+        schemas=known,
     )
 
 
@@ -173,14 +185,22 @@ def _read_servers(root: Place) -> tuple[str, ...]:
     return tuple(dict.fromkeys(server for place in found for server in read_servers(place)))
 
 
-def _check(document: dict[str, Any]) -> None:
-    """Check the schemas and references that no operation may have led to."""
+def _check(document: dict[str, Any], known: Schemas) -> None:
+    """Check the schemas and references that no operation may have led to, and what it takes to go by them."""
     for node, pointer in nodes(document):
         Place.of(document, node, pointer)
     metaschema = jsonschema_rs.Draft202012Validator(
         {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
     )
     for schema, pointer in schemas(document):
-        for error in metaschema.iter_errors(schema):
+        try:
+            metaschema.validate(schema)
+        except jsonschema_rs.ValidationError as error:
             where = Place(document, schema, pointer + join(error.instance_path))
-            raise where.error(f"it is not valid in a schema: {shorten(error.message, 200)}")
+            raise where.error(f"it is not valid in a schema: {shorten(error.message, 200)}") from None
+    for node, pointer in nodes(document):
+        if not APPLICATORS.isdisjoint(node):
+            try:
+                known.steps.check(pointer)
+            except TooManyStepsError as error:
+                raise Place(document, node, pointer).error(str(error)) from None

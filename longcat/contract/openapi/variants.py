@@ -68,20 +68,18 @@ def properties_of(document: Node, pointer: str) -> dict[str, str]:
 def unconditional(document: Node, *pointers: str) -> tuple[str, ...]:
     """Return where all schemas stand that apply whenever those at the pointers do: by `$ref` and by `allOf`."""
     found: dict[str, None] = {}
-
-    def add(pointer: str) -> None:
-        if pointer in found:
-            return
-        found[pointer] = None
-        schema = at(document, pointer)
-        if isinstance(schema, Mapping):
-            if isinstance(schema.get("$ref"), str):
-                add(follow(document, {"$ref": schema["$ref"]}, "")[1])
-            for index, _ in enumerate(schema.get("allOf", ())):
-                add(f"{pointer}/allOf/{index}")
-
-    for pointer in pointers:
-        add(pointer)
+    pending = [*reversed(pointers)]
+    while pending:
+        pointer = pending.pop()
+        if pointer not in found:
+            found[pointer] = None
+            schema = at(document, pointer)
+            parts = []
+            if isinstance(schema, Mapping):
+                if isinstance(schema.get("$ref"), str):
+                    parts.append(follow(document, {"$ref": schema["$ref"]}, "")[1])
+                parts += [f"{pointer}/allOf/{index}" for index, _ in enumerate(schema.get("allOf", ()))]
+            pending += reversed(parts)
     return tuple(found)
 
 

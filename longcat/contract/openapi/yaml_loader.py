@@ -9,10 +9,7 @@ from typing import Any, ClassVar, Final
 
 import yaml  # type: ignore[import-untyped]
 
-MAX_DEPTH: Final = 200
-"""How deeply values may be nested. Far more would overflow the stack of libyaml's binding, and end the process."""
-MAX_VALUES: Final = 5_000_000
-"""How many values a document may stand for with its aliases written out."""
+from longcat.contract.openapi.limits import MAX_DEPTH, MAX_VALUES
 
 _TAG: Final = "tag:yaml.org,2002:"
 _CORE_SCHEMA: Final = {
@@ -31,6 +28,7 @@ _CORE_SCHEMA: Final = {
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Resolves scalars by the core schema, and refuses a mapping that has a name twice."""
 
+    _merged = 0
     yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
     def flatten_mapping(self, node: Any) -> None:
@@ -41,6 +39,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
                 why = f"found duplicate key {key.value!r}"
                 raise yaml.constructor.ConstructorError(None, None, why, key.start_mark)
             names.add(_name(key))
+        self._merged += sum(map(_merged_by, node.value))
+        if self._merged > MAX_VALUES:
+            raise ValueError(_TOO_MUCH)
         super().flatten_mapping(node)
         # What was merged comes first, so that the mapping's own values win. Without this, it would grow ever more.
         node.value = [*{_name(key): (key, value) for key, value in node.value}.values()]
@@ -56,6 +57,14 @@ for _name_of_tag, (_pattern, _first) in _CORE_SCHEMA.items():
     _Loader.add_implicit_resolver(f"{_TAG}{_name_of_tag}", re.compile(f"(?:{_pattern})$"), [*_first])
 
 
+def _merged_by(entry: tuple[Any, Any]) -> int:
+    """Return how many values the merge key in an entry stands for. 0: it is none."""
+    key, value = entry
+    if key.tag != f"{_TAG}merge":
+        return 0
+    return sum(len(one.value) for one in (value.value if isinstance(value, yaml.SequenceNode) else [value]))
+
+
 def _name(key: Any) -> tuple[str, str]:
     return key.tag, key.value if isinstance(key, yaml.ScalarNode) else str(id(key))
 
@@ -65,15 +74,21 @@ def load_yaml(text: str) -> Any:
 
     Raises YAMLError or ValueError for what is no YAML, and RecursionError for what is nested too deeply.
     """
-    depth = 0
+    depth = size = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
+        size += isinstance(event, yaml.NodeEvent)
+        if depth > MAX_DEPTH:  # Far more would overflow the stack of libyaml's binding, and end the process.
             raise RecursionError
+        if size > 2 * MAX_VALUES:  # Names are counted as well.
+            raise ValueError(f"it holds more than {MAX_VALUES:,} values")
     value = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe one.
     if _size(value, {}) > MAX_VALUES:
-        raise ValueError("its aliases stand for too much")
+        raise ValueError(_TOO_MUCH)
     return value
+
+
+_TOO_MUCH: Final = f"its aliases stand for too much, for more than {MAX_VALUES:,} values"
 
 
 def _size(value: Any, known: dict[int, int]) -> int:

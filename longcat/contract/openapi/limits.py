@@ -1,0 +1,67 @@
+"""How much a spec, or a value that is held against it, may ask of this machine. Both may come from strangers.
+
+What goes beyond a limit is refused, and the message says the limit: a spec by SpecError, an exchange by
+`UnjudgeableError`, which costs that exchange only.
+"""
+
+from typing import Any, Final
+
+import jsonschema_rs
+from attrs import define
+
+MAX_BYTES: Final = 32 * 1024**2
+"""How many bytes the file of a spec may have."""
+MAX_VALUES: Final = 1_000_000
+"""How many values a spec may hold, with the aliases of YAML written out."""
+MAX_DEPTH: Final = 200
+"""How deeply the values of a spec may be nested. The libraries below refuse 255 levels, or overflow their stacks."""
+MAX_DIGITS: Final = 4300
+"""How many digits a whole number may have. Python itself writes no more (`sys.int_info.default_max_str_digits`)."""
+MAX_LEVELS: Final = 100
+"""How deeply a value may be nested that is held against a spec. An answer of an API has some ten levels at most."""
+MAX_STEPS: Final = 100_000_000
+"""How many steps an exchange may take. One is to hold one value against one schema in the validator: some 20 ns."""
+
+
+PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+"""How often a pattern with `(?=...)` or its like may try anew. All others take a time that grows with the text."""
+
+
+class UnjudgeableError(ValueError):
+    """An exchange can't be judged within the limits. The message says why, as a sentence without a full stop."""
+
+
+@define
+class StepBudget:
+    """The steps that are left for one exchange."""
+
+    left: int = MAX_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Take so many steps. Raises UnjudgeableError when there are not as many left."""
+        self.left -= steps
+        if self.left < 0:
+            raise UnjudgeableError(
+                f"it can't be judged: to hold it against its schemas takes more than {MAX_STEPS:,} steps"
+            )
+
+
+def name_of(error: jsonschema_rs.ValidationError) -> str:
+    """Return the keyword that is broken. Raises UnjudgeableError for a pattern that was given up."""
+    if type(error.kind).__name__ in {"BacktrackLimitExceeded", "RegexEngineFailure"}:
+        raise UnjudgeableError("it can't be judged: to try a pattern of the contract takes too many steps")
+    return str(error.kind.name)
+
+
+def extent(value: Any) -> tuple[int, int]:
+    """Return how many levels of objects and lists a value has, and how many values are in it, itself included.
+
+    The levels are counted up to one more than `MAX_LEVELS`, and the values no further.
+    """
+    size, levels, level = 1, 0, [value] if isinstance(value, dict | list) else []
+    while level and levels <= MAX_LEVELS:
+        levels += 1
+        inside = [one.values() if isinstance(one, dict) else one for one in level]
+        size += sum(map(len, inside))
+        level = [one for values in inside for one in values if isinstance(one, dict | list)]
+    return levels, size
