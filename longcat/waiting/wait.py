@@ -376,7 +376,9 @@ class Wait:
         self._move("open")
         pause = self.plan.next(self.elapsed, status.progress)
         self._plan_question(pause, answer.retry_after)
-        logger.debug("request %s is %s; next question in %.1f s", shorten(self.request_id), status.raw_state, pause)
+        logger.debug(
+            "request %s is %s; next question in %.1f s", shorten(self.request_id), shorten(status.raw_state), pause
+        )
 
     def _on_unknown_word(self, word: str, answer: Answer) -> None:
         """Raise APIResponseValidationError, or log one warning for each word, as the caller chose."""

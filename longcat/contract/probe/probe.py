@@ -239,7 +239,7 @@ class _Probe:
         try:
             answer = self.sender.send(call, reader=reader)
             if answer.coding is not None:
-                coding = show(answer.coding)
+                coding = show(answer.coding, KNOWN_KEYS.hide)
                 return _Failure(f"the answer is in the content coding {coding}, which can't be read", may_pass=False)
             return _Judged(self._judgement(request, call, answer), answer.retry_after)
         except APITimeoutError:
