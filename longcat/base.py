@@ -16,6 +16,7 @@ from longcat.models import Order, OrderRequest, Status
 from longcat.saving.download import Downloader
 from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable
+from longcat.sending.addresses import warn_of_plain_http
 from longcat.sending.destination import AddressRule
 from longcat.sending.http_clients import HttpClient
 from longcat.sending.transport import HttpSender
@@ -97,6 +98,8 @@ class BaseClient(Generic[HttpClient]):
         self._clock = clock if clock is not None else SystemClock()
         self._rate_limiter = RateLimiter(usable_rate(max_rate))
         self._max_in_flight = usable_count(max_in_flight)
+        for url in self._gateways.base_urls:
+            warn_of_plain_http(url)
         rule = AddressRule.of_gateways(self._gateways.base_urls, allow_private=allow_private)
         self._sender: HttpSender[HttpClient] = self._sender_class(
             http_client, self._new_http, self._clock, self._max_in_flight, rule

@@ -340,6 +340,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     after: Callable[[], object] = lambda: None,
     journal: Path | None = None,
     key: str = KEY,
+    **options: Any,
 ) -> Any:
     """Make a client, let it do what is asked, close it, and return the last result; that of `watch` is a list.
 
@@ -353,15 +354,15 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         after: is called before the client is closed, even when it raised.
         journal: the journal to use. None: there is none.
         key: the client's.
+        options: more arguments of the client.
     """
+    options |= {"polling": polling, "clock": clock, "journal": journal}
 
     def blocking() -> Any:
         result: Any = None
         with ExitStack() as stack:
             given = None if http is None else stack.enter_context(httpx.Client(**http))
-            cat = stack.enter_context(
-                LongCat(key, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
-            )
+            cat = stack.enter_context(LongCat(key, base_url, http_client=given, **options))
             stack.callback(after)
             for ask in asks:
                 result = ask(cat)
@@ -379,7 +380,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
 
         async with AsyncExitStack() as stack:
             given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
-            cat = AsyncLongCat(key, base_url, polling=polling, http_client=given, clock=clock, journal=journal)
+            cat = AsyncLongCat(key, base_url, http_client=given, **options)
             await stack.enter_async_context(cat)
             stack.callback(after)
             stack.push_async_callback(check)

@@ -58,9 +58,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     command = _add(commands, "generate", "order pictures for a prompt, wait for them, and save them", asking)
     orders.add_generate_arguments(command)
+    _add_allow_private(command)
 
     command = _add(commands, "batch", "order, wait and save for each line of a file; run again, it goes on", asking)
     orders.add_batch_arguments(command)
+    _add_allow_private(command)
 
     about = argparse.ArgumentParser(add_help=False, parents=[asking])
     about.add_argument(
@@ -72,6 +74,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     command = _add(commands, "wait", "wait for requests that were ordered before, and save their pictures", about)
     _add_wait_arguments(command)
+    _add_allow_private(command)
     waiting = command
 
     command = _add(commands, "sandbox", "serve a local emulator of both gateways", everywhere)
@@ -108,6 +111,14 @@ def _add_wait_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
     command.set_defaults(run=_wait)
+
+
+def _add_allow_private(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-private",
+        action="store_true",
+        help="fetch pictures from addresses that are not on the public internet, too",
+    )
 
 
 def _status(arguments: argparse.Namespace) -> Exit:

@@ -71,7 +71,10 @@ class _Waiting:
         self._left.update(request_ids if isinstance(request_ids, list) else ())
         unknown: Unknown = "raise" if arguments.strict else "wait"
         async with AsyncLongCat(
-            base_url=arguments.base_url, max_rate=arguments.max_rate, journal=arguments.journal
+            base_url=arguments.base_url,
+            max_rate=arguments.max_rate,
+            journal=arguments.journal,
+            allow_private=arguments.allow_private,
         ) as cat:
             outcomes = cat.as_completed(
                 request_ids,

@@ -16,7 +16,7 @@ from longcat.errors import DownloadError
 from longcat.models import Image
 from longcat.saving.files import PartialFile, final_path
 from longcat.saving.pictures.kinds import HEAD, SUFFIXES, PictureKind, is_whole, kind_of
-from longcat.text import describe
+from longcat.text import describe_kind
 
 TINY: Final = 32
 """A body that ends before so many bytes may have been cut before it showed what it is."""
@@ -178,7 +178,7 @@ class PictureFile:
         if kind is None:
             again = self._may_be_cut and self._size < TINY
             next_step = "Try again." if again else "Look at the URL in a browser."
-            raise self.error(f"it is not an image but {describe(self._head)}", next_step, retryable=again)
+            raise self.error(f"it is not an image but {describe_kind(self._head)}", next_step, retryable=again)
         return kind
 
     @contextmanager

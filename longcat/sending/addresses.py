@@ -1,9 +1,13 @@
 """What a host's address tells: whether it is this machine, and whether it is on the public internet."""
 
+import logging
 import socket
 import unicodedata
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+logger: Final = logging.getLogger("longcat")
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -43,6 +47,17 @@ def is_local(host: str) -> bool:
         return address.is_loopback or address.is_unspecified
     name = host.rstrip(".").lower()
     return name == "localhost" or name.endswith(".localhost")
+
+
+def warn_of_plain_http(base_url: str) -> None:
+    """Log a warning if the key would go to a gateway over a network without TLS."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and not is_local(parts.hostname or ""):
+        logger.warning(
+            "Warning: %s is asked over plain HTTP, so whoever is on the way can read the key and change the answers."
+            " Use https://.",
+            base_url,
+        )
 
 
 def embedded(address: Address) -> Address:

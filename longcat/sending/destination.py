@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
+from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
 import httpcore
@@ -15,6 +16,9 @@ from longcat.sending.addresses import Address, is_local, is_public, literal
 Lookups: TypeAlias = Generator[str, Sequence[Address], None]
 """Yields the hosts whose addresses it wants to know. It is sent them, or OSError is thrown into it."""
 
+PATIENCE: Final = 2.0
+"""Seconds in which an address must let itself be connected to when the host has another one. The last may take longer.
+"""
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 
 
@@ -60,20 +64,18 @@ class Destination:
     """Where one call connects to.
 
     It takes in the events of httpcore's trace extension. Before a connection is made, the host is looked up and its
-    addresses are checked; then the HTTP library is told to connect to an address, so that it does not look the name up
-    again. What it has connected to is checked once more before a byte is sent. If it uses a connection that is open
-    already, or a proxy, the addresses are checked that the host has for this machine, if it has any.
+    addresses are checked; then the HTTP library is told to connect to one address, and if that fails, to the next, so
+    that it does not look the name up again. What it has connected to is checked once more before a byte is sent. If it
+    uses a connection that is open already, or a proxy, the addresses are checked that the host has for this machine, if
+    it has any.
 
     Attributes:
         host: the call's, in ASCII.
         rule: which addresses it may have. None: any.
-        one_by_one: whether one address of the host is connected to after the other, each with its share of the time.
-            False: the HTTP library tries them by itself, and does that better, but looks them up again.
     """
 
     host: str
     rule: AddressRule | None
-    one_by_one: bool
     _target: str = field(default="", init=False)
     _left: list[Address] = field(factory=list, init=False)
     _failed: bool = field(default=False, init=False)
@@ -109,14 +111,12 @@ class Destination:
             self._target, self._left = host, []
             if host != self.host:  # It is a proxy.
                 yield from self._check_known()
-            if self.one_by_one or (host == self.host and self.rule is not None):
-                self._left = list((yield from _addresses(host)))
+            self._left = _in_turn((yield from _addresses(host)))
         if host == self.host:
             yield from self._check(self._left)
-        if self._left and (self.one_by_one or len(self._left) == 1):
-            info["host"] = str(self._left[0])  # httpcore calls with the dict that it shows us.
-            if info["timeout"] is not None:
-                info["timeout"] /= len(self._left)
+        info["host"] = str(self._left[0])  # httpcore calls with the dict that it shows us.
+        if len(self._left) > 1:
+            info["timeout"] = PATIENCE if info["timeout"] is None else min(PATIENCE, info["timeout"] / len(self._left))
 
     def _check(self, addresses: Sequence[Address]) -> Lookups:
         self._checked = True
@@ -127,6 +127,13 @@ class Destination:
         """Check the addresses that the host has for this machine. A proxy may know the host although we don't."""
         if self.rule is not None:
             yield from self._check((yield from _known_addresses(self.host)))
+
+
+def _in_turn(addresses: Sequence[Address]) -> list[Address]:
+    """Return addresses so that IPv4 and IPv6 take turns, as one of the two may lead nowhere."""
+    first = [one for one in addresses if one.version == addresses[0].version]
+    others = [one for one in addresses if one.version != addresses[0].version]
+    return [one for pair in zip_longest(first, others) for one in pair if one is not None]
 
 
 def _addresses(host: str) -> Generator[str, Sequence[Address], Sequence[Address]]:

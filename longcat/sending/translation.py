@@ -168,6 +168,8 @@ def _connection_error(call: Call, error: Exception, *, owns_http: bool) -> APICo
     host, sent = host_of(call), may_have_sent(progress, error)
     proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
     message = KNOWN_KEYS.hide(str(error)) or type(error).__name__
+    if call.cross_origin and isinstance(error, httpx.RemoteProtocolError):
+        message = message.partition(":")[0]  # What comes after it may be in the words of whoever answered.
     if (fault := _tls_fault(error)) is not None:
         is_proxys = proxy is not None and progress.peer is not None and progress.tls_name == progress.peer[0]
         text, advice = _certificate(fault, proxy.name if proxy is not None and is_proxys else host)

@@ -96,10 +96,10 @@ class HttpSender(ForkAware, Generic[HttpClient]):
         request.headers.pop("Cookie", None)  # One that the HTTP client has among its headers.
         return request
 
-    def destination(self, call: Call, *, one_by_one: bool) -> Destination:
+    def destination(self, call: Call) -> Destination:
         """Return where a call goes. Any address will do for a gateway."""
         host = httpx.URL(call.url).raw_host.decode("ascii")
-        return Destination(host, self._address_rule if call.cross_origin else None, one_by_one)
+        return Destination(host, self._address_rule if call.cross_origin else None)
 
     def check_proxy(self, call: Call, response: httpx.Response) -> None:
         """Raise APIConnectionError for an answer that is not the gateway's, but that of a proxy which wants a login."""
@@ -160,7 +160,7 @@ class SyncSender(HttpSender[httpx.Client]):
     @contextmanager
     def _response(self, call: Call) -> Iterator[httpx.Response]:
         """Send a call, and lend the response, its body yet to be read. It leaves nothing in the HTTP client's pool."""
-        destination = self.destination(call, one_by_one=True)
+        destination = self.destination(call)
 
         def trace(event: str, info: dict[str, Any]) -> None:
             call.progress.note(event, info)
@@ -268,13 +268,13 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
 
     async def _exchange(self, http: httpx.AsyncClient, call: Call, reader: AnswerReader) -> None:
         """Send a call, and have the answer read. It leaves nothing in the HTTP client's pool."""
-        destination = self.destination(call, one_by_one=False)
+        destination = self.destination(call)
         await look_up_async(destination.before_sending(), partial(resolve_async, None))
         request = self.request(call)
         request.extensions["trace"] = self._trace(call, destination)
         call.progress.began = True
         try:
-            response = await cookieless(http).send(request, stream=True, follow_redirects=False, auth=credentials(call))
+            response = await self._send_request(cookieless(http), request, call, destination)
             try:
                 self.check_proxy(call, response)
                 if reader.begin(response):
@@ -285,6 +285,16 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         except BaseException:
             await pools.aclose(pools.free_places(http, request))
             raise
+
+    async def _send_request(
+        self, http: httpx.AsyncClient, request: httpx.Request, call: Call, destination: Destination
+    ) -> httpx.Response:
+        while True:
+            try:
+                return await http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if not destination.next_address():
+                    raise
 
     async def _read(self, response: httpx.Response, reader: AnswerReader) -> None:
         chunks = response.aiter_raw()

@@ -228,7 +228,18 @@ def describe(body: bytes, hide: Hide = str) -> str:
     if not body.strip():
         return "an empty body"
     text = hide(body[: 16 * HEAD].decode("utf-8", "replace"))[:HEAD]  # Whatever is hidden is shorter than the rest.
-    if "<html" in text.lower() or text.lstrip().lower().startswith("<!doctype"):
+    if _is_page(text):
         title = _TITLE.search(text)
         return f"an HTML page titled {show(html.unescape(title[1]).strip(), hide)}" if title else "an HTML page"
     return f"a body that begins {show(text)}"
+
+
+def describe_kind(body: bytes) -> str:
+    """Return what a body that is no image is instead, without a word of it."""
+    if not body.strip():
+        return "an empty body"
+    return "an HTML page" if _is_page(body[:HEAD].decode("utf-8", "replace")) else "something else"
+
+
+def _is_page(text: str) -> bool:
+    return "<html" in text.lower() or text.lstrip().lower().startswith("<!doctype")

@@ -17,6 +17,7 @@ from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import Pacing, probe
 from longcat.contract.probe.requests import ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
+from longcat.sending.addresses import warn_of_plain_http
 from longcat.settings import (
     KEY_FILE,
     KEY_VARIABLE,
@@ -90,6 +91,8 @@ def find_target(arguments: argparse.Namespace, spec_file: SpecFile) -> Target:
         ),
     )
     target.requests()  # What is wrong with the ids or the operations is said before anything else is done.
+    for server in target.servers if target.api_key is not None else ():
+        warn_of_plain_http(server)
     return target
 
 

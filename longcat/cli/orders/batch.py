@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         batch_timeout=arguments.batch_timeout,
         max_rate=arguments.max_rate,
         resubmit_unknown=arguments.resubmit_unknown,
+        allow_private=arguments.allow_private,
     )
     with receiving(arguments) as wake:
         try:

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         journal=Path(arguments.journal) if arguments.journal is not None else None,
         timeout=arguments.timeout,
         resubmit_unknown=arguments.resubmit_unknown,
+        allow_private=arguments.allow_private,
         overwrite=arguments.force,
     )
     try:

@@ -41,6 +41,7 @@ class OrderingSettings:
         max_rate: how many orders and questions may go out in a second. None: no bound.
         resubmit_unknown: whether orders in doubt are sent again.
         overwrite: whether files that are there already may be replaced.
+        allow_private: whether pictures may be fetched from any address.
     """
 
     output: Path | None
@@ -51,6 +52,7 @@ class OrderingSettings:
     max_rate: float | None = None
     resubmit_unknown: bool = False
     overwrite: bool = False
+    allow_private: bool = False
 
 
 @define(eq=False)
@@ -81,7 +83,10 @@ class Ordering:
         """Order, wait and save. What is interrupted lets the orders that are under way be answered first."""
         settings = self.settings
         async with AsyncLongCat(
-            base_url=settings.base_url, max_rate=settings.max_rate, journal=settings.journal
+            base_url=settings.base_url,
+            max_rate=settings.max_rate,
+            journal=settings.journal,
+            allow_private=settings.allow_private,
         ) as cat:
             outcomes = cat.generate_all(
                 self._orders(),

@@ -3,7 +3,6 @@
 No redirect is followed, and the key goes to the servers of the contract, or to the base URL that is given, alone.
 """
 
-import ipaddress
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from longcat.contract.probe.requests import KeyUse, ProbeRequest, probe_requests
 from longcat.contract.traffic.redact import redact
 from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
+from longcat.sending.addresses import is_local
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.transport import SyncSender
 from longcat.text import hide_body, hiding_cut, shorten, show
@@ -282,11 +282,7 @@ def _too_long(hint: float | None) -> str:
 
 def is_loopback(base_url: str) -> bool:
     """Return whether a base URL names this machine."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return is_local(urlsplit(base_url).hostname or "")
 
 
 def origin_of(spec: Spec, base_url: str) -> Origin:
