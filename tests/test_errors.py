@@ -25,6 +25,7 @@ from longcat import (
     GenerationFailed,
     InsufficientBalanceError,
     InternalServerError,
+    JournalError,
     LongCatError,
     NotFoundError,
     OrderRequest,
@@ -149,6 +150,10 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
             "The gateway answered 401 about request 'r': Invalid or missing authentication. Check the key: the"
             " argument api_key, then PIXAZO_API_KEY, then ~/.pixazo/api-key."
         ),
+    ),
+    (
+        JournalError("The journal a.db can't be used: database is locked. Run again later.", locked=True),
+        "The journal a.db can't be used: database is locked. Run again later.",
     ),
     (
         InsufficientBalanceError(402, "payment required", b"{}", None, "r"),
