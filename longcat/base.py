@@ -161,6 +161,11 @@ class BaseClient(Generic[HttpClient]):
         polling = self._queue_polling if gateway is self._gateways.queue else self._result_polling
         return polling.plan(old, reserved=reserved) if isinstance(polling, AdaptivePolling) else polling.plan()
 
+    @property
+    def _settle(self) -> Callable[[], None] | None:
+        """Waits until what a batch left to write is written. None: there is no journal."""
+        return self._journal.flush if self._journal is not None else None
+
     def _store(self, gateway: StatusGateway) -> RequestTable | None:
         return self._journal.requests(gateway.base_url) if self._journal is not None else None
 

@@ -149,7 +149,7 @@ class LongCat(BaseClient[httpx.Client]):
                 outcome.)
         """
         batch = self._order_batch(timeout, resubmit_unknown, on_order, **options)
-        return outcomes(batch, iter(self._orders(orders)), self._clock, self._perform)
+        return outcomes(batch, iter(self._orders(orders)), self._clock, self._perform, self._settle)
 
     def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
         """Ask once how a request stands, for 30 s at most.
@@ -235,7 +235,7 @@ class LongCat(BaseClient[httpx.Client]):
                 outcome.)
         """
         batch = self._batch(timeout, gateway, **options)
-        return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._perform)
+        return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._perform, self._settle)
 
     def wait_all(
         self,
@@ -254,7 +254,7 @@ class LongCat(BaseClient[httpx.Client]):
         results = OrderedResults()
         ids = map(results.take, usable_request_ids(request_ids))
         batch = self._batch(timeout, gateway, **options)
-        for outcome in outcomes(batch, ids, self._clock, self._perform):
+        for outcome in outcomes(batch, ids, self._clock, self._perform, self._settle):
             results.add(outcome)
         return results.results(request_ids)
 
@@ -343,7 +343,8 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     async def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's, and the journal. It may be called again."""
         if self._journal is not None:
-            self._journal.close()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._journal.close)
         await self._sender.close()
 
     async def submit(
@@ -380,7 +381,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         `Outcomes.stop_ordering` ends it early without leaving an order in doubt.
         """
         batch = self._order_batch(timeout, resubmit_unknown, on_order, **options)
-        return Outcomes(batch, each(self._orders(orders)), self._clock, self._perform)
+        return Outcomes(batch, each(self._orders(orders)), self._clock, self._perform, self._settle)
 
     async def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
         """Ask once how a request stands, as `LongCat.status` does."""
@@ -427,7 +428,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         be waited for come from an asynchronous iterable.
         """
         batch = self._batch(timeout, gateway, **options)
-        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._perform)
+        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._perform, self._settle)
 
     async def wait_all(
         self,
@@ -441,7 +442,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
         results = OrderedResults()
         ids = each(usable_request_ids(request_ids), results.take)
         batch = self._batch(timeout, gateway, **options)
-        async with aclosing(Outcomes(batch, ids, self._clock, self._perform)) as outcomes:
+        async with aclosing(Outcomes(batch, ids, self._clock, self._perform, self._settle)) as outcomes:
             async for outcome in outcomes:
                 results.add(outcome)
         return results.results(request_ids)

@@ -767,4 +767,5 @@ def test_a_job_may_have_a_function_called() -> None:
         command.function()
 
     batch = bare_batch(clock, calling)
-    assert [*outcomes(batch, iter(["a", "b"]), clock, perform)] == [Outcome("a was here"), Outcome("b was here")]
+    found = outcomes(batch, iter(["a", "b"]), clock, perform)
+    assert [*found] == [Outcome("a was here"), Outcome("b was here")]

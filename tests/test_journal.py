@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import Process, run_code
 
-from longcat import ConfigurationError, Image, State, Status
+from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.saving import database
 from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable, SavedFile
@@ -441,6 +441,7 @@ RACE = """
         try:
             begun.wait()
             with journal() as one:
+                one.open(30)
                 j = one.requests("https://gateway.example")
                 had.extend(number for number in range(40) if j.claim(str(number)))
                 done.wait()
@@ -725,7 +726,7 @@ def test_what_may_not_be_written_is_refused(kind: str) -> None:
         with process(path, code) as child:
             said = child.line()
         Path(folder).chmod(0o700)
-    assert said.startswith("ConfigurationError")
+    assert said.startswith("JournalError")
     assert said.endswith("Make sure that the file and its folder can be read and written.")
 
 
@@ -745,27 +746,29 @@ def test_a_full_disk_loses_nothing_that_was_noted(path: Path) -> None:
 
 
 def test_a_journal_that_is_kept_locked_is_refused_after_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who can't get at the file waits, and then says what to do; so does who has it open already."""
+    """Who can't get at the file waits, and then says which program has it; so does who has it open already."""
     monkeypatch.setattr(database, "PATIENCE", 0.05)
     with opened(path) as one, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(
-            ConfigurationError, match=r"is locked. End the program that keeps it locked, then run again"
-        ):
+            JournalError, match=r"is locked. End the program that keeps it locked.*, then run again"
+        ) as caught:
             one.note(QUEUED)
-        with pytest.raises(ConfigurationError, match=r"is locked. End the program"):
-            journal(path)
-        assert (one.last(ID), len(owners(path))) == (None, 1)
+        with pytest.raises(JournalError, match=r"is locked. End the program"), journal(path) as late:
+            late.open(0.1)
+        assert (caught.value.locked, one.last(ID), len(owners(path))) == (True, None, 1)
+        if sys.platform == "linux":
+            assert f"process {os.getpid()} (" in str(caught.value)
 
 
 def test_a_damaged_journal_is_refused(path: Path) -> None:
-    """Where the disk has lost its rows, the message says to start with a new one."""
+    """Where the disk has lost its rows, the message says that orders may have been paid, and what can be saved."""
     with opened(path) as one:
         one.note(QUEUED)
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xaa" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"malformed. Move it away and start with a new one\.$"):
+    with pytest.raises(JournalError, match=r"malformed.* Keep it, .*`sqlite3 FILE .recover"):
         journal(path)
 
 

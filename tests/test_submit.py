@@ -44,6 +44,7 @@ from longcat import (
     BadRequestError,
     ConfigurationError,
     InsufficientBalanceError,
+    JournalError,
     LongCat,
     LongCatError,
     NotFoundError,
@@ -448,7 +449,7 @@ def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
     """On a full disk, the error names the request that was paid for, or says that the order is in doubt."""
 
     def full(*_: object) -> None:
-        raise ConfigurationError("The disk is full.")
+        raise JournalError("The disk is full.")
 
     monkeypatch.setattr(OrderTable, name, full)
     ids = {"taken": ID, "unknown": None}
@@ -482,6 +483,9 @@ def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
         )
         flow, reached = submit.result(), iter(["Acquire", "begin", "Call", "taken"])
         command = next(flow)
+        assert isinstance(command, RunInThread)
+        command.function()  # The journal does not know the order.
+        command = flow.send(None)
         while next(reached) != at:
             match command:
                 case Call():
@@ -497,5 +501,6 @@ def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
             flow.throw(KeyboardInterrupt())
         notes = "".join(getattr(caught.value, "__notes__", []))
         assert (ID in notes, "may have been taken" in notes) == (at == "taken", at == "Call")
+        journal.flush()
         known = orders.known("the cat")
     assert (known.state if known is not None else None) == state

@@ -1,5 +1,6 @@
 """The SQLite file of a journal: one connection for all threads, transactions, and errors that say what to do."""
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -7,28 +8,47 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from threading import RLock
 from typing import Final
 
-from longcat.errors import ConfigurationError
+from longcat.errors import ConfigurationError, JournalError
 from longcat.processes import ForkAware
 from longcat.saving import schema
+from longcat.saving.background import BackgroundWriter
 from longcat.saving.files import sync
-from longcat.saving.owners import OwnerFiles, connect, is_busy
+from longcat.saving.owners import OwnerFiles, connect, is_busy, lock_holder
 from longcat.text import sentence, shorten
 
-PATIENCE: Final = 5.0
-"""Seconds to wait for another process that is writing. Ours take some milliseconds for a transaction; only a program of
-another kind holds the file for longer. An event loop stands still meanwhile."""
+PATIENCE: Final = 0.2
+"""Seconds that one try waits for another program that is writing. Ours take some milliseconds for a transaction. Who
+finds the file locked for longer tries again, and nobody stands still meanwhile."""
+GRACE: Final = 1.0
+"""Seconds that writes get which nobody waits for, when the journal is closed or a batch is left."""
+LONGEST_VALUE: Final = 32 * 1024 * 1024
+"""Bytes of the longest value that is read. Ours are far shorter."""
 OWNED: Final = ("request", "orders")
 """The tables whose rows have an owner."""
+NO_OWNER: Final = "owner IS NOT NULL AND (typeof(owner) <> 'text' OR owner GLOB '*[^0-9a-f]*' OR length(owner) <> 16)"
+"""Which owners can't be any: the row was altered."""
+ACCESS: Final = "Make sure that the file and its folder can be read and written."
+KEEP_IT: Final = (
+    "Keep it, as orders in it may have been paid. What can be saved goes into a new file with"
+    " `sqlite3 FILE .recover | sqlite3 NEW`, or take a copy that you have; then use that."
+)
+"""What to do about a damaged journal."""
+ALTERED_IT: Final = f"Another program altered it. {KEEP_IT}"
 NEXT_STEPS: Final = {
     sqlite3.SQLITE_FULL: "Free some space on the disk and run again; what was noted so far is kept.",
-    sqlite3.SQLITE_BUSY: "End the program that keeps it locked, then run again.",
-    sqlite3.SQLITE_NOTADB: "Choose another file; a journal is made where there is none.",
-    sqlite3.SQLITE_CORRUPT: "Move it away and start with a new one.",
+    sqlite3.SQLITE_NOTADB: f"Choose another file; a journal is made where there is none. If it was one: {KEEP_IT}",
+    sqlite3.SQLITE_CORRUPT: KEEP_IT,
+    **dict.fromkeys(
+        (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_CONSTRAINT), ALTERED_IT
+    ),
 }
 """What to do about an error of SQLite, by its primary result code. Every other one is about access to the file."""
+ALTERED: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+"""What is raised when a value is read that this package can't have written."""
 
 
 class Database(ForkAware):
@@ -37,6 +57,8 @@ class Database(ForkAware):
     A forked process is another owner, with a connection of its own from the first use on: SQLite forbids to share one.
     What the parent's owner has stays the parent's.
 
+    Its methods may block: while another thread uses the file, and `PATIENCE` for another program that has it locked.
+
     Args:
         path: the file. It is made when there is none, and never replaced.
         time: returns the seconds since the epoch.
@@ -44,9 +66,10 @@ class Database(ForkAware):
     Attributes:
         path: the file, absolute.
         token: names this owner in the rows that it has. In a forked process it is another one.
+        writer: does the writes that nobody waits for.
 
-    Raises ConfigurationError when the file is no journal, or one of a newer version, or can't be made or written; so
-    does every method but `close`.
+    Raises JournalError when the file is no journal, or one of a newer version, or damaged, or can't be made or written;
+    so does every method but `close`. One that another program has locked is opened when it is first used.
     """
 
     def __init__(self, path: str | PathLike[str], time: Callable[[], float]) -> None:
@@ -54,23 +77,35 @@ class Database(ForkAware):
             self.path = Path(path).resolve()  # Whatever its name: the owners' files must stand in one folder.
             missing = not self.path.parent.is_dir()
         except (OSError, ValueError, RuntimeError) as error:
-            raise ConfigurationError(f"{shorten(path)} can't be a journal: {error}. Choose another name.") from error
+            raise JournalError(f"{shorten(path)} can't be a journal: {error}. Choose another name.") from error
         if missing:
-            raise ConfigurationError(f"There is no folder {self.path.parent} for the journal. Make it first.")
+            raise JournalError(f"There is no folder {self.path.parent} for the journal. Make it first.")
         self.token = secrets.token_hex(8)
         self.is_open = True
+        self.writer = BackgroundWriter()
         self._time = time
         self._guard = RLock()
         self._guarded = False  # Whether the guard is held for a fork.
+        self._is_locked = False  # Whether another program had the file locked when it was last tried.
+        self._file: os.stat_result | None = None
         self._owners = OwnerFiles(self.path)
         self._db: sqlite3.Connection | None = None  # None: not connected yet in this process, or closed.
         self._lock: sqlite3.Connection | None = None
         self.watch_forks()
-        with self._guard, _explained(self.path):
-            self._connect()
+        try:
+            self.open()
+        except JournalError as error:
+            if not error.locked:
+                raise
+
+    def open(self) -> None:
+        """Open the file, unless it is open."""
+        with self.using():
+            pass
 
     def close(self) -> None:
         """Give all rows back and close the file. A second call does nothing."""
+        self.writer.close(GRACE)
         with self._guard:
             self.is_open = False
             if self._db is not None:
@@ -84,10 +119,44 @@ class Database(ForkAware):
 
         Changes survive the end of the process at once, and a loss of power after some seconds.
         """
-        with self._guard, _explained(self.path):
+        with self._turn(), _explained(self.path):
             if not self.is_open:
                 raise ConfigurationError("This journal is closed. Make a new one, and close it after the last call.")
-            yield self._db or self._connect()
+            db = self._db or self._connect()
+            self._check_place()
+            yield db
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other thread uses the file.
+
+        While another program has it locked, one thread at a time waits for that, and all others learn it at once.
+        """
+        was_locked = self._is_locked
+        if not self._guard.acquire(blocking=not was_locked):
+            raise locked_error(self.path)
+        try:
+            if self._is_locked and not was_locked:
+                raise locked_error(self.path)
+            yield
+            self._is_locked = False
+        except JournalError as error:
+            self._is_locked = error.locked
+            raise
+        finally:
+            self._guard.release()
+
+    def _check_place(self) -> None:
+        """Raise JournalError when the file was deleted or replaced: what is noted now would be lost."""
+        try:
+            is_same = self._file is not None and os.path.samestat(self._file, self.path.stat())
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            raise JournalError(
+                f"The journal {self.path} was deleted or replaced while it was in use. Put it back where it was, then"
+                " run again; orders in it may have been paid."
+            )
 
     @contextmanager
     def durable(self) -> Iterator[sqlite3.Connection]:
@@ -110,11 +179,14 @@ class Database(ForkAware):
 
     @contextmanager
     def trusting(self, what: str, next_step: str) -> Iterator[None]:
-        """Raise ConfigurationError for a row that this package can't have written."""
+        """Raise JournalError for a row that this package can't have written."""
         try:
             yield
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-            raise ConfigurationError(f"{what} in {self.path} was altered and can't be read. {next_step}") from error
+        except (JournalError, *ALTERED) as error:
+            cause = error.__cause__ if isinstance(error, JournalError) else error
+            if not isinstance(cause, ALTERED):
+                raise
+            raise JournalError(f"{what} in {self.path} was altered and can't be read. {next_step}") from error
 
     def now(self) -> str:
         """Return the moment, in ISO 8601."""
@@ -155,7 +227,8 @@ class Database(ForkAware):
         """
         inherited = self._lock, self._db
         self._lock = self._db = None
-        self._guard = RLock()
+        self._guard, self._is_locked = RLock(), False
+        self.writer = BackgroundWriter()
         self.token = secrets.token_hex(8)
         if self._guarded:
             self._guarded = False
@@ -166,9 +239,11 @@ class Database(ForkAware):
             self._leaked = inherited
 
     def _connect(self) -> sqlite3.Connection:
+        check_file(self.path)
         try:
             self._db = connect(self.path, "rwc", PATIENCE)
             self._open(self._db)
+            self._file = self.path.stat()
         except BaseException:
             self._disconnect()
             raise
@@ -177,15 +252,17 @@ class Database(ForkAware):
     def _open(self, db: sqlite3.Connection) -> None:
         """Make sure that the file is a journal, and become one of its owners."""
         db.text_factory = as_text
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         # In a writing transaction, so that only one makes the schema, and no one finds an owner file not yet locked.
         db.execute("BEGIN IMMEDIATE")
         version = schema.version_of(db, self.path)
         if 0 < version < schema.VERSION and any(map(self._owners.is_alive, self._owners.tokens())):
-            raise ConfigurationError(
+            raise JournalError(
                 f"The journal {self.path} is of version {version}, and a program that uses this version is running. "
                 "End that program, then run again."
             )
         schema.upgrade(db, version)
+        schema.check(db)
         self._remove_dead_owners(db)
         self._lock = self._owners.lock(self.token)
         db.execute("COMMIT")
@@ -203,6 +280,7 @@ class Database(ForkAware):
         """Clear away what owners that were killed have left behind."""
         tokens = self._owners.tokens()
         for table in OWNED:
+            db.execute(f"UPDATE {table} SET owner = NULL WHERE {NO_OWNER}")  # noqa: S608 - a name of ours.
             sql = f"SELECT DISTINCT owner FROM {table} WHERE owner IS NOT NULL"  # noqa: S608 - a name of ours.
             tokens |= {owner for (owner,) in db.execute(sql)}
         for token in tokens:
@@ -236,13 +314,37 @@ def has_log(db: sqlite3.Connection) -> bool:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Raise ConfigurationError, with the next step, for errors of SQLite and of the disk."""
+    """Raise JournalError, with the next step, for errors of SQLite and of the disk, and for texts that are none."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        next_step = NEXT_STEPS.get(code, "Make sure that the file and its folder can be read and written.")
-        raise ConfigurationError(f"The journal {path} can't be used: {sentence(str(error))} {next_step}") from error
+        if isinstance(error, sqlite3.Error) and is_busy(error):
+            raise locked_error(path) from error
+        next_step = NEXT_STEPS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ACCESS)
+        raise JournalError(f"The journal {path} can't be used: {sentence(str(error))} {next_step}") from error
+    except (UnicodeError, RecursionError, MemoryError) as error:
+        raise JournalError(f"The journal {path} is damaged: a row can't be read. {KEEP_IT}") from error
+
+
+def locked_error(path: Path) -> JournalError:
+    """Return the error that says that another program has a journal locked, and which one if that can be known."""
+    holder = lock_holder(path)
+    which = f", {holder}" if holder else ""
+    message = f"The journal {path} can't be used: database is locked. End the program that keeps it locked{which}"
+    return JournalError(f"{message}, then run again.", locked=True)
+
+
+def check_file(path: Path) -> None:
+    """Raise JournalError for a device or a pipe, and for a file that was emptied while its log was not."""
+    try:
+        stat = path.stat()
+    except OSError:  # It is not there; or SQLite can't open it either.
+        return
+    if not S_ISREG(stat.st_mode) and not S_ISDIR(stat.st_mode):
+        raise JournalError(f"{path} is no regular file, so it can't be a journal. Choose another file.")
+    with suppress(OSError):
+        if stat.st_size == 0 and path.with_name(f"{path.name}-wal").stat().st_size:
+            raise JournalError(f"The journal {path} is damaged: it was emptied, but not its log. {KEEP_IT}")
 
 
 def as_bytes(text: str | None) -> bytes | None:

@@ -19,8 +19,9 @@ from longcat.saving.picture_file import PictureFile, existing, picture_files, ur
 from longcat.saving.requests import RequestTable
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
-from longcat.waiting.commands import Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
+from longcat.waiting.commands import Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Random
+from longcat.waiting.store import call_store
 
 MAX_BYTES: Final = 100 * 1024 * 1024
 ATTEMPTS: Final = 4
@@ -48,17 +49,15 @@ class DownloadClaim:
     def acquire(self) -> None:
         """Claim the right if it is free. Call it again until `held` is true."""
         if self.holders.setdefault(self.request_id, self) is self:  # Threads agree on one of them.
-            self.held = self.requests.claim(self.request_id)
+            self.held = self.held or self.requests.claim(self.request_id)
 
     def release(self) -> None:
-        """Give the right back, so that another one can claim it."""
-        try:
-            if self.held:
-                self.held = False
-                self.requests.release(self.request_id)
-        finally:
-            if self.holders.get(self.request_id) is self:
-                del self.holders[self.request_id]
+        """Give the right back soon, so that another one can claim it."""
+        if self.held:
+            self.held = False
+            self.requests.later(partial(self.requests.release, self.request_id))
+        if self.holders.get(self.request_id) is self:
+            del self.holders[self.request_id]
 
 
 @frozen
@@ -91,11 +90,14 @@ class Downloader:
             message = f"the request has {len(image.urls)} pictures, more than {MAX_PICTURES}"
             raise DownloadError(image.url, message, "Download those that you want by their URLs, from image.urls.")
         files = picture_files(image, path, name, overwrite, max_bytes)
-        requests = self.requests_of(image.request_id)
+        requests = yield from call_store(partial(self.requests_of, image.request_id), self._left(deadline))
         if requests is None:
             return (yield from self._save(files, deadline))
         claim = DownloadClaim(requests, image.request_id, self._claims)
         return (yield from self._save_once(files, claim, deadline))
+
+    def _left(self, deadline: float) -> Callable[[], float]:
+        return lambda: deadline - self.monotonic()
 
     def _save(
         self, files: Sequence[PictureFile], deadline: float, claim: DownloadClaim | None = None
@@ -111,9 +113,10 @@ class Downloader:
                 except DownloadError as error:
                     if claim is not None and error.status_code is not None and not error.transient:
                         # The URL is dead: the next wait asks for another one.
-                        claim.requests.reopen(claim.request_id, file.number)
+                        reopen = partial(claim.requests.reopen, claim.request_id, file.number)
+                        yield from call_store(reopen, self._left(deadline))
                     raise
-                paths.append((yield from run_in_thread(file.commit)))
+                paths.append((yield from call_store(file.commit, self._left(deadline))))
         return paths
 
     def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[Path]]:
@@ -136,7 +139,7 @@ class Downloader:
         """Return where the saved pictures are, by number, when the claim is held or all are saved; else wait for it."""
         began = self.monotonic()
         while True:
-            saved = yield from run_in_thread(partial(_find, claim, files))
+            saved = yield from call_store(partial(_find, claim, files), self._left(deadline))
             if claim.held or len(saved) == len(files):
                 return saved
             now = self.monotonic()

@@ -8,10 +8,13 @@ write-ahead log needs memory that the processes share.
 
 from collections.abc import Callable
 from os import PathLike
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
-from longcat.saving.database import Database
+from longcat.errors import JournalError
+from longcat.saving.background import PAUSE
+from longcat.saving.database import GRACE, Database
 from longcat.saving.orders import OrderTable
 from longcat.saving.requests import RequestTable
 
@@ -27,7 +30,8 @@ class Journal:
             present one, unless a program that uses that version is running.
         time: returns the seconds since the epoch.
 
-    Raises ConfigurationError when the file is no journal, or one of a newer version, or can't be made or written.
+    Raises JournalError when the file is no journal, or one of a newer version, or damaged, or can't be made or written.
+    One that another program has locked is opened when it is first used.
     """
 
     def __init__(self, path: str | PathLike[str], *, time: Callable[[], float]) -> None:
@@ -41,6 +45,21 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def open(self, seconds: float) -> None:
+        """Open the file, and wait so many seconds for another program that has it locked. Raises JournalError."""
+        end = monotonic() + seconds
+        while True:
+            try:
+                return self._database.open()
+            except JournalError as error:
+                if not error.locked or monotonic() >= end:
+                    raise
+            sleep(PAUSE)
+
+    def flush(self) -> None:
+        """Wait until what was to be written later is written, for a second at most."""
+        self._database.writer.flush(GRACE)
 
     def close(self) -> None:
         """Give all rows back and close the file. A second call does nothing."""

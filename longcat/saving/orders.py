@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.errors import ConfigurationError
+from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest, Status
-from longcat.saving.database import Database, as_bytes
+from longcat.saving.database import ALTERED_IT, Database, as_bytes
 from longcat.saving.requests import RequestTable
 from longcat.text import shorten
 from longcat.waiting.submit import OrderRecord, OrderState
@@ -52,7 +52,7 @@ class OrderTable:
     """The orders of one gateway in a journal: an `OrderStore`.
 
     Programs, threads and tasks may share it. An order that its owner began, and neither ended nor can end because the
-    owner is gone, is in doubt. Every method raises ConfigurationError when the file can't be read or written.
+    owner is gone, is in doubt. Every method raises JournalError when the file can't be read or written.
     """
 
     _database: Database
@@ -76,7 +76,9 @@ class OrderTable:
                 if before.state is not OrderState.UNKNOWN or not resubmit_unknown:
                     return before
             content = _write_order(order)
-            db.execute(BEGIN, [self._gateway, as_bytes(key), self._owner, units, self._database.now(), content])
+            values = [self._gateway, as_bytes(key), self._owner, units, self._database.now(), content]
+            if db.execute(BEGIN, values).rowcount != 1:
+                raise JournalError(f"The journal {self._database.path} took no order. {ALTERED_IT}")
         return OrderRecord(key, order, OrderState.INTENDED, cost)
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
@@ -96,6 +98,10 @@ class OrderTable:
     def unknown(self, key: str, message: str) -> None:
         """Note that nobody knows whether the gateway took the order, and why."""
         self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message)]))
+
+    def later(self, write: Callable[[], object]) -> None:
+        """Have something written by a thread, which tries again while another program has the file locked."""
+        self._database.writer.add(write)
 
     def known(self, key: str) -> OrderRecord | None:
         """Return how an order stands. None: it is new, or was withdrawn."""

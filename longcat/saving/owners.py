@@ -11,9 +11,11 @@ import re
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import frozen
+
+from longcat.text import shorten
 
 
 def connect(path: Path, mode: Literal["rwc", "ro"], timeout: float) -> sqlite3.Connection:
@@ -31,7 +33,26 @@ def connect(path: Path, mode: Literal["rwc", "ro"], timeout: float) -> sqlite3.C
 
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether the error says that another connection has the file locked."""
-    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_PROTOCOL}
+
+
+def lock_holder(path: Path) -> str | None:
+    """Return which process has a lock on a database that keeps others from writing. None: nobody can say.
+
+    Linux alone tells it. To ask for the locks of a file, one would have to open it, and closing it again would drop
+    our own.
+    """
+    with suppress(OSError, ValueError):
+        inodes = {file.stat().st_ino for name in ("", "-shm") if (file := Path(f"{path}{name}")).exists()}
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            _, _, _, kind, pid, place, *_ = line.split()
+            if kind == "WRITE" and int(place.split(":")[2]) in inodes and int(pid) > 0:
+                name = Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
+                return f"process {pid} ({shorten(name)})"
+    return None
+
+
+TOKEN: Final = re.compile("[0-9a-f]{16}")
 
 
 @frozen
@@ -63,6 +84,8 @@ class OwnerFiles:
 
     def is_alive(self, token: str) -> bool:
         """Whether an owner has its file locked. The answer may be out of date at once: owners can be killed."""
+        if not TOKEN.fullmatch(token):  # The row was altered.
+            return False
         file = self._path(token)
         try:
             # A reader is refused while the owner lives, and readers don't refuse each other.

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,8 +58,8 @@ class SavedFile:
 class RequestTable:
     """The requests of one gateway in a journal.
 
-    Threads may share it: what one of them claims is claimed for all of them. Every method raises ConfigurationError
-    when the file can't be read or written. Request ids must have passed `settings.usable_request_id`. A request's
+    Threads may share it: what one of them claims is claimed for all of them. Every method raises JournalError when
+    the file can't be read or written. Request ids must have passed `settings.usable_request_id`. A request's
     pictures are numbered from 1.
     """
 
@@ -101,6 +102,10 @@ class RequestTable:
                 return
             del self._claims[request_id]
             db.execute(RELEASE, [self._gateway, request_id, self._owner])
+
+    def later(self, write: Callable[[], object]) -> None:
+        """Have something written by a thread, which tries again while another program has the file locked."""
+        self._database.writer.add(write)
 
     def last(self, request_id: str) -> Status | None:
         """Return the last answer noted, without its `raw`. None: there is none, so ask."""

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from longcat.errors import ConfigurationError
+from longcat.errors import JournalError
 
 APPLICATION_ID: Final = 0x4C436174
 """What `PRAGMA application_id` says of a journal: the letters `LCat`."""
@@ -58,6 +58,12 @@ CREATE TABLE orders ( -- One row per order that the gateway took, or may have ta
     # All that a sum needs, so that it reads no prompts.
     "CREATE INDEX order_cost ON orders (gateway, request_id, cost, in_doubt)",
 )
+COLUMNS: Final = {
+    "request": "gateway, request_id, owner, first_asked, last_asked, state, raw_state, progress, error, outcome, image",
+    "picture": "gateway, request_id, number, path, sha256, size",
+    "orders": "gateway, key, owner, state, request_id, cost, in_doubt, message, noted, content",
+}
+"""The columns of each table."""
 FROM_VERSION_1: Final = (
     "ALTER TABLE request RENAME TO request_1",
     *SCHEMA,
@@ -77,16 +83,16 @@ SELECT gateway, request_id, 1, path, sha256, size FROM request_1 WHERE path IS N
 def version_of(db: sqlite3.Connection, name: object) -> int:
     """Return the version of a journal, 0 for an empty file.
 
-    Raises ConfigurationError, which calls the file by this name, when it is another program's, or newer.
+    Raises JournalError, which calls the file by this name, when it is another program's, or newer.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if not (application or version or db.execute("SELECT 1 FROM sqlite_master").fetchone()):
         return 0
     if application != APPLICATION_ID:
-        raise ConfigurationError(f"{name} is another program's database, no journal. Choose another file.")
+        raise JournalError(f"{name} is another program's database, no journal. Choose another file.")
     if not 1 <= version <= VERSION:
-        raise ConfigurationError(
+        raise JournalError(
             f"The journal {name} is of version {version}, and this program knows version {VERSION}. "
             "Update this program, or choose another file."
         )
@@ -102,3 +108,18 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     # A transaction begins even in a file that may only be read; this write is what fails then.
     db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def check(db: sqlite3.Connection) -> None:
+    """Make sure that the tables have our columns, and that the orders are whole. Raises sqlite3.Error.
+
+    An order whose row can't be found would be sent once more, so the table is compared with its indexes. Damage to
+    other tables costs a question about a request at most, and shows when the row is read.
+    """
+    for table, columns in COLUMNS.items():
+        db.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - names of ours.
+    (found,) = db.execute("PRAGMA integrity_check('orders')").fetchone()
+    if found != "ok":
+        error = sqlite3.DatabaseError(f"database disk image is malformed ({found})")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from longcat.clock import Clock
+from longcat.clock import Clock, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.sending.loops import current_loop
@@ -24,6 +25,8 @@ from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
 AwaitCommand: TypeAlias = Callable[[Command], Awaitable[Answer | None]]
+Settle: TypeAlias = Callable[[], None] | None
+"""Blocks, when a batch has ended, until what it had to write is written. None: there is nothing to write."""
 
 
 class Outcomes(AsyncIterator[Outcome]):
@@ -34,11 +37,13 @@ class Outcomes(AsyncIterator[Outcome]):
     while one yields.
     """
 
-    def __init__(self, batch: Batch[T], items: AsyncGenerator[T], clock: Clock, perform: AwaitCommand) -> None:
+    def __init__(
+        self, batch: Batch[T], items: AsyncGenerator[T], clock: Clock, perform: AwaitCommand, settle: Settle
+    ) -> None:
         self._pool: _TaskPool | None = None
         self._closed = False
         self._batch = batch
-        self._start = partial(_TaskPool, batch, items, clock, perform)
+        self._start = partial(_TaskPool, batch, items, clock, perform, settle)
 
     async def __anext__(self) -> Outcome:
         if self._closed:
@@ -82,7 +87,10 @@ class _TaskPool:
     first task by `_report`, so all code of the caller that the batch calls runs in `_next_step`.
     """
 
-    def __init__(self, batch: Batch[T], items: AsyncGenerator[T], clock: Clock, perform: AwaitCommand) -> None:
+    def __init__(
+        self, batch: Batch[T], items: AsyncGenerator[T], clock: Clock, perform: AwaitCommand, settle: Settle
+    ) -> None:
+        self._settle = settle
         self._batch = batch
         self._items = items
         self._clock = clock
@@ -139,6 +147,9 @@ class _TaskPool:
         except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is awaited.
             self._fail(error)
         finally:
+            if self._settle is not None:
+                with anyio.CancelScope(shield=True), hold(self._clock):
+                    await anyio.to_thread.run_sync(self._settle)
             self._ended = True
             self._notify()
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
@@ -88,12 +88,17 @@ class ThreadPool:
                 self._results.put((step.job, error))
 
 
-def outcomes(batch: Batch[T], items: Iterator[T], clock: Clock, perform: PerformCommand) -> Generator[Outcome]:
-    """Yield the outcome of every item of a batch, as they come.
+def outcomes(
+    batch: Batch[T], items: Iterator[T], clock: Clock, perform: PerformCommand, settle: Callable[[], None] | None = None
+) -> Generator[Outcome]:
+    """Yield the outcome of every item of a batch, as they come. At the end, `settle` is called, which may block.
 
     Calls are sent while the caller waits for the next outcome. Those in flight go on in between.
     """
-    with closing(batch), ThreadPool(perform) as threads:
+    with ExitStack() as at_end:
+        at_end.callback(settle or batch.close)
+        at_end.enter_context(closing(batch))
+        threads = at_end.enter_context(ThreadPool(perform))
         while True:
             while batch.in_flight and (result := threads.result(0)) is not None:
                 batch.receive(*result)

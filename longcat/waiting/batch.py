@@ -175,6 +175,8 @@ class Batch(Generic[T]):
     _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
     a few, where an order is followed by the first question about its request."""
+    _newest: Job | None = field(default=None, init=False)
+    """The job that was fed last. While it asks a journal what that knows, no other is fed. None: there is no job."""
     _ordering: set[Job] = field(factory=set, init=False)
     """Jobs whose order is under way. An answer to an order may take long, so they leave room for questions."""
     _new_goes_first: bool = field(default=True, init=False)
@@ -212,6 +214,7 @@ class Batch(Generic[T]):
         elif work is not None:
             job = Job(work, work.outcome(self.on_change))
             self._open.add(job)
+            self._newest = job
             self._go_on(job, None)
         if self._skipped >= SKIP_LIMIT:
             self._skipped, self._skip_until = 0, self.monotonic() + SKIP_PAUSE
@@ -266,6 +269,9 @@ class Batch(Generic[T]):
         return self._items_ended or self.end - now < RESOLUTION
 
     def _wants_item(self, now: float) -> bool:
+        newest = self._newest
+        if newest is not None and newest in self._open and isinstance(newest.command, RunInThread):
+            return False
         has_room = self._first_new() is None and len(self._open) + len(self.outcomes) < MAX_OPEN
         return has_room and not self._taking and self._skip_until - now < RESOLUTION and not self._has_all(now)
 

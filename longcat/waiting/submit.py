@@ -7,7 +7,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -31,9 +30,10 @@ from longcat.errors import (
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Order, OrderRequest, State, Status
 from longcat.text import shorten
-from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
+from longcat.waiting.store import call_store
 
 logger: Final = logging.getLogger("longcat")
 
@@ -91,7 +91,8 @@ class OrderRecord:
 class OrderStore(Protocol):
     """What outlives an order, and may be shared by several programs: `longcat.saving.journal`.
 
-    Every method that writes returns when what it wrote would survive a loss of power.
+    Every method that writes returns when what it wrote would survive a loss of power. Every one but `later` may block,
+    and raises JournalError.
     """
 
     def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
@@ -123,6 +124,9 @@ class OrderStore(Protocol):
 
         Requests whose last answer has the word `ERROR` are not charged.
         """
+
+    def later(self, write: Callable[[], object]) -> None:
+        """Have something written by a thread, which tries again while another program has the store locked."""
 
 
 class OrderKeys:
@@ -203,7 +207,9 @@ class Submit:
         Raises SubmitUnknown when nobody knows whether it was taken, and any other error when it certainly was not.
         """
         self._began = self.monotonic()
-        known = self.store.known(self.key) if self.store is not None else None
+        known = None
+        if self.store is not None:
+            known = yield from call_store(partial(self.store.known, self.key), lambda: self.left)
         if known is not None and not self._is_to_be_sent(known):
             return self._recall(known)
         since = due = self._began
@@ -264,11 +270,10 @@ class Submit:
             records.append(store.begin(self.key, self.order, cost, resubmit_unknown=self.resubmit_unknown))
 
         try:
-            yield from run_in_thread(begin)
+            yield from call_store(begin, lambda: self.left)
         except BaseException:
             if records and records[0].state is OrderState.INTENDED:
-                with suppress(LongCatError):  # Then it is in doubt, and what stopped us matters more.
-                    store.withdraw(self.key)
+                store.later(partial(store.withdraw, self.key))
             raise
         return records[0]
 
@@ -299,8 +304,9 @@ class Submit:
             # Stopped while it was under way. This program may live on, so that nobody else would find out.
             error.add_note(f"The order for {shorten(self.order.prompt, 60)!r} was under way, and may have been taken.")
             if self.store is not None:
-                with suppress(LongCatError):  # What stopped us matters more.
-                    self.store.unknown(self.key, "its sending was stopped before the answer came")
+                self.store.later(
+                    partial(self.store.unknown, self.key, "its sending was stopped before the answer came")
+                )
             raise
         self.was_sent = True
         yield from self._keep_taken(order)
@@ -313,7 +319,7 @@ class Submit:
             return
         final = order.status if order.status.state.is_final else None
         try:
-            yield from self._write(partial(self.store.taken, self.key, order.request_id, final))
+            yield from self._write(self.store, partial(self.store.taken, self.key, order.request_id, final))
         except LongCatError as error:
             raise SubmitUnknown(self.order, str(error), request_id=order.request_id) from error
         except BaseException as error:
@@ -325,23 +331,28 @@ class Submit:
         if self.store is None:
             return
         try:
-            yield from self._write(partial(self.store.unknown, self.key, unknown.message))
+            yield from self._write(self.store, partial(self.store.unknown, self.key, unknown.message))
         except LongCatError as error:  # The store still knows that the order was about to be sent.
             unknown.add_note(str(error))
 
     def _keep_not_taken(self) -> Flow[None]:
         if self.store is not None:
-            yield from self._write(partial(self.store.withdraw, self.key))
+            yield from self._write(self.store, partial(self.store.withdraw, self.key))
 
-    def _write(self, write: Callable[[], None]) -> Flow[None]:
-        """Have the store write something. If the flow is stopped before, write it nevertheless."""
+    def _write(self, store: OrderStore, write: Callable[[], None]) -> Flow[None]:
+        """Have the store write something. What can't be written in time, or is stopped before, is written later."""
+        written: list[bool] = []
+
+        def once() -> None:
+            write()
+            written.append(True)
+
         try:
-            yield from run_in_thread(write)
-        except LongCatError:
-            raise
-        except BaseException:
-            with suppress(LongCatError):  # What stopped us matters more.
-                write()
+            yield from call_store(once, lambda: self.left)
+        except BaseException as error:
+            is_damaged = isinstance(error, LongCatError) and not error.transient
+            if not written and not is_damaged:
+                store.later(write)
             raise
 
     def _pause(self, error: APIConnectionError | APIStatusError, asked: float) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from enum import Enum
 from math import inf
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
@@ -17,6 +17,7 @@ from longcat.errors import (
     APIStatusError,
     GenerationCancelled,
     GenerationFailed,
+    JournalError,
     LongCatError,
     NotFoundError,
     RateLimitError,
@@ -29,6 +30,7 @@ from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Plan, Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
+from longcat.waiting.store import RequestStore, StoredRequest
 from longcat.waiting.wake import Wake, WakeEvent
 
 logger: Final = logging.getLogger("longcat")
@@ -88,22 +90,6 @@ class Outcome:
         return self.image
 
 
-class RequestStore(Protocol):
-    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.Journal`."""
-
-    def claim(self, request_id: str) -> bool:
-        """Claim a request, and return whether it is ours. False: another program waits for it."""
-
-    def release(self, request_id: str) -> None:
-        """Leave a request to others."""
-
-    def last(self, request_id: str) -> Status | None:
-        """Return the last answer, whichever program got it. None: there was no answer."""
-
-    def note(self, status: Status) -> None:
-        """Keep an answer."""
-
-
 class Phase(Enum):
     """How far a wait is."""
 
@@ -129,8 +115,6 @@ MOVES: Final[Mapping[Phase, Mapping[PhaseEvent, Phase]]] = {
     Phase.CLOSED: {"closed": Phase.CLOSED},
 }
 """Where each event leads from each phase. An event that is missing can't happen in that phase."""
-CLAIMED: Final = frozenset({Phase.READY, Phase.ASKED, Phase.OPEN})
-"""The phases in which no other program may ask about the request."""
 
 
 @frozen
@@ -198,6 +182,7 @@ class Wait:
     _faults: FaultStreak = field(factory=FaultStreak, init=False)
     _unknown_words: set[str] = field(factory=set, init=False)
     _asked: float = field(default=-inf, init=False)  # When the last question was sent.
+    _stored: StoredRequest | None = field(default=None, init=False)  # None: nothing is kept, or it has not begun.
     _news: WakeEvent | None = field(default=None, init=False)  # Set: there was news after the last question.
     _unsubscribe: Callable[[], None] | None = field(default=None, init=False)
 
@@ -248,6 +233,16 @@ class Wait:
 
         Raises WaitTimeout at the deadline, and at once every error that is not transient.
         """
+        try:
+            return (yield from self._change())
+        except LongCatError as error:
+            if self._stored is not None:
+                yield from self._stored.leave()
+            if isinstance(error, JournalError) and error.locked:
+                raise self._timeout(error, asked=self._asked > -inf) from error
+            raise
+
+    def _change(self) -> Flow[Status]:
         if self._phase is Phase.NEW:
             yield from self._begin()
             if self.last_status is not None and self._phase in {Phase.OPEN, Phase.DONE}:
@@ -266,6 +261,8 @@ class Wait:
                 self._on_error(error, asked)
                 continue
             changed = status != self.last_status
+            if changed and self._stored is not None:
+                yield from self._stored.note(status)
             self._on_status(status, answer)
             if changed:
                 return status
@@ -273,13 +270,12 @@ class Wait:
     def close(self) -> None:
         """Leave the request to others. It may be called again."""
         self._move("closed")
+        if self._stored is not None:
+            self._stored.close()
 
     def _move(self, event: PhaseEvent) -> None:
-        """Go to the next phase, and release the request when it need no longer be ours."""
-        was_claimed = self._phase in CLAIMED
+        """Go to the next phase."""
         self._phase = MOVES[self._phase][event]
-        if self.store is not None and was_claimed and self._phase not in CLAIMED:
-            self.store.release(self.request_id)
         if self._unsubscribe is not None and self._phase in {Phase.DONE, Phase.CLOSED}:
             self._unsubscribe()
 
@@ -293,16 +289,17 @@ class Wait:
         if self.store is None:
             self._move("claimed")
         else:
-            yield from self._claim(self.store)
+            self._stored = StoredRequest(self.store, self.request_id, lambda: self._left)
+            yield from self._claim(self._stored)
         now = self.monotonic()
         self._schedule = Schedule(answered=now, due=now)
         if self.order is not None and self._phase is Phase.READY and (self.fresh or self.order.status.state.is_final):
+            if self._stored is not None:
+                yield from self._stored.note(self.order.status)
             self._on_order(self.order.status)
 
     def _on_order(self, status: Status) -> None:
         """Take the answer to the order for the first answer about the request."""
-        if self.store is not None:
-            self.store.note(status)
         self.last_status = status
         self._move("asked")
         self._move("final" if status.state.is_final else "open")
@@ -310,19 +307,22 @@ class Wait:
             plan = self.plan
             self._plan_question(plan.first() if isinstance(plan, AdaptivePlan) else plan.next(0.0, None), None)
 
-    def _claim(self, store: RequestStore) -> Flow[None]:
+    def _claim(self, stored: StoredRequest) -> Flow[None]:
+        """Claim the request, or wait for the final answer that another program gets. Raises WaitTimeout."""
         while True:
-            if store.claim(self.request_id):
+            self.last_status = yield from stored.find()
+            if stored.is_claimed:
                 self._move("claimed")
-            self.last_status = store.last(self.request_id)
             if self.last_status is not None and self.last_status.state.is_final:
                 self._move("final")
             if self._phase is not Phase.CLAIMING:
                 return
             if (left := self._left) <= RESOLUTION:
-                break
+                raise self._timeout(asked=False)
             yield Sleep(min(recheck_interval(self.elapsed), left))
-        raise WaitTimeout(self.request_id, self.elapsed, store.last(self.request_id), asked=False)
+
+    def _timeout(self, error: LongCatError | None = None, *, asked: bool) -> WaitTimeout:
+        return WaitTimeout(self.request_id, self.elapsed, self.last_status, error, asked=asked)
 
     def _until_due(self) -> Flow[None]:
         """Sleep until the next question is due, and may be asked. Raises WaitTimeout at the deadline."""
@@ -342,7 +342,7 @@ class Wait:
         may_ask = max(schedule.not_before - now, self._least_pause()) < RESOLUTION
         if self._left >= -LAST_QUESTION or schedule.overtime or not may_ask:
             asked = self._phase is not Phase.READY
-            raise WaitTimeout(self.request_id, self.elapsed, self.last_status, self._faults.last_error, asked=asked)
+            raise self._timeout(self._faults.last_error, asked=asked)
         # The caller was busy, and did not let this wait go on in time. One question makes up for it.
         self._schedule = evolve(schedule, overtime=True)
         yield Acquire(schedule.answered, schedule.due, LAST_QUESTION)
@@ -363,8 +363,6 @@ class Wait:
 
     def _on_status(self, status: Status, answer: Answer) -> None:
         """Keep a status, and plan the next question."""
-        if self.store is not None and status != self.last_status:
-            self.store.note(status)
         self.last_status, self._faults = status, FaultStreak()
         if status.state is State.UNKNOWN:
             self._on_unknown_word(status.raw_state, answer)

@@ -1,0 +1,123 @@
+"""What outlives a wait, and how a flow uses it: where it may block, again while it is locked. No I/O."""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from attrs import define
+
+from longcat.errors import JournalError
+from longcat.models import Status
+from longcat.text import shorten
+from longcat.waiting.commands import Flow, Sleep, recheck_interval, run_in_thread
+from longcat.waiting.rate_limit import RESOLUTION
+
+T = TypeVar("T")
+
+logger: Final = logging.getLogger("longcat")
+
+
+class RequestStore(Protocol):
+    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.Journal`.
+
+    Every method but `later` may block, and raises JournalError.
+    """
+
+    def claim(self, request_id: str) -> bool:
+        """Claim a request, and return whether it is ours. False: another program waits for it."""
+
+    def release(self, request_id: str) -> None:
+        """Leave a request to others."""
+
+    def last(self, request_id: str) -> Status | None:
+        """Return the last answer, whichever program got it. None: there was no answer."""
+
+    def note(self, status: Status) -> None:
+        """Keep an answer."""
+
+    def later(self, write: Callable[[], object]) -> None:
+        """Have something written by a thread, which tries again while another program has the store locked."""
+
+
+def call_store(function: Callable[[], T], left: Callable[[], float]) -> Flow[T]:
+    """Have a function of a store called where it may block, and return its result or raise its error.
+
+    While another program has the store locked, it is called again, until `left` says that no second is left. So it must
+    change nothing when it raises, or the same when it is called again.
+    """
+    waited = 0.0
+    while True:
+        try:
+            return (yield from run_in_thread(function))
+        except JournalError as error:
+            seconds = left()
+            if not error.locked or seconds <= RESOLUTION:
+                raise
+        pause = min(recheck_interval(waited), seconds)
+        waited += pause
+        yield Sleep(pause)
+
+
+@define
+class StoredRequest:
+    """A request in a store, as one wait uses it.
+
+    Attributes:
+        left: returns how many seconds are left until the deadline; negative after it.
+        is_claimed: whether other programs leave the request to us.
+    """
+
+    store: RequestStore
+    request_id: str
+    left: Callable[[], float]
+    is_claimed: bool = False
+
+    def find(self) -> Flow[Status | None]:
+        """Claim the request if it is free, and return the last answer that is known. A final one needs no claim.
+
+        Raises JournalError; one that says `locked` when the time is up.
+        """
+        return (yield from call_store(self._find, self.left))
+
+    def note(self, status: Status) -> Flow[None]:
+        """Keep an answer; with a final one, leave the request to others. Raises JournalError, as `find` does.
+
+        A final answer that can't be kept in time is kept later.
+        """
+        keep = self._keep_final if status.state.is_final else self.store.note
+        try:
+            yield from call_store(lambda: keep(status), self.left)
+        except JournalError as error:
+            if not (error.locked and status.state.is_final):
+                raise
+            logger.warning("request %s is done, but not yet noted: %s", shorten(self.request_id), error)
+            self.store.later(lambda: keep(status))
+
+    def leave(self) -> Flow[None]:
+        """Leave the request to others, after an error that matters more than whether that works."""
+        if self.is_claimed:
+            try:
+                yield from run_in_thread(self._release)
+            except JournalError:
+                self.close()
+
+    def close(self) -> None:
+        """Leave the request to others as soon as that is possible. It may be called again."""
+        if self.is_claimed:
+            self.store.later(self._release)
+
+    def _find(self) -> Status | None:
+        self.is_claimed = self.is_claimed or self.store.claim(self.request_id)
+        last = self.store.last(self.request_id)
+        if last is not None and last.state.is_final:
+            self._release()
+        return last
+
+    def _keep_final(self, status: Status) -> None:
+        self.store.note(status)
+        self._release()
+
+    def _release(self) -> None:
+        if self.is_claimed:
+            self.store.release(self.request_id)
+            self.is_claimed = False
