@@ -118,21 +118,14 @@ def test_a_damaged_body_is_an_error(header: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "name"),
-    [
-        ("br", "br"),
-        ("ZSTD", "zstd"),
-        ("gzip, compress", "compress"),
-        ("aws-chunked,gzip", "aws-chunked"),
-        ("gzip;q=1", "gzip;q=1"),
-        (", ".join(["gzip"] * (MAX_CODINGS + 1)), "gzip, gzip"),
-    ],
+    "header",
+    ["br", "ZSTD", "gzip, compress", "aws-chunked,gzip", "gzip;q=1", ", ".join(["gzip"] * (MAX_CODINGS + 1))],
 )
-def test_a_coding_that_is_not_known_is_named(header: str, name: str) -> None:
-    """So does the error for more codings than anybody means."""
-    with pytest.raises(UnknownCodingError, match=name) as caught:
-        ContentDecoder(header)
-    assert name in caught.value.coding
+def test_a_coding_that_is_not_known_is_named(header: str) -> None:
+    """The error says what the header says, also when that is more codings than anybody means."""
+    with pytest.raises(UnknownCodingError, match=header) as caught:
+        ContentDecoder(f" {header} ")
+    assert caught.value.coding == header
 
 
 def test_a_step_is_small_however_much_comes_out() -> None:

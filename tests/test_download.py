@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -600,11 +601,22 @@ def test_what_does_not_begin_as_an_image_is_refused(folder: Path, body: bytes) -
     assert contents(folder) == {}
 
 
+def members(body: bytes) -> bytes:
+    """Return a body as gzip in three members, one of them empty."""
+    return b"".join(map(gzip.compress, (body[:HALF], b"", body[HALF:])))
+
+
 FRAMES: dict[str, Callable[[bytes], bytes]] = {
     "length": response,
     "chunked": lambda body: head("Transfer-Encoding: chunked") + chunks(*([body] if body else [])),
     "close": lambda body: head() + body,
+    "HTTP/1.0": lambda body: b"HTTP/1.0 200 OK\r\n\r\n" + body,
     "packed": lambda body: response(gzip.compress(body), "Content-Encoding: gzip"),
+    "packed in members": lambda body: response(members(body), "Content-Encoding: GZIP, identity"),
+    "packed in members, close": lambda body: head("Content-Encoding: x-gzip") + members(body),
+    "packed twice": lambda body: response(gzip.compress(zlib.compress(body)), "Content-Encoding: deflate,gzip"),
+    "packed without a header": lambda body: response(zlib.compress(body)[2:-4], "Content-Encoding: Deflate"),
+    "all of it": lambda body: response(body, f"Content-Range: bytes 0-{len(body) - 1}/{len(body)}"),
 }
 
 
@@ -641,6 +653,31 @@ def test_a_body_with_a_broken_encoding_is_refused(driver: Driver, folder: Path) 
     with Server([read, response(PICTURE, "Content-Encoding: gzip")]) as server:
         refused(driver, image(server.url), folder / "cat.png")
     assert contents(folder) == {}
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br", ", ".join(["gzip"] * 5)])
+def test_a_coding_that_can_not_be_read_is_named(driver: Driver, folder: Path, coding: str) -> None:
+    """It is an answer, which asking again won't change, and no byte of the body is waited for."""
+    with Server([read, head(f"Content-Encoding: {coding}"), PICTURE[:HALF], stall]) as server:
+        error = refused(driver, image(server.url), folder / "cat.png")
+        assert server.deserted()
+    assert f'content coding "{coding}' in str(error)
+    assert not error.transient
+    assert len(server.requests) == 1
+    assert contents(folder) == {}
+
+
+@pytest.mark.parametrize("has_range", [False, True], ids=["no length", "a part of it"])
+def test_a_kind_that_can_not_tell_its_end(folder: Path, has_range: bool) -> None:
+    """A bare JPEG XL is believed to be whole when nothing says that it isn't."""
+    body = b"\xff\x0a" + bytes(range(200))
+    lines = [f"Content-Range: bytes 0-{len(body) - 1}/999"] if has_range else []
+    with Server([read, head(*lines), body]) as server:
+        if has_range:
+            assert refused(SYNC, image(server.url), folder).transient
+        else:
+            bring(SYNC, image(server.url), folder)
+    assert contents(folder) == ({} if has_range else {"cat-1.jxl": body})
 
 
 # --- Too large. ---
@@ -706,6 +743,15 @@ CUTS: dict[str, Script] = {
     "cut chunks": [read, head("Transfer-Encoding: chunked"), chunks(PICTURE[:HALF], last=False)],
     "a cut chunk": [read, head("Transfer-Encoding: chunked"), chunks(PICTURE)[:HALF]],
     "no last chunk": [read, head("Transfer-Encoding: chunked"), chunks(PICTURE, last=False)],
+    "no length": [read, head(), PICTURE[:HALF]],
+    "no length, cut in the signature": [read, head(), PICTURE[:7]],
+    "no length, no body": [read, head()],
+    "no length, one byte short": [read, head(), PICTURE[:-1]],
+    "HTTP/1.0": [read, b"HTTP/1.0 200 OK\r\n\r\n", PICTURE[:HALF]],
+    "a part of it": [read, response(PICTURE[:HALF], f"Content-Range: bytes 0-{HALF - 1}/{len(PICTURE)}")],
+    "cut between two members": [read, head("Content-Encoding: gzip"), gzip.compress(PICTURE[:HALF])],
+    "more than members": [read, response(gzip.compress(PICTURE) + b"more", "Content-Encoding: gzip")],
+    "a damaged parcel": [read, response(gzip.compress(PICTURE)[:-1] + b"\xff", "Content-Encoding: gzip")],
     "a cut parcel": [read, response(gzip.compress(PICTURE)[:-20], "Content-Encoding: gzip")],
     "reset in the body": [read, head(f"Content-Length: {len(PICTURE)}"), PICTURE[:HALF], reset],
     "408": [read, response(b"", status="408 Request Timeout")],
