@@ -1,7 +1,7 @@
 """LongCat and AsyncLongCat: two thin drivers of the same flows."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from os import PathLike
 from pathlib import Path
 from typing import Self, TypeVar, Unpack, assert_never
@@ -24,7 +24,7 @@ from longcat.sending.transport import AsyncSender, SyncSender
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wait import Outcome
 from longcat.waiting.wake import Wake
 
 T = TypeVar("T")
@@ -207,7 +207,7 @@ class LongCat(BaseClient[httpx.Client]):
 
         The last one is final; a failure is a status like any other here. Raises what `wait` raises but for failures.
         """
-        return self._changes(self._wait(request_id, timeout, unknown, gateway, wake=wake))
+        return threads.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
 
     def as_completed(
         self,
@@ -299,11 +299,6 @@ class LongCat(BaseClient[httpx.Client]):
         In a folder, they are called by the `name` that is given. None: as the request.
         """
         return self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
-
-    def _changes(self, wait: Wait) -> Iterator[Status]:
-        with closing(wait):
-            while not wait.done:
-                yield self._drive(wait.change())
 
     def _drive(self, flow: Flow[T]) -> T:
         return threads.drive(flow, self._perform)
@@ -412,7 +407,7 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
 
         A loop that may be left early on trio needs `contextlib.aclosing`, as with every asynchronous generator.
         """
-        return self._changes(self._wait(request_id, timeout, unknown, gateway, wake=wake))
+        return tasks.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
 
     def as_completed(
         self,
@@ -471,11 +466,6 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     ) -> list[Path]:
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
         return await self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
-
-    async def _changes(self, wait: Wait) -> AsyncGenerator[Status]:
-        with closing(wait):
-            while not wait.done:
-                yield await self._drive(wait.change())
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await tasks.drive(flow, self._perform)

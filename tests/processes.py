@@ -119,6 +119,7 @@ def forked(
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork where there are threads.
         pid = os.fork()
     if not pid:
+        warnings.simplefilter("ignore")  # Trio warns of the signal handler that it had in the parent.
         try:
             theirs.send(function())
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is told.

@@ -1,6 +1,7 @@
-"""The event loops of one asynchronous client. Connections belong to the loop in which they were made."""
+"""Processes and event loops: what belongs to one of them, such as a connection, can't go on in another."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,8 @@ from typing import Any, TypeAlias
 import anyio
 import httpx
 from attrs import define, field
+
+from longcat.errors import ConfigurationError
 
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
 
@@ -24,6 +27,38 @@ def current_loop() -> tuple[object, CallSoon]:
         return token, token.run_sync_soon
     loop = asyncio.get_running_loop()
     return loop, loop.call_soon_threadsafe
+
+
+class Home:
+    """Where something began that can't go on elsewhere.
+
+    Args:
+        loop: the event loop. None: it needs none.
+    """
+
+    def __init__(self, loop: object = None) -> None:
+        self._process = os.getpid()
+        self._loop = loop
+
+    @property
+    def is_same_process(self) -> bool:
+        """Whether this is the process in which it began."""
+        return os.getpid() == self._process
+
+    def check(self) -> None:
+        """Raise ConfigurationError unless this is the process, and the event loop, in which it began."""
+        is_same_loop = self._loop is None or self._loop is _running_loop()
+        if not (self.is_same_process and is_same_loop):
+            where = "event loop" if self.is_same_process else "process"
+            raise ConfigurationError(f"This began in another {where}, and goes on there alone. Begin anew in this one.")
+
+
+def _running_loop() -> object:
+    """Return the running event loop. None: there is none."""
+    try:
+        return current_loop()[0]
+    except RuntimeError:
+        return None
 
 
 @define(eq=False)

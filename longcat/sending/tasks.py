@@ -17,10 +17,11 @@ from anyio.abc import TaskGroup
 from longcat.clock import Clock, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
-from longcat.sending.loops import current_loop
+from longcat.models import Status
+from longcat.sending.loops import Home, current_loop
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command, Flow
-from longcat.waiting.wait import Outcome
+from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
@@ -50,12 +51,17 @@ class Outcomes(AsyncIterator[Outcome]):
             raise StopAsyncIteration
         if self._pool is None:
             self._pool = self._start()
+        self._pool.home.check()
         return await self._pool.next()
 
     async def aclose(self) -> None:
-        """Stop asking, and return when everything has stopped. It may be called again."""
+        """Stop asking, and return when everything has stopped. It may be called again.
+
+        Raises ConfigurationError in another event loop or process than the first `anext`.
+        """
         self._closed = True
         if self._pool is not None:
+            self._pool.home.check()
             await self._pool.stop()
 
     def stop_ordering(self) -> None:
@@ -102,6 +108,8 @@ class _TaskPool:
         self._failure: BaseException | None = None
         self._ended = False
         self._scope = anyio.CancelScope()
+        self.home = Home(current_loop()[0])
+        self._cancel = from_any_thread(self._scope.cancel)
         self._task = spawn(self._run)  # An event loop holds its tasks weakly.
 
     async def next(self) -> Outcome:
@@ -130,9 +138,9 @@ class _TaskPool:
 
     def cancel(self) -> None:
         """Cancel all tasks, whether their event loop still runs or not."""
-        if not self._ended:
+        if not self._ended and self.home.is_same_process:
             with suppress(RuntimeError):  # The event loop is over, and all its tasks with it.
-                self._scope.cancel()
+                self._cancel()
 
     async def _run(self) -> None:
         try:
@@ -237,11 +245,16 @@ async def each(items: Iterable[T] | AsyncIterable[T], on_item: Callable[[T], obj
 
 
 async def drive(flow: Flow[T], perform: AwaitCommand) -> T:
-    """Obey a flow until it ends, and return its result."""
+    """Obey a flow until it ends, and return its result.
+
+    Raises ConfigurationError in a process that was forked midway, by a function of the caller's that the flow calls.
+    """
+    home = Home()
     try:
         command = next(flow)
         while True:
             try:
+                home.check()
                 answer = await perform(command)
             except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
                 command = flow.throw(error)
@@ -249,6 +262,15 @@ async def drive(flow: Flow[T], perform: AwaitCommand) -> T:
                 command = flow.send(answer)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+
+
+async def changes(wait: Wait, perform: AwaitCommand) -> AsyncGenerator[Status]:
+    """Yield every change of a request, until it is done. Raises ConfigurationError in a process forked midway."""
+    home = Home()
+    with closing(wait):
+        while not wait.done:
+            home.check()
+            yield await drive(wait.change(), perform)
 
 
 async def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:

@@ -10,9 +10,11 @@ from typing import Final, Self, TypeAlias, TypeVar, assert_never
 from longcat.clock import Clock, SystemClock
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
+from longcat.models import Status
+from longcat.sending.loops import Home
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command, Flow
-from longcat.waiting.wait import Outcome
+from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
@@ -94,12 +96,16 @@ def outcomes(
     """Yield the outcome of every item of a batch, as they come. At the end, `settle` is called, which may block.
 
     Calls are sent while the caller waits for the next outcome. Those in flight go on in between.
+
+    Raises ConfigurationError in a process that was forked midway.
     """
+    home = Home()
     with ExitStack() as at_end:
         at_end.callback(settle or batch.close)
         at_end.enter_context(closing(batch))
         threads = at_end.enter_context(ThreadPool(perform))
         while True:
+            home.check()
             while batch.in_flight and (result := threads.result(0)) is not None:
                 batch.receive(*result)
             step = batch.next()
@@ -122,11 +128,16 @@ def outcomes(
 
 
 def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:
-    """Obey a flow until it ends, and return its result."""
+    """Obey a flow until it ends, and return its result.
+
+    Raises ConfigurationError in a process that was forked midway, by a function of the caller's that the flow calls.
+    """
+    home = Home()
     try:
         command = next(flow)
         while True:
             try:
+                home.check()
                 answer = perform(command)
             except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
                 command = flow.throw(error)
@@ -134,6 +145,15 @@ def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:
                 command = flow.send(answer)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+
+
+def changes(wait: Wait, perform: Callable[[Command], Answer | None]) -> Iterator[Status]:
+    """Yield every change of a request, until it is done. Raises ConfigurationError in a process forked midway."""
+    home = Home()
+    with closing(wait):
+        while not wait.done:
+            home.check()
+            yield drive(wait.change(), perform)
 
 
 def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:
