@@ -42,7 +42,7 @@ GOOD = Exchange(
     response_body=json.dumps(PROCESSING).encode(),
     source="a test",
 )
-NO_KEY = evolve(GOOD, request_headers=JSON)
+NO_KEY = evolve(GOOD, request_headers=JSON, origin="sandbox")
 WRONG_KEY = evolve(GOOD, intent="wrong-key")
 UNKNOWN = evolve(GOOD, intent="unknown-request")
 BAD_BODY = evolve(GOOD, request_body=b"{}")

@@ -10,12 +10,13 @@ from longcat.contract.checks.body import is_short
 from longcat.contract.checks.comparison import GONE
 from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request import values_of
+from longcat.contract.checks.request import may_be_filtered, names_a_secret, values_of
 from longcat.contract.checks.status_codes import is_success
+from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, is_json, media_for
 from longcat.text import without_queries
 
-_RELATIONS: Final = re.compile(r';\s*rel\s*=\s*"?[^";]*\b(deprecation|sunset|successor-version)\b', re.IGNORECASE)
+_RELATIONS: Final = re.compile(r"\b(deprecation|sunset|successor-version)\b", re.IGNORECASE)
 _WARNING: Final = re.compile(r"(^|,)\s*299\b")
 _NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
 
@@ -41,6 +42,8 @@ def _compare_headers(observation: Observation, response: Response) -> Iterator[M
         value, location = observation.exchange.response_headers.get(name), f"header:{name}"
         if name == "content-type":
             continue  # It is described by `content` (OpenAPI, "Response Object").
+        if may_be_filtered(observation.exchange) and names_a_secret(name):
+            continue  # Such as `Set-Cookie`, which browsers leave out. What a secret was can't be judged anyway.
         if value is None:
             if header.required:
                 yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
@@ -105,15 +108,23 @@ def error_schema(observation: Observation, operations: Sequence[Operation]) -> s
     None: it fits none, or only such as fit anything.
     """
     value, comparison = observation.response_json.value, observation.comparison
-    schemas = (
-        media.schema
+    schemas = dict.fromkeys(
+        _target(observation, media.schema)
         for operation in operations
         for code, response in operation.responses.items()
         if not code.startswith(("1", "2", "3"))
         for media in response.content.values()
+        if media.schema is not None
     )
-    fitting = (one for one in schemas if one and isinstance(value, dict) and comparison.allows(one, value))
+    fitting = (one for one in schemas if isinstance(value, dict) and comparison.allows(one, value))
     return next((one for one in fitting if comparison.fields(one, value).required), None)
+
+
+def _target(observation: Observation, pointer: str) -> str:
+    """Return where the schema stands that the one at a pointer is a mere reference to: most errors have one schema."""
+    schemas = observation.spec.schemas
+    schema = schemas.at(pointer)
+    return follow(schemas.document, schema, pointer)[1] if isinstance(schema, dict) and len(schema) == 1 else pointer
 
 
 def _is_error(observation: Observation, schema: str, error: str, mismatches: Sequence[Mismatch]) -> bool:
@@ -183,9 +194,17 @@ def announcements(observation: Observation, response: Response | None) -> Iterat
             yield Mismatch(code, (), rule, "no announcement", show_value(value), value, f"header:{name}")
 
 
+def _relations(link: str) -> Iterator[str]:
+    """Yield the relations in the value of a `Link` header, which may be long: one expression for it would take long."""
+    for parameter in link.split(";")[1:]:
+        name, _, relations = parameter.partition("=")
+        if name.strip().lower() == "rel":
+            yield relations.lstrip().removeprefix('"').partition('"')[0]
+
+
 def _announcement(name: str, value: str) -> str | None:
     if name == "link":
-        return "deprecated" if _RELATIONS.search(value) else None
+        return "deprecated" if any(map(_RELATIONS.search, _relations(value))) else None
     if name == "warning":
         return "warning" if _WARNING.search(value) else None
     if "deprecat" in name or "sunset" in name:

@@ -6,6 +6,7 @@ a gateway tells first is its own affair.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -17,10 +18,20 @@ from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.operation import Credential, Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.spec import split_url
+from longcat.text import words_of
 
 BODY_FAULTS: Final = (RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID)
 ASKED_BY_US: Final = frozenset({"live", "sandbox"})
 """The origins of exchanges whose asker knows what he sends (see `_is_vouched_for`)."""
+_SECRETS: Final = frozenset(
+    {"apikey", "auth", "authorization", "cookie", "key", "password", "secret", "session", "sig", "signature", "token"}
+)
+MOST_OF_PLACEHOLDER: Final = 100
+_PLACEHOLDER: Final = re.compile(
+    r"^<[^<>]*>$|^\[[\w -]+\]$|^\{\{.*\}\}$|^%+\w+%+$|^[*x#.-]{3,}$"
+    r"|redact|remov|filtered|sanitiz|scrubb|hidden|secret|censor|dummy|placeholder|x{4}|\*{3}",
+    re.IGNORECASE,
+)
 INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
     "wrong-key": RequestFault.WRONG_KEY,
     "unknown-request": RequestFault.UNKNOWN,
@@ -48,7 +59,10 @@ def _faults(observation: Observation, operation: Operation) -> Iterator[tuple[Re
         if intent is RequestFault.WRONG_KEY:
             yield RequestFault.WRONG_KEY, True
         elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
-            yield RequestFault.NO_KEY, not _may_be_removed(operation, exchange)
+            yield RequestFault.NO_KEY, not may_be_filtered(exchange)
+            if may_be_filtered(exchange):
+                yield RequestFault.WRONG_KEY, False
+                yield RequestFault.FORBIDDEN, False
         elif not _is_vouched_for(exchange):
             yield RequestFault.WRONG_KEY, False
             yield RequestFault.FORBIDDEN, False
@@ -78,13 +92,13 @@ def _has(credential: Credential, exchange: Exchange) -> bool:
     return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
 
 
-def _may_be_removed(operation: Operation, exchange: Exchange) -> bool:
-    """Whether the key may have been taken out of a recording: browsers do that when they save what they saw."""
-    sensitive = {("authorization", "header")} | {
-        (one.name.lower(), "cookie") for way in operation.security for one in way if one.location == "cookie"
-    }
-    used = {(one.name.lower(), one.location) for way in operation.security for one in way}
-    return exchange.origin == "unknown" and bool(used & sensitive)
+def may_be_filtered(exchange: Exchange) -> bool:
+    """Whether a key, or another secret, may have been taken out of a recording or replaced.
+
+    Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
+    known, a key that was sent has left a placeholder behind.
+    """
+    return exchange.origin == "unknown"
 
 
 def _body_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
@@ -112,9 +126,22 @@ def _json_faults(observation: Observation, media: Media) -> Iterator[tuple[Reque
     decoded = observation.request_json
     if decoded.defects:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
-        yield RequestFault.MALFORMED, not _is_lenient_json(observation.exchange.request_body or b"")
+        body, is_filtered = observation.exchange.request_body or b"", may_be_filtered(observation.exchange)
+        is_replaced = is_filtered and is_placeholder(body[:MOST_OF_PLACEHOLDER].decode("utf-8", "replace"))
+        yield RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body)
     if decoded.is_json and media.schema and not observation.comparison.allows(media.schema, decoded.value):
-        yield RequestFault.INVALID, True
+        yield RequestFault.INVALID, not (may_be_filtered(observation.exchange) and _has_placeholder(decoded.value))
+
+
+def _has_placeholder(value: Any) -> bool:
+    """Whether a placeholder stands somewhere in a decoded value."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str) and one and is_placeholder(one):
+            return True
+        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return False
 
 
 def _is_lenient_json(body: bytes) -> bool:
@@ -133,7 +160,7 @@ def _had_body(headers: Mapping[str, str]) -> bool:
 
 
 def _parameter_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
-    schemas = observation.spec.schemas
+    schemas, is_filtered = observation.spec.schemas, may_be_filtered(observation.exchange)
     sent: dict[str, Mapping[str, str]] = {
         "path": observation.path_values,
         "query": dict(_query(observation.exchange)),
@@ -146,11 +173,23 @@ def _parameter_faults(observation: Observation, operation: Operation) -> Iterato
         text = values.get(one.name.lower() if one.location == "header" else one.name)
         if text is None:
             if one.required:
-                yield RequestFault.INVALID, one.location != "header"  # Recordings often leave headers out.
+                # Recordings often leave headers out, and parameters that hold a secret.
+                yield RequestFault.INVALID, one.location != "header" and not (is_filtered and names_a_secret(one.name))
         elif one.schema and not any(observation.comparison.allows(one.schema, value) for value in values_of(text)):
-            yield RequestFault.INVALID, not _is_compound(schemas, one.schema)
+            is_replaced = is_filtered and is_placeholder(text)
+            yield RequestFault.INVALID, not is_replaced and not _is_compound(schemas, one.schema)
             if one.location == "path":
                 yield RequestFault.UNKNOWN, False
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a header or a parameter of this name holds what recorders leave out."""
+    return not _SECRETS.isdisjoint(words_of(name))
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text looks like one that a recorder puts in the place of another: `<KEY>`, `***`, `FILTERED`."""
+    return _PLACEHOLDER.search(text.strip()[:MOST_OF_PLACEHOLDER]) is not None
 
 
 def _is_compound(schemas: Schemas, pointer: str) -> bool:

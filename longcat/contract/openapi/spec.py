@@ -5,16 +5,16 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
 import jsonschema_rs
-from attrs import field, frozen
+from attrs import Factory, define, field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import (
@@ -38,6 +38,11 @@ from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
 from longcat.pointer import join
 from longcat.text import shorten
+
+MAX_PATHS: Final = 20_000
+"""How many paths a contract may have."""
+_ByServer: TypeAlias = dict[str, dict[str, set[int]]]
+"""Numbers by the host, in lower case, and the path of a server, without a slash at the end."""
 
 
 @frozen
@@ -87,22 +92,18 @@ class Spec:
     def _matches(self, url: str) -> Iterator[tuple[tuple[Operation, ...], dict[str, str]]]:
         path = _path_of(url)
         for base in self._bases:
-            if path.startswith(f"{base}/"):
+            if path.startswith(f"{base}/") and path.count("/") - base.count("/") <= self._paths.levels:
                 segments = [unquote(segment) for segment in path.removeprefix(base).split("/")]
-                for patterns, operations in self._paths.get(len(segments), ()):
-                    pairs = zip(patterns, segments, strict=True)
-                    matches = [match for pattern, segment in pairs if (match := pattern.fullmatch(segment))]
-                    if len(matches) == len(segments):
-                        values = (value for match in matches for value in match.groups())
-                        yield operations, dict(zip(PARAMETER.findall(operations[0].path), values, strict=True))
+                for _, operations, values in sorted(self._paths.find(segments), key=itemgetter(0)):
+                    yield operations, dict(zip(PARAMETER.findall(operations[0].path), values, strict=True))
 
     def serves(self, url: str) -> bool:
         """Whether a URL is below one of the servers."""
-        return any(_is_below(server, url) for server in self.servers)
+        return bool(_above(self._servers, url))
 
     def operations_at(self, url: str) -> tuple[Operation, ...]:
         """Return the operations of the server that a URL is below: none, if the contract has no such server."""
-        return tuple(one for one in self.operations if any(_is_below(server, url) for server in one.servers))
+        return tuple(self.operations[index] for index in sorted(_above(self._operations_by_server, url)))
 
     @cached_property
     def _bases(self) -> tuple[str, ...]:
@@ -110,22 +111,86 @@ class Spec:
         return tuple(sorted({_path_of(server).rstrip("/") for server in self.servers} | {""}, key=len, reverse=True))
 
     @cached_property
-    def _paths(self) -> dict[int, list[tuple[list[re.Pattern[str]], tuple[Operation, ...]]]]:
-        """The documented paths, by how many segments they have: a pattern for each segment, and the operations."""
+    def _servers(self) -> _ByServer:
+        return _by_server((server, 0) for server in self.servers)
+
+    @cached_property
+    def _operations_by_server(self) -> _ByServer:
+        return _by_server((server, index) for index, one in enumerate(self.operations) for server in one.servers)
+
+    @cached_property
+    def _paths(self) -> "_Paths":
+        """The documented paths, each with its operations, in their order."""
         by_path: dict[str, list[Operation]] = {}
         for one in self.operations:
             by_path.setdefault(one.path, []).append(one)
-        found: dict[int, list[tuple[list[re.Pattern[str]], tuple[Operation, ...]]]] = {}
-        for path, operations in by_path.items():
-            patterns = [_segment_pattern(segment) for segment in path.split("/")]
-            found.setdefault(len(patterns), []).append((patterns, tuple(operations)))
+        found = _Paths()
+        for index, (path, operations) in enumerate(by_path.items()):
+            found.add(path.split("/"), index, tuple(operations))
         return found
 
 
-def _segment_pattern(segment: str) -> re.Pattern[str]:
-    """Return the pattern for a part of a path between slashes, without percent-encoding."""
-    literals = PARAMETER.split(segment)[::2]
-    return re.compile("(.+)".join(map(re.escape, literals)))
+_Match: TypeAlias = tuple[int, tuple[Operation, ...], tuple[str, ...]]
+"""The number of a path that fits, its operations, and the values of its parameters."""
+
+
+@define
+class _Paths:
+    """Paths by their segments, so that those which fit are found without a look at all the others.
+
+    Attributes:
+        literal: the paths that go on with a segment as it stands.
+        templated: those that go on with one that has parameters: the text around these, and the paths.
+        ending: those that end here.
+        levels: how many more segments a path has at most.
+    """
+
+    literal: dict[str, "_Paths"] = Factory(dict)
+    templated: dict[tuple[str, ...], "_Paths"] = Factory(dict)
+    ending: list[tuple[int, tuple[Operation, ...]]] = Factory(list)
+    levels: int = 0
+
+    def add(self, segments: Sequence[str], index: int, operations: tuple[Operation, ...]) -> None:
+        """Add a path, from one of its segments on."""
+        place = self
+        for left, segment in zip(range(len(segments), 0, -1), segments, strict=True):
+            place.levels = max(place.levels, left)
+            texts = tuple(PARAMETER.split(segment)[::2])
+            if len(texts) == 1:
+                place = place.literal.setdefault(segment, _Paths())
+            else:
+                place = place.templated.setdefault(texts, _Paths())
+        place.ending.append((index, operations))
+
+    def find(self, segments: Sequence[str], at: int = 0, values: tuple[str, ...] = ()) -> Iterator[_Match]:
+        """Yield the paths that fit, from one of the segments on."""
+        if at == len(segments):
+            yield from ((index, operations, values) for index, operations in self.ending)
+            return
+        if (literal := self.literal.get(segments[at])) is not None:
+            yield from literal.find(segments, at + 1, values)
+        for texts, inner in self.templated.items():
+            if (found := _values_between(texts, segments[at])) is not None:
+                yield from inner.find(segments, at + 1, (*values, *found))
+
+
+def _values_between(texts: Sequence[str], segment: str) -> tuple[str, ...] | None:
+    """Return what stands in a segment between some texts: something each time, and first as much as possible.
+
+    None: the segment is another one. Each text is looked for once, as an expression would try them in all combinations.
+    """
+    first, *others, last = texts
+    if not segment.startswith(first) or not segment.endswith(last):
+        return None
+    values, end = [], len(segment) - len(last)
+    for text in reversed(others):
+        at = segment.rfind(text, len(first), max(end - 1, 0))
+        if at < 0:
+            return None
+        values.append(segment[at + len(text) : end])
+        end = at
+    values.append(segment[len(first) : end])
+    return tuple(reversed(values)) if all(values) else None
 
 
 def split_url(url: str) -> SplitResult:
@@ -140,9 +205,19 @@ def _path_of(url: str) -> str:
     return split_url(url).path or "/"
 
 
-def _is_below(server: str, url: str) -> bool:
-    is_same_host = split_url(server).netloc.lower() == split_url(url).netloc.lower()
-    return is_same_host and f"{_path_of(url)}/".startswith(f"{_path_of(server).rstrip('/')}/")
+def _by_server(pairs: Iterable[tuple[str, int]]) -> _ByServer:
+    """Return numbers by the host and the path of a server."""
+    found: _ByServer = {}
+    for server, number in pairs:
+        host, path = split_url(server).netloc.lower(), _path_of(server).rstrip("/")
+        found.setdefault(host, {}).setdefault(path, set()).add(number)
+    return found
+
+
+def _above(servers: _ByServer, url: str) -> set[int]:
+    """Return the numbers of all servers that a URL is below."""
+    paths, path = servers.get(split_url(url).netloc.lower(), {}), f"{_path_of(url)}/"
+    return {number for one, numbers in paths.items() if path.startswith(f"{one}/") for number in numbers}
 
 
 def load_spec(path: Path | None = None) -> Spec:
@@ -164,6 +239,8 @@ def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
     try:
         new = self_contained(document)
         root, known = Place(new, new, ""), Schemas(new)
+        if len(root.fields("paths")) > MAX_PATHS:
+            raise root.error(f"there are more than {MAX_PATHS:,} of them, which is more than is read", "paths")
         operations, servers = list(read_operations(root)), _read_servers(root)
         _check(new, known)
     except SpecError as error:

@@ -111,7 +111,7 @@ def from_base64(text: str) -> bytes:
 
     Raises UnreadableError when it is not base64.
     """
-    packed = re.sub(r"\s|=+\s*$", "", text)
+    packed = "".join(text.split()).rstrip("=")
     try:
         return bounded(base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True))
     except (binascii.Error, UnicodeError) as error:
