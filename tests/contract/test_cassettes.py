@@ -163,6 +163,11 @@ DEFLATED = RAW_DEFLATE.compress(ANSWER) + RAW_DEFLATE.flush()
         (binary(zlib.compress(ANSWER)), "content-encoding: [deflate]", ANSWER),
         (binary(DEFLATED), "content-encoding: [deflate]", ANSWER),
         (binary(gzip.compress(zlib.compress(ANSWER), mtime=0)), "content-encoding: ['deflate, gzip']", ANSWER),
+        (
+            binary(gzip.compress(ANSWER[:9]) + gzip.compress(ANSWER[9:])),
+            "content-encoding: [',GZIP, identity']",
+            ANSWER,
+        ),
         # The recorder has undone the encoding, and kept the header.
         *((f"'{ANSWER.decode()}'", f"content-encoding: [{name}]", ANSWER) for name in RECODED),
     ],
@@ -272,6 +277,14 @@ TAG = "has the tag 'tag:yaml.org,2002:python/{}', which is not followed"
             "has a compressed body that is cut off",
         ),
         (
+            spoilt_by("content-encoding: gzip", binary(gzip.compress(ANSWER, mtime=0) + b"and more")),
+            "has a compressed body that is damaged",
+        ),
+        (
+            spoilt_by("content-encoding: 'gzip, gzip, gzip, gzip, gzip'", binary(gzip.compress(ANSWER, mtime=0))),
+            "has a body in more than 4 content encodings",
+        ),
+        (
             spoilt_by("content-encoding: br", binary(b"x" + bytes(30))),
             "has a body compressed with br, for which the package brotli is not installed",
         ),
@@ -366,6 +379,7 @@ def test_huge_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (binary(bytes(1001)), ""),
         (binary(gzip.compress(bytes(1001), mtime=0)), "content-encoding: gzip"),
         (binary(zlib.compress(bytes(1001))), "content-encoding: deflate"),
+        (binary(gzip.compress(gzip.compress(bytes(100_000_000), 1))), "content-encoding: 'gzip, gzip'"),
     ):
         items = read_text(tmp_path, with_answer(body, header).replace("version: 1\n", "") + MORE)
         assert problems(items) == [("cassette.yaml#1", "has a body of more than 0 MiB")]
