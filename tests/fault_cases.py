@@ -27,7 +27,7 @@ CALLS: Final = ("status", "wait", "wait_all", "download")
 IDS: Final = (ID, "cat-2", "cat-3")
 ENDED_BY_DEADLINE: Final = (APITimeoutError, WaitTimeout, DownloadError)
 """What a call ends with that tries again, or hears nothing, until its time is up."""
-LONG: Final = 10.0
+LONG: Final = 5.0
 """Seconds that any other call may take, on however busy a machine."""
 MEMORY: Final = 48 * 1024 * 1024
 """How many bytes a call may take more than there were before it."""

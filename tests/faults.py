@@ -4,7 +4,9 @@ A fault stands for questions and for downloads alike: its script answers each re
 tests run a part of the table, `make faults` runs all of it, with every client and every call.
 """
 
+import base64
 import gzip
+import html
 import json
 import socket
 import struct
@@ -13,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
+from urllib.parse import quote
 
 from attrs import evolve, frozen
 from fakes import completed, processing
@@ -332,7 +335,13 @@ SLOW: Final[dict[str, Fault]] = {
     "an answer in small pieces": Fault([slowly], ANSWERED),
 }
 TLS_HELLO: Final = b"\x16\x03\x03\x40\x00\x02"
+DISTRUSTED: Final = Reaction(APIConnectionError, APIConnectionError)
+"""There is an answer that lasts: the other side can't show who it is."""
 TLS: Final[dict[str, Fault]] = {
+    **{
+        f"a certificate that is {name}": Fault(framed(TYPE), DISTRUSTED, certificate=name)
+        for name in ("expired", "not valid yet", "for another name", "untrusted", "self-signed")
+    },
     "a good certificate": Fault(framed(TYPE, make=lambda body: body), ANSWERED, certificate="good"),
     "TLS, then silence": Fault([read, stall], SILENT, certificate="good"),
     "TLS, then a reset": Fault([read, reset], UNANSWERED, certificate="good"),
@@ -551,16 +560,33 @@ REDIRECTS: Final[dict[str, Fault]] = {
 }
 REDIRECTS["a redirect to nowhere at all"] = moved("302 Found")
 
-STORED: Final[bytes] = bomb(60_000_000)
+BOMB: Final[bytes] = bomb(200_000_000)
+NESTED_BOMB: Final[bytes] = gzip.compress(gzip.compress(bytes(100_000_000), 9), 9)
+TOO_LONG: Final = Reaction(APIResponseValidationError, WaitTimeout)
+"""The answer does not end, and does not begin as JSON."""
 CODINGS: Final[dict[str, Fault]] = {
     "gzip": Fault(coded("gzip", gzip.compress), ANSWERED),
     "zlib deflate": Fault(coded("deflate", zlib.compress), ANSWERED),
     "identity": Fault(coded("identity", lambda body: body), ANSWERED),
     "gzip that is none": Fault(coded("gzip", lambda body: body), UNANSWERED),
-    "gzip that is empty": Fault(coded_only("gzip", b""), UNANSWERED),
+    "gzip that is empty": Fault(coded_only("gzip", b""), evolve(NO_JSON, download=DownloadError)),
     "gzip that is cut": Fault(coded("gzip", lambda body: gzip.compress(body)[:-1]), UNANSWERED),
     "gzip with a wrong checksum": Fault(coded("gzip", lambda body: gzip.compress(body)[:-8] + bytes(8)), UNANSWERED),
+    "gzip and more": Fault(coded("gzip", lambda body: gzip.compress(body) + b"more"), UNANSWERED),
+    "gzip of two members": Fault(coded("gzip", two_members), ANSWERED),
+    "gzip of two members, cut": Fault(coded("gzip", lambda body: two_members(body)[:-1]), UNANSWERED),
+    "gzip in capitals": Fault(coded("GZIP", gzip.compress), ANSWERED),
+    "x-gzip": Fault(coded("X-Gzip", gzip.compress), ANSWERED),
+    "gzip and identity": Fault(coded("gzip, identity", gzip.compress), ANSWERED),
+    "gzip twice": Fault(coded("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))), ANSWERED),
+    "raw deflate": Fault(coded("deflate", raw_deflate), ANSWERED),
+    "an unknown coding": Fault(coded("zebra", lambda body: body), evolve(BROKEN, download=DownloadError)),
     "deflate that is none": Fault(coded("deflate", lambda body: body), UNANSWERED),
+    "a gzip bomb": Fault(coded_only("gzip", BOMB), Reaction(APIResponseValidationError, APIResponseValidationError)),
+    "a gzip bomb in gzip": Fault(coded_only("gzip, gzip", NESTED_BOMB), TOO_LONG),
+    "many empty members": Fault(
+        coded_only("gzip", gzip.compress(b"") * 10_000), evolve(NO_JSON, download=DownloadError)
+    ),
 }
 
 
@@ -669,6 +695,11 @@ def in_error(write: Callable[[str], bytes]) -> Fault:
     )
 
 
+def base64_after(shift: int) -> Callable[[str], bytes]:
+    """Return what writes the key in base64 after so many bytes, on which its characters there depend."""
+    return lambda key: base64.b64encode(bytes(shift) + key.encode())
+
+
 def u_escaped(key: str) -> str:
     """Return the key with each character as four hexadecimal digits in JSON."""
     return "".join(f"\\u{ord(one):04x}" for one in key)
@@ -676,6 +707,49 @@ def u_escaped(key: str) -> str:
 
 ECHOES: Final[dict[str, Fault]] = {
     "the key in JSON": in_error(lambda key: json.dumps(key)[1:-1].encode()),
+    "the key in JSON, each character escaped": in_error(lambda key: u_escaped(key).encode()),
+    "the key in JSON, some characters escaped": in_error(
+        lambda key: "".join(
+            u_escaped(one) if place % 2 else json.dumps(one)[1:-1] for place, one in enumerate(key)
+        ).encode()
+    ),
+    **{f"the key in base64 after {shift} bytes": in_error(base64_after(shift)) for shift in range(3)},
+    "the key in base64 for URLs": in_error(lambda key: base64.urlsafe_b64encode(key.encode())),
+    "the key in percents": in_error(lambda key: quote(key, safe="").encode()),
+    "the key in small percents": in_error(lambda key: "".join(f"%{ord(one):02x}" for one in key).encode()),
+    "the key in HTML": in_error(lambda key: json.dumps(html.escape(key))[1:-1].encode()),
+    "the key after a long text": in_error(lambda key: b"x" * 170 + json.dumps(key)[1:-1].encode()),
+    "the key twice": in_error(lambda key: json.dumps(key + key)[1:-1].encode()),
+    "the key in a title": echo(
+        lambda _, key: response(f"<html><title>{html.escape(key)}</title></html>".encode(), status="502 No"), BUSY
+    ),
+    "the key in a title, by numbers": echo(
+        lambda _, key: response(
+            f"<html><title>{''.join(f'&#{ord(one)};' for one in key)}</title></html>".encode(), status="502 No"
+        ),
+        BUSY,
+    ),
+    "the key at the end of a long title": echo(
+        lambda _, key: response(f"<html><title>{'x' * 60}{key}</title></html>".encode(), status="502 No"), BUSY
+    ),
+    "the key in a redirect": echo(
+        lambda _, key: response(
+            b"", f"Location: https://a.invalid/{'x' * 40}?k={quote(key, safe='')}", status="302 No"
+        ),
+        refused(APIStatusError),
+    ),
+    "the key in a reason phrase": echo(
+        lambda _, key: response(b"{}", TYPE, status=f"401 {key}"), refused(AuthenticationError)
+    ),
+    "the key in an address": echo(
+        lambda request_id, key: response(
+            done(request_id, result_url=f"https://a.invalid/cat.png?k={quote(key, safe='')}"), TYPE
+        ),
+        BROKEN,
+    ),
+    "the key in a field that nobody knows": echo(
+        lambda request_id, key: response(done(request_id, more={"key": key}), TYPE), ANSWERED
+    ),
     "the key in JSON with escaped slashes": in_error(lambda key: json.dumps(key)[1:-1].replace("/", "\\/").encode()),
     "the key as the word": echo(lambda request_id, key: response(done(request_id, status=key), TYPE), PENDING),
     "the key as a failure": echo(
@@ -714,6 +788,10 @@ PICTURES: Final[dict[str, Fault]] = {
     "a picture without an end": Fault(
         [to_picture(lambda body: head() + body[:-12]), endless(bytes(65_536))], NO_PICTURE
     ),
+    "a gzip bomb for a picture": picture(lambda _: response(BOMB, "Content-Encoding: gzip")),
+    "a picture without a length, cut": picture(lambda body: head() + body[:-20]),
+    "a picture by HTTP/1.0, cut": picture(lambda body: b"HTTP/1.0 200 OK\r\n\r\n" + body[: len(body) // 2]),
+    "a part of a picture": picture(lambda body: response(body, f"Content-Range: bytes 0-9/{len(body)}")),
     "a picture of another type": picture(lambda body: response(body, "Content-Type: text/html"), ANSWERED),
 }
 
