@@ -195,7 +195,9 @@ def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
     for _ in range(8):  # As many as there may be libraries in between, and more.
         if isinstance(error, ssl.SSLCertVerificationError):
             return error
-        if isinstance(error, ssl.SSLError) and re.search("CERTIFICATE|UNKNOWN_CA", error.reason or ""):
+        if isinstance(error, ssl.SSLError) and re.search(
+            "CERTIFICATE|UNKNOWN_CA", getattr(error, "reason", None) or ""
+        ):
             return error
         error = error and (error.__cause__ or error.__context__)
     return None

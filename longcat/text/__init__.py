@@ -83,10 +83,10 @@ def hiding_cut(secret: str) -> Hide:
         end = text[-longest:]
         kept = tail = without_cut_escape(end)
         for one in located_readings(tail):
-            lower = one.text.lower()
+            lower = without_cut_escape(one.text).lower()
             for form in forms:
                 size = next((size for size in range(len(form) - 1, 0, -1) if lower.endswith(form[:size])), 0)
-                kept = min(kept, tail[: one.starts[-size]] if size else tail, key=len)
+                kept = min(kept, tail[: one.starts[len(lower) - size]] if size else tail, key=len)
         return text.removesuffix(end) + kept
 
     return hide_cut

@@ -20,17 +20,18 @@ _NAMES: Final = {
 }
 # One kind after the other, the outermost first as far as can be known. The numbers of digits are bounded, so that a
 # text of nothing but zeros takes no longer than another one.
+_REFERENCE: Final = (
+    r"\#[0-9]{1,32};|\#[xX][0-9a-fA-F]{1,32};"
+    r"|\#0{0,30}(?:3[2-9]|[4-9][0-9]|1[0-2][0-9])|\#[xX]0{0,30}[2-7][0-9a-fA-F]"  # HTML lets the semicolon be missing.
+)
 _KINDS: Final = (
-    ("\\", re.compile(r"\\(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,32}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[\"'\\/])")),
-    (
-        "&",
-        re.compile(rf"&(?:\#[0-9]{{1,32}}|\#[xX][0-9a-fA-F]{{1,32}}|(?:{'|'.join(sorted(_NAMES, reverse=True))}));?"),
-    ),
+    ("\\", re.compile(r"\\(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,32}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[\"'\\/nrt])")),
+    ("&", re.compile(rf"&(?:{_REFERENCE}|(?:{'|'.join(sorted(_NAMES, reverse=True))});?)")),
     ("%", re.compile(r"%(?:[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")),
     ("\n", re.compile(r"\r?(?:\n[ \t\r]*)+")),
 )
 _CUT: Final = re.compile(
-    r"(?:\\+(?:[uU]\{?|x)?[0-9a-fA-F]{0,31}|%(?:25)*u?[0-9a-fA-F]{0,3}|&(?:amp;)*\#?\w{0,32})\Z", re.ASCII
+    r"(?:\\+(?:[uU]\{?|x)?[0-9a-fA-F]{0,31}|%(?:25)*u?[0-9a-fA-F]{0,3}|&(?:amp;)*\#?\w{0,32}|\s+)\Z", re.ASCII
 )
 
 
@@ -107,7 +108,7 @@ def _character(escape: str) -> str:
     if kind in "\r\n":
         return ""
     if kind == "\\" and len(escape) == 2:  # noqa: PLR2004 - a character that stands for itself.
-        return escape[1]
+        return {"n": "\n", "r": "\r", "t": "\t"}.get(escape[1], escape[1])
     if kind == "&" and escape[1] != "#":
         return _NAMES[escape[1:].rstrip(";")]
     code = int(digits, 10 if kind == "&" and escape[2] not in "xX" else 16)
