@@ -43,6 +43,7 @@ GOOD = Exchange(
     source="a test",
 )
 NO_KEY = evolve(GOOD, request_headers=JSON, origin="sandbox")
+FILTERED = evolve(NO_KEY, origin="unknown")
 WRONG_KEY = evolve(GOOD, intent="wrong-key")
 UNKNOWN = evolve(GOOD, intent="unknown-request")
 BAD_BODY = evolve(GOOD, request_body=b"{}")

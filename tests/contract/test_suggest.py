@@ -14,6 +14,7 @@ from exchanges import (
     BAD_BODY,
     COMPLETED,
     ERROR,
+    FILTERED,
     GET,
     GOOD,
     JSON,
@@ -261,7 +262,7 @@ def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
             id="JSON that calls itself text",
         ),
         pytest.param(
-            answered({"data": ERROR}, 401, to=NO_KEY),
+            answered({"data": ERROR}, 401, to=FILTERED),
             [
                 '- $ref: "#/components/schemas/Error"',
                 "+ # Seen: an answer of this shape.",
@@ -276,7 +277,7 @@ def without(body: dict[str, Any], *names: str) -> dict[str, Any]:
             id="an envelope",
         ),
         pytest.param(
-            answered("No.", 401, to=NO_KEY),
+            answered("No.", 401, to=FILTERED),
             [
                 '- $ref: "#/components/schemas/Error"',
                 "+ # Seen: an answer of this shape.",
@@ -561,7 +562,7 @@ def test_several() -> None:
 def test_shared_schema() -> None:
     """What is wrong with three answers of one schema is one change."""
     errors = [
-        answered(ERROR | {"code": 1}, code, to=to) for code, to in ((400, BAD_BODY), (401, NO_KEY), (404, UNKNOWN))
+        answered(ERROR | {"code": 1}, code, to=to) for code, to in ((400, BAD_BODY), (401, FILTERED), (404, UNKNOWN))
     ]
     assert changed(suggested(*errors)) == ["+ # Seen: a new field.", "+ code:", "+ type: integer"]
 
@@ -817,7 +818,7 @@ def test_the_generator_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ),
         answered({"status": "failed", "request_id": "abc", "error": "no"}),
         answered(PROCESSING, 202, headers={"content-type": "text/plain"}),
-        answered({"data": ERROR}, 401, to=NO_KEY),
+        answered({"data": ERROR}, 401, to=FILTERED),
         answered({"title": "No."}, 400, to=BAD_BODY, headers={"content-type": "application/problem+json"}),
         answered(ERROR | {"error": [1, "a", None]}, 404, to=UNKNOWN, headers=JSON | {"sunset": "soon"}),
     )
