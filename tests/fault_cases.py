@@ -229,11 +229,12 @@ SHARE: Final = 12
 """How many characters of the key in one piece would help a thief."""
 
 
-def _pieces() -> set[str]:
-    pieces = set()
+def _pieces() -> list[str]:
+    """Return pieces of the key in each form, of which there is one in whatever holds that share of it."""
+    pieces = []
     for form in _forms():
-        size = SHARE * len(form) // len(KEY)
-        pieces |= {form[start : start + size] for start in range(len(form) - size + 1)}
+        size = SHARE * len(form) // len(KEY) // 2
+        pieces += [form[start : start + size] for start in range(0, len(form) - size + 1, size)]
     return pieces
 
 
@@ -262,7 +263,8 @@ def _texts_of(error: BaseException) -> Iterator[tuple[str, str]]:
     chain: list[BaseException] = [error]
     while chain:
         one = chain.pop()
-        yield "an error", f"{one} {one!r} {vars(one)!r}"
+        fields = {name: value for name, value in vars(one).items() if name != "body"}
+        yield "an error", f"{one} {one!r} {fields!r}"
         body = getattr(one, "body", b"")
         yield "a body", body.decode("latin-1") if isinstance(body, bytes) else ""
         chain += [other for other in (one.__cause__, getattr(one, "last_error", None)) if other is not None]
