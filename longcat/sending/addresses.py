@@ -2,7 +2,9 @@
 
 import logging
 import socket
+import threading
 import unicodedata
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -91,3 +93,19 @@ def resolve(host: str) -> list[Address]:
     """
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ip_address(sockaddr[0]) for *_, sockaddr in found))
+
+
+def resolve_in_thread(host: str, report: Callable[[list[Address] | Exception], object]) -> None:
+    """Look a host up in a thread, and report from there its addresses or the error.
+
+    It can't be stopped, only left behind: as a daemon, the thread does not keep the program from ending.
+    """
+
+    def look_up() -> None:
+        try:
+            outcome: list[Address] | Exception = resolve(host)
+        except Exception as error:  # noqa: BLE001 - it is raised where the addresses are wanted.
+            outcome = error
+        report(outcome)
+
+    threading.Thread(target=look_up, name="longcat-lookup", daemon=True).start()

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 
 import httpcore
 
-from longcat.sending.addresses import Address, resolve
+from longcat.sending.addresses import Address, resolve_in_thread
 
 STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.
 
@@ -76,15 +76,7 @@ class BoundedReads(threading.local):
     def look_up(self, host: str, timeout: float | None = None) -> list[Address]:
         """Return the addresses of a host. Raises OSError when there are none, and as `left` does."""
         found: SimpleQueue[list[Address] | Exception] = SimpleQueue()
-
-        def resolve_now() -> None:
-            try:
-                found.put(resolve(host))
-            except Exception as error:  # noqa: BLE001 - it is raised where the addresses are wanted.
-                found.put(error)
-
-        # It can't be stopped, only left behind; as a daemon it does not keep the program from ending.
-        threading.Thread(target=resolve_now, name="longcat-lookup", daemon=True).start()
+        resolve_in_thread(host, found.put)
         end = inf if timeout is None else time.monotonic() + timeout
         while True:
             left = self.left(None if end == inf else max(end - time.monotonic(), 0.0))

@@ -10,7 +10,6 @@ from math import inf
 from typing import Any, Final, Generic
 
 import anyio
-import anyio.to_thread
 import httpcore
 import httpx
 from anyio.lowlevel import checkpoint
@@ -21,7 +20,7 @@ from longcat.errors import ConfigurationError
 from longcat.gateway.messages import Answer, Call
 from longcat.processes import ForkAware, ForkSafeLock
 from longcat.sending import pools
-from longcat.sending.addresses import Address, resolve
+from longcat.sending.addresses import Address, resolve_in_thread
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up, look_up_async
@@ -376,12 +375,23 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
 
 
 async def resolve_async(timeout: float | None, host: str) -> list[Address]:
-    """Return the addresses of a host, looked up in a thread. Raises OSError, and httpcore.ConnectTimeout."""
-    try:
-        with anyio.fail_after(timeout):
-            return await anyio.to_thread.run_sync(resolve, host, abandon_on_cancel=True)
-    except TimeoutError:
-        raise httpcore.ConnectTimeout from None
+    """Return the addresses of a host. Raises OSError when there are none, and httpcore.ConnectTimeout."""
+    outcomes: list[list[Address] | Exception] = []
+    done, (_, call_soon) = anyio.Event(), current_loop()
+
+    def report(outcome: list[Address] | Exception) -> None:
+        outcomes.append(outcome)
+        with suppress(RuntimeError):  # The event loop is over.
+            call_soon(done.set)
+
+    resolve_in_thread(host, report)
+    with anyio.move_on_after(timeout):
+        await done.wait()
+    if not outcomes:
+        raise httpcore.ConnectTimeout
+    if isinstance(outcomes[0], Exception):
+        raise outcomes[0]
+    return outcomes[0]
 
 
 def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
