@@ -667,17 +667,28 @@ def test_a_coding_that_can_not_be_read_is_named(driver: Driver, folder: Path, co
     assert contents(folder) == {}
 
 
-@pytest.mark.parametrize("has_range", [False, True], ids=["no length", "a part of it"])
-def test_a_kind_that_can_not_tell_its_end(folder: Path, has_range: bool) -> None:
-    """A bare JPEG XL is believed to be whole when nothing says that it isn't."""
-    body = b"\xff\x0a" + bytes(range(200))
-    lines = [f"Content-Range: bytes 0-{len(body) - 1}/999"] if has_range else []
+ENDLESS = b"\xff\x0a" + bytes(range(200))
+"""A bare JPEG XL, whose kind can't tell where it ends."""
+BELIEVED: dict[str, tuple[list[str], bytes, bool]] = {
+    "nothing is known": ([], ENDLESS, True),
+    "a part, by its range": (["Content-Range: bytes 0-201/999"], ENDLESS, False),
+    "a later part": (["Content-Range: bytes 797-998/999"], ENDLESS, False),
+    "a part of who knows how much": (["Content-Range: bytes 0-201/*"], ENDLESS, False),
+    "all, by its range": (["Content-Range: BYTES 0-201/202"], ENDLESS, True),
+    "all, by its range, though its kind does not think so": (["Content-Range: bytes 0-99/100"], PICTURE[:100], True),
+    "all, by its kind, though its range does not think so": ([f"Content-Range: bytes 0-{HALF}/*"], PICTURE, True),
+}
+
+
+@pytest.mark.parametrize(("lines", "body", "taken"), list(BELIEVED.values()), ids=list(BELIEVED))
+def test_what_says_that_it_is_all_is_believed(folder: Path, lines: list[str], body: bytes, taken: bool) -> None:
+    """Without a length, a full range or the picture's own end says so; a kind that can't tell is taken as it comes."""
     with Server([read, head(*lines), body]) as server:
-        if has_range:
-            assert refused(SYNC, image(server.url), folder).transient
+        if taken:
+            bring(SYNC, image(server.url), folder / "cat")
         else:
-            bring(SYNC, image(server.url), folder)
-    assert contents(folder) == ({} if has_range else {"cat-1.jxl": body})
+            assert refused(SYNC, image(server.url), folder / "cat").transient
+    assert contents(folder) == ({"cat": body} if taken else {})
 
 
 # --- Too large. ---

@@ -80,7 +80,7 @@ class PictureFile:
     _size: int = field(default=0, init=False)
     _declared: int | None = field(default=None, init=False)
     _range: str | None = field(default=None, init=False)
-    _may_be_cut: bool = field(default=False, init=False)
+    _ends_with_connection: bool = field(default=False, init=False)
 
     def __enter__(self) -> Self:
         with self._translated():
@@ -106,7 +106,7 @@ class PictureFile:
         self._declared = int(length) if plain and re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
         self._check_size(self._declared or 0)
         self._range = headers.get("content-range")
-        self._may_be_cut = ends_with_connection or self._range is not None
+        self._ends_with_connection = ends_with_connection
         with self._translated():
             self._file = PartialFile(self.path if self.path.is_dir() else self.path.parent, self.part)
 
@@ -132,12 +132,12 @@ class PictureFile:
             message = f"{self._size} bytes came instead of the {self._declared} announced"
             raise self.error(message, "Try again.", retryable=True)
         kind = self._check_kind()
-        if not self._may_be_cut:
+        if self._is_framed:
             return
         with self._translated():
             whole = is_whole(kind, self._file.file, self._size)
         if whole is None:
-            whole = self._range is None or _is_all(self._range, self._size)
+            whole = self._range is None
         if not whole:
             message = f"it stops in its midst, after {self._size} bytes, and the answer did not say how many there are"
             raise self.error(message, "Try again.", retryable=True)
@@ -163,6 +163,13 @@ class PictureFile:
         which = f"picture {self.number} of {self.count}: " if self.count > 1 else ""
         return DownloadError(self.url, f"{which}{message}", next_step, status_code, retryable)
 
+    @property
+    def _is_framed(self) -> bool:
+        """Whether the answer itself says that these are all the bytes there are."""
+        if self._range is not None:
+            return _is_all(self._range, self._size)
+        return not self._ends_with_connection
+
     def _discard(self) -> None:
         if self._file is not None:
             self._file.discard()
@@ -176,7 +183,7 @@ class PictureFile:
         """Return what kind of image it is. Raises DownloadError when it is none."""
         kind = kind_of(self._head)
         if kind is None:
-            again = self._may_be_cut and self._size < TINY
+            again = self._size < TINY and not self._is_framed
             next_step = "Try again." if again else "Look at the URL in a browser."
             raise self.error(f"it is not an image but {describe_kind(self._head)}", next_step, retryable=again)
         return kind
