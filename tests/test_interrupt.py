@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command at any moment, with exit code 130 and one line. No test waits for a time to pass."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command at any moment, with exit code 130 and one line. No test waits for a time to pass."""
 
 import re
 import signal
@@ -39,7 +39,9 @@ def _ctrl_c_works() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)], ids=["SIGINT", "3", "SIGTERM"]
+    ("number", "times"),
+    [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1), (signal.SIGHUP, 1)],
+    ids=["SIGINT", "3", "SIGTERM", "SIGHUP"],
 )
 @pytest.mark.parametrize(
     ("moment", "command"),
@@ -68,11 +70,25 @@ def test_interrupt_at_a_moment(tmp_path: Path, moment: str, command: str, number
         check=False,
     )
     lines = done.stderr.splitlines()
-    if moment == "import signal" and number == signal.SIGTERM:
+    if moment == "import signal" and number in {signal.SIGTERM, signal.SIGHUP}:
         assert done.returncode in {130, -number}  # Nobody can see to a signal before this import.
     else:
         assert (done.returncode, lines[-1], lines.count(LINE)) == (130, LINE, 1)
     assert [line for line in lines if not line.startswith("longcat: ")] == []
+
+
+def test_a_command_that_nohup_started_outlives_its_terminal(tmp_path: Path) -> None:
+    """Where SIGHUP is ignored, it goes on being ignored."""
+    code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{PROGRAM}"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code, "exit", str(int(signal.SIGHUP)), "1", "--version"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells which signals a process sees to")

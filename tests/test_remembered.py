@@ -355,15 +355,11 @@ def test_who_waits_for_another_download_waits_no_longer_than_its_deadline(
 def test_what_a_killed_program_left_behind_is_cleared_away(
     driver: Driver, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture is always downloaded under the same first name, so the next program leaves none of the last one's."""
+    """A temporary file that a dead program left is removed by the next one that downloads into that folder."""
     gateway = FakeGateway().request("r", 0)
-
-    def killed(*_: object, **__: object) -> None:
-        """Do nothing, as a program that is dead."""
-
     with monkeypatch.context() as patch:
-        patch.setattr("longcat.saving.files.PartialFile.rename", killed)
-        patch.setattr("longcat.saving.files.PartialFile.discard", killed)
+        patch.setattr("longcat.saving.parts.PartialFile.rename", lambda *_, **__: None)
+        patch.setattr("longcat.saving.parts.PartialFile.discard", lambda part: part.file.close())
         download(driver, gateway, journal, tmp_path)
     (part,) = tmp_path.glob(".longcat-*.part")
     part.write_bytes(b"half")

@@ -1,4 +1,6 @@
-"""How Ctrl-C and SIGTERM end a command: with one line on stderr and exit code 130, whatever it is doing just then.
+"""How Ctrl-C, SIGTERM and SIGHUP end a command: with one line on stderr and exit code 130, whatever it is doing.
+
+SIGHUP comes when the terminal is closed; with `nohup`, it does not end a command.
 
 It imports next to nothing, as it must be there before everything else is.
 """
@@ -53,4 +55,6 @@ def _handle(
 
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # As a shell has it for commands in the background.
         signal.signal(signal.SIGINT, interrupt)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, terminate)
     signal.signal(signal.SIGTERM, terminate)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from longcat.errors import ConfigurationError
+from longcat.saving.files import final_path
 from longcat.saving.picture_file import existing, existing_pictures
 from longcat.text import shorten
 
@@ -46,6 +47,8 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
     try:
         if folder or output.endswith(("/", os.sep)):
             path.mkdir(parents=True, exist_ok=True)
+        elif not path.is_dir():
+            final_path(path)
         old = [file for name in names if (file := existing(path, name))]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
-from hashlib import sha256
 from http import HTTPStatus
 from math import inf
 from pathlib import Path
@@ -15,7 +14,9 @@ from attrs import define, field, frozen
 from longcat.errors import APIConnectionError, ConfigurationError, DownloadError, is_transient
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image
-from longcat.saving.picture_file import PictureFile, existing, picture_files, url_stem
+from longcat.saving.names import safe_name
+from longcat.saving.parts import sweep
+from longcat.saving.picture_file import PictureFile, picture_files, url_stem
 from longcat.saving.requests import RequestTable
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
@@ -26,6 +27,8 @@ from longcat.waiting.store import call_store
 MAX_BYTES: Final = 100 * 1024 * 1024
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
+SWEPT_EVERY: Final = 60.0
+"""Seconds after which a folder is looked through again for what killed programs left there."""
 MAX_REDIRECTS: Final = 5
 MAX_PICTURES: Final = 1000
 """How many pictures of one request are saved. Sister models make four at most."""
@@ -74,6 +77,8 @@ class Downloader:
     monotonic: Callable[[], float]
     random: Random
     _claims: dict[str, DownloadClaim] = field(factory=dict, init=False, repr=False)
+    _swept: dict[Path, float] = field(factory=dict, init=False, repr=False)
+    """When we last looked for temporary files of killed programs, by folder."""
 
     def download(  # noqa: PLR0913, PLR0917 - the arguments of `LongCat.download_all`.
         self, image: Image | str, path: Path, name: str | None, overwrite: bool, max_bytes: int, timeout: float | None
@@ -84,17 +89,28 @@ class Downloader:
         seconds = usable_timeout(timeout)
         deadline = inf if seconds is None else self.monotonic() + seconds
         if isinstance(image, str):
-            stem = name if name is not None else url_stem(image)
-            return (yield from self._save([PictureFile(path, stem, overwrite, max_bytes, image)], deadline))
+            stem = safe_name(name if name is not None else url_stem(image))
+            file = PictureFile(path, stem, overwrite, max_bytes, image)
+            yield from self._sweep(file)
+            return (yield from self._save([file], deadline))
         if len(image.urls) > MAX_PICTURES:
             message = f"the request has {len(image.urls)} pictures, more than {MAX_PICTURES}"
             raise DownloadError(image.url, message, "Download those that you want by their URLs, from image.urls.")
         files = picture_files(image, path, name, overwrite, max_bytes)
+        if files:
+            yield from self._sweep(files[0])
         requests = yield from call_store(partial(self.requests_of, image.request_id), self._left(deadline))
         if requests is None:
             return (yield from self._save(files, deadline))
         claim = DownloadClaim(requests, image.request_id, self._claims)
         return (yield from self._save_once(files, claim, deadline))
+
+    def _sweep(self, file: PictureFile) -> Flow[None]:
+        """Remove what killed programs left where a file is to be, unless we looked there a moment ago."""
+        now = self.monotonic()
+        if now - self._swept.get(file.folder, -inf) >= SWEPT_EVERY:
+            self._swept[file.folder] = now
+            yield from run_in_thread(partial(sweep, file.folder))
 
     def _left(self, deadline: float) -> Callable[[], float]:
         return lambda: deadline - self.monotonic()
@@ -121,10 +137,7 @@ class Downloader:
 
     def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[Path]]:
         """Return the paths of the saved pictures; if one is missing, claim them all and save it."""
-        # The name is always the same, so that a program that is killed leaves no litter.
-        unique = f"{claim.requests.name} {claim.request_id}".encode(errors="surrogatepass")
         for file in files:
-            file.part = f".longcat-{sha256(unique).hexdigest()[:16]}.part"
             file.record = partial(claim.requests.record, claim.request_id, file.number)
         try:
             saved = yield from self._acquire(claim, files, deadline)
@@ -195,12 +208,11 @@ def _find(claim: DownloadClaim, files: Sequence[PictureFile]) -> dict[int, Path]
     saved = {}
     for file in files:
         known = claim.requests.find_saved(claim.request_id, file.number)
-        with suppress(OSError, ValueError):  # No such file can be. The error is raised when it is to be written.
-            wanted = existing(file.path, file.stem)
+        with suppress(
+            OSError, ValueError, RuntimeError
+        ):  # No such file can be. The error is raised when it is to be written.
+            wanted = file.existing()
             if known is not None and wanted is not None and known.resolve() == wanted.resolve():
-                if claim.held and file.part is not None:
-                    with suppress(OSError):  # A program that was killed may have left it beside the saved file.
-                        (wanted.parent / file.part).unlink()
                 saved[file.number] = wanted
     return saved
 

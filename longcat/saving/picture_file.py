@@ -1,5 +1,6 @@
 """The file that a picture is downloaded into: what it is called, what may go into it, and that it appears whole."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +15,9 @@ from attrs import define, field
 from longcat.decoding import codings_of
 from longcat.errors import DownloadError
 from longcat.models import Image
-from longcat.saving.files import PartialFile, final_path
+from longcat.saving.files import final_path
+from longcat.saving.names import safe_name
+from longcat.saving.parts import PartialFile
 from longcat.saving.pictures.kinds import HEAD, SUFFIXES, PictureKind, is_whole, kind_of
 from longcat.text import describe_kind
 
@@ -23,12 +26,17 @@ TINY: Final = 32
 _RANGE: Final = re.compile(r"bytes +(\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
 
 
-def existing(path: Path, stem: str) -> Path | None:
-    """Return the file that a picture would replace; in a folder, one of its name and any kind. None: there is none."""
-    if not path.is_dir():
-        return path if path.exists() else None
-    files = (path / f"{_safe_name(stem)}.{suffix}" for suffix in SUFFIXES)
-    return next((file for file in files if file.exists()), None)
+def existing(path: Path, name: str) -> Path | None:
+    """Return the file that a picture would replace; in a folder, one of its name and any kind. None: there is none.
+
+    A symbolic link that leads nowhere is a file, too.
+    """
+    return _existing(path, safe_name(name))
+
+
+def _existing(path: Path, stem: str) -> Path | None:
+    files = (path / f"{stem}.{suffix}" for suffix in SUFFIXES) if path.is_dir() else (path,)
+    return next((file for file in files if os.path.lexists(file)), None)
 
 
 def url_stem(url: str) -> str:
@@ -36,14 +44,6 @@ def url_stem(url: str) -> str:
     with suppress(ValueError):  # Not a URL. The error is raised when it is to be asked.
         return PurePosixPath(urlsplit(url).path).stem or "image"
     return "image"
-
-
-def _safe_name(stem: str) -> str:
-    """Return a file name that is no path and not hidden. A name that was changed ends in a hash, so all differ."""
-    name = re.sub(r"[^\w.-]+", "_", stem).strip("._-").encode()[:150].decode(errors="ignore")
-    if name == stem:
-        return name
-    return f"{name or 'image'}-{sha256(stem.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 @define
@@ -55,13 +55,12 @@ class PictureFile:
 
     Attributes:
         path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
-        stem: that name. Characters that a file name can't have are replaced.
+        stem: that name, as `safe_name` returns it.
         overwrite: whether a file that is there already may be replaced.
         max_bytes: how many bytes are accepted.
         url: where the bytes come from, for the errors.
         number: which of its request's pictures it is, from 1.
         count: how many pictures the request has. With several, errors name the number.
-        part: the temporary file's name. None: a new random name.
         record: called with the file, its SHA-256 in hex and its size, when it is whole and about to get its name.
     """
 
@@ -72,7 +71,6 @@ class PictureFile:
     url: str
     number: int = 1
     count: int = 1
-    part: str | None = None
     record: Callable[[Path, str, int], object] | None = None
     _file: PartialFile | None = field(default=None, init=False)
     _head: bytes = field(default=b"", init=False)
@@ -82,13 +80,23 @@ class PictureFile:
     _range: str | None = field(default=None, init=False)
     _ends_with_connection: bool = field(default=False, init=False)
 
+    @property
+    def folder(self) -> Path:
+        """The folder that the file will be in."""
+        return self.path if _is_folder(self.path) else self.path.parent
+
+    def existing(self) -> Path | None:
+        """Return the file that this one would replace. None: there is none."""
+        return _existing(self.path, self.stem)
+
     def __enter__(self) -> Self:
         with self._translated():
-            old = existing(self.path, self.stem)
+            old = self.existing()
+            target = final_path(old or self.path) if old or not self.path.is_dir() else None
             if old is not None and not self.overwrite:
                 raise FileExistsError(old)
-            if not self.path.is_dir():
-                self.path = final_path(self.path)
+            if target is not None and not self.path.is_dir():
+                self.path = target
         return self
 
     def __exit__(
@@ -108,7 +116,7 @@ class PictureFile:
         self._range = headers.get("content-range")
         self._ends_with_connection = ends_with_connection
         with self._translated():
-            self._file = PartialFile(self.path if self.path.is_dir() else self.path.parent, self.part)
+            self._file = PartialFile(self.folder)
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises DownloadError as soon as they can't be an image, or are too many."""
@@ -149,7 +157,7 @@ class PictureFile:
         path = self.path
         with self._translated():
             if path.is_dir():
-                path = final_path(path / f"{_safe_name(self.stem)}.{self._check_kind().suffix}")
+                path = final_path(path / f"{self.stem}.{self._check_kind().suffix}")
             self._file.sync()
             if self.record is not None:
                 self.record(path, self._hash.hexdigest(), self._size)
@@ -206,13 +214,13 @@ def picture_files(image: Image, path: Path, name: str | None, overwrite: bool, m
 
     In a folder, they have the name that is given. None: that of the request.
     """
-    count, stem = len(image.urls), name if name is not None else image.request_id
+    count, stem = len(image.urls), safe_name(name if name is not None else image.request_id)
     files = [
         PictureFile(path, stem, overwrite, max_bytes, url, number, count) for number, url in enumerate(image.urls, 1)
     ]
     for file in files if count > 1 else ():
         if _is_folder(path):
-            file.stem = f"{_safe_name(file.stem)}-{file.number}"
+            file.stem = f"{file.stem}-{file.number}"
         else:
             file.path = path.with_name(f"{path.stem}-{file.number}{path.suffix}")
     return files
@@ -228,7 +236,7 @@ def existing_pictures(path: Path, name: str, count: int) -> list[Path]:
     """
     urls = ("",) * count
     files = picture_files(Image(name, "", urls), path, name, overwrite=False, max_bytes=0)
-    return [found for file in files if (found := existing(file.path, file.stem)) is not None]
+    return [found for file in files if (found := file.existing()) is not None]
 
 
 def _is_all(content_range: str, size: int) -> bool:

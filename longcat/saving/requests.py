@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from longcat.models import Image, State, Status
 from longcat.saving.database import Database, as_bytes
+from longcat.saving.files import open_regular
 from longcat.text import shorten
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -67,11 +68,6 @@ class RequestTable:
     _gateway: str
     _owner: str
     _claims: Counter[str] = field(factory=Counter, init=False)
-
-    @property
-    def name(self) -> str:
-        """What this table has to itself: the journal's path and the gateway."""
-        return f"{self._database.path} {self._gateway}"
 
     def claim(self, request_id: str) -> bool:
         """Claim a request, and return whether it is ours. False: another owner, who is alive, has it.
@@ -155,7 +151,7 @@ class RequestTable:
         file = self.file(request_id, number)
         with suppress(OSError, ValueError):  # It is not there, or not to be read.
             if file is not None and file.path.stat().st_size == file.size:
-                with file.path.open("rb") as stream:
+                with open_regular(file.path) as stream:
                     if hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256:
                         return file.path
         return None
