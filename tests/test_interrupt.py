@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command at any moment, with exit code 130 and one line. No test waits for a time to pass."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command at any moment, with exit code 130 and one line. No test sleeps."""
 
 import re
 import signal
