@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+import trio
 from fakes import KEY, Driver
-from servers import SHARED, SOON, Server, drive, read, response, self_signed, tidy
+from servers import LOOPBACK, SHARED, SOON, Server, drive, read, response, self_signed, tidy
 
 from longcat import APIConnectionError, DownloadError, LongCat, WaitTimeout
 from longcat.cli.run import run
@@ -205,6 +207,26 @@ def test_a_peer_that_is_not_public_is_refused() -> None:
     look_up(destination.on_event("connection.connect_tcp.started", info), lambda _: [ip_address(PUBLIC)])
     with pytest.raises(APIConnectionError, match=r"a\.test is 10\.0\.0\.1"):
         look_up(destination.on_event("connection.connect_tcp.complete", {"return_value": stream}), lambda _: [])
+
+
+def test_a_connection_that_leads_inside_is_closed_before_a_byte_is_sent(
+    driver: Driver, names: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever turns a connection to a public address round, a request does not go out on it."""
+    names["turned.test"] = [PUBLIC]
+    with Server([read, response(PICTURE)]) as server:
+        port = int(server.url.rpartition(":")[2])
+        here = (LOOPBACK, port)
+        connect, connect_anyio, connect_trio = socket.create_connection, anyio.connect_tcp, trio.open_tcp_stream
+        monkeypatch.setattr(
+            "socket.create_connection", lambda _, *more, **options: connect((LOOPBACK, port), *more, **options)
+        )
+        monkeypatch.setattr("anyio.connect_tcp", lambda **_: connect_anyio(*here))
+        monkeypatch.setattr("trio.open_tcp_stream", lambda **_: connect_trio(*here))
+        error = refused(driver, server.url.replace("127.0.0.1", "turned.test"), tmp_path)
+        assert (len(server.connections), server.requests) == (1, [])
+        assert server.deserted()
+    assert "turned.test is 127.0.0.1" in str(error)
 
 
 def test_a_connection_that_is_open_already_is_no_way_in(names: dict[str, list[str]], tmp_path: Path) -> None:

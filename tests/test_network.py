@@ -12,6 +12,9 @@ from fakes import KEY, Driver
 from servers import LIMIT, SHARED, Server, drive, read, refusing, response, tidy
 
 from longcat import APIConnectionError, APIStatusError, ConfigurationError, DownloadError, LongCat, LongCatError
+from longcat.contract import load_spec
+from longcat.contract.model import Inconclusive
+from longcat.contract.probe.probe import probe
 from longcat.sending.proxies import Proxies, excepts
 from longcat.testing import VirtualClock
 
@@ -110,6 +113,21 @@ def test_a_picture_behind_such_a_certificate_is_asked_for_once(
     assert "is not trusted" in str(error)
 
 
+def test_a_probe_does_not_ask_on_behind_such_a_certificate(
+    certificates: dict[str, tuple[ssl.SSLContext, Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One connection is made; every question says why it was not asked, and the first one what to do."""
+    context, issued = certificates["misnamed"]
+    monkeypatch.setenv("SSL_CERT_FILE", str(issued))
+    with Server([read, DONE], tls=context) as server:
+        outcomes = [one for one in probe(load_spec(), server.url, KEY, [ID]) if isinstance(one, Inconclusive)]
+        assert len(server.connections) == 1
+    told = [one.why for one in outcomes if "IP address mismatch" in one.why]
+    assert len(told) > 3
+    assert told[0].endswith("Check the URL: the server there goes by another name")
+    assert told[1].startswith("left out, because the certificate of ")
+
+
 def test_the_environment_s_certificates_are_used(
     driver: Driver, certificates: dict[str, tuple[ssl.SSLContext, Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +214,14 @@ def test_a_dead_proxy_is_named(
     assert f"the proxy {url} of all_proxy can't be reached" in str(caught.value)
     assert "unset all_proxy" in str(caught.value)
     assert PASSWORD not in str(caught.value)
+
+
+def test_the_caller_s_own_proxy_is_named(driver: Driver) -> None:
+    """A proxy that no variable names is told by its host and port."""
+    with refusing() as url, pytest.raises(APIConnectionError) as caught:
+        drive(driver, "http://gateway.invalid", CALLS["status"], http={**SHARED, "proxy": url})
+    assert f"the proxy {url[7:]} can't be reached" in str(caught.value)
+    assert "Check that proxy, or use an http_client without it." in str(caught.value)
 
 
 @pytest.mark.parametrize(("code", "transient"), [(403, False), (502, True), (503, True), (429, True)])

@@ -247,7 +247,11 @@ class _Probe:
         except APIConnectionError as error:
             part = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
             partial = None if part is None else self._judgement(request, call, evolve(part, whole=False))
-            return _Failure(f"no answer from {request.base_url}: {shorten(error.message, 200)}", partial)
+            advice = f". {error.next_step.rstrip('.')}" if error.lasting else ""  # Whoever tells it ends the sentence.
+            reason = f"no answer from {request.base_url}: {shorten(error.message, 200)}{advice}"
+            if error.lasting:
+                self.given_up.setdefault(request.base_url, shorten(error.message, 200))
+            return _Failure(reason, partial, may_pass=error.transient)
 
     def _headers(self, request: ProbeRequest) -> dict[str, str]:
         key = {KeyUse.NONE: None, KeyUse.WRONG: WRONG_KEY}.get(request.key, self.api_key)
