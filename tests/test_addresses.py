@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trio
 from fakes import KEY, Driver
-from servers import LOOPBACK, SHARED, SOON, Server, drive, read, response, self_signed, tidy
+from servers import LOOPBACK, SHARED, SOON, Server, drive, eventually, read, response, self_signed, tidy
 
 from longcat import APIConnectionError, DownloadError, LongCat, WaitTimeout
 from longcat.cli.run import run
@@ -224,8 +224,9 @@ def test_a_connection_that_leads_inside_is_closed_before_a_byte_is_sent(
         monkeypatch.setattr("anyio.connect_tcp", lambda **_: connect_anyio(*here))
         monkeypatch.setattr("trio.open_tcp_stream", lambda **_: connect_trio(*here))
         error = refused(driver, server.url.replace("127.0.0.1", "turned.test"), tmp_path)
-        assert (len(server.connections), server.requests) == (1, [])
+        assert eventually(lambda: server.connections)
         assert server.deserted()
+        assert server.requests == []
     assert "turned.test is 127.0.0.1" in str(error)
 
 
