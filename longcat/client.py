@@ -131,8 +131,8 @@ class LongCat(BaseClient[httpx.Client]):
         """Order many times, wait for all requests, and yield the outcome of each as it comes, as `as_completed` does.
 
         Each item is one order, also if it comes twice. With a journal, what was ordered before is not ordered again:
-        the same items, in any order, go on where they were. Leave the loop early, and orders that are under way at that
-        moment are in doubt.
+        the same items, in any order, go on where they were. To leave the loop early takes as long as the orders that
+        are under way take to be answered, 10 s at most; those that are not answered by then are in doubt.
 
         Args:
             orders: prompts; mappings with `prompt` and the fields of `submit`; or what `Outcome.order` holds. Of a

@@ -45,7 +45,7 @@ class Call:
         timeout: seconds until the whole answer must be there.
         content: the body. None: there is none.
         sink: where the body of a 200 goes. None: into `Answer.body`.
-        progress: how far the sending is. Whoever sends the call keeps it up to date.
+        progress: how far the sending is.
         cross_origin: whether it goes elsewhere than to the gateway. Then the HTTP client's own headers, cookies,
             parameters and credentials must not go along.
     """

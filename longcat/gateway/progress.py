@@ -11,6 +11,7 @@ class SendProgress:
     """How far the sending of one call is, as far as the HTTP library shows it.
 
     Attributes:
+        watched: whether whoever sends the call keeps this up to date.
         began: whether the call was handed to the HTTP client.
         traced: whether the HTTP client's transport tells what it does. One that is the caller's own may not.
         sent: whether the transport has begun to send the call itself, after the connection was made.
@@ -20,6 +21,7 @@ class SendProgress:
         tls_name: the name that the other side was last asked to have in its certificate. None: there was no TLS.
     """
 
+    watched: bool = False
     began: bool = False
     traced: bool = False
     sent: bool = False
@@ -29,8 +31,8 @@ class SendProgress:
 
     @property
     def may_have_sent(self) -> bool:
-        """Whether a byte of the call may have gone out, as far as the transport tells."""
-        return self.began and (self.sent or not self.traced)
+        """Whether a byte of the call may have gone out, for all that is known."""
+        return not self.watched or (self.began and (self.sent or not self.traced))
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:
         """Take in an event of httpcore's trace extension."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, nullcontext
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
@@ -18,6 +19,10 @@ from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
+
+ORDER_GRACE: Final = 10.0
+"""Seconds that orders under way get to be answered when a batch is left early. Else they are in doubt, and may be paid
+for nothing."""
 
 GRACE: Final = 1.0
 """Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
@@ -104,6 +109,7 @@ def outcomes(
         at_end.callback(settle or batch.close)
         at_end.enter_context(closing(batch))
         threads = at_end.enter_context(ThreadPool(perform))
+        at_end.push(partial(_on_leaving, batch, threads, home))
         while True:
             home.check()
             while batch.in_flight and (result := threads.result(0)) is not None:
@@ -125,6 +131,23 @@ def outcomes(
                     return
                 case _:
                     assert_never(step)
+
+
+def _on_leaving(batch: Batch[T], threads: ThreadPool, home: Home, kind: type[BaseException] | None, *_: object) -> None:
+    """Let the orders that are under way be answered when a batch is left early, unless the whole program is to end."""
+    if kind is None or not issubclass(kind, Exception | GeneratorExit) or not home.is_same_process:
+        return
+    batch.stop()
+    end = time.monotonic() + ORDER_GRACE
+    while (left := end - time.monotonic()) > 0:
+        match batch.next():
+            case Perform() as step:
+                threads.perform(step, batch.in_flight)
+            case Rest(seconds):
+                if (result := threads.result(min(seconds, left))) is not None:
+                    batch.receive(*result)
+            case TakeItem() | Finished():
+                return
 
 
 def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:

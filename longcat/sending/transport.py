@@ -113,6 +113,7 @@ class HttpSender(ForkAware, Generic[HttpClient]):
             raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
 
     def _translated(self, call: Call) -> AbstractContextManager[None]:
+        call.progress.watched = True
         return translated(call, lambda: self._closed, owns_http=self.owns_http)
 
 

@@ -58,6 +58,8 @@ class Job:
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
+        if isinstance(self.command, Call):
+            self.command.progress.watched = True  # Until it is performed, nothing of it has gone out.
         return self.command
 
     @property
@@ -248,10 +250,11 @@ class Batch(Generic[T]):
         return max(last_done(plans), len(plans) / self.rate_limiter.rate(now))
 
     def stop(self) -> None:
-        """Let the orders that are under way be answered, and end everything else. `next` gives the last steps."""
+        """Let the orders that have gone out be answered, and end everything else. `next` gives the last steps."""
         self._stopped = self._items_ended = True
+        unsent = {job for job, command in self._ready if isinstance(command, Call)}
         for job in [*self._open]:
-            if job not in self._ordering:
+            if job not in self._ordering or job in unsent:
                 self._drop(job)
 
     def close(self) -> None:
@@ -326,7 +329,8 @@ class Batch(Generic[T]):
     def _go_on(self, job: Job, result: Answer | LongCatError | None) -> None:
         """Let a job's flow go on, and put the job where its next command belongs."""
         command = job.go_on(result)
-        if job.wait is None and isinstance(command, Call | RunInThread):
+        # Once it has stopped, what came of an order is still noted, but no more are sent.
+        if job.wait is None and isinstance(command, RunInThread if self._stopped else Call | RunInThread):
             self._ordering.add(job)
         else:
             self._ordering.discard(job)

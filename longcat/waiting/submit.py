@@ -279,8 +279,10 @@ class Submit:
 
     def _send(self) -> Flow[Order]:
         """Send the order once, and keep what came of it."""
+        call: Call | None = None
         try:
-            answer = yield from ask(self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left)))
+            call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
+            answer = yield from ask(call)
             order = self.gateway.read_order(self.order, answer)
         except APIConnectionError as error:
             if error.sent:
@@ -302,6 +304,10 @@ class Submit:
             raise doubt from error
         except BaseException as error:
             # Stopped while it was under way. This program may live on, so that nobody else would find out.
+            if call is None or not call.progress.may_have_sent:
+                if self.store is not None:
+                    self.store.later(partial(self.store.withdraw, self.key))
+                raise
             error.add_note(f"The order for {shorten(self.order.prompt, 60)!r} was under way, and may have been taken.")
             if self.store is not None:
                 self.store.later(

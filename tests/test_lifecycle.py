@@ -1,0 +1,351 @@
+"""Clients that are closed, left, cancelled, or shared by event loops, while they work."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+import httpx
+import pytest
+from fakes import KEY, Driver, completed
+from servers import (
+    SHARED,
+    SOON,
+    Connection,
+    Script,
+    Server,
+    crowded,
+    each_backend,
+    eventually,
+    head,
+    read,
+    response,
+    stall,
+    tidy,
+    trickle,
+)
+
+from longcat import (
+    APIConnectionError,
+    AsyncLongCat,
+    BadRequestError,
+    ConfigurationError,
+    Image,
+    LongCat,
+    LongCatError,
+    SubmitUnknown,
+)
+from longcat.gateway.orders import usable_order
+from longcat.gateway.queue import QueueGateway
+from longcat.saving.journal import Journal
+from longcat.sending import pools
+from longcat.waiting.submit import OrderState
+
+TYPE: Final = "Content-Type: application/json"
+CLOSED: Final = "this client was closed meanwhile"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No proxy stands between, and no thread, file or socket is left."""
+    with tidy(monkeypatch):
+        yield
+
+
+def serve(connection: Connection) -> None:
+    """Answer every question of a connection: what is asked about is done."""
+    while True:
+        body = completed(request_id=json.loads(connection.read().body)["request_id"])
+        connection.send(response(json.dumps(body).encode(), TYPE, keep=True))
+
+
+def order_number(number: int) -> bytes:
+    """Return the answer to an order that is taken."""
+    request_id = f"longcat-image-498_019a1b2c-0000-7000-8000-{number:012}"
+    return response(
+        json.dumps({"request_id": request_id, "status": "QUEUED", "polling_url": "https://gateway.test/p"}).encode(),
+        TYPE,
+        status="202 Accepted",
+    )
+
+
+# --- Closed. ---
+
+
+HANGING: Final[dict[str, Script]] = {
+    "silence": [read, stall],
+    "a head": [read, head(TYPE, "Content-Length: 100"), stall],
+    "a body": [read, head(TYPE, "Content-Length: 9999"), trickle(b"{", b" ")],
+}
+CALLS: Final[dict[str, Callable[[Any], Any]]] = {
+    "status": lambda cat: cat.status("r"),
+    "wait": lambda cat: cat.wait("r", None),
+    "submit": lambda cat: cat.submit("a cat", timeout=None),
+    "wait_all": lambda cat: cat.wait_all(["r", "s"], None),
+    "download": lambda cat: cat.download(cat.url, cat.folder / "cat.png", timeout=None),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "script"),
+    [*((call, "silence") for call in CALLS), ("wait", "a head"), ("wait", "a body"), ("download", "a body")],
+)
+def test_a_client_that_is_closed_ends_what_is_in_flight(driver: Driver, call: str, script: str, tmp_path: Path) -> None:
+    """At once, whichever call it is and whatever it waits for; the error says that the client was closed."""
+    under_way, began = threading.Event(), 0.0
+    with Server([lambda _: under_way.set(), *HANGING[script]]) as server:
+
+        def close_when_under_way(close: Callable[[], object]) -> None:
+            nonlocal began
+            assert under_way.wait(SOON)
+            time.sleep(0.02)  # The answer begins to arrive.
+            began = time.monotonic()
+            close()
+
+        result = _closing(driver, server.url, CALLS[call], close_when_under_way, tmp_path)
+        assert time.monotonic() - began < SOON
+        assert eventually(server.deserted)
+    errors = result if isinstance(result, list) else [result]
+    assert [CLOSED in str(error) for error in errors] == [True] * len(errors), errors
+    assert {type(error).__name__ for error in errors} <= {"APIConnectionError", "SubmitUnknown", "DownloadError"}
+    assert isinstance(errors[0], SubmitUnknown) == (call == "submit")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _closing(
+    driver: Driver,
+    url: str,
+    call: Callable[[Any], Any],
+    meanwhile: Callable[[Callable[[], object]], None],
+    folder: Path,
+) -> Any:
+    """Make a call with a client that is closed by another thread or task, and return what it returns or raises."""
+
+    async def main() -> Any:
+        cat: Any = AsyncLongCat(KEY, url)
+        cat.url, cat.folder, results = f"{url}/cat.png", folder, []
+
+        async def ask() -> None:
+            try:
+                results.append(await call(cat))
+            except LongCatError as error:
+                results.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.to_thread.run_sync(meanwhile, lambda: None)
+            await cat.close()
+        return results[0]
+
+    if driver.name != "sync":
+        return anyio.run(main, backend=driver.name)
+    cat: Any = LongCat(KEY, url)
+    cat.url, cat.folder = f"{url}/cat.png", folder
+    thread = threading.Thread(target=meanwhile, args=[cat.close])
+    thread.start()
+    try:
+        return call(cat)
+    except LongCatError as error:
+        return error
+    finally:
+        thread.join()
+
+
+@each_backend
+def test_a_client_that_is_closed_in_one_event_loop_ends_what_is_in_flight_in_another(backend: str) -> None:
+    """Its connections are closed there, by the loop that made them."""
+    under_way = threading.Event()
+    with Server([lambda _: under_way.set(), read, stall]) as server:
+        cat, errors = AsyncLongCat(KEY, server.url), []
+
+        async def ask() -> None:
+            with pytest.raises(APIConnectionError) as caught:
+                await cat.wait("r", None)
+            errors.append(str(caught.value))
+            await anyio.to_thread.run_sync(eventually, server.deserted)
+
+        thread = threading.Thread(target=lambda: anyio.run(ask, backend=backend))
+        thread.start()
+        assert under_way.wait(SOON)
+        anyio.run(cat.close, backend=backend)
+        thread.join()
+    assert [CLOSED in error for error in errors] == [True]
+
+
+# --- Shared by event loops. ---
+
+
+@each_backend
+def test_event_loops_that_run_at_once_share_a_client(backend: str) -> None:
+    """Each has its own connections, and none sees anything of the others."""
+    with Server([serve]) as server:
+        cat, together = AsyncLongCat(KEY, server.url, max_in_flight=3), threading.Barrier(3)
+        results: list[Any] = []
+
+        async def ask() -> None:
+            together.wait(SOON)
+            results.extend(await cat.wait_all([f"{threading.get_ident()}-{number}" for number in range(20)], 30))
+            together.wait(SOON)
+            if not together.wait(SOON):
+                await cat.close()
+            await anyio.to_thread.run_sync(together.wait, SOON)
+            await anyio.sleep(0.05)  # It closes the connections of this loop.
+
+        threads = [threading.Thread(target=lambda: anyio.run(ask, backend=backend)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [type(result) for result in results] == [Image] * 60
+
+
+@each_backend
+def test_a_callers_http_client_serves_one_event_loop_at_a_time(backend: str) -> None:
+    """In a second one, the error says whose the connections are; the first one goes on."""
+
+    async def main(url: str) -> str:
+        async with httpx.AsyncClient(**SHARED) as http, AsyncLongCat(KEY, url, http_client=http) as cat:
+
+            async def ask() -> str:
+                try:
+                    return (await cat.wait("r", 30)).request_id
+                except ConfigurationError as error:
+                    return str(error)
+
+            def elsewhere() -> str:
+                return anyio.run(ask, backend=backend)
+
+            answers = [await ask(), await anyio.to_thread.run_sync(elsewhere), await ask()]
+            assert [answer == "r" for answer in answers] == [True, False, True]
+            return answers[1]
+
+    with Server([serve]) as server:
+        assert anyio.run(main, server.url, backend=backend).startswith(
+            "The http_client is in use in another event loop"
+        )
+
+
+# --- Cancelled. ---
+
+
+MOST: Final = 4
+"""Connections at a time, so that a place which is lost is missed soon."""
+
+
+@pytest.mark.parametrize("way", ["asyncio, its own cancel", "asyncio", "trio"])
+def test_waits_that_are_cancelled_at_any_moment_leave_the_pool_empty(way: str) -> None:
+    """However a task is cancelled, the places of the HTTP client's pool are free again, and the client works on."""
+    backend, natively = way.partition(",")[0], "own" in way
+    limits = httpx.Limits(max_connections=MOST)
+
+    async def cancel(cat: AsyncLongCat, seconds: float) -> None:
+        if natively:
+            task = asyncio.ensure_future(cat.wait("r", None))
+            await asyncio.sleep(seconds)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        else:
+            with anyio.move_on_after(seconds):
+                await cat.wait("r", None)
+
+    async def main(url: str) -> None:
+        async with httpx.AsyncClient(limits=limits, **SHARED) as http, AsyncLongCat(KEY, url, http_client=http) as cat:
+            for turn in range(25):
+                async with anyio.create_task_group() as tasks:
+                    for number in range(2 * MOST):
+                        tasks.start_soon(cancel, cat, 0.0004 * (turn + number / 10))
+            (pool,) = pools.pools(http)
+            assert pool._requests == []
+            assert all(connection.is_idle() for connection in pool.connections)
+            assert isinstance(await cat.wait("r", 30), Image)
+
+    with Server([serve]) as server:
+        anyio.run(main, server.url, backend=backend)
+
+
+def test_httpcore_still_loses_places() -> None:
+    """When it does no more, `longcat.sending.pools` can do with less."""
+
+    async def main(url: str) -> int:
+        async with httpx.AsyncClient(**SHARED) as http:
+            for step in range(40):
+                task = asyncio.ensure_future(http.post(url, json={"request_id": "r"}))
+                for _ in range(step):
+                    await asyncio.sleep(0)
+                task.cancel()
+                for _ in range(2):
+                    await asyncio.sleep(0)
+                    task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            (pool,) = pools.pools(http)
+            return len(pool._requests) + sum(not connection.is_idle() for connection in pool.connections)
+
+    with Server([serve]) as server:
+        assert asyncio.run(main(server.url))
+
+
+@each_backend
+@pytest.mark.parametrize("sent", [False, True], ids=["while it connects", "once it is sent"])
+def test_an_order_that_is_cancelled_is_in_doubt_only_if_it_was_sent(backend: str, sent: bool, tmp_path: Path) -> None:
+    """The journal forgets an order of which no byte can have gone out, and so does the note on the exception."""
+    under_way = threading.Event()
+
+    async def main(url: str) -> None:
+        async with AsyncLongCat(KEY, url, journal=tmp_path / "orders") as cat:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(lambda: cat.submit("a cat", id="the cat"))
+                    if sent:
+                        await anyio.to_thread.run_sync(under_way.wait, SOON)
+                    else:
+                        await anyio.sleep(0.2)
+                    scope.cancel()
+
+    with Server([read, lambda _: under_way.set(), stall]) as server, crowded() as nowhere:
+        url = server.url if sent else nowhere
+        anyio.run(main, url, backend=backend)
+    with Journal(tmp_path / "orders", time=lambda: 0.0) as journal:
+        known = journal.orders(url).known("the cat")
+    assert (known and known.state) == (OrderState.UNKNOWN if sent else None)
+
+
+# --- Left. ---
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "never answered"])
+def test_orders_that_are_under_way_when_a_loop_is_left(
+    answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They get the time to be answered, and no more are sent; those that are not answered are in doubt."""
+    monkeypatch.setattr("longcat.sending.threads.ORDER_GRACE", SOON if answered else 0.1)
+    together, left = threading.Barrier(4, timeout=SOON), threading.Event()
+
+    def take(connection: Connection) -> None:
+        number = int(json.loads(connection.read().body)["prompt"])
+        together.wait()
+        if number == 0:
+            connection.send(response(b"{}", TYPE, status="400 Bad Request"))
+        elif answered:
+            left.wait(SOON)
+            connection.send(order_number(number))
+        else:
+            stall(connection)
+
+    with Server([take]) as server, LongCat(KEY, server.url, max_in_flight=8, journal=tmp_path / "orders") as cat:
+        for outcome in cat.generate_all(map(str, range(1000))):
+            assert isinstance(outcome.error, BadRequestError)
+            threading.Timer(0.1, left.set).start()
+            break
+    with Journal(tmp_path / "orders", time=lambda: 0.0) as journal:
+        orders = journal.orders(server.url)
+        assert {record.order.prompt for record in orders.in_doubt()} == (set() if answered else {"1", "2", "3"})
+        assert orders.spent() == 3 * QueueGateway(server.url, KEY).cost(usable_order("a cat"))
+    assert len(server.requests) == 4
