@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from attrs import frozen
+from secret_forms import FORMS, HEX_KEY, ODD_KEY
+from servers import Server, answer, response
 
 from longcat.cli.contract import arguments as contract
 from longcat.cli.run import run as main
@@ -387,6 +389,30 @@ class TestRecord:
             assert EXAMPLE_KEY not in path.read_text()
             (exchange,) = read(path, ["Ocp-Apim-Subscription-Key"])
             assert isinstance(exchange, Exchange)
+
+    @pytest.mark.parametrize("key", [HEX_KEY, ODD_KEY])
+    def test_keeps_the_key_in_no_form(self, run: Run, tmp_path: Path, key: str) -> None:
+        """A gateway that answers with the key, also where it was not sent, leaves nothing of it in cassettes or output.
+
+        What was recorded is judged like other recordings: each body is the JSON that it was.
+        """
+        forms = {form: write(key) for form, write in FORMS.items()}
+        body = json.dumps({"error": "unauthorized", "echo": [key, forms], key: 1}).encode()
+        lines = [f"X-Echo: {text}" for text in forms.values() if "\n" not in text]
+        reply = response(body, "Content-Type: application/json", *lines, status="401 No")
+        with Server(*[[answer(lambda _: reply)]] * 60) as server:
+            arguments = ("--api-key", key, "--request-id", EXAMPLE_ID, "--operation", "get_request_result")
+            output = ("--base-url", server.url, "--output", "kept", "--origin", "sandbox", "--yes")
+            done = run("record", *arguments, *output)
+        paths = [*(tmp_path / "kept").iterdir()]
+        shown = done.out + done.err + "".join(path.read_text() for path in paths)
+        assert [
+            half for half in (key[:6], key[-6:], forms["percent"][:12], forms["base64 after 0"][2:10]) if half in shown
+        ] == []
+        exchanges = [one for one in read(tmp_path / "kept", ["Ocp-Apim-Subscription-Key"]) if isinstance(one, Exchange)]
+        assert {len(json.loads(one.response_body or b"")["echo"][1]) for one in exchanges} == {len(forms)}
+        assert (len(exchanges), len(exchanges) > 5) == (len(paths), True)
+        assert run("check", "kept").code in {0, 1}
 
     def test_replaces_nothing_unasked(self, run: Run, recording: Path, sandbox: str) -> None:
         """Only with --force."""
