@@ -1,11 +1,10 @@
 """What stands between a client and a gateway, on real sockets: certificates, cookies and proxies."""
 
-import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certificates
 import httpx
 import pytest
 from fakes import KEY, Driver
@@ -49,50 +48,36 @@ def failure(driver: Driver, url: str, ask: Callable[[Any], Any], **options: Any)
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[ssl.SSLContext, Path]]:
-    """Return a server's side of TLS for each kind of certificate, and the file of its issuer."""
-    folder = tmp_path_factory.mktemp("certificates")
-    made = {}
-    for kind, address, days in (("good", "127.0.0.1", 2), ("expired", "127.0.0.1", -1), ("misnamed", "127.0.0.2", 2)):
-        key, request, issued, names = (folder / f"{kind}.{end}" for end in ("key", "csr", "pem", "ext"))
-        names.write_text(f"subjectAltName=IP:{address}")
-        make = f"req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={address}"
-        sign = f"x509 -req -days {days}"
-        commands: tuple[list[str | Path], ...] = (
-            [*make.split(), "-keyout", key, "-out", request],
-            [*sign.split(), "-in", request, "-signkey", key, "-extfile", names, "-out", issued],
-        )
-        for command in commands:
-            subprocess.run(["openssl", *command], check=True, capture_output=True)  # noqa: S603, S607
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(issued, key)
-        made[kind] = context, issued
-    return made
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of certificates."""
+    path = tmp_path_factory.mktemp("certificates")
+    certificates.make(path)
+    return path
 
 
-CERTIFICATES = {
-    "untrusted": ("good", "self-signed certificate", "name the issuer's certificate file in SSL_CERT_FILE."),
-    "expired": ("expired", "certificate has expired", "Check this machine's clock"),
-    "misnamed": ("misnamed", "IP address mismatch", "Check the URL: the server there goes by another name."),
+@pytest.fixture
+def trusting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust one authority, and no other."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority(folder)))
+
+
+FAULTS = {
+    "expired": ("certificate has expired", "Check this machine's clock"),
+    "not valid yet": ("certificate is not yet valid", "Check this machine's clock"),
+    "for another name": ("IP address mismatch", "Check the URL: the server there goes by another name."),
+    "untrusted": ("unable to get local issuer", "name the issuer's certificate file in SSL_CERT_FILE."),
+    "self-signed": ("self-signed certificate", "name the issuer's certificate file in SSL_CERT_FILE."),
 }
 
 
+@pytest.mark.usefixtures("trusting")
 @pytest.mark.parametrize("call", list(CALLS))
-@pytest.mark.parametrize("fault", list(CERTIFICATES))
-def test_a_certificate_that_is_not_trusted_is_an_answer(
-    driver: Driver,
-    fault: str,
-    call: str,
-    certificates: dict[str, tuple[ssl.SSLContext, Path]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_a_certificate_that_is_not_trusted_is_an_answer(driver: Driver, folder: Path, fault: str, call: str) -> None:
     """It is raised at once with what is wrong and what to do, and neither a question nor an order goes out."""
-    kind, words, advice = CERTIFICATES[fault]
-    context, issued = certificates[kind]
-    if fault != "untrusted":
-        monkeypatch.setenv("SSL_CERT_FILE", str(issued))
+    words, advice = FAULTS[fault]
     clock = VirtualClock()
-    with Server([read, DONE], tls=context) as server:
+    with Server([read, DONE], tls=certificates.context(folder, fault)) as server:
         error = failure(driver, server.url, CALLS[call], clock=clock)
         assert (len(server.connections), server.requests, clock.sleeps) == (1, [], [])
     assert isinstance(error, APIConnectionError)
@@ -101,11 +86,9 @@ def test_a_certificate_that_is_not_trusted_is_an_answer(
     assert advice in str(error)
 
 
-def test_a_picture_behind_such_a_certificate_is_asked_for_once(
-    driver: Driver, tmp_path: Path, certificates: dict[str, tuple[ssl.SSLContext, Path]]
-) -> None:
+def test_a_picture_behind_such_a_certificate_is_asked_for_once(driver: Driver, tmp_path: Path, folder: Path) -> None:
     """A download ends with the first try, and says what is wrong with the certificate."""
-    with Server([read, DONE], tls=certificates["expired"][0]) as server:
+    with Server([read, DONE], tls=certificates.context(folder, "expired")) as server:
         error = failure(driver, server.url, lambda cat: cat.download(f"{server.url}/a.png", tmp_path / "a.png"))
         assert len(server.connections) == 1
     assert isinstance(error, DownloadError)
@@ -113,13 +96,10 @@ def test_a_picture_behind_such_a_certificate_is_asked_for_once(
     assert "is not trusted" in str(error)
 
 
-def test_a_probe_does_not_ask_on_behind_such_a_certificate(
-    certificates: dict[str, tuple[ssl.SSLContext, Path]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("trusting")
+def test_a_probe_does_not_ask_on_behind_such_a_certificate(folder: Path) -> None:
     """One connection is made; every question says why it was not asked, and the first one what to do."""
-    context, issued = certificates["misnamed"]
-    monkeypatch.setenv("SSL_CERT_FILE", str(issued))
-    with Server([read, DONE], tls=context) as server:
+    with Server([read, DONE], tls=certificates.context(folder, "for another name")) as server:
         outcomes = [one for one in probe(load_spec(), server.url, KEY, [ID]) if isinstance(one, Inconclusive)]
         assert len(server.connections) == 1
     told = [one.why for one in outcomes if "IP address mismatch" in one.why]
@@ -128,13 +108,10 @@ def test_a_probe_does_not_ask_on_behind_such_a_certificate(
     assert told[1].startswith("left out, because the certificate of ")
 
 
-def test_the_environment_s_certificates_are_used(
-    driver: Driver, certificates: dict[str, tuple[ssl.SSLContext, Path]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("trusting")
+def test_the_environment_s_certificates_are_used(driver: Driver, folder: Path) -> None:
     """A client of our own trusts what SSL_CERT_FILE names."""
-    context, issued = certificates["good"]
-    monkeypatch.setenv("SSL_CERT_FILE", str(issued))
-    with Server([read, DONE], tls=context) as server:
+    with Server([read, DONE], tls=certificates.context(folder, "good")) as server:
         assert drive(driver, server.url, CALLS["status"], http=None).image is not None
 
 
