@@ -204,12 +204,16 @@ class Comparison:
         if not value.strip():
             expected = f"text, such as {examples.texts[0]}"
             yield Mismatch("value-blank", path, pointers[0], expected, show_value(value), value)
-        rule = next((one for one in pointers if self.schemas.at(one).get("format") in {"uri", "url"}), None)
+        rule = next((one for one in pointers if self._format(one) in {"uri", "url"}), None)
         if rule is not None:
             schemes = sorted({_scheme(one) for one in examples.texts})
             if _scheme(value) not in {*schemes, self.scheme}:
                 expected = f"an address that begins with {' or '.join(schemes)}:"
                 yield Mismatch("format-changed", path, f"{rule}/format", expected, show_value(value), value)
+
+    def _format(self, pointer: str) -> Any:
+        schema = self.schemas.at(pointer)
+        return schema.get("format") if isinstance(schema, Mapping) else None
 
     # --- What is in it.
 

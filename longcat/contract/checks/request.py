@@ -200,7 +200,7 @@ def _is_compound(schemas: Schemas, pointer: str) -> bool:
 
 def values_of(text: str) -> Iterator[Any]:
     """Yield the values that a text in a URL or header may stand for: itself, and a number, boolean or null."""
-    yield text
+    yield text if text.isascii() else text.encode("utf-8", "replace").decode()  # No schema takes half a character.
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):

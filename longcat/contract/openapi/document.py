@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_VALUES
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES
 from longcat.pointer import at, escape
 from longcat.text import decode_text, shorten, show
 
@@ -62,6 +62,9 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
             raise
         raise _too_large(name, f"has a number of more than {MAX_DIGITS:,} digits") from error
     _check_extent(document, name)
+    paths = document.get("paths") if isinstance(document, dict) else None
+    if isinstance(paths, dict) and len(paths) > MAX_PATHS:
+        raise _too_large(name, f"has more than {MAX_PATHS:,} paths")
     return _check_version(document, name)
 
 

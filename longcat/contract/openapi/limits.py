@@ -13,6 +13,8 @@ MAX_BYTES: Final = 32 * 1024**2
 """How many bytes the file of a spec may have."""
 MAX_VALUES: Final = 1_000_000
 """How many values a spec may hold, with the aliases of YAML written out."""
+MAX_PATHS: Final = 20_000
+"""How many paths a spec may have."""
 MAX_DEPTH: Final = 200
 """How deeply the values of a spec may be nested. The libraries below refuse 255 levels, or overflow their stacks."""
 MAX_DIGITS: Final = 4300

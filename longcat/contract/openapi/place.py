@@ -83,6 +83,8 @@ class Place:
 
     def schema(self) -> str | None:
         """Return where the schema stands that is the field `schema`. None: there is none."""
+        if "schema" in self.object and not isinstance(self.node["schema"], Mapping | bool):
+            raise self.error(f"{show(self.node['schema'])} is no schema", "schema")
         return f"{self.pointer}/schema" if "schema" in self.object else None
 
     def _inside(self, name: str, key: str, node: Any) -> "Place":

@@ -8,7 +8,7 @@ with each level of the value.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, Final, TypeAlias
 
@@ -126,11 +126,11 @@ class Steps:
         def add(children: _Children, where: str) -> None:
             children[where] = children.get(where, 0) + times
 
-        for name in schema.get("properties", ()):
+        for name in _names(schema, "properties"):
             add(found.named.setdefault(name, {}), f"{pointer}/properties/{escape(name)}")
-        for index, _ in enumerate(schema.get("prefixItems", ())):
+        for index in _indexes(schema, "prefixItems"):
             add(found.named.setdefault(index, {}), f"{pointer}/prefixItems/{index}")
-        for pattern in schema.get("patternProperties", ()):
+        for pattern in _names(schema, "patternProperties"):
             found.steps += times * BACKTRACKING * bool(_BACKTRACKS.search(pattern))
             add(found.fields, f"{pointer}/patternProperties/{escape(pattern)}")
         for keyword in _INSIDE & schema.keys():
@@ -183,6 +183,19 @@ class Steps:
         if isinstance(schema.get("$ref"), str):
             yield follow(self._document, {"$ref": schema["$ref"]}, "")[1]
         for keyword in _PARTS:
-            yield from (f"{pointer}/{keyword}/{index}" for index, _ in enumerate(schema.get(keyword, ())))
+            yield from (f"{pointer}/{keyword}/{index}" for index in _indexes(schema, keyword))
         yield from (f"{pointer}/{keyword}" for keyword in _WHOLES if keyword in schema)
-        yield from (f"{pointer}/dependentSchemas/{escape(name)}" for name in schema.get("dependentSchemas", ()))
+        yield from (f"{pointer}/dependentSchemas/{escape(name)}" for name in _names(schema, "dependentSchemas"))
+
+
+# A keyword may stand in what is no schema, where it is anything.
+
+
+def _names(schema: Node, keyword: str) -> Iterable[str]:
+    names: Any = schema.get(keyword)
+    return names if isinstance(names, dict) else ()
+
+
+def _indexes(schema: Node, keyword: str) -> range:
+    parts: Any = schema.get(keyword)
+    return range(len(parts)) if isinstance(parts, list) else range(0)

@@ -87,6 +87,8 @@ def _mapped(document: Node, mapping: Mapping[str, Any], branches: list[str]) -> 
     """Yield the words of a discriminator's mapping, each with its branch."""
     targets = {_target(document, branch): branch for branch in branches}
     for word, reference in mapping.items():
+        if not isinstance(reference, str):
+            continue
         # A mapping may give the bare name of a component (OpenAPI, "Discriminator Object").
         where = reference if "#" in reference else f"#/components/schemas/{escape(reference)}"
         try:

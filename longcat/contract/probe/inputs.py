@@ -73,7 +73,8 @@ class Inputs:
         """Whether the contract says by a pattern what the ids look like."""
         schema = self.id.schema if self.id is not None else None
         document = self._schemas.document
-        return schema is not None and any("pattern" in at(document, one) for one in unconditional(document, schema))
+        schemas = [] if schema is None else [at(document, one) for one in unconditional(document, schema)]
+        return any("pattern" in one for one in schemas if isinstance(one, Mapping))
 
     def accepts(self, part: Input | Media | None, value: Any) -> bool:
         """Return whether the contract allows this value for an input, or for the body."""
@@ -128,9 +129,8 @@ def belonging(asked: Sequence[Inputs], ids: Sequence[str]) -> Callable[[Inputs],
 def _key_prefix(document: Node, operation: Operation) -> str:
     schemes = document.get("components", {}).get("securitySchemes", {}).values()
     # The token of OAuth 2 goes the same way (RFC 6750).
-    bearers = [
-        one for one in schemes if one.get("type") in {"oauth2", "openIdConnect"} or one.get("scheme") == "bearer"
-    ]
+    words = [(one.get("type"), one.get("scheme")) for one in schemes]
+    bearers = [one for one in words if "oauth2" in one or "openIdConnect" in one or "bearer" in one]
     return "Bearer " if operation.key_header == "Authorization" and bearers else ""
 
 
@@ -139,7 +139,9 @@ def _values(document: Node, operation: Operation, body: Media | None) -> Iterato
 
     def value(name: str, location: str, schema: str | None, required: bool, examples: tuple[Any, ...] = ()) -> Input:
         of_value = _at(document, schema)[0]
-        is_name = of_value.get("type") in {"string", "integer"} and not {"const", "enum"} & of_value.keys()
+        kinds = of_value.get("type")
+        kinds = set(kinds if isinstance(kinds, list) else [kinds]) - {"null"}
+        is_name = kinds in ({"string"}, {"integer"}) and not {"const", "enum"} & of_value.keys()
         is_id = location == "path" or (required and name in echoed and is_name)
         return Input(name, location, schema, required, (*_fixed(of_value), *examples), is_id)
 

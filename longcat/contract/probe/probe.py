@@ -211,8 +211,8 @@ class _Probe:
                 if not self._wait(wait, capped=hint is None):
                     self.given_up[request.base_url] = _too_long(hint)
                     return self.given_up[request.base_url]
-            elif judgement.outage is None:
-                return judgement
+            elif judgement.outage is None or judgement.obstacle is not None:
+                return judgement  # What can't be judged is an answer all the same, and comes again if it is asked for.
             elif tries > 1 or not self._wait(hint or 0.0, capped=False):
                 return judgement.outage
 
