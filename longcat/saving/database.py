@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from threading import RLock
-from typing import Final
+from typing import Any, Final
 
 from longcat.errors import ConfigurationError, JournalError
 from longcat.processes import ForkAware
@@ -358,3 +358,10 @@ def as_bytes(text: str | None) -> bytes | None:
 def as_text(stored: bytes) -> str:
     """Return a text as it was before `as_bytes`."""
     return stored.decode("utf-8", "surrogatepass")
+
+
+def text_or_none(value: Any) -> str | None:
+    """Return a value that is a text or None. Raises TypeError for any other one: a row was altered."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of a text")
+    return value

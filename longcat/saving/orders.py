@@ -10,11 +10,13 @@ from attrs import frozen
 
 from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest, Status
-from longcat.saving.database import ALTERED_IT, Database, as_bytes
+from longcat.saving.database import ALTERED_IT, Database, as_bytes, text_or_none
 from longcat.saving.requests import RequestTable
 from longcat.text import shorten
 from longcat.waiting.submit import OrderRecord, OrderState
 
+RESTORE: Final = "Restore it: the order may have been paid."
+"""What to do about an order whose row was altered."""
 UNITS: Final = 10**9
 """A US dollar in the unit in which money is stored, so that SQLite adds whole numbers."""
 
@@ -122,9 +124,9 @@ class OrderTable:
 
         Requests whose last answer has the word `ERROR` are not charged.
         """
-        with self._database.using() as db:
+        with self._database.trusting("The row of an order", RESTORE), self._database.using() as db:
             (units,) = db.execute(SPENT, [self._gateway]).fetchone()
-        return _to_dollars(units)
+            return _to_dollars(units)
 
     def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
         """Execute the first of these statements that fits the row, durably. Their last values name the row."""
@@ -140,8 +142,7 @@ class OrderTable:
 
     def _records(self, what: str, sql: str, values: list[Any]) -> list[OrderRecord]:
         """Return what a query for whole rows yields. Raises ConfigurationError about `what` when a row was altered."""
-        next_step = "Restore it: the order may have been paid."
-        with self._database.using() as db, self._database.trusting(what, next_step):
+        with self._database.trusting(what, RESTORE), self._database.using() as db:
             is_alive = cache(self._database.is_alive)
             return [_read_record(row, is_alive) for row in db.execute(sql, values)]
 
@@ -153,9 +154,18 @@ def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
         stands = OrderState.TAKEN
     elif state == "intended" and owner is not None and is_alive(owner):
         stands = OrderState.BUSY
-    reason = message if state == "unknown" else None
-    order, before = OrderRequest(**json.loads(content)), _to_dollars(in_doubt or 0)
-    return OrderRecord(key, order, stands, _to_dollars(cost), request_id, reason, before)
+    reason = text_or_none(message) if state == "unknown" else None
+    order, before = _read_order(content), _to_dollars(in_doubt or 0)
+    return OrderRecord(key, order, stands, _to_dollars(cost), text_or_none(request_id), reason, before)
+
+
+def _read_order(content: str) -> OrderRequest:
+    order = OrderRequest(**json.loads(content))
+    if text_or_none(order.prompt) is None or dict(order.options) != order.options:
+        raise TypeError("an order is a prompt and options")
+    for text in (order.id, order.webhook_url, order.webhook_mode):
+        text_or_none(text)
+    return order
 
 
 def _to_units(dollars: Decimal) -> int:
@@ -170,7 +180,9 @@ def _to_units(dollars: Decimal) -> int:
     return units
 
 
-def _to_dollars(units: int) -> Decimal:
+def _to_dollars(units: Any) -> Decimal:
+    if not isinstance(units, int):
+        raise TypeError("money is stored in whole units")
     whole, part = divmod(units, UNITS)
     return Decimal(f"{whole}.{part:09}".rstrip("0").rstrip("."))
 

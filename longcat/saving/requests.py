@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.models import Image, State, Status
-from longcat.saving.database import Database, as_bytes
+from longcat.saving.database import Database, as_bytes, text_or_none
 from longcat.saving.files import open_regular
 from longcat.text import shorten
 
@@ -114,7 +114,9 @@ class RequestTable:
             if row is None or row[0] is None:
                 return None
             state, raw_state, progress, error, image = row
-            return Status(request_id, State(state), raw_state, progress, _read_image(image), error)
+            if text_or_none(raw_state) is None or (progress is not None and not 0.0 <= progress <= 1.0):
+                raise ValueError("no status has these values")
+            return Status(request_id, State(state), raw_state, progress, _read_image(image), text_or_none(error))
 
     def note(self, status: Status) -> None:
         """Write an answer down in place of the one before."""
@@ -138,7 +140,12 @@ class RequestTable:
         what = f"The row of picture {number} of request {shorten(request_id)!r}"
         with self._database.trusting(what, "Delete it."), self._database.using() as db:
             row = db.execute(PICTURE, [self._gateway, request_id, number]).fetchone()
-            return SavedFile(Path(row[0]), *row[1:]) if row is not None else None
+            if row is None:
+                return None
+            path, digest, size = row
+            if not isinstance(digest, str) or not isinstance(size, int):
+                raise TypeError("a file is a path, a hash and a size")
+            return SavedFile(Path(path), digest, size)
 
     def record(self, request_id: str, number: int, path: Path, sha256: str, size: int) -> None:
         """Record a picture that is complete on disk, just before its file is renamed to `path`.
@@ -185,9 +192,15 @@ def _read_image(text: str | None) -> Image | None:
     if text is None:
         return None
     fields = json.loads(text)
-    moment, duration = fields.pop("created_at"), fields.pop("duration_us")
+    urls, moment, duration = fields.pop("urls"), fields.pop("created_at"), fields.pop("duration_us")
+    if not isinstance(urls, list) or not all(
+        isinstance(one, str) for one in (*urls, fields["request_id"], fields["url"])
+    ):
+        raise TypeError("addresses are texts")
+    text_or_none(fields["model_version"])
     return Image(
-        **fields | {"urls": tuple(fields["urls"])},
+        **fields,
+        urls=tuple(urls),
         created_at=datetime.fromisoformat(moment) if moment is not None else None,
         duration=duration * MICROSECOND if duration is not None else None,
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -20,7 +21,7 @@ from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import usable_output
 from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, overall, print_error, report
-from longcat.errors import ConfigurationError, SubmitUnknown
+from longcat.errors import ConfigurationError, JournalError, SubmitUnknown
 from longcat.gateway.contract import contract
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
@@ -32,6 +33,8 @@ from longcat.waiting.wake import Wake
 JOURNAL: Final = ".longcat-journal.db"
 """What the journal is called in the folder of the pictures. Hidden, as nobody should move it."""
 MANIFEST: Final = "manifest.jsonl"
+LAST_PATIENCE: Final = 5.0
+"""Seconds to wait at the end for another program that has the journal locked."""
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -47,7 +50,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     lines = read_lines(arguments.file, webhook, plain_http=base_url.startswith("http://"))
     folder = Path(arguments.output)
     journal = Path(arguments.journal) if arguments.journal is not None else folder / JOURNAL
-    known = survey(lines, journal, base_url, folder, resubmit_unknown=arguments.resubmit_unknown)
+    patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
+    known = survey(lines, journal, base_url, folder, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
     if arguments.dry_run:
         Printer().print(_plan_object(lines, known) if arguments.json else _plan(lines, known))
     _check_cost(known, arguments.max_cost)
@@ -69,8 +73,12 @@ def run(arguments: argparse.Namespace) -> Exit:
         try:
             _order(lines, settings, wake, arguments)
         finally:  # Ctrl-C, too.
-            with Journal(journal, time=time.time) as opened:
-                recall([line for line in lines if not line.is_over], opened, base_url, folder)
+            try:
+                with Journal(journal, time=time.time) as opened:
+                    opened.open(LAST_PATIENCE)
+                    recall([line for line in lines if not line.is_over], opened, base_url, folder)
+            except JournalError as error:  # The manifest says what this run knows.
+                report(error, debug=arguments.debug)
             _write_manifest(lines, folder)
             _sum_up(lines, folder)
     return overall([line.code for line in lines])

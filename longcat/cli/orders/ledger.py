@@ -10,6 +10,7 @@ from attrs import frozen
 
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.output import check_free
+from longcat.errors import JournalError
 from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal import Journal
@@ -47,15 +48,27 @@ class Survey:
         return sum(line.order.pictures for line in self.new)
 
 
-def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, *, resubmit_unknown: bool) -> Survey:
+def survey(  # noqa: PLR0913 - the last two are keywords.
+    lines: Sequence[OrderLine],
+    path: Path,
+    base_url: str,
+    folder: Path,
+    *,
+    resubmit_unknown: bool,
+    patience: float,
+) -> Survey:
     """Read what the journal knows into the lines, and return how they stand. A journal that is not there is not made.
 
-    Raises ConfigurationError when a line orders something else than the journal says, or would replace a file.
+    Another program that has it locked is waited for, for so many seconds of patience.
+
+    Raises JournalError when it can't be read, and ConfigurationError when a line orders something else than the journal
+    says, or would replace a file.
     """
     if not path.exists():
         _check_files(lines, folder)
         return Survey(lines, 0, 0, resubmit_unknown, Decimal(0))
     with Journal(path, time=time.time) as journal:
+        journal.open(patience)
         recall(lines, journal, base_url, folder)
         spent = journal.orders(base_url).spent()
     doubtful = [line for line in lines if line.state is LineState.UNKNOWN]
@@ -67,10 +80,17 @@ def survey(lines: Sequence[OrderLine], path: Path, base_url: str, folder: Path, 
 
 
 def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: Path) -> None:
-    """Read what the journal knows into the lines."""
+    """Read what the journal knows into the lines. One that it can't tell of is known, so that nothing is sent."""
     orders, requests = journal.orders(base_url), journal.requests(base_url)
     for line in lines:
-        record = orders.known(line.key)
+        try:
+            record = orders.known(line.key)
+        except JournalError as error:
+            if error.locked:
+                raise
+            line.is_known = True
+            line.fail(error)
+            continue
         if record is None:
             continue
         record.check(line.order)
@@ -83,7 +103,11 @@ def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: 
 
 
 def _recall_request(line: OrderLine, requests: RequestTable, folder: Path) -> None:
-    status = requests.last(line.request_id or "")
+    try:
+        status = requests.last(line.request_id or "")
+    except JournalError as error:
+        line.fail(error)
+        return
     line.last_status = status
     if status is None:
         return

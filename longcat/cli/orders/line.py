@@ -15,6 +15,7 @@ from longcat.errors import (
     ConfigurationError,
     GenerationFailed,
     InsufficientBalanceError,
+    JournalError,
     LongCatError,
     PermissionDeniedError,
     SubmitUnknown,
@@ -125,6 +126,8 @@ def _state(error: LongCatError) -> LineState:
     match error:
         case SubmitUnknown():
             return LineState.UNKNOWN
+        case JournalError():
+            return LineState.OPEN
         case GenerationFailed() | ConfigurationError():
             return LineState.FAILED
         case APIStatusError() if not error.transient and not isinstance(error, ACCOUNT):
