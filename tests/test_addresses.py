@@ -1,5 +1,6 @@
 """Where pictures are fetched from, and where not: addresses, names, redirects, proxies. No name is really looked up."""
 
+import json
 import logging
 import socket
 import threading
@@ -302,6 +303,22 @@ def test_no_byte_of_a_stranger_s_answer_is_told(driver: Driver, answer: bytes, t
     with Server([read, answer]) as server:
         error = refused(driver, f"{server.url}/a.png", tmp_path, "http://localhost", clock=VirtualClock())
     assert "sesame" not in str(error)
+
+
+@pytest.mark.parametrize(("flags", "code"), [([], 3), (["--allow-private"], 0)])
+def test_the_command_line_can_allow_it(
+    flags: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a gateway on the public internet, here behind a proxy, says is on this machine is fetched if one says so."""
+    monkeypatch.setenv("PIXAZO_API_KEY", KEY)
+    with Server([read, response(PICTURE)]) as inside:
+        fields = {"status": "completed", "progress": 1, "request_id": "cat-1", "result_url": f"{inside.url}/cat.png"}
+        with Server([read, response(json.dumps(fields).encode(), "Content-Type: application/json")]) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+            arguments = ["wait", "cat-1", "-o", str(tmp_path), "--base-url", "http://gateway.test"]
+            assert run([*arguments, *flags]) == code
+        assert len(inside.requests) == len(flags)
+    assert ("--allow-private" in capsys.readouterr().err) is not bool(flags)
 
 
 # --- Looking up names. ---

@@ -67,7 +67,8 @@ class Destination:
     addresses are checked; then the HTTP library is told to connect to one address, and if that fails, to the next, so
     that it does not look the name up again. What it has connected to is checked once more before a byte is sent. If it
     uses a connection that is open already, or a proxy, the addresses are checked that the host has for this machine, if
-    it has any.
+    it has any. With a transport of the caller's that does not trace, hosts that are written as addresses are checked,
+    but no names are looked up: it may be made for tests, and have no network.
 
     Attributes:
         host: the call's, in ASCII.
@@ -106,7 +107,7 @@ class Destination:
         return failed and bool(self._left)
 
     def _before_connecting(self, info: dict[str, Any]) -> Lookups:
-        host = info["host"]
+        host, self._failed = info["host"], False
         if not self._left or host != self._target:
             self._target, self._left = host, []
             if host != self.host:  # It is a proxy.

@@ -8,6 +8,7 @@ private network for its host, never goes through a proxy: the proxy would not ge
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Generic, TypeVar
@@ -141,6 +142,7 @@ def excepts(entry: str, url: httpx.URL) -> bool:
     return host == "*" or (bool(host) and (name == host or name.endswith(f".{host}")))
 
 
+@lru_cache
 def _network(text: str) -> IPv4Network | IPv6Network | None:
     try:
         return ip_network(text, strict=False)
