@@ -294,6 +294,12 @@ NO_PROXIES = {
     "nonsense://proxy.test": "is no proxy",
     "http://": "is no proxy",
     "http://[::1": "is no proxy",
+    "http://[x": "is no proxy",
+    "http://a b": "is no proxy",
+    "http://user:s3cret://s3cret@[proxy": "is no proxy",
+    "user:s3cret@[proxy": "is no proxy",
+    "s3cret@s3cret://s3cret@": "is no proxy",
+    "\x1b[31m": "is no proxy",
     "http://proxy.test:99999": "is no proxy",
     "http://proxy.test:port": "is no proxy",
     "http://a..test": "is no proxy",
@@ -312,6 +318,7 @@ def test_a_proxy_that_can_not_be_used_is_told(value: str, words: str, monkeypatc
         LongCat(KEY, "https://gateway.test")
     assert "HTTPS_PROXY" in str(caught.value)
     assert PASSWORD not in str(caught.value)
+    assert str(caught.value).isprintable()
     LongCat(KEY, "http://127.0.0.1").close()
 
 

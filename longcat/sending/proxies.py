@@ -19,6 +19,7 @@ from attrs import field, frozen
 
 from longcat.errors import ConfigurationError
 from longcat.sending.addresses import is_local, is_public, literal
+from longcat.text import shorten
 
 Transport = TypeVar("Transport", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
@@ -51,7 +52,7 @@ class Proxy:
             url.host.encode("idna")
         except (httpx.InvalidURL, ValueError):
             url = httpx.URL("")
-        if url.scheme not in SCHEMES or not url.host or not 0 < (url.port or 1) < 65536:  # noqa: PLR2004
+        if url.scheme not in SCHEMES or not re.fullmatch(r"[^][\s%]+", url.host) or not 0 < (url.port or 1) < 65536:  # noqa: PLR2004
             raise ConfigurationError(
                 f"The HTTP client can't be set up: {shown(self.url)} in {where} is no proxy. Check the environment's"
                 f" proxies: one is {', '.join(f'{scheme}://' for scheme in SCHEMES)} and a host, perhaps with a port."
@@ -65,8 +66,9 @@ class Proxy:
 
 def shown(proxy_url: str) -> str:
     """Return a proxy's URL as it may be shown: without the user and the password."""
-    scheme, separator, rest = proxy_url.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    scheme = re.match(r"[a-z][a-z0-9+.-]*://|", proxy_url, re.IGNORECASE)
+    start = scheme[0] if scheme is not None else ""
+    return shorten(start + proxy_url[len(start) :].rpartition("@")[2])
 
 
 @frozen
