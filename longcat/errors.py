@@ -28,7 +28,7 @@ from typing import ClassVar
 
 from attrs import define, field
 
-from longcat.models import OrderRequest, Status, Violation
+from longcat.models import OrderRequest, Pause, Status, Violation
 from longcat.text import sentence, shorten, without_query
 
 
@@ -119,7 +119,7 @@ class APIStatusError(LongCatError):
         status_code: the HTTP status code. It need not be in the IANA's list: a CDN has its own, 520 to 530.
         message: the reason in the gateway's words, cut short, or a description of a body that gives none.
         body: the body as received; at most 1 MiB of it.
-        retry_after: seconds that the gateway asks to wait, from `Retry-After`. None: it did not say.
+        retry_after: seconds that the gateway asks to wait, from `Retry-After`, at most an hour. None: it did not say.
         request_id: the request that was asked about. None: it was an order, which the gateway did not take.
         coding: the content coding of the body, where it is one that can't be undone here. None: there is none.
     """
@@ -147,7 +147,8 @@ class APIStatusError(LongCatError):
 
     def __str__(self) -> str:
         about = f" about request {shorten(self.request_id)!r}" if self.request_id is not None else ""
-        return f"The gateway answered {self.status_code}{about}: {sentence(self.message)} {self.next_step}"
+        pause = f" Leave it alone for {self.retry_after:.15g} s." if self.retry_after else ""
+        return f"The gateway answered {self.status_code}{about}: {sentence(self.message)}{pause} {self.next_step}"
 
 
 class BadRequestError(APIStatusError):
@@ -321,6 +322,7 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
         last_error: the transient error that came after it. None: the last question was answered.
         asked: whether the gateway was asked at all. It is not while a `Retry-After` holds, or while other waits use up
             the client's rate limit.
+        pause: the pause that lasts longer than the wait was to last, which ended it early. None: there was none.
     """
 
     request_id: str
@@ -328,6 +330,7 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
     last_status: Status | None = None
     last_error: LongCatError | None = None
     asked: bool = True
+    pause: Pause | None = None
 
     def __str__(self) -> str:
         outcome = "no answer came" if self.elapsed and self.asked else "it was not asked about"
@@ -336,8 +339,9 @@ class WaitTimeout(LongCatError, TimeoutError):  # noqa: N818 - as above.
             outcome = f"the last answer was {shorten(self.last_status.raw_state)!r}"
             outcome += f" at {progress:.0%}" if progress is not None else ""
         trouble = f" The last error was: {self.last_error}" if self.last_error is not None else ""
+        reason = f" It was not waited for any longer, as {self.pause}." if self.pause is not None else ""
         return (
-            f"Request {shorten(self.request_id)!r} was not done after {self.elapsed:.1f} s; {outcome}. "
+            f"Request {shorten(self.request_id)!r} was not done after {self.elapsed:.1f} s; {outcome}.{reason} "
             f"It goes on without us: wait for it again, or longer.{trouble}"
         )
 

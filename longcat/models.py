@@ -1,7 +1,7 @@
 """What the client speaks of: the state of a request, one answer about it, and the image that it yields."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -155,3 +155,28 @@ class Violation:
 
     def __str__(self) -> str:
         return f"{self.pointer or 'the body'} should be {self.expected}, but is {self.seen}"
+
+
+@frozen
+class Pause:
+    """A time in which a client asks nothing, because the gateway refused a question.
+
+    Attributes:
+        seconds: how long it is.
+        began: when it began, in seconds since the epoch.
+        asked: how many seconds the gateway asked for, which may be more. None: it did not say.
+    """
+
+    seconds: float
+    began: float
+    asked: float | None = None
+
+    def __str__(self) -> str:
+        try:
+            when = f" at {datetime.fromtimestamp(self.began, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        except (ValueError, OverflowError, OSError):  # A clock of the caller's may tell any time.
+            when = ""
+        if self.asked is None:
+            return f"the gateway answered 429{when}, and is left alone for {self.seconds:.1f} s"
+        kept = f", of which longcat keeps to {self.seconds:.0f} s" if self.asked > self.seconds else ""
+        return f"the gateway asked{when} to be left alone for {self.asked:.15g} s{kept}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +16,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-from fakes import KEY, URL, Cat, Driver, leaving
+from fakes import KEY, URL, Cat, Driver, leaving, processing
 
 from longcat import (
     AsyncLongCat,
@@ -412,11 +413,30 @@ def test_the_deadline_holds_for_who_waits_for_a_turn(driver: Driver) -> None:
 
 
 def test_a_pause_without_an_end_is_slept_in_parts(driver: Driver) -> None:
-    """A gateway that wants quiet for three thousand years is heeded until the deadline, and breaks nothing."""
+    """A gateway that wants quiet for three thousand years gets an hour, in one sleep, and breaks nothing."""
     gateway = gateway_of({"b": 1}).request("a", 1, faults=[refusal(429, retry_after=1e11)])
-    outcomes = collect(driver, gateway, ["a", "b"], batch_timeout=10_000.0)
-    assert {type(outcome.error) for outcome in outcomes} >= {WaitTimeout}
+    outcomes = collect(driver, gateway, ["a", "b"], 10_000.0, batch_timeout=10_000.0)
+    assert {type(outcome.error) for outcome in outcomes} == {type(None)}
     assert max(clock_of(gateway).sleeps) <= 3600
+
+
+def test_a_pause_beyond_their_deadline_ends_all_waits_of_a_batch_at_once(driver: Driver) -> None:
+    """Those that wait for permission, those that sleep, and those that were not begun all end in the same second."""
+    ids = [f"r{i}" for i in range(200)]
+    gateway = gateway_of({})
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)["request_id"]
+        if clock_of(gateway).now > 5.0:
+            return refusal(429, retry_after=86_400)
+        return httpx.Response(200, json=processing(0.5, request_id=asked))
+
+    for one in ids:
+        gateway.request(one, answer=answer)
+    outcomes = collect(driver, gateway, ids, 50.0, max_rate=20.0, polling=ONE_SECOND)
+    assert len(outcomes) == 200
+    assert all(isinstance(one.error, WaitTimeout) and one.error.pause is not None for one in outcomes)
+    assert clock_of(gateway).now < 10.0
 
 
 def clock_of(gateway: FakeGateway) -> VirtualClock:
@@ -511,15 +531,14 @@ def test_a_429_slows_the_whole_batch() -> None:
     assert refused < 0.1 * len(gateway.questions)
 
 
-def test_the_rate_recovers_after_a_429() -> None:
-    """After a single 429, right at the beginning, questions come as often as they are due again in about a minute."""
+def test_a_single_429_costs_its_pause_and_no_more() -> None:
+    """After a single 429, right at the beginning, questions come as often as they are due once its pause is over."""
     ids = [f"r{i}" for i in range(40)]
     gateway = gateway_of(dict.fromkeys(ids[1:], 100)).request("r0", 100, faults=[refusal(429, retry_after=2)])
     collect(SYNC, gateway, ids, polling=ONE_SECOND)
     moments = [question.at for question in gateway.questions]
     counts = [sum(start <= moment < start + 5 for moment in moments) for start in (3, 20, 40, 70, 90)]
-    assert counts[0] < counts[1] < counts[2]
-    assert counts[3:] == pytest.approx([200, 200], abs=5)
+    assert counts == pytest.approx([200] * 5, abs=5)
 
 
 def delays(durations: dict[str, float], max_rate: float) -> tuple[dict[str, float], FakeGateway]:

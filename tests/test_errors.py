@@ -38,6 +38,7 @@ from longcat import (
     WaitTimeout,
     errors,
 )
+from longcat.models import Pause
 
 SYNC = Driver("sync")
 
@@ -169,7 +170,8 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     ),
     (
         RateLimitError(429, "too many requests", b"{}", 5.0, "r"),
-        "The gateway answered 429 about request 'r': too many requests. Ask less often; wait() does so by itself.",
+        "The gateway answered 429 about request 'r': too many requests. Leave it alone for 5 s. Ask less often; wait()"
+        " does so by itself.",
     ),
     (
         InternalServerError(522, "no reason given", b"", None, "r"),
@@ -229,7 +231,7 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     (
         RateLimitError(429, "too many requests", b"{}", 5.0),
         (
-            "The gateway answered 429: too many requests. Nothing was ordered: order again later, or bound the client"
+            "The gateway answered 429: too many requests. Leave it alone for 5 s. Nothing was ordered: order again later, or bound the client"
             " with max_rate."
         ),
     ),
@@ -242,11 +244,22 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     ),
     (
         InternalServerError(503, "service unavailable", b"{}", 5.0),
-        "The gateway answered 503: service unavailable. Wait before you order again.",
+        "The gateway answered 503: service unavailable. Leave it alone for 5 s. Wait before you order again.",
     ),
     (
         WaitTimeout("r", 10.0),
         ("Request 'r' was not done after 10.0 s; no answer came. It goes on without us: wait for it again, or longer."),
+    ),
+    (
+        WaitTimeout("r", 2.0, asked=False, pause=Pause(3600.0, 1_718_447_400.0, 86_400.0)),
+        "Request 'r' was not done after 2.0 s; it was not asked about. It was not waited for any longer, as the gateway"
+        " asked at 2024-06-15T10:30:00Z to be left alone for 86400 s, of which longcat keeps to 3600 s. It goes on"
+        " without us: wait for it again, or longer.",
+    ),
+    (
+        WaitTimeout("r", 2.0, pause=Pause(8.0, 1e300)),
+        "Request 'r' was not done after 2.0 s; no answer came. It was not waited for any longer, as the gateway answered"
+        " 429, and is left alone for 8.0 s. It goes on without us: wait for it again, or longer.",
     ),
     (
         WaitTimeout("r", 10.0, HALF),

@@ -1,14 +1,15 @@
 """The budget that the waits of a client share: how questions are spaced, and what a 429 does to them."""
 
-from itertools import pairwise
+from itertools import count, pairwise
 from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longcat.models import Pause
 from longcat.testing import VirtualClock
-from longcat.waiting.rate_limit import RESOLUTION, RateLimiter, Slot
+from longcat.waiting.rate_limit import MARGIN, RESOLUTION, AdaptiveRate, Growth, RateLimiter
 
 
 def taken(rate_limiter: RateLimiter, now: float, count: int) -> list[float]:
@@ -41,97 +42,148 @@ def test_the_rate_is_never_exceeded(rate: float, moments: list[float]) -> None:
 
 
 def complain(rate_limiter: RateLimiter, now: float, quiet: float = 1.0, asked: float | None = None) -> None:
-    """Let the gateway answer 429."""
-    rate_limiter.on_rate_limited(now, now + quiet, now if asked is None else asked)
-
-
-def spacing(rate_limiter: RateLimiter, now: float) -> float:
-    """Return the seconds between the next two slots."""
-    first, second = taken(rate_limiter, now, 2)
-    return second - first
+    """Let the gateway answer 429, with a `Retry-After`."""
+    rate_limiter.on_rate_limited(now, now if asked is None else asked, Pause(quiet, now, quiet))
 
 
 def test_after_a_429_nobody_asks_before_the_gateway_wants_it() -> None:
-    """The first slot after a 429 is at the end of the quiet time."""
+    """The first slot after a 429 is at the end of the pause."""
     rate_limiter = RateLimiter()
     complain(rate_limiter, 5.0, quiet=20.0)
     assert rate_limiter.reserve(6.0).moment == 25.0
 
 
-def test_a_429_halves_the_rate() -> None:
-    """Ten questions a second become five."""
-    rate_limiter = RateLimiter(max_rate=10.0)
-    taken(rate_limiter, 0.0, 50)
-    complain(rate_limiter, 5.0, quiet=0.0)
-    assert spacing(rate_limiter, 5.0) == pytest.approx(0.2, rel=0.1)
-
-
-def test_without_a_bound_a_429_halves_what_was_asked_in_the_last_second() -> None:
-    """Who asked twenty times in a second, with no bound set, asks about ten times from then on."""
+def test_a_429_among_many_good_answers_holds_nobody_else_back() -> None:
+    """The wait that was refused pauses, and the others go on, as long as most questions are answered."""
     rate_limiter = RateLimiter()
-    for i in range(100):
-        rate_limiter.reserve(i / 20)
-    complain(rate_limiter, 5.0, quiet=0.0)
-    assert 1 / spacing(rate_limiter, 5.0) == pytest.approx(10, rel=0.1)
+    for _ in range(10):
+        rate_limiter.on_answer(5.0, 5.0)
+    complain(rate_limiter, 5.0, quiet=20.0)
+    assert rate_limiter.reserve(5.0).moment == 5.0
 
 
-def test_several_429s_for_one_reason_count_once() -> None:
-    """Questions that were under way when the rate was cut don't cut it again."""
-    rate_limiter = RateLimiter(max_rate=10.0)
-    taken(rate_limiter, 0.0, 50)
-    for asked in (4.8, 4.9, 5.0):
-        complain(rate_limiter, 5.0, quiet=0.0, asked=asked)
-    assert spacing(rate_limiter, 5.0) == pytest.approx(0.2, rel=0.1)
-
-
-def test_a_429_that_comes_after_the_cut_cuts_again() -> None:
-    """A question that was asked at the lower rate and got a 429 lowers it once more."""
-    rate_limiter = RateLimiter(max_rate=10.0)
-    taken(rate_limiter, 0.0, 50)
-    complain(rate_limiter, 5.0, quiet=0.0)
-    taken(rate_limiter, 5.0, 10)
-    complain(rate_limiter, 7.0, quiet=0.0)
-    assert 2.0 < 1 / spacing(rate_limiter, 7.0) < 3.0
-
-
-def test_the_rate_comes_back_in_a_minute_in_even_steps() -> None:
-    """The rate grows by the same amount every second, and is where it was after half a minute, as it lost a half."""
-    rate_limiter = RateLimiter(max_rate=10.0)
-    taken(rate_limiter, 0.0, 50)
-    complain(rate_limiter, 5.0, quiet=0.0)
-    rates = [1 / spacing(rate_limiter, now) for now in (5.0, 15.0, 25.0, 35.0, 60.0)]
-    steps = [later - earlier for earlier, later in pairwise(rates)]
-    assert steps[:3] == pytest.approx([steps[0]] * 3, rel=0.1)
-    assert rates[-1] == pytest.approx(10.0)
-
-
-def test_a_rate_that_is_back_doubles_every_ten_seconds() -> None:
-    """Without a bound of its own the rate goes on growing from where it was before the 429."""
+def test_a_429_without_a_pause_holds_nobody_else_back() -> None:
+    """Where the gateway names no time, only the wait that was refused pauses, by its own backoff."""
     rate_limiter = RateLimiter()
-    for moment in range(50):
-        rate_limiter.reserve(moment / 10)
-    complain(rate_limiter, 5.0, quiet=0.0)
-    back, *later = [rate_limiter.rate(moment) for moment in (35.0, 45.0, 55.0)]
-    assert later == pytest.approx([2 * back, 4 * back])
+    rate_limiter.on_rate_limited(5.0, 5.0, Pause(8.0, 5.0, None))
+    assert (rate_limiter.reserve(5.0).moment, rate_limiter.pause) == (5.0, None)
+
+
+@pytest.mark.parametrize("refused", [1, 3])
+def test_a_few_429s_change_no_rate(refused: int) -> None:
+    """They may be an accident."""
+    rate_limiter = RateLimiter(max_rate=10.0)
+    for _ in range(refused):
+        complain(rate_limiter, 5.0, quiet=0.0)
+    assert rate_limiter.rate(5.0) == 10.0
+
+
+@pytest.mark.parametrize(("refused", "most"), [(1.0, 0.25), (0.5, 0.5), (0.25, 0.75)])
+def test_the_rate_falls_by_the_share_of_refusals(refused: float, most: float) -> None:
+    """The rate becomes a little less than what the gateway let through, and is cut by three quarters at most."""
+    adaptive = AdaptiveRate()
+    now = 0.0
+    for i in count():
+        now += 0.01
+        adaptive.count(now, now, refused=i % 4 < 4 * refused)
+        if adaptive.at(now) < inf:
+            break
+    assert adaptive.at(now) == pytest.approx(100 * most * MARGIN, rel=0.5)
+
+
+def through(
+    adaptive: AdaptiveRate, since: float, until: float, limit: float = inf, share: float = 0.0
+) -> tuple[list[float], int]:
+    """Ask at the adaptive rate, up to 100 times a second, a gateway that lets so many through in a second.
+
+    It refuses a share of the questions besides. Return the rates, and how many questions it refused.
+    """
+    now, tokens, refused = since, 1.0, 0.0
+    rates: list[float] = []
+    refusals = 0
+    while now < until:
+        pause = 1 / min(adaptive.at(now), 100.0)
+        now += pause
+        refused += share
+        tokens = min(tokens + pause * limit, 1.0)
+        bad = tokens < 1.0 or refused >= 1.0
+        tokens -= not bad
+        refused -= refused >= 1.0
+        refusals += bad
+        adaptive.count(now, now, bad)
+        rates.append(adaptive.at(now))
+    return rates, refusals
+
+
+@pytest.mark.parametrize("limit", [2.0, 5.0, 50.0])
+def test_the_rate_settles_where_the_gateway_bears_it(limit: float) -> None:
+    """A gateway that has a limit refuses few, and its limit is nearly used up."""
+    adaptive = AdaptiveRate()
+    through(adaptive, 0.0, 60.0, limit)
+    rates, refused = through(adaptive, 60.0, 180.0, limit)
+    assert 0.75 * limit < len(rates) / 120 < 1.15 * limit
+    assert refused < 0.12 * len(rates)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.04, 0.1, 0.5])
+def test_refusals_that_come_at_any_rate_do_not_lower_it(share: float) -> None:
+    """Where as many are refused at a lower rate, the rate was not the cause: it is what it was."""
+    adaptive = AdaptiveRate()
+    rates, _ = through(adaptive, 0.0, 20.0, share=share)
+    assert rates[-1] >= 100.0
+    assert len(rates) > 0.85 * 20 * 100
+
+
+def test_a_limit_is_found_among_refusals_that_come_at_any_rate() -> None:
+    """A share that is put up with hides no limit."""
+    adaptive = AdaptiveRate()
+    through(adaptive, 0.0, 20.0, share=0.1)
+    through(adaptive, 20.0, 80.0, 20.0, 0.1)
+    rates, refused = through(adaptive, 80.0, 200.0, 20.0, 0.1)
+    assert 0.6 * 20 < len(rates) / 120 < 1.3 * 20
+    assert refused < 0.3 * len(rates)
+
+
+def test_questions_that_were_under_way_do_not_cut_the_rate_again() -> None:
+    """They were asked at the rate before."""
+    adaptive = AdaptiveRate()
+    for _ in range(30):
+        adaptive.count(5.0, 4.9, refused=True)
+    before = adaptive.at(5.0)
+    for _ in range(30):
+        adaptive.count(5.1, 5.0, refused=True)
+    assert adaptive.at(5.1) == before < inf
+
+
+def test_a_rate_climbs_in_even_steps_and_then_grows_faster() -> None:
+    """It climbs to what the gateway let through, hardly grows there, and doubles within half a minute."""
+    growth = Growth(since=10.0, rate=5.0, top=10.0)
+    rates = [growth.at(10.0 + seconds) for seconds in (0, 10, 20, 30, 33, 60, 90)]
+    assert rates == pytest.approx([5.0, 5 + 10 / 6, 5 + 20 / 6, 10.0, 10.07, 20.0, 160.0], rel=0.01)
 
 
 def test_even_a_gateway_that_always_complains_is_asked_now_and_then() -> None:
     """However many 429s come, a question every ten seconds remains."""
-    rate_limiter = RateLimiter()
-    now = 0.0
-    for _ in range(50):
-        now = rate_limiter.reserve(now).moment
-        complain(rate_limiter, now, quiet=0.5)
-    assert spacing(rate_limiter, now + 1) <= 10.0
+    rates, _ = through(AdaptiveRate(), 0.0, 600.0, share=1.0)
+    assert min(rates) == pytest.approx(0.1)
 
 
-def test_slots_from_before_a_429_are_void() -> None:
+def test_a_gateway_that_complained_for_a_while_is_soon_asked_again() -> None:
+    """Once a few questions are answered, the rate doubles every second."""
+    adaptive = AdaptiveRate()
+    slow, _ = through(adaptive, 0.0, 10.0, share=1.0)
+    fast, _ = through(adaptive, 10.0, 60.0)
+    assert (slow[-1] < 1.0, fast[-1] >= 100.0) == (True, True)
+
+
+def test_slots_from_before_a_cut_are_void() -> None:
     """Who holds a slot that was given out at the higher rate has to reserve another."""
     rate_limiter = RateLimiter(max_rate=10.0)
     slot = rate_limiter.reserve(0.0)
-    before = rate_limiter.pause(slot, 0.0)
-    complain(rate_limiter, 0.0)
-    assert (before, rate_limiter.pause(slot, 0.0)) == (0.0, None)
+    before = rate_limiter.seconds_until(slot, 0.0)
+    for _ in range(9):
+        rate_limiter.on_rate_limited(0.0, 0.0, Pause(1.0, 0.0))
+    assert (before, rate_limiter.seconds_until(slot, 0.0)) == (0.0, None)
 
 
 def sleep_through(
@@ -169,4 +221,4 @@ def test_who_waits_for_a_turn_during_a_429_waits_for_a_new_one() -> None:
 def test_a_slot_that_is_all_but_there_is_there() -> None:
     """Nobody sleeps for less than a millisecond."""
     rate_limiter = RateLimiter(quiet_until=RESOLUTION / 2)
-    assert (sleep_through(rate_limiter, inf), rate_limiter.reserve(0.0)) == (([], 0.0), Slot(RESOLUTION / 2, 0))
+    assert (sleep_through(rate_limiter, inf), rate_limiter.reserve(0.0).moment) == (([], 0.0), RESOLUTION / 2)

@@ -59,8 +59,9 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.gateway.result import ResultGateway
-from longcat.models import WORDS
+from longcat.models import WORDS, Pause
 from longcat.testing import VirtualClock
+from longcat.testing.clock import START
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.wait import MOVES, Phase, Wait
 
@@ -410,11 +411,12 @@ def test_a_rate_limit_is_waited_out(driver: Driver) -> None:
     assert run_wait(driver, Script(limited, limited, FINISHED)) == Outcome([0.5, 1.0], None, IMAGE)
 
 
-def test_a_lasting_rate_limit_ends_at_the_deadline_without_a_last_question(driver: Driver) -> None:
-    """A gateway that wants to be left alone is left alone: it is not asked once more before the deadline."""
+def test_a_lasting_rate_limit_ends_the_wait_without_a_last_question(driver: Driver) -> None:
+    """A gateway that wants to be left alone is left alone: a pause beyond the deadline ends the wait at once."""
     script = Script(then=repeat(says({"error": "slow down"}, 429)))
     error = RateLimitError(429, "slow down", b'{"error": "slow down"}', request_id="r")
-    expected = Outcome([0.5, 1.0, 2.0, 4.0, 2.5], None, anatomy(WaitTimeout("r", 10.0, None, error)))
+    pause = Pause(8.0, START + 7.5)
+    expected = Outcome([0.5, 1.0, 2.0, 4.0], None, anatomy(WaitTimeout("r", 7.5, None, error, pause=pause)))
     assert run_wait(driver, script, 10.0) == expected
 
 
@@ -451,12 +453,66 @@ def test_retry_after_is_heeded(code: int, pause: float, headers: dict[str, str])
 
 
 @pytest.mark.parametrize(
-    "value", ["12", "999999999", "99999999999999999999", "1" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"]
+    ("value", "asked", "kept"),
+    [
+        ("12", "12", 12.0),
+        ("86400", "86400", 3600.0),
+        ("999999999", "999999999", 3600.0),
+        ("1" * 400, "1000000000", 3600.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", "1000000000", 3600.0),
+    ],
 )
-def test_retry_after_never_reaches_past_the_deadline(value: str) -> None:
-    """However long the gateway wants to be left alone, the wait ends in time, and asks no more until then."""
-    outcome = run_wait(SYNC, Script(says({"error": "later"}, 429, {"Retry-After": value})), 10.0)
-    assert (outcome.sleeps, outcome.end[0]) == ([10.0], WaitTimeout)
+@pytest.mark.parametrize(
+    ("body", "code"), [({"error": "later"}, 429), ({"error": "later"}, 503), (processing(0.5), 200)]
+)
+def test_a_pause_beyond_the_deadline_ends_the_wait_at_once(  # noqa: PLR0913, PLR0917 - a table.
+    driver: Driver, body: object, code: int, value: str, asked: str, kept: float
+) -> None:
+    """However long the gateway wants to be left alone, the wait ends, and the error tells how long and since when."""
+    clock = VirtualClock()
+
+    async def scenario(cat: Cat) -> WaitTimeout:
+        with pytest.raises(WaitTimeout) as caught:
+            await cat.wait("r", 10.0)
+        return caught.value
+
+    error = driver.run(scenario, Script(says(body, code, {"Retry-After": value}), clock=clock))
+    assert (clock.sleeps, error.elapsed, error.pause) == ([], 0.0, Pause(kept, START, float(asked)))
+    assert f"the gateway asked at 2024-06-15T10:30:00Z to be left alone for {asked} s" in str(error)
+    assert ("of which longcat keeps to 3600 s" in str(error)) == (kept == 3600.0)
+
+
+def test_a_pause_that_ends_before_the_deadline_is_kept(driver: Driver) -> None:
+    """Of a day that the gateway asks for, an hour is kept, and then the wait goes on."""
+    script = Script(says({"error": "later"}, 429, {"Retry-After": "86400"}), FINISHED)
+    assert run_wait(driver, script, 4000.0) == Outcome([3600.0], None, IMAGE)
+
+
+@pytest.mark.parametrize("value", ["60", "86400"])
+@pytest.mark.parametrize("timeout", [30.0, None])
+def test_the_next_wait_is_told_why_nobody_asks(
+    driver: Driver, caplog: pytest.LogCaptureFixture, value: str, timeout: float | None
+) -> None:
+    """After a 429 with a long pause, the log and every other wait that ends for it say how long and since when."""
+    script = Script(says({"error": "later"}, 429, {"Retry-After": value}), says(completed(request_id="other")))
+
+    async def scenario(cat: Cat) -> list[Image | LongCatError]:
+        with pytest.raises(WaitTimeout):
+            await cat.wait("r", 20.0)
+        return await cat.wait_all(["other"], timeout)
+
+    [result] = driver.run(scenario, script)
+    words = f"the gateway asked at 2024-06-15T10:30:00Z to be left alone for {value} s"
+    assert [words in one.message for one in caplog.records if (one.name, one.levelname) == ("longcat", "WARNING")] == [
+        True
+    ]
+    if timeout is None:
+        assert isinstance(result, Image)
+        assert script.clock.now == min(float(value), 3600.0)
+    else:
+        assert isinstance(result, WaitTimeout)
+        assert (result.elapsed, result.asked, script.clock.now) == (0.0, False, 0.0)
+        assert words in str(result)
 
 
 @pytest.mark.parametrize(("retry_after", "pause"), [("9", 9.0), ("1", 4.0)])
@@ -466,7 +522,7 @@ def test_retry_after_on_a_good_answer_wins_when_it_is_later(driver: Driver, retr
     assert run_wait(driver, script) == Outcome([pause], None, IMAGE)
 
 
-@pytest.mark.parametrize(("code", "expected"), [(429, [1.0, 19.0]), (503, [1.0])])
+@pytest.mark.parametrize(("code", "expected"), [(429, [20.0]), (503, [])])
 def test_a_rate_limit_slows_the_other_waits_of_the_client(driver: Driver, code: int, expected: list[float]) -> None:
     """After a 429, no wait of the client asks before the time is up; a 503 concerns only the wait that met it."""
     script = Script(says({"error": "later"}, code, {"Retry-After": "20"}), says(completed(request_id="other")))
@@ -499,7 +555,7 @@ def test_a_rate_limit_slows_waits_that_are_under_way(driver: Driver) -> None:
             await anext(second)
 
     driver.run(scenario, script)
-    assert (script.clock.sleeps, script.asked) == ([4.0, 1.0, 19.0], [0.0, 0.0, 4.0, 24.0])
+    assert (script.clock.sleeps, script.asked) == ([4.0, 20.0], [0.0, 0.0, 4.0, 24.0])
 
 
 def test_a_rate_limit_does_not_slow_a_single_question(driver: Driver) -> None:
@@ -511,15 +567,16 @@ def test_a_rate_limit_does_not_slow_a_single_question(driver: Driver) -> None:
             await cat.wait("r", 1.0)
         return await cat.status("r")
 
-    assert (driver.run(scenario, script), script.clock.sleeps) == (DONE, [1.0])
+    assert (driver.run(scenario, script), script.clock.sleeps) == (DONE, [])
 
 
 def test_a_shorter_rate_limit_does_not_cut_a_longer_one_short() -> None:
     """Of two wishes to be left alone, which two requests in flight may bring, the later end counts."""
     rate_limiter = RateLimiter()
-    rate_limiter.on_rate_limited(0.0, 20.0, asked=0.0)
-    rate_limiter.on_rate_limited(0.0, 2.0, asked=0.0)
-    assert rate_limiter.quiet_until == 20.0
+    long, short = (Pause(seconds, START, seconds) for seconds in (20.0, 2.0))
+    rate_limiter.on_rate_limited(0.0, 0.0, long)
+    rate_limiter.on_rate_limited(0.0, 0.0, short)
+    assert (rate_limiter.quiet_until, rate_limiter.pause) == (20.0, long)
 
 
 # --- Deadlines. ---

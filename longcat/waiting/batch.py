@@ -41,14 +41,14 @@ class Job:
         work: the state of the wait, or of the order and the wait.
         command: the last command of its flow. None: the flow has not begun.
         step: how many commands it has given. A note that was made at an earlier step is out of date.
-        has_alarm: whether it is woken at its deadline.
+        has_deadline: whether it is woken at its deadline, or as soon as it can't ask before that.
     """
 
     work: Wait | Generate
     _flow: Flow[Outcome]
     command: Command | None = None
     step: int = 0
-    has_alarm: bool = False
+    has_deadline: bool = False
 
     def go_on(self, result: Answer | LongCatError | None) -> Command | Outcome:
         """Send the result of the last command into the flow, and return the next command, or the outcome."""
@@ -168,8 +168,10 @@ class Batch(Generic[T]):
     _queue: FairQueue = field(factory=FairQueue, init=False)
     _slot: Slot | None = field(default=None, init=False)
     """The slot for the next question, reserved as soon as a job waits for one."""
-    _alarms: list[tuple[float, int, Job, int | None]] = field(factory=list, init=False)
-    """When to wake which job: after a sleep, at that step; or at its deadline, if it waits for permission then."""
+    _alarms: list[tuple[float, int, Job, int]] = field(factory=list, init=False)
+    """When the sleep of which job ends, if it is at that step still."""
+    _deadlines: list[tuple[float, int, Job]] = field(factory=list, init=False)
+    """When which job must end that waited for permission. It may have done something else since."""
     _woken: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """Jobs that were woken from a sleep, each with its step. Any thread adds to them, and then sets `_wake`."""
     _wake: WakeEvent | None = field(default=None, init=False)  # None: no job can be woken.
@@ -282,19 +284,20 @@ class Batch(Generic[T]):
         """Return after how many seconds `next` has something to do, if nothing happens before."""
         while self._alarms and self._is_stale(*self._alarms[0][2:]):
             heapq.heappop(self._alarms)
+        while self._deadlines and self._deadlines[0][2] not in self._open:
+            heapq.heappop(self._deadlines)
         moments = [now + LONGEST_SLEEP, *(moment for moment in (self.end, self._skip_until) if moment > now)]
-        if self._alarms:
-            moments.append(self._alarms[0][0])
+        moments += [heap[0][0] for heap in (self._alarms, self._deadlines) if heap]
         someone_waits = self._new_to_ask() is not None or self._queue.first(now) is not None
         if self._slot is not None and someone_waits and self.in_flight < self.max_in_flight:
-            moments.append(now + (self.rate_limiter.pause(self._slot, now) or 0.0))
+            moments.append(now + (self.rate_limiter.seconds_until(self._slot, now) or 0.0))
         return max(min(moments) - now, 0.0)
 
-    def _is_stale(self, job: Job, step: int | None) -> bool:
-        return job not in self._open or step not in {None, job.step}
+    def _is_stale(self, job: Job, step: int) -> bool:
+        return job not in self._open or step != job.step
 
     def _wake_up(self, now: float) -> None:
-        """Let the jobs go on whose sleep is over, and those that waited for permission until their deadline."""
+        """Let the jobs go on whose sleep is over, and those that can't ask any more before their deadline."""
         if self._wake is not None:
             self._wake.clear()
         while self._woken:
@@ -303,7 +306,12 @@ class Batch(Generic[T]):
                 self._go_on(job, None)
         while self._alarms and self._alarms[0][0] - now < RESOLUTION:
             _, _, job, step = heapq.heappop(self._alarms)
-            if not self._is_stale(job, step) and (step is not None or isinstance(job.command, Acquire)):
+            if not self._is_stale(job, step):
+                self._go_on(job, None)
+        while self._deadlines and self._deadlines[0][0] - max(now, self.rate_limiter.quiet_until) < RESOLUTION:
+            _, _, job = heapq.heappop(self._deadlines)
+            job.has_deadline = False
+            if job in self._open and isinstance(job.command, Acquire | Sleep):
                 self._go_on(job, None)
 
     def _next_to_ask(self, now: float) -> Job | None:
@@ -316,9 +324,9 @@ class Batch(Generic[T]):
         new, waiting = self._new_to_ask(), self._queue.first(now)
         if new is None and waiting is None:
             return None
-        if self._slot is None or self.rate_limiter.pause(self._slot, now) is None:
+        if self._slot is None or self.rate_limiter.seconds_until(self._slot, now) is None:
             self._slot = self.rate_limiter.reserve(now)
-        if (self.rate_limiter.pause(self._slot, now) or 0.0) >= RESOLUTION:
+        if (self.rate_limiter.seconds_until(self._slot, now) or 0.0) >= RESOLUTION:
             return None
         self._slot = None
         if new is not None and waiting is not None:
@@ -344,7 +352,7 @@ class Batch(Generic[T]):
             case Call() | RunInThread():
                 self._ready.append((job, command))
             case Sleep(seconds, wake):
-                self._set_alarm(job, seconds, job.step)
+                heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), job, job.step))
                 if wake is not None:
                     self._wake = self._wake or WakeEvent()
                     wake.listen(partial(self._on_news, self._wake, job, job.step))
@@ -354,9 +362,9 @@ class Batch(Generic[T]):
                     self._new.append((job, job.step))
                 else:
                     self._queue.join(job, command)
-                if not job.has_alarm and left < math.inf:
-                    job.has_alarm = True
-                    self._set_alarm(job, left, None)
+                if not job.has_deadline and left < math.inf:
+                    job.has_deadline = True
+                    heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), job))
             case _:
                 assert_never(command)
 
@@ -376,9 +384,6 @@ class Batch(Generic[T]):
         new = self._first_new()
         has_room = len(self._ordering) < max(self.max_in_flight // 2, 1)
         return new if new is None or new.wait is not None or has_room else None
-
-    def _set_alarm(self, job: Job, seconds: float, step: int | None) -> None:
-        heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), job, step))
 
 
 def id_of(request: str | Order) -> str:

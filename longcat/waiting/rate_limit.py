@@ -1,34 +1,234 @@
 """How often all waits of one client may ask, and not before when. No I/O, no clock.
 
-Questions are spaced evenly. After a 429 they come half as often, and from then on a little more often each second: the
-additive increase and multiplicative decrease by which TCP finds out what a network bears (Chiu and Jain, 1989). Once
-the rate is back where the gateway refused it, and the gateway does not refuse again, it grows fast.
+Questions are spaced evenly. When some are refused with a 429, they come less often by the share that was refused: that
+is the rate of a gateway that lets so many through in a second and no more. If fewer are refused from then on, the rate
+was the cause, and it grows again little by little. If as many are refused as before, it was not: the rate becomes what
+it was, and as large a share is put up with from then on.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
+from longcat.gateway.messages import Answer
+from longcat.models import Pause
 from longcat.processes import ForkSafeLock
+
+logger: Final = logging.getLogger("longcat")
 
 RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
 LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
-DECREASE: Final = 0.5  # What is left of the rate after a 429.
-LEAST: Final = 4.0
+
+LEAST: Final = 10.0
 """Questions per second. A 429 is never read as a lower rate than this, so a single wait is not slowed more than by its
 own `commands.backoff`."""
-RECOVERY: Final = 60.0  # Seconds in which the rate climbs from nothing to where the gateway refused it.
-DOUBLING: Final = 10.0  # Seconds in which it doubles from there.
 SLOWEST: Final = 0.1  # Questions per second that a client may always ask, however often it is refused.
+MARGIN: Final = 0.85  # The rate after a cut, as a share of what the gateway let through.
+DEEPEST: Final = 0.25  # What is left of the rate after one cut, but for the margin, even if everything was refused.
+RECOVERY: Final = 60.0  # Seconds in which the rate would climb from nothing to what the gateway let through.
+DOUBLING: Final = 30.0  # Seconds in which it doubles from there: slowly at first, then fast.
+EAGER_DOUBLING: Final = 1.0  # Seconds in which it doubles after it was cut for no reason.
+
+FIRST: Final = 8.0  # So many refusals are no accident where the gateway has refused nothing before,
+ENOUGH: Final = 4.0  # and so many where it has.
+MEMORY: Final = 50.0  # How many answers count while no trial is under way.
+EXPECTED: Final = 8.0  # A trial ends when so many refusals were to come, had the cut made no difference;
+SOON: Final = 3.0  # or so many, if none came, or if most questions were refused before.
+KNOWN: Final = 12.0  # How many answers the share before a trial must rest on to excuse the rate.
+EXCUSE_FOR: Final = 60.0  # Seconds for which refusals are put up with. The gateway may be another one then.
+MOST_REFUSED: Final = 0.8  # If a greater share is refused, the gateway is asked less, whatever the cause.
+RATE_SPAN: Final = 0.1  # Seconds in which the present rate is counted.
+SHARE_SPAN: Final = 0.5  # Seconds in which the present share of refusals is counted.
+SILENT: Final = 0.75  # If a greater share is refused at present, a `Retry-After` holds for all waits.
+LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses.
+
+
+@define
+class AnswerCount:
+    """How many questions were answered, and how many of them were refused. What is older may count less."""
+
+    answers: float = 0.0
+    refusals: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The share that was refused."""
+        return self.refusals / self.answers if self.answers else 0.0
+
+    def add(self, refused: bool, kept: float = 1.0) -> None:
+        """Count one answer more, and so large a part of those before."""
+        self.answers = self.answers * kept + 1
+        self.refusals = self.refusals * kept + refused
+
+
+@define
+class RecentCount:
+    """The answers of the last `span` seconds: each counts less with time, by a factor of e in each span."""
+
+    span: float
+    count: AnswerCount = field(factory=AnswerCount)
+    _counted: float = -math.inf
+
+    def add(self, now: float, refused: bool) -> None:
+        """Count one answer more."""
+        self.count.add(refused, self._kept(now))
+        self._counted = max(now, self._counted)
+
+    def rate(self, now: float) -> float:
+        """Return how many answers came in a second."""
+        return self.count.answers * self._kept(now) / self.span
+
+    def _kept(self, now: float) -> float:
+        return math.exp(min((self._counted - now) / self.span, 0.0))
+
+
+@frozen
+class Growth:
+    """A rate that grows, in questions per second.
+
+    Attributes:
+        since: the moment from which it grows.
+        rate: what it is then. Infinite: there is no bound.
+        top: what the gateway let through when it was cut. The rate climbs to it in even steps, then grows faster.
+        eager: whether it doubles from the beginning.
+    """
+
+    since: float = -math.inf
+    rate: float = math.inf
+    top: float = math.inf
+    eager: bool = False
+
+    def at(self, moment: float) -> float:
+        """Return the rate at a moment."""
+        since = max(moment - self.since, 0.0)
+        if math.isinf(self.rate):
+            return self.rate
+        if self.eager:
+            return self.rate * math.exp2(min(since / EAGER_DOUBLING, 64.0))
+        climbs = max(1 - self.rate / self.top, 0.0) * RECOVERY  # So many seconds.
+        if since < climbs:
+            return self.rate + since / RECOVERY * self.top
+        return max(self.rate, self.top) * math.exp2(min(((since - climbs) / DOUBLING) ** 2, 64.0))
+
+
+@frozen
+class Trial:
+    """The time after a cut, in which it shows whether the rate is the cause of refusals. The rate stays what it is.
+
+    Attributes:
+        kept: what the cut has left of the rate.
+        before: the answers to questions that were asked at the rate before. Those that were under way still come in.
+        began: since when questions were asked at that rate.
+        growth: the growth before the first cut of a series.
+    """
+
+    kept: float
+    before: AnswerCount
+    began: float
+    growth: Growth
+
+    @property
+    def predicted(self) -> float:
+        """The share that is refused if the gateway lets as many through in a second as before."""
+        return max(1 - (1 - self.before.share) / self.kept, 0.0)
+
+
+def clearly_more(share: float) -> float:
+    """Return the share of refusals that is too much more than another one for chance."""
+    return min(1.5 * share, (1 + share) / 2)
+
+
+@define
+class AdaptiveRate:
+    """The rate that a gateway bears, learnt from the share of questions that it refuses.
+
+    Attributes:
+        changed: when it was last cut or restored. Questions that were under way then tell nothing of the new rate.
+        excused: the share of refusals that comes at any rate, as far as is known.
+    """
+
+    changed: float = -math.inf
+    excused: float = 0.0
+    _excused_at: float = -math.inf  # When that became known.
+    _since: float = -math.inf  # Answers to questions that were asked after this moment are counted.
+    _answers: AnswerCount = field(factory=AnswerCount)
+    _growth: Growth = field(factory=Growth)
+    _trial: Trial | None = None
+    _recent: RecentCount = Factory(lambda: RecentCount(RATE_SPAN))
+
+    def at(self, moment: float) -> float:
+        """Return the rate at a moment, in questions per second. Infinite: there is no bound."""
+        return self._growth.rate if self._trial is not None else self._growth.at(moment)
+
+    def count(self, now: float, asked: float, refused: bool) -> None:
+        """Take in the answer to a question that was sent at the moment `asked`."""
+        self._recent.add(now, refused)
+        if now - self._excused_at > EXCUSE_FOR:
+            self.excused = 0.0
+        trial = self._trial
+        if asked <= self._since:
+            if trial is not None and trial.began < asked <= self.changed:
+                trial.before.add(refused)
+        elif trial is not None:
+            self._answers.add(refused)
+            self._judge(trial, now)
+        else:
+            self._answers.add(refused, 1 - 1 / MEMORY)
+            # The first of so many count a little less, so that the number is not quite reached.
+            enough = (FIRST if math.isinf(self._growth.rate) else ENOUGH) - 0.5
+            if self._answers.refusals >= enough and self._answers.share > clearly_more(self.excused):
+                self._cut(now)
+
+    def forget(self, now: float) -> None:
+        """Count anew from this moment: in a pause, the gateway may save up questions."""
+        self._since, self._answers = now, AnswerCount()
+
+    def _judge(self, trial: Trial, now: float) -> None:
+        """End a trial, if it has shown something, or begin another one at a lower rate."""
+        share, usual = self._answers.share, trial.before.share
+        expected, refusals = self._answers.answers * usual, self._answers.refusals
+        enough = SOON if refusals == 0 or usual > MOST_REFUSED else EXPECTED
+        if refusals >= ENOUGH and (refusals > 1.5 * expected + 2 or usual > MOST_REFUSED):
+            self._cut(now)
+        elif expected >= enough and share < (usual + trial.predicted) / 2:
+            # The rate is the cause. Where hardly anything was let through, that may be over, whatever it was.
+            self._trial, self._answers = None, AnswerCount()
+            self._growth = evolve(self._growth, since=now, eager=usual > MOST_REFUSED)
+            self.excused = min(self.excused, share)
+        elif expected >= EXPECTED and (share > clearly_more(usual) or trial.before.answers < KNOWN):
+            self._cut(now)
+        elif expected >= EXPECTED:
+            rate = trial.growth.at(now)
+            self._trial, self.excused, self._excused_at = None, max(share, usual), now
+            self._change(now, Growth(now, rate, rate, eager=True))
+
+    def _cut(self, now: float) -> None:
+        """Cut the rate to what the gateway lets through, and try that."""
+        rate = min(self.at(now), max(self._recent.rate(now), LEAST))
+        through = min(max((1 - self._answers.share) / (1 - self.excused), DEEPEST), 1.0)
+        growth = self._growth if self._trial is None else self._trial.growth
+        self._trial = Trial(through * MARGIN, self._answers, self._since, growth)
+        self._change(now, Growth(now, max(rate * through * MARGIN, SLOWEST), rate * through))
+
+    def _change(self, now: float, growth: Growth) -> None:
+        self._growth, self.changed = growth, now
+        self.forget(now)
+
+
+def pause_of(answer: Answer, least: float = 0.0) -> Pause | None:
+    """Return the pause after an answer: as its `Retry-After` says, and so many seconds at least. None: no pause."""
+    seconds = max(answer.retry_after or 0.0, least)
+    return Pause(seconds, answer.received, answer.asked_pause) if seconds else None
 
 
 @frozen
 class Slot:
     """The moment, in seconds on the client's clock, at which one question may be asked.
 
-    It is void once the rate was cut, which begins another generation of slots.
+    It is void once the rate was cut or restored, or a pause began, which begins another generation of slots.
     """
 
     moment: float
@@ -42,19 +242,16 @@ class RateLimiter:
     Attributes:
         max_rate: questions per second, infinite for no bound.
         quiet_until: a moment on the client's clock. Before it, no wait asks.
+        pause: why. None: no wait was ever held back.
     """
 
     max_rate: float = math.inf
     quiet_until: float = 0.0
+    pause: Pause | None = None
     _next: float = 0.0  # The moment of the next slot that is free.
-    _generation: int = 0
-    """How often the rate was cut. Slots that were reserved before are void: they are too close to each other."""
-    _slowed: float = -math.inf  # When the rate was last cut.
-    _rate: float = math.inf  # What it was cut to, in questions per second.
-    _top: float = 0.0  # About which rate the gateway refused. 0: it has refused nothing yet.
-    _recent: float = 0.0
-    """How many slots were reserved lately: each counts less from second to second, by a factor of e."""
-    _counted: float = -math.inf  # The moment at which that was counted.
+    _generation: int = 0  # That of the slots that are not void.
+    _rate: AdaptiveRate = field(factory=AdaptiveRate)
+    _recent: RecentCount = Factory(lambda: RecentCount(SHARE_SPAN))
     _lock: ForkSafeLock = field(factory=ForkSafeLock)
 
     def free(self, now: float) -> float:
@@ -66,56 +263,67 @@ class RateLimiter:
         with self._lock:
             moment = self.free(now)
             self._next = moment + 1 / self.rate(moment)
-            self._recent = self._recent * math.exp(min(self._counted - moment, 0.0)) + 1
-            self._counted = max(moment, self._counted)
             return Slot(moment, self._generation)
 
-    def pause(self, slot: Slot, now: float) -> float | None:
+    def seconds_until(self, slot: Slot, now: float) -> float | None:
         """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
         return max(slot.moment - now, 0.0) if slot.generation == self._generation else None
 
     def pauses(self, monotonic: Callable[[], float], left: float) -> Iterator[float]:
-        """Yield the seconds to sleep, one after the other, until a slot has come or so many seconds are over."""
+        """Yield the seconds to sleep, one after the other, until a slot has come or so many seconds are over.
+
+        It ends at once when no wait may ask for as long as that.
+        """
         now = monotonic()
         end = now + left
         while self.free(now) < end:  # A slot that comes too late for this wait is left to others.
             slot = self.reserve(now)
-            while (pause := self.pause(slot, now)) is not None:
+            while (pause := self.seconds_until(slot, now)) is not None:
                 if pause < RESOLUTION:
                     return
                 yield min(pause, LONGEST_SLEEP)
                 now = monotonic()
-        while now < end:
+        while now < end and self.quiet_until < end:
             yield min(end - now, LONGEST_SLEEP)
             now = monotonic()
 
-    def on_rate_limited(self, now: float, until: float, asked: float) -> None:
-        """Take note of a 429: let no wait ask until a moment, and all ask less often from then on.
+    def on_answer(self, now: float, asked: float) -> None:
+        """Take note of an answer that is no 429, to a question that was sent at the moment `asked`."""
+        with self._lock:
+            self._count(now, asked, refused=False)
+
+    def on_rate_limited(self, now: float, asked: float, pause: Pause) -> None:
+        """Take note of a 429, and let all waits pause if the gateway asks for it and refuses most questions.
 
         Args:
             now: this moment.
-            until: when the gateway may be asked again, by what it said or by our own caution.
-            asked: when the question was sent. One that was under way when the rate was cut is no reason to cut again.
+            asked: when the question was sent.
+            pause: how long the wait that was refused pauses.
         """
         with self._lock:
-            self.quiet_until = max(self.quiet_until, until)
-            self._next = max(self._next, self.quiet_until)
-            if asked <= self._slowed:
+            self._count(now, asked, refused=True)
+            until = now + pause.seconds
+            most = max(SILENT, clearly_more(self._rate.excused))
+            if pause.asked is None or self._recent.count.share <= most or until <= self.quiet_until:
                 return
-            recent = self._recent * math.exp(min(self._counted - now, 0.0))
-            rate = min(self.rate(now), max(recent, LEAST))
-            self._top = rate if rate > self._top else (rate + self._top) / 2
-            self._rate = max(rate * DECREASE, SLOWEST)
-            self._slowed = now
-            self._next = self.quiet_until
-            self._generation += 1
+            is_new = now >= self.quiet_until
+            self.quiet_until, self.pause = until, pause
+            self._begin_slots(now)
+            self._rate.forget(now)
+        if is_new and pause.seconds >= LONG_PAUSE:
+            logger.warning("%s: no wait of this client asks until then.", pause)
 
     def rate(self, moment: float) -> float:
         """Return how many questions may be asked in a second at this moment. Infinite: there is no bound."""
-        if not self._top:
-            return self.max_rate
-        climbs = (self._top - self._rate) / self._top * RECOVERY  # So many seconds.
-        if moment - self._slowed < climbs:
-            return min(self._rate + (moment - self._slowed) / RECOVERY * self._top, self.max_rate)
-        doubled = min((moment - self._slowed - climbs) / DOUBLING, 64)
-        return min(max(self._rate, self._top) * 2**doubled, self.max_rate)
+        return min(self._rate.at(moment), self.max_rate)
+
+    def _count(self, now: float, asked: float, *, refused: bool) -> None:
+        self._recent.add(now, refused)
+        changed = self._rate.changed
+        self._rate.count(now, asked, refused)
+        if self._rate.changed != changed:
+            self._begin_slots(now)
+
+    def _begin_slots(self, now: float) -> None:
+        self._next = max(now, self.quiet_until)
+        self._generation += 1

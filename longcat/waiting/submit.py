@@ -32,7 +32,7 @@ from longcat.models import Order, OrderRequest, State, Status
 from longcat.text import shorten
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Random
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
+from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, pause_of
 from longcat.waiting.store import call_store
 
 logger: Final = logging.getLogger("longcat")
@@ -190,6 +190,8 @@ class Submit:
     was_sent: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
     _refusals: int = field(default=0, init=False)
+    _sent: float = field(default=0.0, init=False)  # When it was last sent.
+    _answer: Answer | None = field(default=None, init=False)  # What came then. None: no answer.
 
     @property
     def elapsed(self) -> float:
@@ -214,22 +216,30 @@ class Submit:
             return self._recall(known)
         since = due = self._began
         while True:
+            self._check_pause()
             yield Acquire(since, due, max(self.left, 0.0))
+            self._check_pause()
             if self.left <= RESOLUTION:
-                host = urlsplit(self.gateway.base_url).netloc
-                raise APITimeoutError("there was no time left to send the order", host, sent=False)
+                raise self._no_time("there was no time left to send the order")
             order = yield from self._intend()
             if order is not None:
                 return order
-            asked = self.monotonic()
             try:
                 return (yield from self._send())
             except (APIConnectionError, APIStatusError) as error:
-                pause = self._pause(error, asked)
+                pause = self._pause(error)
                 logger.info("order for %r: %s Sending it again.", shorten(self.order.prompt, 60), error)
             since = self.monotonic()
             due = since + pause
             yield from self._sleep(pause)
+
+    def _no_time(self, message: str) -> APITimeoutError:
+        return APITimeoutError(message, urlsplit(self.gateway.base_url).netloc, sent=False)
+
+    def _check_pause(self) -> None:
+        """Raise APITimeoutError when the gateway is left alone for longer than there is time."""
+        if self.rate_limiter.quiet_until >= self.monotonic() + max(self.left, RESOLUTION):
+            raise self._no_time(f"the order was not sent, as {self.rate_limiter.pause}")
 
     def _is_to_be_sent(self, record: OrderRecord) -> bool:
         """Whether an order that the store knows may still have to be sent by us."""
@@ -280,9 +290,11 @@ class Submit:
     def _send(self) -> Flow[Order]:
         """Send the order once, and keep what came of it."""
         call: Call | None = None
+        self._sent, self._answer = self.monotonic(), None
         try:
             call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
             answer = yield from ask(call)
+            self._on_answer(answer)
             order = self.gateway.read_order(self.order, answer)
         except APIConnectionError as error:
             if error.sent:
@@ -317,6 +329,11 @@ class Submit:
         self.was_sent = True
         yield from self._keep_taken(order)
         return order
+
+    def _on_answer(self, answer: Answer) -> None:
+        self._answer = answer
+        if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            self.rate_limiter.on_answer(self.monotonic(), self._sent)
 
     def _keep_taken(self, order: Order) -> Flow[None]:
         """Have the store note which request came of the order. Whatever goes wrong, the error tells which."""
@@ -361,21 +378,20 @@ class Submit:
                 store.later(write)
             raise
 
-    def _pause(self, error: APIConnectionError | APIStatusError, asked: float) -> float:
+    def _pause(self, error: APIConnectionError | APIStatusError) -> float:
         """Return how many seconds to pause before the order is sent again, or raise the error if it must not be."""
-        retry_after: float | None = None
         if isinstance(error, APIConnectionError) and error.lasting:
             raise error
-        if isinstance(error, APIStatusError):
-            # Of the answers that say that the order was not taken, these alone say that it may be taken later.
-            if error.status_code not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-                raise error
-            retry_after = error.retry_after
+        # Of the answers that say that the order was not taken, these alone say that it may be taken later.
+        passing = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+        if isinstance(error, APIStatusError) and error.status_code not in passing:
+            raise error
         self._refusals += 1
-        pause = max(backoff(self._refusals, self.random), retry_after or 0.0)
-        if isinstance(error, RateLimitError):
-            now = self.monotonic()
-            self.rate_limiter.on_rate_limited(now, now + pause, asked)
+        pause = backoff(self._refusals, self.random)
+        if self._answer is not None and (hold := pause_of(self._answer, pause)) is not None:
+            pause = hold.seconds
+            if isinstance(error, RateLimitError):
+                self.rate_limiter.on_rate_limited(self.monotonic(), self._sent, hold)
         if pause >= self.left:
             raise error
         return pause

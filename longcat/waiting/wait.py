@@ -14,7 +14,6 @@ from typing import Final, Literal, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from longcat.errors import (
-    APIStatusError,
     GenerationCancelled,
     GenerationFailed,
     JournalError,
@@ -24,12 +23,12 @@ from longcat.errors import (
     WaitTimeout,
 )
 from longcat.gateway.messages import Answer, Gateway
-from longcat.models import WORDS, Image, Order, OrderRequest, State, Status, Violation
+from longcat.models import WORDS, Image, Order, OrderRequest, Pause, State, Status, Violation
 from longcat.text import shorten, show
 from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
 from longcat.waiting.polling import Plan, Random
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter
+from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, pause_of
 from longcat.waiting.store import RequestStore, StoredRequest
 from longcat.waiting.wake import Wake, WakeEvent
 
@@ -125,12 +124,14 @@ class Schedule:
         answered: when the last question was answered, or the wait began.
         due: when the next question is due.
         not_before: the gateway wants no question before this moment.
+        pause: what it said to that. None: nothing.
         overtime: whether the deadline has passed, and the one question that is allowed after it was used up.
     """
 
     answered: float = 0.0
     due: float = 0.0
     not_before: float = 0.0
+    pause: Pause | None = None
     overtime: bool = False
 
 
@@ -254,12 +255,14 @@ class Wait:
             if self._news is not None:
                 self._news.clear()  # What comes from now on may be newer than the answer.
             timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
+            answer: Answer | None = None
             try:
                 answer = yield from ask(self.gateway.ask(self.request_id, timeout))
                 status = self.gateway.read(self.request_id, answer)
             except LongCatError as error:
-                self._on_error(error, asked)
+                self._on_error(error, answer, asked)
                 continue
+            self.rate_limiter.on_answer(self.monotonic(), asked)
             changed = status != self.last_status
             if changed and self._stored is not None:
                 yield from self._stored.note(status)
@@ -305,7 +308,7 @@ class Wait:
         self._move("final" if status.state.is_final else "open")
         if not self.done:
             plan = self.plan
-            self._plan_question(plan.first() if isinstance(plan, AdaptivePlan) else plan.next(0.0, None), None)
+            self._plan_question(plan.first() if isinstance(plan, AdaptivePlan) else plan.next(0.0, None))
 
     def _claim(self, stored: StoredRequest) -> Flow[None]:
         """Claim the request, or wait for the final answer that another program gets. Raises WaitTimeout."""
@@ -321,13 +324,25 @@ class Wait:
                 raise self._timeout(asked=False)
             yield Sleep(min(recheck_interval(self.elapsed), left))
 
-    def _timeout(self, error: LongCatError | None = None, *, asked: bool) -> WaitTimeout:
-        return WaitTimeout(self.request_id, self.elapsed, self.last_status, error, asked=asked)
+    def _timeout(self, error: LongCatError | None = None, *, asked: bool, pause: Pause | None = None) -> WaitTimeout:
+        return WaitTimeout(self.request_id, self.elapsed, self.last_status, error, asked, pause)
+
+    def _check_pauses(self) -> None:
+        """Raise WaitTimeout when the gateway is left alone for longer than the wait may last."""
+        last = self.monotonic() + self._left - RESOLUTION
+        of_all, schedule = self.rate_limiter, self._schedule
+        if max(of_all.quiet_until, schedule.not_before) >= last:
+            pause = of_all.pause if of_all.quiet_until >= schedule.not_before else schedule.pause
+            raise self._timeout(self._faults.last_error, asked=self._phase is not Phase.READY, pause=pause)
 
     def _until_due(self) -> Flow[None]:
-        """Sleep until the next question is due, and may be asked. Raises WaitTimeout at the deadline."""
+        """Sleep until the next question is due, and may be asked.
+
+        Raises WaitTimeout at the deadline, or at once when there is a pause that lasts longer.
+        """
         schedule = self._schedule
         while (left := self._left) > RESOLUTION:
+            self._check_pauses()
             now = self.monotonic()
             has_news = self._news is not None and self._news.is_set
             due = self._news_due(now) if has_news else schedule.due
@@ -337,9 +352,10 @@ class Wait:
                 continue
             yield Acquire(schedule.answered, due, left)
             if self._left > RESOLUTION:
+                self._check_pauses()
                 return
         now = self.monotonic()
-        may_ask = max(schedule.not_before - now, self._least_pause()) < RESOLUTION
+        may_ask = max(schedule.not_before - now, self.rate_limiter.quiet_until - now, self._least_pause()) < RESOLUTION
         if self._left >= -LAST_QUESTION or schedule.overtime or not may_ask:
             asked = self._phase is not Phase.READY
             raise self._timeout(self._faults.last_error, asked=asked)
@@ -373,7 +389,7 @@ class Wait:
             return
         self._move("open")
         pause = self.plan.next(self.elapsed, status.progress)
-        self._plan_question(pause, answer.retry_after)
+        self._plan_question(pause, pause_of(answer))
         logger.debug(
             "request %s is %s; next question in %.1f s", shorten(self.request_id), shorten(status.raw_state), pause
         )
@@ -392,29 +408,30 @@ class Wait:
                 show(word),
             )
 
-    def _on_error(self, error: LongCatError, asked: float) -> None:
-        """Count a transient fault, and plan the next question; raise any other error."""
+    def _on_error(self, error: LongCatError, answer: Answer | None, asked: float) -> None:
+        """Count a transient fault, and plan the next question; raise any other error. `answer` is None: none came."""
+        if answer is not None and not isinstance(error, RateLimitError):
+            self.rate_limiter.on_answer(self.monotonic(), asked)
         if not error.transient and not self._is_not_yet_visible(error):
             raise error
         self._faults = FaultStreak(self._faults.count + 1, error)
         pause = backoff(self._faults.count, self.random)
         if isinstance(self.plan, AdaptivePlan):
             pause = max(pause, self.plan.unanswered(self.elapsed))
-        retry_after = error.retry_after if isinstance(error, APIStatusError) else None
-        if isinstance(error, RateLimitError):
-            retry_after = max(pause, retry_after or 0.0)
-            now = self.monotonic()
-            self.rate_limiter.on_rate_limited(now, now + retry_after, asked)
-        self._plan_question(pause, retry_after)
+        hold = pause_of(answer, pause if isinstance(error, RateLimitError) else 0.0) if answer is not None else None
+        if isinstance(error, RateLimitError) and hold is not None:
+            self.rate_limiter.on_rate_limited(self.monotonic(), asked, hold)
+        self._plan_question(pause, hold)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)
 
     def _is_not_yet_visible(self, error: LongCatError) -> bool:
         """Whether the gateway may not know a request yet that it has just given out."""
         return self.order is not None and isinstance(error, NotFoundError) and self.elapsed < VISIBLE_AFTER
 
-    def _plan_question(self, pause: float, retry_after: float | None) -> None:
-        """Plan the next question: due after `pause` seconds, and not before `retry_after`. None: at any time."""
+    def _plan_question(self, pause: float, hold: Pause | None = None) -> None:
+        """Plan the next question: due after `pause` seconds, and not before `hold` is over. None: at any time."""
         now, left = self.monotonic(), self._left
         if pause >= left > 2 * LAST_QUESTION:
             pause = max(left - LAST_QUESTION, self._least_pause())
-        self._schedule = evolve(self._schedule, answered=now, due=now + pause, not_before=now + (retry_after or 0.0))
+        not_before = now + (hold.seconds if hold is not None else 0.0)
+        self._schedule = Schedule(now, now + pause, not_before, hold, self._schedule.overtime)
