@@ -164,7 +164,7 @@ DEFLATED = RAW_DEFLATE.compress(ANSWER) + RAW_DEFLATE.flush()
         (binary(DEFLATED), "content-encoding: [deflate]", ANSWER),
         (binary(gzip.compress(zlib.compress(ANSWER), mtime=0)), "content-encoding: ['deflate, gzip']", ANSWER),
         (
-            binary(gzip.compress(ANSWER[:9]) + gzip.compress(ANSWER[9:])),
+            binary(gzip.compress(ANSWER[:9], mtime=0) + gzip.compress(ANSWER[9:], mtime=0)),
             "content-encoding: [',GZIP, identity']",
             ANSWER,
         ),
