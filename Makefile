@@ -11,7 +11,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet kills faults bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet kills faults soak fuzz-parsers bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count w
 
 faults: setup ## Try every fault of a server with every client and every call. Takes some two minutes.
 	PYTHONPATH=tests $(BIN)/python tools/run_faults.py
+
+soak: setup ## Let programs work for MINUTES (10) under faults and kills: nothing may grow or get lost. SEED repeats a run.
+	PYTHONPATH=tests $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
 	$(BIN)/python tools/bench_polling.py --write

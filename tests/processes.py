@@ -56,6 +56,11 @@ class Process:
         self._ours.close()
         self._process.close()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return int(self._process.pid or 0)
+
     def kill(self) -> None:
         """Kill the process, at once and whatever it does."""
         self._process.kill()

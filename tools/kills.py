@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,10 +61,10 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox() -> Iterator[Sandbox]:
-    """Run a sandbox with faults while the block lasts."""
+def sandbox(faults: Sequence[str] = FAULTS) -> Iterator[Sandbox]:
+    """Run a sandbox with these faults while the block lasts."""
     command = [sys.executable, "-m", "longcat", "sandbox", "--api-key", KEY, "--duration", "0", "--small-pictures"]
-    command += [word for fault in FAULTS for word in ("--fault", fault)] + ["--fault-every", "5"]
+    command += [word for fault in faults for word in ("--fault", fault)] + ["--fault-every", "5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, httpx.Client(trust_env=False) as http:
         try:
             ready = process.stdout.readline() if process.stdout else ""
@@ -80,6 +80,7 @@ class Kills:
     Attributes:
         folder: where the runs work.
         count: how many orders the batch has.
+        seed: decides when the kills come. The same numbers every time, unless it is told.
         struck: at which progress each kill came.
         taken: how many orders the gateway took in the end.
         states: how many lines of the manifest are in each state.
@@ -89,6 +90,7 @@ class Kills:
     folder: Path
     sandbox: Sandbox
     count: int
+    seed: int = 200
     struck: list[int] = field(factory=list)
     taken: int = 0
     states: Counter[str] = field(factory=Counter)
@@ -98,7 +100,7 @@ class Kills:
         """Start the batch, kill it, and so on; then let it end, and look at everything."""
         lines = [{"prompt": f"cat {number}", "id": f"cat-{number:03}"} for number in range(self.count)]
         (self.folder / "cats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
-        chance = random.Random(self.count)  # noqa: S311 - the same numbers every time.
+        chance = random.Random(self.seed)  # noqa: S311 - the same numbers every time.
         for _ in range(kills):
             goal = self.sandbox.progress() + chance.randint(1, max(3 * self.count // kills, 1))
             self._run_until(goal)
