@@ -55,12 +55,19 @@ def test_a_call_of_ours_is_logged_without_what_lets_anybody_in(caplog: pytest.Lo
     """During a call, addresses lose users and queries, and headers that are packed for the wire are not logged."""
     with in_call():
         logging.getLogger("httpx").info("HTTP Request: GET %s", SIGNED)
+        logging.getLogger("httpcore.http11").debug(
+            "headers %r", [(b"Location", b"/a.png?sig=opensesame"), (b"A", b"b?")]
+        )
         logging.getLogger("hpack.hpack").debug("Encoded header block to %s", b"\x82\x86")
         thread = threading.Thread(target=logging.getLogger("hpack.hpack").debug, args=("of another thread",))
         thread.start()
         thread.join()
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == ["HTTP Request: GET https://cdn.test/a.png?...", "of another thread"]
+    assert messages == [
+        "HTTP Request: GET https://cdn.test/a.png?...",
+        "headers [(b'Location', b'/a.png?...'), (b'A', b'b?')]",
+        "of another thread",
+    ]
 
 
 def test_few_keys_are_known() -> None:

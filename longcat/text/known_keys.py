@@ -5,6 +5,7 @@ it away from the other clients of a program. So a filter on their loggers takes 
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +23,7 @@ LOGGERS: Final = (
     *("httpx", "httpx2", "longcat", "urllib3.connectionpool"),
 )
 """Those that may log what is sent for us. A filter counts for the records of its own logger, not for those below it."""
+_QUERY: Final = re.compile(r"\?[^\s\"'?]+")
 _ENCODED: Final = "hpack"
 """It logs headers as they are packed for the wire as well, which anybody can unpack."""
 _in_call: ContextVar[bool] = ContextVar("longcat_in_call", default=False)
@@ -62,7 +64,9 @@ class KeyFilter(logging.Filter):
             text = record.getMessage()
         except Exception:  # noqa: BLE001 - arguments of others may raise anything; `logging` says so by itself.
             return True
-        hidden = self.hide(without_queries(text) if ours and not record.name.startswith("longcat") else text)
+        # Our own messages are without them already. An address in a header of theirs may be relative.
+        bare = _QUERY.sub("?...", without_queries(text)) if ours and not record.name.startswith("longcat") else text
+        hidden = self.hide(bare)
         if hidden != text:
             record.msg, record.args = hidden, ()
         if record.exc_info:
