@@ -40,7 +40,7 @@ class AnswerReader:
             self._sink.begin(self._headers, ends_with_connection=_ends_with_connection(response))
         if not response.is_stream_consumed:
             return True
-        self._decoder = ContentDecoder("")  # The body of a transport made for tests is here already, unpacked.
+        self._decoder = ContentDecoder("")  # A test's transport, or the caller's hook, has read and unpacked it.
         for _ in self.feed(response.content):
             pass
         return False
@@ -95,8 +95,4 @@ class AnswerReader:
 def _ends_with_connection(response: httpx.Response) -> bool:
     """Whether nothing but the end of the connection ends the body (RFC 9112, section 6.3), so that it may be cut."""
     framing = {"content-length", "transfer-encoding"}
-    return (
-        not response.is_stream_consumed
-        and response.http_version.startswith("HTTP/1")
-        and framing.isdisjoint(name.lower() for name in response.headers)
-    )
+    return response.http_version.startswith("HTTP/1") and framing.isdisjoint(map(str.lower, response.headers))
