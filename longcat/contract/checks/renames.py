@@ -16,7 +16,7 @@ from longcat.text import words_of
 
 DEEPEST: Final = 4
 """How many levels down a missing field or an enveloped value is looked for."""
-STEPS_PER_PAIR: Final = 1000
+STEPS_PER_PAIR: Final = 5000
 """What it costs to compare two names, in steps of the validator."""
 LONGEST_NAME: Final = 100
 """How many characters a name may have to be compared with another. A longer one is rather a text."""

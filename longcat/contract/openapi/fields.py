@@ -1,7 +1,9 @@
 """The fields of an object, as one or several schemas together describe them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Final
 
 import jsonschema_rs
 from attrs import Factory, define
@@ -73,7 +75,32 @@ def _matches(pattern: str, name: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)
+def check_pattern(pattern: str) -> int:
+    """Return how large a pattern is, with what it repeats written out. Raises ValueError when it can't be used."""
+    try:
+        _validator(pattern)
+    except jsonschema_rs.ValidationError:
+        raise ValueError("it is no regular expression, or too large a one") from None
+    sizes, last = [0], 0
+    for token in _TOKENS.finditer(pattern):
+        if token[0] == "(":
+            sizes.append(0)
+        elif token[0] == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        elif token[1]:
+            sizes[-1] += last * (int(token[2] or token[1]) - 1)
+        else:
+            last = 1
+            sizes[-1] += 1
+    return sum(sizes)
+
+
+_TOKENS: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d{1,9})(?:,(\d{0,9}))?\}|.", re.DOTALL)
+"""What a pattern is made of: a character, a class of them, a bracket, or how often what is before it is repeated."""
+
+
+@lru_cache(maxsize=64)  # Each may take megabytes.
 def _validator(pattern: str) -> jsonschema_rs.Validator:
     """Return what finds a pattern in a text: Python's own expressions may take for ever."""
     return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=PATTERNS)

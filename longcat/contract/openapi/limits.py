@@ -17,6 +17,8 @@ MAX_PATHS: Final = 20_000
 """How many paths a spec may have."""
 MAX_DEPTH: Final = 200
 """How deeply the values of a spec may be nested. The libraries below refuse 255 levels, or overflow their stacks."""
+MAX_PATTERNS: Final = 200_000
+"""How large the patterns of a spec may be together, in characters, with what they repeat written out."""
 MAX_DIGITS: Final = 4300
 """How many digits a whole number may have. Python itself writes no more (`sys.int_info.default_max_str_digits`)."""
 MAX_LEVELS: Final = 100

@@ -25,6 +25,8 @@ from longcat.contract.openapi.document import (
     schemas,
     self_contained,
 )
+from longcat.contract.openapi.fields import check_pattern
+from longcat.contract.openapi.limits import MAX_PATTERNS
 from longcat.contract.openapi.operation import (
     PARAMETER,
     Operation,
@@ -37,7 +39,7 @@ from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
 from longcat.pointer import join
-from longcat.text import shorten
+from longcat.text import shorten, show
 
 _ByServer: TypeAlias = dict[str, dict[str, set[int]]]
 """Numbers by the host, in lower case, and the path of a server, without a slash at the end."""
@@ -258,6 +260,27 @@ def _read_servers(root: Place) -> tuple[str, ...]:
     return tuple(dict.fromkeys(server for place in found for server in read_servers(place)))
 
 
+def _check_patterns(document: dict[str, Any]) -> None:
+    """Check that the patterns of all schemas can be used: they take memory."""
+    sizes: dict[str, int] = {}
+    for node, pointer in nodes(document):
+        patterns = [node.get("pattern"), *_keys(node.get("patternProperties"))] if "/schema" in pointer else []
+        for pattern in patterns:
+            if isinstance(pattern, str) and pattern not in sizes:
+                where = Place(document, node, pointer)
+                try:
+                    sizes[pattern] = check_pattern(pattern)
+                except ValueError as error:
+                    raise where.error(f"the pattern {show(pattern)} can't be used: {error}") from None
+                if sum(sizes.values()) > MAX_PATTERNS:
+                    why = f"with the pattern {show(pattern)}, all patterns are larger than {MAX_PATTERNS:,} characters"
+                    raise where.error(why)
+
+
+def _keys(value: Any) -> Iterable[str]:
+    return value if isinstance(value, dict) else ()
+
+
 def _check(document: dict[str, Any], known: Schemas) -> None:
     """Check the schemas and references that no operation may have led to, and what it takes to go by them."""
     components = Place(document, document, "").get("components")
@@ -274,6 +297,7 @@ def _check(document: dict[str, Any], known: Schemas) -> None:
         except jsonschema_rs.ValidationError as error:
             where = Place(document, schema, pointer + join(error.instance_path))
             raise where.error(f"it is not valid in a schema: {shorten(error.message, 200)}") from None
+    _check_patterns(document)
     for node, pointer in nodes(document):
         if not APPLICATORS.isdisjoint(node):
             try:
