@@ -1,5 +1,6 @@
 """A client, and a journal, in a process that was forked: each begins anew there, and takes nothing from the parent."""
 
+import gc
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -92,6 +93,7 @@ def test_an_asynchronous_client_that_was_used_works_on_in_both_processes(backend
         assert anyio.run(ask, backend=backend) == "r"
         assert forked(lambda: anyio.run(ask, backend=backend)) == "r"
         assert anyio.run(ask_and_close, backend=backend) == "r"
+    gc.collect()  # The connections of the first loop.
 
 
 def test_a_child_gets_the_place_of_a_question_that_is_under_way_in_the_parent() -> None:
