@@ -84,6 +84,7 @@ kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count w
 
 faults: setup ## Try every fault of a server with every client and every call. Takes some two minutes.
 	PYTHONPATH=tests $(BIN)/python tools/run_faults.py
+	PYTHONPATH=tests $(BIN)/python tools/run_leaks.py
 
 soak: setup ## Let programs work for MINUTES (10) under faults and kills: nothing may grow or get lost. SEED repeats a run.
 	PYTHONPATH=tests $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))

@@ -12,7 +12,7 @@ from stat import S_ISDIR, S_ISREG
 from threading import RLock
 from typing import Any, Final
 
-from longcat.errors import ConfigurationError, JournalError
+from longcat.errors import ConfigurationError, JournalError, LongCatError
 from longcat.processes import ForkAware
 from longcat.saving import schema
 from longcat.saving.background import BackgroundWriter
@@ -324,6 +324,10 @@ def _explained(path: Path) -> Iterator[None]:
         raise JournalError(f"The journal {path} can't be used: {sentence(str(error))} {next_step}") from error
     except (UnicodeError, RecursionError, MemoryError) as error:
         raise JournalError(f"The journal {path} is damaged: a row can't be read. {KEEP_IT}") from error
+    except Exception as error:
+        if isinstance(error, LongCatError):
+            raise
+        raise JournalError(f"The journal {path} can't be used: {type(error).__name__}. {ACCESS}") from error
 
 
 def locked_error(path: Path) -> JournalError:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from attrs import define, field
 
 from longcat.decoding import codings_of
-from longcat.errors import DownloadError
+from longcat.errors import DownloadError, LongCatError
 from longcat.models import Image
 from longcat.saving.files import final_path
 from longcat.saving.names import safe_name
@@ -201,10 +201,12 @@ class PictureFile:
         """Raise DownloadError for what the disk has against the file."""
         try:
             yield
+        except (LongCatError, MemoryError):
+            raise
         except FileExistsError as error:
             message = f"{error} is there already"
             raise self.error(message, "Pass overwrite=True (--force) or another path.") from error
-        except (OSError, ValueError) as error:
+        except Exception as error:
             message = f"the file can't be written ({error})"
             raise self.error(message, "Choose a folder that can be written to.") from error
 

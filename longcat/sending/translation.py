@@ -208,9 +208,11 @@ def _certificate(fault: ssl.SSLError, whose: str) -> tuple[str, str]:
     if not isinstance(fault, ssl.SSLCertVerificationError):
         message = f"it does not take our certificate, or wants one ({fault.reason})"
         return message, "Pass an http_client that has the certificate which it wants."
-    message = f"the certificate of {whose} is not trusted: {fault.verify_message}"
-    if fault.verify_code in EXPIRED:
+    # Python's own checks, and those of other libraries, tell no code.
+    message = f"the certificate of {whose} is not trusted: {getattr(fault, 'verify_message', fault)}"
+    code = getattr(fault, "verify_code", None)
+    if code in EXPIRED:
         return message, "Check this machine's clock; if it is right, the owner of that server must renew it."
-    if fault.verify_code in MISNAMED:
+    if code in MISNAMED:
         return message, "Check the URL: the server there goes by another name."
     return message, "If you trust who issued it, name the issuer's certificate file in SSL_CERT_FILE."
