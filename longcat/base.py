@@ -21,6 +21,7 @@ from longcat.sending.destination import AddressRule
 from longcat.sending.http_clients import HttpClient
 from longcat.sending.transport import HttpSender
 from longcat.settings import (
+    refuse_key,
     usable_count,
     usable_rate,
     usable_request_id,
@@ -122,7 +123,11 @@ class BaseClient(Generic[HttpClient]):
 
     def _find(self, request: str | Order, gateway: GatewayKind | None) -> tuple[str, StatusGateway]:
         """Return the id of a request, and the gateway that answers for it. Raises ConfigurationError."""
-        self._gateways.refuse_key("The request id", request.request_id if isinstance(request, Order) else request)
+        refuse_key(
+            self._gateways.queue.api_key,
+            "The request id",
+            request.request_id if isinstance(request, Order) else request,
+        )
         if isinstance(request, Order):
             return usable_request_id(request.request_id), self._gateways.of(request.request_id, gateway or "queue")
         request_id = usable_request_id(request)
@@ -183,7 +188,7 @@ class BaseClient(Generic[HttpClient]):
 
     def _order(self, order: Orderable) -> OrderRequest:
         """Return what is to be ordered, or raise ConfigurationError when it can't be."""
-        self._gateways.refuse_key("The order", order)
+        refuse_key(self._gateways.queue.api_key, "The order", order)
         return usable_order(order, plain_http=self._gateways.queue.base_url.startswith("http://"))
 
     def _orders(self, orders: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.text import decode_text, shorten, show
+from longcat.text import SHORTEST, decode_text, hiding, shorten, show
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
 KEY_FILE: Final = Path("~/.pixazo/api-key")
@@ -51,6 +51,16 @@ def _usable_key(key: Any, source: str) -> str:
             "Copy it again; a line break at its end is the usual cause."
         )
     return key
+
+
+def refuse_key(api_key: str, what: str, value: object) -> None:
+    """Raise ConfigurationError for what a caller passed if the key is in it: it would go into URLs, logs and files.
+
+    A key that is so short that it could be any word may be in it.
+    """
+    text = str(value)
+    if len(api_key) >= SHORTEST and hiding(api_key)(text) != text:
+        raise ConfigurationError(f"{what} holds the key, which belongs into a header alone. Take it out.")
 
 
 def find_base_url(argument: str | None, server: str) -> str:

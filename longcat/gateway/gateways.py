@@ -11,7 +11,7 @@ from longcat.gateway.queue import QueueGateway
 from longcat.gateway.result import ResultGateway
 from longcat.gateway.status import StatusGateway
 from longcat.settings import find_api_key, find_base_url
-from longcat.text import SHORTEST, hiding, show
+from longcat.text import show
 
 GatewayKind: TypeAlias = Literal["queue", "result"]
 
@@ -44,15 +44,6 @@ class Gateways:
     def base_urls(self) -> tuple[str, ...]:
         """The URLs of the gateways, each once."""
         return tuple(dict.fromkeys((self.queue.base_url, self.result.base_url)))
-
-    def refuse_key(self, what: str, value: Any) -> None:
-        """Raise ConfigurationError for what a caller passed if the key is in it: it would go into URLs, logs and files.
-
-        A key that is so short that it could be any word may be in it.
-        """
-        key, text = self.queue.api_key, str(value)
-        if len(key) >= SHORTEST and hiding(key)(text) != text:
-            raise ConfigurationError(f"{what} holds the key, which belongs into a header alone. Take it out.")
 
     def of(self, request_id: str, name: Any = None) -> StatusGateway:
         """Return the gateway that answers for a request.

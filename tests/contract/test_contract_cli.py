@@ -414,6 +414,13 @@ class TestRecord:
         assert (len(exchanges), len(exchanges) > 5) == (len(paths), True)
         assert run("check", "kept").code in {0, 1}
 
+    def test_asks_about_no_id_that_holds_the_key(self, run: Run) -> None:
+        """An id goes into addresses and names of files."""
+        where = ("--base-url", NOWHERE, "--output", "kept", "--origin", "sandbox", "--yes")
+        done = run("record", "--api-key", HEX_KEY, "--request-id", f"r-{HEX_KEY}", *where)
+        assert (done.code, HEX_KEY in done.err) == (2, False)
+        assert "The request id holds the key" in done.err
+
     def test_replaces_nothing_unasked(self, run: Run, recording: Path, sandbox: str) -> None:
         """Only with --force."""
         again = ("record", "--base-url", sandbox, "--output", recording, "--origin", "sandbox", "--yes")

@@ -25,6 +25,7 @@ from longcat.settings import (
     find_api_key,
     find_base_url,
     is_http_url,
+    refuse_key,
     usable_request_id,
 )
 
@@ -78,10 +79,13 @@ def find_target(arguments: argparse.Namespace, spec_file: SpecFile) -> Target:
     """Return where the probe goes, and how. Raises ConfigurationError."""
     base_url = _base_url(arguments.base_url, spec_file.spec)
     spec = spec_file.spec if base_url is None else spec_file.spec.served_at(base_url)
+    key = _key(arguments.api_key)
+    for text in arguments.request_id:
+        refuse_key(key or "", "The request id", text)
     target = Target(
         spec_file=evolve(spec_file, spec=spec),  # Its paths that nobody documented, too.
         base_url=base_url,
-        api_key=_key(arguments.api_key),
+        api_key=key,
         request_ids=tuple(usable_request_id(text) for text in arguments.request_id),
         operations=tuple(arguments.operation),
         pacing=Pacing(

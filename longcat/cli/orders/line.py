@@ -23,6 +23,7 @@ from longcat.errors import (
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest, Status
 from longcat.text import shorten
+from longcat.text.known_keys import KNOWN_KEYS
 
 FREE: Final = "error"
 """The one word for a failure of which the documentation says that it is not charged."""
@@ -89,7 +90,7 @@ class OrderLine:
         self.cost_before = self.cost
 
     def __str__(self) -> str:
-        name = shorten(self.order.id or self.order.prompt, 60)
+        name = shorten(KNOWN_KEYS.hide(self.order.id or self.order.prompt), 60)
         return f"order {name!r}" + (f", request {self.request_id}" if self.request_id is not None else "")
 
     @property
