@@ -262,8 +262,8 @@ class Database(ForkAware):
                 "End that program, then run again."
             )
         schema.upgrade(db, version)
-        schema.check(db)
         self._remove_dead_owners(db)
+        schema.check(db)
         self._lock = self._owners.lock(self.token)
         db.execute("COMMIT")
         while not has_log(db):

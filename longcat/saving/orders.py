@@ -135,7 +135,7 @@ class OrderTable:
             for sql, values in statements:
                 if db.execute(sql, [*values, self._gateway, as_bytes(key)]).rowcount:
                     return
-        raise ConfigurationError(
+        raise JournalError(
             f"The order {shorten(key)!r} is not under way in {self._database.path}. Look whether the journal was"
             " replaced or altered; the order may have been paid."
         )
