@@ -87,7 +87,8 @@ class Database(ForkAware):
         self._guard = RLock()
         self._guarded = False  # Whether the guard is held for a fork.
         self._is_locked = False  # Whether another program had the file locked when it was last tried.
-        self._file: os.stat_result | None = None
+        self._file: os.stat_result | None = None  # Which file it is. None: not connected yet.
+        self._are_orders_whole = False  # Whether that is known.
         self._owners = OwnerFiles(self.path)
         self._db: sqlite3.Connection | None = None  # None: not connected yet in this process, or closed.
         self._lock: sqlite3.Connection | None = None
@@ -201,6 +202,13 @@ class Database(ForkAware):
         _disown(db, owner)
         self._owners.remove(owner)
 
+    def check_orders(self) -> None:
+        """Raise JournalError unless every order can be found. Only the first call looks."""
+        with self.using() as db:
+            if not self._are_orders_whole:
+                schema.check_orders(db)
+                self._are_orders_whole = True
+
     def check_owner(self, token: str) -> None:
         """Raise ConfigurationError unless this is the process in which the owner with this token works."""
         if token != self.token:
@@ -240,6 +248,7 @@ class Database(ForkAware):
 
     def _connect(self) -> sqlite3.Connection:
         check_file(self.path)
+        self._are_orders_whole = False
         try:
             self._db = connect(self.path, "rwc", PATIENCE)
             self._open(self._db)

@@ -71,6 +71,7 @@ class OrderTable:
         """
         units = _to_units(cost)
         self._database.check_owner(self._owner)
+        self._database.check_orders()
         with self._database.durable() as db:
             before = self.known(key)
             if before is not None:
