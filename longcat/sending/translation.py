@@ -167,7 +167,7 @@ def _connection_error(call: Call, error: Exception, *, owns_http: bool) -> APICo
     progress = call.progress
     host, sent = host_of(call), may_have_sent(progress, error)
     proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
-    message = KNOWN_KEYS.hide(str(error)) or type(error).__name__
+    message = KNOWN_KEYS.hide(next(filter(None, map(str, causes(error))), "")) or type(error).__name__
     if call.cross_origin and isinstance(error, httpx.RemoteProtocolError):
         message = message.partition(":")[0]  # What comes after it may be in the words of whoever answered.
     if (fault := _tls_fault(error)) is not None:
@@ -190,16 +190,21 @@ def _connection_error(call: Call, error: Exception, *, owns_http: bool) -> APICo
     return APIConnectionError(f"{proxy.name} answered: {message}", host, sent, proxy.advice, lasting=lasting)
 
 
-def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
-    """Return the fault of a certificate, ours or theirs, that led to an error. None: none did."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what led to it, what led to that, and so on."""
     for _ in range(8):  # As many as there may be libraries in between, and more.
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
-        if isinstance(error, ssl.SSLError) and re.search(
-            "CERTIFICATE|UNKNOWN_CA", getattr(error, "reason", None) or ""
-        ):
-            return error
-        error = error and (error.__cause__ or error.__context__)
+        if error is not None:
+            yield error
+            error = error.__cause__ or error.__context__
+
+
+def _tls_fault(error: Exception) -> ssl.SSLError | None:
+    """Return the fault of a certificate, ours or theirs, that led to an error. None: none did."""
+    for one in causes(error):
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return one
+        if isinstance(one, ssl.SSLError) and re.search("CERTIFICATE|UNKNOWN_CA", getattr(one, "reason", None) or ""):
+            return one
     return None
 
 
