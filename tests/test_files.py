@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from longcat.saving import parts
-from longcat.saving.files import whole_file
+from longcat.saving.files import output_file, whole_file
 from longcat.saving.names import folded, safe_name
 from longcat.saving.picture_file import existing
 
@@ -174,6 +174,25 @@ def test_what_is_no_file_is_refused_at_once(kind: str) -> None:
         with pytest.raises(OSError, match=r"not a regular file|symbolic links"), whole_file(path):
             pass
         assert names(folder) == before
+
+
+def test_a_report_may_go_to_what_is_no_file(tmp_path: Path) -> None:
+    """It is written into a pipe that is read, or to `/dev/stdout`; a pipe that nobody reads is an error at once."""
+    pipe, plain = tmp_path / "pipe", tmp_path / "plain"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="No such device or address"), output_file(pipe):
+        pass
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (pipe, plain):
+        with output_file(path) as file:
+            file.write(b"report")
+    assert (os.read(reader, 100), plain.read_bytes()) == (b"report", b"report")
+    os.close(reader)
+    with plain.open("ab") as stream, output_file(Path(f"/dev/fd/{stream.fileno()}")) as file:
+        file.write(b" 2")
+    assert plain.read_bytes() == b"report 2"
+    with pytest.raises(OSError, match="not a regular file"), output_file(tmp_path):
+        pass
 
 
 def test_a_link_that_leads_nowhere_stands_for_the_file(tmp_path: Path) -> None:

@@ -78,3 +78,25 @@ def whole_file(path: Path, *, overwrite: bool = True) -> Iterator[IO[bytes]]:
         part.rename(target, overwrite=overwrite)
     finally:
         part.discard()
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[IO[bytes]]:
+    """Lend a file to write bytes to, as `whole_file` does; or what is no regular file, such as `/dev/stdout` or a pipe.
+
+    Raises OSError when it can't be written, at once for a pipe that nobody reads.
+    """
+    try:
+        final_path(path)
+        is_special = False
+    except OSError:
+        is_special = path.exists() and not path.is_dir()
+    if not is_special:
+        with whole_file(path) as file:
+            yield file
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "wb") as file:
+        if os.name == "posix":
+            os.set_blocking(descriptor, True)
+        yield file

@@ -19,7 +19,7 @@ from longcat.contract.reports.context import findings_of
 from longcat.contract.reports.verdict import Accepted, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
-from longcat.saving.files import whole_file
+from longcat.saving.files import output_file, whole_file
 from longcat.text import decode_text
 
 RECORDINGS: Final = "cassettes"
@@ -157,6 +157,5 @@ def _opened(path: str | None) -> Iterator[Callable[[str], None]]:
     if path is None:
         yield lambda piece: Printer().print(piece.removesuffix("\n"))
         return
-    is_device = Path(path).exists() and not Path(path).is_file()  # Such as /dev/stdout, or a named pipe.
-    with Path(path).open("wb") if is_device else whole_file(Path(path)) as file:
+    with output_file(Path(path)) as file:
         yield lambda piece: file.writelines([piece.encode("utf-8")])
