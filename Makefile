@@ -89,6 +89,9 @@ faults: setup ## Try every fault of a server with every client and every call. T
 soak: setup ## Let programs work for MINUTES (10) under faults and kills: nothing may grow or get lost. SEED repeats a run.
 	PYTHONPATH=tests $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
+fuzz-parsers: setup ## Try inputs on every reader for SECONDS (300). One that fails is written into tests/corpus.
+	PYTHONPATH=tests $(BIN)/python tools/fuzz_parsers.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
 	$(BIN)/python tools/bench_polling.py --write
 
@@ -104,7 +107,9 @@ fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 record: setup ## With a key: ask the live service the questions of the drift check, and keep the answers.
 	$(BIN)/longcat contract record --origin live --output cassettes/live
 
-check: lint typecheck check-generated docs test kills ## Everything that must hold before a change lands.
+check: lint typecheck check-generated docs test kills faults ## Everything that must hold before a change lands.
+	$(MAKE) soak MINUTES=1
+	$(MAKE) fuzz-parsers SECONDS=30
 
 lint-spec: ## Check openapi.yaml with Redocly's and Spectral's rules. Needs Node.
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes @redocly/cli@2.77.0 lint openapi.yaml
