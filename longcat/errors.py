@@ -24,12 +24,16 @@ Every message ends with the next thing to do, and none holds the key.
 """
 
 import json
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
-from attrs import define, field
+from attrs import define, field, fields, has
 
 from longcat.models import OrderRequest, Pause, Status, Violation
 from longcat.text import sentence, shorten, without_query
+
+RETAINED: Final = 16 * 1024
+"""How many bytes of an answer an error keeps in a batch."""
+MOST_FINDINGS: Final = 20  # How many differences from the contract it keeps.
 
 
 class LongCatError(Exception):
@@ -170,10 +174,14 @@ class InsufficientBalanceError(APIStatusError):
     advice = "Top up the account, then try again."
 
 
+@define(slots=False)
 class PermissionDeniedError(APIStatusError):
     """403: the key is valid, but its subscription does not cover this. A CDN that refuses a call answers 403, too."""
 
     advice = "Check what the key's subscription covers."
+
+    _was_transient: bool | None = field(default=None, init=False, repr=False)
+    """Whether it was so before its body was cut. None: it was not cut."""
 
     @property
     def next_step(self) -> str:  # noqa: D102
@@ -185,6 +193,8 @@ class PermissionDeniedError(APIStatusError):
     @property
     def transient(self) -> bool:
         """Whether asking again may help: a body that is not JSON comes from the CDN in front, not from the gateway."""
+        if self._was_transient is not None:
+            return self._was_transient
         try:
             json.loads(self.body)
         except (ValueError, RecursionError):
@@ -370,3 +380,32 @@ class DownloadError(LongCatError):
 
     def __str__(self) -> str:
         return f"{shorten(without_query(self.url), 200)} was not downloaded: {sentence(self.message)} {self.next_step}"
+
+
+def compact(error: LongCatError) -> None:
+    """Take from an error what is large, as a batch may keep thousands: frames, causes, and all but a part of a body.
+
+    What it says, and whether it is transient, stays the same.
+    """
+    error.__traceback__ = error.__context__ = None
+    if isinstance(error.__cause__, LongCatError):
+        compact(error.__cause__)
+    else:
+        error.__cause__ = None  # The errors of libraries hold connections, requests and answers.
+    if isinstance(error, PermissionDeniedError) and len(error.body) > RETAINED:
+        error._was_transient = error.transient  # noqa: SLF001 - it is of this module.
+    match error:
+        case APIStatusError():
+            error.body = error.body[:RETAINED]
+        case APIResponseValidationError():
+            error.body = error.body[:RETAINED]
+            error.findings = error.findings[:MOST_FINDINGS]
+        case GenerationFailed():
+            error.status = error.status.compact(RETAINED)
+        case WaitTimeout():
+            error.last_status = error.last_status and error.last_status.compact(RETAINED)
+            if error.last_error is not None:
+                compact(error.last_error)
+    kind: Any = type(error)
+    if has(kind):  # They hold the values that the error was made with.
+        error.args = tuple(getattr(error, one.name) for one in fields(kind) if one.init)

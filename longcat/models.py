@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, fields, frozen, has
 
 
 class State(StrEnum):
@@ -90,6 +90,15 @@ class Status:
     image: Image | None = None
     error: str | None = None
     raw: Any = field(default=None, eq=False, repr=False)
+
+    def compact(self, most: int) -> "Status":
+        """Return it without a raw answer that has more than so many characters and values, and with shorter texts."""
+        return evolve(
+            self,
+            raw_state=self.raw_state[:most],
+            error=self.error and self.error[:most],
+            raw=None if _is_larger(self.raw, most) else self.raw,
+        )
 
 
 @frozen
@@ -180,3 +189,20 @@ class Pause:
             return f"the gateway answered 429{when}, and is left alone for {self.seconds:.1f} s"
         kept = f", of which longcat keeps to {self.seconds:.0f} s" if self.asked > self.seconds else ""
         return f"the gateway asked{when} to be left alone for {self.asked:.15g} s{kept}"
+
+
+def _is_larger(value: Any, most: int) -> bool:
+    """Whether a decoded answer, or the generated model of one, has more characters and values than that."""
+    left, parts = most, [value]
+    while parts and left >= 0:
+        part = parts.pop()
+        left -= 1
+        if isinstance(part, str | bytes):
+            left -= len(part)
+        elif isinstance(part, Mapping):
+            parts += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple):
+            parts += part
+        elif has(type(part)):
+            parts += [getattr(part, one.name) for one in fields(type(part))]
+    return left < 0

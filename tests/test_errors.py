@@ -29,6 +29,7 @@ from longcat import (
     LongCatError,
     NotFoundError,
     OrderRequest,
+    Outcome,
     PermissionDeniedError,
     RateLimitError,
     State,
@@ -170,8 +171,10 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     ),
     (
         RateLimitError(429, "too many requests", b"{}", 5.0, "r"),
-        "The gateway answered 429 about request 'r': too many requests. Leave it alone for 5 s. Ask less often; wait()"
-        " does so by itself.",
+        (
+            "The gateway answered 429 about request 'r': too many requests. Leave it alone for 5 s. Ask less often;"
+            " wait() does so by itself."
+        ),
     ),
     (
         InternalServerError(522, "no reason given", b"", None, "r"),
@@ -231,8 +234,8 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     (
         RateLimitError(429, "too many requests", b"{}", 5.0),
         (
-            "The gateway answered 429: too many requests. Leave it alone for 5 s. Nothing was ordered: order again later, or bound the client"
-            " with max_rate."
+            "The gateway answered 429: too many requests. Leave it alone for 5 s. Nothing was ordered: order again"
+            " later, or bound the client with max_rate."
         ),
     ),
     (
@@ -252,14 +255,18 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
     ),
     (
         WaitTimeout("r", 2.0, asked=False, pause=Pause(3600.0, 1_718_447_400.0, 86_400.0)),
-        "Request 'r' was not done after 2.0 s; it was not asked about. It was not waited for any longer, as the gateway"
-        " asked at 2024-06-15T10:30:00Z to be left alone for 86400 s, of which longcat keeps to 3600 s. It goes on"
-        " without us: wait for it again, or longer.",
+        (
+            "Request 'r' was not done after 2.0 s; it was not asked about. It was not waited for any longer, as the"
+            " gateway asked at 2024-06-15T10:30:00Z to be left alone for 86400 s, of which longcat keeps to 3600 s. It"
+            " goes on without us: wait for it again, or longer."
+        ),
     ),
     (
         WaitTimeout("r", 2.0, pause=Pause(8.0, 1e300)),
-        "Request 'r' was not done after 2.0 s; no answer came. It was not waited for any longer, as the gateway answered"
-        " 429, and is left alone for 8.0 s. It goes on without us: wait for it again, or longer.",
+        (
+            "Request 'r' was not done after 2.0 s; no answer came. It was not waited for any longer, as the gateway"
+            " answered 429, and is left alone for 8.0 s. It goes on without us: wait for it again, or longer."
+        ),
     ),
     (
         WaitTimeout("r", 10.0, HALF),
@@ -407,3 +414,50 @@ def test_no_error_shows_a_traceback_of_the_parser(driver: Driver) -> None:
         driver.status(Script(says(b"<html>")))
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ is True
+
+
+LARGE = b'{"error": "no", "filler": "' + b"x" * 1_000_000 + b'"}'
+
+
+def with_frames(error: LongCatError) -> LongCatError:
+    """Return the error as it comes out of a call: with a traceback, and with what led to it."""
+    try:
+        try:
+            int(LARGE)
+        except ValueError as below:
+            raise error from below
+    except LongCatError as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BadRequestError(400, "no", LARGE, None, "r"),
+        PermissionDeniedError(403, "no", LARGE, None, "r"),
+        PermissionDeniedError(403, "no", LARGE[1:], None, "r"),
+        InternalServerError(503, "no", LARGE, 7.0),
+        APIResponseValidationError((Violation("/a", "b", "c"),) * 100_000, LARGE, "r"),
+        APIConnectionError("reset", "gateway.test"),
+        GenerationFailed(Status("r", State.FAILED, "FAILED", error="x" * 1_000_000, raw={"a": [LARGE.decode()]})),
+        SubmitUnknown(OrderRequest("a cat"), "reset"),
+        WaitTimeout("r", 9.0, Status("r", State.QUEUED, "q", raw=["x"] * 100_000), NotFoundError(404, "no", LARGE)),
+        DownloadError("https://x.example/a.png", "reset", "Try again."),
+        ConfigurationError("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_a_batch_is_small_and_says_the_same(error: LongCatError) -> None:
+    """It keeps no frame, no error of a library below and no more than a part of a body; nor does its pickle."""
+    error = with_frames(error)
+    inner = error.last_error if isinstance(error, WaitTimeout) else None
+    if inner is not None:
+        with_frames(inner)
+    before = str(error)[:500], error.transient
+    outcome = Outcome("r", error=error)
+    assert (str(error)[:500], error.transient) == before
+    for one in (error, inner):
+        if one is not None:
+            assert (one.__traceback__, one.__context__, one.__cause__) == (None, None, None)
+    assert len(pickle.dumps(outcome.error)) < 40_000
+    assert outcome.error is error

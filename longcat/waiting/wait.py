@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from longcat.errors import (
+    RETAINED,
     GenerationCancelled,
     GenerationFailed,
     JournalError,
@@ -21,6 +22,7 @@ from longcat.errors import (
     NotFoundError,
     RateLimitError,
     WaitTimeout,
+    compact,
 )
 from longcat.gateway.messages import Answer, Gateway
 from longcat.models import WORDS, Image, Order, OrderRequest, Pause, State, Status, Violation
@@ -73,6 +75,9 @@ class Outcome:
         status: the last answer. None: no answer came.
         elapsed: how many seconds were waited.
         order: what was ordered. None: the request was only waited for.
+
+    A program may keep thousands of them, so an error has no traceback and no more than 16 KiB of a body, and the raw
+    answer of a status is dropped if it is larger.
     """
 
     request_id: str
@@ -81,6 +86,10 @@ class Outcome:
     status: Status | None = None
     elapsed: float = 0.0
     order: OrderRequest | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.error is not None:
+            compact(self.error)
 
     def result(self) -> Image:
         """Return the image, or raise the error."""
@@ -227,7 +236,8 @@ class Wait:
             return self._outcome(error=error)
 
     def _outcome(self, image: Image | None = None, error: LongCatError | None = None) -> Outcome:
-        return Outcome(self.request_id, image, error, self.last_status, self.elapsed)
+        status = self.last_status and self.last_status.compact(RETAINED)
+        return Outcome(self.request_id, image, error, status, self.elapsed)
 
     def change(self) -> Flow[Status]:
         """Ask until the answer differs from the last one, and return it.
