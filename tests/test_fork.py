@@ -20,7 +20,9 @@ from servers import QUICKLY, SHARED, Connection, Server, each_backend, response,
 from longcat import AsyncLongCat, Image, LongCat
 from longcat.models import State, Status
 from longcat.processes import ForkSafeLock
+from longcat.saving.download import DownloadClaim
 from longcat.saving.journal import Journal
+from longcat.saving.parts import PartialFile
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="there is no fork")
 
@@ -237,3 +239,39 @@ def test_processes_that_share_a_journal_by_fork_ask_each_request_once(tmp_path: 
         assert [image.request_id for image in images] == ids
     asked = [json.loads(request.body)["request_id"] for request in server.requests]
     assert sorted(asked) == sorted(["before", *ids])
+
+
+# --- Files. ---
+
+
+def test_a_file_that_is_being_written_stays_the_parents(tmp_path: Path) -> None:
+    """The child neither writes into it nor removes it, even if it ends as programs do."""
+    part = PartialFile(tmp_path)
+    part.file.write(b"cat")  # It is in the buffer of both.
+
+    def child() -> None:
+        part.file.flush()
+        part.discard()
+
+    assert forked(child) is None
+    part.sync()
+    part.rename(tmp_path / "cat", overwrite=False)
+    part.discard()
+    assert (tmp_path / "cat").read_bytes() == b"cat"
+
+
+def test_a_download_that_is_under_way_in_the_parent_holds_up_no_other_in_the_child(tmp_path: Path) -> None:
+    """The child's claim is a new one: the parent's thread is not there to give its own back."""
+    with opened(tmp_path) as journal:
+        claim = DownloadClaim(journal.requests(GATEWAY), "ours")
+        claim.acquire()
+        assert claim.held
+
+        def child() -> list[str]:
+            again, other = (DownloadClaim(journal.requests(GATEWAY), name) for name in ("ours", "theirs"))
+            again.acquire()  # The parent is alive.
+            other.acquire()
+            return [claim.request_id for claim in (again, other) if claim.held]
+
+        assert forked(child) == ["theirs"]
+        claim.release()

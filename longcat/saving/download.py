@@ -39,19 +39,16 @@ class DownloadClaim:
     """The right to download a request's pictures. Of all clients that share a journal, one download has it at a time.
 
     Attributes:
-        holders: this client's claims, by request id. The journal tells programs apart, but not the threads and tasks of
-            one program.
         held: whether this claim has the right.
     """
 
     requests: RequestTable
     request_id: str
-    holders: dict[str, "DownloadClaim"]
     held: bool = False
 
     def acquire(self) -> None:
         """Claim the right if it is free. Call it again until `held` is true."""
-        if self.holders.setdefault(self.request_id, self) is self:  # Threads agree on one of them.
+        if self.requests.holders.setdefault(self.request_id, self) is self:  # Threads agree on one of them.
             self.held = self.held or self.requests.claim(self.request_id)
 
     def release(self) -> None:
@@ -59,8 +56,8 @@ class DownloadClaim:
         if self.held:
             self.held = False
             self.requests.later(partial(self.requests.release, self.request_id))
-        if self.holders.get(self.request_id) is self:
-            del self.holders[self.request_id]
+        if self.requests.holders.get(self.request_id) is self:
+            del self.requests.holders[self.request_id]
 
 
 @frozen
@@ -76,7 +73,6 @@ class Downloader:
     requests_of: Callable[[str], RequestTable | None]
     monotonic: Callable[[], float]
     random: Random
-    _claims: dict[str, DownloadClaim] = field(factory=dict, init=False, repr=False)
     _swept: dict[Path, float] = field(factory=dict, init=False, repr=False)
     """When we last looked for temporary files of killed programs, by folder."""
 
@@ -102,7 +98,7 @@ class Downloader:
         requests = yield from call_store(partial(self.requests_of, image.request_id), self._left(deadline))
         if requests is None:
             return (yield from self._save(files, deadline))
-        claim = DownloadClaim(requests, image.request_id, self._claims)
+        claim = DownloadClaim(requests, image.request_id)
         return (yield from self._save_once(files, claim, deadline))
 
     def _sweep(self, file: PictureFile) -> Flow[None]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Final
 
+from longcat.processes import ForkAware
+
 if sys.platform != "win32":
     import fcntl
 
@@ -30,11 +32,11 @@ FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | geta
 """How files are opened here: never through a symbolic link, nor for a program that this one starts."""
 
 
-class PartialFile:
+class PartialFile(ForkAware):
     """A temporary file that is to become a file in the same folder, in three steps: write to `file`, `sync`, `rename`.
 
     Call `discard` at the end in any case: it removes what was not renamed. Its name can't be foreseen, and it is no
-    file that was there before.
+    file that was there before. A process that is forked meanwhile leaves it alone.
 
     Args:
         folder: where the file will be.
@@ -47,11 +49,13 @@ class PartialFile:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._is_inherited = False
         while True:
             self.path = folder / f".longcat-{HOST}-{secrets.token_hex(8)}.part"
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, 0o666)
             self.file: IO[bytes] = os.fdopen(descriptor, "w+b")
             if is_free(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                self.watch_forks()
                 return
             self.discard()  # Another program took it for one that is left over, before it was locked.
 
@@ -90,8 +94,17 @@ class PartialFile:
         """Close and remove the temporary file, if it is still there."""
         with suppress(OSError):  # On a full disk, closing fails too, as it writes what is left.
             self.file.close()
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        if not self._is_inherited:
+            with suppress(FileNotFoundError):
+                self.path.unlink()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the file to the parent: what is in our buffer goes nowhere, and its lock is the parent's alone."""
+        self._is_inherited = True
+        with suppress(OSError, ValueError):  # It is closed already.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, self.file.fileno(), inheritable=False)
+            os.close(nowhere)
 
 
 def sweep(folder: Path) -> None:

@@ -62,11 +62,16 @@ class RequestTable:
     Threads may share it: what one of them claims is claimed for all of them. Every method raises JournalError when
     the file can't be read or written. Request ids must have passed `settings.usable_request_id`. A request's
     pictures are numbered from 1.
+
+    Attributes:
+        holders: who has the right to download the pictures of a request, by its id: the journal tells owners apart, but
+            not the threads and tasks of one.
     """
 
     _database: Database
     _gateway: str
     _owner: str
+    holders: dict[str, object] = field(factory=dict, init=False, repr=False)
     _claims: Counter[str] = field(factory=Counter, init=False)
 
     def claim(self, request_id: str) -> bool:
