@@ -108,15 +108,29 @@ def test_no_part_of_the_key_is_left_where_an_answer_is_cut(size: int) -> None:
         assert error.body.rstrip(b"x") == b'"' or error.body.endswith(b"[key]"), form
 
 
+ADDRESSES = (
+    "https://{}@cdn.test/a.png",
+    "https://{}/a.png",
+    "https://cdn.test/{}.png",
+    "https://cdn.test/a.png?k={}#x",
+)
+
+
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-def test_an_address_with_the_key_is_refused(key: str) -> None:
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_with_the_key_is_refused(key: str, address: str) -> None:
     """A picture is not asked for where the key would go with the question, and the error says why."""
     for form, write in FORMS.items():
-        body = completed(result_url=f"{PICTURE}?k={write(key)}")
-        error = asked(key, says(body))
-        assert isinstance(error, APIResponseValidationError), form
-        assert ("/result_url should be a uri" in str(error), error.transient) == (True, False)
-    assert "a uri without the key" in str(asked(HEX_KEY, says(completed(result_url=f"{PICTURE}?k={HEX_KEY}"))))
+        url = address.format(f"{'x' * 60}{write(key)}")
+        queued = {"status": "COMPLETED", "request_id": "r", "output": {"media_url": [PICTURE, url]}}
+        for gateway, body, where in (
+            (ResultGateway(URL, key), completed(result_url=url), "/result_url"),
+            (QueueGateway(URL, key), queued, "/output/media_url/1"),
+        ):
+            with pytest.raises(APIResponseValidationError) as caught:
+                gateway.read("r", says(body))
+            assert f"{where} should be a uri without the key, but is" in str(caught.value), form
+            assert caught.value.transient is False
 
 
 def test_an_order_that_yields_an_address_with_the_key() -> None:

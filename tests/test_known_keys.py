@@ -8,7 +8,7 @@ import traceback
 import h11
 import httpx
 import pytest
-from secret_forms import FORMS, HEX_KEY
+from secret_forms import ESCAPED, FORMS, HEX_KEY, ODD_KEY
 
 from longcat import APIConnectionError, LongCat
 from longcat.cli.results import print_error, report
@@ -68,6 +68,17 @@ def test_a_call_of_ours_is_logged_without_what_lets_anybody_in(caplog: pytest.Lo
         "headers [(b'Location', b'/a.png?...'), (b'A', b'b?')]",
         "of another thread",
     ]
+
+
+def test_a_key_is_hidden_before_a_query_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """A key with a quote or a question mark in it, at which the address seems to end, leaves nothing in the log."""
+    KNOWN_KEYS.add(ODD_KEY)
+    with in_call():
+        for write in ESCAPED.values():
+            headers = [(b"Location", f"https://a/?k={write(ODD_KEY)}".encode()), (b"A", f"/?{write(ODD_KEY)}".encode())]
+            logging.getLogger("httpcore.http11").debug("headers %r", headers)
+    messages = {record.getMessage() for record in caplog.records}
+    assert [one for one in messages if ODD_KEY[-6:] in one or ODD_KEY[:6] in one] == []
 
 
 def test_few_keys_are_known() -> None:

@@ -1,6 +1,7 @@
 """The queue gateway: a POST that takes an order, and a GET that answers how the request of any model stands."""
 
 import json
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from hashlib import sha256
 from http import HTTPStatus
@@ -131,6 +132,10 @@ class QueueGateway(StatusGateway):
 
     def _as_documented(self, body: Any) -> Any:
         return as_documented(body)
+
+    def _addresses(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        for index, url in enumerate(picture_urls(body)):
+            yield f"/output/media_url/{index}", url
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
         if not isinstance(raw, CompletedRequest):

@@ -1,7 +1,7 @@
 """The result gateway: one call, a POST that answers with the status and, once there is one, with the image."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -46,6 +46,11 @@ class ResultGateway(StatusGateway):
             except OverflowError:
                 expected = "a number of seconds that a calendar can hold"
                 yield Violation("/duration_seconds", expected, show(seconds, hide))
+
+    def _addresses(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        url = body.get("result_url")
+        if isinstance(url, str):
+            yield "/result_url", url
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
         if not isinstance(raw, CompletedStatus):

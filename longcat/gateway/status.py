@@ -1,9 +1,9 @@
 """What both gateways share: an answer about a request is decoded, compared with the contract and made a `Status`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from longcat_api.types import Unset
 
 from longcat.errors import APIResponseValidationError
@@ -11,7 +11,7 @@ from longcat.gateway import reading
 from longcat.gateway.contract import Contract, OperationId, contract
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.reading import error_words
-from longcat.gateway.schema import MISSING, Schema, expectation, violations
+from longcat.gateway.schema import MISSING, Schema, violations
 from longcat.models import Image, State, Status, Violation
 from longcat.text import KEY_PLACEHOLDER, Hide, hiding, show
 
@@ -86,12 +86,18 @@ class StatusGateway:
         variant = self.contract.variants.get(body["status"].casefold())
         word = variant.word if variant is not None else body["status"]
         schema = variant.schema if variant is not None else UNDOCUMENTED
-        for wrong in violations(schema, {**body, "status": word}, hide):
-            holds_key = wrong.expected == expectation("format", "uri") and KEY_PLACEHOLDER in wrong.seen
-            yield evolve(wrong, expected=f"{wrong.expected} without the key") if holds_key else wrong
+        leaks = [(pointer, url) for pointer, url in self._addresses(body) if KEY_PLACEHOLDER in url]
+        for pointer, url in leaks:  # The key would go to whoever they lead to.
+            yield Violation(pointer, "a uri without the key", show(url))
+        if not leaks:
+            yield from violations(schema, {**body, "status": word}, hide)
         answered = body.get("request_id", request_id)
         if isinstance(answered, str) and hide(answered) != hide(request_id):
             yield Violation("/request_id", show(request_id), show(answered, hide))
+
+    def _addresses(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the addresses of pictures in a decoded answer, each with its JSON pointer."""
+        raise NotImplementedError
 
     def _as_documented(self, body: Any) -> Any:
         """Return a decoded body with what other answers are known to have in the documented form."""

@@ -64,9 +64,9 @@ class KeyFilter(logging.Filter):
             text = record.getMessage()
         except Exception:  # noqa: BLE001 - arguments of others may raise anything; `logging` says so by itself.
             return True
-        # Our own messages are without them already. An address in a header of theirs may be relative.
-        bare = _QUERY.sub("?...", without_queries(text)) if ours and not record.name.startswith("longcat") else text
-        hidden = self.hide(bare)
+        hidden = self.hide(text)  # Before anything is left out, as half a key would not be found.
+        if ours and not record.name.startswith("longcat"):  # Our own messages have no such address.
+            hidden = _QUERY.sub("?...", without_queries(hidden))  # One in a header of theirs may be relative.
         if hidden != text:
             record.msg, record.args = hidden, ()
         if record.exc_info:
