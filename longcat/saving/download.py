@@ -27,8 +27,10 @@ from longcat.waiting.store import call_store
 MAX_BYTES: Final = 100 * 1024 * 1024
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
+CROWDED: Final = 1000
+"""How many files make a folder crowded, which takes some time to look through for what killed programs left there."""
 SWEPT_EVERY: Final = 60.0
-"""Seconds after which a folder is looked through again for what killed programs left there."""
+"""Seconds after which a crowded folder is looked through again. Any other one is at every download."""
 MAX_REDIRECTS: Final = 5
 MAX_PICTURES: Final = 1000
 """How many pictures of one request are saved. Sister models make four at most."""
@@ -73,8 +75,8 @@ class Downloader:
     requests_of: Callable[[str], RequestTable | None]
     monotonic: Callable[[], float]
     random: Random
-    _swept: dict[Path, float] = field(factory=dict, init=False, repr=False)
-    """When we last looked for temporary files of killed programs, by folder."""
+    _not_swept_before: dict[Path, float] = field(factory=dict, init=False, repr=False)
+    """When to look again for temporary files of killed programs, by folder; only folders that are crowded."""
 
     def download(  # noqa: PLR0913, PLR0917 - the arguments of `LongCat.download_all`.
         self, image: Image | str, path: Path, name: str | None, overwrite: bool, max_bytes: int, timeout: float | None
@@ -103,10 +105,10 @@ class Downloader:
 
     def _sweep(self, file: PictureFile) -> Flow[None]:
         """Remove what killed programs left where a file is to be, unless we looked there a moment ago."""
-        now = self.monotonic()
-        if now - self._swept.get(file.folder, -inf) >= SWEPT_EVERY:
-            self._swept[file.folder] = now
-            yield from run_in_thread(partial(sweep, file.folder))
+        if self.monotonic() >= self._not_swept_before.get(file.folder, -inf):
+            files = yield from run_in_thread(partial(sweep, file.folder))
+            if files > CROWDED:
+                self._not_swept_before[file.folder] = self.monotonic() + SWEPT_EVERY
 
     def _left(self, deadline: float) -> Callable[[], float]:
         return lambda: deadline - self.monotonic()

@@ -107,14 +107,20 @@ class PartialFile(ForkAware):
             os.close(nowhere)
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that programs left in a folder when they were killed, as far as that is known."""
-    with suppress(OSError):
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if NAME.fullmatch(entry.name)]
-        for name in names:
+def sweep(folder: Path) -> int:
+    """Remove the temporary files that programs left in a folder when they were killed, as far as that is known.
+
+    Returns how many files the folder has.
+    """
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except OSError:
+        return 0
+    for name in names:
+        if NAME.fullmatch(name):
             with suppress(OSError):
                 _remove_if_left(folder / name)
+    return len(names)
 
 
 def _remove_if_left(path: Path) -> None:

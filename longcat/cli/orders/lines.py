@@ -2,7 +2,6 @@
 
 import json
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -13,6 +12,7 @@ from longcat.cli.orders.line import OrderLine
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
+from longcat.saving.names import folded, safe_name
 from longcat.text import decode_text, encoding_of, shorten
 from longcat.waiting.submit import OrderKeys
 
@@ -119,8 +119,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | None]:
     """Return what the pictures of each order are called: as its id, if it has one. None: as the request.
 
-    No two pictures get one name, also where file names ignore the case. Where ids would lead to that, a hash is added
-    to each of them, so that a name depends on its id alone, and not on which line comes first.
+    No two pictures get one name, as `cat-1` and the first of two of `cat` would, on any disk. Where ids would lead to
+    that, a hash is added to each of them, so that a name depends on its id alone, and not on which line comes first.
     """
     taken: Counter[str] = Counter()
     wanted = dict(zip(keys, orders, strict=True))
@@ -137,6 +137,6 @@ def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | No
 
 
 def _file_names(name: str, count: int) -> set[str]:
-    """Return what the pictures of an order may be called, as a file system sees it that ignores the case."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return {folded, *(f"{folded}-{number}" for number in range(1, count + 1) if count > 1)}
+    """Return what the pictures of an order may be called, as disks see it that fold the most letters together."""
+    stem = folded(safe_name(name))
+    return {stem, *(f"{stem}-{number}" for number in range(1, count + 1) if count > 1)}
