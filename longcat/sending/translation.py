@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -35,6 +35,8 @@ LIBRARIES: Final = frozenset(
     }
 )
 """The packages whose exceptions are never the caller's own."""
+STAND_INS: Final = frozenset({"pytest_httpx", "pytest_recording", "pytest_socket", "respx", "vcr"})
+"""Tools for tests that stand in for the network. What they raise is for whoever wrote the test."""
 FAULTS: Final = (OSError, UnicodeError, RecursionError, EOFError, BufferError, ExceptionGroup)
 """Exceptions of Python's own that tell no more than that something below failed."""
 EXPIRED: Final = {9, 10}
@@ -78,7 +80,7 @@ def _our_error(call: Call, error: Exception, *, is_closed: bool, owns_http: bool
         return _timeout_error(call, error, owns_http=owns_http)
     if isinstance(error, NETWORK_FAULTS):
         return _connection_error(call, error, owns_http=owns_http)
-    if not (owns_http or is_from_below(error)):
+    if is_from(error, STAND_INS) or not (owns_http or is_from_below(error)):
         return None
     # A mistake of a library; or the caller's hook has called one, as by `raise_for_status`, which is an answer.
     lasting = isinstance(error, httpx.HTTPStatusError)
@@ -92,12 +94,18 @@ def may_have_sent(progress: SendProgress, error: Exception) -> bool:
 
 def is_from_below(error: Exception) -> bool:
     """Return whether an exception is one of the libraries below, or was raised in one of them."""
+    return isinstance(error, FAULTS) or is_from(error, LIBRARIES)
+
+
+def is_from(error: Exception, packages: Collection[str]) -> bool:
+    """Return whether an exception, or one of its group, is one of these packages, or was raised in one of them."""
+    if isinstance(error, ExceptionGroup):
+        return any(is_from(one, packages) for one in error.exceptions)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     raised_in = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-    packages = {type(error).__module__.partition(".")[0], raised_in.partition(".")[0]}
-    return isinstance(error, FAULTS) or bool(packages & LIBRARIES)
+    return any(one.partition(".")[0] in packages for one in (type(error).__module__, raised_in))
 
 
 def host_of(call: Call) -> str:
