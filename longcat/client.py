@@ -69,9 +69,9 @@ class LongCat(BaseClient[httpx.Client]):
 
     def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's, and the journal. It may be called again."""
+        self._sender.close()  # First, so that the journal can note what becomes of calls in flight.
         if self._journal is not None:
             self._journal.close()
-        self._sender.close()
 
     def submit(self, prompt: str, *, timeout: float | None = DEFAULT_TIMEOUT, **fields: Unpack[OrderFields]) -> Order:
         """Order pictures, which costs money, and return the order once the gateway took it. It does not wait for them.
@@ -337,10 +337,12 @@ class AsyncLongCat(BaseClient[httpx.AsyncClient]):
 
     async def close(self) -> None:
         """Close the connections, unless the HTTP client is the caller's, and the journal. It may be called again."""
-        if self._journal is not None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._journal.close)
-        await self._sender.close()
+        try:
+            await self._sender.close()  # First, so that the journal can note what becomes of calls in flight.
+        finally:
+            if self._journal is not None:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._journal.close)
 
     async def submit(
         self, prompt: str, *, timeout: float | None = DEFAULT_TIMEOUT, **fields: Unpack[OrderFields]

@@ -349,3 +349,19 @@ def test_orders_that_are_under_way_when_a_loop_is_left(
         assert {record.order.prompt for record in orders.in_doubt()} == (set() if answered else {"1", "2", "3"})
         assert orders.spent() == 3 * QueueGateway(server.url, KEY).cost(usable_order("a cat"))
     assert len(server.requests) == 4
+
+
+def test_a_batch_goes_on_with_the_threads_that_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system lets us have one thread, calls go one after the other; where none, the error says so."""
+    allowed, start = iter([True]), threading.Thread.start
+
+    def limited(self: threading.Thread) -> None:
+        if self.name == "longcat" and not next(allowed, False):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with Server([serve]) as server, LongCat(KEY, server.url) as cat:
+        monkeypatch.setattr(threading.Thread, "start", limited)
+        assert [type(image) for image in cat.wait_all(["a", "b", "c"], 30)] == [Image] * 3
+        with pytest.raises(ConfigurationError, match="No thread can be started"):
+            cat.wait_all(["d"], 30)

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
 from longcat.clock import Clock, SystemClock
-from longcat.errors import LongCatError
+from longcat.errors import ConfigurationError, LongCatError
 from longcat.gateway.messages import Answer
 from longcat.models import Status
 from longcat.sending.loops import Home
@@ -63,12 +63,20 @@ class ThreadPool:
             thread.join(max(end - time.monotonic(), 0.0))
 
     def perform(self, step: Perform, in_flight: int) -> None:
-        """Have a command performed, so that so many are being performed at once."""
+        """Have a command performed, so that so many are being performed at once.
+
+        Raises ConfigurationError when the system lets us have no thread at all.
+        """
         self._todo.put(step)
         if in_flight > len(self._threads):
             thread = threading.Thread(target=self._work, name="longcat", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                if not self._threads:
+                    raise ConfigurationError(f"No thread can be started: {error}. Raise the system's limit.") from error
+            else:
+                self._threads.append(thread)
 
     def result(self, seconds: float, wake: WakeEvent | None = None) -> tuple[Job, Answer | LongCatError | None] | None:
         """Return a job and the result of its command, waiting for so many seconds, or until it is woken.
