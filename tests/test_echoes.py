@@ -179,7 +179,7 @@ def test_a_failed_download_shows_no_signature() -> None:
 
 def test_a_key_in_the_log_of_a_wait(caplog: pytest.LogCaptureFixture) -> None:
     """What a wait logs about an answer has no key and no control characters in it."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="longcat")
     gateway = FakeGateway().request("r", 5, faults=[500])
     with gateway.client(HEX_KEY) as cat:
         cat.wait("r")

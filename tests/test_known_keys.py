@@ -19,8 +19,9 @@ SIGNED = "https://me:opensesame@cdn.test/a.png?Signature=opensesame#opensesame"
 
 @pytest.fixture(autouse=True)
 def known_key(caplog: pytest.LogCaptureFixture) -> None:
-    """Let the key be known, and everything be logged."""
-    caplog.set_level(logging.DEBUG)
+    """Let the key be known, and everything be logged, whatever levels other tests have set."""
+    for name in ("", *LOGGERS):
+        caplog.set_level(logging.DEBUG, logger=name or None)
     KNOWN_KEYS.add(HEX_KEY)
 
 
