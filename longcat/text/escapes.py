@@ -68,7 +68,7 @@ def readings(text: str) -> Iterator[str]:
 
 def located_readings(text: str) -> Iterator[EscapedText]:
     """Yield the same as `readings`, and where each character stands in the text."""
-    places = array("Q", range(len(text) + 1))
+    places = array("I", range(len(text) + 1))
     one = EscapedText(text, places[:-1], places[1:])
     yield one
     for _ in range(MAX_ROUNDS):
@@ -87,7 +87,7 @@ def without_cut_escape(text: str) -> str:
 
 
 def _unescaped(one: EscapedText, pattern: re.Pattern[str]) -> EscapedText:
-    pieces, starts, ends, done = [], array("Q"), array("Q"), 0
+    pieces, starts, ends, done = [], array("I"), array("I"), 0
     for found in pattern.finditer(one.text):
         character = _character(found[0])
         pieces += [one.text[done : found.start()], character]
