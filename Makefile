@@ -82,7 +82,7 @@ gauntlet: setup ## Measure the drift check with every drift, beside schemathesis
 kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count what the gateway took.
 	$(BIN)/python tools/kills.py
 
-faults: setup ## Try every fault of a server with every client and every call. Takes some two minutes.
+faults: setup ## Try every fault of a server, and every exception from below, with every client and call. Takes minutes.
 	PYTHONPATH=tests $(BIN)/python tools/run_faults.py
 	PYTHONPATH=tests $(BIN)/python tools/run_leaks.py
 

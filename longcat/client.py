@@ -323,7 +323,8 @@ class LongCat(BaseClient[httpx.Client]):
 class AsyncLongCat(BaseClient[httpx.AsyncClient]):
     """`LongCat` for asyncio and trio: the same methods, with `await` and `async for`. See there.
 
-    Its `http_client` is an `httpx.AsyncClient`.
+    Its `http_client` is an `httpx.AsyncClient`, which serves one event loop at a time. Without one, several event loops
+    may share a client; each has its own connections, and `max_in_flight` calls to itself.
     """
 
     _sender_class = AsyncSender

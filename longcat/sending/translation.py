@@ -30,8 +30,33 @@ NETWORK_FAULTS: Final = (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeE
 """Those whose own words tell what happened. An InvalidURL is that of a redirect: httpx reads them in any case."""
 LIBRARIES: Final = frozenset(
     {
-        *("anyio", "asyncio", "attr", "attrs", "h11", "h2", "hpack", "httpcore", "httpx", "hyperframe", "idna", "json"),
-        *("sniffio", "socket", "socks", "socksio", "sqlite3", "ssl", "trio", "zlib"),
+        *(
+            "aiohttp",
+            "anyio",
+            "asyncio",
+            "attr",
+            "attrs",
+            "binascii",
+            "concurrent",
+            "email",
+            "h11",
+            "h2",
+            "hpack",
+            "http",
+        ),
+        *(
+            "httpcore",
+            "httpx",
+            "httpx_aiohttp",
+            "hyperframe",
+            "idna",
+            "json",
+            "multidict",
+            "queue",
+            "sniffio",
+            "socket",
+        ),
+        *("socks", "socksio", "sqlite3", "ssl", "struct", "trio", "yarl", "zlib"),
     }
 )
 """The packages whose exceptions are never the caller's own."""
