@@ -10,8 +10,11 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Where it is set, each of the many processes of the tests would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The date of all files in an archive: that of the commit, so that it depends on nothing else.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet kills faults soak fuzz-parsers bench-polling bench-waits mutants fuzz record check lint-spec lock build clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet kills faults soak fuzz-parsers bench-polling bench-waits mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,9 +121,35 @@ lint-spec: ## Check openapi.yaml with Redocly's and Spectral's rules. Needs Node
 lock: setup ## Pin anew what the development environment is made of.
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet --output-file $(LOCK)
+	$(BIN)/uv pip compile --group audit --universal --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
+	  --output-file requirements-audit.lock
 
 build: setup ## Build the wheel and the source archive into dist/.
+	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+
+build-twice: build ## Build what was committed once more, elsewhere and with other file modes: the bytes must be the same.
+	rm -rf build/copy && (umask 077 && git clone --quiet . build/copy)
+	$(BIN)/python -m build --no-isolation --outdir build/copy/dist build/copy
+	cd dist && for file in *; do cmp "$$file" "../build/copy/dist/$$file" || exit 1; done
+
+AUDIT := build/audit/.complete
+
+$(AUDIT): requirements-audit.lock | $(SETUP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/audit
+	$(BIN)/uv pip sync --quiet --python build/audit/bin/python --require-hashes requirements-audit.lock
+	@touch $@
+
+audit: $(AUDIT) ## Look up every locked package in the database of known vulnerabilities. Needs the network.
+	build/audit/bin/pip-audit --disable-pip --require-hashes --requirement $(LOCK) --requirement requirements-audit.lock
+
+sbom: build $(AUDIT) ## Write build/sbom.json, a CycloneDX list of what longcat is installed with.
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom
+	$(BIN)/uv pip install --quiet --python build/sbom/bin/python --no-verify-hashes --constraints $(LOCK) \
+	  "$$(ls dist/*.whl)[all]"
+	build/audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file build/sbom.json build/sbom/bin/python
 
 clean: ## Remove everything that the other commands made.
 	rm -rf .venv .cache build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).parents[1]
 ACTION: Final = ROOT / "action.yml"
 CI: Final = ROOT / ".github/workflows/ci.yml"
 DRIFT: Final = ROOT / ".github/workflows/drift.yml"
+RELEASE: Final = ROOT / ".github/workflows/release.yml"
 WORKFLOWS: Final = sorted((ROOT / ".github/workflows").iterdir())
 REFUSED: Final = "http://127.0.0.1:1"
 """Nobody listens there."""
@@ -105,10 +106,18 @@ def test_one_action_has_one_version() -> None:
 @pytest.mark.parametrize(
     ("path", "permissions"),
     [
-        (CI, {"check": {"contents": "read"}}),
+        (CI, {"check": {"contents": "read"}, "audit": {"contents": "read"}}),
         (DRIFT, {"probe": {"contents": "read"}, "tell": {"issues": "write"}}),
+        (
+            RELEASE,
+            {
+                "build": {"contents": "read"},
+                "attest": {"id-token": "write", "attestations": "write"},
+                "publish": {"id-token": "write"},
+            },
+        ),
     ],
-    ids=["ci", "drift"],
+    ids=["ci", "drift", "release"],
 )
 def test_permissions_are_least(path: Path, permissions: dict[str, dict[str, str]]) -> None:
     """A workflow may do nothing, and a job only what it needs."""
@@ -139,6 +148,26 @@ def test_ci_runs_for_pushes_and_pull_requests() -> None:
     """A pull request is checked without secrets, also one from a fork."""
     assert set(load(CI.read_text("utf-8"))["on"]) == {"push", "pull_request"}
     assert "secrets." not in CI.read_text("utf-8")
+
+
+def test_ci_audits_what_is_locked() -> None:
+    """A job of its own looks the locked packages up, by their hashes, so that a new finding breaks no other job."""
+    [*_, step] = load(CI.read_text("utf-8"))["jobs"]["audit"]["steps"]
+    assert step["run"] == "make audit"
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert "pip-audit --disable-pip --require-hashes --requirement $(LOCK)" in makefile
+
+
+def test_a_release_is_built_twice_and_published_without_a_secret() -> None:
+    """Only a tag starts it; what publishes checks nothing out, runs nothing of ours and needs somebody's agreement."""
+    workflow = load(RELEASE.read_text("utf-8"))
+    assert workflow["on"] == {"push": {"tags": ["v*"]}}
+    assert "secrets." not in RELEASE.read_text("utf-8")
+    jobs = workflow["jobs"]
+    runs = [step["run"] for step in jobs["build"]["steps"] if "run" in step]
+    assert runs[1:] == ["make build-twice", "make sbom"]
+    assert [step for name in ("attest", "publish") for step in jobs[name]["steps"] if "run" in step] == []
+    assert (jobs["publish"]["environment"], jobs["publish"]["needs"]) == ("release", ["build", "attest"])
 
 
 def test_drift_runs_daily_and_by_hand() -> None:
