@@ -1,10 +1,12 @@
 """Where the client gets the time."""
 
+import threading
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
+import anyio.to_thread
 
 
 class Clock(Protocol):
@@ -29,17 +31,56 @@ def hold(clock: Clock) -> AbstractContextManager[object]:
     return context
 
 
+_usual_monotonic: Final = [time.monotonic]  # In a list, freezegun does not find and replace it.
+
+
+def monotonic() -> float:
+    """Return the seconds of a clock that goes on when a tool for tests stops the time.
+
+    Freezegun replaces `time.monotonic` wherever a module has it. Nothing replaces this clock of the system.
+    """
+    return time.clock_gettime(time.CLOCK_MONOTONIC) if hasattr(time, "CLOCK_MONOTONIC") else _usual_monotonic[0]()
+
+
+PARTS: Final = 0.5  # Seconds that a thread sleeps at a time, which may outlast the task for which it does.
+MOMENT: Final = 1e-5  # Seconds in which a clock that goes shows another time.
+
+
+def stands_still() -> bool:
+    """Whether a tool for tests has stopped the clocks by which event loops go."""
+    if time.get_clock_info("monotonic").resolution > MOMENT:
+        return time.monotonic is not _usual_monotonic[0]
+    before, until = (time.monotonic(), time.perf_counter()), monotonic() + MOMENT
+    while monotonic() < until:
+        pass
+    return before[0] == time.monotonic() or before[1] == time.perf_counter()
+
+
+async def asleep(seconds: float) -> None:
+    """Sleep, also in an event loop whose clock stands still: there, a thread does."""
+    if not stands_still():
+        await anyio.sleep(seconds)
+        return
+    end, limiter = monotonic() + seconds, anyio.CapacityLimiter(1)
+    while (left := end - monotonic()) > 0:
+        wait = threading.Event().wait
+        await anyio.to_thread.run_sync(wait, min(left, PARTS), abandon_on_cancel=True, limiter=limiter)
+
+
 class SystemClock:
-    """The clock of this machine. It looks the functions up at each call, so that tests may replace them."""
+    """The clock of this machine.
+
+    Tools that stop the time for tests, such as freezegun and time-machine, stop `time` only: waits go on.
+    """
 
     def time(self) -> float:  # noqa: D102
         return time.time()
 
     def monotonic(self) -> float:  # noqa: D102
-        return time.monotonic()
+        return monotonic()
 
     def sleep(self, seconds: float) -> None:  # noqa: D102
         time.sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:  # noqa: D102
-        await anyio.sleep(seconds)
+        await asleep(seconds)

@@ -427,7 +427,8 @@ def with_frames(error: LongCatError) -> LongCatError:
         except ValueError as below:
             raise error from below
     except LongCatError as caught:
-        return caught
+        error = caught
+    return error
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_a_connection_is_given_the_time_that_is_left(
     own: float | None, left: float, expected: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A step's own timeout holds unless less is left of the call's."""
-    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("longcat.sending.bounded_reads.monotonic", lambda: 0.0)
     reads = BoundedReads(Streams())
     info: dict[str, Any] = {"timeout": own}
     with reads.until(left):

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import httpcore
 
+from longcat.clock import monotonic
 from longcat.sending.addresses import Address, resolve_in_thread
 
 STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.
@@ -43,7 +43,7 @@ class BoundedReads(threading.local):
     @contextmanager
     def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
         """Bound the reads of this thread to so many seconds from now, and give up soon after `stopped` says so."""
-        self.deadline, self.stopped = time.monotonic() + timeout, stopped
+        self.deadline, self.stopped = monotonic() + timeout, stopped
         try:
             yield
         finally:
@@ -77,13 +77,13 @@ class BoundedReads(threading.local):
         """Return the addresses of a host. Raises OSError when there are none, and as `left` does."""
         found: SimpleQueue[list[Address] | Exception] = SimpleQueue()
         resolve_in_thread(host, found.put)
-        end = inf if timeout is None else time.monotonic() + timeout
+        end = inf if timeout is None else monotonic() + timeout
         while True:
-            left = self.left(None if end == inf else max(end - time.monotonic(), 0.0))
+            left = self.left(None if end == inf else max(end - monotonic(), 0.0))
             try:
                 result = found.get(timeout=min(STOP_CHECK_INTERVAL, inf if left is None else left))
             except Empty:
-                if time.monotonic() >= end:
+                if monotonic() >= end:
                     raise httpcore.ConnectTimeout from None
                 continue
             if isinstance(result, Exception):
@@ -95,7 +95,7 @@ class BoundedReads(threading.local):
 
         Raises httpcore.ReadTimeout if there is no time left, or if the thread or the whole client is to stop.
         """
-        left = self.deadline - time.monotonic()
+        left = self.deadline - monotonic()
         if left <= 0 or self.streams.are_shut or (self.stopped is not None and self.stopped()):
             raise httpcore.ReadTimeout
         shorter = min(left, inf if timeout is None else timeout)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ import anyio
 import httpx
 from attrs import define, field
 
+from longcat.clock import stands_still
 from longcat.errors import ConfigurationError
 
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
@@ -27,6 +29,31 @@ def current_loop() -> tuple[object, CallSoon]:
         return token, token.run_sync_soon
     loop = asyncio.get_running_loop()
     return loop, loop.call_soon_threadsafe
+
+
+@contextmanager
+def fail_after(seconds: float | None) -> Iterator[None]:
+    """Raise TimeoutError after so many seconds, also in an event loop whose clock stands still. None: never."""
+    if seconds is None or not stands_still():
+        with anyio.fail_after(seconds):
+            yield
+        return
+    with anyio.CancelScope() as scope:
+        _, call_soon = current_loop()
+
+        def cancel() -> None:
+            with suppress(RuntimeError):  # The event loop is over.
+                call_soon(scope.cancel)
+
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+    if scope.cancelled_caught:
+        raise TimeoutError
 
 
 class Home:

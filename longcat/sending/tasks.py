@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from longcat.clock import Clock, hold
+from longcat.clock import Clock, asleep, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.models import Status
@@ -203,7 +203,7 @@ class _TaskPool:
     async def _rest(self, seconds: float, wake: WakeEvent | None) -> None:
         """Sleep, until there is a report at most. On a test's clock, no time passes while a command is performed."""
         with anyio.CancelScope() as self._resting, woken_by(wake, self._resting):
-            await (anyio.sleep if self._batch.in_flight else self._clock.asleep)(seconds)
+            await (asleep if self._batch.in_flight else self._clock.asleep)(seconds)
 
     def _report(self, report: Callable[[], None]) -> None:
         self._reports.append(report)

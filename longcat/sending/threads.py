@@ -1,14 +1,13 @@
 """How `LongCat` obeys a flow, and performs a batch with threads."""
 
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
-from longcat.clock import Clock, SystemClock
+from longcat.clock import Clock, SystemClock, monotonic
 from longcat.errors import ConfigurationError, LongCatError
 from longcat.gateway.messages import Answer
 from longcat.models import Status
@@ -58,9 +57,9 @@ class ThreadPool:
         self._stopping.set()
         for _ in self._threads:
             self._todo.put(None)
-        end = time.monotonic() + GRACE
+        end = monotonic() + GRACE
         for thread in self._threads:
-            thread.join(max(end - time.monotonic(), 0.0))
+            thread.join(max(end - monotonic(), 0.0))
 
     def perform(self, step: Perform, in_flight: int) -> None:
         """Have a command performed, so that so many are being performed at once.
@@ -146,8 +145,8 @@ def _on_leaving(batch: Batch[T], threads: ThreadPool, home: Home, kind: type[Bas
     if kind is None or not issubclass(kind, Exception | GeneratorExit) or not home.is_same_process:
         return
     batch.stop()
-    end = time.monotonic() + ORDER_GRACE
-    while (left := end - time.monotonic()) > 0:
+    end = monotonic() + ORDER_GRACE
+    while (left := end - monotonic()) > 0:
         match batch.next():
             case Perform() as step:
                 threads.perform(step, batch.in_flight)

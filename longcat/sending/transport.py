@@ -25,7 +25,7 @@ from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up, look_up_async
 from longcat.sending.http_clients import HttpClient, cookieless, new_async_client, new_client
-from longcat.sending.loops import LoopConnections, current_loop
+from longcat.sending.loops import LoopConnections, current_loop, fail_after
 from longcat.sending.tasks import spawn
 from longcat.sending.translation import ClientClosedError, refused_by_proxy, translated
 
@@ -256,7 +256,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         reader = AnswerReader(call, self._clock)
         here = self._here()
         seconds = None if call.timeout == inf else call.timeout
-        with self._translated(call), anyio.fail_after(seconds):
+        with self._translated(call), fail_after(seconds):
             answer: Answer | None = None
             with here.until_closed():
                 async with nullcontext() if call.cross_origin else here.in_flight:
