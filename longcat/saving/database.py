@@ -94,7 +94,8 @@ class Database(ForkAware):
         self._lock: sqlite3.Connection | None = None
         self.watch_forks()
         try:
-            self.open()
+            with self._turn(), _explained(self.path):
+                self._connect(0.0)  # An event loop may stand still meanwhile.
         except JournalError as error:
             if not error.locked:
                 raise
@@ -123,7 +124,7 @@ class Database(ForkAware):
         with self._turn(), _explained(self.path):
             if not self.is_open:
                 raise ConfigurationError("This journal is closed. Make a new one, and close it after the last call.")
-            db = self._db or self._connect()
+            db = self._db or self._connect(PATIENCE)
             self._check_place()
             yield db
 
@@ -246,12 +247,14 @@ class Database(ForkAware):
         else:  # It was opened during the fork. It must neither be used nor closed.
             self._leaked = inherited
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, patience: float) -> sqlite3.Connection:
+        """Open the file, waiting so many seconds for another program that has it locked."""
         check_file(self.path)
         self._are_orders_whole = False
         try:
-            self._db = connect(self.path, "rwc", PATIENCE)
+            self._db = connect(self.path, "rwc", patience)
             self._open(self._db)
+            self._db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
             self._file = self.path.stat()
         except BaseException:
             self._disconnect()
