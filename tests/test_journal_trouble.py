@@ -390,13 +390,15 @@ def test_a_trigger_that_swallows_an_order_is_noticed(path: Path) -> None:
             journal.orders(GATEWAY).begin("one", OrderRequest("a cat"), Decimal(0))
 
 
-@pytest.mark.parametrize("what", ["deleted", "replaced", "moved", "emptied"])
+@pytest.mark.parametrize("what", ["deleted", "replaced", "moved", "emptied", "its log deleted"])
 def test_a_journal_that_is_taken_away_notes_nothing_more(path: Path, what: str) -> None:
     """Deleted, replaced, moved or emptied while it is open, it takes no order: the next program would not know it."""
     with Journal(path, time=time.time) as journal:
         match what:
             case "deleted":
                 path.unlink()
+            case "its log deleted":
+                path.with_name(f"{path.name}-wal").unlink()
             case "moved":
                 path.rename(path.with_name("old.db"))
             case "emptied":

@@ -87,7 +87,7 @@ class Database(ForkAware):
         self._guard = RLock()
         self._guarded = False  # Whether the guard is held for a fork.
         self._is_locked = False  # Whether another program had the file locked when it was last tried.
-        self._file: os.stat_result | None = None  # Which file it is. None: not connected yet.
+        self._files: dict[Path, os.stat_result] = {}  # Which files we write: the journal, and its log if it has one.
         self._are_orders_whole = False  # Whether that is known.
         self._owners = OwnerFiles(self.path)
         self._db: sqlite3.Connection | None = None  # None: not connected yet in this process, or closed.
@@ -151,7 +151,7 @@ class Database(ForkAware):
     def _check_place(self) -> None:
         """Raise JournalError when the file was deleted or replaced: what is noted now would be lost."""
         try:
-            is_same = self._file is not None and os.path.samestat(self._file, self.path.stat())
+            is_same = all(os.path.samestat(before, path.stat()) for path, before in self._files.items())
         except FileNotFoundError:
             is_same = False
         if not is_same:
@@ -159,6 +159,10 @@ class Database(ForkAware):
                 f"The journal {self.path} was deleted or replaced while it was in use. Put it back where it was, then"
                 " run again; orders in it may have been paid."
             )
+
+    @property
+    def _log(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-wal")
 
     @contextmanager
     def durable(self) -> Iterator[sqlite3.Connection]:
@@ -177,7 +181,7 @@ class Database(ForkAware):
         # SQLite would wait for the disk within COMMIT, with `synchronous = FULL`; but then all programs would wait for
         # each other's disk, and some for ever, as SQLite knows no queue. The log is gone when all is in the file.
         with _explained(self.path), suppress(FileNotFoundError):
-            sync(self.path.with_name(f"{self.path.name}-wal"))
+            sync(self._log)
 
     @contextmanager
     def trusting(self, what: str, next_step: str) -> Iterator[None]:
@@ -255,7 +259,7 @@ class Database(ForkAware):
             self._db = connect(self.path, "rwc", patience)
             self._open(self._db)
             self._db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
-            self._file = self.path.stat()
+            self._files = {path: path.stat() for path in (self.path, self._log) if path.exists()}
         except BaseException:
             self._disconnect()
             raise
