@@ -13,6 +13,7 @@ from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.document import SpecError, parse_document, read_document
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_PATHS, MAX_VALUES
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.patches.suggest import MAX_TEXT, suggest
 from longcat.contract.run import recorded
 from longcat.contract.traffic.decoding import UnreadableError, from_base64
 
@@ -296,3 +297,25 @@ def test_parameters_in_a_part_of_a_path(template: str, path: str, values: list[s
     contract["paths"] = {template: contract["paths"]["/cat"]}
     found = make_spec(contract).locate(f"https://cats.test{path}")[1]
     assert [*found.values()] == values
+
+
+# --- Changes of a contract.
+
+
+def test_a_contract_that_is_too_long_is_not_changed() -> None:
+    """To read and write it so that its lines stay takes long."""
+    with pytest.raises(SpecError, match="more than 2 million characters"):
+        suggest(HEAD + "#" * MAX_TEXT, [])
+
+
+def test_changes_end_when_very_much_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was changed so far stays, and of the rest it is said that there is too much of it."""
+    body = json.dumps({"id": "x", "name": "y", "other": 1}).encode()
+    asked = Exchange("GET", "https://cats.test/cat", {}, None, 200, JSON, body, "a test")
+    text = json.dumps(document(CAT), indent=2)
+    findings = [*Judgement.of(read(text), asked).findings()]
+    assert suggest(text, findings).unpatched == ()
+    monkeypatch.setattr("longcat.contract.patches.suggest.MAX_WRITTEN", len(text))
+    part = suggest(text, findings)
+    assert '"name"' in part.text
+    assert [one.reason[:27] for one in part.unpatched] == ["There are too many changes "]

@@ -4,15 +4,15 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from longcat.cli.contract.spec_file import SpecFile, find_spec
 from longcat.cli.results import Exit, Printer
-from longcat.contract import CODES, Severity
+from longcat.contract import CODES, Finding, Severity, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
 from longcat.contract.reports.context import findings_of
@@ -21,6 +21,9 @@ from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file, whole_file
 from longcat.text import decode_text
+
+if TYPE_CHECKING:  # It needs another library, which is slow to import.
+    from longcat.contract.patches.suggest import Suggestion
 
 RECORDINGS: Final = "cassettes"
 """What `check` reads when nothing is named."""
@@ -46,7 +49,6 @@ def check(arguments: argparse.Namespace) -> Exit:
 def suggest(arguments: argparse.Namespace) -> Exit:
     """Turn findings into a change of the contract's file."""
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - likewise.
-    from longcat.contract.patches.suggest import suggest as change  # noqa: PLC0415 - only this command needs it.
 
     if not arguments.paths and arguments.base_url is None:
         raise ConfigurationError("Name recorded traffic, or a gateway to ask with --base-url.")
@@ -65,7 +67,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     tally = Tally()
     run = events(observed, _baseline(arguments.baseline), tally)
     findings = [finding for event in run for finding in findings_of(event)]
-    suggestion = change(file.read_bytes().decode(), findings)  # With its own line ends.
+    suggestion = _suggestion(file, findings)
     if arguments.write and suggestion.diff:
         with whole_file(file) as changed:
             changed.write(suggestion.text.encode())
@@ -78,6 +80,18 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     if suggestion.unpatched:
         return Exit.NO
     return Exit.UNCLEAR if tally.unclear or not tally.judged else Exit.DONE
+
+
+def _suggestion(file: Path, findings: Sequence[Finding]) -> "Suggestion":
+    """Return the change of a contract's file for some findings. Raises ConfigurationError for one not to be changed."""
+    from longcat.contract.patches.suggest import suggest as change  # noqa: PLC0415 - only this command needs it.
+
+    try:
+        return change(file.read_bytes().decode(), findings)  # With its own line ends.
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file} is not UTF-8 text, and only such is changed. Convert it.") from error
+    except SpecError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def explain(arguments: argparse.Namespace) -> Exit:

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
@@ -27,6 +27,11 @@ __all__ = ["Suggestion", "Unpatched", "suggest"]
 NAME: Final = "openapi.yaml"
 ROUNDS: Final = 20
 """How often the exchanges are judged anew, at most. A change that calls for many more is none to be made by a tool."""
+MAX_TEXT: Final = 2 * 1024**2
+"""How many characters a contract's text may have to be changed. Reading and writing so many takes some 20 seconds."""
+MAX_WRITTEN: Final = 4 * MAX_TEXT
+"""How many characters are written in all to try changes."""
+_TOO_MUCH: Final = "There are too many changes for one run. Make those that were found, then ask again."
 _IN_VAIN: Final = "What was tried does not make the contract agree. Change it by hand."
 
 
@@ -62,6 +67,11 @@ def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
 
     A finding with which the text agrees already is not mentioned.
     """
+    if len(text) > MAX_TEXT:
+        raise SpecError(
+            f"The spec to change has more than {MAX_TEXT // 1024**2} million characters, which is more than is changed "
+            "by this command. Change it by hand, going by `longcat contract check`."
+        )
     mark, plain = text[: text.startswith("\ufeff")], text.removeprefix("\ufeff")
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
@@ -97,6 +107,7 @@ def _mended(draft: Draft, exchanges: Sequence[Exchange], initial: "_Before", rea
 def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") -> Draft:
     """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails."""
     exchanges = _exchanges(group.findings)
+    initial.effort.spend(len(draft.source.text))
     before = {_identity(one) for one in initial.wrong(draft, exchanges)}
     draft = _changed(draft, group)
     for _ in range(ROUNDS):
@@ -104,6 +115,7 @@ def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") ->
         if not new:
             return draft
         for follower in groups_of(new, initial.is_consequence):
+            initial.effort.spend(len(draft.source.text))
             try:
                 draft = _changed(draft, follower)
             except RefusedError as error:
@@ -128,6 +140,19 @@ def _changed(draft: Draft, group: FindingGroup) -> Draft:
 _Identity: TypeAlias = tuple[int, str, str]
 
 
+@define
+class _Effort:
+    """How many characters may still be written."""
+
+    left: int = Factory(lambda: MAX_WRITTEN)
+
+    def spend(self, characters: int) -> None:
+        """Take so many characters. Raises RefusedError when there are not as many left."""
+        if characters > self.left:
+            raise RefusedError(_TOO_MUCH)
+        self.left -= characters
+
+
 @frozen
 class _Before:
     """What is wrong with the exchanges before any change.
@@ -135,10 +160,12 @@ class _Before:
     Attributes:
         given: the findings that are to be mended.
         accepted: the others, which are to stay.
+        effort: what may still be tried.
     """
 
     given: frozenset[_Identity]
     accepted: frozenset[_Identity]
+    effort: _Effort = Factory(_Effort)
 
     @classmethod
     def of(cls, draft: Draft, given: Iterable[Finding], exchanges: Iterable[Exchange]) -> "_Before":
