@@ -34,7 +34,7 @@ from longcat.testing.picture import SIGNATURE
 FAULTS: Final = (
     *("order-rate-limit-bare:1", "order-unavailable-bare:1", "order-hang-up:2", "order-unread:2", "order-reset:1"),
     *("order-cut:1:150", "order-hang-up-taken:1", "order-server-error-taken:1", "order-html:1", "order-cut-json:1"),
-    *("slow:1:0.1", "drip:1:0.1", "server-error:1", "cdn-522:1", "challenge:1", "html:1"),
+    *("slow:1:0.1", "drip:1:0.1", "rate-limit-bare:1", "server-error:1", "cdn-522:1", "challenge:1", "html:1"),
     *("empty-body:1", "cut-json:1", "cut-body:1", "reset:1", "hang-up:1", "picture-cut:1", "picture-slow:1:0.1"),
 )
 """Those of a sandbox that pass, or leave an order in doubt."""
