@@ -366,6 +366,7 @@ class DownloadError(LongCatError):
         next_step: what to do about it.
         status_code: what the storage answered. None: it did not answer, or the fault is not in its answer.
         retryable: whether trying again may help.
+        retry_after: seconds that the storage asks to wait before that, at most an hour. None: it did not say.
     """
 
     url: str = field(repr=lambda url: repr(without_query(url)))
@@ -373,6 +374,7 @@ class DownloadError(LongCatError):
     next_step: str
     status_code: int | None = None
     retryable: bool = False
+    retry_after: float | None = None
 
     @property
     def transient(self) -> bool:  # noqa: D102

@@ -795,6 +795,30 @@ def test_a_fault_that_stays_is_an_error(driver: Driver, folder: Path, cut: str) 
     assert contents(folder) == {}
 
 
+def asks_for(seconds: str) -> Script:
+    """Return what a storage does that asks to be left alone for a while."""
+    return [read, response(b"", f"Retry-After: {seconds}", status="429 Too Many Requests")]
+
+
+def test_a_storage_is_left_alone_as_long_as_it_asks(driver: Driver, folder: Path) -> None:
+    """The next try comes after the time in `Retry-After`."""
+    clock = VirtualClock()
+    with Server(asks_for("70"), SERVED) as server:
+        bring(driver, image(server.url), folder / "cat.png", clock)
+    assert clock.sleeps == [70.0]
+
+
+@pytest.mark.parametrize("seconds", ["86400", "9" * 400])
+def test_a_pause_that_outlasts_the_deadline_ends_a_download_at_once(driver: Driver, folder: Path, seconds: str) -> None:
+    """The error tells for how long the storage wants to be left alone."""
+    clock = VirtualClock()
+    with Server(asks_for(seconds)) as server:
+        error = refused(driver, image(server.url), folder / "cat.png", clock)
+        assert len(server.requests) == 1
+    assert (clock.sleeps, error.transient, error.retry_after) == ([], True, 3600.0)
+    assert f"left alone for {min(int(seconds), 10**9)} s" in str(error)
+
+
 def test_a_refused_connection_is_an_error(driver: Driver, folder: Path) -> None:
     """A storage that refuses connections is asked four times, then there is a DownloadError."""
     clock = VirtualClock()

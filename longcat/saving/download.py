@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from longcat.errors import APIConnectionError, ConfigurationError, DownloadError, is_transient
 from longcat.gateway.messages import Answer, Call
@@ -162,16 +162,18 @@ class Downloader:
     def _fetch(self, file: PictureFile, deadline: float) -> Flow[None]:
         """Download the bytes into the file, and raise DownloadError when they can't be had.
 
-        A fault that may pass (no answer, a cut body, 408, 429, 5xx) is tried again, three times at most, with a pause.
+        A fault that may pass (no answer, a cut body, 408, 429, 5xx) is tried again, three times at most, with a pause,
+        which is as long as the storage asks for. One that outlasts the deadline ends the download at once.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 yield from self._fetch_once(file, deadline)
             except DownloadError as error:
                 left = deadline - self.monotonic()
-                if not error.transient or attempt == ATTEMPTS or left <= 0:
+                asked = error.retry_after or 0.0
+                if not error.transient or attempt == ATTEMPTS or left <= asked:
                     raise
-                yield Sleep(min(backoff(attempt, self.random), left))
+                yield Sleep(min(max(backoff(attempt, self.random), asked), left))
             else:
                 return
 
@@ -233,4 +235,6 @@ def _refused(answer: Answer, file: PictureFile) -> DownloadError:
     code = answer.status_code
     transient = is_transient(code)
     next_step = "Try again later." if transient else "The URL may have expired: ask for the status again."
-    return file.error(f"the storage answered {code}", next_step, status_code=code, retryable=transient)
+    pause = f" and asked to be left alone for {answer.asked_pause:.15g} s" if answer.asked_pause else ""
+    error = file.error(f"the storage answered {code}{pause}", next_step, status_code=code, retryable=transient)
+    return evolve(error, retry_after=answer.retry_after)
