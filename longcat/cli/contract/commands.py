@@ -49,6 +49,7 @@ def check(arguments: argparse.Namespace) -> Exit:
 def suggest(arguments: argparse.Namespace) -> Exit:
     """Turn findings into a change of the contract's file."""
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - likewise.
+    from longcat.contract.patches.suggest import suggest as change  # noqa: PLC0415 - only this command needs it.
 
     if not arguments.paths and arguments.base_url is None:
         raise ConfigurationError("Name recorded traffic, or a gateway to ask with --base-url.")
@@ -67,7 +68,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     tally = Tally()
     run = events(observed, _baseline(arguments.baseline), tally)
     findings = [finding for event in run for finding in findings_of(event)]
-    suggestion = _suggestion(file, findings)
+    suggestion = _suggestion(change, file, findings)
     if arguments.write and suggestion.diff:
         with whole_file(file) as changed:
             changed.write(suggestion.text.encode())
@@ -82,10 +83,10 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     return Exit.UNCLEAR if tally.unclear or not tally.judged else Exit.DONE
 
 
-def _suggestion(file: Path, findings: Sequence[Finding]) -> "Suggestion":
+def _suggestion(
+    change: Callable[[str, Sequence[Finding]], "Suggestion"], file: Path, findings: Sequence[Finding]
+) -> "Suggestion":
     """Return the change of a contract's file for some findings. Raises ConfigurationError for one not to be changed."""
-    from longcat.contract.patches.suggest import suggest as change  # noqa: PLC0415 - only this command needs it.
-
     try:
         return change(file.read_bytes().decode(), findings)  # With its own line ends.
     except UnicodeDecodeError as error:
