@@ -7,7 +7,7 @@ from leak_cases import every_class, run, some_cases
 
 
 def test_no_exception_from_below_leaks(driver: Driver, tmp_path: Path) -> None:
-    """Each class is raised once, and at each place in each call one; what comes out is our own, or a result."""
+    """Each class is raised at one place at least, and at each place in each call one; what comes out is our own."""
     assert run(driver, some_cases(driver), tmp_path) == []
 
 
