@@ -27,6 +27,8 @@ from longcat.waiting.wake import WakeEvent
 T = TypeVar("T")
 
 MAX_OPEN: Final = 10_000  # How many open requests and untaken outcomes a batch holds at a time.
+MAX_STARTING: Final = 8
+"""About how many items a journal is asked at a time. What it does not know is ours from then on, so they are few."""
 SKIP_LIMIT: Final = 100
 """How many items may be taken in a row that need no call: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01
@@ -179,8 +181,8 @@ class Batch(Generic[T]):
     _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
     a few, where an order is followed by the first question about its request."""
-    _newest: Job | None = field(default=None, init=False)
-    """The job that was fed last. While it asks a journal what that knows, no other is fed. None: there is no job."""
+    _starting: list[Job] = field(factory=list, init=False)
+    """The jobs that were fed last, while a journal is asked what it knows of them."""
     _ordering: set[Job] = field(factory=set, init=False)
     """Jobs whose order is under way. An answer to an order may take long, so they leave room for questions."""
     _new_goes_first: bool = field(default=True, init=False)
@@ -218,7 +220,7 @@ class Batch(Generic[T]):
         elif work is not None:
             job = Job(work, work.outcome(self.on_change))
             self._open.add(job)
-            self._newest = job
+            self._starting.append(job)
             self._go_on(job, None)
         if self._skipped >= SKIP_LIMIT:
             self._skipped, self._skip_until = 0, self.monotonic() + SKIP_PAUSE
@@ -274,8 +276,8 @@ class Batch(Generic[T]):
         return self._items_ended or self.end - now < RESOLUTION
 
     def _wants_item(self, now: float) -> bool:
-        newest = self._newest
-        if newest is not None and newest in self._open and isinstance(newest.command, RunInThread):
+        self._starting = [job for job in self._starting if job in self._open and isinstance(job.command, RunInThread)]
+        if len(self._starting) >= MAX_STARTING:
             return False
         has_room = self._first_new() is None and len(self._open) + len(self.outcomes) < MAX_OPEN
         return has_room and not self._taking and self._skip_until - now < RESOLUTION and not self._has_all(now)
