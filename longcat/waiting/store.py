@@ -107,9 +107,11 @@ class StoredRequest:
             self.store.later(self._release)
 
     def _find(self) -> Status | None:
-        self.is_claimed = self.is_claimed or self.store.claim(self.request_id)
         last = self.store.last(self.request_id)
-        if last is not None and last.state.is_final:
+        if not self.is_claimed and not _is_final(last):
+            self.is_claimed = self.store.claim(self.request_id)
+            last = self.store.last(self.request_id)  # It may have come just before.
+        if _is_final(last):
             self._release()
         return last
 
@@ -121,3 +123,7 @@ class StoredRequest:
         if self.is_claimed:
             self.store.release(self.request_id)
             self.is_claimed = False
+
+
+def _is_final(status: Status | None) -> bool:
+    return status is not None and status.state.is_final
