@@ -195,7 +195,7 @@ def test_event_loops_that_run_at_once_share_a_client(backend: str) -> None:
             if not together.wait(SOON):
                 await cat.close()
             await anyio.to_thread.run_sync(together.wait, SOON)
-            await anyio.sleep(0.05)  # It closes the connections of this loop.
+            await anyio.to_thread.run_sync(eventually, server.deserted)  # Each loop closes its own connections.
 
         threads = [threading.Thread(target=lambda: anyio.run(ask, backend=backend)) for _ in range(3)]
         for thread in threads:
