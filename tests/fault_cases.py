@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from attrs import define, field, frozen
 from fakes import Driver
 from faults import FAULTS, ID, KEY
 from servers import drive, eventually, open_files, own_threads
 
-from longcat import APITimeoutError, DownloadError, Image, LongCatError, WaitTimeout
+from longcat import APIConnectionError, APITimeoutError, DownloadError, Image, LongCatError, WaitTimeout
 from longcat.waiting import wait as waiting
 
 CLIENTS: Final = ("sync", "asyncio", "trio")
@@ -87,7 +87,7 @@ def observe(case: Case, url: str, *, short: float, late: float) -> Observation:
         result = _call(case, url, folder, timeout, seen)
         if seen.late > late:
             seen.wrong.append(f"it ended {seen.late:.2f} s after its deadline")
-        seen.wrong += _unexpected(case, result, folder)
+        seen.wrong += _unexpected(case, result, urlsplit(url).netloc, folder)
         seen.wrong += [f"the key is in {place}" for place, text in _texts(result, logs, folder) if has_key(text)]
     return seen
 
@@ -122,7 +122,7 @@ def _expected(case: Case) -> type:
     return expected
 
 
-def _unexpected(case: Case, result: Any, folder: Path) -> Iterator[str]:
+def _unexpected(case: Case, result: Any, host: str, folder: Path) -> Iterator[str]:
     """Yield what of the result, and of the files, is not as the table has it."""
     reaction = FAULTS[case.fault].reaction
     results = result if isinstance(result, list) else [result]
@@ -130,6 +130,8 @@ def _unexpected(case: Case, result: Any, folder: Path) -> Iterator[str]:
     for one in results:
         if not isinstance(one, expected) or (isinstance(one, LongCatError) and type(one) is not expected):
             yield f"{type(one).__name__} instead of {expected.__name__}: {one}"
+        elif isinstance(one, APIConnectionError) and not (one.host == host and host in str(one)):
+            yield f"the host is {one.host}"
         elif isinstance(one, WaitTimeout) and one.asked and type(one.last_error) not in reaction.last_errors:
             yield f"the last error is {one.last_error!r}"
     if case.call == "wait_all" and len(results) != len(IDS):

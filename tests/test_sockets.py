@@ -12,14 +12,15 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from gzip import compress
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 import trio
 from fakes import KEY, Driver, completed, processing
+from fault_server import serving
+from faults import FAULTS
 from servers import (
     LIMIT,
     SHARED,
@@ -28,19 +29,16 @@ from servers import (
     Request,
     Script,
     Server,
-    Step,
     answer,
     bomb,
     call,
     chunks,
-    crowded,
     drive,
     each_backend,
     endless,
     head,
     peak,
     read,
-    refusing,
     reset,
     response,
     stall,
@@ -106,81 +104,23 @@ def status(cat: Any) -> Any:
 
 # --- Faults that come at once. ---
 
-Place = Callable[[], AbstractContextManager[str]]
+# What each of many faults is, and that a deadline bounds each, `test_faults` tells.
 
 
-def serving(*script: Step, scheme: str = "http") -> Place:
-    """Return a place where a server follows the script on every connection."""
-
-    @contextmanager
-    def place() -> Iterator[str]:
-        with Server(script) as server:
-            yield server.url.replace("http", scheme)
-            assert server.deserted()
-
-    return place
-
-
-FAULTS: dict[str, Place] = {
-    "refused": refusing,
-    "reset at once": serving(reset),
-    "reset after the question": serving(read, reset),
-    "reset in the head": serving(read, b"HTTP/1.1 200 OK\r\nContent-", reset),
-    "reset after the head": serving(read, head("Content-Length: 300"), reset),
-    "reset in the body": serving(read, head("Content-Length: 300"), done(), reset),
-    "closed at once": serving(),
-    "closed without an answer": serving(read),
-    "half a status line": serving(read, b"HTTP/1.1 20"),
-    "half a head": serving(read, b"HTTP/1.1 200 OK\r\nContent-"),
-    "a cut body": serving(read, head(TYPE, "Content-Length: 300"), done()),
-    "cut chunks": serving(read, head(TYPE, "Transfer-Encoding: chunked"), chunks(done(), last=False)),
-    "a broken encoding": serving(read, response(done(), TYPE, "Content-Encoding: gzip")),
-    "more than a gzip member": serving(read, response(compress(done()) + b"more", TYPE, "Content-Encoding: gzip")),
-    "a cut gzip member": serving(read, response(compress(done())[:-1], TYPE, "Content-Encoding: gzip")),
-    "garbage": serving(read, bytes(range(256)) + b"\r\n\r\n"),
-    "zeros": serving(read, bytes(1000)),
-    "another protocol": serving(b"220 mail.example ESMTP\r\n", read),
-    "a wrong status line": serving(read, b"HTTP/1.1 OK 200\r\n\r\n"),
-    "a wrong header": serving(read, b"HTTP/1.1 200 OK\r\n: x\r\n\r\n"),
-    "two lengths": serving(read, head("Content-Length: 5", "Content-Length: 6"), b"123456"),
-    "an endless head": serving(read, b"HTTP/1.1 200 OK\r\n", endless(b"X-Cat: cat\r\n" * 1000)),
-    "no TLS": serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", scheme="https"),
-}
-
-
-@pytest.mark.parametrize("fault", list(FAULTS.values()), ids=list(FAULTS))
-def test_a_fault_is_a_connection_error(driver: Driver, fault: Place) -> None:
-    """`status` raises APIConnectionError, which names the host and may pass, when no whole answer comes."""
-    with fault() as url:
-        with pytest.raises(APIConnectionError) as caught:
-            drive(driver, url, status)
-        assert caught.value.host == url.partition("//")[2]
-    assert caught.value.transient
-    assert caught.value.host in str(caught.value)
-
-
-@pytest.mark.parametrize("fault", ["refused", "reset in the body", "no TLS"])
-def test_a_wait_outlasts_faults(driver: Driver, fault: str) -> None:
+@pytest.mark.parametrize("name", ["refused", "reset in the body", "no TLS but HTTP"])
+def test_a_wait_outlasts_faults(driver: Driver, name: str, tmp_path: Path) -> None:
     """`wait` asks again after a fault, until its deadline; the last fault is on the WaitTimeout.
 
-    Which errors are faults is for `status` to say, see above; so one fault of each stage of a call is enough.
+    Which errors are faults is for `status` to say; so one fault of each stage of a call is enough.
     """
     clock = VirtualClock()
-    with FAULTS[fault]() as url, pytest.raises(WaitTimeout) as caught:
+    with serving(FAULTS[name], tmp_path) as url, pytest.raises(WaitTimeout) as caught:
         drive(driver, url, wait(timeout=5), clock=clock)
     assert len(clock.sleeps) >= 3
     assert sum(clock.sleeps) == pytest.approx(5, abs=RESOLUTION)  # What is shorter is not slept
     assert caught.value.request_id == ID
     assert caught.value.last_status is None
     assert isinstance(caught.value.last_error, APIConnectionError)
-
-
-def test_an_unknown_name_may_pass(driver: Driver) -> None:
-    """A name that DNS does not know is a fault like any other."""
-    with pytest.raises(APIConnectionError) as caught:
-        drive(driver, "http://longcat.invalid", status)
-    assert caught.value.transient
-    assert "longcat.invalid" in str(caught.value)
 
 
 def test_a_wait_recovers(driver: Driver) -> None:
@@ -201,31 +141,6 @@ def test_a_watch_recovers(driver: Driver) -> None:
 
 
 # --- Faults that drag on. ---
-
-DRAGS: dict[str, Place] = {
-    "no connection": crowded,
-    "no word": serving(stall),
-    "no answer": serving(read, stall),
-    "a stalled body": serving(read, head(TYPE, "Content-Length: 300"), done(), stall),
-    "a trickling head": serving(read, trickle(head(TYPE)[:-2] + b"X-Cat: ", b"cat")),
-    "a trickling body": serving(read, head(TYPE, "Content-Length: 10000"), trickle(done(), b" ")),
-    "endless informational answers": serving(read, trickle(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.002)),
-    "no TLS, and no word": serving(stall, scheme="https"),
-    "TLS that trickles": serving(trickle(b"\x16\x03\x03\x40\x00\x02", b"\0"), scheme="https"),
-}
-
-
-@pytest.mark.parametrize("drag", list(DRAGS.values()), ids=list(DRAGS))
-def test_a_deadline_bounds_the_request_in_flight(driver: Driver, drag: Place) -> None:
-    """A wait ends with its deadline, whatever the other side is at, and leaves no task and no connection."""
-    with drag() as url:
-        started = time.monotonic()
-        with pytest.raises(WaitTimeout) as caught:
-            drive(driver, url, wait(timeout=SHORT), http=None)
-        assert SHORT <= time.monotonic() - started < SOON
-    assert SHORT - 0.01 <= caught.value.elapsed < SOON
-    assert caught.value.last_status is None
-    assert isinstance(caught.value.last_error, APITimeoutError)
 
 
 def test_a_watch_ends_with_its_deadline(driver: Driver) -> None:
