@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
+from weakref import ref
 
 from attrs import define, field, frozen
 
@@ -172,8 +173,8 @@ class Batch(Generic[T]):
     """The slot for the next question, reserved as soon as a job waits for one."""
     _alarms: list[tuple[float, int, Job, int]] = field(factory=list, init=False)
     """When the sleep of which job ends, if it is at that step still."""
-    _deadlines: list[tuple[float, int, Job]] = field(factory=list, init=False)
-    """When which job must end that waited for permission. It may have done something else since."""
+    _deadlines: list[tuple[float, int, ref[Job]]] = field(factory=list, init=False)
+    """When which job must end that waited for permission. It may have done something else since, or be gone."""
     _woken: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """Jobs that were woken from a sleep, each with its step. Any thread adds to them, and then sets `_wake`."""
     _wake: WakeEvent | None = field(default=None, init=False)  # None: no job can be woken.
@@ -286,7 +287,7 @@ class Batch(Generic[T]):
         """Return after how many seconds `next` has something to do, if nothing happens before."""
         while self._alarms and self._is_stale(*self._alarms[0][2:]):
             heapq.heappop(self._alarms)
-        while self._deadlines and self._deadlines[0][2] not in self._open:
+        while self._deadlines and self._deadlines[0][2]() not in self._open:
             heapq.heappop(self._deadlines)
         moments = [now + LONGEST_SLEEP, *(moment for moment in (self.end, self._skip_until) if moment > now)]
         moments += [heap[0][0] for heap in (self._alarms, self._deadlines) if heap]
@@ -311,10 +312,11 @@ class Batch(Generic[T]):
             if not self._is_stale(job, step):
                 self._go_on(job, None)
         while self._deadlines and self._deadlines[0][0] - max(now, self.rate_limiter.quiet_until) < RESOLUTION:
-            _, _, job = heapq.heappop(self._deadlines)
-            job.has_deadline = False
-            if job in self._open and isinstance(job.command, Acquire | Sleep):
-                self._go_on(job, None)
+            waiting = heapq.heappop(self._deadlines)[2]()
+            if waiting is not None and waiting in self._open:
+                waiting.has_deadline = False
+                if isinstance(waiting.command, Acquire | Sleep):
+                    self._go_on(waiting, None)
 
     def _next_to_ask(self, now: float) -> Job | None:
         """Return the job that may ask now. None: there is none.
@@ -366,7 +368,7 @@ class Batch(Generic[T]):
                     self._queue.join(job, command)
                 if not job.has_deadline and left < math.inf:
                     job.has_deadline = True
-                    heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), job))
+                    heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), ref(job)))
             case _:
                 assert_never(command)
 

@@ -39,6 +39,8 @@ logger: Final = logging.getLogger("longcat")
 
 SUBMIT_TIMEOUT: Final = 60.0
 """Seconds that the answer to an order may take. To give up early would only leave its fate unknown."""
+PASSING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Of the answers that say that the order was not taken, these alone say that it may be taken later."""
 
 
 def taken_note(request_id: str) -> str:
@@ -331,7 +333,7 @@ class Submit:
         return order
 
     def _on_answer(self, answer: Answer) -> None:
-        self._answer = answer
+        self._answer = answer if answer.status_code in PASSING else None
         if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             self.rate_limiter.on_answer(self.monotonic(), self._sent)
 
@@ -382,9 +384,7 @@ class Submit:
         """Return how many seconds to pause before the order is sent again, or raise the error if it must not be."""
         if isinstance(error, APIConnectionError) and error.lasting:
             raise error
-        # Of the answers that say that the order was not taken, these alone say that it may be taken later.
-        passing = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-        if isinstance(error, APIStatusError) and error.status_code not in passing:
+        if isinstance(error, APIStatusError) and error.status_code not in PASSING:
             raise error
         self._refusals += 1
         pause = backoff(self._refusals, self.random)
