@@ -550,6 +550,12 @@ REDIRECTS: Final[dict[str, Fault]] = {
     for words, target in {
         "itself": "/cat.png",
         "a file": "file:///etc/passwd",
+        "a script": "javascript:alert(1)",
+        "mail": "mailto:cat@example.com",
+        "half an address": "http://[::1",
+        "a wrong port": "http://a:port/",
+        "punycode that is none": "http://xn--/",
+        "a soft hyphen": "http://a\u00ad.invalid/",
         "an empty name": "http://a..invalid/",
         "nothing": "",
         "60 KB": "/" + "x" * 60_000,

@@ -24,9 +24,13 @@ class NoCookies(CookieJar):
 
 
 def cookieless(http: HttpClient) -> HttpClient:
-    """Return an HTTP client that shares everything with this one but the cookies, which it neither sends nor keeps."""
+    """Return an HTTP client that shares everything with this one but the cookies, which it neither sends nor keeps.
+
+    Nor does it read where a redirect leads that it is not to follow: httpx fails when that is no URL.
+    """
     double = copy(http)
     double.cookies = NoCookies()
+    double._build_redirect_request = lambda request, response: request  # type: ignore[method-assign] # noqa: ARG005, SLF001
     return double
 
 
