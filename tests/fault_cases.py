@@ -87,7 +87,7 @@ def observe(case: Case, url: str, *, short: float, late: float) -> Observation:
         result = _call(case, url, folder, timeout, seen)
         if seen.late > late:
             seen.wrong.append(f"it ended {seen.late:.2f} s after its deadline")
-        seen.wrong += _unexpected(case, result, urlsplit(url).netloc, folder)
+        seen.wrong += unexpected(case, result, urlsplit(url).netloc, folder)
         seen.wrong += [f"the key is in {place}" for place, text in _texts(result, logs, folder) if has_key(text)]
     return seen
 
@@ -122,7 +122,7 @@ def _expected(case: Case) -> type:
     return expected
 
 
-def _unexpected(case: Case, result: Any, host: str, folder: Path) -> Iterator[str]:
+def unexpected(case: Case, result: Any, host: str, folder: Path) -> Iterator[str]:
     """Yield what of the result, and of the files, is not as the table has it."""
     reaction = FAULTS[case.fault].reaction
     results = result if isinstance(result, list) else [result]
@@ -214,7 +214,7 @@ def _logs() -> Iterator[list[str]]:
 # --- The key. ---
 
 
-def _forms() -> set[str]:
+def forms_of_key() -> set[str]:
     """Return the ways to write the key, one of each kind."""
     in_json = json.dumps(KEY)[1:-1]
     forms = {KEY, in_json, in_json.replace("/", "\\/"), html.escape(KEY), html.escape(KEY, quote=False)}
@@ -234,7 +234,7 @@ SHARE: Final = 12
 def _pieces() -> list[str]:
     """Return pieces of the key in each form, of which there is one in whatever holds that share of it."""
     pieces = []
-    for form in _forms():
+    for form in forms_of_key():
         size = SHARE * len(form) // len(KEY) // 2
         pieces += [form[start : start + size] for start in range(0, len(form) - size + 1, size)]
     return pieces

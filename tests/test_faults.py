@@ -6,9 +6,13 @@ from pathlib import Path
 
 import certificates
 import pytest
-from fault_cases import Case, cases, observe
+from fault_cases import Case, cases, forms_of_key, has_key, observe, unexpected
 from fault_server import FaultServer
+from faults import KEY
 from servers import SOON, tidy
+from soak import Looks
+
+from longcat import APIConnectionError
 
 TIMEOUT = 0.05
 """Seconds that a call may take: as few as a server in another process needs to answer."""
@@ -32,3 +36,32 @@ def test_a_fault_is_told_in_time_and_leaves_nothing(
     with tidy(monkeypatch), server.serving(case.fault) as url:
         seen = observe(case, url, short=TIMEOUT, late=SOON)
     assert seen.wrong == []
+
+
+@pytest.mark.parametrize("form", sorted(forms_of_key()))
+def test_a_good_piece_of_the_key_is_found(form: str) -> None:
+    """What looks for the key finds it in every form, whole and cut."""
+    cut = form[: 2 * len(form) // 3]
+    assert has_key(f"before {form} after")
+    assert has_key(f"before {cut}")
+
+
+def test_what_is_no_key_is_not_found() -> None:
+    """It does not call everything the key."""
+    assert not has_key("x" * 1000 + KEY[:4])
+
+
+def test_a_result_that_the_table_does_not_have_is_told(tmp_path: Path) -> None:
+    """A case is wrong when another class, or another host, or a file comes of it."""
+    case = Case("refused", "sync", "status")
+    (tmp_path / "litter.part").touch()
+    assert len([*unexpected(case, ValueError("x"), "host", tmp_path)]) == 2
+    assert len([*unexpected(case, APIConnectionError("x", "other"), "host", tmp_path)]) == 2
+
+
+def test_what_grows_is_told() -> None:
+    """A soak is wrong when a program needs more and more."""
+    steady = [50_000_000 + 1000 * (number % 7) for number in range(90)]
+    growing = [50_000_000 + 500_000 * number for number in range(90)]
+    assert [*Looks({"memory": steady, "descriptors": [20] * 90, "threads": [3] * 90}).grown()] == []
+    assert len([*Looks({"memory": growing, "descriptors": [*range(90)], "threads": [3] * 90}).grown()]) == 2
