@@ -75,6 +75,7 @@ def _matches(pattern: str, name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)  # A contract that is changed is read again after each change.
 def check_pattern(pattern: str) -> int:
     """Return how large a pattern is, with what it repeats written out. Raises ValueError when it can't be used."""
     try:

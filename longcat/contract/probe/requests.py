@@ -210,8 +210,9 @@ class _RequestDraft:
 def _draft(inputs: Inputs, id_value: Any) -> _RequestDraft:
     """Return a call about the thing with this id; its other values are those that the contract fixes or shows."""
     values: dict[str, Any] = {}
+    id_input = inputs.id
     for value in inputs.values:
-        if value == inputs.id:
+        if value is id_input:
             values |= {value.name: id_value} if id_value is not None else {}
         elif value.required and value.location != "cookie":
             fitting = [one for one in value.examples if inputs.accepts(value, one)]
