@@ -68,7 +68,8 @@ autodoc_default_options = {"members": True, "imported-members": True}
 python_use_unqualified_type_names = True
 
 PUBLIC = (longcat.testing, longcat.contract, longcat.sandbox, longcat)
-FILES = re.compile(r"\]\((?=(?:tests|tools|docs|openapi\.yaml|Makefile|README|CHANGELOG)[\w./#-]*\))")
+INCLUDED = re.compile(r"\]\((ARCHITECTURE|CHANGELOG|SECURITY)\.md\)")
+FILES = re.compile(r"\]\((?=(?:tests|tools|docs|openapi\.yaml|Makefile|README)[\w./#-]*\))")
 
 
 class Rooms(SphinxDirective):
@@ -106,7 +107,8 @@ def from_here(app: Sphinx, docname: str, source: list[str]) -> None:
     """Make the links of a page that is included from the project's root lead to the same files from here."""
     for included in re.findall(r"^```\{include\} \.\./(\w+\.md)$", source[0], re.MULTILINE):
         app.env.note_dependency(str(ROOT / included), docname=docname)
-        text = FILES.sub("](../", (ROOT / included).read_text("utf-8"))
+        text = INCLUDED.sub(lambda link: f"]({link[1].lower()}.md)", (ROOT / included).read_text("utf-8"))
+        text = FILES.sub("](../", text)
         source[0] = source[0].replace(f"```{{include}} ../{included}\n```", text)
 
 
