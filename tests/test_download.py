@@ -1,6 +1,7 @@
 """What `download` does with what real servers send it, and with the files it finds."""
 
 import asyncio
+import encodings.idna  # noqa: F401 - Python imports it with the first name to look up, perhaps where it must not.
 import gzip
 import os
 import re
