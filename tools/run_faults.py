@@ -16,11 +16,11 @@ from attrs import frozen
 from fault_cases import Case, Observation, cases, observe
 from fault_server import FaultServer
 
-TIMEOUT: Final = 0.25
+TIMEOUT: Final = 0.2
 """Seconds that a call may take."""
 LATE: Final = 0.5
 """Seconds after which it must have ended even then."""
-WORKERS: Final = 6
+WORKERS: Final = 8
 """How many processes call, each with a server of its own. Most of the time they wait."""
 TRIES: Final = 3
 """How often a case may be tried that ends too late."""
