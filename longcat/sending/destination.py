@@ -84,6 +84,8 @@ class Destination:
 
     def before_sending(self) -> Lookups:
         """Check a host that is written as an address, or is this machine by its name."""
+        if self.rule is None:
+            return
         address = literal(self.host) or (LOOPBACK if is_local(self.host) else None)
         if address is not None:
             yield from self._check([address])

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from copy import copy
-from http.cookiejar import CookieJar
 from math import inf
 from typing import Any, TypedDict, TypeVar
 
@@ -13,23 +12,23 @@ from longcat.sending.proxies import AsyncProxyTransport, Proxies, ProxyChoice, P
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 
 
-class NoCookies(CookieJar):
-    """Keeps no cookie, and sends none. It does not even read them: that would take longer with each one kept."""
+class NoCookies(httpx.Cookies):
+    """Keeps no cookie. It does not even read them: that would take longer with each one kept."""
 
-    def extract_cookies(self, response: Any, request: Any) -> None:
+    def extract_cookies(self, response: httpx.Response) -> None:
         """Leave the cookies of an answer alone."""
 
-    def add_cookie_header(self, request: Any) -> None:
-        """Leave a request as it is."""
 
+def isolated(http: HttpClient) -> HttpClient:
+    """Return an HTTP client whose requests have nothing to do with each other, and which shares the rest with this one.
 
-def cookieless(http: HttpClient) -> HttpClient:
-    """Return an HTTP client that shares everything with this one but the cookies, which it neither sends nor keeps.
-
-    Nor does it read where a redirect leads that it is not to follow: httpx fails when that is no URL.
+    It neither sends nor keeps cookies. Nor does it read where a redirect leads that it is not to follow: httpx fails
+    when that is no URL. Our own are so from the beginning; the caller's may be changed between two calls.
     """
+    if isinstance(http.cookies, NoCookies):
+        return http
     double = copy(http)
-    double.cookies = NoCookies()
+    double._cookies = NoCookies()  # noqa: SLF001
     double._build_redirect_request = lambda request, response: request  # type: ignore[method-assign] # noqa: ARG005, SLF001
     return double
 
@@ -62,7 +61,8 @@ def new_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.Client:
     proxies, settings = _usable_proxies(urls), _settings(timeout)
     verify = settings["verify"]
     choice = ProxyChoice(proxies, lambda proxy: httpx.HTTPTransport(verify=verify, proxy=proxy))
-    return httpx.Client(**settings, mounts={"all://": ProxyTransport(choice)} if proxies.by_scheme else None)
+    mounts = {"all://": ProxyTransport(choice)} if proxies.by_scheme else None
+    return isolated(httpx.Client(**settings, mounts=mounts))
 
 
 def new_async_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.AsyncClient:
@@ -70,4 +70,5 @@ def new_async_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.As
     proxies, settings = _usable_proxies(urls), _settings(timeout)
     verify = settings["verify"]
     choice = ProxyChoice(proxies, lambda proxy: httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
-    return httpx.AsyncClient(**settings, mounts={"all://": AsyncProxyTransport(choice)} if proxies.by_scheme else None)
+    mounts = {"all://": AsyncProxyTransport(choice)} if proxies.by_scheme else None
+    return isolated(httpx.AsyncClient(**settings, mounts=mounts))

@@ -24,7 +24,7 @@ from longcat.sending.addresses import Address, resolve_in_thread
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up, look_up_async
-from longcat.sending.http_clients import HttpClient, cookieless, new_async_client, new_client
+from longcat.sending.http_clients import HttpClient, isolated, new_async_client, new_client
 from longcat.sending.loops import LoopConnections, current_loop, fail_after
 from longcat.sending.tasks import spawn
 from longcat.sending.translation import ClientClosedError, refused_by_proxy, translated
@@ -89,15 +89,15 @@ class HttpSender(ForkAware, Generic[HttpClient]):
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         if call.cross_origin:
             return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
-        request = cookieless(self.http).build_request(
+        request = isolated(self.http).build_request(
             call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)
         )
         request.headers.pop("Cookie", None)  # One that the HTTP client has among its headers.
         return request
 
-    def destination(self, call: Call) -> Destination:
-        """Return where a call goes. Any address will do for a gateway."""
-        host = httpx.URL(call.url).raw_host.decode("ascii")
+    def destination(self, call: Call, request: httpx.Request) -> Destination:
+        """Return where the request for a call goes. Any address will do for a gateway."""
+        host = request.url.raw_host.decode("ascii")
         return Destination(host, self._address_rule if call.cross_origin else None)
 
     def check_proxy(self, call: Call, response: httpx.Response) -> None:
@@ -160,9 +160,12 @@ class SyncSender(HttpSender[httpx.Client]):
     @contextmanager
     def _response(self, call: Call) -> Iterator[httpx.Response]:
         """Send a call, and lend the response, its body yet to be read. It leaves nothing in the HTTP client's pool."""
-        destination = self.destination(call)
+        request, http = self.request(call), isolated(self.http)
+        destination = self.destination(call, request)
 
         def trace(event: str, info: dict[str, Any]) -> None:
+            if not precedes_sending(event):
+                return
             call.progress.note(event, info)
             self._reads.trace(event, info)
             try:
@@ -174,7 +177,6 @@ class SyncSender(HttpSender[httpx.Client]):
             call.progress.note_sending(event, info)
 
         look_up(destination.before_sending(), self._reads.look_up)
-        request, http = self.request(call), cookieless(self.http)
         request.extensions["trace"] = trace
         call.progress.began = True
         try:
@@ -268,13 +270,13 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
 
     async def _exchange(self, http: httpx.AsyncClient, call: Call, reader: AnswerReader) -> None:
         """Send a call, and have the answer read. It leaves nothing in the HTTP client's pool."""
-        destination = self.destination(call)
-        await look_up_async(destination.before_sending(), partial(resolve_async, None))
         request = self.request(call)
+        destination = self.destination(call, request)
+        await look_up_async(destination.before_sending(), partial(resolve_async, None))
         request.extensions["trace"] = self._trace(call, destination)
         call.progress.began = True
         try:
-            response = await self._send_request(cookieless(http), request, call, destination)
+            response = await self._send_request(isolated(http), request, call, destination)
             try:
                 self.check_proxy(call, response)
                 if reader.begin(response):
@@ -314,6 +316,8 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         close_half_open = closing_half_open()
 
         async def trace(event: str, info: dict[str, Any]) -> None:
+            if not precedes_sending(event):
+                return
             call.progress.note(event, info)
             await close_half_open(event, info)
             try:
@@ -373,6 +377,12 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         if len(others) < len(self._loops):
             pools.forget_connections(self.http)  # They belong to a loop that is over.
         return self.http
+
+
+def precedes_sending(event: str) -> bool:
+    """Return whether an event of httpcore's trace is one up to the sending of a request. The others tell us nothing."""
+    step = event.partition(".")[2]
+    return step.startswith(("connect_", "start_tls.")) or step == "send_request_headers.started"
 
 
 async def resolve_async(timeout: float | None, host: str) -> list[Address]:
