@@ -283,6 +283,7 @@ ALTERED: Final = {
     "a number for a reason": "error = CAST(5 AS BLOB)",
     "JSON that is none": "image = '['",
     "deep JSON": "image = replace(printf('%.100000c', '['), '.', '[')",
+    "no image": "image = NULL",
     "another kind of JSON": "image = '5'",
     "a field too few": "image = '{}'",
     "a field too many": """image = json_set(image, '$.mood', 'good')""",

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from secret_forms import ESCAPED, FORMS, HEX_KEY, ODD_KEY
 
-from longcat import APIConnectionError, LongCat
+from longcat import APIConnectionError, APIStatusError, LongCat
 from longcat.cli.results import print_error, report
 from longcat.text.known_keys import KNOWN_KEYS, LOGGERS, MOST, KeyFilter, in_call, without_keys
 
@@ -105,10 +105,13 @@ def test_no_error_of_a_library_shows_the_key(answer: bytes, caplog: pytest.LogCa
         thread = threading.Thread(target=answer_once, args=(server, answer % HEX_KEY.encode()))
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        with LongCat(HEX_KEY, url) as cat, pytest.raises(APIConnectionError) as caught:
+        with LongCat(HEX_KEY, url) as cat, pytest.raises((APIConnectionError, APIStatusError)) as caught:
             cat.status("r")
         thread.join()
-    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text
+    led_to_it, context = "", caught.value.__context__
+    while context is not None:
+        led_to_it, context = f"{led_to_it}{context!r}", context.__context__
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + caplog.text + led_to_it
     assert (HEX_KEY[:6] in shown, "[key]" in str(caught.value) or "InvalidURL" in shown) == (False, True)
 
 

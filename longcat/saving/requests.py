@@ -121,7 +121,10 @@ class RequestTable:
             state, raw_state, progress, error, image = row
             if text_or_none(raw_state) is None or (progress is not None and not 0.0 <= progress <= 1.0):
                 raise ValueError("no status has these values")
-            return Status(request_id, State(state), raw_state, progress, _read_image(image), text_or_none(error))
+            status = Status(request_id, State(state), raw_state, progress, _read_image(image), text_or_none(error))
+            if status.state is State.COMPLETED and status.image is None:
+                raise ValueError("what is completed has an image")
+            return status
 
     def note(self, status: Status) -> None:
         """Write an answer down in place of the one before."""

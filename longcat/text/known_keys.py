@@ -90,15 +90,21 @@ def in_call() -> Iterator[None]:
 
 
 def without_keys(error: Exception) -> Exception:
-    """Return an error of a library below that shows no key: itself, or the like of it without what led to it."""
-    shown: list[str] = []
+    """Return an error of a library below that shows no key: itself, or the like of it without what led to it.
+
+    The words of those that showed one are hidden in place as well, as Python keeps them in `__context__`.
+    """
+    chain: list[BaseException] = []
     one: BaseException | None = error
-    while one is not None and len(shown) < MOST:
-        shown.append(f"{one}\n{one!r}")
+    while one is not None and len(chain) < MOST:
+        chain.append(one)
         one = one.__cause__ or one.__context__
-    if not any(KNOWN_KEYS.hide(text) != text for text in shown):
+    if not any(KNOWN_KEYS.hide(text) != text for text in (f"{one}\n{one!r}" for one in chain)):
         return error
+    shown = KNOWN_KEYS.hide(str(error))
+    for one in chain:
+        one.args = tuple(KNOWN_KEYS.hide(word) if isinstance(word, str) else word for word in one.args)
     try:
-        return type(error)(KNOWN_KEYS.hide(str(error)))
+        return type(error)(shown)
     except TypeError:  # It needs more than a message.
-        return ValueError(KNOWN_KEYS.hide(str(error)))
+        return ValueError(shown)
