@@ -173,7 +173,7 @@ class Pause:
     Attributes:
         seconds: how long it is.
         began: when it began, in seconds since the epoch.
-        asked: how many seconds the gateway asked for, which may be more. None: it did not say.
+        asked: how many seconds the gateway asked for, which may be more or fewer. None: it did not say.
     """
 
     seconds: float
@@ -185,7 +185,7 @@ class Pause:
             when = f" at {datetime.fromtimestamp(self.began, UTC):%Y-%m-%dT%H:%M:%SZ}"
         except (ValueError, OverflowError, OSError):  # A clock of the caller's may tell any time.
             when = ""
-        if self.asked is None:
+        if self.asked is None or self.asked < self.seconds:
             return f"the gateway answered 429{when}, and is left alone for {self.seconds:.1f} s"
         kept = f", of which longcat keeps to {self.seconds:.0f} s" if self.asked > self.seconds else ""
         return f"the gateway asked{when} to be left alone for {self.asked:.15g} s{kept}"

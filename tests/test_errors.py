@@ -269,6 +269,13 @@ EXAMPLES: list[tuple[LongCatError, str]] = [
         ),
     ),
     (
+        WaitTimeout("r", 2.0, pause=Pause(8.0, 1e300, 0.0)),
+        (
+            "Request 'r' was not done after 2.0 s; no answer came. It was not waited for any longer, as the gateway"
+            " answered 429, and is left alone for 8.0 s. It goes on without us: wait for it again, or longer."
+        ),
+    ),
+    (
         WaitTimeout("r", 10.0, HALF),
         (
             "Request 'r' was not done after 10.0 s; the last answer was 'processing' at 50%. It goes on without us:"

@@ -69,6 +69,14 @@ def test_a_429_without_a_pause_holds_nobody_else_back() -> None:
     assert (rate_limiter.reserve(5.0).moment, rate_limiter.pause) == (5.0, None)
 
 
+@pytest.mark.parametrize("asked", [0.0, 2.0])
+def test_a_wait_that_pauses_longer_than_it_is_asked_to_holds_others_back_for_that_time_only(asked: float) -> None:
+    """Where the gateway names a shorter time than the backoff of the wait that was refused, the others pause for it."""
+    rate_limiter = RateLimiter()
+    rate_limiter.on_rate_limited(5.0, 5.0, Pause(8.0, 5.0, asked))
+    assert rate_limiter.reserve(5.0).moment == 5.0 + asked
+
+
 @pytest.mark.parametrize("refused", [1, 3])
 def test_a_few_429s_change_no_rate(refused: int) -> None:
     """They may be an accident."""

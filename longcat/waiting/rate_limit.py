@@ -302,9 +302,12 @@ class RateLimiter:
         """
         with self._lock:
             self._count(now, asked, refused=True)
+            if pause.asked is None:
+                return
+            pause = evolve(pause, seconds=min(pause.seconds, pause.asked))  # The rest is that wait's own patience.
             until = now + pause.seconds
             most = max(SILENT, clearly_more(self._rate.excused))
-            if pause.asked is None or self._recent.count.share <= most or until <= self.quiet_until:
+            if self._recent.count.share <= most or until <= self.quiet_until:
                 return
             is_new = now >= self.quiet_until
             self.quiet_until, self.pause = until, pause
