@@ -250,6 +250,7 @@ UNSAFE = {
     "a slash": "../../cat",
     "an absolute path": "/etc/cat",
     "a backslash": r"..\cat",
+    "nothing": "",
     "two dots": "..",
     "only dots": "....",
     "a hidden file": ".cat",

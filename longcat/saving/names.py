@@ -23,7 +23,7 @@ def safe_name(name: str) -> str:
     safe = UNSAFE.sub("_", name).strip("._-").encode()[:MAX_BYTES].decode(errors="ignore")
     if RESERVED.match(folded(safe)):
         safe = safe.replace(".", "_")
-    elif safe == name == folded(name):
+    elif name and safe == name == folded(name):
         return name
     return f"{safe or 'image'}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
