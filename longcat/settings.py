@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 import httpx
 
 from longcat.errors import ConfigurationError
-from longcat.text import SHORTEST, decode_text, hiding, shorten, show
+from longcat.text import decode_text, shorten, show
+from longcat.text.hiding import SHORTEST, hiding
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
 KEY_FILE: Final = Path("~/.pixazo/api-key")

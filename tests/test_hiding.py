@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 from secret_forms import ENCODED, ESCAPED, FORMS, HEX_KEY, ODD_KEY
 
-from longcat.text import KEY_PLACEHOLDER, describe, hide_body, hiding, hiding_cut, printable, show, without_queries
+from longcat.text import describe, printable, show, without_queries
 from longcat.text.escapes import located_readings, readings
+from longcat.text.hiding import KEY_PLACEHOLDER, hide_body, hiding, hiding_cut
 
 KEYS = [HEX_KEY, ODD_KEY, "test-key", r"\u0041\\b%2541&amp;c-d-e-f"]
 AROUND = [

@@ -2,7 +2,8 @@
 
 import pytest
 
-from longcat.text import hiding, missing_package, shorten, words_of
+from longcat.text import missing_package, shorten, words_of
+from longcat.text.hiding import hiding
 
 
 def test_a_long_text_is_cut_short() -> None:

@@ -24,7 +24,8 @@ from longcat.gateway.sister_models import as_documented, picture_urls
 from longcat.gateway.status import StatusGateway, or_none
 from longcat.models import Image, Order, OrderRequest, State, Status, Violation
 from longcat.settings import is_http_url, usable_request_id
-from longcat.text import KEY_PLACEHOLDER, hiding, shorten, show
+from longcat.text import shorten, show
+from longcat.text.hiding import KEY_PLACEHOLDER, hiding
 
 SUBMIT: Final[OperationId] = "submit_request"
 NOT_TAKEN: Final = frozenset({*range(400, 500), 307, 308} - {HTTPStatus.REQUEST_TIMEOUT})

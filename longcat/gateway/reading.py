@@ -22,7 +22,8 @@ from longcat.errors import (
 )
 from longcat.gateway.messages import MAX_ANSWER, Answer
 from longcat.models import Violation
-from longcat.text import SHORTEST, describe, hide_body, hiding, hiding_cut, shorten, show, without_query
+from longcat.text import describe, shorten, show, without_query
+from longcat.text.hiding import SHORTEST, hide_body, hiding, hiding_cut
 
 STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
     {

@@ -16,7 +16,8 @@ from longcat.gateway.contract import OperationId
 from longcat.gateway.messages import Call
 from longcat.gateway.status import StatusGateway, or_none
 from longcat.models import Image, State, Violation
-from longcat.text import Hide, show
+from longcat.text import show
+from longcat.text.hiding import Hide
 
 
 @frozen

@@ -15,7 +15,8 @@ from longcat_api.types import DATE_TIME, read_date_time
 
 from longcat.models import Violation
 from longcat.pointer import escape
-from longcat.text import Hide, show
+from longcat.text import show
+from longcat.text.hiding import Hide
 
 Schema: TypeAlias = Mapping[str, Any]
 MISSING: Final = "missing"

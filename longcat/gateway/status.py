@@ -13,7 +13,8 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.reading import error_words
 from longcat.gateway.schema import MISSING, Schema, violations
 from longcat.models import Image, State, Status, Violation
-from longcat.text import KEY_PLACEHOLDER, Hide, hiding, show
+from longcat.text import show
+from longcat.text.hiding import KEY_PLACEHOLDER, Hide, hiding
 
 T = TypeVar("T")
 

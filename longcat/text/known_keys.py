@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-from longcat.text import SHORTEST, Hide, hiding, without_queries
+from longcat.text import without_queries
+from longcat.text.hiding import SHORTEST, Hide, hiding
 
 MOST: Final = 16
 """How many keys are known at most. A program has one, or a few; of more, those that came last are known."""

@@ -26,7 +26,8 @@ from longcat.gateway.messages import Answer, Call
 from longcat.sending.addresses import is_local
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.transport import SyncSender
-from longcat.text import hide_body, hiding_cut, shorten, show
+from longcat.text import shorten, show
+from longcat.text.hiding import hide_body, hiding_cut
 from longcat.text.known_keys import KNOWN_KEYS
 
 PAUSE: Final = 1.0

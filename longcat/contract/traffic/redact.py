@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 from longcat.contract.model import Exchange
 from longcat.contract.traffic.json_text import replace_values
-from longcat.text import Hide, hide_body, hiding, words_of
+from longcat.text import words_of
+from longcat.text.hiding import Hide, hide_body, hiding
 
 PLACEHOLDER: Final = "REMOVED"
 """Stands where a secret stood. It may stand in a host name, a URL and a JSON string without breaking them."""
