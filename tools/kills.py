@@ -28,6 +28,8 @@ CONTEXT.set_forkserver_preload(["anyio._backends._asyncio", "longcat.cli.orders.
 KEY: Final = "the-key-of-the-kills"
 RATE: Final = "200"
 """Orders and questions in a second. Without a bound, hardly any kill would strike before all is ordered."""
+SAID: Final = "said.txt"
+"""The file that has what the last run wrote to stderr."""
 PATIENCE: Final = 60.0
 """Seconds in which a run must get on."""
 FAULTS: Final = (
@@ -107,7 +109,7 @@ class Kills:
         last = self._start()
         last.join()
         if last.exitcode not in {0, 3}:
-            self.wrong.append(f"the last run ended with {last.exitcode}")
+            self.wrong.append(f"the last run ended with {last.exitcode}: {(self.folder / SAID).read_text('utf-8')}")
         self._check()
 
     def _start(self) -> Any:
@@ -172,7 +174,7 @@ def _batch(folder: Path, url: str) -> None:
     """Run the batch in a folder, as its process does, and end as it ends."""
     os.chdir(folder)
     os.environ.update(PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url, NO_PROXY="*")
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with Path(SAID).open("w", encoding="utf-8") as said, redirect_stdout(io.StringIO()), redirect_stderr(said):
         code = longcat(["batch", "cats.jsonl", "-o", "out", "--max-rate", RATE])
     sys.exit(code)
 
