@@ -797,6 +797,14 @@ def test_a_fault_that_stays_is_an_error(driver: Driver, folder: Path, cut: str) 
     assert contents(folder) == {}
 
 
+def test_a_fault_after_which_there_is_no_time_for_another_try_is_told_at_once(driver: Driver, folder: Path) -> None:
+    """The error names that fault, and not that the time is up."""
+    clock = VirtualClock()
+    with Server(CUTS["503"]) as server:
+        error = refused(driver, image(server.url), folder / "cat.png", clock, timeout=0.2)
+    assert (clock.sleeps, error.status_code) == ([], 503)
+
+
 def asks_for(seconds: str) -> Script:
     """Return what a storage does that asks to be left alone for a while."""
     return [read, response(b"", f"Retry-After: {seconds}", status="429 Too Many Requests")]

@@ -162,18 +162,17 @@ class Downloader:
     def _fetch(self, file: PictureFile, deadline: float) -> Flow[None]:
         """Download the bytes into the file, and raise DownloadError when they can't be had.
 
-        A fault that may pass (no answer, a cut body, 408, 429, 5xx) is tried again, three times at most, with a pause,
-        which is as long as the storage asks for. One that outlasts the deadline ends the download at once.
+        After a fault that may pass (no answer, a cut body, 408, 429, 5xx) it is tried again, three times at most, with
+        pauses that are no shorter than the storage asks for. One that would outlast the deadline is not begun.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 yield from self._fetch_once(file, deadline)
             except DownloadError as error:
-                left = deadline - self.monotonic()
-                asked = error.retry_after or 0.0
-                if not error.transient or attempt == ATTEMPTS or left <= asked:
+                pause = max(backoff(attempt, self.random), error.retry_after or 0.0)
+                if not error.transient or attempt == ATTEMPTS or pause >= deadline - self.monotonic():
                     raise
-                yield Sleep(min(max(backoff(attempt, self.random), asked), left))
+                yield Sleep(pause)
             else:
                 return
 

@@ -28,37 +28,13 @@ NOT_SENT: Final = (
 """What httpx raises before it sends a call: there is no connection, or none that is trusted."""
 NETWORK_FAULTS: Final = (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, CodingError)
 """Those whose own words tell what happened. An InvalidURL is that of a redirect: httpx reads them in any case."""
-LIBRARIES: Final = frozenset(
-    {
-        *(
-            "aiohttp",
-            "anyio",
-            "asyncio",
-            "attr",
-            "attrs",
-            "binascii",
-            "concurrent",
-            "email",
-            "h11",
-            "h2",
-            "hpack",
-            "http",
-        ),
-        *(
-            "httpcore",
-            "httpx",
-            "httpx_aiohttp",
-            "hyperframe",
-            "idna",
-            "json",
-            "multidict",
-            "queue",
-            "sniffio",
-            "socket",
-        ),
-        *("socks", "socksio", "sqlite3", "ssl", "struct", "trio", "yarl", "zlib"),
-    }
-)
+# fmt: off
+LIBRARIES: Final = frozenset({
+    "aiohttp", "anyio", "asyncio", "attr", "attrs", "binascii", "concurrent", "email", "h11", "h2", "hpack", "http",
+    "httpcore", "httpx", "httpx_aiohttp", "hyperframe", "idna", "json", "multidict", "queue", "sniffio", "socket",
+    "socks", "socksio", "sqlite3", "ssl", "struct", "trio", "yarl", "zlib",
+})
+# fmt: on
 """The packages whose exceptions are never the caller's own."""
 STAND_INS: Final = frozenset({"pytest_httpx", "pytest_recording", "pytest_socket", "respx", "vcr"})
 """Tools for tests that stand in for the network. What they raise is for whoever wrote the test."""
