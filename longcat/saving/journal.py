@@ -8,10 +8,11 @@ write-ahead log needs memory that the processes share.
 
 from collections.abc import Callable
 from os import PathLike
-from time import monotonic, sleep
+from time import sleep
 from types import TracebackType
 from typing import Self
 
+from longcat.clock import monotonic
 from longcat.errors import JournalError
 from longcat.saving.background import PAUSE
 from longcat.saving.database import GRACE, Database
