@@ -57,7 +57,7 @@ STATUSES = st.builds(
     st.none() | st.floats(0.0, 1.0),
     st.none() | IMAGES,
     st.none() | TEXTS,
-)
+).filter(lambda status: status.state is not State.COMPLETED or status.image is not None)
 
 
 @pytest.fixture

@@ -87,6 +87,9 @@ def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Ba
         return Baseline(today, others=others)
     try:
         document = tomllib.loads(decode_text(path.read_bytes()))
+    except RecursionError:
+        message = f"The baseline {path} can't be read: it is nested too deeply. Mend it, or leave it out."
+        raise ConfigurationError(message) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"The baseline {path} can't be read: {reason}. Mend it, or leave it out.") from error
