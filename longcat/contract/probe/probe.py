@@ -107,8 +107,6 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
             timeout=pacing.timeout,
             patience=pacing.patience,
         )
-        if sender.owns_http:
-            sender.http.event_hooks = {"response": [run.note_head]}
         for request in requests:
             outcome = run.ask(request)
             yield from run.undocumented
@@ -172,11 +170,6 @@ class _Probe:
     given_up: dict[str, str] = field(factory=dict)
     undocumented: list[Judgement] = field(factory=list)
     _bodies: set[bytes | None] = field(factory=set)
-    _head: httpx.Response | None = None
-
-    def note_head(self, response: httpx.Response) -> None:
-        """Keep what came before the body: httpx raises for a redirect to what it can't read, and gives nothing back."""
-        self._head = response
 
     def ask(self, request: ProbeRequest) -> Judgement | Inconclusive:
         if request.obstacle is not None:
@@ -243,7 +236,7 @@ class _Probe:
             self.clock.sleep(pause)
         self.calls += 1
         call = Call(request.method, request.base_url + request.path, self.timeout, self._headers(request), request.body)
-        reader, self._head = AnswerReader(call, self.clock), None
+        reader = AnswerReader(call, self.clock)
         try:
             answer = self.sender.send(call, reader=reader)
             if answer.coding is not None:
@@ -253,10 +246,6 @@ class _Probe:
         except APITimeoutError:
             return _Failure(f"no whole answer from {request.base_url} within {self.timeout:g} s", may_pass=False)
         except APIConnectionError as error:
-            if self._head is not None and self._head.has_redirect_location and reader.partial() is None:
-                reader.begin(self._head)
-                if (head := reader.partial()) is not None:
-                    return _Judged(self._judgement(request, call, head), None)
             part = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
             partial = None if part is None else self._judgement(request, call, evolve(part, whole=False))
             advice = f". {error.next_step.rstrip('.')}" if error.lasting else ""  # Whoever tells it ends the sentence.
