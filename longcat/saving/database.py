@@ -222,6 +222,14 @@ class Database(ForkAware):
                 " Begin anew in this process."
             )
 
+    def later(self, owner: str, write: Callable[[], object]) -> None:
+        """Have something written by a thread, which tries again while another program has the file locked.
+
+        In a process that was forked meanwhile, nothing is: the owner with this token is the parent's.
+        """
+        if owner == self.token:
+            self.writer.add(write)
+
     def before_fork(self) -> None:
         """Wait until no thread is within SQLite. A connection that is idle can be closed in the child."""
         self._guard.acquire()

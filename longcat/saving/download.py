@@ -207,9 +207,8 @@ def _find(claim: DownloadClaim, files: Sequence[PictureFile]) -> dict[int, Path]
     saved = {}
     for file in files:
         known = claim.requests.find_saved(claim.request_id, file.number)
-        with suppress(
-            OSError, ValueError, RuntimeError
-        ):  # No such file can be. The error is raised when it is to be written.
+        # Where no such file can be, the error is raised when it is to be written.
+        with suppress(OSError, ValueError, RuntimeError):
             wanted = file.existing()
             if known is not None and wanted is not None and known.resolve() == wanted.resolve():
                 saved[file.number] = wanted

@@ -103,12 +103,8 @@ class OrderTable:
         self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message)]))
 
     def later(self, write: Callable[[], object]) -> None:
-        """Have something written by a thread, which tries again while another program has the file locked.
-
-        In a process that was forked meanwhile, nothing is: the row is the parent's.
-        """
-        if self._database.token == self._owner:
-            self._database.writer.add(write)
+        """Have something written by a thread, as `Database.later` does."""
+        self._database.later(self._owner, write)
 
     def known(self, key: str) -> OrderRecord | None:
         """Return how an order stands. None: it is new, or was withdrawn."""

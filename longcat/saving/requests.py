@@ -105,12 +105,8 @@ class RequestTable:
             db.execute(RELEASE, [self._gateway, request_id, self._owner])
 
     def later(self, write: Callable[[], object]) -> None:
-        """Have something written by a thread, which tries again while another program has the file locked.
-
-        In a process that was forked meanwhile, nothing is: the row is the parent's.
-        """
-        if self._database.token == self._owner:
-            self._database.writer.add(write)
+        """Have something written by a thread, as `Database.later` does."""
+        self._database.later(self._owner, write)
 
     def last(self, request_id: str) -> Status | None:
         """Return the last answer noted, without its `raw`. None: there is none, so ask."""

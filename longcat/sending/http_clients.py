@@ -28,6 +28,7 @@ def isolated(http: HttpClient) -> HttpClient:
     if isinstance(http.cookies, NoCookies):
         return http
     double = copy(http)
+    # httpx has public ways for neither of the two: it copies cookies that are set into a jar of its own.
     double._cookies = NoCookies()  # noqa: SLF001
     double._build_redirect_request = lambda request, response: request  # type: ignore[method-assign] # noqa: ARG005, SLF001
     return double

@@ -83,7 +83,7 @@ def _our_error(call: Call, error: Exception, *, is_closed: bool, owns_http: bool
         return _connection_error(call, error, owns_http=owns_http)
     if is_from(error, STAND_INS) or not (owns_http or is_from_below(error)):
         return None
-    # A mistake of a library; or the caller's hook has called one, as by `raise_for_status`, which is an answer.
+    # A library is at fault; or a hook of the caller's called `raise_for_status`, and there was an answer.
     lasting = isinstance(error, httpx.HTTPStatusError)
     return APIConnectionError(f"{type(error).__name__} was raised while it was sent", host, sent, lasting=lasting)
 
@@ -139,7 +139,7 @@ class ProxyOnTheWay:
         """Return the proxy that a call went through. None: none, as far as the HTTP client tells."""
         peer, proxies = call.progress.peer, Proxies.of_environment()
         if peer is None and not (owns_http and call.progress.traced):
-            return None  # Perhaps its URL is none.
+            return None  # It failed before anything was sent, perhaps as its URL can't be read.
         url = httpx.URL(call.url)
         if peer is None:  # It used a connection that was open already.
             proxy = proxies.find(url)

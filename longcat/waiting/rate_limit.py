@@ -32,11 +32,11 @@ RECOVERY: Final = 60.0  # Seconds in which the rate would climb from nothing to 
 DOUBLING: Final = 30.0  # Seconds in which it doubles from there: slowly at first, then fast.
 EAGER_DOUBLING: Final = 1.0  # Seconds in which it doubles after it was cut for no reason.
 
-FIRST: Final = 8.0  # So many refusals are no accident where the gateway has refused nothing before,
-ENOUGH: Final = 4.0  # and so many where it has.
+FIRST: Final = 8.0  # How many refusals cut the rate for the first time. Fewer may be an accident.
+ENOUGH: Final = 4.0  # How many cut it later.
 MEMORY: Final = 50.0  # How many answers count while no trial is under way.
-EXPECTED: Final = 8.0  # A trial ends when so many refusals were to come, had the cut made no difference;
-SOON: Final = 3.0  # or so many, if none came, or if most questions were refused before.
+EXPECTED: Final = 8.0  # A trial ends when so many refusals would have come, had the cut made no difference.
+SOON: Final = 3.0  # The same if none came, or if most questions were refused before the cut.
 KNOWN: Final = 12.0  # How many answers the share before a trial must rest on to excuse the rate.
 EXCUSE_FOR: Final = 60.0  # Seconds for which refusals are put up with. The gateway may be another one then.
 MOST_REFUSED: Final = 0.8  # If a greater share is refused, the gateway is asked less, whatever the cause.

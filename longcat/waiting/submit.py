@@ -193,7 +193,7 @@ class Submit:
     _began: float = field(default=0.0, init=False)
     _refusals: int = field(default=0, init=False)
     _sent: float = field(default=0.0, init=False)  # When it was last sent.
-    _answer: Answer | None = field(default=None, init=False)  # What came then. None: no answer.
+    _answer: Answer | None = field(default=None, init=False)  # Its answer, if it is one of `PASSING`.
 
     @property
     def elapsed(self) -> float:

@@ -25,10 +25,10 @@ MAX_LEVELS: Final = 100
 """How deeply a value may be nested that is held against a spec. An answer of an API has some ten levels at most."""
 MAX_STEPS: Final = 100_000_000
 """How many steps an exchange may take. One is to hold one value against one schema in the validator: some 20 ns."""
-
-
 PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
 """How often a pattern with `(?=...)` or its like may try anew. All others take a time that grows with the text."""
+
+_CONTAINERS: Final = (dict, list)  # A tuple is looked up much faster than `dict | list`.
 
 
 class UnjudgeableError(ValueError):
@@ -71,6 +71,3 @@ def extent(value: Any) -> tuple[int, int]:
             below += [inner for inner in (one.values() if type(one) is dict else one) if isinstance(inner, _CONTAINERS)]
         level = below
     return levels, size
-
-
-_CONTAINERS: Final = (dict, list)  # A tuple is looked up much faster than `dict | list`.

@@ -248,7 +248,7 @@ class _Probe:
         except APIConnectionError as error:
             part = reader.partial() if isinstance(error.__cause__, httpx.RemoteProtocolError) else None
             partial = None if part is None else self._judgement(request, call, evolve(part, whole=False))
-            advice = f". {error.next_step.rstrip('.')}" if error.lasting else ""  # Whoever tells it ends the sentence.
+            advice = f". {error.next_step.rstrip('.')}" if error.lasting else ""  # It is put into a sentence.
             reason = f"no answer from {request.base_url}: {shorten(error.message, 200)}{advice}"
             if error.lasting:
                 self.given_up.setdefault(request.base_url, shorten(error.message, 200))

@@ -18,8 +18,6 @@ Body = TypeVar("Body", bytes, bytearray)
 _METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
-
-
 BROTLI_PIECE: Final = 16
 """How many bytes are undone at once, as a few can stand for 16 MiB and there is no other bound in older releases."""
 
