@@ -268,3 +268,11 @@ def test_sensitive_names() -> None:
     """A name is sensitive by one of its words, however they are joined."""
     names = ("X-Api-Key", "accessToken", "X-Amz-Signature", "Key-Pair-Id", "client_secret", "code", "status", "monkey")
     assert [name for name in names if is_sensitive(name)] == [*names[:5]]
+
+
+def test_a_key_that_breaks_the_json_around_it_hides_nothing() -> None:
+    """A quote in a key that is echoed as it is ends its string early; the key and the secrets after it go all the same."""
+    body = f'{{"error": "no {ODD_KEY}", "secrets": ["opensesame"], "token": "opensesame", "n": 1, "cut": "{ODD_KEY}'
+    assert stored(body.encode(), ODD_KEY) == (
+        b'{"error": "no REMOVED", "secrets": ["REMOVED"], "token": "REMOVED", "n": 1, "cut": "REMOVED'
+    )

@@ -5,6 +5,7 @@ judged later. A field called `key` alone may hold the name of a file, which stay
 """
 
 import base64
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -171,9 +172,20 @@ def _redact_body(text: str, hide: Hide, *, thorough: bool) -> str:
             return text
         hide = str  # What the whole does not hold, none of its parts does.
     if text.lstrip("\ufeff\xef\xbb\xbf \t\r\n").startswith(("{", "[", '"')):
-        return _redact_json(text, hide, thorough=thorough)
+        if _is_json(text):
+            return _redact_json(text, hide, thorough=thorough)
+        # What makes it invalid, such as a quote in the key, may make names and values change places.
+        text = _redact_json(hide(text), hide, thorough=thorough)
     text = hide(text)
     return redact_text(text) if thorough else text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text.lstrip("\ufeff\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _redact_json(text: str, hide: Hide, *, thorough: bool, depth: int = 4) -> str:
