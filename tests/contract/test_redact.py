@@ -271,7 +271,7 @@ def test_sensitive_names() -> None:
 
 
 def test_a_key_that_breaks_the_json_around_it_hides_nothing() -> None:
-    """A quote in a key that is echoed as it is ends its string early; the key and the secrets after it go all the same."""
+    """A quote in a key that is echoed ends its string early; the key and the secrets after it go all the same."""
     body = f'{{"error": "no {ODD_KEY}", "secrets": ["opensesame"], "token": "opensesame", "n": 1, "cut": "{ODD_KEY}'
     assert stored(body.encode(), ODD_KEY) == (
         b'{"error": "no REMOVED", "secrets": ["REMOVED"], "token": "REMOVED", "n": 1, "cut": "REMOVED'
