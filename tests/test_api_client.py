@@ -115,6 +115,19 @@ def test_the_sandbox_is_asked(sandbox: str, ask: Ask, key: str, request_id: str,
 
 
 @each_way
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_asked_without_a_proxy(
+    sandbox: str, ask: Ask, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of the environment, which would see the key, has no part in a question to this machine."""
+    for variable in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert EXAMPLE_ID in told(
+        ask(api_client(EXAMPLE_KEY, sandbox.replace("127.0.0.1", host)), StatusRequest(EXAMPLE_ID))
+    )
+
+
+@each_way
 def test_an_undocumented_code_has_no_model(ask: Ask) -> None:
     """The answer to a code that is not in the contract is None, and the types say so."""
     with running(Settings(faults=(Fault("cdn-522"),))) as url:

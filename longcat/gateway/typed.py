@@ -11,6 +11,9 @@ from longcat.text.known_keys import KNOWN_KEYS
 TIMEOUT: Final = 30.0
 """Seconds for each step of a call. The generated client has no timeout of its own."""
 
+NO_PROXY: Final = {f"all://{host}": None for host in ("127.0.0.1", "[::1]", "*localhost")}
+"""This machine is asked without a proxy of the environment, which would not get there, and would see the key."""
+
 
 def api_client(
     api_key: str | None = None, base_url: str | None = None, *, gateway: GatewayKind = "result"
@@ -38,4 +41,5 @@ def api_client(
         prefix="",
         auth_header_name=found.contract.key_header,
         timeout=httpx.Timeout(TIMEOUT),
+        httpx_args={"mounts": NO_PROXY},
     )
