@@ -3,6 +3,7 @@
 import json
 import logging
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from itertools import chain, cycle, repeat
@@ -58,6 +59,7 @@ from longcat import (
     Violation,
     WaitTimeout,
 )
+from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
 from longcat.models import WORDS, Pause
 from longcat.testing import VirtualClock
@@ -1010,3 +1012,19 @@ def test_a_wait_that_was_left_asks_no_more() -> None:
     next(flow)
     with pytest.raises(KeyError):
         flow.send(None)
+
+
+def test_a_pause_in_a_batch_holds_no_body() -> None:
+    """While a request of a batch waits after a fault with a large body, nothing holds more of it than 16 KiB."""
+    wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), RateLimiter(), None, "wait", lambda: 0.0, lambda: 0.5)
+    flow = wait.outcome()
+    body = b"<html>" * 10_000
+    before = sys.getrefcount(body)
+    command = next(flow)
+    while not isinstance(command, Call):
+        command = flow.send(None)
+    flow.send(Answer(500, {}, body))
+    error = wait._faults.last_error
+    assert isinstance(error, InternalServerError)
+    assert (len(error.body), sys.getrefcount(body)) == (16 * 1024, before)
+    flow.close()

@@ -195,6 +195,7 @@ class Wait:
     _stored: StoredRequest | None = field(default=None, init=False)  # None: nothing is kept, or it has not begun.
     _news: WakeEvent | None = field(default=None, init=False)  # Set: there was news after the last question.
     _unsubscribe: Callable[[], None] | None = field(default=None, init=False)
+    _in_batch: bool = field(default=False, init=False)  # There may be thousands, so that each must keep little.
 
     @property
     def done(self) -> bool:
@@ -222,6 +223,7 @@ class Wait:
 
     def outcome(self, on_change: Callable[[Status], object] | None = None) -> Flow[Outcome]:
         """Ask until the request is done, call `on_change` with every change, and return the image or the error."""
+        self._in_batch = True
         with closing(self):
             while not self.done:
                 try:
@@ -258,14 +260,15 @@ class Wait:
             yield from self._begin()
             if self.last_status is not None and self._phase in {Phase.OPEN, Phase.DONE}:
                 return self.last_status
+        answer: Answer | None
         while True:
+            answer = None  # A body would be kept for as long as the pause lasts.
             yield from self._until_due()
             asked = self._asked = self.monotonic()
             self._move("asked")
             if self._news is not None:
                 self._news.clear()  # What comes from now on may be newer than the answer.
             timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
-            answer: Answer | None = None
             try:
                 answer = yield from ask(self.gateway.ask(self.request_id, timeout))
                 status = self.gateway.read(self.request_id, answer)
@@ -425,6 +428,8 @@ class Wait:
         if not error.transient and not self._is_not_yet_visible(error):
             raise error
         self._faults = FaultStreak(self._faults.count + 1, error)
+        if self._in_batch:
+            compact(error)
         pause = backoff(self._faults.count, self.random)
         if isinstance(self.plan, AdaptivePlan):
             pause = max(pause, self.plan.unanswered(self.elapsed))
