@@ -1,8 +1,10 @@
 """Clients with a journal: what was done is not done again, and those who share a journal share the work."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import chain
 from math import inf
 from pathlib import Path
@@ -25,7 +27,9 @@ from longcat import (
     SubmitUnknown,
     WaitTimeout,
 )
+from longcat.saving.requests import RequestTable
 from longcat.testing import FakeGateway, VirtualClock
+from longcat.waiting.batch import Batch
 
 ONE_SECOND = FixedPolling(1.0)
 
@@ -114,6 +118,29 @@ def test_who_leaves_a_wait_gives_the_request_back(driver: Driver, journal: Path,
             return another.wait("r", 60.0)
 
     assert driver.run(scenario, gateway, journal=journal).request_id == "r"
+
+
+def test_who_leaves_while_a_thread_claims_a_request_gives_it_back(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim that is made after the loop was left does not stay with a client that waits no longer."""
+    left, claim, stop = threading.Event(), RequestTable.claim, Batch.stop
+
+    def claim_late(table: RequestTable, request_id: str) -> bool:
+        assert request_id == "other" or left.wait(10.0)
+        return claim(table, request_id)
+
+    def leave(batch: Batch[Any]) -> None:
+        stop(batch)
+        left.set()
+
+    monkeypatch.setattr(RequestTable, "claim", claim_late)
+    monkeypatch.setattr(Batch, "stop", leave)
+    gateway = FakeGateway().request("r", 5).request("other", 0)
+    with gateway.client(journal=journal) as cat, gateway.client(journal=journal) as another:
+        with closing(cat.as_completed(["other", "r"])) as outcomes:
+            assert next(outcomes).request_id == "other"
+        assert another.wait("r", 60.0).request_id == "r"
 
 
 def test_a_journal_that_is_none_is_refused(driver: Driver, journal: Path) -> None:

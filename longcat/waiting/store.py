@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from longcat.errors import JournalError
 from longcat.models import Status
@@ -71,6 +71,7 @@ class StoredRequest:
     request_id: str
     left: Callable[[], float]
     is_claimed: bool = False
+    _is_closed: bool = field(default=False, init=False)
 
     def find(self) -> Flow[Status | None]:
         """Claim the request if it is free, and return the last answer that is known. A final one needs no claim.
@@ -102,7 +103,11 @@ class StoredRequest:
                 self.close()
 
     def close(self) -> None:
-        """Leave the request to others as soon as that is possible. It may be called again."""
+        """Leave the request to others as soon as that is possible. It may be called again.
+
+        A claim that a thread is making just now is given back as soon as it is made.
+        """
+        self._is_closed = True
         if self.is_claimed:
             self.store.later(self._release)
 
@@ -110,6 +115,9 @@ class StoredRequest:
         last = self.store.last(self.request_id)
         if not self.is_claimed and not _is_final(last):
             self.is_claimed = self.store.claim(self.request_id)
+            if self._is_closed:  # By another thread, which may have seen no claim yet.
+                self.close()
+                return last
             last = self.store.last(self.request_id)  # It may have come just before.
         if _is_final(last):
             self._release()
