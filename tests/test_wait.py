@@ -1028,3 +1028,17 @@ def test_a_pause_in_a_batch_holds_no_body() -> None:
     assert isinstance(error, InternalServerError)
     assert (len(error.body), sys.getrefcount(body)) == (16 * 1024, before)
     flow.close()
+
+
+def test_a_pause_in_a_batch_holds_no_raw_answer() -> None:
+    """Nor does it after a large answer that says the request is not done."""
+    wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), RateLimiter(), None, "wait", lambda: 0.0, lambda: 0.5)
+    seen: list[Status] = []
+    flow = wait.outcome(seen.append)
+    command = next(flow)
+    while not isinstance(command, Call):
+        command = flow.send(None)
+    flow.send(Answer(200, {}, json.dumps({"status": "painting", "more": "x" * 100_000}).encode()))
+    assert wait.last_status is not None
+    assert (wait.last_status.raw, [status.raw_state for status in seen]) == (None, ["painting"])
+    flow.close()

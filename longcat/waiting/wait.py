@@ -272,6 +272,8 @@ class Wait:
             try:
                 answer = yield from ask(self.gateway.ask(self.request_id, timeout))
                 status = self.gateway.read(self.request_id, answer)
+                if self._in_batch and len(answer.body) > RETAINED:
+                    status = status.compact(RETAINED)
             except LongCatError as error:
                 self._on_error(error, answer, asked)
                 continue
