@@ -27,6 +27,7 @@ from servers import LIMIT, SOON, Request, Server, answer, eventually, read, resp
 from shell import FIELDS, KEY, LONGCAT, PLAIN, PNG, Display, Gateway, Ran, User, environment
 
 import longcat
+from longcat import ConfigurationError
 from longcat.cli import ids
 from longcat.cli.ids import known_ids, piped_ids
 from longcat.cli.results import Exit
@@ -595,6 +596,23 @@ def test_ids_from_a_pipe(gateway: Gateway, user: User) -> None:
         out, err = process.communicate(last, timeout=LIMIT)
     assert (process.returncode, out) == (0, f"{gateway.url}/results/{last}.png\n"), err
     assert err.splitlines()[-1] == "longcat: 2 of 2 done."
+
+
+@pytest.mark.parametrize("content", ["x" * 101, "x\n" * 51])
+def test_a_file_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """A file of ids that is too long is not read to its end, which it may not have."""
+    (tmp_path / "ids.txt").write_text(content, encoding="utf-8")
+    monkeypatch.setattr(ids, "MOST", 100)
+    with pytest.raises(ConfigurationError, match="more than 100 bytes"):
+        known_ids([], str(tmp_path / "ids.txt"))
+
+
+def test_a_line_without_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is longer than any id ends the reading of a pipe."""
+    with Path("/dev/zero").open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        ran = call("wait", "--from", "-")
+    assert (ran.code, "Write one request id a line" in ran.err) == (2, True)
 
 
 def test_ids_from_an_empty_pipe(user: User) -> None:

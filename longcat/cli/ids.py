@@ -15,6 +15,9 @@ from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, shorten
 
 STDIN: Final = "-"
 CHUNK: Final = 64 * 1024
+LONGEST_LINE: Final = 64 * 1024
+MOST: Final = 256 * 1024 * 1024
+"""Bytes of a file of ids. There are files without an end, such as devices."""
 
 
 def known_ids(arguments: list[str], source: str | None) -> list[str]:
@@ -24,10 +27,13 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
         raise ConfigurationError("The --from is empty; a shell variable may be unset. Name a file, or - for stdin.")
     if source is not None:
         try:
-            content = Path(source).read_bytes()
+            with Path(source).open("rb") as file:
+                content = file.read(MOST + 1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise ConfigurationError(f"{shorten(source)} can't be read: {reason}. Pass another file.") from error
+        if len(content) > MOST:
+            raise ConfigurationError(f"{shorten(source)} has more than {MOST} bytes. Pass its ids through a pipe.")
         request_ids.extend(_lines(decode_text(content, "replace")))
     if not request_ids:
         raise ConfigurationError(f"There is no request id in {shorten(source)}. Write one a line.")
@@ -49,6 +55,10 @@ async def piped_ids(arguments: list[str]) -> AsyncGenerator[str]:
     text = decoder.decode(start, final=not more)
     while more:
         *lines, text = text.split("\n")
+        if len(text) > LONGEST_LINE:
+            raise ConfigurationError(
+                f"A line of stdin has more than {LONGEST_LINE} characters. Write one request id a line."
+            )
         for request_id in _lines("\n".join(lines)):
             yield request_id
         more = bool(chunk := await _read(stdin))

@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from longcat.text import decode_text, encoding_of, shorten
 from longcat.waiting.submit import OrderKeys
 
 STDIN: Final = "-"
+MOST: Final = 1024 * 1024 * 1024
+"""Bytes of orders. There are files without an end, such as devices."""
 MOST_NAMED: Final = 10
 """How many of the lines that can't be used are named."""
 
@@ -69,7 +72,10 @@ def _read(source: str, where: str) -> bytes:
     if not source:
         raise ConfigurationError("The FILE is empty; a shell variable may be unset. Name a file, or - for stdin.")
     try:
-        content = sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+        with nullcontext(sys.stdin.buffer) if source == STDIN else Path(source).open("rb") as file:
+            content = file.read(MOST + 1)
+        if len(content) > MOST:
+            raise ConfigurationError(f"{where} has more than {MOST} bytes. Make several files of it.")
         # What is no UTF-8 is told of line by line.
         return content if encoding_of(content) == "utf-8-sig" else decode_text(content).encode()
     except (OSError, ValueError, AttributeError) as error:
