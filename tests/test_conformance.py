@@ -16,7 +16,7 @@ import pytest
 from attrs import frozen
 from processes import Process
 
-EXAMPLES = 5  # For each phase. The same ones in every run.
+EXAMPLES = 3  # For each phase. The same ones in every run.
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 # Drifts of the sandbox, each with the code of the failure that it must be found by; see `schemathesis explain CODE`.
@@ -56,7 +56,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("schemathesis")
     reports = {HONEST: folder / "honest.json", **{drift: folder / f"{drift}.json" for drift in DRIFTS}}
     commands = [["--examples", str(EXAMPLES), "--report", str(reports[HONEST])]]
-    commands += [["--examples", "3", "--report", str(reports[drift]), "--drift", drift] for drift in DRIFTS]
+    commands += [["--examples", str(EXAMPLES), "--report", str(reports[drift]), "--drift", drift] for drift in DRIFTS]
     with Process(fuzz_all, commands) as process:
         ends = {name: process.receive() for name in reports}
     read = {name: json.loads(report.read_text("utf-8")) for name, report in reports.items()}

@@ -124,7 +124,13 @@ def hunt_all(names: Sequence[str]) -> Iterator[bool]:
 def main() -> int:
     """Run it once, and return 1 if something was found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--drift", action="append", default=[], metavar="NAME", help="let the sandbox have a drift")
+    parser.add_argument(
+        "--drift",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="give the sandbox a drift, and stop when it is found",
+    )
     parser.add_argument(
         "--examples", type=int, metavar="N", help=f"so many, the same ones; else for {SECONDS} s, others"
     )
@@ -133,9 +139,10 @@ def main() -> int:
     chosen = parser.parse_args()
     short = ["--max-examples", str(chosen.examples), "--generation-deterministic"]
     long = ["--max-time", str(chosen.seconds), "--continue-on-failure"]
+    options = [*(short if chosen.examples else long), *(["--max-failures", "1"] if chosen.drift else [])]
     document = known_to(read_spec(), linked=True)
     with served(chosen.drift) as gateway:
-        report, output = run(document, gateway.url, *(short if chosen.examples else long))
+        report, output = run(document, gateway.url, *options)
     if chosen.report:
         chosen.report.write_text(json.dumps(report, indent=2), "utf-8")
     print(output)
