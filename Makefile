@@ -143,7 +143,8 @@ $(AUDIT): requirements-audit.lock | $(SETUP)
 	@touch $@
 
 audit: $(AUDIT) ## Look up every locked package in the database of known vulnerabilities. Needs the network.
-	build/audit/bin/pip-audit --disable-pip --require-hashes --requirement $(LOCK) --requirement requirements-audit.lock
+	build/audit/bin/pip-audit --disable-pip --require-hashes --requirement $(LOCK)
+	build/audit/bin/pip-audit --disable-pip --require-hashes --requirement requirements-audit.lock
 
 sbom: build $(AUDIT) ## Write build/sbom.json, a CycloneDX list of what longcat is installed with.
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom
