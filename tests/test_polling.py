@@ -549,20 +549,20 @@ def test_a_question_is_planned_quickly() -> None:
     """On average it takes well under a millisecond, even on a slow machine. On a quiet one it is some 40 us."""
     policy = adaptive()
     started = process_time()
-    count = sum(len(questions(policy.plan(), duration)) for duration in spread(40, 0.5, 100))
+    count = sum(len(questions(policy.plan(), duration)) for duration in spread(40, 0.5, 40))
     assert (process_time() - started) / count < 0.001
 
 
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-def test_the_rest_of_a_wait_is_foreseen(share: float) -> None:
+def test_the_rest_of_a_wait_is_foreseen() -> None:
     """Of log-normal requests, about as many are done within the time that is foreseen as should be."""
     policy = adaptive()
     cost(policy, spread(40, 0.5, 100))
     plan = policy.plan()
     plan.next(0.0, None)
-    foreseen = plan.remaining(0.0, share)
-    assert fmean(duration <= foreseen for duration in spread(40, 0.5, 2000, seed=6)) == pytest.approx(share, abs=0.1)
-    assert plan.remaining(5.0, share) == pytest.approx(max(foreseen - 5.0, 0.0), abs=0.01 * foreseen)
+    for share in (0.05, 0.5, 0.95):
+        foreseen = plan.remaining(0.0, share)
+        assert fmean(d <= foreseen for d in spread(40, 0.5, 2000, seed=6)) == pytest.approx(share, abs=0.1)
+        assert plan.remaining(5.0, share) == pytest.approx(max(foreseen - 5.0, 0.0), abs=0.01 * foreseen)
 
 
 def test_progress_shortens_the_rest() -> None:
@@ -604,8 +604,8 @@ def test_threads_may_share_a_policy() -> None:
     """Waits in many threads learn into one policy, and lose nothing."""
     policy = adaptive()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda d: questions(policy.plan(), d, lambda t: t / d), spread(20, 0.3, 200)))
-    assert policy.knowledge.finished == 200
+        list(pool.map(lambda d: questions(policy.plan(), d, lambda t: t / d), spread(20, 0.3, 80)))
+    assert policy.knowledge.finished == 80
     assert sum(policy.knowledge.trust) == pytest.approx(1.0)
     assert cost(policy, spread(20, 0.3, 30, seed=6)) < 1.0
 
