@@ -16,7 +16,9 @@ from typing import Any, Final, Self
 from longcat.cli.run import run as main
 
 CONTEXT: Final = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["anyio._backends._asyncio", "longcat.cli.wait", "longcat.saving.journal"])
+CONTEXT.set_forkserver_preload(
+    ["anyio._backends._asyncio", "longcat.cli.status", "longcat.cli.wait", "longcat.saving.journal"]
+)
 
 
 class Lines(io.TextIOBase):
@@ -85,6 +87,11 @@ class Process:
             while True:
                 lines.append(self.line())
         return lines
+
+    def code(self) -> int | None:
+        """Wait for the end, and return the exit code."""
+        self._process.join()
+        return self._process.exitcode
 
     def finish(self) -> list[str]:
         """Wait for the end of a process that is to succeed, and return the rest of its lines."""

@@ -1,15 +1,20 @@
 """Ctrl-C, SIGTERM and SIGHUP end a command at any moment, with exit code 130 and one line. No test sleeps."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 import pytest
+from processes import Process
 from servers import LIMIT, eventually
 from shell import KEY, environment
+
+from longcat.cli import main
 
 LINE: Final = "longcat: Stopped. Requests go on at the service; wait for them again."
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
@@ -38,11 +43,14 @@ def _ctrl_c_works() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.mark.parametrize(
+STRIKES: Final = pytest.mark.parametrize(
     ("number", "times"),
     [(signal.SIGINT, 1), (signal.SIGINT, 3), (signal.SIGTERM, 1)],
     ids=["SIGINT", "3", "SIGTERM"],
 )
+
+
+@STRIKES
 @pytest.mark.parametrize(
     ("moment", "command"),
     [
@@ -50,8 +58,6 @@ def _ctrl_c_works() -> None:
         ("import longcat.cli.run", "--version"),
         ("import httpx", "wait cat-1"),
         ("import longcat.waiting.wait", "wait cat-1"),
-        ("sqlite3.connect", "wait cat-1 --journal journal.db"),
-        ("socket.connect", "status cat-1"),
         ("socket.connect", "wait cat-1 cat-2"),
         ("exit", "--version"),
         ("exit", "status cat-1"),
@@ -74,6 +80,46 @@ def test_interrupt_at_a_moment(tmp_path: Path, moment: str, command: str, number
         assert done.returncode in {130, -number}  # Nobody can see to a signal before this import.
     else:
         assert (done.returncode, lines[-1], lines.count(LINE)) == (130, LINE, 1)
+    assert [line for line in lines if not line.startswith("longcat: ")] == []
+
+
+def strike_at(  # noqa: PLR0913, PLR0917 - what the test has.
+    parent: Connection, folder: Path, moment: str, number: int, times: int, command: str
+) -> None:
+    """Run a command whose imports are over, and send this process signals the first time that something happens."""
+    parent.close()
+    os.chdir(folder)
+    os.environ.update(environment(folder, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL="http://127.0.0.1:1"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    errors = os.open("errors", os.O_WRONLY | os.O_CREAT)
+    os.dup2(errors, 2)
+    struck = False
+
+    def strike(event: str, _: object) -> None:
+        nonlocal struck
+        if event == moment and not struck:
+            struck = True
+            for _again in range(times):
+                os.kill(os.getpid(), number)
+
+    sys.addaudithook(strike)
+    sys.exit(main(command.split()))
+
+
+@STRIKES
+@pytest.mark.parametrize(
+    ("moment", "command"),
+    [
+        ("sqlite3.connect", "wait cat-1 --journal journal.db"),
+        ("socket.connect", "status cat-1"),
+    ],
+)
+def test_interrupt_at_work(tmp_path: Path, moment: str, command: str, number: signal.Signals, times: int) -> None:
+    """The same holds while it opens a journal, or asks."""
+    with Process(strike_at, tmp_path, moment, int(number), times, command) as process:
+        code = process.code()
+    lines = (tmp_path / "errors").read_text("utf-8").splitlines()
+    assert (code, lines[-1], lines.count(LINE)) == (130, LINE, 1)
     assert [line for line in lines if not line.startswith("longcat: ")] == []
 
 
