@@ -499,7 +499,7 @@ LIES: dict[str, Callable[[float], Progress]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_progress_that_lies_costs_little(lie: str) -> None:
     """It costs at most 1.4 times what the same requests cost without progress."""
-    durations = spread(40, 0.5, 150)
+    durations = spread(40, 0.5, 80)
     assert cost(adaptive(), durations, LIES[lie]) < 1.4 * cost(adaptive(), durations)
 
 

@@ -21,7 +21,7 @@ from longcat.sandbox import DRIFTS
 IN_JSON = Path(__file__).parents[2] / "generated" / "longcat_api" / "openapi.json"
 REFERENCE = r'"#/components/(\w+)/(\w+)"'
 FIRST_OF_EACH_KIND = {name.partition("-")[0]: name for name in reversed([*DRIFTS]) if DRIFTS[name].patchable}.values()
-IN_YAML = [*FIRST_OF_EACH_KIND][::5]
+IN_YAML = [*FIRST_OF_EACH_KIND][2::9]
 """Drifts that are healed in the YAML, too; `make gauntlet` does so for all."""
 
 
