@@ -16,8 +16,8 @@ from shell import KEY, Gateway, environment
 
 from longcat.sandbox import Settings, running
 
-REQUESTS: Final = 100
-KILLS: Final = 10
+REQUESTS: Final = 60
+KILLS: Final = 6
 
 
 def picture(request_id: str, *_look: object) -> bytes:
@@ -104,9 +104,9 @@ def test_two_processes_share_the_work_and_outlive_each_other(tmp_path: Path, gat
 
 def test_of_two_processes_one_asks_and_one_downloads(tmp_path: Path, gateway: Gateway) -> None:
     """Two that do the same work at once ask once about each of the requests, which are done, and download it once."""
-    runs = Runs(tmp_path, gateway, 60)
+    runs = Runs(tmp_path, gateway, 40)
     with runs.start() as one, runs.start() as other:
-        assert [len(one.finish()), len(other.finish())] == [60, 60]
+        assert [len(one.finish()), len(other.finish())] == [40, 40]
     assert {(seen["asked"], seen["downloaded"]) for seen in gateway.all() if seen["request_id"] in runs.ids} == {(1, 1)}
     runs.check()
 
