@@ -21,7 +21,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 import trio
-from fakes import KEY, Driver
+from fakes import KEY, Driver, by_driver
 from servers import (
     LIMIT,
     SHARED,
@@ -775,10 +775,10 @@ CUTS: dict[str, Script] = {
 }
 
 
-@pytest.mark.parametrize("cut", list(CUTS.values()), ids=list(CUTS))
-def test_a_fault_that_may_pass_is_tried_again(driver: Driver, folder: Path, cut: Script) -> None:
+@by_driver(CUTS, "case", "no answer", "a short body", "cut chunks", "a damaged parcel", "reset in the body", "503")
+def test_a_fault_that_may_pass_is_tried_again(driver: Driver, folder: Path, case: Script) -> None:
     """After a fault, the whole picture is asked for again, and nothing of the first try is in the file."""
-    with Server(cut, cut, SERVED) as server:
+    with Server(case, case, SERVED) as server:
         bring(driver, image(server.url), folder / "cat.png")
     assert len(server.requests) == 3
     assert contents(folder) == {"cat.png": PICTURE}

@@ -158,7 +158,7 @@ def test_a_journal_that_is_none_is_refused(driver: Driver, journal: Path) -> Non
 def test_those_who_share_a_journal_share_the_work(backend: str, journal: Path) -> None:
     """Two clients that wait for the same requests both get every image, and each request is asked about by one."""
     clock = VirtualClock()
-    ids = [f"r{i}" for i in range(30)]
+    ids = [f"r{i}" for i in range(16)]
     gateways = [FakeGateway(clock), FakeGateway(clock)]
     for gateway in gateways:
         for i, one in enumerate(ids):

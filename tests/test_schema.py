@@ -409,7 +409,7 @@ def test_we_agree_with_a_full_implementation_about_any_body(name: str, data: st.
     assert agrees(SCHEMAS[name], body)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(text=MOMENTS)
 def test_we_agree_about_any_date_time(text: str) -> None:
     """A moment is one to both readers, or to neither."""
@@ -417,7 +417,7 @@ def test_we_agree_about_any_date_time(text: str) -> None:
     assert agrees({"format": "date-time"}, text)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(text=ADDRESSES)
 def test_we_agree_about_any_uri(text: str) -> None:
     """An address is one to both readers, or to neither."""
