@@ -1,11 +1,13 @@
 """Someone at a shell: what they run, with or without a terminal, and what they see. No output may hold the key."""
 
+import functools
 import json
 import os
 import re
 import select
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -133,10 +135,19 @@ class User:
         return Terminal([*program, *arguments], self.folder, {**self.env, **env}, piped=piped)
 
 
+@functools.cache
+def without_trio() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder with a trio that can't be imported: httpcore would, which is a tenth of what a process costs."""
+    folder = tempfile.TemporaryDirectory()
+    Path(folder.name, "trio.py").write_text("raise ImportError('Our users have no trio.')\n", "utf-8")
+    return folder
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return an environment without the settings of whoever runs the tests."""
+    """Return an environment without the settings of whoever runs the tests, and without trio."""
     kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE")}
-    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONWARNINGS": "error", **more}
+    ours = {"HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color", "PYTHONWARNINGS": "error"}
+    return {**kept, **ours, "PYTHONPATH": without_trio().name, **more}
 
 
 @frozen
