@@ -129,8 +129,8 @@ def test_the_bytes_gather_in_a_temporary_file_beside_the_target(driver: Driver, 
 
 
 def test_a_large_picture_is_not_held_in_memory(driver: Driver, folder: Path) -> None:
-    """A picture of 30 MB goes to disk in small pieces."""
-    size = 30_000_000
+    """A picture of 12 MB goes to disk in small pieces."""
+    size = 12_000_000
     with Server([read, response(PICTURE + bytes(size - len(PICTURE)))]) as server, peak(5_000_000):
         path = bring(driver, image(server.url), folder / "cat.png")
     assert path.stat().st_size == size

@@ -6,6 +6,7 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
@@ -281,6 +282,14 @@ def _keys(value: Any) -> Iterable[str]:
     return value if isinstance(value, dict) else ()
 
 
+@cache
+def _metaschema() -> jsonschema_rs.Draft202012Validator:
+    """Return what validates schemas. It takes a millisecond to make."""
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
+    )
+
+
 def _check(document: dict[str, Any], known: Schemas) -> None:
     """Check the schemas and references that no operation may have led to, and what it takes to go by them."""
     components = Place(document, document, "").get("components")
@@ -288,12 +297,9 @@ def _check(document: dict[str, Any], known: Schemas) -> None:
         components.fields("schemas")
     for node, pointer in nodes(document):
         Place.of(document, node, pointer)
-    metaschema = jsonschema_rs.Draft202012Validator(
-        {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
-    )
     for schema, pointer in schemas(document):
         try:
-            metaschema.validate(schema)
+            _metaschema().validate(schema)
         except jsonschema_rs.ValidationError as error:
             where = Place(document, schema, pointer + join(error.instance_path))
             raise where.error(f"it is not valid in a schema: {shorten(error.message, 200)}") from None
