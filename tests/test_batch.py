@@ -550,7 +550,7 @@ def delays(durations: dict[str, float], max_rate: float) -> tuple[dict[str, floa
 
 def test_long_requests_do_not_hold_up_short_ones() -> None:
     """Under a tight rate, short requests that come to the end of a line of long ones are noticed soon."""
-    durations = {f"long{i}": 400.0 for i in range(60)} | {f"short{i}": 6.0 + i / 4 for i in range(20)}
+    durations = {f"long{i}": 150.0 for i in range(60)} | {f"short{i}": 6.0 + i / 4 for i in range(20)}
     late, _ = delays(durations, 4.0)
     short = fmean(late[f"short{i}"] for i in range(20))
     assert short < 15  # To ask about each in turn takes 20 s, and each short one would need two more turns.
