@@ -27,6 +27,10 @@ unique_subject = no
 default_md = sha256
 policy = any
 copy_extensions = copy
+x509_extensions = leaf
+[leaf]
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
 [any]
 commonName = supplied
 """

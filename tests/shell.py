@@ -163,7 +163,7 @@ class Display:
         rows, row, column = [""], 0, 0
         for piece in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|[\r\n]|[^\x1b\r\n]+|\x1b", self.raw):
             if up := re.fullmatch(r"\x1b\[(\d*)A", piece):
-                row -= int(up[1] or 1)
+                row = max(row - int(up[1] or 1), 0)  # Above the first line there is none.
             elif piece == "\x1b[2K":
                 rows[row] = ""
             elif piece == "\r":
