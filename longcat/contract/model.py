@@ -1,6 +1,7 @@
 """The values of the drift check: what was observed, and how it differs from the contract."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -40,6 +41,7 @@ class Exchange:
         source: where it was observed, for people: a file with an index, or a question of the probe.
         origin: what kind of evidence it is.
         intent: what the asker knows beyond the bytes. None: nothing.
+        recorded: when it was observed, with a time zone. None: nobody says.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Exchange:
     source: str
     origin: Origin = "unknown"
     intent: Intent | None = None
+    recorded: datetime | None = None
 
 
 @frozen

@@ -126,7 +126,7 @@ def test_written_and_read_back(tmp_path: Path, exchanges: list[Exchange]) -> Non
     """What is written is read back as it was, the intent and every byte of the bodies included."""
     path = tmp_path / "a.yaml"
     saved(path, *exchanges)
-    expected = [evolve(one, source=f"{path}#{n} {one.source}") for n, one in enumerate(exchanges, 1)]
+    expected = [evolve(one, source=f"{path}#{n} {one.source}", recorded=WHEN) for n, one in enumerate(exchanges, 1)]
     assert found(path) == expected
     again = saved(path.with_name("b.yaml"), *expected)
     assert again == path.read_text("utf-8")

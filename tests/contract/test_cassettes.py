@@ -6,6 +6,7 @@ import os
 import re
 import tracemalloc
 import zlib
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from recordings import (
     PLAIN,
     QUESTION,
     URL,
+    WHEN,
     as_json,
     binary,
     found,
@@ -140,6 +142,28 @@ def test_no_exchange_is_no_problem(tmp_path: Path) -> None:
     """A cassette may be empty."""
     assert read_text(tmp_path, "interactions: []\nversion: 1\n") == []
     assert read_text(tmp_path, '{"version": 1, "interactions": []}', "a.json") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "recorded"),
+    [
+        ({}, None),
+        ({"version: 1": "recorded_with: VCR 6.0"}, None),
+        ({"- request:": "- recorded_at: Fri, 02 Jan 2026 03:04:05 GMT\n  request:"}, WHEN),
+        ({"- request:": "- recorded_at: '2026-01-02T03:04:05'\n  request:"}, WHEN),
+        ({"- request:": "- recorded_at: 2026-01-02 04:04:05.123456789 +01:00\n  request:"}, WHEN),
+        ({"- request:": "- recorded_at: yesterday\n  request:"}, None),
+        ({"interactions:": "about: {recorded: 2026-01-02T03:04:05Z}\ninteractions:"}, WHEN),
+        ({"    status:": "      Date: ['Fri, 02 Jan 2026 03:04:05 GMT']\n    status:"}, WHEN),
+    ],
+)
+def test_when_it_was_recorded(tmp_path: Path, changes: dict[str, str], recorded: datetime | None) -> None:
+    """The time is the interaction's, else its file's, else that of the answer's `Date`; without a zone, it is UTC."""
+    text = PLAIN
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    found = only(read_text(tmp_path, text)).recorded
+    assert (found and found.replace(microsecond=0)) == recorded
 
 
 # --- Bodies. ---

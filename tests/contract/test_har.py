@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, QUESTION, URL, found, only, problems, read_text, sources
+from recordings import ANSWER, EXCHANGE, KEY, KEY_HEADER, QUESTION, URL, WHEN, found, only, problems, read_text, sources
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
 from longcat.contract.model import Exchange
@@ -116,7 +116,7 @@ TOOLS = {
 def test_tool(tmp_path: Path, tool: dict[str, Any]) -> None:
     """Every tool's way to write an exchange gives the same exchange, without its key."""
     path = tmp_path / "a.har"
-    assert only(read_text(tmp_path, archive(tool), path.name)) == evolve(EXCHANGE, source=f"{path}#1")
+    assert only(read_text(tmp_path, archive(tool), path.name)) == evolve(EXCHANGE, source=f"{path}#1", recorded=WHEN)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_tool(tmp_path: Path, tool: dict[str, Any]) -> None:
 )
 def test_file(tmp_path: Path, name: str, text: bytes) -> None:
     """A file is read whatever its encoding, its layout and what else it holds."""
-    assert only(read_text(tmp_path, text, name)) == evolve(EXCHANGE, source=f"{tmp_path / name}#1")
+    assert only(read_text(tmp_path, text, name)) == evolve(EXCHANGE, source=f"{tmp_path / name}#1", recorded=WHEN)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 50, 1000])
@@ -242,7 +242,7 @@ def test_one_entry_is_unreadable(tmp_path: Path, spoilt: object, message: str) -
     """What is wrong with one entry is named, and the next one is read."""
     items = read_text(tmp_path, archive(spoilt, entry()), "a.har")
     assert problems(items) == [("a.har#1", message)]
-    assert items[1:] == [evolve(EXCHANGE, source=f"{tmp_path / 'a.har'}#2")]
+    assert items[1:] == [evolve(EXCHANGE, source=f"{tmp_path / 'a.har'}#2", recorded=WHEN)]
 
 
 @pytest.mark.parametrize(

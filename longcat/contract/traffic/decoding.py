@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, TypeVar
@@ -43,8 +44,11 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
     key_headers: Collection[str],
     origin: Origin = "unknown",
     intent: Intent | None = None,
+    recorded: datetime | None = None,
 ) -> Exchange:
     """Return a recorded exchange with its bodies decoded and its secrets taken out.
+
+    Where a recorder does not say when it was, the answer's `Date` does.
 
     Raises UnreadableError when something in it can't be.
     """
@@ -61,8 +65,28 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
         source=source,
         origin=origin,
         intent=intent,
+        recorded=recorded or moment(response_head.get("date")),
     )
     return redact(exchange, key_headers, thorough=False)
+
+
+def moment(value: object) -> datetime | None:
+    """Return the time that a text gives, as ISO 8601 or as mails and HTTP write it; in UTC where it names no zone.
+
+    None: it gives none.
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - it is slow to import.
+
+        try:
+            found = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _folded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_text, make_exchange
+from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_text, make_exchange, moment
 from longcat.text import shorten
 
 
@@ -34,6 +34,7 @@ def exchange_of(data: Any, *, source: str, key_headers: Collection[str]) -> Exch
         response_body=_response_body(response),
         source=source,
         key_headers=key_headers,
+        recorded=moment(entry.get("startedDateTime")),
     )
 
 

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.traffic import har, vcr
-from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError
+from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError, moment
 from longcat.contract.traffic.json_stream import JSONStream
 
 if TYPE_CHECKING:  # It is slow to import, and HAR files do without it.
@@ -45,6 +45,21 @@ class Provenance:
     recorded: datetime
     command: str
     spec: str
+
+
+@frozen
+class _About:
+    """What a file says of all that is in it."""
+
+    origin: Origin = "unknown"
+    recorded: datetime | None = None
+
+    @classmethod
+    def of(cls, facts: Any) -> "_About":
+        """Return what a provenance says, as far as it can be read."""
+        fields = facts if isinstance(facts, dict) else {}
+        origin = next((known for known in get_args(Origin) if known == fields.get("origin")), cls().origin)
+        return cls(origin, moment(fields.get("recorded")))
 
 
 def read(path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
@@ -84,7 +99,7 @@ def provenance(path: Path) -> Provenance | Inconclusive:
         recorded = datetime.fromisoformat(fields["recorded"])
     except ValueError:
         return Inconclusive(str(path), "does not say when it was recorded, but something else")
-    return Provenance(_origin(fields), recorded, fields["command"], fields["spec"])
+    return Provenance(_About.of(fields).origin, recorded, fields["command"], fields["spec"])
 
 
 def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
@@ -99,15 +114,15 @@ def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchang
 
 def _read_file(file: BinaryIO, path: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
     count, name, file_name = 0, None, str(path)
-    origin: Origin = "unknown"
+    about = _About()
     try:
         for name, value in _parts(_stream(file, path)):
             if name == PROVENANCE:
-                origin = _origin(value)
+                about = _About.of(value)
                 continue
             for item in value:
                 count += 1
-                yield _exchange(name, item, source=f"{file_name}#{count}", origin=origin, key_headers=key_headers)
+                yield _exchange(name, item, f"{file_name}#{count}", about, key_headers)
     except BrokenFileError as error:
         yield Inconclusive(f"{path}#{count + 1}", str(error))
         return
@@ -172,18 +187,15 @@ def _list(stream: Stream, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _exchange(
-    name: str, item: Any, *, source: str, origin: Origin, key_headers: Collection[str]
+    name: str, item: Any, source: str, about: _About, key_headers: Collection[str]
 ) -> Exchange | Inconclusive:
     try:
         if isinstance(item, UnreadableError):
             raise item
         if name == HAR_ENTRIES:
             return har.exchange_of(item, source=source, key_headers=key_headers)
-        return vcr.exchange_of(item, source=source, origin=origin, key_headers=key_headers)
+        return vcr.exchange_of(
+            item, source=source, origin=about.origin, recorded=about.recorded, key_headers=key_headers
+        )
     except UnreadableError as error:
         return Inconclusive(source, str(error))
-
-
-def _origin(facts: Any) -> Origin:
-    stated = facts.get("origin") if isinstance(facts, dict) else None
-    return next((known for known in get_args(Origin) if known == stated), "unknown")

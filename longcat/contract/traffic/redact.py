@@ -133,6 +133,7 @@ def redact(
         source=hide(exchange.source),
         origin=exchange.origin,
         intent=exchange.intent,
+        recorded=exchange.recorded,
     )
 
 

@@ -5,15 +5,28 @@ vcrpy 4 and 5, and those of Ruby's VCR, which schemathesis writes.
 """
 
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Any, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic.decoding import UnreadableError, bounded, from_base64, from_text, make_exchange
+from longcat.contract.traffic.decoding import (
+    UnreadableError,
+    bounded,
+    from_base64,
+    from_text,
+    make_exchange,
+    moment,
+)
 from longcat.text import shorten
 
 
-def exchange_of(data: Any, *, source: str, origin: Origin, key_headers: Collection[str]) -> Exchange:
-    """Return the exchange that a decoded interaction holds. Raises UnreadableError when it holds none."""
+def exchange_of(
+    data: Any, *, source: str, origin: Origin, recorded: datetime | None, key_headers: Collection[str]
+) -> Exchange:
+    """Return the exchange that a decoded interaction holds. Raises UnreadableError when it holds none.
+
+    `recorded` is when its file as a whole was recorded.
+    """
     interaction = _mapping(data, "the interaction")
     if "response" in interaction and interaction["response"] is None:
         raise UnreadableError("has no answer")
@@ -35,6 +48,7 @@ def exchange_of(data: Any, *, source: str, origin: Origin, key_headers: Collecti
         key_headers=key_headers,
         origin=origin,
         intent=next((known for known in get_args(Intent) if known == interaction.get("intent")), None),
+        recorded=moment(interaction.get("recorded_at")) or recorded,
     )
 
 
