@@ -72,6 +72,8 @@ class Finding:
         rule: where in the contract, as a JSON pointer into openapi.yaml, the broken rule or the thing to widen stands
             (references followed: it never passes through a `$ref`). Empty: the contract has no place for it.
         evidence: the value seen, decoded, for `suggest`. None: there is no such value.
+        place: the pointer with `*` for indexes of lists and for keys of maps, such as `/files/*/lang`: the same for the
+            same difference, whatever the data.
 
     What `rule` and `evidence` are depends on the code:
 
@@ -102,6 +104,11 @@ class Finding:
     exchange: Exchange = field(repr=False)
     rule: str = ""
     evidence: object = field(default=None, repr=False, eq=False)
+    place: str = field()
+
+    @place.default
+    def _concrete(self) -> str:
+        return self.pointer
 
 
 @frozen

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import Factory, define, frozen
 
-from longcat.contract.checks.mismatch import Mismatch, Path, describe_assertions, show_value
+from longcat.contract.checks.mismatch import MapKey, Mismatch, Path, describe_assertions, distinct, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.fields import Fields
@@ -71,17 +71,17 @@ class Comparison:
     def compare(self, pointer: str, value: Any, examples: Examples = NO_EXAMPLES) -> list[Mismatch]:
         """Return how a value differs from the schema at a pointer. The examples are what the contract shows."""
         self.schemas.spend(pointer, value, self.budget)
-        mismatches = list(self._mismatches((pointer,), value, (), examples))
+        mismatches = distinct(self._mismatches((pointer,), value, (), examples))
         if any(mismatch.code in GONE or _is_another_type(mismatch, ()) for mismatch in mismatches):
             for path, inner in unwrapped(value):
-                nested = list(self._mismatches((pointer,), inner, path, examples))
+                nested = distinct(self._mismatches((pointer,), inner, path, examples))
                 if self._is_whole(pointer, value, inner, path, nested):
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
         if not mismatches and not self.allows(pointer, value, closed=True):
             error = self.schemas.error(pointer, value, self.budget)
             if error is not None:
-                path, rule = tuple(error.instance_path), join(error.schema_path)
+                path, rule = self._marked(pointer, value, error.instance_path), join(error.schema_path)
                 expected = shorten(without_queries(error.message), 200)
                 return [Mismatch("constraint-broken", path, rule, expected, show_value(value))]
         return mismatches
@@ -96,6 +96,22 @@ class Comparison:
                 return False  # It has stayed outside: the others have moved.
         # An object that need not have any field fits many a schema by chance.
         return isinstance(inner, list) or bool(self.fields(pointer, inner).required.keys() & inner.keys())
+
+    def _marked(self, pointer: str, value: Any, path: Iterable[str | int]) -> Path:
+        """Return a path into a value with its keys of maps marked as such."""
+        marked: list[str | int] = []
+        pointers: tuple[str, ...] = (pointer,)
+        for part in path:
+            applied = self._select(pointers, value).pointers
+            if isinstance(part, int):
+                marked.append(part)
+                pointers = self._of_item(applied, part)
+            else:
+                fields = self.schemas.fields(applied)
+                marked.append(_named(part, fields))
+                pointers = fields.pointers(part)
+            value = value[part]
+        return tuple(marked)
 
     # --- What the schemas at some pointers say.
 
@@ -159,7 +175,7 @@ class Comparison:
 
     def _distance(self, branch: str, value: Any) -> int:
         """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
-        return sum(1 if one.path else 1000 for one in self._mismatches((branch,), value, ()))
+        return sum(1 if one.path else 1000 for one in distinct(self._mismatches((branch,), value, ())))
 
     # --- What a value itself must be.
 
@@ -224,7 +240,7 @@ class Comparison:
         for name, inner in value.items():
             of_field = fields.pointers(name)
             if of_field:
-                yield from self._field(of_field, inner, (*path, name), examples.field(name))
+                yield from self._field(of_field, inner, (*path, _named(name, fields)), examples.field(name))
             elif fields.is_closed:
                 self.budget.spend(STEPS)
                 unknown[name] = inner
@@ -254,13 +270,8 @@ class Comparison:
         return self._text(applied, value, path, examples) if isinstance(value, str) and examples.texts else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
-        known: set[tuple[str, str, Path]] = set()
         for index, item in enumerate(value[:MOST_ITEMS]):
-            for mismatch in self._mismatches(self._of_item(pointers, index), item, (*path, index), examples.items):
-                kind = (mismatch.code, mismatch.rule, mismatch.path[len(path) + 1 :])
-                if kind not in known:  # The same in every item is one difference.
-                    known.add(kind)
-                    yield mismatch
+            yield from self._mismatches(self._of_item(pointers, index), item, (*path, index), examples.items)
 
     def _of_item(self, pointers: Sequence[str], index: int) -> tuple[str, ...]:
         """Return where the schemas of a list's item stand."""
@@ -272,6 +283,11 @@ class Comparison:
             elif isinstance(schema, Mapping) and "items" in schema:
                 found.append(f"{pointer}/items")
         return tuple(found)
+
+
+def _named(name: str, fields: Fields) -> str:
+    """Return the name of a field, or the key of a map where the contract does not list it."""
+    return name if name in fields.named or not fields.pointers(name) else MapKey(name)
 
 
 def _is_another_type(mismatch: Mismatch, path: Path) -> bool:

@@ -150,6 +150,7 @@ class Judgement:
                 exchange=self.exchange,
                 rule=mismatch.rule,
                 evidence=mismatch.evidence,
+                place=mismatch.place,
             )
 
     @cached_property

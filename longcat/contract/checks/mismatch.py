@@ -11,7 +11,13 @@ from longcat.pointer import join
 from longcat.text import describe, show, without_queries
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where in a value: names and indexes."""
+"""Where in a value: names and indexes. A name that is data, rather than that of a field, is a `MapKey`."""
+
+
+class MapKey(str):
+    """The key of a map: a name that no contract could list, as its `additionalProperties` or a pattern allows it."""
+
+    __slots__ = ()
 
 
 @frozen
@@ -35,6 +41,19 @@ class Mismatch:
     def pointer(self) -> str:
         """Where it is, as a finding says it."""
         return self.location or join(self.path)
+
+    @property
+    def place(self) -> str:
+        """Where it is, whatever the data: the pointer with `*` for indexes of lists and for keys of maps."""
+        return self.location or join("*" if isinstance(part, int | MapKey) else part for part in self.path)
+
+
+def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:
+    """Return the first mismatch of each rule and place: the same in every item of a list is one difference."""
+    found: dict[tuple[str, str, str], Mismatch] = {}
+    for one in mismatches:
+        found.setdefault((one.code, one.rule, one.place), one)
+    return list(found.values())
 
 
 def describe_assertions(schemas: Iterable[Any]) -> str:
