@@ -271,7 +271,9 @@ class Comparison:
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
         for index, item in enumerate(value[:MOST_ITEMS]):
-            yield from self._mismatches(self._of_item(pointers, index), item, (*path, index), examples.items)
+            of_item = self._of_item(pointers, index)
+            if of_item:
+                yield from self._mismatches(of_item, item, (*path, index), examples.items)
 
     def _of_item(self, pointers: Sequence[str], index: int) -> tuple[str, ...]:
         """Return where the schemas of a list's item stand."""
