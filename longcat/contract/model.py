@@ -58,6 +58,14 @@ class Exchange:
 
 
 @frozen
+class Occurrence:
+    """One of several differences that are the same: its concrete `pointer`, and what was `seen` there."""
+
+    pointer: str
+    seen: str
+
+
+@frozen
 class Finding:
     """One difference between an exchange and the contract.
 
@@ -72,8 +80,12 @@ class Finding:
         rule: where in the contract, as a JSON pointer into openapi.yaml, the broken rule or the thing to widen stands
             (references followed: it never passes through a `$ref`). Empty: the contract has no place for it.
         evidence: the value seen, decoded, for `suggest`. None: there is no such value.
-        place: the pointer with `*` for indexes of lists and for keys of maps, such as `/files/*/lang`: the same for the
-            same difference, whatever the data.
+        place: the pointer with `*` for indexes of lists and for keys of maps, such as `/files/*/lang`; `header:NAME`;
+            `status:CODE`; or `METHOD PATH` of what is new. The same difference has the same place, whatever the data.
+        path: of the URL: the contract's own, with its `{parameters}`; where it has none, the one that was asked for,
+            with `*` for ids.
+        times: how often it was seen in the exchange.
+        others: the second and the third of these; `pointer` and `seen` are of the first.
 
     What `rule` and `evidence` are depends on the code:
 
@@ -105,6 +117,9 @@ class Finding:
     rule: str = ""
     evidence: object = field(default=None, repr=False, eq=False)
     place: str = field()
+    path: str = ""
+    times: int = 1
+    others: tuple[Occurrence, ...] = ()
 
     @place.default
     def _concrete(self) -> str:

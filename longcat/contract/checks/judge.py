@@ -25,6 +25,9 @@ from longcat.contract.openapi.spec import Spec
 __all__ = ["Judgement", "concerns", "judge", "outage"]
 
 _CDN_WORDS: Final = re.compile(rb"\s*error code: \d{3,4}\s*")
+_METHOD: Final = re.compile(r"[A-Z-]{1,32}")
+MOST_METHODS: Final = 16
+"""How many methods of an `Allow` header are looked at."""
 _NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
@@ -151,6 +154,9 @@ class Judgement:
                 rule=mismatch.rule,
                 evidence=mismatch.evidence,
                 place=mismatch.place,
+                path=self.observation.path,
+                times=mismatch.times,
+                others=mismatch.others,
             )
 
     @cached_property
@@ -199,7 +205,13 @@ class Judgement:
 
     def _status_mismatch(self, kind: str, rule: str, expected: str) -> Mismatch:
         seen, value = self.observation.describe_status(), self.observation.response_json.value
-        return Mismatch(kind, (), rule, expected, seen, value, "status")
+        is_new = kind in {"method-new", "path-new"}
+        place = self._new(self.exchange.method) if is_new else f"status:{self.observation.status_code}"
+        return Mismatch(kind, (), rule, expected, seen, value, "status", place)
+
+    def _new(self, method: str) -> str:
+        """Return the place of a method or a path that is new."""
+        return f"{method.upper()} {self.observation.path}"
 
     def _error_in_success(self, operations: Sequence[Operation], rule: str, expected: str) -> Mismatch | None:
         """Return the difference if a success is in truth an error with a wrong code."""
@@ -231,9 +243,8 @@ class Judgement:
             )
         elif exchange.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = {word.strip().upper() for word in exchange.response_headers.get("allow", "").split(",")}
-            more = sorted(allowed - {*methods, "", "HEAD", "OPTIONS"})
-            if more:
-                yield Mismatch("method-new", (), rule, only, ", ".join(more), more, "header:allow")
+            for one in sorted(filter(_METHOD.fullmatch, allowed - {*methods, "HEAD", "OPTIONS"}))[:MOST_METHODS]:
+                yield Mismatch("method-new", (), rule, only, one, [one], "header:allow", self._new(one))
 
     def _other_path(self) -> Iterator[Mismatch]:
         """Yield what is wrong with the answer to a path that the contract does not have.

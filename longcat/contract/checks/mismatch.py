@@ -1,17 +1,33 @@
 """A difference between an exchange and the contract, before it is a finding, and the words for it."""
 
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from longcat.contract.model import Occurrence
 from longcat.contract.openapi.schemas import ASSERTIONS
 from longcat.gateway import schema as core
 from longcat.pointer import join
-from longcat.text import describe, show, without_queries
+from longcat.text import describe, shorten, show, without_queries
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes. A name that is data, rather than that of a field, is a `MapKey`."""
+
+MOST_OCCURRENCES: Final = 3
+"""How many are kept of those that are the same difference in one body."""
+LONGEST_PATH: Final = 200
+"""Characters of a URL's path that are shown."""
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_TOKEN: Final = re.compile(r"[0-9A-Za-z]+")
+_ID: Final = re.compile(
+    r"[0-9]+|(?=.*[0-9])[0-9A-Fa-f]{7,}|[0-9A-Fa-f]{16,}|[A-Za-z]{24,}|(?=(?:.*[0-9]){2})(?=.*[A-Za-z])[0-9A-Za-z]{8,}"
+)
+"""A number, hexadecimal digits, letters among which there are several digits, or more letters than a word has."""
 
 
 class MapKey(str):
@@ -27,6 +43,9 @@ class Mismatch:
     Attributes:
         path: where in the body.
         location: where else: `status` or `header:NAME`. Empty: the path says it.
+        place: where it is, whatever the data, as a finding says it.
+        times: how often it was found in one body.
+        others: the second and the third of these.
     """
 
     code: str
@@ -36,24 +55,34 @@ class Mismatch:
     seen: str
     evidence: Any = field(default=None, repr=False)
     location: str = ""
+    place: str = field()
+    times: int = 1
+    others: tuple[Occurrence, ...] = ()
+
+    @place.default
+    def _without_data(self) -> str:
+        return self.location or join("*" if isinstance(part, int | MapKey) else part for part in self.path)
 
     @property
     def pointer(self) -> str:
         """Where it is, as a finding says it."""
         return self.location or join(self.path)
 
-    @property
-    def place(self) -> str:
-        """Where it is, whatever the data: the pointer with `*` for indexes of lists and for keys of maps."""
-        return self.location or join("*" if isinstance(part, int | MapKey) else part for part in self.path)
-
 
 def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:
     """Return the first mismatch of each rule and place: the same in every item of a list is one difference."""
     found: dict[tuple[str, str, str], Mismatch] = {}
+    times: Counter[tuple[str, str, str]] = Counter()
+    others: defaultdict[tuple[str, str, str], list[Occurrence]] = defaultdict(list)
     for one in mismatches:
-        found.setdefault((one.code, one.rule, one.place), one)
-    return list(found.values())
+        kind = (one.code, one.rule, one.place)
+        times[kind] += 1
+        if found.setdefault(kind, one) is not one and times[kind] <= MOST_OCCURRENCES:
+            others[kind].append(Occurrence(one.pointer, one.seen))
+    return [
+        evolve(one, times=times[kind], others=tuple(others[kind])) if times[kind] > 1 else one
+        for kind, one in found.items()
+    ]
 
 
 def describe_assertions(schemas: Iterable[Any]) -> str:
@@ -76,3 +105,20 @@ def show_value(value: Any) -> str:
 def show_body(body: bytes) -> str:
     """Return what a body that is not JSON looks like, in a few words."""
     return describe(body, without_queries)
+
+
+def show_path(path: str) -> str:
+    """Return the path of a URL for people, with `*` for ids, so that it is the same for all of a kind.
+
+    An id is a number, a UUID, hexadecimal digits or an address of e-mail, also behind a word, as in `user_42`. A secret
+    looks like one, and is taken out before the path is cut short.
+    """
+    return shorten("/".join(map(_without_id, path.split("/"))), LONGEST_PATH)
+
+
+def _without_id(segment: str) -> str:
+    text = unquote(segment)
+    if "@" in text:
+        return "*"
+    general = _TOKEN.sub(lambda found: "*" if _ID.fullmatch(found[0]) else found[0], _UUID.sub("*", text))
+    return re.sub(r"\*(?:[-_.:~]\*)+", "*", general) if general != text else segment

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from longcat.contract.checks.body import Decoded, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
-from longcat.contract.checks.mismatch import show_body
+from longcat.contract.checks.mismatch import show_body, show_path
 from longcat.contract.checks.status_codes import is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
@@ -74,6 +74,12 @@ class Observation:
     def is_page(self) -> bool:
         """Whether the answer is an HTML page."""
         return is_html(self.exchange.response_body or b"", self.media_type)
+
+    @cached_property
+    def path(self) -> str:
+        """The path of the URL as the contract has it; where it does not, as it was asked for, with `*` for ids."""
+        at_path = (self.operation,) if self.operation else self.at_path
+        return at_path[0].path if at_path else show_path(self.spec.path_below_server(self.exchange.url))
 
     def describe_status(self) -> str:
         """Return the status code in words, with where it leads, or with the page that came."""

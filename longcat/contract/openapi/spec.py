@@ -106,6 +106,11 @@ class Spec:
         """Return the operations of the server that a URL is below: none, if the contract has no such server."""
         return tuple(self.operations[index] for index in sorted(_above(self._operations_by_server, url)))
 
+    def path_below_server(self, url: str) -> str:
+        """Return the path of a URL without that of a server, the longest that fits, whichever host it names."""
+        path = _path_of(url)
+        return path.removeprefix(next(base for base in self._bases if path.startswith(f"{base}/")))
+
     @cached_property
     def _bases(self) -> tuple[str, ...]:
         """What a path may begin with before the contract's own part: the servers' paths, the longest first."""
