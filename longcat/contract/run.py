@@ -25,9 +25,8 @@ def events(observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> It
 
 def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:
     """Yield what was recorded in files and folders, one judgement at a time."""
-    key_headers = {operation.key_header for operation in spec.operations if operation.key_header}
     for path in paths:
-        for one in read(path, key_headers):
+        for one in read(path, spec.key_headers):
             yield one if isinstance(one, Inconclusive) else Judgement.of(spec, one)
 
 

@@ -206,7 +206,7 @@ class TestProbe:
         assert complaint in done.err
         assert "Traceback" not in done.err
 
-    @pytest.mark.parametrize("text", ["openapi: [", "hello", "openapi: 3.1.0", "", "\x00"])
+    @pytest.mark.parametrize("text", ["openapi: [", "hello", "swagger: '2.0'", "", "\x00"])
     def test_a_spec_that_is_not_valid(self, run: Run, tmp_path: Path, text: str) -> None:
         """It is named, and nothing is sent."""
         (tmp_path / "spec.yaml").write_text(text)

@@ -35,7 +35,7 @@ def document(schema: Any, schemas: dict[str, Any] | None = None) -> dict[str, An
 
 def read(text: str) -> Spec:
     """Return the contract in a text."""
-    return make_spec(parse_document(text, "hostile"), "hostile")
+    return make_spec(parse_document(text, "hostile"), "hostile", strict=True)
 
 
 def ref(name: str) -> dict[str, Any]:

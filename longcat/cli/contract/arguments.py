@@ -83,6 +83,11 @@ def run(arguments: argparse.Namespace) -> Exit:
 def _contract() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--spec", metavar="FILE", help="the contract (default: the one that came with longcat)")
+    parser.add_argument(
+        "--strict-spec",
+        action="store_true",
+        help="refuse a contract with anything wrong in it (default: only what reaches it can't be judged)",
+    )
     return parser
 
 

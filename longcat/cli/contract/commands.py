@@ -35,13 +35,13 @@ def probe(arguments: argparse.Namespace) -> Exit:
     """Send requests to the gateway, and judge its answers."""
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - `check` sends nothing.
 
-    target = find_target(arguments, find_spec(arguments.spec))
+    target = find_target(arguments, find_spec(arguments.spec, strict=arguments.strict_spec))
     return _judge(arguments, target.spec_file, ", ".join(target.servers), target.probe())
 
 
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
-    spec_file = find_spec(arguments.spec)
+    spec_file = find_spec(arguments.spec, strict=arguments.strict_spec)
     paths = _paths(arguments.paths or [RECORDINGS])
     return _judge(arguments, spec_file, ", ".join(map(str, paths)), recorded(spec_file.spec, paths))
 
@@ -58,7 +58,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     file = Path(arguments.spec or "openapi.yaml")
     if not file.is_file():
         raise ConfigurationError(f"There is no {file} to change. Name the contract's file with --spec.")
-    spec_file = find_spec(str(file))
+    spec_file = find_spec(str(file), strict=arguments.strict_spec)
     observed: Iterable[Observed]
     if arguments.paths:
         observed = recorded(spec_file.spec, _paths(arguments.paths))

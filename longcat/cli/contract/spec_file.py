@@ -22,13 +22,13 @@ class SpecFile:
     name: str
 
 
-def find_spec(path: str | None) -> SpecFile:
+def find_spec(path: str | None, *, strict: bool = False) -> SpecFile:
     """Return the contract in a file, or the one that came with longcat when none is named.
 
-    Raises ConfigurationError when it can't be used.
+    Raises ConfigurationError when it can't be used; strict: when anything in it is wrong.
     """
     try:
-        spec = load_spec(Path(path) if path is not None else None)
+        spec = load_spec(Path(path) if path is not None else None, strict=strict)
         if path is not None:
             return SpecFile(spec, Path(path), _relative(Path(path)))
         source = Path("openapi.yaml")  # In a checkout, people read this one.

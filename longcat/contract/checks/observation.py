@@ -25,7 +25,6 @@ class Observation:
         at_path: the operations of its path, whichever their method. Empty: the contract has no such path.
         path_values: the values of the path's parameters.
         operation: the one that was called. None: the contract has none for this path and method.
-        documented: what the operation documents for the status code. None: nothing.
     """
 
     spec: Spec
@@ -33,12 +32,16 @@ class Observation:
     at_path: tuple[Operation, ...]
     path_values: Mapping[str, str]
     operation: Operation | None
-    documented: Response | None
 
     @property
     def status_code(self) -> int:
         """The status code of the answer."""
         return self.exchange.status_code
+
+    @cached_property
+    def documented(self) -> Response | None:
+        """What the operation documents for the status code. None: nothing."""
+        return self.operation.response(self.status_code) if self.operation else None
 
     @cached_property
     def media_type(self) -> str:
@@ -94,5 +97,4 @@ def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
     operations, values = spec.locate(exchange.url)
     operation = next((one for one in operations if one.method == exchange.method.upper()), None)
-    documented = operation.response(exchange.status_code) if operation else None
-    return Observation(spec, exchange, operations, values, operation, documented)
+    return Observation(spec, exchange, operations, values, operation)

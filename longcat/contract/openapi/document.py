@@ -1,25 +1,30 @@
 """An OpenAPI document: read from a file as plain JSON values, its references followed, its old keywords made new."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES, UnjudgeableError
 from longcat.pointer import at, escape
 from longcat.text import decode_text, shorten, show
 
 Node: TypeAlias = Mapping[str, Any]
 
 
-class SpecError(ValueError):
-    """A spec that can't be used. The message says what is wrong, where, and what to do next."""
+class SpecError(UnjudgeableError):
+    """A spec, or a part of it, that can't be used.
+
+    Of a whole spec, the message says what is wrong, where, and what to do next. Of a part, it is a sentence without a
+    full stop, and costs what reaches that part: the spec is read as far as it is asked for.
+    """
 
 
-METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-VERSIONS: Final = ("3.0.", "3.1.")
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+_VERSION: Final = re.compile(r"3\.[012](\..*)?")
 MAX_REFERENCES: Final = 100
 """How many references may lead from one to the next."""
 OTHER_REFERENCES: Final = ("$dynamicRef", "$recursiveRef")
@@ -29,6 +34,11 @@ IDENTIFIERS: Final = ("$id", "$schema", "$vocabulary", "$anchor", "$dynamicAncho
 
 A validator would fetch what they name. Nothing is ever fetched here, and a reference is a JSON pointer into the file.
 """
+
+
+def invalid(pointer: str, why: str) -> SpecError:
+    """Return the error that says what is wrong at a place of a spec."""
+    return SpecError(f"the contract is not valid at {pointer or 'its top level'}: {why}")
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -122,17 +132,20 @@ def _word(name: Any) -> str:
     return str(name).lower() if isinstance(name, bool) else str(name)
 
 
-def _check_version(document: Any, name: str) -> dict[str, Any]:
-    if document is None:
+def _check_version(value: Any, name: str) -> dict[str, Any]:
+    if value is None:
         raise SpecError(f"The spec {name} is empty. Name a file with an OpenAPI document.")
-    if not isinstance(document, dict) or not isinstance(document.get("openapi"), str):
-        old = isinstance(document, dict) and "swagger" in document
-        hint = "It is Swagger 2; convert it to OpenAPI 3.1." if old else "Its top level has no `openapi: 3.1.0`."
-        raise SpecError(f"The spec {name} is not an OpenAPI document. {hint}")
-    if not document["openapi"].startswith(VERSIONS):
-        raise SpecError(
-            f"The spec {name} is of OpenAPI {show(document['openapi'])}, and 3.0 and 3.1 are understood. Convert it."
+    document = value if isinstance(value, dict) else {}
+    version = document.get("openapi")
+    if isinstance(version, bool) or not isinstance(version, str | int | float):
+        hint = (
+            "It is Swagger 2. Convert it to OpenAPI 3, as `npx swagger2openapi FILE` does."
+            if "swagger" in document
+            else "Its top level has no `openapi: 3.1.0`."
         )
+        raise SpecError(f"The spec {name} is not an OpenAPI document. {hint}")
+    if not _VERSION.fullmatch(str(version).strip()):  # People write it as a number, as in `openapi: 3.1`.
+        raise SpecError(f"The spec {name} is of OpenAPI {show(version)}, and 3.0 to 3.2 are understood. Convert it.")
     return document
 
 
@@ -150,8 +163,8 @@ _DATA: Final = frozenset({"example", "default", "const", "enum", "value", "mappi
 
 
 def is_data(name: str, value: Any) -> bool:
-    """Whether the value of a keyword is data, and no part of the document's own structure."""
-    return name in _DATA or (name == "examples" and isinstance(value, list))
+    """Whether the value of a keyword is data or an extension, and no part of the document's own structure."""
+    return name in _DATA or name.startswith("x-") or (name == "examples" and isinstance(value, list))
 
 
 def nodes(node: Any, pointer: str = "", *, named: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
@@ -185,9 +198,9 @@ def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
     while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
         pointer = _target(document, reference)
         if pointer in seen:
-            raise SpecError(f"the reference {show(reference)} leads back to itself. Mend it.")
+            raise SpecError(f"the reference {show(reference)} leads back to itself")
         if len(seen) > MAX_REFERENCES:
-            raise SpecError(f"the reference {show(reference)} is one of more than {MAX_REFERENCES} in a row. Mend it.")
+            raise SpecError(f"the reference {show(reference)} is one of more than {MAX_REFERENCES} in a row")
         seen.add(pointer)
         node = at(document, pointer)
     return node, pointer
@@ -197,12 +210,12 @@ def _target(document: Node, reference: str) -> str:
     """Return the pointer that a reference means."""
     file, _, fragment = reference.partition("#")
     if file or (fragment and not fragment.startswith("/")):
-        raise SpecError(f"the reference {show(reference)} is not one into this file, `#/...`. Bundle it into one file.")
+        raise SpecError(f"the reference {show(reference)} is not one into this file, `#/...`")
     pointer = unquote(fragment)
     try:
         at(document, pointer)
     except LookupError:
-        raise SpecError(f"the reference {show(reference)} leads nowhere. Mend it, or add what it names.") from None
+        raise SpecError(f"the reference {show(reference)} leads nowhere") from None
     return pointer
 
 
@@ -210,15 +223,9 @@ def _target(document: Node, reference: str) -> str:
 
 
 def self_contained(document: Node) -> dict[str, Any]:
-    """Return a copy of a document as OpenAPI 3.1 has it, without the keywords that have a validator look elsewhere.
-
-    Raises SpecError for a reference that is not followed.
-    """
+    """Return a copy of a document as OpenAPI 3.1 has it, without the keywords that have a validator look elsewhere."""
     new: dict[str, Any] = modern(document)
-    for node, pointer in nodes(new):
-        for keyword in OTHER_REFERENCES:
-            if keyword in node:
-                raise SpecError(f"at {pointer}/{keyword}: this kind of reference is not followed. Write it as a $ref.")
+    for node, _ in nodes(new):
         for keyword in IDENTIFIERS:
             node.pop(keyword, None)
     return new

@@ -1,68 +1,100 @@
 """The parts of a contract, read out of its document: what can be asked of the gateway, and what it may answer.
 
-What is checked here is what the drift check relies on. The linters of `make lint-spec` check the whole of the OpenAPI
-specification. Every function that takes a `Place` raises SpecError, with a pointer, for what it can't work with.
+Each part is read when it is first asked for. What can't be worked with raises SpecError there and then, with a pointer,
+and costs only what needs that part. What is checked here is what the drift check relies on; the linters of
+`make lint-spec` check the whole of the OpenAPI specification.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import METHODS
+from longcat.contract.lazy import cached_property
+from longcat.contract.openapi.document import METHODS, SpecError
 from longcat.contract.openapi.examples import Examples
 from longcat.contract.openapi.place import Place
 from longcat.text import show
 
 PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 """A parameter in a path, or a variable in a server's URL."""
-_STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|default")
+STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|DEFAULT")
+"""A key of an operation's responses, in upper case."""
 _PLACES: Final = ("path", "query", "header", "cookie")
 
 
-@frozen
+@frozen(slots=False)  # A cached property is looked up faster there. So it is with the classes below.
 class Media:
-    """One media type of a body.
-
-    Attributes:
-        media_type: as the contract writes it; it may be a range such as `image/*`.
-        pointer: of the media type in the document.
-        schema: where the schema of the body stands. None: there is none.
-        examples: the bodies that the contract shows.
-    """
+    """One media type of a body. `media_type` is as the contract writes it; it may be a range such as `image/*`."""
 
     media_type: str
-    pointer: str
-    schema: str | None
-    examples: Examples = field(repr=False, eq=False)
+    place: Place = field(repr=False, eq=False)
+
+    @property
+    def pointer(self) -> str:
+        """Where the media type stands in the document."""
+        return self.place.pointer
+
+    @cached_property
+    def schema(self) -> str | None:
+        """Where the schema of the body stands. None: there is none."""
+        return self.place.schema()
+
+    @cached_property
+    def examples(self) -> Examples:
+        """The bodies that the contract shows. Those that can't be read are left out, as nothing depends on them."""
+        return Examples(tuple(_examples(self.place)))
 
 
-@frozen
+@frozen(slots=False)
 class Parameter:
-    """A documented parameter of a request, or a header of an answer.
-
-    Attributes:
-        location: path, query, header or cookie.
-        pointer: of the parameter in the document.
-        schema: as in Media.
-    """
+    """A documented parameter of a request, or a header of an answer. `location` is path, query, header or cookie."""
 
     name: str
     location: str
-    pointer: str
-    required: bool
-    schema: str | None
+    place: Place = field(repr=False, eq=False)
+
+    @property
+    def pointer(self) -> str:
+        """Where the parameter stands in the document."""
+        return self.place.pointer
+
+    @cached_property
+    def required(self) -> bool:
+        """Whether a message without it breaks the contract."""
+        return self.location == "path" or self.place.flag("required")
+
+    @cached_property
+    def schema(self) -> str | None:
+        """As in Media."""
+        return self.place.schema()
 
 
-@frozen
+@frozen(slots=False)
 class Response:
-    """A documented answer. `code` is a status code, a range such as `4XX`, or `default`; headers are in lower case."""
+    """A documented answer. `code` is a status code, a range such as `4XX`, or `default`."""
 
     code: str
-    pointer: str
-    content: Mapping[str, Media]
-    headers: Mapping[str, Parameter]
+    place: Place = field(repr=False, eq=False)
+
+    @property
+    def pointer(self) -> str:
+        """Where the answer stands in the document."""
+        return self.place.pointer
+
+    @cached_property
+    def content(self) -> Mapping[str, Media]:
+        """The media types of the body, by their names."""
+        return _content(self.place)
+
+    @cached_property
+    def headers(self) -> Mapping[str, Parameter]:
+        """The headers, by their names in lower case."""
+        return {
+            name.lower(): Parameter(name.lower(), "header", one) for name, one in self.place.fields("headers").items()
+        }
 
 
 @frozen
@@ -73,7 +105,7 @@ class Credential:
     location: str
 
 
-@frozen
+@frozen(slots=False)
 class Operation:
     """What can be asked of the gateway.
 
@@ -81,27 +113,65 @@ class Operation:
         operation_id: its name; METHOD and path where the contract gives none.
         method: in upper case.
         path: with `{parameters}`.
-        pointer: of the operation in the document.
-        security: the ways to be let in, each a set of credentials; an empty way means that no key is needed.
-        request: the media types of the request body, by their names.
-        request_required: whether a request without a body breaks the contract.
-        parameters: of the path, the query, the headers and the cookies.
-        responses: the documented answers, by their codes.
-        deprecated: whether the contract says so itself.
-        servers: their base URLs, without a slash at the end: its own, else its path's, else the document's.
+        place: of the operation in the document.
+        item: the place of its path.
+        root: the whole document.
     """
 
     operation_id: str
     method: str
     path: str
-    pointer: str
-    security: tuple[frozenset[Credential], ...] = ()
-    request: Mapping[str, Media] = field(factory=dict, repr=False)
-    request_required: bool = False
-    parameters: tuple[Parameter, ...] = field(default=(), repr=False)
-    responses: Mapping[str, Response] = field(factory=dict, repr=False)
-    deprecated: bool = False
-    servers: tuple[str, ...] = field(default=(), repr=False)
+    place: Place = field(repr=False, eq=False)
+    item: Place = field(repr=False, eq=False)
+    root: Place = field(repr=False, eq=False)
+
+    @property
+    def pointer(self) -> str:
+        """Where the operation stands in the document."""
+        return self.place.pointer
+
+    @cached_property
+    def security(self) -> tuple[frozenset[Credential], ...]:
+        """The ways to be let in, each a set of credentials; an empty way means that no key is needed."""
+        return tuple(_security(self.place if "security" in self.place.object else self.root, self.root))
+
+    @cached_property
+    def request(self) -> Mapping[str, Media]:
+        """The media types of the request body, by their names."""
+        return _content(self._body) if self._body else {}
+
+    @cached_property
+    def request_required(self) -> bool:
+        """Whether a request without a body breaks the contract."""
+        return self._body is not None and self._body.flag("required")
+
+    @cached_property
+    def _body(self) -> Place | None:
+        return self.place.get("requestBody")
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those of the path, the query, the headers and the cookies."""
+        return tuple(_parameters([*self.item.items("parameters"), *self.place.items("parameters")]))
+
+    @cached_property
+    def responses(self) -> Mapping[str, Response]:
+        """The documented answers, by their codes: `200`, `4XX`, `default`."""
+        codes = {code.upper().replace("DEFAULT", "default"): one for code, one in self._responses().items()}
+        return {code: Response(code, one) for code, one in codes.items()}
+
+    def _responses(self) -> dict[str, Place]:
+        return {code: one for code, one in self.place.fields("responses").items() if STATUS.fullmatch(code.upper())}
+
+    @cached_property
+    def deprecated(self) -> bool:
+        """Whether the contract says so itself."""
+        return self.place.flag("deprecated")
+
+    @cached_property
+    def servers(self) -> tuple[str, ...]:
+        """Their base URLs, without a slash at the end: its own, else its path's, else the document's."""
+        return next(filter(None, map(read_servers, (self.place, self.item, self.root))), ())
 
     @property
     def key_header(self) -> str | None:
@@ -150,52 +220,62 @@ def first_json(content: Mapping[str, Media]) -> Media | None:
 
 
 def read_operations(root: Place) -> Iterator[Operation]:
-    """Yield the operations of a document, in its order."""
-    credentials = _credentials(root)
+    """Yield the operations of a document, in its order. What is below one is not read yet.
+
+    Of a path that can't be read, there is one operation for each method: whatever is asked of it can't be judged.
+    """
     for path, item in read_paths(root).items():
-        for method, place in methods_of(item):
-            body = place.get("requestBody")
-            secured = place if "security" in place.object else root
-            yield Operation(
-                operation_id=place.text("operationId") if "operationId" in place.object else f"{method.upper()} {path}",
-                method=method.upper(),
-                path=path,
-                pointer=place.pointer,
-                security=tuple(_security(secured, credentials)),
-                request=_content(body) if body else {},
-                request_required=body is not None and body.flag("required"),
-                parameters=tuple(_parameters([*item.items("parameters"), *place.items("parameters")])),
-                responses=dict(_responses(place)),
-                deprecated=place.flag("deprecated"),
-                servers=next(filter(None, map(read_servers, (place, item, root))), ()),
-            )
+        for method, place in _methods_of(item):
+            yield Operation(_operation_id(place, method, path), method.upper(), path, place, item, root)
+
+
+def _operation_id(place: Place, method: str, path: str) -> str:
+    try:
+        name = place.object.get("operationId")
+    except SpecError:
+        name = None
+    return name if isinstance(name, str) and name else f"{method.upper()} {path}"
 
 
 def read_paths(root: Place) -> dict[str, Place]:
     """Return the documented paths, each with its item."""
     found = root.fields("paths")
-    if not found:
-        raise root.error("there must be an object with at least one path", "paths")
-    for path in found:
-        if not path.startswith(("/", "x-")):
-            raise root.error(f"{show(path)} does not begin with a slash", "paths")
-    return {path: item for path, item in found.items() if path.startswith("/")}
+    return {path if path.startswith("/") else f"/{path}": item for path, item in found.items() if path[:2] != "x-"}
 
 
-def methods_of(item: Place) -> Iterator[tuple[str, Place]]:
+def _methods_of(item: Place) -> Iterator[tuple[str, Place]]:
     """Yield the methods of a path's item, each with its operation."""
+    try:
+        item.object  # noqa: B018 - it raises.
+    except SpecError:
+        yield from ((method, item) for method in METHODS)
+        return
     for method in METHODS:
         place = item.get(method)
         if place is not None:
             yield method, place
+    try:
+        yield from item.fields("additionalOperations").items()  # They came with OpenAPI 3.2.
+    except SpecError:
+        return
 
 
 def read_servers(place: Place) -> tuple[str, ...]:
-    """Return the base URLs of the servers that a document, a path or an operation names for itself."""
-    return tuple(map(_server_url, place.items("servers")))
+    """Return the base URLs of the servers that a document, a path or an operation names for itself.
+
+    A server that can't be read is left out: nothing can be known to be below it.
+    """
+    found = []
+    try:
+        for server in place.items("servers"):
+            with suppress(SpecError):
+                found.append(server_url(server))
+    except SpecError:
+        return ()
+    return tuple(found)
 
 
-def _server_url(server: Place) -> str:
+def server_url(server: Place) -> str:
     """Return a server's URL without a slash at the end, each of its variables at its default."""
     variables = server.fields("variables")
 
@@ -206,28 +286,24 @@ def _server_url(server: Place) -> str:
     return PARAMETER.sub(default, server.text("url")).rstrip("/")
 
 
-def _credentials(root: Place) -> dict[str, Credential | None]:
-    """Return where each security scheme has its key. None: it needs none that can be seen, as in mutual TLS."""
-    components = root.get("components")
-    found: dict[str, Credential | None] = {}
-    for name, scheme in components.fields("securitySchemes").items() if components else ():
-        if scheme.object.get("type") == "apiKey":
-            found[name] = Credential(scheme.text("name"), scheme.word("in", _PLACES[1:]))
-        elif scheme.object.get("type") == "mutualTLS":
-            found[name] = None
-        else:
-            found[name] = Credential("Authorization", "header")  # `http`, `oauth2` and `openIdConnect` all use it.
-    return found
+def read_credential(scheme: Place) -> Credential | None:
+    """Return where a security scheme has its key. None: it needs none that can be seen, as in mutual TLS."""
+    if scheme.object.get("type") == "apiKey":
+        return Credential(scheme.text("name"), scheme.word("in", _PLACES[1:]))
+    if scheme.object.get("type") == "mutualTLS":
+        return None
+    return Credential("Authorization", "header")  # `http`, `oauth2` and `openIdConnect` all use it.
 
 
-def _security(place: Place, credentials: Mapping[str, Credential | None]) -> Iterator[frozenset[Credential]]:
+def _security(place: Place, root: Place) -> Iterator[frozenset[Credential]]:
     """Yield the ways to be let in, each a set of credentials."""
+    components = root.get("components")
+    schemes = components.fields("securitySchemes") if components else {}
     for way in place.items("security"):
         for name in way.object:
-            if name not in credentials:
-                why = f"there is no security scheme {show(name)} in components. Add it, or mend the name"
-                raise place.error(why, "security")
-        yield frozenset(found for name in way.object if (found := credentials[name]) is not None)
+            if name not in schemes:
+                raise place.error(f"there is no security scheme {show(name)} in components", "security")
+        yield frozenset(found for name in way.object if (found := read_credential(schemes[name])) is not None)
 
 
 def _parameters(places: list[Place]) -> Iterator[Parameter]:
@@ -235,36 +311,19 @@ def _parameters(places: list[Place]) -> Iterator[Parameter]:
     found: dict[tuple[str, str], Parameter] = {}
     for one in places:
         name, where = one.text("name"), one.word("in", _PLACES)
-        found[where, name] = Parameter(name, where, one.pointer, one.flag("required") or where == "path", one.schema())
+        found[where, name] = Parameter(name, where, one)
     yield from found.values()
 
 
-def _responses(place: Place) -> Iterator[tuple[str, Response]]:
-    responses = place.fields("responses")
-    if not responses:
-        raise place.error("it has no responses")
-    for code, one in responses.items():
-        if _STATUS.fullmatch(code):
-            yield code, Response(code, one.pointer, _content(one), dict(_headers(one)))
-        elif not code.startswith("x-"):
-            raise place.error(f"{show(code)} is no status code", "responses")
-
-
-def _headers(place: Place) -> Iterator[tuple[str, Parameter]]:
-    for name, one in place.fields("headers").items():
-        yield name.lower(), Parameter(name.lower(), "header", one.pointer, one.flag("required"), one.schema())
-
-
 def _content(place: Place) -> dict[str, Media]:
-    return {
-        name: Media(name, media.pointer, media.schema(), Examples(tuple(_examples(media))))
-        for name, media in place.fields("content").items()
-    }
+    return {name: Media(name, media) for name, media in place.fields("content").items()}
 
 
 def _examples(media: Place) -> Iterator[Any]:
     if "example" in media.object:
         yield media.object["example"]
-    for one in media.fields("examples").values():
-        if isinstance(one.node, Mapping) and "value" in one.node:
-            yield one.node["value"]
+    with suppress(SpecError):
+        for one in media.fields("examples").values():
+            with suppress(SpecError):
+                if isinstance(one.node, Mapping) and "value" in one.node:
+                    yield one.node["value"]

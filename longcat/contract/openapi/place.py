@@ -5,36 +5,43 @@ from typing import Any
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import Node, SpecError, follow
+from longcat.contract.lazy import cached_property
+from longcat.contract.openapi.document import Node, SpecError, follow, invalid
 from longcat.pointer import escape
 from longcat.text import show
 
 
-@frozen
+@frozen(slots=False)  # A cached property is looked up faster there.
 class Place:
-    """A place in a document. Every method raises SpecError, with a pointer, for what is not as OpenAPI says.
+    """A place in a document. Its reference is followed when it is first asked for what stands there.
 
-    Attributes:
-        node: what stands there, its reference followed.
-        pointer: where that is.
+    Every method raises SpecError, with a pointer, for what is not as OpenAPI says.
     """
 
     document: Node = field(repr=False)
-    node: Any
-    pointer: str
+    written: Any
+    written_at: str
 
-    @classmethod
-    def of(cls, document: Node, node: Any, pointer: str) -> "Place":
-        """Return the place of a node, or the one that it refers to."""
+    @cached_property
+    def _followed(self) -> tuple[Any, str]:
         try:
-            return cls(document, *follow(document, node, pointer))
+            return follow(self.document, self.written, self.written_at)
         except SpecError as error:
-            raise SpecError(f"at {pointer}: {error}") from None
+            raise invalid(self.written_at, str(error)) from None
+
+    @property
+    def node(self) -> Any:
+        """What stands here, its reference followed."""
+        return self._followed[0]
+
+    @property
+    def pointer(self) -> str:
+        """Where that is."""
+        return self._followed[1]
 
     def error(self, why: str, name: str = "") -> SpecError:
         """Return the error that says what is wrong here, or with a field."""
-        where = self.pointer + (f"/{escape(name)}" if name else "")
-        return SpecError(f"at {where or 'its top level'}: {why}. Mend it.")
+        return invalid(self.pointer + (f"/{escape(name)}" if name else ""), why)
 
     @property
     def object(self) -> Node:
@@ -44,21 +51,25 @@ class Place:
         return self.node
 
     def get(self, name: str) -> "Place | None":
-        """Return the place of a field. None: it is not there."""
-        if name not in self.object:
+        """Return the place of a field. None: it is not there, or null, as YAML has it for a key without a value."""
+        if self.object.get(name) is None:
             return None
-        return Place.of(self.document, self.node[name], f"{self.pointer}/{escape(name)}")
+        return Place(self.document, self.node[name], f"{self.pointer}/{escape(name)}")
 
     def fields(self, name: str) -> "dict[str, Place]":
         """Return the places in the object that is a field's value. Empty: the field is not there."""
-        holder = self.object.get(name, {})
+        holder = self.object.get(name)
+        if holder is None:
+            return {}
         if not isinstance(holder, Mapping):
             raise self.error(f"{show(holder)} is not an object", name)
         return {key: self._inside(name, key, node) for key, node in holder.items()}
 
     def items(self, name: str) -> "list[Place]":
         """Return the places in the list that is a field's value. Empty: the field is not there."""
-        holder = self.object.get(name, ())
+        holder = self.object.get(name)
+        if holder is None:
+            return []
         if isinstance(holder, str) or not isinstance(holder, Sequence):
             raise self.error(f"{show(holder)} is not a list", name)
         return [self._inside(name, str(index), node) for index, node in enumerate(holder)]
@@ -83,9 +94,10 @@ class Place:
 
     def schema(self) -> str | None:
         """Return where the schema stands that is the field `schema`. None: there is none."""
-        if "schema" in self.object and not isinstance(self.node["schema"], Mapping | bool):
-            raise self.error(f"{show(self.node['schema'])} is no schema", "schema")
-        return f"{self.pointer}/schema" if "schema" in self.object else None
+        schema = self.object.get("schema")
+        if schema is not None and not isinstance(schema, Mapping | bool):
+            raise self.error(f"{show(schema)} is no schema", "schema")
+        return None if schema is None else f"{self.pointer}/schema"
 
     def _inside(self, name: str, key: str, node: Any) -> "Place":
-        return Place.of(self.document, node, f"{self.pointer}/{escape(name)}/{escape(key)}")
+        return Place(self.document, node, f"{self.pointer}/{escape(name)}/{escape(key)}")

@@ -7,6 +7,7 @@ contract does not itself say that any field may come.
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache, partial
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -15,13 +16,14 @@ import jsonschema_rs
 from attrs import frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import follow, nodes
+from longcat.contract.openapi.document import SpecError, follow, nodes
 from longcat.contract.openapi.fields import Fields, fields_of
 from longcat.contract.openapi.limits import MAX_LEVELS, PATTERNS, StepBudget, UnjudgeableError, extent, name_of
 from longcat.contract.openapi.steps import Steps
 from longcat.contract.openapi.variants import Variants, unconditional, variants_of
 from longcat.gateway import schema as core
 from longcat.pointer import at, escape
+from longcat.text import shorten
 
 # fmt: off
 ASSERTIONS: Final = (
@@ -135,6 +137,7 @@ class Schemas:
         return jsonschema_rs.Registry(resources, retriever=_retrieve_nothing)
 
     def _compile(self, pointer: str, closed: bool) -> jsonschema_rs.Validator:
+        self.steps.check(pointer)
         return _compile({"$ref": f"{_CLOSED if closed else _OPEN}#{_fragment(pointer)}"}, self._registry)
 
 
@@ -148,15 +151,19 @@ def _retrieve_nothing(uri: str) -> Any:
 
 
 def _compile(schema: dict[str, Any], registry: jsonschema_rs.Registry | None = None) -> jsonschema_rs.Validator:
+    """Return what validates by a schema. Raises SpecError when it is no valid one, or refers to what is not there."""
     # The formats are those of the core, which knows what the typed client can read; the others are the validator's.
-    return jsonschema_rs.Draft202012Validator(
-        schema,
-        formats=dict(core.FORMATS),
-        validate_formats=True,
-        registry=registry,
-        retriever=_retrieve_nothing,
-        pattern_options=PATTERNS,
-    )
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema,
+            formats=dict(core.FORMATS),
+            validate_formats=True,
+            registry=registry,
+            retriever=_retrieve_nothing,
+            pattern_options=PATTERNS,
+        )
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise SpecError(f"a schema of the contract is not valid: {shorten(error, 200)}") from None
 
 
 def close(document: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +203,8 @@ def _lists_fields(document: dict[str, Any], schema: Any, seen: set[int]) -> bool
     parts = [part for name in IN_PLACE for part in schema.get(name, ())]
     parts += [schema[name] for name in ("then", "else") if name in schema]
     if isinstance(schema.get("$ref"), str):
-        parts.append(follow(document, schema, "")[0])
+        with suppress(SpecError):
+            parts.append(follow(document, schema, "")[0])
     return any(_lists_fields(document, part, seen) for part in parts)
 
 

@@ -6,7 +6,7 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from contextlib import suppress
 from importlib.resources import files
 from operator import itemgetter
 from pathlib import Path
@@ -14,39 +14,25 @@ from typing import Any, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import attrs
-import jsonschema_rs
 from attrs import Factory, define, field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import (
-    SpecError,
-    nodes,
-    parse_document,
-    read_document,
-    schemas,
-    self_contained,
-)
-from longcat.contract.openapi.fields import check_pattern
-from longcat.contract.openapi.limits import MAX_PATTERNS
+from longcat.contract.openapi.document import SpecError, parse_document, read_document, self_contained
 from longcat.contract.openapi.operation import (
     PARAMETER,
     Operation,
-    methods_of,
     read_operations,
-    read_paths,
     read_servers,
 )
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
-from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
-from longcat.pointer import join
-from longcat.text import shorten, show
+from longcat.contract.openapi.strict import check_all
 
 _ByServer: TypeAlias = dict[str, dict[str, set[int]]]
 """Numbers by the host, in lower case, and the path of a server, without a slash at the end."""
 
 
-@frozen
+@frozen(slots=False)  # A cached property is looked up faster there.
 class Spec:
     """A contract.
 
@@ -73,6 +59,15 @@ class Spec:
         """Return the same contract of a gateway that answers at this base URL as well, such as the sandbox."""
         base = base_url.rstrip("/")
         return self if base in self.servers else attrs.evolve(self, servers=(*self.servers, base))
+
+    @cached_property
+    def key_headers(self) -> frozenset[str]:
+        """The headers that carry keys, as far as that can be read."""
+        found = set()
+        for operation in self.operations:
+            with suppress(SpecError):
+                found.add(operation.key_header or "")
+        return frozenset(found - {""})
 
     def match(self, method: str, url: str) -> Operation | None:
         """Return the operation that a method and a URL mean, whichever host they name. None: there is none."""
@@ -226,17 +221,21 @@ def _above(servers: _ByServer, url: str) -> set[int]:
     return {number for one, numbers in paths.items() if path.startswith(f"{one}/") for number in numbers}
 
 
-def load_spec(path: Path | None = None) -> Spec:
-    """Return the contract in a YAML or JSON file; None: the one that came with longcat. Raises SpecError."""
+def load_spec(path: Path | None = None, *, strict: bool = False) -> Spec:
+    """Return the contract in a YAML or JSON file; None: the one that came with longcat.
+
+    Raises SpecError for what is no OpenAPI document. What is wrong within one costs what reaches it, later; strict:
+    everything is checked now, and anything wrong raises.
+    """
     if path is not None:
-        return make_spec(read_document(path), str(path))
+        return make_spec(read_document(path), str(path), strict=strict)
     packaged = files("longcat_api") / "openapi.json"
     name = "that came with longcat"
-    return make_spec(parse_document(packaged.read_text("utf-8"), name), name)
+    return make_spec(parse_document(packaged.read_text("utf-8"), name), name, strict=strict)
 
 
-def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
-    """Return the contract in a document. Raises SpecError, which says `name`, for what can't be worked with."""
+def make_spec(document: dict[str, Any], name: str = "that was given", *, strict: bool = False) -> Spec:
+    """Return the contract in a document. Raises SpecError, which says `name`, as `load_spec` does."""
     try:
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -245,73 +244,16 @@ def make_spec(document: dict[str, Any], name: str = "that was given") -> Spec:
     try:
         new = self_contained(document)
         root, known = Place(new, new, ""), Schemas(new)
-        operations, servers = list(read_operations(root)), _read_servers(root)
-        _check(new, known)
+        if strict:
+            check_all(root, known)
+        operations = list(read_operations(root))
     except SpecError as error:
-        raise SpecError(f"The spec {name} is not valid {error}") from None
+        raise SpecError(f"The spec {name} {str(error).removeprefix('the contract ')}. Mend it.") from None
+    servers = [server for one in operations for server in one.servers]
     return Spec(
         document=document,
         operations=tuple(sorted(operations, key=lambda one: len(PARAMETER.findall(one.path)))),
-        servers=servers,
+        servers=tuple(dict.fromkeys([*read_servers(root), *servers])),
         digest=hashlib.sha256(canonical).hexdigest(),
         schemas=known,
     )
-
-
-def _read_servers(root: Place) -> tuple[str, ...]:
-    """Return the base URLs of all servers, without a slash at the end."""
-    found = [root]
-    for item in read_paths(root).values():
-        found += [item, *(place for _, place in methods_of(item))]
-    return tuple(dict.fromkeys(server for place in found for server in read_servers(place)))
-
-
-def _check_patterns(document: dict[str, Any]) -> None:
-    """Check that the patterns of all schemas can be used: they take memory."""
-    sizes: dict[str, int] = {}
-    for node, pointer in nodes(document):
-        patterns = [node.get("pattern"), *_keys(node.get("patternProperties"))] if "/schema" in pointer else []
-        for pattern in patterns:
-            if isinstance(pattern, str) and pattern not in sizes:
-                where = Place(document, node, pointer)
-                try:
-                    sizes[pattern] = check_pattern(pattern)
-                except ValueError as error:
-                    raise where.error(f"the pattern {show(pattern)} can't be used: {error}") from None
-                if sum(sizes.values()) > MAX_PATTERNS:
-                    why = f"with the pattern {show(pattern)}, all patterns are larger than {MAX_PATTERNS:,} characters"
-                    raise where.error(why)
-
-
-def _keys(value: Any) -> Iterable[str]:
-    return value if isinstance(value, dict) else ()
-
-
-@cache
-def _metaschema() -> jsonschema_rs.Draft202012Validator:
-    """Return what validates schemas. It takes a millisecond to make."""
-    return jsonschema_rs.Draft202012Validator(
-        {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
-    )
-
-
-def _check(document: dict[str, Any], known: Schemas) -> None:
-    """Check the schemas and references that no operation may have led to, and what it takes to go by them."""
-    components = Place(document, document, "").get("components")
-    if components is not None:
-        components.fields("schemas")
-    for node, pointer in nodes(document):
-        Place.of(document, node, pointer)
-    for schema, pointer in schemas(document):
-        try:
-            _metaschema().validate(schema)
-        except jsonschema_rs.ValidationError as error:
-            where = Place(document, schema, pointer + join(error.instance_path))
-            raise where.error(f"it is not valid in a schema: {shorten(error.message, 200)}") from None
-    _check_patterns(document)
-    for node, pointer in nodes(document):
-        if not APPLICATORS.isdisjoint(node):
-            try:
-                known.steps.check(pointer)
-            except TooManyStepsError as error:
-                raise Place(document, node, pointer).error(str(error)) from None

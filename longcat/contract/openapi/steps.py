@@ -40,7 +40,7 @@ _Children: TypeAlias = dict[str, int]
 """Where schemas of inner values stand, and how often each is applied."""
 
 
-class TooManyStepsError(ValueError):
+class TooManyStepsError(UnjudgeableError):
     """A schema applies too many others to a value. The message says how many are allowed."""
 
 
