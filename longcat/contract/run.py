@@ -27,20 +27,19 @@ def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:
     """Yield what was recorded in files and folders, one judgement at a time."""
     for path in paths:
         for one in read(path, spec.key_headers):
-            yield one if isinstance(one, Inconclusive) else Judgement.of(spec, one)
+            yield one if isinstance(one, Inconclusive) else Judgement(spec, one)
 
 
 def _event(one: Observed, baseline: Baseline) -> Event:
     if isinstance(one, Inconclusive):
         return one
     exchange = one.exchange
-    if not one.observation.is_concerned:
+    if not one.is_concerned:
         return Inconclusive(
             exchange.source, "not of this contract: another host, and a path that it does not have", unclear=False
         )
     # A documented 429 or 500 is inconclusive in a probe. A recording keeps what somebody wanted to keep.
     if one.outage is not None and not one.is_documented:
         return Inconclusive(exchange.source, one.outage)
-    return JudgedExchange(
-        exchange, tuple(JudgedFinding(finding, baseline.accepts(finding)) for finding in one.findings())
-    )
+    findings = tuple(JudgedFinding(finding, baseline.accepts(finding)) for finding in one.findings())
+    return JudgedExchange(exchange, findings, one.gaps)

@@ -117,13 +117,14 @@ def test_case(case: Case, tmp_path: Path) -> None:
         return
     spec, tally = load_spec(path), Tally()
     seen = facts.get("all_seen") or [facts.get("seen", facts)]
-    judged = (Judgement.of(spec, _exchange(one, number)) for number, one in enumerate(seen, 1))
+    judged = (Judgement(spec, _exchange(one, number)) for number, one in enumerate(seen, 1))
     findings, reasons = [], []
     for event in events(judged, Baseline(datetime.now(UTC).date()), tally):
         if isinstance(event, Inconclusive):
             reasons.append(event)
         else:
             findings += [f"{one.finding.code} {one.finding.pointer}".strip() for one in event.findings]
+            reasons += event.gaps
     if "finds_some" in facts:
         assert set(facts["finds_some"]) <= set(findings)
     else:

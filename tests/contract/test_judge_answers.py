@@ -341,7 +341,7 @@ def test_an_exchange_is_matched_and_decoded_once(exchange: Exchange, monkeypatch
 
     monkeypatch.setattr("longcat.contract.checks.observation.decode_json", counting(decode_json, 0))
     monkeypatch.setattr(Spec, "locate", counting(Spec.locate, 1))
-    list(events([Judgement.of(OURS, exchange)], Baseline(date(2026, 1, 31)), Tally()))
+    list(events([Judgement(OURS, exchange)], Baseline(date(2026, 1, 31)), Tally()))
     assert calls[exchange.url] == 1
     assert calls[exchange.response_body or b""] == 1
     assert set(calls.values()) == {1}

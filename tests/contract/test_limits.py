@@ -212,15 +212,17 @@ def test_an_exchange_that_cannot_be_judged_costs_itself_only(
     assert isinstance(first, Judgement)
     assert isinstance(last, Judgement)
     assert isinstance(hostile, Judgement)
-    assert reason in (hostile.outage or "")
+    assert [one.unclear for one in hostile.gaps] == [True]
+    assert reason in hostile.gaps[0].why
     assert [*hostile.findings()] == []
-    assert (first.outage, last.outage) == (None, None)
+    assert (first.gaps, last.gaps) == ((), ())
 
 
 @pytest.mark.parametrize("code", [404, 429, 500])
 def test_a_deep_body_of_a_refusal_cannot_be_judged_either(code: int) -> None:
     """Whether it is of the documented form can't be known."""
-    assert "more than 100 levels" in (Judgement.of(OURS, answered(nested(300).encode(), code)).outage or "")
+    judgement = Judgement(OURS, answered(nested(300).encode(), code))
+    assert "more than 100 levels" in " ".join(one.why for one in judgement.gaps)
 
 
 def test_a_recording_nested_too_deeply_costs_that_entry(tmp_path: Path) -> None:
@@ -253,7 +255,7 @@ HEADERS: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("code", [200, 302])
 def test_a_long_header_is_read_in_one_go(headers: dict[str, str], code: int) -> None:
     """What is shown of it is short. Were an expression to try all combinations, this would take minutes."""
-    for finding in Judgement.of(OURS, answered({}, code, headers=JSON | headers)).findings():
+    for finding in Judgement(OURS, answered({}, code, headers=JSON | headers)).findings():
         assert len(finding.seen) < 1000
 
 
@@ -313,7 +315,7 @@ def test_changes_end_when_very_much_was_written(monkeypatch: pytest.MonkeyPatch)
     body = json.dumps({"id": "x", "name": "y", "other": 1}).encode()
     asked = Exchange("GET", "https://cats.test/cat", {}, None, 200, JSON, body, "a test")
     text = json.dumps(document(CAT), indent=2)
-    findings = [*Judgement.of(read(text), asked).findings()]
+    findings = [*Judgement(read(text), asked).findings()]
     assert suggest(text, findings).unpatched == ()
     monkeypatch.setattr("longcat.contract.patches.suggest.MAX_WRITTEN", len(text))
     part = suggest(text, findings)

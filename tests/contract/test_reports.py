@@ -139,8 +139,10 @@ class TestVerdict:
 
     def test_the_size_of_a_tally_is_bounded(self) -> None:
         """However much could not be told, only the first of it is kept."""
-        tally = tallied(*[UNCLEAR] * 1000, NOT_ASKED)
+        tally = tallied(*(evolve(UNCLEAR, why=f"{number}") for number in range(500)), *[UNCLEAR] * 500, NOT_ASKED)
         assert (tally.unclear, tally.left_out, len(tally.reasons)) == (1000, 1, 21)
+        tally = tallied(*[UNCLEAR] * 1000)
+        assert [(one.count, len(one.places)) for one in tally.reasons] == [(1000, 20)]
 
     @pytest.mark.parametrize(
         ("origin", "words"),

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from longcat.contract.checks.body import is_short
 from longcat.contract.checks.comparison import GONE
-from longcat.contract.checks.mismatch import Mismatch, Path, show_body, show_value
+from longcat.contract.checks.mismatch import CheckResult, Mismatch, Path, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import may_be_filtered, names_a_secret, values_of
 from longcat.contract.checks.status_codes import is_success
@@ -21,9 +21,13 @@ _WARNING: Final = re.compile(r"(^|,)\s*299\b")
 _NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
 
 
-def compare_answer(observation: Observation, response: Response) -> Iterator[Mismatch]:
+def compare_answer(observation: Observation, response: Response) -> Iterator[CheckResult]:
     """Yield how an answer differs from a documented one."""
-    yield from _compare_headers(observation, response)
+    yield from part(_compare_headers(observation, response))
+    yield from part(_compare_body(observation, response))
+
+
+def _compare_body(observation: Observation, response: Response) -> Iterator[CheckResult]:
     body = observation.exchange.response_body
     if observation.exchange.method == "HEAD" or body is None:
         return
@@ -52,7 +56,7 @@ def _compare_headers(observation: Observation, response: Response) -> Iterator[M
             yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
 
 
-def _compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[Mismatch]:
+def _compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[CheckResult]:
     headers, media_type = observation.exchange.response_headers, observation.media_type
     media = media_for(response.content, media_type)
     if media is None:
@@ -75,7 +79,7 @@ def _media_types(response: Response) -> str:
     return " or ".join(response.content)
 
 
-def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[Mismatch]:
+def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[CheckResult]:
     answer = observation.response_json
     for defect in answer.defects:
         is_cut = not answer.is_json and is_short(observation.exchange.response_headers, body)
@@ -152,8 +156,8 @@ def _compare_echo(observation: Observation, operation: Operation, schema: str, p
     gateway may round or complete.
     """
     value = observation.response_json.value
-    for part in path:
-        value = value[part]
+    for step in path:
+        value = value[step]
     if not isinstance(value, dict):
         return
     fields = observation.comparison.fields(schema, value)

@@ -4,21 +4,22 @@ What a finding's `rule` and `evidence` are depends on its kind: see `Finding`.
 """
 
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from longcat.contract.checks.answer import announcements, compare_answer, error_schema
-from longcat.contract.checks.mismatch import Mismatch, show_body, show_value
+from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request import expect
 from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
 from longcat.contract.codes import CODES
 from longcat.contract.lazy import cached_property
-from longcat.contract.model import Exchange, Finding
-from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.model import Exchange, Finding, Inconclusive
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
 
@@ -37,7 +38,7 @@ def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
     What the answer should have been follows from the request, and from what its asker knows. Nothing is said about an
     exchange that is none of ours (see `concerns`).
     """
-    return Judgement.of(spec, exchange).findings()
+    return Judgement(spec, exchange).findings()
 
 
 def outage(spec: Spec, exchange: Exchange) -> str | None:
@@ -45,7 +46,7 @@ def outage(spec: Spec, exchange: Exchange) -> str | None:
 
     See `Judgement.outage` for what counts as such.
     """
-    return Judgement.of(spec, exchange).outage
+    return Judgement(spec, exchange).outage
 
 
 def concerns(spec: Spec, exchange: Exchange) -> bool:
@@ -53,27 +54,44 @@ def concerns(spec: Spec, exchange: Exchange) -> bool:
     return observe(spec, exchange).is_concerned
 
 
+@define
+class _Result:
+    """What has come of an exchange so far. What follows a fault of ours, or a limit, is missing.
+
+    Attributes:
+        operation: the operationId. None: the exchange fits no operation of the contract.
+        path: as in a finding.
+        is_documented: whether the contract has this answer, as JSON.
+    """
+
+    is_concerned: bool = True
+    operation: str | None = None
+    path: str = ""
+    is_documented: bool = False
+    outage: str | None = None
+    mismatches: list[Mismatch] = Factory(list)
+    gaps: list[Gap] = Factory(list)
+
+
 @frozen(slots=False)  # A cached property is looked up faster there.
 class Judgement:
-    """What an observation says about the contract. Each part is worked out once, when it is first asked for."""
+    """What an exchange says about a contract. It is worked out once, when it is first asked for.
 
-    observation: Observation
+    Nothing is raised for an exchange, whatever is in it: what can't be judged is among the gaps.
+    """
 
-    @classmethod
-    def of(cls, spec: Spec, exchange: Exchange) -> "Judgement":
-        """Return what an exchange says about a contract."""
-        return cls(observe(spec, exchange))
+    spec: Spec
+    exchange: Exchange
 
     @property
-    def exchange(self) -> Exchange:
-        """The exchange that is judged."""
-        return self.observation.exchange
+    def is_concerned(self) -> bool:
+        """Whether the exchange is about the contract (see `Observation.is_concerned`)."""
+        return self._result.is_concerned
 
-    @cached_property
+    @property
     def outage(self) -> str | None:
-        """Why the answer is inconclusive, in words. None: it can be judged.
+        """Why the answer is inconclusive, in words. None: it can be judged, but for the gaps.
 
-        * An exchange that passes a limit of `openapi.limits`, such as JSON with more than a hundred levels.
         * A page of the CDN in front, whatever its status: it was not the gateway that answered.
         * A 429: the gateway did not look at the request.
         * A 5xx without JSON: something broke, and a broken service keeps no contract.
@@ -83,22 +101,70 @@ class Judgement:
         Where a bad request gets a 5xx with JSON, the gateway looked and has lost a check, which is drift. A 429 or 5xx
         with JSON in another form than the documented one is judged, because its form is what callers read.
         """
-        return self.obstacle or self._breakdown
+        return self._result.outage
+
+    @property
+    def is_documented(self) -> bool:
+        """Whether the contract has this answer, such as a 429 or a 500 in its documented form."""
+        return self._result.is_documented
+
+    @property
+    def gaps(self) -> tuple[Inconclusive, ...]:
+        """What of the exchange was not judged, and why. There may be findings in the rest of it."""
+        source, operation = self.exchange.source, self._result.operation
+        gaps = dict.fromkeys(self._result.gaps)
+        return tuple(Inconclusive(source, one.why, unclear=one.unclear, operation=operation) for one in gaps)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield how the exchange differs from the contract; nothing in an outage."""
+        for mismatch in self._result.mismatches:
+            yield Finding(
+                code=mismatch.code,
+                severity=CODES[mismatch.code].severity,
+                operation=self._result.operation,
+                pointer=mismatch.pointer,
+                expected=mismatch.expected,
+                seen=mismatch.seen,
+                exchange=self.exchange,
+                rule=mismatch.rule,
+                evidence=mismatch.evidence,
+                place=mismatch.place,
+                path=self._result.path,
+                times=mismatch.times,
+                others=mismatch.others,
+            )
 
     @cached_property
-    def obstacle(self) -> str | None:
-        """Why the exchange can't be judged within the limits, in words. None: it can."""
-        return str(self._judged) if isinstance(self._judged, UnjudgeableError) else None
-
-    @cached_property
-    def _judged(self) -> tuple[Finding, ...] | UnjudgeableError:
-        """All findings, or why there are none."""
+    def _result(self) -> _Result:
+        result = _Result()
         try:
-            return () if self._breakdown is not None else tuple(self._findings())
-        except UnjudgeableError as error:
-            return error
-        except RecursionError:
-            return UnjudgeableError("it can't be judged: it and its schemas are nested too deeply")
+            for outcome in part(self._outcomes(result)):
+                if isinstance(outcome, Gap):
+                    result.gaps.append(outcome)
+                else:
+                    result.mismatches.append(outcome)
+        except Exception as error:  # noqa: BLE001 - a fault of ours costs this exchange, and not the whole run.
+            result.gaps.append(Gap(_describe_fault(error)))
+        return result
+
+    def _outcomes(self, result: _Result) -> Iterator[CheckResult]:
+        """Yield what comes of the exchange, and enter into the result what is known of it as a whole."""
+        observation = self.observation
+        result.is_concerned = observation.is_concerned
+        if not result.is_concerned:
+            return
+        operation = observation.operation
+        result.operation = operation.operation_id if operation else None
+        result.path = observation.path
+        result.outage = self._breakdown
+        result.is_documented = self._is_documented_json
+        if result.outage is None:
+            yield from self._outcomes_elsewhere() if operation is None else self._outcomes_of(operation)
+
+    @cached_property
+    def observation(self) -> Observation:
+        """The exchange, with what of the contract it is about."""
+        return observe(self.spec, self.exchange)
 
     @cached_property
     def _breakdown(self) -> str | None:
@@ -127,37 +193,8 @@ class Judgement:
         return reason and f"HTTP {code}: {reason}"
 
     @property
-    def is_documented(self) -> bool:
-        """Whether the contract has this answer, such as a 429 or a 500 in its documented form."""
-        return self.obstacle is None and self._is_documented_json
-
-    @property
     def _is_documented_json(self) -> bool:
         return self.observation.documented is not None and self.observation.response_json.is_json
-
-    def findings(self) -> Iterator[Finding]:
-        """Yield how the exchange differs from the contract; nothing in an outage."""
-        if not isinstance(self._judged, UnjudgeableError):
-            yield from self._judged
-
-    def _findings(self) -> Iterator[Finding]:
-        operation = self.observation.operation
-        for mismatch in self._mismatches_elsewhere() if operation is None else self._mismatches_of(operation):
-            yield Finding(
-                code=mismatch.code,
-                severity=CODES[mismatch.code].severity,
-                operation=operation.operation_id if operation else None,
-                pointer=mismatch.pointer,
-                expected=mismatch.expected,
-                seen=mismatch.seen,
-                exchange=self.exchange,
-                rule=mismatch.rule,
-                evidence=mismatch.evidence,
-                place=mismatch.place,
-                path=self.observation.path,
-                times=mismatch.times,
-                others=mismatch.others,
-            )
 
     @cached_property
     def _expectation(self) -> Expectation | None:
@@ -166,15 +203,15 @@ class Judgement:
         return expect(self.observation, operation) if operation else None
 
     @cached_property
-    def _form(self) -> tuple[Mismatch, ...]:
-        """How the answer differs from what is documented for its status code."""
+    def _form(self) -> tuple[CheckResult, ...]:
+        """How the answer differs from what is documented for its status code, and what of it was not judged."""
         response = self.observation.documented
         return tuple(compare_answer(self.observation, response)) if response else ()
 
     @property
     def _has_undocumented_form(self) -> bool:
         """Whether the answer is JSON, and not of the form that the contract documents for its status code."""
-        return self._is_documented_json and bool(self._form)
+        return self._is_documented_json and any(isinstance(one, Mismatch) for one in self._form)
 
     @property
     def _is_conclusive_breakdown(self) -> bool:
@@ -185,8 +222,9 @@ class Judgement:
 
     # --- An answer of a documented operation.
 
-    def _mismatches_of(self, operation: Operation) -> Iterator[Mismatch]:
+    def _outcomes_of(self, operation: Operation) -> Iterator[CheckResult]:
         expected, response = self._expectation, self.observation.documented
+        yield from expected.gaps if expected else ()
         if expected is not None and not expected.allows(self.observation.status_code):
             yield self._unexpected_status(operation, expected)
         else:
@@ -223,13 +261,13 @@ class Judgement:
 
     # --- An answer that the contract has no operation for.
 
-    def _mismatches_elsewhere(self) -> Iterator[Mismatch]:
-        if self.observation.exchange.method == "OPTIONS" or not self.observation.is_concerned:
+    def _outcomes_elsewhere(self) -> Iterator[CheckResult]:
+        if self.observation.exchange.method == "OPTIONS":
             return  # By OPTIONS a browser asks about its own rules (CORS); a server or CDN may answer for any path.
         yield from self._other_method() if self.observation.at_path else self._other_path()
         yield from announcements(self.observation, None)
 
-    def _other_method(self) -> Iterator[Mismatch]:
+    def _other_method(self) -> Iterator[CheckResult]:
         """Yield that a method is new: it is answered, or `Allow` names it."""
         observation = self.observation
         at_path, exchange = observation.at_path, observation.exchange
@@ -246,7 +284,7 @@ class Judgement:
             for one in sorted(filter(_METHOD.fullmatch, allowed - {*methods, "HEAD", "OPTIONS"}))[:MOST_METHODS]:
                 yield Mismatch("method-new", (), rule, only, one, [one], "header:allow", self._new(one))
 
-    def _other_path(self) -> Iterator[Mismatch]:
+    def _other_path(self) -> Iterator[CheckResult]:
         """Yield what is wrong with the answer to a path that the contract does not have.
 
         It is a 404 where the contract knows that code at all; if it has one form for all those of the server, then that
@@ -269,3 +307,10 @@ def _have_one_form(responses: list[Response]) -> bool:
     """Whether there are documented responses, and all have the same schemas."""
     forms = {tuple((media.media_type, media.schema) for media in one.content.values()) for one in responses}
     return len(forms) == 1
+
+
+def _describe_fault(error: Exception) -> str:
+    """Return what went wrong inside of longcat, in words: only its kind and place, as its message may hold a secret."""
+    place = next(iter(reversed(traceback.extract_tb(error.__traceback__))), None)
+    where = f" in line {place.lineno} of {Path(place.filename).name}" if place else ""
+    return f"it can't be judged, for a fault of longcat: {type(error).__name__}{where}. Please report it"

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 
 from longcat.contract.model import Occurrence
+from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schemas import ASSERTIONS
 from longcat.gateway import schema as core
 from longcat.pointer import join
@@ -67,6 +68,28 @@ class Mismatch:
     def pointer(self) -> str:
         """Where it is, as a finding says it."""
         return self.location or join(self.path)
+
+
+@frozen
+class Gap:
+    """A part of an exchange that was not judged. `why` and `unclear` are as in `Inconclusive`."""
+
+    why: str
+    unclear: bool = True
+
+
+CheckResult: TypeAlias = Mismatch | Gap
+"""What a check yields: differences, and what it could not look at."""
+
+
+def part(outcomes: Iterable[CheckResult]) -> Iterator[CheckResult]:
+    """Yield what comes of one part of an exchange. An UnjudgeableError ends this part, as a gap, and no other."""
+    try:
+        yield from outcomes
+    except UnjudgeableError as error:
+        yield Gap(str(error), error.unclear)
+    except RecursionError:
+        yield Gap("it can't be judged: it and its schemas are nested too deeply")
 
 
 def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:

@@ -12,9 +12,11 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from longcat.contract.checks.body import media_type_of
+from longcat.contract.checks.mismatch import Gap
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.status_codes import Expectation, RequestFault
 from longcat.contract.model import Exchange, Intent
+from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Credential, Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.spec import split_url
@@ -41,18 +43,26 @@ INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
 
 def expect(observation: Observation, operation: Operation) -> Expectation:
     """Return what the answer to a request for this operation may be."""
-    exchange, faults = observation.exchange, dict.fromkeys(_faults(observation, operation))
+    exchange = observation.exchange
+    faults: dict[tuple[RequestFault, bool], None] = {}
+    gaps: dict[Gap, None] = {}
+    for check in (_key_faults, _body_faults, _parameter_faults):
+        try:
+            faults |= dict.fromkeys(check(observation, operation))
+        except UnjudgeableError as error:
+            faults |= dict.fromkeys((fault, False) for fault in RequestFault)
+            gaps[Gap(str(error), error.unclear)] = None
     certain = tuple(fault for fault, is_certain in faults if is_certain)
     possible = tuple(fault for fault, is_certain in faults if not is_certain)
     if exchange.origin == "documentation":
         possible = tuple(RequestFault)  # The page does not say which request an answer belongs to: we paired them.
     elif not certain and not _is_vouched_for(exchange):
         possible += (RequestFault.UNKNOWN,)
-    return Expectation(operation, certain, possible)
+    return Expectation(operation, certain, possible, tuple(gaps))
 
 
-def _faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
-    """Yield each fault that a request may have, and whether it is certain."""
+def _key_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
+    """Yield each fault of its key, or of what the asker says, that a request may have, and whether it is certain."""
     exchange = observation.exchange
     intent = INTENTS.get(exchange.intent)
     if operation.needs_key:
@@ -66,10 +76,6 @@ def _faults(observation: Observation, operation: Operation) -> Iterator[tuple[Re
         elif not _is_vouched_for(exchange):
             yield RequestFault.WRONG_KEY, False
             yield RequestFault.FORBIDDEN, False
-    if operation.request:
-        yield from _body_faults(observation, operation)
-    if operation.parameters:
-        yield from _parameter_faults(observation, operation)
     if intent is RequestFault.UNKNOWN:
         yield RequestFault.UNKNOWN, True
 
@@ -103,6 +109,8 @@ def may_be_filtered(exchange: Exchange) -> bool:
 
 def _body_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
     exchange = observation.exchange
+    if not operation.request:
+        return
     if not exchange.request_body:
         if exchange.request_body is None and _had_body(exchange.request_headers):
             yield from ((fault, False) for fault in BODY_FAULTS)  # It was not recorded.

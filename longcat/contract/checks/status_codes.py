@@ -10,6 +10,7 @@ from typing import Final
 
 from attrs import frozen
 
+from longcat.contract.checks.mismatch import Gap
 from longcat.contract.openapi.operation import Operation
 
 
@@ -74,11 +75,13 @@ class Expectation:
     Attributes:
         certain: the faults of the request. It must be refused if there is one.
         possible: those that it may have, for all that can be seen.
+        gaps: what of the request was not judged. It may have any fault then.
     """
 
     operation: Operation
     certain: tuple[RequestFault, ...]
     possible: tuple[RequestFault, ...]
+    gaps: tuple[Gap, ...] = ()
 
     def allows(self, status_code: int) -> bool:
         """Whether the contract allows this status code."""

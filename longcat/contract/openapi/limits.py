@@ -1,7 +1,7 @@
 """How much a spec, or a value that is held against it, may ask of this machine. Both may come from strangers.
 
 What goes beyond a limit is refused, and the message says the limit: a spec by SpecError, an exchange by
-`UnjudgeableError`, which costs that exchange only.
+`UnjudgeableError`, which costs that part of it only.
 """
 
 from typing import Any, Final
@@ -32,7 +32,19 @@ _CONTAINERS: Final = (dict, list)  # A tuple is looked up much faster than `dict
 
 
 class UnjudgeableError(ValueError):
-    """An exchange can't be judged within the limits. The message says why, as a sentence without a full stop."""
+    """A part of an exchange, such as its body, can't be judged. It costs that part: the rest of it is judged.
+
+    The message says why, as a sentence without a full stop: the same one for all of a kind, so that reports can put
+    them together.
+
+    Attributes:
+        unclear: whether it should have been judged, as with a flaw of the contract. False: it is left out, as with a
+            media type that is not judged.
+    """
+
+    def __init__(self, why: str, *, unclear: bool = True) -> None:
+        super().__init__(why)
+        self.unclear = unclear
 
 
 @define

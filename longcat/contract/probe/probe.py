@@ -212,8 +212,8 @@ class _Probe:
                 if not self._wait(wait, capped=hint is None):
                     self.given_up[request.base_url] = _too_long(hint)
                     return self.given_up[request.base_url]
-            elif judgement.outage is None or judgement.obstacle is not None:
-                return judgement  # What can't be judged is an answer all the same, and comes again if it is asked for.
+            elif judgement.outage is None:
+                return judgement
             elif tries > 1 or not self._wait(hint or 0.0, capped=False):
                 return judgement.outage
 
@@ -277,7 +277,7 @@ class _Probe:
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.
         names = [request.key_header] if request.key_header and not request.key_prefix else []
-        return Judgement.of(self.spec, redact(exchange, names, thorough=False, secrets=[key]))
+        return Judgement(self.spec, redact(exchange, names, thorough=False, secrets=[key]))
 
 
 def _too_long(hint: float | None) -> str:

@@ -10,7 +10,16 @@ from attrs import define, field, frozen
 
 from longcat.contract.model import Exchange, Finding, Inconclusive, Severity
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.reports.verdict import SEVERITIES, Accepted, Event, JudgedExchange, Tally, fingerprint, summary
+from longcat.contract.reports.verdict import (
+    SEVERITIES,
+    Accepted,
+    Event,
+    GapReason,
+    JudgedExchange,
+    Tally,
+    fingerprint,
+    summary,
+)
 
 MOST_PLACES: Final = 3
 """How many of the places in which a finding was seen are shown."""
@@ -48,15 +57,13 @@ class ReportContext:
         """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
         tally = self.tally
         for title, unclear, count in (("Could not be told", True, tally.unclear), ("Left out", False, tally.left_out)):
-            found: dict[str, list[str]] = {}
-            for one in tally.reasons:
-                if one.unclear is unclear:
-                    found.setdefault(one.why[:1].upper() + one.why[1:], []).append(one.what)
-            more = count - sum(map(len, found.values()))
+            reasons = [one for one in tally.reasons if one.unclear is unclear]
+            found = {one.why[:1].upper() + one.why[1:]: describe_places(one) for one in reasons}
+            more = count - sum(one.count for one in reasons)
             if more > 0:
-                found["And more"] = [f"{more} that are not named here"]
+                found["And more"] = f"{more} that are not named here"
             if found:
-                yield title, {why: "; ".join(what) for why, what in found.items()}
+                yield title, found
 
 
 @define
@@ -99,6 +106,14 @@ def findings_of(event: Event) -> Iterator[Finding]:
     """Yield the findings of an event that nobody accepted."""
     if isinstance(event, JudgedExchange):
         yield from (judged.finding for judged in event.findings if judged.accepted is None)
+
+
+def describe_places(reason: GapReason) -> str:
+    """Return which operations could not be judged for a reason, and where that was seen."""
+    operations, places = list(reason.operations), reason.places[: MOST_PLACES if reason.operations else None]
+    more = [f"{reason.count - len(places)} more"] if reason.count > len(places) else []
+    seen_in = "; and ".join(["; ".join(places), *more])
+    return f"{', '.join(operations)} (in {seen_in})" if operations else seen_in
 
 
 def clean(text: str, keep: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, ReportedFinding, grouped
+from longcat.contract.reports.context import ReportContext, ReportedFinding, describe_places, grouped
 from longcat.contract.reports.verdict import ORIGINS, Event, fingerprint, verdict
 from longcat.pointer import split
 
@@ -87,7 +87,10 @@ def _invocation(context: ReportContext) -> dict[str, Any]:
         "exitCode": int(verdict(context.tally, context.fail_on)),
         "startTimeUtc": f"{context.started:%Y-%m-%dT%H:%M:%SZ}",
         "toolExecutionNotifications": [
-            {"level": "error" if reason.unclear else "note", "message": {"text": f"{reason.what}: {reason.why}"}}
+            {
+                "level": "error" if reason.unclear else "note",
+                "message": {"text": f"{describe_places(reason)}: {reason.why}"},
+            }
             for reason in context.tally.reasons
         ],
     }

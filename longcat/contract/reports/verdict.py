@@ -14,7 +14,7 @@ from longcat.contract.model import Exchange, Finding, Inconclusive, Origin, Seve
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
 MAX_REASONS: Final = 20
-"""How many reasons are kept. What goes beyond them is only counted."""
+"""How many reasons are kept of each kind, and of each how many places. What goes beyond them is only counted."""
 
 
 class Verdict(IntEnum):
@@ -50,13 +50,40 @@ class JudgedFinding:
 
 @frozen
 class JudgedExchange:
-    """An exchange that could be compared with the contract, and the differences."""
+    """An exchange that could be compared with the contract, the differences, and what of it was not judged."""
 
     exchange: Exchange
     findings: tuple[JudgedFinding, ...] = ()
+    gaps: tuple[Inconclusive, ...] = ()
 
 
 Event: TypeAlias = JudgedExchange | Inconclusive
+
+
+@define
+class GapReason:
+    """Why something was not judged, and about what that was said.
+
+    Attributes:
+        why, unclear: as in `Inconclusive`.
+        count: how often it was said.
+        operations: which ones it is about, as far as that is known, in the order in which they were met.
+        places: the first places where it was said.
+    """
+
+    why: str
+    unclear: bool
+    count: int = 0
+    operations: dict[str, None] = Factory(dict)
+    places: list[str] = Factory(list)
+
+    def add(self, gap: Inconclusive) -> None:
+        """Count what was not judged for this reason."""
+        self.count += 1
+        if gap.operation is not None:
+            self.operations[gap.operation] = None
+        if len(self.places) < MAX_REASONS:
+            self.places.append(gap.what)
 
 
 @define
@@ -68,8 +95,9 @@ class Tally:
         found: how many findings that nobody accepted, by severity. Seen in many exchanges, a finding is one.
         times: how often they were seen.
         accepted: how many findings the baseline accepts.
-        unclear: how many things were inconclusive, and in `reasons` the first of them.
-        left_out: how many things were left out, and in `reasons` the first of them.
+        unclear: how many things were inconclusive.
+        left_out: how many things were left out.
+        reasons: the first reasons why things were inconclusive or left out.
         remarks: what else a reader must know, such as entries of the baseline that expired.
     """
 
@@ -79,20 +107,17 @@ class Tally:
     accepted: int = 0
     unclear: int = 0
     left_out: int = 0
-    reasons: list[Inconclusive] = Factory(list)
+    reasons: list[GapReason] = Factory(list)
     remarks: list[str] = Factory(list)
     _known: set[str] = field(factory=set, init=False, repr=False)
 
     def note(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, Inconclusive):
-            if event.unclear:
-                self.unclear += 1
-            else:
-                self.left_out += 1
-            if sum(one.unclear is event.unclear for one in self.reasons) < MAX_REASONS:
-                self.reasons.append(event)
+            self._note_gap(event)
             return
+        for gap in event.gaps:
+            self._note_gap(gap)
         self.judged[event.exchange.origin] += 1
         for judged in event.findings:
             self.times += judged.accepted is None
@@ -104,6 +129,20 @@ class Tally:
                 self.found[judged.finding.severity] += 1
             else:
                 self.accepted += 1
+
+    def _note_gap(self, gap: Inconclusive) -> None:
+        if gap.unclear:
+            self.unclear += 1
+        else:
+            self.left_out += 1
+        alike = [one for one in self.reasons if one.unclear is gap.unclear]
+        reason = next((one for one in alike if one.why == gap.why), None)
+        if reason is None:
+            if len(alike) >= MAX_REASONS:
+                return
+            reason = GapReason(gap.why, gap.unclear)
+            self.reasons.append(reason)
+        reason.add(gap)
 
 
 def verdict(tally: Tally, fail_on: Severity) -> Verdict:
