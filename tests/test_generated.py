@@ -298,6 +298,11 @@ def package_is_still_broken(upstream: SimpleNamespace) -> bool:
     return "A client library for accessing" in upstream.package.__doc__
 
 
+def package_is_still_eager(upstream: SimpleNamespace) -> bool:
+    """Tell whether the package imports its clients whether anybody asks for them or not."""
+    return "Client" in vars(upstream.package)
+
+
 def datetime_is_still_broken(upstream: SimpleNamespace) -> bool:
     """Tell whether a moment in UTC is written otherwise than the service writes it."""
     status = upstream.models.CompletedStatus.from_dict(COMPLETED)
@@ -324,6 +329,7 @@ OVERRIDES: list[tuple[str, Callable[[SimpleNamespace], bool]]] = [
     ("types.py.jinja", response_is_still_broken),
     ("types.py.jinja", unset_is_still_broken),
     ("package_init.py.jinja", package_is_still_broken),
+    ("package_init.py.jinja", package_is_still_eager),
     ("types.py.jinja", dates_are_still_refused),
     ("model.py.jinja", dates_are_still_refused),
     ("property_templates/datetime_property.py.jinja", dates_are_still_refused),
