@@ -137,7 +137,7 @@ def test_the_made_up_operations() -> None:
         ("DELETE", "http://127.0.0.1:8000/shelves/a/books/7?x=1#y", "delete_book"),
         ("GET", "https://eu.books.test/v1/covers/a%20b.png", "get_cover"),
         ("GET", "https://eu.books.test/v1/covers/.png", None),
-        ("GET", "https://eu.books.test/v1/shelves/a/books/7/", None),
+        ("GET", "https://eu.books.test/v1/shelves/a/books/7/", "get_book"),
         ("GET", "https://eu.books.test/v1/shelves//books/7", None),
         ("GET", "https://eu.books.test/v2/shelves/a/books/7", None),
         ("PUT", "https://eu.books.test/v1/shelves/a/books/7", None),

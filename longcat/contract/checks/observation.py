@@ -1,6 +1,7 @@
 """An exchange, matched with the contract and decoded: once, for all that look at it."""
 
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from attrs import frozen
 
@@ -11,7 +12,7 @@ from longcat.contract.checks.status_codes import is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.operation import Operation, Response
-from longcat.contract.openapi.spec import Spec
+from longcat.contract.openapi.spec import Located, Spec
 from longcat.text import show, without_query
 
 
@@ -22,16 +23,24 @@ class Observation:
     All that is derived raises UnjudgeableError when the exchange passes a limit of `openapi.limits`.
 
     Attributes:
-        at_path: the operations of its path, whichever their method. Empty: the contract has no such path.
-        path_values: the values of the path's parameters.
+        located: what of the contract its URL means.
         operation: the one that was called. None: the contract has none for this path and method.
     """
 
     spec: Spec
     exchange: Exchange
-    at_path: tuple[Operation, ...]
-    path_values: Mapping[str, str]
+    located: Located
     operation: Operation | None
+
+    @property
+    def at_path(self) -> tuple[Operation, ...]:
+        """The operations of its path, whichever their method. Empty: the contract has no such path."""
+        return self.located.operations
+
+    @cached_property
+    def path_values(self) -> Mapping[str, str]:
+        """The values of the path's parameters."""
+        return {name: unquote(value) for name, value in self.located.values.items()}
 
     @property
     def status_code(self) -> int:
@@ -95,6 +104,6 @@ class Observation:
 
 def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
-    operations, values = spec.locate(exchange.url)
-    operation = next((one for one in operations if one.method == exchange.method.upper()), None)
-    return Observation(spec, exchange, operations, values, operation)
+    located = spec.locate(exchange.url, exchange.method)
+    operation = next((one for one in located.operations if one.method == exchange.method.upper()), None)
+    return Observation(spec, exchange, located, operation)

@@ -19,7 +19,7 @@ from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Credential, Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schemas import Schemas
-from longcat.contract.openapi.spec import split_url
+from longcat.contract.openapi.urls.templates import split_url
 from longcat.text import words_of
 
 BODY_FAULTS: Final = (RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID)

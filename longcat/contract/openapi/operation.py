@@ -16,10 +16,9 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import METHODS, SpecError
 from longcat.contract.openapi.examples import Examples
 from longcat.contract.openapi.place import Place
+from longcat.contract.openapi.urls.servers import ANYWHERE, Base, read_bases, read_servers
 from longcat.text import show
 
-PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
-"""A parameter in a path, or a variable in a server's URL."""
 STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|DEFAULT")
 """A key of an operation's responses, in upper case."""
 _PLACES: Final = ("path", "query", "header", "cookie")
@@ -173,6 +172,11 @@ class Operation:
         """Their base URLs, without a slash at the end: its own, else its path's, else the document's."""
         return next(filter(None, map(read_servers, (self.place, self.item, self.root))), ())
 
+    @cached_property
+    def bases(self) -> frozenset[Base]:
+        """All that these servers and their variables allow."""
+        return next(filter(None, map(read_bases, (self.place, self.item, self.root))), frozenset({ANYWHERE}))
+
     @property
     def key_header(self) -> str | None:
         """The header that carries the key. None: no key is needed, or it travels elsewhere."""
@@ -258,32 +262,6 @@ def _methods_of(item: Place) -> Iterator[tuple[str, Place]]:
         yield from item.fields("additionalOperations").items()  # They came with OpenAPI 3.2.
     except SpecError:
         return
-
-
-def read_servers(place: Place) -> tuple[str, ...]:
-    """Return the base URLs of the servers that a document, a path or an operation names for itself.
-
-    A server that can't be read is left out: nothing can be known to be below it.
-    """
-    found = []
-    try:
-        for server in place.items("servers"):
-            with suppress(SpecError):
-                found.append(server_url(server))
-    except SpecError:
-        return ()
-    return tuple(found)
-
-
-def server_url(server: Place) -> str:
-    """Return a server's URL without a slash at the end, each of its variables at its default."""
-    variables = server.fields("variables")
-
-    def default(name: re.Match[str]) -> str:
-        variable = variables.get(name[1])
-        return str(variable.object.get("default", name[0])) if variable else name[0]
-
-    return PARAMETER.sub(default, server.text("url")).rstrip("/")
 
 
 def read_credential(scheme: Place) -> Credential | None:

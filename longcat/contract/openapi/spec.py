@@ -5,31 +5,26 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from importlib.resources import files
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeAlias
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl
 
 import attrs
-from attrs import Factory, define, field, frozen
+from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError, parse_document, read_document, self_contained
-from longcat.contract.openapi.operation import (
-    PARAMETER,
-    Operation,
-    read_operations,
-    read_servers,
-)
+from longcat.contract.openapi.operation import Operation, read_operations
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.strict import check_all
-
-_ByServer: TypeAlias = dict[str, dict[str, set[int]]]
-"""Numbers by the host, in lower case, and the path of a server, without a slash at the end."""
+from longcat.contract.openapi.urls.paths import PathIndex
+from longcat.contract.openapi.urls.servers import Base, BaseIndex, base_of, read_servers, segments_of
+from longcat.contract.openapi.urls.templates import PARAMETER, split_url
 
 
 @frozen(slots=False)  # A cached property is looked up faster there.
@@ -42,6 +37,7 @@ class Spec:
         servers: their base URLs, without a slash at the end.
         digest: the SHA-256 of the document's canonical form, in hex. A change of comments or order does not change it.
         schemas: the schemas of the document, ready to validate.
+        elsewhere: where it is served besides, whatever it says itself.
     """
 
     document: dict[str, Any] = field(repr=False)
@@ -49,6 +45,7 @@ class Spec:
     servers: tuple[str, ...]
     digest: str
     schemas: Schemas = field(repr=False, eq=False)
+    elsewhere: frozenset[Base] = frozenset()
 
     @property
     def server(self) -> str:
@@ -58,7 +55,9 @@ class Spec:
     def served_at(self, base_url: str) -> "Spec":
         """Return the same contract of a gateway that answers at this base URL as well, such as the sandbox."""
         base = base_url.rstrip("/")
-        return self if base in self.servers else attrs.evolve(self, servers=(*self.servers, base))
+        if base in self.servers:
+            return self
+        return attrs.evolve(self, servers=(*self.servers, base), elsewhere=self.elsewhere | {base_of(base)})
 
     @cached_property
     def key_headers(self) -> frozenset[str]:
@@ -70,155 +69,104 @@ class Spec:
         return frozenset(found - {""})
 
     def match(self, method: str, url: str) -> Operation | None:
-        """Return the operation that a method and a URL mean, whichever host they name. None: there is none."""
-        operations, _ = self.locate(url)
+        """Return the operation that a method and a URL mean (see `locate`). None: there is none."""
+        operations = self.locate(url, method).operations
         return next((one for one in operations if one.method == method.upper()), None)
 
-    def locate(self, url: str) -> tuple[tuple[Operation, ...], dict[str, str]]:
-        """Return the operations of a URL's path, whichever host it names, and the values of the path's parameters.
+    def locate(self, url: str, method: str = "") -> "Located":
+        """Return which operations a URL means: those of the first path that has the method, else of the first path.
 
-        The path is looked for below each server, the longest first, and then below none.
+        A path is looked for below the servers of its operations, the longest first. Where no server has the host of
+        the URL, it is as if all had it: a gateway may answer elsewhere.
         """
-        return next(self._matches(url), ((), {}))
+        first = None
+        for one in self._located(url):
+            if not method or any(operation.method == method.upper() for operation in one.operations):
+                return one
+            first = first or one
+        return first or Located()
 
     def candidates(self, url: str) -> tuple[Operation, ...]:
         """Return the operations of every path that a URL fits, whichever host it names."""
-        return tuple(one for operations, _ in self._matches(url) for one in operations)
-
-    def _matches(self, url: str) -> Iterator[tuple[tuple[Operation, ...], dict[str, str]]]:
-        path = _path_of(url)
-        for base in self._bases:
-            if path.startswith(f"{base}/") and path.count("/") - base.count("/") <= self._paths.levels:
-                segments = [unquote(segment) for segment in path.removeprefix(base).split("/")]
-                for _, operations, values in sorted(self._paths.find(segments), key=itemgetter(0)):
-                    yield operations, dict(zip(PARAMETER.findall(operations[0].path), values, strict=True))
+        return tuple(one for found in self._below(self._anywhere(url), url) for one in found.operations)
 
     def serves(self, url: str) -> bool:
-        """Whether a URL is below one of the servers."""
-        return bool(_above(self._servers, url))
+        """Whether a URL is below one of the servers that the contract names with their hosts."""
+        return any(base.host for base, _ in self._bases.above(url))
 
     def operations_at(self, url: str) -> tuple[Operation, ...]:
-        """Return the operations of the server that a URL is below: none, if the contract has no such server."""
-        return tuple(self.operations[index] for index in sorted(_above(self._operations_by_server, url)))
+        """Return the operations of the servers that a URL is below: none, if the contract has no such server."""
+        bases = {base for base, _ in self._bases.above(url)}
+        return tuple(one for one in self.operations if self._is_served(one, bases))
 
     def path_below_server(self, url: str) -> str:
         """Return the path of a URL without that of a server, the longest that fits, whichever host it names."""
-        path = _path_of(url)
-        return path.removeprefix(next(base for base in self._bases if path.startswith(f"{base}/")))
+        return "/" + "/".join(self._anywhere(url)[0][1])
+
+    @property
+    def names_hosts(self) -> bool:
+        """Whether the contract says of all its operations at which hosts they are."""
+        return self._bases.names_hosts
+
+    def _located(self, url: str) -> Iterator["Located"]:
+        below = list(self._bases.above(url))
+        yield from self._below(below, url)
+        if not self._bases.knows(url):
+            yield from self._below(self._anywhere(url), url)
+
+    def _anywhere(self, url: str) -> list[tuple[Base | None, list[str]]]:
+        """Return what a URL may be below, whichever host it names: the paths of all servers, and none."""
+        whole = segments_of(split_url(url).path)
+        return [*self._bases.anywhere(url), (None, whole)]
+
+    def _below(self, below: Sequence[tuple[Base | None, list[str]]], url: str) -> Iterator["Located"]:
+        """Yield what a URL may mean below some bases. A base that is None is that of all operations."""
+        query = parse_qsl(split_url(url).query, keep_blank_values=True)
+        for find in (self._paths.find, self._paths.find_spanning):
+            for base, segments in below:
+                for match in find(segments, query):
+                    operations = self._by_path[match.number]
+                    if base is not None:
+                        operations = tuple(one for one in operations if self._is_served(one, {base}))
+                    if operations:
+                        yield Located(operations, match.values, match.spans)
+
+    def _is_served(self, operation: Operation, bases: AbstractSet[Base]) -> bool:
+        return not bases.isdisjoint(operation.bases) or not bases.isdisjoint(self.elsewhere)
 
     @cached_property
-    def _bases(self) -> tuple[str, ...]:
-        """What a path may begin with before the contract's own part: the servers' paths, the longest first."""
-        return tuple(sorted({_path_of(server).rstrip("/") for server in self.servers} | {""}, key=len, reverse=True))
+    def _bases(self) -> BaseIndex:
+        return BaseIndex({base for one in self.operations for base in one.bases} | self.elsewhere)
 
     @cached_property
-    def _servers(self) -> _ByServer:
-        return _by_server((server, 0) for server in self.servers)
-
-    @cached_property
-    def _operations_by_server(self) -> _ByServer:
-        return _by_server((server, index) for index, one in enumerate(self.operations) for server in one.servers)
-
-    @cached_property
-    def _paths(self) -> "_Paths":
-        """The documented paths, each with its operations, in their order."""
+    def _by_path(self) -> list[tuple[Operation, ...]]:
+        """The operations of each documented path."""
         by_path: dict[str, list[Operation]] = {}
         for one in self.operations:
             by_path.setdefault(one.path, []).append(one)
-        found = _Paths()
-        for index, (path, operations) in enumerate(by_path.items()):
-            found.add(path.split("/"), index, tuple(operations))
+        return [*map(tuple, by_path.values())]
+
+    @cached_property
+    def _paths(self) -> PathIndex:
+        found = PathIndex()
+        for number, operations in enumerate(self._by_path):
+            found.add(operations[0].path, number)
         return found
 
 
-_Match: TypeAlias = tuple[int, tuple[Operation, ...], tuple[str, ...]]
-"""The number of a path that fits, its operations, and the values of its parameters."""
-
-
-@define
-class _Paths:
-    """Paths by their segments, so that those which fit are found without a look at all the others.
+@frozen
+class Located:
+    """What of a contract a URL means.
 
     Attributes:
-        literal: the paths that go on with a segment as it stands.
-        templated: those that go on with one that has parameters: the text around these, and the paths.
-        ending: those that end here.
-        levels: how many more segments a path has at most.
+        operations: those of its path, whichever their method. Empty: the contract has no such path.
+        values: of the path's parameters, as they are encoded in the URL.
+        spans: whether one of these holds slashes, which OpenAPI does not allow.
     """
 
-    literal: dict[str, "_Paths"] = Factory(dict)
-    templated: dict[tuple[str, ...], "_Paths"] = Factory(dict)
-    ending: list[tuple[int, tuple[Operation, ...]]] = Factory(list)
-    levels: int = 0
-
-    def add(self, segments: Sequence[str], index: int, operations: tuple[Operation, ...]) -> None:
-        """Add a path, from one of its segments on."""
-        place = self
-        for left, segment in zip(range(len(segments), 0, -1), segments, strict=True):
-            place.levels = max(place.levels, left)
-            texts = tuple(PARAMETER.split(segment)[::2])
-            if len(texts) == 1:
-                place = place.literal.setdefault(segment, _Paths())
-            else:
-                place = place.templated.setdefault(texts, _Paths())
-        place.ending.append((index, operations))
-
-    def find(self, segments: Sequence[str], at: int = 0, values: tuple[str, ...] = ()) -> Iterator[_Match]:
-        """Yield the paths that fit, from one of the segments on."""
-        if at == len(segments):
-            yield from ((index, operations, values) for index, operations in self.ending)
-            return
-        if (literal := self.literal.get(segments[at])) is not None:
-            yield from literal.find(segments, at + 1, values)
-        for texts, inner in self.templated.items():
-            if (found := _values_between(texts, segments[at])) is not None:
-                yield from inner.find(segments, at + 1, (*values, *found))
-
-
-def _values_between(texts: Sequence[str], segment: str) -> tuple[str, ...] | None:
-    """Return what stands in a segment between some texts: something each time, and first as much as possible.
-
-    None: the segment is another one. Each text is looked for once, as an expression would try them in all combinations.
-    """
-    first, *others, last = texts
-    if not segment.startswith(first) or not segment.endswith(last):
-        return None
-    values, end = [], len(segment) - len(last)
-    for text in reversed(others):
-        at = segment.rfind(text, len(first), max(end - 1, 0))
-        if at < 0:
-            return None
-        values.append(segment[at + len(text) : end])
-        end = at
-    values.append(segment[len(first) : end])
-    return tuple(reversed(values)) if all(values) else None
-
-
-def split_url(url: str) -> SplitResult:
-    """Return the parts of a URL. They are empty if it is none."""
-    try:
-        return urlsplit(url)
-    except ValueError:  # A host in broken brackets.
-        return urlsplit("")
-
-
-def _path_of(url: str) -> str:
-    return split_url(url).path or "/"
-
-
-def _by_server(pairs: Iterable[tuple[str, int]]) -> _ByServer:
-    """Return numbers by the host and the path of a server."""
-    found: _ByServer = {}
-    for server, number in pairs:
-        host, path = split_url(server).netloc.lower(), _path_of(server).rstrip("/")
-        found.setdefault(host, {}).setdefault(path, set()).add(number)
-    return found
-
-
-def _above(servers: _ByServer, url: str) -> set[int]:
-    """Return the numbers of all servers that a URL is below."""
-    paths, path = servers.get(split_url(url).netloc.lower(), {}), f"{_path_of(url)}/"
-    return {number for one, numbers in paths.items() if path.startswith(f"{one}/") for number in numbers}
+    operations: tuple[Operation, ...] = ()
+    values: Mapping[str, str] = field(factory=dict)
+    spans: bool = False
 
 
 def load_spec(path: Path | None = None, *, strict: bool = False) -> Spec:

@@ -19,11 +19,11 @@ from longcat.contract.openapi.operation import (
     Parameter,
     read_credential,
     read_operations,
-    server_url,
 )
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schemas import Schemas
 from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
+from longcat.contract.openapi.urls.servers import server_url
 from longcat.pointer import join
 from longcat.text import shorten, show
 

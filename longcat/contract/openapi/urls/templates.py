@@ -1,0 +1,41 @@
+"""Texts with `{parameters}`, as the URLs of servers and the keys of `paths` are."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
+"""A parameter in a path, or a variable in a server's URL."""
+
+
+def texts_of(template: str) -> tuple[str, ...]:
+    """Return the texts around the parameters of a template: a single one where it has none."""
+    return tuple(PARAMETER.split(template)[::2])
+
+
+def values_between(texts: Sequence[str], whole: str) -> tuple[str, ...] | None:
+    """Return what stands in a text between some others: something each time, and first as much as possible.
+
+    None: it is another text. Each is looked for once, as an expression would try them in all combinations.
+    """
+    first, *others, last = texts
+    if not whole.startswith(first) or not whole.endswith(last):
+        return None
+    values, end = [], len(whole) - len(last)
+    for text in reversed(others):
+        at = whole.rfind(text, len(first), max(end - 1, 0))
+        if at < 0:
+            return None
+        values.append(whole[at + len(text) : end])
+        end = at
+    values.append(whole[len(first) : end])
+    return tuple(reversed(values)) if all(values) else None
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a URL. They are empty if it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:  # A host in broken brackets.
+        return urlsplit("")
