@@ -8,7 +8,8 @@ from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.baseline import Baseline
-from longcat.contract.reports.verdict import Event, JudgedExchange, JudgedFinding, Tally
+from longcat.contract.reports.findings import JudgedFinding
+from longcat.contract.reports.verdict import Event, JudgedExchange, Tally
 from longcat.contract.traffic.recordings import read
 
 Observed: TypeAlias = Judgement | Inconclusive

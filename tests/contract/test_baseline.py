@@ -8,7 +8,7 @@ import pytest
 
 from longcat.contract import Exchange, Finding, Severity
 from longcat.contract.reports.baseline import Baseline, load_baseline
-from longcat.contract.reports.verdict import Accepted
+from longcat.contract.reports.findings import Accepted
 from longcat.errors import ConfigurationError
 
 TODAY = date(2030, 1, 15)

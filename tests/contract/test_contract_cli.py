@@ -331,12 +331,13 @@ class TestCheck:
         assert run("check", path).code == 0
 
     def test_as_it_goes(self, run: Run, recording: Path, tmp_path: Path) -> None:
-        """Two hundred exchanges are told as one finding, and each is a line of JSON."""
+        """Two hundred exchanges are told as one finding, with how often it was seen, in JSON as well."""
         path = next(recording.glob("*the-request*"))
         head, _, one = path.read_text().partition("interactions:\n")
         (tmp_path / "many.yaml").write_text(f"{head}interactions:\n{one.replace('result_url', 'resultUrl') * 200}")
         assert "; and 197 more\n" in run("check", "many.yaml").out
-        assert len(run("check", "many.yaml", "--format", "json").out.splitlines()) >= 200
+        (line,) = run("check", "many.yaml", "--format", "json").out.splitlines()
+        assert (json.loads(line)["count"], len(json.loads(line)["examples"])) == (200, 3)
 
 
 class TestRecord:

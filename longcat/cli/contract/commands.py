@@ -16,7 +16,8 @@ from longcat.contract import CODES, Finding, Severity, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
 from longcat.contract.reports.context import findings_of
-from longcat.contract.reports.verdict import Accepted, Tally, summary, verdict
+from longcat.contract.reports.findings import Accepted
+from longcat.contract.reports.verdict import Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file, whole_file

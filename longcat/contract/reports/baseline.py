@@ -1,8 +1,8 @@
 """Known deviations that maintainers accept for a while: a TOML file, each with a reason and an expiry date.
 
 A file has a list named `accept`. Its entries have `code`, `operation` (left out: the exchange fits no operation of the
-contract), `pointer`, `reason` and `expires`, the last day on which the deviation is accepted. `Baseline.additions`
-writes such entries.
+contract), `pointer`, `reason` and `expires`, the last day on which the deviation is accepted. The pointer is the place
+of the finding: it has `*` for indexes of lists and for keys of maps. `Baseline.additions` writes such entries.
 """
 
 import tomllib
@@ -15,12 +15,14 @@ import tomli_w
 from attrs import define, field
 
 from longcat.contract.model import Finding
-from longcat.contract.reports.verdict import Accepted
+from longcat.contract.reports.findings import Accepted
 from longcat.errors import ConfigurationError
 from longcat.text import decode_text, show
 
 REQUIRED: Final = ("code", "pointer", "reason", "expires")
 FIELDS: Final = (*REQUIRED, "operation")
+OF_MANY: Final = frozenset({"status", "header:allow"})
+"""The pointers of findings that a place tells apart: by status code, or by the method and path that are new."""
 
 
 class Deviation(NamedTuple):
@@ -32,6 +34,15 @@ class Deviation(NamedTuple):
 
     def __str__(self) -> str:
         return " ".join(filter(None, self))
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether it is about a finding. An older file may have indexes and keys where the place has `*`."""
+        if (self.code, self.operation) != (finding.code, finding.operation):
+            return False
+        if self.pointer in {finding.place, finding.pointer}:
+            return True
+        parts, place = self.pointer.split("/"), finding.place.split("/")
+        return len(parts) == len(place) and all(two in {"*", one} for one, two in zip(parts, place, strict=True))
 
 
 @define
@@ -52,13 +63,13 @@ class Baseline:
 
     def accepts(self, finding: Finding) -> Accepted | None:
         """Return why a finding is accepted, or None when it is not."""
-        seen = Deviation(finding.code, finding.operation, finding.pointer)
-        self._met.add(seen)
-        for deviation, accepted in self.entries:
-            if deviation == seen and accepted.expires >= self.today:
+        found = [(deviation, accepted) for deviation, accepted in self.entries if deviation.covers(finding)]
+        self._met.update(deviation for deviation, _ in found)
+        for _, accepted in found:
+            if accepted.expires >= self.today:
                 return accepted
         if self.others is not None:
-            self.added[seen] = None
+            self.added[Deviation(finding.code, finding.operation, finding.place)] = None
         return self.others
 
     def additions(self) -> str:
@@ -72,6 +83,8 @@ class Baseline:
                 yield f"The baseline's entry {deviation} expired on {accepted.expires}, and accepts nothing."
             elif deviation not in self._met:
                 yield f"The baseline's entry {deviation} was not needed: remove it if everything was asked."
+            elif deviation.pointer in OF_MANY:
+                yield f"The baseline's entry {deviation} accepts all of them: name one, as --update-baseline does."
 
 
 def load_baseline(path: Path, today: date, others: Accepted | None = None) -> Baseline:

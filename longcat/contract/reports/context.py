@@ -4,25 +4,13 @@ import html
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
-from longcat.contract.model import Exchange, Finding, Inconclusive, Severity
+from longcat.contract.model import Finding, Severity
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.reports.verdict import (
-    SEVERITIES,
-    Accepted,
-    Event,
-    GapReason,
-    JudgedExchange,
-    Tally,
-    fingerprint,
-    summary,
-)
-
-MOST_PLACES: Final = 3
-"""How many of the places in which a finding was seen are shown."""
+from longcat.contract.reports.findings import MOST_EXAMPLES, ReportedFinding
+from longcat.contract.reports.verdict import SEVERITIES, Event, GapReason, JudgedExchange, Tally, summary
 
 
 @frozen
@@ -66,40 +54,11 @@ class ReportContext:
                 yield title, found
 
 
-@define
-class ReportedFinding:
-    """A finding as a report shows it: once, with the places where it was seen."""
-
-    finding: Finding
-    accepted: Accepted | None
-    count: int = 0
-    places: list[Exchange] = field(factory=list)
-
-    @property
-    def where(self) -> str:
-        """The operation and the place in its answer."""
-        return " ".join((self.finding.operation or "no operation", self.finding.pointer or "(the whole answer)"))
-
-    @property
-    def seen_in(self) -> str:
-        """The first places, and how many more there are."""
-        names = "; ".join(exchange.source for exchange in self.places)
-        more = self.count - len(self.places)
-        return f"{names}; and {more} more" if more > 0 else names
-
-
-def grouped(events: Iterable[Event]) -> list[ReportedFinding]:
-    """Take all events, and return the findings put together, the worst first. It holds one of each kind."""
-    groups: dict[str, ReportedFinding] = {}
-    for event in events:
-        if isinstance(event, Inconclusive):
-            continue
-        for judged in event.findings:
-            group = groups.setdefault(fingerprint(judged.finding), ReportedFinding(judged.finding, judged.accepted))
-            group.count += 1
-            if len(group.places) < MOST_PLACES and event.exchange not in group.places:
-                group.places.append(event.exchange)
-    return sorted(groups.values(), key=_badness)
+def grouped(events: Iterable[Event], context: ReportContext) -> list[ReportedFinding]:
+    """Take all events, and return the findings of the run, one for each rule and place, the worst first."""
+    for _ in events:
+        pass  # The tally has counted it.
+    return sorted(context.tally.findings.values(), key=_badness)
 
 
 def findings_of(event: Event) -> Iterator[Finding]:
@@ -110,7 +69,7 @@ def findings_of(event: Event) -> Iterator[Finding]:
 
 def describe_places(reason: GapReason) -> str:
     """Return which operations could not be judged for a reason, and where that was seen."""
-    operations, places = list(reason.operations), reason.places[: MOST_PLACES if reason.operations else None]
+    operations, places = list(reason.operations), reason.places[: MOST_EXAMPLES if reason.operations else None]
     more = [f"{reason.count - len(places)} more"] if reason.count > len(places) else []
     seen_in = "; and ".join(["; ".join(places), *more])
     return f"{', '.join(operations)} (in {seen_in})" if operations else seen_in
@@ -128,5 +87,5 @@ def markup(text: str, keep: str = "") -> str:
 
 def _badness(group: ReportedFinding) -> tuple[bool, int, str, str, str]:
     finding = group.finding
-    place = (finding.operation or "", finding.pointer, finding.code)
+    place = (finding.operation or "", finding.place, finding.code)
     return (group.accepted is not None, SEVERITIES.index(finding.severity), *place)

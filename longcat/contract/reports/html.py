@@ -5,8 +5,9 @@ from importlib.resources import files
 from typing import Final
 
 from longcat.contract.codes import CODES
-from longcat.contract.reports.context import ReportContext, ReportedFinding, grouped, markup
-from longcat.contract.reports.verdict import ORIGINS, Event, fingerprint, verdict
+from longcat.contract.reports.context import ReportContext, grouped, markup
+from longcat.contract.reports.findings import ReportedFinding, fingerprint
+from longcat.contract.reports.verdict import ORIGINS, Event, verdict
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "Could not tell")}
@@ -14,7 +15,7 @@ ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "
 
 def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the page when the last event was taken: the worst comes first."""
-    groups = grouped(events)
+    groups = grouped(events, context)
     kind, answer = ANSWERS[int(verdict(context.tally, context.fail_on))]
     subject = markup(context.subject)
     style = (files(__package__) / "report.css").read_text("utf-8")
@@ -49,7 +50,7 @@ def _finding(group: ReportedFinding) -> str:
         ("The contract says", markup(finding.expected)),
         ("Seen", f"<code>{markup(finding.seen)}</code>"),
         ("Seen in", f"{markup(group.seen_in)} (times: {group.count})"),
-        ("Evidence", markup("; ".join(dict.fromkeys(ORIGINS[exchange.origin] for exchange in group.places)))),
+        ("Evidence", markup("; ".join(dict.fromkeys(ORIGINS[exchange.origin] for exchange in group.examples)))),
     ]
     if finding.rule:
         rows.append(("Rule", f"<code>{markup(finding.rule)}</code>"))

@@ -1,32 +1,37 @@
-"""`--format json`: one finding a line, written as it comes. The summary is not among them."""
+"""`--format json`: one finding a line, with the first exchange in which it was seen. The summary is not among them."""
 
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from attrs import asdict
+
 from longcat.contract.model import Exchange
-from longcat.contract.reports.context import ReportContext
-from longcat.contract.reports.verdict import ORIGINS, Event, JudgedExchange, JudgedFinding, fingerprint
+from longcat.contract.reports.context import ReportContext, grouped
+from longcat.contract.reports.findings import ReportedFinding, fingerprint
+from longcat.contract.reports.verdict import ORIGINS, Event
 from longcat.text import shorten
 
 MOST: Final = 4096
 """How much of a body is quoted, in bytes."""
 
 
-def json_lines(events: Iterable[Event], _context: ReportContext) -> Iterator[str]:
-    """Yield a line for each finding."""
-    for event in events:
-        for judged in event.findings if isinstance(event, JudgedExchange) else ():
-            yield json.dumps(as_object(judged)) + "\n"
+def json_lines(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
+    """Yield a line for each finding when the last event was taken: the worst comes first."""
+    for group in grouped(events, context):
+        yield json.dumps(as_object(group)) + "\n"
 
 
-def as_object(judged: JudgedFinding) -> dict[str, Any]:
+def as_object(group: ReportedFinding) -> dict[str, Any]:
     """Return a finding as a JSON object. Every field is always there."""
-    finding, accepted = judged.finding, judged.accepted
+    finding, accepted = group.finding, group.accepted
     return {
         "code": finding.code,
         "severity": finding.severity.value,
         "operation": finding.operation,
+        "method": finding.exchange.method,
+        "path": finding.path,
+        "place": finding.place,
         "pointer": finding.pointer,
         "expected": finding.expected,
         "seen": finding.seen,
@@ -34,6 +39,9 @@ def as_object(judged: JudgedFinding) -> dict[str, Any]:
         "fingerprint": fingerprint(finding),
         "accepted": accepted and {"reason": accepted.reason, "expires": accepted.expires.isoformat()},
         "evidence": ORIGINS[finding.exchange.origin],
+        "count": group.count,
+        "exchanges": group.exchanges,
+        "examples": [asdict(example) for example in group.examples],
         "exchange": _exchange(finding.exchange),
     }
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 
 from longcat.contract.model import Finding, Inconclusive
-from longcat.contract.reports.context import ReportContext, clean, findings_of, markup
-from longcat.contract.reports.verdict import Event, JudgedExchange, fingerprint, verdict
+from longcat.contract.reports.context import ReportContext, clean, findings_of, grouped, markup
+from longcat.contract.reports.findings import ReportedFinding
+from longcat.contract.reports.verdict import Event, verdict
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""
@@ -14,18 +15,14 @@ IN_MEMORY = 1024 * 1024
 def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken. It fits the schemas of Ant and of Jenkins."""
     cases = failures = errors = skipped = 0
-    accepted: dict[str, str] = {}
     with SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="\n") as waiting:
         for event in events:
-            found = list(findings_of(event))
+            found = [one for one in findings_of(event) if one.code not in context.tally.hints]
             cases += 1
             failures += bool(found)
             errors += isinstance(event, Inconclusive) and event.unclear
             skipped += isinstance(event, Inconclusive) and not event.unclear
             waiting.write(_case(event, found))
-            for judged in event.findings if isinstance(event, JudgedExchange) else ():
-                if judged.accepted is not None:
-                    accepted.setdefault(fingerprint(judged.finding), f"Accepted: {_line(judged.finding)}")
         waiting.seek(0)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
         yield (
@@ -41,8 +38,8 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         yield "".join(f'      <property name="{name}" value={_quoted(value)}/>\n' for name, value in facts.items())
         yield "    </properties>\n"
         yield from waiting
-        said = "\n".join([*context.summary(), *accepted.values()])
-        yield f"    <system-out>{_lines(said)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
+        told = "\n".join([*context.summary(), *map(_group, grouped((), context))])
+        yield f"    <system-out>{_lines(told)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
 
 
 def _case(event: Event, found: list[Finding]) -> str:
@@ -65,9 +62,15 @@ def _element(name: str, body: str) -> str:
 
 
 def _line(finding: Finding) -> str:
-    where = " ".join(part for part in (finding.operation, finding.pointer) if part)
+    where = " ".join(part for part in (finding.operation, finding.place) if part)
     line = f"{finding.severity.value} {finding.code} at {where}: expected {finding.expected}; seen {finding.seen}"
     return clean(line)
+
+
+def _group(group: ReportedFinding) -> str:
+    """Return a line on a finding, however often it was seen."""
+    accepted = f"; accepted until {group.accepted.expires}: {group.accepted.reason}" if group.accepted else ""
+    return clean(f"{_line(group.finding)}; {group.times} of {group.request}: {group.seen_in}{accepted}")
 
 
 def _lines(text: str) -> str:

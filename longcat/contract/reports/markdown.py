@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from longcat.contract.reports.context import ReportContext, ReportedFinding, clean, grouped
+from longcat.contract.reports.context import ReportContext, clean, grouped
+from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event
 
 MOST_ROWS: Final = 200
@@ -15,7 +16,7 @@ SIGNS: Final = {"breaking": "🔴", "additive": "🟡", "notice": "🔵"}
 
 def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
-    groups = grouped(events)
+    groups = grouped(events, context)
     yield f"## Contract drift: {plain(context.subject)}\n\n"
     yield "\n".join(f"- {plain(sentence)}" for sentence in context.summary()) + "\n"
     if groups:

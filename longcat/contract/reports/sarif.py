@@ -8,8 +8,9 @@ from typing import Any, Final
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, ReportedFinding, describe_places, grouped
-from longcat.contract.reports.verdict import ORIGINS, Event, fingerprint, verdict
+from longcat.contract.reports.context import ReportContext, describe_places, grouped
+from longcat.contract.reports.findings import ReportedFinding, fingerprint
+from longcat.contract.reports.verdict import ORIGINS, Event, verdict
 from longcat.pointer import split
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -18,7 +19,7 @@ LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Sever
 
 def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken; findings of one kind are one result with a count."""
-    groups = grouped(events)
+    groups = grouped(events, context)
     names = list(dict.fromkeys([*CODES, *(group.finding.code for group in groups)]))
     line_of = line_finder(context.spec_file)
     results = [
@@ -58,7 +59,7 @@ def _rule(name: str) -> dict[str, Any]:
 def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int) -> dict[str, Any]:
     finding = group.finding
     message = f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. Seen in: {group.seen_in}."
-    origins = list(dict.fromkeys(exchange.origin for exchange in group.places))
+    origins = list(dict.fromkeys(exchange.origin for exchange in group.examples))
     location: dict[str, Any] = {
         "physicalLocation": {"artifactLocation": {"uri": context.spec_name, "index": 0}, "region": {"startLine": line}}
     }

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, ReportedFinding, clean, grouped
+from longcat.contract.reports.context import ReportContext, clean, grouped
+from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event
 
 COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
@@ -14,7 +15,7 @@ COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Se
 
 def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
-    groups = grouped(events)
+    groups = grouped(events, context)
     if groups:
         yield (_rich(groups) if context.terminal else None) or _plain(groups)
     for title, reasons in context.gaps():

@@ -1,15 +1,14 @@
 """What a run came to: the events it is made of, their tally, and the one function that decides the exit code."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
 from enum import IntEnum
 from typing import Final, TypeAlias
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, frozen
 
-from longcat.contract.model import Exchange, Finding, Inconclusive, Origin, Severity
+from longcat.contract.model import Exchange, Inconclusive, Origin, Severity
+from longcat.contract.reports.findings import JudgedFinding, ReportedFinding, fingerprint
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
@@ -25,27 +24,6 @@ class Verdict(IntEnum):
     DRIFTED = 1
     UNCLEAR = 3
     """Something was inconclusive, or there was nothing to judge."""
-
-
-@frozen
-class Accepted:
-    """Why a finding does not count as drift for now.
-
-    Attributes:
-        reason: the maintainers' words.
-        expires: the last day on which it does not.
-    """
-
-    reason: str
-    expires: date
-
-
-@frozen
-class JudgedFinding:
-    """A finding, and why the baseline accepts it, if it does."""
-
-    finding: Finding
-    accepted: Accepted | None = None
 
 
 @frozen
@@ -94,6 +72,8 @@ class Tally:
         judged: how many exchanges, by the kind of evidence they are.
         found: how many findings that nobody accepted, by severity. Seen in many exchanges, a finding is one.
         times: how often they were seen.
+        hints: the codes of findings that are shown and are no drift; in `hinted`, how many of these there are.
+        findings: each of all these, by its fingerprint.
         accepted: how many findings the baseline accepts.
         unclear: how many things were inconclusive.
         left_out: how many things were left out.
@@ -105,11 +85,13 @@ class Tally:
     found: Counter[Severity] = Factory(Counter)
     times: int = 0
     accepted: int = 0
+    hints: frozenset[str] = frozenset()
+    hinted: int = 0
+    findings: dict[str, ReportedFinding] = Factory(dict)
     unclear: int = 0
     left_out: int = 0
     reasons: list[GapReason] = Factory(list)
     remarks: list[str] = Factory(list)
-    _known: set[str] = field(factory=set, init=False, repr=False)
 
     def note(self, event: Event) -> None:
         """Count an event."""
@@ -120,15 +102,22 @@ class Tally:
             self._note_gap(gap)
         self.judged[event.exchange.origin] += 1
         for judged in event.findings:
-            self.times += judged.accepted is None
-            name = fingerprint(judged.finding)
-            if name in self._known:
-                continue
-            self._known.add(name)
-            if judged.accepted is None:
-                self.found[judged.finding.severity] += 1
-            else:
+            self._note_finding(judged)
+
+    def _note_finding(self, judged: JudgedFinding) -> None:
+        finding, accepted = judged.finding, judged.accepted
+        is_hint = finding.code in self.hints
+        self.times += finding.times if accepted is None and not is_hint else 0
+        name = fingerprint(finding)
+        if name not in self.findings:
+            self.findings[name] = ReportedFinding(finding, accepted)
+            if accepted is not None:
                 self.accepted += 1
+            elif is_hint:
+                self.hinted += 1
+            else:
+                self.found[finding.severity] += 1
+        self.findings[name].add(finding)
 
     def _note_gap(self, gap: Inconclusive) -> None:
         if gap.unclear:
@@ -156,14 +145,6 @@ def verdict(tally: Tally, fail_on: Severity) -> Verdict:
     if tally.unclear or not tally.judged.total():
         return Verdict.UNCLEAR
     return Verdict.KEPT
-
-
-def fingerprint(finding: Finding) -> str:
-    """Return a name for a finding that stays the same for as long as the same difference is seen, wherever it is."""
-    # A header is announced for many answers, each of which has a place of its own in the contract.
-    rule = "" if finding.pointer.startswith("header:") else finding.rule
-    parts = (finding.code, finding.operation or "", finding.pointer, rule, finding.expected)
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
 ORIGINS: Final[dict[Origin, str]] = {
@@ -203,6 +184,12 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
     yield origin_sentence(tally)
     if tally.accepted:
         yield f"The baseline accepts {_count(tally.accepted, 'more finding')}."
+    if tally.hinted:
+        kinds = " and ".join(sorted(tally.hints))
+        yield (
+            f"{_count(tally.hinted, 'finding')} of {kinds} {'fails' if tally.hinted == 1 else 'fail'} nothing, as the "
+            "contract does not say that its examples show every field. With --fail-on notice, it does."
+        )
     if tally.left_out:
         yield f"{_count(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
     yield from tally.remarks

@@ -1,0 +1,118 @@
+"""Findings as reports show them: one for each rule and place, with a count and some of the places where it was seen."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Final
+
+from attrs import define, field, frozen
+
+from longcat.contract.model import Exchange, Finding, Origin
+
+MOST_EXAMPLES: Final = 3
+"""How many of the places in which a finding was seen are shown."""
+_BRANCH: Final = re.compile(r"/(oneOf|anyOf)/[0-9]+")
+
+
+@frozen
+class Accepted:
+    """Why a finding does not count as drift for now.
+
+    Attributes:
+        reason: the maintainers' words.
+        expires: the last day on which it does not.
+    """
+
+    reason: str
+    expires: date
+
+
+@frozen
+class JudgedFinding:
+    """A finding, and why the baseline accepts it, if it does."""
+
+    finding: Finding
+    accepted: Accepted | None = None
+
+
+@frozen
+class Example:
+    """One of the places where a finding was seen: in which exchange, where in it, and what was there."""
+
+    source: str
+    origin: Origin
+    pointer: str
+    seen: str
+
+
+@define
+class ReportedFinding:
+    """A finding as a report shows it: once, however often it was seen.
+
+    Attributes:
+        finding: as it was first seen.
+        accepted: why the baseline accepts it. None: it does not.
+        count: how often it was seen, in one exchange or several.
+        exchanges: in how many exchanges.
+        examples: the first places.
+    """
+
+    finding: Finding
+    accepted: Accepted | None
+    count: int = 0
+    exchanges: int = 0
+    examples: list[Example] = field(factory=list)
+
+    def add(self, finding: Finding) -> None:
+        """Count the same finding of another exchange, or the first."""
+        self.count += finding.times
+        self.exchanges += 1
+        for example in examples_of(finding):
+            if len(self.examples) < MOST_EXAMPLES and example not in self.examples:
+                self.examples.append(example)
+
+    @property
+    def where(self) -> str:
+        """The operation and the place in its answer."""
+        return " ".join((self.finding.operation or "no operation", self.finding.place or "(the whole answer)"))
+
+    @property
+    def request(self) -> str:
+        """The method and the path of the URL."""
+        return f"{self.finding.exchange.method} {self.finding.path}".strip()
+
+    @property
+    def times(self) -> str:
+        """How often it was seen, in words."""
+        return f"{self.count} in {self.exchanges} exchange{'' if self.exchanges == 1 else 's'}"
+
+    @property
+    def seen_in(self) -> str:
+        """The first places, and how many more there are."""
+        pointers: dict[str, list[str]] = {}
+        for one in self.examples:
+            pointers.setdefault(one.source, []).append(one.pointer)
+        found = []
+        for source, places in pointers.items():
+            is_elsewhere = places[0].startswith("/") and places != [self.finding.place]
+            found.append(f"{source} at {', '.join(places)}" if is_elsewhere else source)
+        more = self.count - len(self.examples)
+        return "; ".join([*found, f"and {more} more"] if more > 0 else found)
+
+
+def examples_of(finding: Finding) -> Iterator[Example]:
+    """Yield the places of a finding in its exchange, up to three."""
+    exchange: Exchange = finding.exchange
+    yield Example(exchange.source, exchange.origin, finding.pointer, finding.seen)
+    for one in finding.others:
+        yield Example(exchange.source, exchange.origin, one.pointer, one.seen)
+
+
+def fingerprint(finding: Finding) -> str:
+    """Return a name for a finding that is the same for the same rule and place, whatever the data and the host."""
+    # A header is announced for many answers, each of which has a place of its own in the contract. Which variant of a
+    # union an answer is held against depends on the answer.
+    rule = "" if finding.pointer.startswith("header:") else _BRANCH.sub(r"/\1/*", finding.rule)
+    parts = (finding.code, finding.operation or "", finding.place, rule)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
