@@ -97,6 +97,8 @@ def redact(
     """
     names = {name.lower() for name in key_headers}
     known = {*secrets_of(exchange, names, thorough=thorough), *filter(_is_long, secrets)}
+    if known and not thorough and not _may_hold(exchange, names, known):
+        known = set()
     hide = partial(_without, secrets=sorted(known, key=len, reverse=True)) if known else str
 
     def text(value: str) -> str:
@@ -135,6 +137,25 @@ def redact(
         intent=exchange.intent,
         recorded=exchange.recorded,
     )
+
+
+def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[str]) -> bool:
+    """Return whether a secret may be anywhere but in the headers that are taken out for their names.
+
+    It is the same question as for each text on its own, asked once: to ask it takes most of the time, and nearly all
+    exchanges hold none. Bodies that are not UTF-8 may hold one.
+    """
+    texts = [exchange.url, exchange.source]
+    for headers in (exchange.request_headers, exchange.response_headers):
+        texts += headers
+        texts += [value for name, value in headers.items() if name not in names and not is_sensitive(name)]
+    for body in (exchange.request_body, exchange.response_body):
+        if body:
+            if not json.detect_encoding(body).startswith("utf-8"):
+                return True
+            texts.append(body.decode("utf-8", "surrogateescape"))
+    joined = "\0".join(texts)
+    return _without(joined, secrets) != joined
 
 
 def secrets_of(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool = True) -> set[str]:
