@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from longcat.contract.checks.credentials import is_placeholder
 from longcat.contract.checks.judge import Judgement
-from longcat.contract.checks.request import is_placeholder
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.run import recorded
 

@@ -8,9 +8,10 @@ from attrs import evolve
 
 from longcat.contract.checks.body import is_short
 from longcat.contract.checks.comparison import GONE
+from longcat.contract.checks.credentials import may_be_filtered, names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Mismatch, Path, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request import may_be_filtered, names_a_secret, values_of
+from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, is_json, media_for

@@ -6,39 +6,28 @@ a gateway tells first is its own affair.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from longcat.contract.checks.body import media_type_of
+from longcat.contract.checks.credentials import (
+    MOST_OF_PLACEHOLDER,
+    has_placeholder,
+    is_placeholder,
+    is_vouched_for,
+    key_faults,
+    may_be_filtered,
+    names_a_secret,
+    query_of,
+)
 from longcat.contract.checks.mismatch import Gap
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.status_codes import Expectation, RequestFault
-from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.limits import UnjudgeableError
-from longcat.contract.openapi.operation import Credential, Media, Operation, first_json, is_json, media_for
+from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schemas import Schemas
-from longcat.contract.openapi.urls.templates import split_url
-from longcat.text import words_of
 
 BODY_FAULTS: Final = (RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID)
-ASKED_BY_US: Final = frozenset({"live", "sandbox"})
-"""The origins of exchanges whose asker knows what he sends (see `_is_vouched_for`)."""
-_SECRETS: Final = frozenset(
-    {"apikey", "auth", "authorization", "cookie", "key", "password", "secret", "session", "sig", "signature", "token"}
-)
-MOST_OF_PLACEHOLDER: Final = 100
-_PLACEHOLDER: Final = re.compile(
-    r"^<[^<>]*>$|^\[[\w -]+\]$|^\{\{.*\}\}$|^%+\w+%+$|^[*x#.-]{3,}$"
-    r"|redact|remov|filtered|sanitiz|scrubb|hidden|secret|censor|dummy|placeholder|x{4}|\*{3}",
-    re.IGNORECASE,
-)
-INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
-    "wrong-key": RequestFault.WRONG_KEY,
-    "unknown-request": RequestFault.UNKNOWN,
-}
-"""What the asker says is wrong with his request."""
 
 
 def expect(observation: Observation, operation: Operation) -> Expectation:
@@ -46,7 +35,7 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
     exchange = observation.exchange
     faults: dict[tuple[RequestFault, bool], None] = {}
     gaps: dict[Gap, None] = {}
-    for check in (_key_faults, _body_faults, _parameter_faults):
+    for check in (key_faults, _body_faults, _parameter_faults):
         try:
             faults |= dict.fromkeys(check(observation, operation))
         except UnjudgeableError as error:
@@ -56,55 +45,9 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
     possible = tuple(fault for fault, is_certain in faults if not is_certain)
     if exchange.origin == "documentation":
         possible = tuple(RequestFault)  # The page does not say which request an answer belongs to: we paired them.
-    elif not certain and not _is_vouched_for(exchange):
+    elif not certain and not is_vouched_for(exchange):
         possible += (RequestFault.UNKNOWN,)
     return Expectation(operation, certain, possible, tuple(gaps))
-
-
-def _key_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
-    """Yield each fault of its key, or of what the asker says, that a request may have, and whether it is certain."""
-    exchange = observation.exchange
-    intent = INTENTS.get(exchange.intent)
-    if operation.needs_key:
-        if intent is RequestFault.WRONG_KEY:
-            yield RequestFault.WRONG_KEY, True
-        elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
-            yield RequestFault.NO_KEY, not may_be_filtered(exchange)
-            if may_be_filtered(exchange):
-                yield RequestFault.WRONG_KEY, False
-                yield RequestFault.FORBIDDEN, False
-        elif not _is_vouched_for(exchange):
-            yield RequestFault.WRONG_KEY, False
-            yield RequestFault.FORBIDDEN, False
-    if intent is RequestFault.UNKNOWN:
-        yield RequestFault.UNKNOWN, True
-
-
-def _is_vouched_for(exchange: Exchange) -> bool:
-    """Whether the asker says that his key is right and that what he asks about exists, unless he says otherwise.
-
-    Nobody says so of traffic that was just recorded: there, a 401, 403 or 404 may be what the request deserved.
-    """
-    return exchange.intent is not None or exchange.origin in ASKED_BY_US
-
-
-def _has(credential: Credential, exchange: Exchange) -> bool:
-    """Whether a request carries a credential."""
-    if credential.location == "header":
-        return bool(exchange.request_headers.get(credential.name.lower()))
-    if credential.location == "query":
-        return any(name == credential.name for name, _ in _query(exchange))
-    cookies = exchange.request_headers.get("cookie", "").split(";")
-    return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
-
-
-def may_be_filtered(exchange: Exchange) -> bool:
-    """Whether a key, or another secret, may have been taken out of a recording or replaced.
-
-    Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
-    known, a key that was sent has left a placeholder behind.
-    """
-    return exchange.origin == "unknown"
 
 
 def _body_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
@@ -138,18 +81,7 @@ def _json_faults(observation: Observation, media: Media) -> Iterator[tuple[Reque
         is_replaced = is_filtered and is_placeholder(body[:MOST_OF_PLACEHOLDER].decode("utf-8", "replace"))
         yield RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body)
     if decoded.is_json and media.schema and not observation.comparison.allows(media.schema, decoded.value):
-        yield RequestFault.INVALID, not (may_be_filtered(observation.exchange) and _has_placeholder(decoded.value))
-
-
-def _has_placeholder(value: Any) -> bool:
-    """Whether a placeholder stands somewhere in a decoded value."""
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str) and one and is_placeholder(one):
-            return True
-        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
-    return False
+        yield RequestFault.INVALID, not (may_be_filtered(observation.exchange) and has_placeholder(decoded.value))
 
 
 def _is_lenient_json(body: bytes) -> bool:
@@ -171,7 +103,7 @@ def _parameter_faults(observation: Observation, operation: Operation) -> Iterato
     schemas, is_filtered = observation.spec.schemas, may_be_filtered(observation.exchange)
     sent: dict[str, Mapping[str, str]] = {
         "path": observation.path_values,
-        "query": dict(_query(observation.exchange)),
+        "query": dict(query_of(observation.exchange)),
         "header": observation.exchange.request_headers,
     }
     for one in operation.parameters:
@@ -190,16 +122,6 @@ def _parameter_faults(observation: Observation, operation: Operation) -> Iterato
                 yield RequestFault.UNKNOWN, False
 
 
-def names_a_secret(name: str) -> bool:
-    """Whether a header or a parameter of this name holds what recorders leave out."""
-    return not _SECRETS.isdisjoint(words_of(name))
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether a text looks like one that a recorder puts in the place of another: `<KEY>`, `***`, `FILTERED`."""
-    return _PLACEHOLDER.search(text.strip()[:MOST_OF_PLACEHOLDER]) is not None
-
-
 def _is_compound(schemas: Schemas, pointer: str) -> bool:
     """Whether a parameter is a list or an object, which a URL can write in several ways."""
     samples: tuple[Any, ...] = ([], {}, ["a"], [1])
@@ -215,7 +137,3 @@ def values_of(text: str) -> Iterator[Any]:
         return
     if value is None or isinstance(value, bool | int | float):
         yield value
-
-
-def _query(exchange: Exchange) -> list[tuple[str, str]]:
-    return parse_qsl(split_url(exchange.url).query, keep_blank_values=True)

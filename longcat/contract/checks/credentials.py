@@ -1,0 +1,102 @@
+"""Keys, and other secrets, in what was recorded: whether a request had one, and what a recorder put in its place."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.status_codes import RequestFault
+from longcat.contract.model import Exchange, Intent
+from longcat.contract.openapi.operation import Credential, Operation
+from longcat.contract.openapi.urls.templates import split_url
+from longcat.text import words_of
+
+ASKED_BY_US: Final = frozenset({"live", "sandbox"})
+"""The origins of exchanges whose asker knows what he sends (see `is_vouched_for`)."""
+_SECRETS: Final = frozenset(
+    {"apikey", "auth", "authorization", "cookie", "key", "password", "secret", "session", "sig", "signature", "token"}
+)
+MOST_OF_PLACEHOLDER: Final = 100
+_PLACEHOLDER: Final = re.compile(
+    r"^<[^<>]*>$|^\[[\w -]+\]$|^\{\{.*\}\}$|^%+\w+%+$|^[*x#.-]{3,}$"
+    r"|redact|remov|filtered|sanitiz|scrubb|hidden|secret|censor|dummy|placeholder|x{4}|\*{3}",
+    re.IGNORECASE,
+)
+INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
+    "wrong-key": RequestFault.WRONG_KEY,
+    "unknown-request": RequestFault.UNKNOWN,
+}
+"""What the asker says is wrong with his request."""
+
+
+def key_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
+    """Yield each fault of its key, or of what the asker says, that a request may have, and whether it is certain."""
+    exchange = observation.exchange
+    intent = INTENTS.get(exchange.intent)
+    if operation.needs_key:
+        if intent is RequestFault.WRONG_KEY:
+            yield RequestFault.WRONG_KEY, True
+        elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
+            yield RequestFault.NO_KEY, not may_be_filtered(exchange)
+            if may_be_filtered(exchange):
+                yield RequestFault.WRONG_KEY, False
+                yield RequestFault.FORBIDDEN, False
+        elif not is_vouched_for(exchange):
+            yield RequestFault.WRONG_KEY, False
+            yield RequestFault.FORBIDDEN, False
+    if intent is RequestFault.UNKNOWN:
+        yield RequestFault.UNKNOWN, True
+
+
+def is_vouched_for(exchange: Exchange) -> bool:
+    """Whether the asker says that his key is right and that what he asks about exists, unless he says otherwise.
+
+    Nobody says so of traffic that was just recorded: there, a 401, 403 or 404 may be what the request deserved.
+    """
+    return exchange.intent is not None or exchange.origin in ASKED_BY_US
+
+
+def _has(credential: Credential, exchange: Exchange) -> bool:
+    """Whether a request carries a credential."""
+    if credential.location == "header":
+        return bool(exchange.request_headers.get(credential.name.lower()))
+    if credential.location == "query":
+        return any(name == credential.name for name, _ in query_of(exchange))
+    cookies = exchange.request_headers.get("cookie", "").split(";")
+    return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
+
+
+def may_be_filtered(exchange: Exchange) -> bool:
+    """Whether a key, or another secret, may have been taken out of a recording or replaced.
+
+    Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
+    known, a key that was sent has left a placeholder behind.
+    """
+    return exchange.origin == "unknown"
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a header or a parameter of this name holds what recorders leave out."""
+    return not _SECRETS.isdisjoint(words_of(name))
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text looks like one that a recorder puts in the place of another: `<KEY>`, `***`, `FILTERED`."""
+    return _PLACEHOLDER.search(text.strip()[:MOST_OF_PLACEHOLDER]) is not None
+
+
+def has_placeholder(value: Any) -> bool:
+    """Whether a placeholder stands somewhere in a decoded value."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str) and one and is_placeholder(one):
+            return True
+        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return False
+
+
+def query_of(exchange: Exchange) -> list[tuple[str, str]]:
+    """Return the names and values in a URL's query."""
+    return parse_qsl(split_url(exchange.url).query, keep_blank_values=True)
