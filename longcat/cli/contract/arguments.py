@@ -18,7 +18,9 @@ exit codes:
 What a finding rests on is only as good as its evidence: live recordings, then the vendor's documentation, then the
 sandbox. The sandbox proves that our parts agree, never that the service does.
 """
+COVERAGE_FORMATS: Final = ("table", "json", "markdown", "html")
 FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html")
+MOST_DAYS: Final = 100_000
 SEVERITIES: Final = ("breaking", "additive", "notice")
 
 
@@ -63,13 +65,25 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
     added.add_argument("--baseline", metavar="FILE", help="deviations to leave as they are")
     added.add_argument("--write", action="store_true", help="change the file rather than print the difference")
 
+    added = add("coverage", "say how much of the contract was seen in recorded traffic", "contract")
+    added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
+    added.add_argument("--fail-under", metavar="PERCENT", type=_percent, help="fail when less was seen, of all items")
+    added.add_argument(
+        "--stale-after",
+        metavar="DAYS",
+        type=_days,
+        help="what was last seen longer ago, or nobody knows when, is not seen",
+    )
+    added.add_argument("--format", choices=COVERAGE_FORMATS, default="table", help="default: table")
+    added.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
+
     added = add("explain", "say what a finding means, who is hurt, and what to do")
     added.add_argument("code", metavar="CODE", nargs="?", help="such as field-missing (default: list them all)")
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Run one of the commands."""
-    module = "recording" if arguments.command == "record" else "commands"
+    module = {"record": "recording", "coverage": "coverage"}.get(arguments.command, "commands")
     try:
         commands = import_module(f"longcat.cli.contract.{module}")  # It needs the extra, and is slow to import.
         code: Exit = getattr(commands, arguments.command)(arguments)
@@ -78,6 +92,20 @@ def run(arguments: argparse.Namespace) -> Exit:
             raise
         raise ConfigurationError(missing_package("The drift check", error.name or "", "contract")) from error
     return code
+
+
+def _percent(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 100:  # noqa: PLR2004 - and not NaN.
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return number
+
+
+def _days(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of days from 1 to {MOST_DAYS:,}")
+    return number
 
 
 def _contract() -> argparse.ArgumentParser:

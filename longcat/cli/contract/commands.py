@@ -43,7 +43,7 @@ def probe(arguments: argparse.Namespace) -> Exit:
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
     spec_file = find_spec(arguments.spec, strict=arguments.strict_spec)
-    paths = _paths(arguments.paths or [RECORDINGS])
+    paths = paths_of(arguments.paths or [RECORDINGS])
     return _judge(arguments, spec_file, ", ".join(map(str, paths)), recorded(spec_file.spec, paths))
 
 
@@ -62,7 +62,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     spec_file = find_spec(str(file), strict=arguments.strict_spec)
     observed: Iterable[Observed]
     if arguments.paths:
-        observed = recorded(spec_file.spec, _paths(arguments.paths))
+        observed = recorded(spec_file.spec, paths_of(arguments.paths))
     else:
         target = find_target(arguments, spec_file)
         observed = target.probe()
@@ -128,7 +128,7 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
         started=datetime.now(UTC),
         terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
     )
-    with _opened(arguments.output) as write:
+    with opened(arguments.output) as write:
         for piece in FORMATS[arguments.format](events(observed, baseline, tally), context):
             write(piece)
     if arguments.format not in SAYS_ALL or arguments.output is not None:
@@ -143,7 +143,7 @@ def _print_summary(sentences: Iterable[str]) -> None:
         print(f"longcat: {sentence}", file=sys.stderr)
 
 
-def _paths(names: Iterable[str]) -> list[Path]:
+def paths_of(names: Iterable[str]) -> list[Path]:
     """Return the paths. Raises ConfigurationError for one that is not there."""
     paths = [Path(name) for name in names]
     for path in paths:
@@ -168,7 +168,7 @@ def _add(path: Path, entries: str) -> None:
 
 
 @contextmanager
-def _opened(path: str | None) -> Iterator[Callable[[str], None]]:
+def opened(path: str | None) -> Iterator[Callable[[str], None]]:
     """Lend a function that writes a piece of a report to stdout, or into a file that appears whole or not at all."""
     if path is None:
         yield lambda piece: Printer().print(piece.removesuffix("\n"))

@@ -125,6 +125,10 @@ class Comparison:
 
     # --- Which schemas apply to a value.
 
+    def chosen(self, pointer: str, value: Any) -> list[str]:
+        """Return where those schemas of a `oneOf` or `anyOf` stand that a value is meant to fit, if it fits any."""
+        return self._choose(pointer, value, (), _Selection())
+
     def _select(self, pointers: tuple[str, ...], value: Any, path: Path = ()) -> _Selection:
         """Return all schemas that those at some pointers apply to a value."""
         selection = _Selection()

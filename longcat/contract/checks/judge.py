@@ -89,6 +89,11 @@ class Judgement:
         return self._result.is_concerned
 
     @property
+    def operation(self) -> Operation | None:
+        """The operation that was called. None: the exchange is about none of the contract's, or nobody can tell."""
+        return self.observation.operation if self._result.operation is not None else None
+
+    @property
     def outage(self) -> str | None:
         """Why the answer is inconclusive, in words. None: it can be judged, but for the gaps.
 

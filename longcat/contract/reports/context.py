@@ -43,15 +43,7 @@ class ReportContext:
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
-        tally = self.tally
-        for title, unclear, count in (("Could not be told", True, tally.unclear), ("Left out", False, tally.left_out)):
-            reasons = [one for one in tally.reasons if one.unclear is unclear]
-            found = {one.why[:1].upper() + one.why[1:]: describe_places(one) for one in reasons}
-            more = count - sum(one.count for one in reasons)
-            if more > 0:
-                found["And more"] = f"{more} that are not named here"
-            if found:
-                yield title, found
+        yield from gaps_of(self.tally)
 
 
 def grouped(events: Iterable[Event], context: ReportContext) -> list[ReportedFinding]:
@@ -65,6 +57,18 @@ def findings_of(event: Event) -> Iterator[Finding]:
     """Yield the findings of an event that nobody accepted."""
     if isinstance(event, JudgedExchange):
         yield from (judged.finding for judged in event.findings if judged.accepted is None)
+
+
+def gaps_of(tally: Tally) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
+    for title, unclear, count in (("Could not be told", True, tally.unclear), ("Left out", False, tally.left_out)):
+        reasons = [one for one in tally.reasons if one.unclear is unclear]
+        found = {one.why[:1].upper() + one.why[1:]: describe_places(one) for one in reasons}
+        more = count - sum(one.count for one in reasons)
+        if more > 0:
+            found["And more"] = f"{more} that are not named here"
+        if found:
+            yield title, found
 
 
 def describe_places(reason: GapReason) -> str:

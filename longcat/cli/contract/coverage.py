@@ -1,0 +1,43 @@
+"""`longcat contract coverage`: how much of a contract was seen in recorded traffic. Needs the extra `contract`."""
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+
+from longcat.cli.contract.commands import RECORDINGS, opened, paths_of
+from longcat.cli.contract.spec_file import find_spec
+from longcat.cli.results import Exit
+from longcat.contract.coverage import FORMATS, CoverageContext
+from longcat.contract.coverage.collect import Coverage
+from longcat.contract.coverage.results import CoverageResult
+from longcat.contract.reports.verdict import Tally
+from longcat.contract.run import recorded
+
+
+def coverage(arguments: argparse.Namespace) -> Exit:
+    """Count what of the contract was seen, and write the report."""
+    spec_file = find_spec(arguments.spec, strict=arguments.strict_spec)
+    paths = paths_of(arguments.paths or [RECORDINGS])
+    seen, tally, started = Coverage(spec_file.spec), Tally(), datetime.now(UTC)
+    for observed in recorded(spec_file.spec, paths):
+        for gap in seen.note(observed):
+            tally.note(gap)
+    days = arguments.stale_after
+    context = CoverageContext(
+        result=CoverageResult(seen, started - timedelta(days=days) if days is not None else None),
+        spec_name=spec_file.name,
+        subject=", ".join(map(str, paths)),
+        tally=tally,
+        started=started,
+        fail_under=arguments.fail_under,
+        stale_after=days,
+        terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
+    )
+    with opened(arguments.output) as write:
+        for piece in FORMATS[arguments.format](context):
+            write(piece)
+    if arguments.format == "json" or arguments.output is not None:
+        for sentence in context.sentences():
+            print(f"longcat: {sentence}", file=sys.stderr)
+    return Exit(context.verdict)

@@ -1,0 +1,240 @@
+"""What of a contract was seen in exchanges: how often, from where, and when last.
+
+What counts is what fits: a field whose value breaks its schema was not seen as the contract has it, and what else is in
+the same answer was.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+from attrs import Factory, define, field, frozen
+
+from longcat.contract.checks.comparison import STEPS, Comparison
+from longcat.contract.checks.judge import Judgement
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request import values_of
+from longcat.contract.coverage.items import Content, Item, Trees, same
+from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
+from longcat.contract.model import Exchange, Inconclusive, Origin
+from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
+from longcat.contract.openapi.spec import Spec
+from longcat.contract.openapi.urls.templates import split_url
+
+MOST_OF_LIST: Final = 1000
+"""How many items of a list are looked at."""
+Key: TypeAlias = tuple[Part, Item | None]
+"""A part, or a place in its value."""
+
+
+@define
+class Sighting:
+    """When something was seen.
+
+    Attributes:
+        times: in how many exchanges, by their origin.
+        last: the last time, by origin. Without an entry, no exchange of that origin says when it was.
+    """
+
+    times: Counter[Origin] = Factory(Counter)
+    last: dict[Origin, datetime] = Factory(dict)
+
+    def note(self, exchange: Exchange) -> None:
+        """Count an exchange."""
+        origin, when = exchange.origin, exchange.recorded
+        self.times[origin] += 1
+        if when is not None and (origin not in self.last or self.last[origin] < when):
+            self.last[origin] = when
+
+    @property
+    def latest(self) -> datetime | None:
+        """The last time of all. None: nobody says."""
+        return max(self.last.values(), default=None)
+
+
+@define
+class SeenOperation:
+    """An operation that was seen, with what was seen of it."""
+
+    part: Part
+    sightings: dict[Key, Sighting] = Factory(dict)
+
+
+@define
+class Coverage:
+    """What of a contract was seen so far. Its size grows with what was seen, and not with the number of exchanges.
+
+    Attributes:
+        exchanges: how many there were of this contract, by their origin.
+        operations: those that were seen, by method and path.
+    """
+
+    spec: Spec = field(repr=False)
+    exchanges: Sighting = Factory(Sighting)
+    operations: dict[tuple[str, str], SeenOperation] = Factory(dict)
+    trees: Trees = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.trees = Trees(self.spec.schemas)
+
+    def note(self, observed: Judgement | Inconclusive) -> Iterator[Inconclusive]:
+        """Count an exchange, and yield what of it could not be counted."""
+        if isinstance(observed, Inconclusive):
+            yield observed
+            return
+        exchange, operation = observed.exchange, observed.operation
+        if operation is None:
+            yield Inconclusive(exchange.source, "the contract has no operation for it", unclear=False)
+        elif observed.outage is not None and not observed.is_documented:
+            yield Inconclusive(exchange.source, observed.outage, unclear=False)
+        else:
+            name = operation.method, operation.path
+            if name not in self.operations:
+                self.operations[name] = SeenOperation(part_of(operation, self.trees))
+            seen = self.operations[name]
+            finder = _Finder(observed.observation, operation, seen.part, self.trees)
+            finder.find()
+            for key in finder.found:
+                seen.sightings.setdefault(key, Sighting()).note(exchange)
+            self.exchanges.note(exchange)
+        yield from observed.gaps
+
+
+@define
+class _Finder:
+    """Finds what there is of an operation in one exchange, as far as it can be judged: its gaps say what can't."""
+
+    observation: Observation
+    operation: Operation
+    part: Part
+    trees: Trees
+    found: dict[Key, None] = Factory(dict)
+
+    def find(self) -> None:
+        """Find it all."""
+        self.found[self.part, None] = None
+        for look in (self._parameters, self._request, self._answer):
+            with suppress(UnjudgeableError, RecursionError):
+                look()
+
+    def _parameters(self) -> None:
+        exchange = self.observation.exchange
+        query: dict[str, list[str]] = {}
+        for name, value in parse_qsl(split_url(exchange.url).query, keep_blank_values=True):
+            query.setdefault(name, []).append(value)
+        cookies = [one.partition("=") for one in exchange.request_headers.get("cookie", "").split(";")]
+        sent: Mapping[str, Mapping[str, list[str]]] = {
+            "path": {name: [value] for name, value in self.observation.path_values.items()},
+            "query": query,
+            "header": {name: [value] for name, value in exchange.request_headers.items()},
+            "cookie": {name.strip(): [value.strip()] for name, _, value in cookies},
+        }
+        for one in self.operation.parameters:
+            _, _, name = key_of(one).partition(" ")
+            self._texts(self.part.parts.get(key_of(one)), sent[one.location].get(name, ()))
+
+    def _texts(self, part: Part | None, texts: Iterable[str]) -> None:
+        """Find what a parameter or a header has for values."""
+        for text in texts:
+            if part is not None and part.schema is None:
+                self.found[part, None] = None
+            elif part is not None and part.schema is not None:
+                fitting = (one for one in values_of(text) if self._comparison.allows(part.schema, one))
+                for value in fitting:
+                    self.found[part, None] = None
+                    self._value(part, value)
+                    break
+
+    def _request(self) -> None:
+        body, decoded = self.part.parts.get(REQUEST), self.observation.request_json
+        if body is None or not self.observation.exchange.request_body or not decoded.is_json:
+            return
+        media_type = self.observation.exchange.request_headers.get("content-type", "")
+        self._body(body, _media(self.operation.request, media_type.partition(";")[0].strip().lower()), decoded.value)
+
+    def _answer(self) -> None:
+        response = self.observation.documented
+        if response is None:
+            return
+        status = self.part.parts[response.code]
+        self.found[status, None] = None
+        for header in response.headers.values():
+            text = self.observation.exchange.response_headers.get(header.name)
+            self._texts(status.parts.get(key_of(header)), [] if text is None else [text])
+        if self.observation.exchange.response_body and self.observation.response_json.is_json:
+            media = _media(response.content, self.observation.media_type)
+            self._body(status, media, self.observation.response_json.value)
+
+    def _body(self, body: Part, media: Media | None, value: Any) -> None:
+        if media is not None:
+            part = body.parts[media.media_type]
+            self.found[part, None] = None
+            self._value(part, value)
+
+    def _value(self, part: Part, value: Any) -> None:
+        if part.schema is not None:
+            tree = self.trees.tree(part.schema, part.direction)
+            _Walk(part, self._comparison, self.found).visit(tree.top, value)
+
+    @property
+    def _comparison(self) -> Comparison:
+        return self.observation.comparison
+
+
+@frozen
+class _Walk:
+    """Walks a value and its items side by side."""
+
+    part: Part
+    comparison: Comparison
+    found: dict[Key, None]
+
+    def visit(self, item: Item, value: Any, above: tuple[Content, ...] = ()) -> None:
+        """Find what there is at a place and in it. `above` is what the value was already held against as a whole."""
+        self.comparison.budget.spend(STEPS)
+        schemas, content = self.comparison.schemas, item.content
+        if not schemas.check(schemas.applied(item.pointers))(value):
+            return
+        self.found[self.part, item] = None
+        for one in content.values:
+            if same(one.value, value):
+                self.found[self.part, one] = None
+        if any(content is one for one in above):
+            return
+        for union in content.unions:
+            for branch in self.comparison.chosen(union, value):
+                if branch in content.inner:
+                    self.visit(content.inner[branch], value, (*above, content))
+        if isinstance(value, dict):
+            self._fields(item, value)
+        elif isinstance(value, list):
+            self._list(item, value)
+
+    def _fields(self, item: Item, value: Mapping[str, Any]) -> None:
+        content = item.content
+        fields = self.comparison.schemas.fields(item.schemas)
+        for name, inner in value.items():
+            if name in content.fields:
+                self.visit(content.fields[name], inner)
+            elif name not in fields.named:
+                for pointer in fields.pointers(name):
+                    if pointer in content.inner:
+                        self.visit(content.inner[pointer], inner)
+
+    def _list(self, item: Item, value: list[Any]) -> None:
+        for index, inner in enumerate(value[:MOST_OF_LIST]):
+            for pointer in item.schemas:
+                found = item.content.inner.get(f"{pointer}/prefixItems/{index}")
+                found = found or item.content.inner.get(f"{pointer}/items")
+                if found is not None:
+                    self.visit(found, inner)
+
+
+def _media(content: Mapping[str, Media], media_type: str) -> Media | None:
+    """Return the media type of JSON that is documented for a body; where its header names none, the first."""
+    media = media_for(content, media_type) if media_type else first_json(content)
+    return media if media is not None and is_json(media.media_type) else None

@@ -1,0 +1,305 @@
+"""What there is to see in a value: the fields, words and members of unions that its schemas list, as a tree.
+
+A place in a value is an item, not a schema: where two fields have the same schema, each has items of its own. A schema
+that leads back to itself is entered once: what is deeper counts for the place where it stands first.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from attrs import Factory, define, field, frozen
+
+from longcat.contract.openapi.document import SpecError
+from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.schemas import Schemas
+from longcat.pointer import escape, unescape
+from longcat.text import shorten, show
+
+MOST_ITEMS: Final = 2000
+"""How many items of one body count: those nearest to its top. Schemas that refer to each other may list millions."""
+_ANNOTATIONS: Final = frozenset({"$ref", "$comment", "title", "summary", "description", "example", "examples"})
+_ALTERNATIVES: Final = ("then", "else")
+
+
+class Kind(StrEnum):
+    """What kind of thing of a contract an item is. The order is that of the reports."""
+
+    OPERATION = "operation"
+    STATUS = "status"
+    PARAMETER = "parameter"
+    HEADER = "header"
+    FIELD = "field"
+    VALUE = "value"
+    MEMBER = "member"
+
+
+class Direction(StrEnum):
+    """Which way a value travels: some fields only go one way. The values are the keywords that rule a field out."""
+
+    REQUEST = "readOnly"
+    RESPONSE = "writeOnly"
+
+
+@define(eq=False)
+class Content:
+    """What there is in a value.
+
+    Attributes:
+        fields: by their names.
+        inner: by where their schemas stand: items of lists, values of maps, and members of unions.
+        values: those that an `enum` or `const` lists.
+        unions: where each `oneOf` and `anyOf` stands.
+    """
+
+    fields: "dict[str, Item]" = Factory(dict)
+    inner: "dict[str, Item]" = Factory(dict)
+    values: "list[Item]" = Factory(list)
+    unions: tuple[str, ...] = ()
+
+    def items(self) -> "Iterator[Item]":
+        """Yield all of them."""
+        yield from self.values
+        yield from self.fields.values()
+        yield from self.inner.values()
+
+
+@define(eq=False)
+class Item:
+    """A place in a value.
+
+    Attributes:
+        kind: FIELD, VALUE or MEMBER. None: it only leads to others, as the items of a list do, and does not count.
+        name: of the field or member, `*` for the items of a list and the values of a map, or the value as JSON.
+        pointers: where its schemas stand in the spec.
+        schemas: where all those stand that say what is in it, those included that apply to some values only.
+        content: what is in it. An item that leads back to one above shares the content of that one.
+        above: the item that this one is in. None: it is the top.
+        value: of a VALUE.
+    """
+
+    kind: Kind | None
+    name: str
+    pointers: tuple[str, ...]
+    schemas: tuple[str, ...] = field(default=(), repr=False)
+    content: Content = field(factory=Content, repr=False)
+    above: "Item | None" = field(default=None, repr=False)
+    value: Any = None
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether its content is that of an item above."""
+        return any(self.content is one.content for one in self.ancestors())
+
+    def ancestors(self) -> "Iterator[Item]":
+        """Yield the items above, the nearest first."""
+        one = self.above
+        while one is not None:
+            yield one
+            one = one.above
+
+    def children(self) -> "Iterator[Item]":
+        """Yield the items that are directly in this one."""
+        if not self.is_folded:
+            yield from self.content.items()
+
+    @property
+    def place(self) -> str:
+        """Where it is in the value, such as `/files/*/lang`. A member of a union is in brackets: `/pet(Cat)/name`."""
+        names = [one.step for one in self.ancestors()]
+        return "".join([*reversed(names), self.step])
+
+    @property
+    def step(self) -> str:
+        """The last part of the place."""
+        if self.above is None or self.kind is Kind.VALUE:
+            return ""
+        return f"({shorten(self.name)})" if self.kind is Kind.MEMBER else f"/{shorten(escape(self.name), 200)}"
+
+
+@frozen
+class Tree:
+    """The items of a value.
+
+    Attributes:
+        top: the value itself.
+        counts: how many there are, by kind.
+        is_cut: whether there are more than count.
+        flaws: where the spec can't be read. What is there does not count.
+    """
+
+    top: Item
+    counts: Counter[Kind]
+    is_cut: bool = False
+    flaws: tuple[str, ...] = ()
+
+
+@frozen
+class _Listing:
+    """What a schema lists: see `Item`."""
+
+    kind: Kind | None
+    name: str
+    pointers: tuple[str, ...]
+    schemas: tuple[str, ...] = ()
+    value: Any = None
+
+
+class Trees:
+    """Makes the trees of the schemas of one document."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        self._schemas = schemas
+        self._listings: dict[tuple[tuple[str, ...], Direction], tuple[_Listing, ...]] = {}
+        self._kept: dict[tuple[tuple[str, ...], Direction], Tree] = {}
+        self._counted: dict[tuple[tuple[str, ...], Direction], Tree] = {}
+
+    def tree(self, pointer: str, direction: Direction) -> Tree:
+        """Return the tree of the schema at a pointer; the same one each time, and for each reference to a schema."""
+        schemas = self.applied((pointer,))
+        key = schemas, direction
+        if key not in self._kept:
+            self._kept[key] = self._grow(Item(None, "", (pointer,), schemas), direction)
+        return self._kept[key]
+
+    def outline(self, pointer: str, direction: Direction) -> Tree:
+        """Return the same without what is in it: it counts items, and takes no memory for each."""
+        schemas = self.applied((pointer,))
+        key = schemas, direction
+        if key in self._kept:
+            return self._kept[key]
+        if key not in self._counted:
+            found = self._grow(Item(None, "", (pointer,), schemas), direction)
+            self._counted[key] = Tree(Item(None, "", (pointer,)), found.counts, found.is_cut, found.flaws)
+        return self._counted[key]
+
+    def _grow(self, top: Item, direction: Direction) -> Tree:
+        counts: Counter[Kind] = Counter()
+        flaws: list[str] = []
+        pending, left = deque([top]), MOST_ITEMS
+        while pending:
+            item = pending.popleft()
+            known = next((one for one in item.ancestors() if one.schemas == item.schemas), None)
+            if known is not None:
+                item.content = known.content
+                continue
+            listings, content = self._of(item, direction, flaws), item.content
+            content.unions = tuple(
+                dict.fromkeys(one.pointers[0].rpartition("/")[0] for one in listings if one.kind is Kind.MEMBER)
+            )
+            for one in listings:
+                if not left:
+                    return Tree(top, counts, is_cut=True, flaws=tuple(flaws))
+                left -= 1
+                child = Item(one.kind, one.name, one.pointers, one.schemas, above=item, value=one.value)
+                if one.kind is Kind.VALUE:
+                    content.values.append(child)
+                elif one.kind is Kind.FIELD:
+                    content.fields[one.name] = child
+                else:
+                    content.inner[one.pointers[0]] = child
+                if one.kind is not None:
+                    counts[one.kind] += 1
+                if one.schemas:
+                    pending.append(child)
+        return Tree(top, counts, flaws=tuple(flaws))
+
+    def _of(self, item: Item, direction: Direction, flaws: list[str]) -> tuple[_Listing, ...]:
+        key = item.schemas, direction
+        if key not in self._listings:
+            try:
+                self._listings[key] = tuple(self._read(item.schemas, direction))
+            except (SpecError, UnjudgeableError, LookupError):
+                flaws.append(item.pointers[0])
+                return ()
+        return self._listings[key]
+
+    def _read(self, schemas: tuple[str, ...], direction: Direction) -> Iterator[_Listing]:
+        """Yield what some schemas list together."""
+        values: list[Any] = []
+        for pointer in schemas:
+            schema = self._schemas.at(pointer)
+            if isinstance(schema, Mapping):
+                for where, value in _values(schema, pointer):
+                    if not any(same(value, one) for one in values):
+                        values.append(value)
+                        yield _Listing(Kind.VALUE, show(value), (where,), value=value)
+        fields = self._schemas.fields(schemas)
+        for name, pointers in fields.named.items():
+            applied = self.applied(pointers)
+            said = [self._schemas.at(one) for one in self._schemas.applied(pointers)]
+            if not any(one is False or (isinstance(one, Mapping) and one.get(direction) is True) for one in said):
+                yield _Listing(Kind.FIELD, name, pointers, applied)
+        for pointer in (*fields.patterns.values(), *fields.others):
+            yield _Listing(None, "*", (pointer,), self.applied((pointer,)))
+        for pointer in schemas:
+            schema = self._schemas.at(pointer)
+            if isinstance(schema, Mapping):
+                yield from self._read_inner(schema, pointer)
+
+    def _read_inner(self, schema: Mapping[str, Any], pointer: str) -> Iterator[_Listing]:
+        for index, _ in enumerate(_list(schema, "prefixItems")):
+            where = f"{pointer}/prefixItems/{index}"
+            yield _Listing(None, str(index), (where,), self.applied((where,)))
+        if isinstance(schema.get("items"), Mapping):
+            yield _Listing(None, "*", (f"{pointer}/items",), self.applied((f"{pointer}/items",)))
+        for keyword in ("oneOf", "anyOf"):
+            names: Counter[str] = Counter()
+            for index, branch in enumerate(_list(schema, keyword)):
+                name = _name_of(branch, index)
+                names[name] += 1
+                unique = name if names[name] == 1 else f"{name} {names[name]}"
+                where = f"{pointer}/{keyword}/{index}"
+                yield _Listing(Kind.MEMBER, unique, (where,), self.applied((where,)))
+
+    def applied(self, pointers: tuple[str, ...]) -> tuple[str, ...]:
+        """Return where all schemas stand that say something of a value: those that are mere references are left out.
+
+        What applies to some values only, by `if` or `dependentSchemas`, is among them.
+        """
+        found: dict[str, None] = {}
+        pending = [pointers]
+        while pending:
+            for pointer in self._schemas.applied(pending.pop()):
+                schema = self._schemas.at(pointer)
+                if pointer in found or not isinstance(schema, Mapping):
+                    continue
+                found[pointer] = None
+                conditional = [f"{pointer}/{name}" for name in _ALTERNATIVES if isinstance(schema.get(name), Mapping)]
+                dependent = schema.get("dependentSchemas")
+                names = dependent if isinstance(dependent, Mapping) else ()
+                pending += [
+                    (one,) for one in (*conditional, *(f"{pointer}/dependentSchemas/{escape(n)}" for n in names))
+                ]
+        return tuple(pointer for pointer in found if not self._is_reference(pointer))
+
+    def _is_reference(self, pointer: str) -> bool:
+        schema = self._schemas.at(pointer)
+        return "$ref" in schema and schema.keys() <= _ANNOTATIONS
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same in JSON, where 1 is not true and is 1.0."""
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _values(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Any]]:
+    for value in _list(schema, "enum"):
+        yield f"{pointer}/enum", value
+    if "const" in schema:
+        yield f"{pointer}/const", schema["const"]
+
+
+def _list(schema: Mapping[str, Any], keyword: str) -> list[Any]:
+    found = schema.get(keyword)
+    return found if isinstance(found, list) else []
+
+
+def _name_of(branch: Any, index: int) -> str:
+    """Return what a member of a union is called: by its component, its title or its type, else by its number."""
+    if isinstance(branch, Mapping):
+        for name in (unescape(str(branch.get("$ref", "")).rpartition("/")[2]), branch.get("title"), branch.get("type")):
+            if isinstance(name, str) and name:
+                return name
+    return str(index + 1)

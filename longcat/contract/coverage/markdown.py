@@ -1,0 +1,55 @@
+"""`--format markdown`: for the summary of a CI job, or an issue. No name of a contract can break out of its cell."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from longcat.contract.coverage.items import Kind
+from longcat.contract.coverage.results import SeenState
+from longcat.contract.coverage.summary import NAMES, CoverageContext, day, missing, origins, percent
+from longcat.contract.reports.markdown import code, plain
+
+MOST_ROWS: Final = 500
+"""How many rows a table has: the summary of a job takes 1 MiB."""
+_COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
+
+
+def markdown(context: CoverageContext) -> Iterator[str]:
+    """Yield the report: how much of each kind, each operation that was seen, and what was not."""
+    totals = context.result.totals
+    yield f"## Contract coverage: {plain(context.subject)}\n\n"
+    yield "".join(f"- {plain(sentence)}\n" for sentence in context.sentences())
+    yield "\n| Kind | Seen | Of | Percent | Stale |\n| --- | ---: | ---: | ---: | ---: |\n"
+    for kind, name in NAMES.items():
+        if totals.all[kind]:
+            share = percent(totals.percent(kind))
+            yield f"| {name} | {totals.seen[kind]} | {totals.all[kind]} | {share} | {totals.stale[kind]} |\n"
+    rows: list[str] = []
+    missed: list[str] = []
+    for entry in context.result.entries():
+        if entry.sighting.times and len(rows) <= MOST_ROWS:
+            inner = entry.totals
+            shares = (f"{inner.seen[kind]}/{inner.all[kind]}" for kind in _COLUMNS)
+            times, last = str(entry.sighting.times.total()), day(entry.sighting.latest)
+            rows.append(f"| {' | '.join((code(entry.name), *shares, times, last, origins(entry)))} |\n")
+        for one in missing([entry]):
+            if len(missed) <= MOST_ROWS:
+                last = day(one.entry.sighting.latest) if one.entry.state is SeenState.STALE else "never"
+                missed.append(f"| {code(one.where)} | {one.inside or ''} | {last} |\n")
+    if rows:
+        headings = " | ".join(("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From"))
+        yield f"\n| {headings} |\n| --- |{' ---: |' * len(_COLUMNS)} ---: | --- | --- |\n"
+        yield from _bounded(rows)
+    if missed:
+        yield "\n### Not seen\n\n| Where | In it | Last |\n| --- | ---: | --- |\n"
+        yield from _bounded(missed)
+    for title, reasons in context.gaps():
+        yield f"\n### {title}\n\n"
+        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in reasons.items())
+    digest = context.result.coverage.spec.digest[:12]
+    yield f"\nOf {code(context.spec_name)} (SHA-256 {code(digest)}), at {context.started:%Y-%m-%d %H:%M} UTC.\n"
+
+
+def _bounded(rows: list[str]) -> Iterator[str]:
+    yield from rows[:MOST_ROWS]
+    if len(rows) > MOST_ROWS:
+        yield "\nMore are left out here.\n"

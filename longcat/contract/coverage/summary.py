@@ -1,0 +1,140 @@
+"""What all reports of a coverage have in common: the run that they are about, in sentences, and what was not seen."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from attrs import field, frozen
+
+from longcat.contract.coverage.items import MOST_ITEMS, Kind
+from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
+from longcat.contract.reports.context import gaps_of
+from longcat.contract.reports.verdict import ORIGINS, Tally, Verdict
+
+NAMES: Final[dict[Kind, str]] = {
+    Kind.OPERATION: "operations",
+    Kind.STATUS: "status codes",
+    Kind.PARAMETER: "parameters",
+    Kind.HEADER: "headers",
+    Kind.FIELD: "fields",
+    Kind.VALUE: "values",
+    Kind.MEMBER: "union members",
+}
+"""What several of a kind are called, in the order of the reports."""
+
+
+@frozen
+class CoverageContext:
+    """The run that a report of a coverage is about.
+
+    Attributes:
+        result: complete.
+        spec_name: what the file of the contract is called.
+        subject: what was read, for people.
+        tally: what could not be read, and what was left out.
+        started: when, with a time zone.
+        fail_under: how much must have been seen, in percent. None: it is not asked.
+        stale_after: after how many days what was seen counts as not seen. None: never.
+        terminal: whether a person reads it on a terminal.
+    """
+
+    result: CoverageResult
+    spec_name: str
+    subject: str
+    tally: Tally = field(repr=False)
+    started: datetime
+    fail_under: float | None = None
+    stale_after: int | None = None
+    terminal: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the run came to: 3 when nothing was seen, 1 when too little was, 3 when something could not be told."""
+        if not self.result.coverage.operations:
+            return Verdict.UNCLEAR
+        if self.fail_under is not None and self.result.totals.percent() < self.fail_under:
+            return Verdict.DRIFTED
+        return Verdict.UNCLEAR if self.tally.unclear else Verdict.KEPT
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what the run came to, one sentence at a time."""
+        totals = self.result.totals
+        if not self.result.coverage.operations:
+            yield "Nothing was seen of this contract."
+        else:
+            yield f"Seen: {totals.seen.total()} of {totals.all.total()} items, {percent(totals.percent())}."
+        if self.fail_under is not None:
+            is_less = totals.percent() < self.fail_under
+            yield f"That is {'less than' if is_less else 'enough for'} --fail-under {self.fail_under:g}."
+        if self.stale_after is not None:
+            count = f"{totals.stale.total()} more do not count"
+            yield f"{count}: they were last seen more than {self.stale_after} days ago, or nobody says when."
+        yield self._evidence()
+        if self.tally.unclear:
+            yield f"{self.tally.unclear} of what was recorded could not be told."
+        if self.tally.left_out:
+            yield f"{self.tally.left_out} of what was recorded was left out."
+
+    def _evidence(self) -> str:
+        exchanges = self.result.coverage.exchanges
+        kinds = []
+        for origin, words in {**ORIGINS, "unknown": "a source that is not named"}.items():
+            if exchanges.times[origin]:
+                count = exchanges.times[origin]
+                when = f", last on {day(exchanges.last.get(origin))}" if origin in exchanges.last else ""
+                kinds.append(f"{count} exchange{'' if count == 1 else 's'} from {words}{when}")
+        return f"Evidence: {'; '.join(kinds) or 'none'}."
+
+    def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield what could not be told, and what was left out: a title, and the reasons with what they are about."""
+        yield from gaps_of(self.tally)
+
+
+@frozen
+class Missing:
+    """Something that was not seen: where it is, in words, and how many items are in it."""
+
+    entry: ReportedItem
+    where: str
+    inside: int
+
+
+def missing(entries: Iterable[ReportedItem]) -> Iterator[Missing]:
+    """Yield what was never seen, and what is stale. What is in something of that kind is not named by itself."""
+
+    def look(entry: ReportedItem, above: tuple[str, ...]) -> Iterator[Missing]:
+        if entry.kind is not None and entry.state is not SeenState.SEEN:
+            yield Missing(entry, " ".join((*above, label(entry))), entry.totals.all.total() - 1)
+            return
+        inner = above if entry.place else (*above, entry.name)
+        for one in entry.entries:
+            yield from look(one, inner)
+
+    for entry in entries:
+        yield from look(entry, ())
+
+
+def label(entry: ReportedItem) -> str:
+    """Return what an entry is called below its operation."""
+    if entry.kind is Kind.VALUE:
+        return f"{entry.place} = {entry.name}".strip()
+    return entry.place or entry.name
+
+
+def percent(number: float) -> str:
+    """Return a percentage in words. It is never rounded up: 100 % is all."""
+    return f"{int(number * 10) / 10:g} %"
+
+
+def day(when: datetime | None) -> str:
+    """Return the day of a time, for people."""
+    return f"{when:%Y-%m-%d}" if when is not None else "unknown"
+
+
+def origins(entry: ReportedItem) -> str:
+    """Return from where an entry was seen, and how often."""
+    times = entry.sighting.times
+    return ", ".join(f"{origin} {times[origin]}" for origin in ORIGINS if times[origin])
+
+
+CUT: Final = f"Of one body, the {MOST_ITEMS:,} items nearest to its top count."

@@ -1,0 +1,107 @@
+"""`--format table`: for people. Tables with rich on a terminal, the same in plain lines elsewhere."""
+
+import io
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from longcat.contract.coverage.items import Kind
+from longcat.contract.coverage.results import ReportedItem, SeenState, Totals
+from longcat.contract.coverage.summary import NAMES, CoverageContext, Missing, day, missing, origins, percent
+from longcat.contract.reports.context import clean
+
+MOST_LINES: Final = 50
+"""How many operations, and how much that was not seen, are named."""
+BAR: Final = 20
+_STALE: Final = "Stale"
+_NEVER: Final = "Never seen of these operations"
+_UNUSED: Final = "Operations never seen"
+_COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
+
+
+def table(context: CoverageContext) -> Iterator[str]:
+    """Yield the report: how much of each kind, each operation that was seen, what was not, and the summary."""
+    draw = _rich if context.terminal else _plain
+    totals = context.result.totals
+    yield draw(("Kind", "", "Seen", "Of", "Percent", "Stale"), [*_kinds(totals)])
+    operations: list[tuple[str, ...]] = []
+    missed: dict[str, list[str]] = {title: [] for title in (_STALE, _NEVER, _UNUSED)}
+    for entry in context.result.entries():
+        if entry.sighting.times:
+            operations.append(_row(entry))
+        for one in missing([entry]):
+            title = (
+                _STALE
+                if one.entry.state is SeenState.STALE
+                else _UNUSED
+                if one.entry.kind is Kind.OPERATION
+                else _NEVER
+            )
+            missed[title].append(_line(one))
+    if operations:
+        headings = ("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From")
+        yield "\n" + draw(headings, operations[:MOST_LINES]) + _more(len(operations))
+    for title, lines in missed.items():
+        if lines:
+            yield f"\n{title}:\n" + "".join(lines[:MOST_LINES]) + _more(len(lines))
+    for title, reasons in context.gaps():
+        yield f"\n{title}:\n" + "".join(f"  {clean(why)}: {clean(what)}.\n" for why, what in reasons.items())
+    yield "\n" + "".join(f"{clean(sentence)}\n" for sentence in context.sentences())
+
+
+def _kinds(totals: Totals) -> Iterator[tuple[str, ...]]:
+    for kind, name in (*NAMES.items(), (None, "all")):
+        seen, all_, stale = ((one[kind] if kind else one.total()) for one in (totals.seen, totals.all, totals.stale))
+        share = totals.percent(kind)
+        filled = int(share * BAR / 100)
+        bar = "█" * filled + "░" * (BAR - filled)
+        yield (name, bar, str(seen), str(all_), percent(share), str(stale)) if all_ else (name, "", "0", "0", "", "0")
+
+
+def _row(entry: ReportedItem) -> tuple[str, ...]:
+    totals, sighting = entry.totals, entry.sighting
+    shares = (f"{totals.seen[kind]}/{totals.all[kind]}" for kind in _COLUMNS)
+    return (entry.name, *shares, str(sighting.times.total()), day(sighting.latest), origins(entry))
+
+
+def _line(one: Missing) -> str:
+    inside = f", and {one.inside} in it" if one.inside else ""
+    last = f", last on {day(one.entry.sighting.latest)}" if one.entry.state is SeenState.STALE else ""
+    return f"  {clean(one.where)}{last}{inside}\n"
+
+
+def _more(count: int) -> str:
+    if count <= MOST_LINES:
+        return ""
+    return f"  {count - MOST_LINES} more: --format json, markdown or html has them.\n"
+
+
+def _plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [[clean(word) for word in row] for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) for line in lines)
+    return "".join(f"{line.rstrip()}\n" for line in padded)
+
+
+def _rich(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as wide as the terminal; plain lines when rich is not installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return _plain(headings, rows)
+    shown = Table(expand=False)
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(clean(word), style=_style(word)) for word in row))
+    width = shutil.get_terminal_size().columns
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()
+
+
+def _style(word: str) -> str:
+    return "green" if word.startswith(("█", "░")) else ""
