@@ -164,7 +164,10 @@ def _judging() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     judging = parser.add_argument_group("what counts, and how it is told")
     judging.add_argument(
-        "--fail-on", choices=SEVERITIES, default="notice", help="the mildest finding that fails (default: notice)"
+        "--fail-on",
+        choices=SEVERITIES,
+        help="the mildest finding that fails (default: notice, without field-absent unless the spec says "
+        "`x-longcat-examples-complete: true` in its info, as longcat's own does: its examples show every field)",
     )
     judging.add_argument("--baseline", metavar="FILE", help="accepted deviations, in TOML")
     judging.add_argument(

@@ -31,6 +31,9 @@ RECORDINGS: Final = "cassettes"
 ACCEPTED_FOR: Final = timedelta(days=90)
 """How long `--update-baseline` accepts a finding."""
 
+HINTS: Final = frozenset({"field-absent"})
+"""The findings that fail only if it is asked for, or if the contract says that its examples show every field."""
+
 
 def probe(arguments: argparse.Namespace) -> Exit:
     """Send requests to the gateway, and judge its answers."""
@@ -117,7 +120,9 @@ def explain(arguments: argparse.Namespace) -> Exit:
 def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, observed: Iterable[Observed]) -> Exit:
     """Judge what is observed, write the report, and return what it came to."""
     baseline = _baseline(arguments.baseline, arguments.update_baseline)
-    fail_on, tally = Severity(arguments.fail_on), Tally()
+    fail_on = Severity(arguments.fail_on or Severity.NOTICE)
+    has_hints = arguments.fail_on is None and not spec_file.spec.examples_are_complete
+    tally = Tally(hints=HINTS if has_hints else frozenset())
     context = ReportContext(
         spec=spec_file.spec,
         spec_file=spec_file.path,

@@ -52,6 +52,12 @@ class Spec:
         """The base URL of the first server; empty when the contract names none."""
         return self.servers[0] if self.servers else ""
 
+    @property
+    def examples_are_complete(self) -> bool:
+        """Whether the contract says that its examples show every field, so that one that is absent is missed."""
+        info = self.document.get("info")
+        return isinstance(info, dict) and info.get("x-longcat-examples-complete") is True
+
     def served_at(self, base_url: str) -> "Spec":
         """Return the same contract of a gateway that answers at this base URL as well, such as the sandbox."""
         base = base_url.rstrip("/")
