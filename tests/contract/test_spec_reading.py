@@ -12,7 +12,7 @@ from exchanges import MADE_UP, OURS, RESULT
 
 from longcat.contract import Exchange, SpecError, judge, load_spec
 from longcat.contract.openapi.document import modern, parse_document, read_document
-from longcat.contract.openapi.schemas import close
+from longcat.contract.openapi.schema.schemas import close
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.pointer import join
 

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
 from longcat.contract.openapi.limits import MAX_LEVELS, UnjudgeableError, extent
-from longcat.contract.openapi.schemas import TOO_DEEP
+from longcat.contract.openapi.schema.schemas import TOO_DEEP
 from longcat.decoding import codings_of
 from longcat.text import shorten
 

@@ -15,10 +15,10 @@ from attrs import Factory, define, frozen
 from longcat.contract.checks.mismatch import MapKey, Mismatch, Path, describe_assertions, distinct, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
-from longcat.contract.openapi.fields import Fields
 from longcat.contract.openapi.limits import StepBudget
-from longcat.contract.openapi.schemas import Breach, Schemas
-from longcat.contract.openapi.variants import Variants, normal
+from longcat.contract.openapi.schema.fields import Fields
+from longcat.contract.openapi.schema.schemas import Breach, Schemas
+from longcat.contract.openapi.schema.variants import Variants, normal
 from longcat.pointer import escape, join
 from longcat.text import shorten, without_queries
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, Path, show_value
-from longcat.contract.openapi.fields import Fields
 from longcat.contract.openapi.limits import StepBudget
-from longcat.contract.openapi.schemas import Schemas
-from longcat.contract.openapi.variants import normal
+from longcat.contract.openapi.schema.fields import Fields
+from longcat.contract.openapi.schema.schemas import Schemas
+from longcat.contract.openapi.schema.variants import normal
 from longcat.gateway.schema import MISSING
 from longcat.text import words_of
 

@@ -25,7 +25,7 @@ from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.status_codes import Expectation, RequestFault
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
-from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.schema.schemas import Schemas
 
 BODY_FAULTS: Final = (RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID)
 

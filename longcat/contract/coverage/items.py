@@ -13,7 +13,7 @@ from attrs import Factory, define, field, frozen
 
 from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.limits import UnjudgeableError
-from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.pointer import escape, unescape
 from longcat.text import shorten, show
 

@@ -20,7 +20,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError, parse_document, read_document, self_contained
 from longcat.contract.openapi.operation import Operation, read_operations
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.strict import check_all
 from longcat.contract.openapi.urls.paths import PathIndex
 from longcat.contract.openapi.urls.servers import Base, BaseIndex, base_of, read_servers, segments_of

@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema_rs
 
 from longcat.contract.openapi.document import OTHER_REFERENCES, Node, invalid, nodes, schemas
-from longcat.contract.openapi.fields import check_pattern
 from longcat.contract.openapi.limits import MAX_PATTERNS
 from longcat.contract.openapi.operation import (
     STATUS,
@@ -21,7 +20,8 @@ from longcat.contract.openapi.operation import (
     read_operations,
 )
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.schema.fields import check_pattern
+from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
 from longcat.contract.openapi.urls.servers import server_url
 from longcat.pointer import join

@@ -9,9 +9,9 @@ from attrs import field, frozen
 
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.document import Node, nodes
+from longcat.contract.openapi.schema.variants import Variants, properties_of
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.openapi.variants import Variants, properties_of
 from longcat.contract.patches.edit import Edit, Source
 from longcat.contract.patches.infer import infer
 from longcat.pointer import at

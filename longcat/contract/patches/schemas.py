@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from longcat.contract.openapi.variants import unconditional
+from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, Final
 
-from longcat.contract.openapi.variants import Variants, fixed_words, normal, properties_of, unconditional
+from longcat.contract.openapi.schema.variants import Variants, fixed_words, normal, properties_of, unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of

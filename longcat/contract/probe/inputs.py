@@ -6,11 +6,11 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.contract.openapi.document import Node, follow
-from longcat.contract.openapi.fields import Fields, fields_of
 from longcat.contract.openapi.operation import Media, Operation, first_json
-from longcat.contract.openapi.schemas import Schemas
+from longcat.contract.openapi.schema.fields import Fields, fields_of
+from longcat.contract.openapi.schema.schemas import Schemas
+from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.openapi.variants import unconditional
 from longcat.pointer import at
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})

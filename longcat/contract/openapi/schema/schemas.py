@@ -17,10 +17,10 @@ from attrs import frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError, follow, nodes
-from longcat.contract.openapi.fields import Fields, fields_of
 from longcat.contract.openapi.limits import MAX_LEVELS, PATTERNS, StepBudget, UnjudgeableError, extent, name_of
+from longcat.contract.openapi.schema.fields import Fields, fields_of
+from longcat.contract.openapi.schema.variants import Variants, unconditional, variants_of
 from longcat.contract.openapi.steps import Steps
-from longcat.contract.openapi.variants import Variants, unconditional, variants_of
 from longcat.gateway import schema as core
 from longcat.pointer import at, escape
 from longcat.text import shorten
