@@ -8,8 +8,8 @@ one GET `/a` at https://api.example.com/v1, answered with 200 and JSON.
   `openapi` (the version), `spec` (whatever else stands at its top), or `document` (the whole of it, as it is).
 * `files`: other files beside the spec, each with its text or its value.
 * What was seen: `seen`, or a list in `all_seen`: `method`, `url` or `path` (below the server), `request_headers`,
-  `request` (JSON) or `request_text`, `status`, `headers`, `json` or `text`, `origin`, `intent`. Without `json` and
-  `text` the body was not recorded. The same names at the top of a case stand for one exchange.
+  `request` (JSON) or `request_text`, `status`, `headers`, `json` or `text` (with its `encoding`), `origin`, `intent`.
+  Without `json` and `text` the body was not recorded. The same names at the top of a case stand for one exchange.
 * What comes of it: `finds`, a list of `code place`, or `finds_some` of them; `untold` and `left_out`, each a list of
   what the reasons say; `refused`, what the error says that refuses the spec; `verdict`, the exit code.
 """
@@ -77,7 +77,7 @@ def _document(facts: Mapping[str, Any]) -> Any:
 def _body(facts: Mapping[str, Any], value: str, text: str) -> bytes | None:
     if value in facts:
         return json.dumps(facts[value]).encode()
-    return str(facts[text]).encode() if text in facts else None
+    return str(facts[text]).encode(facts.get("encoding", "utf-8")) if text in facts else None
 
 
 def _exchange(facts: Mapping[str, Any], number: int) -> Exchange:

@@ -3,22 +3,25 @@
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
-from attrs import evolve
-
-from longcat.contract.checks.body import is_short
-from longcat.contract.checks.comparison import GONE
-from longcat.contract.checks.credentials import may_be_filtered, names_a_secret
-from longcat.contract.checks.mismatch import CheckResult, Mismatch, Path, part, show_body, show_value
+from longcat.contract.checks.content import compare_content, documented_media, media_types
+from longcat.contract.checks.credentials import is_placeholder, may_be_filtered, names_a_secret
+from longcat.contract.checks.media import MediaKind, kind_of
+from longcat.contract.checks.mismatch import CheckResult, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import is_success
-from longcat.contract.openapi.document import follow
-from longcat.contract.openapi.operation import Media, Operation, Response, first_json, is_json, media_for
-from longcat.text import without_queries
+from longcat.contract.openapi.operation import Operation, Response, first_json
+from longcat.contract.openapi.urls.templates import split_url
+from longcat.contract.openapi.variants import normal
+from longcat.text import words_of
 
 _RELATIONS: Final = re.compile(r"\b(deprecation|sunset|successor-version)\b", re.IGNORECASE)
 _WARNING: Final = re.compile(r"(^|,)\s*299\b")
+_IDENTIFIERS: Final = frozenset({"id", "identifier", "uuid", "guid", "uid", "ulid"})
+_STAND_INS: Final = frozenset({"me", "self", "mine", "current", "latest", "last", "first", "default", "primary"})
+"""The words by which many services let one ask for a thing without its identifier."""
 _NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
 
 
@@ -36,9 +39,12 @@ def _compare_body(observation: Observation, response: Response) -> Iterator[Chec
         if body.strip():
             yield Mismatch("body-new", (), response.pointer, "no body", show_body(body))
     elif not body.strip():
-        yield Mismatch("body-empty", (), response.pointer, f"a body of {_media_types(response)}", "an empty body")
+        yield Mismatch("body-empty", (), response.pointer, f"a body of {media_types(response)}", "an empty body")
     else:
-        yield from _compare_content(observation, response, body)
+        results = list(compare_content(observation, response, body))
+        yield from results
+        if is_success(observation.status_code) and kind_of(observation.media_type) is MediaKind.JSON:
+            yield from _compare_echo(observation, response, [one for one in results if isinstance(one, Mismatch)])
 
 
 def _compare_headers(observation: Observation, response: Response) -> Iterator[Mismatch]:
@@ -57,129 +63,73 @@ def _compare_headers(observation: Observation, response: Response) -> Iterator[M
             yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
 
 
-def _compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[CheckResult]:
-    headers, media_type = observation.exchange.response_headers, observation.media_type
-    media = media_for(response.content, media_type)
-    if media is None:
-        page = f", {show_body(body)}" if observation.is_page else ""
-        seen, rule = (without_queries(media_type) or "no content type") + page, f"{response.pointer}/content"
-        expected, location = _media_types(response), "header:content-type"
-        yield Mismatch("content-type-changed", (), rule, expected, seen, media_type, location)
-        media = first_json(response.content)
-        if media is None or not observation.response_json.is_json:
-            return  # Another type has another form: that is one difference.
-    if is_json(media.media_type):
-        yield from _compare_json(observation, media, body)
-    elif is_short(headers, body):
-        yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
-    elif media.media_type.startswith("text/") and media.schema is not None:
-        yield from observation.comparison.compare(media.schema, body.decode("utf-8", "replace"), media.examples)
-
-
-def _media_types(response: Response) -> str:
-    return " or ".join(response.content)
-
-
-def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[CheckResult]:
-    answer = observation.response_json
-    for defect in answer.defects:
-        is_cut = not answer.is_json and is_short(observation.exchange.response_headers, body)
-        yield evolve(defect, code="body-cut" if is_cut else defect.code, rule=media.pointer)
-    if not answer.is_json or media.schema is None:
-        return
-    value, schema, operation = answer.value, media.schema, observation.operation
-    mismatches = observation.comparison.compare(schema, value, media.examples)
-    if operation is None or not is_success(observation.status_code):
-        yield from mismatches
-        return
-    error = error_schema(observation, [operation]) if mismatches else None
-    if error is not None and _is_error(observation, schema, error, mismatches):
-        yield Mismatch("error-in-success", (), schema, "an error with its own status code", show_value(value), value)
-        return
-    yield from mismatches
-    known = {mismatch.path for mismatch in mismatches}
-    path = next((mismatch.path for mismatch in mismatches if mismatch.code == "enveloped"), ())
-    for mismatch in _compare_echo(observation, operation, schema, path):
-        if mismatch.path not in known:
-            yield mismatch
-
-
-# --- An error in the place of a success.
-
-
-def error_schema(observation: Observation, operations: Sequence[Operation]) -> str | None:
-    """Return where the schema of an error stands that these operations document and the answer fits.
-
-    None: it fits none, or only such as fit anything.
-    """
-    value, comparison = observation.response_json.value, observation.comparison
-    schemas = dict.fromkeys(
-        _target(observation, media.schema)
-        for operation in operations
-        for code, response in operation.responses.items()
-        if not code.startswith(("1", "2", "3"))
-        for media in response.content.values()
-        if media.schema is not None
-    )
-    fitting = (one for one in schemas if isinstance(value, dict) and comparison.allows(one, value))
-    return next((one for one in fitting if comparison.fields(one, value).required), None)
-
-
-def _target(observation: Observation, pointer: str) -> str:
-    """Return where the schema stands that the one at a pointer is a mere reference to: most errors have one schema."""
-    schemas = observation.spec.schemas
-    schema = schemas.at(pointer)
-    return follow(schemas.document, schema, pointer)[1] if isinstance(schema, dict) and len(schema) == 1 else pointer
-
-
-def _is_error(observation: Observation, schema: str, error: str, mismatches: Sequence[Mismatch]) -> bool:
-    """Whether an answer that fits the schema of an error is one, rather than a success that is a little off."""
-    value, comparison = observation.response_json.value, observation.comparison
-    of_error = comparison.fields(error, value).required
-    new_words = {one.path[0] for one in mismatches if one.code == "value-undocumented" and one.path} - of_error.keys()
-    # A success may well tell of an error: by a word that is new, such as `failed`, or because the contract says so.
-    # An error has little else.
-    rest = {name: one for name, one in value.items() if name not in new_words}
-    fields = comparison.fields(schema, rest)
-    if new_words or of_error.keys() <= fields.named.keys():
-        required = fields.required.keys() - new_words - of_error.keys()
-        return 2 * len(required & value.keys()) < len(required)
-    return any(one.path[:1] == (name,) or one.code in GONE for one in mismatches for name in of_error)
-
-
 # --- An answer about something else.
 
 
-def _compare_echo(observation: Observation, operation: Operation, schema: str, path: Path) -> Iterator[Mismatch]:
-    """Yield the fields that give back another value than the request had by the same name.
+def _compare_echo(observation: Observation, response: Response, mismatches: Sequence[Mismatch]) -> Iterator[Mismatch]:
+    """Yield the identifiers of what was asked about that an answer gives back with another value.
 
-    Both sides must require the field, and it must be text or a whole number: an id, rather than a setting that the
-    gateway may round or complete.
+    The answer must require the field: what is the same by chance, such as a setting that the server completes, has no
+    such name (see `_is_identifier`).
     """
-    value = observation.response_json.value
+    media, operation, comparison = (
+        documented_media(observation, response),
+        observation.operation,
+        observation.comparison,
+    )
+    value, codes = observation.response_json.value, {mismatch.code for mismatch in mismatches}
+    if media is None or media.schema is None or operation is None or "error-in-success" in codes:
+        return
+    path = next((mismatch.path for mismatch in mismatches if mismatch.code == "enveloped"), ())
     for step in path:
         value = value[step]
     if not isinstance(value, dict):
         return
-    fields = observation.comparison.fields(schema, value)
+    fields, wrong = comparison.fields(media.schema, value), {mismatch.path for mismatch in mismatches}
     for name, sent in _names_sent(observation, operation).items():
-        got = value.get(name)
-        if name in fields.required and _is_id(got) and str(sent) != str(got):
-            rule = next(iter(fields.named.get(name, ())), fields.owner)
+        got, pointers = value.get(name), fields.named.get(name, ())
+        if name not in fields.required or (*path, name) in wrong or not _is_scalar(got):
+            continue
+        is_same_kind = any(comparison.allows(one, as_sent) for one in pointers for as_sent in values_of(str(sent)))
+        if _is_identifier(observation, name, pointers) and is_same_kind and not _is_same(sent, got):
+            rule = next(iter(pointers), fields.owner)
             yield Mismatch("answer-mismatched", (*path, name), rule, show_value(sent), show_value(got), got)
 
 
 def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any]:
-    """Return what the request names: the values in its path, and the required fields of its JSON body."""
-    found: dict[str, Any] = dict(observation.path_values)
+    """Return what the request names: the values in its path and query, and the required fields of its JSON body."""
+    documented = {one.name for one in operation.parameters if one.location == "query"}
+    asked = parse_qsl(split_url(observation.exchange.url).query)
+    found: dict[str, Any] = {name: value for name, value in asked if name in documented}
+    found |= observation.path_values
     media = first_json(operation.request)
     if media is not None and media.schema is not None and isinstance(value := observation.request_json.value, dict):
         required = observation.comparison.fields(media.schema, value).required
-        found |= {name: value[name] for name in required if _is_id(value.get(name))}
-    return found
+        found |= {name: value[name] for name in required if _is_scalar(value.get(name))}
+    is_filtered = may_be_filtered(observation.exchange)
+    return {name: one for name, one in found.items() if not (is_filtered and is_placeholder(str(one)))}
 
 
-def _is_id(value: Any) -> bool:
+def _is_identifier(observation: Observation, name: str, pointers: Sequence[str]) -> bool:
+    """Whether a field names a thing, by its last word or by its format.
+
+    Any other one that a request and its answer have in common may be a setting, and a model that is asked for as
+    `latest` has another name in the answer.
+    """
+    schemas = observation.spec.schemas
+    formats = {schema.get("format") for one in pointers if isinstance(schema := schemas.at(one), dict)}
+    return bool(_IDENTIFIERS & {*words_of(name)[-1:]}) or "uuid" in formats
+
+
+def _is_same(sent: Any, got: Any) -> bool:
+    """Whether two values name the same thing: in another case, as a text or a number, or by a word for it."""
+    old, new = str(sent), str(got)
+    if old.isdecimal() and new.isdecimal():
+        return int(old) == int(new)
+    return normal(old) == normal(new) or not _STAND_INS.isdisjoint(words_of(old)) or not normal(old)
+
+
+def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 

@@ -39,15 +39,18 @@ class Decoded:
     defects: tuple[Mismatch, ...] = ()
 
 
-def decode_json(body: bytes) -> Decoded:
-    """Return the JSON value in a body, with what is wrong about it. Raises UnjudgeableError for deeper JSON."""
+def decode_json(body: bytes, charset: str = "") -> Decoded:
+    """Return the JSON value in a body, with what is wrong about it. Raises UnjudgeableError for deeper JSON.
+
+    `charset` is what the headers say (see `charset_of`). RFC 8259 wants UTF-8, but whoever says otherwise is believed.
+    """
     if not body.strip():
         return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))
     defects = []
     if body.startswith(BOM):
         defects.append(_defect("body-not-json", "JSON, which begins with no byte order mark", "a byte order mark"))
     try:
-        text = body.removeprefix(BOM).decode()
+        text = decode_text(body.removeprefix(BOM), charset)
     except UnicodeDecodeError:
         return Decoded(defects=(*defects, _defect("body-not-json", "JSON in UTF-8", show_body(body))))
     try:
@@ -131,8 +134,41 @@ def is_html(body: bytes, media_type: str) -> bool:
 
 
 def media_type_of(headers: Mapping[str, str]) -> str:
-    """Return the media type of a message without parameters, in lower case; empty when the message names none."""
-    return headers.get("content-type", "")[:MOST_OF_TYPE].partition(";")[0].strip().lower()
+    """Return the media type of a message without parameters, in lower case; empty when the message names none.
+
+    Two headers that name the same one, joined with a comma, are one.
+    """
+    text = headers.get("content-type", "")[:MOST_OF_TYPE].lower()
+    types = {one.partition(";")[0].strip() for one in text.split(",")}
+    return types.pop() if len(types) == 1 else text.partition(";")[0].strip()
+
+
+def charset_of(headers: Mapping[str, str]) -> str:
+    """Return the character set that a message says its body has, in lower case; empty when it names none."""
+    found = _CHARSET.search(headers.get("content-type", "")[:MOST_OF_TYPE])
+    return found[1].lower() if found else ""
+
+
+def decode_text(body: bytes, charset: str = "", errors: str = "strict") -> str:
+    """Return the text in a body: in UTF-8, or else in the character set that the headers name.
+
+    Many servers name one by habit, and send UTF-8: so that is tried first, but for those sets whose text can be taken
+    for it. Raises UnicodeDecodeError, unless `errors` says what is done instead.
+    """
+    if _WIDE.fullmatch(charset):
+        return body.decode(charset, errors)
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body.decode(charset if _KNOWN.fullmatch(charset) else "utf-8", errors)
+
+
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+_WIDE: Final = re.compile(r"utf-(16|32)(le|be)?")
+_KNOWN: Final = re.compile(
+    r"us-ascii|iso-?8859-([1-9]|1[013-6])|latin([1-9]|10)|(windows-|cp)125[0-8]|koi8-[ru]|shift_jis|euc-(jp|kr)|gb2312"
+    r"|gbk|gb18030|big5"
+)
 
 
 def is_short(headers: Mapping[str, str], body: bytes) -> bool:

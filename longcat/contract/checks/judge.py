@@ -12,7 +12,8 @@ from typing import Final
 
 from attrs import Factory, define, frozen
 
-from longcat.contract.checks.answer import announcements, compare_answer, error_schema
+from longcat.contract.checks.answer import announcements, compare_answer
+from longcat.contract.checks.content import error_schema
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request import expect
@@ -258,9 +259,9 @@ class Judgement:
 
     def _error_in_success(self, operations: Sequence[Operation], rule: str, expected: str) -> Mismatch | None:
         """Return the difference if a success is in truth an error with a wrong code."""
-        if error_schema(self.observation, operations) is None:
-            return None
         value = self.observation.response_json.value
+        if error_schema(self.observation, operations, value) is None:
+            return None
         seen = f"{self.observation.describe_status()} with {show_value(value)}"
         return Mismatch("error-in-success", (), rule, expected, seen, value)
 

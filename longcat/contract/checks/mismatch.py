@@ -69,6 +69,11 @@ class Mismatch:
         """Where it is, as a finding says it."""
         return self.location or join(self.path)
 
+    def below(self, index: int) -> "Mismatch":
+        """Return the same difference of an item that stands at an index in a row."""
+        others = tuple(evolve(one, pointer=join((index,)) + one.pointer) for one in self.others)
+        return evolve(self, path=(index, *self.path), place=f"/*{self.place}", others=others)
+
 
 @frozen
 class Gap:
@@ -99,7 +104,7 @@ def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:
     others: defaultdict[tuple[str, str, str], list[Occurrence]] = defaultdict(list)
     for one in mismatches:
         kind = (one.code, one.rule, one.place)
-        times[kind] += 1
+        times[kind] += one.times
         if found.setdefault(kind, one) is not one and times[kind] <= MOST_OCCURRENCES:
             others[kind].append(Occurrence(one.pointer, one.seen))
     return [

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
-from longcat.contract.checks.body import Decoded, decode_json, is_html, media_type_of
+from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_path
 from longcat.contract.checks.status_codes import is_redirect
@@ -60,12 +60,12 @@ class Observation:
     @cached_property
     def response_json(self) -> Decoded:
         """The answer's body as JSON. One that was not recorded is as an empty one."""
-        return decode_json(self.exchange.response_body or b"")
+        return decode_json(self.exchange.response_body or b"", charset_of(self.exchange.response_headers))
 
     @cached_property
     def request_json(self) -> Decoded:
         """The request's body as JSON. One that was not recorded is as an empty one."""
-        return decode_json(self.exchange.request_body or b"")
+        return decode_json(self.exchange.request_body or b"", charset_of(self.exchange.request_headers))
 
     @cached_property
     def comparison(self) -> Comparison:

@@ -42,6 +42,11 @@ class Media:
         return self.place.schema()
 
     @cached_property
+    def item_schema(self) -> str | None:
+        """Where the schema of each part of a body stands, such as of an event (OpenAPI 3.2). None: there is none."""
+        return self.place.schema("itemSchema")
+
+    @cached_property
     def examples(self) -> Examples:
         """The bodies that the contract shows. Those that can't be read are left out, as nothing depends on them."""
         return Examples(tuple(_examples(self.place)))
@@ -204,15 +209,21 @@ def is_json(media_type: str) -> bool:
     return media_type.lower() in {"application/json", "text/json"} or media_type.lower().endswith("+json")
 
 
-def media_for(content: Mapping[str, Media], media_type: str) -> Media | None:
-    """Return what is documented for a media type: for itself, or for a range such as `image/*`."""
-    if media_type in content:
-        return content[media_type]
-    by_type = {name.partition(";")[0].strip().lower(): media for name, media in content.items()}
+def media_for(content: Mapping[str, Media], media_type: str, header: str = "") -> Media | None:
+    """Return what is documented for a media type: for itself, or for a range such as `image/*`.
+
+    `header` is the whole content type, which tells those apart that differ in nothing but their parameters.
+    """
+    by_name = {_without_spaces(name): media for name, media in content.items()}
+    by_type = {name.partition(";")[0]: media for name, media in reversed(by_name.items())}
     for name in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
         if media_type and name in by_type:
-            return by_type[name]
+            return by_name.get(_without_spaces(header), by_type[name]) if name == media_type else by_type[name]
     return None
+
+
+def _without_spaces(media_type: str) -> str:
+    return "".join(media_type.lower().split())
 
 
 def first_json(content: Mapping[str, Media]) -> Media | None:

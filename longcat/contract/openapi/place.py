@@ -92,12 +92,12 @@ class Place:
         """Whether a field's value is true."""
         return self.object.get(name) is True
 
-    def schema(self) -> str | None:
-        """Return where the schema stands that is the field `schema`. None: there is none."""
-        schema = self.object.get("schema")
+    def schema(self, name: str = "schema") -> str | None:
+        """Return where the schema stands that is a field's value. None: there is none."""
+        schema = self.object.get(name)
         if schema is not None and not isinstance(schema, Mapping | bool):
-            raise self.error(f"{show(schema)} is no schema", "schema")
-        return None if schema is None else f"{self.pointer}/schema"
+            raise self.error(f"{show(schema)} is no schema", name)
+        return None if schema is None else f"{self.pointer}/{name}"
 
     def _inside(self, name: str, key: str, node: Any) -> "Place":
         return Place(self.document, node, f"{self.pointer}/{escape(name)}/{escape(key)}")

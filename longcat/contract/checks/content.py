@@ -1,0 +1,229 @@
+"""What in the content of an answer differs from the one that the contract documents, by its media type."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from attrs import evolve
+
+from longcat.contract.checks.body import Decoded, charset_of, decode_json, decode_text, is_short
+from longcat.contract.checks.comparison import GONE
+from longcat.contract.checks.media import MediaKind, StreamEvent, kind_of, read_events, read_form, records, unjudged
+from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, distinct, show_body, show_value
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request import values_of
+from longcat.contract.checks.status_codes import is_success
+from longcat.contract.openapi.document import follow
+from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
+from longcat.contract.openapi.operation import Media, Operation, Response, first_json, media_for
+from longcat.text import without_queries
+
+TRIED: Final = 20
+"""How many events of a stream are held against each way in which a contract may describe them."""
+
+
+def compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[CheckResult]:
+    """Yield how the content of an answer, which is not empty, differs from the documented one."""
+    headers, media_type = observation.exchange.response_headers, observation.media_type
+    media = _media(observation, response)
+    if media is None:
+        page = f", {show_body(body)}" if observation.is_page else ""
+        seen, rule = (without_queries(media_type) or "no content type") + page, f"{response.pointer}/content"
+        expected, location = media_types(response), "header:content-type"
+        yield Mismatch("content-type-changed", (), rule, expected, seen, media_type, location)
+        media, media_type = first_json(response.content), "application/json"
+        if media is None or not observation.response_json.is_json:
+            return  # Another type has another form: that is one difference.
+    kind = kind_of(media_type)
+    if kind is MediaKind.JSON:
+        yield from _compare_json(observation, media, body)
+    elif is_short(headers, body):
+        yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
+    elif kind is MediaKind.OTHER:
+        yield Gap(unjudged(media_type), unclear=False)
+    else:
+        text = decode_text(body, charset_of(headers), "replace")
+        yield from distinct(_compare_text(observation, media, kind, text))
+
+
+def documented_media(observation: Observation, response: Response) -> Media | None:
+    """Return what an answer is held against: its own media type, or else JSON. None: neither is documented."""
+    return _media(observation, response) or first_json(response.content)
+
+
+def _media(observation: Observation, response: Response) -> Media | None:
+    header = observation.exchange.response_headers.get("content-type", "")
+    return media_for(response.content, observation.media_type, header)
+
+
+def media_types(response: Response) -> str:
+    """Return the documented media types of an answer, in words."""
+    return " or ".join(response.content)
+
+
+def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterator[Mismatch]:
+    answer = observation.response_json
+    for defect in answer.defects:
+        is_cut = not answer.is_json and is_short(observation.exchange.response_headers, body)
+        yield evolve(defect, code="body-cut" if is_cut else defect.code, rule=media.pointer)
+    if answer.is_json and media.schema is not None:
+        yield from _compare_value(observation, media.schema, answer.value, media.examples)
+
+
+def _compare_text(observation: Observation, media: Media, kind: MediaKind, text: str) -> Iterator[Mismatch]:
+    comparison, schema = observation.comparison, media.item_schema or media.schema
+    if schema is None:
+        return
+    if kind is MediaKind.TEXT:
+        values = [text, *values_of(text.strip())]
+        value = next((one for one in values if comparison.allows(schema, one)), text)
+        yield from comparison.compare(schema, value, media.examples)
+    elif kind is MediaKind.FORM:
+        form = {name: _of_form(observation, schema, name, one) for name, one in read_form(text).items()}
+        yield from _compare_value(observation, schema, form, media.examples)
+    elif media.item_schema is None and "string" in comparison.types(schema, text):
+        yield from comparison.compare(schema, text, media.examples)  # It describes the whole as one text.
+    elif kind is MediaKind.EVENTS:
+        yield from _compare_events(observation, media, text)
+    else:
+        parts = [decode_json(one.encode()) for one in records(kind, text)]
+        yield from _compare_row(observation, media, parts, is_cut=not text.endswith(("\n", "\r")))
+
+
+def _of_form(observation: Observation, schema: str, name: str, value: str | list[str]) -> Any:
+    """Return the value of a field of a form as its schema has it, as all are texts there."""
+    comparison = observation.comparison
+    pointers = comparison.fields(schema, {name: value}).pointers(name)
+    items = value if isinstance(value, list) else [value]
+    as_list = [items, [next(reversed([*values_of(item)])) for item in items]]
+    tried = as_list if isinstance(value, list) else [*values_of(value), *as_list]
+    return next((one for one in tried if all(comparison.allows(pointer, one) for pointer in pointers)), value)
+
+
+# --- Many values in a row.
+
+
+def _compare_events(observation: Observation, media: Media, text: str) -> Iterator[Mismatch]:
+    events = [event for event in read_events(text) if event.data is not None]
+    if not events and text.lstrip()[:1] in {"{", "[", "<"}:  # It is no stream at all.
+        whole = decode_json(text.strip().encode())
+        error = error_schema(observation, observation.at_path, whole.value) if whole.is_json else None
+        code = "type-changed" if error is None or not is_success(observation.status_code) else "error-in-success"
+        yield Mismatch(code, (), media.pointer, "a stream of events", show_body(text.encode()), whole.value)
+        return
+    events = [event for event in events if not event.is_end]
+    read = _reader(observation, media.item_schema or media.schema or "", events[:TRIED])
+    is_cut = bool(events) and not events[-1].is_whole
+    yield from _compare_row(observation, media, [read(event) for event in events], is_cut=is_cut)
+
+
+_Reader = Callable[[StreamEvent], Decoded]
+
+
+def _data_of(event: StreamEvent) -> Decoded:
+    return decode_json((event.data or "").encode())
+
+
+def _with_data(event: StreamEvent) -> Decoded:
+    data = _data_of(event)
+    return Decoded({**event.fields, "data": data.value if data.is_json else event.data}, is_json=True)
+
+
+def _with_text(event: StreamEvent) -> Decoded:
+    return Decoded({**event.fields, "data": event.data}, is_json=True)
+
+
+def _reader(observation: Observation, schema: str, events: Sequence[StreamEvent]) -> _Reader:
+    """Return what reads an event as the contract describes it.
+
+    Most contracts describe what the data of an event says, and others the event with its `data` and other fields. What
+    most events fit is meant, or else what has a field of that name.
+    """
+    comparison = observation.comparison
+
+    def fitting(read: _Reader) -> int:
+        parts = map(read, events)
+        return sum(one.is_json and comparison.allows(schema, one.value) for one in parts)
+
+    readers: list[_Reader] = [_data_of, _with_data, _with_text]
+    if any("data" in comparison.fields(schema, _with_data(event).value).named for event in events[:1]):
+        readers = [_with_data, _with_text, _data_of]
+    return max(readers, key=fitting)
+
+
+def _compare_row(
+    observation: Observation, media: Media, parts: Sequence[Decoded], *, is_cut: bool
+) -> Iterator[Mismatch]:
+    """Yield how values in a row differ from their schema, each with its index in the path.
+
+    `is_cut` says that the row has no end of its own: if its last value is no JSON, it was cut.
+    """
+    for index, part in enumerate(parts):
+        for defect in part.defects:
+            is_last = is_cut and index == len(parts) - 1 and not part.is_json
+            code = "body-cut" if is_last else "body-not-json" if defect.code == "body-cut" else defect.code
+            yield evolve(defect, code=code, rule=media.pointer).below(index)
+    values = [(index, part.value) for index, part in enumerate(parts) if part.is_json]
+    if media.item_schema is None and media.schema and "array" in observation.comparison.types(media.schema, []):
+        yield from _compare_value(observation, media.schema, [value for _, value in values])
+        return
+    schema = media.item_schema or media.schema
+    for index, value in values if schema is not None else ():
+        for mismatch in _compare_value(observation, schema or "", value):
+            yield mismatch.below(index)
+
+
+# --- An error in the place of a success.
+
+
+def _compare_value(
+    observation: Observation, schema: str, value: Any, examples: Examples = NO_EXAMPLES
+) -> Iterator[Mismatch]:
+    """Yield how a value differs from its schema: in one way, if it is an error in the place of a success."""
+    mismatches, operation = observation.comparison.compare(schema, value, examples), observation.operation
+    if mismatches and operation is not None and is_success(observation.status_code):
+        error = error_schema(observation, [operation], value)
+        if error is not None and _is_error(observation, schema, error, value, mismatches):
+            expected = "an error with its own status code"
+            yield Mismatch("error-in-success", (), schema, expected, show_value(value), value)
+            return
+    yield from mismatches
+
+
+def error_schema(observation: Observation, operations: Sequence[Operation], value: Any) -> str | None:
+    """Return where the schema of an error stands that these operations document and a value fits.
+
+    None: it fits none, or only such as fit anything.
+    """
+    comparison = observation.comparison
+    schemas = dict.fromkeys(
+        _target(observation, media.schema)
+        for operation in operations
+        for code, response in operation.responses.items()
+        if not code.startswith(("1", "2", "3"))
+        for media in response.content.values()
+        if media.schema is not None
+    )
+    fitting = (one for one in schemas if isinstance(value, dict) and comparison.allows(one, value))
+    return next((one for one in fitting if comparison.fields(one, value).required), None)
+
+
+def _target(observation: Observation, pointer: str) -> str:
+    """Return where the schema stands that the one at a pointer is a mere reference to: most errors have one schema."""
+    schemas = observation.spec.schemas
+    schema = schemas.at(pointer)
+    return follow(schemas.document, schema, pointer)[1] if isinstance(schema, dict) and len(schema) == 1 else pointer
+
+
+def _is_error(observation: Observation, schema: str, error: str, value: Any, mismatches: Sequence[Mismatch]) -> bool:
+    """Whether a value that fits the schema of an error is one, rather than a success that is a little off."""
+    comparison = observation.comparison
+    of_error = comparison.fields(error, value).required
+    new_words = {one.path[0] for one in mismatches if one.code == "value-undocumented" and one.path} - of_error.keys()
+    # A success may well tell of an error: by a word that is new, such as `failed`, or because the contract says so.
+    # An error has little else.
+    rest = {name: one for name, one in value.items() if name not in new_words}
+    fields = comparison.fields(schema, rest)
+    if new_words or of_error.keys() <= fields.named.keys():
+        required = fields.required.keys() - new_words - of_error.keys()
+        return 2 * len(required & value.keys()) < len(required)
+    return any(one.path[:1] == (name,) or one.code in GONE for one in mismatches for name in of_error)
