@@ -13,8 +13,8 @@ from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Operation, Response, first_json
+from longcat.contract.openapi.schema.variants import normal
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.openapi.variants import normal
 from longcat.text import words_of
 
 _RELATIONS: Final = re.compile(r"\b(deprecation|sunset|successor-version)\b", re.IGNORECASE)
