@@ -292,8 +292,8 @@ TAG = "has the tag 'tag:yaml.org,2002:python/{}', which is not followed"
             "has headers that are not a mapping",
         ),
         ([("[application/json]", "[{a: b}]")], NAMELESS),
-        ([(BODY, "{a: b}")], "has a body that is an object without a string"),
-        ([(BODY, "[[a]]")], "has a body that is a list"),
+        ([(BODY, "{encoding: utf-8}")], "has a body that is an object without a string"),
+        ([(BODY, "{a: !!binary aaaa}")], "has a body with bytes in it, which JSON can't write"),
         ([(BODY, "{base64_string: '%%%'}")], "has a value that should be base64 and is not"),
         ([(BODY, "!!binary '%'")], "has a value that should be base64 and is not"),
         (

@@ -1,26 +1,28 @@
-"""What all formats of recorded traffic have in common: headers, bodies, and ways to be unreadable."""
+"""The bodies of recorded messages, as the bytes that they were, and ways to be unreadable."""
 
 import base64
 import binascii
+import json
 import re
-from collections.abc import Collection, Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
-from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic.redact import redact
 from longcat.decoding import KNOWN, MAX_CODINGS, CodingError, ContentDecoder, codings_of
 from longcat.text import shorten
 
 Body = TypeVar("Body", bytes, bytearray)
-_METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
-BROTLI_PIECE: Final = 16
-"""How many bytes are undone at once, as a few can stand for 16 MiB and there is no other bound in older releases."""
+GZIP_IN_HEX: Final = "1f8b08"
+PIECE: Final = 16
+"""How many bytes are given to a package at once, as a few can stand for 16 MiB and older releases have no bound."""
+
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
+"""What a body in zstd begins with (RFC 8878, section 3.1.1)."""
+_BASE64: Final = str.maketrans("-_", "+/")
 
 
 class UnreadableError(ValueError):
@@ -31,82 +33,21 @@ class BrokenFileError(UnreadableError):
     """Why the rest of a file can't be read either."""
 
 
-def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
-    *,
-    method: object,
-    url: object,
-    request_headers: Iterable[tuple[str, str]],
-    request_body: bytes | None,
-    status_code: object,
-    response_headers: Iterable[tuple[str, str]],
-    response_body: bytes | None,
-    source: str,
-    key_headers: Collection[str],
-    origin: Origin = "unknown",
-    intent: Intent | None = None,
-    recorded: datetime | None = None,
-) -> Exchange:
-    """Return a recorded exchange with its bodies decoded and its secrets taken out.
+class UnquotedText(str):
+    """A text that a YAML file has without quotes, so that it may be meant as a number or a boolean."""
 
-    Where a recorder does not say when it was, the answer's `Date` does.
+    __slots__ = ()
 
-    Raises UnreadableError when something in it can't be.
-    """
-    request_head, request_body = undo_encoding(_folded(request_headers), request_body)
-    response_head, response_body = undo_encoding(_folded(response_headers), response_body)
-    exchange = Exchange(
-        method=_method(method),
-        url=_url(url),
-        request_headers=request_head,
-        request_body=request_body,
-        status_code=_status_code(status_code),
-        response_headers=response_head,
-        response_body=response_body,
-        source=source,
-        origin=origin,
-        intent=intent,
-        recorded=recorded or moment(response_head.get("date")),
-    )
-    return redact(exchange, key_headers, thorough=False)
-
-
-def moment(value: object) -> datetime | None:
-    """Return the time that a text gives, as ISO 8601 or as mails and HTTP write it; in UTC where it names no zone.
-
-    None: it gives none.
-    """
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - it is slow to import.
-
+    @property
+    def meaning(self) -> float | bool | str:
+        """The number or the boolean, or the text where it is neither."""
+        lower = self.lower()
+        if lower in {"true", "false"}:
+            return lower == "true"
         try:
-            found = parsedate_to_datetime(value)
+            return float(lower.replace(".inf", "inf").replace(".nan", "nan")) if "." in lower else int(lower)
         except ValueError:
-            return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _folded(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers with their names in lower case, and those of one name joined.
-
-    HTTP/2 sends method, path and status as headers whose names begin with a colon. Recorders keep them; they go.
-    """
-    folded: dict[str, str] = {}
-    for name, value in pairs:
-        key = _header_name(name)
-        if key in folded:
-            folded[key] += f", {value}"
-        elif key and key[0] != ":":
-            folded[key] = value
-    return folded
-
-
-@lru_cache(maxsize=1024)  # The same few names come again with every exchange.
-def _header_name(text: str) -> str:
-    return text.strip().lower()
+            return str(self)
 
 
 def undo_encoding(headers: dict[str, str], body: bytes | None) -> tuple[dict[str, str], bytes | None]:
@@ -128,12 +69,59 @@ def undo_encoding(headers: dict[str, str], body: bytes | None) -> tuple[dict[str
     return plain, decoded
 
 
+def from_hex(text: str) -> bytes:
+    """Return what the hexadecimal digits in a text stand for. Raises UnreadableError when there are others in it."""
+    try:
+        return bounded(bytes.fromhex(text))
+    except ValueError as error:
+        raise UnreadableError("has a value that should be hexadecimal and is not") from error
+
+
+def from_pieces(text: str, encoding: str) -> bytes | None:
+    """Return the body that Polly keeps as the JSON of a list of the pieces that came, in base64 or hexadecimal.
+
+    None: it is no such list. One of hexadecimal digits is only known by what a body in gzip begins with: nothing says
+    it, and an answer may be a list of texts as well.
+    """
+    try:
+        pieces = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(pieces, list) or not pieces or not all(isinstance(one, str) for one in pieces):
+        return None
+    if encoding == "base64":
+        return bounded(b"".join(map(from_base64, pieces)))
+    return from_hex("".join(pieces)) if pieces[0].startswith(GZIP_IN_HEX) else None
+
+
+def from_value(value: object) -> bytes:
+    """Return the JSON of a body that a recorder keeps as the value that it stands for.
+
+    Raises UnreadableError for one that JSON can't write.
+    """
+    try:
+        return from_text(json.dumps(_meant(value), ensure_ascii=False))
+    except TypeError as error:
+        raise UnreadableError("has a body with bytes in it, which JSON can't write") from error
+    except RecursionError as error:
+        raise UnreadableError("is nested too deeply") from error
+
+
+def _meant(value: Any) -> Any:
+    """Return a value from a YAML file with the numbers and the booleans that were meant."""
+    if isinstance(value, dict):
+        return {str(name): _meant(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_meant(inner) for inner in value]
+    return value.meaning if isinstance(value, UnquotedText) else value
+
+
 def from_base64(text: str) -> bytes:
-    """Return what the text encodes, whether its padding and line breaks were kept or not.
+    """Return what the text encodes, in either alphabet, whether its padding and line breaks were kept or not.
 
     Raises UnreadableError when it is not base64.
     """
-    packed = "".join(text.split()).rstrip("=")
+    packed = "".join(text.split()).rstrip("=").translate(_BASE64)
     try:
         return bounded(base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True))
     except (binascii.Error, UnicodeError) as error:
@@ -163,49 +151,17 @@ def bounded(body: Body) -> Body:
     return body
 
 
-def _method(value: object) -> str:
-    if not isinstance(value, str) or not _METHOD.fullmatch(value):
-        raise UnreadableError(f"has no usable method, but {shorten(value)!r}")
-    return value.upper()
-
-
-def _url(value: object) -> str:
-    if isinstance(value, str) and _is_http(value):
-        return value
-    # What comes after the scheme may hold a secret.
-    shown = value.partition(":")[0] + ":..." if isinstance(value, str) and ":" in value else value
-    raise UnreadableError(f"has no absolute HTTP URL, but {shorten(shown)!r}")
-
-
-@lru_cache(maxsize=256)  # Thousands of exchanges go to a few URLs.
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
-
-
-def _status_code(value: object) -> int:
-    if type(value) is int and 100 <= value <= 999:  # noqa: PLR2004 - what HTTP has.
-        return value
-    if value in (0, -1, "0", "-1") and not isinstance(value, bool | float):
-        raise UnreadableError("has no answer: the request was aborted or blocked")
-    if not isinstance(value, str) or not re.fullmatch(r"[1-9]\d\d", value, re.ASCII):
-        raise UnreadableError(f"has no usable status code, but {shorten(value)!r}")
-    return int(value)
-
-
 # --- Content encodings. ---
 
 
 def _undone(name: str, body: bytes) -> bytes:
     """Return a body without a content encoding; as it is where the recorder has undone that."""
-    if name not in {*KNOWN, "br"}:
+    if name not in {*KNOWN, "br", "zstd"}:
         raise UnreadableError(f"has a body with the unknown content encoding {shorten(name)!r}")
-    if (not body.startswith(b"\x1f\x8b")) if name == "gzip" else _is_text(body):
+    magic = {"gzip": b"\x1f\x8b", "zstd": ZSTD}.get(name)
+    if _is_text(body) if magic is None else not body.startswith(magic):
         return body
-    return _without_br(body) if name == "br" else _inflated(name, body)
+    return _OTHERS.get(name, partial(_inflated, name))(body)
 
 
 def _inflated(name: str, body: bytes) -> bytes:
@@ -224,22 +180,42 @@ def _inflated(name: str, body: bytes) -> bytes:
 
 
 def _without_br(body: bytes) -> bytes:
-    for name in ("brotli", "brotlicffi"):
-        try:
-            brotli: Any = import_module(name)
-        except ImportError:
-            continue
-        break
-    else:
-        raise UnreadableError("has a body compressed with br, for which the package brotli is not installed")
-    decompressor, plain = brotli.Decompressor(), bytearray()
+    brotli = _first_of("br", "brotli", "brotlicffi")
+    decompressor = brotli.Decompressor()
+    return _expanded(body, decompressor.process, decompressor.is_finished, brotli.error)
+
+
+def _without_zstd(body: bytes) -> bytes:
+    zstd = _first_of("zstd", "zstandard", "compression.zstd", "backports.zstd")
+    decompressor = zstd.ZstdDecompressor()
+    if hasattr(decompressor, "decompressobj"):  # That of `zstandard` undoes a body at once, whatever comes out.
+        decompressor = decompressor.decompressobj()
+    return _expanded(body, decompressor.decompress, lambda: decompressor.eof, zstd.ZstdError)
+
+
+_OTHERS: Final[dict[str, Callable[[bytes], bytes]]] = {"br": _without_br, "zstd": _without_zstd}
+
+
+def _first_of(coding: str, *names: str) -> Any:
+    """Return the first of some modules that is installed. Raises UnreadableError when none is."""
+    for name in names:
+        with suppress(ImportError):
+            return import_module(name)
+    raise UnreadableError(f"has a body compressed with {coding}, for which the package {names[0]} is not installed")
+
+
+def _expanded(
+    body: bytes, step: Callable[[bytes], bytes], is_finished: Callable[[], bool], damaged: type[Exception]
+) -> bytes:
+    """Return what a package makes of a body, a few bytes at a time: there is no other bound for what comes out."""
+    plain = bytearray()
     try:
-        for start in range(0, len(body), BROTLI_PIECE):
-            plain += decompressor.process(body[start : start + BROTLI_PIECE])
+        for start in range(0, len(body), PIECE):
+            plain += step(body[start : start + PIECE])
             bounded(plain)
-    except brotli.error as error:
+    except (damaged, EOFError) as error:
         raise UnreadableError("has a compressed body that is damaged") from error
-    if not decompressor.is_finished():
+    if not is_finished():
         raise UnreadableError("has a compressed body that is cut off")
     return bytes(plain)
 

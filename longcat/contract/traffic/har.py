@@ -8,8 +8,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_text, make_exchange, moment
+from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_pieces, from_text
+from longcat.contract.traffic.exchanges import header, make_exchange, moment
 from longcat.text import shorten
+
+
+def is_entry(data: Any) -> bool:
+    """Whether a decoded value looks like an entry."""
+    if not isinstance(data, dict) or not isinstance(data.get("request"), dict):
+        return False
+    response = data.get("response")
+    return "startedDateTime" in data or (isinstance(response, dict) and isinstance(response.get("content"), dict))
 
 
 def exchange_of(data: Any, *, source: str, key_headers: Collection[str]) -> Exchange:
@@ -60,14 +69,12 @@ def _list(data: Any) -> list[Any]:
 
 
 def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for header in _list(message.get("headers")):
-        name, value = (header.get("name"), header.get("value")) if isinstance(header, dict) else (None, None)
-        if value is None:
-            value = ""
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise UnreadableError("has a header that is not a name with a value")
-        # Safari and Firefox put several values of one header on lines of their own.
-        yield name, ", ".join(value.splitlines()) if "\n" in value else value
+    for one in _list(message.get("headers")):
+        name, value = (one.get("name"), one.get("value")) if isinstance(one, dict) else (None, None)
+        if isinstance(value, list):  # Polly writes several, or one, so.
+            yield from (header(name, inner) for inner in value)
+        else:
+            yield header(name, value)
 
 
 def _request_body(request: Mapping[str, Any]) -> bytes | None:
@@ -77,7 +84,7 @@ def _request_body(request: Mapping[str, Any]) -> bytes | None:
         return None
     text = posted.get("text")
     if isinstance(text, str) and (text or not posted.get("params")):
-        return _bytes(text, posted)
+        return _bytes(text, posted, request)
     if not _is_form(posted.get("mimeType")):
         return None  # The parts of a multipart body are there, but not the bytes.
     named = [param for param in _list(posted.get("params")) if isinstance(param, dict)]
@@ -95,15 +102,23 @@ def _response_body(response: Mapping[str, Any]) -> bytes | None:
         return None
     text = content.get("text")
     if isinstance(text, str):
-        return _bytes(text, content)
+        return _bytes(text, content, response)
     # Without a text, the body was empty, was too large to keep, or was gone when the file was written.
     empty = content.get("size") == 0 and _length(response) in {None, 0}
     return b"" if empty else None
 
 
-def _bytes(text: str, holder: Mapping[str, Any]) -> bytes:
-    encoding = holder.get("encoding") or holder.get("_encoding") or ""
-    return from_base64(text) if encoding and str(encoding).lower() == "base64" else from_text(text)
+def _bytes(text: str, holder: Mapping[str, Any], message: Mapping[str, Any]) -> bytes:
+    encoding = str(holder.get("encoding") or holder.get("_encoding") or "").lower()
+    if text.startswith('["') and (encoding == "base64" or _is_coded(message)):
+        pieces = from_pieces(text, encoding)
+        if pieces is not None:
+            return pieces
+    return from_base64(text) if encoding == "base64" else from_text(text)
+
+
+def _is_coded(message: Mapping[str, Any]) -> bool:
+    return any(name.lower() == "content-encoding" for name, _ in _headers(message))
 
 
 def _length(response: Mapping[str, Any]) -> int | None:

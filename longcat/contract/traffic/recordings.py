@@ -10,7 +10,8 @@ from attrs import frozen
 
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.traffic import har, vcr
-from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError, moment
+from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError
+from longcat.contract.traffic.exchanges import moment
 from longcat.contract.traffic.json_stream import JSONStream
 
 if TYPE_CHECKING:  # It is slow to import, and HAR files do without it.

@@ -1,23 +1,35 @@
-"""One interaction of a VCR cassette, as an exchange.
+"""One interaction of a cassette, as an exchange: what was asked and what came, each an object of its own.
 
-vcrpy's interactions are known in every version of its format that vcrpy itself still plays; also those of httpx in
-vcrpy 4 and 5, and those of Ruby's VCR, which schemathesis writes.
+vcrpy's interactions are known in every version of its format that vcrpy itself still plays, also those of httpx in
+vcrpy 4 and 5; those of Ruby's VCR, which betamax and schemathesis write; those of go-vcr 1 to 4; and those that a
+serializer has changed so that bodies can be read. A line of NDJSON is most often the like.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic.decoding import (
-    UnreadableError,
-    bounded,
-    from_base64,
-    from_text,
-    make_exchange,
-    moment,
-)
+from longcat.contract.traffic.decoding import UnreadableError, bounded, from_base64, from_text, from_value
+from longcat.contract.traffic.exchanges import header_pairs, make_exchange, moment
 from longcat.text import shorten
+
+REQUEST: Final = ("request", "req")
+RESPONSE: Final = ("response", "res")
+URL: Final = ("uri", "url")
+STATUS: Final = ("code", "status", "status_code", "statusCode")
+"""go-vcr has both a code and a status, such as `200 OK`."""
+BODY: Final = ("body", "content")
+VALUE: Final = ("parsed_body", "json_body", "json")
+"""Where a serializer for people puts a body that it has parsed."""
+TIME: Final = ("recorded_at", "startedDateTime", "startedAt", "started_at", "timestamp")
+WRAPPERS: Final = frozenset({"string", "base64_string", "encoding", "recorded"})
+"""What an object around a body has of fields. Another object is the body itself."""
+
+
+def is_interaction(data: Any) -> bool:
+    """Whether a decoded value looks like an interaction: it holds a request, and perhaps nothing good beside it."""
+    return isinstance(data, dict) and _first(data, REQUEST) is not None
 
 
 def exchange_of(
@@ -30,26 +42,68 @@ def exchange_of(
     interaction = _mapping(data, "the interaction")
     if "response" in interaction and interaction["response"] is None:
         raise UnreadableError("has no answer")
-    request = _mapping(interaction.get("request"), "the request")
-    response = _mapping(interaction.get("response"), "the response")
-    if "uri" not in request:
+    request = _mapping(_first(interaction, REQUEST), "the request")
+    response = _mapping(_first(interaction, RESPONSE), "the response")
+    url = _first(request, URL)
+    if url is None:
         raise UnreadableError("has no URL")
-    status = response.get("status", response.get("status_code"))
-    question = interaction.get("question")
+    status, question = _first(response, STATUS), interaction.get("question")
     return make_exchange(
         method=request.get("method"),
-        url=request["uri"],
-        request_headers=_headers(request.get("headers")),
-        request_body=_body(request.get("body")),
+        url=url,
+        request_headers=header_pairs(request.get("headers")),
+        request_body=_body_of(request),
         status_code=status.get("code") if isinstance(status, dict) else status,
-        response_headers=_headers(response.get("headers")),
-        response_body=_body(response["body"] if "body" in response else response.get("content")),
+        response_headers=header_pairs(response.get("headers")),
+        response_body=_body_of(response),
         source=f"{source} {shorten(question)}" if isinstance(question, str) else source,
         key_headers=key_headers,
         origin=origin,
         intent=next((known for known in get_args(Intent) if known == interaction.get("intent")), None),
-        recorded=moment(interaction.get("recorded_at")) or recorded,
+        recorded=next(filter(None, (moment(interaction.get(name)) for name in TIME)), recorded),
     )
+
+
+def body_of(data: Any) -> bytes | None:
+    """Return a body that is text, bytes, pieces of them, an object around them, or the value that its JSON stands for.
+
+    None: there is none. Raises UnreadableError for one that can't be read.
+    """
+    if isinstance(data, str):
+        return from_text(data)
+    if isinstance(data, dict) and not WRAPPERS.isdisjoint(data):
+        return _wrapped(data)
+    if isinstance(data, list) and all(isinstance(piece, str | bytes) for piece in data):
+        return b"".join(body_of(piece) or b"" for piece in data)
+    if isinstance(data, dict | list):
+        return from_value(data) if data else None
+    if not isinstance(data, bytes | None):
+        raise UnreadableError(f"has a body that is {_kind(data)}")
+    return data and bounded(data)
+
+
+def _body_of(message: Mapping[str, Any]) -> bytes | None:
+    value = _first(message, VALUE)
+    return body_of(_first(message, BODY)) if value is None else from_value(value)
+
+
+def _wrapped(data: Mapping[str, Any]) -> bytes | None:
+    """Return a body that is an object: a string, perhaps with the name of its encoding; or base64."""
+    text, packed, encoding = (data.get(name) for name in ("string", "base64_string", "encoding"))
+    if data.get("recorded") == "no":
+        return None
+    if isinstance(packed, str):
+        return from_base64(packed)
+    if isinstance(text, str) and isinstance(encoding, str):
+        return from_text(text, encoding)
+    if "string" not in data:
+        raise UnreadableError("has a body that is an object without a string")
+    return body_of(text)
+
+
+def _first(data: Mapping[str, Any], names: Collection[str]) -> Any:
+    """Return the first of some fields that there is. None: there is none of them."""
+    return next((data[name] for name in names if data.get(name) is not None), None)
 
 
 def _mapping(data: Any, what: str) -> dict[str, Any]:
@@ -60,42 +114,3 @@ def _mapping(data: Any, what: str) -> dict[str, Any]:
 
 def _kind(data: Any) -> str:
     return {dict: "an object", list: "a list", type(None): "missing"}.get(type(data), "a single value")
-
-
-def _headers(data: Any) -> Iterator[tuple[str, str]]:
-    """Yield headers that are a mapping, to a value or to several."""
-    if not isinstance(data, dict | None):
-        raise UnreadableError("has headers that are not a mapping")
-    for name, values in (data or {}).items():
-        for value in values if isinstance(values, list) else [values]:
-            if not isinstance(name, str) or not isinstance(value, str | bytes | int | float | None):
-                raise UnreadableError("has a header that is not a name with a value")
-            text = value.decode("latin-1") if isinstance(value, bytes) else "" if value is None else str(value)
-            yield name, text.strip()
-
-
-def _body(data: Any) -> bytes | None:
-    """Return a body that is text, bytes, pieces of them, or an object around them; None when there is none."""
-    if isinstance(data, dict):
-        return _wrapped(data)
-    if isinstance(data, list) and all(isinstance(piece, str | bytes) for piece in data):
-        return b"".join(_body(piece) or b"" for piece in data)
-    if isinstance(data, str):
-        return from_text(data)
-    if not isinstance(data, bytes | None):
-        raise UnreadableError(f"has a body that is {_kind(data)}")
-    return data and bounded(data)
-
-
-def _wrapped(data: dict[str, Any]) -> bytes | None:
-    """Return a body that is an object: a string, perhaps with the name of its encoding; or base64."""
-    text, packed, encoding = (data.get(name) for name in ("string", "base64_string", "encoding"))
-    if data.get("recorded") == "no":
-        return None
-    if isinstance(packed, str):
-        return from_base64(packed)
-    if isinstance(text, str) and isinstance(encoding, str):
-        return from_text(text, encoding)
-    if data and "string" not in data:
-        raise UnreadableError("has a body that is an object without a string")
-    return _body(text)

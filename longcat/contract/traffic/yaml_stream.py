@@ -5,12 +5,13 @@ take PyYAML's objects. What a value may hold is bounded with its aliases written
 stand for gigabytes.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 import yaml  # type: ignore[import-untyped]
 
-from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError, from_base64
+from longcat.contract.traffic.decoding import BrokenFileError, UnquotedText, UnreadableError, from_base64
 from longcat.text import shorten
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -25,12 +26,29 @@ MAX_ANCHORS: Final = 100
 MAX_SCALAR: Final = 40 * 1024 * 1024
 """How many bytes one value may take in the file."""
 
-SCALARS: Final = frozenset({"!", "str", "int", "float", "bool", "timestamp", "python/str", "python/unicode"})
+TEXTS: Final = frozenset({"!", "str", "timestamp", "python/str", "python/unicode"})
+TYPED: Final = frozenset({f"{prefix}{name}" for prefix in ("", "python/") for name in ("int", "long", "float", "bool")})
+BYTES: Final = frozenset({"binary", "!binary", "python/bytes"})
+"""Ruby writes its own tag, and not that of YAML."""
 COLLECTIONS: Final = frozenset({"", "!", "map", "seq", "python/list", "python/dict", "python/tuple"})
 OBJECTS: Final = {"python/object/new:_io.BytesIO": "state", "python/object/apply:builtins.iter": "args"}
 """The Python objects as which vcrpy may write a body, and in which field of each the body is."""
+OF_RUBY: Final = re.compile(r"!(?:ruby/|str\b|map:|seq:|sym)")
+"""Tags of Ruby, which name classes. What they stand for is plain text, lists and mappings, and is read as such."""
+IN_RUBY: Final = {
+    "!ruby/string": "str",
+    "!ruby/object:String": "str",
+    "!str": "str",
+    "!ruby/hash-with-ivars": "elements",
+}
+"""Where the value is in the mapping of an object that has more than its value."""
 
 _YAML: Final = "tag:yaml.org,2002:"
+_UNQUOTED: Final = re.compile(
+    r"true|false|[-+]?(?:0|[1-9][0-9]*|(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:e[-+][0-9]+)?)|[-+]?\.inf|\.nan",
+    re.ASCII | re.IGNORECASE,
+)
+"""Numbers and booleans as both YAML 1.1 and 1.2 have them: PyYAML leaves a text such as `1e5` or `089` unquoted."""
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -51,6 +69,8 @@ class _BoundedFile:
 
 class YAMLStream:
     """A YAML file and a place in it. Values are made of text, bytes and None: numbers and dates stay text.
+
+    What may be meant as a number or a boolean is an `UnquotedText`.
 
     Every method raises BrokenFileError when the rest of the file can't be read.
     """
@@ -148,16 +168,21 @@ class YAMLStream:
                 value.append(self._value(inner, depth + 1))
             value = _collection(event, value)
         else:
-            value = {}
-            while not isinstance(inner := self._take(), yaml.MappingEndEvent):
-                key = self._value(inner, depth + 1)
-                if not isinstance(key, str):
-                    raise UnreadableError("has a name that is not text")
-                value[key] = self._value(self._take(), depth + 1)
-            value = _collection(event, value)
+            value = _collection(event, self._mapping(depth + 1))
         if event.anchor:
             self._remember(event.anchor, value, self._cost - before)
         return value
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        mapping = {}
+        while not isinstance(inner := self._take(), yaml.MappingEndEvent):
+            key = self._value(inner, depth)
+            if isinstance(key, bytes):  # Ruby writes so what it does not know the encoding of.
+                key = key.decode("utf-8", "surrogateescape")
+            if not isinstance(key, str):
+                raise UnreadableError("has a name that is not text")
+            mapping[key] = self._value(self._take(), depth)
+        return mapping
 
     def _spend(self, cost: int) -> None:
         self._cost += cost
@@ -182,13 +207,17 @@ def _scalar(event: Any) -> str | bytes | None:
     text: str = event.value
     tag = event.tag
     if not tag:
-        return None if text in _NULLS and event.implicit[0] else text
+        if not event.implicit[0]:
+            return text
+        return None if text in _NULLS else UnquotedText(text) if _UNQUOTED.fullmatch(text) else text
     tag = tag.removeprefix(_YAML)
-    if tag == "binary":
+    if tag in BYTES:
         return from_base64(text)
     if tag == "null":
         return None
-    if tag not in SCALARS:
+    if tag in TYPED:
+        return UnquotedText(text)
+    if tag not in TEXTS and not OF_RUBY.match(tag):
         raise UnreadableError(f"has the tag {shorten(event.tag)!r}, which is not followed")
     return text
 
@@ -197,6 +226,9 @@ def _collection(event: Any, value: Any) -> Any:
     tag = (event.tag or "").removeprefix(_YAML)
     if tag in COLLECTIONS:
         return value
+    if OF_RUBY.match(tag):
+        inner = next((field for start, field in IN_RUBY.items() if tag.startswith(start)), None)
+        return value[inner] if isinstance(value, dict) and inner in value else value
     if tag not in OBJECTS:
         raise UnreadableError(f"has the tag {shorten(event.tag)!r}, which is not followed")
     content = value.get(OBJECTS[tag]) if isinstance(value, dict) else None
