@@ -4,7 +4,7 @@ from typing import Final
 
 LIBRARY: Final = """
 openapi: 3.1.0
-info: {title: A library, version: "1"}
+info: {title: A library, version: "1", x-longcat-examples-complete: true}
 servers:
   - url: https://{region}.books.test/v1
     variables: {region: {default: eu}}

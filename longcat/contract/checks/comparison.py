@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import Factory, define, frozen
 
-from longcat.contract.checks.mismatch import MapKey, Mismatch, Path, describe_assertions, distinct, show_value
+from longcat.contract.checks.mismatch import PRESENT, MapKey, Mismatch, Path, describe_assertions, distinct, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.limits import StepBudget
@@ -57,11 +57,14 @@ class Comparison:
 
     Attributes:
         scheme: by which the gateway was asked. An address in its answer may have it, too, as the sandbox's have.
+        examples_are_complete: whether what the examples of the contract show counts as what it says. Otherwise, a field
+            that all of them have may be absent, and nothing else follows from them.
         budget: what the exchange may cost. Where it is spent, UnjudgeableError is raised.
     """
 
     schemas: Schemas
     scheme: str = ""
+    examples_are_complete: bool = False
     budget: StepBudget = Factory(StepBudget)
 
     def allows(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
@@ -130,7 +133,18 @@ class Comparison:
 
     def describe(self, pointers: tuple[str, ...]) -> str:
         """Return what the schemas at these pointers want, in words."""
-        return describe_assertions(self.schemas.at(one) for one in self._select(pointers, None).pointers)
+        applied = self.schemas.applied(pointers)
+        words = describe_assertions(map(self.schemas.at, applied))
+        if words != PRESENT:
+            return words
+        branches = [
+            f"{one}/{keyword}/{index}"
+            for one in self.schemas.choosing(applied)
+            for keyword in ("oneOf", "anyOf")
+            for index, _ in enumerate(self.schemas.at(one).get(keyword, ()))
+        ]
+        described = [describe_assertions(map(self.schemas.at, self.schemas.applied((one,)))) for one in branches]
+        return shorten(" or ".join(dict.fromkeys(described)) or PRESENT, 200)
 
     # --- Which schemas apply to a value.
 
@@ -208,7 +222,7 @@ class Comparison:
             yield from self._object(applied, value, path, alike)
         elif isinstance(value, list):
             yield from self._list(applied, value, path, examples)
-        elif isinstance(value, str) and examples.texts:
+        elif isinstance(value, str):
             yield from self._text(applied, value, path, examples)
 
     def _is_alike(self, pointers: tuple[str, ...], example: Any, applied: tuple[str, ...]) -> bool:
@@ -230,6 +244,8 @@ class Comparison:
 
     def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Examples) -> Iterator[Mismatch]:
         """Yield what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""
+        if not self.examples_are_complete or not examples.texts:
+            return
         if not value.strip():
             expected = f"text, such as {examples.texts[0]}"
             yield Mismatch("value-blank", path, pointers[0], expected, show_value(value), value)
@@ -259,7 +275,9 @@ class Comparison:
                 unknown[name] = inner
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
             missing = list(self._missing(fields, value, examples))
-            yield from match_fields(missing, unknown, fields.owner, path, self._mismatches)
+            sure = [one for one in missing if one.is_required or self.examples_are_complete]
+            yield from match_fields(sure, unknown, fields.owner, path, self._mismatches)
+            yield from (one.mismatch(path) for one in missing if one not in sure)
 
     def _missing(self, fields: Fields, value: Mapping[str, Any], examples: Examples) -> Iterator[MissingField]:
         """Yield the fields that should be there and are not.
@@ -280,7 +298,7 @@ class Comparison:
         applied = self.schemas.applied(pointers)
         if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied)(value):
             return self._mismatches(pointers, value, path, examples)
-        return self._text(applied, value, path, examples) if isinstance(value, str) and examples.texts else ()
+        return self._text(applied, value, path, examples) if isinstance(value, str) else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
         for index, item in enumerate(value[:MOST_ITEMS]):

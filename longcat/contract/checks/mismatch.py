@@ -23,6 +23,9 @@ MOST_OCCURRENCES: Final = 3
 LONGEST_PATH: Final = 200
 """Characters of a URL's path that are shown."""
 
+PRESENT: Final = "present"
+"""What schemas ask of a value that say nothing about it."""
+
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]+")
 _ID: Final = re.compile(
@@ -122,7 +125,7 @@ def describe_assertions(schemas: Iterable[Any]) -> str:
         for keyword in ASSERTIONS
         if keyword in schema
     )
-    return ", ".join(phrases) or "present"
+    return ", ".join(phrases) or PRESENT
 
 
 def show_value(value: Any) -> str:

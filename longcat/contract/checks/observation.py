@@ -70,7 +70,8 @@ class Observation:
     @cached_property
     def comparison(self) -> Comparison:
         """What compares the values of the answer with the schemas of the contract."""
-        return Comparison(self.spec.schemas, self.exchange.url.partition(":")[0].lower())
+        scheme = self.exchange.url.partition(":")[0].lower()
+        return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete)
 
     @property
     def is_concerned(self) -> bool:

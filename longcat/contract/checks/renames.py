@@ -48,6 +48,11 @@ class MissingField:
         """Whether a value could be the field's."""
         return self.schemas.fits(self.pointers, value, self.budget)
 
+    def mismatch(self, path: Path) -> Mismatch:
+        """Return the difference that the field is not there, in an object at a path."""
+        code = "field-missing" if self.is_required else "field-absent"
+        return Mismatch(code, (*path, self.name), self.rule, self.expected, MISSING)
+
 
 def match_fields(
     missing: Sequence[MissingField],
@@ -80,9 +85,7 @@ def match_fields(
             del unknown[name]
             where = f"{', '.join(one.name for one in moved)} outside of {name}"
             yield Mismatch("field-moved", (*path, name), owner, where, show_value(value), value)
-    for one in missing:
-        code = "field-missing" if one.is_required else "field-absent"
-        yield Mismatch(code, (*path, one.name), one.rule, one.expected, MISSING)
+    yield from (one.mismatch(path) for one in missing)
     for name, value in unknown.items():
         yield Mismatch("field-new", (*path, name), owner, "no such field", show_value(value), value)
 
