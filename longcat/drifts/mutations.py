@@ -1,0 +1,254 @@
+"""Every way in which an answer of a contract is spoilt, and every way in which it is changed and harms nobody.
+
+A mutation of a body is tried on a valid answer, and weighs what the contract makes of the result: it is breaking if the
+contract forbids that, and additive if it lets it pass and does not list all of it. What the contract has is no drift,
+and is left out.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from longcat.drifts import fields as names
+from longcat.drifts.fields import FieldPath, OwnerChange, fields_in, in_owner
+from longcat.drifts.messages import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, WholeChange, status_changes
+from longcat.drifts.response import ResponseChange, SentResponse
+from longcat.drifts.values import OtherValue, other_types, other_values
+
+Weight: TypeAlias = Literal["breaking", "additive", "notice"]
+"""How bad a drift is for callers; None stands beside it for what is harmless."""
+ERROR: Final = 400
+"""The first status code that means an error."""
+
+
+@frozen
+class AnswerRules:
+    """What a contract says of answers like a given one.
+
+    Attributes:
+        allows: whether a body is allowed, whatever fields are new in it.
+        lists: whether every field of a body is listed, too.
+        shows: whether every example of the contract has a field.
+        allows_header: whether a header of the answer may have a value; of one that is not documented, any.
+        required_headers: those that must be there, in lower case.
+        codes: whether a status code is documented for the call.
+        word: the field that tells variants of the answer apart. None: there are none.
+        echoes: the fields that give back what the request named.
+        error: the body of an error of the same call. None: it has none.
+    """
+
+    allows: Callable[[Any], bool]
+    lists: Callable[[Any], bool]
+    shows: Callable[[FieldPath], bool] = lambda _path: False
+    allows_header: Callable[[str, str], bool] = lambda _name, _value: True
+    required_headers: Collection[str] = ()
+    codes: Callable[[int], bool] = lambda _code: False
+    word: str | None = None
+    echoes: Collection[str] = ()
+    error: Any = None
+
+    def weigh(self, body: Any) -> Weight | None:
+        """Return how bad it is that an answer has this body. None: the contract has it."""
+        if not self.allows(body):
+            return "breaking"
+        return None if self.lists(body) else "additive"
+
+
+@frozen
+class Mutation:
+    """One way to spoil an answer, or to change it and harm nobody.
+
+    Attributes:
+        kind: what it belongs to, such as `removed`.
+        name: with `{where}` for the part that names the answers which are spoilt, such as `-completed`.
+        sentence: what is changed, with `{where}` for the words that say in which answers, such as ` when completed`.
+        severity: how bad it is for callers. None: it is harmless.
+        patchable: whether the contract can be changed to describe it.
+        change: what is done to a response. One that lacks what is to be changed stays as it is.
+        path: the field that is changed. Empty: the whole answer.
+    """
+
+    kind: str
+    name: str
+    sentence: str
+    severity: Weight | None
+    patchable: bool
+    change: ResponseChange = field(repr=False)
+    path: FieldPath = ()
+
+
+def mutations(answer: SentResponse, rules: AnswerRules, most_fields: int | None = None) -> Iterator[Mutation]:
+    """Yield every mutation of a valid JSON answer.
+
+    Args:
+        answer: the answer; nothing but its status code, its body and its headers is looked at.
+        rules: what the contract says of it.
+        most_fields: how many of its fields are spoilt, spread over all of them. None: all.
+    """
+    body = answer.json
+    found = [*fields_in(body)]
+    step = max(1, -(-len(found) // most_fields)) if most_fields else 1
+    for path, value in found[::step]:
+        yield from _FieldMutations(body, path, value, rules).all()
+    yield from _of_names(body, rules)
+    yield from _of_whole(answer, rules)
+    yield from _of_status(answer, rules)
+    yield from _of_headers(answer, rules)
+    for name, sentence, change in HARMLESS:
+        yield Mutation("harmless", f"harmless-{name}{{where}}", f"{sentence}{{where}}", None, True, change)
+
+
+# --- Fields.
+
+
+_GOING: Final[Mapping[str, Weight]] = {
+    "removed": "notice",
+    **dict.fromkeys(("renamed", "recased", "nested"), "breaking"),
+}
+"""What it is that a field goes which may be absent, where the contract shows it in every such answer."""
+
+
+@frozen
+class _FieldMutations:
+    """What may happen to one field of a body."""
+
+    body: Any
+    path: FieldPath
+    value: Any
+    rules: AnswerRules
+
+    def all(self) -> Iterator[Mutation]:
+        """Yield all mutations of the field."""
+        name, value, owner = str(self.path[-1]), self.value, self._owner()
+        is_echo = name in self.rules.echoes and isinstance(value, str | int)
+        yield from self._edit("removed", "is gone", names.drop)
+        yield from self._edit("renamed", f"is called {(new := names.renamed(name, owner))}", names.rename(new))
+        if (new := names.recased(name)) not in owner:
+            yield from self._edit("recased", f"is called {new}", names.rename(new))
+        yield from self._edit("nested", "stands in details", names.move_into("details"))
+        yield from self._edit("null", "is null", names.put(lambda _: None))
+        for one in other_types(value):
+            yield from self._one(one, patchable=not (is_echo and one.suffix == "number"))
+        if is_echo:
+            other = names.put(lambda value: "another-one" if isinstance(value, str) else 4711)
+            yield from self._edit("other", "is another's", other, patchable=False)
+        else:
+            for one in other_values(value):
+                yield from self._one(one)
+        if isinstance(value, dict):
+            more = names.put(lambda value: {**value, "new_detail": 1024}, value)
+            yield from self._edit("new-field", "has a new field", more)
+
+    def _owner(self) -> Mapping[str, Any]:
+        """Return the object that has the field."""
+        owner: Any = self.body
+        for part in self.path[:-1]:
+            owner = owner[0 if part is None else part]
+        found: Mapping[str, Any] = owner
+        return found
+
+    def _one(self, other: OtherValue, *, patchable: bool = True) -> Iterator[Mutation]:
+        change = names.put(other.make, self.value)
+        yield from self._edit(other.kind, other.words, change, suffix=other.suffix, patchable=patchable)
+
+    def _edit(
+        self, kind: str, words: str, change: OwnerChange, *, suffix: str = "", patchable: bool = True
+    ) -> Iterator[Mutation]:
+        edit, prefix = in_owner(self.path, change), kind
+        severity: Weight | None = "breaking" if kind == "other" else self.rules.weigh(edit(self.body))
+        if severity != "breaking" and self.rules.shows(self.path):
+            severity = _GOING.get(kind, severity)
+        if kind == "removed" and severity != "breaking":
+            prefix = "absent" if severity else "harmless-absent"
+        elif severity is None:
+            return
+        name = "-".join(filter(None, (prefix, names.dashed(str(self.path[-1])), suffix)))
+        sentence = f"{'.'.join(part for part in self.path if part)} {words}{{where}}"
+        # Nothing heals the loss of what tells the variants apart, and there is nothing to heal where a field may lack.
+        can_heal = severity is None or (patchable and severity != "notice" and not self._is_word(kind))
+        yield Mutation(kind, f"{name}{{where}}", sentence, severity, can_heal, _on_json(edit), self.path)
+
+    def _is_word(self, kind: str) -> bool:
+        return self.path == (self.rules.word,) and kind != "new-word"
+
+
+def _on_json(edit: Callable[[Any], Any]) -> ResponseChange:
+    """Return what edits the body of a response, if it is JSON and there is anything to edit."""
+
+    def change(response: SentResponse) -> SentResponse:
+        if response.json is None:
+            return response
+        edited = edit(response.json)
+        return response if json.dumps(edited) == json.dumps(response.json) else response.with_json(edited)
+
+    return change
+
+
+def _of_names(body: Any, rules: AnswerRules) -> Iterator[Mutation]:
+    """Yield that all names are in another style."""
+    edited = _in_camel_case(body)
+    severity = rules.weigh(edited)
+    if edited == body or severity is None:
+        return
+    if any(rules.shows(path) for path, _ in fields_in(body) if "_" in str(path[-1])):
+        severity = "breaking"
+    sentence, change = "All names are in camelCase{where}", _on_json(_in_camel_case)
+    yield Mutation("recased", "recased-every-field{where}", sentence, severity, True, change)
+
+
+def _in_camel_case(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_in_camel_case(item) for item in value]
+    if isinstance(value, dict):
+        style = {name: names.recased(name) if "_" in name else name for name in value}
+        return {style[name]: _in_camel_case(inner) for name, inner in value.items()}
+    return value
+
+
+# --- Whole answers.
+
+
+def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
+    """Yield what happens to the body as a whole, to its content type, and what headers announce."""
+    is_error = answer.status >= ERROR
+    for one in (*SHAPES, *BYTES, *TYPES, *ANNOUNCED, *(ERRORS if is_error else ())):
+        spoilt = one.change(answer)
+        severity = rules.weigh(spoilt.json) if one.severity == "as-weighed" else one.severity
+        if severity is not None and spoilt != answer:
+            yield _of_change(one, severity)
+    if rules.error is not None and not is_error and (severity := rules.weigh(rules.error)) is not None:
+        sentence, change = "An error is sent as if it were an answer{where}", _on_json(lambda _: rules.error)
+        yield Mutation("error-in-200", "error-in-200{where}", sentence, severity, False, change)
+
+
+def _of_change(one: WholeChange, severity: Weight) -> Mutation:
+    return Mutation(one.kind, f"{one.name}{{where}}", f"{one.sentence}{{where}}", severity, one.patchable, one.change)
+
+
+def _of_status(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
+    """Yield other status codes. One that is documented has another meaning."""
+    for code, patchable, change in status_changes(answer.status):
+        if not rules.codes(code):
+            name, sentence = f"status{{where}}-{code}", f"The status code is {code}{{where}}"
+            yield Mutation("status", name, sentence, "breaking", patchable, change)
+
+
+def _of_headers(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
+    """Yield what happens to documented headers."""
+    for name in sorted(answer.names):
+        if name in rules.required_headers:
+            gone, sentence = _without(name), f"The header {name} is gone{{where}}"
+            yield Mutation("header", f"removed-header-{name}{{where}}", sentence, "breaking", True, gone)
+        if not rules.allows_header(name, "?"):
+            other, sentence = _with(name, "?"), f"The header {name} is a question mark{{where}}"
+            yield Mutation("header", f"changed-header-{name}{{where}}", sentence, "breaking", True, other)
+
+
+def _without(header: str) -> ResponseChange:
+    return lambda response: response.without_headers([header])
+
+
+def _with(header: str, value: str) -> ResponseChange:
+    return lambda response: response.with_headers({header: value})
