@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet kills faults soak fuzz-parsers bench-polling bench-waits mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs kills faults soak fuzz-parsers bench-polling bench-waits mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ coverage: setup ## Run every test, and show which lines none of them reaches.
 
 gauntlet: setup ## Measure the drift check with every drift, beside schemathesis.
 	$(BIN)/python tools/gauntlet.py --markdown docs/gauntlet.md
+
+gauntlet-specs: setup ## Spoil made-up answers of anyone's contracts (SPECS=PATH...; public ones), and count what is found.
+	$(BIN)/python tools/gauntlet_specs.py $(or $(SPECS),--markdown docs/gauntlet-specs.md)
 
 kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count what the gateway took.
 	$(BIN)/python tools/kills.py

@@ -79,13 +79,13 @@ def recased(name: str) -> str:
     return "_".join(words) if name == camel else camel
 
 
-def renamed(name: str, others: Mapping[str, Any]) -> str:
-    """Return another name with a word in common, or one that means the same, that no other field has."""
+def renamed(name: str, others: Mapping[str, Any], *, alike: bool) -> str:
+    """Return another name that no other field has. `alike`: it must have a word in common, which is all that tells."""
     words = words_in(name)
     if len(words) > 1:
         new = words[-1] if words[-1] in TELLING_ENDS else words[0]
     else:
-        new = SYNONYMS.get(name, f"{name}_value")
+        new = f"{name}_value" if alike else SYNONYMS.get(name, f"{name}_value")
     return new if new not in others else f"new_{name}"
 
 

@@ -37,6 +37,7 @@ class AnswerRules:
         word: the field that tells variants of the answer apart. None: there are none.
         echoes: the fields that give back what the request named.
         error: the body of an error of the same call. None: it has none.
+        deprecated: whether the contract itself says that the call will go, so that a header which does is no news.
     """
 
     allows: Callable[[Any], bool]
@@ -48,6 +49,7 @@ class AnswerRules:
     word: str | None = None
     echoes: Collection[str] = ()
     error: Any = None
+    deprecated: bool = False
 
     def weigh(self, body: Any) -> Weight | None:
         """Return how bad it is that an answer has this body. None: the contract has it."""
@@ -122,9 +124,11 @@ class _FieldMutations:
     def all(self) -> Iterator[Mutation]:
         """Yield all mutations of the field."""
         name, value, owner = str(self.path[-1]), self.value, self._owner()
-        is_echo = name in self.rules.echoes and isinstance(value, str | int)
+        is_optional = self.rules.allows(in_owner(self.path, names.drop)(self.body))
+        is_echo = self.path in {(echo,) for echo in self.rules.echoes} and not is_optional
         yield from self._edit("removed", "is gone", names.drop)
-        yield from self._edit("renamed", f"is called {(new := names.renamed(name, owner))}", names.rename(new))
+        new = names.renamed(name, owner, alike=is_optional)
+        yield from self._edit("renamed", f"is called {new}", names.rename(new))
         if (new := names.recased(name)) not in owner:
             yield from self._edit("recased", f"is called {new}", names.rename(new))
         yield from self._edit("nested", "stands in details", names.move_into("details"))
@@ -213,9 +217,11 @@ def _in_camel_case(value: Any) -> Any:
 def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
     """Yield what happens to the body as a whole, to its content type, and what headers announce."""
     is_error = answer.status >= ERROR
-    for one in (*SHAPES, *BYTES, *TYPES, *ANNOUNCED, *(ERRORS if is_error else ())):
+    announced = () if rules.deprecated else ANNOUNCED
+    for one in (*SHAPES, *BYTES, *TYPES, *announced, *(ERRORS if is_error else ())):
         spoilt = one.change(answer)
-        severity = rules.weigh(spoilt.json) if one.severity == "as-weighed" else one.severity
+        is_weighed = one.severity == "as-weighed" or (one.kind == "error-shape" and spoilt.headers == answer.headers)
+        severity: Weight | None = rules.weigh(spoilt.json) if is_weighed else one.severity  # type: ignore[assignment]
         if severity is not None and spoilt != answer:
             yield _of_change(one, severity)
     if rules.error is not None and not is_error and (severity := rules.weigh(rules.error)) is not None:

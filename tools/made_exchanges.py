@@ -1,0 +1,291 @@
+"""Valid exchanges of any contract, made from its schemas by the generator of schemathesis: the same in every run."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+import jsonschema_rs
+from attrs import frozen
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
+from made_schemas import Bundle, validator
+from schemathesis.core.errors import SchemathesisError
+from schemathesis.generation.jsonschema.builder import build
+from schemathesis.generation.jsonschema.context import Alphabet
+
+from longcat.contract import Operation, Spec, SpecError
+from longcat.contract.openapi.document import follow
+from longcat.contract.openapi.operation import Media, Parameter, Response, first_json
+from longcat.drifts import AnswerRules, SentResponse
+from longcat.drifts.fields import FieldPath
+from longcat.pointer import at
+
+UNTELLING: Final = frozenset({403, 429})
+"""Status codes of refusals that say little: a CDN refuses with 403, and a gateway with 429, whatever was asked."""
+DRAWS: Final = 4
+"""How many values are drawn of a schema; the one with most fields is taken."""
+ELSEWHERE: Final = "https://api.example.com"
+"""The host of those whose contract names none."""
+FORMATS: Final[Mapping[str, Any]] = {
+    "date-time": st.sampled_from(["2024-06-15T10:30:00Z", "2023-01-31T23:59:59Z"]),
+    "date": st.sampled_from(["2024-06-15", "2023-01-31"]),
+    "time": st.just("10:30:00Z"),
+    "uri": st.sampled_from(["https://example.com/cats", "https://example.com/dogs?n=1"]),
+    "url": st.just("https://example.com/cats"),
+    "uri-reference": st.just("/cats"),
+    "email": st.just("ada@example.com"),
+    "uuid": st.sampled_from(["3f2b6c1e-8a4d-4c6b-9d2e-5a7f0b1c2d3e", "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"]),
+    "hostname": st.just("example.com"),
+    "ipv4": st.just("192.0.2.7"),
+    "ipv6": st.just("2001:db8::7"),
+    "byte": st.just("Y2F0cw=="),
+    "duration": st.just("PT42S"),
+    "password": st.just("sesame seeds"),
+}
+NOTHING: Final = object()
+"""In the place of a request's body: there is none."""
+ERROR: Final = 400
+"""The first status code that means an error."""
+
+
+class NothingMadeError(Exception):
+    """No valid exchange can be made of an operation."""
+
+
+@frozen
+class MadeExchange:
+    """A valid exchange.
+
+    Attributes:
+        url: absolute, with its query.
+        request_body: None: there is none.
+        rules: what the contract says of the answer.
+    """
+
+    operation: str
+    method: str
+    url: str
+    request_headers: Mapping[str, str]
+    request_body: bytes | None
+    answer: SentResponse
+    rules: AnswerRules
+
+
+@frozen
+class Maker:
+    """Makes the exchanges of one contract."""
+
+    spec: Spec
+
+    def exchanges(self, operation: Operation) -> Iterator[MadeExchange]:
+        """Yield an exchange for each documented answer of JSON: the first success, and the first refusal.
+
+        Raises NothingMadeError where the request can't be made; an answer that can't be made is left out.
+        """
+        try:
+            found = [(self._code(one), one) for one in operation.responses.values()]
+            found = [(code, one) for code, one in found if code not in UNTELLING]
+            answers = [(code, one, media) for code, one in found if (media := first_json(one.content)) and media.schema]
+        except SpecError as error:
+            raise NothingMadeError(str(error)) from None
+        chosen = [next((one for one in answers if one[0] // 100 == group), None) for group in (2, 4)]
+        errors = [self._body(media) for code, _, media in answers if code >= ERROR][:1]
+        for one in filter(None, chosen):
+            with suppress(NothingMadeError):
+                yield self._exchange(operation, *one, error=errors[0] if errors else None)
+
+    @staticmethod
+    def _code(response: Response) -> int:
+        return int(response.code[0] + response.code[1:].replace("XX", "00")) if response.code != "default" else 400
+
+    def _body(self, media: Media) -> Any:
+        with suppress(NothingMadeError):
+            return self._value(str(media.schema), answer=True)[0]
+
+    def _exchange(self, operation: Operation, code: int, response: Response, media: Media, error: Any) -> MadeExchange:
+        body, allows, lists = self._value(str(media.schema), answer=True)
+        request, headers = self._request_body(operation)
+        echoes: set[str] = set()
+        if isinstance(body, dict) and isinstance(request, dict):
+            for name in body.keys() & request.keys():
+                if isinstance(body[name], str | int) and allows(same := {**body, name: request[name]}):
+                    body = same
+                    echoes |= {name} if names_something(name) else set()
+        url, more, body = self._url(operation, body, allows, echoes)
+        answer_headers = {"content-type": media.media_type, **dict(self._headers(response))}
+        word = self._word(str(media.schema))
+        alike = [one for one in media.examples.values if isinstance(one, dict) and one.get(word) == _get(body, word)]
+        rules = AnswerRules(
+            allows=allows,
+            lists=lists,
+            shows=lambda path: shows(alike, path),
+            allows_header=lambda name, value: self._allows_header(response, name, value),
+            required_headers=[name for name, header in response.headers.items() if header.required],
+            codes=lambda status: operation.response(status) is not None,
+            word=word,
+            echoes=echoes if code < ERROR else (),
+            error=error,
+            deprecated=operation.deprecated,
+        )
+        answer = SentResponse(code, tuple(answer_headers.items()), json.dumps(body).encode())
+        sent = None if request is NOTHING else json.dumps(request).encode()
+        return MadeExchange(operation.operation_id, operation.method, url, {**headers, **more}, sent, answer, rules)
+
+    def _word(self, pointer: str) -> str | None:
+        """Return the field that tells the variants of a body apart, as its discriminator says. None: none does."""
+        schema, _ = follow(self.spec.schemas.document, at(self.spec.schemas.document, pointer), pointer)
+        discriminator = schema.get("discriminator") if isinstance(schema, dict) else None
+        return discriminator.get("propertyName") if isinstance(discriminator, dict) else None
+
+    # --- Values.
+
+    def _value(self, pointer: str, *, answer: bool) -> tuple[Any, Any, Any]:
+        """Return a value for a schema, and what tells whether a value is allowed, and whether all of it is listed."""
+        try:
+            bundle = Bundle(self.spec.schemas.document, pointer, answer=answer)
+            allows, lists = validator(bundle.open), validator(bundle.closed)
+        except (LookupError, ValueError, TypeError, RecursionError) as error:
+            raise NothingMadeError(f"its schema can't be used: {error}") from None
+        for full in (True, False):
+            drawn = [
+                one for one in draw(bundle.lean(pointer, full=full)) if allows.is_valid(one) and lists.is_valid(one)
+            ]
+            if drawn:
+                return max(drawn, key=lambda one: len(json.dumps(one))), allows.is_valid, lists.is_valid
+        raise NothingMadeError("no valid value was made")
+
+    def _text(self, parameter: Parameter) -> str:
+        """Return a value for a parameter or header, as it is written."""
+        if parameter.schema is None:
+            return "word"
+        value, *_ = self._value(parameter.schema, answer=False)
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if value is None or isinstance(value, dict | list):
+            raise NothingMadeError(f"the parameter {parameter.name} is no plain value")
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    # --- Requests.
+
+    def _url(self, operation: Operation, body: Any, allows: Any, echoes: set[str]) -> tuple[str, dict[str, str], Any]:
+        """Return the URL, the headers, and the body with what it gives back of the path, which is among the echoes."""
+        path, query, headers = operation.path, [], {"accept": "application/json"}
+        for one in operation.parameters:
+            if one.location == "path":
+                value = self._text(one)
+                if not value.strip("/"):
+                    raise NothingMadeError(f"the parameter {one.name} is empty")
+                if isinstance(_get(body, one.name), str | int):
+                    body = {**body, one.name: value if isinstance(body[one.name], str) else _number(value)}
+                    echoes.add(one.name)
+                path = path.replace(f"{{{one.name}}}", quote(value, safe=""))
+            elif one.required and one.location == "query":
+                query.append((one.name, self._text(one)))
+            elif one.required and one.location == "header":
+                headers[one.name.lower()] = self._text(one)
+        if "{" in path or not allows(body):
+            raise NothingMadeError("a parameter of its path is not described, or no answer gives it back")
+        headers |= _keys(operation, "header")
+        query += _keys(operation, "query").items()
+        return _with_query(_base(operation) + path, query), headers, body
+
+    def _request_body(self, operation: Operation) -> tuple[Any, dict[str, str]]:
+        """Return the JSON that is sent, and the header that says so."""
+        media = first_json(operation.request)
+        if media is None:
+            if operation.request_required:
+                raise NothingMadeError("its request is no JSON")
+            return NOTHING, {}
+        value = {} if media.schema is None else self._value(media.schema, answer=False)[0]
+        return value, {"content-type": media.media_type}
+
+    # --- Headers of the answer.
+
+    def _headers(self, response: Response) -> Iterator[tuple[str, str]]:
+        for name, header in response.headers.items():
+            with suppress(NothingMadeError):
+                if name != "content-type":
+                    yield name, self._text(header)
+
+    def _allows_header(self, response: Response, name: str, value: str) -> bool:
+        header = response.headers.get(name)
+        if header is None or header.schema is None or name == "content-type":
+            return True
+        try:
+            allows = validator(Bundle(self.spec.schemas.document, header.schema, answer=True).open)
+        except (LookupError, ValueError):
+            return True
+        return any(allows.is_valid(one) for one in (value, [value]))
+
+
+def names_something(name: str) -> bool:
+    """Whether a field names the thing that is asked about, rather than a setting."""
+    return name.lower().endswith(("id", "uuid")) and name.lower() not in {"valid", "paid"}
+
+
+def shows(examples: Sequence[Any], path: FieldPath) -> bool:
+    """Whether there are examples, and a field is in each of them that has the object around it."""
+    owners: list[Any] = [*examples]
+    for part in path[:-1]:
+        if part is None:
+            owners = [item for one in owners if isinstance(one, list) for item in one]
+        else:
+            owners = [one[part] for one in owners if isinstance(one, dict) and part in one]
+    found = [one for one in owners if isinstance(one, dict)]
+    return bool(found) and all(path[-1] in one for one in found)
+
+
+def _keys(operation: Operation, location: str) -> dict[str, str]:
+    """Return the keys that an operation wants, by their names."""
+    way = next(iter(operation.security), frozenset())
+    return {one.name: "Bearer sesame" for one in way if one.location == location}
+
+
+def _base(operation: Operation) -> str:
+    """Return the base URL of an operation's first server."""
+    server = next(iter(operation.servers), "")
+    return server if urlsplit(server).netloc else ELSEWHERE + server
+
+
+def _with_query(url: str, query: Sequence[tuple[str, str]]) -> str:
+    """Return a URL with more in its query. Some contracts tell operations of one path apart by query or fragment."""
+    url = url.partition("#")[0]
+    return url + ("&" if "?" in url else "?") + urlencode(query) if query else url
+
+
+def _get(body: Any, name: str | None) -> Any:
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def _number(text: str) -> Any:
+    return int(text) if re.fullmatch(r"-?\d{1,15}", text) else text
+
+
+def draw(schema: dict[str, Any]) -> list[Any]:
+    """Return some values that a schema allows. The same ones in every run."""
+    drawn: list[Any] = []
+    try:
+        strategy = build(
+            schema, draft=jsonschema_rs.Draft202012, formats=dict(FORMATS), alphabet=Alphabet(max_codepoint=122)
+        )
+
+        @settings(
+            derandomize=True,
+            max_examples=DRAWS,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def keep(value: Any) -> None:
+            drawn.append(value)
+
+        keep()
+    except (HypothesisException, SchemathesisError, ValueError, RecursionError, jsonschema_rs.ValidationError):
+        return drawn
+    return drawn

@@ -1,0 +1,244 @@
+"""Schemas of an OpenAPI document by themselves: for an independent validator, and for a generator of values.
+
+What is a valid body, and which of its fields are listed, is decided here apart from the drift check, so that the two
+can disagree.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+import jsonschema_rs
+
+from longcat.pointer import at, escape
+
+DROPPED: Final = frozenset(
+    {"$id", "$schema", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "$comment", "discriminator"}
+    | {"example", "examples", "title", "description", "default", "deprecated", "externalDocs", "xml", "nullable"}
+)
+NAMED: Final = ("properties", "patternProperties", "$defs", "dependentSchemas")
+LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
+SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+SHAPED: Final = frozenset({"type", "properties", "required", "additionalProperties"})
+"""The keywords of an object that can be merged with others."""
+
+
+class Bundle:
+    """One schema of a document with all that it refers to, in three forms: `open`, `closed` and `lean`.
+
+    Attributes:
+        open: as the contract has it, but fields that are not listed are allowed everywhere, as they harm nobody.
+        closed: with every object closed that lists fields, unless the contract says that any field may come.
+        lean: for a generator: closed, every field required that can be, and values such as people send.
+    """
+
+    def __init__(self, document: Mapping[str, Any], pointer: str, *, answer: bool) -> None:
+        self._document = document
+        self._hidden = "writeOnly" if answer else "readOnly"
+        self.open = self._whole(pointer, "open")
+        self.closed = self._whole(pointer, "closed")
+
+    def lean(self, pointer: str, *, full: bool) -> dict[str, Any]:
+        """Return the schema for a generator. `full`: whether it must make every field that does not lead to itself."""
+        return self._whole(pointer, "full" if full else "lean")
+
+    def _whole(self, pointer: str, form: str) -> dict[str, Any]:
+        builder = _Builder(self._document, self._hidden, form)
+        schema = builder.value(at(self._document, pointer))
+        return {**schema, "$defs": builder.definitions} if isinstance(schema, dict) else {"allOf": [schema]}
+
+
+class _Builder:
+    """Copies schemas of a document, each component once."""
+
+    def __init__(self, document: Mapping[str, Any], hidden: str, form: str) -> None:
+        self._document, self._hidden, self._form = document, hidden, form
+        self.definitions: dict[str, Any] = {}
+        self._open: list[str] = []
+        self._cyclic = False
+
+    @property
+    def _is_lean(self) -> bool:
+        return self._form in {"lean", "full"}
+
+    def value(self, schema: Any) -> Any:
+        """Return the schema of a whole value, closed where the form is."""
+        new = self.part(schema)
+        if self._form == "closed" and isinstance(new, dict) and self._lists_fields(schema, set()):
+            new.setdefault("unevaluatedProperties", False)
+        return new
+
+    def part(self, schema: Any) -> Any:
+        """Return a schema that may be one of several for a value."""
+        if not isinstance(schema, dict):
+            return schema
+        if isinstance(reference := schema.get("$ref"), str):
+            return self._reference(reference)
+        if self._is_lean:
+            schema = self._merged(schema)
+        new = {name: inner for name, inner in schema.items() if name not in DROPPED and not name.startswith("x-")}
+        for name in NAMED:
+            if isinstance(new.get(name), dict):
+                new[name] = {key: self.value(inner) for key, inner in new[name].items()}
+        self._compositions(schema, new)
+        for name in SINGLE:
+            if name in new:
+                new[name] = self.value(new[name]) if name in {"items", "additionalProperties"} else self.part(new[name])
+        self._fields(schema, new)
+        return self._nullable(schema, self._modest(new))
+
+    def _compositions(self, schema: Mapping[str, Any], new: dict[str, Any]) -> None:
+        for name in LISTS:
+            if isinstance(new.get(name), list):
+                copy = self.value if name == "prefixItems" else self.part
+                new[name] = [copy(inner) for inner in self._branches(schema, name)]
+        if "oneOf" in new and "anyOf" not in new:
+            new["anyOf"] = new.pop("oneOf")  # A value that fits two variants harms nobody.
+
+    def _reference(self, reference: str) -> Any:
+        pointer = reference.removeprefix("#")
+        name = escape(pointer).replace("%", "~")
+        if name in self._open:
+            self._cyclic = True
+        elif name not in self.definitions:
+            self._open.append(name)
+            self.definitions[name] = {}
+            before, self._cyclic = self._cyclic, False
+            made = self.part(at(self._document, _unquoted(pointer)))
+            self.definitions[name] = made
+            self._cyclic = before
+            self._open.pop()
+        return {"$ref": f"#/$defs/{escape(name)}"}
+
+    def _is_hidden(self, schema: Any) -> bool:
+        return isinstance(schema, dict) and schema.get(self._hidden) is True
+
+    def _fields(self, schema: Mapping[str, Any], new: dict[str, Any]) -> None:
+        """Leave out the fields that go the other way, require what must be made, and open what is to be open."""
+        given = schema.get("properties")
+        hidden = [name for name, one in given.items() if self._is_hidden(one)] if isinstance(given, dict) else []
+        if "required" in new:
+            new["required"] = [name for name in dict.fromkeys(new["required"]) if name not in hidden]
+        if self._form == "open":
+            for name in ("additionalProperties", "unevaluatedProperties"):
+                if new.get(name) is False:
+                    del new[name]
+        if self._is_lean and isinstance(given, dict):
+            required = set(new.get("required", ()))
+            new["properties"] = {}
+            for name, inner in given.items():
+                if name not in hidden:
+                    self._cyclic = False
+                    new["properties"][name] = made = self.value(inner)
+                    required |= {name} if self._form == "full" and not self._cyclic and made is not False else set()
+            new["required"] = sorted(required)
+            new.setdefault("additionalProperties", False)
+
+    def _branches(self, schema: Mapping[str, Any], name: str) -> Iterator[Any]:
+        """Yield the parts of a composition; the words of a discriminator are laid down in its branches."""
+        given = schema.get("discriminator")
+        discriminator = given if isinstance(given, dict) else {}
+        words = _words(discriminator) if name != "allOf" else {}
+        for branch in schema[name]:
+            reference = branch.get("$ref") if isinstance(branch, dict) else None
+            if words and isinstance(reference, str):
+                word = {"enum": words.get(reference) or [reference.rpartition("/")[2]]}
+                named = {
+                    "properties": {discriminator["propertyName"]: word},
+                    "required": [discriminator["propertyName"]],
+                }
+                yield {"allOf": [branch, named]}
+            else:
+                yield branch
+
+    def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return a schema with the parts of `allOf` in it, where all of them are plain objects."""
+        parts = [schema, *self._parts(schema.get("allOf"))]
+        inner = [{name: one for name, one in part.items() if name not in DROPPED | {"allOf"}} for part in parts]
+        shaped = [
+            {name for name in part if not name.startswith("x-") and name not in {"readOnly", "writeOnly"}}
+            for part in inner
+        ]
+        if "allOf" not in schema or not all(names <= SHAPED for names in shaped):
+            return schema
+        merged: dict[str, Any] = {"properties": {}, "required": []}
+        for part in inner:
+            for name, one in part.get("properties", {}).items():
+                known = merged["properties"].get(name)
+                merged["properties"][name] = one if known in (None, one) else {"allOf": [known, one]}
+            merged["required"] += part.get("required", [])
+            merged |= {name: part[name] for name in ("type", "additionalProperties") if name in part}
+        return merged
+
+    def _parts(self, parts: Any) -> Iterator[dict[str, Any]]:
+        for part in parts if isinstance(parts, list) else ():
+            one = part
+            for _ in range(20):
+                if isinstance(one, dict) and isinstance(one.get("$ref"), str):
+                    one = at(self._document, _unquoted(one["$ref"].removeprefix("#")))
+            one = self._merged(one) if isinstance(one, dict) and "allOf" in one else one
+            yield one if isinstance(one, dict) else {"not": {}}
+
+    def _nullable(self, schema: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        if (
+            schema.get("nullable") is not True
+            or "null" in new.get("type", ())
+            or not self._document.get("openapi", "").startswith("3.0")
+        ):
+            return new
+        return {"anyOf": [new, {"type": "null"}]}
+
+    def _modest(self, new: dict[str, Any]) -> dict[str, Any]:
+        """Return a schema for values such as people send: short words, small numbers, short lists."""
+        if not self._is_lean:
+            return new
+        kind = new.get("type")
+        kinds = kind if isinstance(kind, list) else [kind]
+        fixed = not {"enum", "const"}.isdisjoint(new)
+        if "string" in kinds and not fixed and {"pattern", "format", "minLength", "maxLength"}.isdisjoint(new):
+            new["pattern"] = "^[a-z]{3,9}( [a-z]{2,5})?$"
+        if {"integer", "number"} & set(kinds) and not fixed:
+            if not any("inimum" in name for name in new):
+                new["minimum"] = 0 if not any("aximum" in name for name in new) else new.get("maximum", 1000) - 1000
+            if not any("aximum" in name for name in new):
+                new["maximum"] = new.get("minimum", 0) + 100_000
+        if "array" in kinds or "items" in new:
+            new["maxItems"] = min(new.get("maxItems", 3), max(3, new.get("minItems", 0)))
+            new["minItems"] = max(new.get("minItems", 0), min(1, new["maxItems"]))
+        if isinstance(new.get("additionalProperties"), dict) and "properties" not in new:
+            new["propertyNames"] = {"pattern": "^[a-z]{3,8}$"}
+            new["maxProperties"] = min(new.get("maxProperties", 3), max(3, new.get("minProperties", 0)))
+        return new
+
+    def _lists_fields(self, schema: Any, seen: set[str]) -> bool:
+        """Whether a schema names fields, itself or in a part, and does not let others be."""
+        if not isinstance(schema, dict):
+            return False
+        if schema.get("additionalProperties") in (True, {}) or schema.get("unevaluatedProperties") is True:
+            return False
+        if schema.get("properties") or schema.get("additionalProperties") is False:
+            return True
+        parts = [part for name in ("allOf", "anyOf", "oneOf") for part in schema.get(name, ())]
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference not in seen:
+            seen.add(reference)
+            parts.append(at(self._document, _unquoted(reference.removeprefix("#"))))
+        return any(self._lists_fields(part, seen) for part in parts)
+
+
+def _words(discriminator: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the words of a discriminator by what they refer to."""
+    found: dict[str, list[str]] = {}
+    for word, target in (discriminator.get("mapping") or {}).items():
+        reference = target if "#" in target else f"#/components/schemas/{target}"
+        found.setdefault(reference, []).append(word)
+    return found if found or "propertyName" not in discriminator else {"": []}
+
+
+def _unquoted(pointer: str) -> str:
+    return unquote(pointer)
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """Return what validates a value, formats included."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
