@@ -10,7 +10,7 @@ from typing import Final
 
 from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.results import ReportedItem, SeenState, Totals
-from longcat.contract.coverage.summary import NAMES, CoverageContext, day, origins, percent
+from longcat.contract.coverage.summary import NAMES, CoverageContext, origins, percent
 from longcat.contract.reports.context import markup
 from longcat.contract.reports.html import ANSWERS, POLICY
 from longcat.contract.reports.verdict import ORIGINS
@@ -140,19 +140,18 @@ def _line(entry: ReportedItem, most: int) -> Iterator[str]:
     if entry.kind is None:
         yield f"{name}"
         return
-    sighting, times = entry.sighting, entry.sighting.times.total()
+    times = entry.sighting.times.total()
     kind = "" if entry.kind is Kind.OPERATION else f'<span class="kind">{entry.kind.value}</span>'
     yield f'<span class="name">{name} {kind}</span>'
     if entry.kind is Kind.OPERATION:
         totals = entry.totals
         share = totals.percent()
-        yield f'{_bar(share)}<span class="share">{percent(share)} of {totals.all.total()}</span>'
+        yield f'{_bar(share)}<span class="share">{percent(share)} of {totals.all.total()} items</span>'
     else:
         yield _bar(100 * times / most if most else 0)
     if times:
-        words = f"{times} times" if times > 1 else "once"
         stale = "<strong>stale</strong> " if entry.state is SeenState.STALE else ""
-        yield f'<span class="when">{stale}{words}: {origins(entry)}; last on {day(sighting.latest)}</span>'
+        yield f'<span class="when">{stale}{origins(entry, dated=True)}</span>'
     else:
         inside = entry.totals.all.total() - 1
         more = f", nor the {inside} in it" if inside else ""

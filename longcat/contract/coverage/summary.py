@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from longcat.contract.coverage.items import MOST_ITEMS, Kind
+from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.context import gaps_of
 from longcat.contract.reports.verdict import ORIGINS, Tally, Verdict
@@ -131,10 +131,12 @@ def day(when: datetime | None) -> str:
     return f"{when:%Y-%m-%d}" if when is not None else "unknown"
 
 
-def origins(entry: ReportedItem) -> str:
-    """Return from where an entry was seen, and how often."""
-    times = entry.sighting.times
-    return ", ".join(f"{origin} {times[origin]}" for origin in ORIGINS if times[origin])
-
-
-CUT: Final = f"Of one body, the {MOST_ITEMS:,} items nearest to its top count."
+def origins(entry: ReportedItem, *, dated: bool = False) -> str:
+    """Return from where an entry was seen, and in how many exchanges; dated: and when last, as far as that is known."""
+    times, last = entry.sighting.times, entry.sighting.last
+    found = []
+    for origin in ORIGINS:
+        if times[origin]:
+            when = f", last on {day(last[origin])}" if dated and origin in last else ""
+            found.append(f"{origin} {times[origin]}{when}")
+    return ("; " if dated else ", ").join(found)
