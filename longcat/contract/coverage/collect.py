@@ -17,7 +17,7 @@ from longcat.contract.checks.comparison import STEPS, Comparison
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import values_of
-from longcat.contract.coverage.items import Content, Item, Trees, same
+from longcat.contract.coverage.items import Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.limits import UnjudgeableError
@@ -160,7 +160,9 @@ class _Finder:
         response = self.observation.documented
         if response is None:
             return
-        status = self.part.parts[response.code]
+        status = self.part.parts.get(response.code)
+        if status is None:
+            return
         self.found[status, None] = None
         for header in response.headers.values():
             text = self.observation.exchange.response_headers.get(header.name)
@@ -170,8 +172,8 @@ class _Finder:
             self._body(status, media, self.observation.response_json.value)
 
     def _body(self, body: Part, media: Media | None, value: Any) -> None:
-        if media is not None:
-            part = body.parts[media.media_type]
+        part = body.parts.get(media.media_type) if media is not None else None
+        if part is not None:
             self.found[part, None] = None
             self._value(part, value)
 
@@ -200,9 +202,8 @@ class _Walk:
         if not schemas.check(schemas.applied(item.pointers))(value):
             return
         self.found[self.part, item] = None
-        for one in content.values:
-            if same(one.value, value):
-                self.found[self.part, one] = None
+        if content.values and (listed := content.values.get(key_of_value(value))) is not None:
+            self.found[self.part, listed] = None
         if any(content is one for one in above):
             return
         for union in content.unions:

@@ -4,14 +4,15 @@ A place in a value is an item, not a schema: where two fields have the same sche
 that leads back to itself is entered once: what is deeper counts for the place where it stands first.
 """
 
+import json
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Final
 
 from attrs import Factory, define, field, frozen
 
-from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.pointer import escape, unescape
@@ -19,6 +20,8 @@ from longcat.text import shorten, show
 
 MOST_ITEMS: Final = 2000
 """How many items of one body count: those nearest to its top. Schemas that refer to each other may list millions."""
+MOST_LEVELS: Final = 50
+"""How deep in a body an item may be that counts."""
 _ANNOTATIONS: Final = frozenset({"$ref", "$comment", "title", "summary", "description", "example", "examples"})
 _ALTERNATIVES: Final = ("then", "else")
 
@@ -49,18 +52,18 @@ class Content:
     Attributes:
         fields: by their names.
         inner: by where their schemas stand: items of lists, values of maps, and members of unions.
-        values: those that an `enum` or `const` lists.
+        values: those that an `enum` or `const` lists, by what `key_of_value` makes of them.
         unions: where each `oneOf` and `anyOf` stands.
     """
 
     fields: "dict[str, Item]" = Factory(dict)
     inner: "dict[str, Item]" = Factory(dict)
-    values: "list[Item]" = Factory(list)
-    unions: tuple[str, ...] = ()
+    values: "dict[Hashable, Item]" = Factory(dict)
+    unions: dict[str, None] = Factory(dict)
 
     def items(self) -> "Iterator[Item]":
         """Yield all of them."""
-        yield from self.values
+        yield from self.values.values()
         yield from self.fields.values()
         yield from self.inner.values()
 
@@ -77,6 +80,7 @@ class Item:
         content: what is in it. An item that leads back to one above shares the content of that one.
         above: the item that this one is in. None: it is the top.
         value: of a VALUE.
+        level: how many items it is in.
     """
 
     kind: Kind | None
@@ -86,6 +90,7 @@ class Item:
     content: Content = field(factory=Content, repr=False)
     above: "Item | None" = field(default=None, repr=False)
     value: Any = None
+    level: int = 0
 
     @property
     def is_folded(self) -> bool:
@@ -126,13 +131,11 @@ class Tree:
         top: the value itself.
         counts: how many there are, by kind.
         is_cut: whether there are more than count.
-        flaws: where the spec can't be read. What is there does not count.
     """
 
     top: Item
     counts: Counter[Kind]
     is_cut: bool = False
-    flaws: tuple[str, ...] = ()
 
 
 @frozen
@@ -147,103 +150,102 @@ class _Listing:
 
 
 class Trees:
-    """Makes the trees of the schemas of one document."""
+    """Makes the trees of the schemas of one document.
+
+    Attributes:
+        flaws: where the spec can't be read, as far as trees were made. What is there does not count.
+    """
 
     def __init__(self, schemas: Schemas) -> None:
+        self.flaws: dict[str, None] = {}
         self._schemas = schemas
         self._listings: dict[tuple[tuple[str, ...], Direction], tuple[_Listing, ...]] = {}
         self._kept: dict[tuple[tuple[str, ...], Direction], Tree] = {}
         self._counted: dict[tuple[tuple[str, ...], Direction], Tree] = {}
 
+    @contextmanager
+    def reading(self, pointer: str) -> Iterator[None]:
+        """Read something of the spec, and remember its place if that is not possible. The block ends there."""
+        try:
+            yield
+        except (UnjudgeableError, LookupError):
+            self.flaws[pointer] = None
+
     def tree(self, pointer: str, direction: Direction) -> Tree:
         """Return the tree of the schema at a pointer; the same one each time, and for each reference to a schema."""
-        schemas = self.applied((pointer,))
-        key = schemas, direction
+        key = self.applied(pointer), direction
         if key not in self._kept:
-            self._kept[key] = self._grow(Item(None, "", (pointer,), schemas), direction)
+            self._kept[key] = self._grow(Item(None, "", (pointer,), key[0]), direction)
         return self._kept[key]
 
     def outline(self, pointer: str, direction: Direction) -> Tree:
         """Return the same without what is in it: it counts items, and takes no memory for each."""
-        schemas = self.applied((pointer,))
-        key = schemas, direction
+        key = self.applied(pointer), direction
         if key in self._kept:
             return self._kept[key]
         if key not in self._counted:
-            found = self._grow(Item(None, "", (pointer,), schemas), direction)
-            self._counted[key] = Tree(Item(None, "", (pointer,)), found.counts, found.is_cut, found.flaws)
+            found = self._grow(Item(None, "", (pointer,), key[0]), direction)
+            self._counted[key] = Tree(Item(None, "", (pointer,)), found.counts, found.is_cut)
         return self._counted[key]
 
     def _grow(self, top: Item, direction: Direction) -> Tree:
+        """Enter what there is, level by level, until there is too much."""
         counts: Counter[Kind] = Counter()
-        flaws: list[str] = []
-        pending, left = deque([top]), MOST_ITEMS
-        while pending:
+        pending, left, is_cut = deque([top]), MOST_ITEMS, False
+        while pending and left:
             item = pending.popleft()
             known = next((one for one in item.ancestors() if one.schemas == item.schemas), None)
             if known is not None:
                 item.content = known.content
                 continue
-            listings, content = self._of(item, direction, flaws), item.content
-            content.unions = tuple(
-                dict.fromkeys(one.pointers[0].rpartition("/")[0] for one in listings if one.kind is Kind.MEMBER)
-            )
-            for one in listings:
-                if not left:
-                    return Tree(top, counts, is_cut=True, flaws=tuple(flaws))
+            listings = self._of(item, direction)
+            is_cut |= len(listings) > left or (bool(listings) and item.level == MOST_LEVELS)
+            for one in listings[:left] if item.level < MOST_LEVELS else ():
                 left -= 1
-                child = Item(one.kind, one.name, one.pointers, one.schemas, above=item, value=one.value)
-                if one.kind is Kind.VALUE:
-                    content.values.append(child)
-                elif one.kind is Kind.FIELD:
-                    content.fields[one.name] = child
-                else:
-                    content.inner[one.pointers[0]] = child
+                child = _enter(one, item)
                 if one.kind is not None:
                     counts[one.kind] += 1
                 if one.schemas:
                     pending.append(child)
-        return Tree(top, counts, flaws=tuple(flaws))
+        return Tree(top, counts, is_cut=is_cut or bool(pending))
 
-    def _of(self, item: Item, direction: Direction, flaws: list[str]) -> tuple[_Listing, ...]:
+    def _of(self, item: Item, direction: Direction) -> tuple[_Listing, ...]:
         key = item.schemas, direction
         if key not in self._listings:
-            try:
+            self._listings[key] = ()
+            with self.reading(item.pointers[0]):
                 self._listings[key] = tuple(self._read(item.schemas, direction))
-            except (SpecError, UnjudgeableError, LookupError):
-                flaws.append(item.pointers[0])
-                return ()
         return self._listings[key]
 
     def _read(self, schemas: tuple[str, ...], direction: Direction) -> Iterator[_Listing]:
         """Yield what some schemas list together."""
-        values: list[Any] = []
+        values: dict[Hashable, tuple[str, Any]] = {}
         for pointer in schemas:
-            schema = self._schemas.at(pointer)
-            if isinstance(schema, Mapping):
-                for where, value in _values(schema, pointer):
-                    if not any(same(value, one) for one in values):
-                        values.append(value)
-                        yield _Listing(Kind.VALUE, show(value), (where,), value=value)
+            for where, value in _values(self._schemas.at(pointer), pointer):
+                values.setdefault(key_of_value(value), (where, value))
+        for where, value in values.values():
+            yield _Listing(Kind.VALUE, show(value), (where,), value=value)
         fields = self._schemas.fields(schemas)
         for name, pointers in fields.named.items():
-            applied = self.applied(pointers)
-            said = [self._schemas.at(one) for one in self._schemas.applied(pointers)]
-            if not any(one is False or (isinstance(one, Mapping) and one.get(direction) is True) for one in said):
+            applied = self.applied(*pointers)
+            if not any(self._rules_out(one, direction) for one in (*pointers, *applied)):
                 yield _Listing(Kind.FIELD, name, pointers, applied)
         for pointer in (*fields.patterns.values(), *fields.others):
-            yield _Listing(None, "*", (pointer,), self.applied((pointer,)))
+            yield _Listing(None, "*", (pointer,), self.applied(pointer))
         for pointer in schemas:
-            schema = self._schemas.at(pointer)
-            if isinstance(schema, Mapping):
-                yield from self._read_inner(schema, pointer)
+            yield from self._read_inner(self._schemas.at(pointer), pointer)
 
-    def _read_inner(self, schema: Mapping[str, Any], pointer: str) -> Iterator[_Listing]:
+    def _rules_out(self, pointer: str, direction: Direction) -> bool:
+        """Whether a schema says that a field is never there, or not in this direction."""
+        schema = self._schemas.at(pointer)
+        return schema is False or (isinstance(schema, Mapping) and schema.get(direction) is True)
+
+    def _read_inner(self, schema: Any, pointer: str) -> Iterator[_Listing]:
         for index, _ in enumerate(_list(schema, "prefixItems")):
             where = f"{pointer}/prefixItems/{index}"
-            yield _Listing(None, str(index), (where,), self.applied((where,)))
-        if isinstance(schema.get("items"), Mapping):
-            yield _Listing(None, "*", (f"{pointer}/items",), self.applied((f"{pointer}/items",)))
+            yield _Listing(None, str(index), (where,), self.applied(where))
+        if isinstance(schema, Mapping) and isinstance(schema.get("items"), Mapping):
+            yield _Listing(None, "*", (f"{pointer}/items",), self.applied(f"{pointer}/items"))
         for keyword in ("oneOf", "anyOf"):
             names: Counter[str] = Counter()
             for index, branch in enumerate(_list(schema, keyword)):
@@ -251,27 +253,28 @@ class Trees:
                 names[name] += 1
                 unique = name if names[name] == 1 else f"{name} {names[name]}"
                 where = f"{pointer}/{keyword}/{index}"
-                yield _Listing(Kind.MEMBER, unique, (where,), self.applied((where,)))
+                yield _Listing(Kind.MEMBER, unique, (where,), self.applied(where))
 
-    def applied(self, pointers: tuple[str, ...]) -> tuple[str, ...]:
+    def applied(self, *pointers: str) -> tuple[str, ...]:
         """Return where all schemas stand that say something of a value: those that are mere references are left out.
 
         What applies to some values only, by `if` or `dependentSchemas`, is among them.
         """
         found: dict[str, None] = {}
-        pending = [pointers]
+        pending = [*pointers]
         while pending:
-            for pointer in self._schemas.applied(pending.pop()):
-                schema = self._schemas.at(pointer)
-                if pointer in found or not isinstance(schema, Mapping):
-                    continue
-                found[pointer] = None
-                conditional = [f"{pointer}/{name}" for name in _ALTERNATIVES if isinstance(schema.get(name), Mapping)]
-                dependent = schema.get("dependentSchemas")
-                names = dependent if isinstance(dependent, Mapping) else ()
-                pending += [
-                    (one,) for one in (*conditional, *(f"{pointer}/dependentSchemas/{escape(n)}" for n in names))
-                ]
+            pointer = pending.pop(0)
+            applied: tuple[str, ...] = ()
+            with self.reading(pointer):
+                applied = self._schemas.applied((pointer,))
+            for one in applied:
+                schema = self._schemas.at(one)
+                if one not in found and isinstance(schema, Mapping):
+                    found[one] = None
+                    pending += (f"{one}/{name}" for name in _ALTERNATIVES if isinstance(schema.get(name), Mapping))
+                    dependent = schema.get("dependentSchemas")
+                    names = dependent if isinstance(dependent, Mapping) else ()
+                    pending += (f"{one}/dependentSchemas/{escape(name)}" for name in names)
         return tuple(pointer for pointer in found if not self._is_reference(pointer))
 
     def _is_reference(self, pointer: str) -> bool:
@@ -279,20 +282,38 @@ class Trees:
         return "$ref" in schema and schema.keys() <= _ANNOTATIONS
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same in JSON, where 1 is not true and is 1.0."""
-    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+def _enter(listing: _Listing, item: Item) -> Item:
+    """Enter what a schema lists into the content of an item."""
+    child = Item(listing.kind, listing.name, listing.pointers, listing.schemas, above=item, level=item.level + 1)
+    content, where = item.content, listing.pointers[0]
+    if listing.kind is Kind.VALUE:
+        child.value = listing.value
+        content.values[key_of_value(listing.value)] = child
+    elif listing.kind is Kind.FIELD:
+        content.fields[listing.name] = child
+    else:
+        content.inner[where] = child
+    if listing.kind is Kind.MEMBER:
+        content.unions[where.rpartition("/")[0]] = None
+    return child
 
 
-def _values(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, Any]]:
-    for value in _list(schema, "enum"):
+def key_of_value(value: Any) -> Hashable:
+    """Return a key that is the same for values which are the same in JSON, where 1 is not true and is 1.0."""
+    if isinstance(value, dict | list):
+        return "json", json.dumps(value, sort_keys=True)
+    return "boolean" if isinstance(value, bool) else "scalar", value
+
+
+def _values(schema: Any, pointer: str) -> Iterator[tuple[str, Any]]:
+    for value in _list(schema, "enum")[:MOST_ITEMS]:
         yield f"{pointer}/enum", value
-    if "const" in schema:
+    if isinstance(schema, Mapping) and "const" in schema:
         yield f"{pointer}/const", schema["const"]
 
 
-def _list(schema: Mapping[str, Any], keyword: str) -> list[Any]:
-    found = schema.get(keyword)
+def _list(schema: Any, keyword: str) -> list[Any]:
+    found = schema.get(keyword) if isinstance(schema, Mapping) else None
     return found if isinstance(found, list) else []
 
 

@@ -1,14 +1,13 @@
 """What there is to see of an operation: its parameters, its request body, and its answers with headers and bodies."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Final
 
 from attrs import field, frozen
 
+from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.coverage.items import Direction, Kind, Trees
-from longcat.contract.openapi.document import SpecError
-from longcat.contract.openapi.operation import Media, Operation, Parameter, is_json
+from longcat.contract.openapi.operation import Media, Operation, Parameter
 
 REQUEST: Final = "request body"
 """The key and name of the part that is the request's body."""
@@ -51,7 +50,7 @@ def part_of(operation: Operation, trees: Trees) -> Part:
     """Return an operation with all that is in it, as far as the spec can be read."""
     parts: dict[str, Part] = {}
     for read in (_parameters, _request, _answers):
-        with suppress(SpecError):
+        with trees.reading(operation.pointer):
             parts.update(read(operation, trees))
     name = f"{operation.method} {operation.path}"
     return Part(Kind.OPERATION, name, operation.pointer, Direction.REQUEST, parts=parts)
@@ -73,11 +72,11 @@ def _request(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
 def _answers(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
     for code, response in operation.responses.items():
         parts: dict[str, Part] = {}
-        with suppress(SpecError):
+        with trees.reading(response.pointer):
             for one in response.headers.values():
                 if key_of(one) not in IGNORED:
                     parts[key_of(one)] = Part(Kind.HEADER, key_of(one), one.pointer, Direction.RESPONSE, one.schema)
-        with suppress(SpecError):
+        with trees.reading(response.pointer):
             parts |= _bodies(response.content, Direction.RESPONSE, trees)
         yield code, Part(Kind.STATUS, code, response.pointer, Direction.RESPONSE, parts=parts)
 
@@ -86,12 +85,18 @@ def _bodies(content: Mapping[str, Media], direction: Direction, trees: Trees) ->
     """Return the parts of a body's media types. Those that have one schema are one part."""
     alike: dict[tuple[str, ...], list[Media]] = {}
     for media in content.values():
-        schema = media.schema if is_json(media.media_type) else None
-        alike.setdefault(trees.applied((schema,)) if schema else (media.media_type,), []).append(media)
+        schema = schema_of(media)
+        alike.setdefault((media.media_type,) if schema is None else trees.applied(schema), []).append(media)
     found: dict[str, Part] = {}
     for group in alike.values():
-        name, first = ", ".join(media.media_type for media in group), group[0]
-        schema = first.schema if is_json(first.media_type) else None
-        part = Part(None, name, first.pointer, direction, schema)
+        name = ", ".join(media.media_type for media in group)
+        part = Part(None, name, group[0].pointer, direction, schema_of(group[0]))
         found |= dict.fromkeys((media.media_type for media in group), part)
     return found
+
+
+def schema_of(media: Media) -> str | None:
+    """Return where the schema stands that a body, or each part of one, is held against. None: it is not judged."""
+    media_type = media.media_type.partition(";")[0].strip().lower()
+    is_judged = "*" in media_type or kind_of(media_type) is not MediaKind.OTHER
+    return (media.item_schema or media.schema) if is_judged else None

@@ -37,12 +37,17 @@ class SeenState(StrEnum):
 
 @define
 class Totals:
-    """How many items of each kind there are, how many of them were seen, and how many so long ago that it is stale."""
+    """How many items of each kind there are, how many of them were seen, and how many so long ago that it is stale.
+
+    Attributes:
+        cut: how many bodies have more items than count.
+    """
 
     all: Counter[Kind] = Factory(Counter)
     seen: Counter[Kind] = Factory(Counter)
     stale: Counter[Kind] = Factory(Counter)
     by_origin: dict[Origin, Counter[Kind]] = Factory(dict)
+    cut: int = 0
 
     def percent(self, kind: Kind | None = None) -> float:
         """Return how much was seen of a kind, or of all kinds. Of nothing, everything was seen."""
@@ -107,7 +112,7 @@ class CoverageResult:
         for operation in self.coverage.spec.operations:
             seen = self._seen(operation)
             part = seen.part if seen else self._part(operation)
-            self._count(part, totals.all)
+            self._count(part, totals)
             for (one, item), sighting in seen.sightings.items() if seen else ():
                 kind, state = (item.kind if item else one.kind), self._state(sighting)
                 if kind is not None:
@@ -150,24 +155,26 @@ class CoverageResult:
             return SeenState.SEEN
         return SeenState.SEEN if sighting.latest is not None and sighting.latest >= self.since else SeenState.STALE
 
-    def _count(self, part: Part, counts: Counter[Kind]) -> None:
+    def _count(self, part: Part, totals: Totals) -> None:
         """Count a part and what is in it."""
         if part.kind is not None:
-            counts[part.kind] += 1
+            totals.all[part.kind] += 1
         if part.schema is not None:
-            counts.update(self.coverage.trees.outline(part.schema, part.direction).counts)
+            tree = self.coverage.trees.outline(part.schema, part.direction)
+            totals.all.update(tree.counts)
+            totals.cut += tree.is_cut
         for one in part.children():
-            self._count(one, counts)
+            self._count(one, totals)
 
     def _entry_of_part(self, part: Part, seen: SeenOperation | None) -> ReportedItem:
         sighting = seen.sightings.get((part, None), NOTHING) if seen else NOTHING
         state = self._state(sighting)
         entry = ReportedItem(part.kind, part.name, "", part.pointer, state, sighting)
         if state is SeenState.NEVER and part.kind is not None and not self.lists_all:
-            counts: Counter[Kind] = Counter()
-            self._count(part, counts)
-            counts[part.kind] -= 1
-            return evolve(entry, unlisted=counts)
+            inner = Totals()
+            self._count(part, inner)
+            inner.all[part.kind] -= 1
+            return evolve(entry, unlisted=inner.all)
         if part.schema is not None:
             top = self.coverage.trees.tree(part.schema, part.direction).top
             entry.entries.extend(self._entry(part, item, seen) for item in top.children())

@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from longcat.contract.coverage.items import Kind
+from longcat.contract.coverage.items import MOST_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.context import gaps_of
 from longcat.contract.reports.verdict import ORIGINS, Tally, Verdict
@@ -70,6 +70,10 @@ class CoverageContext:
             count = f"{totals.stale.total()} more do not count"
             yield f"{count}: they were last seen more than {self.stale_after} days ago, or nobody says when."
         yield self._evidence()
+        if totals.cut:
+            yield f"{totals.cut} bodies have more than {MOST_ITEMS:,} items; those nearest to their tops count."
+        if flaws := len(self.result.coverage.trees.flaws):
+            yield f"At {flaws} places the spec can't be read, and what is there does not count."
         if self.tally.unclear:
             yield f"{self.tally.unclear} of what was recorded could not be told."
         if self.tally.left_out:
