@@ -68,6 +68,10 @@ class Content:
         yield from self.inner.values()
 
 
+EMPTY: Final = Content()
+"""What is in an item that nothing is in. It stays so."""
+
+
 @define(eq=False)
 class Item:
     """A place in a value.
@@ -87,7 +91,7 @@ class Item:
     name: str
     pointers: tuple[str, ...]
     schemas: tuple[str, ...] = field(default=(), repr=False)
-    content: Content = field(factory=Content, repr=False)
+    content: Content = field(default=EMPTY, repr=False)
     above: "Item | None" = field(default=None, repr=False)
     value: Any = None
     level: int = 0
@@ -199,8 +203,10 @@ class Trees:
                 item.content = known.content
                 continue
             listings = self._of(item, direction)
-            is_cut |= len(listings) > left or (bool(listings) and item.level == MOST_LEVELS)
-            for one in listings[:left] if item.level < MOST_LEVELS else ():
+            allowed = left if item.level < MOST_LEVELS else 0
+            is_cut |= len(listings) > allowed
+            item.content = Content() if listings and allowed else EMPTY
+            for one in listings[:allowed]:
                 left -= 1
                 child = _enter(one, item)
                 if one.kind is not None:
