@@ -346,6 +346,7 @@ def test_a_drifted_gateway_fails(runner: Runner) -> None:
         ran = runner.probe(base_url=url)
     assert (ran.code, ran.outputs["exit-code"]) == (1, "1")
     assert "| Severity | Code |" in ran.summary
+    assert ran.log.startswith("::error file=longcat_api/openapi.json,line=")
     assert Path(ran.outputs["report"]).is_file()
 
 

@@ -17,7 +17,7 @@ from longcat.contract.model import Inconclusive
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.context import clean
 from longcat.contract.reports.findings import Accepted, JudgedFinding, fingerprint
-from longcat.contract.reports.sarif import line_finder
+from longcat.contract.reports.locations import line_finder
 from longcat.contract.reports.verdict import Event, JudgedExchange, Tally, Verdict, summary, verdict
 
 OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
@@ -182,7 +182,7 @@ class TestEveryFormat:
         text = report(kind, [judged(hostile, source=HOSTILE), Inconclusive(HOSTILE, HOSTILE)], subject=HOSTILE)
         text.encode()
         assert not set("\x1b\x00\u202e") & set(text)
-        assert "<script>" not in text or kind in {"table", "json", "sarif"}
+        assert "<script>" not in text or kind in {"table", "json", "sarif", "github"}
         assert "\n# no heading" not in text
 
 
@@ -271,7 +271,7 @@ class TestSarif:
             "field-unknown": "warning",
             "header-sunset": "note",
         }
-        assert results["field-type"]["partialFingerprints"] == {"longcatContract/v1": fingerprint(finding())}
+        assert results["field-type"]["partialFingerprints"] == {"longcatContract/v2": fingerprint(finding())}
         assert results["field-missing"]["suppressions"][0]["kind"] == "external"
         assert "suppressions" not in results["field-type"]
 
@@ -283,10 +283,25 @@ class TestSarif:
         assert [rules[result["ruleIndex"]] for result in run["results"]] == [one["ruleId"] for one in run["results"]]
 
     def test_what_could_not_be_told(self) -> None:
-        """The run was not successful, and says why."""
-        (invocation,) = json.loads(report("sarif"))["runs"][0]["invocations"]
+        """The run was not successful, and says why, at the operation that it is about or at the contract's start."""
+        gap = Inconclusive("a.har#1", "it is XML", operation="get_request_result")
+        (invocation,) = json.loads(report("sarif", [*RUN, gap]))["runs"][0]["invocations"]
         assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 1)
-        assert [one["level"] for one in invocation["toolExecutionNotifications"]] == ["error", "note"]
+        told = invocation["toolExecutionNotifications"]
+        assert [one["level"] for one in told] == ["error", "note", "error"]
+        places = [place["physicalLocation"] for one in told for place in one["locations"]]
+        lines = OPENAPI.read_text("utf-8").splitlines()
+        at = [lines[place["region"]["startLine"] - 1].strip() for place in places]
+        assert (at[0][:1], at[1][:1], at[2]) == ("#", "#", "post:")
+
+    def test_every_result_has_a_place(self) -> None:
+        """Where the contract has no place for a finding, it is the start of the file, whose name is a valid address."""
+        nowhere = [judged(evolve(finding(), rule=rule)) for rule in ("", "/no/such/place")]
+        (run,) = json.loads(report("sarif", nowhere, spec_name="my specs/ü.yaml"))["runs"]
+        assert [one["location"]["uri"] for one in run["artifacts"]] == ["my%20specs/%C3%BC.yaml"]
+        places = [one["locations"][0]["physicalLocation"] for one in run["results"]]
+        assert [place["region"]["startLine"] for place in places] == [1, 1]
+        assert {place["artifactLocation"]["uri"] for place in places} == {"my%20specs/%C3%BC.yaml"}
 
 
 class TestLines:
@@ -311,6 +326,76 @@ class TestLines:
         (tmp_path / "spec.yaml").write_text(text)
         assert line_finder(tmp_path / "spec.yaml")("/a/b") == 1
         assert line_finder(tmp_path / "missing.yaml")("/a/b") == 1
+
+
+class TestLinesOfJson:
+    TEXT = '{"a":\r\n {"b/c": [1,\n{"d": "x\\"}"}], "e": {}\n, "f": [[],\n\n[2]]}}\n'
+
+    @pytest.mark.parametrize(
+        ("pointer", "line"),
+        [("", 1), ("/a", 1), ("/a/b~1c", 2), ("/a/b~1c/1", 3), ("/a/b~1c/1/d", 3), ("/a/f/1/0", 6), ("/a/f/7/x", 4)],
+    )
+    def test_of_a_place(self, tmp_path: Path, pointer: str, line: int) -> None:
+        """It is found without the rest being read, as in YAML."""
+        (tmp_path / "spec.json").write_bytes(self.TEXT.encode())
+        assert line_finder(tmp_path / "spec.json")(pointer) == line
+
+    def test_of_yaml_that_looks_like_json(self, tmp_path: Path) -> None:
+        """It is read as YAML."""
+        (tmp_path / "spec.yaml").write_text("{a: 1,\n b: {c: 2}}\n")
+        assert line_finder(tmp_path / "spec.yaml")("/b/c") == 2
+
+
+class TestGithub:
+    def test_a_finding_is_an_annotation_of_its_line(self) -> None:
+        """An error, a warning or a notice, by its severity; what is accepted is in the log alone."""
+        lines = report("github").splitlines()
+        commands = [line for line in lines if line.startswith("::")]
+        assert [line.partition(" ")[0] for line in commands] == ["::error", "::warning", "::notice", "::notice"]
+        match = re.fullmatch(
+            r"::error file=openapi\.yaml,line=([0-9]+),title=field-type%3A get_request_result /progress::"
+            r'Expected: a number%0ASeen: "half"%0A2 times in 2 exchanges of POST.*',
+            commands[0],
+        )
+        assert match is not None
+        assert OPENAPI.read_text("utf-8").splitlines()[int(match[1]) - 1] == "        progress:"
+        assert any(line.startswith("longcat: accepted until 2030-01-31  field-missing") for line in lines)
+
+    def test_names_are_relative_to_the_repository(self) -> None:
+        """Wherever in it the check runs."""
+        assert "file=openapi.yaml,line=" in report("github", spec_name="x", root=OPENAPI.parent)
+        assert f"file={OPENAPI.parent.name}/openapi.yaml,line=" in report("github", root=OPENAPI.parents[1])
+        assert "file=x,line=" in report("github", spec_name="x", root=OPENAPI.parent / "docs")
+
+    def test_their_number_is_bounded(self) -> None:
+        """GitHub shows ten of a kind: the tenth says how many more there are, and they are in the log."""
+        many = [judged(finding(pointer=f"/{number}")) for number in range(5000)]
+        lines = report("github", many).splitlines()
+        errors = [line for line in lines if line.startswith("::error")]
+        assert len(errors) == 10
+        assert "title=4991 more::4991 more like these" in errors[-1]
+        assert len(lines) < 250
+
+    @pytest.mark.parametrize(
+        "hostile", ["\n::set-env name=A::b", "\r::error::x", "##[error]x", "%0A::error::x", "a,b:c::d"]
+    )
+    def test_nothing_seen_is_a_command(self, hostile: str) -> None:
+        """No line begins with a command that is not ours, no property ends early, and nothing is unescaped into one."""
+        evil = finding(pointer=hostile, seen=hostile, expected=hostile, operation=hostile)
+        accepted = JudgedFinding(evil, Accepted(hostile, date(2030, 1, 31)))
+        run: list[Event] = [judged(evil, source=hostile), JudgedExchange(exchange(hostile), (accepted,))]
+        run.append(Inconclusive(hostile, hostile))
+        lines = report("github", run, subject=hostile, spec_name=hostile).splitlines()
+        ours = re.compile(r"(::(error|notice) file=[^,:]*,line=[0-9]+,title=[^,:]*::|longcat: )")
+        assert [line for line in lines if not ours.match(line) or "##[" in line] == []
+        commands = [line for line in lines if line.startswith("::")]
+        assert len(commands) == 2
+        assert not any("%0A::" in line for line in commands)
+
+    def test_a_message_is_bounded(self) -> None:
+        """However long what was seen is."""
+        long = finding(pointer="/x" * 5000, seen="y" * 5000, expected="z" * 5000)
+        assert max(map(len, report("github", [judged(long, source="s" * 5000)]).splitlines())) < 2000
 
 
 class TestMarkdown:

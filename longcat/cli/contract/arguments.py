@@ -19,7 +19,7 @@ What a finding rests on is only as good as its evidence: live recordings, then t
 sandbox. The sandbox proves that our parts agree, never that the service does.
 """
 COVERAGE_FORMATS: Final = ("table", "json", "markdown", "html")
-FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html")
+FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html", "github")
 MOST_DAYS: Final = 100_000
 SEVERITIES: Final = ("breaking", "additive", "notice")
 
@@ -173,6 +173,11 @@ def _judging() -> argparse.ArgumentParser:
     judging.add_argument(
         "--update-baseline", metavar="REASON", help="accept what is found, for this reason and 90 days: add it to FILE"
     )
-    judging.add_argument("--format", choices=FORMATS, default="table", help="default: table")
+    judging.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="default: table; github: annotations on stdout, for GitHub Actions, and with --output a Markdown report",
+    )
     judging.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
     return parser

@@ -132,11 +132,17 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
         tally=tally,
         started=datetime.now(UTC),
         terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
+        root=Path(os.environ.get("GITHUB_WORKSPACE") or ""),
     )
+    # Annotations are for the runner, which reads stdout: with them, a file gets the Markdown report.
+    is_annotated = arguments.format == "github" and arguments.output is not None
+    report = FORMATS["markdown" if is_annotated else arguments.format]
     with opened(arguments.output) as write:
-        for piece in FORMATS[arguments.format](events(observed, baseline, tally), context):
+        for piece in report(events(observed, baseline, tally), context):
             write(piece)
-    if arguments.format not in SAYS_ALL or arguments.output is not None:
+    if is_annotated:
+        Printer().print("".join(FORMATS["github"]((), context)).removesuffix("\n"))
+    elif arguments.format not in SAYS_ALL or arguments.output is not None:
         _print_summary(context.summary())
     if arguments.update_baseline is not None and baseline.added:
         _add(Path(arguments.baseline), baseline.additions())

@@ -10,7 +10,7 @@ from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.parts import REQUEST
 from longcat.contract.coverage.results import ReportedItem, Totals
 from longcat.contract.coverage.summary import CoverageContext
-from longcat.contract.reports.verdict import ORIGINS
+from longcat.contract.reports.findings import ORIGINS
 
 
 def document(context: CoverageContext) -> Iterator[str]:

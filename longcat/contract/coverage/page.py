@@ -12,8 +12,8 @@ from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.results import ReportedItem, SeenState, Totals
 from longcat.contract.coverage.summary import NAMES, CoverageContext, origins, percent
 from longcat.contract.reports.context import markup
+from longcat.contract.reports.findings import ORIGINS
 from longcat.contract.reports.html import ANSWERS, POLICY
-from longcat.contract.reports.verdict import ORIGINS
 
 STATES: Final = {"all": "all", SeenState.SEEN: "seen", SeenState.NEVER: "never seen", SeenState.STALE: "stale"}
 ANY: Final = "any"

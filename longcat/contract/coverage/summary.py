@@ -9,7 +9,8 @@ from attrs import field, frozen
 from longcat.contract.coverage.items import MOST_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.context import gaps_of
-from longcat.contract.reports.verdict import ORIGINS, Tally, Verdict
+from longcat.contract.reports.findings import ORIGINS
+from longcat.contract.reports.verdict import Tally, Verdict
 
 NAMES: Final[dict[Kind, str]] = {
     Kind.OPERATION: "operations",

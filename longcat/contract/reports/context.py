@@ -26,6 +26,7 @@ class ReportContext:
         tally: what it has come to so far; complete when the last event was taken.
         started: when, with a time zone.
         terminal: whether a person reads it on a terminal.
+        root: the root of the repository, which the names of files in annotations are relative to.
     """
 
     spec: Spec = field(repr=False)
@@ -36,6 +37,7 @@ class ReportContext:
     tally: Tally
     started: datetime
     terminal: bool = False
+    root: Path = Path()
 
     def summary(self) -> list[str]:
         """Return what the run came to, one sentence each."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Final
 
@@ -12,6 +12,13 @@ from longcat.contract.model import Exchange, Finding, Origin
 
 MOST_EXAMPLES: Final = 3
 """How many of the places in which a finding was seen are shown."""
+ORIGINS: Final[dict[Origin, str]] = {
+    "live": "the live service",
+    "documentation": "the vendor's documentation, replayed",
+    "sandbox": "the sandbox, which proves that our parts agree, never that the service does",
+    "unknown": "unknown",
+}
+_REQUEST: Final = re.compile(r"\bthe request \S+")
 _BRANCH: Final = re.compile(r"/(oneOf|anyOf)/[0-9]+")
 
 
@@ -85,14 +92,28 @@ class ReportedFinding:
     @property
     def times(self) -> str:
         """How often it was seen, in words."""
-        return f"{self.count} in {self.exchanges} exchange{'' if self.exchanges == 1 else 's'}"
+        times, exchanges = ("s" if number != 1 else "" for number in (self.count, self.exchanges))
+        return f"{self.count} time{times} in {self.exchanges} exchange{exchanges}"
+
+    @property
+    def evidence(self) -> list[str]:
+        """What kinds of evidence it rests on, as far as the examples show."""
+        return list(dict.fromkeys(ORIGINS[example.origin] for example in self.examples))
 
     @property
     def seen_in(self) -> str:
         """The first places, and how many more there are."""
+        return self._seen_in(str)
+
+    @property
+    def seen_in_public(self) -> str:
+        """The same for a page that others read: without the ids of requests that a probe asked about."""
+        return self._seen_in(lambda source: _REQUEST.sub("the request *", source))
+
+    def _seen_in(self, name: Callable[[str], str]) -> str:
         pointers: dict[str, list[str]] = {}
         for one in self.examples:
-            pointers.setdefault(one.source, []).append(one.pointer)
+            pointers.setdefault(name(one.source), []).append(one.pointer)
         found = []
         for source, places in pointers.items():
             is_elsewhere = places[0].startswith("/") and places != [self.finding.place]

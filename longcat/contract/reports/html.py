@@ -7,7 +7,7 @@ from typing import Final
 from longcat.contract.codes import CODES
 from longcat.contract.reports.context import ReportContext, grouped, markup
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
-from longcat.contract.reports.verdict import ORIGINS, Event, verdict
+from longcat.contract.reports.verdict import Event, verdict
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "Could not tell")}
@@ -50,7 +50,7 @@ def _finding(group: ReportedFinding) -> str:
         ("The contract says", markup(finding.expected)),
         ("Seen", f"<code>{markup(finding.seen)}</code>"),
         ("Seen in", f"{markup(group.seen_in)} (times: {group.count})"),
-        ("Evidence", markup("; ".join(dict.fromkeys(ORIGINS[exchange.origin] for exchange in group.examples)))),
+        ("Evidence", markup("; ".join(group.evidence))),
     ]
     if finding.rule:
         rows.append(("Rule", f"<code>{markup(finding.rule)}</code>"))

@@ -8,8 +8,8 @@ from attrs import asdict
 
 from longcat.contract.model import Exchange
 from longcat.contract.reports.context import ReportContext, grouped
-from longcat.contract.reports.findings import ReportedFinding, fingerprint
-from longcat.contract.reports.verdict import ORIGINS, Event
+from longcat.contract.reports.findings import ORIGINS, ReportedFinding, fingerprint
+from longcat.contract.reports.verdict import Event
 from longcat.text import shorten
 
 MOST: Final = 4096

@@ -1,31 +1,32 @@
 """`--format sarif`: SARIF 2.1.0, for code scanning. A finding stands where the broken rule does, in the contract."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
+from urllib.parse import quote
+
+from attrs import Factory, asdict, define
 
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
 from longcat.contract.reports.context import ReportContext, describe_places, grouped
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
-from longcat.contract.reports.verdict import ORIGINS, Event, verdict
-from longcat.pointer import split
+from longcat.contract.reports.locations import Location, Locations
+from longcat.contract.reports.verdict import Event, GapReason, verdict
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
+MOST_LOCATIONS: Final = 100
+"""How many operations one notification names."""
 
 
 def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken; findings of one kind are one result with a count."""
     groups = grouped(events, context)
     names = list(dict.fromkeys([*CODES, *(group.finding.code for group in groups)]))
-    line_of = line_finder(context.spec_file)
-    results = [
-        _result(group, names.index(group.finding.code), context, line_of(group.finding.rule)) for group in groups
-    ]
-    artifact = {"location": {"uri": context.spec_name}, "hashes": {"longcat-spec-sha-256": context.spec.digest}}
+    files = _Files(Locations(context))
+    results = [_result(group, names.index(group.finding.code), files) for group in groups]
     run = {
         "tool": {
             "driver": {
@@ -34,13 +35,36 @@ def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
                 "rules": [_rule(name) for name in names],
             }
         },
-        "invocations": [_invocation(context)],
-        "artifacts": [artifact],
+        "invocations": [_invocation(context, files)],
+        "artifacts": files.artifacts(),
         "results": results,
         "columnKind": "unicodeCodePoints",
         "properties": {"target": context.subject, "summary": context.summary()},
     }
     yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+@define
+class _Files:
+    """The files of the contract to which the report refers, by their numbers: its own is the first."""
+
+    locations: Locations
+    numbers: dict[str, int] = Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.location(self.locations.of(""))
+
+    def location(self, location: Location) -> dict[str, Any]:
+        """Return a location as SARIF has it."""
+        number = self.numbers.setdefault(location.name, len(self.numbers))
+        artifact = {"uri": quote(location.name), "index": number}
+        return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": location.line}}}
+
+    def artifacts(self) -> list[dict[str, Any]]:
+        """Return the files. The digest is of the whole contract, as its canonical form."""
+        found: list[dict[str, Any]] = [{"location": {"uri": quote(name)}} for name in self.numbers]
+        found[0]["hashes"] = {"longcat-spec-sha-256": self.locations.context.spec.digest}
+        return found
 
 
 def _rule(name: str) -> dict[str, Any]:
@@ -56,15 +80,15 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int) -> dict[str, Any]:
+def _result(group: ReportedFinding, rule: int, files: _Files) -> dict[str, Any]:
     finding = group.finding
-    message = f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. Seen in: {group.seen_in}."
-    origins = list(dict.fromkeys(exchange.origin for exchange in group.examples))
-    location: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {"uri": context.spec_name, "index": 0}, "region": {"startLine": line}}
-    }
+    message = (
+        f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. "
+        f"{group.times} of {group.request}: {group.seen_in}."
+    )
+    location = files.location(files.locations.of(finding.rule))
     if finding.operation:
-        name = f"{finding.operation}{'' if finding.pointer.startswith('/') else ' '}{finding.pointer}".strip()
+        name = f"{finding.operation}{'' if finding.place.startswith('/') else ' '}{finding.place}".strip()
         location["logicalLocations"] = [{"name": finding.operation, "fullyQualifiedName": name, "kind": "function"}]
     result: dict[str, Any] = {
         "ruleId": finding.code,
@@ -72,9 +96,16 @@ def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int
         "level": LEVELS[finding.severity],
         "message": {"text": message},
         "locations": [location],
-        "partialFingerprints": {"longcatContract/v1": fingerprint(finding)},
+        "partialFingerprints": {"longcatContract/v2": fingerprint(finding)},
         "occurrenceCount": group.count,
-        "properties": {"severity": finding.severity.value, "evidence": [ORIGINS[origin] for origin in origins]},
+        "properties": {
+            "severity": finding.severity.value,
+            "evidence": group.evidence,
+            "request": group.request,
+            "place": finding.place,
+            "exchanges": group.exchanges,
+            "examples": [asdict(example) for example in group.examples],
+        },
     }
     if group.accepted is not None:
         why = f"{group.accepted.reason} (until {group.accepted.expires})"
@@ -82,44 +113,21 @@ def _result(group: ReportedFinding, rule: int, context: ReportContext, line: int
     return result
 
 
-def _invocation(context: ReportContext) -> dict[str, Any]:
+def _invocation(context: ReportContext, files: _Files) -> dict[str, Any]:
     return {
         "executionSuccessful": not context.tally.unclear,
         "exitCode": int(verdict(context.tally, context.fail_on)),
         "startTimeUtc": f"{context.started:%Y-%m-%dT%H:%M:%SZ}",
-        "toolExecutionNotifications": [
-            {
-                "level": "error" if reason.unclear else "note",
-                "message": {"text": f"{describe_places(reason)}: {reason.why}"},
-            }
-            for reason in context.tally.reasons
-        ],
+        "toolExecutionNotifications": [_notification(reason, files) for reason in context.tally.reasons],
     }
 
 
-def line_finder(path: Path) -> Callable[[str], int]:
-    """Return a function from a JSON pointer to its line, counted from 1: the nearest parent's where it has none.
-
-    JSON is YAML, so one parser will do for both. A file that can't be read has one line.
-    """
-    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - only this report needs it, and it is slow to import.
-
-    try:
-        document = yaml.compose(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, yaml.YAMLError):
-        document = None
-
-    def line_of(pointer: str) -> int:
-        node, line = document, 1
-        for name in split(pointer):
-            children = node.value if isinstance(node, yaml.CollectionNode) else ()
-            if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in children if key.value == name), None)
-            else:
-                found = next(((item, item) for index, item in enumerate(children) if str(index) == name), None)
-            if found is None:
-                break
-            node, line = found[1], found[0].start_mark.line + 1
-        return line
-
-    return line_of
+def _notification(reason: GapReason, files: _Files) -> dict[str, Any]:
+    """Return what was not judged, at the operations that it is about, or at the start of the contract."""
+    operations = list(reason.operations)[:MOST_LOCATIONS] or [""]
+    locations = dict.fromkeys(files.locations.of_operation(name) for name in operations)
+    return {
+        "level": "error" if reason.unclear else "note",
+        "message": {"text": f"{describe_places(reason)}: {reason.why}"},
+        "locations": [files.location(one) for one in locations],
+    }

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from attrs import Factory, define, frozen
 
 from longcat.contract.model import Exchange, Inconclusive, Origin, Severity
-from longcat.contract.reports.findings import JudgedFinding, ReportedFinding, fingerprint
+from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFinding, fingerprint
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
@@ -145,14 +145,6 @@ def verdict(tally: Tally, fail_on: Severity) -> Verdict:
     if tally.unclear or not tally.judged.total():
         return Verdict.UNCLEAR
     return Verdict.KEPT
-
-
-ORIGINS: Final[dict[Origin, str]] = {
-    "live": "the live service",
-    "documentation": "the vendor's documentation, replayed",
-    "sandbox": "the sandbox, which proves that our parts agree, never that the service does",
-    "unknown": "unknown",
-}
 
 
 def origin_sentence(tally: Tally) -> str:
