@@ -1,6 +1,6 @@
 """What in the content of an answer differs from the one that the contract documents, by its media type."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import evolve
@@ -24,7 +24,7 @@ TRIED: Final = 20
 def compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[CheckResult]:
     """Yield how the content of an answer, which is not empty, differs from the documented one."""
     headers, media_type = observation.exchange.response_headers, observation.media_type
-    media = _media(observation, response)
+    media = exact_media(observation, response)
     if media is None:
         page = f", {show_body(body)}" if observation.is_page else ""
         seen, rule = (without_queries(media_type) or "no content type") + page, f"{response.pointer}/content"
@@ -47,10 +47,11 @@ def compare_content(observation: Observation, response: Response, body: bytes) -
 
 def documented_media(observation: Observation, response: Response) -> Media | None:
     """Return what an answer is held against: its own media type, or else JSON. None: neither is documented."""
-    return _media(observation, response) or first_json(response.content)
+    return exact_media(observation, response) or first_json(response.content)
 
 
-def _media(observation: Observation, response: Response) -> Media | None:
+def exact_media(observation: Observation, response: Response) -> Media | None:
+    """Return what is documented for the media type of an answer. None: nothing."""
     header = observation.exchange.response_headers.get("content-type", "")
     return media_for(response.content, observation.media_type, header)
 
@@ -74,19 +75,61 @@ def _compare_text(observation: Observation, media: Media, kind: MediaKind, text:
     if schema is None:
         return
     if kind is MediaKind.TEXT:
-        values = [text, *values_of(text.strip())]
-        value = next((one for one in values if comparison.allows(schema, one)), text)
-        yield from comparison.compare(schema, value, media.examples)
+        yield from comparison.compare(schema, _of_text(observation, schema, text), media.examples)
     elif kind is MediaKind.FORM:
-        form = {name: _of_form(observation, schema, name, one) for name, one in read_form(text).items()}
-        yield from _compare_value(observation, schema, form, media.examples)
-    elif media.item_schema is None and "string" in comparison.types(schema, text):
-        yield from comparison.compare(schema, text, media.examples)  # It describes the whole as one text.
+        yield from _compare_value(observation, schema, _form(observation, schema, text), media.examples)
+    elif _is_one_text(observation, media, text):
+        yield from comparison.compare(schema, text, media.examples)
     elif kind is MediaKind.EVENTS:
         yield from _compare_events(observation, media, text)
     else:
         parts = [decode_json(one.encode()) for one in records(kind, text)]
         yield from _compare_row(observation, media, parts, is_cut=not text.endswith(("\n", "\r")))
+
+
+def values_in(observation: Observation, media: Media) -> Iterator[Any]:
+    """Yield what in the body of an answer is held against the schema of its media type, as far as it can be read."""
+    kind, schema = kind_of(observation.media_type or media.media_type), media.item_schema or media.schema
+    if kind is MediaKind.JSON and observation.response_json.is_json:
+        yield observation.response_json.value
+    elif schema is not None and kind not in {MediaKind.JSON, MediaKind.OTHER}:
+        exchange = observation.exchange
+        text = decode_text(exchange.response_body or b"", charset_of(exchange.response_headers), "replace")
+        if kind is MediaKind.TEXT:
+            yield _of_text(observation, schema, text)
+        elif kind is MediaKind.FORM:
+            yield _form(observation, schema, text)
+        elif _is_one_text(observation, media, text):
+            yield text
+        else:
+            parts = (
+                _read_events(observation, media, list(read_events(text)))
+                if kind is MediaKind.EVENTS
+                else [decode_json(one.encode()) for one in records(kind, text)]
+            )
+            values = [one.value for one in parts if one.is_json]
+            yield from [values] if _is_one_list(observation, media) else values
+
+
+def _is_one_text(observation: Observation, media: Media, text: str) -> bool:
+    """Whether a contract describes a stream or rows of values as one text."""
+    return media.item_schema is None and "string" in observation.comparison.types(media.schema or "", text)
+
+
+def _is_one_list(observation: Observation, media: Media) -> bool:
+    """Whether a contract describes values in a row as one list."""
+    types = observation.comparison.types(media.schema, []) if media.schema else set()
+    return media.item_schema is None and "array" in types
+
+
+def _of_text(observation: Observation, schema: str, text: str) -> Any:
+    """Return what a text says as its schema has it: a number, perhaps."""
+    values = [text, *values_of(text.strip())]
+    return next((one for one in values if observation.comparison.allows(schema, one)), text)
+
+
+def _form(observation: Observation, schema: str, text: str) -> dict[str, Any]:
+    return {name: _of_form(observation, schema, name, one) for name, one in read_form(text).items()}
 
 
 def _of_form(observation: Observation, schema: str, name: str, value: str | list[str]) -> Any:
@@ -111,9 +154,15 @@ def _compare_events(observation: Observation, media: Media, text: str) -> Iterat
         yield Mismatch(code, (), media.pointer, "a stream of events", show_body(text.encode()), whole.value)
         return
     events = [event for event in events if not event.is_end]
-    read = _reader(observation, media.item_schema or media.schema or "", events[:TRIED])
     is_cut = bool(events) and not events[-1].is_whole
-    yield from _compare_row(observation, media, [read(event) for event in events], is_cut=is_cut)
+    yield from _compare_row(observation, media, _read_events(observation, media, events), is_cut=is_cut)
+
+
+def _read_events(observation: Observation, media: Media, events: Iterable[StreamEvent]) -> list[Decoded]:
+    """Return what the events of a stream say, without that which ends it."""
+    telling = [event for event in events if event.data is not None and not event.is_end]
+    read = _reader(observation, media.item_schema or media.schema or "", telling[:TRIED])
+    return [read(event) for event in telling]
 
 
 _Reader = Callable[[StreamEvent], Decoded]
@@ -163,7 +212,7 @@ def _compare_row(
             code = "body-cut" if is_last else "body-not-json" if defect.code == "body-cut" else defect.code
             yield evolve(defect, code=code, rule=media.pointer).below(index)
     values = [(index, part.value) for index, part in enumerate(parts) if part.is_json]
-    if media.item_schema is None and media.schema and "array" in observation.comparison.types(media.schema, []):
+    if media.schema and _is_one_list(observation, media):
         yield from _compare_value(observation, media.schema, [value for _, value in values])
         return
     schema = media.item_schema or media.schema

@@ -13,7 +13,9 @@ from urllib.parse import parse_qsl
 
 from attrs import Factory, define, field, frozen
 
+from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.comparison import STEPS, Comparison
+from longcat.contract.checks.content import exact_media, values_in
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request import values_of
@@ -21,7 +23,7 @@ from longcat.contract.coverage.items import Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.limits import UnjudgeableError
-from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
+from longcat.contract.openapi.operation import Media, Operation, first_json, media_for
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
 
@@ -150,11 +152,13 @@ class _Finder:
                     break
 
     def _request(self) -> None:
-        body, decoded = self.part.parts.get(REQUEST), self.observation.request_json
-        if body is None or not self.observation.exchange.request_body or not decoded.is_json:
+        exchange, body = self.observation.exchange, self.part.parts.get(REQUEST)
+        if body is None or not exchange.request_body or not self.observation.request_json.is_json:
             return
-        media_type = self.observation.exchange.request_headers.get("content-type", "")
-        self._body(body, _media(self.operation.request, media_type.partition(";")[0].strip().lower()), decoded.value)
+        media_type = media_type_of(exchange.request_headers)
+        media = media_for(self.operation.request, media_type) if media_type else first_json(self.operation.request)
+        if media is not None:
+            self._body(body, media, [self.observation.request_json.value])
 
     def _answer(self) -> None:
         response = self.observation.documented
@@ -167,15 +171,19 @@ class _Finder:
         for header in response.headers.values():
             text = self.observation.exchange.response_headers.get(header.name)
             self._texts(status.parts.get(key_of(header)), [] if text is None else [text])
-        if self.observation.exchange.response_body and self.observation.response_json.is_json:
-            media = _media(response.content, self.observation.media_type)
-            self._body(status, media, self.observation.response_json.value)
+        # A body whose type was not recorded is taken for JSON. One of another type than the documented one does not fit.
+        media = exact_media(self.observation, response)
+        if media is None and not self.observation.media_type:
+            media = first_json(response.content)
+        if media is not None and self.observation.exchange.response_body:
+            self._body(status, media, values_in(self.observation, media))
 
-    def _body(self, body: Part, media: Media | None, value: Any) -> None:
-        part = body.parts.get(media.media_type) if media is not None else None
+    def _body(self, body: Part, media: Media, values: Iterable[Any]) -> None:
+        part = body.parts.get(media.media_type)
         if part is not None:
             self.found[part, None] = None
-            self._value(part, value)
+            for value in values:
+                self._value(part, value)
 
     def _value(self, part: Part, value: Any) -> None:
         if part.schema is not None:
@@ -233,9 +241,3 @@ class _Walk:
                 found = found or item.content.inner.get(f"{pointer}/items")
                 if found is not None:
                     self.visit(found, inner)
-
-
-def _media(content: Mapping[str, Media], media_type: str) -> Media | None:
-    """Return the media type of JSON that is documented for a body; where its header names none, the first."""
-    media = media_for(content, media_type) if media_type else first_json(content)
-    return media if media is not None and is_json(media.media_type) else None
