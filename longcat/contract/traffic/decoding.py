@@ -33,6 +33,10 @@ class BrokenFileError(UnreadableError):
     """Why the rest of a file can't be read either."""
 
 
+class NoExchangeError(UnreadableError):
+    """Why something recorded is nothing that could be judged: it is no HTTP, or no answer came."""
+
+
 class UnquotedText(str):
     """A text that a YAML file has without quotes, so that it may be meant as a number or a boolean."""
 
@@ -77,16 +81,12 @@ def from_hex(text: str) -> bytes:
         raise UnreadableError("has a value that should be hexadecimal and is not") from error
 
 
-def from_pieces(text: str, encoding: str) -> bytes | None:
-    """Return the body that Polly keeps as the JSON of a list of the pieces that came, in base64 or hexadecimal.
+def from_pieces(pieces: object, encoding: str) -> bytes | None:
+    """Return the body that Polly and nock keep as a list of the pieces that came, in base64 or hexadecimal.
 
     None: it is no such list. One of hexadecimal digits is only known by what a body in gzip begins with: nothing says
     it, and an answer may be a list of texts as well.
     """
-    try:
-        pieces = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
     if not isinstance(pieces, list) or not pieces or not all(isinstance(one, str) for one in pieces):
         return None
     if encoding == "base64":

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic.decoding import UnreadableError, undo_encoding
+from longcat.contract.traffic.decoding import NoExchangeError, UnreadableError, undo_encoding
 from longcat.contract.traffic.redact import redact
 from longcat.text import shorten
 
@@ -154,9 +154,9 @@ def _url(value: object) -> str:
         return f"{port[1] or port[2]}{value[port.end() :]}" if port else value
     if isinstance(value, str) and (hidden := _PLACEHOLDER.fullmatch(value)):
         return f"{hidden[1] or 'https://'}{re.sub('[^a-z0-9]+', '-', hidden[2].lower()).strip('-')}.invalid/{hidden[3]}"
-    # What comes after the scheme may hold a secret.
-    shown = value.partition(":")[0] + ":..." if isinstance(value, str) and ":" in value else value
-    raise UnreadableError(f"has no absolute HTTP URL, but {shorten(shown)!r}")
+    if isinstance(value, str) and ":" in value:  # What comes after the scheme may hold a secret.
+        raise NoExchangeError(f"has no absolute HTTP URL, but {shorten(value.partition(':')[0] + ':...')!r}")
+    raise UnreadableError(f"has no absolute HTTP URL, but {shorten(value)!r}")
 
 
 @lru_cache(maxsize=256)  # Thousands of exchanges go to a few URLs.
@@ -173,7 +173,7 @@ def _status_code(value: object) -> int:
     if type(value) is int and 100 <= value <= 999:  # noqa: PLR2004 - what HTTP has.
         return value
     if value in (0, -1, "0", "-1") and not isinstance(value, bool | float):
-        raise UnreadableError("has no answer: the request was aborted or blocked")
+        raise NoExchangeError("has no answer: the request was aborted or blocked")
     found = _STATUS.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise UnreadableError(f"has no usable status code, but {shorten(value)!r}")

@@ -3,12 +3,14 @@
 Browsers, proxies and API tools write it each in their own way: see the tests for what is known of them.
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
 from longcat.contract.model import Exchange
-from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_pieces, from_text
+from longcat.contract.traffic.decoding import NoExchangeError, UnreadableError, from_base64, from_pieces, from_text
 from longcat.contract.traffic.exchanges import header, make_exchange, moment
 from longcat.text import shorten
 
@@ -29,10 +31,10 @@ def exchange_of(data: Any, *, source: str, key_headers: Collection[str]) -> Exch
     entry = _mapping(data, "the entry")
     request = _mapping(entry.get("request"), "the request")
     if _is_web_socket(entry, request.get("url")):
-        raise UnreadableError("is a WebSocket, not one question with one answer")
+        raise NoExchangeError("is a WebSocket, not one question with one answer")
     response = _mapping(entry.get("response"), "the response")
     if response.get("status") in (0, -1, None) and (why := _why_aborted(entry, response)):
-        raise UnreadableError(f"has no answer: {why}")
+        raise NoExchangeError(f"has no answer: {why}")
     return make_exchange(
         method=request.get("method"),
         url=request.get("url"),
@@ -111,9 +113,10 @@ def _response_body(response: Mapping[str, Any]) -> bytes | None:
 def _bytes(text: str, holder: Mapping[str, Any], message: Mapping[str, Any]) -> bytes:
     encoding = str(holder.get("encoding") or holder.get("_encoding") or "").lower()
     if text.startswith('["') and (encoding == "base64" or _is_coded(message)):
-        pieces = from_pieces(text, encoding)
-        if pieces is not None:
-            return pieces
+        with suppress(ValueError, RecursionError):  # Polly has a list in JSON there.
+            pieces = from_pieces(json.loads(text), encoding)
+            if pieces is not None:
+                return pieces
     return from_base64(text) if encoding == "base64" else from_text(text)
 
 

@@ -1,4 +1,4 @@
-"""Reads a JSON file one value at a time, in the memory that one value takes.
+"""Reads a JSON file, or one with JSON on each line, one value at a time, in the memory that one value takes.
 
 Python's own decoder reads each value. What is ours finds where a value ends that can't be decoded, so that it costs
 only itself: a streaming parser such as ijson loses everything that comes after it, and halves of surrogate pairs.
@@ -18,6 +18,8 @@ MAX_ITEM: Final = 32 * 1024 * 1024
 """How many characters a value may have: a body of `MAX_BODY` in base64, and the rest."""
 
 _decode: Final = json.JSONDecoder().raw_decode
+_AROUND: Final = " \t\r\n\ufeff\x1e"
+"""What may stand around the value on a line: some put a separator before it (RFC 7464)."""
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _STRUCTURE: Final = re.compile(r'[][{}"]')
 _STRING: Final = re.compile(r'["\\]')
@@ -43,11 +45,19 @@ class JSONStream:
 
     def documents(self) -> Iterator[None]:
         """Go to the one document in the file, and make sure that nothing follows it."""
-        if self.peek() not in ("{", "["):
+        if self.peek() in ("{", "["):
+            yield
+        elif not self._is_scalar():
             raise BrokenFileError("is not JSON")
-        yield
         if self.peek():
             raise BrokenFileError("goes on after the end of its JSON")
+
+    def _is_scalar(self) -> bool:
+        """Go past the next value, and return whether it could be read."""
+        try:
+            return not isinstance(self.value(), UnreadableError)
+        except BrokenFileError:
+            return False
 
     def fields(self) -> Iterator[Any]:
         """Yield the name of each field of the object that comes next. The place is then before the field's value."""
@@ -132,6 +142,27 @@ class JSONStream:
         self._ended = not data
         self._text, self._at = self._text[self._at :] + chunk, 0
         return bool(data or chunk)
+
+
+def read_lines(file: BinaryIO) -> Iterator[Any]:
+    """Yield the value on each line of a file, or the UnreadableError that says why it can't be read."""
+    while line := file.readline(MAX_ITEM):
+        whole = len(line) < MAX_ITEM or line.endswith(b"\n")
+        if not whole:
+            while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
+                pass
+        text = line.decode("utf-8", "surrogateescape").strip(_AROUND)
+        if text:
+            yield _decoded(text) if whole else UnreadableError(f"has more than {MAX_ITEM // 1024**2} MiB of text")
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return UnreadableError("is nested too deeply")
+    except ValueError as error:
+        return UnreadableError(f"is not JSON: {getattr(error, 'msg', 'a number is too long')}")
 
 
 def _cut() -> BrokenFileError:

@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import Any, Final, get_args
 
 from longcat.contract.model import Exchange, Intent, Origin
-from longcat.contract.traffic.decoding import UnreadableError, bounded, from_base64, from_text, from_value
+from longcat.contract.traffic.decoding import (
+    NoExchangeError,
+    UnreadableError,
+    bounded,
+    from_base64,
+    from_text,
+    from_value,
+)
 from longcat.contract.traffic.exchanges import header_pairs, make_exchange, moment
 from longcat.text import shorten
 
@@ -41,7 +48,7 @@ def exchange_of(
     """
     interaction = _mapping(data, "the interaction")
     if "response" in interaction and interaction["response"] is None:
-        raise UnreadableError("has no answer")
+        raise NoExchangeError("has no answer")
     request = _mapping(_first(interaction, REQUEST), "the request")
     response = _mapping(_first(interaction, RESPONSE), "the response")
     url = _first(request, URL)
@@ -65,7 +72,7 @@ def exchange_of(
 
 
 def body_of(data: Any) -> bytes | None:
-    """Return a body that is text, bytes, pieces of them, an object around them, or the value that its JSON stands for.
+    """Return a body that is text, bytes, an object around them, or the value that its JSON stands for.
 
     None: there is none. Raises UnreadableError for one that can't be read.
     """
@@ -73,8 +80,6 @@ def body_of(data: Any) -> bytes | None:
         return from_text(data)
     if isinstance(data, dict) and not WRAPPERS.isdisjoint(data):
         return _wrapped(data)
-    if isinstance(data, list) and all(isinstance(piece, str | bytes) for piece in data):
-        return b"".join(body_of(piece) or b"" for piece in data)
     if isinstance(data, dict | list):
         return from_value(data) if data else None
     if not isinstance(data, bytes | None):

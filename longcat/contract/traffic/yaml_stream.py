@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 import yaml  # type: ignore[import-untyped]
 
-from longcat.contract.traffic.decoding import BrokenFileError, UnquotedText, UnreadableError, from_base64
+from longcat.contract.traffic.decoding import BrokenFileError, UnquotedText, UnreadableError, from_base64, from_text
 from longcat.text import shorten
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -234,4 +234,10 @@ def _collection(event: Any, value: Any) -> Any:
     content = value.get(OBJECTS[tag]) if isinstance(value, dict) else None
     if not isinstance(content, list) or not content:
         raise UnreadableError(f"has a Python object without {OBJECTS[tag]!r}")
-    return content[0]
+    return b"".join(map(_bytes_of, content[0])) if isinstance(content[0], list) else content[0]
+
+
+def _bytes_of(piece: Any) -> bytes:
+    if not isinstance(piece, str | bytes):
+        raise UnreadableError("has a body in pieces that are neither text nor bytes")
+    return from_text(piece) if isinstance(piece, str) else piece
