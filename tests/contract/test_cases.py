@@ -10,12 +10,14 @@ one GET `/a` at https://api.example.com/v1, answered with 200 and JSON.
 * What was seen: `seen`, or a list in `all_seen`: `method`, `url` or `path` (below the server), `request_headers`,
   `request` (JSON) or `request_text`, `status`, `headers`, `json` or `text` (with its `encoding`), `origin`, `intent`.
   Without `json` and `text` the body was not recorded. The same names at the top of a case stand for one exchange.
+  Or `recording`: the `name` of a file with recorded traffic, and its `text`, as a text or as the value of its JSON, or
+  a value for each of its `lines`.
 * What comes of it: `finds`, a list of `code place`, or `finds_some` of them; `untold` and `left_out`, each a list of
   what the reasons say; `refused`, what the error says that refuses the spec; `verdict`, the exit code.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +31,7 @@ from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally, verdict
-from longcat.contract.run import events
+from longcat.contract.run import Observed, events, recorded
 
 CASES: Final = Path(__file__).parent / "cases"
 SERVER: Final = "https://api.example.com/v1"
@@ -104,6 +106,10 @@ def _write(folder: Path, name: str, content: Any) -> Path:
     return path
 
 
+def _recording(folder: Path, name: str, text: Any = None, lines: Iterable[Any] = ()) -> Path:
+    return _write(folder, name, "\n".join(map(json.dumps, lines)) if text is None else text)
+
+
 @pytest.mark.parametrize("case", [pytest.param(one, id=f"{one.topic}: {one.name}") for one in TABLE])
 def test_case(case: Case, tmp_path: Path) -> None:
     """What the sentence says is so."""
@@ -117,7 +123,9 @@ def test_case(case: Case, tmp_path: Path) -> None:
         return
     spec, tally = load_spec(path), Tally()
     seen = facts.get("all_seen") or [facts.get("seen", facts)]
-    judged = (Judgement(spec, _exchange(one, number)) for number, one in enumerate(seen, 1))
+    judged: Iterable[Observed] = (Judgement(spec, _exchange(one, number)) for number, one in enumerate(seen, 1))
+    if "recording" in facts:
+        judged = recorded(spec, [_recording(tmp_path, **facts["recording"])])
     findings, reasons = [], []
     for event in events(judged, Baseline(datetime.now(UTC).date()), tally):
         if isinstance(event, Inconclusive):

@@ -4,6 +4,7 @@ import base64
 import gzip
 import os
 import re
+import sys
 import tracemalloc
 import zlib
 from datetime import datetime
@@ -31,7 +32,7 @@ from recordings import (
     with_answer,
 )
 
-from longcat.contract.model import Exchange
+from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.traffic import decoding
 from longcat.contract.traffic.recordings import read
 
@@ -166,6 +167,45 @@ def test_when_it_was_recorded(tmp_path: Path, changes: dict[str, str], recorded:
     assert (found and found.replace(microsecond=0)) == recorded
 
 
+@pytest.mark.parametrize(
+    ("url", "read_as"),
+    [
+        ("<<HOST>>v1/a?b=c", "https://host.invalid/v1/a?b=c"),
+        ("'{{api.host}}/v1/a'", "https://api-host.invalid/v1/a"),
+        ("http://[REDACTED]/v1/a", "http://redacted.invalid/v1/a"),
+        ("https://<SUBDOMAIN>.example.com/a", "https://<SUBDOMAIN>.example.com/a"),
+        ("http://a.test:80/b", "http://a.test/b"),
+        ("https://a.test:443", "https://a.test"),
+        ("https://a.test:4430/b", "https://a.test:4430/b"),
+        ("http://[::80]/b", "http://[::80]/b"),
+        ("http://a.test/?b=http://c:80/", "http://a.test/?b=http://c:80/"),
+    ],
+)
+def test_url(tmp_path: Path, url: str, read_as: str) -> None:
+    """A host that a recorder took out becomes one that there can't be, and the port that goes without saying goes."""
+    assert only(read_text(tmp_path, PLAIN.replace(URL, url))).url == read_as
+
+
+@pytest.mark.parametrize("text", ["[]", '[{"a": 1}, 2]', '"a"', "5", '{"a": 1}', '{"openapi": "3.1.0"}\n'])
+def test_what_holds_no_traffic_is_left_out_of_a_folder(tmp_path: Path, text: str) -> None:
+    """A folder may hold other files; one that is named should hold something."""
+    (tmp_path / "a.json").write_text(text)
+    for path, unclear in ((tmp_path, False), (tmp_path / "a.json", True)):
+        why = "holds no recorded traffic: neither a cassette's interactions nor a HAR file's log"
+        assert found(path) == ([Inconclusive(str(tmp_path / "a.json"), why, unclear)] if text != "[]" else [])
+
+
+def test_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is too long, cut or no exchange costs itself, and lines may be empty or have a separator."""
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.MAX_ITEM", 5000)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.CHUNK", 1000)
+    good = as_json(PLAIN).partition("[")[2].rpartition("]")[0].replace("\n", "")
+    lines = ["\ufeff" + good, f'"{"x" * 20_000}"', "", "\x1e" + good, "5", good[:50], "[" * 4000, good]
+    items = read_text(tmp_path, "\r\n".join(lines), "a.ndjson")
+    assert [source.rpartition("#")[2] for source, _ in problems(items)] == ["2", "4", "5", "6"]
+    assert [item.response_body for item in items if isinstance(item, Exchange)] == [ANSWER] * 3
+
+
 # --- Bodies. ---
 
 
@@ -225,6 +265,33 @@ def test_compressed_request(tmp_path: Path) -> None:
     assert only(read_text(tmp_path, text)).request_body == QUESTION
 
 
+class _Zstd:
+    """A stand-in for zstandard: what is `compressed` by it ends with a full stop."""
+
+    ZstdError = KeyError
+
+    class ZstdDecompressor:
+        eof = False
+
+        def decompressobj(self) -> "_Zstd.ZstdDecompressor":
+            return self
+
+        def decompress(self, piece: bytes) -> bytes:
+            self.eof = piece.endswith(b".")
+            return piece.strip(decoding.ZSTD + b".")
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"), [(b"hello.", b"hello"), (b"hello", "has a compressed body that is cut off"), (None, ANSWER)]
+)
+def test_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes | None, outcome: bytes | str) -> None:
+    """Where a package for zstd is installed, it is used; a plain body needs none."""
+    monkeypatch.setitem(sys.modules, "zstandard", SimpleNamespace(**vars(_Zstd)))
+    answer = f"'{ANSWER.decode()}'" if body is None else binary(decoding.ZSTD + body)
+    (item,) = read_text(tmp_path, with_answer(answer, "content-encoding: [zstd]"))
+    assert outcome == (item.response_body if isinstance(item, Exchange) else item.why)
+
+
 class _Brotli:
     """A stand-in for brotli: what is `compressed` by it begins with a byte that is no text."""
 
@@ -255,7 +322,7 @@ class _Brotli:
 )
 def test_brotli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, outcome: bytes | str) -> None:
     """Where brotli is installed, it is used."""
-    monkeypatch.setitem(__import__("sys").modules, "brotli", SimpleNamespace(**vars(_Brotli)))
+    monkeypatch.setitem(sys.modules, "brotli", SimpleNamespace(**vars(_Brotli)))
     monkeypatch.setattr(decoding, "MAX_BODY", 100)
     (item,) = read_text(tmp_path, with_answer(binary(body), "content-encoding: [br]"))
     assert outcome == (item.response_body if isinstance(item, Exchange) else item.why)
