@@ -19,7 +19,7 @@ from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.schema.fields import Fields
 from longcat.contract.openapi.schema.schemas import Breach, Schemas
 from longcat.contract.openapi.schema.variants import Variants, normal
-from longcat.pointer import escape, join
+from longcat.pointer import at, escape, join
 from longcat.text import shorten, without_queries
 
 _RANGES: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength")
@@ -89,7 +89,7 @@ class Comparison:
             if error is not None:
                 path, rule = self._marked(pointer, value, error.instance_path), join(error.schema_path)
                 expected = shorten(without_queries(error.message), 200)
-                return [Mismatch("constraint-broken", path, rule, expected, show_value(value))]
+                return [Mismatch("constraint-broken", path, rule, expected, show_value(at(value, join(path))))]
         return mismatches
 
     def _is_whole(self, pointer: str, outer: Any, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:

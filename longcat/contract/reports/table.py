@@ -42,6 +42,7 @@ def _plain(groups: list[ReportedFinding]) -> str:
             f"    expected  {clean(finding.expected)}",
             f"    seen      {clean(finding.seen)}",
             f"    in        {clean(group.seen_in)}",
+            f"    request   {clean(group.request)}, {group.times}",
         ]
         lines += [f"    accepted  {clean(group.accepted.reason)}"] if group.accepted else []
         lines.append("")

@@ -161,6 +161,7 @@ def _compile(schema: dict[str, Any], registry: jsonschema_rs.Registry | None = N
             registry=registry,
             retriever=_retrieve_nothing,
             pattern_options=PATTERNS,
+            mask="the value",  # In the words of an error, which would quote all of it.
         )
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise SpecError(f"a schema of the contract is not valid: {shorten(error, 200)}") from None
