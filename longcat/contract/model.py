@@ -22,8 +22,8 @@ class Severity(StrEnum):
 Origin = Literal["live", "documentation", "sandbox", "unknown"]
 """Where an exchange was observed. Evidence is only as good as this."""
 
-Intent = Literal["wrong-key", "unknown-request"]
-"""What the asker knows of a request and its bytes don't show."""
+Intent = Literal["wrong-key", "unknown-request", "known-request"]
+"""What the asker knows of a request and its bytes don't show. The last: neither the key nor the thing is wrong."""
 
 
 @frozen
@@ -42,6 +42,9 @@ class Exchange:
         origin: what kind of evidence it is.
         intent: what the asker knows beyond the bytes. None: nothing.
         recorded: when it was observed, with a time zone. None: nobody says.
+        credentials: what tells the keys that it was sent with from others, and nothing about them; it means something
+            within one process only. Empty: none was seen.
+        answered_before: whether the same question, with the same keys, was answered with success earlier in the run.
     """
 
     method: str
@@ -55,6 +58,8 @@ class Exchange:
     origin: Origin = "unknown"
     intent: Intent | None = None
     recorded: datetime | None = None
+    credentials: str = field(default="", repr=False, eq=False)
+    answered_before: bool = False
 
 
 @frozen

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from longcat.contract.checks.judge import Judgement
-from longcat.contract.model import Inconclusive
+from longcat.contract.history import History
+from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.findings import JudgedFinding
@@ -26,9 +27,14 @@ def events(observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> It
 
 def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:
     """Yield what was recorded in files and folders, one judgement at a time."""
-    for path in paths:
-        for one in read(path, spec.key_headers):
-            yield one if isinstance(one, Inconclusive) else Judgement(spec, one)
+    return judged(spec, (one for path in paths for one in read(path, spec.key_headers)))
+
+
+def judged(spec: Spec, exchanges: Iterable[Exchange | Inconclusive]) -> Iterator[Observed]:
+    """Yield the judgement of each exchange of one run, in its order: an earlier one may be evidence for a later one."""
+    history = History()
+    for one in exchanges:
+        yield one if isinstance(one, Inconclusive) else Judgement(spec, history.add(one))
 
 
 def _event(one: Observed, baseline: Baseline) -> Event:

@@ -42,6 +42,7 @@ GOOD = Exchange(
     response_body=json.dumps(PROCESSING).encode(),
     source="a test",
 )
+ASKED = evolve(GOOD, origin="live")
 NO_KEY = evolve(GOOD, request_headers=JSON, origin="sandbox")
 FILTERED = evolve(NO_KEY, origin="unknown")
 WRONG_KEY = evolve(GOOD, intent="wrong-key")

@@ -27,11 +27,10 @@ import yaml  # type: ignore[import-untyped]
 from attrs import frozen
 
 from longcat.contract import Exchange, Severity, SpecError, load_spec
-from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally, verdict
-from longcat.contract.run import Observed, events, recorded
+from longcat.contract.run import events, judged, recorded
 
 CASES: Final = Path(__file__).parent / "cases"
 SERVER: Final = "https://api.example.com/v1"
@@ -123,11 +122,11 @@ def test_case(case: Case, tmp_path: Path) -> None:
         return
     spec, tally = load_spec(path), Tally()
     seen = facts.get("all_seen") or [facts.get("seen", facts)]
-    judged: Iterable[Observed] = (Judgement(spec, _exchange(one, number)) for number, one in enumerate(seen, 1))
+    observed = judged(spec, (_exchange(one, number) for number, one in enumerate(seen, 1)))
     if "recording" in facts:
-        judged = recorded(spec, [_recording(tmp_path, **facts["recording"])])
+        observed = recorded(spec, [_recording(tmp_path, **facts["recording"])])
     findings, reasons = [], []
-    for event in events(judged, Baseline(datetime.now(UTC).date()), tally):
+    for event in events(observed, Baseline(datetime.now(UTC).date()), tally):
         if isinstance(event, Inconclusive):
             reasons.append(event)
         else:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from longcat.contract.checks.credentials import is_placeholder
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.placeholders import is_placeholder
 from longcat.contract.run import recorded
 
 URL = "https://cats.test/cat"

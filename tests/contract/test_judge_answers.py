@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from exchanges import (
+    ASKED,
     BAD_BODY,
     ERROR,
     GET,
@@ -36,22 +37,25 @@ from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally
 from longcat.contract.run import events
 
+BAD = evolve(BAD_BODY, origin="live")
+
 # --- Which answer belongs to which request.
 
 
 @pytest.mark.parametrize(
     ("question", "code", "expected"),
     [
-        *((GOOD, code, "status-undocumented") for code in (201, 202, 203, 204, 206, 402, 409, 451)),
-        *((GOOD, code, "request-refused") for code in (400, 406, 415, 422, 426, 428, 431)),
-        *((GOOD, code, "endpoint-gone") for code in (405, 410, 501)),
+        *((ASKED, code, "status-undocumented") for code in (201, 202, 203, 204, 206, 402, 409, 451)),
+        *((ASKED, code, "request-refused") for code in (400, 406, 415, 422, 426, 428, 431)),
+        *((ASKED, code, "endpoint-gone") for code in (405, 410, 501)),
+        *((GOOD, code, "status-undocumented") for code in (201, 204, 402, 405, 406, 409, 410, 415, 418, 422, 451, 501)),
         *((GOOD, code, "redirected") for code in (301, 302, 303, 307, 308)),
         *((question, 308, "redirected") for question in (NO_KEY, WRONG_KEY, UNKNOWN, BAD_BODY)),
-        *((GOOD, code, None) for code in (401, 403, 404)),  # The key may be wrong, the request unknown: nobody says.
+        *((GOOD, code, None) for code in (400, 401, 404)),  # Any of these may be right: nobody says.
         *((question, 200, "auth-lost") for question in (NO_KEY, WRONG_KEY)),
         *((question, 401, None) for question in (NO_KEY, WRONG_KEY)),
         *((question, code, "status-changed") for question in (NO_KEY, WRONG_KEY) for code in (400, 403, 404, 500)),
-        *((question, 418, "status-undocumented") for question in (NO_KEY, WRONG_KEY, UNKNOWN, BAD_BODY)),
+        *((question, 418, "status-undocumented") for question in (NO_KEY, WRONG_KEY, UNKNOWN, BAD_BODY, BAD)),
         (UNKNOWN, 200, "unknown-answered"),
         (UNKNOWN, 404, None),
         (UNKNOWN, 400, "status-changed"),
@@ -62,14 +66,18 @@ from longcat.contract.run import events
         (BAD_BODY, 204, "validation-lost"),
         (BAD_BODY, 400, None),
         (BAD_BODY, 401, None),
-        (BAD_BODY, 404, "status-changed"),
+        (BAD_BODY, 404, None),
         (BAD_BODY, 422, "status-undocumented"),
-        (BAD_BODY, 500, "status-changed"),
+        (BAD_BODY, 500, None),
+        (BAD, 404, "status-changed"),
+        (BAD, 422, "status-undocumented"),
+        (BAD, 500, "status-changed"),
         (NOWHERE, 404, None),
         (NOWHERE, 401, None),
         (NOWHERE, 200, "path-new"),
-        (NOWHERE, 410, "status-changed"),
-        (NOWHERE, 302, "status-changed"),
+        (NOWHERE, 410, None),
+        (evolve(NOWHERE, origin="live"), 410, "status-changed"),
+        (evolve(NOWHERE, origin="live"), 302, "status-changed"),
         (GET, 405, None),
         (GET, 404, None),
         (GET, 401, None),
@@ -83,6 +91,8 @@ def test_status_codes(question: Exchange, code: int, expected: str | None) -> No
     findings = list(judge(OURS, answered(b"" if code == 204 else body, code, question)))
     assert [finding.code for finding in findings] == ([] if expected is None else [expected])
     assert {finding.pointer for finding in findings} <= {"status"}
+    if question in (GOOD, BAD_BODY) and code >= 400:
+        assert {finding.severity for finding in findings} <= {Severity.ADDITIVE}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +159,10 @@ def test_a_body_that_was_not_recorded_may_have_been_good_or_bad() -> None:
     assert kinds(answered(ERROR, 400, unrecorded)) == []
 
 
-@pytest.mark.parametrize("question", [GOOD, NO_KEY, WRONG_KEY, UNKNOWN, BAD_BODY, NOWHERE, GET])
+@pytest.mark.parametrize(
+    "question",
+    [GOOD, NO_KEY, WRONG_KEY, UNKNOWN, BAD_BODY, evolve(NOWHERE, origin="live"), evolve(GET, origin="live")],
+)
 def test_an_error_inside_of_a_success(question: Exchange) -> None:
     """An error with 200 is that, whatever was asked, and not a lost check."""
     assert [code for code, _ in kinds(answered(ERROR, 200, question))] == ["error-in-success"]
@@ -177,7 +190,9 @@ def test_a_browsers_own_question_is_not_a_method() -> None:
 
 def test_an_unknown_path_is_refused_in_the_documented_form() -> None:
     """The 404 of a path that does not exist has the form that the contract has for all 404."""
-    assert kinds(answered({"message": "no"}, 404, NOWHERE)) == [("field-renamed", "/message")]
+    asked = evolve(NOWHERE, origin="live")
+    assert kinds(answered({"message": "no"}, 404, asked)) == [("field-renamed", "/message")]
+    assert kinds(answered({"message": "no"}, 404, NOWHERE)) == []  # It may be of another contract.
 
 
 @pytest.mark.parametrize("url", ["https://pictures.test/abc.png", "https://elsewhere.test/", "http://[broken"])
@@ -297,14 +312,14 @@ HTML = {"content-type": "text/html; charset=UTF-8"}
 )
 def test_an_outage_is_no_drift(code: int, body: bytes, headers: dict[str, str]) -> None:
     """What the CDN says, or a service that is broken or busy, tells nothing about the contract."""
-    exchange = answered(body, code, headers=headers | {"deprecation": "@1"})
+    exchange = answered(body, code, to=ASKED, headers=headers | {"deprecation": "@1"})
     assert (outage(OURS, exchange) or "").startswith(f"HTTP {code}: ")
     assert kinds(exchange) == []
 
 
 @pytest.mark.parametrize(
     ("question", "code", "body"),
-    [(BAD_BODY, 500, ERROR), (NO_KEY, 500, ERROR), (GOOD, 500, {"message": "no"}), (GOOD, 429, {"message": "no"})],
+    [(BAD, 500, ERROR), (NO_KEY, 500, ERROR), (GOOD, 500, {"message": "no"}), (GOOD, 429, {"message": "no"})],
 )
 def test_what_looks_like_an_outage_and_is_drift(question: Exchange, code: int, body: Any) -> None:
     """A service that breaks down over a bad request has lost a check; and an error of another form is drift."""
@@ -324,7 +339,7 @@ def test_what_looks_like_an_outage_and_is_drift(question: Exchange, code: int, b
         answered({"message": "Another form."}, 500),
         answered(ERROR, 429),
         answered(ERROR, 500, BAD_BODY),
-        answered(ERROR, 404, NOWHERE),
+        answered(ERROR, 404, evolve(NOWHERE, origin="live")),
     ],
     ids=["a success", "a documented 500", "a 500 in another form", "a 429", "a 500 for a bad request", "a new path"],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from exchanges import (
+    ASKED,
     BAD_BODY,
     COMPLETED,
     ERROR,
@@ -458,10 +459,10 @@ def test_a_third_word() -> None:
         (answered(ERROR), "error-in-success"),
         (answered(ERROR, to=UNKNOWN), "error-in-success"),
         (answered(ERROR, 401, to=evolve(BAD_BODY, origin="live")), "auth-changed"),
-        (answered(ERROR, 422), "request-refused"),
+        (answered(ERROR, 422, to=ASKED), "request-refused"),
         (answered(ERROR, 404, to=NO_KEY), "status-changed"),
-        (answered(ERROR, 500, to=BAD_BODY), "status-changed"),
-        (answered(ERROR, 405), "endpoint-gone"),
+        (answered(ERROR, 500, to=evolve(BAD_BODY, origin="live")), "status-changed"),
+        (answered(ERROR, 405, to=ASKED), "endpoint-gone"),
         (answered(b"", 308, headers={"location": "https://gateway.test/"}), "redirected"),
         (answered(b"<!DOCTYPE html>", headers={"content-type": "text/html"}), "content-type-changed"),
         (answered(PROCESSING, headers={}), "content-type-changed"),

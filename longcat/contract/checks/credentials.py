@@ -1,12 +1,11 @@
 """Keys, and other secrets, in what was recorded: whether a request had one, and what a recorder put in its place."""
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl
 
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.status_codes import RequestFault
+from longcat.contract.checks.status_codes import KEY_REFUSED, RequestFault
 from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.operation import Credential, Operation
 from longcat.contract.openapi.urls.templates import split_url
@@ -16,12 +15,6 @@ ASKED_BY_US: Final = frozenset({"live", "sandbox"})
 """The origins of exchanges whose asker knows what he sends (see `is_vouched_for`)."""
 _SECRETS: Final = frozenset(
     {"apikey", "auth", "authorization", "cookie", "key", "password", "secret", "session", "sig", "signature", "token"}
-)
-MOST_OF_PLACEHOLDER: Final = 100
-_PLACEHOLDER: Final = re.compile(
-    r"^<[^<>]*>$|^\[[\w -]+\]$|^\{\{.*\}\}$|^%+\w+%+$|^[*x#.-]{3,}$"
-    r"|redact|remov|filtered|sanitiz|scrubb|hidden|secret|censor|dummy|placeholder|x{4}|\*{3}",
-    re.IGNORECASE,
 )
 INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
     "wrong-key": RequestFault.WRONG_KEY,
@@ -39,12 +32,6 @@ def key_faults(observation: Observation, operation: Operation) -> Iterator[tuple
             yield RequestFault.WRONG_KEY, True
         elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
             yield RequestFault.NO_KEY, not may_be_filtered(exchange)
-            if may_be_filtered(exchange):
-                yield RequestFault.WRONG_KEY, False
-                yield RequestFault.FORBIDDEN, False
-        elif not is_vouched_for(exchange):
-            yield RequestFault.WRONG_KEY, False
-            yield RequestFault.FORBIDDEN, False
     if intent is RequestFault.UNKNOWN:
         yield RequestFault.UNKNOWN, True
 
@@ -55,6 +42,16 @@ def is_vouched_for(exchange: Exchange) -> bool:
     Nobody says so of traffic that was just recorded: there, a 401, 403 or 404 may be what the request deserved.
     """
     return exchange.intent is not None or exchange.origin in ASKED_BY_US
+
+
+def is_answered_before(exchange: Exchange, operation: Operation) -> bool:
+    """Whether the same request, with the same keys, was answered with success before, so that it deserves it now.
+
+    Where a key is needed and none was seen, nobody knows whether it was the same.
+    """
+    if not exchange.answered_before or exchange.status_code not in KEY_REFUSED or not operation.needs_key:
+        return exchange.answered_before
+    return bool(exchange.credentials)
 
 
 def _has(credential: Credential, exchange: Exchange) -> bool:
@@ -73,28 +70,12 @@ def may_be_filtered(exchange: Exchange) -> bool:
     Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
     known, a key that was sent has left a placeholder behind.
     """
-    return exchange.origin == "unknown"
+    return exchange.origin == "unknown" and not is_vouched_for(exchange)
 
 
 def names_a_secret(name: str) -> bool:
     """Whether a header or a parameter of this name holds what recorders leave out."""
     return not _SECRETS.isdisjoint(words_of(name))
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether a text looks like one that a recorder puts in the place of another: `<KEY>`, `***`, `FILTERED`."""
-    return _PLACEHOLDER.search(text.strip()[:MOST_OF_PLACEHOLDER]) is not None
-
-
-def has_placeholder(value: Any) -> bool:
-    """Whether a placeholder stands somewhere in a decoded value."""
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str) and one and is_placeholder(one):
-            return True
-        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
-    return False
 
 
 def query_of(exchange: Exchange) -> list[tuple[str, str]]:

@@ -10,10 +10,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from longcat.contract.checks.answer import announcements, compare_answer
 from longcat.contract.checks.content import error_schema
+from longcat.contract.checks.credentials import is_vouched_for
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request import expect
@@ -30,6 +31,7 @@ _CDN_WORDS: Final = re.compile(rb"\s*error code: \d{3,4}\s*")
 _METHOD: Final = re.compile(r"[A-Z-]{1,32}")
 MOST_METHODS: Final = 16
 """How many methods of an `Allow` header are looked at."""
+ELSEWHERE: Final = "not of this contract: a path that it does not have"
 _NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
@@ -126,7 +128,7 @@ class Judgement:
         for mismatch in self._result.mismatches:
             yield Finding(
                 code=mismatch.code,
-                severity=CODES[mismatch.code].severity,
+                severity=mismatch.severity or CODES[mismatch.code].severity,
                 operation=self._result.operation,
                 pointer=mismatch.pointer,
                 expected=mismatch.expected,
@@ -163,8 +165,9 @@ class Judgement:
         result.operation = operation.operation_id if operation else None
         result.path = observation.path
         result.outage = self._breakdown
-        result.is_documented = self._is_documented_json
-        if result.outage is None:
+        if result.outage is not None:
+            result.is_documented = self._is_documented_json
+        else:
             yield from self._outcomes_elsewhere() if operation is None else self._outcomes_of(operation)
 
     @cached_property
@@ -179,24 +182,37 @@ class Judgement:
         body = observation.exchange.response_body or b""
         is_challenge = "challenge" in observation.exchange.response_headers.get("cf-mitigated", "")
         reason = None
-        if is_success(code) and not is_challenge:
+        # Whoever asks whether something has changed may be told that it has not.
+        is_unchanged = code == HTTPStatus.NOT_MODIFIED and not is_vouched_for(observation.exchange)
+        if is_unchanged or (is_success(code) and not is_challenge):
             return None
         if code < HTTPStatus.OK or code == HTTPStatus.NOT_MODIFIED:
             reason = "nothing was sent"
-        elif code in FROM_CDN:
+        elif code in FROM_CDN and not self._is_judged_refusal:
             reason = "the gateway did not answer"
         elif is_challenge:
             reason = "the CDN in front asks for a browser"
         elif code == HTTPStatus.FORBIDDEN and (observation.is_page or _CDN_WORDS.fullmatch(body)):
             reason = f"the CDN in front refused, with {show_body(body)}"
         elif code == HTTPStatus.TOO_MANY_REQUESTS:
-            reason = None if self._has_undocumented_form else "too many questions"
+            reason = None if self._has_undocumented_form or self._is_judged_refusal else "too many questions"
         elif code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.NOT_IMPLEMENTED:
-            if not observation.response_json.is_json:
-                reason = f"the gateway broke down, with {show_body(body)}"
-            elif not self._is_conclusive_breakdown:
-                reason = "the gateway broke down"
+            with_body = "" if observation.response_json.is_json else f", with {show_body(body)}"
+            reason = f"the gateway broke down{with_body}" if with_body or not self._is_conclusive_breakdown else None
         return reason and f"HTTP {code}: {reason}"
+
+    @property
+    def _is_judged_refusal(self) -> bool:
+        """Whether a refusal for the moment is judged: in a recording, nobody will ask again.
+
+        A 429 is, in JSON or unseen; a 502 to 504, if the contract has it.
+        """
+        observation = self.observation
+        if is_vouched_for(observation.exchange) or observation.operation is None:
+            return False
+        if observation.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            return self._is_documented_json
+        return observation.response_json.is_json or not observation.exchange.response_body
 
     @property
     def _is_documented_json(self) -> bool:
@@ -231,21 +247,27 @@ class Judgement:
     def _outcomes_of(self, operation: Operation) -> Iterator[CheckResult]:
         expected, response = self._expectation, self.observation.documented
         yield from expected.gaps if expected else ()
-        if expected is not None and not expected.allows(self.observation.status_code):
+        if expected is not None and not (expected.allows(self.observation.status_code) or self._fits_default(expected)):
             yield self._unexpected_status(operation, expected)
         else:
             yield from self._form
         if not operation.deprecated:
             yield from announcements(self.observation, response)
 
+    def _fits_default(self, expected: Expectation) -> bool:
+        """Whether a success that the contract does not list has the form of its `default`, which is for all others."""
+        is_judged = self.observation.documented is not None and not expected.is_vouched and not expected.certain
+        return is_judged and not any(isinstance(one, Mismatch) for one in self._form)
+
     def _unexpected_status(self, operation: Operation, expected: Expectation) -> Mismatch:
         """Return the difference that a status code is. What the body is like then follows from it."""
         code, rule = self.observation.status_code, f"{operation.pointer}/responses"
         if is_success(code) and expected.certain:
-            hidden_error = self._error_in_success([operation], rule, expected.describe())
+            hidden_error = self._error_in_success([operation], rule, expected.describe(code))
             if hidden_error is not None:
                 return hidden_error
-        return self._status_mismatch(expected.kind_of(code), rule, expected.describe())
+        kind, severity = expected.kind_of(code)
+        return evolve(self._status_mismatch(kind, rule, expected.describe(code)), severity=severity)
 
     def _status_mismatch(self, kind: str, rule: str, expected: str) -> Mismatch:
         seen, value = self.observation.describe_status(), self.observation.response_json.value
@@ -281,7 +303,9 @@ class Judgement:
         if exchange.method == "HEAD" and "GET" in methods:
             return
         rule, only = at_path[0].pointer.rpartition("/")[0], f"only {' and '.join(methods)}"
-        if is_success(exchange.status_code):
+        if is_success(exchange.status_code) and not is_vouched_for(exchange):
+            yield self._status_mismatch("method-new", rule, only)
+        elif is_success(exchange.status_code):
             yield self._error_in_success(at_path, "", "a refusal") or self._status_mismatch(
                 "method-new", rule, f"a refusal, because there is {only}"
             )
@@ -294,9 +318,15 @@ class Judgement:
         """Yield what is wrong with the answer to a path that the contract does not have.
 
         It is a 404 where the contract knows that code at all; if it has one form for all those of the server, then that
-        form.
+        form. But whoever recorded it may well have asked for more than this contract has.
         """
         spec, code = self.observation.spec, self.observation.status_code
+        if not is_vouched_for(self.exchange):
+            if is_success(code):
+                yield self._status_mismatch("path-new", "/paths", "a path that the contract has")
+            else:
+                yield Gap(ELSEWHERE, unclear=False)
+            return
         operations = spec.operations_at(self.exchange.url) or spec.operations
         documented = [found for one in operations if (found := one.response(HTTPStatus.NOT_FOUND))]
         if is_success(code):

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 
-from longcat.contract.model import Occurrence
+from longcat.contract.model import Occurrence, Severity
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.schemas import ASSERTIONS
 from longcat.gateway import schema as core
@@ -50,6 +50,7 @@ class Mismatch:
         place: where it is, whatever the data, as a finding says it.
         times: how often it was found in one body.
         others: the second and the third of these.
+        severity: how bad it is. None: as bad as its kind is.
     """
 
     code: str
@@ -62,6 +63,7 @@ class Mismatch:
     place: str = field()
     times: int = 1
     others: tuple[Occurrence, ...] = ()
+    severity: Severity | None = None
 
     @place.default
     def _without_data(self) -> str:

@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.credentials import (
-    MOST_OF_PLACEHOLDER,
-    has_placeholder,
-    is_placeholder,
+    is_answered_before,
     is_vouched_for,
     key_faults,
     may_be_filtered,
@@ -26,15 +24,15 @@ from longcat.contract.checks.status_codes import Expectation, RequestFault
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schema.schemas import Schemas
+from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
 
 BODY_FAULTS: Final = (RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID)
 
 
 def expect(observation: Observation, operation: Operation) -> Expectation:
     """Return what the answer to a request for this operation may be."""
-    exchange = observation.exchange
+    exchange, gaps = observation.exchange, dict[Gap, None]()
     faults: dict[tuple[RequestFault, bool], None] = {}
-    gaps: dict[Gap, None] = {}
     for check in (key_faults, _body_faults, _parameter_faults):
         try:
             faults |= dict.fromkeys(check(observation, operation))
@@ -43,11 +41,8 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
             gaps[Gap(str(error), error.unclear)] = None
     certain = tuple(fault for fault, is_certain in faults if is_certain)
     possible = tuple(fault for fault, is_certain in faults if not is_certain)
-    if exchange.origin == "documentation":
-        possible = tuple(RequestFault)  # The page does not say which request an answer belongs to: we paired them.
-    elif not certain and not is_vouched_for(exchange):
-        possible += (RequestFault.UNKNOWN,)
-    return Expectation(operation, certain, possible, tuple(gaps))
+    was_answered = is_answered_before(exchange, operation)
+    return Expectation(operation, certain, possible, tuple(gaps), is_vouched_for(exchange), was_answered)
 
 
 def _body_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
@@ -78,7 +73,7 @@ def _json_faults(observation: Observation, media: Media) -> Iterator[tuple[Reque
     if decoded.defects:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
         body, is_filtered = observation.exchange.request_body or b"", may_be_filtered(observation.exchange)
-        is_replaced = is_filtered and is_placeholder(body[:MOST_OF_PLACEHOLDER].decode("utf-8", "replace"))
+        is_replaced = is_filtered and is_placeholder(body[: LONGEST + 1].decode("utf-8", "replace"))
         yield RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body)
     if decoded.is_json and media.schema and not observation.comparison.allows(media.schema, decoded.value):
         yield RequestFault.INVALID, not (may_be_filtered(observation.exchange) and has_placeholder(decoded.value))

@@ -6,11 +6,13 @@ of the CDN in front, rather than the gateway's, follows in `judge.Judgement.outa
 
 from collections.abc import Mapping
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final
 
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Gap
+from longcat.contract.model import Severity
 from longcat.contract.openapi.operation import Operation
 
 
@@ -49,6 +51,8 @@ REQUEST_REFUSED: Final = frozenset({400, 406, 411, 412, 413, 414, 415, 417, 422,
 """The codes that find fault with the request."""
 NO_SUCH_PATH: Final = frozenset({401, 403, 404, 405})
 """The codes with which a path that does not exist may be refused: some gateways look at the key first."""
+PASSING: Final = frozenset({408, 409, 423, 425, 429})
+"""The codes that go by the moment, or by what others do: the same request may be answered later."""
 FROM_CDN: Final = frozenset({502, 503, 504, *range(520, 531)})
 """What a CDN says when it got no answer itself; 520 to 530 are Cloudflare's own."""
 
@@ -76,17 +80,24 @@ class Expectation:
         certain: the faults of the request. It must be refused if there is one.
         possible: those that it may have, for all that can be seen.
         gaps: what of the request was not judged. It may have any fault then.
+        is_vouched: whether the asker knows what his request deserves (see `is_vouched_for`). If nobody does, every
+            refusal that the contract has may be right.
+        was_answered: whether the same request was answered with success before.
     """
 
     operation: Operation
     certain: tuple[RequestFault, ...]
     possible: tuple[RequestFault, ...]
     gaps: tuple[Gap, ...] = ()
+    is_vouched: bool = True
+    was_answered: bool = False
 
     def allows(self, status_code: int) -> bool:
         """Whether the contract allows this status code."""
         if is_success(status_code):
             return not self.certain and self._has_success(status_code)
+        if not self.is_vouched:
+            return status_code == HTTPStatus.NOT_MODIFIED or self.operation.response(status_code) is not None
         if any(status_code in self._refusals(fault) for fault in (*self.certain, *self.possible)):
             return True
         if not self.certain and status_code not in FAULT_CODES:
@@ -107,26 +118,46 @@ class Expectation:
         documented = (tuple(filter(self.operation.response, group)) for group in REFUSALS[fault])
         return next(filter(None, documented), ())
 
-    def describe(self) -> str:
-        """Return what is expected, in words."""
+    def describe(self, status_code: int) -> str:
+        """Return what is expected in the place of a status code, in words."""
+        if not self.is_vouched and not self.certain and not is_success(status_code):
+            return " or ".join(f"HTTP {code}" for code in self.operation.responses) or "a success"
         if not self.certain:
             codes = [code for code in self.operation.responses if code.startswith("2")]
             return " or ".join(f"HTTP {code}" for code in codes) or "a success"
         found = sorted({code for fault in self.certain for code in self._refusals(fault)})
         return f"{' or '.join(f'HTTP {code}' for code in found) or 'a refusal'}, because {self.certain[0]}"
 
-    def kind_of(self, status_code: int) -> str:
-        """Return the kind of finding that a status code is which is not allowed."""
-        has_key_fault = not KEY_FAULTS.isdisjoint(self.certain)
+    def kind_of(self, status_code: int) -> tuple[str, Severity | None]:
+        """Return the kind of finding that a status code is which is not allowed, and how bad it is.
+
+        None: as bad as its kind. A refusal that nobody expected hurts callers if the question was a good one: because
+        it was ours, or because it had been answered before. Otherwise it is one more code that the contract lacks.
+        """
         is_documented = self.operation.response(status_code) is not None
-        if is_success(status_code) and self.certain:
-            other = "unknown-answered" if self.certain == (RequestFault.UNKNOWN,) else "validation-lost"
-            return "auth-lost" if has_key_fault else other
         if is_redirect(status_code):
-            return "redirected"
+            return "redirected", None
+        if is_success(status_code):
+            return self._kind_of_success(is_documented=is_documented), None
+        if self.is_vouched or (self.was_answered and not self.certain):
+            kind = self._kind_of_refusal(status_code, is_documented=is_documented)
+            is_passing = not self.is_vouched and (status_code in PASSING or not is_refusal(status_code))
+            return kind, Severity.ADDITIVE if is_passing and kind == "status-undocumented" else None
+        return "status-undocumented", Severity.ADDITIVE
+
+    def _kind_of_success(self, *, is_documented: bool) -> str:
+        if not KEY_FAULTS.isdisjoint(self.certain):
+            return "auth-lost"
+        if self.certain == (RequestFault.UNKNOWN,):
+            return "unknown-answered"
+        if self.certain:
+            return "validation-lost"
+        return "status-changed" if is_documented else "status-undocumented"
+
+    def _kind_of_refusal(self, status_code: int, *, is_documented: bool) -> str:
         if status_code in NO_SUCH_THING and not (is_documented and self.certain):
             return "endpoint-gone"
-        if status_code in KEY_REFUSED and not has_key_fault:
+        if status_code in KEY_REFUSED and KEY_FAULTS.isdisjoint(self.certain):
             return "auth-changed"
         if status_code in REQUEST_REFUSED and not self.certain:
             return "request-refused"

@@ -263,6 +263,7 @@ class _Probe:
 
     def _judgement(self, request: ProbeRequest, call: Call, answer: Answer) -> Judgement:
         message, key = self.sender.request(call), self.api_key or ""
+        origin = self.origin or origin_of(self.spec, request.base_url)
         exchange = Exchange(
             method=message.method,
             url=str(message.url),
@@ -272,8 +273,8 @@ class _Probe:
             response_headers=answer.headers,
             response_body=answer.body if answer.whole else hide_body(answer.body, hiding_cut(key)),
             source=f"{SOURCE}{request.name}",
-            origin=self.origin or origin_of(self.spec, request.base_url),
-            intent=request.intent,
+            origin=origin,
+            intent=request.intent or ("known-request" if origin == "unknown" else None),
         )
         # A value with a prefix is `Authorization`, which is known to hold a secret after it.
         names = [request.key_header] if request.key_header and not request.key_prefix else []

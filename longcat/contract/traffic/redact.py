@@ -5,7 +5,9 @@ judged later. A field called `key` alone may hold the name of a file, which stay
 """
 
 import base64
+import hashlib
 import json
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -14,6 +16,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from longcat.contract.model import Exchange
+from longcat.contract.placeholders import is_placeholder
 from longcat.contract.traffic.json_text import replace_values
 from longcat.text import words_of
 from longcat.text.hiding import Hide, hide_body, hiding
@@ -136,7 +139,24 @@ def redact(
         origin=exchange.origin,
         intent=exchange.intent,
         recorded=exchange.recorded,
+        credentials=exchange.credentials or _digest(exchange, names),
+        answered_before=exchange.answered_before,
     )
+
+
+_SALT: Final = os.urandom(32)
+
+
+def _digest(exchange: Exchange, key_headers: Collection[str]) -> str:
+    """Return what tells the keys of a request from those of others in this process. Empty: none was seen.
+
+    A key that a recorder replaced was not.
+    """
+    cookie = exchange.request_headers.get("cookie", "")
+    found = sorted({*secrets_of(exchange, key_headers), *filter(_is_long, [cookie])})
+    if not found or any(map(is_placeholder, found)):
+        return ""
+    return hashlib.blake2b("\0".join(found).encode("utf-8", "surrogatepass"), key=_SALT, digest_size=16).hexdigest()
 
 
 def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[str]) -> bool:

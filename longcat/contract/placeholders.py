@@ -1,0 +1,46 @@
+"""What recorders put in the place of a secret: `<LOGIN>`, `[REDACTED]`, `{{TOKEN}}`, `REDACTED`, rows of X."""
+
+import re
+from typing import Any, Final
+
+LONGEST: Final = 200
+"""How many characters a placeholder may have, or an address that holds one. What is longer is a text."""
+
+_WORDS: Final = r"(?:api|access|auth|client|secret|private)?[-_ ]?(?:id|key|token|secret|password|credentials?|value)"
+_WHOLE: Final = re.compile(
+    r"<[^<>]+>|\[[a-z][\w .-]*\]|\{\{.*\}\}|\$?\{[\w. -]+\}|%+\w+%+|__\w+__"  # In brackets.
+    r"|\*{2,}|[x#.-]{3,}|[\u2022\u2026]+"  # Rows.
+    r"|(?:redacted|filtered|sanitized|sanitised|scrubbed|censored|masked|obfuscated|anonymized|anonymised|dummy|placeholder"
+    rf"|fake)(?:[-_ ]{_WORDS})?"
+    rf"|(?:test|mock|example|sample|my|your)[-_ ]{_WORDS}"
+    rf"|{_WORDS}[-_ ](?:redacted|filtered|removed|hidden)",
+    re.IGNORECASE,
+)
+_PART: Final = re.compile(
+    r"x{4,}|X{4,}|\*{3,}|<[A-Z][A-Z0-9_ -]*>|\{\{[^{}]*\}\}|\[[A-Z][A-Z0-9_-]*\]"
+    r"|(?<![a-zA-Z])(?:REDACTED|REMOVED|HIDDEN|SCRUBBED|FILTERED)(?![a-z])|%3C[A-Z_]+%3E"
+)
+"""What stands for a part of a value, such as of an address. `removed` alone is a word that APIs have."""
+_BETWEEN: Final = re.compile(r"[/?&=:@,;\s.\"']+")
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text stands for another one that a recorder took out, as a whole or in a part of it."""
+    text = text.strip()
+    if not 0 < len(text) <= LONGEST:
+        return False
+    return bool(_WHOLE.fullmatch(text) or _PART.search(text) or any(map(_WHOLE.fullmatch, _BETWEEN.split(text))))
+
+
+def has_placeholder(value: Any) -> bool:
+    """Whether a placeholder stands somewhere in a decoded value, or in a name of it."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str) and is_placeholder(one):
+            return True
+        if isinstance(one, dict):
+            pending += [*one, *one.values()]
+        elif isinstance(one, list):
+            pending += one
+    return False
