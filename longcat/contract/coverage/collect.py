@@ -171,7 +171,7 @@ class _Finder:
         for header in response.headers.values():
             text = self.observation.exchange.response_headers.get(header.name)
             self._texts(status.parts.get(key_of(header)), [] if text is None else [text])
-        # A body whose type was not recorded is taken for JSON. One of another type than the documented one does not fit.
+        # A body whose type was not recorded is taken for JSON. One of a type that is not documented does not fit.
         media = exact_media(self.observation, response)
         if media is None and not self.observation.media_type:
             media = first_json(response.content)

@@ -72,22 +72,22 @@ class CoverageContext:
             yield f"{count}: they were last seen more than {self.stale_after} days ago, or nobody says when."
         yield self._evidence()
         if totals.cut:
-            yield f"{totals.cut} bodies have more than {MOST_ITEMS:,} items; those nearest to their tops count."
+            bodies = "1 body has" if totals.cut == 1 else f"{totals.cut} bodies have"
+            yield f"{bodies} more than {MOST_ITEMS:,} items; those nearest to the top count."
         if flaws := len(self.result.coverage.trees.flaws):
-            yield f"At {flaws} places the spec can't be read, and what is there does not count."
+            yield f"At {_count(flaws, 'place')} the spec can't be read, and what is there does not count."
         if self.tally.unclear:
-            yield f"{self.tally.unclear} of what was recorded could not be told."
+            yield f"{_count(self.tally.unclear, 'thing')} could not be told."
         if self.tally.left_out:
-            yield f"{self.tally.left_out} of what was recorded was left out."
+            yield f"{_count(self.tally.left_out, 'thing')} {'was' if self.tally.left_out == 1 else 'were'} left out."
 
     def _evidence(self) -> str:
         exchanges = self.result.coverage.exchanges
         kinds = []
         for origin, words in {**ORIGINS, "unknown": "a source that is not named"}.items():
             if exchanges.times[origin]:
-                count = exchanges.times[origin]
                 when = f", last on {day(exchanges.last.get(origin))}" if origin in exchanges.last else ""
-                kinds.append(f"{count} exchange{'' if count == 1 else 's'} from {words}{when}")
+                kinds.append(f"{_count(exchanges.times[origin], 'exchange')} from {words}{when}")
         return f"Evidence: {'; '.join(kinds) or 'none'}."
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
@@ -145,3 +145,7 @@ def origins(entry: ReportedItem, *, dated: bool = False) -> str:
             when = f", last on {day(last[origin])}" if dated and origin in last else ""
             found.append(f"{origin} {times[origin]}{when}")
     return ("; " if dated else ", ").join(found)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
