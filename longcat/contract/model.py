@@ -78,7 +78,9 @@ class Finding:
         code: its kind, such as `field-missing`; `longcat contract explain CODE` has more.
         severity: whom it hurts.
         operation: the operationId. None: the exchange fits no operation of the contract.
-        pointer: where, as a JSON pointer into the response body, or `header:NAME`, or `status`, or empty for the whole.
+        pointer: where, as a JSON pointer into the response body, or `header:NAME`, or `status`, or empty for the whole;
+            of a request `request:` and a JSON pointer into its body, or `query:NAME`, `path:NAME`,
+            `request-header:NAME`, `cookie:NAME` or `querystring:NAME`, each with a JSON pointer into its value.
         expected: what the contract says, in words.
         seen: what came, cut short, without a key.
         exchange: where it was seen.
@@ -109,6 +111,7 @@ class Finding:
     * `header-*`: the header, or its schema; the header's value.
     * `deprecated`, `warning`: the response, empty where it is not documented; the header's value.
     * `method-new`, `path-new`: the path, or `/paths`; the decoded body, or the methods in `Allow`.
+    * `validation-lost` in a request: as above, by what is wrong there; `required` of what is missing.
     * all others, by status code: the operation's `responses`; the decoded body.
     """
 

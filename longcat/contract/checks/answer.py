@@ -10,7 +10,7 @@ from longcat.contract.checks.credentials import may_be_filtered, names_a_secret
 from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.checks.mismatch import CheckResult, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request import values_of
+from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Operation, Response, first_json
 from longcat.contract.openapi.schema.variants import normal

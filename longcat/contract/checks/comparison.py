@@ -7,7 +7,8 @@ value by itself, and sees with `renames` what belongs together. What it has no n
 `constraint-broken`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from attrs import Factory, define, frozen
@@ -145,6 +146,19 @@ class Comparison:
         ]
         described = [describe_assertions(map(self.schemas.at, self.schemas.applied((one,)))) for one in branches]
         return shorten(" or ".join(dict.fromkeys(described)) or PRESENT, 200)
+
+    def inner(self, pointers: tuple[str, ...], value: Any) -> Callable[[Any], tuple[str, ...]]:
+        """Return what tells by its name or index where the schemas of something in a value stand."""
+        applied = self._select(pointers, value).pointers
+        return partial(self._of_item, applied) if isinstance(value, list) else self.schemas.fields(applied).pointers
+
+    def fits(self, pointers: tuple[str, ...], value: Any) -> bool:
+        """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
+        return self.schemas.fits(pointers, value, self.budget)
+
+    def is_of_another_type(self, pointers: tuple[str, ...], value: Any) -> bool:
+        """Whether a value is of another type than the schemas at some pointers want."""
+        return any(_is_another_type(mismatch, ()) for mismatch in self._mismatches(pointers, value, ()))
 
     # --- Which schemas apply to a value.
 

@@ -10,7 +10,7 @@ from longcat.contract.checks.comparison import GONE
 from longcat.contract.checks.media import MediaKind, StreamEvent, kind_of, read_events, read_form, records, unjudged
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, distinct, show_body, show_value
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request import values_of
+from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples

@@ -17,7 +17,7 @@ from longcat.contract.checks.content import error_schema
 from longcat.contract.checks.credentials import is_vouched_for
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
-from longcat.contract.checks.request import expect
+from longcat.contract.checks.request.expect import expect
 from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
 from longcat.contract.codes import CODES
 from longcat.contract.lazy import cached_property
@@ -247,10 +247,14 @@ class Judgement:
     def _outcomes_of(self, operation: Operation) -> Iterator[CheckResult]:
         expected, response = self._expectation, self.observation.documented
         yield from expected.gaps if expected else ()
+        broken: tuple[Mismatch, ...] = ()
+        if expected and expected.broken and self._answers_a_bad_request(operation):
+            yield from self._broken_rules(expected)
+            broken, expected = expected.broken, expected.forgiving()
         if expected is not None and not (expected.allows(self.observation.status_code) or self._fits_default(expected)):
             yield self._unexpected_status(operation, expected)
         else:
-            yield from self._form
+            yield from (one for one in self._form if not _echoes(one, broken))
         if not operation.deprecated:
             yield from announcements(self.observation, response)
 
@@ -258,6 +262,18 @@ class Judgement:
         """Whether a success that the contract does not list has the form of its `default`, which is for all others."""
         is_judged = self.observation.documented is not None and not expected.is_vouched and not expected.certain
         return is_judged and not any(isinstance(one, Mismatch) for one in self._form)
+
+    def _answers_a_bad_request(self, operation: Operation) -> bool:
+        """Whether the answer is a success, and not an error with the code of one."""
+        value = self.observation.response_json.value
+        return is_success(self.observation.status_code) and error_schema(self.observation, [operation], value) is None
+
+    def _broken_rules(self, expected: Expectation) -> Iterator[Mismatch]:
+        """Yield each rule that the request breaks, though it was answered as if it were good."""
+        answer = f"answered with {self.observation.describe_status()}: the contract lags, or a check was lost"
+        for one in expected.broken:
+            wanted, seen = f"{one.expected}, or else {expected.refusal()}", f"{one.seen}, {answer}"
+            yield evolve(one, code="validation-lost", expected=wanted, seen=seen)
 
     def _unexpected_status(self, operation: Operation, expected: Expectation) -> Mismatch:
         """Return the difference that a status code is. What the body is like then follows from it."""
@@ -337,6 +353,12 @@ class Judgement:
             yield self._status_mismatch("status-changed", "", _NO_SUCH_PATH)
         elif code == HTTPStatus.NOT_FOUND and _have_one_form(documented):
             yield from compare_answer(self.observation, documented[0])
+
+
+def _echoes(outcome: CheckResult, broken: Sequence[Mismatch]) -> bool:
+    """Whether a difference is only that the answer does not give back what was wrong in the request."""
+    names = {one.path[-1] if one.path else one.location.partition(":")[2] for one in broken}
+    return isinstance(outcome, Mismatch) and outcome.code == "answer-mismatched" and outcome.path[-1] in names
 
 
 def _have_one_form(responses: list[Response]) -> bool:

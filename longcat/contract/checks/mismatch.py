@@ -46,7 +46,7 @@ class Mismatch:
 
     Attributes:
         path: where in the body.
-        location: where else: `status` or `header:NAME`. Empty: the path says it.
+        location: where else: `status`, `header:NAME`, or a part of the request, in which the path then is.
         place: where it is, whatever the data, as a finding says it.
         times: how often it was found in one body.
         others: the second and the third of these.
@@ -67,12 +67,12 @@ class Mismatch:
 
     @place.default
     def _without_data(self) -> str:
-        return self.location or join("*" if isinstance(part, int | MapKey) else part for part in self.path)
+        return self.location + join("*" if isinstance(part, int | MapKey) else part for part in self.path)
 
     @property
     def pointer(self) -> str:
         """Where it is, as a finding says it."""
-        return self.location or join(self.path)
+        return self.location + join(self.path)
 
     def below(self, index: int) -> "Mismatch":
         """Return the same difference of an item that stands at an index in a row."""

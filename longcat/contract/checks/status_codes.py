@@ -9,9 +9,9 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from longcat.contract.checks.mismatch import Gap
+from longcat.contract.checks.mismatch import Gap, Mismatch
 from longcat.contract.model import Severity
 from longcat.contract.openapi.operation import Operation
 
@@ -29,6 +29,10 @@ class RequestFault(StrEnum):
     UNKNOWN = "the request asks about something unknown"
 
 
+CONTRACT_FAULTS: Final = frozenset(
+    {RequestFault.NO_BODY, RequestFault.CONTENT_TYPE, RequestFault.MALFORMED, RequestFault.INVALID}
+)
+"""The faults by which a request breaks the contract itself: its body, or its parameters."""
 KEY_FAULTS: Final = frozenset({RequestFault.NO_KEY, RequestFault.WRONG_KEY})
 REFUSALS: Final[Mapping[RequestFault, tuple[tuple[int, ...], ...]]] = {
     RequestFault.NO_KEY: ((401,), (403,)),
@@ -83,6 +87,8 @@ class Expectation:
         is_vouched: whether the asker knows what his request deserves (see `is_vouched_for`). If nobody does, every
             refusal that the contract has may be right.
         was_answered: whether the same request was answered with success before.
+        broken: each rule of the contract that the request breaks for certain, its key aside. Empty where its asker
+            did so on purpose.
     """
 
     operation: Operation
@@ -91,6 +97,16 @@ class Expectation:
     gaps: tuple[Gap, ...] = ()
     is_vouched: bool = True
     was_answered: bool = False
+    broken: tuple[Mismatch, ...] = ()
+
+    def forgiving(self) -> "Expectation":
+        """Return what the answer may be if the contract lags behind, and nothing that the request breaks is a rule."""
+        return evolve(self, certain=tuple(one for one in self.certain if one not in CONTRACT_FAULTS), broken=())
+
+    def refusal(self) -> str:
+        """Return with which codes a request at fault is to be refused, in words."""
+        found = sorted({code for fault in self.certain for code in self._refusals(fault)})
+        return " or ".join(f"HTTP {code}" for code in found) or "a refusal"
 
     def allows(self, status_code: int) -> bool:
         """Whether the contract allows this status code."""
@@ -125,8 +141,7 @@ class Expectation:
         if not self.certain:
             codes = [code for code in self.operation.responses if code.startswith("2")]
             return " or ".join(f"HTTP {code}" for code in codes) or "a success"
-        found = sorted({code for fault in self.certain for code in self._refusals(fault)})
-        return f"{' or '.join(f'HTTP {code}' for code in found) or 'a refusal'}, because {self.certain[0]}"
+        return f"{self.refusal()}, because {self.certain[0]}"
 
     def kind_of(self, status_code: int) -> tuple[str, Severity | None]:
         """Return the kind of finding that a status code is which is not allowed, and how bad it is.

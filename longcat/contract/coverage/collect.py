@@ -18,7 +18,7 @@ from longcat.contract.checks.comparison import STEPS, Comparison
 from longcat.contract.checks.content import exact_media, values_in
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request import values_of
+from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.coverage.items import Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin

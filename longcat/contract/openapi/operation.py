@@ -21,7 +21,9 @@ from longcat.text import show
 
 STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|DEFAULT")
 """A key of an operation's responses, in upper case."""
-_PLACES: Final = ("path", "query", "header", "cookie")
+_PLACES: Final = ("path", "query", "header", "cookie", "querystring")
+_HEADERS_OF_THEIR_OWN: Final = frozenset({"accept", "content-type", "authorization"})
+"""The headers that no parameter describes (OpenAPI, "Parameter Object")."""
 
 
 @frozen(slots=False)  # A cached property is looked up faster there. So it is with the classes below.
@@ -47,14 +49,43 @@ class Media:
         return self.place.schema("itemSchema")
 
     @cached_property
+    def encodings(self) -> Mapping[str, "Encoding"]:
+        """How the fields of a form are written, by their names, where it is said."""
+        return {name: Encoding.of(name, place) for name, place in self.place.fields("encoding").items()}
+
+    @cached_property
     def examples(self) -> Examples:
         """The bodies that the contract shows. Those that can't be read are left out, as nothing depends on them."""
         return Examples(tuple(_examples(self.place)))
 
 
+@frozen
+class Encoding:
+    """How a parameter, or a field of a form, is written (OpenAPI, "Style Values" and "Encoding Object").
+
+    Attributes:
+        name: of the parameter or the field.
+        style: such as `form`, or `deepObject`.
+        explode: whether each item of a list, and each field of an object, is written with a name.
+    """
+
+    name: str
+    style: str = "form"
+    explode: bool = True
+
+    @classmethod
+    def of(cls, name: str, place: Place, default: str = "form") -> "Encoding":
+        """Return the encoding at a place; `default` is the style where there is no word about it."""
+        style, explode = place.object.get("style") or default, place.object.get("explode")
+        return cls(name, str(style), explode if isinstance(explode, bool) else style in {"form", "cookie"})
+
+
 @frozen(slots=False)
 class Parameter:
-    """A documented parameter of a request, or a header of an answer. `location` is path, query, header or cookie."""
+    """A documented parameter of a request, or a header of an answer.
+
+    `location` is path, query, header, cookie or querystring; the latter is the query as a whole (OpenAPI 3.2).
+    """
 
     name: str
     location: str
@@ -72,8 +103,28 @@ class Parameter:
 
     @cached_property
     def schema(self) -> str | None:
-        """As in Media."""
-        return self.place.schema()
+        """Where the schema of its value stands. None: there is none."""
+        return self.content.schema if self.content else self.place.schema()
+
+    @cached_property
+    def content(self) -> Media | None:
+        """What its text is, such as JSON. None: its style says how it is written."""
+        return next(iter(_content(self.place).values()), None)
+
+    @property
+    def explode(self) -> bool:
+        """As in Encoding."""
+        return self.encoding.explode
+
+    @cached_property
+    def encoding(self) -> "Encoding":
+        """How it is written."""
+        return Encoding.of(self.name, self.place, "simple" if self.location in {"path", "header"} else "form")
+
+    @property
+    def allows_empty(self) -> bool:
+        """Whether it may be empty, whatever its schema says."""
+        return self.place.flag("allowEmptyValue")
 
 
 @frozen(slots=False)
@@ -149,6 +200,11 @@ class Operation:
         """Whether a request without a body breaks the contract."""
         return self._body is not None and self._body.flag("required")
 
+    @property
+    def body_pointer(self) -> str:
+        """Where the request body stands in the document; where it would, if there is none."""
+        return self._body.pointer if self._body else f"{self.pointer}/requestBody"
+
     @cached_property
     def _body(self) -> Place | None:
         return self.place.get("requestBody")
@@ -207,6 +263,11 @@ class Operation:
 def is_json(media_type: str) -> bool:
     """Whether a media type, without parameters, is of JSON (RFC 6839, section 3.1)."""
     return media_type.lower() in {"application/json", "text/json"} or media_type.lower().endswith("+json")
+
+
+def is_form(media_type: str) -> bool:
+    """Whether a media type, without parameters, is that of a form whose fields are pairs of a name and a value."""
+    return media_type.lower() == "application/x-www-form-urlencoded"
 
 
 def media_for(content: Mapping[str, Media], media_type: str, header: str = "") -> Media | None:
@@ -278,7 +339,7 @@ def _methods_of(item: Place) -> Iterator[tuple[str, Place]]:
 def read_credential(scheme: Place) -> Credential | None:
     """Return where a security scheme has its key. None: it needs none that can be seen, as in mutual TLS."""
     if scheme.object.get("type") == "apiKey":
-        return Credential(scheme.text("name"), scheme.word("in", _PLACES[1:]))
+        return Credential(scheme.text("name"), scheme.word("in", _PLACES[1:4]))
     if scheme.object.get("type") == "mutualTLS":
         return None
     return Credential("Authorization", "header")  # `http`, `oauth2` and `openIdConnect` all use it.
@@ -300,7 +361,8 @@ def _parameters(places: list[Place]) -> Iterator[Parameter]:
     found: dict[tuple[str, str], Parameter] = {}
     for one in places:
         name, where = one.text("name"), one.word("in", _PLACES)
-        found[where, name] = Parameter(name, where, one)
+        if where != "header" or name.lower() not in _HEADERS_OF_THEIR_OWN:
+            found[where, name] = Parameter(name, where, one)
     yield from found.values()
 
 

@@ -11,7 +11,7 @@ from attrs import evolve
 from longcat.contract.checks.body import decode_json, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.observation import observe
-from longcat.contract.checks.request import values_of
+from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import REFUSALS, RequestFault, is_success
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import follow

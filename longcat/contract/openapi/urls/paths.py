@@ -49,11 +49,12 @@ class PathKey(NamedTuple):
         path, _, query = masked[:end].partition("?")
         pairs = parse_qsl(key[len(path) + 1 : end], keep_blank_values=True) if query else []
         return cls(
-            segments_of(key[: len(path)]), tuple(pairs), tuple(_plain_name(one) for one in PARAMETER.findall(key[:end]))
+            segments_of(key[: len(path)]), tuple(pairs), tuple(plain_name(one) for one in PARAMETER.findall(key[:end]))
         )
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return the name of a parameter without what a framework adds to it: `path+`, `id:int`."""
     return name.partition(":")[0].rstrip("*+?")
 
 

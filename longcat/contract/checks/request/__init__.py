@@ -1,0 +1,1 @@
+"""What a request says: its parameters and its body, held against the contract, and what must come of it."""

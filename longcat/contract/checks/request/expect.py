@@ -1,0 +1,207 @@
+"""What the answer to a request should be: this follows from the request itself.
+
+A request may be at fault for certain (it has no key), or perhaps (its key may be wrong, for all that can be seen). What
+is certain must be refused with the code that the contract has for it; what is possible may be. Which of several faults
+a gateway tells first is its own affair.
+
+Whoever probes a gateway breaks its contract on purpose. In other traffic, a request that breaks it and is answered
+says one of two things: a check was lost, or the contract lags behind. So each rule that is broken is told by itself.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from longcat.contract.checks.body import media_type_of
+from longcat.contract.checks.credentials import (
+    is_answered_before,
+    is_vouched_for,
+    key_faults,
+    may_be_filtered,
+    names_a_secret,
+)
+from longcat.contract.checks.mismatch import Gap, Mismatch, show_value
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request.forms import Form, read_pairs, read_parts, split_parts
+from longcat.contract.checks.request.parameters import Sent, compare_parameter
+from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
+from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.operation import Media, Operation, first_json, is_form, is_json, media_for
+from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
+
+BODY: Final = "request:"
+"""Where a difference in a request's body is, before the pointer into it."""
+LOCATIONS: Final[Mapping[str, str]] = {"header": "request-header"}
+"""How a finding calls the place of a parameter, where it is not as the contract does."""
+_ADDITIVE: Final = frozenset({"field-new", "field-absent"})
+
+
+@frozen
+class BrokenRule:
+    """A rule of the contract that a request breaks, or may break for all that can be seen.
+
+    Attributes:
+        is_certain: whether it is for certain. What was not recorded, or replaced, may have been as it should.
+        mismatches: what exactly is wrong. Empty: nobody knows.
+    """
+
+    fault: RequestFault
+    is_certain: bool
+    mismatches: tuple[Mismatch, ...] = ()
+
+
+def expect(observation: Observation, operation: Operation) -> Expectation:
+    """Return what the answer to a request for this operation may be."""
+    exchange, gaps = observation.exchange, dict[Gap, None]()
+    faults: dict[tuple[RequestFault, bool], None] = {}
+    broken: list[Mismatch] = []
+    for check in (_key_rules, _body_rules, _parameter_rules):
+        try:
+            for rule in check(observation, operation):
+                faults[rule.fault, rule.is_certain] = None
+                broken += rule.mismatches if rule.is_certain else ()
+        except UnjudgeableError as error:
+            faults |= dict.fromkeys((fault, False) for fault in RequestFault)
+            gaps[Gap(str(error), error.unclear)] = None
+    certain = tuple(fault for fault, is_certain in faults if is_certain)
+    possible = tuple(fault for fault, is_certain in faults if not is_certain)
+    was_answered, is_vouched = is_answered_before(exchange, operation), is_vouched_for(exchange)
+    is_meant = is_vouched or not CONTRACT_FAULTS.issuperset(certain)
+    named = () if is_meant else tuple(broken)
+    return Expectation(operation, certain, possible, tuple(gaps), is_vouched, was_answered, named)
+
+
+def _key_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
+    return (BrokenRule(fault, is_certain) for fault, is_certain in key_faults(observation, operation))
+
+
+# --- The body.
+
+
+def _body_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
+    exchange = observation.exchange
+    if not operation.request:
+        return
+    rule, types = f"{operation.body_pointer}/content", " or ".join(operation.request)
+    if not exchange.request_body:
+        if exchange.request_body is None and _had_body(exchange.request_headers):
+            yield from (BrokenRule(fault, is_certain=False) for fault in CONTRACT_FAULTS)  # It was not recorded.
+        elif operation.request_required:
+            missing = _mismatch(BODY, f"{operation.body_pointer}/required", f"a body of {types}", "no body")
+            yield BrokenRule(RequestFault.NO_BODY, is_certain=True, mismatches=(missing,))
+        return
+    media_type = media_type_of(exchange.request_headers)
+    media = media_for(operation.request, media_type)
+    if media is None:
+        other = _mismatch("request-header:content-type", rule, types, media_type)
+        yield BrokenRule(RequestFault.CONTENT_TYPE, bool(media_type), (other,))
+        media = first_json(operation.request)
+        if media_type or media is None:
+            return
+    yield from _content_rules(observation, media, media_type or media.media_type)
+
+
+def _content_rules(observation: Observation, media: Media, media_type: str) -> Iterator[BrokenRule]:
+    """Yield the rules that a body of a media type breaks."""
+    exchange, comparison = observation.exchange, observation.comparison
+    body, schema = exchange.request_body or b"", media.schema
+    form = None
+    if "content-encoding" in exchange.request_headers:
+        yield BrokenRule(RequestFault.INVALID, is_certain=False)  # It can't be read here.
+    elif is_json(media_type):
+        yield from _json_rules(observation, media)
+    elif schema is None:
+        return
+    elif is_form(media_type):
+        form = read_pairs(comparison, media, schema, body.decode("utf-8", "replace").strip())
+    elif media_type == "multipart/form-data":
+        parts = split_parts(body, exchange.request_headers.get("content-type", ""))
+        form = None if parts is None else read_parts(comparison, media, schema, parts)
+        if parts is None:
+            yield BrokenRule(RequestFault.INVALID, is_certain=False)
+    else:
+        yield BrokenRule(RequestFault.INVALID, is_certain=False)
+    if form is not None and schema is not None:
+        yield from _value_rules(observation, schema, form)
+
+
+def _json_rules(observation: Observation, media: Media) -> Iterator[BrokenRule]:
+    decoded = observation.request_json
+    if decoded.defects:
+        # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
+        body, is_filtered = observation.exchange.request_body or b"", may_be_filtered(observation.exchange)
+        is_replaced = is_filtered and is_placeholder(body[: LONGEST + 1].decode("utf-8", "replace"))
+        wrong = tuple(_mismatch(BODY, media.pointer, one.expected, one.seen) for one in decoded.defects)
+        yield BrokenRule(RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body), wrong)
+    if decoded.is_json and media.schema:
+        yield from _value_rules(observation, media.schema, Form(decoded.value))
+
+
+def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[BrokenRule]:
+    """Yield the rules of its schema that the value of a body breaks."""
+    if observation.comparison.allows(schema, form.value):
+        return
+    found = [
+        one for one in _breaking(observation, schema, form.value) if one.path[:1] not in {(n,) for n in form.files}
+    ]
+    if found:
+        is_certain = not (may_be_filtered(observation.exchange) and has_placeholder(form.value))
+        yield BrokenRule(RequestFault.INVALID, is_certain, tuple(evolve(one, location=BODY) for one in found))
+
+
+def _breaking(observation: Observation, schema: str, value: Any) -> Sequence[Mismatch]:
+    """Return how a value breaks a schema. A field that the contract does not list breaks it only if it says so."""
+    found = observation.comparison.compare(schema, value)
+    wrong = [one for one in found if one.code not in _ADDITIVE or _is_forbidden(observation, one)]
+    return wrong or [_mismatch("", schema, "what its schema allows", show_value(value))]
+
+
+def _is_forbidden(observation: Observation, mismatch: Mismatch) -> bool:
+    """Whether the contract says itself that there is no other field than those that it lists."""
+    schema = observation.spec.schemas.at(mismatch.rule)
+    names = ("additionalProperties", "unevaluatedProperties")
+    return isinstance(schema, Mapping) and any(schema.get(name) is False for name in names)
+
+
+def _mismatch(location: str, rule: str, expected: str, seen: str) -> Mismatch:
+    return Mismatch("validation-lost", (), rule, expected, seen, location=location)
+
+
+def _is_lenient_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _had_body(headers: Mapping[str, str]) -> bool:
+    """Whether a request's headers speak of a body."""
+    if headers.get("content-length", "").strip() == "0":
+        return False
+    return any(name in headers for name in ("content-length", "transfer-encoding", "content-type"))
+
+
+# --- The parameters.
+
+
+def _parameter_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
+    sent = Sent(observation.exchange, observation.located.values)
+    is_filtered = may_be_filtered(observation.exchange)
+    for one in operation.parameters:
+        location = f"{LOCATIONS.get(one.location, one.location)}:{one.name}"
+        found = compare_parameter(observation.comparison, one, sent)
+        if found is None:
+            if one.required:
+                # Recordings often leave headers and cookies out, and parameters that hold a secret.
+                is_kept = one.location in {"query", "querystring"} and not (is_filtered and names_a_secret(one.name))
+                missing = _mismatch(location, f"{one.pointer}/required", f"the parameter {one.name}", "missing")
+                yield BrokenRule(RequestFault.INVALID, is_kept, (missing,))
+        elif found:
+            is_replaced = is_filtered and any(map(is_placeholder, sent.texts(one)))
+            wrong = tuple(evolve(mismatch, location=location) for mismatch in found)
+            yield BrokenRule(RequestFault.INVALID, not is_replaced, wrong)
+            if one.location == "path":
+                yield BrokenRule(RequestFault.UNKNOWN, is_certain=False)

@@ -1,0 +1,323 @@
+"""The parameters of a request as values: read back from its URL, headers and cookies, and held against their schemas.
+
+`style` and `explode` say how lists and objects are written (OpenAPI, "Style Values"), and clients and gateways take
+that lightly: `ids=1,2`, `ids=1&ids=2` and `ids[]=1&ids[]=2` are one list to most of them. So a parameter is right if
+any usual way to read it gives a value that its schema allows. What is wrong with another is said of the way that the
+contract has for it, or of one that comes closer. Whether a text is a number, a boolean or null depends on the schema.
+
+A parameter of the query that the contract does not have is no difference: most contracts forget some, most gateways
+ignore what they do not know, and what its asker wrote says nothing about the gateway.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote, unquote_plus
+
+from attrs import frozen
+
+from longcat.contract.checks.comparison import Comparison
+from longcat.contract.checks.mismatch import Mismatch
+from longcat.contract.lazy import cached_property
+from longcat.contract.model import Exchange
+from longcat.contract.openapi.operation import Encoding, Parameter, is_form, is_json
+from longcat.contract.openapi.urls.paths import plain_name
+from longcat.contract.openapi.urls.templates import split_url
+
+MOST_KEYS: Final = 20
+"""How many names in brackets a name of the query may have: `filter[a][b]` has two."""
+MOST_DIGITS: Final = 100
+_DELIMITERS: Final[Mapping[str, str]] = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|", "simple": ","}
+_INTEGER: Final = re.compile(r"-?[0-9]+")
+_NUMBER: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
+
+Decode: TypeAlias = Callable[[str], str]
+
+
+class Reading(NamedTuple):
+    """One way to read a parameter. `is_typed`: it was JSON, so that a text in it is no number."""
+
+    value: Any
+    is_typed: bool = False
+
+
+@frozen(slots=False)
+class Sent:
+    """What of a request parameters are read from.
+
+    Attributes:
+        path: the values of the path's parameters, as they are encoded.
+    """
+
+    exchange: Exchange
+    path: Mapping[str, str]
+
+    def path_value(self, name: str) -> str:
+        """Return the value of a parameter of the path, as it is encoded. Empty: there is none."""
+        return self.path.get(name) or self.path.get(plain_name(name), "")
+
+    def texts(self, parameter: Parameter) -> list[str]:
+        """Return the texts of a parameter, as they were sent. Empty: it was not."""
+        headers, name = self.exchange.request_headers, parameter.name
+        match parameter.location:
+            case "path":
+                return [unquote(self.path_value(name))]
+            case "header":
+                return [headers[name.lower()]] if name.lower() in headers else []
+            case "querystring":
+                return [unquote_plus(self.raw_query)] if self.raw_query else []
+            case location:
+                pairs, base = self.cookies if location == "cookie" else self.query, name.removesuffix("[]")
+                return [unquote_plus(raw) for other, raw in pairs if other == name or other.partition("[")[0] == base]
+
+    @cached_property
+    def raw_query(self) -> str:
+        """The query, as it is encoded."""
+        return split_url(self.exchange.url).query
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]]:
+        """The names in the query, and their values as they are encoded."""
+        return split_pairs(self.raw_query, "&")
+
+    @cached_property
+    def cookies(self) -> list[tuple[str, str]]:
+        """The names and values of the cookies."""
+        return split_pairs(self.exchange.request_headers.get("cookie", ""), ";")
+
+
+def split_pairs(text: str, delimiter: str) -> list[tuple[str, str]]:
+    """Return the names in a text, and their values as they are encoded."""
+    pairs = (pair.strip().partition("=") for pair in text.split(delimiter))
+    return [(unquote_plus(name), value) for name, _, value in pairs if name]
+
+
+def readings(parameter: Parameter, sent: Sent, names: Iterable[str] = ()) -> list[Reading]:
+    """Return the values that a parameter may have: first as the contract has it written. Empty: none can be told.
+
+    `names` are those of the fields of its schema, each of which may be a name of the query.
+    """
+    content, encoding, found = parameter.content, parameter.encoding, list[Reading]()
+    if content is not None and not (parameter.location == "querystring" and is_form(content.media_type)):
+        return [one for text in sent.texts(parameter) for one in in_json(text)] if is_json(content.media_type) else []
+    match parameter.location:
+        case "path":
+            raw = sent.path_value(parameter.name)
+            found += _in_path(encoding, raw) if raw else ()
+        case "header":
+            for text in sent.texts(parameter):
+                found += _in_text(text.strip(), ",", str.strip)
+        case "cookie":
+            found += in_pairs(encoding, sent.cookies, unquote, names)
+        case "querystring":
+            found += [Reading(nested(sent.query, unquote_plus))]
+        case _:
+            found += in_pairs(encoding, sent.query, unquote_plus, names)
+            if "+" in sent.raw_query:
+                found += in_pairs(encoding, sent.query, unquote, names)
+    return found
+
+
+# --- The styles.
+
+
+def _in_path(encoding: Encoding, raw: str) -> Iterator[Reading]:
+    if encoding.style == "label":
+        body = raw.removeprefix(".")
+        yield from _in_text(body, "." if encoding.explode else ",", unquote)
+        yield from _in_text(body, ",", unquote)
+    elif encoding.style == "matrix":
+        pairs = [(name, value) for name, _, value in (one.partition("=") for one in raw.removeprefix(";").split(";"))]
+        if {name for name, _ in pairs} == {encoding.name}:
+            yield from in_pairs(encoding, pairs, unquote)
+        else:
+            yield Reading({name: unquote(value) for name, value in pairs})
+    yield from _in_text(raw, ",", unquote)
+
+
+def in_pairs(
+    encoding: Encoding, pairs: Sequence[tuple[str, str]], decode: Decode, names: Iterable[str] = ()
+) -> Iterator[Reading]:
+    """Yield the values of what is one or several pairs of a name and a value, or the fields of which are."""
+    base = encoding.name.removesuffix("[]")
+    plain = [raw for name, raw in pairs if name in {encoding.name, base, f"{base}[]"}]
+    inside = [(name.removeprefix(base), raw) for name, raw in pairs if name.startswith(f"{base}[")]
+    texts = [decode(raw) for raw in plain]
+    if len(texts) == 1:
+        yield Reading(texts[0])
+    delimiter = _DELIMITERS.get(encoding.style, ",")
+    if not encoding.explode:
+        yield from _delimited(plain, delimiter, decode)
+    if texts:
+        yield Reading(texts)
+    if len(inside) > sum(name == "[]" for name, _ in inside):
+        yield Reading(nested(inside, decode))
+    fields = set(names)
+    if encoding.explode and encoding.style != "deepObject" and (own := [one for one in pairs if one[0] in fields]):
+        yield Reading(nested(own, decode))
+    for other in (delimiter, *(one for one in ",| " if one != delimiter)):
+        yield from _delimited(plain, other, decode)
+    for text in texts:
+        yield from _as_json(text)
+    yield from (Reading(text) for text in texts[1:][-1:])  # Of several, most take the last.
+
+
+def _delimited(raws: Sequence[str], delimiter: str, decode: Decode) -> Iterator[Reading]:
+    """Yield the lists and objects that texts with a delimiter may stand for, which may be encoded as well."""
+    for split in (_split, _split_decoded):
+        parts = [part for raw in raws for part in split(raw, delimiter, decode)]
+        if len(parts) > len(raws) or parts == [""]:
+            yield from _lists(parts)
+
+
+def _in_text(raw: str, delimiter: str, decode: Decode) -> Iterator[Reading]:
+    """Yield the values of what is one text."""
+    yield Reading(decode(raw))
+    yield from _lists(_split(raw, delimiter, decode))
+    yield from _as_json(decode(raw))
+
+
+def _split(raw: str, delimiter: str, decode: Decode) -> list[str]:
+    return [decode(part) for part in raw.split(delimiter)]
+
+
+def _split_decoded(raw: str, delimiter: str, decode: Decode) -> list[str]:
+    return decode(raw).split(delimiter)
+
+
+def _lists(parts: list[str]) -> Iterator[Reading]:
+    """Yield the list, and the objects, that parts of a text may stand for."""
+    yield Reading([] if parts == [""] else parts)
+    if all("=" in part for part in parts):
+        yield Reading({name: value for name, _, value in (part.partition("=") for part in parts)})
+    if len(parts) % 2 == 0:
+        yield Reading(dict(zip(parts[::2], parts[1::2], strict=True)))
+
+
+def in_json(text: str) -> Iterator[Reading]:
+    """Yield the value of a text that is JSON, or the text that should be."""
+    try:
+        yield Reading(json.loads(text), is_typed=True)
+    except (ValueError, RecursionError):
+        yield Reading(text, is_typed=True)
+
+
+def _as_json(text: str) -> Iterable[Reading]:
+    """Return what a text is as JSON, where it looks like a list or an object: some write them so unasked."""
+    return in_json(text) if text[:1] in {"{", "["} else ()
+
+
+def nested(pairs: Iterable[tuple[str, str]], decode: Decode) -> dict[str, Any]:
+    """Return the object that names with brackets stand for, as in `filter[a][b]=1&filter[c][]=2`.
+
+    A list is an object whose names are its indexes. A name that is there several times has a list of its values.
+    """
+    found: dict[str, Any] = {}
+    for name, raw in pairs:
+        head, place = name.partition("[")[0], found
+        first, *keys = [*([head] if head else []), *_BRACKETS.findall(name)[:MOST_KEYS]] or [name]
+        first = first or str(len(found))
+        for key in keys:
+            inner = place.get(first)
+            if not isinstance(inner, dict):
+                inner = place[first] = {} if inner is None else {"0": inner}
+            place, first = inner, key or str(len(inner))
+        known, value = place.get(first), decode(raw)
+        if isinstance(known, list):
+            known.append(value)
+        else:
+            place[first] = [known, value] if isinstance(known, str) else value
+    return found
+
+
+# --- Texts as values.
+
+
+def values_of(text: str) -> Iterator[Any]:
+    """Yield the values that a text in a URL or header may stand for: itself, and a number, boolean or null."""
+    yield text if text.isascii() else text.encode("utf-8", "replace").decode()  # No schema takes half a character.
+    word = text.lower()
+    if word in {"true", "false"}:
+        yield word == "true"
+    elif text == "null":
+        yield None
+    elif len(text) <= MOST_DIGITS and _INTEGER.fullmatch(text):
+        yield int(text)
+    elif len(text) <= MOST_DIGITS and _NUMBER.fullmatch(text) and abs(value := float(text)) != float("inf"):
+        yield value
+
+
+def typed(comparison: Comparison, pointers: tuple[str, ...], value: Any) -> Any:
+    """Return a value in which each text is what the schemas at some pointers want in its place, if it may be that."""
+    if isinstance(value, str):
+        return _scalar(comparison, pointers, value)[0]
+    if isinstance(value, list):
+        inner = comparison.inner(pointers, value)
+        return [_typed_inside(comparison, inner(index), item) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        if value and all(name.isdecimal() and name.isascii() for name in value):
+            as_list = typed(comparison, pointers, [value[name] for name in sorted(value, key=int)])
+            if not comparison.is_of_another_type(pointers, as_list):
+                return as_list
+        inner = comparison.inner(pointers, value)
+        return {name: _typed_inside(comparison, inner(name), item) for name, item in value.items()}
+    return value
+
+
+def _typed_inside(comparison: Comparison, pointers: tuple[str, ...], inner: Any) -> Any:
+    """Return the same of something in a value. A single text may stand for a list of one item."""
+    if not isinstance(inner, str):
+        return typed(comparison, pointers, inner)
+    value, is_right = _scalar(comparison, pointers, inner)
+    if is_right:
+        return value
+    items = [_scalar(comparison, comparison.inner(pointers, [inner])(0), inner)[0]]
+    return value if comparison.is_of_another_type(pointers, items) else items
+
+
+def _scalar(comparison: Comparison, pointers: tuple[str, ...], text: str) -> tuple[Any, bool]:
+    """Return what a text is that is no list, and whether it is of the right type."""
+    values = list(values_of(text))
+    for value in values if pointers else ():
+        if comparison.fits(pointers, value):
+            return value, True
+    for value in values:
+        if not comparison.is_of_another_type(pointers, value):
+            return value, True
+    return values[0], False
+
+
+# --- A parameter and its schema.
+
+
+def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Mismatch] | None:
+    """Return how a parameter differs from its schema. None: it was not sent."""
+    schema, names = parameter.schema, dict[str, Any]()
+    may_be_spread = parameter.explode and parameter.location in {"query", "cookie"}
+    if schema is not None and may_be_spread:
+        names = comparison.fields(schema, {}).named
+    found = readings(parameter, sent, names)
+    if not found:
+        # The fields of an object may be any names of the query, and it need not have one.
+        is_free = schema is not None and may_be_spread and comparison.allows(schema, {})
+        return [] if sent.texts(parameter) or (is_free and not comparison.allows(schema or "", "")) else None
+    if schema is None or (parameter.allows_empty and Reading("") in found):
+        return []
+    value = read_value(comparison, (schema,), found)
+    return [] if comparison.allows(schema, value) else comparison.compare(schema, value)
+
+
+def read_value(comparison: Comparison, pointers: tuple[str, ...], found: Iterable[Reading]) -> Any:
+    """Return the first of some readings whose value the schemas at some pointers allow, or else one that comes close.
+
+    Where there are no schemas, it is the first.
+    """
+    values = []
+    for one in found:
+        value = one.value if one.is_typed else typed(comparison, pointers, one.value)
+        if not pointers or comparison.fits(pointers, value):
+            return value
+        values.append(value)
+    return next((one for one in values if not comparison.is_of_another_type(pointers, one)), next(iter(values), None))
