@@ -19,7 +19,7 @@ MOST_FIELDS: Final = 1000
 _BINARY: Final = "application/octet-stream"
 
 
-class Field(NamedTuple):
+class FormPart(NamedTuple):
     """A part of a `multipart/form-data`. `is_file`: what is in it is not judged."""
 
     name: str
@@ -41,7 +41,7 @@ def read_pairs(comparison: Comparison, media: Media, schema: str, text: str) -> 
     return Form(dict(_fields(comparison, media, schema, pairs, unquote_plus)))
 
 
-def read_parts(comparison: Comparison, media: Media, schema: str, parts: list[Field]) -> Form:
+def read_parts(comparison: Comparison, media: Media, schema: str, parts: list[FormPart]) -> Form:
     """Return the value of a `multipart/form-data`."""
     typed_parts = {one.name: next(in_json(one.text)).value for one in parts if is_json(one.media_type)}
     plain = [(one.name, one.text) for one in parts if one.name not in typed_parts]
@@ -49,7 +49,7 @@ def read_parts(comparison: Comparison, media: Media, schema: str, parts: list[Fi
     return Form(fields | typed_parts, frozenset(one.name.partition("[")[0] for one in parts if one.is_file))
 
 
-def split_parts(body: bytes, content_type: str) -> list[Field] | None:
+def split_parts(body: bytes, content_type: str) -> list[FormPart] | None:
     """Return the parts of a `multipart/form-data`. None: it can't be read, as with many recordings of files."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
@@ -59,13 +59,13 @@ def split_parts(body: bytes, content_type: str) -> list[Field] | None:
     return [found for part in parts[:MOST_FIELDS] if (found := _field(part)) is not None]
 
 
-def _field(part: Any) -> Field | None:
+def _field(part: Any) -> FormPart | None:
     name = part.get_param("name", header="content-disposition")
     content = part.get_payload(decode=True) if isinstance(part, EmailMessage) and not part.is_multipart() else None
     if not isinstance(name, str) or not isinstance(content, bytes):
         return None
     is_file = part.get_filename() is not None or part.get_content_type() == _BINARY
-    return Field(name, "" if is_file else content.decode("utf-8", "replace"), part.get_content_type(), is_file)
+    return FormPart(name, "" if is_file else content.decode("utf-8", "replace"), part.get_content_type(), is_file)
 
 
 def _fields(
