@@ -1,7 +1,9 @@
 """Findings that settle: one for each rule and place, whatever the data, with a name and a baseline that hold."""
 
+import html
 import json
-from datetime import date
+import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from longcat.cli.run import run as main
 from longcat.contract import Exchange, Severity, Spec, load_spec
 from longcat.contract.checks.judge import Judgement
+from longcat.contract.model import Inconclusive
+from longcat.contract.reports import FORMATS, ReportContext
 from longcat.contract.reports.baseline import Baseline, Deviation
 from longcat.contract.reports.findings import Accepted, ReportedFinding, fingerprint
 from longcat.contract.reports.verdict import Tally, verdict
@@ -133,6 +137,23 @@ def test_what_is_new_is_told_apart(spec: Spec, one: Exchange, other: Exchange, i
     baseline = Baseline(TODAY, others=Accepted("new", TODAY))
     found(spec, one, baseline=baseline)
     assert [one.accepted is not None for one in found(spec, other, baseline=_reread(baseline))] == [is_same]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_shows_where_and_how_often(spec: Spec, tmp_path: Path, kind: str) -> None:
+    """The place, the path of the URL, how often it was seen, three examples, and which operation was not judged."""
+    tally = Tally()
+    body: Any = {"files": {"a": {}, "b": {}, "c": {}, "d": {}}}
+    gap = Inconclusive("a.har#9", "it is CSV", operation="of_csv")
+    run = events([Judgement(spec, exchange(body)), gap], Baseline(TODAY), tally)
+    file = tmp_path / "openapi.json"
+    context = ReportContext(spec, file, "openapi.json", "x", Severity.NOTICE, tally, datetime.now(UTC))
+    text = html.unescape("".join(FORMATS[kind](run, context))).replace("\\", "").replace("%3A", ":")
+    for words in ("get_thing", "/files/*/lang", "/things/{id}", "/files/a/lang", "/files/b/lang", "/files/c/lang"):
+        assert words in text, words
+    assert "/files/d/lang" not in text
+    assert re.search(r'4 times|"count": 4|\| 4 \|', text)
+    assert kind == "json" or ("t is CSV" in text and "of_csv" in text)
 
 
 def _reread(baseline: Baseline, **changed: str) -> Baseline:

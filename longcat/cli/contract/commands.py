@@ -21,7 +21,7 @@ from longcat.contract.reports.verdict import Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file, whole_file
-from longcat.text import decode_text
+from longcat.text import decode_text, printable
 
 if TYPE_CHECKING:  # It needs another library, which is slow to import.
     from longcat.contract.patches.suggest import Suggestion
@@ -143,6 +143,7 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
     if is_annotated:
         Printer().print("".join(FORMATS["github"]((), context)).removesuffix("\n"))
     elif arguments.format not in SAYS_ALL or arguments.output is not None:
+        _print_summary(context.gap_lines() if arguments.format == "json" else ())  # The others have them in the report.
         _print_summary(context.summary())
     if arguments.update_baseline is not None and baseline.added:
         _add(Path(arguments.baseline), baseline.additions())
@@ -151,7 +152,7 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
 
 def _print_summary(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        print(f"longcat: {sentence}", file=sys.stderr)
+        print(f"longcat: {printable(sentence)}", file=sys.stderr)
 
 
 def paths_of(names: Iterable[str]) -> list[Path]:

@@ -47,6 +47,10 @@ class ReportContext:
         """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
         yield from gaps_of(self.tally)
 
+    def gap_lines(self) -> Iterator[str]:
+        """Yield the same as lines, for a log."""
+        yield from (f"{title}: {why}: {what}" for title, reasons in self.gaps() for why, what in reasons.items())
+
 
 def grouped(events: Iterable[Event], context: ReportContext) -> list[ReportedFinding]:
     """Take all events, and return the findings of the run, one for each rule and place, the worst first."""

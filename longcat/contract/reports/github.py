@@ -62,9 +62,7 @@ def github(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         yield _line(f"{heading(one)}  {one.finding.code}  {one.where}: {_seen_in(one)}")
     if len(in_log) > MOST_IN_LOG:
         yield _line(f"{len(in_log) - MOST_IN_LOG} more are left out here.")
-    for title, reasons in context.gaps():
-        yield from (_line(f"{title}: {why}: {what}") for why, what in reasons.items())
-    yield from map(_line, context.summary())
+    yield from map(_line, [*context.gap_lines(), *context.summary()])
 
 
 def _seen_in(group: ReportedFinding) -> str:

@@ -42,14 +42,25 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     yield "</main>\n</body>\n</html>\n"
 
 
+def _examples(group: ReportedFinding) -> str:
+    """Return the first places where a finding was seen, and how often it was."""
+    items = []
+    for one in group.examples:
+        place = f" at <code>{markup(one.pointer)}</code>" if one.pointer.startswith("/") else ""
+        seen = f": <code>{markup(one.seen)}</code>" if one.seen != group.finding.seen else ""
+        items.append(f"<li>{markup(one.source)}{place}{seen}</li>")
+    return f"{group.times}<ul>{''.join(items)}</ul>"
+
+
 def _finding(group: ReportedFinding) -> str:
     finding, name = group.finding, fingerprint(group.finding)
     severity = "accepted" if group.accepted else finding.severity.value
     rows = [
         ("Where", f"<code>{markup(group.where)}</code>"),
+        ("Request", f"<code>{markup(group.request)}</code>"),
         ("The contract says", markup(finding.expected)),
         ("Seen", f"<code>{markup(finding.seen)}</code>"),
-        ("Seen in", f"{markup(group.seen_in)} (times: {group.count})"),
+        ("Seen in", _examples(group)),
         ("Evidence", markup("; ".join(group.evidence))),
     ]
     if finding.rule:

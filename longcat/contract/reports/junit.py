@@ -1,6 +1,6 @@
 """`--format junit`: a test case for each exchange. Drift fails it; what was inconclusive is an error."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 
 from longcat.contract.model import Finding, Inconclusive
@@ -18,11 +18,13 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     with SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8", newline="\n") as waiting:
         for event in events:
             found = [one for one in findings_of(event) if one.code not in context.tally.hints]
+            gaps = (event,) if isinstance(event, Inconclusive) else event.gaps
+            is_unclear = any(one.unclear for one in gaps)
             cases += 1
             failures += bool(found)
-            errors += isinstance(event, Inconclusive) and event.unclear
-            skipped += isinstance(event, Inconclusive) and not event.unclear
-            waiting.write(_case(event, found))
+            errors += is_unclear and not found
+            skipped += bool(gaps) and not is_unclear and not found
+            waiting.write(_case(event, found, gaps))
         waiting.seek(0)
         yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
         yield (
@@ -42,18 +44,23 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         yield f"    <system-out>{_lines(told)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
 
 
-def _case(event: Event, found: list[Finding]) -> str:
-    if isinstance(event, Inconclusive):
-        kind = "error" if event.unclear else "skipped"
-        kind_of = ' type="could-not-tell"' if event.unclear else ""
-        return _element(event.what, f"      <{kind} message={_quoted(event.why)}{kind_of}/>\n")
-    if not found:
-        return _element(event.exchange.source, "")
-    # The schemas allow one failure in a case, so all findings of an exchange stand in it.
-    kinds = _quoted(", ".join(dict.fromkeys(finding.code for finding in found)))
-    details = _lines("\n".join(map(_line, found)))
-    failure = f"      <failure message={_quoted(_line(found[0]))} type={kinds}>{details}</failure>\n"
-    return _element(event.exchange.source, failure)
+def _case(event: Event, found: list[Finding], gaps: Sequence[Inconclusive]) -> str:
+    """Return the case of an exchange. The schemas allow one outcome in it, so all of its findings stand in one."""
+    name = event.what if isinstance(event, Inconclusive) else event.exchange.source
+    if found:
+        kinds = _quoted(", ".join(dict.fromkeys(finding.code for finding in found)))
+        details = _lines("\n".join([*map(_line, found), *map(_gap, gaps)]))
+        return _element(name, f"      <failure message={_quoted(_line(found[0]))} type={kinds}>{details}</failure>\n")
+    if not gaps:
+        return _element(name, "")
+    is_unclear = any(one.unclear for one in gaps)
+    why = _quoted("; ".join(f"{one.operation or ''}: {one.why}".removeprefix(": ") for one in gaps))
+    outcome = f'error message={why} type="could-not-tell"' if is_unclear else f"skipped message={why}"
+    return _element(name, f"      <{outcome}/>\n")
+
+
+def _gap(gap: Inconclusive) -> str:
+    return clean(f"{'could not be told' if gap.unclear else 'left out'}: {gap.why}")
 
 
 def _element(name: str, body: str) -> str:

@@ -52,5 +52,7 @@ def _row(group: ReportedFinding) -> str:
     severity = f"{SIGNS[finding.severity]} {finding.severity.value}"
     if group.accepted is not None:
         severity = f"accepted until {group.accepted.expires}: {plain(group.accepted.reason)}"
-    cells = [severity, code(finding.code), code(group.where), plain(finding.expected), code(finding.seen)]
-    return f"| {' | '.join((*cells, str(group.count)))} |\n"
+    where = f"{code(group.where)}<br>{code(group.request)}"
+    seen = f"{code(finding.seen)}<br>in {plain(group.seen_in_public)}"
+    cells = (severity, code(finding.code), where, plain(finding.expected), seen, str(group.count))
+    return f"| {' | '.join(cells)} |\n"

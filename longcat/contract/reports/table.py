@@ -3,13 +3,18 @@
 import io
 import shutil
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from longcat.contract.model import Severity
 from longcat.contract.reports.context import ReportContext, clean, grouped
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE: Final = 140
+"""From how many columns on a terminal has room for a table."""
 COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
 
 
@@ -36,37 +41,69 @@ def heading(group: ReportedFinding) -> str:
 def _plain(groups: list[ReportedFinding]) -> str:
     lines = []
     for group in groups:
-        finding = group.finding
-        lines += [
-            f"{heading(group)}  {clean(finding.code)}  {clean(group.where)}",
-            f"    expected  {clean(finding.expected)}",
-            f"    seen      {clean(finding.seen)}",
-            f"    in        {clean(group.seen_in)}",
-            f"    request   {clean(group.request)}, {group.times}",
-        ]
-        lines += [f"    accepted  {clean(group.accepted.reason)}"] if group.accepted else []
+        lines.append(f"{heading(group)}  {clean(group.finding.code)}  {clean(group.where)}")
+        lines += [f"    {name:8}  {clean(value)}" for name, value in _details(group)]
         lines.append("")
     return "\n".join(lines) + "\n"
 
 
+def _details(group: ReportedFinding) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of a finding, each with a word before it."""
+    yield "expected", group.finding.expected
+    yield "seen", group.finding.seen
+    yield "in", group.seen_in
+    yield "request", f"{group.request}, {group.times}"
+    if group.accepted:
+        yield "accepted", group.accepted.reason
+
+
 def _rich(groups: list[ReportedFinding]) -> str | None:
-    """Return a table as wide as the terminal, or None when rich is not installed."""
+    """Return the findings in colour, as wide as the terminal, or None when rich is not installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
+    width = shutil.get_terminal_size().columns
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
+    with console.capture() as capture:
+        (_print_table if width >= WIDE else _print_list)(console, groups)
+    return capture.get()
+
+
+def _print_table(console: "Console", groups: list[ReportedFinding]) -> None:
+    """Print a row for each finding."""
+    from rich.table import Table  # noqa: PLC0415 - likewise.
+    from rich.text import Text  # noqa: PLC0415
+
     shown = Table(show_lines=True, expand=False)
     for column in ("Severity", "Code", "Where", "Expected", "Seen", "In"):
         shown.add_column(column, overflow="fold")
     for group in groups:
         finding = group.finding
-        style = COLOURS[finding.severity] if group.accepted is None else "dim"
         words = (finding.code, group.where, finding.expected, finding.seen, group.seen_in)
-        shown.add_row(Text(heading(group), style=style), *(Text(clean(word)) for word in words))
-    width = shutil.get_terminal_size().columns
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(shown)
-    return capture.get()
+        cells = [Text(clean(word)) for word in words]
+        cells[1].append(f"\n{clean(group.request)}", "dim")
+        cells[-1].append(f"\n{group.times}", "dim")
+        shown.add_row(Text(heading(group), style=_style(group)), *cells)
+    console.print(shown)
+
+
+def _print_list(console: "Console", groups: list[ReportedFinding]) -> None:
+    """Print a few lines for each finding: in a table, a narrow terminal has no room for six columns."""
+    from rich.table import Table  # noqa: PLC0415 - likewise.
+    from rich.text import Text  # noqa: PLC0415
+
+    for group in groups:
+        title = ((heading(group), _style(group)), "  ", (clean(group.finding.code), "bold"), "  ", clean(group.where))
+        console.print(Text.assemble(*title), soft_wrap=False)
+        lines = Table.grid(padding=(0, 2))
+        lines.add_column(style="dim", no_wrap=True, min_width=12)
+        lines.add_column(overflow="fold")
+        for name, value in _details(group):
+            lines.add_row(f"    {name}", Text(clean(value)))
+        console.print(lines)
+        console.print()
+
+
+def _style(group: ReportedFinding) -> str:
+    return COLOURS[group.finding.severity] if group.accepted is None else "dim"

@@ -180,7 +180,8 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
         kinds = " and ".join(sorted(tally.hints))
         yield (
             f"{_count(tally.hinted, 'finding')} of {kinds} {'fails' if tally.hinted == 1 else 'fail'} nothing, as the "
-            "contract does not say that its examples show every field. With --fail-on notice, it does."
+            f"contract does not say that its examples show every field. --fail-on notice counts "
+            f"{'it' if tally.hinted == 1 else 'them'}."
         )
     if tally.left_out:
         yield f"{_count(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
