@@ -18,8 +18,8 @@ from schemathesis.generation.jsonschema.builder import build
 from schemathesis.generation.jsonschema.context import Alphabet
 
 from longcat.contract import Operation, Spec, SpecError
-from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Parameter, Response, first_json
+from longcat.contract.openapi.references import follow
 from longcat.drifts import AnswerRules, SentResponse
 from longcat.drifts.fields import FieldPath
 from longcat.pointer import at

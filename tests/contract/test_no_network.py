@@ -61,16 +61,17 @@ def contract(url: str, place: str) -> dict[str, Any]:
 
 
 IGNORED = ("schema/$schema", "field/$schema", "schema/$id", "field/$id", "schema/$vocabulary", "example/externalValue",
-           "$schema", "$id", "$self", "jsonSchemaDialect", "data/$ref", "data/$schema", "data/$id")  # fmt: skip
-REFUSED = ("schema/$ref", "field/$ref", "path/$ref", "example/$ref", "schema/$dynamicRef", "field/$recursiveRef")
+           "$schema", "$id", "$self", "jsonSchemaDialect", "data/$ref", "data/$schema", "data/$id", "example/$ref",
+           "field/$ref", "field/$recursiveRef")  # fmt: skip
+REFUSED = ("schema/$ref", "path/$ref", "schema/$dynamicRef")
 
 
 @pytest.mark.parametrize("place", [*IGNORED, *REFUSED])
-@pytest.mark.parametrize("url", ["{canary}/x", "file://{file}", "cats.json"])
+@pytest.mark.parametrize("url", ["{canary}/x", "file://{file}", "//localhost/cats.json"])
 def test_nothing_that_a_spec_names_is_fetched(
     tmp_path: Path, canary: str, url: str, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A reference out of the file is an error that says so; all else is ignored."""
+    """What a URL leads to is not known, and that is told; all else is ignored, and so is a field that did not come."""
     (tmp_path / "cats.json").write_text('{"type": "string"}')
     (tmp_path / "spec.json").write_text(
         json.dumps(contract(url.format(canary=canary, file=tmp_path / "cats.json"), place))
@@ -79,8 +80,8 @@ def test_nothing_that_a_spec_names_is_fetched(
     code = main(["contract", "check", "--spec", str(tmp_path / "spec.json"), str(tmp_path / "traffic.har")])
     out, err = capsys.readouterr()
     if place in REFUSED:
-        assert code == 2
-        assert "not one into this file" in err or "is not followed" in err
+        assert code in {1, 3}
+        assert "nothing is fetched" in out + err or "is not followed" in out + err
     else:
         assert code == 1
         assert "field-new" in out

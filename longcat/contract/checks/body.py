@@ -14,8 +14,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
-from longcat.contract.openapi.limits import MAX_LEVELS, UnjudgeableError, extent
-from longcat.contract.openapi.schema.schemas import TOO_DEEP
+from longcat.contract.openapi.limits import TOO_DEEP, UnjudgeableError, check_depth
 from longcat.decoding import codings_of
 from longcat.text import shorten
 
@@ -90,8 +89,7 @@ def _load(text: str) -> tuple[Any, list[str], list[str]]:
         value = json.loads(text, parse_constant=keep_constant, object_pairs_hook=keep_pairs)
     except RecursionError:
         raise UnjudgeableError(TOO_DEEP) from None
-    if extent(value)[0] > MAX_LEVELS:
-        raise UnjudgeableError(TOO_DEEP)
+    check_depth(value)
     return _without_surrogates(value, text), constants, repeated
 
 

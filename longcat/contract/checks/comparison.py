@@ -16,7 +16,7 @@ from attrs import Factory, define, frozen
 from longcat.contract.checks.mismatch import PRESENT, MapKey, Mismatch, Path, describe_assertions, distinct, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
-from longcat.contract.openapi.limits import StepBudget
+from longcat.contract.openapi.limits import StepBudget, check_depth
 from longcat.contract.openapi.schema.fields import Fields
 from longcat.contract.openapi.schema.schemas import Breach, Schemas
 from longcat.contract.openapi.schema.variants import Variants, normal
@@ -74,7 +74,7 @@ class Comparison:
 
     def compare(self, pointer: str, value: Any, examples: Examples = NO_EXAMPLES) -> list[Mismatch]:
         """Return how a value differs from the schema at a pointer. The examples are what the contract shows."""
-        self.schemas.spend(pointer, value, self.budget)
+        check_depth(value)
         mismatches = distinct(self._mismatches((pointer,), value, (), examples))
         if any((one.code in GONE and len(one.path) == 1) or _is_another_type(one, ()) for one in mismatches):
             documented = self.fields(pointer, value).named
@@ -86,11 +86,13 @@ class Comparison:
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
         if not mismatches and not self.allows(pointer, value, closed=True):
-            error = self.schemas.error(pointer, value, self.budget)
-            if error is not None:
-                path, rule = self._marked(pointer, value, error.instance_path), join(error.schema_path)
-                expected = shorten(without_queries(error.message), 200)
-                return [Mismatch("constraint-broken", path, rule, expected, show_value(at(value, join(path))))]
+            failure = self.schemas.failure(pointer, value, self.budget)
+            if failure is not None:
+                path = self._marked(pointer, value, reversed(failure.path))
+                expected = shorten(without_queries(failure.expected), 200)
+                return [
+                    Mismatch("constraint-broken", path, failure.pointer, expected, show_value(at(value, join(path))))
+                ]
         return mismatches
 
     def _is_whole(self, pointer: str, outer: Any, inner: Any, path: Path, mismatches: Sequence[Mismatch]) -> bool:
@@ -177,6 +179,7 @@ class Comparison:
         if known:
             new = tuple(pointer for pointer in new if pointer not in known)
         selection.pointers += new
+        self.schemas.note(new, self.budget)
         for pointer in self.schemas.choosing(new):
             for chosen in list(self._chosen(pointer, value, path, selection)):
                 self._add((chosen,), value, path, selection)
@@ -199,7 +202,7 @@ class Comparison:
         variants = self.schemas.variants(pointer)
         if variants is not None and isinstance(value, dict) and isinstance(value.get(variants.name), str):
             return self._choose_by_word(variants, value[variants.name], (*path, variants.name), selection)
-        branches = [f"{pointer}/{index}" for index, _ in enumerate(self.schemas.at(pointer))]
+        branches = self.schemas.branches(pointer)
         fitting = [branch for branch in branches if self.allows(branch, value)]
         if fitting:
             # Several of an `anyOf` may fit, and each explains some of the fields.
@@ -245,7 +248,7 @@ class Comparison:
 
     def _broken(self, pointers: tuple[str, ...], value: Any, path: Path) -> Mismatch | None:
         """Return what the value itself breaks, whatever is in it; another type first."""
-        if self.schemas.check(pointers)(value):
+        if self.schemas.check(pointers, value):
             return None
         breaches: list[Breach] = []
         for pointer in pointers:
@@ -310,7 +313,7 @@ class Comparison:
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
         applied = self.schemas.applied(pointers)
-        if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied)(value):
+        if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied, value):
             return self._mismatches(pointers, value, path, examples)
         return self._text(applied, value, path, examples) if isinstance(value, str) else ()
 

@@ -169,6 +169,7 @@ class Judgement:
             result.is_documented = self._is_documented_json
         else:
             yield from self._outcomes_elsewhere() if operation is None else self._outcomes_of(operation)
+        yield from map(Gap, observation.comparison.budget.reasons)
 
     @cached_property
     def observation(self) -> Observation:

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from longcat.contract.model import Occurrence, Severity
 from longcat.contract.openapi.limits import UnjudgeableError
-from longcat.contract.openapi.schema.schemas import ASSERTIONS
+from longcat.contract.openapi.schema.keywords import ASSERTIONS
 from longcat.gateway import schema as core
 from longcat.pointer import join
 from longcat.text import describe, shorten, show, without_queries

@@ -207,7 +207,7 @@ class _Walk:
         """Find what there is at a place and in it. `above` is what the value was already held against as a whole."""
         self.comparison.budget.spend(STEPS)
         schemas, content = self.comparison.schemas, item.content
-        if not schemas.check(schemas.applied(item.pointers))(value):
+        if not schemas.check(schemas.applied(item.pointers), value):
             return
         self.found[self.part, item] = None
         if content.values and (listed := content.values.get(key_of_value(value))) is not None:

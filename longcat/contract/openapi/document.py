@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
 
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES, UnjudgeableError
-from longcat.pointer import at, escape
+from longcat.pointer import escape
 from longcat.text import decode_text, shorten, show
 
 Node: TypeAlias = Mapping[str, Any]
@@ -25,15 +24,6 @@ class SpecError(UnjudgeableError):
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _VERSION: Final = re.compile(r"3\.[012](\..*)?")
-MAX_REFERENCES: Final = 100
-"""How many references may lead from one to the next."""
-OTHER_REFERENCES: Final = ("$dynamicRef", "$recursiveRef")
-"""The references that are not followed."""
-IDENTIFIERS: Final = ("$id", "$schema", "$vocabulary", "$anchor", "$dynamicAnchor", "$recursiveAnchor")
-"""The keywords by which a schema has another base, another dialect, or a name that is no JSON pointer.
-
-A validator would fetch what they name. Nothing is ever fetched here, and a reference is a JSON pointer into the file.
-"""
 
 
 def invalid(pointer: str, why: str) -> SpecError:
@@ -43,6 +33,11 @@ def invalid(pointer: str, why: str) -> SpecError:
 
 def read_document(path: Path) -> dict[str, Any]:
     """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError."""
+    return _check_version(read_value(path), str(path))
+
+
+def read_value(path: Path) -> Any:
+    """Return the value in a YAML or JSON file: a document, or a part of one. Raises SpecError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -52,11 +47,15 @@ def read_document(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error
-    return parse_document(text, str(path))
+    return _parse(text, str(path))
 
 
 def parse_document(text: str, name: str) -> dict[str, Any]:
     """Return the document in a text as plain JSON values. Raises SpecError, which says `name`."""
+    return _check_version(_parse(text, name), name)
+
+
+def _parse(text: str, name: str) -> Any:
     try:
         # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it a hundred times slower.
         document = json.loads(text) if text.lstrip().startswith("{") else plain(_parse_yaml(text, name))
@@ -75,7 +74,7 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
     paths = document.get("paths") if isinstance(document, dict) else None
     if isinstance(paths, dict) and len(paths) > MAX_PATHS:
         raise _too_large(name, f"has more than {MAX_PATHS:,} paths")
-    return _check_version(document, name)
+    return document
 
 
 def _too_large(name: str, why: str) -> SpecError:
@@ -154,7 +153,7 @@ def _check_version(value: Any, name: str) -> dict[str, Any]:
 _MAX_BITS: Final = int(MAX_DIGITS * 3.32)
 
 # Their keys are names that somebody chose, so that a property may be called `default` or `$ref`.
-_NAMED: Final = frozenset(
+NAMED: Final = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "paths", "pathItems", "content"}
     | {"schemas", "responses", "parameters", "headers", "requestBodies", "securitySchemes", "links", "callbacks"}
 )
@@ -177,7 +176,7 @@ def nodes(node: Any, pointer: str = "", *, named: bool = False) -> Iterator[tupl
             yield node, pointer
         for key, inner in node.items():
             if named or not is_data(key, inner):
-                yield from nodes(inner, f"{pointer}/{escape(key)}", named=not named and key in _NAMED)
+                yield from nodes(inner, f"{pointer}/{escape(key)}", named=not named and key in NAMED)
 
 
 def schemas(document: Node) -> Iterator[tuple[Any, str]]:
@@ -187,128 +186,3 @@ def schemas(document: Node) -> Iterator[tuple[Any, str]]:
     for node, pointer in nodes(document):
         if isinstance(node.get("schema"), dict | bool) and not pointer.startswith("/components/schemas/"):
             yield node["schema"], f"{pointer}/schema"
-
-
-def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
-    """Return what a node refers to in the end, and where that stands; the node itself when it is no reference.
-
-    Raises SpecError for a reference that leads nowhere, in a circle, or out of the document.
-    """
-    seen = {pointer}
-    while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
-        pointer = _target(document, reference)
-        if pointer in seen:
-            raise SpecError(f"the reference {show(reference)} leads back to itself")
-        if len(seen) > MAX_REFERENCES:
-            raise SpecError(f"the reference {show(reference)} is one of more than {MAX_REFERENCES} in a row")
-        seen.add(pointer)
-        node = at(document, pointer)
-    return node, pointer
-
-
-def _target(document: Node, reference: str) -> str:
-    """Return the pointer that a reference means."""
-    file, _, fragment = reference.partition("#")
-    if file or (fragment and not fragment.startswith("/")):
-        raise SpecError(f"the reference {show(reference)} is not one into this file, `#/...`")
-    pointer = unquote(fragment)
-    try:
-        at(document, pointer)
-    except LookupError:
-        raise SpecError(f"the reference {show(reference)} leads nowhere") from None
-    return pointer
-
-
-# --- OpenAPI 3.0 as 3.1.
-
-
-def self_contained(document: Node) -> dict[str, Any]:
-    """Return a copy of a document as OpenAPI 3.1 has it, without the keywords that have a validator look elsewhere."""
-    new: dict[str, Any] = modern(document)
-    for node, _ in nodes(new):
-        for keyword in IDENTIFIERS:
-            node.pop(keyword, None)
-    return new
-
-
-def modern(node: Any, root: Any = None, *, named: bool = False) -> Any:
-    """Return a part of a document with the schema keywords of OpenAPI 3.0 as JSON Schema 2020-12 has them.
-
-    No schema moves, so a pointer means the same in both. Of a document of OpenAPI 3.1 the result is a copy, in which
-    what is left of 3.0 is made new as well. `root` is the whole document (None: the part itself), and `named` says
-    that the keys of the part are names that somebody chose.
-    """
-    root = node if root is None else root
-    if isinstance(node, list):
-        return [modern(item, root) for item in node]
-    if not isinstance(node, dict):
-        return node
-    new = {
-        name: inner if not named and is_data(name, inner) else modern(inner, root, named=not named and name in _NAMED)
-        for name, inner in node.items()
-    }
-    if named:
-        return new
-    if new.get("nullable") is True:
-        _allow_null(new, root)
-    if new.get("type") == "file":  # Of Swagger 2, for bytes.
-        new["type"] = "string"
-    for bound in ("Minimum", "Maximum"):
-        exclusive, plain_name = f"exclusive{bound}", bound.lower()
-        if new.get(exclusive) is True and plain_name in new:
-            new[exclusive] = new.pop(plain_name)
-        elif isinstance(new.get(exclusive), bool):
-            del new[exclusive]
-    return new
-
-
-def _allow_null(schema: dict[str, Any], root: Node) -> None:
-    """Have a schema with `nullable` allow null, wherever the keyword stands.
-
-    OpenAPI 3.0 wants a `type` beside it. People write it without one as well, next to `$ref`, `allOf` and their like.
-    """
-    types = schema.get("type")
-    if isinstance(types, str | list):
-        schema["type"] = [*dict.fromkeys([*([types] if isinstance(types, str) else types), "null"])]
-    if "const" in schema:
-        schema["enum"] = [schema.pop("const")]
-    if isinstance(schema.get("enum"), list) and None not in schema["enum"]:
-        schema["enum"] = [*schema["enum"], None]
-    parts = schema.get("allOf")
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict):
-            _allow_null(part, root)
-    if isinstance(reference := schema.get("$ref"), str) and not _allows_null({"$ref": reference}, root):
-        either = [{"$ref": schema.pop("$ref")}, {"type": "null"}]
-        if "anyOf" in schema:
-            schema["allOf"] = [*(parts if isinstance(parts, list) else ()), {"anyOf": either}]
-        else:
-            schema["anyOf"] = either
-    for keyword in ("anyOf", "oneOf"):
-        parts = schema.get(keyword)
-        if isinstance(parts, list) and parts and not any(_allows_null(part, root) for part in parts):
-            schema[keyword] = [*parts, {"type": "null"}]
-
-
-def _allows_null(schema: Any, root: Node, depth: int = 10) -> bool:
-    """Whether null is allowed by a schema of a document whose keywords may still be old ones."""
-    if not isinstance(schema, dict) or not depth:
-        return schema is True
-    if schema.get("nullable") is True or "null" in _listed(schema.get("type")):
-        return True
-    if "type" in schema or "const" in schema or ("enum" in schema and None not in _listed(schema["enum"])):
-        return False
-    if isinstance(reference := schema.get("$ref"), str):
-        try:
-            return _allows_null(at(root, _target(root, reference)), root, depth - 1)
-        except SpecError:
-            return False
-    parts = {name: [_allows_null(part, root, depth - 1) for part in _listed(schema.get(name))] for name in _PARTS}
-    return all(parts["allOf"]) and all(any(parts[name]) for name in ("anyOf", "oneOf") if name in schema)
-
-
-_PARTS: Final = ("allOf", "anyOf", "oneOf")
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value] if isinstance(value, str) else []

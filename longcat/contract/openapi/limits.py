@@ -4,10 +4,11 @@ What goes beyond a limit is refused, and the message says the limit: a spec by S
 `UnjudgeableError`, which costs that part of it only.
 """
 
+import re
 from typing import Any, Final
 
 import jsonschema_rs
-from attrs import define
+from attrs import Factory, define
 
 MAX_BYTES: Final = 32 * 1024**2
 """How many bytes the file of a spec may have."""
@@ -15,6 +16,8 @@ MAX_VALUES: Final = 1_000_000
 """How many values a spec may hold, with the aliases of YAML written out."""
 MAX_PATHS: Final = 20_000
 """How many paths a spec may have."""
+MAX_FILES: Final = 10_000
+"""How many other files a spec may refer to. Together they may have `MAX_BYTES`."""
 MAX_DEPTH: Final = 200
 """How deeply the values of a spec may be nested. The libraries below refuse 255 levels, or overflow their stacks."""
 MAX_PATTERNS: Final = 200_000
@@ -23,11 +26,13 @@ MAX_DIGITS: Final = 4300
 """How many digits a whole number may have. Python itself writes no more (`sys.int_info.default_max_str_digits`)."""
 MAX_LEVELS: Final = 100
 """How deeply a value may be nested that is held against a spec. An answer of an API has some ten levels at most."""
+TOO_DEEP: Final = f"it can't be judged: its JSON has more than {MAX_LEVELS} levels"
 MAX_STEPS: Final = 100_000_000
-"""How many steps an exchange may take. One is to hold one value against one schema in the validator: some 20 ns."""
+"""How many steps an exchange may take. One takes some 20 ns."""
 PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
 """How often a pattern with `(?=...)` or its like may try anew. All others take a time that grows with the text."""
 
+_BACKTRACKS: Final = re.compile(r"\(\?[=!<]|\\[1-9k]")
 _CONTAINERS: Final = (dict, list)  # A tuple is looked up much faster than `dict | list`.
 
 
@@ -49,9 +54,18 @@ class UnjudgeableError(ValueError):
 
 @define
 class StepBudget:
-    """The steps that are left for one exchange."""
+    """The steps that are left for one exchange.
 
-    left: int = MAX_STEPS
+    Attributes:
+        reasons: why parts of it could not be told, as far as they were come upon on the way.
+    """
+
+    left: int = Factory(lambda: MAX_STEPS)
+    reasons: dict[str, None] = Factory(dict)
+
+    def note(self, reason: str) -> None:
+        """Note why a part of the exchange could not be told. The rest of it is judged."""
+        self.reasons[reason] = None
 
     def spend(self, steps: int) -> None:
         """Take so many steps. Raises UnjudgeableError when there are not as many left."""
@@ -62,6 +76,11 @@ class StepBudget:
             )
 
 
+def backtracks(pattern: str) -> bool:
+    """Whether a pattern needs backtracking. All others take a time that grows with the length of the text."""
+    return _BACKTRACKS.search(pattern) is not None
+
+
 def name_of(error: jsonschema_rs.ValidationError) -> str:
     """Return the keyword that is broken. Raises UnjudgeableError for a pattern that was given up."""
     if type(error.kind).__name__ in {"BacktrackLimitExceeded", "RegexEngineFailure"}:
@@ -69,17 +88,12 @@ def name_of(error: jsonschema_rs.ValidationError) -> str:
     return str(error.kind.name)
 
 
-def extent(value: Any) -> tuple[int, int]:
-    """Return how many levels of objects and lists a value has, and how many values are in it, itself included.
-
-    The levels are counted up to one more than `MAX_LEVELS`, and the values no further.
-    """
-    size, levels, level = 1, 0, [value] if isinstance(value, _CONTAINERS) else []
-    while level and levels <= MAX_LEVELS:
+def check_depth(value: Any) -> None:
+    """Raise UnjudgeableError for a value that is nested too deeply."""
+    levels, level = 0, [value] if isinstance(value, _CONTAINERS) else []
+    while level:
         levels += 1
-        below: list[Any] = []
-        for one in level:
-            size += len(one)
-            below += [inner for inner in (one.values() if type(one) is dict else one) if isinstance(inner, _CONTAINERS)]
-        level = below
-    return levels, size
+        if levels > MAX_LEVELS:
+            raise UnjudgeableError(TOO_DEEP)
+        inner = [one.values() if type(one) is dict else one for one in level]
+        level = [one for values in inner for one in values if isinstance(one, _CONTAINERS)]

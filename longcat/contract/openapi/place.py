@@ -6,7 +6,8 @@ from typing import Any
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import Node, SpecError, follow, invalid
+from longcat.contract.openapi.document import Node, SpecError, invalid
+from longcat.contract.openapi.references import Document, follow
 from longcat.pointer import escape
 from longcat.text import show
 
@@ -18,7 +19,7 @@ class Place:
     Every method raises SpecError, with a pointer, for what is not as OpenAPI says.
     """
 
-    document: Node = field(repr=False)
+    document: Document = field(repr=False)
     written: Any
     written_at: str
 

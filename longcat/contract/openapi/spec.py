@@ -5,10 +5,10 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,11 +17,13 @@ import attrs
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import SpecError, parse_document, read_document, self_contained
+from longcat.contract.openapi.document import SpecError, parse_document, read_document, read_value
 from longcat.contract.openapi.operation import Operation, read_operations
 from longcat.contract.openapi.place import Place
+from longcat.contract.openapi.references import Document, Files
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.strict import check_all
+from longcat.contract.openapi.upgrade import modern
 from longcat.contract.openapi.urls.paths import PathIndex
 from longcat.contract.openapi.urls.servers import Base, BaseIndex, base_of, read_servers, segments_of
 from longcat.contract.openapi.urls.templates import PARAMETER, split_url
@@ -32,10 +34,11 @@ class Spec:
     """A contract.
 
     Attributes:
-        document: the whole of it, as the file has it, in plain JSON values.
+        document: the whole of it, as its own file has it, in plain JSON values.
         operations: all of them; those with fewer parameters in their path come first (OpenAPI, "Path Templating").
         servers: their base URLs, without a slash at the end.
-        digest: the SHA-256 of the document's canonical form, in hex. A change of comments or order does not change it.
+        digest: the SHA-256 of the document's canonical form, in hex, and of the bytes of all files that it refers to. A
+            change of comments or order in its own file does not change it.
         schemas: the schemas of the document, ready to validate.
         elsewhere: where it is served besides, whatever it says itself.
     """
@@ -64,6 +67,10 @@ class Spec:
         if base in self.servers:
             return self
         return attrs.evolve(self, servers=(*self.servers, base), elsewhere=self.elsewhere | {base_of(base)})
+
+    def source_of(self, pointer: str) -> tuple[Path | None, str]:
+        """Return the file in which a pointer stands, and the pointer in that file. None: the contract has no file."""
+        return self.schemas.document.source_of(pointer)
 
     @cached_property
     def key_headers(self) -> frozenset[str]:
@@ -175,39 +182,56 @@ class Located:
     spans: bool = False
 
 
-def load_spec(path: Path | None = None, *, strict: bool = False) -> Spec:
+def load_spec(path: Path | None = None, *, strict: bool = False, folders: Iterable[Path] = ()) -> Spec:
     """Return the contract in a YAML or JSON file; None: the one that came with longcat.
 
-    Raises SpecError for what is no OpenAPI document. What is wrong within one costs what reaches it, later; strict:
-    everything is checked now, and anything wrong raises.
+    Its references may lead to other files in its own folder, and in these further ones. Raises SpecError for what is no
+    OpenAPI document. What is wrong within one costs what reaches it, later; strict: everything is checked now, and
+    anything wrong raises.
     """
     if path is not None:
-        return make_spec(read_document(path), str(path), strict=strict)
-    packaged = files("longcat_api") / "openapi.json"
+        document = read_document(path)
+        found = Files(
+            path.parent.resolve() / path.name, _read_part, [path.parent.resolve(), *map(Path.resolve, folders)]
+        )
+        return make_spec(document, str(path), strict=strict, files=found)
+    packaged = resources.files("longcat_api") / "openapi.json"
     name = "that came with longcat"
     return make_spec(parse_document(packaged.read_text("utf-8"), name), name, strict=strict)
 
 
-def make_spec(document: dict[str, Any], name: str = "that was given", *, strict: bool = False) -> Spec:
-    """Return the contract in a document. Raises SpecError, which says `name`, as `load_spec` does."""
+def _read_part(path: Path) -> Any:
+    return modern(read_value(path))
+
+
+def make_spec(
+    document: dict[str, Any], name: str = "that was given", *, strict: bool = False, files: Files | None = None
+) -> Spec:
+    """Return the contract in a document. Raises SpecError, which says `name`, as `load_spec` does.
+
+    Files: those of the spec. None: the document came from no file.
+    """
     try:
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         why = "holds half of a character, which JSON can escape and no text can hold. Take it out."
         raise SpecError(f"The spec {name} {why}") from None
+    new = Document(modern(document), files)
+    root, known = Place(new, new, ""), Schemas(new)
     try:
-        new = self_contained(document)
-        root, known = Place(new, new, ""), Schemas(new)
         if strict:
-            check_all(root, known)
+            check_all(root)
         operations = list(read_operations(root))
     except SpecError as error:
         raise SpecError(f"The spec {name} {str(error).removeprefix('the contract ')}. Mend it.") from None
+    digest = hashlib.sha256(canonical)
+    for other, content in files.referred_to(canonical) if files else ():
+        digest.update(other.encode() + content)
     servers = [server for one in operations for server in one.servers]
     return Spec(
         document=document,
         operations=tuple(sorted(operations, key=lambda one: len(PARAMETER.findall(one.path)))),
         servers=tuple(dict.fromkeys([*read_servers(root), *servers])),
-        digest=hashlib.sha256(canonical).hexdigest(),
+        digest=digest.hexdigest(),
         schemas=known,
     )

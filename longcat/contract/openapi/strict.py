@@ -3,14 +3,9 @@
 Without this, what is wrong in a spec costs only what reaches it.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Mapping
 
-import jsonschema_rs
-
-from longcat.contract.openapi.document import OTHER_REFERENCES, Node, invalid, nodes, schemas
-from longcat.contract.openapi.limits import MAX_PATTERNS
+from longcat.contract.openapi.document import SpecError, nodes, schemas
 from longcat.contract.openapi.operation import (
     STATUS,
     Media,
@@ -20,15 +15,13 @@ from longcat.contract.openapi.operation import (
     read_operations,
 )
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.schema.fields import check_pattern
-from longcat.contract.openapi.schema.schemas import Schemas
-from longcat.contract.openapi.steps import APPLICATORS, TooManyStepsError
+from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.schema.keywords import inner_schemas
 from longcat.contract.openapi.urls.servers import server_url
-from longcat.pointer import join
-from longcat.text import shorten, show
+from longcat.text import show
 
 
-def check_all(root: Place, known: Schemas) -> None:
+def check_all(root: Place) -> None:
     """Check everything in a document that an operation may lead to, and all that none leads to. Raises SpecError."""
     document = root.document
     paths = root.fields("paths")
@@ -48,8 +41,9 @@ def check_all(root: Place, known: Schemas) -> None:
             place.pointer  # noqa: B018 - it raises.
             if name == "securitySchemes":
                 read_credential(place)
-    _check_references(document)
-    _check_schemas(document, known)
+    for node, pointer in nodes(document):
+        Place(document, node, pointer).pointer  # noqa: B018 - it raises.
+    _check_schemas(document)
 
 
 def _check_servers(place: Place) -> None:
@@ -87,54 +81,12 @@ def _check_parameter(parameter: Parameter) -> None:
     parameter.required, parameter.schema  # noqa: B018 - they raise.
 
 
-def _check_references(document: Node) -> None:
-    for node, pointer in nodes(document):
-        Place(document, node, pointer).pointer  # noqa: B018 - it raises.
-        for keyword in OTHER_REFERENCES:
-            if keyword in node:
-                raise invalid(f"{pointer}/{keyword}", "this kind of reference is not followed")
-
-
-def _check_patterns(document: Node) -> None:
-    """Check that the patterns of all schemas can be used: they take memory."""
-    sizes: dict[str, int] = {}
-    for node, pointer in nodes(document):
-        patterns = [node.get("pattern"), *_keys(node.get("patternProperties"))] if "/schema" in pointer else []
-        for pattern in patterns:
-            if isinstance(pattern, str) and pattern not in sizes:
-                try:
-                    sizes[pattern] = check_pattern(pattern)
-                except ValueError as error:
-                    raise invalid(pointer, f"the pattern {show(pattern)} can't be used: {error}") from None
-                if sum(sizes.values()) > MAX_PATTERNS:
-                    why = f"with the pattern {show(pattern)}, all patterns are larger than {MAX_PATTERNS:,} characters"
-                    raise invalid(pointer, why)
-
-
-def _keys(value: Any) -> Iterable[str]:
-    return value if isinstance(value, dict) else ()
-
-
-@cache
-def _metaschema() -> jsonschema_rs.Draft202012Validator:
-    """Return what validates schemas. It takes a millisecond to make."""
-    return jsonschema_rs.Draft202012Validator(
-        {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
-    )
-
-
-def _check_schemas(document: Node, known: Schemas) -> None:
-    """Check the schemas, and what it takes to go by them."""
-    for schema, pointer in schemas(document):
-        try:
-            _metaschema().validate(schema)
-        except jsonschema_rs.ValidationError as error:
-            why = f"it is not valid in a schema: {shorten(error.message, 200)}"
-            raise invalid(pointer + join(error.instance_path), why) from None
-    _check_patterns(document)
-    for node, pointer in nodes(document):
-        if not APPLICATORS.isdisjoint(node):
-            try:
-                known.steps.check(pointer)
-            except TooManyStepsError as error:
-                raise invalid(pointer, str(error)) from None
+def _check_schemas(document: Document) -> None:
+    """Check the schemas that stand by themselves, and all that is in them."""
+    pending = [pointer for _, pointer in schemas(document)]
+    while pending:
+        pointer = pending.pop()
+        schema = document.schema(pointer)
+        if pointer in document.flaws:
+            raise SpecError(document.flaws[pointer])
+        pending += inner_schemas(schema, pointer)

@@ -8,7 +8,8 @@ from typing import Any
 from attrs import field, frozen
 
 from longcat.contract.model import Exchange
-from longcat.contract.openapi.document import Node, nodes
+from longcat.contract.openapi.document import nodes
+from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.variants import Variants, properties_of
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.urls.templates import split_url
@@ -45,7 +46,7 @@ class Draft:
         return str(self.source.document["openapi"]).startswith("3.0")
 
     @property
-    def document(self) -> Node:
+    def document(self) -> Document:
         """The document in the words of OpenAPI 3.1."""
         return self.spec.schemas.document
 

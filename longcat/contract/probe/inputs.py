@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import Node, follow
+from longcat.contract.openapi.document import Node
 from longcat.contract.openapi.operation import Media, Operation, first_json
+from longcat.contract.openapi.references import Document, follow
 from longcat.contract.openapi.schema.fields import Fields, fields_of
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import unconditional
@@ -126,7 +127,7 @@ def belonging(asked: Sequence[Inputs], ids: Sequence[str]) -> Callable[[Inputs],
     return lambda inputs: [text for text in ids if inputs in owners[text]]
 
 
-def _key_prefix(document: Node, operation: Operation) -> str:
+def _key_prefix(document: Document, operation: Operation) -> str:
     schemes = document.get("components", {}).get("securitySchemes", {}).values()
     # The token of OAuth 2 goes the same way (RFC 6750).
     words = [(one.get("type"), one.get("scheme")) for one in schemes]
@@ -134,7 +135,7 @@ def _key_prefix(document: Node, operation: Operation) -> str:
     return "Bearer " if operation.key_header == "Authorization" and bearers else ""
 
 
-def _values(document: Node, operation: Operation, body: Media | None) -> Iterator[Input]:
+def _values(document: Document, operation: Operation, body: Media | None) -> Iterator[Input]:
     echoed = _echoed(document, operation)
 
     def value(name: str, location: str, schema: str | None, required: bool, examples: tuple[Any, ...] = ()) -> Input:
@@ -155,18 +156,18 @@ def _values(document: Node, operation: Operation, body: Media | None) -> Iterato
             yield value(name, "body", places[-1], name in fields.required, examples)
 
 
-def _at(document: Node, schema: str | None) -> tuple[Node, str]:
+def _at(document: Document, schema: str | None) -> tuple[Node, str]:
     """Return a schema, its references followed, and where it stands; an empty one for None."""
     node, pointer = follow(document, at(document, schema), schema) if schema else ({}, "")
     return (node if isinstance(node, Mapping) else {}), pointer
 
 
-def _fields(document: Node, schema: str) -> Fields:
+def _fields(document: Document, schema: str) -> Fields:
     """Return the fields of an object, those of all parts (`allOf`) together."""
     return fields_of(document, unconditional(document, schema))
 
 
-def _echoed(document: Node, operation: Operation) -> set[str]:
+def _echoed(document: Document, operation: Operation) -> set[str]:
     """Return the names of the fields that every variant of every documented success has."""
     successes = [response for code, response in operation.responses.items() if code.startswith("2")]
     bodies = [media.schema for response in successes for media in response.content.values()]
@@ -174,7 +175,7 @@ def _echoed(document: Node, operation: Operation) -> set[str]:
     return set.intersection(*names) if names else set()
 
 
-def _always_named(document: Node, schema: str) -> set[str]:
+def _always_named(document: Document, schema: str) -> set[str]:
     """Return the names of the fields that every variant of a schema has."""
     node, pointer = _at(document, schema)
     parts = [f"{pointer}/{word}/{index}" for word in ("oneOf", "anyOf") for index, _ in enumerate(node.get(word, ()))]

@@ -5,8 +5,9 @@ from typing import Any
 
 from attrs import frozen
 
-from longcat.contract.openapi.document import Node, SpecError, follow
-from longcat.pointer import at, escape
+from longcat.contract.openapi.document import SpecError
+from longcat.contract.openapi.references import Document, follow
+from longcat.pointer import escape
 
 
 @frozen
@@ -33,14 +34,15 @@ def normal(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def variants_of(document: Node, pointer: str) -> Variants | None:
+def variants_of(document: Document, pointer: str) -> Variants | None:
     """Return how the schemas of a `oneOf` or `anyOf` are told apart: by a discriminator, or by fixed words of a field.
 
     None: by nothing but their shape.
     """
-    owner, _, _ = pointer.rpartition("/")
-    discriminator = at(document, owner).get("discriminator")
-    branches = [f"{pointer}/{index}" for index, _ in enumerate(at(document, pointer))]
+    owner, _, keyword = pointer.rpartition("/")
+    schema = document.schema(owner)
+    discriminator = schema.get("discriminator")
+    branches = [f"{pointer}/{index}" for index, _ in enumerate(schema[keyword])]
     if isinstance(discriminator, Mapping) and isinstance(name := discriminator.get("propertyName"), str):
         rule = f"{owner}/discriminator"
         mapping = discriminator.get("mapping")
@@ -55,17 +57,17 @@ def variants_of(document: Node, pointer: str) -> Variants | None:
     return None
 
 
-def properties_of(document: Node, pointer: str) -> dict[str, str]:
+def properties_of(document: Document, pointer: str) -> dict[str, str]:
     """Return where the properties of a schema stand, those of its references and of the parts of `allOf` included."""
     found: dict[str, str] = {}
     for one in unconditional(document, pointer):
-        schema = at(document, one)
+        schema = document.schema(one)
         for name in schema.get("properties", ()) if isinstance(schema, Mapping) else ():
             found.setdefault(name, f"{one}/properties/{escape(name)}")
     return found
 
 
-def unconditional(document: Node, *pointers: str) -> tuple[str, ...]:
+def unconditional(document: Document, *pointers: str) -> tuple[str, ...]:
     """Return where all schemas stand that apply whenever those at the pointers do: by `$ref` and by `allOf`."""
     found: dict[str, None] = {}
     pending = [*reversed(pointers)]
@@ -73,32 +75,34 @@ def unconditional(document: Node, *pointers: str) -> tuple[str, ...]:
         pointer = pending.pop()
         if pointer not in found:
             found[pointer] = None
-            schema = at(document, pointer)
+            schema = document.schema(pointer)
             parts = []
             if isinstance(schema, Mapping):
-                if isinstance(schema.get("$ref"), str):
-                    parts.append(follow(document, {"$ref": schema["$ref"]}, "")[1])
+                if "$ref" in schema:
+                    parts.append(document.target(schema["$ref"], pointer))
                 parts += [f"{pointer}/allOf/{index}" for index, _ in enumerate(schema.get("allOf", ()))]
             pending += reversed(parts)
     return tuple(found)
 
 
-def _mapped(document: Node, mapping: Mapping[str, Any], branches: list[str]) -> Iterator[tuple[str, str]]:
+def _mapped(document: Document, mapping: Mapping[str, Any], branches: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the words of a discriminator's mapping, each with its branch."""
     targets = {_target(document, branch): branch for branch in branches}
+    base = branches[0] if branches else ""
     for word, reference in mapping.items():
         if not isinstance(reference, str):
             continue
         # A mapping may give the bare name of a component (OpenAPI, "Discriminator Object").
-        where = reference if "#" in reference else f"#/components/schemas/{escape(reference)}"
+        is_path = "#" in reference or "/" in reference or reference.endswith((".json", ".yaml", ".yml"))
+        where = reference if is_path else f"#/components/schemas/{escape(reference)}"
         try:
-            target = follow(document, {"$ref": where}, "")[1]
+            target = follow(document, {"$ref": where}, base)[1]
         except SpecError:
             continue
         yield word, targets.get(target, target)
 
 
-def _component_names(document: Node, branches: list[str]) -> Iterator[tuple[str, str]]:
+def _component_names(document: Document, branches: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the names of the components that branches refer to: without a mapping, these are the words."""
     for branch in branches:
         target = _target(document, branch)
@@ -106,15 +110,15 @@ def _component_names(document: Node, branches: list[str]) -> Iterator[tuple[str,
             yield target.rpartition("/")[2], branch
 
 
-def fixed_words(document: Node, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
+def fixed_words(document: Document, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield each word that a field can only have in one of the branches."""
     for branch in branches:
         property_pointer = properties_of(document, branch).get(name)
-        schema = at(document, property_pointer) if property_pointer else None
+        schema = document.schema(property_pointer) if property_pointer else None
         if isinstance(schema, Mapping):
             words = [schema["const"]] if "const" in schema else schema.get("enum", ())
             yield from ((word, branch) for word in words if isinstance(word, str))
 
 
-def _target(document: Node, branch: str) -> str:
-    return follow(document, at(document, branch), branch)[1]
+def _target(document: Document, branch: str) -> str:
+    return follow(document, document.schema(branch), branch)[1]

@@ -1,0 +1,191 @@
+"""Where the references of a spec lead: within its file, and to other files beside it.
+
+Another file is mounted in the document when a reference first leads there, so that a JSON pointer into the one document
+says where anything stands. Nothing is ever fetched over a network.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+from attrs import define, field
+
+from longcat.contract.openapi.document import Node, SpecError, invalid
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES
+from longcat.contract.openapi.schema.keywords import OPEN, Flaw, read_schema
+from longcat.contract.openapi.schema.patterns import Patterns
+from longcat.pointer import at, escape, unescape
+from longcat.text import show
+
+MAX_REFERENCES: Final = 100
+"""How many references may lead from one to the next."""
+_REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}]+)""")
+"""A reference to another file, in the text of one."""
+OTHER_FILES: Final = "x-other-files"
+"""The field of a document that other files are mounted in, by their paths from the folder of the spec."""
+
+
+@define
+class Files:
+    """The files of a spec.
+
+    Attributes:
+        path: of the spec itself.
+        read: returns the value in a file, its keywords made new. Raises SpecError.
+        allowed: the folders that other files may be in, with symbolic links followed.
+        others: those that were read, by their names in the document.
+    """
+
+    path: Path
+    read: Callable[[Path], Any]
+    allowed: Sequence[Path]
+    others: dict[str, Path] = field(factory=dict, init=False)
+    _size: int = field(default=0, init=False)
+
+    def find(self, reference: str, base: Path) -> Path:
+        """Return the file that a reference names in another one. Raises SpecError when it may not be read."""
+        words = f"the reference {show(reference)}"
+        try:
+            path = (base.parent / unquote(reference)).resolve()
+        except (OSError, RuntimeError, ValueError):
+            raise SpecError(f"{words} is no path of a file") from None
+        if path == self.path.resolve():
+            return self.path
+        if not any(path.is_relative_to(folder) for folder in self.allowed):
+            raise SpecError(f"{words} leads out of the folder of the spec")
+        if not path.is_file():
+            raise SpecError(f"{words} leads to a file that is not there")
+        return path
+
+    def add(self, path: Path) -> tuple[str, Any]:
+        """Return the name of another file, and the value in it. Raises SpecError beyond the limits."""
+        self._size += path.stat().st_size
+        if len(self.others) >= MAX_FILES or self._size > MAX_BYTES:
+            raise SpecError(
+                f"the spec has more than {MAX_FILES:,} files, or more than {MAX_BYTES // 1024**2} MiB in all"
+            )
+        return self.name_of(path), self.read(path)
+
+    def referred_to(self, content: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield all other files that a spec may refer to, each with its bytes. None of them is parsed yet."""
+        pending, seen, size = [(self.path, content)], {self.path}, 0
+        while pending:
+            base, content = pending.pop()
+            for found in dict.fromkeys(_REFERENCE.findall(content)):
+                try:
+                    path = self.find(found.decode("utf-8", "replace"), base)
+                except SpecError:
+                    continue
+                if path not in seen and len(seen) <= MAX_FILES and size <= MAX_BYTES:
+                    seen.add(path)
+                    content = path.read_bytes()
+                    size += len(content)
+                    pending.append((path, content))
+                    yield self.name_of(path), content
+
+    def name_of(self, path: Path) -> str:
+        """Return what a file is called in the document."""
+        folder = self.path.parent
+        return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+
+
+class Document(dict[str, Any]):
+    """A document as OpenAPI 3.1 has it, with the other files that its references led to so far.
+
+    Attributes:
+        files: of the spec. None: it came from no file, so that it can't refer to others.
+        flaws: what can't be used of schemas that were reached, in words, by the schemas' pointers.
+    """
+
+    def __init__(self, values: Mapping[str, Any], files: Files | None = None) -> None:
+        super().__init__(values)
+        self.files = files
+        self.flaws: dict[str, str] = {}
+        self._schemas: dict[str, Any] = {}
+        self._patterns = Patterns()
+
+    def schema(self, pointer: str) -> Any:
+        """Return the schema at a pointer, without what can't be used of it.
+
+        One that can't be used at all is as one that allows everything. What is wrong is entered in `flaws`.
+        """
+        if pointer not in self._schemas:
+            schema, flaw = read_schema(at(self, pointer), self._patterns)
+            if isinstance(schema, Mapping) and "$ref" in schema:
+                try:
+                    follow(self, schema, pointer)
+                except SpecError as error:
+                    schema, flaw = OPEN, Flaw("", str(error))
+            if flaw:
+                self.flaws[pointer] = str(invalid(self.describe(pointer) + flaw.pointer, flaw.why))
+            self._schemas[pointer] = schema
+        return self._schemas[pointer]
+
+    def target(self, reference: str, base: str) -> str:
+        """Return the pointer that a reference means which stands at another. Raises SpecError."""
+        name, _, fragment = reference.partition("#")
+        if fragment and not fragment.startswith("/"):
+            raise SpecError(f"the reference {show(reference)} is no JSON pointer, `#/...`")
+        pointer = (self._mount(name, base) if name else self._root_of(base)) + unquote(fragment)
+        try:
+            at(self, pointer)
+        except LookupError:
+            raise SpecError(f"the reference {show(reference)} leads nowhere") from None
+        return pointer
+
+    def source_of(self, pointer: str) -> tuple[Path | None, str]:
+        """Return the file in which a pointer stands, and the pointer in that file. None: the document has no file."""
+        root = self._root_of(pointer)
+        if self.files is None or not root:
+            return self.files.path if self.files else None, pointer
+        return self.files.others[unescape(root.rpartition("/")[2])], pointer.removeprefix(root)
+
+    def describe(self, pointer: str) -> str:
+        """Return a pointer for people: one into another file with that file's name before it."""
+        root = self._root_of(pointer)
+        return f"{unescape(root.rpartition('/')[2])}#{pointer.removeprefix(root)}" if root else pointer
+
+    def _root_of(self, pointer: str) -> str:
+        """Return where the file is mounted that a pointer leads into; empty: it is the spec's own."""
+        return "/".join(pointer.split("/", 3)[:3]) if pointer.startswith(f"/{OTHER_FILES}/") else ""
+
+    def _mount(self, reference: str, base: str) -> str:
+        """Return where a file is mounted, or mount it. Raises SpecError."""
+        if ":" in reference.partition("/")[0] or reference.startswith("//"):
+            raise SpecError(f"the reference {show(reference)} is a URL, and nothing is fetched")
+        if self.files is None:
+            raise SpecError(f"the reference {show(reference)} leads to another file, and the document came from none")
+        own, _ = self.source_of(base)
+        path = self.files.find(reference, own or self.files.path)
+        if path == self.files.path:
+            return ""
+        name = self.files.name_of(path)
+        if name not in self.files.others:
+            name, value = self.files.add(path)
+            self.setdefault(OTHER_FILES, {})[name] = value
+            self.files.others[name] = path
+        return f"/{OTHER_FILES}/{escape(name)}"
+
+
+def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
+    """Return what a node refers to in the end, and where that stands; the node itself when it is no reference.
+
+    Raises SpecError for a reference that leads nowhere, in a circle, or to where nothing may be read.
+    """
+    seen = {pointer}
+    while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
+        pointer = target(document, reference, pointer)
+        if pointer in seen:
+            raise SpecError(f"the reference {show(reference)} leads back to itself")
+        if len(seen) > MAX_REFERENCES:
+            raise SpecError(f"the reference {show(reference)} is one of more than {MAX_REFERENCES} in a row")
+        seen.add(pointer)
+        node = at(document, pointer)
+    return node, pointer
+
+
+def target(document: Node, reference: str, base: str) -> str:
+    """Return the pointer that a reference means which stands at another. Raises SpecError."""
+    return (document if isinstance(document, Document) else Document(document)).target(reference, base)

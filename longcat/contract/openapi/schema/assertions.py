@@ -1,0 +1,101 @@
+"""What a schema says about a value itself, without any other schema in it, ready to check."""
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import jsonschema_rs
+
+from longcat.contract.lazy import cached_property
+from longcat.contract.openapi.limits import PATTERNS, backtracks, name_of
+from longcat.contract.openapi.schema.keywords import ASSERTIONS
+from longcat.contract.openapi.schema.patterns import usable
+from longcat.gateway import schema as core
+
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "null": (type(None),),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "array": (list,),
+    "object": (dict,),
+}
+_LENGTHS: Final[Mapping[str, tuple[type, Callable[[Any, Any], bool]]]] = {
+    "minItems": (list, operator.ge),
+    "maxItems": (list, operator.le),
+    "minProperties": (dict, operator.ge),
+    "maxProperties": (dict, operator.le),
+}
+_OF_CONTAINERS: Final = frozenset({"const", "enum", "uniqueItems"})
+
+
+class Assertions:
+    """The assertions of one schema.
+
+    Formats that the typed client reads are checked as it reads them, in Python and not from within the validator in
+    Rust, which would swallow an interrupt. All others, and what goes by characters and numbers, are the validator's.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.limits = {name: schema[name] for name in ASSERTIONS if name in schema}
+        types = self.limits.get("type")
+        words = [types] if isinstance(types, str) else types
+        self._kinds = None if words is None else frozenset(kind for one in words for kind in _KINDS[one])
+        self._is_integer = words is not None and "integer" in words
+        self._format = core.FORMATS.get(self.limits.get("format", ""))
+        self._lengths = [(name, *_LENGTHS[name], self.limits[name]) for name in _LENGTHS if name in self.limits]
+        rest = {name: limit for name, limit in self.limits.items() if name != "type" and name not in _LENGTHS}
+        if self._format is not None:
+            del rest["format"]
+        if "pattern" in rest:
+            rest["pattern"] = usable(rest["pattern"])
+        self._of_scalars = rest if rest.keys() - {"uniqueItems"} else {}
+        self._of_containers = {name: rest[name] for name in _OF_CONTAINERS & rest.keys()}
+        self.backtracks = "pattern" in rest and backtracks(rest["pattern"])
+
+    @cached_property
+    def _scalar(self) -> jsonschema_rs.Validator:
+        return _compile(self._of_scalars)
+
+    @cached_property
+    def _container(self) -> jsonschema_rs.Validator:
+        return _compile(self._of_containers)
+
+    def allow(self, value: Any) -> bool:
+        """Whether a value breaks none of them. Raises UnjudgeableError for a pattern that takes too many steps."""
+        kind = type(value)
+        if not self._is_of_type(value, kind):
+            return False
+        if kind is dict or kind is list:
+            if self._lengths and any(kind is of and not fits(len(value), at) for _, of, fits, at in self._lengths):
+                return False
+            return not self._of_containers or bool(self._container.is_valid(value))
+        if self._of_scalars and not self._scalar.is_valid(value):
+            if self.backtracks:
+                self.broken(value)
+            return False
+        return self._format is None or kind is not str or self._format(value)
+
+    def broken(self, value: Any) -> set[str]:
+        """Return the keywords that a value breaks. Raises UnjudgeableError as `allow` does."""
+        kind, found = type(value), set()
+        if not self._is_of_type(value, kind):
+            found.add("type")
+        if kind is dict or kind is list:
+            found |= {name for name, of, fits, at in self._lengths if kind is of and not fits(len(value), at)}
+            errors = self._container.iter_errors(value) if self._of_containers else ()
+        else:
+            errors = self._scalar.iter_errors(value) if self._of_scalars else ()
+            if self._format is not None and kind is str and not self._format(value):
+                found.add("format")
+        return found | {name_of(error) for error in errors}
+
+    def _is_of_type(self, value: Any, kind: type) -> bool:
+        if self._kinds is None or kind in self._kinds:
+            return True
+        return self._is_integer and kind is float and value.is_integer()
+
+
+def _compile(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, pattern_options=PATTERNS)

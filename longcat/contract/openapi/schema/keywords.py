@@ -1,0 +1,117 @@
+"""The keywords of a schema, and what of a schema can be used: one flaw must not cost all that it stands in."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+from attrs import frozen
+
+from longcat.contract.openapi.schema.patterns import Patterns
+from longcat.pointer import escape, join
+from longcat.text import shorten, show
+
+# fmt: off
+ASSERTIONS: Final = (
+    "type", "const", "enum", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength",
+    "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
+)
+# fmt: on
+"""The keywords that say something about a value itself, the most telling first: without any other schema in them."""
+IN_PLACE: Final = ("allOf", "oneOf", "anyOf")
+_SCHEMA: Final = frozenset(
+    {"additionalProperties", "unevaluatedProperties", "propertyNames", "items", "contains", "unevaluatedItems"}
+    | {"not", "if", "then", "else"}
+)
+"""The keywords whose value is a schema."""
+_SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "prefixItems", *IN_PLACE})
+"""The keywords whose value holds schemas."""
+_OTHERS: Final = frozenset({"required", "dependentRequired", "minContains", "maxContains", "$recursiveAnchor"})
+_NOT_FOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
+OPEN: Final[Mapping[str, Any]] = {"additionalProperties": True}
+"""What stands for a schema that can't be used: it allows everything, and any field."""
+
+
+@cache
+def metaschema() -> jsonschema_rs.Draft202012Validator:
+    """Return what validates schemas. It takes a millisecond to make."""
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=True
+    )
+
+
+@frozen
+class Flaw:
+    """What in a schema can't be used: the pointer within the schema, and why."""
+
+    pointer: str
+    why: str
+
+
+def read_schema(written: Any, patterns: Patterns) -> tuple[Any, Flaw | None]:
+    """Return what of a schema can be used, and what is wrong with the rest of it. None: nothing.
+
+    The schemas inside of it, and what its references lead to, are not looked at. `patterns` are those of the document.
+    """
+    if isinstance(written, bool):
+        return written, None
+    if not isinstance(written, Mapping):
+        return OPEN, Flaw("", f"{show(written)} is no schema")
+    # A keyword without a value, as YAML may have it, says nothing.
+    schema = {name: value for name, value in written.items() if value is not None or name == "const"}
+    for name in _NOT_FOLLOWED:
+        if name in schema:
+            return OPEN, Flaw(f"/{name}", "this kind of reference is not followed")
+    try:
+        metaschema().validate(_outline(schema))
+    except jsonschema_rs.ValidationError as error:
+        why = f"it is not valid in a schema: {shorten(error.message, 200)}"
+        return OPEN, Flaw(join(error.instance_path), why)
+    return _with_usable_patterns(schema, patterns)
+
+
+def inner_schemas(schema: Any, pointer: str) -> Iterator[str]:
+    """Yield where the schemas stand that are directly in another one."""
+    for name, value in schema.items() if isinstance(schema, Mapping) else ():
+        if name in _SCHEMA:
+            yield f"{pointer}/{name}"
+        elif name in _SCHEMAS:
+            names = value if isinstance(value, Mapping) else map(str, range(len(value)))
+            yield from (f"{pointer}/{name}/{escape(one)}" for one in names)
+
+
+def _outline(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a schema that say something about values, without the schemas inside and the patterns."""
+    found: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name in _SCHEMA:
+            found[name] = True  # Whether it is a schema is found out where it is reached. So it is with the next ones.
+        elif name in _SCHEMAS and isinstance(value, Mapping):
+            # The names may be patterns, which are looked at elsewhere.
+            found[name] = {str(index): True for index in range(len(value))}
+        elif name in _SCHEMAS and isinstance(value, list):
+            found[name] = [True] * len(value)
+        elif name in {"pattern", "$ref"}:
+            found[name] = "" if isinstance(value, str) else value
+        elif name in ASSERTIONS or name in _OTHERS or name in _SCHEMAS:
+            found[name] = value
+    return found
+
+
+def _with_usable_patterns(schema: dict[str, Any], patterns: Patterns) -> tuple[dict[str, Any], Flaw | None]:
+    """Return a schema without the patterns that can't be used, and what is wrong with one of these."""
+    flaw = None
+    for keyword in ("pattern", "patternProperties"):
+        held = schema.get(keyword, ())
+        for pattern in (held,) if isinstance(held, str) else tuple(held):
+            try:
+                patterns.check(pattern)
+            except ValueError as error:
+                flaw = Flaw(f"/{keyword}", f"the pattern {show(pattern)} can't be used: {error}")
+                if keyword == "pattern":
+                    schema.pop("pattern")
+                else:
+                    rest = {name: one for name, one in schema[keyword].items() if name != pattern}
+                    # It can't be told which names have the pattern, so that any may come.
+                    schema |= {keyword: rest, "additionalProperties": True}
+    return schema, flaw

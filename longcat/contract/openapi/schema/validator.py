@@ -1,0 +1,437 @@
+"""Holds values against the schemas of a document: JSON Schema 2020-12, as far as OpenAPI uses it.
+
+Each schema is compiled once, when a value first reaches it, so that the cost follows what was seen and not the size of
+the document. What a schema says of a value itself is left to the validator in Rust; which schemas apply to which parts
+of a value is decided here, where each step is counted and an interrupt gets through at once.
+
+A schema that can't be used allows anything. That it was reached is noted, and no choice between schemas depends on it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from attrs import Factory, define, field
+
+from longcat.contract.lazy import cached_property
+from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
+from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.schema.assertions import Assertions
+from longcat.contract.openapi.schema.keywords import IN_PLACE
+from longcat.contract.openapi.schema.patterns import matches
+from longcat.gateway.schema import expectation
+from longcat.pointer import escape
+
+STEP: Final = 50
+"""What it costs to hold one value against one schema, in steps of a budget."""
+BACKTRACKING: Final = 50_000
+"""What it costs to try a pattern that needs backtracking. All others take a time that grows with the text."""
+_EXPECTED: Final[Mapping[str, str]] = {
+    "anyOf": "a value that fits one of the schemas in anyOf",
+    "oneOf": "a value that fits exactly one of the schemas in oneOf",
+    "not": "a value that does not fit the schema in not",
+    "contains": "a list with as many items as contains asks for",
+    "propertyNames": "names that fit the schema in propertyNames",
+    "required": "all required fields",
+    "dependentRequired": "the fields that others need",
+    "unevaluatedProperties": "no other fields",
+    "unevaluatedItems": "no other items",
+}
+"""What a keyword asks for, in words."""
+
+
+@define
+class Failure:
+    """Where a value first breaks its schema.
+
+    Attributes:
+        pointer: of the keyword that is broken.
+        expected: what it asks for, in words.
+        path: to the part of the value that breaks it, from the inside out.
+    """
+
+    pointer: str
+    expected: str
+    path: list[str | int] = Factory(list)
+
+
+@define
+class _Described:
+    """The fields and items of a value that some schema describes. `every_field`: any field is."""
+
+    names: set[str] = Factory(set)
+    items: set[int] = Factory(set)
+    every_field: bool = False
+
+    def add(self, other: "_Described") -> None:
+        """Add what another part of the schema describes."""
+        self.names |= other.names
+        self.items |= other.items
+        self.every_field |= other.every_field
+
+
+class CompiledSchema:
+    """A schema of a document, ready to use.
+
+    Attributes:
+        pointer: where it stands.
+        schema: its keywords. Empty: it allows anything, or nothing at all.
+        is_false: whether it allows nothing at all.
+        flaw: what in it can't be used, in words. Empty: nothing.
+        assertions: what it says about a value itself.
+        target: where the schema stands that its `$ref` leads to. Empty: it has none.
+        cost: of a value in steps.
+    """
+
+    def __init__(self, document: Document, pointer: str) -> None:
+        schema = document.schema(pointer)
+        self.pointer, self.is_false, self.flaw = pointer, schema is False, document.flaws.get(pointer, "")
+        self.schema: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
+        self.assertions = Assertions(self.schema)
+        self.target = document.target(self.schema["$ref"], pointer) if "$ref" in self.schema else ""
+        self.cost = STEP + BACKTRACKING * self.assertions.backtracks
+        self.tracks_fields = "unevaluatedProperties" in self.schema or "unevaluatedItems" in self.schema
+        self._document = document
+
+    @cached_property
+    def properties(self) -> dict[str, str]:
+        """Where the schemas of its fields stand."""
+        return {name: f"{self.pointer}/properties/{escape(name)}" for name in self.schema.get("properties", ())}
+
+    @cached_property
+    def patterns(self) -> dict[str, str]:
+        """Where the schemas of fields stand whose names have a pattern."""
+        names = self.schema.get("patternProperties", ())
+        return {name: f"{self.pointer}/patternProperties/{escape(name)}" for name in names}
+
+    @cached_property
+    def others(self) -> str | None:
+        """Where the schema of all other fields stands. Empty: it allows anything. None: there is none."""
+        others = self.schema.get("additionalProperties")
+        return None if others is None else "" if others is True else f"{self.pointer}/additionalProperties"
+
+    @cached_property
+    def checks(self) -> dict[type, "tuple[tuple[str, _Check], ...]"]:
+        """What is to be checked beyond its own assertions, by the type of a value."""
+        anything = [(name, check) for name, check in _ANY.items() if name in self.schema]
+        fields = [(name, check) for name, check in _FIELDS.items() if name in self.schema]
+        items = [(name, check) for name, check in _ITEMS.items() if name in self.schema]
+        if any(name in self.schema for name in ("properties", "patternProperties", "additionalProperties")):
+            fields.insert(0, ("properties", _Run.fields))
+        if "items" in self.schema or "prefixItems" in self.schema:
+            items.insert(0, ("items", _Run.items))
+        late = [one for one in fields + items if one[0].startswith("unevaluated")]
+        fields, items = ([one for one in part if one not in late] for part in (fields, items))
+        return {
+            dict: (*anything, *fields, *(one for one in late if one[0] == "unevaluatedProperties")),
+            list: (*anything, *items, *(one for one in late if one[0] == "unevaluatedItems")),
+            object: tuple(anything),
+        }
+
+    @cached_property
+    def names_fields(self) -> bool:
+        """Whether it names fields, itself or in a part: an object without names is free."""
+        return _names_fields(self._document, self.pointer, set())
+
+
+def _names_fields(document: Document, pointer: str, seen: set[str]) -> bool:
+    schema = document.schema(pointer)
+    if not isinstance(schema, Mapping) or pointer in seen:
+        return False
+    seen.add(pointer)
+    if schema.get("properties") or schema.get("additionalProperties") is False:
+        return True
+    parts = [f"{pointer}/{name}/{index}" for name in IN_PLACE for index in range(len(schema.get(name, ())))]
+    parts += [f"{pointer}/{name}" for name in ("then", "else") if name in schema]
+    if "$ref" in schema:
+        parts.append(document.target(schema["$ref"], pointer))
+    return any(_names_fields(document, part, seen) for part in parts)
+
+
+class Validator:
+    """Holds values against the schemas of one document."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._compiled: dict[str, CompiledSchema] = {}
+
+    def compiled(self, pointer: str) -> CompiledSchema:
+        """Return the schema at a pointer, ready to use."""
+        found = self._compiled.get(pointer)
+        if found is None:
+            found = self._compiled[pointer] = CompiledSchema(self._document, pointer)
+        return found
+
+    def is_valid(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False) -> bool:
+        """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it."""
+        return self._run(pointer, value, budget, closed=closed) is None
+
+    def failure(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False) -> Failure | None:
+        """Return where a value first breaks the schema at a pointer. None: nowhere."""
+        return self._run(pointer, value, budget, closed=closed)
+
+    def _run(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool) -> Failure | None:
+        run = _Run(self, budget, closed)
+        try:
+            return None if run.value(pointer, value) else run.failure or Failure(pointer, "")
+        except RecursionError:
+            raise UnjudgeableError("it can't be judged: it and its schemas are nested too deeply") from None
+
+
+_Key: TypeAlias = tuple[str, int, bool]
+"""Where a schema stands, which value it is held against, and whether it is read closed."""
+
+
+@define
+class _Run:
+    """One value that is held against one schema.
+
+    Attributes:
+        closed: whether fields are forbidden that no schema describes.
+        failure: where the value first breaks the schema, as far as is known yet.
+        uncertain: how often a schema was reached that can't be used, or that leads back to itself.
+    """
+
+    _validator: Validator
+    _budget: StepBudget
+    closed: bool
+    failure: Failure | None = None
+    uncertain: int = 0
+    _known: dict[_Key, bool] = field(init=False, factory=dict)
+    _referred: dict[_Key, tuple[bool, _Described]] = field(init=False, factory=dict)
+    _active: set[_Key] = field(init=False, factory=set)
+
+    def value(self, pointer: str, value: Any) -> bool:
+        """Whether a schema allows a value that stands by itself: a body, a field, an item."""
+        compiled, kind = self._validator.compiled(pointer), type(value)
+        if kind is not dict and kind is not list:
+            return self._apply(compiled, value, None)
+        key = (pointer, id(value), self.closed)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        before = self.uncertain
+        described = _Described() if self.closed and kind is dict and compiled.names_fields else None
+        is_valid = self._apply(compiled, value, described)
+        if is_valid and described is not None and not described.every_field and value.keys() - described.names:
+            is_valid = self._fail(compiled, "unevaluatedProperties")
+        if before == self.uncertain:
+            self._known[key] = is_valid
+        return is_valid
+
+    def _apply(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Whether a schema allows a value. Enter which of its fields are described, if that is asked for."""
+        self._budget.spend(compiled.cost)
+        if compiled.flaw:
+            self.uncertain += 1
+            self._budget.note(compiled.flaw)
+        if compiled.is_false:
+            return self._fail(compiled, "")
+        if not compiled.assertions.allow(value):
+            broken = compiled.assertions.broken(value)
+            return self._fail(compiled, next((one for one in compiled.assertions.limits if one in broken), ""))
+        if not compiled.tracks_fields:
+            return self._check(compiled, value, described)
+        own = _Described()
+        is_valid = self._check(compiled, value, own)
+        if described is not None:
+            described.add(own)
+        return is_valid
+
+    def _check(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        for keyword, check in compiled.checks.get(type(value), compiled.checks[object]):
+            if not check(self, compiled, value, described):
+                return self._fail(compiled, keyword)
+        return True
+
+    def _fail(self, compiled: CompiledSchema, keyword: str) -> bool:
+        if self.failure is None:
+            pointer = f"{compiled.pointer}/{keyword}" if keyword else compiled.pointer
+            self.failure = Failure(pointer, _EXPECTED.get(keyword) or _describe(compiled.schema, keyword))
+        return False
+
+    def _inner(self, pointer: str, value: Any, key: str | int) -> bool:
+        """Whether a schema allows a field or an item."""
+        if self.value(pointer, value):
+            return True
+        if self.failure is not None:
+            self.failure.path.append(key)
+        return False
+
+    # --- Schemas for the same value.
+
+    def reference(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `$ref`. A schema that leads back to itself for the same value says no more than it did."""
+        key = (compiled.target, id(value), self.closed)
+        if key in self._active:
+            self.uncertain += 1
+            return True
+        if key not in self._referred:
+            before, own = self.uncertain, _Described()
+            self._active.add(key)
+            found = self._apply(self._validator.compiled(compiled.target), value, own), own
+            self._active.discard(key)
+            if self.uncertain == before:
+                self._referred[key] = found
+        else:
+            found = self._referred[key]
+        if described is not None:
+            described.add(found[1])
+        return found[0]
+
+    def all_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `allOf`."""
+        parts = self._parts(compiled, "allOf")
+        return all(self._apply(part, value, described) for part in parts)
+
+    def any_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `anyOf`. Where it matters which fields are described, all parts are asked."""
+        found = False
+        for part in self._parts(compiled, "anyOf"):
+            found |= self._try(part, value, described)
+            if found and described is None:
+                return True
+        return found
+
+    def one_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `oneOf`. That several fit is right where it can't be known of some of them."""
+        before, parts = self.uncertain, self._parts(compiled, "oneOf")
+        fitting = sum([self._try(part, value, described) for part in parts])
+        return fitting == 1 or (fitting > 1 and self.uncertain > before)
+
+    def negation(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+        """Obey `not`."""
+        return not self._condition(f"{compiled.pointer}/not", value, None)
+
+    def condition(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `if`, `then` and `else`."""
+        holds = self._condition(f"{compiled.pointer}/if", value, described)
+        branch = "then" if holds else "else"
+        if branch not in compiled.schema or holds is None:
+            return True
+        return self._apply(self._validator.compiled(f"{compiled.pointer}/{branch}"), value, described)
+
+    def dependent_schemas(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `dependentSchemas`."""
+        return all(
+            self._apply(
+                self._validator.compiled(f"{compiled.pointer}/dependentSchemas/{escape(name)}"), value, described
+            )
+            for name in compiled.schema["dependentSchemas"]
+            if isinstance(value, dict) and name in value
+        )
+
+    def _parts(self, compiled: CompiledSchema, keyword: str) -> list[CompiledSchema]:
+        count = len(compiled.schema[keyword])
+        return [self._validator.compiled(f"{compiled.pointer}/{keyword}/{index}") for index in range(count)]
+
+    def _try(self, part: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Whether a schema allows a value, where it need not. What it describes counts only if it does."""
+        failure, own = self.failure, None if described is None else _Described()
+        fits = self._apply(part, value, own)
+        self.failure = failure
+        if fits and described is not None and own is not None:
+            described.add(own)
+        return fits
+
+    def _condition(self, pointer: str, value: Any, described: _Described | None) -> bool | None:
+        """Whether a schema allows a value, read openly as it is written. None: that can't be known."""
+        before, closed, self.closed = self.uncertain, self.closed, False
+        fits = self._try(self._validator.compiled(pointer), value, described)
+        self.closed = closed
+        return fits if self.uncertain == before else None
+
+    # --- Schemas for what is in an object.
+
+    def fields(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `properties`, `patternProperties` and `additionalProperties`."""
+        named, patterns, others = compiled.properties, compiled.patterns, compiled.others
+        for name, inner in value.items():
+            pointers: tuple[str, ...] = (named[name],) if name in named else ()
+            if patterns:
+                self._budget.spend(STEP * len(patterns))
+                pointers += tuple(pointer for pattern, pointer in patterns.items() if matches(pattern, name))
+            if not pointers and others is None:
+                continue
+            for pointer in pointers or ((others,) if others else ()):
+                if not self._inner(pointer, inner, name):
+                    return False
+            if described is not None:
+                described.names.add(name)
+        return True
+
+    def property_names(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+        """Obey `propertyNames`."""
+        part = self._validator.compiled(f"{compiled.pointer}/propertyNames")
+        return all(self._try(part, name, None) for name in value)
+
+    def required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+        """Obey `required`."""
+        return all(name in value for name in compiled.schema["required"])
+
+    def dependent_required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+        """Obey `dependentRequired`."""
+        needs = compiled.schema["dependentRequired"]
+        return all(needed in value for name, others in needs.items() if name in value for needed in others)
+
+    def unevaluated_fields(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `unevaluatedProperties`."""
+        if described is None or described.every_field:
+            return True
+        left, described.every_field = value.keys() - described.names, True
+        return all(self._inner(f"{compiled.pointer}/unevaluatedProperties", value[name], name) for name in left)
+
+    # --- Schemas for what is in a list.
+
+    def items(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `prefixItems` and `items`."""
+        first = len(compiled.schema.get("prefixItems", ()))
+        rest = f"{compiled.pointer}/items" if "items" in compiled.schema else None
+        for index, item in enumerate(value):
+            pointer = f"{compiled.pointer}/prefixItems/{index}" if index < first else rest
+            if pointer is None:
+                return True
+            if not self._inner(pointer, item, index):
+                return False
+            if described is not None:
+                described.items.add(index)
+        return True
+
+    def contains(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `contains`, `minContains` and `maxContains`."""
+        before, part = self.uncertain, self._validator.compiled(f"{compiled.pointer}/contains")
+        found = {index for index, item in enumerate(value) if self._try(part, item, None)}
+        if described is not None:
+            described.items |= found
+        least, most = compiled.schema.get("minContains", 1), compiled.schema.get("maxContains", len(value))
+        return self.uncertain > before or least <= len(found) <= most
+
+    def unevaluated_items(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+        """Obey `unevaluatedItems`."""
+        left = [index for index in range(len(value)) if described is None or index not in described.items]
+        if described is not None:
+            described.items |= {*left}
+        return all(self._inner(f"{compiled.pointer}/unevaluatedItems", value[index], index) for index in left)
+
+
+def _describe(schema: Mapping[str, Any], keyword: str) -> str:
+    return expectation(keyword, schema[keyword]) if keyword else "nothing in this place"
+
+
+_Check: TypeAlias = Callable[[_Run, CompiledSchema, Any, _Described | None], bool]
+_ANY: Final[Mapping[str, _Check]] = {
+    "$ref": _Run.reference,
+    "allOf": _Run.all_of,
+    "anyOf": _Run.any_of,
+    "oneOf": _Run.one_of,
+    "not": _Run.negation,
+    "if": _Run.condition,
+    "dependentSchemas": _Run.dependent_schemas,
+}
+"""The keywords that apply other schemas to the same value."""
+_FIELDS: Final[Mapping[str, _Check]] = {
+    "required": _Run.required,
+    "dependentRequired": _Run.dependent_required,
+    "propertyNames": _Run.property_names,
+    "unevaluatedProperties": _Run.unevaluated_fields,
+}
+_ITEMS: Final[Mapping[str, _Check]] = {"contains": _Run.contains, "unevaluatedItems": _Run.unevaluated_items}
