@@ -28,7 +28,7 @@ OTHER_FILES: Final = "x-other-files"
 
 
 @define
-class Files:
+class SpecFiles:
     """The files of a spec.
 
     Attributes:
@@ -99,7 +99,7 @@ class Document(dict[str, Any]):
         flaws: what can't be used of schemas that were reached, in words, by the schemas' pointers.
     """
 
-    def __init__(self, values: Mapping[str, Any], files: Files | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any], files: SpecFiles | None = None) -> None:
         super().__init__(values)
         self.files = files
         self.flaws: dict[str, str] = {}

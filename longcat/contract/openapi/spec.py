@@ -20,7 +20,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError, parse_document, read_document, read_value
 from longcat.contract.openapi.operation import Operation, read_operations
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.references import Document, Files
+from longcat.contract.openapi.references import Document, SpecFiles
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.strict import check_all
 from longcat.contract.openapi.upgrade import modern
@@ -191,7 +191,7 @@ def load_spec(path: Path | None = None, *, strict: bool = False, folders: Iterab
     """
     if path is not None:
         document = read_document(path)
-        found = Files(
+        found = SpecFiles(
             path.parent.resolve() / path.name, _read_part, [path.parent.resolve(), *map(Path.resolve, folders)]
         )
         return make_spec(document, str(path), strict=strict, files=found)
@@ -205,11 +205,11 @@ def _read_part(path: Path) -> Any:
 
 
 def make_spec(
-    document: dict[str, Any], name: str = "that was given", *, strict: bool = False, files: Files | None = None
+    document: dict[str, Any], name: str = "that was given", *, strict: bool = False, files: SpecFiles | None = None
 ) -> Spec:
     """Return the contract in a document. Raises SpecError, which says `name`, as `load_spec` does.
 
-    Files: those of the spec. None: the document came from no file.
+    SpecFiles: those of the spec. None: the document came from no file.
     """
     try:
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -14,7 +14,7 @@ from attrs import frozen
 from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.fields import Fields, fields_of
-from longcat.contract.openapi.schema.validator import Failure, Validator
+from longcat.contract.openapi.schema.validator import SchemaFailure, Validator
 from longcat.contract.openapi.schema.variants import Variants, unconditional, variants_of
 
 CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
@@ -71,7 +71,7 @@ class Schemas:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
         return bool(pointers) and all(self.is_valid(one, value, budget=budget) for one in pointers)
 
-    def failure(self, pointer: str, value: Any, budget: StepBudget | None = None) -> Failure | None:
+    def failure(self, pointer: str, value: Any, budget: StepBudget | None = None) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer, read closed. None: nowhere."""
         return self._validator.failure(pointer, value, budget or StepBudget(), closed=True)
 

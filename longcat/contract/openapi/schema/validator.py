@@ -40,7 +40,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 
 
 @define
-class Failure:
+class SchemaFailure:
     """Where a value first breaks its schema.
 
     Attributes:
@@ -165,19 +165,19 @@ class Validator:
         """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it."""
         return self._run(pointer, value, budget, closed=closed) is None
 
-    def failure(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False) -> Failure | None:
+    def failure(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer. None: nowhere."""
         return self._run(pointer, value, budget, closed=closed)
 
-    def _run(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool) -> Failure | None:
+    def _run(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool) -> SchemaFailure | None:
         run = _Run(self, budget, closed)
         try:
-            return None if run.value(pointer, value) else run.failure or Failure(pointer, "")
+            return None if run.value(pointer, value) else run.failure or SchemaFailure(pointer, "")
         except RecursionError:
             raise UnjudgeableError("it can't be judged: it and its schemas are nested too deeply") from None
 
 
-_Key: TypeAlias = tuple[str, int, bool]
+_Application: TypeAlias = tuple[str, int, bool]
 """Where a schema stands, which value it is held against, and whether it is read closed."""
 
 
@@ -194,11 +194,11 @@ class _Run:
     _validator: Validator
     _budget: StepBudget
     closed: bool
-    failure: Failure | None = None
+    failure: SchemaFailure | None = None
     uncertain: int = 0
-    _known: dict[_Key, bool] = field(init=False, factory=dict)
-    _referred: dict[_Key, tuple[bool, _Described]] = field(init=False, factory=dict)
-    _active: set[_Key] = field(init=False, factory=set)
+    _known: dict[_Application, bool] = field(init=False, factory=dict)
+    _referred: dict[_Application, tuple[bool, _Described]] = field(init=False, factory=dict)
+    _active: set[_Application] = field(init=False, factory=set)
 
     def value(self, pointer: str, value: Any) -> bool:
         """Whether a schema allows a value that stands by itself: a body, a field, an item."""
@@ -246,7 +246,7 @@ class _Run:
     def _fail(self, compiled: CompiledSchema, keyword: str) -> bool:
         if self.failure is None:
             pointer = f"{compiled.pointer}/{keyword}" if keyword else compiled.pointer
-            self.failure = Failure(pointer, _EXPECTED.get(keyword) or _describe(compiled.schema, keyword))
+            self.failure = SchemaFailure(pointer, _EXPECTED.get(keyword) or _describe(compiled.schema, keyword))
         return False
 
     def _inner(self, pointer: str, value: Any, key: str | int) -> bool:
