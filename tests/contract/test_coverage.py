@@ -224,6 +224,14 @@ class TestMessages:
         assert places(context, "seen") == ["/a"]
         assert places(context, "never") == []
 
+    def test_placeholders(self) -> None:
+        """What a recorder put in the place of a value shows nothing of it, unless the contract lists that word."""
+        schema = obj(login=TEXT, title=TEXT, kind={"enum": ["<any>"]})
+        spec = document({"/a": {"get": operation(responses={"200": answer(schema)})}})
+        body = {"login": "<LOGIN>", "title": "a secret", "kind": "<any>"}
+        assert places(covered(spec, exchange(body)), "never") == ["/login"]
+        assert places(covered(spec, exchange(body, origin="live")), "never") == []
+
 
 class TestEvidence:
     """How often, from where, and when last."""

@@ -16,6 +16,7 @@ from attrs import Factory, define, field, frozen
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.comparison import STEPS, Comparison
 from longcat.contract.checks.content import exact_media, values_in
+from longcat.contract.checks.credentials import may_be_filtered
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import values_of
@@ -26,6 +27,7 @@ from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, media_for
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
+from longcat.contract.placeholders import is_placeholder
 
 MOST_OF_LIST: Final = 1000
 """How many items of a list are looked at."""
@@ -142,6 +144,8 @@ class _Finder:
     def _texts(self, part: Part | None, texts: Iterable[str]) -> None:
         """Find what a parameter or a header has for values."""
         for text in texts:
+            if self._is_filtered and is_placeholder(text):
+                continue
             if part is not None and part.schema is None:
                 self.found[part, None] = None
             elif part is not None and part.schema is not None:
@@ -188,7 +192,11 @@ class _Finder:
     def _value(self, part: Part, value: Any) -> None:
         if part.schema is not None:
             tree = self.trees.tree(part.schema, part.direction)
-            _Walk(part, self._comparison, self.found).visit(tree.top, value)
+            _Walk(part, self._comparison, self.found, self._is_filtered).visit(tree.top, value)
+
+    @property
+    def _is_filtered(self) -> bool:
+        return may_be_filtered(self.observation.exchange)
 
     @property
     def _comparison(self) -> Comparison:
@@ -197,11 +205,16 @@ class _Finder:
 
 @frozen
 class _Walk:
-    """Walks a value and its items side by side."""
+    """Walks a value and its items side by side.
+
+    Attributes:
+        is_filtered: whether a recorder may have put placeholders in the place of what was there.
+    """
 
     part: Part
     comparison: Comparison
     found: dict[Key, None]
+    is_filtered: bool
 
     def visit(self, item: Item, value: Any, above: tuple[Content, ...] = ()) -> None:
         """Find what there is at a place and in it. `above` is what the value was already held against as a whole."""
@@ -209,9 +222,12 @@ class _Walk:
         schemas, content = self.comparison.schemas, item.content
         if not schemas.check(schemas.applied(item.pointers), value):
             return
-        self.found[self.part, item] = None
-        if content.values and (listed := content.values.get(key_of_value(value))) is not None:
+        listed = content.values.get(key_of_value(value)) if content.values else None
+        if listed is not None:
             self.found[self.part, listed] = None
+        elif self.is_filtered and isinstance(value, str) and is_placeholder(value):
+            return
+        self.found[self.part, item] = None
         if any(content is one for one in above):
             return
         for union in content.unions:
