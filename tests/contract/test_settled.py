@@ -81,6 +81,7 @@ def found(spec: Spec, *exchanges: Exchange, baseline: Baseline | None = None) ->
         ([{"tags": {"x-a": 1}}, {"tags": {"x-b": 1}}], "/tags/*", 2, ["/tags/x-a", "/tags/x-b"]),
         ([{"set": {"a": [1, 1], "b": []}}, {"set": {"c": [2, 2]}}], "/set/*", 2, ["/set/a", "/set/c"]),
         ([{"files": {"a": {"lang": "x", "size": 10}}}], "/files/*/size", 1, ["/files/a/size"]),
+        ([{"list": [*[{"lang": "x"}] * 300, {}, {}]}], "/list/*/lang", 2, ["/list/300/lang", "/list/301/lang"]),
     ],
 )
 def test_indexes_and_keys_of_maps(spec: Spec, bodies: list[Any], place: str, count: int, pointers: list[str]) -> None:

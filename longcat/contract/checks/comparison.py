@@ -33,7 +33,7 @@ CODE_OF: Final[Mapping[str, str]] = {
 """The kind of a difference, by the keyword that is broken; of any other keyword, `constraint-broken`."""
 CONTAINERS: Final = (dict, list)
 MOST_ITEMS: Final = 100
-"""How many items of a list are compared one by one."""
+"""How many items of a list are compared one by one, and how many more of those that the validator refuses."""
 STEPS: Final = 1000
 """What it costs to compare one value with its schemas here, in steps of the validator."""
 GONE: Final = frozenset({"field-missing", "field-moved", "field-renamed"})
@@ -318,10 +318,15 @@ class Comparison:
         return self._text(applied, value, path, examples) if isinstance(value, str) else ()
 
     def _list(self, pointers: Sequence[str], value: list[Any], path: Path, examples: Examples) -> Iterator[Mismatch]:
-        for index, item in enumerate(value[:MOST_ITEMS]):
+        compared = 0
+        for index, item in enumerate(value):
             of_item = self._of_item(pointers, index)
-            if of_item:
-                yield from self._mismatches(of_item, item, (*path, index), examples.items)
+            if not of_item or (index >= MOST_ITEMS and all(self.allows(one, item, closed=True) for one in of_item)):
+                continue
+            compared += 1
+            yield from self._mismatches(of_item, item, (*path, index), examples.items)
+            if compared == 2 * MOST_ITEMS:
+                return
 
     def _of_item(self, pointers: Sequence[str], index: int) -> tuple[str, ...]:
         """Return where the schemas of a list's item stand."""

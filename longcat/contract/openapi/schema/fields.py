@@ -40,6 +40,7 @@ class Fields:
 def fields_of(document: Document, pointers: Sequence[str]) -> Fields:
     """Return what the schemas at these pointers say about an object's fields."""
     fields, is_open = Fields(), False
+    unevaluated: tuple[str, ...] = ()
     for pointer in pointers:
         schema = document.schema(pointer)
         if not isinstance(schema, Mapping):
@@ -53,9 +54,13 @@ def fields_of(document: Document, pointers: Sequence[str]) -> Fields:
         others = schema.get("additionalProperties")
         if isinstance(others, dict) and others:
             fields.others += (f"{pointer}/additionalProperties",)
-        is_open |= others is True or others == {} or schema.get("unevaluatedProperties") is True
+        rest = schema.get("unevaluatedProperties")
+        if isinstance(rest, dict) and rest:
+            unevaluated += (f"{pointer}/unevaluatedProperties",)
+        is_open |= others is True or others == {} or rest is True or rest == {}
         fields.is_closed |= bool(schema.get("properties")) or others is False
         fields.owner = pointer if schema.get("properties") else fields.owner
+    fields.others = fields.others or unevaluated
     fields.is_closed = fields.is_closed and not is_open
     fields.owner = fields.owner or next(iter(pointers), "")
     return fields
