@@ -6,6 +6,7 @@ What a finding's `rule` and `evidence` are depends on its kind: see `Finding`.
 import re
 import traceback
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -85,6 +86,25 @@ class Judgement:
 
     spec: Spec
     exchange: Exchange
+
+    def of(self, exchange: Exchange) -> "Judgement":
+        """Return the same judgement of another exchange, which differs in nothing that was looked at."""
+        if exchange is self.exchange:
+            return self
+        other = Judgement(self.spec, exchange)
+        vars(other)["_result"] = self._result
+        return other
+
+    def holds_for_others(self, headers: AbstractSet[str]) -> bool:
+        """Whether it is the same for an exchange that differs in the values of some headers alone.
+
+        It is not where the contract documents one of them, nor where something could not be judged.
+        """
+        if self._result.gaps or self._result.outage is not None:
+            return False
+        response, operation = self.observation.documented, self.observation.operation
+        documented = {one.name.lower() for one in operation.parameters} if operation else set()
+        return headers.isdisjoint(documented) and (response is None or headers.isdisjoint(response.headers))
 
     @property
     def is_concerned(self) -> bool:
