@@ -25,13 +25,8 @@ VOLATILE: Final = frozenset({
 })
 # fmt: on
 """Headers that differ each time, and that nothing looks at unless the contract documents them."""
-_OTHER_FIELDS: Final = attrgetter(
-    *(
-        one.name
-        for one in fields(Exchange)
-        if one.name not in {"request_headers", "response_headers", "source", "recorded"}
-    )
-)
+_TREATED_APART: Final = frozenset({"request_headers", "response_headers", "source", "recorded"})
+_OTHER_FIELDS: Final = attrgetter(*(one.name for one in fields(Exchange) if one.eq and one.name not in _TREATED_APART))
 """All of an exchange but its headers, and when and where it was seen."""
 
 
@@ -46,11 +41,7 @@ class Judge:
         """Return what an exchange says about the contract. It is worked out when it is first asked for."""
         if len(exchange.request_body or b"") + len(exchange.response_body or b"") > LARGEST:
             return Judgement(self.spec, exchange)
-        form = (
-            _OTHER_FIELDS(exchange),
-            _lasting(exchange.request_headers),
-            _lasting(exchange.response_headers),
-        )
+        form = _OTHER_FIELDS(exchange), _lasting(exchange.request_headers), _lasting(exchange.response_headers)
         known = self._known.pop(form, None)
         if known is None or not known.holds_for_others(VOLATILE):
             known = Judgement(self.spec, exchange)
