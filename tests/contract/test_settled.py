@@ -157,6 +157,27 @@ def test_every_format_shows_where_and_how_often(spec: Spec, tmp_path: Path, kind
     assert kind == "json" or ("t is CSV" in text and "of_csv" in text)
 
 
+@pytest.mark.parametrize(
+    ("kind", "place"), [("github", "file=api/things/a.yaml,line=6,"), ("sarif", "api/things/a.yaml")]
+)
+def test_a_finding_stands_in_the_file_of_its_rule(tmp_path: Path, kind: str, place: str) -> None:
+    """A spec may have several: the name is that from the root of the repository, and the line is that of the file."""
+    own, other = tmp_path / "api" / "openapi.json", tmp_path / "api" / "things" / "a.yaml"
+    other.parent.mkdir(parents=True)
+    other.write_text("# A thing.\nThing:\n  type: object\n  properties:\n    n:\n      type: integer\n")
+    own.write_text(json.dumps(document({"$ref": "things/a.yaml#/Thing"})))
+    spec, tally = load_spec(own), Tally()
+    run = events([Judgement(spec, exchange({"n": "1"}))], Baseline(TODAY), tally)
+    now = datetime.now(UTC)
+    context = ReportContext(spec, own, "api/openapi.json", "x", Severity.NOTICE, tally, now, root=tmp_path)
+    text = "".join(FORMATS[kind](run, context))
+    assert place in text
+    assert kind == "github" or json.loads(text)["runs"][0]["results"][0]["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "api/things/a.yaml", "index": 1},
+        "region": {"startLine": 6},
+    }
+
+
 def _reread(baseline: Baseline, **changed: str) -> Baseline:
     entries = tuple((entry._replace(**changed), Accepted("new", TODAY)) for entry in baseline.added)
     return Baseline(TODAY, entries)

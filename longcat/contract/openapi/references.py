@@ -4,6 +4,7 @@ Another file is mounted in the document when a reference first leads there, so t
 says where anything stands. Nothing is ever fetched over a network.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -86,9 +87,8 @@ class SpecFiles:
                     yield self.name_of(path), content
 
     def name_of(self, path: Path) -> str:
-        """Return what a file is called in the document."""
-        folder = self.path.parent
-        return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
+        """Return what a file is called in the document: its path from the folder of the spec."""
+        return Path(os.path.relpath(path, self.path.parent)).as_posix()
 
 
 class Document(dict[str, Any]):

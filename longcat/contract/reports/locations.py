@@ -40,7 +40,9 @@ class Locations:
 
     def of(self, pointer: str) -> Location:
         """Return where a pointer into the contract leads: to the nearest parent where there is no such place."""
-        path, inner = self.context.spec_file, pointer
+        source, inner = self.context.spec.source_of(pointer)
+        own = self.context.spec_file
+        path = own if source is None or source.resolve() == own.resolve() else source
         if path not in self._lines:
             self._lines[path] = line_finder(path)
         return Location(self._name(path), self._lines[path](inner))
