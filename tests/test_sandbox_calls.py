@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from longcat.drifts import SentResponse
 from longcat.sandbox.calls import CALLS, ORDER, RESULT, STATUS, EmulatedCall, call_at
 from longcat.sandbox.drifts import requests
 from longcat.sandbox.drifts.changes import response_change
+from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.requests import ReceivedRequest
-from longcat.sandbox.drifts.responses import SentResponse
 
 DONE = {
     "request_id": "a",
@@ -18,9 +19,9 @@ DONE = {
 }
 
 
-def sent(path: str, body: Any, status: int = 200) -> SentResponse:
-    """Return a response on a path."""
-    return SentResponse(path, "", status, (), json.dumps(body).encode())
+def sent(body: Any, status: int = 200) -> SentResponse:
+    """Return a response."""
+    return SentResponse(status, (), json.dumps(body).encode())
 
 
 def received(call: EmulatedCall, *, path: str | None = None, method: str | None = None) -> ReceivedRequest:
@@ -49,7 +50,6 @@ def test_call_of_a_path(path: str, call: EmulatedCall | None) -> None:
     ("operations", "output"),
     [
         ({"drop": ["output.media_type"]}, {"media_url": ["http://a.test/1"]}),
-        ({"rename": {"output.media_url": "urls"}}, {"urls": ["http://a.test/1"], "media_type": "image/png"}),
         ({"set": {"output.media_url": "null"}}, {"media_url": None, "media_type": "image/png"}),
         ({"add": {"output.size": 1}}, {**DONE["output"], "size": 1}),  # type: ignore[dict-item]
         ({"add": {"nothing.size": 1}}, DONE["output"]),
@@ -57,42 +57,43 @@ def test_call_of_a_path(path: str, call: EmulatedCall | None) -> None:
 )
 def test_fields_within_objects(operations: dict[str, Any], output: Any) -> None:
     """A name with a dot means the field of an object; where there is no such object, nothing is changed."""
-    change = response_change("status completed", operations)
-    assert change(sent("/v2/requests/status/a", DONE)).fields == DONE | {"output": output}
+    assert response_change(operations)(sent(DONE)).fields == DONE | {"output": output}
 
 
 @pytest.mark.parametrize(
-    ("where", "path", "word", "status", "matches"),
+    ("call", "where", "path", "answer", "matches"),
     [
-        ("status completed", STATUS.path, "COMPLETED", 200, True),
-        ("status completed", STATUS.path, "PROCESSING", 200, False),
-        ("status completed", ORDER.path, "COMPLETED", 202, False),
-        ("status open", STATUS.path, "QUEUED", 200, True),
-        ("status open", STATUS.path, "PROCESSING", 200, True),
-        ("status failed", STATUS.path, "ERROR", 200, True),
-        ("status answers", STATUS.path, "FAILED", 200, True),
-        ("status 404", STATUS.path, "?", 404, True),
-        ("status errors", STATUS.path, "?", 404, True),
-        ("status errors", RESULT.path, "?", 404, False),
-        ("status errors", "/nowhere", "?", 404, True),
-        ("order queued", ORDER.path, "QUEUED", 202, True),
-        ("order call", ORDER.path, "QUEUED", 202, True),
-        ("errors", STATUS.path, "?", 404, False),
-        ("all", ORDER.path, "QUEUED", 202, False),
-        ("all", RESULT.path, "processing", 200, True),
+        (STATUS, "completed", STATUS.path, ("COMPLETED", 200), True),
+        (STATUS, "completed", STATUS.path, ("PROCESSING", 200), False),
+        (STATUS, "completed", ORDER.path, ("COMPLETED", 202), False),
+        (STATUS, "open", STATUS.path, ("QUEUED", 200), True),
+        (STATUS, "open", STATUS.path, ("PROCESSING", 200), True),
+        (STATUS, "queued,failed", STATUS.path, ("ERROR", 200), True),
+        (STATUS, "queued,failed", STATUS.path, ("PROCESSING", 200), False),
+        (STATUS, "failed", STATUS.path, ("ERROR", 200), True),
+        (STATUS, "answers", STATUS.path, ("FAILED", 200), True),
+        (STATUS, "404", STATUS.path, ("?", 404), True),
+        (STATUS, "errors", STATUS.path, ("?", 404), True),
+        (STATUS, "errors", RESULT.path, ("?", 404), False),
+        (STATUS, "errors", "/nowhere", ("?", 404), True),
+        (STATUS, "404", "/nowhere", ("?", 404), False),
+        (ORDER, "queued", ORDER.path, ("QUEUED", 202), True),
+        (RESULT, "errors", STATUS.path, ("?", 404), False),
+        (RESULT, "all", ORDER.path, ("QUEUED", 202), False),
+        (RESULT, "all", RESULT.path, ("processing", 200), True),
     ],
 )
-def test_places(where: str, path: str, word: str, status: int, matches: bool) -> None:
-    """A drift changes responses of its own call only; that of the result gateway unless another one is named."""
-    change = response_change(where, {"add": {"new": True}})
-    assert ("new" in change(sent(path, {"status": word}, status)).fields) is matches
+def test_places(call: EmulatedCall, where: str, path: str, answer: tuple[str, int], matches: bool) -> None:
+    """A drift changes responses of its own call only."""
+    change = PlacedChange(call, where, response_change({"add": {"new": True}}))
+    assert ("new" in change(sent({"status": answer[0]}, answer[1]), call_at(path)).fields) is matches
 
 
-@pytest.mark.parametrize("where", ["status nowhere", "other completed", "order completed"])
-def test_no_such_place(where: str) -> None:
+@pytest.mark.parametrize(("call", "where"), [(STATUS, "nowhere"), (ORDER, "completed")])
+def test_no_such_place(call: EmulatedCall, where: str) -> None:
     """A place that a call does not have is an error."""
-    with pytest.raises((KeyError, ValueError)):
-        response_change(where, {"drop": ["status"]})
+    with pytest.raises(ValueError, match="has no answers"):
+        PlacedChange(call, where, response_change({"drop": ["status"]}))
 
 
 @pytest.mark.parametrize("call", CALLS)

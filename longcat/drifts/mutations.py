@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from longcat.drifts import fields as names
 from longcat.drifts.fields import FieldPath, OwnerChange, fields_in, in_owner
-from longcat.drifts.messages import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, WholeChange, status_changes
+from longcat.drifts.messages import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, status_changes
 from longcat.drifts.response import ResponseChange, SentResponse
 from longcat.drifts.values import OtherValue, other_types, other_values
 
@@ -99,6 +99,8 @@ def mutations(answer: SentResponse, rules: AnswerRules, most_fields: int | None 
     yield from _of_status(answer, rules)
     yield from _of_headers(answer, rules)
     for name, sentence, change in HARMLESS:
+        if change(answer) == answer:
+            continue
         yield Mutation("harmless", f"harmless-{name}{{where}}", f"{sentence}{{where}}", None, True, change)
 
 
@@ -223,14 +225,13 @@ def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
         is_weighed = one.severity == "as-weighed" or (one.kind == "error-shape" and spoilt.headers == answer.headers)
         severity: Weight | None = rules.weigh(spoilt.json) if is_weighed else one.severity  # type: ignore[assignment]
         if severity is not None and spoilt != answer:
-            yield _of_change(one, severity)
+            # Where a field tells variants apart, nothing but a contract that is written anew describes another shape.
+            patchable = one.patchable or (one.kind in {"envelope", "null-body"} and rules.word is None)
+            name, sentence = f"{one.name}{{where}}", f"{one.sentence}{{where}}"
+            yield Mutation(one.kind, name, sentence, severity, patchable, one.change)
     if rules.error is not None and not is_error and (severity := rules.weigh(rules.error)) is not None:
         sentence, change = "An error is sent as if it were an answer{where}", _on_json(lambda _: rules.error)
         yield Mutation("error-in-200", "error-in-200{where}", sentence, severity, False, change)
-
-
-def _of_change(one: WholeChange, severity: Weight) -> Mutation:
-    return Mutation(one.kind, f"{one.name}{{where}}", f"{one.sentence}{{where}}", severity, one.patchable, one.change)
 
 
 def _of_status(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:

@@ -8,8 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from longcat.sandbox.behaviours import TimeSource
-from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.drifts.responses import changed
+from longcat.sandbox.drifts import drifted, find_drifts
 from longcat.sandbox.faults import Fault
 from longcat.sandbox.state import Requests, Settings
 
@@ -58,4 +57,4 @@ class EmulatedGateway:
         if not self._response_changes:
             return honest
         accepts = request.headers.get("Accept-Encoding", "")
-        return changed(self._response_changes, request.url.path, accepts, honest)
+        return drifted(self._response_changes, request.url.path, accepts, honest)

@@ -19,12 +19,16 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Any, Final
 
-from longcat.sandbox.calls import RESULT
+from starlette.responses import Response
+
+from longcat.drifts import SentResponse, Weight
+from longcat.sandbox.calls import CALLS, RESULT, call_at
 from longcat.sandbox.drifts.changes import response_change
+from longcat.sandbox.drifts.mutated import mutated_drifts
+from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.requests import CHANGES, RequestChange
-from longcat.sandbox.drifts.responses import ResponseChange
 
 
 @dataclass(frozen=True)
@@ -43,25 +47,34 @@ class Drift:
     name: str
     sentence: str
     call: str
-    severity: Literal["breaking", "additive", "notice"] | None
+    severity: Weight | None
     patchable: bool
-    response: ResponseChange | None
-    request: RequestChange | None
+    response: PlacedChange | None
+    request: RequestChange | None = None
 
 
-def _load() -> Iterator[Drift]:
-    """Yield the drifts of the table `drifts.toml`, which says how it is written."""
-    for family in tomllib.loads(files(__package__).joinpath("drifts.toml").read_text("utf-8")).values():
+def _by_mutator() -> Iterator[Drift]:
+    for one in mutated_drifts():
+        severity, patchable = one.mutation.severity, one.mutation.patchable
+        change = PlacedChange(one.call, one.place, one.mutation.change)
+        yield Drift(one.name, one.sentence, one.call.name, severity, patchable, change)
+
+
+def _by_hand() -> Iterator[Drift]:
+    """Yield the drifts of the table `by_hand.toml`, which says how it is written."""
+    calls = {call.name: call for call in CALLS}
+    for family in tomllib.loads(files(__package__).joinpath("by_hand.toml").read_text("utf-8")).values():
         call = family.pop("call", RESULT.name)
         shared = {"severity": family.pop("severity", None), "patchable": family.pop("patchable", True)}
         for name, (sentence, *details) in family.items():
-            own = details[0] if details else {}
+            own: dict[str, Any] = details[0] if details else {}
             values = {key: own.pop(key, value) for key, value in shared.items()}
-            response = response_change(f"{call} {own.pop('in')}", own) if own else None
+            place = own.pop("in", None)
+            response = PlacedChange(calls[call], place, response_change(own)) if place else None
             yield Drift(name, sentence, call, response=response, request=CHANGES.get(name), **values)
 
 
-DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for drift in _load()}
+DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for drift in (*_by_mutator(), *_by_hand())}
 
 
 def find_drifts(names: Iterable[str]) -> tuple[Drift, ...]:
@@ -78,4 +91,15 @@ def _find(name: str) -> Drift:
         raise ValueError(f"There is no drift {name[:40]!r}. {hint}`longcat sandbox --drift list` shows them.") from None
 
 
-__all__ = ["DRIFTS", "Drift", "find_drifts"]
+def drifted(changes: Iterable[PlacedChange], path: str, accepts: str, honest: Response) -> Response:
+    """Return the honest response to a request on a path as the changes leave it."""
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in honest.raw_headers)
+    response, call = SentResponse(honest.status_code, headers, bytes(honest.body), accepts), call_at(path)
+    for change in changes:
+        response = change(response, call)
+    sent = Response(response.body, response.status)
+    sent.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    return sent
+
+
+__all__ = ["DRIFTS", "Drift", "drifted", "find_drifts"]
