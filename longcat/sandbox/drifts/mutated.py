@@ -82,7 +82,10 @@ def _of_answers(call: EmulatedCall, name: str, kinds: Mapping[str, Mutation]) ->
     if first.severity is None and not first.path:
         yield _drift(call, "all", first)
         return
-    if first.kind != "new-word":
+    if first.kind == "announced":
+        # The end of a call: every answer says so, and no contract could agree. It is for people to act on.
+        yield _drift(call, "call", evolve(first, patchable=False))
+    elif first.kind != "new-word":
         yield _drift(call, "answers" if len(kinds) == len(WORDS[call]) else ",".join(kinds), first)
     for kind, mutation in (
         kinds.items() if (len(kinds) > 1 or first.kind == "new-word") and ONE_BY_ONE.match(name) else ()

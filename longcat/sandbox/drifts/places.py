@@ -27,9 +27,10 @@ def place(call: EmulatedCall, name: str) -> Matches:
     """Return what tells whether a response of a call is meant by a name.
 
     That is a kind of answers of `WORDS` or `KINDS`, or several with commas; `answers`, for all of them; a status code;
-    `errors`, or `all`, which are for those on unknown paths as well. Raises ValueError for another name.
+    `call`, for all of it; `errors`, or `all`, which are for those on unknown paths as well. Raises ValueError for
+    another name.
     """
-    if name == "all":
+    if name in {"call", "all"}:
         return lambda _: True
     if name == "errors":
         return lambda response: response.status >= FIRST_ERROR
