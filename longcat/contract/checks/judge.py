@@ -33,6 +33,9 @@ _METHOD: Final = re.compile(r"[A-Z-]{1,32}")
 MOST_METHODS: Final = 16
 """How many methods of an `Allow` header are looked at."""
 ELSEWHERE: Final = "not of this contract: a path that it does not have"
+_WITH_SLASHES: Final = (
+    "a parameter of its path has slashes in its value, which OpenAPI does not know; it was taken for that path"
+)
 _NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
@@ -268,6 +271,8 @@ class Judgement:
     def _outcomes_of(self, operation: Operation) -> Iterator[CheckResult]:
         expected, response = self._expectation, self.observation.documented
         yield from expected.gaps if expected else ()
+        if self.observation.located.spans:
+            yield Gap(_WITH_SLASHES, unclear=False)
         broken: tuple[Mismatch, ...] = ()
         if expected and expected.broken and self._answers_a_bad_request(operation):
             yield from self._broken_rules(expected)

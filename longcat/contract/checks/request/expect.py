@@ -30,6 +30,7 @@ from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, R
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_form, is_json, media_for
 from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
+from longcat.pointer import at, join
 
 BODY: Final = "request:"
 """Where a difference in a request's body is, before the pointer into it."""
@@ -153,9 +154,17 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
 
 def _breaking(observation: Observation, schema: str, value: Any) -> Sequence[Mismatch]:
     """Return how a value breaks a schema. A field that the contract does not list breaks it only if it says so."""
-    found = observation.comparison.compare(schema, value)
-    wrong = [one for one in found if one.code not in _ADDITIVE or _is_forbidden(observation, one)]
-    return wrong or [_mismatch("", schema, "what its schema allows", show_value(value))]
+    comparison, budget = observation.comparison, observation.comparison.budget
+    wrong = [
+        one
+        for one in comparison.compare(schema, value)
+        if (one.code not in _ADDITIVE and comparison.breaks(schema, value, one.path)) or _is_forbidden(observation, one)
+    ]
+    failure = observation.spec.schemas.failure(schema, value, budget, closed=False)
+    if wrong or failure is None:
+        return wrong
+    path = tuple(reversed(failure.path))
+    return [Mismatch("validation-lost", path, failure.pointer, failure.expected, show_value(at(value, join(path))))]
 
 
 def _is_forbidden(observation: Observation, mismatch: Mismatch) -> bool:

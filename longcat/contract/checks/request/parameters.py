@@ -245,6 +245,8 @@ def values_of(text: str) -> Iterator[Any]:
         yield None
     elif len(text) <= MOST_DIGITS and _INTEGER.fullmatch(text):
         yield int(text)
+        if text in {"0", "1"}:
+            yield text == "1"  # OpenAPI does not say how a boolean is written, and many write it so.
     elif len(text) <= MOST_DIGITS and _NUMBER.fullmatch(text) and abs(value := float(text)) != float("inf"):
         yield value
 

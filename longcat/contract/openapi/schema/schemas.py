@@ -71,9 +71,11 @@ class Schemas:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
         return bool(pointers) and all(self.is_valid(one, value, budget=budget) for one in pointers)
 
-    def failure(self, pointer: str, value: Any, budget: StepBudget | None = None) -> SchemaFailure | None:
-        """Return where a value first breaks the schema at a pointer, read closed. None: nowhere."""
-        return self._validator.failure(pointer, value, budget or StepBudget(), closed=True)
+    def failure(
+        self, pointer: str, value: Any, budget: StepBudget | None = None, *, closed: bool = True
+    ) -> SchemaFailure | None:
+        """Return where a value first breaks the schema at a pointer. None: nowhere."""
+        return self._validator.failure(pointer, value, budget or StepBudget(), closed=closed)
 
     def check(self, pointers: Sequence[str], value: Any) -> bool:
         """Whether a value breaks no assertion of the schemas at some pointers, whatever is in it."""

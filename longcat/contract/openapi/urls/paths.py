@@ -197,7 +197,7 @@ class _Search:
         if (literal := branch.literal.get(unquote(self.segments[at]))) is not None:
             yield from self.spanning(literal, at + 1, values)
         for texts, inner in branch.most_literal_first():
-            for end in range(len(self.segments), at, -1) if texts in branch.spanning else (at + 1,):
+            for end in range(at + 1, len(self.segments) + 1) if texts in branch.spanning else (at + 1,):
                 found = _values_in_segment(texts, "/".join(self.segments[at:end]))
                 if found is not None:
                     yield from self.spanning(inner, end, (*values, *found))
