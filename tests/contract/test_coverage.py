@@ -177,6 +177,33 @@ class TestMessages:
         assert states(context, "parameter") == {**expected, "cookie s": "seen"}
         assert states(context, "value") == {'"up"': "seen", '"down"': "never"}
 
+    @pytest.mark.parametrize(
+        ("query", "values"),
+        [
+            ("ids=1,2", ["1", "2"]),
+            ("ids=1&ids=2", ["1", "2"]),
+            ("ids[]=2&filter[sort]=up", ["2", '"up"']),
+            ("filter[sort]=down", []),
+        ],
+    )
+    def test_parameters_in_every_style(self, query: str, values: list[str]) -> None:
+        """A list or an object is read as the check of recordings reads it, and what is in it counts as well."""
+        listed = [
+            {"in": "query", "name": "ids", "schema": {"type": "array", "items": {"enum": [1, 2]}}},
+            {"in": "query", "name": "filter", "style": "deepObject", "schema": obj(sort={"enum": ["up"]})},
+        ]
+        context = covered(document({"/a": {"get": operation(parameters=listed)}}), exchange({}, f"/a?{query}"))
+        assert [name for name, state in states(context, "value").items() if state == "seen"] == values
+
+    def test_a_form_as_a_request(self) -> None:
+        """Its fields count, each with its value as the schema has it."""
+        schema = obj(n={"type": "integer"}, s={"enum": ["on", "off"]})
+        body = {"content": {"application/x-www-form-urlencoded": {"schema": schema}}}
+        spec = document({"/a": {"post": operation(requestBody=body)}})
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        asked = exchange({}, method="POST", request_headers=headers, request_body=b"n=7&s=on")
+        assert places(covered(spec, asked), "seen", "request body") == ["/n", "/s", '/s="on"']
+
     def test_headers_of_an_answer(self) -> None:
         """They count as parameters do."""
         headers = {name: {"schema": {"type": "integer"}} for name in ("X-Left", "X-Limit", "Content-Type")}
@@ -399,7 +426,7 @@ class TestReports:
         context = of_answers(
             obj(**{f"f{number}": TEXT for number in range(1998)}), {f"f{number}": "" for number in range(1997)}
         )
-        assert "Seen: 1999 of 2000 items, 99.9 %." in report(context, "markdown").replace("\\", "")
+        assert "Seen: 1,999 of 2,000 items, 99.9 %." in report(context, "markdown").replace("\\", "")
 
 
 class Checker(HTMLParser):

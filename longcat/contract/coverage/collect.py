@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl
 
 from attrs import Factory, define, field, frozen
 
@@ -19,14 +18,14 @@ from longcat.contract.checks.content import exact_media, values_in
 from longcat.contract.checks.credentials import may_be_filtered
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request.parameters import values_of
+from longcat.contract.checks.request.expect import read_form
+from longcat.contract.checks.request.parameters import Sent, read_value, readings_of, values_of
 from longcat.contract.coverage.items import Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.limits import UnjudgeableError
-from longcat.contract.openapi.operation import Media, Operation, first_json, media_for
+from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.placeholders import is_placeholder
 
 MOST_OF_LIST: Final = 1000
@@ -126,42 +125,32 @@ class _Finder:
                 look()
 
     def _parameters(self) -> None:
-        exchange = self.observation.exchange
-        query: dict[str, list[str]] = {}
-        for name, value in parse_qsl(split_url(exchange.url).query, keep_blank_values=True):
-            query.setdefault(name, []).append(value)
-        cookies = [one.partition("=") for one in exchange.request_headers.get("cookie", "").split(";")]
-        sent: Mapping[str, Mapping[str, list[str]]] = {
-            "path": {name: [value] for name, value in self.observation.path_values.items()},
-            "query": query,
-            "header": {name: [value] for name, value in exchange.request_headers.items()},
-            "cookie": {name.strip(): [value.strip()] for name, _, value in cookies},
-        }
+        sent = Sent(self.observation.exchange, self.observation.located.values)
         for one in self.operation.parameters:
-            _, _, name = key_of(one).partition(" ")
-            self._texts(self.part.parts.get(key_of(one)), sent[one.location].get(name, ()))
+            part, found = self.part.parts.get(key_of(one)), readings_of(self._comparison, one, sent)
+            is_replaced = self._is_filtered and any(map(is_placeholder, sent.texts(one)))
+            if part is not None and found and not is_replaced:
+                value = found[0].value if part.schema is None else read_value(self._comparison, (part.schema,), found)
+                self._value_that_fits(part, value)
 
-    def _texts(self, part: Part | None, texts: Iterable[str]) -> None:
-        """Find what a parameter or a header has for values."""
-        for text in texts:
-            if self._is_filtered and is_placeholder(text):
-                continue
-            if part is not None and part.schema is None:
-                self.found[part, None] = None
-            elif part is not None and part.schema is not None:
-                fitting = (one for one in values_of(text) if self._comparison.allows(part.schema, one))
-                for value in fitting:
-                    self.found[part, None] = None
-                    self._value(part, value)
-                    break
+    def _value_that_fits(self, part: Part, value: Any) -> None:
+        """Find a parameter or a header, and what is in its value."""
+        if part.schema is None or self._comparison.allows(part.schema, value):
+            self.found[part, None] = None
+            self._value(part, value)
 
     def _request(self) -> None:
         exchange, body = self.observation.exchange, self.part.parts.get(REQUEST)
-        if body is None or not exchange.request_body or not self.observation.request_json.is_json:
+        if body is None or not exchange.request_body or "content-encoding" in exchange.request_headers:
             return
         media_type = media_type_of(exchange.request_headers)
         media = media_for(self.operation.request, media_type) if media_type else first_json(self.operation.request)
-        if media is not None:
+        if media is None:
+            return
+        if not is_json(media_type or media.media_type):
+            form = read_form(self.observation, media, media_type)
+            self._body(body, media, [] if form is None else [form.value])
+        elif self.observation.request_json.is_json:
             self._body(body, media, [self.observation.request_json.value])
 
     def _answer(self) -> None:
@@ -173,8 +162,10 @@ class _Finder:
             return
         self.found[status, None] = None
         for header in response.headers.values():
-            text = self.observation.exchange.response_headers.get(header.name)
-            self._texts(status.parts.get(key_of(header)), [] if text is None else [text])
+            text, part = self.observation.exchange.response_headers.get(header.name), status.parts.get(key_of(header))
+            if text is not None and part is not None and not (self._is_filtered and is_placeholder(text)):
+                for value in values_of(text):
+                    self._value_that_fits(part, value)
         # A body whose type was not recorded is taken for JSON. One of a type that is not documented does not fit.
         media = exact_media(self.observation, response)
         if media is None and not self.observation.media_type:

@@ -64,11 +64,11 @@ def _overview(totals: Totals) -> Iterator[str]:
     )
     for kind, name in NAMES.items():
         if totals.all[kind]:
-            cells = "".join(f"<td>{totals.by_origin[origin][kind]}</td>" for origin in known)
+            cells = "".join(f"<td>{totals.by_origin[origin][kind]:,}</td>" for origin in known)
             yield (
-                f'<tr><th scope="row">{name}</th><td>{totals.seen[kind]}</td><td>{totals.all[kind]}</td>'
+                f'<tr><th scope="row">{name}</th><td>{totals.seen[kind]:,}</td><td>{totals.all[kind]:,}</td>'
                 f"<td>{_bar(totals.percent(kind))}</td><td>{percent(totals.percent(kind))}</td>"
-                f"<td>{totals.stale[kind]}</td>{cells}</tr>\n"
+                f"<td>{totals.stale[kind]:,}</td>{cells}</tr>\n"
             )
     yield "</tbody>\n</table></div>\n"
 
@@ -146,7 +146,7 @@ def _line(entry: ReportedItem, most: int) -> Iterator[str]:
     if entry.kind is Kind.OPERATION:
         totals = entry.totals
         share = totals.percent()
-        yield f'{_bar(share)}<span class="share">{percent(share)} of {totals.all.total()} items</span>'
+        yield f'{_bar(share)}<span class="share">{percent(share)} of {totals.all.total():,} items</span>'
     else:
         yield _bar(100 * times / most if most else 0)
     if times:
@@ -154,7 +154,7 @@ def _line(entry: ReportedItem, most: int) -> Iterator[str]:
         yield f'<span class="when">{stale}{origins(entry, dated=True)}</span>'
     else:
         inside = entry.totals.all.total() - 1
-        more = f", nor the {inside} in it" if inside else ""
+        more = f", nor the {inside:,} in it" if inside else ""
         yield f'<span class="when"><strong>never seen</strong>{more}</span>'
 
 

@@ -63,12 +63,12 @@ class CoverageContext:
         if not self.result.coverage.operations:
             yield "Nothing was seen of this contract."
         else:
-            yield f"Seen: {totals.seen.total()} of {totals.all.total()} items, {percent(totals.percent())}."
+            yield f"Seen: {totals.seen.total():,} of {totals.all.total():,} items, {percent(totals.percent())}."
         if self.fail_under is not None:
             is_less = totals.percent() < self.fail_under
             yield f"That is {'less than' if is_less else 'enough for'} --fail-under {self.fail_under:g}."
         if self.stale_after is not None:
-            count = f"{totals.stale.total()} more do not count"
+            count = f"{totals.stale.total():,} more do not count"
             yield f"{count}: they were last seen more than {self.stale_after} days ago, or nobody says when."
         yield self._evidence()
         if totals.cut:
@@ -148,4 +148,4 @@ def origins(entry: ReportedItem, *, dated: bool = False) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -106,26 +106,28 @@ def _body_rules(observation: Observation, operation: Operation) -> Iterator[Brok
 
 def _content_rules(observation: Observation, media: Media, media_type: str) -> Iterator[BrokenRule]:
     """Yield the rules that a body of a media type breaks."""
-    exchange, comparison = observation.exchange, observation.comparison
-    body, schema = exchange.request_body or b"", media.schema
-    form = None
-    if "content-encoding" in exchange.request_headers:
+    if "content-encoding" in observation.exchange.request_headers:
         yield BrokenRule(RequestFault.INVALID, is_certain=False)  # It can't be read here.
     elif is_json(media_type):
         yield from _json_rules(observation, media)
-    elif schema is None:
-        return
-    elif is_form(media_type):
-        form = read_pairs(comparison, media, schema, body.decode("utf-8", "replace").strip())
-    elif media_type == "multipart/form-data":
-        parts = split_parts(body, exchange.request_headers.get("content-type", ""))
-        form = None if parts is None else read_parts(comparison, media, schema, parts)
-        if parts is None:
+    elif media.schema is not None:
+        form = read_form(observation, media, media_type)
+        if form is None:
             yield BrokenRule(RequestFault.INVALID, is_certain=False)
-    else:
-        yield BrokenRule(RequestFault.INVALID, is_certain=False)
-    if form is not None and schema is not None:
-        yield from _value_rules(observation, schema, form)
+        else:
+            yield from _value_rules(observation, media.schema, form)
+
+
+def read_form(observation: Observation, media: Media, media_type: str) -> Form | None:
+    """Return the form that the body of a request is. None: it is none, or can't be read."""
+    exchange, comparison = observation.exchange, observation.comparison
+    body, schema = exchange.request_body or b"", media.schema or ""
+    if is_form(media_type):
+        return read_pairs(comparison, media, schema, body.decode("utf-8", "replace").strip())
+    if media_type == "multipart/form-data":
+        parts = split_parts(body, exchange.request_headers.get("content-type", ""))
+        return None if parts is None else read_parts(comparison, media, schema, parts)
+    return None
 
 
 def _json_rules(observation: Observation, media: Media) -> Iterator[BrokenRule]:

@@ -296,19 +296,27 @@ def _scalar(comparison: Comparison, pointers: tuple[str, ...], text: str) -> tup
 
 def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Mismatch] | None:
     """Return how a parameter differs from its schema. None: it was not sent."""
-    schema, names = parameter.schema, dict[str, Any]()
-    may_be_spread = parameter.explode and parameter.location in {"query", "cookie"}
-    if schema is not None and may_be_spread:
-        names = comparison.fields(schema, {}).named
-    found = readings(parameter, sent, names)
+    schema, found = parameter.schema, readings_of(comparison, parameter, sent)
     if not found:
         # The fields of an object may be any names of the query, and it need not have one.
-        is_free = schema is not None and may_be_spread and comparison.allows(schema, {})
+        is_free = schema is not None and _may_be_spread(parameter) and comparison.allows(schema, {})
         return [] if sent.texts(parameter) or (is_free and not comparison.allows(schema or "", "")) else None
     if schema is None or (parameter.allows_empty and Reading("") in found):
         return []
     value = read_value(comparison, (schema,), found)
     return [] if comparison.allows(schema, value) else comparison.compare(schema, value)
+
+
+def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Reading]:
+    """Return the values that a parameter may have, with those of an object whose fields are names of the query."""
+    schema = parameter.schema
+    names = comparison.fields(schema, {}).named if schema is not None and _may_be_spread(parameter) else ()
+    return readings(parameter, sent, names)
+
+
+def _may_be_spread(parameter: Parameter) -> bool:
+    """Whether the fields of an object may be written without the parameter's own name."""
+    return parameter.explode and parameter.location in {"query", "cookie"}
 
 
 def read_value(comparison: Comparison, pointers: tuple[str, ...], found: Iterable[Reading]) -> Any:
