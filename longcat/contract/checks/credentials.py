@@ -1,6 +1,7 @@
 """Keys, and other secrets, in what was recorded: whether a request had one, and what a recorder put in its place."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -73,6 +74,7 @@ def may_be_filtered(exchange: Exchange) -> bool:
     return exchange.origin == "unknown" and not is_vouched_for(exchange)
 
 
+@lru_cache(maxsize=1024)  # The same few names come again with every exchange.
 def names_a_secret(name: str) -> bool:
     """Whether a header or a parameter of this name holds what recorders leave out."""
     return not _SECRETS.isdisjoint(words_of(name))

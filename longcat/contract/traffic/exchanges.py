@@ -99,6 +99,8 @@ def header(name: object, value: object) -> tuple[str, str]:
 
     Raises UnreadableError when it is no name with a value.
     """
+    if type(value) is str and type(name) is str and "\n" not in value:  # Nearly all are so.
+        return name, value.strip()
     if not isinstance(name, str) or not isinstance(value, str | bytes | int | float | None):
         raise UnreadableError("has a header that is not a name with a value")
     text = value.decode("latin-1") if isinstance(value, bytes) else "" if value is None else str(value)

@@ -4,7 +4,7 @@ Browsers, proxies and API tools write it each in their own way: see the tests fo
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -70,13 +70,15 @@ def _list(data: Any) -> list[Any]:
     return data if isinstance(data, list) else []
 
 
-def _headers(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for one in _list(message.get("headers")):
         name, value = (one.get("name"), one.get("value")) if isinstance(one, dict) else (None, None)
         if isinstance(value, list):  # Polly writes several, or one, so.
-            yield from (header(name, inner) for inner in value)
+            found += [header(name, inner) for inner in value]
         else:
-            yield header(name, value)
+            found.append(header(name, value))
+    return found
 
 
 def _request_body(request: Mapping[str, Any]) -> bytes | None:

@@ -152,11 +152,18 @@ def _digest(exchange: Exchange, key_headers: Collection[str]) -> str:
 
     A key that a recorder replaced was not.
     """
-    cookie = exchange.request_headers.get("cookie", "")
-    found = sorted({*secrets_of(exchange, key_headers), *filter(_is_long, [cookie])})
-    if not found or any(map(is_placeholder, found)):
+    found = secrets_of(exchange, key_headers)
+    if _is_long(cookie := exchange.request_headers.get("cookie", "")):
+        found.add(cookie)
+    return _digest_of(frozenset(found)) if found else ""
+
+
+@lru_cache(maxsize=64)  # Most exchanges of a recording have the same keys.
+def _digest_of(found: frozenset[str]) -> str:
+    if any(map(is_placeholder, found)):
         return ""
-    return hashlib.blake2b("\0".join(found).encode("utf-8", "surrogatepass"), key=_SALT, digest_size=16).hexdigest()
+    joined = "\0".join(sorted(found)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, key=_SALT, digest_size=16).hexdigest()
 
 
 def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[str]) -> bool:
@@ -192,8 +199,10 @@ def secrets_of(exchange: Exchange, key_headers: Collection[str] = (), *, thoroug
         with suppress(ValueError):
             found.append(base64.b64decode(credentials).decode("latin-1").partition(":")[2])
     if thorough:
-        found += [headers[name] for name in headers.keys() - {"authorization", "cookie"} if is_sensitive(name)]
-        found += [unquote(exchange.url[start:end]) for start, end in _secret_parameters(exchange.url, thorough=False)]
+        found += [headers[name] for name in filter(is_sensitive, headers) if name not in {"authorization", "cookie"}]
+        if "=" in exchange.url or "%" in exchange.url:
+            spans = _secret_parameters(exchange.url, thorough=False)
+            found += [unquote(exchange.url[start:end]) for start, end in spans]
     return {*filter(_is_long, found)}
 
 
