@@ -579,10 +579,10 @@ class TestManners:
         """What is asked again, given up or judged: the URL of an exchange is matched with the contract once."""
         matched: list[str] = []
 
-        def locate(spec: Spec, url: str, method: str = "") -> Any:
+        def locate(spec: Spec, url: str, *arguments: Any) -> Any:
             if url.startswith(ELSEWHERE):  # A path alone is one that the probe looks for beforehand.
                 matched.append(url)
-            return LOCATE(spec, url, method)
+            return LOCATE(spec, url, *arguments)
 
         monkeypatch.setattr(Spec, "locate", locate)
         gateway = Gateway(says(429, {"message": "slow"}), says(500), says(500), says(401))

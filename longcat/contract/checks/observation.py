@@ -1,6 +1,7 @@
 """An exchange, matched with the contract and decoded: once, for all that look at it."""
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import unquote
 
 from attrs import frozen
@@ -8,9 +9,11 @@ from attrs import frozen
 from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_path
+from longcat.contract.checks.request.parameters import Sent, compare_parameter
 from longcat.contract.checks.status_codes import is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
+from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Located, Spec
 from longcat.text import show, without_query
@@ -105,6 +108,24 @@ class Observation:
 
 def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
-    located = spec.locate(exchange.url, exchange.method)
-    operation = next((one for one in located.operations if one.method == exchange.method.upper()), None)
-    return Observation(spec, exchange, located, operation)
+    located = spec.locate(exchange.url, exchange.method, partial(_fits, spec, exchange))
+    return Observation(spec, exchange, located, located.operation(exchange.method))
+
+
+def _fits(spec: Spec, exchange: Exchange, located: Located, method: str) -> bool:
+    """Whether the parameters in a path have the values that its operation wants there.
+
+    Keys of `paths` that a fragment tells apart are the same to a gateway but for the other parameters.
+    """
+    operation, comparison, sent = located.operation(method), Comparison(spec.schemas), Sent(exchange, located.values)
+    if operation is None:
+        return False
+    try:
+        found = [
+            (one, compare_parameter(comparison, one, sent))
+            for one in operation.parameters
+            if one.location == "path" or "#" in operation.path
+        ]
+    except UnjudgeableError:
+        return True
+    return all(not mismatches and (mismatches is not None or not one.required) for one, mismatches in found)

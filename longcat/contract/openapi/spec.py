@@ -5,12 +5,12 @@ Nothing here knows this one API. An operation that is added to the spec is watch
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 import attrs
@@ -83,21 +83,20 @@ class Spec:
 
     def match(self, method: str, url: str) -> Operation | None:
         """Return the operation that a method and a URL mean (see `locate`). None: there is none."""
-        operations = self.locate(url, method).operations
-        return next((one for one in operations if one.method == method.upper()), None)
+        return self.locate(url, method).operation(method)
 
-    def locate(self, url: str, method: str = "") -> "Located":
+    def locate(self, url: str, method: str = "", fits: "Fits | None" = None) -> "Located":
         """Return which operations a URL means: those of the first path that has the method, else of the first path.
 
         A path is looked for below the servers of its operations, the longest first. Where no server has the host of
-        the URL, it is as if all had it: a gateway may answer elsewhere.
+        the URL, it is as if all had it: a gateway may answer elsewhere. Of several paths that have the method, the
+        first is meant whose operation `fits` the request.
         """
-        first = None
-        for one in self._located(url):
-            if not method or any(operation.method == method.upper() for operation in one.operations):
-                return one
-            first = first or one
-        return first or Located()
+        found = list(self._located(url))
+        with_method = [one for one in found if one.operation(method) is not None] or found
+        if fits is not None and len(with_method) > 1:
+            with_method = [one for one in with_method if fits(one, method)] or with_method
+        return with_method[0] if with_method else Located()
 
     def candidates(self, url: str) -> tuple[Operation, ...]:
         """Return the operations of every path that a URL fits, whichever host it names."""
@@ -122,9 +121,10 @@ class Spec:
         return self._bases.names_hosts
 
     def _located(self, url: str) -> Iterator["Located"]:
-        below = list(self._bases.above(url))
-        yield from self._below(below, url)
-        if not self._bases.knows(url):
+        found = list(self._below(list(self._bases.above(url)), url))
+        if found or self._bases.knows(url):
+            yield from found
+        else:
             yield from self._below(self._anywhere(url), url)
 
     def _anywhere(self, url: str) -> list[tuple[Base | None, list[str]]]:
@@ -135,13 +135,15 @@ class Spec:
     def _below(self, below: Sequence[tuple[Base | None, list[str]]], url: str) -> Iterator["Located"]:
         """Yield what a URL may mean below some bases. A base that is None is that of all operations."""
         query = parse_qsl(split_url(url).query, keep_blank_values=True)
+        is_found = False
         for find in (self._paths.find, self._paths.find_spanning):
-            for base, segments in below:
+            for base, segments in below if not is_found else ():
                 for match in find(segments, query):
                     operations = self._by_path[match.number]
                     if base is not None:
                         operations = tuple(one for one in operations if self._is_served(one, {base}))
                     if operations:
+                        is_found = True
                         yield Located(operations, match.values, match.spans)
 
     def _is_served(self, operation: Operation, bases: AbstractSet[Base]) -> bool:
@@ -180,6 +182,14 @@ class Located:
     operations: tuple[Operation, ...] = ()
     values: Mapping[str, str] = field(factory=dict)
     spans: bool = False
+
+    def operation(self, method: str) -> Operation | None:
+        """Return the operation of a method. None: the path has none."""
+        return next((one for one in self.operations if one.method == method.upper()), None)
+
+
+Fits: TypeAlias = Callable[[Located, str], bool]
+"""Tells whether the operation of a path and a method fits a request."""
 
 
 def load_spec(path: Path | None = None, *, strict: bool = False, folders: Iterable[Path] = ()) -> Spec:
