@@ -133,7 +133,7 @@ def lines(pattern: str) -> list[str]:
 
 CLIENT: Final = r"(PIXAZO_API_KEY=\S+ )?longcat (generate|batch|wait|status) (?!.*--webhook)"
 ASKING: Final = r"longcat contract (probe|explain)"
-READING: Final = r"longcat (contract (check|suggest|record)|.*--webhook)"
+READING: Final = r"longcat (contract (check|suggest|record|coverage)|.*--webhook)"
 SERVING: Final = r"longcat sandbox "
 MAKING: Final = r"make [a-z-]+$"
 FUZZING: Final = r"schemathesis run "
