@@ -2,25 +2,36 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.repeats import Judge
 from longcat.contract.history import History
 from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.spec import Spec
+from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.findings import JudgedFinding
 from longcat.contract.reports.verdict import Event, JudgedExchange, Tally
 from longcat.contract.traffic.recordings import read
 
+OTHER_SERVER: Final = (
+    "not of this contract: another host, or a path below none of its servers (--server URL names others)"
+)
+OTHER_PATH: Final = "not of this contract: another host, and a path that it does not have"
 Observed: TypeAlias = Judgement | Inconclusive
 
 
 def events(observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Event]:
     """Yield what comes of each thing observed, and count it. When the last was taken, the tally is complete."""
     for one in observed:
-        event = _event(one, baseline)
+        if isinstance(one, Judgement) and not one.is_concerned:
+            host = split_url(one.exchange.url).netloc.rpartition("@")[2] or "no host"
+            if not tally.note_elsewhere(host):
+                continue  # Of each other host, the first exchange stands for all.
+            event: Event = Inconclusive(host, OTHER_SERVER if one.spec.names_hosts else OTHER_PATH, unclear=False)
+        else:
+            event = _event(one, baseline)
         tally.note(event)
         yield event
     tally.remarks.extend(baseline.remarks())
@@ -42,10 +53,6 @@ def _event(one: Observed, baseline: Baseline) -> Event:
     if isinstance(one, Inconclusive):
         return one
     exchange = one.exchange
-    if not one.is_concerned:
-        return Inconclusive(
-            exchange.source, "not of this contract: another host, and a path that it does not have", unclear=False
-        )
     # A documented 429 or 500 is inconclusive in a probe. A recording keeps what somebody wanted to keep.
     if one.outage is not None and not one.is_documented:
         return Inconclusive(exchange.source, one.outage)

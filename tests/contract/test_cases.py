@@ -12,8 +12,10 @@ one GET `/a` at https://api.example.com/v1, answered with 200 and JSON.
   Without `json` and `text` the body was not recorded. The same names at the top of a case stand for one exchange.
   Or `recording`: the `name` of a file with recorded traffic, and its `text`, as a text or as the value of its JSON, or
   a value for each of its `lines`.
-* What comes of it: `finds`, a list of `code place`, or `finds_some` of them; `untold` and `left_out`, each a list of
-  what the reasons say; `refused`, what the error says that refuses the spec; `verdict`, the exit code.
+* `server`: a list of URLs, as with `--server`.
+* What comes of it: `finds`, a list of `code place`, or `finds_some` of them, and their `severities`; `untold` and
+  `left_out`, each a list of what the reasons say; `refused`, what the error says that refuses the spec; `verdict`, the
+  exit code.
 """
 
 import json
@@ -120,22 +122,24 @@ def test_case(case: Case, tmp_path: Path) -> None:
         with pytest.raises(SpecError, match=facts["refused"]):
             load_spec(path)
         return
-    spec, tally = load_spec(path), Tally()
+    spec, tally = load_spec(path).served_only_at(facts.get("server", ())), Tally()
     seen = facts.get("all_seen") or [facts.get("seen", facts)]
     observed = judged(spec, (_exchange(one, number) for number, one in enumerate(seen, 1)))
     if "recording" in facts:
         observed = recorded(spec, [_recording(tmp_path, **facts["recording"])])
-    findings, reasons = [], []
+    findings, severities, reasons = [], [], []
     for event in events(observed, Baseline(datetime.now(UTC).date()), tally):
         if isinstance(event, Inconclusive):
             reasons.append(event)
         else:
             findings += [f"{one.finding.code} {one.finding.pointer}".strip() for one in event.findings]
+            severities += [one.finding.severity.value for one in event.findings]
             reasons += event.gaps
     if "finds_some" in facts:
         assert set(facts["finds_some"]) <= set(findings)
     else:
         assert findings == facts.get("finds", []), reasons
+    assert severities == facts.get("severities", severities)
     for name, is_unclear in (("untold", True), ("left_out", False)):
         whys = [one.why for one in reasons if one.unclear is is_unclear]
         assert len(whys) == len(facts.get(name, ())), whys

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -462,7 +462,8 @@ class TestSuggest:
         def given(suggestion: Suggestion) -> list[str]:
             codes: list[str] = []
 
-            def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
+            def suggest(text: str, findings: Iterable[Finding], servers: Sequence[str]) -> Suggestion:
+                assert servers == []
                 assert text == OPENAPI.read_text("utf-8")
                 codes.extend(finding.code for finding in findings)
                 return suggestion

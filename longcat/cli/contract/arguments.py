@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
     command.epilog, command.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
     commands = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
     asking, judging = _asking(), _judging()
-    parents = {"asking": asking, "judging": judging, "contract": _contract()}
+    parents = {"asking": asking, "judging": judging, "contract": _contract(), "reading": _reading()}
 
     def add(name: str, summary: str, *kinds: str) -> argparse.ArgumentParser:
         added = commands.add_parser(
@@ -50,7 +50,7 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
         "judging",
     )
 
-    added = add("check", "judge recorded traffic: cassettes and HAR files", "contract", "judging")
+    added = add("check", "judge recorded traffic: cassettes and HAR files", "contract", "reading", "judging")
     added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
 
     added = add("record", "ask the same questions, and write cassettes without secrets", "asking", "contract")
@@ -60,12 +60,12 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
     added.add_argument("--yes", action="store_true", help="send it without asking first")
     added.add_argument("--force", action="store_true", help="replace cassettes that are there already")
 
-    added = add("suggest", "turn findings into a change of openapi.yaml", "asking", "contract")
+    added = add("suggest", "turn findings into a change of openapi.yaml", "asking", "contract", "reading")
     added.add_argument("paths", metavar="PATH", nargs="*", help="recorded traffic; without it, --base-url is asked")
     added.add_argument("--baseline", metavar="FILE", help="deviations to leave as they are")
     added.add_argument("--write", action="store_true", help="change the file rather than print the difference")
 
-    added = add("coverage", "say how much of the contract was seen in recorded traffic", "contract")
+    added = add("coverage", "say how much of the contract was seen in recorded traffic", "contract", "reading")
     added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
     added.add_argument("--fail-under", metavar="PERCENT", type=_percent, help="fail when less was seen, of all items")
     added.add_argument(
@@ -115,6 +115,19 @@ def _contract() -> argparse.ArgumentParser:
         "--strict-spec",
         action="store_true",
         help="refuse a contract with anything wrong in it (default: only what reaches it can't be judged)",
+    )
+    return parser
+
+
+def _reading() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="the recorded gateway, in place of the servers that the contract names; repeatable. All other traffic of "
+        "unknown origin is left out",
     )
     return parser
 

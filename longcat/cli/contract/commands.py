@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from longcat.cli.contract.spec_file import SpecFile, find_spec
+from longcat.cli.contract.spec_file import SpecFile, find_spec, serving
 from longcat.cli.results import Exit, Printer
 from longcat.contract import CODES, Finding, Severity, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
@@ -45,7 +46,7 @@ def probe(arguments: argparse.Namespace) -> Exit:
 
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
-    spec_file = find_spec(arguments.spec, strict=arguments.strict_spec)
+    spec_file = serving(find_spec(arguments.spec, strict=arguments.strict_spec), arguments.server)
     paths = paths_of(arguments.paths or [RECORDINGS])
     return _judge(arguments, spec_file, ", ".join(map(str, paths)), recorded(spec_file.spec, paths))
 
@@ -60,9 +61,11 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     if arguments.paths and arguments.base_url is not None:
         raise ConfigurationError("Name recorded traffic or --base-url, not both: they may differ.")
     file = Path(arguments.spec or "openapi.yaml")
+    if arguments.server and arguments.base_url is not None:
+        raise ConfigurationError("--server says where recorded traffic is from. What is asked is named by --base-url.")
     if not file.is_file():
         raise ConfigurationError(f"There is no {file} to change. Name the contract's file with --spec.")
-    spec_file = find_spec(str(file), strict=arguments.strict_spec)
+    spec_file = serving(find_spec(str(file), strict=arguments.strict_spec), arguments.server)
     observed: Iterable[Observed]
     if arguments.paths:
         observed = recorded(spec_file.spec, paths_of(arguments.paths))
@@ -72,7 +75,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     tally = Tally()
     run = events(observed, _baseline(arguments.baseline), tally)
     findings = [finding for event in run for finding in findings_of(event)]
-    suggestion = _suggestion(change, file, findings)
+    suggestion = _suggestion(partial(change, servers=arguments.server), file, findings)
     if arguments.write and suggestion.diff:
         with whole_file(file) as changed:
             changed.write(suggestion.text.encode())

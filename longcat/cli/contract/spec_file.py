@@ -1,12 +1,15 @@
 """Which contract `longcat contract` goes by. Needs the extra `contract`."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from longcat.contract import Spec, SpecError, load_spec
 from longcat.errors import ConfigurationError
+from longcat.settings import is_http_url
+from longcat.text import show, without_query
 
 
 @frozen
@@ -39,6 +42,18 @@ def find_spec(path: str | None, *, strict: bool = False) -> SpecFile:
             raise ConfigurationError(str(error)) from error
         spec = load_spec()  # It was the file here that is not valid, and nobody named it.
     return SpecFile(spec, Path(str(files("longcat_api") / "openapi.json")), "longcat_api/openapi.json")
+
+
+def serving(spec_file: SpecFile, servers: Sequence[str]) -> SpecFile:
+    """Return the contract as that of these servers, in place of those that it names. Without any, it stays as it is.
+
+    Raises ConfigurationError for what is no address of a server.
+    """
+    for url in servers:
+        if not is_http_url(url):
+            message = f"--server takes an address such as https://api.example.com/v1, not {show(url, without_query)}."
+            raise ConfigurationError(message)
+    return evolve(spec_file, spec=spec_file.spec.served_only_at(servers))
 
 
 def _relative(path: Path) -> str:

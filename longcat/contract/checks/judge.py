@@ -57,7 +57,7 @@ def outage(spec: Spec, exchange: Exchange) -> str | None:
 
 
 def concerns(spec: Spec, exchange: Exchange) -> bool:
-    """Whether an exchange is about the contract: on one of its paths, with one of its servers, or known to be so."""
+    """Whether an exchange is about the contract: with one of its servers, or known to be so."""
     return observe(spec, exchange).is_concerned
 
 

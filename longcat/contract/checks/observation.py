@@ -78,13 +78,13 @@ class Observation:
 
     @property
     def is_concerned(self) -> bool:
-        """Whether it is about the contract: on one of its paths, with one of its servers, or known to be so.
+        """Whether it is about the contract: with one of its servers, or known to be so.
 
-        A file of recorded traffic may hold much else. Whoever knows an exchange's origin knows that it is with the
-        gateway.
+        A file of recorded traffic may hold much else. Whoever asked himself, or knows an exchange's origin, knows that
+        it is with the gateway. Of a contract that names no host, any host will do that has one of its paths.
         """
         exchange = self.exchange
-        return bool(self.at_path) or exchange.origin != "unknown" or self.spec.serves(exchange.url)
+        return exchange.origin != "unknown" or exchange.intent is not None or self.spec.covers(exchange.url)
 
     @property
     def is_page(self) -> bool:

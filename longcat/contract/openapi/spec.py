@@ -41,6 +41,7 @@ class Spec:
             change of comments or order in its own file does not change it.
         schemas: the schemas of the document, ready to validate.
         elsewhere: where it is served besides, whatever it says itself.
+        only_at: where it is served in truth, in place of all that it says itself. Empty: where it says.
     """
 
     document: dict[str, Any] = field(repr=False)
@@ -49,6 +50,7 @@ class Spec:
     digest: str
     schemas: Schemas = field(repr=False, eq=False)
     elsewhere: frozenset[Base] = frozenset()
+    only_at: frozenset[Base] = frozenset()
 
     @property
     def server(self) -> str:
@@ -71,6 +73,16 @@ class Spec:
     def source_of(self, pointer: str) -> tuple[Path | None, str]:
         """Return the file in which a pointer stands, and the pointer in that file. None: the contract has no file."""
         return self.schemas.document.source_of(pointer)
+
+    def served_only_at(self, urls: Sequence[str]) -> "Spec":
+        """Return the same contract of gateways that answer below these URLs, and at none of its own servers.
+
+        A URL without a path stands for one with the path of any of its servers as well. Without URLs, nothing changes.
+        """
+        given = {base_of(url) for url in urls}
+        paths = {base.path for one in self.operations for base in one.bases}
+        given |= {Base(base.host, path) for base in given if not base.path for path in paths}
+        return attrs.evolve(self, servers=tuple(urls), only_at=frozenset(given)) if urls else self
 
     @cached_property
     def key_headers(self) -> frozenset[str]:
@@ -105,6 +117,13 @@ class Spec:
     def serves(self, url: str) -> bool:
         """Whether a URL is below one of the servers that the contract names with their hosts."""
         return any(base.host for base, _ in self._bases.above(url))
+
+    def covers(self, url: str) -> bool:
+        """Whether a URL is below one of the servers, or on one of the paths for which the contract names no host."""
+        if self.serves(url):
+            return True
+        located = () if self.only_at else self.locate(url).operations
+        return any(not base.host for one in located for base in one.bases)
 
     def operations_at(self, url: str) -> tuple[Operation, ...]:
         """Return the operations of the servers that a URL is below: none, if the contract has no such server."""
@@ -147,11 +166,12 @@ class Spec:
                         yield Located(operations, match.values, match.spans)
 
     def _is_served(self, operation: Operation, bases: AbstractSet[Base]) -> bool:
-        return not bases.isdisjoint(operation.bases) or not bases.isdisjoint(self.elsewhere)
+        return not bases.isdisjoint((self.only_at or operation.bases) | self.elsewhere)
 
     @cached_property
     def _bases(self) -> BaseIndex:
-        return BaseIndex({base for one in self.operations for base in one.bases} | self.elsewhere)
+        own = self.only_at or {base for one in self.operations for base in one.bases}
+        return BaseIndex(own | self.elsewhere)
 
     @cached_property
     def _by_path(self) -> list[tuple[Operation, ...]]:

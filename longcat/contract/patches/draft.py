@@ -1,7 +1,7 @@
 """The contract as it stands between two changes, and what a change asks about it."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -24,21 +24,21 @@ class Draft:
 
     Attributes:
         source: its text and document.
-        spec: the same contract, ready to judge by. It answers for the hosts of the exchanges as well.
+        spec: the same contract, ready to judge by.
     """
 
     source: Source
     spec: Spec = field(repr=False)
-    _hosts: tuple[str, ...] = field(repr=False, alias="hosts")
+    _serving: Callable[[Spec], Spec] = field(repr=False, alias="serving")
 
     @classmethod
-    def of(cls, source: Source, hosts: tuple[str, ...]) -> "Draft":
-        """Return the draft with this text."""
-        return cls(source, reduce(Spec.served_at, hosts, make_spec(source.document, "as it is now")), hosts)
+    def of(cls, source: Source, serving: Callable[[Spec], Spec] = lambda spec: spec) -> "Draft":
+        """Return the draft with this text; `serving` returns the contract as that of the servers that were asked."""
+        return cls(source, serving(make_spec(source.document, "as it is now")), serving)
 
     def edited(self, edits: Sequence[Edit]) -> "Draft":
         """Return the draft with some changes. Raises UneditableError, and SpecError if it would be no contract."""
-        return Draft.of(self.source.edited(*edits), self._hosts)
+        return Draft.of(self.source.edited(*edits), self._serving)
 
     @property
     def is_openapi_3_0(self) -> bool:
@@ -84,7 +84,18 @@ class Draft:
         return infer(values)
 
 
-def hosts_of(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
-    """Return the base URLs of the hosts that some exchanges were with."""
+def serving(exchanges: Iterable[Exchange], servers: Sequence[str]) -> Callable[[Spec], Spec]:
+    """Return what makes of a contract that of the servers that were asked: those named, else its own and these hosts.
+
+    With a host that the contract does not name, an exchange may be below the path of any of its servers.
+    """
     urls = [split_url(exchange.url) for exchange in exchanges]
-    return tuple(sorted({f"{url.scheme}://{url.netloc}" for url in urls if url.netloc}))
+    hosts = sorted({f"{url.scheme}://{url.netloc}" for url in urls if url.netloc})
+
+    def served(spec: Spec) -> Spec:
+        if servers:
+            return spec.served_only_at(servers)
+        paths = sorted({base.path for one in spec.operations for base in one.bases} | {""})
+        return reduce(Spec.served_at, [f"{host}{path}" for host in hosts for path in paths], spec)
+
+    return served

@@ -18,7 +18,7 @@ from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import SpecError
 from longcat.contract.patches.changes import edits_for
-from longcat.contract.patches.draft import Draft, hosts_of
+from longcat.contract.patches.draft import Draft, serving
 from longcat.contract.patches.edit import Source, UneditableError
 from longcat.contract.patches.group import FindingGroup, RefusedError, groups_of, key_of, samples_of
 
@@ -62,10 +62,10 @@ class Suggestion:
     unpatched: tuple[Unpatched, ...]
 
 
-def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
+def suggest(text: str, findings: Iterable[Finding], servers: Sequence[str] = ()) -> Suggestion:
     """Return the change of a contract's text that makes it agree with findings. Raises SpecError for no contract.
 
-    A finding with which the text agrees already is not mentioned.
+    A finding with which the text agrees already is not mentioned. Servers that are named stand for the contract's own.
     """
     if len(text) > MAX_TEXT:
         raise SpecError(
@@ -75,7 +75,7 @@ def suggest(text: str, findings: Iterable[Finding]) -> Suggestion:
     mark, plain = text[: text.startswith("\ufeff")], text.removeprefix("\ufeff")
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
-    old = Draft.of(Source.read(plain), hosts_of(exchanges))
+    old = Draft.of(Source.read(plain), serving(exchanges, servers))
     initial = _Before.of(old, found, exchanges)
     while True:
         reasons: dict[str, str] = {}

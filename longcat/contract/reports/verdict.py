@@ -12,6 +12,8 @@ from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFi
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
+MAX_HOSTS: Final = 1000
+"""How many hosts are kept of which the contract is not."""
 MAX_REASONS: Final = 20
 """How many reasons are kept of each kind, and of each how many places. What goes beyond them is only counted."""
 
@@ -77,6 +79,7 @@ class Tally:
         accepted: how many findings the baseline accepts.
         unclear: how many things were inconclusive.
         left_out: how many things were left out.
+        elsewhere: how many exchanges are not of this contract, by their hosts.
         reasons: the first reasons why things were inconclusive or left out.
         remarks: what else a reader must know, such as entries of the baseline that expired.
     """
@@ -90,6 +93,7 @@ class Tally:
     findings: dict[str, ReportedFinding] = Factory(dict)
     unclear: int = 0
     left_out: int = 0
+    elsewhere: Counter[str] = Factory(Counter)
     reasons: list[GapReason] = Factory(list)
     remarks: list[str] = Factory(list)
 
@@ -103,6 +107,13 @@ class Tally:
         self.judged[event.exchange.origin] += 1
         for judged in event.findings:
             self._note_finding(judged)
+
+    def note_elsewhere(self, host: str) -> bool:
+        """Count an exchange that is not of this contract, and return whether it is the first with its host."""
+        if host not in self.elsewhere and len(self.elsewhere) >= MAX_HOSTS:
+            host = "others"
+        self.elsewhere[host] += 1
+        return self.elsewhere[host] == 1
 
     def _note_finding(self, judged: JudgedFinding) -> None:
         finding, accepted = judged.finding, judged.accepted
@@ -182,6 +193,11 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
             f"{_count(tally.hinted, 'finding')} of {kinds} {'fails' if tally.hinted == 1 else 'fail'} nothing, as the "
             f"contract does not say that its examples show every field. --fail-on notice counts "
             f"{'it' if tally.hinted == 1 else 'them'}."
+        )
+    if tally.elsewhere:
+        yield (
+            f"{_count(tally.elsewhere.total(), 'exchange')} with {_count(len(tally.elsewhere), 'other host')} "
+            f"{'is' if tally.elsewhere.total() == 1 else 'are'} not of this contract."
         )
     if tally.left_out:
         yield f"{_count(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
