@@ -155,7 +155,8 @@ def _url(value: object) -> str:
         port = _DEFAULT_PORT.match(value) if ":80" in value or ":443" in value else None
         return f"{port[1] or port[2]}{value[port.end() :]}" if port else value
     if isinstance(value, str) and (hidden := _PLACEHOLDER.fullmatch(value)):
-        return f"{hidden[1] or 'https://'}{re.sub('[^a-z0-9]+', '-', hidden[2].lower()).strip('-')}.invalid/{hidden[3]}"
+        host = re.sub("[^a-z0-9]+", "-", hidden[2].lower()).strip("-") or "host"
+        return f"{hidden[1] or 'https://'}{host}.invalid/{hidden[3]}"
     if isinstance(value, str) and ":" in value:  # What comes after the scheme may hold a secret.
         raise NoExchangeError(f"has no absolute HTTP URL, but {shorten(value.partition(':')[0] + ':...')!r}")
     raise UnreadableError(f"has no absolute HTTP URL, but {shorten(value)!r}")
