@@ -272,3 +272,19 @@ def test_a_hint_is_no_drift(spec: Spec) -> None:
     tally = Tally(hints=frozenset({"field-missing"}))
     list(events([Judgement(spec, exchange({"list": [{}]}))], Baseline(TODAY), tally))
     assert (verdict(tally, Severity.NOTICE), tally.hinted, tally.times) == (0, 1, 0)
+
+
+@pytest.mark.usefixtures("_without_a_field")
+def test_annotations_beside_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """For GitHub, the annotations go to stdout, where the runner reads them, and Markdown into the file."""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    Path("spec.json").write_text(json.dumps(document(schema)))
+    arguments = ["--spec", "spec.json", "--format", "github", "--output", "report.md", "a.har"]
+    assert main(["contract", "check", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert (out.partition(",")[0], err) == ("::error file=spec.json", "")
+    assert "\nlongcat: Drift: 1 finding (1 breaking).\n" in out
+    assert (
+        "| <code>type&#45;changed</code> |" in Path("report.md").read_text()
+        or "type-changed" in Path("report.md").read_text()
+    )

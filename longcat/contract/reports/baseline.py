@@ -36,9 +36,7 @@ class Deviation(NamedTuple):
         return " ".join(filter(None, self))
 
     def covers(self, finding: Finding) -> bool:
-        """Whether it is about a finding. An older file may have indexes and keys where the place has `*`."""
-        if (self.code, self.operation) != (finding.code, finding.operation):
-            return False
+        """Whether it has the place of a finding. An older file may have indexes and keys where the place has `*`."""
         if self.pointer in {finding.place, finding.pointer}:
             return True
         parts, place = self.pointer.split("/"), finding.place.split("/")
@@ -60,10 +58,16 @@ class Baseline:
     others: Accepted | None = None
     added: dict[Deviation, None] = field(factory=dict, init=False)
     _met: set[Deviation] = field(factory=set, init=False)
+    _by_kind: dict[tuple[str, str | None], list[tuple[Deviation, Accepted]]] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        for entry in self.entries:
+            self._by_kind.setdefault(entry[0][:2], []).append(entry)
 
     def accepts(self, finding: Finding) -> Accepted | None:
         """Return why a finding is accepted, or None when it is not."""
-        found = [(deviation, accepted) for deviation, accepted in self.entries if deviation.covers(finding)]
+        alike = self._by_kind.get((finding.code, finding.operation), ())
+        found = [(deviation, accepted) for deviation, accepted in alike if deviation.covers(finding)]
         self._met.update(deviation for deviation, _ in found)
         for _, accepted in found:
             if accepted.expires >= self.today:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from longcat.contract.model import Exchange, Finding, Origin
 
@@ -18,6 +18,8 @@ ORIGINS: Final[dict[Origin, str]] = {
     "sandbox": "the sandbox, which proves that our parts agree, never that the service does",
     "unknown": "unknown",
 }
+MOST_OF_BODY: Final = 4096
+"""How much of a body is kept and quoted, in bytes."""
 _REQUEST: Final = re.compile(r"\bthe request \S+")
 _BRANCH: Final = re.compile(r"/(oneOf|anyOf)/[0-9]+")
 
@@ -58,7 +60,7 @@ class ReportedFinding:
     """A finding as a report shows it: once, however often it was seen.
 
     Attributes:
-        finding: as it was first seen.
+        finding: as it was first seen, its exchange without the ends of long bodies.
         accepted: why the baseline accepts it. None: it does not.
         count: how often it was seen, in one exchange or several.
         exchanges: in how many exchanges.
@@ -75,9 +77,9 @@ class ReportedFinding:
         """Count the same finding of another exchange, or the first."""
         self.count += finding.times
         self.exchanges += 1
-        for example in examples_of(finding):
-            if len(self.examples) < MOST_EXAMPLES and example not in self.examples:
-                self.examples.append(example)
+        if len(self.examples) < MOST_EXAMPLES:
+            new = [one for one in examples_of(finding) if one not in self.examples]
+            self.examples += new[: MOST_EXAMPLES - len(self.examples)]
 
     @property
     def where(self) -> str:
@@ -128,6 +130,13 @@ def examples_of(finding: Finding) -> Iterator[Example]:
     yield Example(exchange.source, exchange.origin, finding.pointer, finding.seen)
     for one in finding.others:
         yield Example(exchange.source, exchange.origin, one.pointer, one.seen)
+
+
+def shortened(finding: Finding) -> Finding:
+    """Return a finding as a report needs it: a body may have megabytes, and findings are kept until a run is over."""
+    exchange = finding.exchange
+    request, response = (body and body[:MOST_OF_BODY] for body in (exchange.request_body, exchange.response_body))
+    return evolve(finding, evidence=None, exchange=evolve(exchange, request_body=request, response_body=response))
 
 
 def fingerprint(finding: Finding) -> str:

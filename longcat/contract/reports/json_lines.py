@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 from attrs import asdict
 
@@ -11,9 +11,6 @@ from longcat.contract.reports.context import ReportContext, grouped
 from longcat.contract.reports.findings import ORIGINS, ReportedFinding, fingerprint
 from longcat.contract.reports.verdict import Event
 from longcat.text import shorten
-
-MOST: Final = 4096
-"""How much of a body is quoted, in bytes."""
 
 
 def json_lines(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
@@ -61,5 +58,4 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
 
 
 def _text(body: bytes | None) -> str | None:
-    """Return a body as text, its end cut off when it is long."""
-    return None if body is None else body[:MOST].decode("utf-8", "replace")
+    return None if body is None else body.decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from attrs import Factory, define, frozen
 
 from longcat.contract.model import Exchange, Inconclusive, Origin, Severity
-from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFinding, fingerprint
+from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFinding, fingerprint, shortened
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
@@ -121,7 +121,7 @@ class Tally:
         self.times += finding.times if accepted is None and not is_hint else 0
         name = fingerprint(finding)
         if name not in self.findings:
-            self.findings[name] = ReportedFinding(finding, accepted)
+            self.findings[name] = ReportedFinding(shortened(finding), accepted)
             if accepted is not None:
                 self.accepted += 1
             elif is_hint:
