@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,16 @@ def test_no_command_that_needs_none_makes_a_connection(
     named = [] if arguments[0] == "explain" else ["--spec", str(spec)]
     assert main(["contract", *(one.format(traffic=traffic) for one in arguments), *named]) == code
     assert "mistake" not in capsys.readouterr().err
+
+
+def test_judging_recordings_loads_no_http_client(tmp_path: Path) -> None:
+    """It would take as long to load as thousands of exchanges take to judge, and so would what draws on a terminal."""
+    (tmp_path / "spec.json").write_text(json.dumps(contract("", "schema/title")))
+    (tmp_path / "traffic.har").write_text(json.dumps({"log": {"entries": [ENTRY]}}))
+    code = "import sys\nfrom longcat.cli import main\nmain()\nprint(*{'httpx', 'rich', 'yaml'} & sys.modules.keys())"
+    command = [sys.executable, "-c", code, "contract", "check", "--spec", "spec.json", "traffic.har"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.splitlines()[-1] == "", done.stdout
 
 
 @pytest.mark.parametrize(

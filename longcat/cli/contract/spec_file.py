@@ -8,7 +8,6 @@ from attrs import evolve, frozen
 
 from longcat.contract import Spec, SpecError, load_spec
 from longcat.errors import ConfigurationError
-from longcat.settings import is_http_url
 from longcat.text import show, without_query
 
 
@@ -49,6 +48,10 @@ def serving(spec_file: SpecFile, servers: Sequence[str]) -> SpecFile:
 
     Raises ConfigurationError for what is no address of a server.
     """
+    if not servers:
+        return spec_file
+    from longcat.settings import is_http_url  # noqa: PLC0415 - it is slow to import, as it brings httpx with it.
+
     for url in servers:
         if not is_http_url(url):
             message = f"--server takes an address such as https://api.example.com/v1, not {show(url, without_query)}."
