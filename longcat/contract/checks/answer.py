@@ -10,7 +10,7 @@ from longcat.contract.checks.credentials import may_be_filtered, names_a_secret
 from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.checks.mismatch import CheckResult, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request.parameters import values_of
+from longcat.contract.checks.request.parameters import allows_header, values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Operation, Response, first_json
 from longcat.contract.openapi.schema.variants import normal
@@ -59,7 +59,7 @@ def _compare_headers(observation: Observation, response: Response) -> Iterator[M
         if value is None:
             if header.required:
                 yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
-        elif header.schema and not any(comparison.allows(header.schema, one) for one in values_of(value)):
+        elif header.schema and not allows_header(comparison, header, value):
             expected = comparison.describe((header.schema,))
             yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
 

@@ -35,9 +35,11 @@ class Form(NamedTuple):
     files: frozenset[str] = frozenset()
 
 
-def read_pairs(comparison: Comparison, media: Media, schema: str, text: str) -> Form:
-    """Return the value of an `application/x-www-form-urlencoded`."""
-    pairs = split_pairs(text, "&")[:MOST_FIELDS]
+def read_pairs(comparison: Comparison, media: Media, schema: str, text: str) -> Form | None:
+    """Return the value of an `application/x-www-form-urlencoded`. None: it has more fields than are read."""
+    pairs = split_pairs(text, "&")
+    if len(pairs) > MOST_FIELDS:
+        return None
     return Form(dict(_fields(comparison, media, schema, pairs, unquote_plus)))
 
 
@@ -50,13 +52,16 @@ def read_parts(comparison: Comparison, media: Media, schema: str, parts: list[Fo
 
 
 def split_parts(body: bytes, content_type: str) -> list[FormPart] | None:
-    """Return the parts of a `multipart/form-data`. None: it can't be read, as with many recordings of files."""
+    """Return the parts of a `multipart/form-data`. None: it can't be read, as with many recordings of files.
+
+    Nor is one read that has more parts than `MOST_FIELDS`.
+    """
     head = f"Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
     parts = message.get_payload()
-    if not isinstance(parts, list) or message.defects:
+    if not isinstance(parts, list) or message.defects or len(parts) > MOST_FIELDS:
         return None
-    return [found for part in parts[:MOST_FIELDS] if (found := _field(part)) is not None]
+    return [found for part in parts if (found := _field(part)) is not None]
 
 
 def _field(part: Any) -> FormPart | None:

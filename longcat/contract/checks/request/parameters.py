@@ -28,6 +28,8 @@ from longcat.contract.openapi.urls.templates import split_url
 MOST_KEYS: Final = 20
 """How many names in brackets a name of the query may have: `filter[a][b]` has two."""
 MOST_DIGITS: Final = 100
+MOST_ITEMS: Final = 10_000
+"""How many items a list may have that is written as one text."""
 _DELIMITERS: Final[Mapping[str, str]] = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|", "simple": ","}
 _INTEGER: Final = re.compile(r"-?[0-9]+")
 _NUMBER: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -189,6 +191,8 @@ def _split_decoded(raw: str, delimiter: str, decode: Decode) -> list[str]:
 
 def _lists(parts: list[str]) -> Iterator[Reading]:
     """Yield the list, and the objects, that parts of a text may stand for."""
+    if len(parts) > MOST_ITEMS:
+        return
     yield Reading([] if parts == [""] else parts)
     if all("=" in part for part in parts):
         yield Reading({name: value for name, _, value in (part.partition("=") for part in parts)})
@@ -317,6 +321,14 @@ def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> lis
 def _may_be_spread(parameter: Parameter) -> bool:
     """Whether the fields of an object may be written without the parameter's own name."""
     return parameter.explode and parameter.location in {"query", "cookie"}
+
+
+def allows_header(comparison: Comparison, header: Parameter, text: str) -> bool:
+    """Whether the text of an answer's header can be read as a value that its schema allows."""
+    if header.schema is None or (header.content is not None and not is_json(header.content.media_type)):
+        return True
+    found = in_json(text) if header.content else _in_text(text.strip(), ",", str.strip)
+    return comparison.allows(header.schema, read_value(comparison, (header.schema,), found))
 
 
 def read_value(comparison: Comparison, pointers: tuple[str, ...], found: Iterable[Reading]) -> Any:
