@@ -278,7 +278,7 @@ def test_formats_are_asserted_as_the_typed_client_reads_them() -> None:
         ("", ["is empty"]),
         ("# nothing\n", ["is empty"]),
         ("{", ["is not JSON", "line 1, column 2"]),
-        ('{"openapi": "3.1.0",}', ["is not JSON", "line 1"]),
+        ('{"openapi": "3.1.0",,}', ["is not JSON", "line 1"]),
         ("a: [1", ["is not YAML", "line 1"]),
         ("a: b: c", ["is not YAML", "line 1, column 5"]),
         ("a: 1\na: 2\n", ["is not YAML", "duplicate key", "line 2"]),
@@ -296,7 +296,7 @@ def test_formats_are_asserted_as_the_typed_client_reads_them() -> None:
 def test_no_openapi(text: str, words: list[str]) -> None:
     """What is no OpenAPI document is refused, with the place where it stops to be one."""
     with pytest.raises(SpecError) as caught:
-        make_spec(parse_document(text, "broken.yaml"), "broken.yaml", strict=True)
+        make_spec(parse_document(text, "broken.yaml", strict=True), "broken.yaml", strict=True)
     assert all(word in str(caught.value) for word in ["broken.yaml", *words])
 
 

@@ -112,6 +112,13 @@ def _contract() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--spec", metavar="FILE", help="the contract (default: the one that came with longcat)")
     parser.add_argument(
+        "--spec-folder",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="a folder that other files of the contract may be in, besides its own; repeatable",
+    )
+    parser.add_argument(
         "--strict-spec",
         action="store_true",
         help="refuse a contract with anything wrong in it (default: only what reaches it can't be judged)",

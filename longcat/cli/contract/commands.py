@@ -40,13 +40,13 @@ def probe(arguments: argparse.Namespace) -> Exit:
     """Send requests to the gateway, and judge its answers."""
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - `check` sends nothing.
 
-    target = find_target(arguments, find_spec(arguments.spec, strict=arguments.strict_spec))
+    target = find_target(arguments, find_spec(arguments))
     return _judge(arguments, target.spec_file, ", ".join(target.servers), target.probe())
 
 
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
-    spec_file = serving(find_spec(arguments.spec, strict=arguments.strict_spec), arguments.server)
+    spec_file = serving(find_spec(arguments), arguments.server)
     paths = paths_of(arguments.paths or [RECORDINGS])
     return _judge(arguments, spec_file, ", ".join(map(str, paths)), recorded(spec_file.spec, paths))
 
@@ -65,7 +65,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
         raise ConfigurationError("--server says where recorded traffic is from. What is asked is named by --base-url.")
     if not file.is_file():
         raise ConfigurationError(f"There is no {file} to change. Name the contract's file with --spec.")
-    spec_file = serving(find_spec(str(file), strict=arguments.strict_spec), arguments.server)
+    spec_file = serving(find_spec(arguments, file), arguments.server)
     observed: Iterable[Observed]
     if arguments.paths:
         observed = recorded(spec_file.spec, paths_of(arguments.paths))

@@ -17,7 +17,7 @@ from longcat.contract.run import recorded
 
 def coverage(arguments: argparse.Namespace) -> Exit:
     """Count what of the contract was seen, and write the report."""
-    spec_file = serving(find_spec(arguments.spec, strict=arguments.strict_spec), arguments.server)
+    spec_file = serving(find_spec(arguments), arguments.server)
     paths = paths_of(arguments.paths or [RECORDINGS])
     seen, tally, started = Coverage(spec_file.spec), Tally(), datetime.now(UTC)
     for observed in recorded(spec_file.spec, paths):

@@ -20,7 +20,7 @@ from longcat.errors import ConfigurationError
 
 def record(arguments: argparse.Namespace) -> Exit:
     """Say what will be sent; send it; write a cassette for each answer."""
-    target = find_target(arguments, find_spec(arguments.spec, strict=arguments.strict_spec))
+    target = find_target(arguments, find_spec(arguments))
     _check_origin(arguments.origin, target)
     folder = Path(arguments.output)
     files = {request: folder / name for request, name in _names(target.requests()).items()}

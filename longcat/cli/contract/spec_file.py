@@ -1,6 +1,8 @@
 """Which contract `longcat contract` goes by. Needs the extra `contract`."""
 
+import argparse
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,17 +26,20 @@ class SpecFile:
     name: str
 
 
-def find_spec(path: str | None, *, strict: bool = False) -> SpecFile:
-    """Return the contract in a file, or the one that came with longcat when none is named.
+def find_spec(arguments: argparse.Namespace, path: Path | None = None) -> SpecFile:
+    """Return the contract that the arguments name, or the one that came with longcat when they name none.
 
-    Raises ConfigurationError when it can't be used; strict: when anything in it is wrong.
+    `path` stands for a file that they need not name. Raises ConfigurationError when the contract can't be used.
     """
+    if path is None and arguments.spec is not None:
+        path = Path(arguments.spec)
+    load = partial(load_spec, strict=arguments.strict_spec, folders=[Path(one) for one in arguments.spec_folder])
     try:
-        spec = load_spec(Path(path) if path is not None else None, strict=strict)
+        spec = load(path)
         if path is not None:
-            return SpecFile(spec, Path(path), _relative(Path(path)))
+            return SpecFile(spec, path, _relative(path))
         source = Path("openapi.yaml")  # In a checkout, people read this one.
-        if source.is_file() and load_spec(source).digest == spec.digest:
+        if source.is_file() and load(source).digest == spec.digest:
             return SpecFile(spec, source, source.name)
     except SpecError as error:
         if path is not None:

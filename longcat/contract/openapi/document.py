@@ -2,8 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -31,13 +32,16 @@ def invalid(pointer: str, why: str) -> SpecError:
     return SpecError(f"the contract is not valid at {pointer or 'its top level'}: {why}")
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError."""
-    return _check_version(read_value(path), str(path))
+def read_document(path: Path, *, strict: bool = False) -> dict[str, Any]:
+    """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError.
+
+    Strict: also for a name that stands twice in one object. Otherwise the last one counts.
+    """
+    return _check_version(read_value(path, strict=strict), str(path))
 
 
-def read_value(path: Path) -> Any:
-    """Return the value in a YAML or JSON file: a document, or a part of one. Raises SpecError."""
+def read_value(path: Path, *, strict: bool = False) -> Any:
+    """Return the value in a YAML or JSON file: a document, or a part of one, as `read_document` does."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -47,21 +51,22 @@ def read_value(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error
-    return _parse(text, str(path))
+    return _parse(text, str(path), strict=strict)
 
 
-def parse_document(text: str, name: str) -> dict[str, Any]:
-    """Return the document in a text as plain JSON values. Raises SpecError, which says `name`."""
-    return _check_version(_parse(text, name), name)
+def parse_document(text: str, name: str, *, strict: bool = False) -> dict[str, Any]:
+    """Return the document in a text as plain JSON values. The error says `name`.
+
+    See `read_document`.
+    """
+    return _check_version(_parse(text, name, strict=strict), name)
 
 
-def _parse(text: str, name: str) -> Any:
+def _parse(text: str, name: str, *, strict: bool) -> Any:
     try:
-        # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it a hundred times slower.
-        document = json.loads(text) if text.lstrip().startswith("{") else plain(_parse_yaml(text, name))
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
+        # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it many times slower.
+        is_json = text.lstrip().startswith("{")
+        document = _parse_json(text, name, strict=strict) if is_json else _parse_yaml(text, name, strict=strict)
     except RecursionError:
         raise SpecError(
             f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels, or an alias holds itself. Mend it."
@@ -100,13 +105,31 @@ def _inside(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _parse_yaml(text: str, name: str) -> Any:
+def _parse_json(text: str, name: str, *, strict: bool) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats if strict else None)
+    except json.JSONDecodeError as error:
+        with suppress(SpecError):
+            return _parse_yaml(text, name, strict=strict)  # It may begin with a brace as well.
+        where = f"line {error.lineno}, column {error.colno}"
+        raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise SpecError(f"The spec has the name {show(name)} twice in one object. Take one of them out.")
+    return found
+
+
+def _parse_yaml(text: str, name: str, *, strict: bool) -> Any:
     import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - it is slow to import, and JSON does without it.
 
     from longcat.contract.openapi.yaml_loader import load_yaml  # noqa: PLC0415 - likewise.
 
     try:
-        return load_yaml(text)
+        return load_yaml(text, strict=strict)
     except yaml.MarkedYAMLError as error:
         marks = [one for one in (error.problem_mark, error.context_mark) if one is not None]
         # What lacks its end has its problem after the last line, and its context where it begins.
@@ -118,17 +141,9 @@ def _parse_yaml(text: str, name: str) -> Any:
         raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
 
 
-def plain(value: Any) -> Any:
-    """Return a value read from YAML as JSON has it: names are text, and so are dates."""
-    if isinstance(value, Mapping):
-        return {name if isinstance(name, str) else _word(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _word(name: Any) -> str:
-    return str(name).lower() if isinstance(name, bool) else str(name)
+def key_name(key: Any) -> str:
+    """Return a key of a mapping in YAML, such as a number, as JSON has it."""
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _check_version(value: Any, name: str) -> dict[str, Any]:

@@ -44,9 +44,16 @@ class SpecFiles:
     allowed: Sequence[Path]
     others: dict[str, Path] = field(factory=dict, init=False)
     _size: int = field(default=0, init=False)
+    _found: dict[tuple[str, Path], Path] = field(factory=dict, init=False, repr=False)
 
     def find(self, reference: str, base: Path) -> Path:
         """Return the file that a reference names in another one. Raises SpecError when it may not be read."""
+        key = (reference, base.parent)
+        if key not in self._found:
+            self._found[key] = self._find(reference, base)
+        return self._found[key]
+
+    def _find(self, reference: str, base: Path) -> Path:
         words = f"the reference {show(reference)}"
         try:
             path = (base.parent / unquote(reference)).resolve()
@@ -67,7 +74,10 @@ class SpecFiles:
             raise SpecError(
                 f"the spec has more than {MAX_FILES:,} files, or more than {MAX_BYTES // 1024**2} MiB in all"
             )
-        return self.name_of(path), self.read(path)
+        try:
+            return self.name_of(path), self.read(path)
+        except SpecError:
+            raise SpecError(f"the file {self.name_of(path)} is neither JSON nor YAML, or too large") from None
 
     def referred_to(self, content: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield all other files that a spec may refer to, each with its bytes. None of them is parsed yet."""

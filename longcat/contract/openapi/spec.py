@@ -220,7 +220,7 @@ def load_spec(path: Path | None = None, *, strict: bool = False, folders: Iterab
     anything wrong raises.
     """
     if path is not None:
-        document = read_document(path)
+        document = read_document(path, strict=strict)
         found = SpecFiles(
             path.parent.resolve() / path.name, _read_part, [path.parent.resolve(), *map(Path.resolve, folders)]
         )

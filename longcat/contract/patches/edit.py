@@ -28,7 +28,7 @@ from ruamel.yaml.emitter import Emitter
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from longcat.contract.openapi.document import SpecError, parse_document, plain
+from longcat.contract.openapi.document import SpecError, key_name, parse_document
 from longcat.pointer import split
 
 
@@ -85,7 +85,7 @@ class Source:
     @classmethod
     def read(cls, text: str) -> "Source":
         """Return a text, read. Raises SpecError for one that holds no OpenAPI document."""
-        return cls(text, parse_document(text, "to change"))
+        return cls(text, parse_document(text, "to change", strict=True))
 
     def edited(self, *edits: Edit) -> "Source":
         """Return the text with some changes, made one after the other. Raises UneditableError."""
@@ -104,7 +104,7 @@ class Source:
             chunks = list(_carried_over(chunks, write(tree).split("\n"), comment, end))
         text = "\n".join(line for chunk in chunks for line in chunk.kept)
         try:
-            document = parse_document(text, "as changed")
+            document = parse_document(text, "as changed", strict=True)
         except SpecError as error:
             raise UneditableError("the file is written in a way that does not allow it") from error
         if _canonical(document) != _canonical(wanted):
@@ -151,7 +151,7 @@ def _key(owner: Any, part: str) -> Any:
     if isinstance(owner, list):
         return int(part)
     for key in owner:
-        if part in plain({key: None}):
+        if part == key_name(key):
             return key
     raise LookupError(part)
 
