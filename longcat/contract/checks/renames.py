@@ -112,7 +112,9 @@ def _flattened(missing: Sequence[MissingField], unknown: Mapping[str, Any]) -> I
     for one in list(missing):
         inner = one.fields
         names = [
-            name for name, value in unknown.items() if one.schemas.fits(inner.named.get(name, ()), value, one.budget)
+            name
+            for name, pointers in inner.named.items()
+            if name in unknown and one.schemas.fits(pointers, unknown[name], one.budget)
         ]
         if names and inner.required.keys() <= set(names):
             yield one, names
