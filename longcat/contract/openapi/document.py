@@ -141,11 +141,6 @@ def _parse_yaml(text: str, name: str, *, strict: bool) -> Any:
         raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
 
 
-def key_name(key: Any) -> str:
-    """Return a key of a mapping in YAML, such as a number, as JSON has it."""
-    return str(key).lower() if isinstance(key, bool) else str(key)
-
-
 def _check_version(value: Any, name: str) -> dict[str, Any]:
     if value is None:
         raise SpecError(f"The spec {name} is empty. Name a file with an OpenAPI document.")

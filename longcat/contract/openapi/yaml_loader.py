@@ -12,7 +12,6 @@ from typing import Any, Final
 import yaml  # type: ignore[import-untyped]
 from attrs import Factory, define
 
-from longcat.contract.openapi.document import key_name
 from longcat.contract.openapi.limits import MAX_DEPTH, MAX_VALUES
 
 _TAG: Final = "tag:yaml.org,2002:"
@@ -160,6 +159,11 @@ class _Builder:
                 raise  # A number of more digits than Python reads.
             why = f"could not determine a constructor for the tag {event.tag!r}"
             raise _error(why, event.start_mark) from None
+
+
+def key_name(key: Any) -> str:
+    """Return a key of a mapping in YAML, such as a number, as JSON has it."""
+    return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _integer(text: str) -> int:

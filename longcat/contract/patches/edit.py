@@ -28,7 +28,8 @@ from ruamel.yaml.emitter import Emitter
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from longcat.contract.openapi.document import SpecError, key_name, parse_document
+from longcat.contract.openapi.document import SpecError, parse_document
+from longcat.contract.openapi.yaml_loader import key_name
 from longcat.pointer import split
 
 
