@@ -105,7 +105,7 @@ def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any
     found |= observation.path_values
     media = first_json(operation.request)
     if media is not None and media.schema is not None and isinstance(value := observation.request_json.value, dict):
-        required = observation.comparison.fields(media.schema, value).required
+        required = observation.request_comparison.fields(media.schema, value).required
         found |= {name: value[name] for name in required if _is_scalar(value.get(name))}
     is_filtered = may_be_filtered(observation.exchange)
     return {name: one for name, one in found.items() if not (is_filtered and is_placeholder(str(one)))}

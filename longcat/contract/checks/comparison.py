@@ -17,9 +17,9 @@ from longcat.contract.checks.mismatch import PRESENT, MapKey, Mismatch, Path, de
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.limits import StepBudget, check_depth
-from longcat.contract.openapi.schema.fields import Fields
+from longcat.contract.openapi.schema.fields import Direction, Fields
 from longcat.contract.openapi.schema.schemas import Breach, Schemas
-from longcat.contract.openapi.schema.variants import Variants, normal
+from longcat.contract.openapi.schema.variants import Variants, is_null, normal
 from longcat.pointer import at, escape, join
 from longcat.text import shorten, without_queries
 
@@ -60,17 +60,19 @@ class Comparison:
         scheme: by which the gateway was asked. An address in its answer may have it, too, as the sandbox's have.
         examples_are_complete: whether what the examples of the contract show counts as what it says. Otherwise, a field
             that all of them have may be absent, and nothing else follows from them.
+        direction: which way the values go.
         budget: what the exchange may cost. Where it is spent, UnjudgeableError is raised.
     """
 
     schemas: Schemas
     scheme: str = ""
     examples_are_complete: bool = False
+    direction: Direction = Direction.RESPONSE
     budget: StepBudget = Factory(StepBudget)
 
     def allows(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
         """Whether the schema at a pointer allows a value."""
-        return self.schemas.is_valid(pointer, value, closed=closed, budget=self.budget)
+        return self.schemas.is_valid(pointer, value, closed=closed, direction=self.direction, budget=self.budget)
 
     def compare(self, pointer: str, value: Any, examples: Examples = NO_EXAMPLES) -> list[Mismatch]:
         """Return how a value differs from the schema at a pointer. The examples are what the contract shows."""
@@ -86,7 +88,7 @@ class Comparison:
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
         if not mismatches and not self.allows(pointer, value, closed=True):
-            failure = self.schemas.failure(pointer, value, self.budget)
+            failure = self.schemas.failure(pointer, value, self.budget, direction=self.direction)
             if failure is not None:
                 path = self._marked(pointer, value, reversed(failure.path))
                 expected = shorten(without_queries(failure.expected), 200)
@@ -116,7 +118,7 @@ class Comparison:
                 marked.append(part)
                 pointers = self._of_item(applied, part)
             else:
-                fields = self.schemas.fields(applied)
+                fields = self.schemas.fields(applied, self.direction)
                 marked.append(_named(part, fields))
                 pointers = fields.pointers(part)
             value = value[part]
@@ -126,7 +128,7 @@ class Comparison:
 
     def fields(self, pointer: str, value: Any) -> Fields:
         """Return what the schema at a pointer says about the fields of a value."""
-        return self.schemas.fields(self._select((pointer,), value).pointers)
+        return self.schemas.fields(self._select((pointer,), value).pointers, self.direction)
 
     def types(self, pointer: str, value: Any) -> set[str]:
         """Return the types that the schema at a pointer names where a value like this one stands. Empty: any."""
@@ -211,30 +213,44 @@ class Comparison:
         for keyword in ("oneOf", "anyOf"):
             if keyword in schema:
                 yield from self._choose(f"{pointer}/{keyword}", value, path, selection)
+        subtypes = self.schemas.subtypes.of(pointer)
+        if subtypes is not None and isinstance(value, dict):
+            yield from self._choose_by_word(subtypes, value, path, selection) or ()
 
     def _choose(self, pointer: str, value: Any, path: Path, selection: _Selection) -> list[str]:
         """Return which of the schemas of a `oneOf` or `anyOf` the value is meant to fit."""
-        variants = self.schemas.variants(pointer)
-        if variants is not None and isinstance(value, dict) and isinstance(value.get(variants.name), str):
-            return self._choose_by_word(variants, value[variants.name], (*path, variants.name), selection)
-        branches = self.schemas.branches(pointer)
+        variants, branches = self.schemas.variants(pointer), self.schemas.branches(pointer)
+        if variants is not None and isinstance(value, dict):
+            chosen = self._choose_by_word(variants, value, path, selection)
+            if chosen is not None:
+                return chosen
+            branches = [*variants.others] or branches
+        elif value is not None and len(branches) > 1:
+            branches = [branch for branch in branches if not is_null(self.schemas.at(branch))]
         fitting = [branch for branch in branches if self.allows(branch, value)]
         if fitting:
             # Several of an `anyOf` may fit, and each explains some of the fields.
             return fitting if pointer.endswith("/anyOf") else fitting[:1]
         return [min(branches, key=lambda branch: self._distance(branch, value))]
 
-    def _choose_by_word(self, variants: Variants, word: str, path: Path, selection: _Selection) -> list[str]:
-        known = word if word in variants.branches else variants.recased(word)
-        if known is not None:
-            return [variants.branches[known]]  # There, a word in another case is found to be another one.
-        code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
-        selection.mismatches.append(Mismatch(code, path, variants.rule, expected, show_value(word), word))
+    def _choose_by_word(
+        self, variants: Variants, value: dict[str, Any], path: Path, selection: _Selection
+    ) -> list[str] | None:
+        """Return which schema a value means by its word; none, for a word that is not known. None: it has no word."""
+        found, where = variants.find(value), (*path, variants.name)
+        if found is not None:
+            return [found]  # There, a word in another case is found to be another one.
+        word = value.get(variants.name)
+        if not isinstance(word, str) or any(self.allows(branch, value) for branch in variants.others):
+            return None
+        if all(mismatch.path != where for mismatch in selection.mismatches):
+            code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
+            selection.mismatches.append(Mismatch(code, where, variants.rule, expected, show_value(word), word))
         return []
 
     def _distance(self, branch: str, value: Any) -> int:
         """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
-        return sum(1 if one.path else 1000 for one in distinct(self._mismatches((branch,), value, ())))
+        return sum(_weight(one) for one in distinct(self._mismatches((branch,), value, ())))
 
     # --- What a value itself must be.
 
@@ -297,10 +313,13 @@ class Comparison:
     def _object(
         self, pointers: tuple[str, ...], value: dict[str, Any], path: Path, examples: Examples
     ) -> Iterator[Mismatch]:
-        fields, unknown = self.schemas.fields(pointers), {}
+        fields, unknown = self.schemas.fields(pointers, self.direction), {}
         for name, inner in value.items():
             of_field = fields.pointers(name)
-            if of_field:
+            if name in fields.left_out and self.direction is Direction.RESPONSE:
+                expected = "no such field in an answer, as it is writeOnly"
+                yield Mismatch("field-new", (*path, name), fields.left_out[name], expected, show_value(inner), inner)
+            elif of_field:
                 yield from self._field(of_field, inner, (*path, _named(name, fields)), examples.field(name))
             elif fields.is_closed:
                 self.budget.spend(STEPS)
@@ -317,11 +336,14 @@ class Comparison:
         One that may be absent, and never is where the contract shows such an answer, is missed as well.
         """
         for name in {**fields.required, **fields.named}:
-            if name not in value and (name in fields.required or name in examples.always):
+            if name in value or name in fields.left_out:
+                continue
+            if name in fields.required or name in examples.always:
                 pointers = fields.named.get(name, ())
                 rule = fields.required.get(name) or pointers[0]
                 is_required = name in fields.required
-                inner, expected = self.schemas.fields(self._select(pointers, {}).pointers), self.describe(pointers)
+                inner = self.schemas.fields(self._select(pointers, {}).pointers, self.direction)
+                expected = self.describe(pointers)
                 self.budget.spend(STEPS)
                 yield MissingField(name, pointers, rule, is_required, expected, inner, self.schemas, self.budget)
 
@@ -358,6 +380,13 @@ class Comparison:
 def _named(name: str, fields: Fields) -> str:
     """Return the name of a field, or the key of a map where the contract does not list it."""
     return name if name in fields.named or not fields.pointers(name) else MapKey(name)
+
+
+def _weight(mismatch: Mismatch) -> int:
+    """Return how much a difference says against a schema: most, if all of the value or its word is another."""
+    if not mismatch.path:
+        return 1000
+    return 100 if "/discriminator" in mismatch.rule else 1
 
 
 def _is_another_type(mismatch: Mismatch, path: Path) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from urllib.parse import unquote
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
@@ -15,6 +15,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response
+from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
 from longcat.text import show, without_query
 
@@ -75,6 +76,11 @@ class Observation:
         """What compares the values of the answer with the schemas of the contract."""
         scheme = self.exchange.url.partition(":")[0].lower()
         return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete)
+
+    @cached_property
+    def request_comparison(self) -> Comparison:
+        """What compares the values of the request with the schemas of the contract."""
+        return evolve(self.comparison, direction=Direction.REQUEST)
 
     @property
     def is_concerned(self) -> bool:

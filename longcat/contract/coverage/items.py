@@ -14,6 +14,7 @@ from typing import Any, Final
 from attrs import Factory, define, field, frozen
 
 from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.pointer import escape, unescape
 from longcat.text import shorten, show
@@ -36,13 +37,6 @@ class Kind(StrEnum):
     FIELD = "field"
     VALUE = "value"
     MEMBER = "member"
-
-
-class Direction(StrEnum):
-    """Which way a value travels: some fields only go one way. The values are the keywords that rule a field out."""
-
-    REQUEST = "readOnly"
-    RESPONSE = "writeOnly"
 
 
 @define(eq=False)

@@ -6,8 +6,9 @@ from typing import Final
 from attrs import field, frozen
 
 from longcat.contract.checks.media import MediaKind, kind_of
-from longcat.contract.coverage.items import Direction, Kind, Trees
+from longcat.contract.coverage.items import Kind, Trees
 from longcat.contract.openapi.operation import Media, Operation, Parameter
+from longcat.contract.openapi.schema.fields import Direction
 
 REQUEST: Final = "request body"
 """The key and name of the part that is the request's body."""

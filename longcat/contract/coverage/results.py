@@ -13,12 +13,13 @@ from typing import Any, Final
 from attrs import Factory, define, evolve, field, frozen
 
 from longcat.contract.coverage.collect import Coverage, SeenOperation, Sighting
-from longcat.contract.coverage.items import Direction, Item, Kind
+from longcat.contract.coverage.items import Item, Kind
 from longcat.contract.coverage.parts import Part, part_of
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Origin
 from longcat.contract.openapi.document import METHODS
 from longcat.contract.openapi.operation import Operation
+from longcat.contract.openapi.schema.fields import Direction
 
 MOST_LISTED: Final = 20_000
 """How many items a contract may have so that all are listed. Of a larger one, what is in something that was never seen

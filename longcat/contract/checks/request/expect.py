@@ -120,7 +120,7 @@ def _content_rules(observation: Observation, media: Media, media_type: str) -> I
 
 def read_form(observation: Observation, media: Media, media_type: str) -> Form | None:
     """Return the form that the body of a request is. None: it is none, or can't be read."""
-    exchange, comparison = observation.exchange, observation.comparison
+    exchange, comparison = observation.exchange, observation.request_comparison
     body, schema = exchange.request_body or b"", media.schema or ""
     if is_form(media_type):
         return read_pairs(comparison, media, schema, body.decode("utf-8", "replace").strip())
@@ -144,7 +144,7 @@ def _json_rules(observation: Observation, media: Media) -> Iterator[BrokenRule]:
 
 def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[BrokenRule]:
     """Yield the rules of its schema that the value of a body breaks."""
-    if observation.comparison.allows(schema, form.value):
+    if observation.request_comparison.allows(schema, form.value):
         return
     found = [
         one for one in _breaking(observation, schema, form.value) if one.path[:1] not in {(n,) for n in form.files}
@@ -156,13 +156,13 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
 
 def _breaking(observation: Observation, schema: str, value: Any) -> Sequence[Mismatch]:
     """Return how a value breaks a schema. A field that the contract does not list breaks it only if it says so."""
-    comparison, budget = observation.comparison, observation.comparison.budget
+    comparison, budget = observation.request_comparison, observation.request_comparison.budget
     wrong = [
         one
         for one in comparison.compare(schema, value)
         if (one.code not in _ADDITIVE and comparison.breaks(schema, value, one.path)) or _is_forbidden(observation, one)
     ]
-    failure = observation.spec.schemas.failure(schema, value, budget, closed=False)
+    failure = observation.spec.schemas.failure(schema, value, budget, closed=False, direction=comparison.direction)
     if wrong or failure is None:
         return wrong
     path = tuple(reversed(failure.path))
@@ -203,7 +203,7 @@ def _parameter_rules(observation: Observation, operation: Operation) -> Iterator
     is_filtered = may_be_filtered(observation.exchange)
     for one in operation.parameters:
         location = f"{LOCATIONS.get(one.location, one.location)}:{one.name}"
-        found = compare_parameter(observation.comparison, one, sent)
+        found = compare_parameter(observation.request_comparison, one, sent)
         if found is None:
             if one.required:
                 # Recordings often leave headers and cookies out, and parameters that hold a secret.

@@ -1,12 +1,21 @@
 """The fields of an object, as one or several schemas together describe them."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from attrs import Factory, define
 
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.patterns import matches
+from longcat.contract.openapi.schema.variants import unconditional
 from longcat.pointer import escape
+
+
+class Direction(StrEnum):
+    """Which way a value travels: some fields only go one way. The values are the keywords that rule a field out."""
+
+    REQUEST = "readOnly"
+    RESPONSE = "writeOnly"
 
 
 @define
@@ -20,6 +29,7 @@ class Fields:
         owner: where a new field would be entered: the last of the schemas that name fields, as it is the most special.
         patterns: for each pattern of names, where the schema of such fields stands.
         others: where the schemas of all other fields stand.
+        left_out: for each field that does not go this way, where its schema stands.
     """
 
     named: dict[str, tuple[str, ...]] = Factory(dict)
@@ -28,6 +38,7 @@ class Fields:
     owner: str = ""
     patterns: dict[str, str] = Factory(dict)
     others: tuple[str, ...] = ()
+    left_out: dict[str, str] = Factory(dict)
 
     def pointers(self, name: str) -> tuple[str, ...]:
         """Return where the schemas of a field stand; of a field that is not named, there may be some as well."""
@@ -37,8 +48,11 @@ class Fields:
         return found or self.others
 
 
-def fields_of(document: Document, pointers: Sequence[str]) -> Fields:
-    """Return what the schemas at these pointers say about an object's fields."""
+def fields_of(document: Document, pointers: Sequence[str], direction: Direction | None = None) -> Fields:
+    """Return what the schemas at these pointers say about an object's fields.
+
+    In a direction, fields that do not go this way are not required. None: all are, as it is written.
+    """
     fields, is_open = Fields(), False
     unevaluated: tuple[str, ...] = ()
     for pointer in pointers:
@@ -61,6 +75,17 @@ def fields_of(document: Document, pointers: Sequence[str]) -> Fields:
         fields.is_closed |= bool(schema.get("properties")) or others is False
         fields.owner = pointer if schema.get("properties") else fields.owner
     fields.others = fields.others or unevaluated
+    for name, places in fields.named.items() if direction else ():
+        if any(direction in marks_of(document, place) for place in places):
+            fields.left_out[name] = places[0]
+            fields.required.pop(name, None)
     fields.is_closed = fields.is_closed and not is_open
     fields.owner = fields.owner or next(iter(pointers), "")
     return fields
+
+
+def marks_of(document: Document, pointer: str) -> frozenset[Direction]:
+    """Return the directions in which the field does not go whose schema stands at a pointer."""
+    schemas = map(document.schema, unconditional(document, pointer))
+    marks = [schema for schema in schemas if isinstance(schema, Mapping)]
+    return frozenset(one for one in Direction if any(schema.get(one) is True for schema in marks))

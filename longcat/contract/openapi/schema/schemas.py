@@ -13,9 +13,10 @@ from attrs import frozen
 
 from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.references import Document
-from longcat.contract.openapi.schema.fields import Fields, fields_of
-from longcat.contract.openapi.schema.validator import SchemaFailure, Validator
-from longcat.contract.openapi.schema.variants import Variants, unconditional, variants_of
+from longcat.contract.openapi.schema.failure import SchemaFailure
+from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
+from longcat.contract.openapi.schema.validator import Validator
+from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional, variants_of
 
 CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
 """The keywords by which it depends on the value which other schemas apply to it."""
@@ -41,7 +42,8 @@ class Schemas:
         document: the whole document.
         at: returns the schema at a pointer, without what can't be used of it.
         variants: returns how the schemas of a `oneOf` or `anyOf` at a pointer are told apart; None: by their shape.
-        fields: returns what the schemas at several pointers say about an object's fields.
+        fields: returns what the schemas at several pointers say about an object's fields, in a direction (see Fields).
+        subtypes: tells the components apart that extend others.
         applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
         choosing: returns those of several pointers whose schemas apply further ones, depending on the value.
     """
@@ -50,32 +52,47 @@ class Schemas:
         self.document = document
         self.at: Callable[[str], Any] = document.schema
         self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
-        self.fields: Callable[[tuple[str, ...]], Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
+        self.fields: Callable[..., Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
         self.applied: _FromPointers = lru_cache(MOST_KEPT)(lambda pointers: unconditional(document, *pointers))
+        self.subtypes = Subtypes(document)
         self.choosing: _FromPointers = lru_cache(MOST_KEPT)(self._choosing)
-        self._validator = Validator(document)
+        self._validator = Validator(document, self.variants, self.subtypes)
 
     def branches(self, pointer: str) -> list[str]:
         """Return where the schemas stand of the `oneOf` or `anyOf` at a pointer."""
         owner, _, keyword = pointer.rpartition("/")
         return [f"{pointer}/{index}" for index, _ in enumerate(self.at(owner)[keyword])]
 
-    def is_valid(self, pointer: str, value: Any, *, closed: bool = False, budget: StepBudget | None = None) -> bool:
+    def is_valid(
+        self,
+        pointer: str,
+        value: Any,
+        *,
+        closed: bool = False,
+        direction: Direction | None = None,
+        budget: StepBudget | None = None,
+    ) -> bool:
         """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it.
 
-        Without a budget, the value gets one of its own.
+        Without a budget, the value gets one of its own; without a direction, `readOnly` and `writeOnly` say nothing.
         """
-        return self._validator.is_valid(pointer, value, budget or StepBudget(), closed=closed)
+        return self._validator.is_valid(pointer, value, budget or StepBudget(), closed=closed, direction=direction)
 
     def fits(self, pointers: Sequence[str], value: Any, budget: StepBudget | None = None) -> bool:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
         return bool(pointers) and all(self.is_valid(one, value, budget=budget) for one in pointers)
 
     def failure(
-        self, pointer: str, value: Any, budget: StepBudget | None = None, *, closed: bool = True
+        self,
+        pointer: str,
+        value: Any,
+        budget: StepBudget | None = None,
+        *,
+        closed: bool = True,
+        direction: Direction | None = None,
     ) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer. None: nowhere."""
-        return self._validator.failure(pointer, value, budget or StepBudget(), closed=closed)
+        return self._validator.failure(pointer, value, budget or StepBudget(), closed=closed, direction=direction)
 
     def check(self, pointers: Sequence[str], value: Any) -> bool:
         """Whether a value breaks no assertion of the schemas at some pointers, whatever is in it."""
@@ -102,4 +119,8 @@ class Schemas:
 
     def _choosing(self, pointers: tuple[str, ...]) -> tuple[str, ...]:
         schemas = {pointer: self.at(pointer) for pointer in pointers}
-        return tuple(where for where, one in schemas.items() if isinstance(one, Mapping) and CHOICES & one.keys())
+        return tuple(
+            where
+            for where, one in schemas.items()
+            if (isinstance(one, Mapping) and CHOICES & one.keys()) or self.subtypes.of(where) is not None
+        )

@@ -16,42 +16,17 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.assertions import Assertions
+from longcat.contract.openapi.schema.failure import SchemaFailure, describe_keyword
+from longcat.contract.openapi.schema.fields import Direction, marks_of
 from longcat.contract.openapi.schema.keywords import IN_PLACE
 from longcat.contract.openapi.schema.patterns import matches
-from longcat.gateway.schema import expectation
+from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional
 from longcat.pointer import escape
 
 STEP: Final = 50
 """What it costs to hold one value against one schema, in steps of a budget."""
 BACKTRACKING: Final = 50_000
 """What it costs to try a pattern that needs backtracking. All others take a time that grows with the text."""
-_EXPECTED: Final[Mapping[str, str]] = {
-    "anyOf": "a value that fits one of the schemas in anyOf",
-    "oneOf": "a value that fits exactly one of the schemas in oneOf",
-    "not": "a value that does not fit the schema in not",
-    "contains": "a list with as many items as contains asks for",
-    "propertyNames": "names that fit the schema in propertyNames",
-    "required": "all required fields",
-    "dependentRequired": "the fields that others need",
-    "unevaluatedProperties": "no other fields",
-    "unevaluatedItems": "no other items",
-}
-"""What a keyword asks for, in words."""
-
-
-@define
-class SchemaFailure:
-    """Where a value first breaks its schema.
-
-    Attributes:
-        pointer: of the keyword that is broken.
-        expected: what it asks for, in words.
-        path: to the part of the value that breaks it, from the inside out.
-    """
-
-    pointer: str
-    expected: str
-    path: list[str | int] = Factory(list)
 
 
 @define
@@ -91,6 +66,11 @@ class CompiledSchema:
         self.cost = STEP + BACKTRACKING * self.assertions.backtracks
         self.tracks_fields = "unevaluatedProperties" in self.schema or "unevaluatedItems" in self.schema
         self._document = document
+
+    @cached_property
+    def marks(self) -> frozenset[Direction]:
+        """The directions in which a field with this schema does not go."""
+        return marks_of(self._document, self.pointer)
 
     @cached_property
     def properties(self) -> dict[str, str]:
@@ -150,9 +130,14 @@ def _names_fields(document: Document, pointer: str, seen: set[str]) -> bool:
 class Validator:
     """Holds values against the schemas of one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, variants: Callable[[str], Variants | None], subtypes: Subtypes) -> None:
+        self.variants, self.subtypes = variants, subtypes
         self._document = document
         self._compiled: dict[str, CompiledSchema] = {}
+
+    def parts(self, *pointers: str) -> tuple[str, ...]:
+        """Return where all schemas stand that apply whenever those at the pointers do."""
+        return unconditional(self._document, *pointers)
 
     def compiled(self, pointer: str) -> CompiledSchema:
         """Return the schema at a pointer, ready to use."""
@@ -161,16 +146,17 @@ class Validator:
             found = self._compiled[pointer] = CompiledSchema(self._document, pointer)
         return found
 
-    def is_valid(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False) -> bool:
+    def is_valid(
+        self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False, direction: Direction | None = None
+    ) -> bool:
         """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it."""
-        return self._run(pointer, value, budget, closed=closed) is None
+        return self.failure(pointer, value, budget, closed=closed, direction=direction) is None
 
-    def failure(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False) -> SchemaFailure | None:
+    def failure(
+        self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False, direction: Direction | None = None
+    ) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer. None: nowhere."""
-        return self._run(pointer, value, budget, closed=closed)
-
-    def _run(self, pointer: str, value: Any, budget: StepBudget, *, closed: bool) -> SchemaFailure | None:
-        run = _Run(self, budget, closed)
+        run = _Run(self, budget, closed, direction)
         try:
             return None if run.value(pointer, value) else run.failure or SchemaFailure(pointer, "")
         except RecursionError:
@@ -186,7 +172,8 @@ class _Run:
     """One value that is held against one schema.
 
     Attributes:
-        closed: whether fields are forbidden that no schema describes.
+        closed: whether fields are forbidden that no schema describes, and those that do not go this way.
+        direction: which way the value goes. None: that is not looked at.
         failure: where the value first breaks the schema, as far as is known yet.
         uncertain: how often a schema was reached that can't be used, or that leads back to itself.
     """
@@ -194,11 +181,13 @@ class _Run:
     _validator: Validator
     _budget: StepBudget
     closed: bool
+    direction: Direction | None = None
     failure: SchemaFailure | None = None
     uncertain: int = 0
     _known: dict[_Application, bool] = field(init=False, factory=dict)
     _referred: dict[_Application, tuple[bool, _Described]] = field(init=False, factory=dict)
     _active: set[_Application] = field(init=False, factory=set)
+    _whole: str = field(init=False, default="")
 
     def value(self, pointer: str, value: Any) -> bool:
         """Whether a schema allows a value that stands by itself: a body, a field, an item."""
@@ -209,9 +198,11 @@ class _Run:
         known = self._known.get(key)
         if known is not None:
             return known
-        before = self.uncertain
+        before, meant = self.uncertain, self._meant(compiled, value)
         described = _Described() if self.closed and kind is dict and compiled.names_fields else None
-        is_valid = self._apply(compiled, value, described)
+        outer, self._whole = self._whole, meant.pointer if meant else pointer
+        is_valid = meant is not None and self._apply(meant, value, described)
+        self._whole = outer
         if is_valid and described is not None and not described.every_field and value.keys() - described.names:
             is_valid = self._fail(compiled, "unevaluatedProperties")
         if before == self.uncertain:
@@ -246,7 +237,7 @@ class _Run:
     def _fail(self, compiled: CompiledSchema, keyword: str) -> bool:
         if self.failure is None:
             pointer = f"{compiled.pointer}/{keyword}" if keyword else compiled.pointer
-            self.failure = SchemaFailure(pointer, _EXPECTED.get(keyword) or _describe(compiled.schema, keyword))
+            self.failure = SchemaFailure(pointer, describe_keyword(compiled.schema, keyword))
         return False
 
     def _inner(self, pointer: str, value: Any, key: str | int) -> bool:
@@ -261,14 +252,17 @@ class _Run:
 
     def reference(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
         """Obey `$ref`. A schema that leads back to itself for the same value says no more than it did."""
-        key = (compiled.target, id(value), self.closed)
+        meant = self._meant(self._validator.compiled(compiled.target), value)
+        if meant is None:
+            return False
+        key = (meant.pointer, id(value), self.closed)
         if key in self._active:
             self.uncertain += 1
             return True
         if key not in self._referred:
             before, own = self.uncertain, _Described()
             self._active.add(key)
-            found = self._apply(self._validator.compiled(compiled.target), value, own), own
+            found = self._apply(meant, value, own), own
             self._active.discard(key)
             if self.uncertain == before:
                 self._referred[key] = found
@@ -278,6 +272,22 @@ class _Run:
             described.add(found[1])
         return found[0]
 
+    def _meant(self, compiled: CompiledSchema, value: Any) -> CompiledSchema | None:
+        """Return the schema that extends another one, if a value says by a word that it is meant. None: neither is."""
+        variants = self._validator.subtypes.of(compiled.pointer) if type(value) is dict else None
+        if variants is None:
+            return compiled
+        if value.get(variants.name) in variants.foreign:
+            self._fail(compiled, "discriminator")
+            return None
+        target = variants.find(value)
+        # In the extending schema, the one that it extends is meant as it stands.
+        return (
+            compiled
+            if target is None or (target, id(value), self.closed) in self._active
+            else self._validator.compiled(target)
+        )
+
     def all_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
         """Obey `allOf`."""
         parts = self._parts(compiled, "allOf")
@@ -285,6 +295,9 @@ class _Run:
 
     def any_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
         """Obey `anyOf`. Where it matters which fields are described, all parts are asked."""
+        chosen = self._chosen(compiled, "anyOf", value)
+        if chosen is not None:
+            return self._apply(chosen, value, described)
         found = False
         for part in self._parts(compiled, "anyOf"):
             found |= self._try(part, value, described)
@@ -293,10 +306,24 @@ class _Run:
         return found
 
     def one_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
-        """Obey `oneOf`. That several fit is right where it can't be known of some of them."""
+        """Obey `oneOf`. That several fit is right where it can't be known of some of them.
+
+        Read closed, it is right as well: of schemas that overlap, callers take the first, so that it is no drift.
+        """
+        chosen = self._chosen(compiled, "oneOf", value)
+        if chosen is not None:
+            return self._apply(chosen, value, described)
         before, parts = self.uncertain, self._parts(compiled, "oneOf")
         fitting = sum([self._try(part, value, described) for part in parts])
-        return fitting == 1 or (fitting > 1 and self.uncertain > before)
+        return fitting == 1 or (fitting > 1 and (self.closed or self.uncertain > before))
+
+    def _chosen(self, compiled: CompiledSchema, keyword: str, value: Any) -> CompiledSchema | None:
+        """Return the part that a value means by the word of a discriminator. None: all have to be tried."""
+        if "discriminator" not in compiled.schema or type(value) is not dict:
+            return None
+        variants = self._validator.variants(f"{compiled.pointer}/{keyword}")
+        target = variants.find(value) if variants else None
+        return None if target is None else self._validator.compiled(target)
 
     def negation(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
         """Obey `not`."""
@@ -353,6 +380,10 @@ class _Run:
             if not pointers and others is None:
                 continue
             for pointer in pointers or ((others,) if others else ()):
+                if self.closed and self.direction is Direction.RESPONSE:
+                    part = self._validator.compiled(pointer)
+                    if self.direction in part.marks:
+                        return self._fail(part, self.direction)
                 if not self._inner(pointer, inner, name):
                     return False
             if described is not None:
@@ -365,8 +396,16 @@ class _Run:
         return all(self._try(part, name, None) for name in value)
 
     def required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
-        """Obey `required`."""
-        return all(name in value for name in compiled.schema["required"])
+        """Obey `required`, but for fields that do not go this way."""
+        return all(name in value or self._is_left_out(compiled, name) for name in compiled.schema["required"])
+
+    def _is_left_out(self, compiled: CompiledSchema, name: str) -> bool:
+        """Whether a field does not go this way, as a schema says or the whole one that it is a part of."""
+        if self.direction is None:
+            return False
+        schemas = [*map(self._validator.compiled, self._validator.parts(compiled.pointer, self._whole))]
+        places = [one.properties[name] for one in schemas if name in one.properties]
+        return any(self.direction in self._validator.compiled(place).marks for place in places)
 
     def dependent_required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
         """Obey `dependentRequired`."""
@@ -411,10 +450,6 @@ class _Run:
         if described is not None:
             described.items |= {*left}
         return all(self._inner(f"{compiled.pointer}/unevaluatedItems", value[index], index) for index in left)
-
-
-def _describe(schema: Mapping[str, Any], keyword: str) -> str:
-    return expectation(keyword, schema[keyword]) if keyword else "nothing in this place"
 
 
 _Check: TypeAlias = Callable[[_Run, CompiledSchema, Any, _Described | None], bool]

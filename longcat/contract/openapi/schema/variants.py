@@ -1,28 +1,44 @@
 """Which of several schemas a value was meant to fit, going by the word that tells them apart."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 from attrs import frozen
 
+from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.references import Document, follow
-from longcat.pointer import escape
+from longcat.pointer import escape, unescape
 
 
 @frozen
 class Variants:
-    """The schemas below a `oneOf` or `anyOf` that are told apart by a field.
+    """Schemas that are told apart by a field.
 
     Attributes:
         name: of the field.
         branches: where the schema for each of its words stands.
         rule: where a new word would be entered.
+        others: where those stand that no word leads to.
+        default: where the schema stands for any other word, and for none (OpenAPI 3.2). None: there is no such.
+        foreign: the words that lead to schemas which can't stand here, as they do not extend the one that does.
     """
 
     name: str
     branches: Mapping[str, str]
     rule: str
+    others: tuple[str, ...] = ()
+    default: str | None = None
+    foreign: frozenset[str] = frozenset()
+
+    def find(self, value: Any) -> str | None:
+        """Return where the schema stands that a value means. None: it has no word, or one that is not known."""
+        word = value.get(self.name) if isinstance(value, Mapping) else None
+        if not isinstance(word, str) or not word:
+            return self.default if isinstance(value, Mapping) and self.name not in value else None
+        known = word if word in self.branches else self.recased(word)
+        return self.default if known is None else self.branches[known]
 
     def recased(self, word: str) -> str | None:
         """Return the documented word that differs from this one in nothing but case and separators."""
@@ -41,20 +57,138 @@ def variants_of(document: Document, pointer: str) -> Variants | None:
     """
     owner, _, keyword = pointer.rpartition("/")
     schema = document.schema(owner)
-    discriminator = schema.get("discriminator")
     branches = [f"{pointer}/{index}" for index, _ in enumerate(schema[keyword])]
-    if isinstance(discriminator, Mapping) and isinstance(name := discriminator.get("propertyName"), str):
-        rule = f"{owner}/discriminator"
-        mapping = discriminator.get("mapping")
-        if isinstance(mapping, Mapping):
-            return Variants(name, dict(_mapped(document, mapping, branches)), f"{rule}/mapping")
-        found = dict(fixed_words(document, name, branches)) or dict(_component_names(document, branches))
-        return Variants(name, found, rule) if found else None
+    branches = [branch for branch in branches if not is_null(document.schema(branch))]
+    discriminator = _Discriminator.of(document, owner)
+    if discriminator is not None:
+        known = discriminator.mapped(branches)
+        known |= fixed_words(document, discriminator.name, _besides(known, branches))
+        known |= _component_names(document, _besides(known, branches))
+        others = _besides(known, branches)
+        rule = discriminator.rule
+        return Variants(discriminator.name, known, rule, others, discriminator.default) if known else None
     for name in properties_of(document, branches[0]) if branches else ():
         words = list(fixed_words(document, name, branches))
         if len({branch for _, branch in words}) == len(branches) > 1 and len(dict(words)) == len(words):
             return Variants(name, dict(words), pointer)
     return None
+
+
+def is_null(schema: Any) -> bool:
+    """Whether a schema allows nothing but null."""
+    return isinstance(schema, Mapping) and schema.get("type") in ("null", ["null"])
+
+
+@frozen
+class _Discriminator:
+    """The `discriminator` of the schema at a pointer: the field, and its `mapping`."""
+
+    document: Document
+    pointer: str
+    name: str
+    mapping: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, document: Document, pointer: str) -> "_Discriminator | None":
+        """Return that of a schema. None: it has none."""
+        found = document.schema(pointer).get("discriminator")
+        if not isinstance(found, Mapping) or not isinstance(name := found.get("propertyName"), str):
+            return None
+        mapping = found.get("mapping")
+        return cls(document, pointer, name, mapping if isinstance(mapping, Mapping) else {})
+
+    @property
+    def rule(self) -> str:
+        """Where a new word would be entered."""
+        return f"{self.pointer}/discriminator" + ("/mapping" if self.mapping else "")
+
+    @property
+    def default(self) -> str | None:
+        """Where the schema for any other word stands, and for none. None: there is no such."""
+        return self._target(self.document.schema(self.pointer)["discriminator"].get("defaultMapping"))
+
+    def mapped(self, branches: Sequence[str] = ()) -> dict[str, str]:
+        """Return the words of the mapping, each with where its schema stands: that of a branch, if it is one."""
+        targets = {_target(self.document, branch): branch for branch in branches}
+        found = {word: self._target(reference) for word, reference in self.mapping.items()}
+        return {word: targets.get(target, target) for word, target in found.items() if target is not None}
+
+    def _target(self, reference: Any) -> str | None:
+        """Return where a reference leads, which may be the bare name of a component. None: nowhere."""
+        if not isinstance(reference, str):
+            return None
+        is_path = "#" in reference or "/" in reference or reference.endswith((".json", ".yaml", ".yml"))
+        where = reference if is_path else f"#{_COMPONENTS}{escape(reference)}"
+        try:
+            return follow(self.document, {"$ref": where}, self.pointer)[1]
+        except SpecError:
+            return None
+
+
+class Subtypes:
+    """The components that extend others by `allOf`, told apart by the discriminator of the one that all extend."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._found: dict[str, Variants | None] = {}
+
+    def of(self, pointer: str) -> Variants | None:
+        """Return what tells the components apart that extend the one at a pointer, itself included. None: nothing."""
+        if pointer not in self._found:
+            self._found[pointer] = self._find(pointer) if pointer.startswith(_COMPONENTS) else None
+        return self._found[pointer]
+
+    def _find(self, pointer: str) -> Variants | None:
+        found = map(self._discriminator, unconditional(self._document, pointer))
+        discriminator = next((one for one in found if one is not None), None)
+        if discriminator is None:
+            return None
+        base, mapped = discriminator.pointer, discriminator.mapped()
+        names = {_name_of(one): one for one in self._extending(base)}
+        known = {**({} if mapped and pointer != base else names), **mapped}
+        if pointer != base:
+            known = {word: one for word, one in known.items() if pointer in unconditional(self._document, one)}
+        if not set(known.values()) - {base}:
+            return None  # Nothing extends it, or it is only made of one that others extend.
+        default = discriminator.default if pointer == base else None
+        foreign = frozenset({*names, *mapped} - known.keys())
+        return Variants(discriminator.name, known, discriminator.rule, (), default, foreign)
+
+    def _discriminator(self, pointer: str) -> _Discriminator | None:
+        """Return the discriminator of a schema that tells apart those which extend it, and not those in a `oneOf`."""
+        schema = self._document.schema(pointer)
+        if not isinstance(schema, Mapping) or not {"oneOf", "anyOf"}.isdisjoint(schema):
+            return None
+        return _Discriminator.of(self._document, pointer)
+
+    def _extending(self, base: str) -> list[str]:
+        """Return where the components stand that extend one, directly or not, and itself."""
+        found = [base]
+        for one in found:
+            found += [child for child in self._children.get(one, ()) if child not in found]
+        return found
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        """Where the components stand that extend each."""
+        found: dict[str, list[str]] = {}
+        components = self._document.get("components")
+        schemas = components.get("schemas") if isinstance(components, Mapping) else None
+        for name, schema in schemas.items() if isinstance(schemas, Mapping) else ():
+            pointer = f"{_COMPONENTS}{escape(name)}"
+            parts = schema.get("allOf") if isinstance(schema, Mapping) else None
+            for part in parts if isinstance(parts, list) else ():
+                if isinstance(part, Mapping) and isinstance(part.get("$ref"), str):
+                    with suppress(SpecError):
+                        found.setdefault(follow(self._document, part, pointer)[1], []).append(pointer)
+        return found
+
+
+_COMPONENTS: Final = "/components/schemas/"
+
+
+def _name_of(pointer: str) -> str:
+    return unescape(pointer.rpartition("/")[2])
 
 
 def properties_of(document: Document, pointer: str) -> dict[str, str]:
@@ -85,29 +219,17 @@ def unconditional(document: Document, *pointers: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _mapped(document: Document, mapping: Mapping[str, Any], branches: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the words of a discriminator's mapping, each with its branch."""
-    targets = {_target(document, branch): branch for branch in branches}
-    base = branches[0] if branches else ""
-    for word, reference in mapping.items():
-        if not isinstance(reference, str):
-            continue
-        # A mapping may give the bare name of a component (OpenAPI, "Discriminator Object").
-        is_path = "#" in reference or "/" in reference or reference.endswith((".json", ".yaml", ".yml"))
-        where = reference if is_path else f"#/components/schemas/{escape(reference)}"
-        try:
-            target = follow(document, {"$ref": where}, base)[1]
-        except SpecError:
-            continue
-        yield word, targets.get(target, target)
+def _besides(known: Mapping[str, str], branches: Sequence[str]) -> tuple[str, ...]:
+    """Return the branches that no word leads to yet."""
+    return tuple(branch for branch in branches if branch not in known.values())
 
 
-def _component_names(document: Document, branches: list[str]) -> Iterator[tuple[str, str]]:
+def _component_names(document: Document, branches: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the names of the components that branches refer to: without a mapping, these are the words."""
     for branch in branches:
         target = _target(document, branch)
-        if target.startswith("/components/schemas/"):
-            yield target.rpartition("/")[2], branch
+        if target.startswith(_COMPONENTS):
+            yield _name_of(target), branch
 
 
 def fixed_words(document: Document, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
