@@ -117,6 +117,8 @@ def test_a_fingerprint_holds(spec: Spec) -> None:
         ),
         (exchange(path="/blobs/6dcb09b5b57875f334f61aebed695e2e"), exchange(path="/blobs/deadbeef01"), True),
         (exchange(path="/users/cus_9s6XKzkNRiz8i3"), exchange(path="/users/cus_4QFJOjw2pOmAGJ"), True),
+        (exchange(path="/things/a/parts"), exchange(path="/things/b/parts"), True),
+        (exchange(path="/things/a/parts"), exchange(path="/things/a/owners"), False),
         (exchange(path="/users/42"), exchange(path="/teams/42"), False),
         (exchange(path="/users/42"), exchange(path="/users/42/pets"), False),
         (exchange(path="/users"), exchange(path="/users", method="POST"), False),

@@ -101,7 +101,7 @@ class Observation:
     def path(self) -> str:
         """The path of the URL as the contract has it; where it does not, as it was asked for, with `*` for ids."""
         at_path = (self.operation,) if self.operation else self.at_path
-        return at_path[0].path if at_path else show_path(self.spec.path_below_server(self.exchange.url))
+        return at_path[0].path if at_path else show_path(self.spec.general_path(self.exchange.url))
 
     def describe_status(self) -> str:
         """Return the status code in words, with where it leads, or with the page that came."""

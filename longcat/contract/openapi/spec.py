@@ -130,9 +130,12 @@ class Spec:
         bases = {base for base, _ in self._bases.above(url)}
         return tuple(one for one in self.operations if self._is_served(one, bases))
 
-    def path_below_server(self, url: str) -> str:
-        """Return the path of a URL without that of a server, the longest that fits, whichever host it names."""
-        return "/" + "/".join(self._anywhere(url)[0][1])
+    def general_path(self, url: str) -> str:
+        """Return the path of a URL below a server, the longest that fits, whichever host it names.
+
+        Where it begins as documented paths do, `*` stands for the values of their parameters.
+        """
+        return "/" + "/".join(self._paths.general(self._anywhere(url)[0][1]))
 
     @property
     def names_hosts(self) -> bool:

@@ -115,6 +115,13 @@ class _Branch:
     spanning: set[tuple[str, ...]] = Factory(set)
     endings: list[_Ending] = Factory(list)
 
+    def step(self, segment: str) -> "tuple[str, _Branch] | None":
+        """Return how paths go on with a segment: it, with `*` for the values of parameters, and these paths."""
+        if (literal := self.literal.get(unquote(segment))) is not None:
+            return segment, literal
+        fitting = (one for one in self.most_literal_first() if _values_in_segment(one[0], segment) is not None)
+        return next((("*".join(texts), inner) for texts, inner in fitting), None)
+
     def most_literal_first(self) -> Iterable[tuple[tuple[str, ...], "_Branch"]]:
         """Return the templated ones: first those with the most text around their parameters."""
         if len(self.templated) == 1:
@@ -155,6 +162,17 @@ class PathIndex:
         for one in (segments, other):
             if len(one) <= self._levels:
                 yield from _Search(one, query).plain(self._root)
+
+    def general(self, segments: Sequence[str]) -> list[str]:
+        """Return the segments of a path that is not there, with `*` for what begins as the parameters of others do."""
+        branch, found = self._root, list[str]()
+        for segment in segments:
+            step = branch.step(segment)
+            if step is None:
+                break
+            general, branch = step
+            found.append(general)
+        return [*found, *segments[len(found) :]]
 
     def find_spanning(self, segments: Sequence[str], query: Pairs) -> Iterator[PathMatch]:
         """Yield the paths that fit if the values of some of their parameters hold slashes."""
