@@ -48,7 +48,7 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
     response_head, response_body = undo_encoding(_folded(response_headers), response_body)
     exchange = Exchange(
         method=_method(method),
-        url=_url(url),
+        url=_url(url, request_head.get("host")),
         request_headers=request_head,
         request_body=request_body,
         status_code=_status_code(status_code),
@@ -149,8 +149,13 @@ def _method(value: object) -> str:
     return found[1].upper()
 
 
-def _url(value: object) -> str:
-    """Return an absolute URL. A placeholder for its host becomes a host that there can't be (RFC 2606)."""
+def _url(value: object, host: str | None) -> str:
+    """Return an absolute URL. A placeholder for its host becomes a host that there can't be (RFC 2606).
+
+    Where it is a path alone, the header `Host` has what is missing of it.
+    """
+    if isinstance(value, str) and value.startswith("/") and host:
+        value = f"https://{host}{value}"
     if isinstance(value, str) and _is_http(value):
         port = _DEFAULT_PORT.match(value) if ":80" in value or ":443" in value else None
         return f"{port[1] or port[2]}{value[port.end() :]}" if port else value

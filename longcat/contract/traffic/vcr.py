@@ -23,7 +23,8 @@ from longcat.text import shorten
 
 REQUEST: Final = ("request", "req")
 RESPONSE: Final = ("response", "res")
-URL: Final = ("uri", "url")
+URL: Final = ("url", "uri")
+"""A gateway that logs both has but the path in the second."""
 STATUS: Final = ("code", "status", "status_code", "statusCode")
 """go-vcr has both a code and a status, such as `200 OK`."""
 BODY: Final = ("body", "content")
@@ -36,7 +37,7 @@ WRAPPERS: Final = frozenset({"string", "base64_string", "encoding", "recorded"})
 
 def is_interaction(data: Any) -> bool:
     """Whether a decoded value looks like an interaction: it holds a request, and perhaps nothing good beside it."""
-    return isinstance(data, dict) and _first(data, REQUEST) is not None
+    return isinstance(data, dict) and isinstance(_first(data, REQUEST), dict)
 
 
 def exchange_of(
