@@ -340,6 +340,12 @@ class TestLinesOfJson:
         (tmp_path / "spec.json").write_bytes(self.TEXT.encode())
         assert line_finder(tmp_path / "spec.json")(pointer) == line
 
+    @pytest.mark.parametrize("text", ['{"a": {},\n"a":\n{"b": 1}}', "a: {}\na:\n  b: 1\n"])
+    def test_of_a_name_that_stands_twice(self, tmp_path: Path, text: str) -> None:
+        """The last one counts, as when it is judged by."""
+        (tmp_path / "spec").write_text(text)
+        assert [line_finder(tmp_path / "spec")(pointer) for pointer in ("/a", "/a/b")] == [2, 3]
+
     def test_of_yaml_that_looks_like_json(self, tmp_path: Path) -> None:
         """It is read as YAML."""
         (tmp_path / "spec.yaml").write_text("{a: 1,\n b: {c: 2}}\n")

@@ -163,7 +163,7 @@ def _yaml_lines(text: str) -> _Lines:
 
     def children_of(node: Any) -> dict[str, tuple[Any, Any]]:
         if isinstance(node, yaml.MappingNode):
-            return {key.value: (key, value) for key, value in reversed(node.value) if isinstance(key.value, str)}
+            return {key.value: (key, value) for key, value in node.value if isinstance(key.value, str)}
         items = node.value if isinstance(node, yaml.SequenceNode) else ()
         return {str(index): (item, item) for index, item in enumerate(items)}
 
