@@ -20,7 +20,7 @@ from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.expect import read_form
 from longcat.contract.checks.request.parameters import Sent, read_value, readings_of, values_of
-from longcat.contract.coverage.items import Content, Item, Trees, key_of_value
+from longcat.contract.coverage.items import EMPTY, Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.limits import UnjudgeableError
@@ -209,8 +209,10 @@ class _Walk:
 
     def visit(self, item: Item, value: Any, above: tuple[Content, ...] = ()) -> None:
         """Find what there is at a place and in it. `above` is what the value was already held against as a whole."""
-        self.comparison.budget.spend(STEPS)
         schemas, content = self.comparison.schemas, item.content
+        if content is EMPTY and (self.part, item) in self.found:
+            return
+        self.comparison.budget.spend(STEPS)
         if not schemas.check(schemas.applied(item.pointers), value):
             return
         listed = content.values.get(key_of_value(value)) if content.values else None
