@@ -92,6 +92,16 @@ def test_indexes_and_keys_of_maps(spec: Spec, bodies: list[Any], place: str, cou
     assert one.request == "GET /things/{id}"
 
 
+def test_examples_are_of_several_exchanges(spec: Spec) -> None:
+    """Where there are several, a second place in the first of them gives way."""
+    exchanges = [exchange({"list": [{}] * 3}, source=source) for source in ("a#1", "a#2", "a#3", "a#4")]
+    for count, sources in enumerate(
+        (["a#1"] * 3, ["a#1", "a#1", "a#2"], ["a#1", "a#2", "a#3"], ["a#1", "a#2", "a#3"]), 1
+    ):
+        (one,) = found(spec, *exchanges[:count])
+        assert [example.source for example in one.examples] == sources
+
+
 def test_a_fingerprint_holds(spec: Spec) -> None:
     """It is the same for other indexes, keys, values, ids, hosts and sources."""
     names = {

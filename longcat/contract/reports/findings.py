@@ -64,7 +64,7 @@ class ReportedFinding:
         accepted: why the baseline accepts it. None: it does not.
         count: how often it was seen, in one exchange or several.
         exchanges: in how many exchanges.
-        examples: the first places.
+        examples: the first places, of as many exchanges as possible.
     """
 
     finding: Finding
@@ -77,9 +77,14 @@ class ReportedFinding:
         """Count the same finding of another exchange, or the first."""
         self.count += finding.times
         self.exchanges += 1
-        if len(self.examples) < MOST_EXAMPLES:
-            new = [one for one in examples_of(finding) if one not in self.examples]
-            self.examples += new[: MOST_EXAMPLES - len(self.examples)]
+        if self.exchanges > MOST_EXAMPLES:
+            return
+        new = [one for one in examples_of(finding) if one not in self.examples]
+        if new and len(self.examples) == MOST_EXAMPLES:  # An exchange says more than a third place in another one.
+            sources = [one.source for one in self.examples]
+            repeated = [index for index, source in enumerate(sources) if source in sources[:index]]
+            del self.examples[repeated[-1]]
+        self.examples += new[: MOST_EXAMPLES - len(self.examples)]
 
     @property
     def where(self) -> str:
