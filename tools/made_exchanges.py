@@ -118,7 +118,8 @@ class Maker:
         url, more, body = self._url(operation, body, allows, echoes)
         answer_headers = {"content-type": media.media_type, **dict(self._headers(response))}
         word = self._word(str(media.schema))
-        alike = [one for one in media.examples.values if isinstance(one, dict) and one.get(word) == _get(body, word)]
+        shown = media.examples.values if self.spec.examples_are_complete else ()
+        alike = [one for one in shown if isinstance(one, dict) and one.get(word) == _get(body, word)]
         rules = AnswerRules(
             allows=allows,
             lists=lists,
@@ -147,13 +148,11 @@ class Maker:
         """Return a value for a schema, and what tells whether a value is allowed, and whether all of it is listed."""
         try:
             bundle = Bundle(self.spec.schemas.document, pointer, answer=answer)
-            allows, lists = validator(bundle.open), validator(bundle.closed)
+            fits, allows, lists = map(validator, (bundle.strict, bundle.open, bundle.closed))
         except (LookupError, ValueError, TypeError, RecursionError) as error:
             raise NothingMadeError(f"its schema can't be used: {error}") from None
         for full in (True, False):
-            drawn = [
-                one for one in draw(bundle.lean(pointer, full=full)) if allows.is_valid(one) and lists.is_valid(one)
-            ]
+            drawn = [one for one in draw(bundle.lean(pointer, full=full)) if fits.is_valid(one) and lists.is_valid(one)]
             if drawn:
                 return max(drawn, key=lambda one: len(json.dumps(one))), allows.is_valid, lists.is_valid
         raise NothingMadeError("no valid value was made")
@@ -181,7 +180,7 @@ class Maker:
                     raise NothingMadeError(f"the parameter {one.name} is empty")
                 if isinstance(_get(body, one.name), str | int):
                     body = {**body, one.name: value if isinstance(body[one.name], str) else _number(value)}
-                    echoes.add(one.name)
+                    echoes |= {one.name} if names_something(one.name) else set()
                 path = path.replace(f"{{{one.name}}}", quote(value, safe=""))
             elif one.required and one.location == "query":
                 query.append((one.name, self._text(one)))

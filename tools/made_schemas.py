@@ -24,10 +24,11 @@ SHAPED: Final = frozenset({"type", "properties", "required", "additionalProperti
 
 
 class Bundle:
-    """One schema of a document with all that it refers to, in three forms: `open`, `closed` and `lean`.
+    """One schema of a document with all that it refers to, in four forms: `strict`, `open`, `closed` and `lean`.
 
     Attributes:
-        open: as the contract has it, but fields that are not listed are allowed everywhere, as they harm nobody.
+        strict: as the contract has it.
+        open: with what harms nobody: fields that are not listed, and values that fit two variants.
         closed: with every object closed that lists fields, unless the contract says that any field may come.
         lean: for a generator: closed, every field required that can be, and values such as people send.
     """
@@ -35,6 +36,7 @@ class Bundle:
     def __init__(self, document: Mapping[str, Any], pointer: str, *, answer: bool) -> None:
         self._document = document
         self._hidden = "writeOnly" if answer else "readOnly"
+        self.strict = self._whole(pointer, "strict")
         self.open = self._whole(pointer, "open")
         self.closed = self._whole(pointer, "closed")
 
@@ -92,8 +94,8 @@ class _Builder:
             if isinstance(new.get(name), list):
                 copy = self.value if name == "prefixItems" else self.part
                 new[name] = [copy(inner) for inner in self._branches(schema, name)]
-        if "oneOf" in new and "anyOf" not in new:
-            new["anyOf"] = new.pop("oneOf")  # A value that fits two variants harms nobody.
+        if "oneOf" in new and "anyOf" not in new and self._form != "strict":
+            new["anyOf"] = new.pop("oneOf")
 
     def _reference(self, reference: str) -> Any:
         pointer = reference.removeprefix("#")

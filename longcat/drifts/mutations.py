@@ -224,7 +224,8 @@ def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
         spoilt = one.change(answer)
         is_weighed = one.severity == "as-weighed" or (one.kind == "error-shape" and spoilt.headers == answer.headers)
         severity: Weight | None = rules.weigh(spoilt.json) if is_weighed else one.severity  # type: ignore[assignment]
-        if severity is not None and spoilt != answer:
+        is_known = one.kind == "announced" and len(spoilt.headers) == len(answer.headers)
+        if severity is not None and spoilt != answer and not is_known:
             # Where a field tells variants apart, nothing but a contract that is written anew describes another shape.
             patchable = one.patchable or (one.kind in {"envelope", "null-body"} and rules.word is None)
             name, sentence = f"{one.name}{{where}}", f"{one.sentence}{{where}}"
