@@ -25,6 +25,7 @@ from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
+from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.placeholders import is_placeholder
 
@@ -182,8 +183,10 @@ class _Finder:
 
     def _value(self, part: Part, value: Any) -> None:
         if part.schema is not None:
-            tree = self.trees.tree(part.schema, part.direction)
-            _Walk(part, self._comparison, self.found, self._is_filtered).visit(tree.top, value)
+            observation, top = self.observation, self.trees.tree(part.schema, part.direction).top
+            is_sent = part.direction is Direction.REQUEST
+            comparison = observation.request_comparison if is_sent else observation.comparison
+            _Walk(part, comparison, self.found, self._is_filtered).visit(top, value)
 
     @property
     def _is_filtered(self) -> bool:
@@ -223,10 +226,11 @@ class _Walk:
         self.found[self.part, item] = None
         if any(content is one for one in above):
             return
-        for union in content.unions:
-            for branch in self.comparison.chosen(union, value):
-                if branch in content.inner:
-                    self.visit(content.inner[branch], value, (*above, content))
+        members = [branch for union in content.unions for branch in self.comparison.chosen(union, value)]
+        members += [found for variants in content.subtypes if (found := variants.find(value)) is not None]
+        for branch in members:
+            if branch in content.inner:
+                self.visit(content.inner[branch], value, (*above, content))
         if isinstance(value, dict):
             self._fields(item, value)
         elif isinstance(value, list):

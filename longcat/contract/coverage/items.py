@@ -16,6 +16,7 @@ from attrs import Factory, define, field, frozen
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import Schemas
+from longcat.contract.openapi.schema.variants import Variants
 from longcat.pointer import escape, unescape
 from longcat.text import shorten, show
 
@@ -48,12 +49,14 @@ class Content:
         inner: by where their schemas stand: items of lists, values of maps, and members of unions.
         values: those that an `enum` or `const` lists, by what `key_of_value` makes of them.
         unions: where each `oneOf` and `anyOf` stands.
+        subtypes: what tells those schemas apart that extend one of this value's.
     """
 
     fields: "dict[str, Item]" = Factory(dict)
     inner: "dict[str, Item]" = Factory(dict)
     values: "dict[Hashable, Item]" = Factory(dict)
     unions: dict[str, None] = Factory(dict)
+    subtypes: list[Variants] = Factory(list)
 
     def items(self) -> "Iterator[Item]":
         """Yield all of them."""
@@ -79,6 +82,7 @@ class Item:
         above: the item that this one is in. None: it is the top.
         value: of a VALUE.
         level: how many items it is in.
+        is_subtype: whether it is a schema that extends the one above, so that it lists only what that one does not.
     """
 
     kind: Kind | None
@@ -89,6 +93,7 @@ class Item:
     above: "Item | None" = field(default=None, repr=False)
     value: Any = None
     level: int = 0
+    is_subtype: bool = False
 
     @property
     def is_folded(self) -> bool:
@@ -145,6 +150,7 @@ class _Listing:
     pointers: tuple[str, ...]
     schemas: tuple[str, ...] = ()
     value: Any = None
+    is_subtype: bool = False
 
 
 class Trees:
@@ -157,7 +163,7 @@ class Trees:
     def __init__(self, schemas: Schemas) -> None:
         self.flaws: dict[str, None] = {}
         self._schemas = schemas
-        self._listings: dict[tuple[tuple[str, ...], Direction], tuple[_Listing, ...]] = {}
+        self._listings: dict[tuple[tuple[str, ...], Direction, bool], tuple[_Listing, ...]] = {}
         self._kept: dict[tuple[tuple[str, ...], Direction], Tree] = {}
         self._counted: dict[tuple[tuple[str, ...], Direction], Tree] = {}
 
@@ -200,6 +206,8 @@ class Trees:
             allowed = left if item.level < MOST_LEVELS else 0
             is_cut |= len(listings) > allowed
             item.content = Content() if listings and allowed else EMPTY
+            if any(one.is_subtype for one in listings[:allowed]):
+                item.content.subtypes = self.variants(item.schemas)
             for one in listings[:allowed]:
                 left -= 1
                 child = _enter(one, item)
@@ -210,11 +218,12 @@ class Trees:
         return Tree(top, counts, is_cut=is_cut or bool(pending))
 
     def _of(self, item: Item, direction: Direction) -> tuple[_Listing, ...]:
-        key = item.schemas, direction
+        key = item.schemas, direction, item.is_subtype
         if key not in self._listings:
             self._listings[key] = ()
             with self.reading(item.pointers[0]):
-                self._listings[key] = tuple(self._read(item.schemas, direction))
+                subtypes = () if item.is_subtype else self._subtypes(item.schemas)
+                self._listings[key] = (*self._read(item.schemas, direction), *subtypes)
         return self._listings[key]
 
     def _read(self, schemas: tuple[str, ...], direction: Direction) -> Iterator[_Listing]:
@@ -225,20 +234,27 @@ class Trees:
                 values.setdefault(key_of_value(value), (where, value))
         for where, value in values.values():
             yield _Listing(Kind.VALUE, show(value), (where,), value=value)
-        fields = self._schemas.fields(schemas)
+        fields = self._schemas.fields(schemas, direction)
         for name, pointers in fields.named.items():
-            applied = self.applied(*pointers)
-            if not any(self._rules_out(one, direction) for one in (*pointers, *applied)):
-                yield _Listing(Kind.FIELD, name, pointers, applied)
+            if name not in fields.left_out and not any(self._schemas.at(one) is False for one in pointers):
+                yield _Listing(Kind.FIELD, name, pointers, self.applied(*pointers))
         for pointer in (*fields.patterns.values(), *fields.others):
             yield _Listing(None, "*", (pointer,), self.applied(pointer))
         for pointer in schemas:
             yield from self._read_inner(self._schemas.at(pointer), pointer)
 
-    def _rules_out(self, pointer: str, direction: Direction) -> bool:
-        """Whether a schema says that a field is never there, or not in this direction."""
-        schema = self._schemas.at(pointer)
-        return schema is False or (isinstance(schema, Mapping) and schema.get(direction) is True)
+    def variants(self, schemas: tuple[str, ...]) -> list[Variants]:
+        """Return what tells apart those schemas that extend one of these, where none of these is such a one."""
+        found = [variants for one in schemas if (variants := self._schemas.subtypes.of(one)) is not None]
+        return [one for one in found if len({*one.branches.values()}.intersection(schemas)) <= 1]
+
+    def _subtypes(self, schemas: tuple[str, ...]) -> Iterator[_Listing]:
+        """Yield the schemas that extend one of these, each with what it adds."""
+        for variants in self.variants(schemas):
+            for where in dict.fromkeys(variants.branches.values()):
+                if where not in schemas:
+                    added = tuple(one for one in self.applied(where) if one not in schemas)
+                    yield _Listing(Kind.MEMBER, unescape(where.rpartition("/")[2]), (where,), added, is_subtype=True)
 
     def _read_inner(self, schema: Any, pointer: str) -> Iterator[_Listing]:
         for index, _ in enumerate(_list(schema, "prefixItems")):
@@ -293,7 +309,8 @@ def _enter(listing: _Listing, item: Item) -> Item:
         content.fields[listing.name] = child
     else:
         content.inner[where] = child
-    if listing.kind is Kind.MEMBER:
+    child.is_subtype = listing.is_subtype
+    if listing.kind is Kind.MEMBER and not listing.is_subtype:
         content.unions[where.rpartition("/")[0]] = None
     return child
 
