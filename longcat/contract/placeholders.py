@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+from longcat.contract.model import Exchange
+
 LONGEST: Final = 200
 """How many characters a placeholder may have, or an address that holds one. What is longer is a text."""
 
@@ -22,6 +24,15 @@ _PART: Final = re.compile(
 )
 """What stands for a part of a value, such as of an address. `removed` alone is a word that APIs have."""
 _BETWEEN: Final = re.compile(r"[/?&=:@,;\s.\"']+")
+
+
+def may_be_filtered(exchange: Exchange) -> bool:
+    """Whether a key, or another secret, may have been taken out of a recording or replaced.
+
+    Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
+    known, a key that was sent has left a placeholder behind.
+    """
+    return exchange.origin == "unknown" and exchange.intent is None
 
 
 def is_placeholder(text: str) -> bool:
@@ -44,3 +55,11 @@ def has_placeholder(value: Any) -> bool:
         elif isinstance(one, list):
             pending += one
     return False
+
+
+_BARE: Final = re.compile(rb"(?<=[:,\[])\s*([\w.-]*(?:<[A-Z][A-Z0-9_]*>[\w.-]*)+)(?=\s*[,}\]])")
+
+
+def with_quotes(body: bytes) -> bytes:
+    """Return a body of JSON in which the placeholders that stand for numbers, or for parts of them, are texts."""
+    return _BARE.sub(rb'"\1"', body)

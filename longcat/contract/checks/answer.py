@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from longcat.contract.checks.content import compare_content, documented_media, media_types
-from longcat.contract.checks.credentials import may_be_filtered, names_a_secret
+from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.checks.mismatch import CheckResult, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
@@ -15,7 +15,7 @@ from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Operation, Response, first_json
 from longcat.contract.openapi.schema.variants import normal
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.placeholders import is_placeholder
+from longcat.contract.placeholders import is_placeholder, may_be_filtered
 from longcat.text import words_of
 
 _RELATIONS: Final = re.compile(r"\b(deprecation|sunset|successor-version)\b", re.IGNORECASE)

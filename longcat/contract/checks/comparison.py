@@ -17,9 +17,12 @@ from longcat.contract.checks.mismatch import PRESENT, MapKey, Mismatch, Path, de
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.limits import StepBudget, check_depth
+from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Direction, Fields
 from longcat.contract.openapi.schema.schemas import Breach, Schemas
+from longcat.contract.openapi.schema.validator import ValidationMode
 from longcat.contract.openapi.schema.variants import Variants, is_null, normal
+from longcat.contract.placeholders import is_placeholder
 from longcat.pointer import at, escape, join
 from longcat.text import shorten, without_queries
 
@@ -60,6 +63,7 @@ class Comparison:
         scheme: by which the gateway was asked. An address in its answer may have it, too, as the sandbox's have.
         examples_are_complete: whether what the examples of the contract show counts as what it says. Otherwise, a field
             that all of them have may be absent, and nothing else follows from them.
+        is_filtered: whether a recorder may have put placeholders in the place of texts: nothing is known of these.
         direction: which way the values go.
         budget: what the exchange may cost. Where it is spent, UnjudgeableError is raised.
     """
@@ -67,12 +71,18 @@ class Comparison:
     schemas: Schemas
     scheme: str = ""
     examples_are_complete: bool = False
+    is_filtered: bool = False
     direction: Direction = Direction.RESPONSE
     budget: StepBudget = Factory(StepBudget)
 
     def allows(self, pointer: str, value: Any, *, closed: bool = False) -> bool:
         """Whether the schema at a pointer allows a value."""
-        return self.schemas.is_valid(pointer, value, closed=closed, direction=self.direction, budget=self.budget)
+        return self.failure(pointer, value, closed=closed) is None
+
+    def failure(self, pointer: str, value: Any, *, closed: bool = False) -> SchemaFailure | None:
+        """Return where a value first breaks the schema at a pointer. None: nowhere."""
+        mode = ValidationMode(closed, self.direction, self.is_filtered)
+        return self.schemas.failure(pointer, value, mode, self.budget)
 
     def compare(self, pointer: str, value: Any, examples: Examples = NO_EXAMPLES) -> list[Mismatch]:
         """Return how a value differs from the schema at a pointer. The examples are what the contract shows."""
@@ -87,8 +97,8 @@ class Comparison:
                 if self._is_whole(pointer, value, inner, path, nested):
                     envelope = Mismatch("enveloped", path, pointer, "the fields at the top", show_value(value), value)
                     return [envelope, *nested]
-        if not mismatches and not self.allows(pointer, value, closed=True):
-            failure = self.schemas.failure(pointer, value, self.budget, direction=self.direction)
+        if not mismatches:
+            failure = self.failure(pointer, value, closed=True)
             if failure is not None:
                 path = self._marked(pointer, value, reversed(failure.path))
                 expected = shorten(without_queries(failure.expected), 200)
@@ -241,6 +251,8 @@ class Comparison:
         if found is not None:
             return [found]  # There, a word in another case is found to be another one.
         word = value.get(variants.name)
+        if self._is_unseen(word):
+            return None
         if not isinstance(word, str) or any(self.allows(branch, value) for branch in variants.others):
             return None
         if all(mismatch.path != where for mismatch in selection.mismatches):
@@ -279,7 +291,7 @@ class Comparison:
 
     def _broken(self, pointers: tuple[str, ...], value: Any, path: Path) -> Mismatch | None:
         """Return what the value itself breaks, whatever is in it; another type first."""
-        if self.schemas.check(pointers, value):
+        if self.schemas.check(pointers, value) or self._is_unseen(value):
             return None
         breaches: list[Breach] = []
         for pointer in pointers:
@@ -289,6 +301,10 @@ class Comparison:
         one = min(breaches, key=lambda breach: breach.keyword != "type")
         expected = describe_assertions([{one.keyword: one.limit}])
         return Mismatch(_code(one, value), path, one.pointer, expected, show_value(value), value)
+
+    def _is_unseen(self, value: Any) -> bool:
+        """Whether a recorder has put a placeholder in the place of a value."""
+        return self.is_filtered and isinstance(value, str) and is_placeholder(value)
 
     def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Examples) -> Iterator[Mismatch]:
         """Yield what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""

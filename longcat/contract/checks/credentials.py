@@ -10,6 +10,7 @@ from longcat.contract.checks.status_codes import KEY_REFUSED, RequestFault
 from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.operation import Credential, Operation
 from longcat.contract.openapi.urls.templates import split_url
+from longcat.contract.placeholders import may_be_filtered
 from longcat.text import words_of
 
 ASKED_BY_US: Final = frozenset({"live", "sandbox"})
@@ -63,15 +64,6 @@ def _has(credential: Credential, exchange: Exchange) -> bool:
         return any(name == credential.name for name, _ in query_of(exchange))
     cookies = exchange.request_headers.get("cookie", "").split(";")
     return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
-
-
-def may_be_filtered(exchange: Exchange) -> bool:
-    """Whether a key, or another secret, may have been taken out of a recording or replaced.
-
-    Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
-    known, a key that was sent has left a placeholder behind.
-    """
-    return exchange.origin == "unknown" and not is_vouched_for(exchange)
 
 
 @lru_cache(maxsize=1024)  # The same few names come again with every exchange.

@@ -17,6 +17,7 @@ from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
+from longcat.contract.placeholders import may_be_filtered, with_quotes
 from longcat.text import show, without_query
 
 
@@ -64,7 +65,9 @@ class Observation:
     @cached_property
     def response_json(self) -> Decoded:
         """The answer's body as JSON. One that was not recorded is as an empty one."""
-        return decode_json(self.exchange.response_body or b"", charset_of(self.exchange.response_headers))
+        body, charset = self.exchange.response_body or b"", charset_of(self.exchange.response_headers)
+        decoded = decode_json(body, charset)
+        return decoded if decoded.is_json or not self._is_filtered else decode_json(with_quotes(body), charset)
 
     @cached_property
     def request_json(self) -> Decoded:
@@ -75,7 +78,11 @@ class Observation:
     def comparison(self) -> Comparison:
         """What compares the values of the answer with the schemas of the contract."""
         scheme = self.exchange.url.partition(":")[0].lower()
-        return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete)
+        return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete, self._is_filtered)
+
+    @property
+    def _is_filtered(self) -> bool:
+        return may_be_filtered(self.exchange)
 
     @cached_property
     def request_comparison(self) -> Comparison:

@@ -15,7 +15,6 @@ from attrs import Factory, define, field, frozen
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.comparison import STEPS, Comparison
 from longcat.contract.checks.content import exact_media, values_in
-from longcat.contract.checks.credentials import may_be_filtered
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.expect import read_form
@@ -27,7 +26,7 @@ from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.placeholders import is_placeholder
+from longcat.contract.placeholders import is_placeholder, may_be_filtered
 
 MOST_OF_LIST: Final = 1000
 """How many items of a list are looked at."""

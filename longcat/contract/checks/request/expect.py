@@ -19,7 +19,6 @@ from longcat.contract.checks.credentials import (
     is_answered_before,
     is_vouched_for,
     key_faults,
-    may_be_filtered,
     names_a_secret,
 )
 from longcat.contract.checks.mismatch import Gap, Mismatch, show_value
@@ -29,7 +28,7 @@ from longcat.contract.checks.request.parameters import Sent, compare_parameter
 from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_form, is_json, media_for
-from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
+from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder, may_be_filtered
 from longcat.pointer import at, join
 
 BODY: Final = "request:"
@@ -156,13 +155,13 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
 
 def _breaking(observation: Observation, schema: str, value: Any) -> Sequence[Mismatch]:
     """Return how a value breaks a schema. A field that the contract does not list breaks it only if it says so."""
-    comparison, budget = observation.request_comparison, observation.request_comparison.budget
+    comparison = observation.request_comparison
     wrong = [
         one
         for one in comparison.compare(schema, value)
         if (one.code not in _ADDITIVE and comparison.breaks(schema, value, one.path)) or _is_forbidden(observation, one)
     ]
-    failure = observation.spec.schemas.failure(schema, value, budget, closed=False, direction=comparison.direction)
+    failure = comparison.failure(schema, value)
     if wrong or failure is None:
         return wrong
     path = tuple(reversed(failure.path))

@@ -14,8 +14,8 @@ from attrs import frozen
 from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.failure import SchemaFailure
-from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
-from longcat.contract.openapi.schema.validator import Validator
+from longcat.contract.openapi.schema.fields import Fields, fields_of
+from longcat.contract.openapi.schema.validator import ValidationMode, Validator
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional, variants_of
 
 CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
@@ -63,36 +63,22 @@ class Schemas:
         owner, _, keyword = pointer.rpartition("/")
         return [f"{pointer}/{index}" for index, _ in enumerate(self.at(owner)[keyword])]
 
-    def is_valid(
-        self,
-        pointer: str,
-        value: Any,
-        *,
-        closed: bool = False,
-        direction: Direction | None = None,
-        budget: StepBudget | None = None,
-    ) -> bool:
+    def is_valid(self, pointer: str, value: Any, *, closed: bool = False, budget: StepBudget | None = None) -> bool:
         """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it.
 
-        Without a budget, the value gets one of its own; without a direction, `readOnly` and `writeOnly` say nothing.
+        Without a budget, the value gets one of its own.
         """
-        return self._validator.is_valid(pointer, value, budget or StepBudget(), closed=closed, direction=direction)
+        return self.failure(pointer, value, ValidationMode(closed), budget) is None
 
     def fits(self, pointers: Sequence[str], value: Any, budget: StepBudget | None = None) -> bool:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
         return bool(pointers) and all(self.is_valid(one, value, budget=budget) for one in pointers)
 
     def failure(
-        self,
-        pointer: str,
-        value: Any,
-        budget: StepBudget | None = None,
-        *,
-        closed: bool = True,
-        direction: Direction | None = None,
+        self, pointer: str, value: Any, mode: ValidationMode, budget: StepBudget | None = None
     ) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer. None: nowhere."""
-        return self._validator.failure(pointer, value, budget or StepBudget(), closed=closed, direction=direction)
+        return self._validator.failure(pointer, value, mode, budget or StepBudget())
 
     def check(self, pointers: Sequence[str], value: Any) -> bool:
         """Whether a value breaks no assertion of the schemas at some pointers, whatever is in it."""

@@ -10,7 +10,7 @@ A schema that can't be used allows anything. That it was reached is noted, and n
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from attrs import Factory, define, field
+from attrs import Factory, define, field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
@@ -21,6 +21,7 @@ from longcat.contract.openapi.schema.fields import Direction, marks_of
 from longcat.contract.openapi.schema.keywords import IN_PLACE
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional
+from longcat.contract.placeholders import is_placeholder
 from longcat.pointer import escape
 
 STEP: Final = 50
@@ -127,6 +128,21 @@ def _names_fields(document: Document, pointer: str, seen: set[str]) -> bool:
     return any(_names_fields(document, part, seen) for part in parts)
 
 
+@frozen
+class ValidationMode:
+    """How a schema is read that a value is held against.
+
+    Attributes:
+        closed: whether fields are forbidden that no schema describes, and those that do not go this way.
+        direction: which way the value goes. None: that is not looked at.
+        is_filtered: whether a recorder may have put placeholders in the place of texts. These break nothing.
+    """
+
+    closed: bool = False
+    direction: Direction | None = None
+    is_filtered: bool = False
+
+
 class Validator:
     """Holds values against the schemas of one document."""
 
@@ -146,17 +162,12 @@ class Validator:
             found = self._compiled[pointer] = CompiledSchema(self._document, pointer)
         return found
 
-    def is_valid(
-        self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False, direction: Direction | None = None
-    ) -> bool:
-        """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it."""
-        return self.failure(pointer, value, budget, closed=closed, direction=direction) is None
+    def failure(self, pointer: str, value: Any, mode: ValidationMode, budget: StepBudget) -> SchemaFailure | None:
+        """Return where a value first breaks the schema at a pointer. None: nowhere.
 
-    def failure(
-        self, pointer: str, value: Any, budget: StepBudget, *, closed: bool = False, direction: Direction | None = None
-    ) -> SchemaFailure | None:
-        """Return where a value first breaks the schema at a pointer. None: nowhere."""
-        run = _Run(self, budget, closed, direction)
+        Raises UnjudgeableError when the budget does not allow to find out.
+        """
+        run = _Run(self, budget, mode, mode.closed)
         try:
             return None if run.value(pointer, value) else run.failure or SchemaFailure(pointer, "")
         except RecursionError:
@@ -172,16 +183,15 @@ class _Run:
     """One value that is held against one schema.
 
     Attributes:
-        closed: whether fields are forbidden that no schema describes, and those that do not go this way.
-        direction: which way the value goes. None: that is not looked at.
+        closed: as in the mode, but for conditions, which are read openly.
         failure: where the value first breaks the schema, as far as is known yet.
         uncertain: how often a schema was reached that can't be used, or that leads back to itself.
     """
 
     _validator: Validator
     _budget: StepBudget
+    _mode: ValidationMode
     closed: bool
-    direction: Direction | None = None
     failure: SchemaFailure | None = None
     uncertain: int = 0
     _known: dict[_Application, bool] = field(init=False, factory=dict)
@@ -218,6 +228,9 @@ class _Run:
         if compiled.is_false:
             return self._fail(compiled, "")
         if not compiled.assertions.allow(value):
+            if self._mode.is_filtered and type(value) is str and is_placeholder(value):
+                self.uncertain += 1
+                return True
             broken = compiled.assertions.broken(value)
             return self._fail(compiled, next((one for one in compiled.assertions.limits if one in broken), ""))
         if not compiled.tracks_fields:
@@ -380,10 +393,10 @@ class _Run:
             if not pointers and others is None:
                 continue
             for pointer in pointers or ((others,) if others else ()):
-                if self.closed and self.direction is Direction.RESPONSE:
+                if self.closed and self._mode.direction is Direction.RESPONSE:
                     part = self._validator.compiled(pointer)
-                    if self.direction in part.marks:
-                        return self._fail(part, self.direction)
+                    if self._mode.direction in part.marks:
+                        return self._fail(part, self._mode.direction)
                 if not self._inner(pointer, inner, name):
                     return False
             if described is not None:
@@ -401,11 +414,11 @@ class _Run:
 
     def _is_left_out(self, compiled: CompiledSchema, name: str) -> bool:
         """Whether a field does not go this way, as a schema says or the whole one that it is a part of."""
-        if self.direction is None:
+        if self._mode.direction is None:
             return False
         schemas = [*map(self._validator.compiled, self._validator.parts(compiled.pointer, self._whole))]
         places = [one.properties[name] for one in schemas if name in one.properties]
-        return any(self.direction in self._validator.compiled(place).marks for place in places)
+        return any(self._mode.direction in self._validator.compiled(place).marks for place in places)
 
     def dependent_required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
         """Obey `dependentRequired`."""
