@@ -128,14 +128,32 @@ def _likeness(missing: MissingField, name: str, value: Any) -> float:
         return 2.0
     if not missing.fits(value) or max(len(old), len(new)) > LONGEST_NAME:
         return 0.0
-    ratio = SequenceMatcher(None, old, new).ratio()
-    shared = _tokens(missing.name) & _tokens(name)
-    return 1.0 + ratio if ratio >= ALIKE or shared else 0.0
+    ratio = SequenceMatcher(None, *_told_apart(missing.name, name)).ratio()
+    return 1.0 + ratio if ratio >= ALIKE or _share_a_word(missing.name, name) else 0.0
 
 
-def _tokens(name: str) -> set[str]:
-    """Return the words that a name is made of, without those that say little: `updated_at` is not `created_at`."""
-    return set(words_of(name)) - {"at", "by", "in", "is", "of", "on", "to"}
+def _share_a_word(old: str, new: str) -> bool:
+    """Whether two names have a word in common that says what they are about.
+
+    Those that many names end in do not, unless one of the names has no other.
+    """
+    one, other = (set(words_of(name)) - _LINKING for name in (old, new))
+    shared = one & other
+    return bool(shared - _KINDS) or (bool(shared) and (one <= other or other <= one))
+
+
+def _told_apart(old: str, new: str) -> tuple[str, str]:
+    """Return two names without the word for a kind of value that both end in, unless one has no other."""
+    one, other = words_of(old), words_of(new)
+    if len(one) > 1 and len(other) > 1 and one[-1] == other[-1] and one[-1] in _KINDS:
+        one, other = one[:-1], other[:-1]
+    return normal("".join(one)), normal("".join(other))
+
+
+_LINKING: Final = frozenset({"at", "by", "in", "is", "of", "on", "to"})
+"""Words that say little: `updated_at` is not `created_at`."""
+_KINDS: Final = frozenset({"count", "date", "id", "ids", "key", "name", "number", "time", "type", "uri", "url"})
+"""Words for a kind of value: `team_url` is not `search_url`."""
 
 
 def _is_inside(missing: MissingField, outer: str, value: Any, depth: int) -> bool:
