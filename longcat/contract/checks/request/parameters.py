@@ -9,7 +9,6 @@ A parameter of the query that the contract does not have is no difference: most 
 ignore what they do not know, and what its asker wrote says nothing about the gateway.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -17,6 +16,7 @@ from urllib.parse import unquote, unquote_plus
 
 from attrs import frozen
 
+from longcat.contract.checks.body import decode_json
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import Mismatch
 from longcat.contract.lazy import cached_property
@@ -31,6 +31,7 @@ MOST_DIGITS: Final = 100
 MOST_ITEMS: Final = 10_000
 """How many items a list may have that is written as one text."""
 _DELIMITERS: Final[Mapping[str, str]] = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|", "simple": ","}
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
 _INTEGER: Final = re.compile(r"-?[0-9]+")
 _NUMBER: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
@@ -201,11 +202,9 @@ def _lists(parts: list[str]) -> Iterator[Reading]:
 
 
 def in_json(text: str) -> Iterator[Reading]:
-    """Yield the value of a text that is JSON, or the text that should be."""
-    try:
-        yield Reading(json.loads(text), is_typed=True)
-    except (ValueError, RecursionError):
-        yield Reading(text, is_typed=True)
+    """Yield the value of a text that is JSON, or the text that should be. Raises UnjudgeableError for deep JSON."""
+    decoded = decode_json(text.encode("utf-8", "replace"))
+    yield Reading(decoded.value if decoded.is_json else text, is_typed=True)
 
 
 def _as_json(text: str) -> Iterable[Reading]:
@@ -263,7 +262,7 @@ def typed(comparison: Comparison, pointers: tuple[str, ...], value: Any) -> Any:
         inner = comparison.inner(pointers, value)
         return [_typed_inside(comparison, inner(index), item) for index, item in enumerate(value)]
     if isinstance(value, dict):
-        if value and all(name.isdecimal() and name.isascii() for name in value):
+        if value and all(map(_INDEX.fullmatch, value)):
             as_list = typed(comparison, pointers, [value[name] for name in sorted(value, key=int)])
             if not comparison.is_of_another_type(pointers, as_list):
                 return as_list

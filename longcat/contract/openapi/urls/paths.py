@@ -96,7 +96,7 @@ def _between(texts: Sequence[str], value: str) -> tuple[str, ...] | None:
     if len(texts) == 1:
         return ("",) if texts[0] == value else None
     found = values_between(texts, value)
-    return found and tuple(map(quote, found))
+    return found and tuple(map(_encoded, found))
 
 
 @define
@@ -236,5 +236,10 @@ def _values_in_segment(texts: tuple[str, ...], segment: str) -> tuple[str, ...] 
     found = values_between(texts, segment)
     if found is None and "%" in segment:
         decoded = values_between(tuple(map(unquote, texts)), unquote(segment))
-        found = decoded and tuple(quote(value, safe="") for value in decoded)
+        found = decoded and tuple(map(_encoded, decoded))
     return found
+
+
+def _encoded(value: str) -> str:
+    """Return a value as it is in a URL; half of a character is no longer itself."""
+    return quote(value, safe="", errors="replace")
