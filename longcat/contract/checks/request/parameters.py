@@ -11,6 +11,7 @@ ignore what they do not know, and what its asker wrote says nothing about the ga
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
@@ -71,9 +72,16 @@ class Sent:
                 return [headers[name.lower()]] if name.lower() in headers else []
             case "querystring":
                 return [unquote_plus(self.raw_query)] if self.raw_query else []
-            case location:
-                pairs, base = self.cookies if location == "cookie" else self.query, name.removesuffix("[]")
-                return [unquote_plus(raw) for other, raw in pairs if other == name or other.partition("[")[0] == base]
+            case _:
+                return [unquote_plus(raw) for _, raw in self.pairs(parameter)]
+
+    def pairs(self, parameter: Parameter, names: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:
+        """Return the pairs of a parameter in the query or the cookies, and those that have some names."""
+        by_head = self._cookies if parameter.location == "cookie" else self._query
+        found = by_head.get(parameter.name.partition("[")[0], [])
+        if names:
+            found = found + [pair for pairs in by_head.values() for pair in pairs if pair[0] in names]
+        return found
 
     @cached_property
     def raw_query(self) -> str:
@@ -86,9 +94,20 @@ class Sent:
         return split_pairs(self.raw_query, "&")
 
     @cached_property
-    def cookies(self) -> list[tuple[str, str]]:
-        """The names and values of the cookies."""
-        return split_pairs(self.exchange.request_headers.get("cookie", ""), ";")
+    def _query(self) -> dict[str, list[tuple[str, str]]]:
+        return _by_head(self.query)
+
+    @cached_property
+    def _cookies(self) -> dict[str, list[tuple[str, str]]]:
+        return _by_head(split_pairs(self.exchange.request_headers.get("cookie", ""), ";"))
+
+
+def _by_head(pairs: Iterable[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Return pairs by what their names have before a bracket."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, value in pairs:
+        found.setdefault(name.partition("[")[0], []).append((name, value))
+    return found
 
 
 def split_pairs(text: str, delimiter: str) -> list[tuple[str, str]]:
@@ -97,30 +116,30 @@ def split_pairs(text: str, delimiter: str) -> list[tuple[str, str]]:
     return [(unquote_plus(name), value) for name, _, value in pairs if name]
 
 
-def readings(parameter: Parameter, sent: Sent, names: Iterable[str] = ()) -> list[Reading]:
-    """Return the values that a parameter may have: first as the contract has it written. Empty: none can be told.
+def readings(parameter: Parameter, sent: Sent, names: Mapping[str, Any] | None = None) -> Iterator[Reading]:
+    """Yield the values that a parameter may have: first as the contract has it written. None can be told of some.
 
     `names` are those of the fields of its schema, each of which may be a name of the query.
     """
-    content, encoding, found = parameter.content, parameter.encoding, list[Reading]()
+    content, encoding = parameter.content, parameter.encoding
     if content is not None and not (parameter.location == "querystring" and is_form(content.media_type)):
-        return [one for text in sent.texts(parameter) for one in in_json(text)] if is_json(content.media_type) else []
+        for text in sent.texts(parameter) if is_json(content.media_type) else ():
+            yield from in_json(text)
+        return
     match parameter.location:
         case "path":
             raw = sent.path_value(parameter.name)
-            found += _in_path(encoding, raw) if raw else ()
+            yield from _in_path(encoding, raw) if raw else ()
         case "header":
             for text in sent.texts(parameter):
-                found += _in_text(text.strip(), ",", str.strip)
-        case "cookie":
-            found += in_pairs(encoding, sent.cookies, unquote, names)
+                yield from _in_text(text.strip(), ",", str.strip)
         case "querystring":
-            found += [Reading(nested(sent.query, unquote_plus))]
-        case _:
-            found += in_pairs(encoding, sent.query, unquote_plus, names)
-            if "+" in sent.raw_query:
-                found += in_pairs(encoding, sent.query, unquote, names)
-    return found
+            yield Reading(nested(sent.query, unquote_plus))
+        case location:
+            pairs = sent.pairs(parameter, names)
+            ways = (unquote,) if location == "cookie" else (unquote_plus, unquote)
+            for decode in ways if any("+" in raw for _, raw in pairs) else ways[:1]:
+                yield from in_pairs(encoding, pairs, decode, names)
 
 
 # --- The styles.
@@ -141,7 +160,7 @@ def _in_path(encoding: Encoding, raw: str) -> Iterator[Reading]:
 
 
 def in_pairs(
-    encoding: Encoding, pairs: Sequence[tuple[str, str]], decode: Decode, names: Iterable[str] = ()
+    encoding: Encoding, pairs: Sequence[tuple[str, str]], decode: Decode, names: Mapping[str, Any] | None = None
 ) -> Iterator[Reading]:
     """Yield the values of what is one or several pairs of a name and a value, or the fields of which are."""
     base = encoding.name.removesuffix("[]")
@@ -157,8 +176,11 @@ def in_pairs(
         yield Reading(texts)
     if len(inside) > sum(name == "[]" for name, _ in inside):
         yield Reading(nested(inside, decode))
-    fields = set(names)
-    if encoding.explode and encoding.style != "deepObject" and (own := [one for one in pairs if one[0] in fields]):
+    if (
+        encoding.explode
+        and encoding.style != "deepObject"
+        and (own := [one for one in pairs if one[0] in (names or ())])
+    ):
         yield Reading(nested(own, decode))
     for other in (delimiter, *(one for one in ",| " if one != delimiter)):
         yield from _delimited(plain, other, decode)
@@ -299,22 +321,27 @@ def _scalar(comparison: Comparison, pointers: tuple[str, ...], text: str) -> tup
 
 def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Mismatch] | None:
     """Return how a parameter differs from its schema. None: it was not sent."""
-    schema, found = parameter.schema, readings_of(comparison, parameter, sent)
-    if not found:
-        # The fields of an object may be any names of the query, and it need not have one.
-        is_free = schema is not None and _may_be_spread(parameter) and comparison.allows(schema, {})
-        return [] if sent.texts(parameter) or (is_free and not comparison.allows(schema or "", "")) else None
-    if schema is None or (parameter.allows_empty and Reading("") in found):
+    schema, found = parameter.schema, _readings(comparison, parameter, sent)
+    first = next(found, None)
+    if first is None:
+        return [] if sent.texts(parameter) or (parameter.required and _may_be_any(comparison, parameter)) else None
+    if schema is None or (parameter.allows_empty and first.value == ""):
         return []
-    value = read_value(comparison, (schema,), found)
-    return [] if comparison.allows(schema, value) else comparison.compare(schema, value)
+    value, is_right = _read(comparison, (schema,), chain((first,), found))
+    return [] if is_right else comparison.compare(schema, value)
 
 
 def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Reading]:
     """Return the values that a parameter may have, with those of an object whose fields are names of the query."""
-    schema = parameter.schema
-    names = comparison.fields(schema, {}).named if schema is not None and _may_be_spread(parameter) else ()
-    return readings(parameter, sent, names)
+    return list(_readings(comparison, parameter, sent))
+
+
+def _readings(comparison: Comparison, parameter: Parameter, sent: Sent) -> Iterator[Reading]:
+    if parameter.schema is None or not _may_be_spread(parameter):
+        return readings(parameter, sent)
+    schemas, applied = comparison.schemas, comparison.schemas.applied((parameter.schema,))
+    of_object = comparison.fields(parameter.schema, {}) if schemas.choosing(applied) else schemas.fields(applied)
+    return readings(parameter, sent, of_object.named)
 
 
 def _may_be_spread(parameter: Parameter) -> bool:
@@ -322,12 +349,20 @@ def _may_be_spread(parameter: Parameter) -> bool:
     return parameter.explode and parameter.location in {"query", "cookie"}
 
 
+def _may_be_any(comparison: Comparison, parameter: Parameter) -> bool:
+    """Whether a parameter is an object whose fields may be any names of the query, and which need not have one."""
+    schema = parameter.schema
+    if schema is None or not _may_be_spread(parameter):
+        return False
+    return comparison.allows(schema, {}) and not comparison.allows(schema, "")
+
+
 def allows_header(comparison: Comparison, header: Parameter, text: str) -> bool:
     """Whether the text of an answer's header can be read as a value that its schema allows."""
     if header.schema is None or (header.content is not None and not is_json(header.content.media_type)):
         return True
     found = in_json(text) if header.content else _in_text(text.strip(), ",", str.strip)
-    return comparison.allows(header.schema, read_value(comparison, (header.schema,), found))
+    return _read(comparison, (header.schema,), found)[1]
 
 
 def read_value(comparison: Comparison, pointers: tuple[str, ...], found: Iterable[Reading]) -> Any:
@@ -335,10 +370,16 @@ def read_value(comparison: Comparison, pointers: tuple[str, ...], found: Iterabl
 
     Where there are no schemas, it is the first.
     """
+    return _read(comparison, pointers, found)[0]
+
+
+def _read(comparison: Comparison, pointers: tuple[str, ...], found: Iterable[Reading]) -> tuple[Any, bool]:
+    """Return the same, and whether the schemas allow it."""
     values = []
     for one in found:
         value = one.value if one.is_typed else typed(comparison, pointers, one.value)
         if not pointers or comparison.fits(pointers, value):
-            return value
+            return value, True
         values.append(value)
-    return next((one for one in values if not comparison.is_of_another_type(pointers, one)), next(iter(values), None))
+    close = (one for one in values if not comparison.is_of_another_type(pointers, one))
+    return next(close, values[0] if values else None), False
