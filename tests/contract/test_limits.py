@@ -194,6 +194,7 @@ def test_an_exchange_that_cannot_be_judged_costs_itself_only(
 ) -> None:
     """It is said of it which limit it passes, and the rest of the recording is judged."""
     monkeypatch.setattr("longcat.contract.openapi.limits.MAX_STEPS", 5_000_000)
+    monkeypatch.setattr("longcat.contract.openapi.limits.STEPS_PER_BYTE", 0)
     recording = tmp_path / "traffic.har"
     bodies = ['{"id": "x"}', body, '{"id": "y"}']
     entries = [

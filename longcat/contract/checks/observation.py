@@ -13,7 +13,7 @@ from longcat.contract.checks.request.parameters import Sent, compare_parameter
 from longcat.contract.checks.status_codes import is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
-from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
@@ -78,7 +78,8 @@ class Observation:
     def comparison(self) -> Comparison:
         """What compares the values of the answer with the schemas of the contract."""
         scheme = self.exchange.url.partition(":")[0].lower()
-        return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete, self._is_filtered)
+        budget = StepBudget.of_body(self.exchange.response_body)
+        return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete, self._is_filtered, budget=budget)
 
     @property
     def _is_filtered(self) -> bool:

@@ -29,6 +29,8 @@ MAX_LEVELS: Final = 100
 TOO_DEEP: Final = f"it can't be judged: its JSON has more than {MAX_LEVELS} levels"
 MAX_STEPS: Final = 100_000_000
 """How many steps an exchange may take. One takes some 20 ns."""
+STEPS_PER_BYTE: Final = 200
+"""How many further steps it may take for each byte of its body."""
 PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
 """How often a pattern with `(?=...)` or its like may try anew. All others take a time that grows with the text."""
 
@@ -63,6 +65,11 @@ class StepBudget:
     left: int = Factory(lambda: MAX_STEPS)
     reasons: dict[str, None] = Factory(dict)
 
+    @classmethod
+    def of_body(cls, body: bytes | None) -> "StepBudget":
+        """Return the steps for an exchange with this body."""
+        return cls(MAX_STEPS + STEPS_PER_BYTE * len(body or b""))
+
     def note(self, reason: str) -> None:
         """Note why a part of the exchange could not be told. The rest of it is judged."""
         self.reasons[reason] = None
@@ -72,7 +79,8 @@ class StepBudget:
         self.left -= steps
         if self.left < 0:
             raise UnjudgeableError(
-                f"it can't be judged: to hold it against its schemas takes more than {MAX_STEPS:,} steps"
+                f"it can't be judged: to hold it against its schemas takes more than {MAX_STEPS:,} steps, "
+                f"and {STEPS_PER_BYTE} for each of its bytes"
             )
 
 
