@@ -24,17 +24,22 @@ Observed: TypeAlias = Judgement | Inconclusive
 
 def events(observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Event]:
     """Yield what comes of each thing observed, and count it. When the last was taken, the tally is complete."""
-    for one in observed:
-        if isinstance(one, Judgement) and not one.is_concerned:
-            host = split_url(one.exchange.url).netloc.rpartition("@")[2] or "no host"
-            if not tally.note_elsewhere(host):
-                continue  # Of each other host, the first exchange stands for all.
-            event: Event = Inconclusive(host, OTHER_SERVER if one.spec.names_hosts else OTHER_PATH, unclear=False)
-        else:
-            event = _event(one, baseline)
+    for one in concerned(observed, tally):
+        event = _event(one, baseline)
         tally.note(event)
         yield event
     tally.remarks.extend(baseline.remarks())
+
+
+def concerned(observed: Iterable[Observed], tally: Tally) -> Iterator[Observed]:
+    """Yield what is about the contract. Of each other host, the first exchange stands for all, as left out."""
+    for one in observed:
+        if isinstance(one, Inconclusive) or one.is_concerned:
+            yield one
+            continue
+        host = split_url(one.exchange.url).netloc.rpartition("@")[2] or "no host"
+        if tally.note_elsewhere(host):
+            yield Inconclusive(host, OTHER_SERVER if one.spec.names_hosts else OTHER_PATH, unclear=False)
 
 
 def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:

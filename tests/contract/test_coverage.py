@@ -505,6 +505,17 @@ class TestCommand:
         assert (code, out) == (2, "")
         assert err
 
+    def test_another_server(self, run: Run, tmp_path: Path) -> None:
+        """What was recorded with a server that the contract does not name counts when it is named."""
+        (tmp_path / "spec.json").write_text(json.dumps(document({"/a": {"get": operation()}})), "utf-8")
+        request, response = {"method": "GET", "uri": "https://staging.example/v1/a"}, {"status": {"code": 200}}
+        recording = {"interactions": [{"request": request, "response": response}]}
+        (tmp_path / "x.json").write_text(json.dumps(recording), "utf-8")
+        arguments = (tmp_path / "x.json", "--spec", tmp_path / "spec.json")
+        code, out, _ = run(*arguments)
+        assert (code, "1 exchange with 1 other host is not of this contract." in out) == (3, True)
+        assert run(*arguments, "--server", "https://staging.example/v1", "--fail-under", 100)[0] == 0
+
     def test_nothing_to_read(self, run: Run, tmp_path: Path) -> None:
         """A file without recordings can't be told from one that was not read."""
         (tmp_path / "x.yaml").write_text("a: 1\n")

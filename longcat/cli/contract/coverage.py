@@ -12,7 +12,7 @@ from longcat.contract.coverage import FORMATS, CoverageContext
 from longcat.contract.coverage.collect import Coverage
 from longcat.contract.coverage.results import CoverageResult
 from longcat.contract.reports.verdict import Tally
-from longcat.contract.run import recorded
+from longcat.contract.run import concerned, recorded
 
 
 def coverage(arguments: argparse.Namespace) -> Exit:
@@ -20,7 +20,7 @@ def coverage(arguments: argparse.Namespace) -> Exit:
     spec_file = serving(find_spec(arguments), arguments.server)
     paths = paths_of(arguments.paths or [RECORDINGS])
     seen, tally, started = Coverage(spec_file.spec), Tally(), datetime.now(UTC)
-    for observed in recorded(spec_file.spec, paths):
+    for observed in concerned(recorded(spec_file.spec, paths), tally):
         for gap in seen.note(observed):
             tally.note(gap)
     days = arguments.stale_after

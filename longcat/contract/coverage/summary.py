@@ -10,7 +10,7 @@ from longcat.contract.coverage.items import MOST_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.context import gaps_of
 from longcat.contract.reports.findings import ORIGINS
-from longcat.contract.reports.verdict import Tally, Verdict
+from longcat.contract.reports.verdict import Tally, Verdict, counted, left_out_sentences
 
 NAMES: Final[dict[Kind, str]] = {
     Kind.OPERATION: "operations",
@@ -75,11 +75,10 @@ class CoverageContext:
             bodies = "1 body has" if totals.cut == 1 else f"{totals.cut} bodies have"
             yield f"{bodies} more than {MOST_ITEMS:,} items; those nearest to the top count."
         if flaws := len(self.result.coverage.trees.flaws):
-            yield f"At {_count(flaws, 'place')} the spec can't be read, and what is there does not count."
+            yield f"At {counted(flaws, 'place')} the spec can't be read, and what is there does not count."
         if self.tally.unclear:
-            yield f"{_count(self.tally.unclear, 'thing')} could not be told."
-        if self.tally.left_out:
-            yield f"{_count(self.tally.left_out, 'thing')} {'was' if self.tally.left_out == 1 else 'were'} left out."
+            yield f"{counted(self.tally.unclear, 'thing')} could not be told."
+        yield from left_out_sentences(self.tally)
 
     def _evidence(self) -> str:
         exchanges = self.result.coverage.exchanges
@@ -87,7 +86,7 @@ class CoverageContext:
         for origin, words in {**ORIGINS, "unknown": "a source that is not named"}.items():
             if exchanges.times[origin]:
                 when = f", last on {day(exchanges.last.get(origin))}" if origin in exchanges.last else ""
-                kinds.append(f"{_count(exchanges.times[origin], 'exchange')} from {words}{when}")
+                kinds.append(f"{counted(exchanges.times[origin], 'exchange')} from {words}{when}")
         return f"Evidence: {'; '.join(kinds) or 'none'}."
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
@@ -145,7 +144,3 @@ def origins(entry: ReportedItem, *, dated: bool = False) -> str:
             when = f", last on {day(last[origin])}" if dated and origin in last else ""
             found.append(f"{origin} {times[origin]}{when}")
     return ("; " if dated else ", ").join(found)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -164,7 +164,7 @@ def origin_sentence(tally: Tally) -> str:
         return "Nothing could be judged, so this rests on no evidence."
     sources = {**ORIGINS, "unknown": "a source that is not named"}
     kinds = [
-        f"{_count(tally.judged[origin], 'exchange')} from {source}"
+        f"{counted(tally.judged[origin], 'exchange')} from {source}"
         for origin, source in sources.items()
         if tally.judged[origin]
     ]
@@ -179,30 +179,36 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
     if total:
         mild = "" if code is Verdict.DRIFTED else f", none as bad as --fail-on {fail_on.value}"
         times = f", seen {tally.times} times" if tally.times > total else ""
-        yield f"Drift: {_count(total, 'finding')} ({found}){times}{mild}."
+        yield f"Drift: {counted(total, 'finding')} ({found}){times}{mild}."
     elif tally.judged.total():
         yield "No drift was found."
     if code is Verdict.UNCLEAR or tally.unclear:
-        yield f"{_count(tally.unclear, 'thing')} could not be told." if tally.unclear else "Could not tell."
+        yield f"{counted(tally.unclear, 'thing')} could not be told." if tally.unclear else "Could not tell."
     yield origin_sentence(tally)
     if tally.accepted:
-        yield f"The baseline accepts {_count(tally.accepted, 'more finding')}."
+        yield f"The baseline accepts {counted(tally.accepted, 'more finding')}."
     if tally.hinted:
         kinds = " and ".join(sorted(tally.hints))
         yield (
-            f"{_count(tally.hinted, 'finding')} of {kinds} {'fails' if tally.hinted == 1 else 'fail'} nothing, as the "
+            f"{counted(tally.hinted, 'finding')} of {kinds} {'fails' if tally.hinted == 1 else 'fail'} nothing, as the "
             f"contract does not say that its examples show every field. --fail-on notice counts "
             f"{'it' if tally.hinted == 1 else 'them'}."
         )
-    if tally.elsewhere:
-        yield (
-            f"{_count(tally.elsewhere.total(), 'exchange')} with {_count(len(tally.elsewhere), 'other host')} "
-            f"{'is' if tally.elsewhere.total() == 1 else 'are'} not of this contract."
-        )
-    if tally.left_out:
-        yield f"{_count(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
+    yield from left_out_sentences(tally)
     yield from tally.remarks
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def left_out_sentences(tally: Tally) -> Iterator[str]:
+    """Yield how much was left out, one sentence at a time."""
+    if tally.elsewhere:
+        yield (
+            f"{counted(tally.elsewhere.total(), 'exchange')} with {counted(len(tally.elsewhere), 'other host')} "
+            f"{'is' if tally.elsewhere.total() == 1 else 'are'} not of this contract."
+        )
+    if tally.left_out:
+        yield f"{counted(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, in words."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
