@@ -154,6 +154,7 @@ def test_no_exchange_is_no_problem(tmp_path: Path) -> None:
         ({"- request:": "- recorded_at: '2026-01-02T03:04:05'\n  request:"}, WHEN),
         ({"- request:": "- recorded_at: 2026-01-02 04:04:05.123456789 +01:00\n  request:"}, WHEN),
         ({"- request:": "- recorded_at: yesterday\n  request:"}, None),
+        ({"- request:": "- recorded: 2026-01-02T03:04:05.000Z\n  request:"}, WHEN),
         ({"interactions:": "about: {recorded: 2026-01-02T03:04:05Z}\ninteractions:"}, WHEN),
         ({"    status:": "      Date: ['Fri, 02 Jan 2026 03:04:05 GMT']\n    status:"}, WHEN),
     ],

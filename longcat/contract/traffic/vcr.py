@@ -1,8 +1,9 @@
 """One interaction of a cassette, as an exchange: what was asked and what came, each an object of its own.
 
 vcrpy's interactions are known in every version of its format that vcrpy itself still plays, also those of httpx in
-vcrpy 4 and 5; those of Ruby's VCR, which betamax and schemathesis write; those of go-vcr 1 to 4; and those that a
-serializer has changed so that bodies can be read. A line of NDJSON is most often the like.
+vcrpy 4 and 5; those of Ruby's VCR, which betamax, schemathesis and rVCR write; those of go-vcr 1 to 4; and those that a
+serializer has changed so that bodies can be read. What is called a cassette elsewhere, and a line of NDJSON, is most
+often the like.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,7 +31,7 @@ STATUS: Final = ("code", "status", "status_code", "statusCode")
 BODY: Final = ("body", "content")
 VALUE: Final = ("parsed_body", "json_body", "json")
 """Where a serializer for people puts a body that it has parsed."""
-TIME: Final = ("recorded_at", "startedDateTime", "startedAt", "started_at", "timestamp")
+TIME: Final = ("recorded_at", "recordedAt", "recorded", "startedDateTime", "startedAt", "started_at", "timestamp")
 WRAPPERS: Final = frozenset({"string", "base64_string", "encoding", "recorded"})
 """What an object around a body has of fields. Another object is the body itself."""
 
