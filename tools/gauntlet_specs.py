@@ -29,7 +29,7 @@ from longcat.contract import Severity, Spec, SpecError, load_spec
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.traffic.recordings import read
-from longcat.drifts import Mutation, SentResponse, mutations
+from longcat.drifts import Mutation, RequestMutation, SentRequest, SentResponse, mutations, request_mutations
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BUILD: Final = ROOT / "build" / "gauntlet"
@@ -49,14 +49,15 @@ class Trial:
     """An exchange that is judged. `mutation` is None for the unspoilt one."""
 
     made: MadeExchange
+    request: SentRequest
     answer: SentResponse
-    mutation: Mutation | None
+    mutation: Mutation | RequestMutation | None = None
 
     @property
     def name(self) -> str:
         """What was done to it, as part of a sentence."""
         what = self.mutation.name.format(where="") if self.mutation else "unspoilt"
-        return f"{self.made.method} {self.made.operation} {self.made.answer.status} {what}"
+        return f"{self.made.request.method} {self.made.operation} {self.made.answer.status} {what}"
 
     @property
     def kind(self) -> str:
@@ -75,15 +76,11 @@ class Trial:
 
     def entry(self) -> dict[str, Any]:
         """Return the exchange as an entry of a HAR file."""
-        made, answer = self.made, self.answer
+        asked, answer = self.request, self.answer
         kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
-        request: dict[str, Any] = {
-            "method": made.method,
-            "url": made.url,
-            "headers": _pairs(made.request_headers.items()),
-        }
-        if made.request_body is not None:
-            request["postData"] = {"mimeType": made.request_headers["content-type"], "text": made.request_body.decode()}
+        request: dict[str, Any] = {"method": asked.method, "url": asked.url, "headers": _pairs(asked.headers.items())}
+        if asked.content is not None:
+            request["postData"] = {"mimeType": asked.headers["content-type"], "text": asked.content.decode()}
         content = {"size": len(answer.body), "mimeType": kind, "text": answer.body.decode()}
         response = {"status": answer.status, "headers": _pairs(answer.headers), "content": content}
         return {"startedDateTime": "2026-01-31T10:30:00.000Z", "time": 1, "request": request, "response": response}
@@ -168,11 +165,15 @@ def trials(spec: Spec, operations: int) -> Iterator[Trial]:
             continue
         tried += bool(exchanges)
         for made in exchanges:
-            yield Trial(made, made.answer, None)
+            yield Trial(made, made.request, made.answer)
             for mutation in mutations(made.answer, made.rules, FIELDS):
                 answer = mutation.change(made.answer)
                 if answer != made.answer and answer.status < BROKEN:
-                    yield Trial(made, answer, mutation)
+                    yield Trial(made, made.request, answer, mutation)
+            if made.answer.status < ERROR:
+                for other in request_mutations(made.request, made.request_rules):
+                    if not other.needs_origin:
+                        yield Trial(made, other.request, made.answer, other)
 
 
 def write_har(path: Path, all_trials: Iterable[Trial]) -> None:
@@ -261,7 +262,7 @@ def measure(name: str, source: str, path: Path, operations: int, *, redocly: boo
         for score in (result.whole, result.kinds.setdefault(trial.kind, Score())):
             score.note(trial, said, theirs)
     result.digest = spec.digest[:12]
-    result.operations = len({(trial.made.method, trial.made.operation) for trial in made})
+    result.operations = len({(trial.made.request.method, trial.made.operation) for trial in made})
     result.exchanges, result.seconds = len(made), time.monotonic() - began
     return result
 

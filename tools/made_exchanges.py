@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import jsonschema_rs
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
@@ -20,7 +20,7 @@ from schemathesis.generation.jsonschema.context import Alphabet
 from longcat.contract import Operation, Spec, SpecError
 from longcat.contract.openapi.operation import Media, Parameter, Response, first_json
 from longcat.contract.openapi.references import follow
-from longcat.drifts import AnswerRules, SentResponse
+from longcat.drifts import AnswerRules, RequestRules, SentRequest, SentResponse
 from longcat.drifts.fields import FieldPath
 from longcat.pointer import at
 
@@ -58,21 +58,13 @@ class NothingMadeError(Exception):
 
 @frozen
 class MadeExchange:
-    """A valid exchange.
-
-    Attributes:
-        url: absolute, with its query.
-        request_body: None: there is none.
-        rules: what the contract says of the answer.
-    """
+    """A valid exchange, and what the contract says of it."""
 
     operation: str
-    method: str
-    url: str
-    request_headers: Mapping[str, str]
-    request_body: bytes | None
+    request: SentRequest
     answer: SentResponse
     rules: AnswerRules
+    request_rules: RequestRules
 
 
 @frozen
@@ -133,8 +125,19 @@ class Maker:
             deprecated=operation.deprecated,
         )
         answer = SentResponse(code, tuple(answer_headers.items()), json.dumps(body).encode())
-        sent = None if request is NOTHING else json.dumps(request).encode()
-        return MadeExchange(operation.operation_id, operation.method, url, {**headers, **more}, sent, answer, rules)
+        sent = SentRequest(operation.method, url, {**headers, **more})
+        if request is not NOTHING:
+            sent = evolve(sent, body=request, has_body=True)
+        return MadeExchange(operation.operation_id, sent, answer, rules, self._request_rules(operation, url))
+
+    def _request_rules(self, operation: Operation, url: str) -> RequestRules:
+        """Return what the contract says of other requests of an operation."""
+        media = first_json(operation.request)
+        allows = self._value(media.schema, answer=False)[1] if media and media.schema else lambda _: True
+        at_path = self.spec.locate(url).operations
+        headers = {one.name.lower() for way in operation.security for one in way if one.location == "header"}
+        is_path = lambda other: bool(self.spec.locate(other).operations) or not self.spec.serves(other)  # noqa: E731
+        return RequestRules(allows, {one.method for one in at_path}, is_path, headers if operation.needs_key else ())
 
     def _word(self, pointer: str) -> str | None:
         """Return the field that tells the variants of a body apart, as its discriminator says. None: none does."""

@@ -19,6 +19,8 @@ DROPPED: Final = frozenset(
 NAMED: Final = ("properties", "patternProperties", "$defs", "dependentSchemas")
 LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+WORDS: Final = {"type": "string", "pattern": "^[a-z]{3,9}( [a-z]{2,5})?$"}
+"""What is made where anything would do."""
 SHAPED: Final = frozenset({"type", "properties", "required", "additionalProperties"})
 """The keywords of an object that can be merged with others."""
 
@@ -198,7 +200,7 @@ class _Builder:
         kinds = kind if isinstance(kind, list) else [kind]
         fixed = not {"enum", "const"}.isdisjoint(new)
         if "string" in kinds and not fixed and {"pattern", "format", "minLength", "maxLength"}.isdisjoint(new):
-            new["pattern"] = "^[a-z]{3,9}( [a-z]{2,5})?$"
+            new["pattern"] = WORDS["pattern"]
         if {"integer", "number"} & set(kinds) and not fixed:
             if not any("inimum" in name for name in new):
                 new["minimum"] = 0 if not any("aximum" in name for name in new) else new.get("maximum", 1000) - 1000
@@ -207,9 +209,14 @@ class _Builder:
         if "array" in kinds or "items" in new:
             new["maxItems"] = min(new.get("maxItems", 3), max(3, new.get("minItems", 0)))
             new["minItems"] = max(new.get("minItems", 0), min(1, new["maxItems"]))
-        if isinstance(new.get("additionalProperties"), dict) and "properties" not in new:
+        is_object = "object" in kinds or isinstance(new.get("additionalProperties"), dict)
+        if is_object and {"properties", "anyOf", "allOf"}.isdisjoint(new):
+            if new.get("additionalProperties") in (None, True, {}):
+                new["additionalProperties"] = dict(WORDS)
             new["propertyNames"] = {"pattern": "^[a-z]{3,8}$"}
             new["maxProperties"] = min(new.get("maxProperties", 3), max(3, new.get("minProperties", 0)))
+        if not new:
+            return dict(WORDS)
         return new
 
     def _lists_fields(self, schema: Any, seen: set[str]) -> bool:

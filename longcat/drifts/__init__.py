@@ -10,6 +10,18 @@ on every answer that is like the one it was made of.
 """
 
 from longcat.drifts.mutations import AnswerRules, Mutation, Weight, mutations
+from longcat.drifts.requests import RequestMutation, RequestRules, SentRequest, request_mutations
 from longcat.drifts.response import ResponseChange, SentResponse
 
-__all__ = ["AnswerRules", "Mutation", "ResponseChange", "SentResponse", "Weight", "mutations"]
+__all__ = [
+    "AnswerRules",
+    "Mutation",
+    "RequestMutation",
+    "RequestRules",
+    "ResponseChange",
+    "SentRequest",
+    "SentResponse",
+    "Weight",
+    "mutations",
+    "request_mutations",
+]
