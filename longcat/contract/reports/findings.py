@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -146,8 +147,13 @@ def shortened(finding: Finding) -> Finding:
 
 def fingerprint(finding: Finding) -> str:
     """Return a name for a finding that is the same for the same rule and place, whatever the data and the host."""
-    # A header is announced for many answers, each of which has a place of its own in the contract. Which variant of a
-    # union an answer is held against depends on the answer.
-    rule = "" if finding.pointer.startswith("header:") else _BRANCH.sub(r"/\1/*", finding.rule)
-    parts = (finding.code, finding.operation or "", finding.place, rule)
+    # A header is announced for many answers, each of which has a place of its own in the contract.
+    rule = "" if finding.pointer.startswith("header:") else finding.rule
+    return _fingerprint(finding.code, finding.operation or "", finding.place, rule)
+
+
+@lru_cache(maxsize=4096)  # The same few come again with every exchange.
+def _fingerprint(code: str, operation: str, place: str, rule: str) -> str:
+    # Which variant of a union an answer is held against depends on the answer.
+    parts = (code, operation, place, _BRANCH.sub(r"/\1/*", rule))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
