@@ -170,21 +170,6 @@ class Comparison:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
         return self.schemas.fits(pointers, value, self.budget)
 
-    def breaks(self, pointer: str, value: Any, path: Path) -> bool:
-        """Whether each value on the way to a place in one breaks its schema, as it does where that place is wrong."""
-        pointers: tuple[str, ...] = (pointer,)
-        for part in path:
-            if self.fits(pointers, value):
-                return False
-            pointers = self.inner(pointers, value)(part)
-            try:
-                value = value[part]
-            except (LookupError, TypeError):
-                return True  # It is missing.
-            if not pointers:
-                return True
-        return not self.fits(pointers, value)
-
     def is_of_another_type(self, pointers: tuple[str, ...], value: Any) -> bool:
         """Whether a value is of another type than the schemas at some pointers want."""
         return any(_is_another_type(mismatch, ()) for mismatch in self._mismatches(pointers, value, ()))

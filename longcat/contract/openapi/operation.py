@@ -212,7 +212,16 @@ class Operation:
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Those of the path, the query, the headers and the cookies."""
-        return tuple(_parameters([*self.item.items("parameters"), *self.place.items("parameters")]))
+        return self._parameters[0]
+
+    @property
+    def parameter_flaws(self) -> tuple[SpecError, ...]:
+        """Why some parameters can't be read. They are not among the others."""
+        return self._parameters[1]
+
+    @cached_property
+    def _parameters(self) -> tuple[tuple[Parameter, ...], tuple[SpecError, ...]]:
+        return _parameters([*self.item.items("parameters"), *self.place.items("parameters")])
 
     @cached_property
     def responses(self) -> Mapping[str, Response]:
@@ -356,14 +365,19 @@ def _security(place: Place, root: Place) -> Iterator[frozenset[Credential]]:
         yield frozenset(found for name in way.object if (found := read_credential(schemes[name])) is not None)
 
 
-def _parameters(places: list[Place]) -> Iterator[Parameter]:
-    """Yield the parameters. One of an operation replaces one of its path by the same name."""
+def _parameters(places: list[Place]) -> tuple[tuple[Parameter, ...], tuple[SpecError, ...]]:
+    """Return the parameters, and why some can't be read. One of an operation replaces one of its path."""
     found: dict[tuple[str, str], Parameter] = {}
+    flaws: list[SpecError] = []
     for one in places:
-        name, where = one.text("name"), one.word("in", _PLACES)
+        try:
+            name, where = one.text("name"), one.word("in", _PLACES)
+        except SpecError as error:
+            flaws.append(error)
+            continue
         if where != "header" or name.lower() not in _HEADERS_OF_THEIR_OWN:
             found[where, name] = Parameter(name, where, one)
-    yield from found.values()
+    return tuple(found.values()), tuple(flaws)
 
 
 def _content(place: Place) -> dict[str, Media]:

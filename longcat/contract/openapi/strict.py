@@ -57,6 +57,8 @@ def _check_operation(operation: Operation) -> None:
         operation.place.text("operationId")
     _check_servers(operation.place)
     _check_content(operation.request)
+    for flaw in operation.parameter_flaws:
+        raise flaw
     for one in operation.parameters:
         _check_parameter(one)
     operation.security  # noqa: B018 - it raises.

@@ -9,8 +9,8 @@ says one of two things: a check was lost, or the contract lags behind. So each r
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from attrs import evolve, frozen
 
@@ -21,21 +21,20 @@ from longcat.contract.checks.credentials import (
     key_faults,
     names_a_secret,
 )
-from longcat.contract.checks.mismatch import Gap, Mismatch, show_value
+from longcat.contract.checks.mismatch import Gap, Mismatch
 from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request.breaking import breaking
 from longcat.contract.checks.request.forms import Form, read_pairs, read_parts, split_parts
 from longcat.contract.checks.request.parameters import Sent, compare_parameter
 from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
 from longcat.contract.openapi.limits import UnjudgeableError
-from longcat.contract.openapi.operation import Media, Operation, first_json, is_form, is_json, media_for
+from longcat.contract.openapi.operation import Media, Operation, Parameter, first_json, is_form, is_json, media_for
 from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder, may_be_filtered
-from longcat.pointer import at, join
 
 BODY: Final = "request:"
 """Where a difference in a request's body is, before the pointer into it."""
 LOCATIONS: Final[Mapping[str, str]] = {"header": "request-header"}
 """How a finding calls the place of a parameter, where it is not as the contract does."""
-_ADDITIVE: Final = frozenset({"field-new", "field-absent"})
 
 
 @frozen
@@ -58,19 +57,27 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
     faults: dict[tuple[RequestFault, bool], None] = {}
     broken: list[Mismatch] = []
     for check in (_key_rules, _body_rules, _parameter_rules):
-        try:
-            for rule in check(observation, operation):
+        for rule in _rules(check(observation, operation)):
+            if isinstance(rule, Gap):
+                faults |= dict.fromkeys((fault, False) for fault in RequestFault)
+                gaps[rule] = None
+            else:
                 faults[rule.fault, rule.is_certain] = None
                 broken += rule.mismatches if rule.is_certain else ()
-        except UnjudgeableError as error:
-            faults |= dict.fromkeys((fault, False) for fault in RequestFault)
-            gaps[Gap(str(error), error.unclear)] = None
     certain = tuple(fault for fault, is_certain in faults if is_certain)
     possible = tuple(fault for fault, is_certain in faults if not is_certain)
     was_answered, is_vouched = is_answered_before(exchange, operation), is_vouched_for(exchange)
     is_meant = is_vouched or not CONTRACT_FAULTS.issuperset(certain)
     named = () if is_meant else tuple(broken)
     return Expectation(operation, certain, possible, tuple(gaps), is_vouched, was_answered, named)
+
+
+def _rules(rules: Iterator[BrokenRule | Gap]) -> Iterator[BrokenRule | Gap]:
+    """Yield rules that are broken. What can't be judged is a gap, and ends them."""
+    try:
+        yield from rules
+    except UnjudgeableError as error:
+        yield Gap(str(error), error.unclear)
 
 
 def _key_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
@@ -146,33 +153,13 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
     if observation.request_comparison.allows(schema, form.value):
         return
     found = [
-        one for one in _breaking(observation, schema, form.value) if one.path[:1] not in {(n,) for n in form.files}
+        one
+        for one in breaking(observation.request_comparison, schema, form.value)
+        if one.path[:1] not in {(n,) for n in form.files}
     ]
     if found:
         is_certain = not (may_be_filtered(observation.exchange) and has_placeholder(form.value))
         yield BrokenRule(RequestFault.INVALID, is_certain, tuple(evolve(one, location=BODY) for one in found))
-
-
-def _breaking(observation: Observation, schema: str, value: Any) -> Sequence[Mismatch]:
-    """Return how a value breaks a schema. A field that the contract does not list breaks it only if it says so."""
-    comparison = observation.request_comparison
-    wrong = [
-        one
-        for one in comparison.compare(schema, value)
-        if (one.code not in _ADDITIVE and comparison.breaks(schema, value, one.path)) or _is_forbidden(observation, one)
-    ]
-    failure = comparison.failure(schema, value)
-    if wrong or failure is None:
-        return wrong
-    path = tuple(reversed(failure.path))
-    return [Mismatch("validation-lost", path, failure.pointer, failure.expected, show_value(at(value, join(path))))]
-
-
-def _is_forbidden(observation: Observation, mismatch: Mismatch) -> bool:
-    """Whether the contract says itself that there is no other field than those that it lists."""
-    schema = observation.spec.schemas.at(mismatch.rule)
-    names = ("additionalProperties", "unevaluatedProperties")
-    return isinstance(schema, Mapping) and any(schema.get(name) is False for name in names)
 
 
 def _mismatch(location: str, rule: str, expected: str, seen: str) -> Mismatch:
@@ -197,21 +184,26 @@ def _had_body(headers: Mapping[str, str]) -> bool:
 # --- The parameters.
 
 
-def _parameter_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
+def _parameter_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule | Gap]:
     sent = Sent(observation.exchange, observation.located.values)
-    is_filtered = may_be_filtered(observation.exchange)
+    yield from (Gap(str(flaw), flaw.unclear) for flaw in operation.parameter_flaws)
     for one in operation.parameters:
-        location = f"{LOCATIONS.get(one.location, one.location)}:{one.name}"
-        found = compare_parameter(observation.request_comparison, one, sent)
-        if found is None:
-            if one.required:
-                # Recordings often leave headers and cookies out, and parameters that hold a secret.
-                is_kept = one.location in {"query", "querystring"} and not (is_filtered and names_a_secret(one.name))
-                missing = _mismatch(location, f"{one.pointer}/required", f"the parameter {one.name}", "missing")
-                yield BrokenRule(RequestFault.INVALID, is_kept, (missing,))
-        elif found:
-            is_replaced = is_filtered and any(map(is_placeholder, sent.texts(one)))
-            wrong = tuple(evolve(mismatch, location=location) for mismatch in found)
-            yield BrokenRule(RequestFault.INVALID, not is_replaced, wrong)
-            if one.location == "path":
-                yield BrokenRule(RequestFault.UNKNOWN, is_certain=False)
+        yield from _rules(_rules_of_parameter(observation, one, sent))
+
+
+def _rules_of_parameter(observation: Observation, parameter: Parameter, sent: Sent) -> Iterator[BrokenRule]:
+    """Yield the rules that a parameter breaks."""
+    where, is_filtered = parameter.location, may_be_filtered(observation.exchange)
+    location = f"{LOCATIONS.get(where, where)}:{parameter.name}"
+    found = compare_parameter(observation.request_comparison, parameter, sent)
+    if found is None and parameter.required:
+        # Recordings often leave headers and cookies out, and parameters that hold a secret.
+        is_kept = where in {"query", "querystring"} and not (is_filtered and names_a_secret(parameter.name))
+        rule, expected = f"{parameter.pointer}/required", f"the parameter {parameter.name}"
+        yield BrokenRule(RequestFault.INVALID, is_kept, (_mismatch(location, rule, expected, "missing"),))
+    elif found:
+        is_replaced = is_filtered and any(map(is_placeholder, sent.texts(parameter)))
+        wrong = tuple(evolve(mismatch, location=location) for mismatch in found)
+        yield BrokenRule(RequestFault.INVALID, not is_replaced, wrong)
+        if where == "path":
+            yield BrokenRule(RequestFault.UNKNOWN, is_certain=False)

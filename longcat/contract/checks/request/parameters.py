@@ -20,6 +20,7 @@ from attrs import frozen
 from longcat.contract.checks.body import decode_json
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import Mismatch
+from longcat.contract.checks.request.breaking import breaking
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.operation import Encoding, Parameter, is_form, is_json
@@ -328,7 +329,7 @@ def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) 
     if schema is None or (parameter.allows_empty and first.value == ""):
         return []
     value, is_right = _read(comparison, (schema,), chain((first,), found))
-    return [] if is_right else comparison.compare(schema, value)
+    return [] if is_right else breaking(comparison, schema, value)
 
 
 def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Reading]:
