@@ -200,7 +200,9 @@ class Comparison:
         """Yield where the schemas stand that the one at a pointer applies to this value."""
         schema = self.schemas.at(pointer)
         if "if" in schema:
-            names = ("if", "then") if self.allows(f"{pointer}/if", value) else ("else",)
+            before = self.budget.notes
+            names: tuple[str, ...] = ("if", "then") if self.allows(f"{pointer}/if", value) else ("else",)
+            names = names if self.budget.notes == before else ()  # What hangs on a flaw can't be told.
             yield from (f"{pointer}/{name}" for name in names if name in schema)
         for name in schema.get("dependentSchemas", ()):
             if isinstance(value, dict) and name in value:
@@ -351,6 +353,7 @@ class Comparison:
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
         applied = self.schemas.applied(pointers)
+        self.schemas.note(applied, self.budget)
         if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied, value):
             return self._mismatches(pointers, value, path, examples)
         return self._text(applied, value, path, examples) if isinstance(value, str) else ()

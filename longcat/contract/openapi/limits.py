@@ -60,10 +60,12 @@ class StepBudget:
 
     Attributes:
         reasons: why parts of it could not be told, as far as they were come upon on the way.
+        notes: how often such a part was come upon.
     """
 
     left: int = Factory(lambda: MAX_STEPS)
     reasons: dict[str, None] = Factory(dict)
+    notes: int = 0
 
     @classmethod
     def of_body(cls, body: bytes | None) -> "StepBudget":
@@ -73,6 +75,7 @@ class StepBudget:
     def note(self, reason: str) -> None:
         """Note why a part of the exchange could not be told. The rest of it is judged."""
         self.reasons[reason] = None
+        self.notes += 1
 
     def spend(self, steps: int) -> None:
         """Take so many steps. Raises UnjudgeableError when there are not as many left."""

@@ -59,21 +59,23 @@ class Place:
 
     def fields(self, name: str) -> "dict[str, Place]":
         """Return the places in the object that is a field's value. Empty: the field is not there."""
-        holder = self.object.get(name)
-        if holder is None:
-            return {}
-        if not isinstance(holder, Mapping):
-            raise self.error(f"{show(holder)} is not an object", name)
-        return {key: self._inside(name, key, node) for key, node in holder.items()}
+        holder = self.get(name)
+        return holder.inner() if holder else {}
+
+    def inner(self) -> "dict[str, Place]":
+        """Return the places of all fields."""
+        return {
+            name: Place(self.document, node, f"{self.pointer}/{escape(name)}") for name, node in self.object.items()
+        }
 
     def items(self, name: str) -> "list[Place]":
         """Return the places in the list that is a field's value. Empty: the field is not there."""
-        holder = self.object.get(name)
+        holder = self.get(name)
         if holder is None:
             return []
-        if isinstance(holder, str) or not isinstance(holder, Sequence):
-            raise self.error(f"{show(holder)} is not a list", name)
-        return [self._inside(name, str(index), node) for index, node in enumerate(holder)]
+        if isinstance(holder.node, str) or not isinstance(holder.node, Sequence):
+            raise holder.error(f"{show(holder.node)} is not a list")
+        return [Place(self.document, node, f"{holder.pointer}/{index}") for index, node in enumerate(holder.node)]
 
     def text(self, name: str) -> str:
         """Return the text that is a field's value."""
@@ -99,6 +101,3 @@ class Place:
         if schema is not None and not isinstance(schema, Mapping | bool):
             raise self.error(f"{show(schema)} is no schema", name)
         return None if schema is None else f"{self.pointer}/{name}"
-
-    def _inside(self, name: str, key: str, node: Any) -> "Place":
-        return Place(self.document, node, f"{self.pointer}/{escape(name)}/{escape(key)}")

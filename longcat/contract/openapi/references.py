@@ -139,11 +139,41 @@ class Document(dict[str, Any]):
         if fragment and not fragment.startswith("/"):
             raise SpecError(f"the reference {show(reference)} is no JSON pointer, `#/...`")
         pointer = (self._mount(name, base) if name else self._root_of(base)) + unquote(fragment)
-        try:
-            at(self, pointer)
-        except LookupError:
-            raise SpecError(f"the reference {show(reference)} leads nowhere") from None
-        return pointer
+        found = self._through_references(pointer)
+        if found is None:
+            raise SpecError(f"the reference {show(reference)} leads nowhere")
+        return found
+
+    def _through_references(self, pointer: str) -> str | None:
+        """Return where a pointer leads, through references on its way. None: nowhere."""
+        for _ in range(MAX_REFERENCES):
+            try:
+                at(self, pointer)
+            except LookupError:
+                way = self._first_reference(pointer)
+                if way is None:
+                    return None
+                node, where = follow(self, at(self, way), way)
+                if where == way or not isinstance(node, Mapping | list):
+                    return None
+                pointer = where + pointer.removeprefix(way)
+            else:
+                return pointer
+        return None
+
+    def _first_reference(self, pointer: str) -> str | None:
+        """Return where on the way of a pointer the first reference stands. None: there is none."""
+        node: Any = self
+        way = ""
+        for part in pointer.split("/")[1:]:
+            if isinstance(node, Mapping) and isinstance(node.get("$ref"), str):
+                return way
+            way = f"{way}/{part}"
+            try:
+                node = at(self, way)
+            except LookupError:
+                return None
+        return None
 
     def source_of(self, pointer: str) -> tuple[Path | None, str]:
         """Return the file in which a pointer stands, and the pointer in that file. None: the document has no file."""
