@@ -87,7 +87,11 @@ def _compare_echo(observation: Observation, response: Response, mismatches: Sequ
     if not isinstance(value, dict):
         return
     fields, wrong = comparison.fields(media.schema, value), {mismatch.path for mismatch in mismatches}
-    for name, sent in _names_sent(observation, operation).items():
+    sent_names = _names_sent(observation, operation)
+    has_own = any(_IDENTIFIERS.issuperset(words_of(name)) for name in fields.required.keys() - sent_names.keys())
+    for name, sent in sent_names.items():
+        if has_own and name not in observation.path_values:
+            continue  # What the answer is about has an identifier of its own, and this one belongs to something else.
         got, pointers = value.get(name), fields.named.get(name, ())
         if name not in fields.required or (*path, name) in wrong or not _is_scalar(got):
             continue

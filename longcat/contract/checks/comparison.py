@@ -37,6 +37,8 @@ CODE_OF: Final[Mapping[str, str]] = {
 CONTAINERS: Final = (dict, list)
 MOST_ITEMS: Final = 100
 """How many items of a list are compared one by one, and how many more of those that the validator refuses."""
+FEW_ITEMS: Final = 5
+"""How many items of a list show which of several schemas was meant."""
 STEPS: Final = 1000
 """What it costs to compare one value with its schemas here, in steps of the validator."""
 GONE: Final = frozenset({"field-missing", "field-moved", "field-renamed"})
@@ -249,7 +251,8 @@ class Comparison:
 
     def _distance(self, branch: str, value: Any) -> int:
         """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
-        return sum(_weight(one) for one in distinct(self._mismatches((branch,), value, ())))
+        sample = value[:FEW_ITEMS] if isinstance(value, list) else value
+        return sum(_weight(one) for one in distinct(self._mismatches((branch,), sample, ())))
 
     # --- What a value itself must be.
 

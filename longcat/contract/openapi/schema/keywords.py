@@ -27,6 +27,8 @@ _SCHEMA: Final = frozenset(
 _SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "prefixItems", *IN_PLACE})
 """The keywords whose value holds schemas."""
 _OTHERS: Final = frozenset({"required", "dependentRequired", "minContains", "maxContains", "$recursiveAnchor"})
+SAYING: Final = (frozenset(ASSERTIONS) - {"type"}) | _SCHEMA | _SCHEMAS - {"allOf"} | _OTHERS - {"$recursiveAnchor"}
+"""The keywords that say more about a value than its type."""
 _NOT_FOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 OPEN: Final[Mapping[str, Any]] = {"additionalProperties": True}
 """What stands for a schema that can't be used: it allows everything, and any field."""

@@ -12,22 +12,15 @@ from typing import Any, Final, TypeAlias
 
 from attrs import Factory, define, field, frozen
 
-from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.references import Document
-from longcat.contract.openapi.schema.assertions import Assertions
+from longcat.contract.openapi.schema.compiled import STEP, CompiledSchema
 from longcat.contract.openapi.schema.failure import SchemaFailure, describe_keyword
-from longcat.contract.openapi.schema.fields import Direction, marks_of
-from longcat.contract.openapi.schema.keywords import IN_PLACE
+from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional
 from longcat.contract.placeholders import is_placeholder
 from longcat.pointer import escape
-
-STEP: Final = 50
-"""What it costs to hold one value against one schema, in steps of a budget."""
-BACKTRACKING: Final = 50_000
-"""What it costs to try a pattern that needs backtracking. All others take a time that grows with the text."""
 
 
 @define
@@ -43,89 +36,6 @@ class _Described:
         self.names |= other.names
         self.items |= other.items
         self.every_field |= other.every_field
-
-
-class CompiledSchema:
-    """A schema of a document, ready to use.
-
-    Attributes:
-        pointer: where it stands.
-        schema: its keywords. Empty: it allows anything, or nothing at all.
-        is_false: whether it allows nothing at all.
-        flaw: what in it can't be used, in words. Empty: nothing.
-        assertions: what it says about a value itself.
-        target: where the schema stands that its `$ref` leads to. Empty: it has none.
-        cost: of a value in steps.
-    """
-
-    def __init__(self, document: Document, pointer: str) -> None:
-        schema = document.schema(pointer)
-        self.pointer, self.is_false, self.flaw = pointer, schema is False, document.flaws.get(pointer, "")
-        self.schema: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
-        self.assertions = Assertions(self.schema)
-        self.target = document.target(self.schema["$ref"], pointer) if "$ref" in self.schema else ""
-        self.cost = STEP + BACKTRACKING * self.assertions.backtracks
-        self.tracks_fields = "unevaluatedProperties" in self.schema or "unevaluatedItems" in self.schema
-        self._document = document
-
-    @cached_property
-    def marks(self) -> frozenset[Direction]:
-        """The directions in which a field with this schema does not go."""
-        return marks_of(self._document, self.pointer)
-
-    @cached_property
-    def properties(self) -> dict[str, str]:
-        """Where the schemas of its fields stand."""
-        return {name: f"{self.pointer}/properties/{escape(name)}" for name in self.schema.get("properties", ())}
-
-    @cached_property
-    def patterns(self) -> dict[str, str]:
-        """Where the schemas of fields stand whose names have a pattern."""
-        names = self.schema.get("patternProperties", ())
-        return {name: f"{self.pointer}/patternProperties/{escape(name)}" for name in names}
-
-    @cached_property
-    def others(self) -> str | None:
-        """Where the schema of all other fields stands. Empty: it allows anything. None: there is none."""
-        others = self.schema.get("additionalProperties")
-        return None if others is None else "" if others is True else f"{self.pointer}/additionalProperties"
-
-    @cached_property
-    def checks(self) -> dict[type, "tuple[tuple[str, _Check], ...]"]:
-        """What is to be checked beyond its own assertions, by the type of a value."""
-        anything = [(name, check) for name, check in _ANY.items() if name in self.schema]
-        fields = [(name, check) for name, check in _FIELDS.items() if name in self.schema]
-        items = [(name, check) for name, check in _ITEMS.items() if name in self.schema]
-        if any(name in self.schema for name in ("properties", "patternProperties", "additionalProperties")):
-            fields.insert(0, ("properties", _Run.fields))
-        if "items" in self.schema or "prefixItems" in self.schema:
-            items.insert(0, ("items", _Run.items))
-        late = [one for one in fields + items if one[0].startswith("unevaluated")]
-        fields, items = ([one for one in part if one not in late] for part in (fields, items))
-        return {
-            dict: (*anything, *fields, *(one for one in late if one[0] == "unevaluatedProperties")),
-            list: (*anything, *items, *(one for one in late if one[0] == "unevaluatedItems")),
-            object: tuple(anything),
-        }
-
-    @cached_property
-    def names_fields(self) -> bool:
-        """Whether it names fields, itself or in a part: an object without names is free."""
-        return _names_fields(self._document, self.pointer, set())
-
-
-def _names_fields(document: Document, pointer: str, seen: set[str]) -> bool:
-    schema = document.schema(pointer)
-    if not isinstance(schema, Mapping) or pointer in seen:
-        return False
-    seen.add(pointer)
-    if schema.get("properties") or schema.get("additionalProperties") is False:
-        return True
-    parts = [f"{pointer}/{name}/{index}" for name in IN_PLACE for index in range(len(schema.get(name, ())))]
-    parts += [f"{pointer}/{name}" for name in ("then", "else") if name in schema]
-    if "$ref" in schema:
-        parts.append(document.target(schema["$ref"], pointer))
-    return any(_names_fields(document, part, seen) for part in parts)
 
 
 @frozen
@@ -150,6 +60,14 @@ class Validator:
         self.variants, self.subtypes = variants, subtypes
         self._document = document
         self._compiled: dict[str, CompiledSchema] = {}
+        self._checks: dict[str, _Checks] = {}
+
+    def checks(self, compiled: CompiledSchema) -> "_Checks":
+        """Return what is to be checked beyond a schema's own assertions, by the type of a value."""
+        found = self._checks.get(compiled.pointer)
+        if found is None:
+            found = self._checks[compiled.pointer] = _checks_of(compiled.schema)
+        return found
 
     def parts(self, *pointers: str) -> tuple[str, ...]:
         """Return where all schemas stand that apply whenever those at the pointers do."""
@@ -242,7 +160,8 @@ class _Run:
         return is_valid
 
     def _check(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
-        for keyword, check in compiled.checks.get(type(value), compiled.checks[object]):
+        checks = self._validator.checks(compiled)
+        for keyword, check in checks.get(type(value), checks[object]):
             if not check(self, compiled, value, described):
                 return self._fail(compiled, keyword)
         return True
@@ -313,7 +232,7 @@ class _Run:
             return self._apply(chosen, value, described)
         found = False
         for part in self._parts(compiled, "anyOf"):
-            found |= self._try(part, value, described)
+            found |= self._try(part, value, described, is_union=True)
             if found and described is None:
                 return True
         return found
@@ -327,7 +246,7 @@ class _Run:
         if chosen is not None:
             return self._apply(chosen, value, described)
         before, parts = self.uncertain, self._parts(compiled, "oneOf")
-        fitting = sum([self._try(part, value, described) for part in parts])
+        fitting = sum([self._try(part, value, described, is_union=True) for part in parts])
         return fitting == 1 or (fitting > 1 and (self.closed or self.uncertain > before))
 
     def _chosen(self, compiled: CompiledSchema, keyword: str, value: Any) -> CompiledSchema | None:
@@ -364,12 +283,16 @@ class _Run:
         count = len(compiled.schema[keyword])
         return [self._validator.compiled(f"{compiled.pointer}/{keyword}/{index}") for index in range(count)]
 
-    def _try(self, part: CompiledSchema, value: Any, described: _Described | None) -> bool:
-        """Whether a schema allows a value, where it need not. What it describes counts only if it does."""
+    def _try(self, part: CompiledSchema, value: Any, described: _Described | None, *, is_union: bool = False) -> bool:
+        """Whether a schema allows a value, where it need not. What it describes counts only if it does.
+
+        One of a union that says nothing about fields stands for any: whoever wrote it knows no better.
+        """
         failure, own = self.failure, None if described is None else _Described()
         fits = self._apply(part, value, own)
         self.failure = failure
         if fits and described is not None and own is not None:
+            own.every_field |= is_union and part.is_free
             described.add(own)
         return fits
 
@@ -466,6 +389,7 @@ class _Run:
 
 
 _Check: TypeAlias = Callable[[_Run, CompiledSchema, Any, _Described | None], bool]
+_Checks: TypeAlias = Mapping[type, tuple[tuple[str, _Check], ...]]
 _ANY: Final[Mapping[str, _Check]] = {
     "$ref": _Run.reference,
     "allOf": _Run.all_of,
@@ -483,3 +407,20 @@ _FIELDS: Final[Mapping[str, _Check]] = {
     "unevaluatedProperties": _Run.unevaluated_fields,
 }
 _ITEMS: Final[Mapping[str, _Check]] = {"contains": _Run.contains, "unevaluatedItems": _Run.unevaluated_items}
+
+
+def _checks_of(schema: Mapping[str, Any]) -> _Checks:
+    anything = [(name, check) for name, check in _ANY.items() if name in schema]
+    fields = [(name, check) for name, check in _FIELDS.items() if name in schema]
+    items = [(name, check) for name, check in _ITEMS.items() if name in schema]
+    if any(name in schema for name in ("properties", "patternProperties", "additionalProperties")):
+        fields.insert(0, ("properties", _Run.fields))
+    if "items" in schema or "prefixItems" in schema:
+        items.insert(0, ("items", _Run.items))
+    late = [one for one in fields + items if one[0].startswith("unevaluated")]
+    fields, items = ([one for one in part if one not in late] for part in (fields, items))
+    return {
+        dict: (*anything, *fields, *(one for one in late if one[0] == "unevaluatedProperties")),
+        list: (*anything, *items, *(one for one in late if one[0] == "unevaluatedItems")),
+        object: tuple(anything),
+    }
