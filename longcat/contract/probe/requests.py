@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from attrs import evolve, field, frozen
 
@@ -26,6 +26,7 @@ from longcat.contract.model import Intent
 from longcat.contract.openapi.operation import Operation
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.probe.inputs import Input, Inputs, belonging, inputs_of, is_safe
+from longcat.contract.probe.writing import add_query, fill_path, in_header
 from longcat.errors import ConfigurationError
 from longcat.text import shorten, show
 
@@ -179,11 +180,11 @@ class _RequestDraft:
         inputs, operation = self.inputs, self.inputs.operation
         needed = [value.name for value in inputs.values if value.location == "path" or (is_complete and value.required)]
         lacking = [name for name in needed if name not in self.values]
-        path = operation.path
-        for name_in_path, value in self.values_in("path").items():
-            path = path.replace(f"{{{name_in_path}}}", quote(_text(value), safe=""))
-        query = {name: _text(value) for name, value in self.values_in("query").items()}
-        headers = {name: _text(value) for name, value in self.values_in("header").items()}
+        parameters, sent = operation.parameters, self.values_in("header")
+        path = fill_path(operation.path, parameters, self.values_in("path"))
+        in_query = [one for one in parameters if one.location == "query"]
+        in_headers = [one for one in parameters if one.location == "header" and one.name in sent]
+        headers = {one.name: in_header(one, sent[one.name]) for one in in_headers}
         if inputs.body is not None:
             headers["Content-Type"] = inputs.body.media_type
         request = ProbeRequest(
@@ -191,7 +192,7 @@ class _RequestDraft:
             operation=operation,
             base_url=inputs.base_url,
             method=operation.method,
-            path=f"{path}?{urlencode(query)}" if query else path,
+            path=add_query(path, in_query, self.values_in("query")),
             headers=headers,
             body=_json(self.values_in("body")) if inputs.body is not None else None,
             key=key if operation.key_header else KeyUse.ANY,
@@ -324,10 +325,6 @@ def _impossible(inputs: Inputs, name: str, why: str) -> ProbeRequest:
     operation = inputs.operation
     name = f"{operation.operation_id}: {name}"
     return ProbeRequest(name, operation, inputs.base_url, operation.method, operation.path, obstacle=why)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _json(value: Any) -> bytes:
