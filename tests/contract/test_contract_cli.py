@@ -3,14 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 from secret_forms import FORMS, HEX_KEY, ODD_KEY
 from servers import Server, answer, response
 
@@ -449,6 +449,7 @@ class Suggestion:
     text: str
     diff: str
     unpatched: tuple[str, ...] = ()
+    others: Mapping[Path, str] = field(factory=dict)
 
 
 class TestSuggest:
@@ -462,8 +463,8 @@ class TestSuggest:
         def given(suggestion: Suggestion) -> list[str]:
             codes: list[str] = []
 
-            def suggest(text: str, findings: Iterable[Finding], servers: Sequence[str]) -> Suggestion:
-                assert servers == []
+            def suggest(text: str, findings: Iterable[Finding], servers: Sequence[str], files: object) -> Suggestion:
+                assert (servers, bool(files)) == ([], True)
                 assert text == OPENAPI.read_text("utf-8")
                 codes.extend(finding.code for finding in findings)
                 return suggestion
@@ -526,6 +527,7 @@ class TestSuggest:
             (("recorded", "--base-url", NOWHERE), "not both"),
             (("--base-url", NOWHERE, "--spec", "gone.yaml"), "There is no gone.yaml to change."),
             (("gone",), "There is no file or folder gone."),
+            (("recorded", "--overlay", "--write"), "not allowed with argument"),
         ],
     )
     def test_used_wrongly(

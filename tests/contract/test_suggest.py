@@ -672,12 +672,9 @@ def book(body: Any = BOOK, **headers: str) -> Exchange:
     ("exchange", "lines"),
     [
         (book(BOOK | {"isbn": "1"}), ["+ # Seen: a new field.", "+ isbn:", "+ type: string"]),
-        (book(BOOK | {"pages": 0}), ["+ # Seen: 0.", "+ pages: {type: integer, minimum: 0}"]),
-        (book(BOOK | {"pages": None}), ["+ # Seen: null.", '+ pages: {type: [integer, "null"], exclusiveMinimum: 0}']),
-        (
-            book(BOOK | {"subject": 1}),
-            ["+ # Seen: a value of type integer.", '+ subject: {type: [string, "null", integer]}'],
-        ),
+        (book(BOOK | {"pages": 0}), ["+ # Seen: 0.", "+ minimum: 0"]),
+        (book(BOOK | {"pages": None}), ["+ # Seen: null.", '+ type: [integer, "null"]']),
+        (book(BOOK | {"subject": 1}), ["+ # Seen: a value of type integer.", '+ type: [string, "null", integer]']),
         (book(BOOK | {"tags": ["a", "a"]}), ["+ # Seen: a value without this uniqueItems."]),
         (book(BOOK | {"size": {"height": 1, "width": 2, "depth": 3}}), ["+ # Seen: a new field."]),
         (book(BOOK | {"tags": [1]}), ["+ # Seen: a value of type integer."]),

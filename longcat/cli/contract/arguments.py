@@ -60,12 +60,25 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
     added.add_argument("--yes", action="store_true", help="send it without asking first")
     added.add_argument("--force", action="store_true", help="replace cassettes that are there already")
 
-    added = add("suggest", "turn findings into a change of openapi.yaml", "asking", "contract", "reading")
+    _add_suggesting(add("suggest", "turn findings into a change of the contract", "asking", "contract", "reading"))
+    _add_coverage(add("coverage", "say how much of the contract was seen in recorded traffic", "contract", "reading"))
+    added = add("explain", "say what a finding means, who is hurt, and what to do")
+    added.add_argument("code", metavar="CODE", nargs="?", help="such as field-missing (default: list them all)")
+
+
+def _add_suggesting(added: argparse.ArgumentParser) -> None:
     added.add_argument("paths", metavar="PATH", nargs="*", help="recorded traffic; without it, --base-url is asked")
     added.add_argument("--baseline", metavar="FILE", help="deviations to leave as they are")
-    added.add_argument("--write", action="store_true", help="change the file rather than print the difference")
+    how = added.add_mutually_exclusive_group()
+    how.add_argument("--write", action="store_true", help="change the files rather than print the difference")
+    how.add_argument(
+        "--overlay",
+        action="store_true",
+        help="print an OpenAPI Overlay 1.0 document that makes the change, for a contract that somebody else maintains",
+    )
 
-    added = add("coverage", "say how much of the contract was seen in recorded traffic", "contract", "reading")
+
+def _add_coverage(added: argparse.ArgumentParser) -> None:
     added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
     added.add_argument("--fail-under", metavar="PERCENT", type=_percent, help="fail when less was seen, of all items")
     added.add_argument(
@@ -76,9 +89,6 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
     )
     added.add_argument("--format", choices=COVERAGE_FORMATS, default="table", help="default: table")
     added.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
-
-    added = add("explain", "say what a finding means, who is hurt, and what to do")
-    added.add_argument("code", metavar="CODE", nargs="?", help="such as field-missing (default: list them all)")
 
 
 def run(arguments: argparse.Namespace) -> Exit:

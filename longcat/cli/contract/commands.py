@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from longcat.cli.contract.spec_file import SpecFile, find_spec, serving
 from longcat.cli.results import Exit, Printer
-from longcat.contract import CODES, Finding, Severity, SpecError
+from longcat.contract import CODES, Finding, Severity, Spec, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
 from longcat.contract.reports.context import findings_of
@@ -25,7 +24,7 @@ from longcat.saving.files import output_file, whole_file
 from longcat.text import decode_text, printable
 
 if TYPE_CHECKING:  # It needs another library, which is slow to import.
-    from longcat.contract.patches.suggest import Suggestion
+    from longcat.contract.patches.suggest import SuggestedOverlay, Suggestion, Unpatched
 
 RECORDINGS: Final = "cassettes"
 """What `check` reads when nothing is named."""
@@ -54,7 +53,7 @@ def check(arguments: argparse.Namespace) -> Exit:
 def suggest(arguments: argparse.Namespace) -> Exit:
     """Turn findings into a change of the contract's file."""
     from longcat.cli.contract.target import find_target  # noqa: PLC0415 - likewise.
-    from longcat.contract.patches.suggest import suggest as change  # noqa: PLC0415 - only this command needs it.
+    from longcat.contract.patches import suggest as patches  # noqa: PLC0415 - only this command needs it.
 
     if not arguments.paths and arguments.base_url is None:
         raise ConfigurationError("Name recorded traffic, or a gateway to ask with --base-url.")
@@ -75,31 +74,52 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     tally = Tally()
     run = events(observed, _baseline(arguments.baseline), tally)
     findings = [finding for event in run for finding in findings_of(event)]
-    suggestion = _suggestion(partial(change, servers=arguments.server), file, findings)
-    if arguments.write and suggestion.diff:
-        with whole_file(file) as changed:
-            changed.write(suggestion.text.encode())
-        print(f"longcat: {file} was changed. Run `make generate`, then probe again.", file=sys.stderr)
-    elif suggestion.diff:
-        Printer().print(suggestion.diff.removesuffix("\n"))
-    for unpatched in suggestion.unpatched:
-        print(f"longcat: not patched: {unpatched}", file=sys.stderr)
+    if arguments.overlay:
+        unpatched = _print_overlay(patches.suggest_overlay, spec_file.spec, findings, arguments.server)
+    else:
+        unpatched = _change(patches.suggest, spec_file, findings, arguments)
+    for one in unpatched:
+        print(f"longcat: not patched: {one}", file=sys.stderr)
     _print_summary(summary(tally, Severity.NOTICE))
-    if suggestion.unpatched:
+    if unpatched:
         return Exit.NO
     return Exit.UNCLEAR if tally.unclear or not tally.judged else Exit.DONE
 
 
-def _suggestion(
-    change: Callable[[str, Sequence[Finding]], "Suggestion"], file: Path, findings: Sequence[Finding]
-) -> "Suggestion":
-    """Return the change of a contract's file for some findings. Raises ConfigurationError for one not to be changed."""
+def _change(
+    change: Callable[..., "Suggestion"], spec_file: SpecFile, findings: Sequence[Finding], arguments: argparse.Namespace
+) -> Sequence["Unpatched"]:
+    """Print or make the change of a contract's files for some findings. Returns those that it does not mend.
+
+    Raises ConfigurationError for files that are not to be changed.
+    """
+    file, files = spec_file.path, spec_file.spec.schemas.document.files
     try:
-        return change(file.read_bytes().decode(), findings)  # With its own line ends.
+        text = file.read_bytes().decode()  # With its own line ends.
+        suggestion = change(text, findings, arguments.server, files)
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file} is not UTF-8 text, and only such is changed. Convert it.") from error
     except SpecError as error:
         raise ConfigurationError(str(error)) from error
+    if arguments.write and suggestion.diff:
+        own = {file: suggestion.text} if suggestion.text != text else {}
+        for path, new in {**own, **suggestion.others}.items():
+            with whole_file(path) as changed:
+                changed.write(new.encode())
+            print(f"longcat: {path} was changed. Run `make generate`, then probe again.", file=sys.stderr)
+    elif suggestion.diff:
+        Printer().print(suggestion.diff.removesuffix("\n"))
+    return suggestion.unpatched
+
+
+def _print_overlay(
+    change: Callable[..., "SuggestedOverlay"], spec: Spec, findings: Sequence[Finding], servers: Sequence[str]
+) -> Sequence["Unpatched"]:
+    """Print the Overlay that makes a contract agree with some findings. Returns those that it does not mend."""
+    suggested = change(spec.document, findings, servers, spec.schemas.document.files)
+    if suggested.text:
+        Printer().print(suggested.text.removesuffix("\n"))
+    return suggested.unpatched
 
 
 def explain(arguments: argparse.Namespace) -> Exit:

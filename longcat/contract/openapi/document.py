@@ -51,7 +51,7 @@ def read_value(path: Path, *, strict: bool = False) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error
-    return _parse(text, str(path), strict=strict)
+    return parse_value(text, str(path), strict=strict)
 
 
 def parse_document(text: str, name: str, *, strict: bool = False) -> dict[str, Any]:
@@ -59,10 +59,11 @@ def parse_document(text: str, name: str, *, strict: bool = False) -> dict[str, A
 
     See `read_document`.
     """
-    return _check_version(_parse(text, name, strict=strict), name)
+    return _check_version(parse_value(text, name, strict=strict), name)
 
 
-def _parse(text: str, name: str, *, strict: bool) -> Any:
+def parse_value(text: str, name: str, *, strict: bool = False) -> Any:
+    """Return the value in a text, of a document or of a part of one, as `parse_document` does."""
     try:
         # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it many times slower.
         is_json = text.lstrip().startswith("{")

@@ -6,14 +6,16 @@ says where anything stands. Nothing is ever fetched over a network.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
 from attrs import define, field
 
-from longcat.contract.openapi.document import Node, SpecError, invalid
+from longcat.contract.openapi.document import Node, SpecError, invalid, nodes
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES
 from longcat.contract.openapi.schema.keywords import OPEN, Flaw, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
@@ -138,7 +140,7 @@ class Document(dict[str, Any]):
         name, _, fragment = reference.partition("#")
         if fragment and not fragment.startswith("/"):
             raise SpecError(f"the reference {show(reference)} is no JSON pointer, `#/...`")
-        pointer = (self._mount(name, base) if name else self._root_of(base)) + unquote(fragment)
+        pointer = (self._mount(name, base) if name else self.root_of(base)) + unquote(fragment)
         found = self._through_references(pointer)
         if found is None:
             raise SpecError(f"the reference {show(reference)} leads nowhere")
@@ -177,17 +179,17 @@ class Document(dict[str, Any]):
 
     def source_of(self, pointer: str) -> tuple[Path | None, str]:
         """Return the file in which a pointer stands, and the pointer in that file. None: the document has no file."""
-        root = self._root_of(pointer)
+        root = self.root_of(pointer)
         if self.files is None or not root:
             return self.files.path if self.files else None, pointer
         return self.files.others[unescape(root.rpartition("/")[2])], pointer.removeprefix(root)
 
     def describe(self, pointer: str) -> str:
         """Return a pointer for people: one into another file with that file's name before it."""
-        root = self._root_of(pointer)
+        root = self.root_of(pointer)
         return f"{unescape(root.rpartition('/')[2])}#{pointer.removeprefix(root)}" if root else pointer
 
-    def _root_of(self, pointer: str) -> str:
+    def root_of(self, pointer: str) -> str:
         """Return where the file is mounted that a pointer leads into; empty: it is the spec's own."""
         return "/".join(pointer.split("/", 3)[:3]) if pointer.startswith(f"/{OTHER_FILES}/") else ""
 
@@ -229,3 +231,20 @@ def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
 def target(document: Node, reference: str, base: str) -> str:
     """Return the pointer that a reference means which stands at another. Raises SpecError."""
     return (document if isinstance(document, Document) else Document(document)).target(reference, base)
+
+
+def references_in(document: Document) -> Counter[str]:
+    """Return how many references there are to each place of a document, from all of its files but from within it."""
+    found: Counter[str] = Counter()
+    pending, seen = [""], {""}
+    while pending:
+        file = pending.pop()
+        for node, pointer in list(nodes(at(document, file), file)):  # To follow one may mount a file.
+            with suppress(SpecError):
+                if isinstance(node.get("$ref"), str):
+                    component = document.target(node["$ref"], pointer)
+                    found[component] += not pointer.startswith(f"{component}/")
+                    root = document.root_of(component)
+                    pending += {root} - seen
+                    seen.add(root)
+    return found

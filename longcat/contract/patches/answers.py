@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from longcat.contract.checks.body import decode_json, media_type_of
+from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.observation import observe
 from longcat.contract.checks.request.parameters import values_of
@@ -24,7 +24,6 @@ from longcat.contract.patches.schemas import broken_keyword, drop_required
 from longcat.pointer import at, escape, split
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
-_NOT_JSON: Final = "The body is not JSON. What else it is can't be told from one look; describe it by hand."
 _ANOTHER: Final = (
     "It is an answer of another shape altogether. The contract would have to be written anew; do it by hand."
 )
@@ -53,7 +52,7 @@ def new_status(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     if not any((one.response_body or b"").strip() for one in exchanges):
         yield Put(group.rule, str(code), {"description": "Seen without a body."}, comment)
         return
-    like, schema = _shape(draft, operation, code, [_json_of(one) for one in exchanges])
+    like, schema = _shape(draft, operation, code, [body_of(one) for one in exchanges])
     description = f"Seen in the place of {like}." if like else "Seen in a form of its own."
     content = _content(draft, media_type_of(exchanges[0].response_headers), schema)
     yield Put(group.rule, str(code), {"description": description, "content": content}, comment)
@@ -109,7 +108,7 @@ def _content(draft: Draft, media_type: str, schema: Any) -> dict[str, Any]:
 def content_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for another content type."""
     media_type = str(group.findings[0].evidence)
-    values = [_json_of(finding.exchange) for finding in group.findings]
+    values = [body_of(finding.exchange) for finding in group.findings]
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise RefusedError("A contract names content types, and the answer has none that could be named.")
     content = draft.raw(group.rule)
@@ -122,17 +121,10 @@ def content_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 
 def new_body(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for a body where the contract has none."""
-    values = [_json_of(finding.exchange) for finding in group.findings]
+    values = [body_of(finding.exchange) for finding in group.findings]
     content = _content(draft, media_type_of(group.findings[0].exchange.response_headers), infer(values))
     old = "content" if "content" in draft.raw(group.rule) else None
     yield Put(group.rule, "content", content, group.comment("a body"), old)
-
-
-def _json_of(exchange: Exchange) -> Any:
-    decoded = decode_json(exchange.response_body or b"")
-    if not decoded.is_json:
-        raise RefusedError(_NOT_JSON)
-    return decoded.value
 
 
 # --- The shape of a body as a whole.
@@ -163,7 +155,7 @@ def another_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     _must_not_have_variants(draft, media.schema)
     node = draft.raw(media.schema)
     if _is_reference(node) or "oneOf" in node:
-        schema = infer([body_of(finding.exchange) for finding in group.findings])
+        schema = infer(group.values)
         yield _another_shape(draft, group, media.schema, schema)
     else:
         yield from broken_keyword(draft, group)

@@ -1,21 +1,22 @@
 """The contract as it stands between two changes, and what a change asks about it."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.document import nodes
-from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.references import Document, references_in
 from longcat.contract.openapi.schema.variants import Variants, properties_of
-from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.patches.edit import Edit, Source
+from longcat.contract.patches.edit import Edit
 from longcat.contract.patches.infer import infer
-from longcat.pointer import at
+from longcat.contract.patches.sources import Written
 
 
 @frozen
@@ -23,22 +24,29 @@ class Draft:
     """A contract as it stands between two changes.
 
     Attributes:
-        source: its text and document.
+        source: what it is written in.
         spec: the same contract, ready to judge by.
+        references: how many references there were to each place of the contract before any change.
     """
 
-    source: Source
+    source: Written
     spec: Spec = field(repr=False)
+    references: Counter[str] = field(repr=False)
     _serving: Callable[[Spec], Spec] = field(repr=False, alias="serving")
 
     @classmethod
-    def of(cls, source: Source, serving: Callable[[Spec], Spec] = lambda spec: spec) -> "Draft":
-        """Return the draft with this text; `serving` returns the contract as that of the servers that were asked."""
-        return cls(source, serving(make_spec(source.document, "as it is now")), serving)
+    def of(cls, source: Written, serving: Callable[[Spec], Spec] = lambda spec: spec) -> "Draft":
+        """Return the draft of what is written; `serving` returns the contract as that of the servers that were asked.
+
+        Raises SpecError.
+        """
+        spec = serving(source.spec())
+        return cls(source, spec, references_in(spec.schemas.document), serving)
 
     def edited(self, edits: Sequence[Edit]) -> "Draft":
         """Return the draft with some changes. Raises UneditableError, and SpecError if it would be no contract."""
-        return Draft.of(self.source.edited(*edits), self._serving)
+        source = self.source.edited(edits)
+        return evolve(self, source=source, spec=self._serving(source.spec()))
 
     @property
     def is_openapi_3_0(self) -> bool:
@@ -52,7 +60,7 @@ class Draft:
 
     def raw(self, pointer: str) -> Any:
         """Return what the file has at a pointer. Raises LookupError."""
-        return at(self.source.document, pointer)
+        return self.source.raw(pointer)
 
     def variants(self) -> Iterator[Variants]:
         """Yield each choice between schemas that are told apart by a field."""

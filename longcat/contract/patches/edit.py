@@ -28,7 +28,7 @@ from ruamel.yaml.emitter import Emitter
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from longcat.contract.openapi.document import SpecError, parse_document
+from longcat.contract.openapi.document import SpecError, parse_value
 from longcat.contract.openapi.yaml_loader import key_name
 from longcat.pointer import split
 
@@ -73,20 +73,20 @@ Edit: TypeAlias = Put | Append | Drop
 
 @frozen
 class Source:
-    """The text of a contract, and the document in it.
+    """The text of one of a contract's files, and the value in it.
 
     Attributes:
         text: without a byte order mark.
-        document: in plain JSON values.
+        document: in plain JSON values: a whole document, or the part of it that this file holds.
     """
 
     text: str
-    document: dict[str, Any] = field(repr=False)
+    document: Any = field(repr=False)
 
     @classmethod
     def read(cls, text: str) -> "Source":
-        """Return a text, read. Raises SpecError for one that holds no OpenAPI document."""
-        return cls(text, parse_document(text, "to change", strict=True))
+        """Return a text, read. Raises SpecError for one that can't be."""
+        return cls(text, parse_value(text, "to change", strict=True))
 
     def edited(self, *edits: Edit) -> "Source":
         """Return the text with some changes, made one after the other. Raises UneditableError."""
@@ -105,7 +105,7 @@ class Source:
             chunks = list(_carried_over(chunks, write(tree).split("\n"), comment, end))
         text = "\n".join(line for chunk in chunks for line in chunk.kept)
         try:
-            document = parse_document(text, "as changed", strict=True)
+            document = parse_value(text, "as changed", strict=True)
         except SpecError as error:
             raise UneditableError("the file is written in a way that does not allow it") from error
         if _canonical(document) != _canonical(wanted):
@@ -122,6 +122,20 @@ def _canonical(document: Any) -> str:
 
 
 # --- A change of the document.
+
+
+def changed(document: Any, edit: Edit) -> Any:
+    """Return a document with a change. The old one stays as it is. Raises UneditableError."""
+    new = holder = copy.copy(document)
+    try:
+        for part in split(edit.pointer)[: -1 if isinstance(edit, Drop) else None]:
+            key = _key(holder, part)
+            inner = copy.copy(holder[key])
+            holder[key], holder = inner, inner
+        _apply(edit, new, copy.deepcopy)
+    except (LookupError, TypeError, AttributeError):
+        raise UneditableError(f"the contract has no {edit.pointer} of its own") from None
+    return new
 
 
 def _apply(edit: Edit, document: Any, style: Callable[[Any], Any]) -> None:
@@ -334,6 +348,16 @@ def _read_yaml(text: str) -> tuple[Any, Callable[[Any], str]]:
         return written.getvalue()
 
     return tree, write
+
+
+def as_yaml(value: Any) -> str:
+    """Return a value as a document of YAML that all readers understand alike."""
+    yaml = YAML()
+    yaml.Representer, yaml.width = _Representer, sys.maxsize
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    written = io.StringIO()
+    yaml.dump(_styled(value), written)
+    return written.getvalue()
 
 
 def _indents(tree: Any) -> tuple[int, int]:

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.checks.body import decode_json
+from longcat.contract.checks.body import charset_of, decode_json
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.patches.infer import infer
 from longcat.pointer import at, unescape
@@ -114,16 +115,19 @@ def name_of(finding: Finding) -> str:
 
 
 def body_of(exchange: Exchange) -> Any:
-    """Return the decoded body of an answer; None if it is not JSON."""
-    return decode_json(exchange.response_body or b"").value
+    """Return the value in the body of an answer. Raises RefusedError if it is not JSON."""
+    decoded = decode_json(exchange.response_body or b"", charset_of(exchange.response_headers))
+    if not decoded.is_json:
+        raise RefusedError("The body is not JSON. What else it is can't be told from one look; describe it by hand.")
+    return decoded.value
 
 
 def value_at(finding: Finding) -> Any:
-    """Return the value that a finding is about: from the body if the finding says where in it, else its evidence."""
-    try:
-        return at(body_of(finding.exchange), finding.pointer) if finding.pointer.startswith("/") else finding.evidence
-    except LookupError:
-        return finding.evidence
+    """Return the value that a finding is about: from a body of JSON if the finding says where, else its evidence."""
+    if finding.pointer.startswith("/"):
+        with suppress(LookupError, RefusedError):
+            return at(body_of(finding.exchange), finding.pointer)
+    return finding.evidence
 
 
 def _as_whole(value: Any) -> Any:

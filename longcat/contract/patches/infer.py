@@ -1,5 +1,6 @@
 """Schemas for values: as narrow as what was seen, and as wide."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,9 +15,28 @@ LONGEST: Final = 100
 """How long the name of a field may be. A longer one is rather a text, and its object free."""
 
 
+_WORDS: Final = re.compile(r"[A-Za-z_$@][\w$-]*", re.ASCII)
+"""What may be the name of a field."""
+_ID: Final = re.compile(r"\d{4}|[0-9a-f]{8}", re.IGNORECASE)
+"""What is rather part of an id."""
+
+
 def is_name(name: str) -> bool:
     """Whether a field's name is one that a contract could have."""
     return 0 < len(name) <= LONGEST and name.isprintable()
+
+
+def is_map(objects: Sequence[dict[str, Any]]) -> bool:
+    """Whether objects are rather maps: their keys are data, and their values all of one kind.
+
+    A key is data if no program would have it for a name, such as a number, an id, a date or a path. So are the keys of
+    several objects of which no two have one in common.
+    """
+    names = [name for one in objects for name in one]
+    if not names or len(united([type_of(value) for one in objects for value in one.values()])) > 1:
+        return False
+    all_differ = len(objects) > 1 and len(set(names)) == len(names) > len(objects)
+    return all_differ or all(not _WORDS.fullmatch(name) or _ID.search(name) for name in names)
 
 
 def type_of(value: Any) -> str:
@@ -49,7 +69,9 @@ def inner(values: Sequence[Any], depth: int = DEEPEST) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     objects = [value for value in values if isinstance(value, dict)]
     names = dict.fromkeys(name for value in objects for name in value)
-    if 0 < len(names) <= MOST_FIELDS and depth and all(map(is_name, names)):
+    if depth and is_map(objects):
+        schema["additionalProperties"] = infer([one for value in objects for one in value.values()], depth - 1)
+    elif 0 < len(names) <= MOST_FIELDS and depth and all(map(is_name, names)):
         schema["properties"] = {
             name: infer([value[name] for value in objects if name in value], depth - 1) for name in names
         }

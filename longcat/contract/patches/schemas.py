@@ -17,6 +17,8 @@ BOUNDS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), len),
 }
 """For each keyword that is a bound, how a value is measured."""
+_MAPS: Final = frozenset({"additionalProperties", "patternProperties", "propertyNames"})
+"""The keywords by which an object without named fields is a map."""
 FORMS: Final = frozenset({"format", "pattern", "multipleOf", "uniqueItems"})
 """The keywords that say yes or no, and can only go."""
 
@@ -117,7 +119,10 @@ def _add_field(draft: Draft, group: FindingGroup, owner: str, schema: Any, words
         raise RefusedError("Its name is no name that a contract could have. Look at the answer.")
     if draft.raw(owner) is False:
         raise RefusedError("The contract forbids the field in so many words. Decide by hand.")
-    properties = draft.raw(owner).get("properties")
+    schema_there = draft.raw(owner)
+    properties = schema_there.get("properties")
+    if properties is None and not _MAPS.isdisjoint(schema_there):
+        raise RefusedError("The object is a map, whose keys are data. Widen what it says of its keys by hand.")
     if properties is None:
         yield Put(owner, "properties", {group.name: schema}, group.comment(words))
     elif group.name not in properties:

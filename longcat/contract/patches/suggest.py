@@ -1,6 +1,7 @@
 """From findings to a change of the contract's file, so that it agrees with what was seen.
 
-Each round groups the findings, asks `changes` which edits mend a group, makes them, and judges the same exchanges anew.
+Each round groups the findings, asks `changes` which edits mend a group, makes them where they belong (see `uses`), and
+judges the same exchanges anew.
 What these show then may call for another change, which is made together with the first one or not at all. It ends when
 nothing is left that could be mended.
 
@@ -10,19 +11,24 @@ A JSON file gets the same changes without the comments, which JSON does not have
 import difflib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
-from longcat.contract.openapi.document import SpecError
+from longcat.contract.openapi.document import SpecError, parse_document
+from longcat.contract.openapi.references import SpecFiles
 from longcat.contract.patches.changes import edits_for
 from longcat.contract.patches.draft import Draft, serving
-from longcat.contract.patches.edit import Source, UneditableError
+from longcat.contract.patches.edit import Source, UneditableError, as_yaml
 from longcat.contract.patches.group import FindingGroup, RefusedError, groups_of, key_of, samples_of
+from longcat.contract.patches.overlay import overlay
+from longcat.contract.patches.sources import Overlaid, TextFiles, Written
+from longcat.contract.patches.uses import at_place_of_use
 
-__all__ = ["Suggestion", "Unpatched", "suggest"]
+__all__ = ["SuggestedOverlay", "Suggestion", "Unpatched", "suggest", "suggest_overlay"]
 
 NAME: Final = "openapi.yaml"
 ROUNDS: Final = 20
@@ -49,33 +55,84 @@ class Unpatched:
 
 @frozen
 class Suggestion:
-    """A change of a contract's file.
+    """A change of a contract's files.
 
     Attributes:
-        text: the whole file, changed.
-        diff: the change, as a unified diff; empty if there is none.
+        text: the whole of its own file, changed.
+        diff: the change of all its files, as a unified diff; empty if there is none.
         unpatched: the findings that it does not mend. Those that differ in nothing but the exchange are one.
+        others: the other files that are changed, each with its whole text.
     """
 
     text: str
     diff: str
     unpatched: tuple[Unpatched, ...]
+    others: Mapping[Path, str] = field(factory=dict)
 
 
-def suggest(text: str, findings: Iterable[Finding], servers: Sequence[str] = ()) -> Suggestion:
+@frozen
+class SuggestedOverlay:
+    """A change of a contract as an Overlay.
+
+    Attributes:
+        text: the Overlay, as YAML; empty: there is nothing to change.
+        unpatched: see `Suggestion`.
+    """
+
+    text: str
+    unpatched: tuple[Unpatched, ...]
+
+
+def suggest(
+    text: str, findings: Iterable[Finding], servers: Sequence[str] = (), files: SpecFiles | None = None
+) -> Suggestion:
     """Return the change of a contract's text that makes it agree with findings. Raises SpecError for no contract.
 
     A finding with which the text agrees already is not mentioned. Servers that are named stand for the contract's own.
+    `files` are those of the contract; without them it can't refer to others, and is called openapi.yaml.
     """
     if len(text) > MAX_TEXT:
         raise SpecError(
             f"The spec to change has more than {MAX_TEXT // 1024**2} million characters, which is more than is changed "
-            "by this command. Change it by hand, going by `longcat contract check`."
+            "by this command. Change it by hand, going by `longcat contract check`, or ask for an --overlay."
         )
     mark, plain = text[: text.startswith("\ufeff")], text.removeprefix("\ufeff")
+    own = Source(plain, parse_document(plain, "to change", strict=True))
+    written, unpatched = _agreed(TextFiles(own, files), findings, servers)
+    new = mark + written.own.text
+    others = {written.path_of(name): source.text for name, source in written.others.items()}
+    diff = _diff(text, new, named(files.path) if files else NAME)
+    diff += "".join(_diff(path.read_bytes().decode(), changed, named(path)) for path, changed in others.items())
+    return Suggestion(new, diff, unpatched, others)
+
+
+def suggest_overlay(
+    document: dict[str, Any], findings: Iterable[Finding], servers: Sequence[str] = (), files: SpecFiles | None = None
+) -> SuggestedOverlay:
+    """Return the Overlay that makes a contract agree with findings, as `suggest` does. The contract stays as it is."""
+    written, unpatched = _agreed(Overlaid(document, files), findings, servers)
+    extends = named(files.path) if files else NAME
+    return SuggestedOverlay(as_yaml(overlay(document, written.edits, extends)) if written.edits else "", unpatched)
+
+
+def named(path: Path) -> str:
+    """Return what a file is called in a change: by its path from here, where it is below."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name
+
+
+_Written = TypeVar("_Written", bound=Written)
+
+
+def _agreed(
+    source: _Written, findings: Iterable[Finding], servers: Sequence[str]
+) -> tuple[_Written, tuple[Unpatched, ...]]:
+    """Return a contract as it is written when it agrees with findings, and those with which it does not."""
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
-    old = Draft.of(Source.read(plain), serving(exchanges, servers))
+    old = Draft.of(source, serving(exchanges, servers))
     initial = _Before.of(old, found, exchanges)
     while True:
         reasons: dict[str, str] = {}
@@ -83,10 +140,9 @@ def suggest(text: str, findings: Iterable[Finding], servers: Sequence[str] = ())
         wrong, sampled = initial.wrong(draft, exchanges), {id(one) for one in samples}
         missed = [one for one in wrong if id(one.exchange) not in sampled and key_of(one) not in reasons]
         if not missed:
-            break
+            written = cast("_Written", draft.source)  # What is edited stays what it is.
+            return written, tuple(_unpatched(wrong, reasons))
         samples += _exchanges(missed)  # Their values go further than those of the samples.
-    new = mark + draft.source.text
-    return Suggestion(new, _diff(text, new), tuple(_unpatched(wrong, reasons)))
 
 
 def _mended(draft: Draft, exchanges: Sequence[Exchange], initial: "_Before", reasons: dict[str, str]) -> Draft:
@@ -107,7 +163,7 @@ def _mended(draft: Draft, exchanges: Sequence[Exchange], initial: "_Before", rea
 def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") -> Draft:
     """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails."""
     exchanges = _exchanges(group.findings)
-    initial.effort.spend(len(draft.source.text))
+    initial.effort.spend(draft.source.size)
     before = {_identity(one) for one in initial.wrong(draft, exchanges)}
     draft = _changed(draft, group)
     for _ in range(ROUNDS):
@@ -115,7 +171,7 @@ def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") ->
         if not new:
             return draft
         for follower in groups_of(new, initial.is_consequence):
-            initial.effort.spend(len(draft.source.text))
+            initial.effort.spend(draft.source.size)
             try:
                 draft = _changed(draft, follower)
             except RefusedError as error:
@@ -127,8 +183,9 @@ def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") ->
 def _changed(draft: Draft, group: FindingGroup) -> Draft:
     """Return the draft with the edits for a group. Raises RefusedError."""
     try:
-        edits = edits_for(draft, group)
-        return draft.edited(edits) if edits else draft
+        place, group = at_place_of_use(draft, group)
+        edits = edits_for(place, group)
+        return place.edited(edits) if edits else draft
     except UneditableError as error:
         raise RefusedError(f"It must be changed by hand: {error}.") from error
     except (LookupError, SpecError) as error:
@@ -201,8 +258,8 @@ def _unpatched(wrong: Iterable[Finding], reasons: Mapping[str, str]) -> Iterator
             yield unpatched
 
 
-def _diff(old: str, new: str) -> str:
+def _diff(old: str, new: str, name: str) -> str:
     # `str.splitlines` would end lines at other characters as well.
     before, after = (io.StringIO(text, newline="\n").readlines() for text in (old, new))
-    lines = difflib.unified_diff(before, after, NAME, NAME)
+    lines = difflib.unified_diff(before, after, name, name)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
