@@ -22,6 +22,10 @@ class Severity(StrEnum):
 Origin = Literal["live", "documentation", "sandbox", "unknown"]
 """Where an exchange was observed. Evidence is only as good as this."""
 
+BodyEvidence = Literal["none", "unrecorded", "read", "compared"]
+"""What the body of an answer is as evidence: there is none to compare, it was not recorded, or it was read, and perhaps
+compared with what the contract has for it."""
+
 Intent = Literal["wrong-key", "unknown-request", "known-request"]
 """What the asker knows of a request and its bytes don't show. The last: neither the key nor the thing is wrong."""
 

@@ -23,6 +23,9 @@ _PART: Final = re.compile(
     r"|(?<![a-zA-Z])(?:REDACTED|REMOVED|HIDDEN|SCRUBBED|FILTERED)(?![a-z])|%3C[A-Z_]+%3E"
 )
 """What stands for a part of a value, such as of an address. `removed` alone is a word that APIs have."""
+_ELEMENT_OR_LIST: Final = re.compile(
+    r"<!.*|<(?!redacted|removed|filtered|hidden|scrubbed)[a-z][^A-Z]*>|\[(?:true|false|null)\]"
+)
 _BETWEEN: Final = re.compile(r"[/?&=:@,;\s.\"']+")
 
 
@@ -43,6 +46,22 @@ def is_placeholder(text: str) -> bool:
     return bool(_WHOLE.fullmatch(text) or _PART.search(text) or any(map(_WHOLE.fullmatch, _BETWEEN.split(text))))
 
 
+def is_placeholder_alone(text: str) -> bool:
+    """Whether a text is nothing but a placeholder, in quotes or without. An element or a list in it is none."""
+    text = text.strip().strip("\"'")
+    if not 0 < len(text) <= LONGEST or _ELEMENT_OR_LIST.fullmatch(text):
+        return False
+    return bool(_WHOLE.fullmatch(text) or text in {"REMOVED", "HIDDEN"})
+
+
+def holds_placeholder(body: bytes) -> bool:
+    """Whether a text of the JSON in a body is a placeholder, or has one in it, so that nobody can take it for another.
+
+    This is for telling people. To ask it of each text after reading it would take ten times as long.
+    """
+    return _IN_JSON.search(body) is not None
+
+
 def has_placeholder(value: Any) -> bool:
     """Whether a placeholder stands somewhere in a decoded value, or in a name of it."""
     pending = [value]
@@ -57,6 +76,11 @@ def has_placeholder(value: Any) -> bool:
     return False
 
 
+_IN_JSON: Final = re.compile(
+    rb'"(?:<[\w .:-]+>|\[[A-Z][A-Z0-9_ -]*\]|\{\{[^{}"]*\}\}|\*{2,}|[xX]{3,}|(?i:redacted|filtered|sanitized|scrubbed'
+    rb"|censored)(?:[-_](?i:id|key|token|secret|value))?|REMOVED|HIDDEN)\"|<[A-Z][A-Z0-9_]*>|\{\{[A-Z_]+\}\}"
+    rb"|\[(?:REDACTED|FILTERED|REMOVED)\]"
+)
 _BARE: Final = re.compile(rb"(?<=[:,\[])\s*([\w.-]*(?:<[A-Z][A-Z0-9_]*>[\w.-]*)+)(?=\s*[,}\]])")
 
 

@@ -62,4 +62,5 @@ def _event(one: Observed, baseline: Baseline) -> Event:
     if one.outage is not None and not one.is_documented:
         return Inconclusive(exchange.source, one.outage)
     findings = tuple(JudgedFinding(finding, baseline.accepts(finding)) for finding in one.findings())
-    return JudgedExchange(exchange, findings, one.gaps)
+    operation = one.operation.operation_id if one.operation else None
+    return JudgedExchange(exchange, findings, one.gaps, operation, one.body, one.is_compared)

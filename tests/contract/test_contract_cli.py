@@ -101,6 +101,8 @@ class TestProbe:
             "No drift was found.\n"
             f"Evidence: {ASKED} exchanges from the sandbox, which proves that our parts agree, "
             "never that the service does.\n"
+            "16 of 16 bodies were read and compared: get_request_result 10 of 10, get_request_status 4 of 4, "
+            "submit_request 2 of 2.\n"
             "1 thing was left out.\n",
             "",
         )

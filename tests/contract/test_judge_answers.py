@@ -280,7 +280,8 @@ def test_a_body_that_is_no_json(body: bytes, code: str) -> None:
 
 def test_fewer_bytes_than_announced() -> None:
     """A body that is shorter than its header says was cut, whatever is left of it."""
-    assert kinds(answered(b"", headers=JSON | {"content-length": "60"})) == [("body-empty", "")]
+    assert kinds(answered(b"", to=ASKED, headers=JSON | {"content-length": "60"})) == [("body-empty", "")]
+    assert kinds(answered(b"", headers=JSON | {"content-length": "60"})) == []  # A recorder may have left it out.
     cut = answered(b"proce", headers=JSON | {"content-length": "60"})
     assert kinds(cut) == [("body-cut", "")]
 

@@ -17,7 +17,7 @@ from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
 from longcat.contract.reports.context import findings_of
 from longcat.contract.reports.findings import Accepted
-from longcat.contract.reports.verdict import Tally, summary, verdict
+from longcat.contract.reports.verdict import MAX_OPERATIONS, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file, whole_file
@@ -31,6 +31,7 @@ RECORDINGS: Final = "cassettes"
 ACCEPTED_FOR: Final = timedelta(days=90)
 """How long `--update-baseline` accepts a finding."""
 
+ANY_HOST: Final = "The contract does not name all its hosts, so that any will do (--server URL names its servers)."
 HINTS: Final = frozenset({"field-absent"})
 """The findings that fail only if it is asked for, or if the contract says that its examples show every field."""
 
@@ -83,7 +84,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     _print_summary(summary(tally, Severity.NOTICE))
     if unpatched:
         return Exit.NO
-    return Exit.UNCLEAR if tally.unclear or not tally.judged else Exit.DONE
+    return Exit.UNCLEAR if tally.unclear or not tally.compared else Exit.DONE
 
 
 def _change(
@@ -146,6 +147,8 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
     fail_on = Severity(arguments.fail_on or Severity.NOTICE)
     has_hints = arguments.fail_on is None and not spec_file.spec.examples_are_complete
     tally = Tally(hints=HINTS if has_hints else frozenset())
+    if arguments.command == "check" and not spec_file.spec.names_hosts:
+        tally.remarks.append(ANY_HOST)
     context = ReportContext(
         spec=spec_file.spec,
         spec_file=spec_file.path,
@@ -167,7 +170,7 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
         Printer().print("".join(FORMATS["github"]((), context)).removesuffix("\n"))
     elif arguments.format not in SAYS_ALL or arguments.output is not None:
         _print_summary(context.gap_lines() if arguments.format == "json" else ())  # The others have them in the report.
-        _print_summary(context.summary())
+        _print_summary(context.summary(None if arguments.format == "json" else MAX_OPERATIONS))
     if arguments.update_baseline is not None and baseline.added:
         _add(Path(arguments.baseline), baseline.additions())
     return Exit(verdict(tally, fail_on))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from longcat.contract.checks.content import compare_content, documented_media, media_types
 from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.media import MediaKind, kind_of
-from longcat.contract.checks.mismatch import CheckResult, Mismatch, part, show_body, show_value
+from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import allows_header, values_of
 from longcat.contract.checks.status_codes import is_success
@@ -23,20 +23,34 @@ _WARNING: Final = re.compile(r"(^|,)\s*299\b")
 _IDENTIFIERS: Final = frozenset({"id", "identifier", "uuid", "guid", "uid", "ulid"})
 _STAND_INS: Final = frozenset({"me", "self", "mine", "current", "latest", "last", "first", "default", "primary"})
 """The words by which many services let one ask for a thing without its identifier."""
+UNRECORDED: Final = "the body of the answer was not recorded"
 _NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
 
 
 def compare_answer(observation: Observation, response: Response) -> Iterator[CheckResult]:
     """Yield how an answer differs from a documented one."""
+    yield from compare_headers(observation, response)
+    yield from compare_body(observation, response)
+
+
+def compare_headers(observation: Observation, response: Response) -> Iterator[CheckResult]:
+    """Yield how the headers of an answer differ from the documented ones."""
     yield from part(_compare_headers(observation, response))
+
+
+def compare_body(observation: Observation, response: Response) -> Iterator[CheckResult]:
+    """Yield how the body of an answer differs from a documented one."""
     yield from part(_compare_body(observation, response))
 
 
 def _compare_body(observation: Observation, response: Response) -> Iterator[CheckResult]:
-    body = observation.exchange.response_body
-    if observation.exchange.method == "HEAD" or body is None:
+    body = observation.exchange.response_body or b""
+    if observation.exchange.method == "HEAD" or (not observation.has_body and not body.strip()):
         return
-    if not response.content:
+    if not observation.is_body_recorded:
+        if response.content:
+            yield Gap(UNRECORDED, unclear=False)
+    elif not response.content:
         if body.strip():
             yield Mismatch("body-new", (), response.pointer, "no body", show_body(body))
     elif not body.strip():

@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
-from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.status_codes import KEY_REFUSED, RequestFault
 from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.operation import Credential, Operation
@@ -25,9 +24,8 @@ INTENTS: Final[Mapping[Intent | None, RequestFault]] = {
 """What the asker says is wrong with his request."""
 
 
-def key_faults(observation: Observation, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
+def key_faults(exchange: Exchange, operation: Operation) -> Iterator[tuple[RequestFault, bool]]:
     """Yield each fault of its key, or of what the asker says, that a request may have, and whether it is certain."""
-    exchange = observation.exchange
     intent = INTENTS.get(exchange.intent)
     if operation.needs_key:
         if intent is RequestFault.WRONG_KEY:

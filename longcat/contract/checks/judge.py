@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import Factory, define, evolve, frozen
 
-from longcat.contract.checks.answer import announcements, compare_answer
+from longcat.contract.checks.answer import announcements, compare_answer, compare_body, compare_headers
 from longcat.contract.checks.content import error_schema
 from longcat.contract.checks.credentials import is_vouched_for
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
@@ -22,9 +22,10 @@ from longcat.contract.checks.request.expect import expect
 from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
 from longcat.contract.codes import CODES
 from longcat.contract.lazy import cached_property
-from longcat.contract.model import Exchange, Finding, Inconclusive
+from longcat.contract.model import BodyEvidence, Exchange, Finding, Inconclusive
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
+from longcat.contract.placeholders import holds_placeholder, may_be_filtered
 
 __all__ = ["Judgement", "concerns", "judge", "outage"]
 
@@ -36,6 +37,7 @@ ELSEWHERE: Final = "not of this contract: a path that it does not have"
 _WITH_SLASHES: Final = (
     "a parameter of its path has slashes in its value, which OpenAPI does not know; it was taken for that path"
 )
+PLACEHOLDER: Final = "a recorder put placeholders in the place of values"
 _NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
@@ -69,12 +71,14 @@ class _Result:
         operation: the operationId. None: the exchange fits no operation of the contract.
         path: as in a finding.
         is_documented: whether the contract has this answer, as JSON.
+        body: what its body is as evidence.
     """
 
     is_concerned: bool = True
     operation: str | None = None
     path: str = ""
     is_documented: bool = False
+    body: BodyEvidence = "none"
     outage: str | None = None
     mismatches: list[Mismatch] = Factory(list)
     gaps: list[Gap] = Factory(list)
@@ -140,6 +144,23 @@ class Judgement:
         return self._result.is_documented
 
     @property
+    def body(self) -> BodyEvidence:
+        """What the body of the answer is as evidence; of an answer of no operation, it is none."""
+        return self._result.body
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the exchange says anything about the contract: its answer was compared, or it differs anyway.
+
+        An answer that the contract does not have, and one whose body is not there, agree with nothing.
+        """
+        if self._result.mismatches:
+            return True
+        if self._result.operation is None:
+            return self._result.is_concerned and is_vouched_for(self.exchange)
+        return self.body == "compared" or (self.body == "none" and self.observation.documented is not None)
+
+    @property
     def gaps(self) -> tuple[Inconclusive, ...]:
         """What of the exchange was not judged, and why. There may be findings in the rest of it."""
         source, operation = self.exchange.source, self._result.operation
@@ -192,6 +213,8 @@ class Judgement:
             result.is_documented = self._is_documented_json
         else:
             yield from self._outcomes_elsewhere() if operation is None else self._outcomes_of(operation)
+        if operation is not None:
+            result.body = self._body_evidence()
         yield from map(Gap, observation.comparison.budget.reasons)
 
     @cached_property
@@ -252,7 +275,30 @@ class Judgement:
     def _form(self) -> tuple[CheckResult, ...]:
         """How the answer differs from what is documented for its status code, and what of it was not judged."""
         response = self.observation.documented
-        return tuple(compare_answer(self.observation, response)) if response else ()
+        if response is None:
+            return ()
+        return (*compare_headers(self.observation, response), *self._body_form, *self._placeholders())
+
+    def _placeholders(self) -> Iterator[Gap]:
+        """Yield that placeholders stand in the body: of what they stand for, nothing is known."""
+        if may_be_filtered(self.exchange) and holds_placeholder(self.exchange.response_body or b""):
+            yield Gap(PLACEHOLDER, unclear=False)
+
+    @cached_property
+    def _body_form(self) -> tuple[CheckResult, ...]:
+        """The same, of the body alone."""
+        response = self.observation.documented
+        return tuple(compare_body(self.observation, response)) if response else ()
+
+    def _body_evidence(self) -> BodyEvidence:
+        """Return what the body of the answer is as evidence."""
+        observation, response = self.observation, self.observation.documented
+        if not observation.has_body or (response is not None and not response.content):
+            return "none"
+        if not observation.is_body_recorded:
+            return "unrecorded"
+        is_whole = response is not None and not any(isinstance(one, Gap) for one in self._body_form)
+        return "compared" if is_whole else "read"
 
     @property
     def _has_undocumented_form(self) -> bool:

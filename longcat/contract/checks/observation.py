@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from urllib.parse import unquote
 
 from attrs import evolve, frozen
@@ -10,14 +11,14 @@ from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_ht
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_path
 from longcat.contract.checks.request.parameters import Sent, compare_parameter
-from longcat.contract.checks.status_codes import is_redirect
+from longcat.contract.checks.status_codes import BODILESS, is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
-from longcat.contract.placeholders import may_be_filtered, with_quotes
+from longcat.contract.placeholders import LONGEST, is_placeholder_alone, may_be_filtered, with_quotes
 from longcat.text import show, without_query
 
 
@@ -89,6 +90,22 @@ class Observation:
     def request_comparison(self) -> Comparison:
         """What compares the values of the request with the schemas of the contract."""
         return evolve(self.comparison, direction=Direction.REQUEST)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether an answer to this method and with this code has a body at all (RFC 9110, section 6.4.1)."""
+        return self.exchange.method != "HEAD" and self.status_code >= HTTPStatus.OK and self.status_code not in BODILESS
+
+    @cached_property
+    def is_body_recorded(self) -> bool:
+        """Whether the answer's body is there: neither left out, nor emptied, nor replaced by a recorder."""
+        exchange, body = self.exchange, self.exchange.response_body
+        if body is None or not may_be_filtered(exchange):
+            return body is not None
+        if is_placeholder_alone(body[: LONGEST + 1].decode("utf-8", "replace")):
+            return False
+        length = exchange.response_headers.get("content-length", "").strip()
+        return bool(body) or not self.has_body or not length.isdecimal() or not length.strip("0")
 
     @property
     def is_concerned(self) -> bool:

@@ -55,6 +55,8 @@ REQUEST_REFUSED: Final = frozenset({400, 406, 411, 412, 413, 414, 415, 417, 422,
 """The codes that find fault with the request."""
 NO_SUCH_PATH: Final = frozenset({401, 403, 404, 405})
 """The codes with which a path that does not exist may be refused: some gateways look at the key first."""
+BODILESS: Final = frozenset({204, 205, 304})
+"""The codes of answers that have no body."""
 PASSING: Final = frozenset({408, 409, 423, 425, 429})
 """The codes that go by the moment, or by what others do: the same request may be answered later."""
 FROM_CDN: Final = frozenset({502, 503, 504, *range(520, 531)})

@@ -10,7 +10,15 @@ from attrs import field, frozen
 from longcat.contract.model import Finding, Severity
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.reports.findings import MOST_EXAMPLES, ReportedFinding
-from longcat.contract.reports.verdict import SEVERITIES, Event, GapReason, JudgedExchange, Tally, summary
+from longcat.contract.reports.verdict import (
+    MAX_OPERATIONS,
+    SEVERITIES,
+    Event,
+    GapReason,
+    JudgedExchange,
+    Tally,
+    summary,
+)
 
 
 @frozen
@@ -39,9 +47,9 @@ class ReportContext:
     terminal: bool = False
     root: Path = Path()
 
-    def summary(self) -> list[str]:
-        """Return what the run came to, one sentence each."""
-        return list(summary(self.tally, self.fail_on))
+    def summary(self, operations: int | None = MAX_OPERATIONS) -> list[str]:
+        """Return what the run came to, one sentence each, with so many operations. None: with all of them."""
+        return list(summary(self.tally, self.fail_on, operations))
 
     def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""

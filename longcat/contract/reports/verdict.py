@@ -7,13 +7,15 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, define, frozen
 
-from longcat.contract.model import Exchange, Inconclusive, Origin, Severity
+from longcat.contract.model import BodyEvidence, Exchange, Inconclusive, Origin, Severity
 from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFinding, fingerprint, shortened
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
 MAX_HOSTS: Final = 1000
 """How many hosts are kept of which the contract is not."""
+MAX_OPERATIONS: Final = 5
+"""Of how many operations the summary says how many bodies were read: first of those of which the fewest were."""
 MAX_REASONS: Final = 20
 """How many reasons are kept of each kind, and of each how many places. What goes beyond them is only counted."""
 
@@ -25,16 +27,27 @@ class Verdict(IntEnum):
     """No finding is as bad as was asked for."""
     DRIFTED = 1
     UNCLEAR = 3
-    """Something was inconclusive, or there was nothing to judge."""
+    """Something was inconclusive, or nothing was compared."""
 
 
 @frozen
 class JudgedExchange:
-    """An exchange that could be compared with the contract, the differences, and what of it was not judged."""
+    """An exchange that could be judged.
+
+    Attributes:
+        findings: how it differs from the contract.
+        gaps: what of it was not judged.
+        operation: the operationId. None: it is about no operation.
+        body: what the body of its answer is as evidence.
+        is_compared: whether it says anything about the contract.
+    """
 
     exchange: Exchange
     findings: tuple[JudgedFinding, ...] = ()
     gaps: tuple[Inconclusive, ...] = ()
+    operation: str | None = None
+    body: BodyEvidence = "none"
+    is_compared: bool = True
 
 
 Event: TypeAlias = JudgedExchange | Inconclusive
@@ -67,11 +80,28 @@ class GapReason:
 
 
 @define
+class BodyCount:
+    """How many bodies of answers there should be, and how many of them were read, and compared with the contract."""
+
+    due: int = 0
+    read: int = 0
+    compared: int = 0
+
+    def add(self, body: BodyEvidence) -> None:
+        """Count a body."""
+        self.due += body != "none"
+        self.read += body in {"read", "compared"}
+        self.compared += body == "compared"
+
+
+@define
 class Tally:
     """What a run has come to so far. Its size grows with the kinds of findings, not with the number of exchanges.
 
     Attributes:
         judged: how many exchanges, by the kind of evidence they are.
+        compared: how many of them say anything about the contract.
+        bodies: how many bodies were read, by the operation.
         found: how many findings that nobody accepted, by severity. Seen in many exchanges, a finding is one.
         times: how often they were seen.
         hints: the codes of findings that are shown and are no drift; in `hinted`, how many of these there are.
@@ -85,6 +115,8 @@ class Tally:
     """
 
     judged: Counter[Origin] = Factory(Counter)
+    compared: int = 0
+    bodies: dict[str, BodyCount] = Factory(dict)
     found: Counter[Severity] = Factory(Counter)
     times: int = 0
     accepted: int = 0
@@ -105,6 +137,9 @@ class Tally:
         for gap in event.gaps:
             self._note_gap(gap)
         self.judged[event.exchange.origin] += 1
+        self.compared += event.is_compared
+        if event.operation is not None:
+            self.bodies.setdefault(event.operation, BodyCount()).add(event.body)
         for judged in event.findings:
             self._note_finding(judged)
 
@@ -149,11 +184,11 @@ def verdict(tally: Tally, fail_on: Severity) -> Verdict:
     """Return what a run came to, which is also its exit code.
 
     1 when a finding that nobody accepted is as bad as `fail_on` or worse; else 3 when something was inconclusive, or
-    when there was nothing to judge at all; else 0. That something is used wrongly, 2, is an error and never gets here.
+    when nothing was compared at all; else 0. That something is used wrongly, 2, is an error and never gets here.
     """
     if any(tally.found[severity] for severity in SEVERITIES[: SEVERITIES.index(fail_on) + 1]):
         return Verdict.DRIFTED
-    if tally.unclear or not tally.judged.total():
+    if tally.unclear or not tally.compared:
         return Verdict.UNCLEAR
     return Verdict.KEPT
 
@@ -171,8 +206,34 @@ def origin_sentence(tally: Tally) -> str:
     return f"Evidence: {'; '.join(kinds)}."
 
 
-def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
-    """Yield what a run came to, one sentence at a time."""
+def body_sentence(tally: Tally, most: int | None = MAX_OPERATIONS) -> str | None:
+    """Return one sentence on the bodies that a run rests on, with so many operations; None: with all of them.
+
+    None is returned where there should be no body.
+    """
+    counts = {name: one for name, one in tally.bodies.items() if one.due}
+    if not counts:
+        return None
+    due, read, compared = (sum(getattr(one, name) for one in counts.values()) for name in ("due", "read", "compared"))
+    is_same = read == compared
+    found = [
+        f"{name} {one.read} of {one.due}" for name, one in sorted(counts.items(), key=lambda pair: _least_read(*pair))
+    ]
+    more = [f"{len(found) - most} more operations"] if most is not None and len(found) > most else []
+    what = f"{read} of {counted(due, 'body')} {'was' if read == 1 else 'were'} read"
+    what += " and compared" if is_same else f", {compared} compared"
+    return f"{what}: {', '.join([*found[:most], *more])}."
+
+
+def _least_read(name: str, count: BodyCount) -> tuple[float, str]:
+    return count.read / count.due, name
+
+
+def summary(tally: Tally, fail_on: Severity, operations: int | None = MAX_OPERATIONS) -> Iterator[str]:
+    """Yield what a run came to, one sentence at a time. Of so many operations, it says how many bodies were read.
+
+    None: of all of them.
+    """
     code = verdict(tally, fail_on)
     total = tally.found.total()
     found = ", ".join(f"{tally.found[severity]} {severity.value}" for severity in SEVERITIES if tally.found[severity])
@@ -180,11 +241,12 @@ def summary(tally: Tally, fail_on: Severity) -> Iterator[str]:
         mild = "" if code is Verdict.DRIFTED else f", none as bad as --fail-on {fail_on.value}"
         times = f", seen {tally.times} times" if tally.times > total else ""
         yield f"Drift: {counted(total, 'finding')} ({found}){times}{mild}."
-    elif tally.judged.total():
+    elif tally.compared:
         yield "No drift was found."
     if code is Verdict.UNCLEAR or tally.unclear:
         yield f"{counted(tally.unclear, 'thing')} could not be told." if tally.unclear else "Could not tell."
     yield origin_sentence(tally)
+    yield from filter(None, [body_sentence(tally, operations)])
     if tally.accepted:
         yield f"The baseline accepts {counted(tally.accepted, 'more finding')}."
     if tally.hinted:
@@ -211,4 +273,5 @@ def left_out_sentences(tally: Tally) -> Iterator[str]:
 
 def counted(number: int, noun: str) -> str:
     """Return a number of things, in words."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

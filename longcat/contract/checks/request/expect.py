@@ -81,7 +81,7 @@ def _rules(rules: Iterator[BrokenRule | Gap]) -> Iterator[BrokenRule | Gap]:
 
 
 def _key_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
-    return (BrokenRule(fault, is_certain) for fault, is_certain in key_faults(observation, operation))
+    return (BrokenRule(fault, is_certain) for fault, is_certain in key_faults(observation.exchange, operation))
 
 
 # --- The body.
