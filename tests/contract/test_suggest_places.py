@@ -223,11 +223,8 @@ def applied(document: Any, overlay: Any) -> Any:
         target = document
         for key in path:
             target = target[key]
-        if isinstance(target, list):
-            target.append(action["update"])
-        else:
-            assert target.keys().isdisjoint(action["update"])  # So it does not matter how values are merged.
-            target.update(action["update"])
+        assert target.keys().isdisjoint(action["update"])  # So it does not matter how values are merged.
+        target.update(action["update"])
     return document
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from longcat.contract.patches.edit import Append, Drop, Edit, changed
-from longcat.pointer import escape, split
+from longcat.contract.patches.edit import Append, Edit, Put, changed
+from longcat.pointer import at, escape, split, unescape
 
 VERSION: Final = "1.0.0"
 
@@ -32,17 +32,20 @@ def overlay(document: Any, edits: Iterable[Edit], extends: str) -> dict[str, Any
 
 
 def _actions(document: Any, edit: Edit) -> Iterator[dict[str, Any]]:
-    target, about = _json_path(document, edit.pointer), {"description": edit.comment} if edit.comment else {}
-    if isinstance(edit, Drop):
-        yield {"target": target, **about, "remove": True}
-    elif isinstance(edit, Append):
-        yield {"target": target, **about, "update": edit.value}
-    else:
-        # An update is merged into what is there, and how depends on what that is. So the old value goes first.
-        if edit.instead_of is not None:
-            old = _json_path(document, f"{edit.pointer}/{escape(edit.instead_of)}")
-            yield {"target": old, **about, "remove": True}
-        yield {"target": target, **about, "update": {edit.name: edit.value}}
+    about = {"description": edit.comment} if edit.comment else {}
+    old, new = edit.pointer, None
+    if isinstance(edit, Append):
+        # Readers differ in what an update of a list means, so the list is written anew.
+        owner, _, name = edit.pointer.rpartition("/")
+        new = owner, {unescape(name): [*at(document, edit.pointer), edit.value]}
+    elif isinstance(edit, Put):
+        old = "" if edit.instead_of is None else f"{edit.pointer}/{escape(edit.instead_of)}"
+        new = edit.pointer, {edit.name: edit.value}
+    # An update is merged into what is there, and how depends on what that is. So the old value goes first.
+    if old:
+        yield {"target": _json_path(document, old), **about, "remove": True}
+    if new is not None:
+        yield {"target": _json_path(document, new[0]), **about, "update": new[1]}
 
 
 def _json_path(document: Any, pointer: str) -> str:
