@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from longcat.cli.run import run as main
 from longcat.contract import Exchange
 from longcat.contract.checks.judge import Judgement
-from longcat.contract.coverage import FORMATS, CoverageContext, items, results
+from longcat.contract.coverage import FORMATS, CoverageContext, collect, items, results
 from longcat.contract.coverage.collect import Coverage
 from longcat.contract.coverage.results import CoverageResult
 from longcat.contract.model import Inconclusive, Origin
@@ -370,6 +370,22 @@ class TestLimits:
         )
         assert states(context, "operation") == {"GET /a": "seen", "GET /b": "never"}
         assert "can't be read" in report(context, "table")
+
+    def test_a_fault_of_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It costs what is left of one exchange, and is told. An interrupt ends the run."""
+
+        def broken(*_: object) -> None:
+            raise next(faults)
+
+        faults = iter([ZeroDivisionError("secret"), KeyboardInterrupt()])
+        monkeypatch.setattr(collect, "values_in", broken)
+        spec = document({"/a": {"get": operation()}})
+        context = covered(spec, exchange({}))
+        assert (states(context)["200"], int(context.verdict)) == ("seen", 3)
+        assert "ZeroDivisionError" in report(context, "table")
+        assert "secret" not in report(context, "table")
+        with pytest.raises(KeyboardInterrupt):
+            covered(spec, exchange({}))
 
 
 class TestReports:

@@ -196,7 +196,7 @@ class Judgement:
                 else:
                     result.mismatches.append(outcome)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs this exchange, and not the whole run.
-            result.gaps.append(Gap(_describe_fault(error)))
+            result.gaps.append(Gap(describe_fault(error)))
         return result
 
     def _outcomes(self, result: _Result) -> Iterator[CheckResult]:
@@ -439,7 +439,7 @@ def _have_one_form(responses: list[Response]) -> bool:
     return len(forms) == 1
 
 
-def _describe_fault(error: Exception) -> str:
+def describe_fault(error: Exception) -> str:
     """Return what went wrong inside of longcat, in words: only its kind and place, as its message may hold a secret."""
     place = next(iter(reversed(traceback.extract_tb(error.__traceback__))), None)
     where = f" in line {place.lineno} of {Path(place.filename).name}" if place else ""

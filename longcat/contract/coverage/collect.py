@@ -15,7 +15,7 @@ from attrs import Factory, define, field, frozen
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.comparison import STEPS, Comparison
 from longcat.contract.checks.content import exact_media, values_in
-from longcat.contract.checks.judge import Judgement
+from longcat.contract.checks.judge import Judgement, describe_fault
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.expect import read_form
 from longcat.contract.checks.request.parameters import Sent, read_value, readings_of, values_of
@@ -100,7 +100,10 @@ class Coverage:
                 self.operations[name] = SeenOperation(part_of(operation, self.trees))
             seen = self.operations[name]
             finder = _Finder(observed.observation, operation, seen.part, self.trees)
-            finder.find()
+            try:
+                finder.find()
+            except Exception as error:  # noqa: BLE001 - a fault of ours costs this exchange, and not the whole run.
+                yield Inconclusive(exchange.source, describe_fault(error), operation=operation.operation_id)
             for key in finder.found:
                 seen.sightings.setdefault(key, Sighting()).note(exchange)
             self.exchanges.note(exchange)

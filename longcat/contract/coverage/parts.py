@@ -8,6 +8,7 @@ from attrs import field, frozen
 from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.coverage.items import Kind, Trees
 from longcat.contract.openapi.operation import Media, Operation, Parameter
+from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schema.fields import Direction
 
 REQUEST: Final = "request body"
@@ -51,48 +52,66 @@ def part_of(operation: Operation, trees: Trees) -> Part:
     """Return an operation with all that is in it, as far as the spec can be read."""
     parts: dict[str, Part] = {}
     for read in (_parameters, _request, _answers):
-        with trees.reading(operation.pointer):
+        with trees.reading(operation.place.written_at):
             parts.update(read(operation, trees))
     name = f"{operation.method} {operation.path}"
-    return Part(Kind.OPERATION, name, operation.pointer, Direction.REQUEST, parts=parts)
+    return Part(Kind.OPERATION, name, _pointer(operation.place, trees), Direction.REQUEST, parts=parts)
 
 
-def _parameters(operation: Operation, _trees: Trees) -> Iterator[tuple[str, Part]]:
+def _parameters(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
     for one in operation.parameters:
         if key_of(one) not in IGNORED:
             name = f"{one.location} {one.name}"
-            yield key_of(one), Part(Kind.PARAMETER, name, one.pointer, Direction.REQUEST, one.schema)
+            yield key_of(one), _part_of_parameter(Kind.PARAMETER, name, one, Direction.REQUEST, trees)
+
+
+def _part_of_parameter(kind: Kind, name: str, one: Parameter, direction: Direction, trees: Trees) -> Part:
+    schema = None
+    with trees.reading(one.place.written_at):
+        schema = one.schema
+    return Part(kind, name, _pointer(one.place, trees), direction, schema)
 
 
 def _request(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
     if operation.request:
         bodies = _bodies(operation.request, Direction.REQUEST, trees)
-        yield REQUEST, Part(None, REQUEST, f"{operation.pointer}/requestBody", Direction.REQUEST, parts=bodies)
+        yield REQUEST, Part(None, REQUEST, operation.body_pointer, Direction.REQUEST, parts=bodies)
 
 
 def _answers(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
     for code, response in operation.responses.items():
         parts: dict[str, Part] = {}
-        with trees.reading(response.pointer):
+        with trees.reading(response.place.written_at):
             for one in response.headers.values():
-                if key_of(one) not in IGNORED:
-                    parts[key_of(one)] = Part(Kind.HEADER, key_of(one), one.pointer, Direction.RESPONSE, one.schema)
-        with trees.reading(response.pointer):
+                if (key := key_of(one)) not in IGNORED:
+                    parts[key] = _part_of_parameter(Kind.HEADER, key, one, Direction.RESPONSE, trees)
+        with trees.reading(response.place.written_at):
             parts |= _bodies(response.content, Direction.RESPONSE, trees)
-        yield code, Part(Kind.STATUS, code, response.pointer, Direction.RESPONSE, parts=parts)
+        yield code, Part(Kind.STATUS, code, _pointer(response.place, trees), Direction.RESPONSE, parts=parts)
+
+
+def _pointer(place: Place, trees: Trees) -> str:
+    """Return where something stands; where it is referred to, if the reference leads nowhere."""
+    with trees.reading(place.written_at):
+        return place.pointer
+    return place.written_at
 
 
 def _bodies(content: Mapping[str, Media], direction: Direction, trees: Trees) -> dict[str, Part]:
     """Return the parts of a body's media types. Those that have one schema are one part."""
     alike: dict[tuple[str, ...], list[Media]] = {}
-    for media in content.values():
-        schema = schema_of(media)
-        alike.setdefault((media.media_type,) if schema is None else trees.applied(schema), []).append(media)
+    schemas: dict[str, str | None] = {}
+    for name, media in content.items():
+        schemas[name] = None
+        with trees.reading(media.place.written_at):
+            schemas[name] = schema_of(media)
+        schema = schemas[name]
+        alike.setdefault((name,) if schema is None else trees.applied(schema), []).append(media)
     found: dict[str, Part] = {}
     for group in alike.values():
-        name = ", ".join(media.media_type for media in group)
-        part = Part(None, name, group[0].pointer, direction, schema_of(group[0]))
-        found |= dict.fromkeys((media.media_type for media in group), part)
+        names = [media.media_type for media in group]
+        part = Part(None, ", ".join(names), _pointer(group[0].place, trees), direction, schemas[names[0]])
+        found |= dict.fromkeys(names, part)
     return found
 
 
