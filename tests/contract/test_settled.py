@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from longcat.cli.run import run as main
 from longcat.contract import Exchange, Severity, Spec, load_spec
@@ -30,6 +31,13 @@ SCHEMA = {
         "set": {"type": "object", "additionalProperties": {"type": "array", "uniqueItems": True}},
     },
 }
+BODIES = {
+    "junit": 'name="bodies of get_thing" value="1 of 2 read, 1 compared"',
+    "sarif": r'"get_thing": {\s*"due": 2,\s*"read": 1,\s*"compared": 1',
+    "markdown": r"\| <code>get_thing</code> \| 2 \| 1 \| 1 \|",
+    "html": "<code>get_thing</code></td><td>2</td><td>1</td><td>1</td>",
+}
+"""How each format says how many bodies were read."""
 TODAY = date(2030, 1, 15)
 
 
@@ -158,7 +166,8 @@ def test_every_format_shows_where_and_how_often(spec: Spec, tmp_path: Path, kind
     tally = Tally()
     body: Any = {"files": {"a": {}, "b": {}, "c": {}, "d": {}}}
     gap = Inconclusive("a.har#9", "it is CSV", operation="of_csv")
-    run = events([Judgement(spec, exchange(body)), gap], Baseline(TODAY), tally)
+    unread = evolve(exchange(), response_body=None)
+    run = events([Judgement(spec, exchange(body)), Judgement(spec, unread), gap], Baseline(TODAY), tally)
     file = tmp_path / "openapi.json"
     context = ReportContext(spec, file, "openapi.json", "x", Severity.NOTICE, tally, datetime.now(UTC))
     text = html.unescape("".join(FORMATS[kind](run, context))).replace("\\", "").replace("%3A", ":")
@@ -167,6 +176,7 @@ def test_every_format_shows_where_and_how_often(spec: Spec, tmp_path: Path, kind
     assert "/files/d/lang" not in text
     assert re.search(r'4 times|"count": 4|\| 4 \|', text)
     assert kind == "json" or ("t is CSV" in text and "of_csv" in text)
+    assert kind == "json" or re.search(BODIES.get(kind, "get_thing 1 of 2"), text)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Final
 from longcat.contract.codes import CODES
 from longcat.contract.reports.context import ReportContext, grouped, markup
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
-from longcat.contract.reports.verdict import Event, verdict
+from longcat.contract.reports.verdict import BodyCount, Event, bodies_of, verdict
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "Could not tell")}
@@ -39,7 +39,18 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     for title, reasons in context.gaps():
         items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in reasons.items())
         yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
+    bodies = bodies_of(context.tally)
+    if bodies:
+        yield "<section>\n<h2>What it rests on</h2>\n<table>\n"
+        yield "<tr><th>Operation</th><th>Bodies</th><th>Read</th><th>Compared</th></tr>\n"
+        yield from (_row(*one) for one in bodies)
+        yield "</table>\n</section>\n"
     yield "</main>\n</body>\n</html>\n"
+
+
+def _row(operation: str, count: BodyCount) -> str:
+    numbers = "".join(f"<td>{number}</td>" for number in (count.due, count.read, count.compared))
+    return f"<tr><td><code>{markup(operation)}</code></td>{numbers}</tr>\n"
 
 
 def _examples(group: ReportedFinding) -> str:

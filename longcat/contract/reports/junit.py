@@ -6,7 +6,7 @@ from tempfile import SpooledTemporaryFile
 from longcat.contract.model import Finding, Inconclusive
 from longcat.contract.reports.context import ReportContext, clean, findings_of, grouped, markup
 from longcat.contract.reports.findings import ReportedFinding
-from longcat.contract.reports.verdict import Event, verdict
+from longcat.contract.reports.verdict import Event, bodies_of, verdict
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""
@@ -37,7 +37,11 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             "spec.sha256": context.spec.digest,
             "exit.code": str(int(verdict(context.tally, context.fail_on))),
         }
-        yield "".join(f'      <property name="{name}" value={_quoted(value)}/>\n' for name, value in facts.items())
+        for name, one in bodies_of(context.tally):
+            facts[f"bodies of {name}"] = f"{one.read} of {one.due} read, {one.compared} compared"
+        yield "".join(
+            f"      <property name={_quoted(name)} value={_quoted(value)}/>\n" for name, value in facts.items()
+        )
         yield "    </properties>\n"
         yield from waiting
         told = "\n".join([*context.summary(), *map(_group, grouped((), context))])

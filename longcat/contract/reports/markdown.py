@@ -7,7 +7,7 @@ from typing import Final
 
 from longcat.contract.reports.context import ReportContext, clean, grouped
 from longcat.contract.reports.findings import ReportedFinding
-from longcat.contract.reports.verdict import Event
+from longcat.contract.reports.verdict import Event, bodies_of
 
 MOST_ROWS: Final = 200
 """How many findings are shown: the summary of a job takes 1 MiB."""
@@ -28,6 +28,14 @@ def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     for title, reasons in context.gaps():
         yield f"\n### {title}\n\n"
         yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in reasons.items())
+    bodies = bodies_of(context.tally)
+    if bodies:
+        yield "\n<details><summary>How many bodies were read</summary>\n\n"
+        yield "| Operation | Bodies | Read | Compared |\n| --- | ---: | ---: | ---: |\n"
+        yield "".join(
+            f"| {code(name)} | {one.due} | {one.read} | {one.compared} |\n" for name, one in bodies[:MOST_ROWS]
+        )
+        yield "\n</details>\n"
     yield (
         f"\nChecked against {code(context.spec_name)} (SHA-256 {code(context.spec.digest[:12])}) "
         f"at {context.started:%Y-%m-%d %H:%M} UTC. `longcat contract explain CODE` says what a finding means.\n"

@@ -13,7 +13,7 @@ from longcat.contract.model import Severity
 from longcat.contract.reports.context import ReportContext, describe_places, grouped
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
 from longcat.contract.reports.locations import Location, Locations
-from longcat.contract.reports.verdict import Event, GapReason, verdict
+from longcat.contract.reports.verdict import Event, GapReason, bodies_of, verdict
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
@@ -39,7 +39,11 @@ def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         "artifacts": files.artifacts(),
         "results": results,
         "columnKind": "unicodeCodePoints",
-        "properties": {"target": context.subject, "summary": context.summary()},
+        "properties": {
+            "target": context.subject,
+            "summary": context.summary(),
+            "bodies": {name: asdict(one) for name, one in bodies_of(context.tally)},
+        },
     }
     yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 

@@ -211,18 +211,21 @@ def body_sentence(tally: Tally, most: int | None = MAX_OPERATIONS) -> str | None
 
     None is returned where there should be no body.
     """
-    counts = {name: one for name, one in tally.bodies.items() if one.due}
+    counts = bodies_of(tally)
     if not counts:
         return None
-    due, read, compared = (sum(getattr(one, name) for one in counts.values()) for name in ("due", "read", "compared"))
+    due, read, compared = (sum(getattr(one, name) for _, one in counts) for name in ("due", "read", "compared"))
     is_same = read == compared
-    found = [
-        f"{name} {one.read} of {one.due}" for name, one in sorted(counts.items(), key=lambda pair: _least_read(*pair))
-    ]
+    found = [f"{name} {one.read} of {one.due}" for name, one in counts]
     more = [f"{len(found) - most} more operations"] if most is not None and len(found) > most else []
     what = f"{read} of {counted(due, 'body')} {'was' if read == 1 else 'were'} read"
     what += " and compared" if is_same else f", {compared} compared"
     return f"{what}: {', '.join([*found[:most], *more])}."
+
+
+def bodies_of(tally: Tally) -> list[tuple[str, BodyCount]]:
+    """Return how many bodies were read of each operation that should have some: first where the fewest were."""
+    return sorted(((name, one) for name, one in tally.bodies.items() if one.due), key=lambda pair: _least_read(*pair))
 
 
 def _least_read(name: str, count: BodyCount) -> tuple[float, str]:
