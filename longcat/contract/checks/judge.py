@@ -72,6 +72,7 @@ class _Result:
         path: as in a finding.
         is_documented: whether the contract has this answer, as JSON.
         body: what its body is as evidence.
+        is_compared: whether the answer was held against what the contract has for it.
     """
 
     is_concerned: bool = True
@@ -79,6 +80,7 @@ class _Result:
     path: str = ""
     is_documented: bool = False
     body: BodyEvidence = "none"
+    is_compared: bool = False
     outage: str | None = None
     mismatches: list[Mismatch] = Factory(list)
     gaps: list[Gap] = Factory(list)
@@ -154,11 +156,7 @@ class Judgement:
 
         An answer that the contract does not have, and one whose body is not there, agree with nothing.
         """
-        if self._result.mismatches:
-            return True
-        if self._result.operation is None:
-            return self._result.is_concerned and is_vouched_for(self.exchange)
-        return self.body == "compared" or (self.body == "none" and self.observation.documented is not None)
+        return bool(self._result.mismatches) or self._result.is_compared
 
     @property
     def gaps(self) -> tuple[Inconclusive, ...]:
@@ -215,6 +213,11 @@ class Judgement:
             yield from self._outcomes_elsewhere() if operation is None else self._outcomes_of(operation)
         if operation is not None:
             result.body = self._body_evidence()
+            result.is_compared = result.body == "compared" or (
+                result.body == "none" and observation.documented is not None
+            )
+        else:
+            result.is_compared = is_vouched_for(self.exchange)
         yield from map(Gap, observation.comparison.budget.reasons)
 
     @cached_property

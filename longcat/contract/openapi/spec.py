@@ -79,10 +79,11 @@ class Spec:
 
         A URL without a path stands for one with the path of any of its servers as well. Without URLs, nothing changes.
         """
+        if not urls:
+            return self
         given = {base_of(url) for url in urls}
-        paths = {base.path for one in self.operations for base in one.bases}
-        given |= {Base(base.host, path) for base in given if not base.path for path in paths}
-        return attrs.evolve(self, servers=tuple(urls), only_at=frozenset(given)) if urls else self
+        given |= {Base(base.host, path) for base in given if not base.path for path in self.base_paths}
+        return attrs.evolve(self, servers=tuple(urls), only_at=frozenset(given))
 
     @cached_property
     def key_headers(self) -> frozenset[str]:
@@ -170,6 +171,11 @@ class Spec:
 
     def _is_served(self, operation: Operation, bases: AbstractSet[Base]) -> bool:
         return not bases.isdisjoint((self.only_at or operation.bases) | self.elsewhere)
+
+    @cached_property
+    def base_paths(self) -> frozenset[str]:
+        """The paths of all servers, which come before those of the operations."""
+        return frozenset(base.path for one in self.operations for base in one.bases)
 
     @cached_property
     def _bases(self) -> BaseIndex:

@@ -103,7 +103,8 @@ def serving(exchanges: Iterable[Exchange], servers: Sequence[str]) -> Callable[[
     def served(spec: Spec) -> Spec:
         if servers:
             return spec.served_only_at(servers)
-        paths = sorted({base.path for one in spec.operations for base in one.bases} | {""})
-        return reduce(Spec.served_at, [f"{host}{path}" for host in hosts for path in paths], spec)
+        return reduce(
+            Spec.served_at, [f"{host}{path}" for host in hosts for path in sorted({*spec.base_paths, ""})], spec
+        )
 
     return served
