@@ -292,6 +292,13 @@ class TestEvidence:
         assert int(context.verdict) == (0 if state == "seen" else 1)
         assert ("\nStale:\n  GET /a" in report(context, "table")) is (state == "stale")
 
+    def test_odd_times(self) -> None:
+        """A time at the end of the calendar, in a zone of its own, is a time like others."""
+        first = datetime.fromisoformat("0001-01-01T00:00:00+14:00")
+        context = covered(document({"/a": {"get": operation()}}), exchange({}, recorded=first))
+        assert found(context)[0]["last"] == "0001-01-01T00:00:00+14:00"
+        assert "from a source that is not named, last on" in report(context, "html")
+
     def test_the_last_time_counts(self) -> None:
         """What was seen again is not stale, whatever the order of the recordings."""
         seen = [exchange({}, recorded=NOW - timedelta(days=age)) for age in (90, 2, 60)]

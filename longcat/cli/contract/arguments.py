@@ -11,7 +11,7 @@ from longcat.text import missing_package
 EPILOG: Final = """\
 exit codes:
   0  no finding as bad as --fail-on, or worse
-  1  drift
+  1  drift; of coverage: less was seen than --fail-under
   2  used wrongly: an argument, the spec, the baseline
   3  could not tell: the network, an outage, 429 for too long, a recording that can't be read, nothing to judge
 

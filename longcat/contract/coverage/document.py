@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,4 +83,9 @@ def _origins(times: Counter[Any], last: Mapping[Any, datetime]) -> dict[str, Any
 
 
 def _time(when: datetime | None) -> str | None:
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return a time in UTC. One at the end of the calendar, as a stranger may write it, keeps its own zone."""
+    if when is None:
+        return None
+    with suppress(OverflowError):
+        when = when.astimezone(UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -55,7 +55,8 @@ def _kinds(totals: Totals) -> Iterator[tuple[str, ...]]:
         share = totals.percent(kind)
         filled = int(share * BAR / 100)
         bar = "█" * filled + "░" * (BAR - filled)
-        yield (name, bar, str(seen), str(all_), percent(share), str(stale)) if all_ else (name, "", "0", "0", "", "0")
+        if all_:
+            yield (name, bar, f"{seen:,}", f"{all_:,}", percent(share), f"{stale:,}")
 
 
 def _row(entry: ReportedItem) -> tuple[str, ...]:
