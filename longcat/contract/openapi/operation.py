@@ -77,7 +77,7 @@ class Encoding:
     def of(cls, name: str, place: Place, default: str = "form") -> "Encoding":
         """Return the encoding at a place; `default` is the style where there is no word about it."""
         style, explode = place.object.get("style") or default, place.object.get("explode")
-        return cls(name, str(style), explode if isinstance(explode, bool) else style in {"form", "cookie"})
+        return cls(name, str(style), explode if isinstance(explode, bool) else str(style) in {"form", "cookie"})
 
 
 @frozen(slots=False)
