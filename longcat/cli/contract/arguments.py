@@ -1,12 +1,13 @@
 """`longcat contract`: watch the gateway for changes of its contract. Its commands need the extra `contract`."""
 
 import argparse
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
 from longcat.cli.results import Exit
 from longcat.errors import ConfigurationError
-from longcat.text import missing_package
+from longcat.text import missing_package, show
 
 EPILOG: Final = """\
 exit codes:
@@ -105,17 +106,19 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def _percent(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 100:  # noqa: PLR2004 - and not NaN.
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
-    return number
+    with suppress(ValueError):
+        number = float(text)
+        if 0 <= number <= 100:  # noqa: PLR2004 - and not NaN.
+            return number
+    raise argparse.ArgumentTypeError(f"{show(text)} is not a number from 0 to 100")
 
 
 def _days(text: str) -> int:
-    number = int(text)
-    if not 0 < number <= MOST_DAYS:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of days from 1 to {MOST_DAYS:,}")
-    return number
+    with suppress(ValueError):
+        number = int(text)
+        if 0 < number <= MOST_DAYS:
+            return number
+    raise argparse.ArgumentTypeError(f"{show(text)} is not a whole number from 1 to {MOST_DAYS:,}")
 
 
 def _contract() -> argparse.ArgumentParser:

@@ -141,6 +141,6 @@ def origins(entry: ReportedItem, *, dated: bool = False) -> str:
     found = []
     for origin in ORIGINS:
         if times[origin]:
-            when = f", last on {day(last[origin])}" if dated and origin in last else ""
+            when = f" (last {day(last[origin])})" if dated and origin in last else ""
             found.append(f"{origin} {times[origin]}{when}")
-    return ("; " if dated else ", ").join(found)
+    return ", ".join(found)
