@@ -33,6 +33,7 @@ import longcat.contract
 from longcat.contract import Exchange, Severity, Spec, judge, outage
 from longcat.contract.checks.body import decode_json
 from longcat.contract.checks.judge import Judgement, concerns
+from longcat.contract.openapi.spec import make_spec
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally
 from longcat.contract.run import events
@@ -125,6 +126,23 @@ def test_every_bad_body_must_be_refused(body: bytes) -> None:
     (found,) = judge(OURS, answered(PROCESSING, to=evolve(bad, origin="unknown")))
     assert (found.code, found.pointer.removesuffix("/request_id")) == ("validation-lost", "request:")
     assert kinds(answered(ERROR, 400, bad)) == []
+
+
+def test_a_request_of_others_may_be_ahead_of_the_contract() -> None:
+    """What a recorded request breaks is told with both of its meanings, and a secret in it is not shown."""
+    properties = {"size": {"type": "integer"}, "access_token": {"type": "integer"}}
+    media = {"application/json": {"schema": {"type": "object", "properties": properties}}}
+    operation = {"requestBody": {"content": media}, "responses": {"200": {"description": "Yes."}, "422": {}}}
+    spec = make_spec({"openapi": "3.1.0", "info": {}, "paths": {"/a": {"post": operation}}})
+    asked = Exchange(
+        "POST", "https://a.test/a", JSON, b'{"size": "big", "access_token": "mine"}', 200, {}, b"", "a test"
+    )
+    size, token = judge(spec, asked)
+    assert (size.pointer, size.expected) == ("request:/size", "of type integer, or else HTTP 422")
+    assert size.rule.endswith("/schema/properties/size/type")
+    assert size.seen == '"big", answered with HTTP 200: the contract lags, or a check was lost'
+    assert token.seen.startswith("a value that is not shown, answered with HTTP 200")
+    assert token.evidence is None
 
 
 def test_another_content_type_must_be_refused() -> None:

@@ -15,7 +15,7 @@ from attrs import Factory, define, evolve, frozen
 
 from longcat.contract.checks.answer import announcements, compare_answer, compare_body, compare_headers
 from longcat.contract.checks.content import error_schema
-from longcat.contract.checks.credentials import is_vouched_for
+from longcat.contract.checks.credentials import is_vouched_for, names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request.expect import expect
@@ -347,8 +347,10 @@ class Judgement:
         """Yield each rule that the request breaks, though it was answered as if it were good."""
         answer = f"answered with {self.observation.describe_status()}: the contract lags, or a check was lost"
         for one in expected.broken:
-            wanted, seen = f"{one.expected}, or else {expected.refusal()}", f"{one.seen}, {answer}"
-            yield evolve(one, code="validation-lost", expected=wanted, seen=seen)
+            is_secret = one.seen != "missing" and any(map(names_a_secret, (*map(str, one.path), one.location)))
+            shown = evolve(one, seen="a value that is not shown", evidence=None, others=()) if is_secret else one
+            wanted, seen = f"{one.expected}, or else {expected.refusal()}", f"{shown.seen}, {answer}"
+            yield evolve(shown, code="validation-lost", expected=wanted, seen=seen)
 
     def _unexpected_status(self, operation: Operation, expected: Expectation) -> Mismatch:
         """Return the difference that a status code is. What the body is like then follows from it."""

@@ -244,18 +244,25 @@ def nested(pairs: Iterable[tuple[str, str]], decode: Decode) -> dict[str, Any]:
     for name, raw in pairs:
         head, place = name.partition("[")[0], found
         first, *keys = [*([head] if head else []), *_BRACKETS.findall(name)[:MOST_KEYS]] or [name]
-        first = first or str(len(found))
-        for key in keys:
+        first = first or _next_index(found, keys[0] if keys else None)
+        for key, following in zip(keys, [*keys[1:], None], strict=False):
             inner = place.get(first)
             if not isinstance(inner, dict):
                 inner = place[first] = {} if inner is None else {"0": inner}
-            place, first = inner, key or str(len(inner))
+            place, first = inner, key or _next_index(inner, following)
         known, value = place.get(first), decode(raw)
         if isinstance(known, list):
             known.append(value)
         else:
             place[first] = [known, value] if isinstance(known, str) else value
     return found
+
+
+def _next_index(items: Mapping[str, Any], following: str | None) -> str:
+    """Return the index that `[]` means: of the last item, as long as it lacks what follows, or else of a new one."""
+    last = items.get(str(len(items) - 1))
+    is_open = following and isinstance(last, dict) and following not in last
+    return str(len(items) - 1 if is_open else len(items))
 
 
 # --- Texts as values.
