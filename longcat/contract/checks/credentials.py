@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 from longcat.contract.checks.status_codes import KEY_REFUSED, RequestFault
 from longcat.contract.model import Exchange, Intent
 from longcat.contract.openapi.operation import Credential, Operation
+from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.placeholders import may_be_filtered
+from longcat.contract.placeholders import is_placeholder, may_be_filtered
 from longcat.text import words_of
 
 ASKED_BY_US: Final = frozenset({"live", "sandbox"})
@@ -51,17 +52,34 @@ def is_answered_before(exchange: Exchange, operation: Operation) -> bool:
     """
     if not exchange.answered_before or exchange.status_code not in KEY_REFUSED or not operation.needs_key:
         return exchange.answered_before
-    return bool(exchange.credentials)
+    values = [_value_of(one, exchange) for way in operation.security for one in way]
+    return bool(exchange.credentials) or any(value and not is_placeholder(value) for value in values)
 
 
 def _has(credential: Credential, exchange: Exchange) -> bool:
-    """Whether a request carries a credential."""
+    """Whether a request carries a credential. An empty one is none."""
+    return bool(_value_of(credential, exchange))
+
+
+def _value_of(credential: Credential, exchange: Exchange) -> str:
+    """Return what a request has for a credential; empty where it has nothing."""
     if credential.location == "header":
-        return bool(exchange.request_headers.get(credential.name.lower()))
+        return exchange.request_headers.get(credential.name.lower(), "")
     if credential.location == "query":
-        return any(name == credential.name for name, _ in query_of(exchange))
-    cookies = exchange.request_headers.get("cookie", "").split(";")
-    return any(cookie.partition("=")[0].strip() == credential.name for cookie in cookies)
+        return next((value for name, value in query_of(exchange) if name == credential.name), "")
+    cookies = (cookie.partition("=") for cookie in exchange.request_headers.get("cookie", "").split(";"))
+    return next((value.strip() for name, _, value in cookies if name.strip() == credential.name), "")
+
+
+def carries_a_key(spec: Spec, location: str, name: str) -> bool:
+    """Whether a header, a parameter or a cookie is a key, by what the contract calls one or by its name."""
+    if names_a_secret(name):
+        return True
+    is_header = location == "header"
+    return any(
+        one.location == location and (one.name == name or (is_header and one.name.lower() == name.lower()))
+        for one in spec.credentials
+    )
 
 
 @lru_cache(maxsize=1024)  # The same few names come again with every exchange.

@@ -284,7 +284,8 @@ class Judgement:
 
     def _placeholders(self) -> Iterator[Gap]:
         """Yield that placeholders stand in the body: of what they stand for, nothing is known."""
-        if may_be_filtered(self.exchange) and holds_placeholder(self.exchange.response_body or b""):
+        body = self.exchange.response_body if self.observation.is_body_recorded else None
+        if may_be_filtered(self.exchange) and holds_placeholder(body or b""):
             yield Gap(PLACEHOLDER, unclear=False)
 
     @cached_property

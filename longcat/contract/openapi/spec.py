@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError, parse_document, read_document, read_value
-from longcat.contract.openapi.operation import Operation, read_operations
+from longcat.contract.openapi.operation import Credential, Operation, read_credential, read_operations
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.references import Document, SpecFiles
 from longcat.contract.openapi.schema.schemas import Schemas
@@ -84,6 +84,18 @@ class Spec:
         given = {base_of(url) for url in urls}
         given |= {Base(base.host, path) for base in given if not base.path for path in self.base_paths}
         return attrs.evolve(self, servers=tuple(urls), only_at=frozenset(given))
+
+    @cached_property
+    def credentials(self) -> frozenset[Credential]:
+        """Whatever the contract calls a key, as far as that can be read, for whichever operation it is."""
+        found = set()
+        with suppress(SpecError):
+            document = self.schemas.document
+            components = Place(document, document, "").get("components")
+            for scheme in components.fields("securitySchemes").values() if components else ():
+                with suppress(SpecError):
+                    found.add(read_credential(scheme))
+        return frozenset(one for one in found if one is not None)
 
     @cached_property
     def key_headers(self) -> frozenset[str]:
