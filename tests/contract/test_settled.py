@@ -287,6 +287,8 @@ def test_a_field_that_only_examples_have(
     assert "field-absent  get_thing /b" in out
     is_hint = not arguments and code == 0
     assert ("1 finding of field-absent fails nothing" in out) is is_hint
+    if not arguments:
+        assert main(["contract", "suggest", "--spec", "spec.json", "a.har"]) == code
 
 
 def test_a_hint_is_no_drift(spec: Spec) -> None:

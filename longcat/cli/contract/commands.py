@@ -72,9 +72,9 @@ def suggest(arguments: argparse.Namespace) -> Exit:
     else:
         target = find_target(arguments, spec_file)
         observed = target.probe()
-    tally = Tally()
+    tally = Tally(hints=_hints(spec_file.spec))
     run = events(observed, _baseline(arguments.baseline), tally)
-    findings = [finding for event in run for finding in findings_of(event)]
+    findings = [one for event in run for one in findings_of(event) if one.code not in tally.hints]
     if arguments.overlay:
         unpatched = _print_overlay(patches.suggest_overlay, spec_file.spec, findings, arguments.server)
     else:
@@ -145,8 +145,7 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
     """Judge what is observed, write the report, and return what it came to."""
     baseline = _baseline(arguments.baseline, arguments.update_baseline)
     fail_on = Severity(arguments.fail_on or Severity.NOTICE)
-    has_hints = arguments.fail_on is None and not spec_file.spec.examples_are_complete
-    tally = Tally(hints=HINTS if has_hints else frozenset())
+    tally = Tally(hints=_hints(spec_file.spec) if arguments.fail_on is None else frozenset())
     if arguments.command == "check" and not spec_file.spec.names_hosts:
         tally.remarks.append(ANY_HOST)
     context = ReportContext(
@@ -174,6 +173,10 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
     if arguments.update_baseline is not None and baseline.added:
         _add(Path(arguments.baseline), baseline.additions())
     return Exit(verdict(tally, fail_on))
+
+
+def _hints(spec: Spec) -> frozenset[str]:
+    return frozenset() if spec.examples_are_complete else HINTS
 
 
 def _print_summary(sentences: Iterable[str]) -> None:
