@@ -23,6 +23,7 @@ from longcat.contract.openapi.schema.schemas import Breach, Schemas
 from longcat.contract.openapi.schema.validator import ValidationMode
 from longcat.contract.openapi.schema.variants import Variants, is_null, normal
 from longcat.contract.placeholders import is_placeholder
+from longcat.gateway.schema import MISSING
 from longcat.pointer import at, escape, join
 from longcat.text import shorten, without_queries
 
@@ -227,6 +228,9 @@ class Comparison:
         elif value is not None and len(branches) > 1:
             branches = [branch for branch in branches if not is_null(self.schemas.at(branch))]
         fitting = [branch for branch in branches if self.allows(branch, value)]
+        if len(fitting) > 1 and variants is not None and pointer.endswith("/oneOf") and isinstance(value, dict):
+            named = {name for branch in fitting for name in self.fields(branch, value).named}
+            selection.mismatches += _missing_word(variants, named - value.keys(), path)
         if fitting:
             # Several of an `anyOf` may fit, and each explains some of the fields.
             return fitting if pointer.endswith("/anyOf") else fitting[:1]
@@ -387,6 +391,13 @@ class Comparison:
 def _named(name: str, fields: Fields) -> str:
     """Return the name of a field, or the key of a map where the contract does not list it."""
     return name if name in fields.named or not fields.pointers(name) else MapKey(name)
+
+
+def _missing_word(variants: Variants, absent: set[str], path: Path) -> Iterator[Mismatch]:
+    """Yield that a value lacks the word of a discriminator, which alone could tell apart the schemas that it fits."""
+    if variants.name in absent and "/discriminator" in variants.rule:
+        expected = shorten(" or ".join(variants.branches), 200)
+        yield Mismatch("field-missing", (*path, variants.name), variants.rule, expected, MISSING)
 
 
 def _weight(mismatch: Mismatch) -> int:
