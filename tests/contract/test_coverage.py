@@ -352,6 +352,12 @@ class TestLimits:
         assert places(context, "seen") == ["/S1", "/S1/S2"]
         assert "1 body has more than 2,000 items" in report(context, "table")
 
+    def test_long_names(self) -> None:
+        """They are cut short in what is shown, and told apart in what is counted."""
+        context = of_answers(obj(**{"x" * 10_000 + end: TEXT for end in "ab"}), {"x" * 10_000 + "a": ""})
+        assert context.result.totals.seen[items.Kind.FIELD] == 1
+        assert all(len(report(context, kind)) < 20_000 for kind in ("table", "markdown", "html"))
+
     def test_a_long_chain_of_schemas(self) -> None:
         """Neither a schema nor a value that is nested deeply ends the run."""
         schemas = {f"S{number}": obj(a={"$ref": f"#/components/schemas/S{number + 1}"}) for number in range(300)}

@@ -250,11 +250,11 @@ class Trees:
 
     def _subtypes(self, schemas: tuple[str, ...]) -> Iterator[_Listing]:
         """Yield the schemas that extend one of these, each with what it adds."""
-        for variants in self.variants(schemas):
-            for where in dict.fromkeys(variants.branches.values()):
-                if where not in schemas:
-                    added = tuple(one for one in self.applied(where) if one not in schemas)
-                    yield _Listing(Kind.MEMBER, unescape(where.rpartition("/")[2]), (where,), added, is_subtype=True)
+        branches = [where for variants in self.variants(schemas) for where in variants.branches.values()]
+        for where in dict.fromkeys(branches):
+            if where not in schemas:
+                added = tuple(one for one in self.applied(where) if one not in schemas)
+                yield _Listing(Kind.MEMBER, unescape(where.rpartition("/")[2]), (where,), added, is_subtype=True)
 
     def _read_inner(self, schema: Any, pointer: str) -> Iterator[_Listing]:
         for index, _ in enumerate(_list(schema, "prefixItems")):

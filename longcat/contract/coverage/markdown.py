@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.results import SeenState
-from longcat.contract.coverage.summary import NAMES, CoverageContext, day, missing, origins, percent
+from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, cells, day, missing, percent
 from longcat.contract.reports.markdown import code, plain
 
 MOST_ROWS: Final = 500
 """How many rows a table has: the summary of a job takes 1 MiB."""
-_COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
 
 
 def markdown(context: CoverageContext) -> Iterator[str]:
@@ -27,17 +25,15 @@ def markdown(context: CoverageContext) -> Iterator[str]:
     missed: list[str] = []
     for entry in context.result.entries():
         if entry.sighting.times and len(rows) <= MOST_ROWS:
-            inner = entry.totals
-            shares = (f"{inner.seen[kind]}/{inner.all[kind]}" for kind in _COLUMNS)
-            times, last = str(entry.sighting.times.total()), day(entry.sighting.latest)
-            rows.append(f"| {' | '.join((code(entry.name), *shares, times, last, origins(entry)))} |\n")
+            name, *others = cells(entry)
+            rows.append(f"| {' | '.join((code(name), *others))} |\n")
         for one in missing([entry]):
             if len(missed) <= MOST_ROWS:
                 last = day(one.entry.sighting.latest) if one.entry.state is SeenState.STALE else "never"
                 missed.append(f"| {code(one.where)} | {one.inside or ''} | {last} |\n")
     if rows:
-        headings = " | ".join(("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From"))
-        yield f"\n| {headings} |\n| --- |{' ---: |' * len(_COLUMNS)} ---: | --- | --- |\n"
+        aligned = ["---", *["---:"] * (len(HEADINGS) - 3), "---", "---"]
+        yield f"\n| {' | '.join(HEADINGS)} |\n| {' | '.join(aligned)} |\n"
         yield from _bounded(rows)
     if missed:
         yield "\n### Not seen\n\n| Where | In it | Last |\n| --- | ---: | --- |\n"

@@ -19,11 +19,13 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.model import Origin
 from longcat.contract.openapi.document import METHODS
 from longcat.contract.openapi.operation import Operation
-from longcat.contract.openapi.schema.fields import Direction
+from longcat.text import shorten
 
 MOST_LISTED: Final = 20_000
 """How many items a contract may have so that all are listed. Of a larger one, what is in something that was never seen
 is only counted."""
+LONGEST: Final = 200
+"""How many characters of a name are shown."""
 NOTHING: Final = Sighting()
 
 
@@ -112,8 +114,7 @@ class CoverageResult:
         totals = Totals()
         for operation in self.coverage.spec.operations:
             seen = self._seen(operation)
-            part = seen.part if seen else self._part(operation)
-            self._count(part, totals)
+            self._count(self._part(operation, seen), totals)
             for (one, item), sighting in seen.sightings.items() if seen else ():
                 kind, state = (item.kind if item else one.kind), self._state(sighting)
                 if kind is not None:
@@ -127,12 +128,7 @@ class CoverageResult:
         in_order = sorted(self.coverage.spec.operations, key=lambda one: (one.path, METHODS.index(one.method.lower())))
         for operation in in_order:
             seen = self._seen(operation)
-            part = seen.part if seen else self._part(operation)
-            if part is None:
-                part = Part(
-                    Kind.OPERATION, f"{operation.method} {operation.path}", operation.pointer, Direction.REQUEST
-                )
-            yield operation, self._entry_of_part(part, seen)
+            yield operation, self._entry_of_part(self._part(operation, seen), seen)
 
     def entries(self) -> Iterator[ReportedItem]:
         """Yield the entry of each operation, by their paths."""
@@ -146,8 +142,8 @@ class CoverageResult:
     def _seen(self, operation: Operation) -> SeenOperation | None:
         return self.coverage.operations.get((operation.method, operation.path))
 
-    def _part(self, operation: Operation) -> Part:
-        return part_of(operation, self.coverage.trees)
+    def _part(self, operation: Operation, seen: SeenOperation | None) -> Part:
+        return seen.part if seen else part_of(operation, self.coverage.trees)
 
     def _state(self, sighting: Sighting) -> SeenState:
         if not sighting.times:
@@ -170,7 +166,7 @@ class CoverageResult:
     def _entry_of_part(self, part: Part, seen: SeenOperation | None) -> ReportedItem:
         sighting = seen.sightings.get((part, None), NOTHING) if seen else NOTHING
         state = self._state(sighting)
-        entry = ReportedItem(part.kind, part.name, "", part.pointer, state, sighting)
+        entry = ReportedItem(part.kind, shorten(part.name, LONGEST), "", part.pointer, state, sighting)
         if state is SeenState.NEVER and part.kind is not None and not self.lists_all:
             inner = Totals()
             self._count(part, inner)
@@ -185,7 +181,8 @@ class CoverageResult:
     def _entry(self, part: Part, item: Item, seen: SeenOperation | None) -> ReportedItem:
         sighting = seen.sightings.get((part, item), NOTHING) if seen else NOTHING
         state = self._state(sighting)
-        entry = ReportedItem(item.kind, item.name, item.place, item.pointers[0], state, sighting, value=item.value)
+        name = shorten(item.name, LONGEST)
+        entry = ReportedItem(item.kind, name, item.place, item.pointers[0], state, sighting, value=item.value)
         if state is SeenState.NEVER and not self.lists_all:
             return evolve(entry, unlisted=Counter(_below(item)))
         entry.entries.extend(self._entry(part, one, seen) for one in item.children())

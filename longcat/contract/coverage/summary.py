@@ -11,6 +11,7 @@ from longcat.contract.coverage.results import CoverageResult, ReportedItem, Seen
 from longcat.contract.reports.context import gaps_of
 from longcat.contract.reports.findings import ORIGINS
 from longcat.contract.reports.verdict import Tally, Verdict, counted, left_out_sentences
+from longcat.text import abbreviate
 
 NAMES: Final[dict[Kind, str]] = {
     Kind.OPERATION: "operations",
@@ -22,6 +23,11 @@ NAMES: Final[dict[Kind, str]] = {
     Kind.MEMBER: "union members",
 }
 """What several of a kind are called, in the order of the reports."""
+LONGEST_PLACE: Final = 300
+"""How many characters of a place are shown."""
+_COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
+HEADINGS: Final = ("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From")
+"""What the `cells` of an operation are called."""
 
 
 @frozen
@@ -108,7 +114,9 @@ def missing(entries: Iterable[ReportedItem]) -> Iterator[Missing]:
 
     def look(entry: ReportedItem, above: tuple[str, ...]) -> Iterator[Missing]:
         if entry.kind is not None and entry.state is not SeenState.SEEN:
-            yield Missing(entry, " ".join((*above, label(entry))), entry.totals.all.total() - 1)
+            yield Missing(
+                entry, abbreviate(" ".join((*above, label(entry))), LONGEST_PLACE), entry.totals.all.total() - 1
+            )
             return
         inner = above if entry.place else (*above, entry.name)
         for one in entry.entries:
@@ -123,6 +131,13 @@ def label(entry: ReportedItem) -> str:
     if entry.kind is Kind.VALUE:
         return f"{entry.place} = {entry.name}".strip()
     return entry.place or entry.name
+
+
+def cells(operation: ReportedItem) -> tuple[str, ...]:
+    """Return what was seen of an operation: how much of each kind, how often, when last and from where."""
+    totals, sighting = operation.totals, operation.sighting
+    shares = (f"{totals.seen[kind]}/{totals.all[kind]}" for kind in _COLUMNS)
+    return (operation.name, *shares, str(sighting.times.total()), day(sighting.latest), origins(operation))
 
 
 def percent(number: float) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from longcat.contract.coverage.items import Kind
-from longcat.contract.coverage.results import ReportedItem, SeenState, Totals
-from longcat.contract.coverage.summary import NAMES, CoverageContext, Missing, day, missing, origins, percent
+from longcat.contract.coverage.results import SeenState, Totals
+from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, Missing, cells, day, missing, percent
 from longcat.contract.reports.context import clean
 
 MOST_LINES: Final = 50
@@ -16,7 +16,6 @@ BAR: Final = 20
 _STALE: Final = "Stale"
 _NEVER: Final = "Never seen of these operations"
 _UNUSED: Final = "Operations never seen"
-_COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
 
 
 def table(context: CoverageContext) -> Iterator[str]:
@@ -28,19 +27,11 @@ def table(context: CoverageContext) -> Iterator[str]:
     missed: dict[str, list[str]] = {title: [] for title in (_STALE, _NEVER, _UNUSED)}
     for entry in context.result.entries():
         if entry.sighting.times:
-            operations.append(_row(entry))
+            operations.append(cells(entry))
         for one in missing([entry]):
-            title = (
-                _STALE
-                if one.entry.state is SeenState.STALE
-                else _UNUSED
-                if one.entry.kind is Kind.OPERATION
-                else _NEVER
-            )
-            missed[title].append(_line(one))
+            missed[_title(one)].append(_line(one))
     if operations:
-        headings = ("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From")
-        yield "\n" + draw(headings, operations[:MOST_LINES]) + _more(len(operations))
+        yield "\n" + draw(HEADINGS, operations[:MOST_LINES]) + _more(len(operations))
     for title, lines in missed.items():
         if lines:
             yield f"\n{title}:\n" + "".join(lines[:MOST_LINES]) + _more(len(lines))
@@ -59,10 +50,11 @@ def _kinds(totals: Totals) -> Iterator[tuple[str, ...]]:
             yield (name, bar, f"{seen:,}", f"{all_:,}", percent(share), f"{stale:,}")
 
 
-def _row(entry: ReportedItem) -> tuple[str, ...]:
-    totals, sighting = entry.totals, entry.sighting
-    shares = (f"{totals.seen[kind]}/{totals.all[kind]}" for kind in _COLUMNS)
-    return (entry.name, *shares, str(sighting.times.total()), day(sighting.latest), origins(entry))
+def _title(one: Missing) -> str:
+    """Return below which title something is named that was not seen."""
+    if one.entry.state is SeenState.STALE:
+        return _STALE
+    return _UNUSED if one.entry.kind is Kind.OPERATION else _NEVER
 
 
 def _line(one: Missing) -> str:
