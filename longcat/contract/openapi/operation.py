@@ -180,10 +180,13 @@ class Operation:
     item: Place = field(repr=False, eq=False)
     root: Place = field(repr=False, eq=False)
 
-    @property
+    @cached_property
     def pointer(self) -> str:
-        """Where the operation stands in the document."""
-        return self.place.pointer
+        """Where the operation stands in the document. One that can't be read stands where its reference is."""
+        try:
+            return self.place.pointer
+        except SpecError:
+            return self.place.written_at
 
     @cached_property
     def security(self) -> tuple[frozenset[Credential], ...]:
