@@ -258,7 +258,7 @@ def test_announcements(question: Exchange, code: int, name: str, value: str) -> 
 @pytest.mark.parametrize(
     "headers",
     [
-        {},
+        {"server": "nginx"},
         {"content-type": ""},
         {"content-type": "text/json"},
         {"content-type": "text/html"},

@@ -1,6 +1,7 @@
 """What a schema says about a value itself, without any other schema in it, ready to check."""
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -30,6 +31,18 @@ _LENGTHS: Final[Mapping[str, tuple[type, Callable[[Any, Any], bool]]]] = {
 _OF_CONTAINERS: Final = frozenset({"const", "enum", "uniqueItems"})
 
 
+_DURATION: Final = re.compile(
+    r"P(?=[0-9T])([0-9.,]+Y)?([0-9.,]+M)?([0-9.,]+W)?([0-9.,]+D)?(T(?=[0-9])([0-9.,]+H)?([0-9.,]+M)?([0-9.,]+S)?)?"
+)
+"""A duration of ISO 8601. RFC 3339 has no fractions in it, which most programs write."""
+FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
+    **core.FORMATS,
+    "duration": lambda text: _DURATION.fullmatch(text) is not None,
+    "regex": lambda _: True,  # Of which kind the expression is, nobody says.
+}
+"""The formats that are checked here."""
+
+
 class Assertions:
     """The assertions of one schema.
 
@@ -43,7 +56,7 @@ class Assertions:
         words = [types] if isinstance(types, str) else types
         self._kinds = None if words is None else frozenset(kind for one in words for kind in _KINDS[one])
         self._is_integer = words is not None and "integer" in words
-        self._format = core.FORMATS.get(self.limits.get("format", ""))
+        self._format = FORMATS.get(self.limits.get("format", ""))
         self._lengths = [(name, *_LENGTHS[name], self.limits[name]) for name in _LENGTHS if name in self.limits]
         rest = {name: limit for name, limit in self.limits.items() if name != "type" and name not in _LENGTHS}
         if self._format is not None:
