@@ -1,6 +1,6 @@
 """An exchange, matched with the contract and decoded: once, for all that look at it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import unquote
@@ -15,7 +15,7 @@ from longcat.contract.checks.status_codes import BODILESS, is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
-from longcat.contract.openapi.operation import Operation, Response
+from longcat.contract.openapi.operation import Operation, Response, first_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
 from longcat.contract.placeholders import LONGEST, is_placeholder_alone, may_be_filtered, with_quotes
@@ -47,6 +47,11 @@ class Observation:
     def path_values(self) -> Mapping[str, str]:
         """The values of the path's parameters."""
         return {name: unquote(value) for name, value in self.located.values.items()}
+
+    @property
+    def plain_path(self) -> str:
+        """The path of its operation without a fragment, which never travels."""
+        return self.operation.path.partition("#")[0] if self.operation else ""
 
     @property
     def status_code(self) -> int:
@@ -139,24 +144,49 @@ class Observation:
 
 def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
-    located = spec.locate(exchange.url, exchange.method, partial(_fits, spec, exchange))
+    located = spec.locate(exchange.url, exchange.method, partial(_choose, spec, exchange))
     return Observation(spec, exchange, located, located.operation(exchange.method))
 
 
-def _fits(spec: Spec, exchange: Exchange, located: Located, method: str) -> bool:
-    """Whether the parameters in a path have the values that its operation wants there.
+def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located:
+    """Return the first of several paths in which the parameters have the values that its operation wants there.
 
-    Keys of `paths` that a fragment tells apart are the same to a gateway but for the other parameters.
+    Keys of `paths` that only a fragment tells apart are the same to a gateway. Of these, the one is meant that fits the
+    exchange best.
     """
-    operation, comparison, sent = located.operation(method), Comparison(spec.schemas), Sent(exchange, located.values)
+    observed = [Observation(spec, exchange, one, one.operation(exchange.method)) for one in found]
+    fitting = [one for one in observed if _has_fitting(one, ("path",))] or observed
+    path = fitting[0].plain_path
+    alike = [one for one in fitting if one.plain_path == path]
+    return max(alike, key=_likeness).located if len(alike) > 1 else fitting[0].located
+
+
+def _has_fitting(observation: Observation, locations: Container[str]) -> bool:
+    """Whether the parameters of some locations have the values that the operation wants."""
+    operation, comparison = observation.operation, observation.request_comparison
     if operation is None:
         return False
+    sent = Sent(observation.exchange, observation.located.values)
     try:
-        found = [
-            (one, compare_parameter(comparison, one, sent))
-            for one in operation.parameters
-            if one.location == "path" or "#" in operation.path
-        ]
+        found = [(one, compare_parameter(comparison, one, sent)) for one in operation.parameters]
     except UnjudgeableError:
         return True
-    return all(not mismatches and (mismatches is not None or not one.required) for one, mismatches in found)
+    return all(
+        not mismatches and (mismatches is not None or not one.required)
+        for one, mismatches in found
+        if one.location in locations
+    )
+
+
+def _likeness(observation: Observation) -> int:
+    """Return in how many ways an exchange fits an operation: its parameters, its body, and the answer's media type."""
+    operation = observation.operation
+    try:
+        response = observation.documented
+        has_type = response is not None and media_for(response.content, observation.media_type) is not None
+        media, decoded = first_json(operation.request if operation else {}), observation.request_json
+        schema = media.schema if media is not None and decoded.is_json else None
+        has_body = schema is None or observation.request_comparison.allows(schema, decoded.value)
+    except UnjudgeableError:
+        return 0
+    return 2 * has_type + has_body + _has_fitting(observation, ("path", "query", "header"))

@@ -110,17 +110,17 @@ class Spec:
         """Return the operation that a method and a URL mean (see `locate`). None: there is none."""
         return self.locate(url, method).operation(method)
 
-    def locate(self, url: str, method: str = "", fits: "Fits | None" = None) -> "Located":
+    def locate(self, url: str, method: str = "", choose: "Choose | None" = None) -> "Located":
         """Return which operations a URL means: those of the first path that has the method, else of the first path.
 
         A path is looked for below the servers of its operations, the longest first. Where no server has the host of
-        the URL, it is as if all had it: a gateway may answer elsewhere. Of several paths that have the method, the
-        first is meant whose operation `fits` the request.
+        the URL, it is as if all had it: a gateway may answer elsewhere. Of several paths that have the method,
+        `choose` may choose another than the first.
         """
         found = list(self._located(url))
         with_method = [one for one in found if one.operation(method) is not None] or found
-        if fits is not None and len(with_method) > 1:
-            with_method = [one for one in with_method if fits(one, method)] or with_method
+        if choose is not None and len(with_method) > 1:
+            return choose(with_method)
         return with_method[0] if with_method else Located()
 
     def candidates(self, url: str) -> tuple[Operation, ...]:
@@ -229,8 +229,8 @@ class Located:
         return next((one for one in self.operations if one.method == method.upper()), None)
 
 
-Fits: TypeAlias = Callable[[Located, str], bool]
-"""Tells whether the operation of a path and a method fits a request."""
+Choose: TypeAlias = Callable[[Sequence[Located]], Located]
+"""Returns which of several that a URL may mean is meant."""
 
 
 def load_spec(path: Path | None = None, *, strict: bool = False, folders: Iterable[Path] = ()) -> Spec:
