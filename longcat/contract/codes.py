@@ -21,6 +21,7 @@ class Code:
         meaning: what was seen.
         hurts: who is hurt, and how.
         do: what a maintainer does now.
+        milder: when a finding of it is less bad, and how bad it is then. None: it never is.
         unpatched: why no change of the contract is ever suggested for it. None: one may be.
     """
 
@@ -29,6 +30,7 @@ class Code:
     meaning: str
     hurts: str
     do: str
+    milder: str | None = None
     unpatched: str | None = None
 
 

@@ -35,7 +35,7 @@ from longcat.contract.checks.body import decode_json
 from longcat.contract.checks.judge import Judgement, concerns
 from longcat.contract.openapi.spec import make_spec
 from longcat.contract.reports.baseline import Baseline
-from longcat.contract.reports.verdict import Tally
+from longcat.contract.reports.verdict import JudgedExchange, Tally, Verdict, verdict
 from longcat.contract.run import events
 
 BAD = evolve(BAD_BODY, origin="live")
@@ -351,6 +351,43 @@ def test_what_looks_like_an_outage_and_is_drift(question: Exchange, code: int, b
     exchange = answered(body, code, question)
     assert outage(OURS, exchange) is None
     assert worst(list(judge(OURS, exchange))) is Severity.BREAKING
+
+
+# --- Faults of our own.
+
+
+def test_a_fault_costs_the_exchange_in_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told by its kind and place, and not by its words, which may hold a secret. The others are judged."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise KeyError("a secret")
+
+    good, bad = answered(PROCESSING), answered(PROCESSING | {"status": "x"})
+    before = kinds(bad)
+    with monkeypatch.context() as patch:
+        patch.setattr("longcat.contract.checks.judge.compare_body", fail)
+        (event,) = events([Judgement(OURS, good)], Baseline(date(2026, 1, 31)), tally := Tally())
+    assert isinstance(event, JudgedExchange)
+    (gap,) = event.gaps
+    assert (gap.unclear, gap.operation) == (True, "get_request_result")
+    assert "fault of longcat: KeyError in line" in gap.why
+    assert "secret" not in gap.why
+    assert verdict(tally, Severity.NOTICE) == Verdict.UNCLEAR
+    assert before == kinds(bad) != []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_interrupt_within_an_exchange_gets_through(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """Whoever wants the run to end ends it, wherever it is."""
+
+    def interrupt(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("longcat.contract.checks.comparison.Comparison.compare", interrupt)
+    with pytest.raises(error):
+        list(events([Judgement(OURS, answered(PROCESSING))], Baseline(date(2026, 1, 31)), Tally()))
 
 
 # --- What it costs.

@@ -136,8 +136,9 @@ def explain(arguments: argparse.Namespace) -> Exit:
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ConfigurationError(f"There is no code {arguments.code!r}.{hint} Without a code, all are listed.")
     code = CODES[arguments.code]
+    milder = f" But it is {code.milder}." if code.milder else ""
     printer.print(f"{code.code}: {code.severity.value}\n")
-    printer.print(f"{code.meaning}\n\nWho is hurt: {code.hurts}\n\nWhat to do: {code.do}")
+    printer.print(f"{code.meaning}\n\nWho is hurt: {code.hurts}{milder}\n\nWhat to do: {code.do}")
     return Exit.DONE
 
 

@@ -218,8 +218,8 @@ def body_sentence(tally: Tally, most: int | None = MAX_OPERATIONS) -> str | None
     is_same = read == compared
     found = [f"{name} {one.read} of {one.due}" for name, one in counts]
     more = [f"{len(found) - most} more operations"] if most is not None and len(found) > most else []
-    what = f"{read} of {counted(due, 'body')} {'was' if read == 1 else 'were'} read"
-    what += " and compared" if is_same else f", {compared} compared"
+    what = f"{read:,} of {counted(due, 'body')} {'was' if read == 1 else 'were'} read"
+    what += " and compared" if is_same else f", {compared:,} compared"
     return f"{what}: {', '.join([*found[:most], *more])}."
 
 
