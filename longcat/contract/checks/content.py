@@ -7,12 +7,14 @@ from attrs import evolve
 
 from longcat.contract.checks.body import Decoded, charset_of, decode_json, decode_text, is_short
 from longcat.contract.checks.comparison import GONE
-from longcat.contract.checks.media import MediaKind, StreamEvent, kind_of, read_events, read_form, records, unjudged
+from longcat.contract.checks.media import MediaKind, StreamEvent, kind_of, read_events, records, unjudged
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, distinct, show_body, show_value
 from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request.forms import read_pairs
 from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
+from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, media_for
 from longcat.contract.openapi.references import follow
 from longcat.contract.placeholders import may_be_filtered
@@ -82,7 +84,7 @@ def _compare_text(observation: Observation, media: Media, kind: MediaKind, text:
     if kind is MediaKind.TEXT:
         yield from comparison.compare(schema, _of_text(observation, schema, text), media.examples)
     elif kind is MediaKind.FORM:
-        yield from _compare_value(observation, schema, _form(observation, schema, text), media.examples)
+        yield from _compare_value(observation, schema, _form(observation, media, schema, text), media.examples)
     elif _is_one_text(observation, media, text):
         yield from comparison.compare(schema, text, media.examples)
     elif kind is MediaKind.EVENTS:
@@ -103,7 +105,7 @@ def values_in(observation: Observation, media: Media) -> Iterator[Any]:
         if kind is MediaKind.TEXT:
             yield _of_text(observation, schema, text)
         elif kind is MediaKind.FORM:
-            yield _form(observation, schema, text)
+            yield _form(observation, media, schema, text)
         elif _is_one_text(observation, media, text):
             yield text
         else:
@@ -133,18 +135,11 @@ def _of_text(observation: Observation, schema: str, text: str) -> Any:
     return next((one for one in values if observation.comparison.allows(schema, one)), text)
 
 
-def _form(observation: Observation, schema: str, text: str) -> dict[str, Any]:
-    return {name: _of_form(observation, schema, name, one) for name, one in read_form(text).items()}
-
-
-def _of_form(observation: Observation, schema: str, name: str, value: str | list[str]) -> Any:
-    """Return the value of a field of a form as its schema has it, as all are texts there."""
-    comparison = observation.comparison
-    pointers = comparison.fields(schema, {name: value}).pointers(name)
-    items = value if isinstance(value, list) else [value]
-    as_list = [items, [next(reversed([*values_of(item)])) for item in items]]
-    tried = as_list if isinstance(value, list) else [*values_of(value), *as_list]
-    return next((one for one in tried if all(comparison.allows(pointer, one) for pointer in pointers)), value)
+def _form(observation: Observation, media: Media, schema: str, text: str) -> dict[str, Any]:
+    form = read_pairs(observation.comparison, media, schema, text.strip())
+    if form is None:
+        raise UnjudgeableError("it can't be judged: it is a form of too many fields")
+    return form.value
 
 
 # --- Many values in a row.

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Final
-from urllib.parse import parse_qsl
 
 from attrs import frozen
 
@@ -107,18 +106,3 @@ def read_events(text: str) -> Iterator[StreamEvent]:
             data.append(value.removeprefix(" "))
         elif name in _EVENT_FIELDS:
             fields[name] = value.removeprefix(" ")
-
-
-# --- Forms.
-
-
-def read_form(text: str) -> dict[str, str | list[str]]:
-    """Return the fields of a form. One that comes several times, or is called `name[]`, is a list."""
-    found: dict[str, str | list[str]] = {}
-    for key, value in parse_qsl(text.strip(), keep_blank_values=True):
-        name, before = key.removesuffix("[]"), found.get(key.removesuffix("[]"))
-        if before is None:
-            found[name] = [value] if key.endswith("[]") else value
-        else:
-            found[name] = [*([before] if isinstance(before, str) else before), value]
-    return found
