@@ -10,10 +10,11 @@ LONGEST: Final = 200
 
 _WORDS: Final = r"(?:api|access|auth|client|secret|private)?[-_ ]?(?:id|key|token|secret|password|credentials?|value)"
 _WHOLE: Final = re.compile(
-    r"<[^<>]+>|\[[a-z][\w .-]*\]|\{\{.*\}\}|\$?\{[\w. -]+\}|%+\w+%+|__\w+__"  # In brackets.
-    r"|\*{2,}|[x#.-]{3,}|[\u2022\u2026]+"  # Rows.
+    r"<+[^<>]+>+|\((?:redacted|filtered|removed|hidden)\)"  # In brackets.
+    r"|\[[a-z][\w .-]*\]|\{\{.*\}\}|\$?\{[\w. -]+\}|%+\w+%+|__\w+__"
+    r"|\*{2,}|[x#.-]{3,}|[\u2022\u2026\u2588]+"  # Rows.
     r"|(?:redacted|filtered|sanitized|sanitised|scrubbed|censored|masked|obfuscated|anonymized|anonymised|dummy|placeholder"
-    rf"|fake)(?:[-_ ]{_WORDS})?"
+    rf"|fake)(?:[-_ ]{_WORDS})?(?:[-_ ]?[0-9]+)?"
     rf"|(?:test|mock|example|sample|my|your)[-_ ]{_WORDS}"
     rf"|{_WORDS}[-_ ](?:redacted|filtered|removed|hidden)",
     re.IGNORECASE,
@@ -77,7 +78,7 @@ def has_placeholder(value: Any) -> bool:
 
 
 _IN_JSON: Final = re.compile(
-    rb'"(?:<[\w .:-]+>|\[[A-Z][A-Z0-9_ -]*\]|\{\{[^{}"]*\}\}|\*{2,}|[xX]{3,}|(?i:redacted|filtered|sanitized|scrubbed'
+    rb'"(?:<+[\w .:-]+>+|\[[A-Z][A-Z0-9_ -]*\]|\{\{[^{}"]*\}\}|\*{2,}|[xX]{3,}|(?i:redacted|filtered|sanitized|scrubbed'
     rb"|censored)(?:[-_](?i:id|key|token|secret|value))?|REMOVED|HIDDEN)\"|<[A-Z][A-Z0-9_]*>|\{\{[A-Z_]+\}\}"
     rb"|\[(?:REDACTED|FILTERED|REMOVED)\]"
 )

@@ -144,13 +144,54 @@ def test_where_the_origin_is_known_a_missing_key_was_not_sent(tmp_path: Path) ->
     assert [finding.code for finding in one.findings()] == ["auth-lost"]
 
 
-@pytest.mark.parametrize("text", ["REDACTED", "<ID>", "[REMOVED]", "***", "{{ token }}", "XXXX-1234", "%key%", "dummy"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "REDACTED",
+            "redacted",
+            "Filtered",
+            "censored",
+            "dummy",
+            "fake-key",
+            "fake_token_1",
+            "test-token",
+            "your-api-key",
+        ),
+        *("<ID>", "<login>", "<<ACCESS_TOKEN>>", "[REMOVED]", "[filtered]", "(redacted)", "{{ token }}", "${TOKEN}"),
+        *("%key%", "%%key%%", "__TOKEN__", "{token}", "**", "*****", "XXXX-1234", "xxxxxxxx", "sk-xxxxxxxx", "###"),
+        *("***REDACTED***", "api_key_REDACTED", "Bearer [REDACTED]", "https://api.test/users/<LOGIN>?a=1"),
+        *(
+            "https://x.test/{{TENANT}}/y",
+            "redacted@example.com",
+            "XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX",
+            "\u2022\u2022",
+        ),
+    ],
+)
 def test_placeholders(text: str) -> None:
     """What recorders are told to write is known by its form, or by its word."""
     assert is_placeholder(text)
 
 
-@pytest.mark.parametrize("text", ["", "abc", "7", "2026-01-02", "{", "a-b", "true", "<a", "x=1", "longcat"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "abc", "7", "2026-01-02", "{", "a-b", "true", "<a", "x=1", "longcat", "x", "*", "removed", "hidden"),
+        *("redacted_thinking", "content_filter", "content_filtered", "secret", "example.com", "https://api.test/a?b=c"),
+        *(
+            "my-repository",
+            "a.b.c",
+            "--",
+            "null",
+            "[]",
+            "6f1c-4abc",
+            "token",
+            "The file was removed.",
+            "a" * 300 + "<ID>",
+        ),
+    ],
+)
 def test_what_is_no_placeholder(text: str) -> None:
     """Values that APIs have are none."""
     assert not is_placeholder(text)
