@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_plus
 
 from longcat.contract.checks.comparison import Comparison
-from longcat.contract.checks.request.parameters import Decode, in_json, in_pairs, read_value, split_pairs
+from longcat.contract.checks.request.parameters import read_value
+from longcat.contract.checks.request.styles import Decode, in_json, in_pairs, split_pairs
 from longcat.contract.openapi.operation import Encoding, Media, is_json
 
 MOST_FIELDS: Final = 1000
