@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import jsonschema_rs
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
@@ -69,9 +69,10 @@ class MadeExchange:
 
 @frozen
 class Maker:
-    """Makes the exchanges of one contract."""
+    """Makes the exchanges of one contract. What comes of a schema is kept, as many operations share some."""
 
     spec: Spec
+    _made: dict[tuple[str, bool], Any] = field(factory=dict, init=False, repr=False)
 
     def exchanges(self, operation: Operation) -> Iterator[MadeExchange]:
         """Yield an exchange for each documented answer of JSON: the first success, and the first refusal.
@@ -149,10 +150,22 @@ class Maker:
 
     def _value(self, pointer: str, *, answer: bool) -> tuple[Any, Any, Any]:
         """Return a value for a schema, and what tells whether a value is allowed, and whether all of it is listed."""
+        if (pointer, answer) not in self._made:
+            try:
+                self._made[pointer, answer] = self._make(pointer, answer=answer)
+            except NothingMadeError as error:
+                self._made[pointer, answer] = error
+        made = self._made[pointer, answer]
+        if isinstance(made, NothingMadeError):
+            raise made
+        value, allows, lists = made
+        return value, allows, lists
+
+    def _make(self, pointer: str, *, answer: bool) -> tuple[Any, Any, Any]:
         try:
             bundle = Bundle(self.spec.schemas.document, pointer, answer=answer)
             fits, allows, lists = map(validator, (bundle.strict, bundle.open, bundle.closed))
-        except (LookupError, ValueError, TypeError, RecursionError) as error:
+        except (SpecError, LookupError, ValueError, TypeError, RecursionError) as error:
             raise NothingMadeError(f"its schema can't be used: {error}") from None
         for full in (True, False):
             drawn = [one for one in draw(bundle.lean(pointer, full=full)) if fits.is_valid(one) and lists.is_valid(one)]
@@ -219,7 +232,7 @@ class Maker:
             return True
         try:
             allows = validator(Bundle(self.spec.schemas.document, header.schema, answer=True).open)
-        except (LookupError, ValueError):
+        except (SpecError, LookupError, ValueError):
             return True
         return any(allows.is_valid(one) for one in (value, [value]))
 

@@ -6,10 +6,11 @@ can disagree.
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
 
 import jsonschema_rs
 
+from longcat.contract.openapi.document import is_data
+from longcat.contract.openapi.references import target
 from longcat.pointer import at, escape
 
 DROPPED: Final = frozenset(
@@ -48,7 +49,7 @@ class Bundle:
 
     def _whole(self, pointer: str, form: str) -> dict[str, Any]:
         builder = _Builder(self._document, self._hidden, form)
-        schema = builder.value(at(self._document, pointer))
+        schema = builder.value(node_at(self._document, pointer))
         return {**schema, "$defs": builder.definitions} if isinstance(schema, dict) else {"allOf": [schema]}
 
 
@@ -108,7 +109,7 @@ class _Builder:
             self._open.append(name)
             self.definitions[name] = {}
             before, self._cyclic = self._cyclic, False
-            made = self.part(at(self._document, _unquoted(pointer)))
+            made = self.part(node_at(self._document, pointer))
             self.definitions[name] = made
             self._cyclic = before
             self._open.pop()
@@ -179,7 +180,7 @@ class _Builder:
             one = part
             for _ in range(20):
                 if isinstance(one, dict) and isinstance(one.get("$ref"), str):
-                    one = at(self._document, _unquoted(one["$ref"].removeprefix("#")))
+                    one = node_at(self._document, one["$ref"].removeprefix("#"))
             one = self._merged(one) if isinstance(one, dict) and "allOf" in one else one
             yield one if isinstance(one, dict) else {"not": {}}
 
@@ -196,6 +197,8 @@ class _Builder:
         """Return a schema for values such as people send: short words, small numbers, short lists."""
         if not self._is_lean:
             return new
+        if "properties" in new:
+            new.setdefault("type", "object")
         kind = new.get("type")
         kinds = kind if isinstance(kind, list) else [kind]
         fixed = not {"enum", "const"}.isdisjoint(new)
@@ -209,15 +212,9 @@ class _Builder:
         if "array" in kinds or "items" in new:
             new["maxItems"] = min(new.get("maxItems", 3), max(3, new.get("minItems", 0)))
             new["minItems"] = max(new.get("minItems", 0), min(1, new["maxItems"]))
-        is_object = "object" in kinds or isinstance(new.get("additionalProperties"), dict)
-        if is_object and {"properties", "anyOf", "allOf"}.isdisjoint(new):
-            if new.get("additionalProperties") in (None, True, {}):
-                new["additionalProperties"] = dict(WORDS)
-            new["propertyNames"] = {"pattern": "^[a-z]{3,8}$"}
-            new["maxProperties"] = min(new.get("maxProperties", 3), max(3, new.get("minProperties", 0)))
-        if not new:
-            return dict(WORDS)
-        return new
+        if ("object" in kinds or "additionalProperties" in new) and {"properties", "anyOf", "allOf"}.isdisjoint(new):
+            _tame(new)
+        return new or dict(WORDS)
 
     def _lists_fields(self, schema: Any, seen: set[str]) -> bool:
         """Whether a schema names fields, itself or in a part, and does not let others be."""
@@ -231,21 +228,50 @@ class _Builder:
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference not in seen:
             seen.add(reference)
-            parts.append(at(self._document, _unquoted(reference.removeprefix("#"))))
+            parts.append(node_at(self._document, reference.removeprefix("#")))
         return any(self._lists_fields(part, seen) for part in parts)
+
+
+def _tame(schema: dict[str, Any]) -> None:
+    """Have an object without named fields be a small map of words."""
+    if schema.get("additionalProperties") in (None, True, {}):
+        schema["additionalProperties"] = dict(WORDS)
+    if isinstance(schema["additionalProperties"], dict):
+        schema["propertyNames"] = {"pattern": "^[a-z]{3,8}$"}
+        schema["maxProperties"] = min(schema.get("maxProperties", 3), max(3, schema.get("minProperties", 0)))
 
 
 def _words(discriminator: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the words of a discriminator by what they refer to."""
     found: dict[str, list[str]] = {}
-    for word, target in (discriminator.get("mapping") or {}).items():
-        reference = target if "#" in target else f"#/components/schemas/{target}"
+    for word, name in (discriminator.get("mapping") or {}).items():
+        reference = name if "#" in name else f"#/components/schemas/{name}"
         found.setdefault(reference, []).append(word)
     return found if found or "propertyName" not in discriminator else {"": []}
 
 
-def _unquoted(pointer: str) -> str:
-    return unquote(pointer)
+def node_at(document: Mapping[str, Any], pointer: str) -> Any:
+    """Return what stands at a pointer, with every reference in it as a pointer into the whole document.
+
+    Raises SpecError or LookupError where nothing does, or where a reference leads nowhere.
+    """
+    return _with_whole_references(document, at(document, pointer), pointer)
+
+
+def _with_whole_references(document: Mapping[str, Any], node: Any, base: str, *, named: bool = False) -> Any:
+    """Return a copy of a node with whole references. `named`: its keys are names that somebody chose."""
+    if isinstance(node, list):
+        return [_with_whole_references(document, item, base) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if not named and isinstance(reference := node.get("$ref"), str):
+        return {**node, "$ref": f"#{target(document, reference, base)}"}
+    return {
+        name: inner
+        if not named and is_data(name, inner)
+        else _with_whole_references(document, inner, base, named=not named and name in NAMED)
+        for name, inner in node.items()
+    }
 
 
 def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
