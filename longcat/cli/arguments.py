@@ -81,7 +81,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     sandbox.add_arguments(command)
     command.set_defaults(run=sandbox.run)
 
-    command = _add(commands, "contract", "watch the gateway for changes of its contract", None)
+    command = _add(commands, "contract", "watch a gateway, this one or any other, for changes of its contract", None)
     contract.add_arguments(command, everywhere)
 
     arguments = parser.parse_args(argv)

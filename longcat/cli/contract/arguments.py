@@ -51,7 +51,8 @@ def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.Argumen
         "judging",
     )
 
-    added = add("check", "judge recorded traffic: cassettes and HAR files", "contract", "reading", "judging")
+    summary = "judge recorded traffic: cassettes, HAR files, lines of JSON"
+    added = add("check", summary, "contract", "reading", "judging")
     added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
 
     added = add("record", "ask the same questions, and write cassettes without secrets", "asking", "contract")

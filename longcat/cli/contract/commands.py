@@ -107,7 +107,8 @@ def _change(
         for path, new in {**own, **suggestion.others}.items():
             with whole_file(path) as changed:
                 changed.write(new.encode())
-            print(f"longcat: {path} was changed. Run `make generate`, then probe again.", file=sys.stderr)
+            then = "Run `make generate`, then probe again." if arguments.spec is None else "Read it, then check again."
+            print(f"longcat: {path} was changed. {then}", file=sys.stderr)
     elif suggestion.diff:
         Printer().print(suggestion.diff.removesuffix("\n"))
     return suggestion.unpatched
