@@ -106,7 +106,8 @@ class Finding:
     * `field-missing`: the `required` that names it; none.
     * `field-absent`: its schema; none.
     * `field-renamed`: the schema of the old name, while the pointer has the new name; the value.
-    * `field-new`, `field-moved`: the schema that lists the fields of the object; the new field's value.
+    * `field-new`, `field-moved`: the schema that lists the fields of the object, or the `writeOnly` that keeps a field
+      out of answers; the new field's value.
     * `enveloped`: the schema of the body, while the pointer says where its fields stand now; the whole body.
     * `error-in-success`: the schema of the body, or `.../responses` for a bad request; the whole body.
     * `answer-mismatched`: the schema of the field; the value.

@@ -99,7 +99,10 @@ def _few(values: Sequence[Any]) -> str:
 
 
 def new_field(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
-    """Yield the edits for a field that the contract does not have."""
+    """Yield the edits for a field that the contract does not have, or not in an answer."""
+    if group.rule.endswith("/writeOnly") and draft.raw(group.rule) is True:
+        yield Drop(group.rule, group.comment("the field in an answer"))
+        return
     yield from _add_field(draft, group, group.rule, infer(group.values), "a new field")
 
 

@@ -29,7 +29,7 @@ class Fields:
         owner: where a new field would be entered: the last of the schemas that name fields, as it is the most special.
         patterns: for each pattern of names, where the schema of such fields stands.
         others: where the schemas of all other fields stand.
-        left_out: for each field that does not go this way, where its schema stands.
+        left_out: for each field that does not go this way, where that is said.
     """
 
     named: dict[str, tuple[str, ...]] = Factory(dict)
@@ -75,9 +75,11 @@ def fields_of(document: Document, pointers: Sequence[str], direction: Direction 
         fields.is_closed |= bool(schema.get("properties")) or others is False
         fields.owner = pointer if schema.get("properties") else fields.owner
     fields.others = fields.others or unevaluated
-    for name, places in fields.named.items() if direction else ():
-        if any(direction in marks_of(document, place) for place in places):
-            fields.left_out[name] = places[0]
+    for name, places in fields.named.items():
+        marks = [mark_of(document, place, direction) for place in places] if direction else []
+        mark = next(filter(None, marks), None)
+        if mark is not None:
+            fields.left_out[name] = mark
             fields.required.pop(name, None)
     fields.is_closed = fields.is_closed and not is_open
     fields.owner = fields.owner or next(iter(pointers), "")
@@ -86,6 +88,13 @@ def fields_of(document: Document, pointers: Sequence[str], direction: Direction 
 
 def marks_of(document: Document, pointer: str) -> frozenset[Direction]:
     """Return the directions in which the field does not go whose schema stands at a pointer."""
-    schemas = map(document.schema, unconditional(document, pointer))
-    marks = [schema for schema in schemas if isinstance(schema, Mapping)]
-    return frozenset(one for one in Direction if any(schema.get(one) is True for schema in marks))
+    return frozenset(one for one in Direction if mark_of(document, pointer, one) is not None)
+
+
+def mark_of(document: Document, pointer: str, direction: Direction) -> str | None:
+    """Return where it is said that the field whose schema stands at a pointer does not go a way. None: nowhere."""
+    for one in unconditional(document, pointer):
+        schema = document.schema(one)
+        if isinstance(schema, Mapping) and schema.get(direction) is True:
+            return f"{one}/{direction}"
+    return None
