@@ -14,6 +14,7 @@ SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
 MAX_HOSTS: Final = 1000
 """How many hosts are kept of which the contract is not."""
+NOTHING_COMPARED: Final = "Could not tell: nothing was compared with the contract."
 MAX_OPERATIONS: Final = 5
 """Of how many operations the summary says how many bodies were read: first of those of which the fewest were."""
 MAX_REASONS: Final = 20
@@ -218,7 +219,7 @@ def body_sentence(tally: Tally, most: int | None = MAX_OPERATIONS) -> str | None
     is_same = read == compared
     found = [f"{name} {one.read} of {one.due}" for name, one in counts]
     more = [f"{len(found) - most} more operations"] if most is not None and len(found) > most else []
-    what = f"{read:,} of {counted(due, 'body')} {'was' if read == 1 else 'were'} read"
+    what = f"{read:,} of {counted(due, 'body')} {'was' if 1 in {read, due} else 'were'} read"
     what += " and compared" if is_same else f", {compared:,} compared"
     return f"{what}: {', '.join([*found[:most], *more])}."
 
@@ -247,7 +248,7 @@ def summary(tally: Tally, fail_on: Severity, operations: int | None = MAX_OPERAT
     elif tally.compared:
         yield "No drift was found."
     if code is Verdict.UNCLEAR or tally.unclear:
-        yield f"{counted(tally.unclear, 'thing')} could not be told." if tally.unclear else "Could not tell."
+        yield f"{counted(tally.unclear, 'thing')} could not be told." if tally.unclear else NOTHING_COMPARED
     yield origin_sentence(tally)
     yield from filter(None, [body_sentence(tally, operations)])
     if tally.accepted:
