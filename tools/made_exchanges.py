@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
-from made_schemas import Bundle, validator
+from made_schemas import Bundle, extent, validator
 from schemathesis.core.errors import SchemathesisError
 from schemathesis.generation.jsonschema.builder import build
 from schemathesis.generation.jsonschema.context import Alphabet
@@ -26,6 +26,8 @@ from longcat.pointer import at
 
 UNTELLING: Final = frozenset({403, 429})
 """Status codes of refusals that say little: a CDN refuses with 403, and a gateway with 429, whatever was asked."""
+MOST_VALUES: Final = 300
+"""How many values a body may have that has every field; of a larger one, some fields are left out."""
 DRAWS: Final = 4
 """How many values are drawn of a schema; the one with most fields is taken."""
 ELSEWHERE: Final = "https://api.example.com"
@@ -168,7 +170,10 @@ class Maker:
         except (SpecError, LookupError, ValueError, TypeError, RecursionError) as error:
             raise NothingMadeError(f"its schema can't be used: {error}") from None
         for full in (True, False):
-            drawn = [one for one in draw(bundle.lean(pointer, full=full)) if fits.is_valid(one) and lists.is_valid(one)]
+            lean = bundle.lean(pointer, full=full)
+            if full and extent(lean, lean["$defs"]) > MOST_VALUES:
+                continue
+            drawn = [one for one in draw(lean) if fits.is_valid(one) and lists.is_valid(one)]
             if drawn:
                 return max(drawn, key=lambda one: len(json.dumps(one))), allows.is_valid, lists.is_valid
         raise NothingMadeError("no valid value was made")

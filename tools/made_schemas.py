@@ -11,7 +11,7 @@ import jsonschema_rs
 
 from longcat.contract.openapi.document import is_data
 from longcat.contract.openapi.references import target
-from longcat.pointer import at, escape
+from longcat.pointer import at, escape, unescape
 
 DROPPED: Final = frozenset(
     {"$id", "$schema", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "$comment", "discriminator"}
@@ -20,6 +20,7 @@ DROPPED: Final = frozenset(
 NAMED: Final = ("properties", "patternProperties", "$defs", "dependentSchemas")
 LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 SINGLE: Final = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+SHAPES: Final = {"properties", "additionalProperties", "allOf", "anyOf", "oneOf", "patternProperties", "$ref"}
 WORDS: Final = {"type": "string", "pattern": "^[a-z]{3,9}( [a-z]{2,5})?$"}
 """What is made where anything would do."""
 SHAPED: Final = frozenset({"type", "properties", "required", "additionalProperties"})
@@ -224,12 +225,38 @@ class _Builder:
             return False
         if schema.get("properties") or schema.get("additionalProperties") is False:
             return True
+        if any(_is_free(part) for name in ("anyOf", "oneOf") for part in schema.get(name, ())):
+            return False
         parts = [part for name in ("allOf", "anyOf", "oneOf") for part in schema.get(name, ())]
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference not in seen:
             seen.add(reference)
             parts.append(node_at(self._document, reference.removeprefix("#")))
         return any(self._lists_fields(part, seen) for part in parts)
+
+
+def _is_free(schema: Any) -> bool:
+    """Whether a schema allows any object."""
+    return isinstance(schema, dict) and schema.get("type") == "object" and not SHAPES & schema.keys()
+
+
+def extent(schema: Any, definitions: Mapping[str, Any], known: dict[str, int] | None = None) -> int:
+    """Return how many values the largest value has that a lean schema makes, where none of them is optional."""
+    known = {} if known is None else known
+    if not isinstance(schema, dict):
+        return 1
+    if isinstance(reference := schema.get("$ref"), str):
+        if reference not in known:
+            known[reference] = 1  # What leads back to itself is optional.
+            known[reference] = extent(definitions[unescape(reference.rpartition("/")[2])], definitions, known)
+        return known[reference]
+    required = schema.get("required", ())
+    inner = sum(
+        extent(one, definitions, known) for name, one in schema.get("properties", {}).items() if name in required
+    )
+    items = schema.get("maxItems", 1) * extent(schema["items"], definitions, known) if "items" in schema else 0
+    parts = [extent(part, definitions, known) for name in ("allOf", "anyOf") for part in schema.get(name, ())]
+    return 1 + inner + items + max(parts, default=0)
 
 
 def _tame(schema: dict[str, Any]) -> None:
