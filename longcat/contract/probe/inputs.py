@@ -8,7 +8,7 @@ from attrs import field, frozen
 from longcat.contract.openapi.document import Node
 from longcat.contract.openapi.operation import Media, Operation, first_json
 from longcat.contract.openapi.references import Document, follow
-from longcat.contract.openapi.schema.fields import Fields, fields_of
+from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.openapi.spec import Spec
@@ -150,8 +150,10 @@ def _values(document: Document, operation: Operation, body: Media | None) -> Ite
         yield value(one.name, one.location, one.schema, one.required)
     if body is not None and body.schema is not None:
         shown = [example for example in body.examples.values if isinstance(example, Mapping)]
-        fields = _fields(document, body.schema)
+        fields = fields_of(document, unconditional(document, body.schema), Direction.REQUEST)
         for name, places in fields.named.items():
+            if name in fields.left_out:
+                continue
             examples = tuple(example[name] for example in shown if name in example)
             yield value(name, "body", places[-1], name in fields.required, examples)
 
