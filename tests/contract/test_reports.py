@@ -128,6 +128,15 @@ class TestVerdict:
         assert fingerprint(finding()) == fingerprint(evolve(finding(seen="7"), exchange=exchange("elsewhere", "live")))
         assert fingerprint(finding()) != fingerprint(finding(pointer="/status"))
 
+    def test_a_finding_is_as_bad_as_it_was_at_worst(self) -> None:
+        """Where one kind is worse in another exchange, it counts once, as the worse."""
+        mild, bad = finding(severity=Severity.ADDITIVE), finding(severity=Severity.BREAKING)
+        for seen in ([judged(mild), judged(bad)], [judged(bad), judged(mild)], [judged(mild, bad)]):
+            tally = tallied(*seen)
+            assert (tally.found.total(), tally.found[Severity.BREAKING]) == (1, 1)
+            assert verdict(tally, Severity.BREAKING) is Verdict.DRIFTED
+            assert [one.finding.severity for one in tally.findings.values()] == [Severity.BREAKING]
+
     def test_the_size_of_a_tally_is_bounded(self) -> None:
         """However much could not be told, only the first of it is kept."""
         tally = tallied(*(evolve(UNCLEAR, why=f"{number}") for number in range(500)), *[UNCLEAR] * 500, NOT_ASKED)

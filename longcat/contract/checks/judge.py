@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import Factory, define, evolve, frozen
 
-from longcat.contract.checks.answer import announcements, compare_answer, compare_body, compare_headers
+from longcat.contract.checks.answer import PLACEHOLDER, announcements, compare_answer, compare_body, compare_headers
 from longcat.contract.checks.content import error_schema
 from longcat.contract.checks.credentials import is_vouched_for, names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
@@ -37,7 +37,6 @@ ELSEWHERE: Final = "not of this contract: a path that it does not have"
 _WITH_SLASHES: Final = (
     "a parameter of its path has slashes in its value, which OpenAPI does not know; it was taken for that path"
 )
-PLACEHOLDER: Final = "a recorder put placeholders in the place of values"
 _NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 

@@ -164,7 +164,13 @@ class Tally:
                 self.hinted += 1
             else:
                 self.found[finding.severity] += 1
-        self.findings[name].add(finding)
+        known = self.findings[name]
+        if SEVERITIES.index(finding.severity) < SEVERITIES.index(known.finding.severity):
+            if accepted is None and not is_hint:
+                self.found[known.finding.severity] -= 1
+                self.found[finding.severity] += 1
+            known.finding = shortened(finding)  # A refusal is worse where the same request was answered before.
+        known.add(finding)
 
     def _note_gap(self, gap: Inconclusive) -> None:
         if gap.unclear:
