@@ -13,9 +13,9 @@ from longcat.cli import main
 from longcat.contract import Exchange, SpecError, judge, load_spec
 from longcat.contract.openapi import references
 from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.schema import assertions
 from longcat.contract.openapi.schema.keywords import read_schema
 from longcat.contract.openapi.spec import make_spec
-from longcat.gateway import schema as core
 
 URL = "https://api.example.com/v1"
 TEXT = {"type": "string"}
@@ -59,7 +59,7 @@ def test_an_interrupt_gets_through_a_format(monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(_: str) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(core, "FORMATS", {"date-time": interrupted})
+    monkeypatch.setattr(assertions, "FORMATS", {"date-time": interrupted})
     spec = make_spec(contract({"properties": {"at": {"type": "string", "format": "date-time"}}}))
     with pytest.raises(KeyboardInterrupt):
         [*judge(spec, answered({"at": "2026-01-31T10:30:00Z"}))]

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from attrs import define, field
 
 from longcat.contract.openapi.document import Node, SpecError, invalid, nodes
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
 from longcat.contract.openapi.schema.keywords import OPEN, Flaw, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
 from longcat.pointer import at, escape, unescape
@@ -45,7 +45,8 @@ class SpecFiles:
     read: Callable[[Path], Any]
     allowed: Sequence[Path]
     others: dict[str, Path] = field(factory=dict, init=False)
-    _size: int = field(default=0, init=False)
+    _bytes: int = field(default=0, init=False)
+    _values: int = field(default=0, init=False)
     _found: dict[tuple[str, Path], Path] = field(factory=dict, init=False, repr=False)
 
     def find(self, reference: str, base: Path) -> Path:
@@ -65,21 +66,22 @@ class SpecFiles:
             return self.path
         if not any(path.is_relative_to(folder) for folder in self.allowed):
             raise SpecError(f"{words} leads out of the folder of the spec")
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - it raises nothing for what may not be looked at.
             raise SpecError(f"{words} leads to a file that is not there")
         return path
 
     def add(self, path: Path) -> tuple[str, Any]:
         """Return the name of another file, and the value in it. Raises SpecError beyond the limits."""
-        self._size += path.stat().st_size
-        if len(self.others) >= MAX_FILES or self._size > MAX_BYTES:
-            raise SpecError(
-                f"the spec has more than {MAX_FILES:,} files, or more than {MAX_BYTES // 1024**2} MiB in all"
-            )
+        self._bytes += path.stat().st_size
+        if len(self.others) >= MAX_FILES or self._bytes > MAX_BYTES or self._values > MAX_VALUES:
+            most = f"{MAX_FILES:,} files, {MAX_BYTES // 1024**2} MiB or {MAX_VALUES:,} values"
+            raise SpecError(f"the spec has more than {most} in all")
         try:
-            return self.name_of(path), self.read(path)
+            value = self.read(path)
         except SpecError:
             raise SpecError(f"the file {self.name_of(path)} is neither JSON nor YAML, or too large") from None
+        self._values += _count(value)
+        return self.name_of(path), value
 
     def referred_to(self, content: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield all other files that a spec may refer to, each with its bytes. None of them is parsed yet."""
@@ -91,9 +93,11 @@ class SpecFiles:
                     path = self.find(found.decode("utf-8", "replace"), base)
                 except SpecError:
                     continue
-                if path not in seen and len(seen) <= MAX_FILES and size <= MAX_BYTES:
-                    seen.add(path)
-                    content = path.read_bytes()
+                if path in seen or len(seen) > MAX_FILES or size > MAX_BYTES:
+                    continue
+                seen.add(path)
+                with suppress(OSError), path.open("rb") as file:
+                    content = file.read(MAX_BYTES)
                     size += len(content)
                     pending.append((path, content))
                     yield self.name_of(path), content
@@ -101,6 +105,16 @@ class SpecFiles:
     def name_of(self, path: Path) -> str:
         """Return what a file is called in the document: its path from the folder of the spec."""
         return Path(os.path.relpath(path, self.path.parent)).as_posix()
+
+
+def _count(value: Any) -> int:
+    """Return how many values there are in a value."""
+    count, pending = 0, [value]
+    while pending:
+        one = pending.pop()
+        count += 1
+        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return count
 
 
 class Document(dict[str, Any]):
