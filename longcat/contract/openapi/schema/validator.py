@@ -209,7 +209,8 @@ class _Run:
         variants = self._validator.subtypes.of(compiled.pointer) if type(value) is dict else None
         if variants is None:
             return compiled
-        if value.get(variants.name) in variants.foreign:
+        word = value.get(variants.name)
+        if isinstance(word, str) and word in variants.foreign:
             self._fail(compiled, "discriminator")
             return None
         target = variants.find(value)
