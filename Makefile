@@ -82,8 +82,8 @@ coverage: setup ## Run every test, and show which lines none of them reaches.
 gauntlet: setup ## Measure the drift check with every drift, beside schemathesis.
 	$(BIN)/python tools/gauntlet.py --markdown docs/gauntlet.md
 
-gauntlet-specs: setup ## Spoil made-up answers of anyone's contracts (SPECS=PATH...; public ones), and count what is found.
-	$(BIN)/python tools/gauntlet_specs.py $(or $(SPECS),--markdown docs/gauntlet-specs.md)
+gauntlet-specs: setup ## Spoil made-up answers of others' contracts, or of SPECS=PATH..., N=20 operations of each, and count.
+	$(BIN)/python tools/gauntlet_specs.py $(if $(N),--operations $(N)) $(or $(SPECS),--markdown docs/gauntlet-specs.md)
 
 kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count what the gateway took.
 	$(BIN)/python tools/kills.py

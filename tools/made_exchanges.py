@@ -18,7 +18,7 @@ from schemathesis.generation.jsonschema.builder import build
 from schemathesis.generation.jsonschema.context import Alphabet
 
 from longcat.contract import Operation, Spec, SpecError
-from longcat.contract.openapi.operation import Media, Parameter, Response, first_json
+from longcat.contract.openapi.operation import Media, Parameter, Response, first_json, media_for
 from longcat.contract.openapi.references import follow
 from longcat.drifts import AnswerRules, RequestRules, SentRequest, SentResponse
 from longcat.drifts.fields import FieldPath
@@ -122,6 +122,7 @@ class Maker:
             allows_header=lambda name, value: self._allows_header(response, name, value),
             required_headers=[name for name, header in response.headers.items() if header.required],
             codes=lambda status: operation.response(status) is not None,
+            has_type=lambda media_type: media_for(response.content, media_type) is not None,
             word=word,
             echoes=echoes if code < ERROR else (),
             error=error,

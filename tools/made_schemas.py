@@ -237,7 +237,8 @@ class _Builder:
 
 def _is_free(schema: Any) -> bool:
     """Whether a schema allows any object."""
-    return isinstance(schema, dict) and schema.get("type") == "object" and not SHAPES & schema.keys()
+    kinds = schema.get("type", ()) if isinstance(schema, dict) else ()
+    return "object" in (kinds if isinstance(kinds, list) else [kinds]) and not SHAPES & schema.keys()
 
 
 def extent(schema: Any, definitions: Mapping[str, Any], known: dict[str, int] | None = None) -> int:

@@ -34,6 +34,7 @@ class AnswerRules:
         allows_header: whether a header of the answer may have a value; of one that is not documented, any.
         required_headers: those that must be there, in lower case.
         codes: whether a status code is documented for the call.
+        has_type: whether another media type is documented for the answer.
         word: the field that tells variants of the answer apart. None: there are none.
         echoes: the fields that give back what the request named.
         error: the body of an error of the same call. None: it has none.
@@ -46,6 +47,7 @@ class AnswerRules:
     allows_header: Callable[[str, str], bool] = lambda _name, _value: True
     required_headers: Collection[str] = ()
     codes: Callable[[int], bool] = lambda _code: False
+    has_type: Callable[[str], bool] = lambda _media_type: False
     word: str | None = None
     echoes: Collection[str] = ()
     error: Any = None
@@ -225,6 +227,7 @@ def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
         is_weighed = one.severity == "as-weighed" or (one.kind == "error-shape" and spoilt.headers == answer.headers)
         severity: Weight | None = rules.weigh(spoilt.json) if is_weighed else one.severity  # type: ignore[assignment]
         is_known = one.kind == "announced" and len(spoilt.headers) == len(answer.headers)
+        is_known |= spoilt.media_type != answer.media_type and rules.has_type(spoilt.media_type)
         if severity is not None and spoilt != answer and not is_known:
             # Where a field tells variants apart, nothing but a contract that is written anew describes another shape.
             patchable = one.patchable or (one.kind in {"envelope", "null-body"} and rules.word is None)

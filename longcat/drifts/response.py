@@ -39,6 +39,12 @@ class SentResponse:
         """The names of the headers, in lower case."""
         return {name.lower() for name, _ in self.headers}
 
+    @property
+    def media_type(self) -> str:
+        """The content type without parameters, in lower case; empty when it has none."""
+        found = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        return found.partition(";")[0].strip().lower()
+
     def with_status(self, status: int) -> Self:
         """Return it with another status code."""
         return evolve(self, status=status)
