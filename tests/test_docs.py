@@ -26,7 +26,7 @@ from longcat.gateway.reading import STATUS_ERRORS
 PROSE: Final = [*PAGES, ARCHITECTURE]
 GLOSSARY: Final = DOCS / "glossary.md"
 PUBLIC: Final[tuple[ModuleType, ...]] = (longcat, longcat.testing, longcat.contract, longcat.sandbox, longcat.webhooks)
-MADE: Final = {"build/docs/", ".venv/", "dist/", "caller.py"}
+MADE: Final = {"build/docs/", ".venv/", "dist/", "caller.py", "books.yaml", "recorded.yaml"}
 """Files and folders on the pages that a command or a reader makes."""
 WORDS: Final = {"Authorization", "Bearer", "FailedStatus"}
 """What looks like a class between backticks and is none, or not yet."""

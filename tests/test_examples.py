@@ -30,11 +30,14 @@ from longcat.sandbox import Settings, running
 
 RESULT = contract("get_request_result")
 
+ANY_API: Final = DOCS / "any-api.md"
 MAINTAINING: Final = DOCS / "maintaining.md"
 PROGRAMS: Final = programs()
 COMMANDS: Final = commands()
 KEY: Final = "..."
 """The sandbox takes the pages' placeholder for a key, so that their lines run unchanged."""
+SHOWN: Final = re.compile(r"^```sh\n(.*?)\n```\n(?:\n```text\n(.*?)^```)?", re.MULTILINE | re.DOTALL)
+"""A command, and what it prints, if that is shown."""
 REQUESTS: Final = ("REQUEST_ID", "ID", "ID1", "ID2", "ID3", "my-id")
 (ORDERS,) = (block for block in blocks(DOCS / "command-line.md", "text") if block.startswith("{"))
 """The file with orders that the page on the command line shows."""
@@ -208,6 +211,22 @@ def test_baseline(reader: User, capsys: pytest.CaptureFixture[str]) -> None:
     (reader.folder / "known.toml").write_text(baseline, "utf-8")
     assert run(["contract", "check", str(ROOT / "cassettes"), "--baseline", "known.toml"]) == Exit.DONE
     assert "field-new get_request_result /queue_position was not needed" in capsys.readouterr().out
+
+
+def test_any_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The contract and the recording of the page on any API give the reports that it shows, and the job passes."""
+    monkeypatch.chdir(tmp_path)
+    contract_text, recording, job = blocks(ANY_API, "yaml")
+    Path("books.yaml").write_text(contract_text, "utf-8")
+    Path("recorded.yaml").write_text(recording, "utf-8")
+    codes = []
+    for line, shown in SHOWN.findall(text_of(ANY_API)):
+        codes.append(run(shlex.split(line)[1:]))
+        assert capsys.readouterr().out == shown or not shown
+    assert codes == [Exit.NO, Exit.DONE, Exit.DONE, Exit.DONE]
+    (line,) = re.findall(r"\n +(longcat .*\n.*)", job)
+    assert run(shlex.split(line)[1:]) == Exit.DONE
+    assert Path("drift.md").read_text("utf-8").startswith("## Contract drift: recorded.yaml\n")
 
 
 def test_schemathesis_line(reader: User) -> None:
