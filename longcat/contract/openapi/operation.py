@@ -359,9 +359,10 @@ def read_credential(scheme: Place) -> Credential | None:
 
 def _security(place: Place, root: Place) -> Iterator[frozenset[Credential]]:
     """Yield the ways to be let in, each a set of credentials."""
-    components = root.get("components")
+    ways = place.items("security")
+    components = root.get("components") if any(way.object for way in ways) else None
     schemes = components.fields("securitySchemes") if components else {}
-    for way in place.items("security"):
+    for way in ways:
         for name in way.object:
             if name not in schemes:
                 raise place.error(f"there is no security scheme {show(name)} in components", "security")

@@ -131,6 +131,7 @@ class Document(dict[str, Any]):
         self.flaws: dict[str, str] = {}
         self._schemas: dict[str, Any] = {}
         self._patterns = Patterns()
+        self._followed: set[str] = set()
 
     def schema(self, pointer: str) -> Any:
         """Return the schema at a pointer, without what can't be used of it.
@@ -162,20 +163,19 @@ class Document(dict[str, Any]):
 
     def _through_references(self, pointer: str) -> str | None:
         """Return where a pointer leads, through references on its way. None: nowhere."""
-        for _ in range(MAX_REFERENCES):
+        try:
+            at(self, pointer)
+        except LookupError:
+            way = self._first_reference(pointer)
+            if way is None or way in self._followed:
+                return None
+            self._followed.add(way)  # Its own reference may lead back here.
             try:
-                at(self, pointer)
-            except LookupError:
-                way = self._first_reference(pointer)
-                if way is None:
-                    return None
-                node, where = follow(self, at(self, way), way)
-                if where == way or not isinstance(node, Mapping | list):
-                    return None
-                pointer = where + pointer.removeprefix(way)
-            else:
-                return pointer
-        return None
+                where = follow(self, at(self, way), way)[1]
+                return self._through_references(where + pointer.removeprefix(way))
+            finally:
+                self._followed.discard(way)
+        return pointer
 
     def _first_reference(self, pointer: str) -> str | None:
         """Return where on the way of a pointer the first reference stands. None: there is none."""
