@@ -178,9 +178,11 @@ def _is_http(url: str) -> bool:
 
 def _status_code(value: object) -> int:
     """Return a status code that is a number, or a text that begins with one, such as `200 OK`."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if type(value) is int and 100 <= value <= 999:  # noqa: PLR2004 - what HTTP has.
         return value
-    if value in (0, -1, "0", "-1") and not isinstance(value, bool | float):
+    if value in (0, -1, "0", "-1") and not isinstance(value, bool):
         raise NoExchangeError("has no answer: the request was aborted or blocked")
     found = _STATUS.fullmatch(value) if isinstance(value, str) else None
     if found is None:

@@ -32,8 +32,8 @@ BODY: Final = ("body", "content")
 VALUE: Final = ("parsed_body", "json_body", "json")
 """Where a serializer for people puts a body that it has parsed."""
 TIME: Final = ("recorded_at", "recordedAt", "recorded", "startedDateTime", "startedAt", "started_at", "timestamp")
-WRAPPERS: Final = frozenset({"string", "base64_string", "encoding", "recorded"})
-"""What an object around a body has of fields. Another object is the body itself."""
+WRAPPER: Final = frozenset({"string", "base64_string", "encoding", "recorded", "file", "raw_gzip"})
+"""What an object around a body has of fields. One that has any other is the body itself."""
 
 
 def is_interaction(data: Any) -> bool:
@@ -62,7 +62,7 @@ def exchange_of(
         url=url,
         request_headers=header_pairs(request.get("headers")),
         request_body=_body_of(request),
-        status_code=status.get("code") if isinstance(status, dict) else status,
+        status_code=_first(status, STATUS) if isinstance(status, dict) else status,
         response_headers=header_pairs(response.get("headers")),
         response_body=_body_of(response),
         source=f"{source} {shorten(question)}" if isinstance(question, str) else source,
@@ -80,10 +80,12 @@ def body_of(data: Any) -> bytes | None:
     """
     if isinstance(data, str):
         return from_text(data)
-    if isinstance(data, dict) and not WRAPPERS.isdisjoint(data):
+    if isinstance(data, dict | list) and not data:
+        return None
+    if isinstance(data, dict) and data.keys() <= WRAPPER:
         return _wrapped(data)
     if isinstance(data, dict | list):
-        return from_value(data) if data else None
+        return from_value(data)
     if not isinstance(data, bytes | None):
         raise UnreadableError(f"has a body that is {_kind(data)}")
     return data and bounded(data)
