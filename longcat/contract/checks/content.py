@@ -28,8 +28,7 @@ def compare_content(observation: Observation, response: Response, body: bytes) -
     """Yield how the content of an answer, which is not empty, differs from the documented one."""
     headers, media_type = observation.exchange.response_headers, observation.media_type
     media = exact_media(observation, response)
-    if media is None and not headers and may_be_filtered(observation.exchange):
-        # No header at all was recorded.
+    if media is None and not _has_headers(observation):
         media = first_json(response.content) or next(iter(response.content.values()))
         media_type = media.media_type.partition(";")[0].strip().lower()
     if media is None:
@@ -50,6 +49,12 @@ def compare_content(observation: Observation, response: Response, body: bytes) -
     else:
         text = decode_text(body, charset_of(headers), "replace")
         yield from distinct(_compare_text(observation, media, kind, text))
+
+
+def _has_headers(observation: Observation) -> bool:
+    """Whether headers were recorded: some recorders keep none at all, neither of requests nor of answers."""
+    exchange = observation.exchange
+    return bool(exchange.request_headers or exchange.response_headers) or not may_be_filtered(exchange)
 
 
 def documented_media(observation: Observation, response: Response) -> Media | None:
