@@ -18,6 +18,7 @@ from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response, first_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
+from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.placeholders import LONGEST, is_placeholder_alone, may_be_filtered, with_quotes
 from longcat.text import show, without_query
 
@@ -47,6 +48,11 @@ class Observation:
     def path_values(self) -> Mapping[str, str]:
         """The values of the path's parameters."""
         return {name: unquote(value) for name, value in self.located.values.items()}
+
+    @cached_property
+    def query(self) -> str:
+        """The query of the URL, as it is encoded."""
+        return split_url(self.exchange.url).query
 
     @property
     def plain_path(self) -> str:
