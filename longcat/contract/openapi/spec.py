@@ -169,7 +169,8 @@ class Spec:
 
     def _below(self, below: Sequence[tuple[Base | None, list[str]]], url: str) -> Iterator["Located"]:
         """Yield what a URL may mean below some bases. A base that is None is that of all operations."""
-        query = parse_qsl(split_url(url).query, keep_blank_values=True)
+        text = split_url(url).query
+        query = parse_qsl(text, keep_blank_values=True) if text else ()
         is_found = False
         for find in (self._paths.find, self._paths.find_spanning):
             for base, segments in below if not is_found else ():
@@ -182,7 +183,7 @@ class Spec:
                         yield Located(operations, match.values, match.spans)
 
     def _is_served(self, operation: Operation, bases: AbstractSet[Base]) -> bool:
-        return not bases.isdisjoint((self.only_at or operation.bases) | self.elsewhere)
+        return not (bases.isdisjoint(self.only_at or operation.bases) and bases.isdisjoint(self.elsewhere))
 
     @cached_property
     def base_paths(self) -> frozenset[str]:

@@ -107,7 +107,7 @@ class _Branch:
         literal: those that go on with a segment as it stands.
         templated: those that go on with one that has parameters: the text around these, and the paths.
         spanning: those of the templated whose values may hold slashes.
-        endings: those that end here.
+        endings: those that end here: first those with the longest query.
     """
 
     literal: dict[str, "_Branch"] = Factory(dict)
@@ -129,8 +129,8 @@ class _Branch:
         return sorted(self.templated.items(), key=lambda one: -sum(map(len, one[0])))
 
     def end(self, query: Pairs, values: Sequence[str], *, spans: bool = False) -> Iterator[PathMatch]:
-        """Yield the paths that end here and have the query of a URL: first those with the longest query."""
-        for ending in sorted(self.endings, key=lambda one: -len(one.key.query)):
+        """Yield the paths that end here and have the query of a URL."""
+        for ending in self.endings:
             if (found := ending.match(query, values, spans=spans)) is not None:
                 yield found
 
@@ -155,6 +155,7 @@ class PathIndex:
                     branch.spanning.add(texts)
                 branch = branch.templated.setdefault(texts, _Branch())
         branch.endings.append(_Ending(number, key))
+        branch.endings.sort(key=lambda one: -len(one.key.query))
 
     def find(self, segments: Sequence[str], query: Pairs) -> Iterator[PathMatch]:
         """Yield the paths that fit, the one that is meant first; then those that differ by a slash at the end."""

@@ -8,7 +8,8 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice, product
+from functools import lru_cache
+from itertools import chain, islice, product
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
@@ -19,6 +20,8 @@ from longcat.contract.openapi.urls.templates import PARAMETER, split_url, texts_
 T = TypeVar("T")
 MOST_BASES: Final = 100
 """How many combinations of its variables a server may have. Those which are beyond may have any value."""
+MOST_HOSTS: Final = 256
+"""Of how many hosts it is kept which servers are there. Traffic may name any number of them."""
 _ANY: Final = "{}"
 """What stands for a value of a variable that may be any, in a base."""
 _DEFAULT_PORTS: Final = (":443", ":80")
@@ -134,7 +137,10 @@ class BaseIndex:
                 self._of_host.setdefault(base.host, []).append(base)
             else:
                 self._of_hosts.setdefault(texts, []).append(base)
-        self._all = [base for bases in (*self._of_host.values(), *self._of_hosts.values()) for base in bases]
+        self._all = _longest_first(
+            base for bases in (*self._of_host.values(), *self._of_hosts.values()) for base in bases
+        )
+        self._at: Callable[[str], list[Base]] = lru_cache(MOST_HOSTS)(self._find)
 
     @property
     def names_hosts(self) -> bool:
@@ -159,9 +165,11 @@ class BaseIndex:
         Of a host that no base has, those which allow any host.
         """
         parts = split_url(url)
-        host, segments = host_of(parts.netloc), segments_of(parts.path)
-        bases = self._named(host) + self._of_host.get("", [])
-        yield from _below(bases, segments)
+        yield from _below(self._at(parts.netloc), segments_of(parts.path))
+
+    def _find(self, netloc: str) -> list[Base]:
+        """Return the bases that are at a host, or at any."""
+        return _longest_first(self._named(host_of(netloc)) + self._of_host.get("", []))
 
     def anywhere(self, url: str) -> Iterator[tuple[Base, list[str]]]:
         """Yield the same, whichever host the URL names: as of a gateway that answers elsewhere."""
@@ -173,14 +181,23 @@ def segments_of(path: str) -> list[str]:
     return path.removeprefix("/").split("/") if path else []
 
 
+def _longest_first(bases: Iterable[Base]) -> list[Base]:
+    return sorted(bases, key=lambda one: -one.path.count("/"))
+
+
 def _below(bases: Sequence[Base], segments: list[str]) -> Iterator[tuple[Base, list[str]]]:
-    for base in sorted(bases, key=lambda one: -one.path.count("/")):
-        own = segments_of(base.path)
-        if len(own) <= len(segments) and all(map(_is_alike, own, segments)):
+    for base in bases:
+        own = _own_segments(base.path)
+        if not own or (len(own) <= len(segments) and all(map(_is_alike, own, segments))):
             yield base, segments[len(own) :]
 
 
-def _is_alike(own: str, segment: str) -> bool:
+@lru_cache(maxsize=1024)  # Contracts have a few, and each exchange is held against them.
+def _own_segments(path: str) -> tuple[tuple[str, ...], ...]:
+    """Return the segments of a base's path, each as the texts around its variables."""
+    return tuple(texts_of(one) for one in segments_of(path))
+
+
+def _is_alike(own: tuple[str, ...], segment: str) -> bool:
     """Whether a segment is that of a base."""
-    texts = texts_of(own)
-    return unquote(own) == unquote(segment) if len(texts) == 1 else values_between(texts, segment) is not None
+    return unquote(own[0]) == unquote(segment) if len(own) == 1 else values_between(own, segment) is not None
