@@ -137,9 +137,7 @@ class BaseIndex:
                 self._of_host.setdefault(base.host, []).append(base)
             else:
                 self._of_hosts.setdefault(texts, []).append(base)
-        self._all = _longest_first(
-            base for bases in (*self._of_host.values(), *self._of_hosts.values()) for base in bases
-        )
+        self._all = _longest_first(chain(*self._of_host.values(), *self._of_hosts.values()))
         self._at: Callable[[str], list[Base]] = lru_cache(MOST_HOSTS)(self._find)
 
     @property
