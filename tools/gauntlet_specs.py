@@ -189,7 +189,7 @@ def write_har(path: Path, all_trials: Iterable[Trial]) -> None:
 
 def judged(spec: Spec, har: Path) -> Iterator[Said]:
     """Yield what the drift check says of each exchange in a HAR file."""
-    for one in read(har, spec.key_headers):
+    for one in read(har, spec.key_names):
         if isinstance(one, Inconclusive):
             yield Said(None, gaps=[one.why])
             continue

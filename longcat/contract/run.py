@@ -44,7 +44,7 @@ def concerned(observed: Iterable[Observed], tally: Tally) -> Iterator[Observed]:
 
 def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:
     """Yield what was recorded in files and folders, one judgement at a time."""
-    return judged(spec, (one for path in paths for one in read(path, spec.key_headers)))
+    return judged(spec, (one for path in paths for one in read(path, spec.key_names)))
 
 
 def judged(spec: Spec, exchanges: Iterable[Exchange | Inconclusive]) -> Iterator[Observed]:

@@ -276,3 +276,21 @@ def test_a_key_that_breaks_the_json_around_it_hides_nothing() -> None:
     assert stored(body.encode(), ODD_KEY) == (
         b'{"error": "no REMOVED", "secrets": ["REMOVED"], "token": "REMOVED", "n": 1, "cut": "REMOVED'
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "sent"),
+    [
+        ({"appid"}, {"url": f"{URL}?appid={SESAME}&x=1"}),
+        ({"appid"}, {"url": f"{URL}?x=1&appid={SESAME}#end"}),
+        ({"x-client"}, {"request_headers": {"x-client": SESAME}}),
+        ({"authorization"}, {"request_headers": {"authorization": f"Bearer {SESAME}"}}),
+        (set(), {"request_headers": {"authorization": f"Bearer {SESAME}"}}),
+    ],
+)
+def test_what_the_contract_calls_a_key_is_removed(names: set[str], sent: dict[str, Any]) -> None:
+    """Its name need not tell. What was sent is nowhere in the answer either, with or without the word before it."""
+    answer = json.dumps({"you_sent": SESAME}).encode()
+    seen = redact(evolve(EXCHANGE, **sent, response_body=answer), names, thorough=False)
+    assert SESAME not in repr([seen.url, seen.request_headers, seen.response_body])
+    assert json.loads(seen.response_body or b"") == {"you_sent": PLACEHOLDER}

@@ -98,13 +98,9 @@ class Spec:
         return frozenset(one for one in found if one is not None)
 
     @cached_property
-    def key_headers(self) -> frozenset[str]:
-        """The headers that carry keys, as far as that can be read."""
-        found = set()
-        for operation in self.operations:
-            with suppress(SpecError):
-                found.add(operation.key_header or "")
-        return frozenset(found - {""})
+    def key_names(self) -> frozenset[str]:
+        """The names of headers, parameters and cookies that carry keys, in lower case, as far as that can be read."""
+        return frozenset(one.name.lower() for one in self.credentials)
 
     def match(self, method: str, url: str) -> Operation | None:
         """Return the operation that a method and a URL mean (see `locate`). None: there is none."""

@@ -33,7 +33,7 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
     response_headers: Iterable[tuple[str, str]],
     response_body: bytes | None,
     source: str,
-    key_headers: Collection[str],
+    key_names: Collection[str],
     origin: Origin = "unknown",
     intent: Intent | None = None,
     recorded: datetime | None = None,
@@ -59,7 +59,7 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
         intent=intent,
         recorded=recorded or moment(response_head.get("date")),
     )
-    return redact(exchange, key_headers, thorough=False)
+    return redact(exchange, key_names, thorough=False)
 
 
 def moment(value: object) -> datetime | None:

@@ -23,7 +23,7 @@ def is_flat(data: Any) -> bool:
 
 
 def exchange_of(
-    data: Mapping[str, Any], *, source: str, origin: Origin, recorded: datetime | None, key_headers: Collection[str]
+    data: Mapping[str, Any], *, source: str, origin: Origin, recorded: datetime | None, key_names: Collection[str]
 ) -> Exchange:
     """Return the exchange that a flat object holds. Raises UnreadableError when something in it can't be read."""
     is_nock = "url" not in data
@@ -37,7 +37,7 @@ def exchange_of(
         response_headers=header_pairs(_response_headers(data)),
         response_body=_nock_body(data) if is_nock else body_of(data.get("response_body")),
         source=source,
-        key_headers=key_headers,
+        key_names=key_names,
         origin=origin,
         recorded=recorded,
     )

@@ -23,7 +23,7 @@ def is_entry(data: Any) -> bool:
     return "startedDateTime" in data or (isinstance(response, dict) and isinstance(response.get("content"), dict))
 
 
-def exchange_of(data: Any, *, source: str, key_headers: Collection[str]) -> Exchange:
+def exchange_of(data: Any, *, source: str, key_names: Collection[str]) -> Exchange:
     """Return the exchange that a decoded entry holds. Raises UnreadableError when it holds none.
 
     Its origin is unknown: a HAR file does not say what stood behind the host name.
@@ -44,7 +44,7 @@ def exchange_of(data: Any, *, source: str, key_headers: Collection[str]) -> Exch
         response_headers=_headers(response),
         response_body=_response_body(response),
         source=source,
-        key_headers=key_headers,
+        key_names=key_names,
         recorded=moment(entry.get("startedDateTime")),
     )
 

@@ -70,7 +70,7 @@ class _About:
         return cls(origin, moment(fields.get("recorded")))
 
 
-def read(path: Path, key_headers: Collection[str], *, is_named: bool = True) -> Iterator[Exchange | Inconclusive]:
+def read(path: Path, key_names: Collection[str], *, is_named: bool = True) -> Iterator[Exchange | Inconclusive]:
     """Yield the exchanges in a file, or in every file of a folder, in order.
 
     Cassettes, as YAML and as JSON, HAR files, and files with an exchange on each line are known by what is in them.
@@ -79,17 +79,17 @@ def read(path: Path, key_headers: Collection[str], *, is_named: bool = True) -> 
 
     Args:
         path: a file or a folder.
-        key_headers: the request headers that hold a key. Its value is taken out of everything that is yielded.
+        key_names: the request headers that hold a key. Its value is taken out of everything that is yielded.
         is_named: whether somebody named this very path.
     """
     try:
         if path.is_dir():
-            yield from _read_folder(path, key_headers)
+            yield from _read_folder(path, key_names)
         elif path.exists() and not path.is_file():
             yield Inconclusive(str(path), "is neither a file nor a folder")
         else:
             with path.open("rb") as file:
-                yield from _read_file(file, path, key_headers, is_named=is_named)
+                yield from _read_file(file, path, key_names, is_named=is_named)
     except (OSError, ValueError) as error:
         yield Inconclusive(str(path), f"can't be opened: {getattr(error, 'strerror', None) or error}")
 
@@ -112,18 +112,18 @@ def provenance(path: Path) -> Provenance | Inconclusive:
     return Provenance(_About.of(fields).origin, recorded, fields["command"], fields["spec"])
 
 
-def _read_folder(folder: Path, key_headers: Collection[str]) -> Iterator[Exchange | Inconclusive]:
+def _read_folder(folder: Path, key_names: Collection[str]) -> Iterator[Exchange | Inconclusive]:
     unreadable: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=unreadable.append):
         folders.sort()
         for name in sorted(names):
             if Path(name).suffix.lower() in SUFFIXES:
-                yield from read(Path(where, name), key_headers, is_named=False)
+                yield from read(Path(where, name), key_names, is_named=False)
     yield from (Inconclusive(str(error.filename), f"can't be opened: {error.strerror}") for error in unreadable)
 
 
 def _read_file(
-    file: BinaryIO, path: Path, key_headers: Collection[str], *, is_named: bool
+    file: BinaryIO, path: Path, key_names: Collection[str], *, is_named: bool
 ) -> Iterator[Exchange | Inconclusive]:
     count, has_traffic, file_name = 0, False, str(path)
     about = _About()
@@ -141,7 +141,7 @@ def _read_file(
             has_traffic = True
             for item in items:
                 count += 1
-                yield _exchange(name, item, f"{file_name}#{count}", about, key_headers)
+                yield _exchange(name, item, f"{file_name}#{count}", about, key_names)
     except BrokenFileError as error:
         yield Inconclusive(f"{path}#{count + 1}", str(error))
         return
@@ -220,18 +220,16 @@ def _list(stream: Stream, name: str) -> Iterator[tuple[str, Any]]:
         pass
 
 
-def _exchange(
-    name: str, item: Any, source: str, about: _About, key_headers: Collection[str]
-) -> Exchange | Inconclusive:
+def _exchange(name: str, item: Any, source: str, about: _About, key_names: Collection[str]) -> Exchange | Inconclusive:
     try:
         if isinstance(item, UnreadableError):
             raise item
         if name == HAR_ENTRIES or har.is_entry(item):
-            return har.exchange_of(item, source=source, key_headers=key_headers)
+            return har.exchange_of(item, source=source, key_names=key_names)
         reader = vcr.exchange_of
         if flat.is_flat(item):
             reader, about = flat.exchange_of, _About.of(item)
-        return reader(item, source=source, origin=about.origin, recorded=about.recorded, key_headers=key_headers)
+        return reader(item, source=source, origin=about.origin, recorded=about.recorded, key_names=key_names)
     except NoExchangeError as error:
         return Inconclusive(source, str(error), unclear=False)
     except UnreadableError as error:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from longcat.contract.model import Exchange
 from longcat.contract.placeholders import is_placeholder
@@ -85,7 +85,7 @@ def _is_no_secret(_name: str, _value: object) -> bool:
 
 
 def redact(
-    exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool, secrets: Collection[str] = ()
+    exchange: Exchange, key_names: Collection[str] = (), *, thorough: bool, secrets: Collection[str] = ()
 ) -> Exchange:
     """Return the exchange without secrets.
 
@@ -94,19 +94,19 @@ def redact(
 
     Args:
         exchange: as observed.
-        key_headers: the headers that the contract says hold the key; others are known by their names.
+        key_names: the headers and parameters that the contract says hold a key; others are known by their names.
         thorough: also replace what only looks like a secret, anywhere. For storing; a judge needs bodies as they were.
         secrets: what else must be nowhere, such as a key that this exchange was not sent with, but others were.
     """
-    names = {name.lower() for name in key_headers}
+    names = {name.lower() for name in key_names}
     known = {*secrets_of(exchange, names, thorough=thorough), *filter(_is_long, secrets)}
     if known and not thorough and not _may_hold(exchange, names, known):
         known = set()
     hide = partial(_without, secrets=sorted(known, key=len, reverse=True)) if known else str
 
     def text(value: str) -> str:
-        value = hide(value)
-        return redact_text(value) if thorough else _redact_url(value)
+        value = _redact_url(hide(value), names)
+        return redact_text(value) if thorough else value
 
     def headers(before: Mapping[str, str]) -> dict[str, str]:
         after: dict[str, str] = {}
@@ -147,12 +147,12 @@ def redact(
 _SALT: Final = os.urandom(32)
 
 
-def _digest(exchange: Exchange, key_headers: Collection[str]) -> str:
+def _digest(exchange: Exchange, key_names: Collection[str]) -> str:
     """Return what tells the keys of a request from those of others in this process. Empty: none was seen.
 
     A key that a recorder replaced was not.
     """
-    found = secrets_of(exchange, key_headers)
+    found = secrets_of(exchange, key_names)
     if _is_long(cookie := exchange.request_headers.get("cookie", "")):
         found.add(cookie)
     return _digest_of(frozenset(found)) if found else ""
@@ -185,24 +185,24 @@ def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[st
     return _without(joined, secrets) != joined
 
 
-def secrets_of(exchange: Exchange, key_headers: Collection[str] = (), *, thorough: bool = True) -> set[str]:
+def secrets_of(exchange: Exchange, key_names: Collection[str] = (), *, thorough: bool = True) -> set[str]:
     """Return the secrets that a request was sent with, as far as they are long enough to be told from other words.
 
     Thorough: also those that only their names tell, of headers and of the URL's parameters.
     """
     headers = exchange.request_headers
-    found = [headers[name] for name in key_headers if name in headers]
     scheme, _, credentials = headers.get("authorization", "").rpartition(" ")
-    if "authorization" not in key_headers:
-        found.append(credentials)
+    found = [credentials, *(headers[name] for name in key_names if name in headers)]
     if scheme.lower() == "basic":
         with suppress(ValueError):
             found.append(base64.b64decode(credentials).decode("latin-1").partition(":")[2])
+    if key_names and "?" in exchange.url:
+        query = parse_qsl(exchange.url.partition("?")[2].partition("#")[0])
+        found += [value for name, value in query if name.lower() in key_names]
     if thorough:
         found += [headers[name] for name in filter(is_sensitive, headers) if name not in {"authorization", "cookie"}]
-        if "=" in exchange.url or "%" in exchange.url:
-            spans = _secret_parameters(exchange.url, thorough=False)
-            found += [unquote(exchange.url[start:end]) for start, end in spans]
+        spans = _secret_parameters(exchange.url)
+        found += [unquote(exchange.url[start:end]) for start, end in spans]
     return {*filter(_is_long, found)}
 
 
@@ -291,28 +291,33 @@ def redact_command(command: str, secrets: Collection[str] = ()) -> str:
     return redact_text(named)
 
 
-def _redact_url(text: str, *, thorough: bool = False) -> str:
-    """Return the text without users, and without the parameters whose names tell that they are secrets."""
+def _redact_url(text: str, key_names: Collection[str] = (), *, thorough: bool = False) -> str:
+    """Return the text without users, and without the parameters that are secrets by their names."""
     if "@" in text:
         text = _USER.sub(rf"\1{PLACEHOLDER}@", text)
     parts, done = [], 0
-    for start, end in _secret_parameters(text, thorough=thorough) if "=" in text or "%" in text else ():
+    for start, end in _secret_parameters(text, key_names, thorough=thorough):
         parts += [text[done:start], PLACEHOLDER]
         done = end
     return "".join([*parts, text[done:]])
 
 
-def _secret_parameters(text: str, *, thorough: bool) -> Iterator[tuple[int, int]]:
-    """Yield where the values of the parameters stand that are secrets by their names.
+def _secret_parameters(
+    text: str, key_names: Collection[str] = (), *, thorough: bool = False
+) -> Iterator[tuple[int, int]]:
+    """Yield where the values of the parameters stand that are secrets by their names, or by what the contract says.
 
     Thorough: also by names that mean something else in other places, such as `code`.
     """
+    if "=" not in text and "%" not in text:
+        return
     is_form = "&" in text and not re.search(r"\s", text)
     found = _PARAMETER.search(text)
     while found:
         name, end = unquote(found[2]), found.end()
         value = _VALUE.match(text, end)
-        if value and (is_sensitive(name) or (thorough and _is_secret_parameter(name, value[0], found[1] or is_form))):
+        is_secret = is_sensitive(name) or name.lower() in key_names
+        if value and (is_secret or (thorough and _is_secret_parameter(name, value[0], found[1] or is_form))):
             end = value.end()
             yield value.span()
         found = _PARAMETER.search(text, end)

@@ -42,7 +42,7 @@ def is_interaction(data: Any) -> bool:
 
 
 def exchange_of(
-    data: Any, *, source: str, origin: Origin, recorded: datetime | None, key_headers: Collection[str]
+    data: Any, *, source: str, origin: Origin, recorded: datetime | None, key_names: Collection[str]
 ) -> Exchange:
     """Return the exchange that a decoded interaction holds. Raises UnreadableError when it holds none.
 
@@ -66,7 +66,7 @@ def exchange_of(
         response_headers=header_pairs(response.get("headers")),
         response_body=_body_of(response),
         source=f"{source} {shorten(question)}" if isinstance(question, str) else source,
-        key_headers=key_headers,
+        key_names=key_names,
         origin=origin,
         intent=next((known for known in get_args(Intent) if known == interaction.get("intent")), None),
         recorded=next(filter(None, (moment(interaction.get(name)) for name in TIME)), recorded),
