@@ -13,9 +13,9 @@ one GET `/a` at https://api.example.com/v1, answered with 200 and JSON.
   Or `recording`: the `name` of a file with recorded traffic, and its `text`, as a text or as the value of its JSON, or
   a value for each of its `lines`.
 * `server`: a list of URLs, as with `--server`.
-* What comes of it: `finds`, a list of `code place`, or `finds_some` of them, and their `severities`; `untold` and
-  `left_out`, each a list of what the reasons say; `refused`, what the error says that refuses the spec; `verdict`, the
-  exit code.
+* What comes of it: `finds`, a list of `code pointer`, or `finds_some` of them, and their `severities` and `places`;
+  `untold` and `left_out`, each a list of what the reasons say; `refused`, what the error says that refuses the spec;
+  `verdict`, the exit code.
 """
 
 import json
@@ -127,19 +127,21 @@ def test_case(case: Case, tmp_path: Path) -> None:
     observed = judged(spec, (_exchange(one, number) for number, one in enumerate(seen, 1)))
     if "recording" in facts:
         observed = recorded(spec, [_recording(tmp_path, **facts["recording"])])
-    findings, severities, reasons = [], [], []
+    findings, severities, places, reasons = [], [], [], []
     for event in events(observed, Baseline(datetime.now(UTC).date()), tally):
         if isinstance(event, Inconclusive):
             reasons.append(event)
         else:
             findings += [f"{one.finding.code} {one.finding.pointer}".strip() for one in event.findings]
             severities += [one.finding.severity.value for one in event.findings]
+            places += [one.finding.place for one in event.findings]
             reasons += event.gaps
     if "finds_some" in facts:
         assert set(facts["finds_some"]) <= set(findings)
     else:
         assert findings == facts.get("finds", []), reasons
     assert severities == facts.get("severities", severities)
+    assert places == facts.get("places", places)
     for name, is_unclear in (("untold", True), ("left_out", False)):
         whys = [one.why for one in reasons if one.unclear is is_unclear]
         assert len(whys) == len(facts.get(name, ())), whys

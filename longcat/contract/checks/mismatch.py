@@ -79,6 +79,11 @@ class Mismatch:
         others = tuple(evolve(one, pointer=join((index,)) + one.pointer) for one in self.others)
         return evolve(self, path=(index, *self.path), place=f"/*{self.place}", others=others)
 
+    def located(self, location: str) -> "Mismatch":
+        """Return the same difference of a value that is a part of the request."""
+        others = tuple(evolve(one, pointer=location + one.pointer) for one in self.others)
+        return evolve(self, location=location, place=location + self.place, others=others)
+
 
 @frozen
 class Gap:

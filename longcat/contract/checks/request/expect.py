@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.credentials import (
@@ -159,7 +159,7 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
     ]
     if found:
         is_certain = not (may_be_filtered(observation.exchange) and has_placeholder(form.value))
-        yield BrokenRule(RequestFault.INVALID, is_certain, tuple(evolve(one, location=BODY) for one in found))
+        yield BrokenRule(RequestFault.INVALID, is_certain, tuple(one.located(BODY) for one in found))
 
 
 def _mismatch(location: str, rule: str, expected: str, seen: str) -> Mismatch:
@@ -204,7 +204,7 @@ def _rules_of_parameter(observation: Observation, parameter: Parameter, sent: Se
         yield BrokenRule(RequestFault.INVALID, is_kept, (_mismatch(location, rule, expected, "missing"),))
     elif found:
         is_replaced = is_filtered and any(map(is_placeholder, sent.texts(parameter)))
-        wrong = tuple(evolve(mismatch, location=location) for mismatch in found)
+        wrong = tuple(mismatch.located(location) for mismatch in found)
         yield BrokenRule(RequestFault.INVALID, not is_replaced, wrong)
         if where == "path":
             yield BrokenRule(RequestFault.UNKNOWN, is_certain=False)
