@@ -360,6 +360,9 @@ class Comparison:
 
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
+        if self.schemas.is_right_scalar(pointers, value):
+            is_text = examples.texts and isinstance(value, str)
+            return self._text(self.schemas.applied(pointers), value, path, examples) if is_text else ()
         applied = self.schemas.applied(pointers)
         self.schemas.note(applied, self.budget)
         if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied, value):

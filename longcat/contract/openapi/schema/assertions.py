@@ -78,7 +78,7 @@ class Assertions:
     def allow(self, value: Any) -> bool:
         """Whether a value breaks none of them. Raises UnjudgeableError for a pattern that takes too many steps."""
         kind = type(value)
-        if not self._is_of_type(value, kind):
+        if self._kinds is not None and kind not in self._kinds and not self._is_of_type(value, kind):
             return False
         if kind is dict or kind is list:
             if self._lengths and any(kind is of and not fits(len(value), at) for _, of, fits, at in self._lengths):

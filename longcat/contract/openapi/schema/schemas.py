@@ -85,6 +85,13 @@ class Schemas:
         schemas = [self._validator.compiled(pointer) for pointer in pointers]
         return all(not one.is_false and one.assertions.allow(value) for one in schemas)
 
+    def is_right_scalar(self, pointers: Sequence[str], value: Any) -> bool:
+        """Whether a value that holds no others is seen at once to be right, as one schema says all about it."""
+        if len(pointers) != 1 or type(value) is dict or type(value) is list:
+            return False
+        schema = self._validator.of_scalars(pointers[0])
+        return schema is not None and schema.assertions.allow(value)
+
     def assertions(self, pointer: str, value: Any) -> Iterator[Breach]:
         """Yield the assertions of one schema, without those inside of it, that a value breaks: most telling first.
 

@@ -61,6 +61,8 @@ class Validator:
         self._document = document
         self._compiled: dict[str, CompiledSchema] = {}
         self._checks: dict[str, _Checks] = {}
+        self._of_scalars: dict[str, CompiledSchema | None] = {}
+        self._inside: dict[tuple[str, str], list[CompiledSchema]] = {}
 
     def checks(self, compiled: CompiledSchema) -> "_Checks":
         """Return what is to be checked beyond a schema's own assertions, by the type of a value."""
@@ -79,6 +81,32 @@ class Validator:
         if found is None:
             found = self._compiled[pointer] = CompiledSchema(self._document, pointer)
         return found
+
+    def of_scalars(self, pointer: str) -> CompiledSchema | None:
+        """Return the one schema whose assertions are all that is said at a pointer of a text, a number and their like.
+
+        None: there is more to look at, such as a flaw, or a direction in which the value does not go.
+        """
+        try:
+            return self._of_scalars[pointer]
+        except KeyError:
+            compiled = self.compiled(pointer)
+            is_plain = not (compiled.flaw or compiled.is_false or compiled.tracks_fields or compiled.marks)
+            keywords = [name for name, _ in self.checks(compiled)[object]] if is_plain else None
+            found = compiled if keywords == [] else None
+            if keywords == ["$ref"] and not compiled.assertions.limits and compiled.target != pointer:
+                self._of_scalars[pointer] = None  # A reference that leads back to itself.
+                found = self.of_scalars(compiled.target)
+            self._of_scalars[pointer] = found
+            return found
+
+    def inside(self, compiled: CompiledSchema, keyword: str) -> list[CompiledSchema]:
+        """Return the schemas in the list of a keyword."""
+        key = compiled.pointer, keyword
+        if key not in self._inside:
+            pointers = [f"{compiled.pointer}/{keyword}/{index}" for index, _ in enumerate(compiled.schema[keyword])]
+            self._inside[key] = [*map(self.compiled, pointers)]
+        return self._inside[key]
 
     def failure(self, pointer: str, value: Any, mode: ValidationMode, budget: StepBudget) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer. None: nowhere.
@@ -223,7 +251,7 @@ class _Run:
 
     def all_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
         """Obey `allOf`."""
-        parts = self._parts(compiled, "allOf")
+        parts = self._validator.inside(compiled, "allOf")
         return all(self._apply(part, value, described) for part in parts)
 
     def any_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
@@ -232,7 +260,7 @@ class _Run:
         if chosen is not None:
             return self._apply(chosen, value, described)
         found = False
-        for part in self._parts(compiled, "anyOf"):
+        for part in self._validator.inside(compiled, "anyOf"):
             found |= self._try(part, value, described, is_union=True)
             if found and described is None:
                 return True
@@ -246,7 +274,7 @@ class _Run:
         chosen = self._chosen(compiled, "oneOf", value)
         if chosen is not None:
             return self._apply(chosen, value, described)
-        before, parts = self.uncertain, self._parts(compiled, "oneOf")
+        before, parts = self.uncertain, self._validator.inside(compiled, "oneOf")
         fitting = sum([self._try(part, value, described, is_union=True) for part in parts])
         return fitting == 1 or (fitting > 1 and (self.closed or self.uncertain > before))
 
@@ -280,10 +308,6 @@ class _Run:
             if isinstance(value, dict) and name in value
         )
 
-    def _parts(self, compiled: CompiledSchema, keyword: str) -> list[CompiledSchema]:
-        count = len(compiled.schema[keyword])
-        return [self._validator.compiled(f"{compiled.pointer}/{keyword}/{index}") for index in range(count)]
-
     def _try(self, part: CompiledSchema, value: Any, described: _Described | None, *, is_union: bool = False) -> bool:
         """Whether a schema allows a value, where it need not. What it describes counts only if it does.
 
@@ -310,21 +334,35 @@ class _Run:
         """Obey `properties`, `patternProperties` and `additionalProperties`."""
         named, patterns, others = compiled.properties, compiled.patterns, compiled.others
         for name, inner in value.items():
-            pointers: tuple[str, ...] = (named[name],) if name in named else ()
-            if patterns:
-                self._budget.spend(STEP * len(patterns))
-                pointers += tuple(pointer for pattern, pointer in patterns.items() if matches(pattern, name))
-            if not pointers and others is None:
-                continue
-            for pointer in pointers or ((others,) if others else ()):
-                if self.closed and self._mode.direction is Direction.RESPONSE:
-                    part = self._validator.compiled(pointer)
-                    if self._mode.direction in part.marks:
-                        return self._fail(part, self._mode.direction)
-                if not self._inner(pointer, inner, name):
+            if patterns or name not in named or not self._is_right_scalar(named[name], inner):
+                pointers: tuple[str, ...] = (named[name],) if name in named else ()
+                if patterns:
+                    self._budget.spend(STEP * len(patterns))
+                    pointers += tuple(pointer for pattern, pointer in patterns.items() if matches(pattern, name))
+                if not pointers and others is None:
+                    continue
+                if not all(self._field(one, inner, name) for one in pointers or ((others,) if others else ())):
                     return False
             if described is not None:
                 described.names.add(name)
+        return True
+
+    def _field(self, pointer: str, value: Any, name: str) -> bool:
+        """Whether a schema allows a field. Read closed, an answer has none that goes the other way."""
+        if self.closed and self._mode.direction is Direction.RESPONSE:
+            part = self._validator.compiled(pointer)
+            if self._mode.direction in part.marks:
+                return self._fail(part, self._mode.direction)
+        return self._inner(pointer, value, name)
+
+    def _is_right_scalar(self, pointer: str, value: Any) -> bool:
+        """Whether a value is seen at once to be right, as most are: it holds no others, and one schema says it all."""
+        if type(value) is dict or type(value) is list:
+            return False
+        schema = self._validator.of_scalars(pointer)
+        if schema is None or not schema.assertions.allow(value):
+            return False
+        self._budget.spend(schema.cost)
         return True
 
     def property_names(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
