@@ -2,8 +2,9 @@
 
 For each drift: a sandbox that has it, with requests at every stage. `probe` asks about the operation that has drifted,
 `judge` compares, `suggest` writes the patch, and a fresh probe must agree with it. Beside it, schemathesis alone gets
-the same gateway, the same requests and the same operation of the contract, with all its checks and phases. The sandbox
-proves that our parts agree with each other, never that the service agrees with us.
+the same gateway, the same requests and the same operation of the contract, with all its checks and phases; as that
+takes long, it is asked about the first drift of each kind. The sandbox proves that our parts agree with each other,
+never that the service agrees with us.
 """
 
 import argparse
@@ -30,6 +31,13 @@ from longcat.sandbox.drifts import Drift
 SPEC: Final = Path(__file__).resolve().parent.parent / "openapi.yaml"
 WORKERS: Final = 4
 SEVERITIES: Final = tuple(Severity)
+FIRSTS: Final = frozenset(
+    {
+        (drift.call, drift.name.removeprefix("queue-").partition("-")[0], drift.severity, drift.patchable): drift.name
+        for drift in reversed([*DRIFTS.values()])
+    }.values()
+)
+"""The first drift of each kind, by its name."""
 
 
 # --- Ours.
@@ -148,12 +156,21 @@ HEAD: Final = ("drift", "should be", "longcat", "healed", "schemathesis")
 
 @frozen
 class Total:
-    """One goal: what was reached, of how many. None: there is nothing to compare with."""
+    """One goal: what was reached, of how many; and by schemathesis, of those that it was asked about.
+
+    None: there is nothing to compare with.
+    """
 
     goal: str
     ours: int
     of: int
-    theirs: int | None
+    theirs: int | None = None
+    asked: int = 0
+
+    @property
+    def words(self) -> str:
+        """What schemathesis reached, in words."""
+        return "-" if self.theirs is None else f"{self.theirs} of {self.asked}"
 
     @property
     def reached(self) -> bool:
@@ -167,23 +184,31 @@ def totals(rows: Sequence[Row]) -> list[Total]:
     harmless = [row for row in rows if row.drift.severity is None]
     patchable = [row for row in harmful if row.drift.patchable]
     refused = [row for row in harmful if not row.drift.patchable]
-    asked = all(row.found_by_schemathesis is not None for row in rows)
-    found = sum(bool(row.found_by_schemathesis) for row in harmful) if asked else None
-    quiet = sum(not row.found_by_schemathesis for row in harmless) if asked else None
     return [
-        Total("drifts found", sum(row.found for row in harmful), len(harmful), found),
-        Total("severities right", sum(row.right for row in harmful), len(harmful), None),
-        Total("harmless and not reported", sum(row.right for row in harmless), len(harmless), quiet),
-        Total("patchable and healed", sum(row.mended for row in patchable), len(patchable), None),
-        Total("not patchable and refused", sum(row.mended for row in refused), len(refused), None),
+        Total("drifts found", sum(row.found for row in harmful), len(harmful), *_theirs(harmful, found=True)),
+        Total("severities right", sum(row.right for row in harmful), len(harmful)),
+        Total(
+            "harmless and not reported",
+            sum(row.right for row in harmless),
+            len(harmless),
+            *_theirs(harmless, found=False),
+        ),
+        Total("patchable and healed", sum(row.mended for row in patchable), len(patchable)),
+        Total("not patchable and refused", sum(row.mended for row in refused), len(refused)),
     ]
+
+
+def _theirs(rows: Sequence[Row], *, found: bool) -> tuple[int | None, int]:
+    """Return how often schemathesis said that there is a drift, or that there is none, and how often it was asked."""
+    asked = [row.found_by_schemathesis for row in rows if row.found_by_schemathesis is not None]
+    return (asked.count(found) if asked else None), len(asked)
 
 
 def passed(sums: Sequence[Total]) -> bool:
     """Tell whether every goal was reached, and schemathesis alone was beaten or not asked."""
-    found, quiet = sums[0], sums[2]
-    beaten = found.theirs is None or found.theirs < found.ours or not found.of
-    return all(one.reached for one in sums) and beaten and (quiet.theirs is None or quiet.ours >= quiet.theirs)
+    found = sums[0]
+    beaten = found.theirs is None or found.theirs < found.asked
+    return all(one.reached for one in sums) and beaten
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -196,9 +221,7 @@ def table(rows: Sequence[Row]) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """Return the table and the totals as a page."""
     intro = (__doc__ or "").partition("\n\n")[2].strip()
-    sums = [
-        (one.goal, f"{one.ours} of {one.of}", "-" if one.theirs is None else f"{one.theirs}") for one in totals(rows)
-    ]
+    sums = [(one.goal, f"{one.ours} of {one.of}", one.words) for one in totals(rows)]
     parts: list[tuple[str, ...]] = [("goal", "longcat", "schemathesis"), ("---",) * 3, *sums]
     drifts: list[tuple[str, ...]] = [("drift", "what happens", *HEAD[1:]), ("---",) * 6]
     drifts += [(words(row)[0], row.drift.sentence, *words(row)[1:]) for row in rows]
@@ -214,7 +237,7 @@ def show(rows: Sequence[Row], seconds: float) -> bool:
         print("\nWrong:", *(f"  {row.drift.name}: {row.why or 'nothing was said'}" for row in wrong), sep="\n")
     print()
     for one in totals(rows):
-        theirs = "" if one.theirs is None else f"; schemathesis alone: {one.theirs}"
+        theirs = "" if one.theirs is None else f"; schemathesis alone: {one.words}"
         print(f"{one.goal}: {one.ours} of {one.of}{theirs}")
     counted = collections.Counter(code for row in rows for code in row.codes)
     print(f"codes seen: {', '.join(sorted(counted))}")
@@ -249,8 +272,9 @@ def main() -> int:
     if not chosen.without_schemathesis:
         from fuzz import hunt_all  # noqa: PLC0415 - it takes a second, which `--without-schemathesis` saves.
 
-        hunted = hunt_all([row.drift.name for row in rows])
-        rows = [evolve(row, found_by_schemathesis=found) for row, found in zip(rows, hunted, strict=True)]
+        asked = [row.drift.name for row in rows if row.drift.name in FIRSTS or chosen.only]
+        hunted = dict(zip(asked, hunt_all(asked), strict=True))
+        rows = [evolve(row, found_by_schemathesis=hunted.get(row.drift.name)) for row in rows]
     if chosen.markdown:
         chosen.markdown.parent.mkdir(parents=True, exist_ok=True)
         chosen.markdown.write_text(markdown(rows), "utf-8")
