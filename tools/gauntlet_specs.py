@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, asdict, define, field, frozen
 from made_exchanges import ERROR, MadeExchange, Maker, NothingMadeError
 from public_specs import fetch_all
 
@@ -40,6 +40,8 @@ FIELDS: Final = 12
 """How many fields of an answer are spoilt."""
 SEED: Final = 11
 SEVERITIES: Final = tuple(Severity)
+PATIENCE: Final = 300
+"""Seconds that Redocly's has for a contract."""
 BROKEN: Final = 500
 """The first status code of an answer that is no evidence."""
 
@@ -96,7 +98,7 @@ class Score:
     Attributes:
         found, right: of the drifts, those that were found, and those of the right severity among them.
         alarmed: of what is harmless, and of the unspoilt, what was reported.
-        theirs, their_alarms: the same of Redocly's. None: it was not asked.
+        asked, theirs: how many drifts Redocly's was asked about, and found; `asked_harmless`, `their_alarms` likewise.
         wrong: a line for each that is not as it should be.
     """
 
@@ -105,8 +107,10 @@ class Score:
     right: int = 0
     harmless: int = 0
     alarmed: int = 0
-    theirs: int | None = None
-    their_alarms: int | None = None
+    asked: int = 0
+    theirs: int = 0
+    asked_harmless: int = 0
+    their_alarms: int = 0
     wrong: list[str] = field(factory=list)
 
     def note(self, trial: Trial, saw: "Said", others: bool | None) -> None:
@@ -120,9 +124,12 @@ class Score:
         else:
             self.harmless += 1
             self.alarmed += worst is not None
-        if others is not None:
-            self.theirs = (self.theirs or 0) + (others and is_drift)
-            self.their_alarms = (self.their_alarms or 0) + (others and not is_drift)
+        if others is not None and is_drift:
+            self.asked += 1
+            self.theirs += others
+        elif others is not None:
+            self.asked_harmless += 1
+            self.their_alarms += others
         if not (trial.is_right(worst) if is_drift else worst is None):
             what = "false alarm" if not is_drift else "missed" if worst is None else "another severity"
             self.wrong.append(f"{what}: {trial.name}: {saw.words}")
@@ -210,7 +217,7 @@ def judged_by_redocly(spec: Path, har: Path, all_trials: Sequence[Trial]) -> lis
     command = [npx, "--yes", REDOCLY, "drift", str(har), "--api", str(spec), "--format", "csv", "--output", str(report)]
     environment = {**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
     try:
-        subprocess.run(command, capture_output=True, check=False, timeout=600, env=environment)
+        subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE, env=environment)
         rows = [*csv.DictReader(report.read_text("utf-8").splitlines())]
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -267,9 +274,9 @@ def measure(name: str, source: str, path: Path, operations: int, *, redocly: boo
     return result
 
 
-def share(part: int | None, whole: int) -> str:
+def share(part: int, whole: int) -> str:
     """Return a share in words."""
-    return "-" if part is None or not whole else f"{100 * part / whole:.1f} %"
+    return "-" if not whole else f"{100 * part / whole:.1f} %"
 
 
 def table(rows: Iterable[Sequence[object]]) -> str:
@@ -284,24 +291,22 @@ SCORES: Final = ("drifts", "found", "severity right", "harmless", "false alarms"
 def cells(score: Score) -> list[object]:
     """Return the cells of `SCORES`."""
     found, right = share(score.found, score.drifts), share(score.right, score.drifts)
-    alarms, theirs = share(score.alarmed, score.harmless), share(score.theirs, score.drifts)
-    return [score.drifts, found, right, score.harmless, alarms, theirs, share(score.their_alarms, score.harmless)]
+    alarms, theirs = share(score.alarmed, score.harmless), share(score.theirs, score.asked)
+    return [score.drifts, found, right, score.harmless, alarms, theirs, share(score.their_alarms, score.asked_harmless)]
 
 
 def total(scores: Iterable[Score]) -> Score:
     """Return the sum of some scores."""
     whole = Score()
     for one in scores:
-        for name in ("drifts", "found", "right", "harmless", "alarmed"):
-            setattr(whole, name, getattr(whole, name) + getattr(one, name))
-        for name in ("theirs", "their_alarms"):
-            if getattr(one, name) is not None:
-                setattr(whole, name, (getattr(whole, name) or 0) + getattr(one, name))
+        for name, value in asdict(one).items():
+            setattr(whole, name, getattr(whole, name) + value)
     return whole
 
 
-def page(results: Sequence[Measured]) -> str:
+def page(results: Sequence[Measured], operations: int) -> str:
     """Return the results as a page."""
+    command = "make gauntlet-specs" + (f" N={operations}" if operations != OPERATIONS else "")
     intro = "\n\n".join((__doc__ or "").split("\n\n")[1:]).strip()
     read_ones = [one for one in results if not one.obstacle]
     specs: list[tuple[object, ...]] = [("contract", "from", "digest", "operations", *SCORES)]
@@ -315,7 +320,7 @@ def page(results: Sequence[Measured]) -> str:
     left_out = [f"- {one.name}: {one.obstacle}" for one in results if one.obstacle]
     parts = [
         "# The gauntlet of public contracts",
-        "Written by `make gauntlet-specs`.",
+        f"Written by `{command}`.",
         intro,
         table(specs),
         table(by_kind),
@@ -349,7 +354,7 @@ def main() -> int:
             results.append(measure(name, source, path, chosen.operations, redocly=not chosen.without_redocly))
         show(results[-1], chosen.show)
     if chosen.markdown:
-        chosen.markdown.write_text(page(results), "utf-8")
+        chosen.markdown.write_text(page(results, chosen.operations), "utf-8")
     whole = total(one.whole for one in results)
     print("all:", *(f"{name} {cell};" for name, cell in zip(SCORES, cells(whole), strict=True)))
     return 0 if whole.found >= 0.97 * whole.drifts and whole.alarmed <= 0.01 * whole.harmless else 1
