@@ -69,6 +69,7 @@ class _Builder:
 
     def value(self, schema: Any) -> Any:
         """Return the schema of a whole value, closed where the form is."""
+        schema = self._subtypes(schema) or schema
         new = self.part(schema)
         if self._form == "closed" and isinstance(new, dict) and self._lists_fields(schema, set()):
             new.setdefault("unevaluatedProperties", False)
@@ -100,6 +101,36 @@ class _Builder:
                 new[name] = [copy(inner) for inner in self._branches(schema, name)]
         if "oneOf" in new and "anyOf" not in new and self._form != "strict":
             new["anyOf"] = new.pop("oneOf")
+
+    def _subtypes(self, schema: Any) -> dict[str, Any] | None:
+        """Return the subtypes of a base, which a discriminator tells apart. None: it is no base."""
+        parts = schema.get("allOf") if isinstance(schema, dict) else None
+        alone = parts[0] if isinstance(parts, list) and len(parts) == 1 else schema
+        reference = alone.get("$ref") if isinstance(alone, dict) else None
+        base = node_at(self._document, reference.removeprefix("#")) if isinstance(reference, str) else {}
+        discriminator = base.get("discriminator") if isinstance(base, dict) else None
+        if not isinstance(discriminator, dict) or not {"oneOf", "anyOf"}.isdisjoint(base):
+            return None
+        name, subtypes = discriminator.get("propertyName"), []
+        for target_of, words in _words(discriminator).items():
+            if target_of.startswith("#"):
+                word = {"properties": {name: {"enum": words}}, "required": [name]}
+                subtypes.append({"allOf": [{"$ref": target_of}, word]})
+        return {"anyOf": subtypes} if subtypes else None
+
+    def _inherited(self, branch: Any) -> Any:
+        """Return a schema with the word for it, where it is a subtype and its base's discriminator has one."""
+        reference = branch.get("$ref") if isinstance(branch, dict) else None
+        subtype = node_at(self._document, reference.removeprefix("#")) if isinstance(reference, str) else {}
+        for part in subtype.get("allOf", ()) if isinstance(subtype, dict) else ():
+            above = part.get("$ref") if isinstance(part, dict) else None
+            base = node_at(self._document, above.removeprefix("#")) if isinstance(above, str) else {}
+            given = base.get("discriminator") if isinstance(base, dict) else None
+            discriminator = given if isinstance(given, dict) else {}
+            words = _words(discriminator).get(str(reference))
+            if words:
+                return {"allOf": [branch, {"properties": {discriminator["propertyName"]: {"enum": words}}}]}
+        return branch
 
     def _reference(self, reference: str) -> Any:
         pointer = reference.removeprefix("#")
@@ -155,7 +186,7 @@ class _Builder:
                 }
                 yield {"allOf": [branch, named]}
             else:
-                yield branch
+                yield self._inherited(branch) if name != "allOf" else branch
 
     def _merged(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return a schema with the parts of `allOf` in it, where all of them are plain objects."""

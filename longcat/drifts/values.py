@@ -79,7 +79,9 @@ def other_case(word: str) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a value as text."""
+    """Return a value as text; in the place of an object or a list, some words."""
+    if isinstance(value, dict | list):
+        return "see elsewhere"
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
