@@ -80,6 +80,8 @@ _AUTHORITY, _PATH, _QUERY = (
     rf"(?:[A-Za-z0-9._~!$&'()*+,;=:@{more}-]|%[0-9A-Fa-f]{{2}})*" for more in (r"\[\]", "/", "/?")
 )
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}(?=[/?#]|$))?{_PATH}(\?{_QUERY})?(#{_QUERY})?")
+_PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]+(/{_PATH})?(\?{_QUERY})?")
+"""An address without a user, a port or a fragment, as most are."""
 
 
 def _is_date_time(text: str) -> bool:
@@ -94,6 +96,8 @@ def _is_date_time(text: str) -> bool:
 
 
 def _is_uri(text: str) -> bool:
+    if _PLAIN_URI.fullmatch(text):
+        return True
     try:
         parts = urlsplit(text)
         _ = parts.port  # Raises when it is no number, or too large for one.

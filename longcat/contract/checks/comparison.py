@@ -15,7 +15,7 @@ from attrs import Factory, define, frozen
 
 from longcat.contract.checks.mismatch import PRESENT, MapKey, Mismatch, Path, describe_assertions, distinct, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
-from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
+from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
 from longcat.contract.openapi.limits import StepBudget, check_depth
 from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Direction, Fields
@@ -302,21 +302,19 @@ class Comparison:
 
     def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Examples) -> Iterator[Mismatch]:
         """Yield what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""
-        if not self.examples_are_complete or not examples.texts:
+        if not self._is_shown(examples):
             return
         if not value.strip():
             expected = f"text, such as {examples.texts[0]}"
             yield Mismatch("value-blank", path, pointers[0], expected, show_value(value), value)
-        rule = next((one for one in pointers if self._format(one) in {"uri", "url"}), None)
-        if rule is not None:
-            schemes = sorted({_scheme(one) for one in examples.texts})
-            if _scheme(value) not in {*schemes, self.scheme}:
-                expected = f"an address that begins with {' or '.join(schemes)}:"
-                yield Mismatch("format-changed", path, f"{rule}/format", expected, show_value(value), value)
+        rule = self.schemas.of_address(tuple(pointers))
+        if rule is not None and scheme_of(value) not in {*examples.schemes, self.scheme}:
+            expected = f"an address that begins with {' or '.join(examples.schemes)}:"
+            yield Mismatch("format-changed", path, f"{rule}/format", expected, show_value(value), value)
 
-    def _format(self, pointer: str) -> Any:
-        schema = self.schemas.at(pointer)
-        return schema.get("format") if isinstance(schema, Mapping) else None
+    def _is_shown(self, examples: Examples) -> bool:
+        """Whether something follows for a text from what the contract shows in its place."""
+        return self.examples_are_complete and bool(examples.texts)
 
     # --- What is in it.
 
@@ -360,9 +358,8 @@ class Comparison:
 
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
-        if self.schemas.is_right_scalar(pointers, value):
-            is_text = examples.texts and isinstance(value, str)
-            return self._text(self.schemas.applied(pointers), value, path, examples) if is_text else ()
+        if self.schemas.is_right_scalar(pointers, value) and not (isinstance(value, str) and self._is_shown(examples)):
+            return ()
         applied = self.schemas.applied(pointers)
         self.schemas.note(applied, self.budget)
         if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied, value):
@@ -426,7 +423,3 @@ def _code(breach: Breach, value: Any) -> str:
         if normal(value) in {normal(one) for one in documented if isinstance(one, str)}:
             return "value-recased"
     return code
-
-
-def _scheme(address: str) -> str:
-    return address.partition(":")[0].lower()

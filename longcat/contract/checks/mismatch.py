@@ -109,10 +109,13 @@ def part(outcomes: Iterable[CheckResult]) -> Iterator[CheckResult]:
 
 def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:
     """Return the first mismatch of each rule and place: the same in every item of a list is one difference."""
+    every = list(mismatches)
+    if not every:
+        return every
     found: dict[tuple[str, str, str], Mismatch] = {}
     times: Counter[tuple[str, str, str]] = Counter()
     others: defaultdict[tuple[str, str, str], list[Occurrence]] = defaultdict(list)
-    for one in mismatches:
+    for one in every:
         kind = (one.code, one.rule, one.place)
         times[kind] += one.times
         if found.setdefault(kind, one) is not one and times[kind] <= MOST_OCCURRENCES:

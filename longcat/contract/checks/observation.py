@@ -5,7 +5,7 @@ from functools import partial
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
@@ -89,18 +89,25 @@ class Observation:
     @cached_property
     def comparison(self) -> Comparison:
         """What compares the values of the answer with the schemas of the contract."""
-        scheme = self.exchange.url.partition(":")[0].lower()
-        budget = StepBudget.of_body(self.exchange.response_body)
-        return Comparison(self.spec.schemas, scheme, self.spec.examples_are_complete, self._is_filtered, budget=budget)
-
-    @property
-    def _is_filtered(self) -> bool:
-        return may_be_filtered(self.exchange)
+        return self._comparison(Direction.RESPONSE)
 
     @cached_property
     def request_comparison(self) -> Comparison:
         """What compares the values of the request with the schemas of the contract."""
-        return evolve(self.comparison, direction=Direction.REQUEST)
+        return self._comparison(Direction.REQUEST)
+
+    def _comparison(self, direction: Direction) -> Comparison:
+        scheme, spec = self.exchange.url.partition(":")[0].lower(), self.spec
+        is_filtered, is_complete = self._is_filtered, spec.examples_are_complete
+        return Comparison(spec.schemas, scheme, is_complete, is_filtered, direction, self._budget)
+
+    @cached_property
+    def _budget(self) -> StepBudget:
+        return StepBudget.of_body(self.exchange.response_body)
+
+    @property
+    def _is_filtered(self) -> bool:
+        return may_be_filtered(self.exchange)
 
     @property
     def has_body(self) -> bool:

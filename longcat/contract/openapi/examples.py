@@ -53,5 +53,15 @@ class Examples:
         found = tuple(one for one in self.values if isinstance(one, str))
         return found if all(one.strip() for one in found) else ()
 
+    @cached_property
+    def schemes(self) -> tuple[str, ...]:
+        """What the texts begin with, in their order, if they are addresses."""
+        return tuple(sorted({scheme_of(one) for one in self.texts}))
+
+
+def scheme_of(address: str) -> str:
+    """Return the scheme of an address, in lower case."""
+    return address.partition(":")[0].lower()
+
 
 NO_EXAMPLES: Final = Examples()

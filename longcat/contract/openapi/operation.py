@@ -287,6 +287,8 @@ def media_for(content: Mapping[str, Media], media_type: str, header: str = "") -
 
     `header` is the whole content type, which tells those apart that differ in nothing but their parameters.
     """
+    if len(content) == 1 and media_type in content and media_type == _without_spaces(media_type):
+        return content[media_type]  # Most have one, by its plain name.
     by_name = {_without_spaces(name): media for name, media in content.items()}
     by_type = {name.partition(";")[0]: media for name, media in reversed(by_name.items())}
     for name in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):

@@ -45,6 +45,7 @@ class Schemas:
         fields: returns what the schemas at several pointers say about an object's fields, in a direction (see Fields).
         subtypes: tells the components apart that extend others.
         applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
+        of_address: returns which of several schemas says that a text is an address. None: none does.
         choosing: returns those of several pointers whose schemas apply further ones, depending on the value.
     """
 
@@ -54,6 +55,7 @@ class Schemas:
         self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
         self.fields: Callable[..., Fields] = lru_cache(MOST_KEPT)(partial(fields_of, document))
         self.applied: _FromPointers = lru_cache(MOST_KEPT)(lambda pointers: unconditional(document, *pointers))
+        self.of_address: Callable[[tuple[str, ...]], str | None] = lru_cache(MOST_KEPT)(self._of_address)
         self.subtypes = Subtypes(document)
         self.choosing: _FromPointers = lru_cache(MOST_KEPT)(self._choosing)
         self._validator = Validator(document, self.variants, self.subtypes)
@@ -109,6 +111,11 @@ class Schemas:
         for pointer in pointers if flaws else ():
             if pointer in flaws:
                 budget.note(flaws[pointer])
+
+    def _of_address(self, pointers: tuple[str, ...]) -> str | None:
+        schemas = ((pointer, self.at(pointer)) for pointer in pointers)
+        found = (at for at, one in schemas if isinstance(one, Mapping) and one.get("format") in {"uri", "url"})
+        return next(found, None)
 
     def _choosing(self, pointers: tuple[str, ...]) -> tuple[str, ...]:
         schemas = {pointer: self.at(pointer) for pointer in pointers}
