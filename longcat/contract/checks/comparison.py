@@ -300,17 +300,18 @@ class Comparison:
         """Whether a recorder has put a placeholder in the place of a value."""
         return self.is_filtered and isinstance(value, str) and is_placeholder(value)
 
-    def _text(self, pointers: Sequence[str], value: str, path: Path, examples: Examples) -> Iterator[Mismatch]:
-        """Yield what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""
+    def _text(self, pointers: tuple[str, ...], value: str, path: Path, examples: Examples) -> Iterable[Mismatch]:
+        """Return what is wrong with a text that no keyword forbids, going by what the contract shows in its place."""
         if not self._is_shown(examples):
-            return
+            return ()
+        found, rule = [], self.schemas.of_address(pointers)
         if not value.strip():
             expected = f"text, such as {examples.texts[0]}"
-            yield Mismatch("value-blank", path, pointers[0], expected, show_value(value), value)
-        rule = self.schemas.of_address(tuple(pointers))
+            found.append(Mismatch("value-blank", path, pointers[0], expected, show_value(value), value))
         if rule is not None and scheme_of(value) not in {*examples.schemes, self.scheme}:
             expected = f"an address that begins with {' or '.join(examples.schemes)}:"
-            yield Mismatch("format-changed", path, f"{rule}/format", expected, show_value(value), value)
+            found.append(Mismatch("format-changed", path, f"{rule}/format", expected, show_value(value), value))
+        return found
 
     def _is_shown(self, examples: Examples) -> bool:
         """Whether something follows for a text from what the contract shows in its place."""
@@ -358,8 +359,9 @@ class Comparison:
 
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:
         """Return the mismatches of a field. Most are plain and as they should be, which is seen at once."""
-        if self.schemas.is_right_scalar(pointers, value) and not (isinstance(value, str) and self._is_shown(examples)):
-            return ()
+        if self.schemas.is_right_scalar(pointers, value):
+            is_more = isinstance(value, str) and self._is_shown(examples)
+            return self._text(self.schemas.applied(pointers), value, path, examples) if is_more else ()
         applied = self.schemas.applied(pointers)
         self.schemas.note(applied, self.budget)
         if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied, value):
