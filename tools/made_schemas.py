@@ -148,6 +148,9 @@ class _Builder:
         return {"$ref": f"#/$defs/{escape(name)}"}
 
     def _is_hidden(self, schema: Any) -> bool:
+        reference = schema.get("$ref") if isinstance(schema, dict) else None
+        if isinstance(reference, str):
+            schema = node_at(self._document, reference.removeprefix("#"))
         return isinstance(schema, dict) and schema.get(self._hidden) is True
 
     def _fields(self, schema: Mapping[str, Any], new: dict[str, Any]) -> None:
