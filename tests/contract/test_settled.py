@@ -312,3 +312,16 @@ def test_annotations_beside_a_report(capsys: pytest.CaptureFixture[str]) -> None
         "| <code>type&#45;changed</code> |" in Path("report.md").read_text()
         or "type-changed" in Path("report.md").read_text()
     )
+
+
+@pytest.mark.parametrize("command", ["check", "coverage"])
+def test_a_line_on_stderr_stays_one(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """No name of a file begins a line of stderr, which GitHub's runner obeys as it does stdout."""
+    recording = tmp_path / "a\n::error::b.json"
+    recording.write_text("{}")
+
+    main(["contract", command, str(recording), "--format", "json"])
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert [line for line in lines if not line.startswith("longcat: ")] == []

@@ -152,6 +152,15 @@ def test_another_file_is_changed_where_the_rule_stands_there(spec_path: Path) ->
     assert other.read_text("utf-8").startswith("# A user.\n")
 
 
+def test_another_file_keeps_its_mark(spec_path: Path) -> None:
+    """A file in JSON stays JSON with the byte order mark that it begins with."""
+    other = spec_path.parent / "user.json"
+    other.write_text('\ufeff{"type": "object", "properties": {"id": {"type": "integer"}}}', "utf-8")
+    write(spec_path, contract({"/a": answer({"$ref": "user.json"})}, {}))
+    mended(spec_path, [seen("/a", {"id": None})])
+    assert other.read_text("utf-8") == ('\ufeff{"type": "object", "properties": {"id": {"type": ["integer", "null"]}}}')
+
+
 def test_the_difference_names_the_file(spec_path: Path) -> None:
     """It is called what it is called, by its path from here."""
     write(spec_path, TWO)

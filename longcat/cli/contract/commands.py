@@ -15,13 +15,13 @@ from longcat.cli.results import Exit, Printer
 from longcat.contract import CODES, Finding, Severity, Spec, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
-from longcat.contract.reports.context import findings_of
+from longcat.contract.reports.context import clean, findings_of
 from longcat.contract.reports.findings import Accepted
 from longcat.contract.reports.verdict import MAX_OPERATIONS, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file, whole_file
-from longcat.text import decode_text, printable
+from longcat.text import decode_text
 
 if TYPE_CHECKING:  # It needs another library, which is slow to import.
     from longcat.contract.patches.suggest import SuggestedOverlay, Suggestion, Unpatched
@@ -79,9 +79,8 @@ def suggest(arguments: argparse.Namespace) -> Exit:
         unpatched = _print_overlay(patches.suggest_overlay, spec_file.spec, findings, arguments.server)
     else:
         unpatched = _change(patches.suggest, spec_file, findings, arguments)
-    for one in unpatched:
-        print(f"longcat: not patched: {one}", file=sys.stderr)
-    _print_summary(summary(tally, Severity.NOTICE))
+    print_sentences(f"not patched: {one}" for one in unpatched)
+    print_sentences(summary(tally, Severity.NOTICE))
     if unpatched:
         return Exit.NO
     return Exit.UNCLEAR if tally.unclear or not tally.compared else Exit.DONE
@@ -170,8 +169,9 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
     if is_annotated:
         Printer().print("".join(FORMATS["github"]((), context)).removesuffix("\n"))
     elif arguments.format not in SAYS_ALL or arguments.output is not None:
-        _print_summary(context.gap_lines() if arguments.format == "json" else ())  # The others have them in the report.
-        _print_summary(context.summary(None if arguments.format == "json" else MAX_OPERATIONS))
+        is_json = arguments.format == "json"
+        print_sentences(context.gap_lines() if is_json else ())  # The others have them in the report.
+        print_sentences(context.summary(None if is_json else MAX_OPERATIONS))
     if arguments.update_baseline is not None and baseline.added:
         _add(Path(arguments.baseline), baseline.additions())
     return Exit(verdict(tally, fail_on))
@@ -181,9 +181,10 @@ def _hints(spec: Spec) -> frozenset[str]:
     return frozenset() if spec.examples_are_complete else HINTS
 
 
-def _print_summary(sentences: Iterable[str]) -> None:
+def print_sentences(sentences: Iterable[str]) -> None:
+    """Print each to stderr as one line: GitHub's runner would obey a line that begins with `::`."""
     for sentence in sentences:
-        print(f"longcat: {printable(sentence)}", file=sys.stderr)
+        print(f"longcat: {clean(sentence)}", file=sys.stderr)
 
 
 def paths_of(names: Iterable[str]) -> list[Path]:

@@ -5,7 +5,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 
-from longcat.cli.contract.commands import RECORDINGS, opened, paths_of
+from longcat.cli.contract.commands import RECORDINGS, opened, paths_of, print_sentences
 from longcat.cli.contract.spec_file import find_spec, serving
 from longcat.cli.results import Exit
 from longcat.contract.coverage import FORMATS, CoverageContext
@@ -38,6 +38,5 @@ def coverage(arguments: argparse.Namespace) -> Exit:
         for piece in FORMATS[arguments.format](context):
             write(piece)
     if arguments.format == "json" or arguments.output is not None:
-        for sentence in context.sentences():
-            print(f"longcat: {sentence}", file=sys.stderr)
+        print_sentences(context.sentences())
     return Exit(context.verdict)

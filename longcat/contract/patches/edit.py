@@ -21,7 +21,7 @@ from itertools import chain
 from types import NoneType
 from typing import Any, Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.emitter import Emitter
@@ -78,15 +78,23 @@ class Source:
     Attributes:
         text: without a byte order mark.
         document: in plain JSON values: a whole document, or the part of it that this file holds.
+        mark: the byte order mark with which the file begins, or nothing.
     """
 
     text: str
     document: Any = field(repr=False)
+    mark: str = ""
 
     @classmethod
-    def read(cls, text: str) -> "Source":
-        """Return a text, read. Raises SpecError for one that can't be."""
-        return cls(text, parse_value(text, "to change", strict=True))
+    def read(cls, content: str, parse: Callable[..., Any] = parse_value) -> "Source":
+        """Return the content of a file, read. Raises SpecError for one that can't be."""
+        text = content.removeprefix("\ufeff")
+        return cls(text, parse(text, "to change", strict=True), content[: len(content) - len(text)])
+
+    @property
+    def content(self) -> str:
+        """The whole of the file."""
+        return self.mark + self.text
 
     def edited(self, *edits: Edit) -> "Source":
         """Return the text with some changes, made one after the other. Raises UneditableError."""
@@ -110,7 +118,7 @@ class Source:
             raise UneditableError("the file is written in a way that does not allow it") from error
         if _canonical(document) != _canonical(wanted):
             raise UneditableError("the file is written in a way that does not allow it, perhaps with an alias")
-        return Source(text, document)
+        return evolve(self, text=text, document=document)
 
 
 def _is_json(text: str) -> bool:

@@ -96,11 +96,10 @@ def suggest(
             f"The spec to change has more than {MAX_TEXT // 1024**2} million characters, which is more than is changed "
             "by this command. Change it by hand, going by `longcat contract check`, or ask for an --overlay."
         )
-    mark, plain = text[: text.startswith("\ufeff")], text.removeprefix("\ufeff")
-    own = Source(plain, parse_document(plain, "to change", strict=True))
+    own = Source.read(text, parse_document)
     written, unpatched = _agreed(TextFiles(own, files), findings, servers)
-    new = mark + written.own.text
-    others = {written.path_of(name): source.text for name, source in written.others.items()}
+    new = written.own.content
+    others = {written.path_of(name): source.content for name, source in written.others.items()}
     diff = _diff(text, new, named(files.path) if files else NAME)
     diff += "".join(_diff(path.read_bytes().decode(), changed, named(path)) for path, changed in others.items())
     return Suggestion(new, diff, unpatched, others)
