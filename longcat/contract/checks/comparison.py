@@ -15,6 +15,7 @@ from attrs import Factory, define, frozen
 
 from longcat.contract.checks.mismatch import PRESENT, MapKey, Mismatch, Path, describe_assertions, distinct, show_value
 from longcat.contract.checks.renames import MissingField, match_fields, unwrapped
+from longcat.contract.model import Severity
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
 from longcat.contract.openapi.limits import StepBudget, check_depth
 from longcat.contract.openapi.schema.failure import SchemaFailure
@@ -35,6 +36,8 @@ CODE_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("pattern", "format"), "format-changed"),
 }
 """The kind of a difference, by the keyword that is broken; of any other keyword, `constraint-broken`."""
+_ADDRESSES: Final = frozenset({"uri", "uri-reference", "url", "iri", "iri-reference", "email", "idn-email", "hostname"})
+"""The formats whose values callers keep as texts: many services send an empty one where there is none."""
 CONTAINERS: Final = (dict, list)
 MOST_ITEMS: Final = 100
 """How many items of a list are compared one by one, and how many more of those that the validator refuses."""
@@ -233,8 +236,17 @@ class Comparison:
             selection.mismatches += _missing_word(variants, named - value.keys(), path)
         if fitting:
             # Several of an `anyOf` may fit, and each explains some of the fields.
-            return fitting if pointer.endswith("/anyOf") else fitting[:1]
+            return fitting if pointer.endswith("/anyOf") else [self._fullest(fitting, value)]
         return [min(branches, key=lambda branch: self._distance(branch, value))]
+
+    def _fullest(self, fitting: Sequence[str], value: Any) -> str:
+        """Return which of the schemas that a value fits lists the most of its fields; the first of those."""
+        if len(fitting) == 1 or not isinstance(value, CONTAINERS):
+            return fitting[0]
+        whole = next((one for one in fitting if self.allows(one, value, closed=True)), None)
+        if whole is not None or isinstance(value, list):
+            return whole or fitting[0]
+        return min(fitting, key=lambda one: len(value.keys() - self.fields(one, value).named.keys()))
 
     def _choose_by_word(
         self, variants: Variants, value: dict[str, Any], path: Path, selection: _Selection
@@ -293,8 +305,11 @@ class Comparison:
                 return Mismatch("field-new", path, pointer, "no such field", show_value(value), value)
             breaches += self.schemas.assertions(pointer, value)
         one = min(breaches, key=lambda breach: breach.keyword != "type")
-        expected = describe_assertions([{one.keyword: one.limit}])
-        return Mismatch(_code(one, value), path, one.pointer, expected, show_value(value), value)
+        code, expected = _code(one, value), describe_assertions([{one.keyword: one.limit}])
+        is_address = one.keyword == "format" and one.limit in _ADDRESSES
+        is_mild = is_address and code == "value-empty" and not self.examples_are_complete
+        severity = Severity.NOTICE if is_mild else None
+        return Mismatch(code, path, one.pointer, expected, show_value(value), value, severity=severity)
 
     def _is_unseen(self, value: Any) -> bool:
         """Whether a recorder has put a placeholder in the place of a value."""

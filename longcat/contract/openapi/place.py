@@ -46,7 +46,9 @@ class Place:
 
     @property
     def object(self) -> Node:
-        """The object that stands here."""
+        """The object that stands here; an empty one for a key without a value, as YAML may have it."""
+        if self.node is None:
+            return {}
         if not isinstance(self.node, Mapping):
             raise self.error(f"{show(self.node)} is not an object")
         return self.node

@@ -1,14 +1,13 @@
 """A schema of a document, read once and ready to hold values against."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.assertions import Assertions
-from longcat.contract.openapi.schema.fields import Direction, marks_of
-from longcat.contract.openapi.schema.keywords import IN_PLACE, SAYING
-from longcat.contract.openapi.schema.variants import unconditional
+from longcat.contract.openapi.schema.fields import Direction, is_free, marks_of
+from longcat.contract.openapi.schema.keywords import IN_PLACE
 from longcat.pointer import escape
 
 STEP: Final = 50
@@ -65,24 +64,12 @@ class CompiledSchema:
     @cached_property
     def is_free(self) -> bool:
         """Whether it says nothing about a value but its type, so that any field may come."""
-        return _is_free(self._document, self.pointer)
+        return is_free(self._document, self.pointer)
 
     @cached_property
     def names_fields(self) -> bool:
         """Whether it names fields, itself or in a part: an object without names is free."""
         return _names_fields(self._document, self.pointer, set())
-
-
-def _is_free(document: Document, pointer: str) -> bool:
-    schemas = [document.schema(one) for one in unconditional(document, pointer)]
-    said = {name for schema in schemas if isinstance(schema, Mapping) for name, value in schema.items() if value != {}}
-    is_object = any("object" in _types(schema) for schema in schemas)
-    return is_object and said.isdisjoint(SAYING) and False not in schemas
-
-
-def _types(schema: Any) -> Sequence[str]:
-    types = schema.get("type", ()) if isinstance(schema, Mapping) else ()
-    return [types] if isinstance(types, str) else types
 
 
 def _names_fields(document: Document, pointer: str, seen: set[str]) -> bool:

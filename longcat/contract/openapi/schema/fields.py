@@ -1,14 +1,19 @@
 """The fields of an object, as one or several schemas together describe them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Any, Final
 
 from attrs import Factory, define
 
 from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.schema.keywords import SAYING
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.pointer import escape
+
+_PART_OF_UNION: Final = re.compile(r"/(any|one)Of/\d+$")
 
 
 class Direction(StrEnum):
@@ -57,6 +62,7 @@ def fields_of(document: Document, pointers: Sequence[str], direction: Direction 
     unevaluated: tuple[str, ...] = ()
     for pointer in pointers:
         schema = document.schema(pointer)
+        is_open |= _PART_OF_UNION.search(pointer) is not None and is_free(document, pointer)
         if not isinstance(schema, Mapping):
             continue
         for name in schema.get("properties", ()):
@@ -84,6 +90,20 @@ def fields_of(document: Document, pointers: Sequence[str], direction: Direction 
     fields.is_closed = fields.is_closed and not is_open
     fields.owner = fields.owner or next(iter(pointers), "")
     return fields
+
+
+def is_free(document: Document, pointer: str) -> bool:
+    """Whether a schema says nothing about an object, so that any field may come."""
+    schemas = [document.schema(one) for one in unconditional(document, pointer)]
+    said = {name for schema in schemas if isinstance(schema, Mapping) for name, value in schema.items() if value != {}}
+    types = [_types(schema) for schema in schemas]
+    is_object = not any(types) or any("object" in one for one in types)
+    return is_object and said.isdisjoint(SAYING) and False not in schemas
+
+
+def _types(schema: Any) -> Sequence[str]:
+    types = schema.get("type", ()) if isinstance(schema, Mapping) else ()
+    return [types] if isinstance(types, str) else types
 
 
 def marks_of(document: Document, pointer: str) -> frozenset[Direction]:

@@ -29,6 +29,8 @@ _SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchema
 _OTHERS: Final = frozenset({"required", "dependentRequired", "minContains", "maxContains", "$recursiveAnchor"})
 SAYING: Final = (frozenset(ASSERTIONS) - {"type"}) | _SCHEMA | _SCHEMAS - {"allOf"} | _OTHERS - {"$recursiveAnchor"}
 """The keywords that say more about a value than its type."""
+_SETS: Final = frozenset({"required", "type"})
+"""The keywords whose value may be a list of words, each of which says the same twice as once."""
 _NOT_FOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 OPEN: Final[Mapping[str, Any]] = {"additionalProperties": True}
 """What stands for a schema that can't be used: it allows everything, and any field."""
@@ -61,6 +63,8 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, Flaw | None]:
         return OPEN, Flaw("", f"{show(written)} is no schema")
     # A keyword without a value, as YAML may have it, says nothing.
     schema = {name: value for name, value in written.items() if value is not None or name == "const"}
+    for name in _SETS & schema.keys():
+        schema[name] = _without_repeats(schema[name])
     for name in _NOT_FOLLOWED:
         if name in schema:
             return OPEN, Flaw(f"/{name}", "this kind of reference is not followed")
@@ -70,6 +74,12 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, Flaw | None]:
         why = f"it is not valid in a schema: {shorten(error.message, 200)}"
         return OPEN, Flaw(join(error.instance_path), why)
     return _with_usable_patterns(schema, patterns)
+
+
+def _without_repeats(words: Any) -> Any:
+    """Return a list of words with each of them once; anything else as it is."""
+    is_list = isinstance(words, list) and all(isinstance(one, str) for one in words)
+    return list(dict.fromkeys(words)) if is_list else words
 
 
 def inner_schemas(schema: Any, pointer: str) -> Iterator[str]:

@@ -63,6 +63,7 @@ def variants_of(document: Document, pointer: str) -> Variants | None:
     if discriminator is not None:
         known = discriminator.mapped(branches)
         known |= fixed_words(document, discriminator.name, _besides(known, branches))
+        known |= _inner_words(document, discriminator.name, _besides(known, branches))
         known |= _component_names(document, _besides(known, branches))
         others = _besides(known, branches)
         rule = discriminator.rule
@@ -230,6 +231,17 @@ def _component_names(document: Document, branches: Sequence[str]) -> Iterator[tu
         target = _target(document, branch)
         if target.startswith(_COMPONENTS):
             yield _name_of(target), branch
+
+
+def _inner_words(document: Document, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the words of branches that are unions themselves, whose schemas the same field tells apart."""
+    for branch in branches:
+        target = _target(document, branch)
+        schema = document.schema(target)
+        for keyword in ("oneOf", "anyOf"):
+            inner = _Discriminator.of(document, target) if isinstance(schema, Mapping) and keyword in schema else None
+            variants = variants_of(document, f"{target}/{keyword}") if inner and inner.name == name else None
+            yield from ((word, branch) for word in (variants.branches if variants else ()))
 
 
 def fixed_words(document: Document, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
