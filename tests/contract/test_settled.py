@@ -123,6 +123,13 @@ def test_a_fingerprint_holds(spec: Spec) -> None:
     assert len(names) == 1
 
 
+def test_a_fingerprint_holds_when_the_contract_is_put_in_order(spec: Spec) -> None:
+    """The order of parameters, and of the members of a union, means nothing."""
+    [one] = found(spec, exchange({"files": {"a": {"lang": 1}}}))
+    rules = [f"/paths/~1a/get/{at}/schema/allOf/{at[-1]}/type" for at in ("parameters/0", "parameters/1")]
+    assert len({fingerprint(evolve(one.finding, rule=rule)) for rule in rules}) == 1
+
+
 @pytest.mark.parametrize(
     ("one", "other", "is_same"),
     [

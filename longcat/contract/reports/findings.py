@@ -22,7 +22,8 @@ ORIGINS: Final[dict[Origin, str]] = {
 MOST_OF_BODY: Final = 4096
 """How much of a body is kept and quoted, in bytes."""
 _REQUEST: Final = re.compile(r"\bthe request \S+")
-_BRANCH: Final = re.compile(r"/(oneOf|anyOf)/[0-9]+")
+_NUMBERED: Final = re.compile(r"/(oneOf|anyOf|allOf|parameters)/[0-9]+")
+"""A member of a list of a contract whose order means nothing."""
 
 
 @frozen
@@ -155,5 +156,5 @@ def fingerprint(finding: Finding) -> str:
 @lru_cache(maxsize=4096)  # The same few come again with every exchange.
 def _fingerprint(code: str, operation: str, place: str, rule: str) -> str:
     # Which variant of a union an answer is held against depends on the answer.
-    parts = (code, operation, place, _BRANCH.sub(r"/\1/*", rule))
+    parts = (code, operation, place, _NUMBERED.sub(r"/\1/*", rule))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
