@@ -256,7 +256,7 @@ class Operation:
         found = (one.name for way in self.security for one in way if one.location == "header")
         return next(found, None) if self.needs_key else None
 
-    @property
+    @cached_property
     def needs_key(self) -> bool:
         """Whether a call without any credential is to be refused."""
         return bool(self.security) and all(self.security)

@@ -14,6 +14,8 @@ from longcat.contract.traffic.redact import redact
 from longcat.text import shorten
 
 _DEFAULT_PORT: Final = re.compile(r"(http://[^/?#]*):80(?![^/?#])|(https://[^/?#]*):443(?![^/?#])", re.IGNORECASE)
+_PLAIN_HTTP: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?=[/?#]|\Z)")
+"""How an HTTP URL begins that has neither a user nor a port, as most are."""
 _PLACEHOLDER: Final = re.compile(r"(https?://)?(?:<{1,3}|\{{1,2}|\[)(\w[\w .-]*)(?:>{1,3}|\}{1,2}|\])/?(.*)", re.ASCII)
 """What a recorder puts in the place of a host, and of a scheme with it: `<HOST>`, `{{host}}`, `[HOST]`."""
 LAST_SECOND: Final = 10_000_000_000
@@ -156,7 +158,7 @@ def _url(value: object, host: str | None) -> str:
     """
     if isinstance(value, str) and value.startswith("/") and host:
         value = f"https://{host}{value}"
-    if isinstance(value, str) and _is_http(value):
+    if isinstance(value, str) and (_PLAIN_HTTP.match(value) or _is_http(value)):
         port = _DEFAULT_PORT.match(value) if ":80" in value or ":443" in value else None
         return f"{port[1] or port[2]}{value[port.end() :]}" if port else value
     if isinstance(value, str) and (hidden := _PLACEHOLDER.fullmatch(value)):
