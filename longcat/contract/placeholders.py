@@ -11,7 +11,7 @@ LONGEST: Final = 200
 _WORDS: Final = r"(?:api|access|auth|client|secret|private)?[-_ ]?(?:id|key|token|secret|password|credentials?|value)"
 _WHOLE: Final = re.compile(
     r"<+[^<>]+>+|\((?:redacted|filtered|removed|hidden)\)"  # In brackets.
-    r"|\[[a-z][\w .-]*\]|\{\{.*\}\}|\$?\{[\w. -]+\}|%+\w+%+|__\w+__"
+    r"|\[[a-z][\w .-]*\]|\{\{.*\}\}|\$?\{[\w. -]+\}|%+\w+%+|__\w+__|@@\w+@@|(?-i:\$[A-Z][A-Z0-9_]+)"
     r"|\*{2,}|[x#.-]{3,}|[\u2022\u2026\u2588]+"  # Rows.
     r"|(?:redacted|filtered|sanitized|sanitised|scrubbed|censored|masked|obfuscated|anonymized|anonymised|dummy|placeholder"
     rf"|fake)(?:[-_ ]{_WORDS})?(?:[-_ ]?[0-9]+)?"

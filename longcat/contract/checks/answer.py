@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from longcat.contract.checks.content import compare_content, documented_media, media_types
 from longcat.contract.checks.credentials import names_a_secret
-from longcat.contract.checks.media import MediaKind, kind_of
+from longcat.contract.checks.media import ROWS, MediaKind, kind_of
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import allows_header, values_of
@@ -23,6 +23,7 @@ _IDENTIFIERS: Final = frozenset({"id", "identifier", "uuid", "guid", "uid", "uli
 _STAND_INS: Final = frozenset({"me", "self", "mine", "current", "latest", "last", "first", "default", "primary"})
 """The words by which many services let one ask for a thing without its identifier."""
 PLACEHOLDER: Final = "a recorder put placeholders in the place of values"
+NO_ROWS: Final = "the stream of the answer is empty, which says nothing"
 UNRECORDED: Final = "the body of the answer was not recorded"
 _NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
 
@@ -53,6 +54,8 @@ def _compare_body(observation: Observation, response: Response) -> Iterator[Chec
     elif not response.content:
         if body.strip():
             yield Mismatch("body-new", (), response.pointer, "no body", show_body(body))
+    elif not body.strip() and kind_of(observation.media_type) in ROWS:
+        yield Gap(NO_ROWS, unclear=False)
     elif not body.strip():
         yield Mismatch("body-empty", (), response.pointer, f"a body of {media_types(response)}", "an empty body")
     else:

@@ -122,7 +122,16 @@ class Comparison:
             if mismatch.code == "field-absent" and is_field and isinstance(outer, dict) and mismatch.path[-1] in outer:
                 return False  # It has stayed outside: the others have moved.
         # An object that need not have any field fits many a schema by chance.
-        return isinstance(inner, list) or bool(self.fields(pointer, inner).required.keys() & inner.keys())
+        if not isinstance(inner, list):
+            return bool(self.fields(pointer, inner).required.keys() & inner.keys())
+        return not inner or self._is_like(self.inner((pointer,), inner)(0), inner[0])
+
+    def _is_like(self, pointers: tuple[str, ...], value: Any) -> bool:
+        """Whether a value is of the type that the schemas at some pointers want, and has one of their fields."""
+        if not isinstance(value, dict):
+            return not self.is_of_another_type(pointers, value)
+        fields = self.schemas.fields(self._select(pointers, value).pointers, self.direction)
+        return not (names := fields.required or fields.named) or not names.keys().isdisjoint(value)
 
     def _marked(self, pointer: str, value: Any, path: Iterable[str | int]) -> Path:
         """Return a path into a value with its keys of maps marked as such."""

@@ -151,21 +151,25 @@ def _form(observation: Observation, media: Media, schema: str, text: str) -> dic
 
 
 def _compare_events(observation: Observation, media: Media, text: str) -> Iterator[Mismatch]:
-    events = [event for event in read_events(text) if event.data is not None]
-    if not events and text.lstrip()[:1] in {"{", "[", "<"}:  # It is no stream at all.
+    events = list(read_events(text))
+    if not any(event.data is not None for event in events) and text.lstrip()[:1] in {
+        "{",
+        "[",
+        "<",
+    }:  # It is no stream at all.
         whole = decode_json(text.strip().encode())
         error = error_schema(observation, observation.at_path, whole.value) if whole.is_json else None
         code = "type-changed" if error is None or not is_success(observation.status_code) else "error-in-success"
         yield Mismatch(code, (), media.pointer, "a stream of events", show_body(text.encode()), whole.value)
         return
-    events = [event for event in events if not event.is_end]
+    events = [event for event in events if event.is_telling]
     is_cut = bool(events) and not events[-1].is_whole
     yield from _compare_row(observation, media, _read_events(observation, media, events), is_cut=is_cut)
 
 
 def _read_events(observation: Observation, media: Media, events: Iterable[StreamEvent]) -> list[Decoded]:
     """Return what the events of a stream say, without that which ends it."""
-    telling = [event for event in events if event.data is not None and not event.is_end]
+    telling = [event for event in events if event.is_telling]
     read = _reader(observation, media.item_schema or media.schema or "", telling[:TRIED])
     return [read(event) for event in telling]
 

@@ -30,6 +30,8 @@ class MediaKind(Enum):
     """It is not judged."""
 
 
+ROWS: Final = frozenset({MediaKind.EVENTS, MediaKind.LINES, MediaKind.RECORDS})
+"""What holds any number of values in a row, and so may hold none."""
 UNJUDGED: Final = "a body of {} is not judged"
 DONE: Final = "[DONE]"
 """What many services send as the last event of a stream. It is no JSON, and no part of any contract."""
@@ -89,6 +91,11 @@ class StreamEvent:
     def is_end(self) -> bool:
         """Whether it says that the stream is over."""
         return self.data is not None and self.data.strip() == DONE
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it has data: what has none, or an empty one, keeps the connection open."""
+        return self.data is not None and bool(self.data.strip()) and not self.is_end
 
 
 def read_events(text: str) -> Iterator[StreamEvent]:

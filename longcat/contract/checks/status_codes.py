@@ -143,7 +143,8 @@ class Expectation:
         if not self.certain:
             codes = [code for code in self.operation.responses if code.startswith("2")]
             return " or ".join(f"HTTP {code}" for code in codes) or "a success"
-        return f"{self.refusal()}, because {self.certain[0]}"
+        refusal = self.refusal() if is_success(status_code) else "a refusal that the contract lists"
+        return f"{refusal}, because {self.certain[0]}"
 
     def kind_of(self, status_code: int) -> tuple[str, Severity | None]:
         """Return the kind of finding that a status code is which is not allowed, and how bad it is.
