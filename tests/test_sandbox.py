@@ -510,9 +510,17 @@ def _imports(path: Path) -> Sequence[str]:
 
 
 def test_independent_witness() -> None:
-    """The sandbox shares no code with the client: the two can disagree."""
-    names = {name for path in Path(sandbox.__file__).parent.rglob("*.py") for name in _imports(path)}
-    assert {name for name in names if name.startswith(("longcat", "httpx")) and "longcat.sandbox" not in name} == set()
+    """What the sandbox answers shares no code with the client: the two can disagree.
+
+    Its drifts are made by the mutator, and weighed by what the client's own reading of the contract allows.
+    """
+    shared: set[str] = set()
+    for path in Path(sandbox.__file__).parent.rglob("*.py"):
+        names = {name for name in _imports(path) if name.startswith(("longcat", "httpx"))}
+        own = {name for name in names if "longcat.sandbox" in name or name.startswith("longcat.drifts")}
+        assert path.parent.name == "drifts" or not names - {name for name in names if "longcat.sandbox" in name}
+        shared |= names - own
+    assert shared == {"longcat.pointer", "longcat.gateway.schema"}
 
 
 def test_exports() -> None:
