@@ -82,10 +82,18 @@ _AUTHORITY, _PATH, _QUERY = (
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}(?=[/?#]|$))?{_PATH}(\?{_QUERY})?(#{_QUERY})?")
 _PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]+(/{_PATH})?(\?{_QUERY})?")
 """An address without a user, a port or a fragment, as most are."""
+_PLAIN_DATE_TIME = re.compile(
+    r"(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z",
+    re.ASCII,
+)
+"""A date-time that is sure to be one, as most are: without a leap day or second, and in UTC."""
 
 
 def _is_date_time(text: str) -> bool:
     """Whether it is one of RFC 3339, section 5.6, notes included. It is read by more lenient rules."""
+    if _PLAIN_DATE_TIME.fullmatch(text):
+        return True
     if not DATE_TIME.fullmatch(text):
         return False
     try:
