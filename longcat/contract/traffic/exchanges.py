@@ -19,7 +19,10 @@ _PLAIN_HTTP: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?=[/?#]|\Z)")
 _PLACEHOLDER: Final = re.compile(r"(https?://)?(?:<{1,3}|\{{1,2}|\[)(\w[\w .-]*)(?:>{1,3}|\}{1,2}|\])/?(.*)", re.ASCII)
 """What a recorder puts in the place of a host, and of a scheme with it: `<HOST>`, `{{host}}`, `[HOST]`."""
 LAST_SECOND: Final = 10_000_000_000
-"""A larger time since 1970, after the year 2286, is in milliseconds."""
+"""A larger time since 1970, after the year 2286, is in milliseconds; a still larger one in parts of these."""
+_SECONDS: Final = re.compile(r"[0-9]{9,19}(?:\.[0-9]{1,9})?", re.ASCII)
+_ZONE: Final = re.compile(r"(?<=[0-9]) (?:UTC|GMT|Z)\Z")
+"""What Ruby and R write behind a time where ISO 8601 has a `Z`."""
 _STATUS: Final = re.compile(r"([1-9]\d\d)(?: .*)?", re.ASCII | re.DOTALL)
 _METHOD: Final = re.compile(r":?([A-Za-z][A-Za-z0-9-]{0,31})")
 """In older cassettes of Ruby it is a symbol, `:get`."""
@@ -67,15 +70,20 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
 def moment(value: object) -> datetime | None:
     """Return the time that a text gives, as ISO 8601 or as mails and HTTP write it; in UTC where it names no zone.
 
-    A number counts the seconds or the milliseconds since 1970. None: it gives none.
+    A number counts the seconds since 1970, or thousandths, millionths or billionths of them. None: it gives none.
     """
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        with suppress(ValueError, OverflowError, OSError):
-            return datetime.fromtimestamp(value / 1000 if value > LAST_SECOND else value, UTC)
+        for parts in (1, 10**3, 10**6, 10**9):
+            if value <= LAST_SECOND * parts:
+                with suppress(ValueError, OverflowError, OSError):
+                    return datetime.fromtimestamp(value / parts, UTC)
+                return None
     if not isinstance(value, str) or not value:
         return None
     try:
-        found = datetime.fromisoformat(value)
+        found = datetime.fromisoformat(_ZONE.sub("Z", value))
     except ValueError:
         from email.utils import parsedate_to_datetime  # noqa: PLC0415 - it is slow to import.
 
