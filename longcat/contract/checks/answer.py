@@ -12,7 +12,7 @@ from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, s
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import allows_header, values_of
 from longcat.contract.checks.status_codes import is_success
-from longcat.contract.openapi.operation import Operation, Response, first_json
+from longcat.contract.openapi.operation import Operation, Parameter, Response, first_json
 from longcat.contract.openapi.schema.variants import normal
 from longcat.contract.placeholders import is_placeholder, may_be_filtered
 from longcat.text import words_of
@@ -39,6 +39,28 @@ def compare_headers(observation: Observation, response: Response) -> Iterator[Ch
     yield from part(_compare_headers(observation, response))
 
 
+def _compare_headers(observation: Observation, response: Response) -> Iterator[CheckResult]:
+    for name, header in response.headers.items():
+        if name == "content-type":
+            continue  # It is described by `content` (OpenAPI, "Response Object").
+        if may_be_filtered(observation.exchange) and names_a_secret(name):
+            continue  # Such as `Set-Cookie`, which browsers leave out. What a secret was can't be judged anyway.
+        yield from part(_compare_header(observation, name, header))
+
+
+def _compare_header(observation: Observation, name: str, header: Parameter) -> Iterator[CheckResult]:
+    value, location = observation.exchange.response_headers.get(name), f"header:{name}"
+    if value is None:
+        if header.required:
+            yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
+    elif header.schema and not allows_header(observation.comparison, header, value):
+        if may_be_filtered(observation.exchange) and is_placeholder(value):
+            yield Gap(PLACEHOLDER, unclear=False)
+            return
+        expected = observation.comparison.describe((header.schema,))
+        yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
+
+
 def compare_body(observation: Observation, response: Response) -> Iterator[CheckResult]:
     """Yield how the body of an answer differs from a documented one."""
     yield from part(_compare_body(observation, response))
@@ -63,25 +85,6 @@ def _compare_body(observation: Observation, response: Response) -> Iterator[Chec
         yield from results
         if is_success(observation.status_code) and kind_of(observation.media_type) is MediaKind.JSON:
             yield from _compare_echo(observation, response, [one for one in results if isinstance(one, Mismatch)])
-
-
-def _compare_headers(observation: Observation, response: Response) -> Iterator[CheckResult]:
-    comparison = observation.comparison
-    for name, header in response.headers.items():
-        value, location = observation.exchange.response_headers.get(name), f"header:{name}"
-        if name == "content-type":
-            continue  # It is described by `content` (OpenAPI, "Response Object").
-        if may_be_filtered(observation.exchange) and names_a_secret(name):
-            continue  # Such as `Set-Cookie`, which browsers leave out. What a secret was can't be judged anyway.
-        if value is None:
-            if header.required:
-                yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
-        elif header.schema and not allows_header(comparison, header, value):
-            if may_be_filtered(observation.exchange) and is_placeholder(value):
-                yield Gap(PLACEHOLDER, unclear=False)
-                continue
-            expected = comparison.describe((header.schema,))
-            yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
 
 
 # --- An answer about something else.

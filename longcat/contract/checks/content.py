@@ -1,6 +1,7 @@
 """What in the content of an answer differs from the one that the contract documents, by its media type."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import evolve
@@ -13,6 +14,7 @@ from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.forms import read_pairs
 from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import is_success
+from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, media_for
@@ -254,15 +256,20 @@ def error_schema(observation: Observation, operations: Sequence[Operation], valu
     """
     comparison = observation.comparison
     schemas = dict.fromkeys(
-        _target(observation, media.schema)
-        for operation in operations
-        for code, response in operation.responses.items()
-        if not code.startswith(("1", "2", "3"))
-        for media in response.content.values()
-        if media.schema is not None
+        _target(observation, schema) for operation in operations for schema in _error_schemas(operation)
     )
     fitting = (one for one in schemas if isinstance(value, dict) and comparison.allows(one, value))
     return next((one for one in fitting if comparison.fields(one, value).required), None)
+
+
+def _error_schemas(operation: Operation) -> Iterator[str]:
+    """Yield where the schemas of an operation's errors stand. A flaw in one costs no answer but those with its code."""
+    for code, response in operation.responses.items():
+        with suppress(SpecError):
+            for media in () if code.startswith(("1", "2", "3")) else response.content.values():
+                with suppress(SpecError):
+                    if media.schema is not None:
+                        yield media.schema
 
 
 def _target(observation: Observation, pointer: str) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from longcat.contract.checks.status_codes import KEY_REFUSED, RequestFault
 from longcat.contract.model import Exchange, Intent
+from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.operation import Credential, Operation
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
@@ -48,11 +49,14 @@ def is_vouched_for(exchange: Exchange) -> bool:
 def is_answered_before(exchange: Exchange, operation: Operation) -> bool:
     """Whether the same request, with the same keys, was answered with success before, so that it deserves it now.
 
-    Where a key is needed and none was seen, nobody knows whether it was the same.
+    Where a key is needed and none was seen, or the contract does not say which, nobody knows whether it was the same.
     """
-    if not exchange.answered_before or exchange.status_code not in KEY_REFUSED or not operation.needs_key:
-        return exchange.answered_before
-    values = [_value_of(one, exchange) for way in operation.security for one in way]
+    try:
+        if not exchange.answered_before or exchange.status_code not in KEY_REFUSED or not operation.needs_key:
+            return exchange.answered_before
+        values = [_value_of(one, exchange) for way in operation.security for one in way]
+    except SpecError:
+        return False
     return bool(exchange.credentials) or any(value and not is_placeholder(value) for value in values)
 
 

@@ -105,10 +105,10 @@ class Expectation:
         """Return what the answer may be if the contract lags behind, and nothing that the request breaks is a rule."""
         return evolve(self, certain=tuple(one for one in self.certain if one not in CONTRACT_FAULTS), broken=())
 
-    def refusal(self) -> str:
-        """Return with which codes a request at fault is to be refused, in words."""
+    def refusal(self, otherwise: str = "a refusal") -> str:
+        """Return with which codes a request at fault is to be refused, in words; the others where there are none."""
         found = sorted({code for fault in self.certain for code in self._refusals(fault)})
-        return " or ".join(f"HTTP {code}" for code in found) or "a refusal"
+        return " or ".join(f"HTTP {code}" for code in found) or otherwise
 
     def allows(self, status_code: int) -> bool:
         """Whether the contract allows this status code."""
@@ -143,8 +143,8 @@ class Expectation:
         if not self.certain:
             codes = [code for code in self.operation.responses if code.startswith("2")]
             return " or ".join(f"HTTP {code}" for code in codes) or "a success"
-        refusal = self.refusal() if is_success(status_code) else "a refusal that the contract lists"
-        return f"{refusal}, because {self.certain[0]}"
+        otherwise = "a refusal that the contract lists" if is_refusal(status_code) else "a refusal"
+        return f"{self.refusal(otherwise)}, because {self.certain[0]}"
 
     def kind_of(self, status_code: int) -> tuple[str, Severity | None]:
         """Return the kind of finding that a status code is which is not allowed, and how bad it is.
