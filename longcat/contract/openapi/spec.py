@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from longcat.contract.openapi.document import SpecError, parse_document, read_do
 from longcat.contract.openapi.operation import Credential, Operation, read_credential, read_operations
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.references import Document, SpecFiles
-from longcat.contract.openapi.schema.schemas import Schemas
+from longcat.contract.openapi.schema.schemas import MOST_KEPT, Schemas
 from longcat.contract.openapi.strict import check_all
 from longcat.contract.openapi.upgrade import modern
 from longcat.contract.openapi.urls.paths import PathIndex
@@ -171,9 +172,7 @@ class Spec:
         for find in (self._paths.find, self._paths.find_spanning):
             for base, segments in below if not is_found else ():
                 for match in find(segments, query):
-                    operations = self._by_path[match.number]
-                    if base is not None:
-                        operations = tuple(one for one in operations if self._is_served(one, {base}))
+                    operations = self._by_path[match.number] if base is None else self._at_base(match.number, base)
                     if operations:
                         is_found = True
                         yield Located(operations, match.values, match.spans)
@@ -198,6 +197,15 @@ class Spec:
         for one in self.operations:
             by_path.setdefault(one.path, []).append(one)
         return [*map(tuple, by_path.values())]
+
+    @cached_property
+    def _at_base(self) -> Callable[[int, Base], tuple[Operation, ...]]:
+        """Return what tells the operations of a documented path that have a base. Those asked for last are kept."""
+
+        def at_base(number: int, base: Base) -> tuple[Operation, ...]:
+            return tuple(one for one in self._by_path[number] if self._is_served(one, {base}))
+
+        return lru_cache(MOST_KEPT)(at_base)
 
     @cached_property
     def _paths(self) -> PathIndex:

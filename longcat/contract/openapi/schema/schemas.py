@@ -74,6 +74,8 @@ class Schemas:
 
     def fits(self, pointers: Sequence[str], value: Any, budget: StepBudget | None = None) -> bool:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
+        if self.is_right_scalar(pointers, value):
+            return True
         return bool(pointers) and all(self.is_valid(one, value, budget=budget) for one in pointers)
 
     def failure(

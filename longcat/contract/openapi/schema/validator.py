@@ -91,7 +91,8 @@ class Validator:
             return self._of_scalars[pointer]
         except KeyError:
             compiled = self.compiled(pointer)
-            is_plain = not (compiled.flaw or compiled.is_false or compiled.tracks_fields or compiled.marks)
+            is_costly = compiled.tracks_fields or compiled.assertions.backtracks
+            is_plain = not (compiled.flaw or compiled.is_false or compiled.marks or is_costly)
             keywords = [name for name, _ in self.checks(compiled)[object]] if is_plain else None
             found = compiled if keywords == [] else None
             if keywords == ["$ref"] and not compiled.assertions.limits and compiled.target != pointer:

@@ -141,11 +141,13 @@ class PathIndex:
 
     _root: _Branch = Factory(_Branch)
     _levels: int = 0
+    _has_slash_at_end: bool = False
 
     def add(self, path: str, number: int) -> None:
         """Add a key of `paths`."""
         key, branch = PathKey.of(path), self._root
         self._levels = max(self._levels, len(key.segments))
+        self._has_slash_at_end |= key.segments[-1:] == [""]
         for segment in key.segments:
             texts = texts_of(segment)
             if len(texts) == 1:
@@ -159,8 +161,12 @@ class PathIndex:
 
     def find(self, segments: Sequence[str], query: Pairs) -> Iterator[PathMatch]:
         """Yield the paths that fit, the one that is meant first; then those that differ by a slash at the end."""
-        other = segments[:-1] if segments and not segments[-1] else [*segments, ""]
-        for one in (segments, other):
+        tried = [segments]
+        if segments and not segments[-1]:
+            tried.append(segments[:-1])
+        elif self._has_slash_at_end:
+            tried.append([*segments, ""])
+        for one in tried:
             if len(one) <= self._levels:
                 yield from _Search(one, query).plain(self._root)
 
