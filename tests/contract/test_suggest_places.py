@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from longcat.contract import Exchange, judge, load_spec
 from longcat.contract.openapi.references import SpecFiles
 from longcat.contract.openapi.spec import Spec
+from longcat.contract.patches.edit import Put, Source
 from longcat.contract.patches.suggest import suggest, suggest_overlay
 from longcat.pointer import at
 
@@ -114,6 +115,21 @@ def test_a_shared_component_changes_only_if_several_places_were_seen(
     new = mended(spec_path, [seen(path, body) for path, body in bodies.items()])
     assert at(new, "/paths/~1a/get/responses/200/content/application~1json/schema") == schema_at_a
     assert new["components"]["schemas"]["User"] == shared
+
+
+def test_all_that_was_seen_at_one_place_goes_into_its_copy(spec_path: Path) -> None:
+    """What else is wrong with a place that got a copy changes the copy, and the component stays."""
+    user = {**USER, "required": ["id"], "properties": {"id": {"type": "integer"}, "s": {"enum": ["a", "b"]}}}
+    write(spec_path, contract({"/a": answer(REFERENCE), "/b": answer(REFERENCE)}, {"User": user}))
+    new = mended(spec_path, [seen("/a", {"id": 1, "s": "c"}), seen("/a", {"id": 1, "s": None}), seen("/a", {"s": "a"})])
+    assert new["components"]["schemas"]["User"] == user
+
+
+def test_lists_of_objects_in_brackets_stay_as_they_are_written() -> None:
+    """An object with one entry keeps its braces, and a line beside the one that changes stays."""
+    lines = [f"  {path}: {{x: [{{a: 1}}, {{b: 2}}]}}\n" for path in ("a", "b")]
+    changed = Source.read("".join(["top:\n", *lines])).edited(Put("/top/b", "z", 3))
+    assert changed.text == "".join(["top:\n", lines[0], lines[1].replace("]}", "], z: 3}")])
 
 
 def test_a_component_with_one_use_changes_itself(spec_path: Path) -> None:

@@ -346,6 +346,7 @@ def _read_yaml(text: str) -> tuple[Any, Callable[[Any], str]]:
     yaml = YAML()
     yaml.Emitter, yaml.Representer = _Emitter, _Representer
     yaml.preserve_quotes, yaml.width = True, sys.maxsize
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     tree = yaml.load(text)
     mapping, offset = _indents(tree)
     yaml.indent(mapping=mapping, sequence=offset + 2, offset=offset)
@@ -362,6 +363,7 @@ def as_yaml(value: Any) -> str:
     """Return a value as a document of YAML that all readers understand alike."""
     yaml = YAML()
     yaml.Representer, yaml.width = _Representer, sys.maxsize
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     written = io.StringIO()
     yaml.dump(_styled(value), written)

@@ -160,10 +160,16 @@ def _mended(draft: Draft, exchanges: Sequence[Exchange], initial: "_Before", rea
 
 
 def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") -> Draft:
-    """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails."""
+    """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails.
+
+    It is the same draft where another change has moved the rule: the next round finds it at its new place.
+    """
     exchanges = _exchanges(group.findings)
     initial.effort.spend(draft.source.size)
-    before = {_identity(one) for one in initial.wrong(draft, exchanges)}
+    wrong = initial.wrong(draft, exchanges)
+    before = {_identity(one) for one in wrong}
+    if {(_identity(one), one.rule) for one in wrong}.isdisjoint((_identity(one), one.rule) for one in group.findings):
+        return draft
     draft = _changed(draft, group)
     for _ in range(ROUNDS):
         new = [one for one in initial.wrong(draft, exchanges) if _identity(one) not in before]
