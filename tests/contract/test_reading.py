@@ -8,6 +8,8 @@ import pytest
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.openapi.document import parse_document
 from longcat.contract.openapi.limits import MAX_LEVELS, UnjudgeableError
+from longcat.contract.openapi.schema.fields import Direction
+from longcat.contract.openapi.schema.validator import ValidationMode
 from longcat.contract.openapi.spec import make_spec
 
 CAT = {"required": ["kind", "lives"], "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}}
@@ -110,6 +112,28 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
 def test_reading(schema: Any, value: Any, expected: list[tuple[str, str]]) -> None:
     """Each difference is found where it is, and named for what it is."""
     assert found(schema, value) == expected
+
+
+WORD = {"$ref": "#/components/schemas/Word"}
+OF_SCALARS = [
+    *({}, False, {"type": "string", "minLength": 1}, {"type": ["integer", "null"]}, {"enum": [1, "a", None]}),
+    *({"const": 5}, {"minimum": 0}, {"format": "date-time"}, {"format": "uri"}, {"pattern": "^(?=a)"}, {"not": {}}),
+    *({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"allOf": [{"type": "string"}]}, {"type": "object"}),
+    *({"type": "string", "readOnly": True}, {"type": "string", "writeOnly": True}, {"pattern": "("}),
+    *(WORD, {**WORD, "maxLength": 0}, {"$ref": "#/components/schemas/Loop"}, {"$ref": "#/components/schemas/None"}),
+]
+
+
+@pytest.mark.parametrize("schema", OF_SCALARS, ids=json.dumps)
+def test_what_is_right_at_once_is_right(schema: Any) -> None:
+    """What is seen at once to be right is so for whoever looks at all of its schema, whichever way it goes."""
+    whole = {"properties": {"a": schema}, "patternProperties": {"^never": {}}}  # So that all of it is looked at.
+    named = {"Word": {"type": "string", "pattern": "^a"}, "Loop": {"$ref": "#/components/schemas/Loop"}, "Whole": whole}
+    schemas = make_spec({"openapi": "3.1.0", "paths": {}, "components": {"schemas": named}}).schemas
+    for value in ("", "a", "b", "2026-01-31T00:00:00Z", "https://example.com", 5, 5.0, 1.5, -1, True, None):
+        if schemas.is_right_scalar(("/components/schemas/Whole/properties/a",), value):
+            modes = [ValidationMode(closed, way) for closed in (False, True) for way in (None, *Direction)]
+            assert [schemas.failure("/components/schemas/Whole", {"a": value}, mode) for mode in modes] == [None] * 6
 
 
 def nested(levels: int) -> dict[str, Any]:
