@@ -6,7 +6,9 @@ from typing import Any, Final
 from longcat.contract.model import Exchange
 
 LONGEST: Final = 200
-"""How many characters a placeholder may have, or an address that holds one. What is longer is a text."""
+"""How many characters a placeholder may have, or a value that holds one. What is longer is a text."""
+LONGEST_ADDRESS: Final = 2000
+"""How many characters an address of the web may have that holds one."""
 
 _WORDS: Final = r"(?:api|access|auth|client|secret|private)?[-_ ]?(?:id|key|token|secret|password|credentials?|value)"
 _WHOLE: Final = re.compile(
@@ -42,6 +44,8 @@ def may_be_filtered(exchange: Exchange) -> bool:
 def is_placeholder(text: str) -> bool:
     """Whether a text stands for another one that a recorder took out, as a whole or in a part of it."""
     text = text.strip()
+    if text.startswith(("https://", "http://")) and len(text) <= LONGEST_ADDRESS and _PART.search(text):
+        return True
     if not 0 < len(text) <= LONGEST:
         return False
     return bool(_WHOLE.fullmatch(text) or _PART.search(text) or any(map(_WHOLE.fullmatch, _BETWEEN.split(text))))

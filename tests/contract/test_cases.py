@@ -15,7 +15,7 @@ one GET `/a` at https://api.example.com/v1, answered with 200 and JSON.
 * `server`: a list of URLs, as with `--server`.
 * What comes of it: `finds`, a list of `code pointer`, or `finds_some` of them, and their `severities` and `places`;
   `untold` and `left_out`, each a list of what the reasons say; `refused`, what the error says that refuses the spec;
-  `verdict`, the exit code.
+  `compared`, how many exchanges say anything about the contract; `verdict`, the exit code.
 """
 
 import json
@@ -147,6 +147,7 @@ def test_case(case: Case, tmp_path: Path) -> None:
         assert len(whys) == len(facts.get(name, ())), whys
         for words, why in zip(facts.get(name, ()), whys, strict=True):
             assert words in why
+    assert tally.compared == facts.get("compared", tally.compared)
     if "verdict" in facts:
         assert verdict(tally, Severity.NOTICE) == facts["verdict"]
 

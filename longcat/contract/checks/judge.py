@@ -14,7 +14,7 @@ from typing import Final
 from attrs import Factory, define, evolve, frozen
 
 from longcat.contract.checks.answer import PLACEHOLDER, announcements, compare_answer, compare_body, compare_headers
-from longcat.contract.checks.content import error_schema
+from longcat.contract.checks.content import documented_media, error_schema
 from longcat.contract.checks.credentials import is_vouched_for, names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
@@ -301,7 +301,16 @@ class Judgement:
         if not observation.is_body_recorded:
             return "unrecorded"
         is_whole = response is not None and not any(isinstance(one, Gap) for one in self._body_form)
-        return "compared" if is_whole else "read"
+        return "compared" if is_whole and response is not None and not self._has_no_schema(response) else "read"
+
+    def _has_no_schema(self, response: Response) -> bool:
+        """Whether a flaw has left nothing of the schema that the body would be held against."""
+        media, schemas = documented_media(self.observation, response), self.spec.schemas
+        schema = media and (media.item_schema or media.schema)
+        applied, flaws = schemas.applied((schema,)) if schema else (), schemas.document.flaws
+        return any(one in flaws for one in applied) and all(
+            one in flaws or schemas.at(one).keys() == {"$ref"} for one in applied
+        )
 
     @property
     def _has_undocumented_form(self) -> bool:
