@@ -122,11 +122,8 @@ class YAMLStream:
             return error
 
     def skip(self) -> None:
-        """Go past the next value without reading it."""
-        outside = self._depth
-        self._take()
-        while self._depth > outside:
-            self._take()
+        """Go past the next value. What has an anchor in it is known to later aliases."""
+        self.value()
 
     def _look(self) -> Any:
         """Return the next event, and stay before it."""
@@ -174,14 +171,18 @@ class YAMLStream:
         return value
 
     def _mapping(self, depth: int) -> dict[str, Any]:
-        mapping = {}
+        mapping: dict[str, Any] = {}
         while not isinstance(inner := self._take(), yaml.MappingEndEvent):
             key = self._value(inner, depth)
             if isinstance(key, bytes):  # Ruby writes so what it does not know the encoding of.
                 key = key.decode("utf-8", "surrogateescape")
             if not isinstance(key, str):
                 raise UnreadableError("has a name that is not text")
-            mapping[key] = self._value(self._take(), depth)
+            value = self._value(self._take(), depth)
+            if key == "<<" and isinstance(value, dict):  # Its entries are those of this mapping (YAML 1.1).
+                mapping = {**value, **mapping}
+            else:
+                mapping[key] = value
         return mapping
 
     def _spend(self, cost: int) -> None:
