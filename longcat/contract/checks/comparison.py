@@ -20,7 +20,7 @@ from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
 from longcat.contract.openapi.limits import StepBudget, check_depth
 from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Direction, Fields
-from longcat.contract.openapi.schema.schemas import Breach, Schemas
+from longcat.contract.openapi.schema.schemas import CONSTRAINTS, Breach, Schemas
 from longcat.contract.openapi.schema.validator import ValidationMode
 from longcat.contract.openapi.schema.variants import Variants, is_null, normal
 from longcat.contract.placeholders import is_placeholder
@@ -292,6 +292,7 @@ class Comparison:
             yield wrong
             return  # What else is wrong with this value follows from it, or will be seen once it is mended.
         yield from selection.mismatches
+        yield from self._constraints(applied, value, path)
         if isinstance(value, dict) and not selection.mismatches:
             alike = examples.select((pointers, applied), lambda one: self._is_alike(pointers, one, applied))
             yield from self._object(applied, value, path, alike)
@@ -319,6 +320,17 @@ class Comparison:
         is_mild = is_address and code == "value-empty" and not self.examples_are_complete
         severity = Severity.NOTICE if is_mild else None
         return Mismatch(code, path, one.pointer, expected, show_value(value), value, severity=severity)
+
+    def _constraints(self, pointers: tuple[str, ...], value: Any, path: Path) -> Iterator[Mismatch]:
+        """Yield the keywords that a value breaks as a whole, and that the validator has to find out about."""
+        for pointer in self.schemas.choosing(pointers):
+            has_any = not CONSTRAINTS.isdisjoint(self.schemas.at(pointer))
+            failure = self.failure(pointer, value) if has_any else None
+            if failure is None or failure.path:  # What is inside of the value is looked at by itself.
+                continue
+            if failure.pointer in {f"{pointer}/{keyword}" for keyword in CONSTRAINTS}:
+                expected = shorten(without_queries(failure.expected), 200)
+                yield Mismatch("constraint-broken", path, failure.pointer, expected, show_value(value))
 
     def _is_unseen(self, value: Any) -> bool:
         """Whether a recorder has put a placeholder in the place of a value."""

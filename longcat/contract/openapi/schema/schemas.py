@@ -18,8 +18,10 @@ from longcat.contract.openapi.schema.fields import Fields, fields_of
 from longcat.contract.openapi.schema.validator import ValidationMode, Validator
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional, variants_of
 
-CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"})
-"""The keywords by which it depends on the value which other schemas apply to it."""
+CONSTRAINTS: Final = frozenset({"not", "contains", "propertyNames", "dependentRequired"})
+"""The keywords that forbid a value by other schemas, or by other fields, which do not apply to it themselves."""
+CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"}) | CONSTRAINTS
+"""The keywords that have to be looked at with the value: because of some, other schemas apply to it."""
 MOST_KEPT: Final = 4096
 """How many combinations of schemas are kept: hostile traffic could make more of them than fit in memory."""
 
@@ -46,7 +48,7 @@ class Schemas:
         subtypes: tells the components apart that extend others.
         applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
         of_address: returns which of several schemas says that a text is an address. None: none does.
-        choosing: returns those of several pointers whose schemas apply further ones, depending on the value.
+        choosing: returns those of several pointers whose schemas apply or ask further ones, depending on the value.
     """
 
     def __init__(self, document: Document) -> None:

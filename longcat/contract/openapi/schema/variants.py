@@ -149,6 +149,8 @@ class Subtypes:
         known = {**({} if mapped and pointer != base else names), **mapped}
         if pointer != base:
             known = {word: one for word, one in known.items() if pointer in unconditional(self._document, one)}
+        else:  # A word that it lists itself, and that no other component has, is its own.
+            known = {**dict(fixed_words(self._document, discriminator.name, [base])), **known}
         if not set(known.values()) - {base}:
             return None  # Nothing extends it, or it is only made of one that others extend.
         default = discriminator.default if pointer == base else None
