@@ -131,6 +131,6 @@ def test_addresses_without_what_lets_anybody_in(text: str, shown: str) -> None:
 
 def test_nothing_is_printed_that_a_terminal_would_obey() -> None:
     """Escape sequences, other control characters and those that turn the direction of writing are escaped."""
-    assert printable("a\x1b[2J\x9b\r\u202e\u2066\u200b\ud800\n\tb") == (
+    assert printable("a\x1b[2J\x9b\r\u202e\u2066\u200b\ud800\n\tb", "\n\t") == (
         "a\\x1b[2J\\x9b\\r\\u202e\\u2066\\u200b\\ud800\n\tb"
     )

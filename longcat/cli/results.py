@@ -89,7 +89,7 @@ def report(error: BaseException, *, debug: bool, about: str = "") -> Exit:
 
 def print_error(line: str) -> None:
     """Print a line, or several, to stderr, without the key and without anything that a terminal would obey."""
-    print(printable(KNOWN_KEYS.hide(line)), file=sys.stderr, flush=True)
+    print(printable(KNOWN_KEYS.hide(line), "\n\t"), file=sys.stderr, flush=True)
 
 
 class LenientStream:

@@ -30,9 +30,9 @@ _ADDRESS: Final = re.compile(r"""(:\\{0,4}/\\{0,4}/)(?:[^\s"/?#@]*@)*([^\s"?#]*)
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
-def printable(text: str) -> str:
-    """Return lines of text with nothing in them that a terminal would obey: it is written as an escape."""
-    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
+def printable(text: str, keep: str = "") -> str:
+    """Return text without characters that a terminal, or XML, might act upon; they are written as escapes."""
+    return "".join(one if one.isprintable() or one in keep else ascii(one)[1:-1] for one in text)
 
 
 def without_queries(text: str) -> str:
@@ -52,7 +52,7 @@ def without_query(address: str) -> str:
 def shorten(value: object, limit: int = 80) -> str:
     """Return the value as one printable line of at most `limit` characters, its end cut off when it is longer."""
     text = " ".join(str(value)[: 10 * limit].split())
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    text = printable(text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

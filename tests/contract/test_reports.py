@@ -15,10 +15,10 @@ from attrs import evolve
 from longcat.contract import CODES, Exchange, Finding, Origin, Severity, load_spec
 from longcat.contract.model import Inconclusive
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
-from longcat.contract.reports.context import clean
 from longcat.contract.reports.findings import Accepted, JudgedFinding, fingerprint
 from longcat.contract.reports.locations import line_finder
 from longcat.contract.reports.verdict import Event, JudgedExchange, Tally, Verdict, summary, verdict
+from longcat.text import printable
 
 OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
 SPEC = load_spec(OPENAPI)
@@ -460,7 +460,7 @@ class TestHtml:
         """One page, closed in itself, and what was seen is text."""
         page = Page(report("html", [judged(finding(seen=seen), source=seen), Inconclusive(seen, seen)], subject=seen))
         assert (page.loads, page.open) == ([], [])
-        assert clean(seen) in page.words
+        assert printable(seen) in page.words
 
     def test_says_how_it_ended(self) -> None:
         """In words, not only in a colour."""

@@ -15,13 +15,13 @@ from longcat.cli.results import Exit, Printer
 from longcat.contract import CODES, Finding, Severity, Spec, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline
-from longcat.contract.reports.context import clean, findings_of
+from longcat.contract.reports.context import findings_of
 from longcat.contract.reports.findings import Accepted
 from longcat.contract.reports.verdict import MAX_OPERATIONS, Tally, summary, verdict
 from longcat.contract.run import Observed, events, recorded
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file, whole_file
-from longcat.text import decode_text
+from longcat.text import decode_text, printable
 
 if TYPE_CHECKING:  # It needs another library, which is slow to import.
     from longcat.contract.patches.suggest import SuggestedOverlay, Suggestion, Unpatched
@@ -184,7 +184,7 @@ def _hints(spec: Spec) -> frozenset[str]:
 def print_sentences(sentences: Iterable[str]) -> None:
     """Print each to stderr as one line: GitHub's runner would obey a line that begins with `::`."""
     for sentence in sentences:
-        print(f"longcat: {clean(sentence)}", file=sys.stderr)
+        print(f"longcat: {printable(sentence)}", file=sys.stderr)
 
 
 def paths_of(names: Iterable[str]) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Final
 from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.results import SeenState, Totals
 from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, Missing, cells, day, missing, percent
-from longcat.contract.reports.context import clean
+from longcat.text import printable
 
 MOST_LINES: Final = 50
 """How many operations, and how much that was not seen, are named."""
@@ -36,8 +36,8 @@ def table(context: CoverageContext) -> Iterator[str]:
         if lines:
             yield f"\n{title}:\n" + "".join(lines[:MOST_LINES]) + _more(len(lines))
     for title, reasons in context.gaps():
-        yield f"\n{title}:\n" + "".join(f"  {clean(why)}: {clean(what)}.\n" for why, what in reasons.items())
-    yield "\n" + "".join(f"{clean(sentence)}\n" for sentence in context.sentences())
+        yield f"\n{title}:\n" + "".join(f"  {printable(why)}: {printable(what)}.\n" for why, what in reasons.items())
+    yield "\n" + "".join(f"{printable(sentence)}\n" for sentence in context.sentences())
 
 
 def _kinds(totals: Totals) -> Iterator[tuple[str, ...]]:
@@ -60,7 +60,7 @@ def _title(one: Missing) -> str:
 def _line(one: Missing) -> str:
     inside = f", and {one.inside} in it" if one.inside else ""
     last = f", last on {day(one.entry.sighting.latest)}" if one.entry.state is SeenState.STALE else ""
-    return f"  {clean(one.where)}{last}{inside}\n"
+    return f"  {printable(one.where)}{last}{inside}\n"
 
 
 def _more(count: int) -> str:
@@ -70,7 +70,7 @@ def _more(count: int) -> str:
 
 
 def _plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [[clean(word) for word in row] for row in (headings, *rows)]
+    lines = [[printable(word) for word in row] for row in (headings, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) for line in lines)
     return "".join(f"{line.rstrip()}\n" for line in padded)
@@ -88,7 +88,7 @@ def _rich(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     for heading in headings:
         shown.add_column(heading, overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(clean(word), style=_style(word)) for word in row))
+        shown.add_row(*(Text(printable(word), style=_style(word)) for word in row))
     width = shutil.get_terminal_size().columns
     console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
     with console.capture() as capture:

@@ -19,6 +19,7 @@ from longcat.contract.reports.verdict import (
     Tally,
     summary,
 )
+from longcat.text import printable
 
 
 @frozen
@@ -93,14 +94,9 @@ def describe_places(reason: GapReason) -> str:
     return f"{', '.join(operations)} (in {seen_in})" if operations else seen_in
 
 
-def clean(text: str, keep: str = "") -> str:
-    """Return text without characters that a terminal, or XML, might act upon; they are written as escapes."""
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def markup(text: str, keep: str = "") -> str:
     """Return text that is safe in an element and in a quoted attribute of HTML and XML, whatever their encoding."""
-    return html.escape(clean(text, keep)).encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return html.escape(printable(text, keep)).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _badness(group: ReportedFinding) -> tuple[bool, int, str, str, str]:

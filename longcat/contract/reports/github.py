@@ -11,12 +11,12 @@ from typing import Final
 from attrs import frozen
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, clean, describe_places, grouped
+from longcat.contract.reports.context import ReportContext, describe_places, grouped
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.locations import Location, Locations
 from longcat.contract.reports.table import heading
 from longcat.contract.reports.verdict import Event, GapReason
-from longcat.text import shorten
+from longcat.text import printable, shorten
 
 MOST: Final = 10
 """How many annotations of a kind GitHub shows."""
@@ -85,7 +85,7 @@ def _of_gap(reason: GapReason, command: str, locations: Locations) -> _Annotatio
 
 
 def _harmless(text: str) -> str:
-    return clean(text).replace("##[", "## [")
+    return printable(text).replace("##[", "## [")
 
 
 def _data(text: str, limit: int) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 
 from longcat.contract.model import Finding, Inconclusive
-from longcat.contract.reports.context import ReportContext, clean, findings_of, grouped, markup
+from longcat.contract.reports.context import ReportContext, findings_of, grouped, markup
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event, bodies_of, verdict
+from longcat.text import printable
 
 IN_MEMORY = 1024 * 1024
 """Bytes that are held in memory. The counts stand before the cases, so the cases have to wait somewhere."""
@@ -64,7 +65,7 @@ def _case(event: Event, found: list[Finding], gaps: Sequence[Inconclusive]) -> s
 
 
 def _gap(gap: Inconclusive) -> str:
-    return clean(f"{'could not be told' if gap.unclear else 'left out'}: {gap.why}")
+    return printable(f"{'could not be told' if gap.unclear else 'left out'}: {gap.why}")
 
 
 def _element(name: str, body: str) -> str:
@@ -75,13 +76,13 @@ def _element(name: str, body: str) -> str:
 def _line(finding: Finding) -> str:
     where = " ".join(part for part in (finding.operation, finding.place) if part)
     line = f"{finding.severity.value} {finding.code} at {where}: expected {finding.expected}; seen {finding.seen}"
-    return clean(line)
+    return printable(line)
 
 
 def _group(group: ReportedFinding) -> str:
     """Return a line on a finding, however often it was seen."""
     accepted = f"; accepted until {group.accepted.expires}: {group.accepted.reason}" if group.accepted else ""
-    return clean(f"{_line(group.finding)}; {group.times} of {group.request}: {group.seen_in}{accepted}")
+    return printable(f"{_line(group.finding)}; {group.times} of {group.request}: {group.seen_in}{accepted}")
 
 
 def _lines(text: str) -> str:

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from longcat.contract.reports.context import ReportContext, clean, grouped
+from longcat.contract.reports.context import ReportContext, grouped
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event, bodies_of
+from longcat.text import printable
 
 MOST_ROWS: Final = 200
 """How many findings are shown: the summary of a job takes 1 MiB."""
@@ -44,14 +45,14 @@ def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """Return text that Markdown shows as it is, on one line."""
-    text = html.escape(clean(text), quote=False)
+    text = html.escape(printable(text), quote=False)
     # Letters after a backslash stay, so only what ASCII has for punctuation is escaped; `&` and `;` make the entities.
     return re.sub(r"([\\`*_{}\[\]()#+!|~@:$-])", r"\\\1", text)
 
 
 def code(text: str) -> str:
     """Return text as code for a cell of a table: in an HTML element, as backticks can't be escaped within backticks."""
-    shown = html.escape(clean(text))
+    shown = html.escape(printable(text))
     return f"<code>{re.sub(r'[^A-Za-z0-9 .,/;&-]', lambda found: f'&#{ord(found[0])};', shown)}</code>" if text else ""
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, clean, grouped
+from longcat.contract.reports.context import ReportContext, grouped
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event
+from longcat.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,11 +25,11 @@ def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     if groups:
         yield (_rich(groups) if context.terminal else None) or _plain(groups)
     for title, reasons in context.gaps():
-        lines = (f"  {clean(why)}: {clean(what)}.\n" for why, what in reasons.items())
+        lines = (f"  {printable(why)}: {printable(what)}.\n" for why, what in reasons.items())
         yield f"{title}:\n{''.join(lines)}\n"
-    yield "".join(f"{clean(sentence)}\n" for sentence in context.summary())
+    yield "".join(f"{printable(sentence)}\n" for sentence in context.summary())
     if groups:
-        yield f"`longcat contract explain {clean(groups[0].finding.code)}` says what the first of them means.\n"
+        yield f"`longcat contract explain {printable(groups[0].finding.code)}` says what the first of them means.\n"
 
 
 def heading(group: ReportedFinding) -> str:
@@ -41,8 +42,8 @@ def heading(group: ReportedFinding) -> str:
 def _plain(groups: list[ReportedFinding]) -> str:
     lines = []
     for group in groups:
-        lines.append(f"{heading(group)}  {clean(group.finding.code)}  {clean(group.where)}")
-        lines += [f"    {name:8}  {clean(value)}" for name, value in _details(group)]
+        lines.append(f"{heading(group)}  {printable(group.finding.code)}  {printable(group.where)}")
+        lines += [f"    {name:8}  {printable(value)}" for name, value in _details(group)]
         lines.append("")
     return "\n".join(lines) + "\n"
 
@@ -81,8 +82,8 @@ def _print_table(console: "Console", groups: list[ReportedFinding]) -> None:
     for group in groups:
         finding = group.finding
         words = (finding.code, group.where, finding.expected, finding.seen, group.seen_in)
-        cells = [Text(clean(word)) for word in words]
-        cells[1].append(f"\n{clean(group.request)}", "dim")
+        cells = [Text(printable(word)) for word in words]
+        cells[1].append(f"\n{printable(group.request)}", "dim")
         cells[-1].append(f"\n{group.times}", "dim")
         shown.add_row(Text(heading(group), style=_style(group)), *cells)
     console.print(shown)
@@ -94,13 +95,19 @@ def _print_list(console: "Console", groups: list[ReportedFinding]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     for group in groups:
-        title = ((heading(group), _style(group)), "  ", (clean(group.finding.code), "bold"), "  ", clean(group.where))
+        title = (
+            (heading(group), _style(group)),
+            "  ",
+            (printable(group.finding.code), "bold"),
+            "  ",
+            printable(group.where),
+        )
         console.print(Text.assemble(*title), soft_wrap=False)
         lines = Table.grid(padding=(0, 2))
         lines.add_column(style="dim", no_wrap=True, min_width=12)
         lines.add_column(overflow="fold")
         for name, value in _details(group):
-            lines.add_row(f"    {name}", Text(clean(value)))
+            lines.add_row(f"    {name}", Text(printable(value)))
         console.print(lines)
         console.print()
 
