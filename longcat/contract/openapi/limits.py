@@ -26,6 +26,8 @@ MAX_DIGITS: Final = 4300
 """How many digits a whole number may have. Python itself writes no more (`sys.int_info.default_max_str_digits`)."""
 MAX_LEVELS: Final = 100
 """How deeply a value may be nested that is held against a spec. An answer of an API has some ten levels at most."""
+MAX_APPLIED: Final = 500
+"""How many schemas may apply to one value by `$ref` and `allOf`. In what people write, some twenty do at most."""
 TOO_DEEP: Final = f"it can't be judged: its JSON has more than {MAX_LEVELS} levels"
 MAX_STEPS: Final = 100_000_000
 """How many steps an exchange may take. One takes some 20 ns."""

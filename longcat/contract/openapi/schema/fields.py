@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final
 
 from attrs import Factory, define
 
+from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.keywords import SAYING
 from longcat.contract.openapi.schema.patterns import matches
@@ -113,8 +115,9 @@ def marks_of(document: Document, pointer: str) -> frozenset[Direction]:
 
 def mark_of(document: Document, pointer: str, direction: Direction) -> str | None:
     """Return where it is said that the field whose schema stands at a pointer does not go a way. None: nowhere."""
-    for one in unconditional(document, pointer):
-        schema = document.schema(one)
-        if isinstance(schema, Mapping) and schema.get(direction) is True:
-            return f"{one}/{direction}"
+    with suppress(UnjudgeableError):  # A value of the field can't be judged, but one may never come.
+        for one in unconditional(document, pointer):
+            schema = document.schema(one)
+            if isinstance(schema, Mapping) and schema.get(direction) is True:
+                return f"{one}/{direction}"
     return None

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError
+from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
 from longcat.contract.openapi.references import Document, follow
 from longcat.pointer import escape, unescape
 
@@ -205,13 +206,18 @@ def properties_of(document: Document, pointer: str) -> dict[str, str]:
 
 
 def unconditional(document: Document, *pointers: str) -> tuple[str, ...]:
-    """Return where all schemas stand that apply whenever those at the pointers do: by `$ref` and by `allOf`."""
+    """Return where all schemas stand that apply whenever those at the pointers do: by `$ref` and by `allOf`.
+
+    Raises UnjudgeableError for too many.
+    """
     found: dict[str, None] = {}
     pending = [*reversed(pointers)]
     while pending:
         pointer = pending.pop()
         if pointer not in found:
             found[pointer] = None
+            if len(found) > MAX_APPLIED:
+                raise UnjudgeableError(f"by $ref and allOf, more than {MAX_APPLIED} schemas apply to one value")
             schema = document.schema(pointer)
             parts = []
             if isinstance(schema, Mapping):
