@@ -20,6 +20,7 @@ from longcat.text import words_of
 _RELATIONS: Final = re.compile(r"\b(deprecation|sunset|successor-version)\b", re.IGNORECASE)
 _WARNING: Final = re.compile(r"(^|,)\s*299\b")
 _IDENTIFIERS: Final = frozenset({"id", "identifier", "uuid", "guid", "uid", "ulid"})
+_PARTS: Final = re.compile(r"[^\W_]+")
 _STAND_INS: Final = frozenset({"me", "self", "mine", "current", "latest", "last", "first", "default", "primary"})
 """The words by which many services let one ask for a thing without its identifier."""
 PLACEHOLDER: Final = "a recorder put placeholders in the place of values"
@@ -169,11 +170,17 @@ def _is_identifier(observation: Observation, name: str, pointers: Sequence[str])
 
 
 def _is_same(sent: Any, got: Any) -> bool:
-    """Whether two values name the same thing: in another case, as a text or a number, or by a word for it."""
+    """Whether two values name the same thing: in another case, as a text or a number, or by a word for it.
+
+    One of them may have more words: a kind of thing, as in `user_7`, or an ending, as in `7.json`.
+    """
     old, new = str(sent), str(got)
     if old.isdecimal() and new.isdecimal():
         return int(old) == int(new)
-    return old == new or normal(old) == normal(new) or not _STAND_INS.isdisjoint(words_of(old)) or not normal(old)
+    if old == new or normal(old) == normal(new) or not normal(old):
+        return True
+    asked, answered = (set(_PARTS.findall(one.casefold())) for one in (old, new))
+    return not _STAND_INS.isdisjoint(words_of(old)) or asked < answered or (bool(answered) and answered < asked)
 
 
 def _is_scalar(value: Any) -> bool:
