@@ -5,7 +5,7 @@ Without this, what is wrong in a spec costs only what reaches it.
 
 from collections.abc import Mapping
 
-from longcat.contract.openapi.document import SpecError, nodes, schemas
+from longcat.contract.openapi.document import SpecError, invalid, nodes, schemas
 from longcat.contract.openapi.operation import (
     STATUS,
     Media,
@@ -16,8 +16,9 @@ from longcat.contract.openapi.operation import (
 )
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.references import Document
-from longcat.contract.openapi.schema.keywords import inner_schemas
+from longcat.contract.openapi.schema.keywords import inner_schemas, wrong_in
 from longcat.contract.openapi.urls.servers import server_url
+from longcat.pointer import at
 from longcat.text import show
 
 
@@ -89,6 +90,10 @@ def _check_schemas(document: Document) -> None:
     while pending:
         pointer = pending.pop()
         schema = document.schema(pointer)
+        # Words that stand twice, and keywords without a value, are read all the same; here they are wrong.
+        flaw = wrong_in(at(document, pointer))
+        if flaw is not None:
+            raise invalid(document.describe(pointer) + flaw.pointer, flaw.why)
         if pointer in document.flaws:
             raise SpecError(document.flaws[pointer])
         pending += inner_schemas(schema, pointer)

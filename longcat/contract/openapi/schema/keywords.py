@@ -68,12 +68,17 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, Flaw | None]:
     for name in _NOT_FOLLOWED:
         if name in schema:
             return OPEN, Flaw(f"/{name}", "this kind of reference is not followed")
+    flaw = wrong_in(schema)
+    return (OPEN, flaw) if flaw else _with_usable_patterns(schema, patterns)
+
+
+def wrong_in(schema: Any) -> Flaw | None:
+    """Return what in a schema, the schemas inside of it left aside, is not as the metaschema says. None: nothing."""
     try:
-        metaschema().validate(_outline(schema))
+        metaschema().validate(_outline(schema) if isinstance(schema, Mapping) else schema)
     except jsonschema_rs.ValidationError as error:
-        why = f"it is not valid in a schema: {shorten(error.message, 200)}"
-        return OPEN, Flaw(join(error.instance_path), why)
-    return _with_usable_patterns(schema, patterns)
+        return Flaw(join(error.instance_path), f"it is not valid in a schema: {shorten(error.message, 200)}")
+    return None
 
 
 def _without_repeats(words: Any) -> Any:

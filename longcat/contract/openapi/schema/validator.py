@@ -318,7 +318,7 @@ class _Run:
         fits = self._apply(part, value, own)
         self.failure = failure
         if fits and described is not None and own is not None:
-            own.every_field |= is_union and part.is_free
+            own.every_field |= is_union and self.closed and part.is_free
             described.add(own)
         return fits
 
