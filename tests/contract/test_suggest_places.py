@@ -168,6 +168,17 @@ def test_another_file_is_changed_where_the_rule_stands_there(spec_path: Path) ->
     assert other.read_text("utf-8").startswith("# A user.\n")
 
 
+def test_a_file_that_places_share_stays(spec_path: Path) -> None:
+    """A field that was seen in one place is added there, beside the reference to the file."""
+    other, reference = spec_path.parent / "user.json", {"$ref": "user.json"}
+    write(other, USER)
+    write(spec_path, contract({"/a": answer(reference), "/b": answer(reference)}, {}))
+    new = mended(spec_path, [seen("/a", {"id": 1, "new": 2})])
+    added = {"type": "object", "properties": {"new": {"type": "integer"}}}
+    assert at(new, "/paths/~1a/get/responses/200/content/application~1json/schema") == {"allOf": [reference, added]}
+    assert json.loads(other.read_text("utf-8")) == USER
+
+
 def test_another_file_keeps_its_mark(spec_path: Path) -> None:
     """A file in JSON stays JSON with the byte order mark that it begins with."""
     other = spec_path.parent / "user.json"

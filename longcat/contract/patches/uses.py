@@ -18,7 +18,7 @@ from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Put
 from longcat.contract.patches.group import FindingGroup
-from longcat.pointer import at, escape, split
+from longcat.pointer import at, escape, split, unescape
 
 MAX_VISITS: Final = 2000
 """How many schemas are looked at to see by which references an answer led to a broken rule."""
@@ -52,15 +52,20 @@ def at_place_of_use(draft: Draft, group: FindingGroup) -> tuple[Draft, FindingGr
     ways = {_way(draft, finding) for finding in group.findings[:MAX_VISITS]}
     uses = next(iter(ways)) if len(ways) == 1 else ()
     first = next((index for index, one in enumerate(uses) if draft.references[one.component] > 1), None)
-    if first is None or not all(_can_be_copied(draft, one) for one in uses[first:]):
+    if first is None:
+        return draft, group
+    rest = group.rule.removeprefix(uses[-1].component)
+    is_added = group.code == "field-new" and _ALL_OF.fullmatch(rest) and _is_open(draft, uses[-1].component)
+    if not all(_can_be_replaced(draft, one, is_kept=bool(is_added) and one is uses[-1]) for one in uses[first:]):
         return draft, group
     site = uses[first].site
     for index, use in enumerate(uses[first:], first):
-        rest = group.rule.removeprefix(uses[-1].component)
         is_last = index == len(uses) - 1
         owner, _, name = site.rpartition("/")
-        words = group.comment(f"here, and in no other place that refers to {use.component.rpartition('/')[2]}")
-        if is_last and group.code == "field-new" and _ALL_OF.fullmatch(rest) and _is_open(draft, use.component):
+        words = group.comment(
+            f"here, and in no other place that refers to {unescape(use.component.rpartition('/')[2])}"
+        )
+        if is_last and is_added:
             value: Any = {"allOf": [draft.raw(site), {"type": "object"}]}
             place = f"{site}/allOf/1"
         else:
@@ -73,10 +78,10 @@ def at_place_of_use(draft: Draft, group: FindingGroup) -> tuple[Draft, FindingGr
     return draft, evolve(group, rule=place, findings=tuple(evolve(one, rule=place) for one in group.findings))
 
 
-def _can_be_copied(draft: Draft, use: Use) -> bool:
-    """Whether a copy of a component at a place of use means the same there."""
+def _can_be_replaced(draft: Draft, use: Use, *, is_kept: bool) -> bool:
+    """Whether a copy of a component at a place of use means the same there, or if it is kept, the reference to it."""
     owner, component = at(draft.document, use.site.rpartition("/")[0]), at(draft.document, use.component)
-    in_one_file = draft.document.source_of(use.site)[0] == draft.document.source_of(use.component)[0]
+    in_one_file = is_kept or draft.document.source_of(use.site)[0] == draft.document.source_of(use.component)[0]
     # A discriminator knows its variants by where they stand.
     holder = at(draft.document, use.site.rsplit("/", 2)[0]) if isinstance(owner, list) else {}
     is_variant = isinstance(owner, list) and isinstance(holder, Mapping) and "discriminator" in holder
