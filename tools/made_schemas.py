@@ -69,7 +69,7 @@ class _Builder:
 
     def value(self, schema: Any) -> Any:
         """Return the schema of a whole value, closed where the form is."""
-        schema = self._subtypes(schema) or schema
+        schema = self._subtypes(schema) or self._inherited(schema)
         new = self.part(schema)
         if self._form == "closed" and isinstance(new, dict) and self._lists_fields(schema, set()):
             new.setdefault("unevaluatedProperties", False)
