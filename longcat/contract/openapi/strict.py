@@ -32,6 +32,7 @@ def check_all(root: Place) -> None:
         if not path.startswith(("/", "x-")):
             raise root.error(f"{show(path)} does not begin with a slash", "paths")
         if path.startswith("/"):
+            _check_object(item)
             _check_servers(item)
     _check_servers(root)
     for operation in read_operations(root):
@@ -45,6 +46,12 @@ def check_all(root: Place) -> None:
     for node, pointer in nodes(document):
         Place(document, node, pointer).pointer  # noqa: B018 - it raises.
     _check_schemas(document)
+
+
+def _check_object(place: Place) -> None:
+    """Raise SpecError for a key without a value, which is read as an empty object otherwise."""
+    if place.node is None:
+        raise place.error("null is not an object")
 
 
 def _check_servers(place: Place) -> None:
@@ -66,7 +73,9 @@ def _check_operation(operation: Operation) -> None:
     written = operation.place.fields("responses")
     if not written:
         raise operation.place.error("it has no responses")
-    for code in written:
+    for code, answer in written.items():
+        if not code.startswith("x-"):
+            _check_object(answer)
         if not (STATUS.fullmatch(code.upper()) or code.startswith("x-")):
             raise operation.place.error(f"{show(code)} is no status code", "responses")
     for response in operation.responses.values():
@@ -77,6 +86,7 @@ def _check_operation(operation: Operation) -> None:
 
 def _check_content(content: Mapping[str, Media]) -> None:
     for media in content.values():
+        _check_object(media.place)
         media.schema, media.place.fields("examples")
 
 
