@@ -86,7 +86,10 @@ _IN_JSON: Final = re.compile(
     rb"|censored)(?:[-_](?i:id|key|token|secret|value))?|REMOVED|HIDDEN)\"|<[A-Z][A-Z0-9_]*>|\{\{[A-Z_]+\}\}"
     rb"|\[(?:REDACTED|FILTERED|REMOVED)\]"
 )
-_BARE: Final = re.compile(rb"(?<=[:,\[])\s*([\w.-]*(?:<[A-Z][A-Z0-9_]*>[\w.-]*)+)(?=\s*[,}\]])")
+_BARE: Final = re.compile(
+    rb"(?<=[:,\[])\s*([\w.-]*(?:<[A-Z][A-Z0-9_]*>[\w.-]*)+|\[(?:REDACTED|FILTERED|REMOVED)\]|\{\{[\w .-]+\}\}|\*{3,}"
+    rb"|X{3,}|REDACTED|FILTERED)(?=\s*[,}\]])"
+)
 
 
 def with_quotes(body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from longcat.contract.checks.content import compare_content, documented_media, media_types
+from longcat.contract.checks.content import compare_content, documented_media, exact_media, media_types
 from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.media import ROWS, MediaKind, kind_of
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
@@ -33,6 +33,12 @@ def compare_answer(observation: Observation, response: Response) -> Iterator[Che
     """Yield how an answer differs from a documented one."""
     yield from compare_headers(observation, response)
     yield from compare_body(observation, response)
+
+
+def _may_be_empty(observation: Observation, response: Response) -> bool:
+    """Whether an empty body is a text, which its schema may allow to be empty."""
+    is_text = kind_of(observation.media_type) is MediaKind.TEXT
+    return is_text and exact_media(observation, response) is not None
 
 
 def compare_headers(observation: Observation, response: Response) -> Iterator[CheckResult]:
@@ -79,7 +85,7 @@ def _compare_body(observation: Observation, response: Response) -> Iterator[Chec
             yield Mismatch("body-new", (), response.pointer, "no body", show_body(body))
     elif not body.strip() and kind_of(observation.media_type) in ROWS:
         yield Gap(NO_ROWS, unclear=False)
-    elif not body.strip():
+    elif not body.strip() and not _may_be_empty(observation, response):
         yield Mismatch("body-empty", (), response.pointer, f"a body of {media_types(response)}", "an empty body")
     else:
         results = list(compare_content(observation, response, body))
