@@ -240,6 +240,8 @@ class Comparison:
         elif value is not None and len(branches) > 1:
             branches = [branch for branch in branches if not is_null(self.schemas.at(branch))]
         fitting = [branch for branch in branches if self.allows(branch, value)]
+        # Where unions overlap further down, a value fits none openly, and those that list its fields if read closed.
+        fitting = fitting or [branch for branch in branches if self.allows(branch, value, closed=True)]
         if len(fitting) > 1 and variants is not None and pointer.endswith("/oneOf") and isinstance(value, dict):
             named = {name for branch in fitting for name in self.fields(branch, value).named}
             selection.mismatches += _missing_word(variants, named - value.keys(), path)
