@@ -7,6 +7,7 @@ import os
 import ssl
 import sys
 from collections.abc import Coroutine, Generator
+from multiprocessing.forkserver import ensure_running
 from types import SimpleNamespace
 
 import pytest
@@ -43,6 +44,12 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests: none is left to one process in the end, and those of one file stay together."""
     items.sort(key=lambda item: not any(word in item.path.stem for word in LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Start the process that others are forked from, before a test changes the environment that it would keep."""
+    if "processes" in sys.modules:
+        ensure_running()
 
 
 @pytest.hookimpl(optionalhook=True)

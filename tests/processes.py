@@ -7,9 +7,8 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from multiprocessing import Pipe, get_context, parent_process
+from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
-from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,8 +19,6 @@ CONTEXT: Final = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     ["anyio._backends._asyncio", "longcat.cli.status", "longcat.cli.wait", "longcat.saving.journal"]
 )
-if parent_process() is None:  # A child imports this module, too.
-    ensure_running()  # Now: it keeps the environment that it begins with, and a test may be about to change that.
 
 
 class Lines(io.TextIOBase):
