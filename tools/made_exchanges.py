@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
@@ -26,6 +26,8 @@ from longcat.pointer import at
 
 UNTELLING: Final = frozenset({403, 429})
 """Status codes of refusals that say little: a CDN refuses with 403, and a gateway with 429, whatever was asked."""
+ADDRESSES: Final = ("uri", "uri-reference", "url", "iri", "iri-reference", "email", "idn-email", "hostname")
+"""The formats of what many services leave empty where there is none."""
 MOST_VALUES: Final = 300
 """How many values a body may have that has every field; of a larger one, some fields are left out."""
 DRAWS: Final = 4
@@ -70,11 +72,27 @@ class MadeExchange:
 
 
 @frozen
+class MadeValue:
+    """A valid value, and what the contract makes of others in its place.
+
+    Attributes:
+        allows: whether one is allowed, whatever fields are new in it.
+        lists: whether every field of one is listed, too.
+        may_be_empty: whether one would be allowed if no address had to have the form of one.
+    """
+
+    value: Any
+    allows: Callable[[Any], bool]
+    lists: Callable[[Any], bool]
+    may_be_empty: Callable[[Any], bool]
+
+
+@frozen
 class Maker:
     """Makes the exchanges of one contract. What comes of a schema is kept, as many operations share some."""
 
     spec: Spec
-    _made: dict[tuple[str, bool], Any] = field(factory=dict, init=False, repr=False)
+    _made: dict[tuple[str, bool], MadeValue | NothingMadeError] = field(factory=dict, init=False, repr=False)
 
     def exchanges(self, operation: Operation) -> Iterator[MadeExchange]:
         """Yield an exchange for each documented answer of JSON: the first success, and the first refusal.
@@ -99,10 +117,11 @@ class Maker:
 
     def _body(self, media: Media) -> Any:
         with suppress(NothingMadeError):
-            return self._value(str(media.schema), answer=True)[0]
+            return self._value(str(media.schema), answer=True).value
 
     def _exchange(self, operation: Operation, code: int, response: Response, media: Media, error: Any) -> MadeExchange:
-        body, allows, lists = self._value(str(media.schema), answer=True)
+        made = self._value(str(media.schema), answer=True)
+        body, allows = made.value, made.allows
         request, headers = self._request_body(operation)
         echoes: set[str] = set()
         if isinstance(body, dict) and isinstance(request, dict):
@@ -117,7 +136,8 @@ class Maker:
         alike = [one for one in shown if isinstance(one, dict) and one.get(word) == _get(body, word)]
         rules = AnswerRules(
             allows=allows,
-            lists=lists,
+            lists=made.lists,
+            may_be_empty=lambda value: not self.spec.examples_are_complete and made.may_be_empty(value),
             shows=lambda path: shows(alike, path),
             allows_header=lambda name, value: self._allows_header(response, name, value),
             required_headers=[name for name, header in response.headers.items() if header.required],
@@ -137,7 +157,7 @@ class Maker:
     def _request_rules(self, operation: Operation, url: str) -> RequestRules:
         """Return what the contract says of other requests of an operation."""
         media = first_json(operation.request)
-        allows = self._value(media.schema, answer=False)[1] if media and media.schema else lambda _: True
+        allows = self._value(media.schema, answer=False).allows if media and media.schema else lambda _: True
         at_path = self.spec.locate(url).operations
         headers = {one.name.lower() for way in operation.security for one in way if one.location == "header"}
         is_path = lambda other: bool(self.spec.locate(other).operations) or not self.spec.serves(other)  # noqa: E731
@@ -151,8 +171,8 @@ class Maker:
 
     # --- Values.
 
-    def _value(self, pointer: str, *, answer: bool) -> tuple[Any, Any, Any]:
-        """Return a value for a schema, and what tells whether a value is allowed, and whether all of it is listed."""
+    def _value(self, pointer: str, *, answer: bool) -> "MadeValue":
+        """Return a value for a schema."""
         if (pointer, answer) not in self._made:
             try:
                 self._made[pointer, answer] = self._make(pointer, answer=answer)
@@ -161,10 +181,9 @@ class Maker:
         made = self._made[pointer, answer]
         if isinstance(made, NothingMadeError):
             raise made
-        value, allows, lists = made
-        return value, allows, lists
+        return made
 
-    def _make(self, pointer: str, *, answer: bool) -> tuple[Any, Any, Any]:
+    def _make(self, pointer: str, *, answer: bool) -> "MadeValue":
         try:
             bundle = Bundle(self.spec.schemas.document, pointer, answer=answer)
             fits, allows, lists = map(validator, (bundle.strict, bundle.open, bundle.closed))
@@ -176,14 +195,16 @@ class Maker:
                 continue
             drawn = [one for one in draw(lean) if fits.is_valid(one) and lists.is_valid(one)]
             if drawn:
-                return max(drawn, key=lambda one: len(json.dumps(one))), allows.is_valid, lists.is_valid
+                value = max(drawn, key=lambda one: len(json.dumps(one)))
+                forgiving = validator(bundle.open, forgiven=ADDRESSES)
+                return MadeValue(value, allows.is_valid, lists.is_valid, forgiving.is_valid)
         raise NothingMadeError("no valid value was made")
 
     def _text(self, parameter: Parameter) -> str:
         """Return a value for a parameter or header, as it is written."""
         if parameter.schema is None:
             return "word"
-        value, *_ = self._value(parameter.schema, answer=False)
+        value = self._value(parameter.schema, answer=False).value
         if isinstance(value, list):
             value = value[0] if value else None
         if value is None or isinstance(value, dict | list):
@@ -221,7 +242,7 @@ class Maker:
             if operation.request_required:
                 raise NothingMadeError("its request is no JSON")
             return NOTHING, {}
-        value = {} if media.schema is None else self._value(media.schema, answer=False)[0]
+        value = {} if media.schema is None else self._value(media.schema, answer=False).value
         return value, {"content-type": media.media_type}
 
     # --- Headers of the answer.

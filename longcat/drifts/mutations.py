@@ -30,6 +30,7 @@ class AnswerRules:
     Attributes:
         allows: whether a body is allowed, whatever fields are new in it.
         lists: whether every field of a body is listed, too.
+        may_be_empty: whether only the form of an address speaks against a body: in its place, an empty text is common.
         shows: whether every example of the contract has a field.
         allows_header: whether a header of the answer may have a value; of one that is not documented, any.
         required_headers: those that must be there, in lower case.
@@ -43,6 +44,7 @@ class AnswerRules:
 
     allows: Callable[[Any], bool]
     lists: Callable[[Any], bool]
+    may_be_empty: Callable[[Any], bool] = lambda _body: False
     shows: Callable[[FieldPath], bool] = lambda _path: False
     allows_header: Callable[[str, str], bool] = lambda _name, _value: True
     required_headers: Collection[str] = ()
@@ -166,6 +168,8 @@ class _FieldMutations:
     ) -> Iterator[Mutation]:
         edit, prefix = in_owner(self.path, change), kind
         severity: Weight | None = "breaking" if kind == "other" else self.rules.weigh(edit(self.body))
+        if kind == "empty" and severity == "breaking" and self.rules.may_be_empty(edit(self.body)):
+            severity = "notice"
         if severity != "breaking" and self.rules.shows(self.path):
             severity = _GOING.get(kind, severity)
         if kind == "removed" and severity != "breaking":
