@@ -17,7 +17,7 @@ from longcat_api import models
 
 from longcat import Violation
 from longcat.gateway.contract import Variant, contract
-from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, violations
+from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, expectation, violations
 
 RESULT = contract("get_request_result")
 
@@ -461,3 +461,11 @@ def test_only_the_first_fault_of_a_value_is_told() -> None:
 def test_a_finding_reads_as_a_sentence(finding: Violation, text: str) -> None:
     """A finding says where, what should be there, and what is."""
     assert str(finding) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("email", "an email"), ("ipv4", "an ipv4"), ("uri", "a uri"), ("date-time", "a date-time")]
+)
+def test_a_format_is_named_in_plain_words(name: str, words: str) -> None:
+    """Its article goes with how it is spoken."""
+    assert expectation("format", name) == words

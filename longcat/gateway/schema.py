@@ -45,7 +45,10 @@ def violations(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") 
 
 def expectation(keyword: str, limit: Any) -> str:
     """Return in words what a keyword asks of a value."""
-    return EXPECTED.get(keyword, f"{keyword} {{}}").format(_words(limit))
+    words = _words(limit)
+    if keyword == "format" and words[:1] in {"a", "e", "i"}:
+        return f"an {words}"
+    return EXPECTED.get(keyword, f"{keyword} {{}}").format(words)
 
 
 def _expectations(schema: Schema) -> str:
