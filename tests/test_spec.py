@@ -119,7 +119,7 @@ ANSWER: dict[str, Any] = RESPONSES["200"]["content"]["application/json"]["schema
 
 
 def test_the_contract_is_valid_openapi() -> None:
-    """The file is an OpenAPI 3.1 document without a flaw."""
+    """The file is an OpenAPI 3.1 document without a defect."""
     openapi_spec_validator.validate(CONTRACT, cls=openapi_spec_validator.OpenAPIV31SpecValidator)
 
 

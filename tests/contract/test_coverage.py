@@ -376,7 +376,7 @@ class TestLimits:
         assert listed == [("/a", "operation", 0), ("/a", "status", 0), ("/a", "field", 0), ("/b", "operation", 2)]
         assert context.result.totals.all.total() == 6
 
-    def test_a_flaw_of_the_contract(self) -> None:
+    def test_a_defect_of_the_contract(self) -> None:
         """It costs what is behind it, and the report says how often that was so."""
         broken = {"200": {"$ref": "#/components/responses/Gone"}}
         context = covered(

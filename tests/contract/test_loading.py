@@ -99,7 +99,7 @@ def test_where_a_pointer_stands(tmp_path: Path) -> None:
 
 
 def test_a_spec_can_be_read_strictly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Then a flaw that nothing reaches refuses it, and otherwise it costs nothing."""
+    """Then a defect that nothing reaches refuses it, and otherwise it costs nothing."""
     spec, traffic = tmp_path / "openapi.json", tmp_path / "traffic.ndjson"
     spec.write_text(json.dumps(contract({}, components={"schemas": {"A": {"required": ["a", "a"]}}})))
     request = {"method": "GET", "uri": f"{URL}/a"}

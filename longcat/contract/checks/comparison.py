@@ -217,7 +217,7 @@ class Comparison:
         if "if" in schema:
             before = self.budget.notes
             names: tuple[str, ...] = ("if", "then") if self.allows(f"{pointer}/if", value) else ("else",)
-            names = names if self.budget.notes == before else ()  # What hangs on a flaw can't be told.
+            names = names if self.budget.notes == before else ()  # What hangs on a defect can't be told.
             yield from (f"{pointer}/{name}" for name in names if name in schema)
         for name in schema.get("dependentSchemas", ()):
             if isinstance(value, dict) and name in value:

@@ -263,7 +263,7 @@ def error_schema(observation: Observation, operations: Sequence[Operation], valu
 
 
 def _error_schemas(operation: Operation) -> Iterator[str]:
-    """Yield where the schemas of an operation's errors stand. A flaw in one costs no answer but those with its code."""
+    """Yield where the schemas of an operation's errors stand. A defect in one costs the answers with its code only."""
     for code, response in operation.responses.items():
         with suppress(SpecError):
             for media in () if code.startswith(("1", "2", "3")) else response.content.values():

@@ -304,12 +304,12 @@ class Judgement:
         return "compared" if is_whole and response is not None and not self._has_no_schema(response) else "read"
 
     def _has_no_schema(self, response: Response) -> bool:
-        """Whether a flaw has left nothing of the schema that the body would be held against."""
+        """Whether a defect has left nothing of the schema that the body would be held against."""
         media, schemas = documented_media(self.observation, response), self.spec.schemas
         schema = media and (media.item_schema or media.schema)
-        applied, flaws = schemas.applied((schema,)) if schema else (), schemas.document.flaws
-        return any(one in flaws for one in applied) and all(
-            one in flaws or schemas.at(one).keys() == {"$ref"} for one in applied
+        applied, defects = schemas.applied((schema,)) if schema else (), schemas.document.defects
+        return any(one in defects for one in applied) and all(
+            one in defects or schemas.at(one).keys() == {"$ref"} for one in applied
         )
 
     @property

@@ -157,11 +157,11 @@ class Trees:
     """Makes the trees of the schemas of one document.
 
     Attributes:
-        flaws: where the spec can't be read, as far as trees were made. What is there does not count.
+        defects: where the spec can't be read, as far as trees were made. What is there does not count.
     """
 
     def __init__(self, schemas: Schemas) -> None:
-        self.flaws: dict[str, None] = {}
+        self.defects: dict[str, None] = {}
         self._schemas = schemas
         self._listings: dict[tuple[tuple[str, ...], Direction, bool], tuple[_Listing, ...]] = {}
         self._kept: dict[tuple[tuple[str, ...], Direction], Tree] = {}
@@ -173,7 +173,7 @@ class Trees:
         try:
             yield
         except (UnjudgeableError, LookupError):
-            self.flaws[pointer] = None
+            self.defects[pointer] = None
 
     def tree(self, pointer: str, direction: Direction) -> Tree:
         """Return the tree of the schema at a pointer; the same one each time, and for each reference to a schema."""

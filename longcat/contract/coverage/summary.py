@@ -80,8 +80,8 @@ class CoverageContext:
         if totals.cut:
             bodies = "1 body has" if totals.cut == 1 else f"{totals.cut} bodies have"
             yield f"{bodies} more than {MOST_ITEMS:,} items; those nearest to the top count."
-        if flaws := len(self.result.coverage.trees.flaws):
-            yield f"At {counted(flaws, 'place')} the spec can't be read, and what is there does not count."
+        if defects := len(self.result.coverage.trees.defects):
+            yield f"At {counted(defects, 'place')} the spec can't be read, and what is there does not count."
         if self.tally.unclear:
             yield f"{counted(self.tally.unclear, 'thing')} could not be told."
         yield from left_out_sentences(self.tally)

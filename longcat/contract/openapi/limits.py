@@ -47,7 +47,7 @@ class UnjudgeableError(ValueError):
     them together.
 
     Attributes:
-        unclear: whether it should have been judged, as with a flaw of the contract. False: it is left out, as with a
+        unclear: whether it should have been judged, as with a defect of the contract. False: it is left out, as with a
             media type that is not judged.
     """
 

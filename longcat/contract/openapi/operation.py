@@ -218,7 +218,7 @@ class Operation:
         return self._parameters[0]
 
     @property
-    def parameter_flaws(self) -> tuple[SpecError, ...]:
+    def parameter_defects(self) -> tuple[SpecError, ...]:
         """Why some parameters can't be read. They are not among the others."""
         return self._parameters[1]
 
@@ -374,16 +374,16 @@ def _security(place: Place, root: Place) -> Iterator[frozenset[Credential]]:
 def _parameters(places: list[Place]) -> tuple[tuple[Parameter, ...], tuple[SpecError, ...]]:
     """Return the parameters, and why some can't be read. One of an operation replaces one of its path."""
     found: dict[tuple[str, str], Parameter] = {}
-    flaws: list[SpecError] = []
+    defects: list[SpecError] = []
     for one in places:
         try:
             name, where = one.text("name"), one.word("in", _PLACES)
         except SpecError as error:
-            flaws.append(error)
+            defects.append(error)
             continue
         if where != "header" or name.lower() not in _HEADERS_OF_THEIR_OWN:
             found[where, name] = Parameter(name, where, one)
-    return tuple(found.values()), tuple(flaws)
+    return tuple(found.values()), tuple(defects)
 
 
 def _content(place: Place) -> dict[str, Media]:

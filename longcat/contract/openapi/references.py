@@ -17,7 +17,7 @@ from attrs import define, field
 
 from longcat.contract.openapi.document import Node, SpecError, invalid, nodes
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
-from longcat.contract.openapi.schema.keywords import OPEN, Flaw, read_schema
+from longcat.contract.openapi.schema.keywords import OPEN, SchemaDefect, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
 from longcat.pointer import at, escape, unescape
 from longcat.text import show
@@ -122,13 +122,13 @@ class Document(dict[str, Any]):
 
     Attributes:
         files: of the spec. None: it came from no file, so that it can't refer to others.
-        flaws: what can't be used of schemas that were reached, in words, by the schemas' pointers.
+        defects: what can't be used of schemas that were reached, in words, by the schemas' pointers.
     """
 
     def __init__(self, values: Mapping[str, Any], files: SpecFiles | None = None) -> None:
         super().__init__(values)
         self.files = files
-        self.flaws: dict[str, str] = {}
+        self.defects: dict[str, str] = {}
         self._schemas: dict[str, Any] = {}
         self._patterns = Patterns()
         self._followed: set[str] = set()
@@ -136,17 +136,17 @@ class Document(dict[str, Any]):
     def schema(self, pointer: str) -> Any:
         """Return the schema at a pointer, without what can't be used of it.
 
-        One that can't be used at all is as one that allows everything. What is wrong is entered in `flaws`.
+        One that can't be used at all is as one that allows everything. What is wrong is entered in `defects`.
         """
         if pointer not in self._schemas:
-            schema, flaw = read_schema(at(self, pointer), self._patterns)
+            schema, defect = read_schema(at(self, pointer), self._patterns)
             if isinstance(schema, Mapping) and "$ref" in schema:
                 try:
                     follow(self, schema, pointer)
                 except SpecError as error:
-                    schema, flaw = OPEN, Flaw("", str(error))
-            if flaw:
-                self.flaws[pointer] = str(invalid(self.describe(pointer) + flaw.pointer, flaw.why))
+                    schema, defect = OPEN, SchemaDefect("", str(error))
+            if defect:
+                self.defects[pointer] = str(invalid(self.describe(pointer) + defect.pointer, defect.why))
             self._schemas[pointer] = schema
         return self._schemas[pointer]
 

@@ -65,8 +65,8 @@ def _check_operation(operation: Operation) -> None:
         operation.place.text("operationId")
     _check_servers(operation.place)
     _check_content(operation.request)
-    for flaw in operation.parameter_flaws:
-        raise flaw
+    for defect in operation.parameter_defects:
+        raise defect
     for one in operation.parameters:
         _check_parameter(one)
     operation.security  # noqa: B018 - it raises.
@@ -101,9 +101,9 @@ def _check_schemas(document: Document) -> None:
         pointer = pending.pop()
         schema = document.schema(pointer)
         # Words that stand twice, and keywords without a value, are read all the same; here they are wrong.
-        flaw = wrong_in(at(document, pointer))
-        if flaw is not None:
-            raise invalid(document.describe(pointer) + flaw.pointer, flaw.why)
-        if pointer in document.flaws:
-            raise SpecError(document.flaws[pointer])
+        defect = wrong_in(at(document, pointer))
+        if defect is not None:
+            raise invalid(document.describe(pointer) + defect.pointer, defect.why)
+        if pointer in document.defects:
+            raise SpecError(document.defects[pointer])
         pending += inner_schemas(schema, pointer)

@@ -186,7 +186,7 @@ def _had_body(headers: Mapping[str, str]) -> bool:
 
 def _parameter_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule | Gap]:
     sent = Sent(observation.exchange, observation.located.values)
-    yield from (Gap(str(flaw), flaw.unclear) for flaw in operation.parameter_flaws)
+    yield from (Gap(str(defect), defect.unclear) for defect in operation.parameter_defects)
     for one in operation.parameters:
         yield from _rules(_rules_of_parameter(observation, one, sent))
 

@@ -23,7 +23,7 @@ class CompiledSchema:
         pointer: where it stands.
         schema: its keywords. Empty: it allows anything, or nothing at all.
         is_false: whether it allows nothing at all.
-        flaw: what in it can't be used, in words. Empty: nothing.
+        defect: what in it can't be used, in words. Empty: nothing.
         assertions: what it says about a value itself.
         target: where the schema stands that its `$ref` leads to. Empty: it has none.
         cost: of a value in steps.
@@ -31,7 +31,7 @@ class CompiledSchema:
 
     def __init__(self, document: Document, pointer: str) -> None:
         schema = document.schema(pointer)
-        self.pointer, self.is_false, self.flaw = pointer, schema is False, document.flaws.get(pointer, "")
+        self.pointer, self.is_false, self.defect = pointer, schema is False, document.defects.get(pointer, "")
         self.schema: Mapping[str, Any] = schema if isinstance(schema, Mapping) else {}
         self.assertions = Assertions(self.schema)
         self.target = document.target(self.schema["$ref"], pointer) if "$ref" in self.schema else ""

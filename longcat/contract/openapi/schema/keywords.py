@@ -1,4 +1,4 @@
-"""The keywords of a schema, and what of a schema can be used: one flaw must not cost all that it stands in."""
+"""The keywords of a schema, and what of a schema can be used: one defect must not cost all that it stands in."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -45,14 +45,14 @@ def metaschema() -> jsonschema_rs.Draft202012Validator:
 
 
 @frozen
-class Flaw:
+class SchemaDefect:
     """What in a schema can't be used: the pointer within the schema, and why."""
 
     pointer: str
     why: str
 
 
-def read_schema(written: Any, patterns: Patterns) -> tuple[Any, Flaw | None]:
+def read_schema(written: Any, patterns: Patterns) -> tuple[Any, SchemaDefect | None]:
     """Return what of a schema can be used, and what is wrong with the rest of it. None: nothing.
 
     The schemas inside of it, and what its references lead to, are not looked at. `patterns` are those of the document.
@@ -60,24 +60,24 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, Flaw | None]:
     if isinstance(written, bool):
         return written, None
     if not isinstance(written, Mapping):
-        return OPEN, Flaw("", f"{show(written)} is no schema")
+        return OPEN, SchemaDefect("", f"{show(written)} is no schema")
     # A keyword without a value, as YAML may have it, says nothing.
     schema = {name: value for name, value in written.items() if value is not None or name == "const"}
     for name in _SETS & schema.keys():
         schema[name] = _without_repeats(schema[name])
     for name in _NOT_FOLLOWED:
         if name in schema:
-            return OPEN, Flaw(f"/{name}", "this kind of reference is not followed")
-    flaw = wrong_in(schema)
-    return (OPEN, flaw) if flaw else _with_usable_patterns(schema, patterns)
+            return OPEN, SchemaDefect(f"/{name}", "this kind of reference is not followed")
+    defect = wrong_in(schema)
+    return (OPEN, defect) if defect else _with_usable_patterns(schema, patterns)
 
 
-def wrong_in(schema: Any) -> Flaw | None:
+def wrong_in(schema: Any) -> SchemaDefect | None:
     """Return what in a schema, the schemas inside of it left aside, is not as the metaschema says. None: nothing."""
     try:
         metaschema().validate(_outline(schema) if isinstance(schema, Mapping) else schema)
     except jsonschema_rs.ValidationError as error:
-        return Flaw(join(error.instance_path), f"it is not valid in a schema: {shorten(error.message, 200)}")
+        return SchemaDefect(join(error.instance_path), f"it is not valid in a schema: {shorten(error.message, 200)}")
     return None
 
 
@@ -115,20 +115,20 @@ def _outline(schema: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _with_usable_patterns(schema: dict[str, Any], patterns: Patterns) -> tuple[dict[str, Any], Flaw | None]:
+def _with_usable_patterns(schema: dict[str, Any], patterns: Patterns) -> tuple[dict[str, Any], SchemaDefect | None]:
     """Return a schema without the patterns that can't be used, and what is wrong with one of these."""
-    flaw = None
+    defect = None
     for keyword in ("pattern", "patternProperties"):
         held = schema.get(keyword, ())
         for pattern in (held,) if isinstance(held, str) else tuple(held):
             try:
                 patterns.check(pattern)
             except ValueError as error:
-                flaw = Flaw(f"/{keyword}", f"the pattern {show(pattern)} can't be used: {error}")
+                defect = SchemaDefect(f"/{keyword}", f"the pattern {show(pattern)} can't be used: {error}")
                 if keyword == "pattern":
                     schema.pop("pattern")
                 else:
                     rest = {name: one for name, one in schema[keyword].items() if name != pattern}
                     # It can't be told which names have the pattern, so that any may come.
                     schema |= {keyword: rest, "additionalProperties": True}
-    return schema, flaw
+    return schema, defect

@@ -111,10 +111,10 @@ class Schemas:
 
     def note(self, pointers: Sequence[str], budget: StepBudget) -> None:
         """Note what in the schemas at some pointers can't be used."""
-        flaws = self.document.flaws
-        for pointer in pointers if flaws else ():
-            if pointer in flaws:
-                budget.note(flaws[pointer])
+        defects = self.document.defects
+        for pointer in pointers if defects else ():
+            if pointer in defects:
+                budget.note(defects[pointer])
 
     def _of_address(self, pointers: tuple[str, ...]) -> str | None:
         schemas = ((pointer, self.at(pointer)) for pointer in pointers)

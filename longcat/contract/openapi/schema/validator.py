@@ -85,14 +85,14 @@ class Validator:
     def of_scalars(self, pointer: str) -> CompiledSchema | None:
         """Return the one schema whose assertions are all that is said at a pointer of a text, a number and their like.
 
-        None: there is more to look at, such as a flaw, or a direction in which the value does not go.
+        None: there is more to look at, such as a defect, or a direction in which the value does not go.
         """
         try:
             return self._of_scalars[pointer]
         except KeyError:
             compiled = self.compiled(pointer)
             is_costly = compiled.tracks_fields or compiled.assertions.backtracks
-            is_plain = not (compiled.flaw or compiled.is_false or compiled.marks or is_costly)
+            is_plain = not (compiled.defect or compiled.is_false or compiled.marks or is_costly)
             keywords = [name for name, _ in self.checks(compiled)[object]] if is_plain else None
             found = compiled if keywords == [] else None
             if keywords == ["$ref"] and not compiled.assertions.limits and compiled.target != pointer:
@@ -169,9 +169,9 @@ class _Run:
     def _apply(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
         """Whether a schema allows a value. Enter which of its fields are described, if that is asked for."""
         self._budget.spend(compiled.cost)
-        if compiled.flaw:
+        if compiled.defect:
             self.uncertain += 1
-            self._budget.note(compiled.flaw)
+            self._budget.note(compiled.defect)
         if compiled.is_false:
             return self._fail(compiled, "")
         if not compiled.assertions.allow(value):
