@@ -18,6 +18,7 @@ import pytest
 from attrs import frozen
 from fakes import KEY, Driver
 from servers import (
+    LIMIT,
     Connection,
     HangupError,
     Script,
@@ -244,7 +245,7 @@ def test_an_order_that_could_not_leave_is_tried_again_and_then_not_sent(
 ) -> None:
     """Without a connection, the error says that the order was not sent, once the time is up."""
     with reach() as url:
-        result = end(driver, url, 0.5 if reach is crowded else 20.0)
+        result = end(driver, url, 0.2 if reach is crowded else 20.0)
     assert isinstance(result, APIConnectionError)
     assert not result.sent
 
@@ -325,15 +326,15 @@ def test_an_order_that_waits_too_long_for_its_turn_is_not_sent(clean_http: httpx
 
         def first() -> None:
             with pytest.raises(SubmitUnknown) as caught:
-                cat.submit("a cat", timeout=2.0)
+                cat.submit("a cat", timeout=LIMIT)
             ends.append(caught.value)
 
         thread = threading.Thread(target=first)
         thread.start()
         assert eventually(lambda: gateway.requests)
         with pytest.raises(APITimeoutError) as caught:
-            cat.submit("a dog", timeout=0.3)
-        thread.join()
+            cat.submit("a dog", timeout=0.1)
+    thread.join()  # The gateway has hung up.
     assert (caught.value.sent, len(gateway.requests), len(ends)) == (False, 1, 1)
 
 

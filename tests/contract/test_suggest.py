@@ -33,6 +33,7 @@ from library import LIBRARY
 from longcat.contract import CODES, Exchange, Finding, SpecError, judge
 from longcat.contract.openapi.document import parse_document
 from longcat.contract.openapi.spec import Spec, make_spec
+from longcat.contract.patches import suggest as suggest_module
 from longcat.contract.patches.changes import CHANGES
 from longcat.contract.patches.edit import Append, Drop, Put, Source, UneditableError
 from longcat.contract.patches.suggest import Suggestion, suggest
@@ -67,9 +68,21 @@ IN_JSON = (Path(__file__).parents[2] / "generated" / "longcat_api" / "openapi.js
 
 
 @lru_cache(maxsize=8)
+def document_in(text: str) -> dict[str, Any]:
+    """Return the document in a text, which is read once for all that need it."""
+    return parse_document(text, "to change", strict=True)
+
+
+@lru_cache(maxsize=8)
 def spec_in(text: str) -> Spec:
     """Return the contract in a text."""
-    return make_spec(parse_document(text, "a text"))
+    return make_spec(document_in(text))
+
+
+@pytest.fixture(autouse=True)
+def _texts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what suggests changes take a text that was read before as it was read: reading is most of the work."""
+    monkeypatch.setattr(suggest_module, "parse_document", lambda text, *_, **__: document_in(text))
 
 
 def found(spec: Spec, exchanges: Iterable[Exchange]) -> list[Finding]:
@@ -820,6 +833,7 @@ def test_the_generator_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         answered({"data": ERROR}, 401, to=FILTERED),
         answered({"title": "No."}, 400, to=BAD_BODY, headers={"content-type": "application/problem+json"}),
         answered(ERROR | {"error": [1, "a", None]}, 404, to=UNKNOWN, headers=JSON | {"sunset": "soon"}),
+        text=json.dumps(document_in(TEXT)),
     )
     assert suggestion.unpatched == ()
     (tmp_path / "openapi.yaml").write_text(suggestion.text, "utf-8")
