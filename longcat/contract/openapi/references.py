@@ -132,6 +132,7 @@ class Document(dict[str, Any]):
         self._schemas: dict[str, Any] = {}
         self._patterns = Patterns()
         self._followed: set[str] = set()
+        self._anchors: dict[str, dict[str, str]] = {}
 
     def schema(self, pointer: str) -> Any:
         """Return the schema at a pointer, without what can't be used of it.
@@ -153,13 +154,25 @@ class Document(dict[str, Any]):
     def target(self, reference: str, base: str) -> str:
         """Return the pointer that a reference means which stands at another. Raises SpecError."""
         name, _, fragment = reference.partition("#")
+        root = self._mount(name, base) if name else self.root_of(base)
         if fragment and not fragment.startswith("/"):
-            raise SpecError(f"the reference {show(reference)} is no JSON pointer, `#/...`")
-        pointer = (self._mount(name, base) if name else self.root_of(base)) + unquote(fragment)
-        found = self._through_references(pointer)
+            found = self._anchors_in(root).get(unquote(fragment))
+        else:
+            found = self._through_references(root + unquote(fragment))
         if found is None:
             raise SpecError(f"the reference {show(reference)} leads nowhere")
         return found
+
+    def _anchors_in(self, root: str) -> dict[str, str]:
+        """Return where the anchors of a file stand, the first of each name. `root` is where the file is mounted."""
+        if root not in self._anchors:
+            found: dict[str, str] = {}
+            for node, pointer in nodes(at(self, root), root):
+                for keyword in ("$anchor", "$dynamicAnchor"):
+                    if isinstance(node.get(keyword), str):
+                        found.setdefault(node[keyword], pointer)
+            self._anchors[root] = found
+        return self._anchors[root]
 
     def _through_references(self, pointer: str) -> str | None:
         """Return where a pointer leads, through references on its way. None: nowhere."""
