@@ -4,20 +4,29 @@ import io
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
+from longcat.cli import main as command_line
 from longcat.cli.run import run as main
 
 CONTEXT: Final = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["anyio._backends._asyncio", "longcat.cli.status", "longcat.cli.wait", "longcat.saving.journal"]
+    [
+        "anyio._backends._asyncio",
+        "longcat.cli.progress",
+        "longcat.cli.status",
+        "longcat.cli.wait",
+        "longcat.saving.journal",
+        "rich.progress",
+    ]
 )
 
 
@@ -99,6 +108,111 @@ class Process:
         self._process.join()
         assert self._process.exitcode == 0, lines
         return lines
+
+
+class Command:
+    """The command `longcat` as a fork, with the streams of a process of its own. It is used as a `Popen` is.
+
+    It imports nothing anew and leaves all memory as it is, which is most of what a command takes otherwise.
+
+    Args:
+        arguments: those of the command.
+        folder: where it runs.
+        env: all of its environment.
+        stdin: the file that it reads; None: a pipe that is written to here.
+        stdout: the file that it writes to; None: a pipe that is read here.
+        stderr: as `stdout`.
+    """
+
+    def __init__(  # noqa: PLR0913 - as of a Popen.
+        self,
+        arguments: tuple[str, ...],
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> None:
+        self.stdin: IO[str] | None = None
+        self.stdout: IO[str] | None = None
+        self.stderr: IO[str] | None = None
+        theirs = [os.dup(each) if each is not None else -1 for each in (stdin, stdout, stderr)]
+        if stdin is None:
+            theirs[0], ours = os.pipe()
+            self.stdin = open(ours, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by `communicate`.
+        if stdout is None:
+            ours, theirs[1] = os.pipe()
+            self.stdout = open(ours, encoding="utf-8")  # noqa: PTH123, SIM115 - closed by `communicate`.
+        if stderr is None:
+            ours, theirs[2] = os.pipe()
+            self.stderr = open(ours, encoding="utf-8")  # noqa: PTH123, SIM115 - closed by `communicate`.
+        streams = [Connection(each) for each in theirs]
+        self._process = CONTEXT.Process(target=run_command, args=(streams, folder, dict(env), arguments))
+        self._process.start()
+        for stream in streams:
+            stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind:
+            self.kill()
+        self.communicate()
+
+    @property
+    def returncode(self) -> int:
+        """The exit code of a process that has ended."""
+        code = self._process.exitcode
+        assert code is not None
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        os.kill(int(self._process.pid or 0), number)
+
+    def kill(self) -> None:
+        """Kill the process, if it has not ended."""
+        self._process.kill()
+
+    def communicate(self, text: str = "", timeout: float = 60.0) -> tuple[str, str]:
+        """Write the last of its input, wait for the end, and return what it printed. It is killed after `timeout` s."""
+        watchdog = threading.Timer(timeout, self.kill)
+        watchdog.start()
+        with suppress(BrokenPipeError):
+            if self.stdin and not self.stdin.closed:
+                self.stdin.write(text)
+                self.stdin.close()
+        printed = ["", ""]
+        for number, stream in enumerate((self.stdout, self.stderr)):
+            if stream and not stream.closed:
+                printed[number] = stream.read()
+                stream.close()
+        self._process.join()
+        watchdog.cancel()
+        watchdog.join()
+        return printed[0], printed[1]
+
+
+def run_command(streams: list[Connection], folder: Path, env: dict[str, str], arguments: tuple[str, ...]) -> None:
+    """Run `longcat` as its process does, with these files as its first three."""
+    warnings.simplefilter("error")
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+        stream.close()
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    encoding = env.get("PYTHONIOENCODING", "utf-8")
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115 - it lasts as long as the process.
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
+    sys.argv[:] = ["longcat", *arguments]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(command_line())
 
 
 def run_code(parent: Connection, code: str, names: dict[str, Any]) -> None:

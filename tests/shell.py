@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 import httpx
 from attrs import field, frozen
+from processes import Command
 from servers import LIMIT
 
 KEY: Final = "the-key-of-the-tests"
@@ -100,7 +101,7 @@ class User:
     def run(
         self, *arguments: str, program: Sequence[str] = (LONGCAT,), stdout: int = subprocess.PIPE, **env: str
     ) -> Ran:
-        """Run a command to its end, behind pipes."""
+        """Run a program, longcat's unless another is given, to its end, behind pipes."""
         began = time.monotonic()
         done = subprocess.run(  # noqa: S603
             [*program, *arguments],
@@ -116,23 +117,24 @@ class User:
         seconds = time.monotonic() - began
         return Ran(done.returncode, done.stdout or "", done.stderr, seconds, debug="--debug" in arguments)
 
-    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
-        """Start a command behind pipes. Used in a `with`, it is waited for."""
-        return subprocess.Popen(  # noqa: S603
-            [LONGCAT, *arguments],
-            cwd=self.folder,
-            env=self.env,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
+    def fork(self, *arguments: str, **env: str) -> Ran:
+        """Run longcat as `run` does, but in a fork, where no start of an interpreter matters."""
+        began = time.monotonic()
+        with self.start(*arguments, piped=False, **env) as process:
+            out, err = process.communicate(timeout=LIMIT)
+        return Ran(process.returncode, out, err, time.monotonic() - began, debug="--debug" in arguments)
+
+    def start(self, *arguments: str, piped: bool = False, **env: str) -> Command:
+        """Start longcat behind pipes, in a fork; with `piped`, its stdin is one too. In a `with`, it is waited for."""
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - as a Popen does.
+            stdin = None if piped else nothing.fileno()
+            return Command(arguments, self.folder, {**self.env, **env}, stdin=stdin)
 
     def sit_down(
-        self, *arguments: str, program: Sequence[str] = (LONGCAT,), piped: bool = False, **env: str
+        self, *arguments: str, program: Sequence[str] | None = None, piped: bool = False, **env: str
     ) -> "Terminal":
-        """Start a command in a terminal; with `piped`, only its stderr is there."""
-        return Terminal([*program, *arguments], self.folder, {**self.env, **env}, piped=piped)
+        """Start longcat, in a fork, or another program in a terminal; with `piped`, only its stderr is there."""
+        return Terminal(arguments, self.folder, {**self.env, **env}, program=program, piped=piped)
 
 
 @functools.cache
@@ -187,20 +189,37 @@ class Display:
 class Terminal:
     """A process in a terminal of 100 columns. A context manager that leaves nothing behind."""
 
-    def __init__(self, command: list[str], folder: Path, env: Mapping[str, str], *, piped: bool = False) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        program: Sequence[str] | None = None,
+        piped: bool = False,
+    ) -> None:
         self._ours, theirs = os.openpty()
         termios.tcsetwinsize(theirs, (40, 100))
-        self._debug = "--debug" in command
+        self._debug = "--debug" in arguments
         self._raw = b""
         self._began = time.monotonic()
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
-            command,
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if piped else theirs,
-            stderr=theirs,
-        )
+        self.process: subprocess.Popen[str] | Command
+        if program is None:
+            with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - as a Popen does.
+                stdout = None if piped else theirs
+                self.process = Command(
+                    tuple(arguments), folder, env, stdin=nothing.fileno(), stdout=stdout, stderr=theirs
+                )
+        else:
+            self.process = subprocess.Popen(  # noqa: S603
+                [*program, *arguments],
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else theirs,
+                stderr=theirs,
+                encoding="utf-8",
+            )
         os.close(theirs)
 
     def __enter__(self) -> Self:
@@ -222,7 +241,7 @@ class Terminal:
         """Wait for the end, and return what was to be seen."""
         while self._read():
             pass
-        out = (self.process.communicate(timeout=LIMIT)[0] or b"").decode()
+        out = self.process.communicate(timeout=LIMIT)[0] or ""
         raw = self._raw.decode()
         return Display(Ran(self.process.returncode, out, raw, time.monotonic() - self._began, self._debug), raw)
 

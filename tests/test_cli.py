@@ -1,7 +1,8 @@
 """The command line as its users meet it: what it prints and where, its exit codes, and how it bears being used wrongly.
 
-A process is started where one shows something: a terminal, a pipe, a signal. Everything else calls `main`. Whatever is
-run, its output is searched for the key and for tracebacks.
+A process is started where one shows something: a terminal, a pipe, a signal; mostly as a fork, and as the shell would
+where its start or its end is what matters. Everything else calls `main`. Whatever is run, its output is searched for
+the key and for tracebacks.
 """
 
 import errno
@@ -12,7 +13,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -463,7 +463,7 @@ def test_pipes(gateway: Gateway, call: Call) -> None:
 
 def test_warning(gateway: Gateway, user: User) -> None:
     """A status word that nobody documented is warned of once, and waited through."""
-    ran = user.run("wait", gateway.add(fault="unknown-status:2"))
+    ran = user.fork("wait", gateway.add(fault="unknown-status:2"))
     assert (ran.code, len(ran.errors)) == (0, 1), ran.err
     assert 'has the unknown status "paused"; waiting on.' in ran.errors[0]
 
@@ -471,7 +471,7 @@ def test_warning(gateway: Gateway, user: User) -> None:
 def test_ascii(gateway: Gateway, user: User) -> None:
     """Where only ASCII can be printed, everything else comes out escaped, and the picture has its name all the same."""
     request_id = gateway.add(request_id="katze-ü🐱")
-    ran = user.run("wait", request_id, "-o", "ü/", PYTHONIOENCODING="ascii")
+    ran = user.fork("wait", request_id, "-o", "ü/", PYTHONIOENCODING="ascii")
     (saved,) = (user.folder / "ü").iterdir()
     assert (ran.code, ran.out) == (0, f"ü/{saved.name}\n".encode("ascii", "backslashreplace").decode())
     assert ran.err.isascii()
@@ -532,7 +532,7 @@ def test_stderr_fails(call: Call, monkeypatch: pytest.MonkeyPatch, number: int |
 
 def test_debug(user: User) -> None:
     """`--debug` shows the calls and the traceback, then the same last line as without."""
-    ran = user.run("status", "nobody", "--debug")
+    ran = user.fork("status", "nobody", "--debug")
     assert (ran.code, ran.out) == (2, "")
     assert "Traceback (most recent call last):" in ran.err
     assert "POST" in ran.err
@@ -587,7 +587,7 @@ def test_a_file_without_ids(user: User, call: Call, content: str | None) -> None
 def test_ids_from_a_pipe(gateway: Gateway, user: User) -> None:
     """With `--from -`, an id is asked about as soon as its line is there, while others are yet to come."""
     first, last = gateway.add(), gateway.add()
-    with user.start("wait", "--from", "-", stdin=subprocess.PIPE) as process:
+    with user.start("wait", "--from", "-", piped=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{first}\n")
@@ -635,7 +635,7 @@ def test_ids_from_a_regular_file_on_stdin(gateway: Gateway, call: Call, monkeypa
 
 def test_interrupt_while_a_pipe_is_silent(gateway: Gateway, user: User) -> None:
     """Ctrl-C ends a command that waits for more ids at once."""
-    with user.start("wait", "--from", "-", stdin=subprocess.PIPE) as process:
+    with user.start("wait", "--from", "-", piped=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{gateway.add()}\n")
@@ -868,7 +868,7 @@ def test_echoed_key_with_debug(user: User) -> None:
     """`--debug` shows no key, even if the gateway repeats it in a header."""
     body = json.dumps({"error": f"The key {KEY} is wrong"}).encode()
     with Server([read, response(body, f"X-Key: {KEY}", status="401 Unauthorized")]) as server:
-        ran = user.run("status", "cat-1", "--debug", LONGCAT_BASE_URL=server.url)
+        ran = user.fork("status", "cat-1", "--debug", LONGCAT_BASE_URL=server.url)
     assert ran.code == 2
 
 

@@ -15,7 +15,8 @@ def test_demo(tmp_path: Path) -> None:
     """The demo shows a live bar, saves a picture and names it in its last line; its sandbox is gone."""
     env = environment(tmp_path)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    with Terminal([sys.executable, str(ROOT / "tools" / "demo.py")], tmp_path, env, piped=True) as terminal:
+    demo = [sys.executable, str(ROOT / "tools" / "demo.py")]
+    with Terminal([], tmp_path, env, program=demo, piped=True) as terminal:
         display = terminal.finish()
     assert display.ran.code == 0
     _, _, ready, command, last = display.ran.out.splitlines()
