@@ -8,7 +8,7 @@ import jsonschema_rs
 from attrs import frozen
 
 from longcat.contract.openapi.schema.patterns import Patterns
-from longcat.pointer import escape, join
+from longcat.pointer import escape, join, split
 from longcat.text import shorten, show
 
 # fmt: off
@@ -29,6 +29,8 @@ _SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchema
 _OTHERS: Final = frozenset({"required", "dependentRequired", "minContains", "maxContains", "$recursiveAnchor"})
 SAYING: Final = (frozenset(ASSERTIONS) - {"type"}) | _SCHEMA | _SCHEMAS - {"allOf"} | _OTHERS - {"$recursiveAnchor"}
 """The keywords that say more about a value than its type."""
+_DISPENSABLE: Final = frozenset(ASSERTIONS) | _OTHERS
+"""The keywords without which a schema says less, and nothing else."""
 _SETS: Final = frozenset({"required", "type"})
 """The keywords whose value may be a list of words, each of which says the same twice as once."""
 _NOT_FOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
@@ -68,8 +70,15 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, SchemaDefect | N
     for name in _NOT_FOLLOWED:
         if name in schema:
             return OPEN, SchemaDefect(f"/{name}", "this kind of reference is not followed")
-    defect = wrong_in(schema)
-    return (OPEN, defect) if defect else _with_usable_patterns(schema, patterns)
+    first = defect = wrong_in(schema)
+    while defect is not None:
+        keyword = split(defect.pointer)[0] if defect.pointer else ""
+        if keyword not in _DISPENSABLE:
+            return OPEN, first
+        del schema[keyword]
+        defect = wrong_in(schema)
+    usable, of_patterns = _with_usable_patterns(schema, patterns)
+    return usable, first or of_patterns
 
 
 def wrong_in(schema: Any) -> SchemaDefect | None:
