@@ -1,9 +1,16 @@
-"""Our contract as its file has it, read once for all tests: that takes half a second."""
+"""Our contract as its file has it, read once for all tests."""
 
 from pathlib import Path
 from typing import Any, Final
 
-from ruamel.yaml import YAML
+import yaml  # type: ignore[import-untyped]
 
-CONTRACT: Final[dict[str, Any]] = YAML(typ="safe").load(Path(__file__).parent.parent / "openapi.yaml")
+
+def read_yaml(path: Path) -> Any:
+    """Return what a file of YAML holds, by the fast reader where there is one: it needs a twentieth of the time."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - it is a safe one.
+
+
+CONTRACT: Final[dict[str, Any]] = read_yaml(Path(__file__).parent.parent / "openapi.yaml")
 """Not to be changed."""

@@ -8,8 +8,6 @@ import re
 import resource
 import signal
 import struct
-import subprocess
-import sys
 import tempfile
 import time
 import zlib
@@ -22,8 +20,8 @@ import anyio.to_thread
 import pytest
 import trio
 from fakes import KEY, Driver, by_driver
+from processes import Process, run_code
 from servers import (
-    LIMIT,
     SHARED,
     SOON,
     Script,
@@ -870,11 +868,11 @@ def test_the_timeout_bounds_the_download(driver: Driver, folder: Path, script: S
             drive(
                 driver,
                 NOWHERE,
-                lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0.2),
+                lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0.1),
                 http=None,
             )
         elapsed = time.monotonic() - started
-    assert 0.2 <= elapsed < SOON
+    assert 0.1 <= elapsed < SOON
     assert caught.value.transient
     assert contents(folder) == {}
 
@@ -1164,31 +1162,33 @@ def test_a_cancelled_trio_scope_leaves_nothing(folder: Path) -> None:
 
 
 INTERRUPTED = {
-    "sync": "with LongCat('test-key', 'http://127.0.0.1:9') as cat: cat.download(*sys.argv[1:])",
+    "sync": "with LongCat('test-key', 'http://127.0.0.1:9') as cat: cat.download(url, path)",
     "async": """
 async def main():
     async with AsyncLongCat('test-key', 'http://127.0.0.1:9') as cat:
-        await cat.download(*sys.argv[1:])
+        await cat.download(url, path)
 anyio.run(main, backend=backend)
 """,
 }
 PROGRAM = """
-import signal, sys
+import signal
 import anyio.to_thread
 from longcat import AsyncLongCat, LongCat
 signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    exec(download)
+except KeyboardInterrupt:
+    say("KeyboardInterrupt")
 """
 
 
 def test_ctrl_c_leaves_nothing(driver: Driver, folder: Path) -> None:
     """A program that is interrupted halfway ends with KeyboardInterrupt, and leaves no partial file."""
-    program = f"{PROGRAM}\nbackend = {driver.name!r}\n" + INTERRUPTED.get(driver.name, INTERRUPTED["async"])
+    download = INTERRUPTED.get(driver.name, INTERRUPTED["async"])
     with Server(HALTED) as server:
-        command = [sys.executable, "-c", program, server.url, str(folder / "cat.png")]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        names = {"download": download, "url": server.url, "path": str(folder / "cat.png"), "backend": driver.name}
+        with Process(run_code, PROGRAM, names) as process:
             assert eventually(lambda: any(contents(folder).values()))
-            process.send_signal(signal.SIGINT)
-            _, noise = process.communicate(timeout=LIMIT)
-    assert process.returncode == -signal.SIGINT
-    assert noise.rstrip().endswith("KeyboardInterrupt")
+            os.kill(process.pid, signal.SIGINT)
+            assert process.finish() == ["KeyboardInterrupt"]
     assert contents(folder) == {}

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 from attrs import frozen
+from contract_file import read_yaml
 
 from longcat.contract import Exchange, Severity, SpecError, load_spec
 from longcat.contract.model import Inconclusive
@@ -53,9 +53,8 @@ class Case:
 
 
 def _cases() -> Iterator[Case]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for path in sorted(CASES.glob("*.yaml")):
-        for facts in yaml.load(path.read_bytes(), Loader=loader):  # noqa: S506 - it is a safe one.
+        for facts in read_yaml(path):
             yield Case(path.stem, facts)
 
 

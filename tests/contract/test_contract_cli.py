@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from attrs import field, frozen
+from processes import Process, run_code
 from secret_forms import FORMS, HEX_KEY, ODD_KEY
 from servers import Server, answer, response
 
@@ -593,6 +594,19 @@ def test_other_commands_do_not_import_it() -> None:
     assert _python(code).stdout == "['longcat.cli.contract', 'longcat.cli.contract.arguments']\n"
 
 
+# Run in a process that has not imported the suite yet.
+WITHOUT = """
+import contextlib, io, os, sys
+os.chdir(folder)
+sys.modules[package] = None
+from longcat.cli import main
+with contextlib.redirect_stderr(io.StringIO()) as errors:
+    code = main(["contract", *command])
+say(code)
+say(errors.getvalue())
+"""
+
+
 @pytest.mark.parametrize(
     ("package", "distribution", "command"),
     [
@@ -603,16 +617,12 @@ def test_other_commands_do_not_import_it() -> None:
         ("tomli_w", "tomli-w", ["explain"]),
     ],
 )
-def test_a_missing_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, distribution: str, command: list[str]
-) -> None:
+def test_a_missing_extra(tmp_path: Path, package: str, distribution: str, command: list[str]) -> None:
     """It is named, with what to install."""
-    monkeypatch.chdir(tmp_path)
     for name in ("spec.yaml", "a.yaml"):
-        Path(name).write_text("interactions: []")
-    without = f"import sys; sys.modules[{package!r}] = None; from longcat.cli import main"
-    done = _python(f"{without}; sys.exit(main(['contract', *{command}]))")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert f"needs the package {distribution}, which" in done.stderr
-    assert "pip install 'longcat-image[contract]'" in done.stderr
+        (tmp_path / name).write_text("interactions: []")
+    with Process(run_code, WITHOUT, {"folder": tmp_path, "package": package, "command": command}) as process:
+        code, errors = process.finish()
+    assert (code, errors.count("\n")) == ("2", 1)
+    assert f"needs the package {distribution}, which" in errors
+    assert "pip install 'longcat-image[contract]'" in errors

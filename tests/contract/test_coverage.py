@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+from contract_file import read_yaml
 
 from longcat.cli.run import run as main
 from longcat.contract import Exchange
@@ -113,7 +113,7 @@ def of_answers(schema: Any, *bodies: Any, **components: Any) -> CoverageContext:
 # --- What counts as seen.
 
 
-TABLE: Final = yaml.safe_load((Path(__file__).parent / "coverage.yaml").read_text("utf-8"))
+TABLE: Final = read_yaml(Path(__file__).parent / "coverage.yaml")
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row["it"])
