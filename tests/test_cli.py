@@ -190,15 +190,15 @@ def cause(name: str, command: str, code: int, says: str = "", request: Any = Non
         cause("time-out", "wait ID --timeout 0.5", 3, "the last answer was 'processing' at", {"duration": 60}),
         cause("no time", "wait ID --timeout 0", 3, "Request 'sandbox-"),
         cause("refused", "status ID", 3, "No answer from 127.0.0.1:1: ", LONGCAT_BASE_URL="http://127.0.0.1:1"),
-        cause("ever refused", "wait ID --timeout 0.5", 3, "No answer from", LONGCAT_BASE_URL="http://127.0.0.1:1"),
+        cause("ever refused", "wait ID --timeout 0.1", 3, "No answer from", LONGCAT_BASE_URL="http://127.0.0.1:1"),
         cause("reset", "status ID", 3, "No answer from 127.0.0.1", {"fault": "reset"}),
         cause("rate limit", "status ID", 3, "The gateway answered 429", {"fault": "rate-limit"}),
-        cause("ever rate limit", "wait ID --timeout 0.5", 3, "was not done after", {"fault": "rate-limit-bare:all"}),
+        cause("ever rate limit", "wait ID --timeout 0.1", 3, "was not done after", {"fault": "rate-limit-bare:all"}),
         cause("broken", "status ID", 3, "The gateway answered 500", {"fault": "server-error"}),
         cause("CDN", "status ID", 3, "answered 522 about request 'sandbox-", {"fault": "cdn-522"}),
         cause("challenge", "status ID", 3, 'an HTML page titled "Just a moment..."', {"fault": "challenge"}),
         cause("no JSON", "status ID", 3, "the body should be JSON, but is", {"fault": "malformed-json"}),
-        cause("ever no JSON", "wait ID --timeout 0.5", 3, "was not done after", {"fault": "malformed-json:all"}),
+        cause("ever no JSON", "wait ID --timeout 0.1", 3, "was not done after", {"fault": "malformed-json:all"}),
         cause("strict", "wait ID --strict", 3, 'but is "paused"', {"fault": "unknown-status"}),
         cause("no image", "wait ID -o cat.png", 3, "is not an image but an HTML page", {"fault": "picture-html:all"}),
         cause("no picture", "wait ID -o cat.png", 3, "the storage answered 404", {"fault": "picture-404:all"}),
@@ -277,7 +277,7 @@ def test_status(gateway: Gateway, call: Call, request_: dict[str, Any], line: st
 
 def test_wait_prints_the_url(gateway: Gateway, call: Call) -> None:
     """`wait` prints the picture's URL, and progress only to stderr."""
-    request_id = gateway.add(duration=0.3)
+    request_id = gateway.add(duration=0.1)
     ran = call("wait", request_id)
     assert ran.out == f"{gateway.url}/results/{request_id}.png\n"
     seen = [PLAIN.fullmatch(line) for line in ran.err.splitlines()]
@@ -365,7 +365,7 @@ def test_named_twice(gateway: Gateway, call: Call) -> None:
 
 def test_one_error_is_not_the_end(gateway: Gateway, call: Call) -> None:
     """An error about one ID leaves the others alone: their pictures are saved."""
-    request_id = gateway.add(duration=0.3)
+    request_id = gateway.add(duration=0.1)
     ran = call("wait", "nobody", request_id, "", "-o", "pictures")
     assert (ran.code, ran.out, len(ran.errors)) == (2, f"pictures/{request_id}.png\n", 2)
 
@@ -454,7 +454,7 @@ def test_timeout_bounds_the_download(gateway: Gateway, call: Call) -> None:
 
 def test_pipes(gateway: Gateway, call: Call) -> None:
     """Without a terminal, stdout holds the result alone, and stderr plain lines, even with FORCE_COLOR."""
-    request_id = gateway.add(duration=0.3)
+    request_id = gateway.add(duration=0.1)
     ran = call("wait", request_id, "-o", "cat.png", FORCE_COLOR="1")
     assert (ran.code, ran.out) == (0, "cat.png\n")
     lines = ran.err.splitlines()
@@ -658,7 +658,7 @@ def test_many_get_a_summary(gateway: Gateway, call: Call) -> None:
 
 def test_many_in_a_terminal(gateway: Gateway, user: User) -> None:
     """In a terminal, many have one line that counts them and says how long it takes, below the last that finished."""
-    ids = [gateway.add(duration=2 + i / 5) for i in range(15)]  # The forecasts after the first few are short.
+    ids = [gateway.add(duration=0.8 + i / 10) for i in range(15)]  # The forecasts after the first few are short.
     with user.sit_down("wait", *ids, piped=True) as terminal:
         display = terminal.finish()
     *recent, summary = display.screen
@@ -672,7 +672,7 @@ def test_many_in_a_terminal(gateway: Gateway, user: User) -> None:
 def test_the_batch_has_its_deadline(gateway: Gateway, call: Call) -> None:
     """`--batch-timeout` ends all that is open, each with an error of its own."""
     ids = [gateway.add(duration=LIMIT) for _ in range(3)]
-    for seconds in (1, 5, SOON):  # A busy machine may need longer for the one that is done.
+    for seconds in (0.5, 5, SOON):  # A busy machine may need longer for the one that is done.
         ran = call("wait", *ids, gateway.add(), "--batch-timeout", str(seconds), "--json")
         assert (ran.code, ran.seconds < seconds + SOON, len(ran.objects)) == (3, True, 4)
         if any(one["error"] is None for one in ran.objects):
@@ -682,8 +682,8 @@ def test_the_batch_has_its_deadline(gateway: Gateway, call: Call) -> None:
 
 def test_a_rate_is_kept(gateway: Gateway, call: Call) -> None:
     """`--max-rate` bounds the questions of all requests together."""
-    ran = call("wait", *(gateway.add() for _ in range(6)), "--max-rate", "4")
-    assert (ran.code, ran.seconds > 1.2) == (0, True)
+    ran = call("wait", *(gateway.add() for _ in range(6)), "--max-rate", "8")
+    assert (ran.code, ran.seconds > 0.6) == (0, True)
 
 
 def test_a_journal_remembers(gateway: Gateway, call: Call) -> None:

@@ -265,7 +265,7 @@ def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
 
 def test_ctrl_c_leaves_no_order_in_doubt(gateway_with: Callable[..., OrderGateway], tmp_path: Path) -> None:
     """The first Ctrl-C lets orders under way be answered, and sends no other; the manifest is written, the code 130."""
-    gateway = gateway_with("order-slow:all:1.5")
+    gateway = gateway_with("order-slow:all:0.6")
     user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
     (tmp_path / "orders").write_text("\n".join(f"cat {number}" for number in range(40)))
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -46,14 +46,18 @@ TYPED_CALLER: Final = "def tell("
 
 
 @pytest.fixture
-def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
-    """Return someone who tries what they read: in a folder with a few files, with a key and a sandbox of their own."""
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[User]:
+    """Return someone who tries what they read: in a folder with a few files, with a key and a sandbox of their own.
+
+    For a program, requests are under way when it first asks; for a command they are done, which spares half a second.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(QueueGateway, "seconds_per_question", 0.05)  # The sandbox is quicker than the service.
     (tmp_path / "ids.txt").write_text("ID1\nID2\n", "utf-8")
     (tmp_path / "prompts.txt").write_text("a lioness\ntwo cats\n", "utf-8")
     (tmp_path / "orders.jsonl").write_text(ORDERS, "utf-8")
-    with running(Settings(api_key=KEY, requests=REQUESTS, duration=0.3, small_pictures=True)) as url:
+    duration = 0.02 if "program" in request.fixturenames else 0.0
+    with running(Settings(api_key=KEY, requests=REQUESTS, duration=duration, small_pictures=True)) as url:
         env = environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url)
         env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
         for name, value in env.items():
