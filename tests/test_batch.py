@@ -534,10 +534,10 @@ def test_a_429_slows_the_whole_batch() -> None:
 def test_a_single_429_costs_its_pause_and_no_more() -> None:
     """After a single 429, right at the beginning, questions come as often as they are due once its pause is over."""
     ids = [f"r{i}" for i in range(20)]
-    gateway = gateway_of(dict.fromkeys(ids[1:], 100)).request("r0", 100, faults=[refusal(429, retry_after=2)])
+    gateway = gateway_of(dict.fromkeys(ids[1:], 50)).request("r0", 50, faults=[refusal(429, retry_after=2)])
     collect(SYNC, gateway, ids, polling=ONE_SECOND)
     moments = [question.at for question in gateway.questions]
-    counts = [sum(start <= moment < start + 5 for moment in moments) for start in (3, 20, 40, 70, 90)]
+    counts = [sum(start <= moment < start + 5 for moment in moments) for start in (3, 10, 20, 30, 45)]
     assert counts == pytest.approx([100] * 5, abs=5)
 
 
