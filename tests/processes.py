@@ -212,7 +212,12 @@ def run_command(streams: list[Connection], folder: Path, env: dict[str, str], ar
     sys.stderr = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
     sys.argv[:] = ["longcat", *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(command_line())
+    try:
+        sys.exit(command_line())
+    finally:
+        if "coverage" in sys.modules and (measured := sys.modules["coverage"].Coverage.current()):
+            measured.stop()  # A fork does not save at its end what it measured.
+            measured.save()
 
 
 def run_code(parent: Connection, code: str, names: dict[str, Any]) -> None:
