@@ -178,7 +178,7 @@ def _is_identifier(observation: Observation, name: str, pointers: Sequence[str])
 def _is_same(sent: Any, got: Any) -> bool:
     """Whether two values name the same thing: in another case, as a text or a number, or by a word for it.
 
-    One of them may have more words: a kind of thing, as in `user_7`, or an ending, as in `7.json`.
+    Around a number one of them may have more: a kind of thing, as in `user_7`, or an ending, as in `7.json`.
     """
     old, new = str(sent), str(got)
     if old.isdecimal() and new.isdecimal():
@@ -186,7 +186,9 @@ def _is_same(sent: Any, got: Any) -> bool:
     if old == new or normal(old) == normal(new) or not normal(old):
         return True
     asked, answered = (set(_PARTS.findall(one.casefold())) for one in (old, new))
-    return not _STAND_INS.isdisjoint(words_of(old)) or asked < answered or (bool(answered) and answered < asked)
+    fewer, more = sorted((asked, answered), key=len)
+    is_wrapped = bool(fewer) and fewer < more and all(map(str.isdecimal, fewer))
+    return is_wrapped or not _STAND_INS.isdisjoint(words_of(old))
 
 
 def _is_scalar(value: Any) -> bool:
