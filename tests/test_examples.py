@@ -56,7 +56,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     (tmp_path / "ids.txt").write_text("ID1\nID2\n", "utf-8")
     (tmp_path / "prompts.txt").write_text("a lioness\ntwo cats\n", "utf-8")
     (tmp_path / "orders.jsonl").write_text(ORDERS, "utf-8")
-    duration = 0.02 if "program" in request.fixturenames else 0.0
+    duration = 0.3 if "program" in request.fixturenames else 0.0
     with running(Settings(api_key=KEY, requests=REQUESTS, duration=duration, small_pictures=True)) as url:
         env = environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url)
         env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
