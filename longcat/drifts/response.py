@@ -7,6 +7,14 @@ from typing import Any, Self, TypeAlias
 from attrs import evolve, frozen
 
 
+def json_in(body: bytes) -> Any:
+    """Return the value in a body; None if it is not JSON, or null."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
 @frozen
 class SentResponse:
     """A response.
@@ -24,10 +32,7 @@ class SentResponse:
     @property
     def json(self) -> Any:
         """The decoded body; None if it is not JSON, or null."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
+        return json_in(self.body)
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """How a drifted gateway reads requests: pure functions over them, and the middleware that applies them."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -10,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from longcat.drifts.response import json_in
 from longcat.sandbox.bodies import JSON, error, json_response, read_body
 from longcat.sandbox.calls import ORDER, RESULT, STATUS, EmulatedCall, call_at
 
@@ -46,10 +46,7 @@ class ReceivedRequest:
     @property
     def json(self) -> Any:
         """The decoded body; None if it is not JSON, or null."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
+        return json_in(self.body)
 
     @property
     def fields(self) -> dict[str, Any] | None:
