@@ -283,6 +283,11 @@ def endpoint_is_still_broken(upstream: SimpleNamespace) -> bool:
     return False
 
 
+def endpoint_is_still_eager(upstream: SimpleNamespace) -> bool:
+    """Tell whether to import an operation brings httpx, which its annotations alone need."""
+    return upstream.endpoint.httpx is httpx
+
+
 def response_is_still_broken(upstream: SimpleNamespace) -> bool:
     """Tell whether a status code is typed as a member of the IANA list."""
     return upstream.types.Response.__annotations__["status_code"] is HTTPStatus
@@ -325,6 +330,7 @@ def dates_are_still_refused(upstream: SimpleNamespace) -> bool:
 
 OVERRIDES: list[tuple[str, Callable[[SimpleNamespace], bool]]] = [
     ("endpoint_module.py.jinja", endpoint_is_still_broken),
+    ("endpoint_module.py.jinja", endpoint_is_still_eager),
     ("client.py.jinja", client_is_still_broken),
     ("types.py.jinja", response_is_still_broken),
     ("types.py.jinja", unset_is_still_broken),
