@@ -1,15 +1,19 @@
 # Generated from openapi.yaml by `make generate`. Never edited by hand.
-from typing import Any
+from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from ... import errors
-from ...client import AuthenticatedClient, Client
 from ...models.completed_status import CompletedStatus
 from ...models.error import Error
 from ...models.processing_status import ProcessingStatus
 from ...models.status_request import StatusRequest
 from ...types import Response
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ...client import AuthenticatedClient, Client
 
 
 def _get_kwargs(

@@ -1,16 +1,20 @@
 # Generated from openapi.yaml by `make generate`. Never edited by hand.
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
-
 from ... import errors
-from ...client import AuthenticatedClient, Client
 from ...models.completed_request import CompletedRequest
 from ...models.failed_request import FailedRequest
 from ...models.open_request import OpenRequest
 from ...models.queue_error import QueueError
 from ...types import Response
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ...client import AuthenticatedClient, Client
 
 
 def _get_kwargs(

@@ -1,16 +1,20 @@
 # Generated from openapi.yaml by `make generate`. Never edited by hand.
-from typing import Any
+from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from ... import errors
-from ...client import AuthenticatedClient, Client
 from ...models.queue_error import QueueError
 from ...models.submit_request import SubmitRequest
 from ...models.submit_request_cache_control import SubmitRequestCacheControl
 from ...models.submit_request_x_webhook_mode import SubmitRequestXWebhookMode
 from ...models.submitted_request import SubmittedRequest
 from ...types import UNSET, Response, Unset
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ...client import AuthenticatedClient, Client
 
 
 def _get_kwargs(
