@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from math import inf
 from os import PathLike
-from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict
+from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 from longcat.clock import Clock, SystemClock
 from longcat.errors import ConfigurationError
@@ -18,7 +18,7 @@ from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable
 from longcat.sending.addresses import warn_of_plain_http
 from longcat.sending.destination import AddressRule
-from longcat.sending.http_clients import HttpClient
+from longcat.sending.http.library import ClientKind, is_client
 from longcat.sending.transport import HttpSender
 from longcat.settings import (
     refuse_key,
@@ -40,6 +40,7 @@ from longcat.waiting.submit import OrderKeys, Submit
 from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import Wake
 
+HttpClient = TypeVar("HttpClient")
 Unknown: TypeAlias = Literal["wait", "raise"]
 OnChange: TypeAlias = Callable[[Status], object]
 OnOrder: TypeAlias = Callable[[OrderRequest, Order], object]
@@ -70,7 +71,8 @@ class BatchOptions(TypedDict, total=False):
 class BaseClient(Generic[HttpClient]):
     """What both clients have in common. `LongCat` says what the arguments mean."""
 
-    _sender_class: type[HttpSender[HttpClient]]
+    _http_client_kind: ClassVar[ClientKind]
+    _sender_class: type[HttpSender[Any]]
 
     def __init__(  # noqa: PLR0913 - most are keywords that hardly anyone needs.
         self,
@@ -85,11 +87,11 @@ class BaseClient(Generic[HttpClient]):
         journal: str | PathLike[str] | None = None,
         allow_private: bool = False,
     ) -> None:
-        wanted = self._sender_class.http_class
-        if http_client is not None and not isinstance(http_client, wanted):
+        kind = self._http_client_kind
+        if http_client is not None and not is_client(http_client, kind):
             raise ConfigurationError(
-                f"{type(self).__name__} needs an httpx.{wanted.__name__} as http_client, "
-                f"not {type(http_client).__name__}. Pass one, or use the other client."
+                f"{type(self).__name__} needs an httpx.{kind} or httpx2.{kind} as http_client,"
+                f" not {type(http_client).__name__}. Pass one, or use the other client."
             )
         self._gateways = Gateways.find(api_key, base_url)
         KNOWN_KEYS.add(self._gateways.queue.api_key)
@@ -102,7 +104,7 @@ class BaseClient(Generic[HttpClient]):
         for url in self._gateways.base_urls:
             warn_of_plain_http(url)
         rule = AddressRule.of_gateways(self._gateways.base_urls, allow_private=allow_private)
-        self._sender: HttpSender[HttpClient] = self._sender_class(
+        self._sender: HttpSender[Any] = self._sender_class(
             http_client, self._new_http, self._clock, self._max_in_flight, rule
         )
         self._journal: Journal | None = None
@@ -113,7 +115,7 @@ class BaseClient(Generic[HttpClient]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._gateways.queue.base_url!r})"
 
-    def _new_http(self) -> HttpClient:
+    def _new_http(self) -> Any:
         """Return an HTTP client of our own. Raises ConfigurationError for a proxy that can't be used."""
         return self._sender_class.new_http(self._gateways.base_urls)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Self, TypeVar, Unpack, assert_never
 
 import anyio.to_thread
-import httpx
 
 from longcat.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, OnOrder, Unknown
 from longcat.clock import hold
@@ -18,6 +17,7 @@ from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
 from longcat.sending import tasks, threads
+from longcat.sending.http.library import AsyncClient, SyncClient
 from longcat.sending.tasks import Outcomes, each
 from longcat.sending.threads import Stopped, outcomes
 from longcat.sending.transport import AsyncSender, SyncSender
@@ -30,7 +30,7 @@ from longcat.waiting.wake import Wake
 T = TypeVar("T")
 
 
-class LongCat(BaseClient[httpx.Client]):
+class LongCat(BaseClient[SyncClient]):
     """The client. One is enough for a program: it may be shared by threads, and keeps its connections.
 
     A context manager; or call `close` after the last call.
@@ -41,9 +41,9 @@ class LongCat(BaseClient[httpx.Client]):
             else each operation's own server in the contract.
         polling: when to ask again. None: `AdaptivePolling()`, for the queue gateway with the `seconds_per_question`
             that the contract advises.
-        http_client: an `httpx.Client` that sends the calls; for proxies, certificates, other transports. The caller
-            closes it. Its timeouts hold where they are shorter than ours, and it follows no redirect. None: a client
-            of our own.
+        http_client: an `httpx.Client` or `httpx2.Client` that sends the calls; for proxies, certificates, other
+            transports. The caller closes it. Its timeouts hold where they are shorter than ours, and it follows no
+            redirect. None: a client of our own.
         clock: where the time comes from. None: this machine.
         max_rate: how many orders and questions may go out in a second, all waits together. None: as many as there are,
             until the gateway answers 429.
@@ -58,6 +58,7 @@ class LongCat(BaseClient[httpx.Client]):
         ConfigurationError: there is no key, or one of the arguments can't be used.
     """
 
+    _http_client_kind = "Client"
     _sender_class = SyncSender
     _sender: SyncSender
 
@@ -320,13 +321,14 @@ class LongCat(BaseClient[httpx.Client]):
         return None
 
 
-class AsyncLongCat(BaseClient[httpx.AsyncClient]):
+class AsyncLongCat(BaseClient[AsyncClient]):
     """`LongCat` for asyncio and trio: the same methods, with `await` and `async for`. See there.
 
-    Its `http_client` is an `httpx.AsyncClient`, which serves one event loop at a time. Without one, several event loops
-    may share a client; each has its own connections, and `max_in_flight` calls to itself.
+    Its `http_client` is an `httpx.AsyncClient` or `httpx2.AsyncClient`, which serves one event loop at a time. Without
+    one, several event loops may share a client; each has its own connections, and `max_in_flight` calls to itself.
     """
 
+    _http_client_kind = "AsyncClient"
     _sender_class = AsyncSender
     _sender: AsyncSender
 

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterable, Collection, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import httpx
-
 from longcat.errors import ConfigurationError
 from longcat.text import decode_text, shorten, show
 from longcat.text.hiding import SHORTEST, hiding
+from longcat.url import Url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
 KEY_FILE: Final = Path("~/.pixazo/api-key")
@@ -76,17 +75,18 @@ def find_base_url(argument: str | None, server: str) -> str:
             f"The base URL {shown} can't be used: it must be http:// or https:// and a host, "
             f"without a path, such as {server}. Check the argument base_url and {URL_VARIABLE}."
         )
-    return str(httpx.URL(text)).rstrip("/")
+    url = Url.read(str(text))
+    return f"{url.scheme}://{url.netloc}"
 
 
 def is_http_url(text: str, schemes: Collection[str] = ("http", "https")) -> bool:
     """Whether a text is an absolute URL of one of these schemes that could be asked. False for what is no text."""
     try:
-        url = httpx.URL(text)
+        url = Url.read(text)
         url.host.encode("idna")
-    except (httpx.InvalidURL, TypeError, ValueError):
+    except (TypeError, ValueError):
         return False
-    return url.scheme in schemes and bool(url.host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
+    return url.scheme in schemes and bool(url.ascii_host) and (url.port is None or 0 < url.port < 65536)  # noqa: PLR2004
 
 
 def usable_request_id(request_id: Any) -> str:

@@ -20,7 +20,7 @@ from fakes import KEY, PICTURE, Blocking, Cat, Driver, completed, finish
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError
 from longcat.saving.parts import PartialFile
-from longcat.sending import pools
+from longcat.sending.http import pools
 from longcat.testing import VirtualClock
 from longcat.testing.picture import draw
 

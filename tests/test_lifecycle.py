@@ -44,7 +44,7 @@ from longcat import (
 from longcat.gateway.orders import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal import Journal
-from longcat.sending import pools
+from longcat.sending.http import pools
 from longcat.waiting.submit import OrderState
 
 TYPE: Final = "Content-Type: application/json"

@@ -16,6 +16,7 @@ from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import probe
 from longcat.sending.proxies import Proxies, excepts
 from longcat.testing import VirtualClock
+from longcat.url import Url
 
 ID = "cat-1"
 SYNC = Driver("sync")
@@ -275,7 +276,7 @@ NOT_EXCEPTED = {
 )
 def test_every_form_of_an_exception_is_understood(entry: str, url: str, expected: bool) -> None:
     """What `NO_PROXY` holds excepts what it names, and nonsense in it excepts nothing and breaks nothing."""
-    assert excepts(entry, httpx.URL(url)) is expected
+    assert excepts(entry, Url.read(url)) is expected
 
 
 @pytest.mark.parametrize("entries", ["[::1]", "a.test, [::1]:8080,[", "::1 10.0.0.0/8", "http://", "[::1]/x,%"])
@@ -352,4 +353,4 @@ def test_the_variable_of_a_proxy_is_known(
     """It is the one that the HTTP library would take, too."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert str(Proxies.of_environment().find(httpx.URL("http://gateway.test"))) == expected
+    assert str(Proxies.of_environment().find(Url.read("http://gateway.test"))) == expected

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, 
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Protocol, Unpack
+from typing import Any, ForwardRef, Literal, Protocol, Unpack
 
 import anyio
 import fakes
@@ -221,7 +221,7 @@ SIGNATURES = [
     (
         LongCat,
         expected(
-            httpx.Client,
+            ForwardRef("httpx.Client | httpx2.Client"),
             Iterable[str | longcat.Order],
             Iterable[Orderable],
             Iterator[Status],
@@ -231,7 +231,7 @@ SIGNATURES = [
     (
         AsyncLongCat,
         expected(
-            httpx.AsyncClient,
+            ForwardRef("httpx.AsyncClient | httpx2.AsyncClient"),
             Iterable[str | longcat.Order] | AsyncIterable[str | longcat.Order],
             Iterable[Orderable] | AsyncIterable[Orderable],
             AsyncGenerator[Status],
@@ -464,7 +464,8 @@ def test_an_http_client_of_the_wrong_kind_is_refused(wrong: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         LongCat(KEY, URL, http_client=http)
     assert str(caught.value) == (
-        f"LongCat needs an httpx.Client as http_client, not {wrong}. Pass one, or use the other client."
+        f"LongCat needs an httpx.Client or httpx2.Client as http_client, not {wrong}."
+        " Pass one, or use the other client."
     )
 
 
@@ -475,7 +476,8 @@ def test_an_asynchronous_http_client_of_the_wrong_kind_is_refused(wrong: str) ->
     with pytest.raises(ConfigurationError) as caught:
         AsyncLongCat(KEY, URL, http_client=http)
     assert str(caught.value) == (
-        f"AsyncLongCat needs an httpx.AsyncClient as http_client, not {wrong}. Pass one, or use the other client."
+        f"AsyncLongCat needs an httpx.AsyncClient or httpx2.AsyncClient as http_client, not {wrong}."
+        " Pass one, or use the other client."
     )
 
 

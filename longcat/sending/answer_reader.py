@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
-
-import httpx
+from typing import TYPE_CHECKING
 
 from longcat.clock import Clock
 from longcat.decoding import CodingError, ContentDecoder, UnknownCodingError
 from longcat.errors import LongCatError
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class AnswerReader:
@@ -26,7 +28,7 @@ class AnswerReader:
         self._coding: str | None = None
         self._refusal: LongCatError | TimeoutError | CodingError | None = None
 
-    def begin(self, response: httpx.Response) -> bool:
+    def begin(self, response: "httpx.Response") -> bool:
         """Take in the status and the headers, and return whether the body is still to be read."""
         self._code = response.status_code
         self._headers = {name.lower(): value for name, value in response.headers.items()}
@@ -92,7 +94,7 @@ class AnswerReader:
         return Answer(self._code, self._headers, body, whole, self._clock.time(), self._coding)
 
 
-def _ends_with_connection(response: httpx.Response) -> bool:
+def _ends_with_connection(response: "httpx.Response") -> bool:
     """Whether nothing but the end of the connection ends the body (RFC 9112, section 6.3), so that it may be cut."""
     framing = {"content-length", "transfer-encoding"}
     return response.http_version.startswith("HTTP/1") and framing.isdisjoint(map(str.lower, response.headers))

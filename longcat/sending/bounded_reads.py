@@ -10,12 +10,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-import httpcore
-
 from longcat.clock import monotonic
 from longcat.sending.addresses import Address, resolve_in_thread
 
 STOP_CHECK_INTERVAL: Final = 0.2  # Seconds after which a thread that reads checks whether it is to stop.
+MADE: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+"""How the names of the events end that show a connection."""
 
 
 class BoundedReads(threading.local):
@@ -30,15 +30,17 @@ class BoundedReads(threading.local):
         deadline: when the answer must be there.
         stopped: tells whether the thread is to stop.
         streams: the connections that were made, in whichever thread.
+        too_late: what the connections raise when nothing comes in time, and what is raised here when time is up.
     """
 
     deadline = inf
     stopped: Callable[[], bool] | None = None
 
-    def __init__(self, streams: "Streams") -> None:
-        """Begin in one thread: threads have all but the streams to themselves."""
+    def __init__(self, streams: "Streams", too_late: type[Exception] = TimeoutError) -> None:
+        """Begin in one thread: threads have all but the arguments to themselves."""
         super().__init__()
         self.streams = streams
+        self.too_late = too_late
 
     @contextmanager
     def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
@@ -55,9 +57,9 @@ class BoundedReads(threading.local):
             info["timeout"] = self.left(info["timeout"])  # httpcore calls with the dict that it shows us.
         elif event.endswith(".send_request_headers.started"):
             self.left()  # What is to stop, or too late, is not sent.
-        stream = info.get("return_value")
-        if isinstance(stream, httpcore.NetworkStream):
-            stream.read = partial(self._read, stream.read)  # type: ignore[method-assign]
+        elif event.endswith(MADE):
+            stream = info["return_value"]
+            stream.read = partial(self._read, stream.read)
             self.streams.add(stream)
 
     def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -67,14 +69,14 @@ class BoundedReads(threading.local):
             bound = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
             try:
                 chunk = read(max_bytes, bound)
-            except httpcore.ReadTimeout:
+            except self.too_late:
                 if bound == left:
                     raise
                 timeout = timeout if timeout is None else timeout - STOP_CHECK_INTERVAL
         return chunk
 
     def look_up(self, host: str, timeout: float | None = None) -> list[Address]:
-        """Return the addresses of a host. Raises OSError when there are none, and as `left` does."""
+        """Return the addresses of a host. Raises OSError when there are none, TimeoutError, and as `left` does."""
         found: SimpleQueue[list[Address] | Exception] = SimpleQueue()
         resolve_in_thread(host, found.put)
         end = inf if timeout is None else monotonic() + timeout
@@ -84,7 +86,7 @@ class BoundedReads(threading.local):
                 result = found.get(timeout=min(STOP_CHECK_INTERVAL, inf if left is None else left))
             except Empty:
                 if monotonic() >= end:
-                    raise httpcore.ConnectTimeout from None
+                    raise TimeoutError from None
                 continue
             if isinstance(result, Exception):
                 raise result
@@ -93,11 +95,11 @@ class BoundedReads(threading.local):
     def left(self, timeout: float | None = None) -> float | None:
         """Return the seconds until the deadline, or the timeout if that is shorter.
 
-        Raises httpcore.ReadTimeout if there is no time left, or if the thread or the whole client is to stop.
+        Raises `too_late` if there is no time left, or if the thread or the whole client is to stop.
         """
         left = self.deadline - monotonic()
         if left <= 0 or self.streams.are_shut or (self.stopped is not None and self.stopped()):
-            raise httpcore.ReadTimeout
+            raise self.too_late
         shorter = min(left, inf if timeout is None else timeout)
         return None if shorter == inf else shorter
 
@@ -111,9 +113,9 @@ class Streams:
 
     def __init__(self) -> None:
         self.are_shut = False
-        self._streams: WeakValueDictionary[int, httpcore.NetworkStream] = WeakValueDictionary()
+        self._streams: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
-    def add(self, stream: httpcore.NetworkStream) -> None:
+    def add(self, stream: Any) -> None:
         """Take note of a connection that was made."""
         self._streams[id(stream)] = stream
 

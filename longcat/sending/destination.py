@@ -6,12 +6,11 @@ from ipaddress import IPv4Address, ip_address
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
 
-import httpcore
-import httpx
 from attrs import define, field, frozen
 
 from longcat.errors import APIConnectionError
 from longcat.sending.addresses import Address, is_local, is_public, literal
+from longcat.url import Url
 
 Lookups: TypeAlias = Generator[str, Sequence[Address], None]
 """Yields the hosts whose addresses it wants to know. It is sent them, or OSError is thrown into it."""
@@ -39,7 +38,7 @@ class AddressRule:
     @classmethod
     def of_gateways(cls, base_urls: Iterable[str], *, allow_private: bool) -> "AddressRule":
         """Return the rule for gateways with these URLs."""
-        return cls(tuple(httpx.URL(url).raw_host.decode("ascii") for url in base_urls), allow_private)
+        return cls(tuple(Url.read(url).ascii_host for url in base_urls), allow_private)
 
     def check(self, host: str, addresses: Sequence[Address]) -> Lookups:
         """Raise APIConnectionError if one of a host's addresses must not be connected to."""
@@ -140,21 +139,16 @@ def _in_turn(addresses: Sequence[Address]) -> list[Address]:
 
 
 def _addresses(host: str) -> Generator[str, Sequence[Address], Sequence[Address]]:
-    """Return the addresses of a host. Raises httpcore.ConnectError, as if it could not be connected to."""
+    """Return the addresses of a host. Raises OSError when there are none."""
     address = literal(host)
-    if address is not None:
-        return [address]
-    try:
-        return (yield host)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
+    return [address] if address is not None else (yield host)
 
 
 def _known_addresses(host: str) -> Generator[str, Sequence[Address], Sequence[Address]]:
     """Return the addresses of a host, none if there are none to be found."""
     try:
         return (yield from _addresses(host))
-    except httpcore.ConnectError:
+    except OSError:
         return [LOOPBACK] if is_local(host) else []
 
 

@@ -6,14 +6,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
-import httpx
 from attrs import define, field
 
 from longcat.clock import stands_still
 from longcat.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import httpx
 
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
 
@@ -98,7 +100,7 @@ class LoopConnections:
         call_soon: has a function called in the loop.
     """
 
-    http: httpx.AsyncClient
+    http: "httpx.AsyncClient"
     in_flight: anyio.Semaphore
     call_soon: CallSoon
     _calls: set[anyio.CancelScope] = field(factory=set, init=False)

@@ -20,13 +20,13 @@ from attrs import field, frozen
 from longcat.errors import ConfigurationError
 from longcat.sending.addresses import is_local, is_public, literal
 from longcat.text import shorten
+from longcat.url import Url
 
 Transport = TypeVar("Transport", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 """How a proxy may be spoken to."""
-PORTS: Final = {"http": 80, "https": 443}
-"""Where what names no port is asked."""
+SOCKS_PORT: Final = 1080
 
 
 @frozen
@@ -48,10 +48,10 @@ class Proxy:
         """Raise ConfigurationError when it can't be used."""
         where = self.variable or "the system's settings"
         try:
-            url = httpx.URL(self.url)
+            url = Url.read(self.url)
             url.host.encode("idna")
-        except (httpx.InvalidURL, ValueError):
-            url = httpx.URL("")
+        except ValueError:
+            url = Url("", "", None)
         if url.scheme not in SCHEMES or not re.fullmatch(r"[^][\s%]+", url.host) or not 0 < (url.port or 1) < 65536:  # noqa: PLR2004
             raise ConfigurationError(
                 f"The HTTP client can't be set up: {shown(self.url)} in {where} is no proxy. Check the environment's"
@@ -94,7 +94,7 @@ class Proxies:
         }
         return cls(by_scheme, tuple(re.split(r"[\s,]+", found.get("no", "").strip())))
 
-    def find(self, url: httpx.URL) -> Proxy | None:
+    def find(self, url: Url) -> Proxy | None:
         """Return the proxy that a URL goes through. None: it goes without one."""
         proxy = self.by_scheme.get(url.scheme, self.by_scheme.get("all"))
         if proxy is None or is_local(url.host) or any(excepts(entry, url) for entry in self.exceptions):
@@ -106,10 +106,10 @@ class Proxies:
         """Return the proxy that has this host and port. None: none has, so it is not one of the environment."""
         for proxy in self.by_scheme.values():
             try:
-                url = httpx.URL(proxy.url)
-            except httpx.InvalidURL:
+                url = Url.read(proxy.url)
+            except ValueError:
                 continue
-            if (url.raw_host.decode("ascii"), url.port or PORTS.get(url.scheme, 1080)) == (host, port):
+            if (url.ascii_host, url.port_asked or SOCKS_PORT) == (host, port):
                 return proxy
         return None
 
@@ -120,7 +120,7 @@ def _variable(name: str, value: str) -> str | None:
     return next((one for one in candidates if os.environ[one].strip() == value), None)
 
 
-def excepts(entry: str, url: httpx.URL) -> bool:
+def excepts(entry: str, url: Url) -> bool:
     """Whether an entry of `NO_PROXY` excepts a URL.
 
     Entries are `*`, for everything; a domain, with its subdomains; `.domain` or `*.domain`, for its subdomains alone;
@@ -134,7 +134,7 @@ def excepts(entry: str, url: httpx.URL) -> bool:
         return _is_in(url, network)
     bracketed = re.fullmatch(r"\[([^]]*)\](/\d+)?(?::(\d+))?", rest)
     host, _, port = (bracketed[1] + (bracketed[2] or ""), "", bracketed[3] or "") if bracketed else rest.partition(":")
-    if port and port != str(url.port or PORTS.get(url.scheme)):
+    if port and port != str(url.port_asked):
         return False
     if (network := _network(host)) is not None:
         return _is_in(url, network)
@@ -152,7 +152,7 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def _is_in(url: httpx.URL, network: IPv4Network | IPv6Network) -> bool:
+def _is_in(url: Url, network: IPv4Network | IPv6Network) -> bool:
     address = literal(url.host)
     return address is not None and address in network
 
@@ -172,7 +172,7 @@ class ProxyChoice(Generic[Transport]):
 
     def transport(self, url: httpx.URL) -> Transport:
         """Return the transport for a URL. Raises ConfigurationError for a proxy that can't be used."""
-        proxy = self._proxies.find(url)
+        proxy = self._proxies.find(Url.read(str(url)))
         if proxy not in self._made:
             if proxy is not None:
                 proxy.check()

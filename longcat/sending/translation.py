@@ -7,32 +7,22 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
-import httpcore
-import httpx
-
 from longcat.decoding import CodingError
 from longcat.errors import APIConnectionError, APITimeoutError, LongCatError, is_transient
 from longcat.gateway.messages import Call
 from longcat.gateway.progress import SendProgress
-from longcat.sending.proxies import PORTS, Proxies
+from longcat.sending.http.library import HttpLibrary
+from longcat.sending.proxies import Proxies
 from longcat.text.known_keys import KNOWN_KEYS, in_call, without_keys
+from longcat.url import Url
 
-TIMEOUTS: Final = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
-NOT_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-"""What httpx raises before it sends a call: there is no connection, or none that is trusted."""
-NETWORK_FAULTS: Final = (httpx.RequestError, httpx.InvalidURL, OSError, UnicodeError, CodingError)
-"""Those whose own words tell what happened. An InvalidURL is that of a redirect: httpx reads them in any case."""
+NETWORK_FAULTS: Final = (OSError, UnicodeError, CodingError)
+"""Those whose own words tell what happened, beside the HTTP library's own."""
 # fmt: off
 LIBRARIES: Final = frozenset({
     "aiohttp", "anyio", "asyncio", "attr", "attrs", "binascii", "concurrent", "email", "h11", "h2", "hpack", "http",
-    "httpcore", "httpx", "httpx_aiohttp", "hyperframe", "idna", "json", "multidict", "queue", "sniffio", "socket",
-    "socks", "socksio", "sqlite3", "ssl", "struct", "trio", "yarl", "zlib",
+    "httpcore", "httpcore2", "httpx", "httpx2", "httpx_aiohttp", "hyperframe", "idna", "json", "multidict", "queue",
+    "sniffio", "socket", "socks", "socksio", "sqlite3", "ssl", "struct", "trio", "yarl", "zlib",
 })
 # fmt: on
 """The packages whose exceptions are never the caller's own."""
@@ -51,11 +41,14 @@ class ClientClosedError(Exception):
 
 
 @contextmanager
-def translated(call: Call, is_closed: Callable[[], bool], *, owns_http: bool = True) -> Iterator[None]:
+def translated(
+    call: Call, library: HttpLibrary, is_closed: Callable[[], bool], *, owns_http: bool = True
+) -> Iterator[None]:
     """Raise our own exceptions for all of those of the libraries below.
 
     Args:
         call: what is sent within the block.
+        library: what sends it.
         is_closed: tells whether the client was closed meanwhile, which makes the libraries raise anything.
         owns_http: whether the HTTP client is our own. Then it is known which proxy it uses, and that it runs no code of
             the caller's, such as a hook, whose own exceptions are the caller's to see.
@@ -66,31 +59,34 @@ def translated(call: Call, is_closed: Callable[[], bool], *, owns_http: bool = T
     except (LongCatError, MemoryError):
         raise
     except Exception as error:
-        ours = _our_error(call, error, is_closed=is_closed(), owns_http=owns_http)
+        ours = _our_error(call, library, error, is_closed=is_closed(), owns_http=owns_http)
         if ours is None:
             raise
         raise ours from without_keys(error)
 
 
-def _our_error(call: Call, error: Exception, *, is_closed: bool, owns_http: bool) -> APIConnectionError | None:
+def _our_error(
+    call: Call, library: HttpLibrary, error: Exception, *, is_closed: bool, owns_http: bool
+) -> APIConnectionError | None:
     """Return our own error for an exception. None: it is the caller's own."""
-    host, sent = host_of(call), may_have_sent(call.progress, error)
+    host, sent = host_of(call), may_have_sent(call.progress, library, error)
     if is_closed or isinstance(error, ClientClosedError):
         return APIConnectionError("this client was closed meanwhile", host, sent, "Make a new client.", lasting=True)
-    if isinstance(error, TIMEOUTS):
-        return _timeout_error(call, error, owns_http=owns_http)
-    if isinstance(error, NETWORK_FAULTS):
-        return _connection_error(call, error, owns_http=owns_http)
+    if isinstance(error, library.timeout_errors):
+        return _timeout_error(call, sent, owns_http=owns_http)
+    # An `invalid_url` is that of a redirect: the libraries read them in any case.
+    if isinstance(error, (library.request_error, library.invalid_url, *NETWORK_FAULTS)):
+        return _connection_error(call, library, error, owns_http=owns_http)
     if is_from(error, STAND_INS) or not (owns_http or is_from_below(error)):
         return None
     # A library is at fault; or a hook of the caller's called `raise_for_status`, and there was an answer.
-    lasting = isinstance(error, httpx.HTTPStatusError)
+    lasting = isinstance(error, library.status_error)
     return APIConnectionError(f"{type(error).__name__} was raised while it was sent", host, sent, lasting=lasting)
 
 
-def may_have_sent(progress: SendProgress, error: Exception) -> bool:
+def may_have_sent(progress: SendProgress, library: HttpLibrary, error: Exception) -> bool:
     """Return whether a byte of a call may have gone out before this error."""
-    return progress.may_have_sent and (progress.sent or not isinstance(error, NOT_SENT))
+    return progress.may_have_sent and (progress.sent or not isinstance(error, library.not_sent_errors))
 
 
 def is_from_below(error: Exception) -> bool:
@@ -112,8 +108,8 @@ def is_from(error: Exception, packages: Collection[str]) -> bool:
 def host_of(call: Call) -> str:
     """Return the host that a call goes to, with its port, for errors."""
     try:
-        return httpx.URL(call.url).netloc.decode("ascii")
-    except (httpx.InvalidURL, ValueError):
+        return Url.read(call.url).netloc
+    except ValueError:
         return "an address that is none"
 
 
@@ -140,10 +136,10 @@ class ProxyOnTheWay:
         peer, proxies = call.progress.peer, Proxies.of_environment()
         if peer is None and not (owns_http and call.progress.traced):
             return None  # It failed before anything was sent, perhaps as its URL can't be read.
-        url = httpx.URL(call.url)
+        url = Url.read(call.url)
         if peer is None:  # It used a connection that was open already.
             proxy = proxies.find(url)
-        elif peer == (url.raw_host.decode("ascii"), url.port or PORTS.get(url.scheme)):
+        elif peer == (url.ascii_host, url.port_asked):
             return None
         else:
             proxy = proxies.at(*peer)
@@ -164,30 +160,30 @@ def refused_by_proxy(call: Call, *, owns_http: bool) -> APIConnectionError | Non
     return APIConnectionError(message, host_of(call), False, proxy.login, lasting=True)
 
 
-def _timeout_error(call: Call, error: Exception, *, owns_http: bool) -> APITimeoutError:
+def _timeout_error(call: Call, sent: bool, *, owns_http: bool) -> APITimeoutError:
     proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
     message, advice = f"no whole answer within {call.timeout:.3g} s", None
     if proxy is not None:
         message, advice = f"{message}, through {proxy.name}", proxy.advice
-    return APITimeoutError(message, host_of(call), may_have_sent(call.progress, error), advice)
+    return APITimeoutError(message, host_of(call), sent, advice)
 
 
-def _connection_error(call: Call, error: Exception, *, owns_http: bool) -> APIConnectionError:
+def _connection_error(call: Call, library: HttpLibrary, error: Exception, *, owns_http: bool) -> APIConnectionError:
     progress = call.progress
-    host, sent = host_of(call), may_have_sent(progress, error)
+    host, sent = host_of(call), may_have_sent(progress, library, error)
     proxy = ProxyOnTheWay.find(call, owns_http=owns_http)
     message = KNOWN_KEYS.hide(next(filter(None, map(str, causes(error))), "")) or type(error).__name__
-    if call.cross_origin and isinstance(error, httpx.RemoteProtocolError):
+    if call.cross_origin and isinstance(error, library.protocol_error):
         message = message.partition(":")[0]  # What comes after it may be in the words of whoever answered.
     if (fault := _tls_fault(error)) is not None:
         is_proxys = proxy is not None and progress.peer is not None and progress.tls_name == progress.peer[0]
         text, advice = _certificate(fault, proxy.name if proxy is not None and is_proxys else host)
         return APIConnectionError(text, host, sent, advice, lasting=True)
-    if isinstance(error, httpx.UnsupportedProtocol):
+    if isinstance(error, library.unsupported_protocol):
         return APIConnectionError(message, host, sent, "Use a URL that begins with http:// or https://.", lasting=True)
     if proxy is None:
         return APIConnectionError(message, host, sent)
-    if not isinstance(error, httpx.ProxyError):
+    if not isinstance(error, library.proxy_error):
         reached = progress.connected
         message = f"{message}, through {proxy.name}" if reached else f"{proxy.name} can't be reached: {message}"
         return APIConnectionError(message, host, sent, proxy.advice)

@@ -7,11 +7,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from functools import partial
 from http import HTTPStatus
 from math import inf
-from typing import Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 import anyio
-import httpcore
-import httpx
 from anyio.lowlevel import checkpoint
 
 from longcat._version import __version__
@@ -19,17 +17,22 @@ from longcat.clock import Clock, hold
 from longcat.errors import ConfigurationError
 from longcat.gateway.messages import Answer, Call
 from longcat.processes import ForkAware, ForkSafeLock
-from longcat.sending import pools
 from longcat.sending.addresses import Address, resolve_in_thread
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.bounded_reads import STOP_CHECK_INTERVAL, BoundedReads, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up, look_up_async
-from longcat.sending.http_clients import HttpClient, isolated, new_async_client, new_client
+from longcat.sending.http import pools
+from longcat.sending.http.clients import HttpClient, isolated, new_async_client, new_client
+from longcat.sending.http.library import HttpLibrary, library_of
 from longcat.sending.loops import LoopConnections, current_loop, fail_after
 from longcat.sending.tasks import spawn
 from longcat.sending.translation import ClientClosedError, refused_by_proxy, translated
 
-USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+if TYPE_CHECKING:
+    import httpx
+
+USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()}"
+"""How we call ourselves, before the name of the HTTP library."""
 
 POOL_SHARE: Final = 0.9
 """The share of a call's time in which the HTTP client must have found a connection, or room for a new one."""
@@ -48,7 +51,6 @@ class HttpSender(ForkAware, Generic[HttpClient]):
         address_rule: where other hosts than the gateway may be. None: on the public internet.
     """
 
-    http_class: type[HttpClient]
     new_http: Callable[..., HttpClient]
     """Returns an HTTP client of our own, as `http_clients.new_client` does."""
 
@@ -66,6 +68,8 @@ class HttpSender(ForkAware, Generic[HttpClient]):
         self._clock = clock
         self._max_in_flight = max_in_flight
         self._closed = False
+        self.library: HttpLibrary = library_of(http)
+        self._user_agent = f"{USER_AGENT} {self.library.name}"
         self.http: HttpClient = self.open() if http is None else http
         self.watch_forks()
 
@@ -73,12 +77,12 @@ class HttpSender(ForkAware, Generic[HttpClient]):
         """Return a new HTTP client of our own. Raises ConfigurationError when the environment does not let us."""
         try:
             return self._new_http()
-        except (ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+        except (ValueError, OSError, ImportError, self.library.invalid_url) as error:
             raise ConfigurationError(
                 f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
             ) from error
 
-    def request(self, call: Call) -> httpx.Request:
+    def request(self, call: Call) -> "httpx.Request":
         """Return the request for a call, with the shorter of two timeouts: the call's and the HTTP client's own."""
         usual = self.http.timeout.as_dict()
         limits = {phase: min(call.timeout, inf if limit is None else limit) for phase, limit in usual.items()}
@@ -86,21 +90,21 @@ class HttpSender(ForkAware, Generic[HttpClient]):
         limits["pool"] = min(limits["pool"], POOL_SHARE * call.timeout)
         timeout = {phase: None if limit == inf else limit for phase, limit in limits.items()}
         # What we ask for is small or compressed already.
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
+        headers = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **call.headers}
         if call.cross_origin:
-            return httpx.Request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
+            return self.library.request(call.method, call.url, headers=headers, extensions={"timeout": timeout})
         request = isolated(self.http).build_request(
-            call.method, call.url, headers=headers, content=call.content, timeout=httpx.Timeout(**timeout)
+            call.method, call.url, headers=headers, content=call.content, extensions={"timeout": timeout}
         )
         request.headers.pop("Cookie", None)  # One that the HTTP client has among its headers.
         return request
 
-    def destination(self, call: Call, request: httpx.Request) -> Destination:
+    def destination(self, call: Call, request: "httpx.Request") -> Destination:
         """Return where the request for a call goes. Any address will do for a gateway."""
         host = request.url.raw_host.decode("ascii")
         return Destination(host, self._address_rule if call.cross_origin else None)
 
-    def check_proxy(self, call: Call, response: httpx.Response) -> None:
+    def check_proxy(self, call: Call, response: "httpx.Response") -> None:
         """Raise APIConnectionError for an answer that is not the gateway's, but that of a proxy which wants a login."""
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             error = refused_by_proxy(call, owns_http=self.owns_http)
@@ -114,19 +118,18 @@ class HttpSender(ForkAware, Generic[HttpClient]):
 
     def _translated(self, call: Call) -> AbstractContextManager[None]:
         call.progress.watched = True
-        return translated(call, lambda: self._closed, owns_http=self.owns_http)
+        return translated(call, self.library, lambda: self._closed, owns_http=self.owns_http)
 
 
-class SyncSender(HttpSender[httpx.Client]):
+class SyncSender(HttpSender["httpx.Client"]):
     """Sends a call from the thread that it is used in. May be shared by threads."""
 
-    http_class = httpx.Client
     new_http = staticmethod(new_client)
 
     def __init__(
         self,
-        http: httpx.Client | None,
-        new_http: Callable[[], httpx.Client],
+        http: "httpx.Client | None",
+        new_http: "Callable[[], httpx.Client]",
         clock: Clock,
         max_in_flight: int,
         address_rule: AddressRule | None = None,
@@ -136,7 +139,7 @@ class SyncSender(HttpSender[httpx.Client]):
 
     def _begin(self) -> None:
         self._streams = Streams()
-        self._reads = BoundedReads(self._streams)
+        self._reads = BoundedReads(self._streams, self.library.core_read_timeout)
         self._in_flight = threading.BoundedSemaphore(self._max_in_flight)
 
     def send(self, call: Call, stopped: Callable[[], bool] | None = None, reader: AnswerReader | None = None) -> Answer:
@@ -158,7 +161,7 @@ class SyncSender(HttpSender[httpx.Client]):
             return reader.answer()
 
     @contextmanager
-    def _response(self, call: Call) -> Iterator[httpx.Response]:
+    def _response(self, call: Call) -> "Iterator[httpx.Response]":
         """Send a call, and lend the response, its body yet to be read. It leaves nothing in the HTTP client's pool."""
         request, http = self.request(call), isolated(self.http)
         destination = self.destination(call, request)
@@ -170,9 +173,11 @@ class SyncSender(HttpSender[httpx.Client]):
             self._reads.trace(event, info)
             try:
                 look_up(destination.on_event(event, info), partial(self._reads.look_up, timeout=info.get("timeout")))
-            except BaseException:
+            except BaseException as error:
                 if event.endswith(".connect_tcp.complete"):
                     info["return_value"].close()  # Nobody else knows of it yet.
+                if isinstance(error, OSError):
+                    raise self.library.unconnected(error) from error
                 raise
             call.progress.note_sending(event, info)
 
@@ -191,12 +196,12 @@ class SyncSender(HttpSender[httpx.Client]):
             raise
 
     def _send_request(
-        self, http: httpx.Client, request: httpx.Request, call: Call, destination: Destination
-    ) -> httpx.Response:
+        self, http: "httpx.Client", request: "httpx.Request", call: Call, destination: Destination
+    ) -> "httpx.Response":
         while True:
             try:
-                return http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+                return http.send(request, stream=True, follow_redirects=False, **credentials(call))
+            except self.library.connect_errors:
                 if not destination.next_address():
                     raise
 
@@ -228,20 +233,19 @@ class SyncSender(HttpSender[httpx.Client]):
             in_flight.release()
 
 
-class AsyncSender(HttpSender[httpx.AsyncClient]):
+class AsyncSender(HttpSender["httpx.AsyncClient"]):
     """Sends a call from the task that it is used in.
 
     Each event loop has an HTTP client of its own, and places of its own for calls in flight. An HTTP client of the
     caller's serves one loop at a time.
     """
 
-    http_class = httpx.AsyncClient
     new_http = staticmethod(new_async_client)
 
     def __init__(
         self,
-        http: httpx.AsyncClient | None,
-        new_http: Callable[[], httpx.AsyncClient],
+        http: "httpx.AsyncClient | None",
+        new_http: "Callable[[], httpx.AsyncClient]",
         clock: Clock,
         max_in_flight: int,
         address_rule: AddressRule | None = None,
@@ -268,7 +272,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
                 raise ClientClosedError
             return answer
 
-    async def _exchange(self, http: httpx.AsyncClient, call: Call, reader: AnswerReader) -> None:
+    async def _exchange(self, http: "httpx.AsyncClient", call: Call, reader: AnswerReader) -> None:
         """Send a call, and have the answer read. It leaves nothing in the HTTP client's pool."""
         request = self.request(call)
         destination = self.destination(call, request)
@@ -289,16 +293,16 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
             raise
 
     async def _send_request(
-        self, http: httpx.AsyncClient, request: httpx.Request, call: Call, destination: Destination
-    ) -> httpx.Response:
+        self, http: "httpx.AsyncClient", request: "httpx.Request", call: Call, destination: Destination
+    ) -> "httpx.Response":
         while True:
             try:
-                return await http.send(request, stream=True, follow_redirects=False, auth=credentials(call))
-            except (httpx.ConnectError, httpx.ConnectTimeout):
+                return await http.send(request, stream=True, follow_redirects=False, **credentials(call))
+            except self.library.connect_errors:
                 if not destination.next_address():
                     raise
 
-    async def _read(self, response: httpx.Response, reader: AnswerReader) -> None:
+    async def _read(self, response: "httpx.Response", reader: AnswerReader) -> None:
         chunks = response.aiter_raw()
         try:
             async for chunk in chunks:
@@ -310,7 +314,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
             with anyio.CancelScope(shield=True):
                 with suppress(Exception):  # As above.
                     await response.aclose()
-                await drain(chunks)
+                await drain(chunks, self.library)
 
     def _trace(self, call: Call, destination: Destination) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
         close_half_open = closing_half_open()
@@ -322,10 +326,12 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
             await close_half_open(event, info)
             try:
                 await look_up_async(destination.on_event(event, info), partial(resolve_async, info.get("timeout")))
-            except BaseException:
+            except BaseException as error:
                 if event.endswith(".connect_tcp.complete"):
                     with anyio.CancelScope(shield=True):
                         await info["return_value"].aclose()  # Nobody else knows of it yet.
+                if isinstance(error, OSError):
+                    raise self.library.unconnected(error) from error
                 raise
             call.progress.note_sending(event, info)
 
@@ -364,7 +370,7 @@ class AsyncSender(HttpSender[httpx.AsyncClient]):
         self.http = here.http
         return here
 
-    def _http_beside(self, others: dict[object, LoopConnections]) -> httpx.AsyncClient:
+    def _http_beside(self, others: dict[object, LoopConnections]) -> "httpx.AsyncClient":
         """Return the HTTP client for one more event loop."""
         if self.owns_http:
             http, self._unused = self._unused or self.open(), None
@@ -386,7 +392,7 @@ def precedes_sending(event: str) -> bool:
 
 
 async def resolve_async(timeout: float | None, host: str) -> list[Address]:
-    """Return the addresses of a host. Raises OSError when there are none, and httpcore.ConnectTimeout."""
+    """Return the addresses of a host. Raises OSError when there are none, and TimeoutError."""
     outcomes: list[list[Address] | Exception] = []
     done, (_, call_soon) = anyio.Event(), current_loop()
 
@@ -399,15 +405,15 @@ async def resolve_async(timeout: float | None, host: str) -> list[Address]:
     with anyio.move_on_after(timeout):
         await done.wait()
     if not outcomes:
-        raise httpcore.ConnectTimeout
+        raise TimeoutError
     if isinstance(outcomes[0], Exception):
         raise outcomes[0]
     return outcomes[0]
 
 
 def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-    """Return a trace that closes a connection whose TLS handshake is cancelled: httpcore 1.0 leaves it open."""
-    opened: list[httpcore.AsyncNetworkStream] = []
+    """Return a trace that closes a connection whose TLS handshake is cancelled: httpcore leaves it open."""
+    opened: list[Any] = []
 
     async def trace(event: str, info: Mapping[str, Any]) -> None:
         if event.endswith(".connect_tcp.complete"):
@@ -419,17 +425,17 @@ def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
     return trace
 
 
-async def drain(chunks: AsyncIterator[bytes], pieces: int = 64) -> None:
+async def drain(chunks: AsyncIterator[bytes], library: HttpLibrary, pieces: int = 64) -> None:
     """Read the generators behind a closed response to their end, which is an error, after what they still hold.
 
     To leave them half-way would do no harm, but trio warns of it.
     """
-    with suppress(httpx.HTTPError, httpx.StreamError, StopAsyncIteration):
+    with suppress(*library.stream_errors, StopAsyncIteration):
         while pieces > 0:
             await anext(chunks)
             pieces -= 1
 
 
-def credentials(call: Call) -> httpx.Auth | None:
-    """Return the HTTP client's credentials for a call to the gateway, and None for another host."""
-    return httpx.USE_CLIENT_DEFAULT if not call.cross_origin else None  # type: ignore[return-value]
+def credentials(call: Call) -> dict[str, None]:
+    """Return the argument that keeps the HTTP client's credentials from going to another host than the gateway."""
+    return {"auth": None} if call.cross_origin else {}

@@ -8,14 +8,18 @@ from typing import Any, TypedDict, TypeVar
 import httpx
 
 from longcat.sending.proxies import AsyncProxyTransport, Proxies, ProxyChoice, ProxyTransport
+from longcat.url import Url
 
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 
 
-class NoCookies(httpx.Cookies):
-    """Keeps no cookie. It does not even read them: that would take longer with each one kept."""
+class NoCookies:
+    """The cookies of an HTTP client that has none, and keeps none. It does not even read those of an answer."""
 
-    def extract_cookies(self, response: httpx.Response) -> None:
+    def __len__(self) -> int:
+        return 0
+
+    def extract_cookies(self, response: object) -> None:
         """Leave the cookies of an answer alone."""
 
 
@@ -29,7 +33,7 @@ def isolated(http: HttpClient) -> HttpClient:
         return http
     double = copy(http)
     # httpx has public ways for neither of the two: it copies cookies that are set into a jar of its own.
-    double._cookies = NoCookies()  # noqa: SLF001
+    double._cookies = NoCookies()  # type: ignore[assignment] # noqa: SLF001
     double._build_redirect_request = lambda request, response: request  # type: ignore[method-assign] # noqa: ARG005, SLF001
     return double
 
@@ -49,7 +53,7 @@ def _usable_proxies(urls: Iterable[str]) -> Proxies:
     """Return the environment's proxies. Raises ConfigurationError when that of one of the URLs can't be used."""
     proxies = Proxies.of_environment()
     for url in urls:
-        if (proxy := proxies.find(httpx.URL(url))) is not None:
+        if (proxy := proxies.find(Url.read(url))) is not None:
             proxy.check()
     return proxies
 

@@ -1,0 +1,1 @@
+"""The HTTP libraries below: nothing outside of this room imports or names one of them."""
