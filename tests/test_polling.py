@@ -23,10 +23,8 @@ from hypothesis import strategies as st
 
 from longcat import FixedPolling, GeometricPolling
 from longcat.waiting.adaptive import (
-    AdaptivePlan,
     AdaptivePolling,
     Knowledge,
-    last_done,
 )
 from longcat.waiting.commands import (
     backoff,
@@ -579,25 +577,6 @@ def test_progress_shortens_the_rest() -> None:
 def test_a_plan_that_was_never_asked_has_a_rest_all_the_same() -> None:
     """Before anything is known, half of all requests are expected within twenty seconds."""
     assert adaptive().plan().remaining(0.0) == pytest.approx(20, rel=0.01)
-
-
-def test_the_last_of_many_is_later_than_any() -> None:
-    """That all are done takes longer than that one is, and longer the more there are, sampled or not.
-
-    The tails are heavy, as the next request may be unlike all before it, so it is foreseen rather late than early.
-    """
-    policy = adaptive()
-    cost(policy, spread(40, 0.5, 100))
-
-    def last(count: int) -> float:
-        plans: list[tuple[AdaptivePlan, float]] = [(policy.plan(), 0.0) for _ in range(count)]
-        return last_done(plans)
-
-    assert last_done([]) == 0.0
-    assert last(1) == pytest.approx(policy.plan().remaining(0.0))
-    assert last(1) < last(8) < last(64) < last(65) < last(1000)
-    typical = fmean(max(spread(40, 0.5, 64, seed=seed)) for seed in range(50))
-    assert typical < last(64) < 2 * typical
 
 
 def test_threads_may_share_a_policy() -> None:

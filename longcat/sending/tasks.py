@@ -75,9 +75,10 @@ class Outcomes(AsyncIterator[Outcome]):
             self._pool.stop_ordering()
 
     def remaining(self) -> float | None:
-        """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
+        """Return in how many seconds all requests will be done, as likely as not. None: that can't be told yet.
 
-        The waits' plans make the estimate, so it is there with `AdaptivePolling` only.
+        It can once each has got past 20 % by the progress that it reports, or once five have finished and the others
+        report none. With another policy than `AdaptivePolling` it never can.
         """
         return self._batch.remaining()
 

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from math import exp, sqrt
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import define, field, frozen, validators
 
@@ -37,10 +37,13 @@ LEAST_CHANCE: Final = 0.01  # One request says no more against a forecast than t
 NEGLIGIBLE: Final = 1e-3  # A forecast trusted less than this share of the most trusted one is left out of the plan.
 MANY: Final = 5  # This many finished requests are well-founded experience.
 COARSE: Final = 0.5  # A step of the integral in `due` that holds more of a question than this is halved.
-SAMPLE: Final = 64  # How many requests stand for all in `last_done`.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
 OLDEST: Final = 3600.0  # Seconds. A hint that a request is older than this is not believed.
+
+
+ChanceDone: TypeAlias = Callable[[float], float]
+"""From seconds of a wait to the chance that it is over by then."""
 
 
 @define
@@ -270,16 +273,39 @@ class AdaptivePlan:
         done = self.chance_done()
         return first_reached(lambda more: done(elapsed + more) >= share)
 
-    def chance_done(self) -> Callable[[float], float]:
-        """Return the function from seconds of the wait to the chance that it is over, as of the last question."""
+    def foreseen(self) -> float | None:
+        """Return after how many seconds of the wait the request will be seen done, as likely as not. None: unforeseen.
+
+        It is foreseen by progress that tells enough, see `ProgressReader.founded`.
+        """
+        forecast = self._reader.founded() if self._reader is not None else None
+        if forecast is None:
+            return None
+        done = forecast.reached(forecast.hazard(self._asked, logarithm(self._asked)) + math.log(2))
+        return max(done, self._due) - self._begun_at
+
+    def chance_done(self) -> ChanceDone:
+        """Return the chance that the wait is over by then, by all that was known at the last question."""
+        return self._chance_done(self._weighted_now())
+
+    def chance_by_experience(self) -> ChanceDone | None:
+        """Return the same by nothing but how long the requests before took. None: too few of them have finished."""
+        if self._policy.knowledge.finished < MANY:
+            return None
+        return self._chance_done(self._weighted_now()[1 : 1 + len(EXPERIENCES)])
+
+    def _weighted_now(self) -> list[WeightedForecast | None]:
         with self._policy.knowledge.lock:
-            weighted = [one for one in self._weighted(self._asked) if one is not None]
-        total = sum(one.trust for one in weighted)
+            return self._weighted(self._asked)
+
+    def _chance_done(self, weighted: Sequence[WeightedForecast | None]) -> ChanceDone:
+        known = [one for one in weighted if one is not None]
+        total = sum(one.trust for one in known)
 
         def done(elapsed: float) -> float:
             age = self._begun_at + elapsed
             log = logarithm(age)
-            return 1 - sum(one.alive(age, log) for one in weighted) / total if age > self._asked else 0.0
+            return 1 - sum(one.alive(age, log) for one in known) / total if age > self._asked else 0.0
 
         return done
 
@@ -386,20 +412,6 @@ class AdaptivePolling:
             plan = AdaptivePlan(self, self.knowledge.begin(), age if 0.0 <= age <= OLDEST else 0.0, reserved)
             plan.begin()
             return plan
-
-
-def last_done(plans: Sequence[tuple[AdaptivePlan, float]]) -> float:
-    """Return in how many seconds all of these requests will be done as likely as not. Zero if there are none.
-
-    They are taken to be independent of each other, given what is known. Of more than 64, 64 stand for all.
-
-    Args:
-        plans: each with the seconds since its wait began.
-    """
-    sample = [plans[i * len(plans) // SAMPLE] for i in range(SAMPLE)] if len(plans) > SAMPLE else plans
-    chances = [(plan.chance_done(), elapsed) for plan, elapsed in sample]
-    half = 0.5 ** (len(sample) / max(len(plans), 1))
-    return first_reached(lambda more: math.prod(done(elapsed + more) for done, elapsed in chances) >= half)
 
 
 def first_reached(reached: Callable[[float], bool]) -> float:

@@ -18,10 +18,11 @@ from attrs import define, field, frozen
 from longcat.errors import LongCatError, WaitTimeout
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image, Order, Status
-from longcat.waiting.adaptive import AdaptivePlan, last_done
+from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
+from longcat.waiting.time_left import time_left
 from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import WakeEvent
 
@@ -242,17 +243,18 @@ class Batch(Generic[T]):
         return self.outcomes.popleft()
 
     def remaining(self) -> float | None:
-        """Return in how many seconds all requests will be done, with a chance of one half. None: there is no estimate.
+        """Return in how many seconds all requests will be done, as likely as not. None: that can't be told, or not yet.
 
-        The waits' plans make the estimate, so it is there with `AdaptivePolling` only, and when every item is taken.
-        It is no less than the rate limiter needs to let each request ask once more.
+        The waits' plans make the estimate, so it is there with `AdaptivePolling` only, and when every item is taken;
+        see `time_left`. It is no less than the rate limiter needs to let each request ask once more.
         """
-        waits = [job.wait for job in self._open if job.wait is not None]
-        plans = [(wait.plan, wait.elapsed) for wait in waits if isinstance(wait.plan, AdaptivePlan)]
+        waits = [job.wait for job in self._open]
+        plans = [(one.plan, one.elapsed) for one in waits if one is not None and isinstance(one.plan, AdaptivePlan)]
         now = self.monotonic()
-        if not plans or not self._has_all(now) or self._first_new() is not None:
+        if not plans or len(plans) < len(waits) or not self._has_all(now):
             return None
-        return max(last_done(plans), len(plans) / self.rate_limiter.rate(now))
+        left = time_left(plans)
+        return None if left is None else max(left, len(plans) / self.rate_limiter.rate(now))
 
     def stop(self) -> None:
         """Let the orders that have gone out be answered, and end everything else. `next` gives the last steps."""

@@ -59,6 +59,11 @@ class LogLogistic:
         z = (log - self._log_median) * self._steepness
         return math.log1p(math.exp(z)) if z < 30 else z  # noqa: PLR2004 - from there on they are the same number.
 
+    def reached(self, hazard: float) -> float:
+        """Return when H(t) is this much, above zero: the inverse of `hazard`, in seconds since the wait began."""
+        z = math.log(math.expm1(hazard)) if hazard < 30 else hazard  # noqa: PLR2004 - as above.
+        return self._origin + math.exp(self._log_median + z / self._steepness)
+
 
 PRIOR: Final = LogLogistic(median=20.0, spread=1.4)
 """What is expected before anything is known: eight requests in ten take from one second to seven minutes."""
@@ -173,6 +178,8 @@ class WeightedForecast:
         return self.trust * math.exp(self.hazard - self.forecast.hazard(elapsed, log))
 
 
+ENOUGH: Final = 0.2  # Progress that tells how long the request takes, once it is known when the work began:
+APART: Final = 0.1  # after two reports that are so far apart, or where the first answer was a zero.
 HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that says 1.0 and is not done is almost done.
 
 
@@ -247,6 +254,12 @@ class ProgressReader:
             if origin is not None and elapsed > origin:
                 self.forecasts[i] = shapes[i].forecast(progress, origin, elapsed)
                 self._reports[i][shapes[i].bin(progress)] = elapsed, progress
+
+    def founded(self) -> LogLogistic | None:
+        """Return the forecast by the work's clock, if the progress tells enough for people to be told of it."""
+        if self._first is None or self._last < ENOUGH:
+            return None
+        return self.forecasts[1] if self._zero == 0.0 or self._last - self._first[1] >= APART else None
 
     def _find_work(self, elapsed: float, progress: float) -> None:
         if self._first is None:
