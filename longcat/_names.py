@@ -37,10 +37,10 @@ from longcat.models import (
     Violation,
 )
 from longcat.sending.tasks import Outcomes
-from longcat.waiting.adaptive import (
+from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,
 )
-from longcat.waiting.polling import (
+from longcat.waiting.schedule.polling import (
     FixedPolling,
     GeometricPolling,
     Plan,

@@ -30,12 +30,12 @@ from longcat.settings import (
 )
 from longcat.text.known_keys import KNOWN_KEYS
 from longcat.waiting import wait as flows
-from longcat.waiting.adaptive import AdaptivePolling
 from longcat.waiting.batch import Batch, id_of
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
-from longcat.waiting.polling import Plan, Polling
 from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.schedule.adaptive import AdaptivePolling
+from longcat.waiting.schedule.polling import Plan, Polling
 from longcat.waiting.submit import OrderKeys, Submit
 from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import Wake

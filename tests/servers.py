@@ -31,7 +31,7 @@ from fakes import KEY, Driver
 
 from longcat import AsyncLongCat, LongCat
 from longcat.testing import VirtualClock
-from longcat.waiting.polling import FixedPolling, Polling
+from longcat.waiting.schedule.polling import FixedPolling, Polling
 
 LOOPBACK: Final = "127.0.0.1"
 LIMIT: Final = 60.0

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from longcat.waiting.forecast import PRIOR, Experience, LogLogistic, ProgressReader, ProgressShape
+from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic, ProgressReader, ProgressShape
 
 
 def survival(forecast: LogLogistic | Experience, seconds: float) -> float:

@@ -22,14 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longcat import FixedPolling, GeometricPolling
-from longcat.waiting.adaptive import (
-    AdaptivePolling,
-    Knowledge,
-)
 from longcat.waiting.commands import (
     backoff,
 )
-from longcat.waiting.polling import (
+from longcat.waiting.schedule.adaptive import (
+    AdaptivePolling,
+    Knowledge,
+)
+from longcat.waiting.schedule.polling import (
     Plan,
     Polling,
 )

@@ -10,8 +10,8 @@ from statistics import fmean
 import pytest
 from attrs import define
 
-from longcat.waiting.adaptive import AdaptivePlan, AdaptivePolling
-from longcat.waiting.time_left import time_left
+from longcat.waiting.schedule.adaptive import AdaptivePlan, AdaptivePolling
+from longcat.waiting.schedule.time_left import time_left
 
 
 @define

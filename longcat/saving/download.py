@@ -21,7 +21,7 @@ from longcat.saving.requests import RequestTable
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
 from longcat.waiting.commands import Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
-from longcat.waiting.polling import Random
+from longcat.waiting.schedule.polling import Random
 from longcat.waiting.store import call_store
 
 MAX_BYTES: Final = 100 * 1024 * 1024

@@ -18,11 +18,11 @@ from attrs import define, field, frozen
 from longcat.errors import LongCatError, WaitTimeout
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image, Order, Status
-from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
-from longcat.waiting.time_left import time_left
+from longcat.waiting.schedule.adaptive import AdaptivePlan
+from longcat.waiting.schedule.time_left import time_left
 from longcat.waiting.wait import Outcome, Wait
 from longcat.waiting.wake import WakeEvent
 

@@ -12,8 +12,8 @@ from typing import Final, TypeAlias, TypeVar
 from attrs import frozen
 
 from longcat.gateway.messages import Answer, Call
-from longcat.waiting.polling import Random
 from longcat.waiting.rate_limit import RESOLUTION
+from longcat.waiting.schedule.polling import Random
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")

@@ -31,8 +31,8 @@ from longcat.gateway.messages import Answer, Call
 from longcat.models import Order, OrderRequest, State, Status
 from longcat.text import shorten
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
-from longcat.waiting.polling import Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, pause_of
+from longcat.waiting.schedule.polling import Random
 from longcat.waiting.store import call_store
 
 logger: Final = logging.getLogger("longcat")

@@ -27,10 +27,10 @@ from longcat.errors import (
 from longcat.gateway.messages import Answer, Gateway
 from longcat.models import WORDS, Image, Order, OrderRequest, Pause, State, Status, Violation
 from longcat.text import shorten, show
-from longcat.waiting.adaptive import AdaptivePlan
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
-from longcat.waiting.polling import Plan, Random
 from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, pause_of
+from longcat.waiting.schedule.adaptive import AdaptivePlan
+from longcat.waiting.schedule.polling import Plan, Random
 from longcat.waiting.store import RequestStore, StoredRequest
 from longcat.waiting.wake import Wake, WakeEvent
 

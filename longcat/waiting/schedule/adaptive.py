@@ -1,6 +1,6 @@
 """What the waits of one policy learn together, and when the next question of a wait is due. No I/O, and no clock.
 
-The forecasts are in `longcat.waiting.forecast`, the other policies in `longcat.waiting.polling`.
+The forecasts are in `longcat.waiting.schedule.forecast`, the other policies in `longcat.waiting.schedule.polling`.
 """
 
 import math
@@ -12,9 +12,16 @@ from typing import Final, TypeAlias
 from attrs import define, field, frozen, validators
 
 from longcat.processes import ForkSafeLock
-from longcat.waiting.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
-from longcat.waiting.forecast import PRIOR, Experience, ProgressReader, ProgressShape, WeightedForecast, logarithm
-from longcat.waiting.polling import POSITIVE, Random, check_bounds
+from longcat.waiting.schedule.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
+from longcat.waiting.schedule.forecast import (
+    PRIOR,
+    Experience,
+    ProgressReader,
+    ProgressShape,
+    WeightedForecast,
+    logarithm,
+)
+from longcat.waiting.schedule.polling import POSITIVE, Random, check_bounds
 
 EXPERIENCES: Final = (
     (2, 0.01, 0.01),  # A batch of like requests.
@@ -73,7 +80,9 @@ class Knowledge:
     experiences: tuple[Experience, ...] = field(factory=lambda: tuple(Experience(*e) for e in EXPERIENCES))
     trust: Sequence[float] = FIRST_TRUST  # For the requests of the cohort that runs.
     finished: int = 0
-    saved: float = 0.0  # How many questions, as `longcat.waiting.budget.saved` says. Without a budget it stays zero.
+    saved: float = (
+        0.0  # How many questions, as `longcat.waiting.schedule.budget.saved` says. Without a budget it stays zero.
+    )
     cohort: Cohort = field(factory=Cohort)
     lock: ForkSafeLock = field(factory=ForkSafeLock)
     _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.

@@ -2,7 +2,7 @@
 
 A forecast is kept as its cumulative hazard, H(t) = -log S(t), where S(t) is the chance that the request still runs t
 seconds after its wait began. The chance that it runs on from t to u is then exp(H(t) - H(u)), however small S is.
-No I/O, no clock, and no knowledge of when to ask: that is in `longcat.waiting.polling`.
+No I/O, no clock, and no knowledge of when to ask: that is in `longcat.waiting.schedule.polling`.
 """
 
 import math

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from longcat.waiting.adaptive import AdaptivePlan, ChanceDone, first_reached
+from longcat.waiting.schedule.adaptive import AdaptivePlan, ChanceDone, first_reached
 
 Running: TypeAlias = tuple[AdaptivePlan, float]
 """The plan of a wait, and the seconds since it began."""
