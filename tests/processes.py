@@ -21,7 +21,7 @@ CONTEXT: Final = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "anyio._backends._asyncio",
-        "longcat.cli.progress",
+        "longcat.cli.displays.progress",
         "longcat.cli.status",
         "longcat.cli.wait",
         "longcat.saving.journal",

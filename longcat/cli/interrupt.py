@@ -20,7 +20,7 @@ EXIT_CODE = 130
 """What shells give a command that SIGINT ended."""
 LINE = "longcat: Stopped. Requests go on at the service; wait for them again.\n"
 SHOW_CURSOR = "\x1b[?25h"
-LIVE_LINES = "longcat.cli.live"
+LIVE_LINES = "longcat.cli.displays.live"
 """The module that hides the cursor. It is imported only where it does so."""
 
 

@@ -13,10 +13,10 @@ from typing import Final
 import anyio
 
 from longcat.base import Unknown
-from longcat.cli.display import Display
+from longcat.cli.displays.display import Display
+from longcat.cli.displays.progress import display
 from longcat.cli.ids import STDIN, known_ids, piped_ids
 from longcat.cli.output import usable_output
-from longcat.cli.progress import display
 from longcat.cli.results import Exit, Printer, overall, report
 from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat

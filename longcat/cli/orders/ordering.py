@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 from attrs import define, field, frozen
 
-from longcat.cli.display import Display
+from longcat.cli.displays.display import Display
 from longcat.cli.orders.line import ACCOUNT, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from longcat.cli.display import Display
+from longcat.cli.displays.display import Display
 from longcat.models import Status
 from longcat.text import shorten
 
@@ -69,7 +69,7 @@ def display(names: Mapping[str, str] | None, at_first: str = "asking") -> Iterat
     few = names is not None and len(names) <= FEW
     if sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}:
         try:
-            from longcat.cli.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
+            from longcat.cli.displays.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
         except ModuleNotFoundError:
             hint = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
             print(hint, file=sys.stderr)

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from longcat.cli.display import Display
+from longcat.cli.displays.display import Display
 from longcat.models import State, Status
 from longcat.text import abbreviate, shorten
 from longcat.waiting.wait import Outcome

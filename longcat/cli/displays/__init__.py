@@ -1,0 +1,1 @@
+"""How the command line shows waits while they last: live lines on a terminal, plain lines elsewhere."""
