@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs kills faults soak fuzz-parsers bench-polling bench-waits mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs kills faults soak fuzz-parsers bench bench-polling mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,8 +101,21 @@ fuzz-parsers: setup ## Try inputs on every reader for SECONDS (300). One that fa
 bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
 	$(BIN)/python tools/bench_polling.py --write
 
-bench-waits: setup ## Measure what 10,000 waits at once cost, against the sandbox. Takes some ten minutes.
-	$(BIN)/python tools/bench_waits.py
+BENCH := build/bench/.complete
+
+# Two environments, as a user would make them from the wheel: one without extras, and one with them, beside the peers.
+$(BENCH): requirements-bench.lock | $(SETUP)
+	for name in plain peers; do $(BIN)/uv venv --quiet --clear --python $(BIN)/python build/bench/$$name || exit 1; done
+	$(BIN)/uv pip sync --quiet --python build/bench/peers/bin/python --require-hashes requirements-bench.lock
+	-npm install --silent --no-audit --no-fund --prefix build/bench/node @redocly/cli@2.77.0
+	@touch $@
+
+bench: setup $(BENCH) ## Measure how fast longcat is, beside its peers, or only ROWS=status,import. Takes ten minutes.
+	@rm -rf build/bench/dist
+	$(BIN)/python -m build --no-isolation --wheel --outdir build/bench/dist > build/bench/build.log
+	for name in plain peers; do $(BIN)/uv pip install --quiet --python build/bench/$$name/bin/python \
+	  --no-verify-hashes --constraints requirements-bench.lock --reinstall-package longcat-image build/bench/dist/*.whl || exit 1; done
+	@PYTHONPATH=tools $(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json)
 
 mutants: setup ## Change the core in small ways, and see whether the tests notice. Takes a quarter of an hour or more.
 	$(BIN)/python tools/mutants.py
@@ -128,6 +141,9 @@ lock: setup ## Pin anew what the development environment is made of.
 	$(BIN)/uv pip compile --group audit --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
 	  --output-file requirements-audit.lock
+	$(BIN)/uv pip compile pyproject.toml --extra contract --extra fast --group bench --universal --python-version 3.11 \
+	  --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
+	  --output-file requirements-bench.lock
 
 build: setup ## Build the wheel and the source archive into dist/.
 	rm -rf dist

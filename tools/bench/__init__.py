@@ -1,0 +1,1 @@
+"""How fast longcat is, beside others: `make bench`. `rows.py` says what is measured, and `docs/performance.md` how."""

@@ -1,0 +1,91 @@
+"""What very many waits at once cost: memory, how long they hold up the event loop, and CPU time of a question."""
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from bench.calls import KEY
+from bench.experiment import Effort, Series
+from longcat import AsyncLongCat
+
+NUMBERS: Final = (100, 1_000, 10_000)
+QUESTIONS: Final = 3
+"""How often each request is asked about: it is done at the last one."""
+TICK: Final = 0.01
+"""Seconds between two ticks of the clock that tells how late the event loop is."""
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident() -> float:
+    """Return how much memory this process has, in MiB. Linux only; elsewhere 0."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text("ascii").split()[1]) * PAGE / 2**20 if statm.exists() else 0.0
+
+
+class Ticker:
+    """Notes how late the event loop wakes it, in seconds, and the most memory that the process has."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self.most = 0.0
+
+    async def run(self) -> None:
+        """Tick until it is cancelled."""
+        while True:
+            due = time.monotonic() + TICK
+            await asyncio.sleep(TICK)
+            self.late.append(time.monotonic() - due)
+            self.most = max(self.most, resident())
+
+    @property
+    def percentile(self) -> float:
+        """Return how late 99 % of all ticks were at most, in milliseconds."""
+        return 1e3 * sorted(self.late)[int(0.99 * len(self.late))]
+
+
+async def waits(url: str, number: int, repeated: int) -> dict[str, float]:
+    """Wait for so many requests at once, several times over, and return what it took."""
+    async with AsyncLongCat(KEY, url) as cat:
+        await cat.status("bench-0001")
+        gc.collect()
+        idle, ticker = resident(), Ticker()
+        ticking = asyncio.create_task(ticker.run())
+        cpu = time.process_time()
+        for turn in range(repeated):
+            ids = (f"done-{QUESTIONS}-{turn}-{i:05}" for i in range(number))
+            async for outcome in cat.as_completed(ids, None):
+                if outcome.error is not None:
+                    raise outcome.error
+        cpu = time.process_time() - cpu
+        ticking.cancel()
+    return {
+        "CPU": 1e6 * cpu / number / repeated / QUESTIONS,
+        "memory": ticker.most - idle,
+        "lag": ticker.percentile,
+    }
+
+
+def many_waits(url: str, effort: Effort) -> Series:
+    """Return for each number of waits: CPU time of a question (µs), memory over idle (MiB), 99 % of the lag (ms)."""
+    series: Series = {}
+    for _ in range(effort.rounds):
+        for usual in NUMBERS:
+            number = effort.of(usual)
+            repeated = max(1, effort.of(2_000) // number)
+            # Each in a process of its own, as memory that was used once is seldom given back.
+            command = [sys.executable, "-m", "bench.many_waits", url, str(number), str(repeated)]
+            ran = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            for line in ran.stdout.splitlines():
+                quantity, figure = line.split()
+                series.setdefault(f"{usual:,} waits, {quantity}", []).append(float(figure))
+    return series
+
+
+if __name__ == "__main__":
+    for quantity, figure in asyncio.run(waits(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))).items():
+        print(quantity, figure)

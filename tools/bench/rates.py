@@ -1,0 +1,167 @@
+"""How many questions a second come through, of how many that are in flight or waited for at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+from bench.calls import HEADERS, KEY, PATH, REQUEST_ID, library
+from bench.experiment import Effort, Series
+from bench.server import Counts
+from longcat import AsyncLongCat, FixedPolling
+
+MANY: Final = 500
+SECONDS: Final = 2.0
+"""How long a turn lasts."""
+
+AT_ONCE: Final = FixedPolling(0.001)
+"""Every request may be asked about at any time, so that nothing but the client bounds how many are."""
+
+Run = Callable[[float], Awaitable[None]]
+"""Asks for so many seconds, as fast as it can."""
+Subject = Callable[[str], AbstractAsyncContextManager[Run]]
+"""Makes a run ready, given the server's URL."""
+
+
+def in_flight(ask: Callable[[], Awaitable[object]], number: int = MANY) -> Run:
+    """Return what keeps so many questions in flight."""
+
+    async def one_after_the_other(until: float) -> None:
+        while time.monotonic() < until:
+            await ask()
+
+    async def run(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        await asyncio.gather(*(one_after_the_other(until) for _ in range(number)))
+
+    return run
+
+
+def client_of(module: Any, **options: Any) -> Any:
+    """Return an `AsyncClient` of httpx or of its successor, whose pool has no bounds and which waits long enough."""
+    limits = module.Limits(max_connections=None, max_keepalive_connections=None)
+    return module.AsyncClient(timeout=60, limits=limits, **options)
+
+
+def posting(client: Any, url: str) -> Callable[[], Awaitable[object]]:
+    """Return what asks one question with such a client."""
+
+    async def ask() -> object:
+        return (await client.post(url + PATH, headers=HEADERS, json={"request_id": REQUEST_ID})).json()
+
+    return ask
+
+
+def raw(module: str, number: int) -> Subject:
+    """Return httpx, or its successor, with so many questions in flight."""
+
+    @asynccontextmanager
+    async def subject(url: str) -> AsyncIterator[Run]:
+        async with client_of(library(module)) as client:
+            yield in_flight(posting(client, url), number)
+
+    return subject
+
+
+@asynccontextmanager
+async def raw_aiohttp(url: str) -> AsyncIterator[Run]:
+    """Ask with aiohttp."""
+    aiohttp = library("aiohttp")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=MANY)) as session:
+
+        async def ask() -> object:
+            async with session.post(url + PATH, headers=HEADERS, json={"request_id": REQUEST_ID}) as response:
+                return await response.json()
+
+        yield in_flight(ask)
+
+
+@asynccontextmanager
+async def raw_pyreqwest(url: str) -> AsyncIterator[Run]:
+    """Ask with pyreqwest, whose work is done in Rust."""
+    async with library("pyreqwest.client").ClientBuilder().build() as client:
+        body = {"request_id": REQUEST_ID}
+
+        async def ask() -> object:
+            response = await client.post(url + PATH).headers(HEADERS).body_json(body).build().send()
+            return await response.json()
+
+        yield in_flight(ask)
+
+
+def waiting(cat: AsyncLongCat) -> Run:
+    """Return what waits for many requests at once that are never done, and asks about each whenever it may."""
+
+    async def run(seconds: float) -> None:
+        async for _ in cat.as_completed([f"bench-{i:05}" for i in range(MANY)], seconds):
+            pass
+
+    return run
+
+
+@asynccontextmanager
+async def longcat(url: str) -> AsyncIterator[Run]:
+    """Wait with `AsyncLongCat`, as it is installed without extras."""
+    async with AsyncLongCat(KEY, url, polling=AT_ONCE) as cat:
+        yield waiting(cat)
+
+
+@asynccontextmanager
+async def longcat_on_httpx2(url: str) -> AsyncIterator[Run]:
+    """Wait with `AsyncLongCat`, and an HTTP client of the caller's, of httpx's successor."""
+    async with (
+        library("httpx2").AsyncClient() as client,
+        AsyncLongCat(KEY, url, polling=AT_ONCE, http_client=client) as cat,
+    ):
+        yield waiting(cat)
+
+
+@asynccontextmanager
+async def longcat_fast(url: str) -> AsyncIterator[Run]:
+    """Wait with `AsyncLongCat`, and with what the extra `fast` brings."""
+    async with (
+        library("httpx_aiohttp").HttpxAiohttpClient() as client,
+        AsyncLongCat(KEY, url, polling=AT_ONCE, http_client=client) as cat,
+    ):
+        yield waiting(cat)
+
+
+PLAIN: Final[Mapping[str, Subject]] = {f"httpx, {MANY} in flight": raw("httpx", MANY), "longcat": longcat}
+PEERS: Final[Mapping[str, Subject]] = {
+    f"httpx, {MANY} in flight": raw("httpx", MANY),
+    "httpx, 20 in flight": raw("httpx", 20),
+    "httpx2, 500 in flight": raw("httpx2", MANY),
+    "httpx2, 20 in flight": raw("httpx2", 20),
+    "httpx2, 5 in flight": raw("httpx2", 5),
+    f"aiohttp, {MANY} in flight": raw_aiohttp,
+    f"pyreqwest, {MANY} in flight": raw_pyreqwest,
+    "longcat on httpx2": longcat_on_httpx2,
+    "longcat, extra fast": longcat_fast,
+}
+
+
+def rates(subjects: Mapping[str, Subject], url: str, effort: Effort) -> Series:
+    """Return the questions a second of each, what one takes of CPU time (µs), and the server's share of a CPU (%)."""
+    return asyncio.run(_rates(subjects, url, effort))
+
+
+async def _rates(subjects: Mapping[str, Subject], url: str, effort: Effort) -> Series:
+    series: Series = {}
+    async with AsyncExitStack() as stack:
+        runs = {name: await stack.enter_async_context(subject(url)) for name, subject in subjects.items()}
+        for run in runs.values():
+            await run(effort.share * SECONDS / 10)
+        for turn in range(effort.rounds):
+            for name in reversed(runs) if turn % 2 else runs:
+                for quantity, figure in (await _turn(runs[name], url, effort)).items():
+                    series.setdefault(name + quantity, []).append(figure)
+    return series
+
+
+async def _turn(run: Run, url: str, effort: Effort) -> dict[str, float]:
+    before, began, cpu = Counts.of(url), time.perf_counter(), time.process_time()
+    await run(effort.share * SECONDS)
+    cpu, wall, after = time.process_time() - cpu, time.perf_counter() - began, Counts.of(url)
+    answers = max(after.answers - before.answers, 1)
+    return {"": answers / wall, ", CPU": 1e6 * cpu / answers, ", server": 100 * (after.cpu - before.cpu) / wall}
