@@ -29,8 +29,8 @@ from shell import FIELDS, KEY, LONGCAT, PLAIN, PNG, Display, Gateway, Ran, User,
 import longcat
 from longcat import ConfigurationError
 from longcat.cli import ids
+from longcat.cli.exit_codes import Exit
 from longcat.cli.ids import known_ids, piped_ids
-from longcat.cli.results import Exit
 from longcat.cli.run import run as main
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
 

@@ -19,7 +19,7 @@ import longcat.contract
 import longcat.sandbox
 import longcat.testing
 import longcat.webhooks
-from longcat.cli.results import Exit
+from longcat.cli.exit_codes import Exit
 from longcat.contract.reports.verdict import Verdict
 from longcat.gateway.reading import STATUS_ERRORS
 

@@ -22,7 +22,7 @@ from shell import PNG, User, environment
 
 import longcat
 from longcat.cli.arguments import parse
-from longcat.cli.results import Exit
+from longcat.cli.exit_codes import Exit
 from longcat.cli.run import run
 from longcat.gateway.contract import contract
 from longcat.gateway.queue import QueueGateway

@@ -1,16 +1,14 @@
 """What a command gives back: results on stdout, errors on stderr, and the exit code."""
 
 import json
-import os
+import logging
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
-from enum import IntEnum
-from pathlib import Path
-from typing import Any, Final, Self, TextIO
+from collections.abc import Collection
+from typing import Any, Final, Self
 
-from longcat.cli.interrupt import EXIT_CODE
+from longcat.cli.exit_codes import Exit
+from longcat.cli.streams import quiet_pipe
 from longcat.errors import (
     AuthenticationError,
     BadRequestError,
@@ -25,21 +23,6 @@ from longcat.errors import (
 )
 from longcat.text import printable
 from longcat.text.known_keys import KNOWN_KEYS
-
-
-class Exit(IntEnum):
-    """The exit codes. They are fixed: scripts rely on them."""
-
-    DONE = 0
-    NO = 1
-    """The answer is no: a generation failed."""
-    MISUSED = 2
-    """Something must be changed before it can work: an argument, the key, the account."""
-    UNCLEAR = 3
-    """Nobody can say: the network failed, the time was up, or the answer makes no sense."""
-    INTERRUPTED = EXIT_CODE
-    """Ctrl-C; what shells give a command that SIGINT ended."""
-
 
 # The first entry that fits decides. Without one it is UNCLEAR.
 CODES: Final = (
@@ -92,53 +75,19 @@ def print_error(line: str) -> None:
     print(printable(KNOWN_KEYS.hide(line), "\n\t"), file=sys.stderr, flush=True)
 
 
-class LenientStream:
-    """A text stream that falls silent once it can't be written to: a full disk, a reader that is gone, no terminal.
-
-    As stderr, it lets a command go on and end with its true exit code, whoever writes to it.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._silent = False
-
-    def write(self, text: str) -> int:
-        """Write a text, or nothing. Returns how many characters it has."""
-        self._try(self._stream.write, text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush what was written, as far as that is possible."""
-        self._try(self._stream.flush)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def _try(self, function: Callable[..., object], *arguments: str) -> None:
-        if self._silent:
-            return
-        try:
-            function(*arguments)
-        except (OSError, ValueError):  # ValueError: it is closed.
-            self._silent = True
-            with suppress(OSError, ValueError):  # Python flushes what is still in its buffer when it ends.
-                _discard(self._stream)
+def log_to_stderr(*, debug: bool) -> None:
+    """Print what is logged to stderr; with `debug`, everything but what would show headers."""
+    logging.basicConfig(format="longcat: %(message)s", handlers=[_StderrHandler()])
+    # INFO tells of faults that are waited out, and of httpx's calls. Its DEBUG would show headers.
+    logging.getLogger("longcat").setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.INFO if debug else logging.WARNING)
 
 
-@contextmanager
-def lenient_stderr() -> Iterator[None]:
-    """Make stderr a `LenientStream` within the block."""
-    before, sys.stderr = sys.stderr, LenientStream(sys.stderr)
-    try:
-        yield
-    finally:
-        sys.stderr = before
+class _StderrHandler(logging.Handler):
+    """Prints to what is stderr at that moment, so that a live display can put the line above itself."""
 
-
-def _discard(stream: TextIO) -> None:
-    """Let the file of a stream lead nowhere from now on."""
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
+    def emit(self, record: logging.LogRecord) -> None:
+        print_error(self.format(record))
 
 
 class Printer:
@@ -169,18 +118,3 @@ def _write(text: str) -> None:
     encoding = sys.stdout.encoding or "utf-8"
     with quiet_pipe():
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
-
-
-@contextmanager
-def quiet_pipe() -> Iterator[None]:
-    """Print within the block; once the reader of stdout is gone, print into nothing, without an error.
-
-    Raises ConfigurationError, once, when stdout can't be written to for another reason, such as a full disk.
-    """
-    try:
-        yield
-    except OSError as error:
-        _discard(sys.stdout)
-        if not isinstance(error, BrokenPipeError):
-            message = f"The results can't be written: {error.strerror}. Make room, or send stdout elsewhere."
-            raise ConfigurationError(message) from error

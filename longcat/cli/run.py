@@ -1,15 +1,21 @@
-"""Run one command. Results go to stdout, progress and errors to stderr; the exit code says how it went."""
+"""Run one command. Results go to stdout, progress and errors to stderr; the exit code says how it went.
 
-import argparse
-import logging
-import os
+What a command needs is imported when it runs: the version, the help and a complaint about wrong use come at once.
+"""
+
+from __future__ import annotations
+
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from longcat.cli.arguments import parse
-from longcat.cli.results import Exit, lenient_stderr, print_error, quiet_pipe, report
-from longcat.errors import ConfigurationError
+from longcat._version import __version__
+from longcat.cli.streams import quiet_pipe, usable_streams
+
+TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from longcat.cli.exit_codes import Exit
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -18,34 +24,31 @@ def run(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments without the program's name. None: those of this process.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # The shell closed it, as `>&-` does.
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it is never closed.
-    with lenient_stderr():
+    words = [*(sys.argv[1:] if argv is None else argv)]
+    with usable_streams():
         try:
-            return _run(parse(argv))
+            if words[:1] == ["--version"]:  # As `argparse` has it, which takes longer to import than all else here.
+                print(f"longcat {__version__}")
+                return 0
+            from longcat.cli.arguments import parse  # noqa: PLC0415 - see above.
+
+            return _run(parse(words))
         finally:
             try:
                 with quiet_pipe():
                     sys.stdout.flush()  # The help, or the version.
-            except ConfigurationError as error:
+            except Exception as error:  # noqa: BLE001 - as below.
+                from longcat.cli.results import report  # noqa: PLC0415 - see above.
+
                 report(error, debug=False)
 
 
 def _run(arguments: argparse.Namespace) -> Exit:
-    logging.basicConfig(format="longcat: %(message)s", handlers=[_Stderr()])
-    # INFO tells of faults that are waited out, and of httpx's calls. Its DEBUG would show headers.
-    logging.getLogger("longcat").setLevel(logging.DEBUG if arguments.debug else logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.INFO if arguments.debug else logging.WARNING)
+    from longcat.cli.results import log_to_stderr, report  # noqa: PLC0415 - see above.
+
+    log_to_stderr(debug=arguments.debug)
     try:
         code: Exit = arguments.run(arguments)
     except Exception as error:  # noqa: BLE001 - the outermost caller: nobody else would tell the user.
         return report(error, debug=arguments.debug)
     return code
-
-
-class _Stderr(logging.Handler):
-    """Prints to what is stderr at that moment, so that a live display can put the line above itself."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print_error(self.format(record))

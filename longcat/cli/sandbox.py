@@ -3,33 +3,8 @@
 import argparse
 from decimal import Decimal, InvalidOperation
 
-from longcat.cli.results import Exit
+from longcat.cli.exit_codes import Exit
 from longcat.errors import ConfigurationError
-
-FAULTS_HELP = "spoil answers: NAME[:COUNT[:SECONDS]], repeatable; `--fault list` shows the names"
-VARIANTS_HELP = "answer as a sister model of the queue does, repeatable; `--variant list` shows how"
-DRIFTS_HELP = "behave as a gateway that has changed, repeatable; `--drift list` shows how"
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the command's arguments. Their defaults are the sandbox's own."""
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
-    command.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
-    command.add_argument("--api-key", metavar="KEY", help="the one key that is accepted (default: the documentation's)")
-    command.add_argument("--duration", type=float, metavar="SECONDS", help="how long a request takes (default: 6)")
-    command.add_argument("--queued", type=float, metavar="SHARE", help="the part of it in the queue (default: 0.2)")
-    outcomes = ["completed", "failed", "cancelled", "error"]
-    command.add_argument("--outcome", choices=outcomes, help="how requests end")
-    command.add_argument("--request", action="append", metavar="ID", help="an id to answer for, repeatable")
-    command.add_argument("--fault", action="append", metavar="FAULT", default=[], help=FAULTS_HELP)
-    command.add_argument("--fault-every", type=int, metavar="N", help="spoil every N-th order only (default: 1)")
-    command.add_argument("--variant", action="append", metavar="NAME", default=[], help=VARIANTS_HELP)
-    command.add_argument("--drift", action="append", metavar="NAME", default=[], help=DRIFTS_HELP)
-    command.add_argument("--rate-limit", type=int, metavar="N", help="calls answered in a second (default: all)")
-    command.add_argument("--balance", metavar="USD", help="what orders may cost (default: anything)")
-    command.add_argument("--disabled", action="store_true", help="take no order: the model is disabled")
-    command.add_argument("--small-pictures", action="store_true", help="serve pictures of some pixels, at once")
-    command.add_argument("--log", action="store_true", help="print a line for each call to stderr")
 
 
 def _dollars(text: str) -> Decimal:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from longcat.cli.results import Exit, Printer
+from longcat.cli.exit_codes import Exit
+from longcat.cli.results import Printer
 from longcat.client import LongCat
 from longcat.errors import LongCatError
 from longcat.models import Status

@@ -15,9 +15,10 @@ import anyio
 from longcat.base import Unknown
 from longcat.cli.displays.display import Display
 from longcat.cli.displays.progress import display
+from longcat.cli.exit_codes import Exit
 from longcat.cli.ids import STDIN, known_ids, piped_ids
 from longcat.cli.output import usable_output
-from longcat.cli.results import Exit, Printer, overall, report
+from longcat.cli.results import Printer, overall, report
 from longcat.cli.status import as_object
 from longcat.client import AsyncLongCat
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout

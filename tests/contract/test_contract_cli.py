@@ -590,7 +590,7 @@ def test_the_choices_are_all_there_are() -> None:
 def test_other_commands_do_not_import_it() -> None:
     """The suite is slow to import and needs an extra; `longcat wait` has neither."""
     suite = "name.startswith(('longcat.contract', 'longcat.cli.contract', 'ruamel'))"
-    code = f"import sys, longcat.cli.run; print([name for name in sys.modules if {suite}])"
+    code = f"import sys, longcat.cli.arguments, longcat.cli.wait; print([name for name in sys.modules if {suite}])"
     assert _python(code).stdout == "['longcat.cli.contract', 'longcat.cli.contract.arguments']\n"
 
 

@@ -1,15 +1,19 @@
 """`longcat contract`: watch the gateway for changes of its contract. Its commands need the extra `contract`."""
 
+from __future__ import annotations
+
 import argparse
 from contextlib import suppress
-from importlib import import_module
-from typing import Final
 
-from longcat.cli.results import Exit
-from longcat.errors import ConfigurationError
-from longcat.text import missing_package, show
+from longcat.cli.subcommands import add_commands, add_debug
 
-EPILOG: Final = """\
+TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from longcat.cli.exit_codes import Exit
+
+EPILOG = """\
 exit codes:
   0  no finding as bad as --fail-on, or worse
   1  drift; of coverage: less was seen than --fail-under
@@ -19,59 +23,67 @@ exit codes:
 What a finding rests on is only as good as its evidence: live recordings, then the vendor's documentation, then the
 sandbox. The sandbox proves that our parts agree, never that the service does.
 """
-COVERAGE_FORMATS: Final = ("table", "json", "markdown", "html")
-FORMATS: Final = ("table", "json", "junit", "sarif", "markdown", "html", "github")
-MOST_DAYS: Final = 100_000
-SEVERITIES: Final = ("breaking", "additive", "notice")
+COVERAGE_FORMATS = ("table", "json", "markdown", "html")
+FORMATS = ("table", "json", "junit", "sarif", "markdown", "html", "github")
+MOST_DAYS = 100_000
+SEVERITIES = ("breaking", "additive", "notice")
 
 
-def add_arguments(command: argparse.ArgumentParser, everywhere: argparse.ArgumentParser) -> None:
-    """Add the commands, and the arguments of each."""
+def add_arguments(command: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Add the commands, and the arguments of the one that is asked for by these words of the command line."""
     command.epilog, command.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
-    commands = command.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    asking, judging = _asking(), _judging()
-    parents = {"asking": asking, "judging": judging, "contract": _contract(), "reading": _reading()}
+    commands = {
+        "probe": ("ask the gateway what costs and changes nothing, and judge the answers", _add_probe),
+        "check": ("judge recorded traffic: cassettes, HAR files, lines of JSON", _add_check),
+        "record": ("ask the same questions, and write cassettes without secrets", _add_record),
+        "suggest": ("turn findings into a change of the contract", _add_suggest),
+        "coverage": ("say how much of the contract was seen in recorded traffic", _add_coverage),
+        "explain": ("say what a finding means, who is hurt, and what to do", _add_explain),
+    }
+    add_commands(command, commands, words)
 
-    def add(name: str, summary: str, *kinds: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            parents=[everywhere, *(parents[kind] for kind in kinds)],
-            allow_abbrev=False,
-        )
-        added.set_defaults(run=run, command=name)
-        return added
 
-    add(
-        "probe",
-        "ask the gateway what costs and changes nothing, and judge the answers",
-        "asking",
-        "contract",
-        "judging",
+def _begin(command: argparse.ArgumentParser, name: str) -> None:
+    command.set_defaults(run=run, command=name)
+    add_debug(command)
+
+
+def _add_probe(command: argparse.ArgumentParser) -> None:
+    _begin(command, "probe")
+    _add_asking(command)
+    _add_contract(command)
+    _add_judging(command)
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    _begin(command, "check")
+    _add_contract(command)
+    _add_reading(command)
+    _add_judging(command)
+    command.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
+
+
+def _add_record(command: argparse.ArgumentParser) -> None:
+    _begin(command, "record")
+    _add_asking(command)
+    _add_contract(command)
+    command.add_argument("--output", metavar="DIR", required=True, help="the folder for the cassettes")
+    command.add_argument(
+        "--origin", choices=["live", "sandbox"], required=True, help="what kind of evidence it will be"
     )
-
-    summary = "judge recorded traffic: cassettes, HAR files, lines of JSON"
-    added = add("check", summary, "contract", "reading", "judging")
-    added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
-
-    added = add("record", "ask the same questions, and write cassettes without secrets", "asking", "contract")
-    added.add_argument("--output", metavar="DIR", required=True, help="the folder for the cassettes")
-    added.add_argument("--origin", choices=["live", "sandbox"], required=True, help="what kind of evidence it will be")
-    added.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
-    added.add_argument("--yes", action="store_true", help="send it without asking first")
-    added.add_argument("--force", action="store_true", help="replace cassettes that are there already")
-
-    _add_suggesting(add("suggest", "turn findings into a change of the contract", "asking", "contract", "reading"))
-    _add_coverage(add("coverage", "say how much of the contract was seen in recorded traffic", "contract", "reading"))
-    added = add("explain", "say what a finding means, who is hurt, and what to do")
-    added.add_argument("code", metavar="CODE", nargs="?", help="such as field-missing (default: list them all)")
+    command.add_argument("--dry-run", action="store_true", help="say what would be sent, and send nothing")
+    command.add_argument("--yes", action="store_true", help="send it without asking first")
+    command.add_argument("--force", action="store_true", help="replace cassettes that are there already")
 
 
-def _add_suggesting(added: argparse.ArgumentParser) -> None:
-    added.add_argument("paths", metavar="PATH", nargs="*", help="recorded traffic; without it, --base-url is asked")
-    added.add_argument("--baseline", metavar="FILE", help="deviations to leave as they are")
-    how = added.add_mutually_exclusive_group()
+def _add_suggest(command: argparse.ArgumentParser) -> None:
+    _begin(command, "suggest")
+    _add_asking(command)
+    _add_contract(command)
+    _add_reading(command)
+    command.add_argument("paths", metavar="PATH", nargs="*", help="recorded traffic; without it, --base-url is asked")
+    command.add_argument("--baseline", metavar="FILE", help="deviations to leave as they are")
+    how = command.add_mutually_exclusive_group()
     how.add_argument("--write", action="store_true", help="change the files rather than print the difference")
     how.add_argument(
         "--overlay",
@@ -80,21 +92,31 @@ def _add_suggesting(added: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_coverage(added: argparse.ArgumentParser) -> None:
-    added.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
-    added.add_argument("--fail-under", metavar="PERCENT", type=_percent, help="fail when less was seen, of all items")
-    added.add_argument(
+def _add_coverage(command: argparse.ArgumentParser) -> None:
+    _begin(command, "coverage")
+    _add_contract(command)
+    _add_reading(command)
+    command.add_argument("paths", metavar="PATH", nargs="*", help="a file or folder (default: cassettes)")
+    command.add_argument("--fail-under", metavar="PERCENT", type=_percent, help="fail when less was seen, of all items")
+    command.add_argument(
         "--stale-after",
         metavar="DAYS",
         type=_days,
         help="what was last seen longer ago, or nobody knows when, is not seen",
     )
-    added.add_argument("--format", choices=COVERAGE_FORMATS, default="table", help="default: table")
-    added.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
+    command.add_argument("--format", choices=COVERAGE_FORMATS, default="table", help="default: table")
+    command.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
+
+
+def _add_explain(command: argparse.ArgumentParser) -> None:
+    _begin(command, "explain")
+    command.add_argument("code", metavar="CODE", nargs="?", help="such as field-missing (default: list them all)")
 
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Run one of the commands."""
+    from importlib import import_module  # noqa: PLC0415 - as all that the help does not need.
+
     module = {"record": "recording", "coverage": "coverage"}.get(arguments.command, "commands")
     try:
         commands = import_module(f"longcat.cli.contract.{module}")  # It needs the extra, and is slow to import.
@@ -102,6 +124,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     except ImportError as error:
         if (error.name or "").partition(".")[0] == "longcat":
             raise
+        from longcat.errors import ConfigurationError  # noqa: PLC0415 - likewise.
+        from longcat.text import missing_package  # noqa: PLC0415 - likewise.
+
         raise ConfigurationError(missing_package("The drift check", error.name or "", "contract")) from error
     return code
 
@@ -111,7 +136,7 @@ def _percent(text: str) -> float:
         number = float(text)
         if 0 <= number <= 100:  # noqa: PLR2004 - and not NaN.
             return number
-    raise argparse.ArgumentTypeError(f"{show(text)} is not a number from 0 to 100")
+    raise _refusal(text, "a number from 0 to 100")
 
 
 def _days(text: str) -> int:
@@ -119,30 +144,33 @@ def _days(text: str) -> int:
         number = int(text)
         if 0 < number <= MOST_DAYS:
             return number
-    raise argparse.ArgumentTypeError(f"{show(text)} is not a whole number from 1 to {MOST_DAYS:,}")
+    raise _refusal(text, f"a whole number from 1 to {MOST_DAYS:,}")
 
 
-def _contract() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--spec", metavar="FILE", help="the contract (default: the one that came with longcat)")
-    parser.add_argument(
+def _refusal(text: str, expected: str) -> argparse.ArgumentTypeError:
+    from longcat.text import show  # noqa: PLC0415 - likewise.
+
+    return argparse.ArgumentTypeError(f"{show(text)} is not {expected}")
+
+
+def _add_contract(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--spec", metavar="FILE", help="the contract (default: the one that came with longcat)")
+    command.add_argument(
         "--spec-folder",
         metavar="DIR",
         action="append",
         default=[],
         help="a folder that other files of the contract may be in, besides its own; repeatable",
     )
-    parser.add_argument(
+    command.add_argument(
         "--strict-spec",
         action="store_true",
         help="refuse a contract with anything wrong in it (default: only what reaches it can't be judged)",
     )
-    return parser
 
 
-def _reading() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--server",
         metavar="URL",
         action="append",
@@ -150,12 +178,10 @@ def _reading() -> argparse.ArgumentParser:
         help="the recorded gateway, in place of the servers that the contract names; repeatable. All other traffic of "
         "unknown origin is left out",
     )
-    return parser
 
 
-def _asking() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    asking = parser.add_argument_group("whom to ask, and how")
+def _add_asking(command: argparse.ArgumentParser) -> None:
+    asking = command.add_argument_group("whom to ask, and how")
     asking.add_argument(
         "--base-url",
         metavar="URL",
@@ -191,12 +217,10 @@ def _asking() -> argparse.ArgumentParser:
         default=20.0,
         help="seconds to wait in all when the gateway asks for it, as with 429 (default: 20)",
     )
-    return parser
 
 
-def _judging() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    judging = parser.add_argument_group("what counts, and how it is told")
+def _add_judging(command: argparse.ArgumentParser) -> None:
+    judging = command.add_argument_group("what counts, and how it is told")
     judging.add_argument(
         "--fail-on",
         choices=SEVERITIES,
@@ -214,4 +238,3 @@ def _judging() -> argparse.ArgumentParser:
         help="default: table; github: annotations on stdout, for GitHub Actions, and with --output a Markdown report",
     )
     judging.add_argument("--output", metavar="FILE", help="write the report there (default: stdout)")
-    return parser

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from longcat.cli.contract.spec_file import SpecFile, find_spec, serving
-from longcat.cli.results import Exit, Printer
+from longcat.cli.exit_codes import Exit
+from longcat.cli.results import Printer
 from longcat.contract import CODES, Finding, Severity, Spec, SpecError
 from longcat.contract.reports import FORMATS, SAYS_ALL, ReportContext
 from longcat.contract.reports.baseline import Baseline, load_baseline

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from longcat.cli.contract.commands import RECORDINGS, opened, paths_of, print_sentences
 from longcat.cli.contract.spec_file import find_spec, serving
-from longcat.cli.results import Exit
+from longcat.cli.exit_codes import Exit
 from longcat.contract.coverage import FORMATS, CoverageContext
 from longcat.contract.coverage.collect import Coverage
 from longcat.contract.coverage.results import CoverageResult

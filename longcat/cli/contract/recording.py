@@ -9,7 +9,8 @@ from pathlib import Path
 
 from longcat.cli.contract.spec_file import find_spec
 from longcat.cli.contract.target import Target, find_target
-from longcat.cli.results import Exit, Printer, print_error
+from longcat.cli.exit_codes import Exit
+from longcat.cli.results import Printer, print_error
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import SOURCE, is_loopback, origin_of
 from longcat.contract.probe.requests import KeyUse, ProbeRequest

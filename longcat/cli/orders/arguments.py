@@ -1,18 +1,22 @@
 """The arguments of `longcat generate` and `longcat batch`."""
 
+from __future__ import annotations
+
 import argparse
-from decimal import Decimal, InvalidOperation
-from typing import Final
 
-from longcat.cli.results import Exit
+TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
+if TYPE_CHECKING:
+    from decimal import Decimal
 
-TIMEOUT: Final = 300.0
+    from longcat.cli.exit_codes import Exit
+
+TIMEOUT = 300.0
 """Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""
 # The contract's words, which are not read here, as that takes long: a test compares the two.
-SIZES: Final = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultra_portrait_9_16")
-FORMATS: Final = ("png", "jpeg", "webp")
-ACCELERATIONS: Final = ("regular", "high_performance")
-WEBHOOK_MODES: Final = ("terminal", "sync")
+SIZES = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultra_portrait_9_16")
+FORMATS = ("png", "jpeg", "webp")
+ACCELERATIONS = ("regular", "high_performance")
+WEBHOOK_MODES = ("terminal", "sync")
 
 
 def add_generate_arguments(command: argparse.ArgumentParser) -> None:
@@ -108,6 +112,8 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _dollars(text: str) -> Decimal:
+    from decimal import Decimal, InvalidOperation  # noqa: PLC0415 - as above.
+
     try:
         amount = Decimal(text)
     except InvalidOperation:

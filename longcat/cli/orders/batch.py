@@ -14,13 +14,14 @@ from typing import Final
 import anyio
 
 from longcat.cli.displays.progress import display
+from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.ledger import Survey, recall, survey
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.lines import read_lines
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import usable_output
-from longcat.cli.results import Exit, Printer, overall, print_error, report
+from longcat.cli.results import Printer, overall, print_error, report
 from longcat.errors import ConfigurationError, JournalError, SubmitUnknown
 from longcat.gateway.contract import contract
 from longcat.gateway.orders import cost

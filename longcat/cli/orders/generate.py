@@ -7,11 +7,12 @@ from pathlib import Path
 import anyio
 
 from longcat.cli.displays.progress import display
+from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import check_free, usable_output
-from longcat.cli.results import Exit, Printer, print_error, report
+from longcat.cli.results import Printer, print_error, report
 from longcat.cli.status import as_object
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract

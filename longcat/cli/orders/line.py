@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from longcat.cli.results import Exit, exit_code
+from longcat.cli.exit_codes import Exit
+from longcat.cli.results import exit_code
 from longcat.errors import (
     APIStatusError,
     AuthenticationError,
