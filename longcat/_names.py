@@ -1,8 +1,9 @@
 """The public names, from where they are. `import longcat` imports them when the first is asked for."""
 
 from longcat._version import __version__
-from longcat.base import BatchOptions
-from longcat.client import AsyncLongCat, LongCat
+from longcat.client.async_client import AsyncLongCat
+from longcat.client.base import BatchOptions
+from longcat.client.sync_client import LongCat
 from longcat.clock import Clock
 from longcat.errors import (
     APIConnectionError,

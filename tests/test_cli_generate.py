@@ -10,9 +10,9 @@ import pytest
 from servers import Server, read, response
 from shell import FIELDS, KEY, PNG, Ran, environment
 
-from longcat.base import DEFAULT_TIMEOUT
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
+from longcat.client.base import DEFAULT_TIMEOUT
 from longcat.gateway.contract import contract
 from longcat.sandbox import Settings, running
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from longcat.cli.exit_codes import Exit
 from longcat.cli.results import Printer
-from longcat.client import LongCat
+from longcat.client.sync_client import LongCat
 from longcat.errors import LongCatError
 from longcat.models import Status
 from longcat.text import shorten

@@ -12,7 +12,6 @@ from typing import Final
 
 import anyio
 
-from longcat.base import Unknown
 from longcat.cli.displays.display import Display
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
@@ -20,7 +19,8 @@ from longcat.cli.ids import STDIN, known_ids, piped_ids
 from longcat.cli.output import usable_output
 from longcat.cli.results import Printer, overall, report
 from longcat.cli.status import as_object
-from longcat.client import AsyncLongCat
+from longcat.client.async_client import AsyncLongCat
+from longcat.client.base import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.sending.tasks import Outcomes
 from longcat.settings import usable_timeout

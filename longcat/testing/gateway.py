@@ -13,7 +13,8 @@ import httpx
 from anyio.lowlevel import checkpoint
 from attrs import frozen
 
-from longcat.client import AsyncLongCat, LongCat
+from longcat.client.async_client import AsyncLongCat
+from longcat.client.sync_client import LongCat
 from longcat.clock import Clock
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import OperationId, contract

@@ -15,7 +15,7 @@ from longcat.cli.displays.display import Display
 from longcat.cli.orders.line import ACCOUNT, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
-from longcat.client import AsyncLongCat
+from longcat.client.async_client import AsyncLongCat
 from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.sending.tasks import Outcomes

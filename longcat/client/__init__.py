@@ -1,0 +1,1 @@
+"""LongCat and AsyncLongCat, and what both are made of."""
