@@ -22,7 +22,7 @@ class State(StrEnum):
     @classmethod
     def of(cls, word: str) -> "State":
         """Return the state that a word on the wire stands for, whatever its case."""
-        return WORDS.get(word.casefold(), cls.UNKNOWN)
+        return WORDS.get(word.casefold()) or cls.UNKNOWN
 
     @property
     def is_final(self) -> bool:
@@ -45,7 +45,8 @@ WORDS: Final[Mapping[str, State]] = MappingProxyType(
         "canceled": State.CANCELLED,
     }
 )
-FINAL: Final = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+FAILURES: Final = (State.FAILED, State.CANCELLED)
+FINAL: Final = frozenset({State.COMPLETED, *FAILURES})
 
 
 @frozen

@@ -7,10 +7,10 @@ from importlib.resources import files
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import longcat_api
-from attrs import frozen
+from attrs import field, frozen
 from longcat_api import models
 
-from longcat.gateway.schema import Schema
+from longcat.gateway.schema import Schema, SchemaChecker, compile_schema
 from longcat.pointer import at
 
 OperationId: TypeAlias = Literal["submit_request", "get_request_status", "get_request_result"]
@@ -33,11 +33,17 @@ class Variant:
         word: the status word that tells it, as documented.
         schema: what such an answer must be like.
         model: the generated class for it.
+        checker: the schema, ready to check answers.
     """
 
     word: str
     schema: Schema
     model: type[Model]
+    checker: SchemaChecker = field(init=False, eq=False, repr=False)
+
+    @checker.default
+    def _checker(self) -> SchemaChecker:
+        return compile_schema(self.schema)
 
 
 @frozen

@@ -1,7 +1,7 @@
 """The queue gateway: a POST that takes an order, and a GET that answers how the request of any model stands."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from http import HTTPStatus
@@ -38,6 +38,7 @@ class QueueGateway(StatusGateway):
     """The gateway that takes orders."""
 
     operation_id: ClassVar[OperationId] = "get_request_status"
+    address_pointer: ClassVar[str] = "/output/media_url/{}"
 
     @property
     def seconds_per_question(self) -> float:
@@ -134,9 +135,8 @@ class QueueGateway(StatusGateway):
     def _as_documented(self, body: Any) -> Any:
         return as_documented(body)
 
-    def _addresses(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        for index, url in enumerate(picture_urls(body)):
-            yield f"/output/media_url/{index}", url
+    def _addresses(self, body: Mapping[str, Any]) -> Sequence[str]:
+        return picture_urls(body)
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
         if not isinstance(raw, CompletedRequest):

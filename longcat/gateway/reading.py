@@ -56,8 +56,8 @@ def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
         is_json = answer.body.lstrip()[:1] in {b"{", b"["}
         raise breach(request_id, answer, api_key, [too_long], is_json=is_json)
     try:
-        body = answer.body if len(api_key) < SHORTEST else _without_key(answer, api_key)
-        return json.loads(body, parse_int=_integer)
+        text = answer.body.decode(json.detect_encoding(answer.body), "surrogatepass")
+        return _decode_json(text if len(api_key) < SHORTEST else hiding(api_key)(text))
     except ValueError:
         no_json = Violation("", "JSON", describe(_without_key(answer, api_key)))
         raise breach(request_id, answer, api_key, [no_json], is_json=False) from None
@@ -81,9 +81,12 @@ def error_words(body: Any, depth: int = 8) -> str | None:
     """
     if not isinstance(body, dict) or depth == 0:
         return None
-    words = [body.get("error"), body.get("message")]
-    texts = [error_words(word, depth - 1) if isinstance(word, dict) else word for word in words]
-    return ": ".join(text for text in texts if isinstance(text, str) and text.strip()) or None
+    texts = []
+    for word in (body.get("error"), body.get("message")):
+        text = error_words(word, depth - 1) if isinstance(word, dict) else word
+        if isinstance(text, str) and text.strip():
+            texts.append(text)
+    return ": ".join(texts) or None
 
 
 def _status_error(request_id: str | None, answer: Answer, api_key: str) -> APIStatusError:
@@ -134,3 +137,15 @@ def _integer(digits: str) -> int | float:
         return int(digits)
     except ValueError:
         return float(digits)
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_integer)
+
+
+def _decode_json(text: str) -> Any:
+    """Return the one JSON value in a text. Raises ValueError, or RecursionError when it is nested too deeply."""
+    text = text.strip(" \t\n\r")
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("more than one value")
+    return value

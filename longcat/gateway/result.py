@@ -1,9 +1,9 @@
 """The result gateway: one call, a POST that answers with the status and, once there is one, with the image."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from attrs import frozen
 from longcat_api.api.requests.get_request_result import (
@@ -12,12 +12,15 @@ from longcat_api.api.requests.get_request_result import (
 )
 from longcat_api.models import CompletedStatus, StatusRequest
 
-from longcat.gateway.contract import OperationId
+from longcat.gateway.contract import OperationId, Variant
 from longcat.gateway.messages import Call
 from longcat.gateway.status import StatusGateway, or_none
-from longcat.models import Image, State, Violation
+from longcat.models import Image, Violation
 from longcat.text import show
 from longcat.text.hiding import Hide
+
+ENDLESS: Final = 86_400e9
+"""Seconds: 1,000,000,000 days, which a timedelta can't hold."""
 
 
 @frozen
@@ -25,6 +28,7 @@ class ResultGateway(StatusGateway):
     """The older gateway, which takes no orders."""
 
     operation_id: ClassVar[OperationId] = "get_request_result"
+    address_pointer: ClassVar[str] = "/result_url"
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""
@@ -37,21 +41,21 @@ class ResultGateway(StatusGateway):
             content=json.dumps(call["json"]).encode(),
         )
 
-    def _violations(self, request_id: str, body: Any, hide: Hide) -> Iterator[Violation]:
-        wrong = list(super()._violations(request_id, body, hide))
-        yield from wrong
-        if not wrong and State.of(body["status"]) is State.COMPLETED:
+    def _violations(
+        self, request_id: str, body: Mapping[str, Any], variant: Variant | None, hide: Hide
+    ) -> Sequence[Violation]:
+        wrong = super()._violations(request_id, body, variant, hide)
+        if not wrong and variant is not None and variant.model is CompletedStatus:
             seconds = body.get("duration_seconds", 0)
-            try:
-                timedelta(seconds=seconds)
-            except OverflowError:
-                expected = "a number of seconds that a calendar can hold"
-                yield Violation("/duration_seconds", expected, show(seconds, hide))
+            if not seconds < ENDLESS:
+                return [
+                    Violation("/duration_seconds", "a number of seconds that a calendar can hold", show(seconds, hide))
+                ]
+        return wrong
 
-    def _addresses(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    def _addresses(self, body: Mapping[str, Any]) -> Sequence[str]:
         url = body.get("result_url")
-        if isinstance(url, str):
-            yield "/result_url", url
+        return (url,) if isinstance(url, str) else ()
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
         if not isinstance(raw, CompletedStatus):

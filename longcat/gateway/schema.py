@@ -6,8 +6,8 @@ A test fails when a keyword of the contract is missing here, or when a full impl
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType, NoneType
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -19,28 +19,88 @@ from longcat.text import show
 from longcat.text.hiding import Hide
 
 Schema: TypeAlias = Mapping[str, Any]
+Predicate: TypeAlias = Callable[[Any], bool]
+SchemaChecker: TypeAlias = Callable[[Any, Hide], Sequence[Violation]]
+"""Returns what in a decoded JSON value breaks a schema, outermost first. What is shown of the value is hidden so."""
 MISSING: Final = "missing"
 
 
-def violations(schema: Schema, value: Any, hide: Hide = str, pointer: str = "") -> Iterator[Violation]:
-    """Yield what in a decoded JSON value breaks a schema without references, outermost first."""
-    for keyword, limit in schema.items():
-        check = CHECKS.get(keyword)
-        if check is not None and not check(value, limit):
-            yield Violation(pointer, expectation(keyword, limit), show(value, hide))
-            return  # What else is wrong with this value follows from it, or will be seen once it is mended.
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        for name in schema.get("required", ()):
-            if name not in value:
-                expected = _expectations(properties.get(name, {})) or "present"
-                yield Violation(f"{pointer}/{escape(name)}", expected, MISSING)
-        for name, inner in properties.items():
-            if name in value:
-                yield from violations(inner, value[name], hide, f"{pointer}/{escape(name)}")
-    if isinstance(value, list):
+def violations(schema: Schema, value: Any, hide: Hide = str) -> Sequence[Violation]:
+    """Return what in a decoded JSON value breaks a schema without references that is needed once."""
+    return compile_schema(schema)(value, hide)
+
+
+def compile_schema(schema: Schema) -> SchemaChecker:
+    """Return the checker of a schema without references, which looks its keywords up once for all values."""
+    checker = _keywords_checker(schema)
+    if "properties" in schema or "required" in schema:
+        checker = _object_checker(checker, schema)
+    return _array_checker(checker, compile_schema(schema["items"])) if "items" in schema else checker
+
+
+def _keywords_checker(schema: Schema) -> SchemaChecker:
+    """Return the checker for what a schema says of a value itself, and not of what is in it."""
+    checks = {keyword: CHECKS[keyword](limit) for keyword, limit in schema.items() if keyword in CHECKS}
+    classes = _classes(schema.get("type", ()))
+    others = [is_met for keyword, is_met in checks.items() if keyword != "type" or classes is object]
+
+    def check(value: Any, hide: Hide) -> Sequence[Violation]:
+        if isinstance(value, classes):
+            for is_met in others:
+                if not is_met(value):
+                    break
+            else:
+                return ()
+        # What else is wrong with this value follows from it, or will be seen once it is mended.
+        broken = next(keyword for keyword, is_met in checks.items() if not is_met(value))
+        return [Violation("", expectation(broken, schema[broken]), show(value, hide))]
+
+    return check
+
+
+def _object_checker(itself: SchemaChecker, schema: Schema) -> SchemaChecker:
+    """Return the checker that also looks at the properties of an object."""
+    properties: Schema = schema.get("properties", {})
+    required: Sequence[str] = schema.get("required", ())
+    checkers = [(name, compile_schema(inner)) for name, inner in properties.items()]
+
+    def check(value: Any, hide: Hide) -> Sequence[Violation]:
+        wrong = itself(value, hide)
+        if wrong or not isinstance(value, dict):
+            return wrong
+        found = [_missing(name, properties.get(name, {})) for name in required if name not in value]
+        for name, checker in checkers:
+            if name in value and (below := checker(value[name], hide)):
+                found += _within(escape(name), below)
+        return found
+
+    return check
+
+
+def _array_checker(itself: SchemaChecker, items: SchemaChecker) -> SchemaChecker:
+    """Return the checker that also looks at the items of an array."""
+
+    def check(value: Any, hide: Hide) -> Sequence[Violation]:
+        wrong = itself(value, hide)
+        if wrong or not isinstance(value, list):
+            return wrong
+        found: list[Violation] = []
         for index, item in enumerate(value):
-            yield from violations(schema.get("items", {}), item, hide, f"{pointer}/{index}")
+            if below := items(item, hide):
+                found += _within(str(index), below)
+        return found
+
+    return check
+
+
+def _within(part: str, below: Iterable[Violation]) -> Iterable[Violation]:
+    """Return what is wrong in a part of a value as what is wrong in the value."""
+    return [Violation(f"/{part}{one.pointer}", one.expected, one.seen) for one in below]
+
+
+def _missing(name: str, schema: Schema) -> Violation:
+    wanted = ", ".join(expectation(keyword, limit) for keyword, limit in schema.items() if keyword in EXPECTED)
+    return Violation(f"/{escape(name)}", wanted or "present", MISSING)
 
 
 def expectation(keyword: str, limit: Any) -> str:
@@ -51,10 +111,6 @@ def expectation(keyword: str, limit: Any) -> str:
     return EXPECTED.get(keyword, f"{keyword} {{}}").format(words)
 
 
-def _expectations(schema: Schema) -> str:
-    return ", ".join(expectation(keyword, limit) for keyword, limit in schema.items() if keyword in EXPECTED)
-
-
 def _words(limit: Any) -> str:
     if isinstance(limit, list):
         return " or ".join(map(_words, limit))
@@ -62,29 +118,36 @@ def _words(limit: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-# The narrowest type of a value comes first.
-TYPES: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
+def _is_a(kind: type) -> Predicate:
+    return lambda value: isinstance(value, kind)
+
+
+CLASSES: Final[Mapping[str, type]] = MappingProxyType(
+    {"null": NoneType, "boolean": bool, "string": str, "array": list, "object": dict}
+)
+"""The types whose values are those of one class."""
+TYPES: Final[Mapping[str, Predicate]] = MappingProxyType(
     {
-        "null": lambda value: value is None,
-        "boolean": lambda value: isinstance(value, bool),
         "integer": lambda value: _is_number(value) and value == value // 1,
-        "number": _is_number,
-        "string": lambda value: isinstance(value, str),
-        "array": lambda value: isinstance(value, list),
-        "object": lambda value: isinstance(value, dict),
+        "number": _is_number,  # After the narrower type.
+        **{name: _is_a(kind) for name, kind in CLASSES.items()},
     }
 )
 
+
 # RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included.
 _AUTHORITY, _PATH, _QUERY = (
-    rf"(?:[A-Za-z0-9._~!$&'()*+,;=:@{more}-]|%[0-9A-Fa-f]{{2}})*" for more in (r"\[\]", "/", "/?")
+    rf"{characters}*(?:%[0-9A-Fa-f]{{2}}{characters}*)*"
+    for characters in (rf"[A-Za-z0-9._~!$&'()*+,;=:@{more}-]" for more in (r"\[\]", "/", "/?"))
 )
-_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//{_AUTHORITY}(?=[/?#]|$))?{_PATH}(\?{_QUERY})?(#{_QUERY})?")
-_PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]+(/{_PATH})?(\?{_QUERY})?")
+_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(?://{_AUTHORITY}(?=[/?#]|$))?{_PATH}(?:\?{_QUERY})?(?:\#{_QUERY})?")
+_PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]+(?:/{_PATH})?(?:\?{_QUERY})?")
 """An address without a user, a port or a fragment, as most are."""
+
+
 _PLAIN_DATE_TIME = re.compile(
     r"(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z",
@@ -129,20 +192,48 @@ def _same(value: Any, wanted: Any) -> bool:
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
+def _type(wanted: str | Sequence[str]) -> Predicate:
+    types = [TYPES[name] for name in ([wanted] if isinstance(wanted, str) else wanted)]
+    return types[0] if len(types) == 1 else lambda value: any(is_type(value) for is_type in types)
+
+
+def _classes(wanted: str | Sequence[str]) -> type | tuple[type, ...]:
+    """Return what `isinstance` alone needs to tell the values of these types; `object` when it can't."""
+    names = [wanted] if isinstance(wanted, str) else wanted
+    return tuple(CLASSES[name] for name in names) if names and CLASSES.keys() >= set(names) else object
+
+
+def _enum(wanted: Sequence[Any]) -> Predicate:
+    if all(isinstance(one, str) for one in wanted):
+        return lambda value: value in wanted
+    return lambda value: any(_same(value, one) for one in wanted)
+
+
+def _pattern(pattern: str) -> Predicate:
+    search = re.compile(pattern).search
+    return lambda value: not isinstance(value, str) or search(value) is not None
+
+
+def _format(name: str) -> Predicate:
+    is_valid = FORMATS.get(name)
+    return lambda value: is_valid is None or not isinstance(value, str) or is_valid(value)
+
+
+# From the limit that a keyword sets to the check of a value.
 # A keyword says something only about values of its own type (JSON Schema, section 7.6.1): others pass.
 # Bounds are written so that NaN, which Python's JSON reader lets through, is outside of them.
-CHECKS: Final[Mapping[str, Callable[[Any, Any], bool]]] = MappingProxyType(
+CHECKS: Final[Mapping[str, Callable[[Any], Predicate]]] = MappingProxyType(
     {
-        "type": lambda value, types: any(TYPES[t](value) for t in ([types] if isinstance(types, str) else types)),
-        "const": _same,
-        "enum": lambda value, wanted: any(_same(value, one) for one in wanted),
-        "minimum": lambda value, limit: not _is_number(value) or value >= limit,
-        "maximum": lambda value, limit: not _is_number(value) or value <= limit,
-        "minLength": lambda value, limit: not isinstance(value, str) or len(value) >= limit,
-        "maxLength": lambda value, limit: not isinstance(value, str) or len(value) <= limit,
-        "minItems": lambda value, limit: not isinstance(value, list) or len(value) >= limit,
-        "pattern": lambda value, pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
-        "format": lambda value, name: not isinstance(value, str) or name not in FORMATS or FORMATS[name](value),
+        "type": _type,
+        "const": lambda wanted: _enum([wanted]),
+        "enum": _enum,
+        "minimum": lambda limit: lambda value: not _is_number(value) or value >= limit,
+        "maximum": lambda limit: lambda value: not _is_number(value) or value <= limit,
+        "minLength": lambda limit: lambda value: not isinstance(value, str) or len(value) >= limit,
+        "maxLength": lambda limit: lambda value: not isinstance(value, str) or len(value) <= limit,
+        "minItems": lambda limit: lambda value: not isinstance(value, list) or len(value) >= limit,
+        "pattern": _pattern,
+        "format": _format,
     }
 )
 EXPECTED: Final[Mapping[str, str]] = MappingProxyType(

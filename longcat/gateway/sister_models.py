@@ -5,7 +5,7 @@ drift check knows nothing of this module, and reports every such answer.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from longcat.gateway.reading import error_words
@@ -22,46 +22,56 @@ def as_documented(body: Any) -> Any:
     if not isinstance(body, dict):
         return body
     body = {**body}
-    word = body.get("status")
-    if isinstance(word, str):
-        body["status"] = SUPPLIER_WORDS.get(word.casefold(), word)
-    for name in DATES:
-        if body.get(name) is None:
-            body.pop(name, None)
-        elif isinstance(body[name], str) and (match := _DATE.fullmatch(body[name])):
-            zone = match[3] or "Z"  # Pairs of dates with and without a zone show that it is UTC.
-            body[name] = f"{match[1]}T{match[2]}{zone}"
-    state = body["status"].casefold() if isinstance(word, str) else ""
+    state = ""
+    if isinstance(word := body.get("status"), str):
+        body["status"] = word = SUPPLIER_WORDS.get(word.casefold(), word)
+        state = word.casefold()
+    _mend_dates(body)
     if state in FAILED:
-        reason = error_words({"error": body.get("error_message"), **_given(body)})
-        body["error"] = reason
-        body.pop("message", None)
+        _mend_reason(body)
     elif not body.get("error"):
         body.pop("error", None)
-    output = body["output"] if isinstance(body.get("output"), dict) else {}
-    urls = output.get("media_url")
-    if state == "completed" and not (isinstance(urls, list) and urls) and (found := picture_urls(body)):
-        body["output"] = {**output, "media_url": list(found)}
-    elif state in OPEN | FAILED and not body.get("output"):
+    output = body.get("output")
+    if state == "completed":
+        fields = output if isinstance(output, dict) else {}
+        urls = fields.get("media_url")
+        if not (isinstance(urls, list) and urls) and (found := picture_urls(body)):
+            body["output"] = {**fields, "media_url": list(found)}
+    elif not output and (state in OPEN or state in FAILED):
         body.pop("output", None)
     return body
+
+
+def _mend_dates(body: dict[str, Any]) -> None:
+    for name in DATES:
+        date = body.get(name)
+        if date is None:
+            body.pop(name, None)
+        elif isinstance(date, str) and (" " in date or date[-1:] != "Z") and (match := _DATE.fullmatch(date)):
+            zone = match[3] or "Z"  # Pairs of dates with and without a zone show that it is UTC.
+            body[name] = f"{match[1]}T{match[2]}{zone}"
+
+
+def _mend_reason(body: dict[str, Any]) -> None:
+    error = body.get("error")
+    reason = {"error": body.get("error_message") if error is None else error, "message": body.pop("message", None)}
+    body["error"] = error_words(reason)
 
 
 def picture_urls(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the addresses of the pictures in a decoded answer, wherever one of the models has them."""
     for holder in (body.get("output"), body.get("result"), body):
-        for name in ("media_url", "images"):
-            if isinstance(holder, dict) and (urls := tuple(_urls(holder.get(name)))):
-                return urls
+        if isinstance(holder, dict):
+            for name in ("media_url", "images"):
+                if (value := holder.get(name)) and (urls := _urls(value)):
+                    return urls
     return ()
 
 
-def _urls(value: Any) -> Iterator[str]:
+def _urls(value: Any) -> tuple[str, ...]:
+    urls = []
     for one in value if isinstance(value, list) else [value]:
         url = one.get("url") if isinstance(one, dict) else one
         if isinstance(url, str) and url:
-            yield url
-
-
-def _given(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
+            urls.append(url)
+    return tuple(urls)

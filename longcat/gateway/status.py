@@ -1,6 +1,6 @@
 """What both gateways share: an answer about a request is decoded, compared with the contract and made a `Status`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 from attrs import field, frozen
@@ -8,17 +8,19 @@ from longcat_api.types import Unset
 
 from longcat.errors import APIResponseValidationError
 from longcat.gateway import reading
-from longcat.gateway.contract import Contract, OperationId, contract
+from longcat.gateway.contract import Contract, OperationId, Variant, contract
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.reading import error_words
-from longcat.gateway.schema import MISSING, Schema, violations
-from longcat.models import Image, State, Status, Violation
+from longcat.gateway.schema import MISSING, compile_schema
+from longcat.models import FAILURES, Image, State, Status, Violation
 from longcat.text import show
 from longcat.text.hiding import KEY_PLACEHOLDER, Hide, hiding
 
 T = TypeVar("T")
 
-UNDOCUMENTED: Final[Schema] = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+UNDOCUMENTED: Final = compile_schema(
+    {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
+)
 """All that can be asked of an answer whose status word the contract does not have."""
 
 
@@ -27,11 +29,13 @@ class StatusGateway:
     """A gateway that answers for requests.
 
     Attributes:
+        address_pointer: the JSON pointer to the address of a picture in an answer, with `{}` for its number.
         base_url: scheme and host, without a path.
         api_key: sent to this base URL and nowhere else. It is in no repr and in no message.
     """
 
     operation_id: ClassVar[OperationId]
+    address_pointer: ClassVar[str]
 
     base_url: str
     api_key: str = field(repr=False)
@@ -47,25 +51,22 @@ class StatusGateway:
 
     def read(self, request_id: str, answer: Answer) -> Status:
         """Return what the answer says about the request, or raise what is wrong with it."""
-        return self._status(request_id, answer, reading.decode(request_id, answer, self.api_key))
-
-    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> APIResponseValidationError:
-        """Return the error for an answer that breaks the contract in these places."""
-        return reading.breach(request_id, answer, self.api_key, wrong)
-
-    def _status(self, request_id: str, answer: Answer, body: Any) -> Status:
-        """Return the status in a decoded body, or raise APIResponseValidationError."""
         hide = hiding(self.api_key)
+        body = reading.decode(request_id, answer, self.api_key)
         documented = self._as_documented(body)
-        wrong = list(self._violations(request_id, documented, hide))
-        if wrong:
-            raise self.breach(request_id, answer, wrong)
-        word: str = body["status"]
-        state = State.of(word)
+        word = body.get("status") if isinstance(body, dict) else None
+        if not isinstance(word, str):
+            raise self.breach(request_id, answer, _without_status(documented, hide))
+        # Documented words count in any case: the older and the newer gateway differ in it.
         variant = self.contract.variants.get(documented["status"].casefold())
-        raw = variant.model.from_dict({**documented, "status": variant.word}) if variant is not None else body
+        if variant is not None:
+            documented["status"] = variant.word
+        if wrong := self._violations(request_id, documented, variant, hide):
+            raise self.breach(request_id, answer, wrong)
+        state = State.of(word)
+        raw = body if variant is None else variant.model.from_dict(documented)
         progress: Any = body.get("progress")
-        words = error_words(documented) if state in {State.FAILED, State.CANCELLED} else None
+        words = error_words(documented) if state in FAILURES else None
         return Status(
             request_id,
             state,
@@ -76,41 +77,47 @@ class StatusGateway:
             raw=raw,
         )
 
-    def _violations(self, request_id: str, body: Any, hide: Hide) -> Iterator[Violation]:
-        """Yield what in a decoded answer breaks the contract. An undocumented status word alone does not."""
-        if not isinstance(body, dict) or not isinstance(body.get("status"), str):
-            yield from violations(UNDOCUMENTED, body, hide)
-            if words := error_words(body):
-                yield Violation("/error", MISSING, show(words, hide))
-            return
-        # Documented words count in any case: the older and the newer gateway differ in it.
-        variant = self.contract.variants.get(body["status"].casefold())
-        word = variant.word if variant is not None else body["status"]
-        schema = variant.schema if variant is not None else UNDOCUMENTED
-        leaks = [(pointer, url) for pointer, url in self._addresses(body) if KEY_PLACEHOLDER in url]
-        for pointer, url in leaks:  # The key would go to whoever they lead to.
-            yield Violation(pointer, "a uri without the key", show(url))
-        if not leaks:
-            yield from violations(schema, {**body, "status": word}, hide)
-        answered = body.get("request_id", request_id)
-        if isinstance(answered, str) and hide(answered) != hide(request_id):
-            yield Violation("/request_id", show(request_id), show(answered, hide))
+    def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> APIResponseValidationError:
+        """Return the error for an answer that breaks the contract in these places."""
+        return reading.breach(request_id, answer, self.api_key, wrong)
 
-    def _addresses(self, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the addresses of pictures in a decoded answer, each with its JSON pointer."""
-        raise NotImplementedError
+    def _violations(
+        self, request_id: str, body: Mapping[str, Any], variant: Variant | None, hide: Hide
+    ) -> Sequence[Violation]:
+        """Return what in a decoded answer breaks the contract. An undocumented status word alone does not."""
+        wrong: list[Violation] = []
+        for index, url in enumerate(self._addresses(body)):
+            if KEY_PLACEHOLDER in url:  # The key would go to whoever they lead to.
+                wrong.append(Violation(self.address_pointer.format(index), "a uri without the key", show(url)))
+        if not wrong:
+            wrong += (UNDOCUMENTED if variant is None else variant.checker)(body, hide)
+        answered = body.get("request_id")
+        if isinstance(answered, str) and answered != request_id and hide(answered) != hide(request_id):
+            wrong.append(Violation("/request_id", show(request_id), show(answered, hide)))
+        return wrong
 
     def _as_documented(self, body: Any) -> Any:
         """Return a decoded body with what other answers are known to have in the documented form."""
         return body
+
+    def _addresses(self, body: Mapping[str, Any]) -> Sequence[str]:
+        """Return the addresses of pictures in a decoded answer."""
+        raise NotImplementedError
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
         """Return the image in the model of an answer. None: there is none."""
         raise NotImplementedError
 
 
+def _without_status(body: Any, hide: Hide) -> Iterator[Violation]:
+    """Yield what is wrong with a decoded body that has no status word, and the reason that it gives, if it does."""
+    yield from UNDOCUMENTED(body, hide)
+    if words := error_words(body):
+        yield Violation("/error", MISSING, show(words, hide))
+
+
 def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def or_none(value: T | Unset) -> T | None:

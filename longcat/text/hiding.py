@@ -29,15 +29,10 @@ def hiding(secret: str, placeholder: str = KEY_PLACEHOLDER) -> Hide:
         return str
     plain, encoded = _plain_forms(secret), _base64_forms(secret)
     pattern = re.compile("|".join([*map(_in_any_case, plain), *map(_in_base64, encoded)]))
-    words = [word.lower() for word in plain]
-    parts = [part for form in encoded for part in (form, form.replace("+", "-").replace("/", "_"))]
-
-    def may_hold(text: str) -> bool:
-        lower = text.lower()
-        return any(word in lower for word in words) or any(part in text for part in parts)
+    may_hold, shortest = _search(plain, encoded), min(map(len, [*plain, *encoded]))
 
     def hide(text: str) -> str:
-        if not any(map(may_hold, readings(text))):
+        if len(text) < shortest or not any(map(may_hold, readings(text))):
             return text
         spans = [
             (one.starts[found.start()], one.ends[found.end() - 1])
@@ -85,6 +80,24 @@ def _base64_forms(secret: str) -> list[str]:
     ]
     bits = 8 * len(secret.encode("utf-8", "surrogatepass"))
     return [text[(8 * before + 5) // 6 : (8 * before + bits) // 6] for before, text in enumerate(encoded)]
+
+
+def _search(plain: Iterable[str], encoded: Iterable[str]) -> Callable[[str], bool]:
+    """Return a quick test: whether one of the forms may be in a text, in any case and in either alphabet of base64."""
+    words = [form.lower() for form in plain]
+    parts = {part for form in encoded for part in (form, form.replace("+", "-").replace("/", "_"))}
+
+    def may_hold(text: str) -> bool:
+        lower = text.lower()
+        for word in words:
+            if word in lower:
+                return True
+        for part in parts:  # noqa: SIM110 - a generator would take as long again, and every answer is searched.
+            if part in text:
+                return True
+        return False
+
+    return may_hold
 
 
 def _in_any_case(form: str) -> str:
