@@ -44,7 +44,7 @@ class File:
 
 
 DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:[0-5]\d:)(\d\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:)(\d\d)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
 """A date-time of RFC 3339, which may have a space between date and time."""
 
@@ -58,9 +58,12 @@ def read_date_time(text: str) -> datetime.datetime:
     Raises:
         ValueError: it names none.
     """
-    match = DATE_TIME.fullmatch(text)
-    if match is None:
+    try:
         return datetime.datetime.fromisoformat(text)
+    except ValueError:
+        match = DATE_TIME.fullmatch(text)
+        if match is None:
+            raise
     date, time, second, fraction, zone = match.groups("")
     is_year_0, is_leap_second = date.startswith("0000"), second == "60"
     moment = datetime.datetime.fromisoformat(

@@ -89,12 +89,10 @@ class CompletedRequest:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
-        from ..models.request_output import RequestOutput  # noqa: PLC0415
-
         d = dict(src_dict)
         request_id = d.pop("request_id")
 
-        status = cast(Literal["COMPLETED"], d.pop("status"))
+        status = cast("Literal['COMPLETED']", d.pop("status"))
         if status != "COMPLETED":
             raise ValueError(f"status must match const 'COMPLETED', got '{status}'")
 
@@ -154,3 +152,6 @@ class CompletedRequest:
 
     def __contains__(self, key: str) -> bool:
         return key in self.additional_properties
+
+
+from ..models.request_output import RequestOutput  # noqa: E402

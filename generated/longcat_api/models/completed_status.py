@@ -81,7 +81,7 @@ class CompletedStatus:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-        status = cast(Literal["completed"], d.pop("status"))
+        status = cast("Literal['completed']", d.pop("status"))
         if status != "completed":
             raise ValueError(f"status must match const 'completed', got '{status}'")
 

@@ -55,7 +55,7 @@ class ProcessingStatus:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-        status = cast(Literal["processing"], d.pop("status"))
+        status = cast("Literal['processing']", d.pop("status"))
         if status != "processing":
             raise ValueError(f"status must match const 'processing', got '{status}'")
 

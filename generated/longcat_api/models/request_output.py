@@ -45,7 +45,7 @@ class RequestOutput:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-        media_url = cast(list[str], d.pop("media_url"))
+        media_url = cast("list[str]", d.pop("media_url"))
 
         media_type = d.pop("media_type", UNSET)
 

@@ -49,7 +49,7 @@ class SubmittedRequest:
         d = dict(src_dict)
         request_id = d.pop("request_id")
 
-        status = cast(Literal["QUEUED"], d.pop("status"))
+        status = cast("Literal['QUEUED']", d.pop("status"))
         if status != "QUEUED":
             raise ValueError(f"status must match const 'QUEUED', got '{status}'")
 
