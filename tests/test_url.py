@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from longcat.url import Url
 
 HOSTS = ("gateway.test", "GATEWAY.test.", "bücher.example", "xn--bcher-kva.example", "127.0.0.1", "999.1.1.1", "[::1]",
-         "[::g]", "[::1", "a b", "a%20b", "a_b", "", "\uff41.test", "\u0660.test", "xn--a", "a..b", "日本.jp")  # fmt: skip
+         "[::g]", "[::1", "a b", "a%20b", "a_b", "", "\uff41.test", "\u0660.test", "xn--a", "a..b")  # fmt: skip
 PARTS = st.tuples(
     st.sampled_from(("http://", "https://", "FTP://", "//", "socks5h://", "", "http:/", "1http://")),
     st.sampled_from(("", "user@", "user:pa:ss@", "a@b@")),
