@@ -20,7 +20,6 @@ from fakes import KEY, PICTURE, Blocking, Cat, Driver, completed, finish
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError
 from longcat.saving.parts import PartialFile
-from longcat.sending.http import pools
 from longcat.testing import VirtualClock
 from longcat.testing.picture import draw
 
@@ -341,8 +340,15 @@ def _run(driver: Driver, cases: Sequence[Case], folder: Path, **options: Any) ->
     options |= {"clock": VirtualClock(), "polling": FixedPolling(0.1)}
 
     def put_in_place(cat: Any, backend: Any) -> None:
-        for pool in pools.pools(cat._sender.http):
-            pool._network_backend = backend
+        http = cat._sender.http
+        make = http._make
+
+        def make_with_backend(proxy: str | None) -> Any:
+            transport = make(proxy)
+            transport._pool._network_backend = backend
+            return transport
+
+        http._make = make_with_backend
 
     async def main() -> list[tuple[Case, Exception]]:
         async with AsyncLongCat(KEY, URL, **options) as cat:

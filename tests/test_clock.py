@@ -10,7 +10,7 @@ from trio._core import _run as trio_run  # As freezegun, which replaces the cloc
 
 from longcat import FixedPolling, WaitTimeout
 from longcat.clock import SystemClock, monotonic, stands_still
-from longcat.sending.loops import fail_after
+from longcat.sending.loops import CallScope
 from longcat.testing import FakeGateway
 
 
@@ -49,9 +49,9 @@ def test_a_call_that_nobody_answers_ends_where_time_stands_still(backend: str) -
     """Its deadline comes by a clock that goes."""
 
     async def main() -> None:
-        with pytest.raises(TimeoutError), fail_after(0.02):
+        with pytest.raises(TimeoutError), CallScope(0.02, set()):
             await anyio.sleep_forever()
-        with fail_after(60.0):
+        with CallScope(60.0, set()):
             await anyio.lowlevel.checkpoint()
 
     anyio.run(main, backend=backend)

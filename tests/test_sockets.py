@@ -177,7 +177,7 @@ def test_a_deadline_holds_on_a_connection_that_someone_else_made(driver: Driver)
     """The caller's HTTP client may have connected before; that does not lift the deadline of a body that trickles."""
 
     def others(cat: Any) -> Any:
-        return cat._sender.http.post(server.url)
+        return cat._sender.http.client.post(server.url)
 
     with Server([*WELL, read, head(TYPE, "Content-Length: 10000"), trickle(done(), b" ")]) as server:
         started = time.monotonic()

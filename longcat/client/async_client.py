@@ -18,8 +18,8 @@ from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
 from longcat.sending import tasks
 from longcat.sending.http.library import AsyncClient
+from longcat.sending.sender import AsyncSender
 from longcat.sending.tasks import Outcomes, each
-from longcat.sending.transport import AsyncSender
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep

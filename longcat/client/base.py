@@ -19,7 +19,7 @@ from longcat.saving.requests import RequestTable
 from longcat.sending.addresses import warn_of_plain_http
 from longcat.sending.destination import AddressRule
 from longcat.sending.http.library import ClientKind, is_client
-from longcat.sending.transport import HttpSender
+from longcat.sending.sender import HttpSender
 from longcat.settings import (
     refuse_key,
     usable_count,
@@ -105,7 +105,7 @@ class BaseClient(Generic[HttpClient]):
             warn_of_plain_http(url)
         rule = AddressRule.of_gateways(self._gateways.base_urls, allow_private=allow_private)
         self._sender: HttpSender[Any] = self._sender_class(
-            http_client, self._new_http, self._clock, self._max_in_flight, rule
+            http_client, self._new_transports, self._clock, self._max_in_flight, rule
         )
         self._journal: Journal | None = None
         if journal is not None:
@@ -115,9 +115,9 @@ class BaseClient(Generic[HttpClient]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._gateways.queue.base_url!r})"
 
-    def _new_http(self) -> Any:
-        """Return an HTTP client of our own. Raises ConfigurationError for a proxy that can't be used."""
-        return self._sender_class.new_http(self._gateways.base_urls)
+    def _new_transports(self) -> Any:
+        """Return transports of our own. Raises ConfigurationError for a proxy that can't be used."""
+        return self._sender_class.new_transports(self._gateways.base_urls)
 
     def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
         request_id, of = self._find(request, gateway)

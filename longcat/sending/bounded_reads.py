@@ -3,11 +3,11 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Self
 from weakref import WeakValueDictionary
 
 from longcat.clock import monotonic
@@ -42,14 +42,19 @@ class BoundedReads(threading.local):
         self.streams = streams
         self.too_late = too_late
 
-    @contextmanager
-    def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Iterator[None]:
-        """Bound the reads of this thread to so many seconds from now, and give up soon after `stopped` says so."""
+    def until(self, timeout: float, stopped: Callable[[], bool] | None = None) -> Self:
+        """Bound the reads of this thread to so many seconds from now, and give up soon after `stopped` says so.
+
+        The bound holds until the end of the block that this is the context of.
+        """
         self.deadline, self.stopped = monotonic() + timeout, stopped
-        try:
-            yield
-        finally:
-            self.deadline, self.stopped = inf, None
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self.deadline, self.stopped = inf, None
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
@@ -104,6 +109,26 @@ class BoundedReads(threading.local):
         return None if shorter == inf else shorter
 
 
+class InFlight:
+    """A context in which a call is in flight. Before it, a thread waits until there may be one more.
+
+    Args:
+        most: how many there may be at a time.
+        reads: tells when to give up the waiting.
+    """
+
+    def __init__(self, most: int, reads: BoundedReads) -> None:
+        self._places = threading.Semaphore(most)
+        self._reads = reads
+
+    def __enter__(self) -> None:
+        while not self._places.acquire(timeout=STOP_CHECK_INTERVAL):
+            self._reads.left()
+
+    def __exit__(self, *error: object) -> None:
+        self._places.release()
+
+
 class Streams:
     """The connections of one blocking HTTP client, as far as they are in use.
 
@@ -119,12 +144,23 @@ class Streams:
         """Take note of a connection that was made."""
         self._streams[id(stream)] = stream
 
+    def close(self) -> None:
+        """Close all connections on this side, as a forked process does with those of its parent."""
+        for stream in self._open():
+            with suppress(Exception):  # Nothing can be done about it.
+                stream.close()
+
     def shut_down(self) -> None:
         """End all connections, so that whoever reads from one notices at once. To close them would not wake him."""
         self.are_shut = True
-        for found in self._streams.valuerefs():
-            stream = found()
-            connection = stream.get_extra_info("socket") if stream is not None else None
+        for stream in self._open():
+            connection = stream.get_extra_info("socket")
             if isinstance(connection, socket.socket):
                 with suppress(OSError):  # It has ended already.
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)  # TLS would take time for its farewell.
+
+    def _open(self) -> Iterator[Any]:
+        """Yield the connections that are still there."""
+        for found in self._streams.valuerefs():
+            if (stream := found()) is not None:
+                yield stream

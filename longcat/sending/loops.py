@@ -4,20 +4,25 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from types import TracebackType
+from typing import Any, TypeAlias
 
 import anyio
 from attrs import define, field
 
 from longcat.clock import stands_still
 from longcat.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import httpx
+from longcat.sending.http.clients import AsyncClientTransports
+from longcat.sending.http.transports import AsyncTransports
 
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
+
+
+class ClientClosedError(Exception):
+    """The client was closed while a call was under way. It never leaves this package."""
 
 
 def current_loop() -> tuple[object, CallSoon]:
@@ -33,29 +38,58 @@ def current_loop() -> tuple[object, CallSoon]:
     return loop, loop.call_soon_threadsafe
 
 
-@contextmanager
-def fail_after(seconds: float | None) -> Iterator[None]:
-    """Raise TimeoutError after so many seconds, also in an event loop whose clock stands still. None: never."""
-    if seconds is None or not stands_still():
-        with anyio.fail_after(seconds):
-            yield
-        return
-    with anyio.CancelScope() as scope:
+class CallScope:
+    """A context in which a call is in flight in an event loop. It ends after so many seconds, or when it is stopped.
+
+    It raises TimeoutError, also in an event loop whose clock stands still, or ClientClosedError.
+
+    Args:
+        seconds: may be endless.
+        scopes: those of all calls that are in flight there.
+    """
+
+    def __init__(self, seconds: float, scopes: "set[CallScope]") -> None:
+        self._seconds = seconds
+        self._scopes = scopes
+        self._is_stopped = False
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> None:
+        self._scope = anyio.CancelScope()
+        if self._seconds < inf and stands_still():
+            self._timer = self._start_timer()
+        else:
+            self._scope.deadline = anyio.current_time() + self._seconds
+        self._scopes.add(self)
+        self._scope.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._scopes.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        is_handled = self._scope.__exit__(kind, error, trace)
+        if self._scope.cancelled_caught:
+            raise ClientClosedError if self._is_stopped else TimeoutError
+        return is_handled
+
+    def stop(self) -> None:
+        """End the call. Call it in the event loop."""
+        self._is_stopped = True
+        self._scope.cancel()
+
+    def _start_timer(self) -> threading.Timer:
         _, call_soon = current_loop()
 
         def cancel() -> None:
             with suppress(RuntimeError):  # The event loop is over.
-                call_soon(scope.cancel)
+                call_soon(self._scope.cancel)
 
-        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), cancel)
+        timer = threading.Timer(min(self._seconds, threading.TIMEOUT_MAX), cancel)
         timer.daemon = True
         timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-    if scope.cancelled_caught:
-        raise TimeoutError
+        return timer
 
 
 class Home:
@@ -95,15 +129,15 @@ class LoopConnections:
     """The part of an asynchronous client that belongs to one event loop.
 
     Attributes:
-        http: the HTTP client.
+        http: what the calls go through.
         in_flight: has a place for each call to the gateway that may be in flight.
         call_soon: has a function called in the loop.
     """
 
-    http: "httpx.AsyncClient"
+    http: AsyncTransports | AsyncClientTransports
     in_flight: anyio.Semaphore
     call_soon: CallSoon
-    _calls: set[anyio.CancelScope] = field(factory=set, init=False)
+    _calls: set[CallScope] = field(factory=set, init=False)
 
     @property
     def is_over(self) -> bool:
@@ -114,23 +148,17 @@ class LoopConnections:
             return True
         return False
 
-    @contextmanager
-    def until_closed(self) -> Iterator[None]:
-        """Leave the block when `stop` is called."""
-        with anyio.CancelScope() as scope:
-            self._calls.add(scope)
-            try:
-                yield
-            finally:
-                self._calls.discard(scope)
+    def until(self, seconds: float) -> CallScope:
+        """Return the context for a call, which ends after so many seconds, or when `stop` is called."""
+        return CallScope(seconds, self._calls)
 
     def stop(self) -> None:
         """End every call that is in flight. Call it in the event loop."""
         for scope in list(self._calls):
-            scope.cancel()
+            scope.stop()
 
     async def close(self) -> None:
-        """End every call that is in flight, and close the HTTP client. Call it in the event loop."""
+        """End every call that is in flight, and close the connections. Call it in the event loop."""
         self.stop()
         with suppress(Exception):
             await self.http.aclose()

@@ -7,22 +7,19 @@ private network for its host, never goes through a proxy: the proxy would not ge
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final, Generic, TypeVar
+from typing import Final
 from urllib.request import getproxies
 
-import httpx
 from attrs import field, frozen
 
 from longcat.errors import ConfigurationError
 from longcat.sending.addresses import is_local, is_public, literal
 from longcat.text import shorten
 from longcat.url import Url
-
-Transport = TypeVar("Transport", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 """How a proxy may be spoken to."""
@@ -84,15 +81,22 @@ class Proxies:
     exceptions: tuple[str, ...] = ()
 
     @classmethod
-    def of_environment(cls) -> "Proxies":
-        """Return what the environment says at this moment."""
+    def of_environment(cls, urls: Iterable[str] = ()) -> "Proxies":
+        """Return what the environment says at this moment.
+
+        Raises ConfigurationError when the proxy of one of the URLs can't be used.
+        """
         found = getproxies()
         by_scheme = {
             scheme: Proxy(url if "://" in url else f"http://{url}", _variable(f"{scheme}_proxy", url))
             for scheme in ("http", "https", "all")
             if (url := found.get(scheme, "").strip())
         }
-        return cls(by_scheme, tuple(re.split(r"[\s,]+", found.get("no", "").strip())))
+        proxies = cls(by_scheme, tuple(re.split(r"[\s,]+", found.get("no", "").strip())))
+        for url in urls:
+            if (proxy := proxies.find(Url.read(url))) is not None:
+                proxy.check()
+        return proxies
 
     def find(self, url: Url) -> Proxy | None:
         """Return the proxy that a URL goes through. None: it goes without one."""
@@ -155,63 +159,3 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 def _is_in(url: Url, network: IPv4Network | IPv6Network) -> bool:
     address = literal(url.host)
     return address is not None and address in network
-
-
-class ProxyChoice(Generic[Transport]):
-    """Chooses the transport for each URL: the one for its proxy, or the one without a proxy.
-
-    Args:
-        proxies: those to choose among.
-        make: makes a transport that goes through the proxy at a URL. None: through none.
-    """
-
-    def __init__(self, proxies: Proxies, make: Callable[[str | None], Transport]) -> None:
-        self._proxies = proxies
-        self._make: Callable[[str | None], Transport] = make
-        self._made: dict[Proxy | None, Transport] = {}
-
-    def transport(self, url: httpx.URL) -> Transport:
-        """Return the transport for a URL. Raises ConfigurationError for a proxy that can't be used."""
-        proxy = self._proxies.find(Url.read(str(url)))
-        if proxy not in self._made:
-            if proxy is not None:
-                proxy.check()
-            # Of two threads that come here at once, one makes the transport that both use.
-            self._made.setdefault(proxy, self._make(proxy.url if proxy is not None else None))
-        return self._made[proxy]
-
-    def made(self) -> Iterable[Transport]:
-        """Return the transports that were made."""
-        return tuple(self._made.values())
-
-
-class ProxyTransport(httpx.BaseTransport):
-    """Sends each request through the proxy that is meant for its URL."""
-
-    def __init__(self, choice: ProxyChoice[httpx.HTTPTransport]) -> None:
-        self.choice = choice
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request. Raises ConfigurationError for a proxy that can't be used."""
-        return self.choice.transport(request.url).handle_request(request)
-
-    def close(self) -> None:
-        """Close the connections."""
-        for transport in self.choice.made():
-            transport.close()
-
-
-class AsyncProxyTransport(httpx.AsyncBaseTransport):
-    """The same for asyncio and trio."""
-
-    def __init__(self, choice: ProxyChoice[httpx.AsyncHTTPTransport]) -> None:
-        self.choice = choice
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request. Raises ConfigurationError for a proxy that can't be used."""
-        return await self.choice.transport(request.url).handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        for transport in self.choice.made():
-            await transport.aclose()

@@ -3,7 +3,6 @@
 import re
 import ssl
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
@@ -12,8 +11,9 @@ from longcat.errors import APIConnectionError, APITimeoutError, LongCatError, is
 from longcat.gateway.messages import Call
 from longcat.gateway.progress import SendProgress
 from longcat.sending.http.library import HttpLibrary
+from longcat.sending.loops import ClientClosedError
 from longcat.sending.proxies import Proxies
-from longcat.text.known_keys import KNOWN_KEYS, in_call, without_keys
+from longcat.text.known_keys import KNOWN_KEYS, without_keys
 from longcat.url import Url
 
 NETWORK_FAULTS: Final = (OSError, UnicodeError, CodingError)
@@ -36,15 +36,8 @@ MISNAMED: Final = {62, 64}
 """OpenSSL's codes for a certificate of another host."""
 
 
-class ClientClosedError(Exception):
-    """The client was closed while a call was under way. It never leaves this package."""
-
-
-@contextmanager
-def translated(
-    call: Call, library: HttpLibrary, is_closed: Callable[[], bool], *, owns_http: bool = True
-) -> Iterator[None]:
-    """Raise our own exceptions for all of those of the libraries below.
+class Translated:
+    """A context that raises our own exceptions for all of those of the libraries below.
 
     Args:
         call: what is sent within the block.
@@ -53,16 +46,22 @@ def translated(
         owns_http: whether the HTTP client is our own. Then it is known which proxy it uses, and that it runs no code of
             the caller's, such as a hook, whose own exceptions are the caller's to see.
     """
-    try:
-        with in_call():
-            yield
-    except (LongCatError, MemoryError):
-        raise
-    except Exception as error:
-        ours = _our_error(call, library, error, is_closed=is_closed(), owns_http=owns_http)
-        if ours is None:
-            raise
-        raise ours from without_keys(error)
+
+    def __init__(self, call: Call, library: HttpLibrary, is_closed: Callable[[], bool], *, owns_http: bool) -> None:
+        self._call = call
+        self._library = library
+        self._is_closed = is_closed
+        self._owns_http = owns_http
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, LongCatError | MemoryError):
+            return
+        ours = _our_error(self._call, self._library, error, is_closed=self._is_closed(), owns_http=self._owns_http)
+        if ours is not None:
+            raise ours from without_keys(error)
 
 
 def _our_error(

@@ -21,6 +21,8 @@ from longcat.gateway.contract import OperationId, contract
 from longcat.gateway.queue import SUBMIT, QueueGateway
 from longcat.gateway.result import ResultGateway
 from longcat.models import OrderRequest
+from longcat.sending.http.transports import AsyncTransports, SyncTransports
+from longcat.sending.proxies import Proxies
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock
 from longcat.testing.orders import OrderScripts, Submission, begun, dollars, mistake_in, new_request_id
@@ -407,8 +409,8 @@ class _FakeLongCat(LongCat):
         self._fake = fake
         super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
-    def _new_http(self) -> httpx.Client:
-        return httpx.Client(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - each call has its own.
+    def _new_transports(self) -> SyncTransports:
+        return SyncTransports(Proxies(), lambda _: self._fake)
 
 
 class _FakeAsyncLongCat(AsyncLongCat):
@@ -418,5 +420,5 @@ class _FakeAsyncLongCat(AsyncLongCat):
         self._fake = fake
         super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
-    def _new_http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=self._fake, timeout=None, trust_env=False)  # noqa: S113 - as above.
+    def _new_transports(self) -> AsyncTransports:
+        return AsyncTransports(Proxies(), lambda _: self._fake)

@@ -6,8 +6,7 @@ it away from the other clients of a program. So a filter on their loggers takes 
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Final
 
@@ -80,14 +79,20 @@ class KeyFilter(logging.Filter):
 KNOWN_KEYS: Final = KeyFilter()
 
 
-@contextmanager
-def in_call() -> Iterator[None]:
-    """Treat what is logged within the block, by this thread or task, as logged for a call of ours."""
-    _in_call.set(True)
-    try:
-        yield
-    finally:
+class _InCall:
+    def __enter__(self) -> None:
+        _in_call.set(True)
+
+    def __exit__(self, *error: object) -> None:
         _in_call.set(False)
+
+
+_IN_CALL: Final = _InCall()
+
+
+def in_call() -> AbstractContextManager[None]:
+    """Return a context in which what this thread or task logs is treated as logged for a call of ours."""
+    return _IN_CALL
 
 
 def without_keys(error: Exception) -> Exception:

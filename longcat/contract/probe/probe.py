@@ -25,7 +25,7 @@ from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
 from longcat.sending.addresses import is_local
 from longcat.sending.answer_reader import AnswerReader
-from longcat.sending.transport import SyncSender
+from longcat.sending.sender import SyncSender
 from longcat.text import shorten, show
 from longcat.text.hiding import hide_body, hiding_cut
 from longcat.text.known_keys import KNOWN_KEYS
@@ -95,8 +95,8 @@ def probe(  # noqa: PLR0913 - what is sent, where to, and how.
     KNOWN_KEYS.add(api_key or "")
     requests = probe_requests(spec, request_ids, base_url, operations)
     servers = {request.base_url for request in requests if request.obstacle is None}
-    new_http = partial(SyncSender.new_http, servers, pacing.timeout)
-    with closing(SyncSender(http_client, new_http, clock, max_in_flight=1)) as sender:
+    new_transports = partial(SyncSender.new_transports, servers)
+    with closing(SyncSender(http_client, new_transports, clock, max_in_flight=1)) as sender:
         run = _Probe(
             spec=spec,
             api_key=api_key,

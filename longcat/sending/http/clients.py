@@ -1,16 +1,13 @@
-"""The HTTP clients that calls are sent with: our own, and the caller's. None of them sends or keeps a cookie for us."""
+"""The caller's HTTP clients, as transports: with their hooks, credentials and connections, but without cookies."""
 
-from collections.abc import Iterable
-from copy import copy
-from math import inf
-from typing import Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
+from longcat.sending.http import pools
 
-from longcat.sending.proxies import AsyncProxyTransport, Proxies, ProxyChoice, ProxyTransport
-from longcat.url import Url
+if TYPE_CHECKING:
+    import httpx
 
-HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+T = TypeVar("T")
 
 
 class NoCookies:
@@ -23,57 +20,116 @@ class NoCookies:
         """Leave the cookies of an answer alone."""
 
 
-def isolated(http: HttpClient) -> HttpClient:
+def isolated(client: T) -> T:
     """Return an HTTP client whose requests have nothing to do with each other, and which shares the rest with this one.
 
-    It neither sends nor keeps cookies. Nor does it read where a redirect leads that it is not to follow: httpx fails
-    when that is no URL. Our own are so from the beginning; the caller's may be changed between two calls.
+    It neither sends nor keeps cookies. Nor does it read where a redirect leads that it is not to follow: the libraries
+    fail when that is no URL. What is changed in the one is changed in the other.
     """
-    if isinstance(http.cookies, NoCookies):
-        return http
-    double = copy(http)
-    # httpx has public ways for neither of the two: it copies cookies that are set into a jar of its own.
-    double._cookies = NoCookies()  # type: ignore[assignment] # noqa: SLF001
-    double._build_redirect_request = lambda request, response: request  # type: ignore[method-assign] # noqa: ARG005, SLF001
+    kind: Any = type(client)
+
+    class Isolated(kind):  # type: ignore[misc]
+        cookies = NoCookies()
+
+        def _build_redirect_request(self, request: object, response: object) -> object:  # noqa: ARG002
+            return request  # There is no public way to have it left.
+
+        def __del__(self) -> None:
+            """Leave to the caller's client what it does at its end."""
+
+    double: T = object.__new__(Isolated)
+    double.__dict__ = client.__dict__
     return double
 
 
-class _HttpSettings(TypedDict):
-    trust_env: bool
-    verify: Any
-    timeout: float
+class SyncClientTransports:
+    """The caller's HTTP client in place of transports of our own. It has a pool of its own, and its owner closes it."""
+
+    def __init__(self, client: "httpx.Client") -> None:
+        self.client = client
+        self._to_gateway = SyncClientTransport(isolated(client))
+        self._elsewhere = SyncClientTransport(isolated(client), auth=None)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the owner has closed it."""
+        return self.client.is_closed
+
+    def take(self, url: object, *, cross_origin: bool) -> "SyncClientTransport":  # noqa: ARG002 - it goes anywhere.
+        """Return it as a transport: without its credentials, if what is sent does not go to the gateway."""
+        return self._elsewhere if cross_origin else self._to_gateway
+
+    def give_back(self, transport: object, url: object) -> None:
+        """Do nothing: its own pool keeps the connection."""
+
+    def discard(self, transport: object, request: "httpx.Request") -> None:  # noqa: ARG002 - there is but one.
+        """Give back what a request that failed still has in the pool."""
+        pools.close(pools.free_places(self.client, request))
+
+    def close(self) -> None:
+        """Leave it open."""
+
+    def forget(self) -> None:
+        """Begin without connections, in a forked process."""
+        pools.close(pools.forget_connections(self.client))  # This process's ends only: without a word to the server.
 
 
-def _settings(timeout: float) -> _HttpSettings:
-    """Return what our HTTP clients are like: certificates are the environment's, proxies are chosen by `proxies`."""
-    return {"trust_env": False, "verify": httpx.create_ssl_context(), "timeout": timeout}
+class SyncClientTransport:
+    """Sends requests by an HTTP client as a transport does. The body of the response is yet to be read."""
+
+    def __init__(self, client: "httpx.Client", **options: None) -> None:
+        self._client = client
+        self._options: Any = options
+
+    def handle_request(self, request: "httpx.Request") -> "httpx.Response":
+        """Send a request, and return the response."""
+        return self._client.send(request, stream=True, follow_redirects=False, **self._options)
 
 
-def _usable_proxies(urls: Iterable[str]) -> Proxies:
-    """Return the environment's proxies. Raises ConfigurationError when that of one of the URLs can't be used."""
-    proxies = Proxies.of_environment()
-    for url in urls:
-        if (proxy := proxies.find(Url.read(url))) is not None:
-            proxy.check()
-    return proxies
+class AsyncClientTransports:
+    """The same for asyncio and trio."""
+
+    def __init__(self, client: "httpx.AsyncClient") -> None:
+        self.client = client
+        self._to_gateway = AsyncClientTransport(isolated(client))
+        self._elsewhere = AsyncClientTransport(isolated(client), auth=None)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the owner has closed it."""
+        return self.client.is_closed
+
+    @property
+    def has_connections(self) -> bool:
+        """Whether it has connections, as far as can be known, which belong to one event loop."""
+        return any(pools.pools(self.client))
+
+    def take(self, url: object, *, cross_origin: bool) -> "AsyncClientTransport":  # noqa: ARG002 - it goes anywhere.
+        """Return it as a transport: without its credentials, if what is sent does not go to the gateway."""
+        return self._elsewhere if cross_origin else self._to_gateway
+
+    async def give_back(self, transport: object, url: object) -> None:
+        """Do nothing: its own pool keeps the connection."""
+
+    async def discard(self, transport: object, request: "httpx.Request") -> None:  # noqa: ARG002 - there is but one.
+        """Give back what a request that failed still has in the pool."""
+        await pools.aclose(pools.free_places(self.client, request))
+
+    async def aclose(self) -> None:
+        """Leave it open."""
+
+    def forget(self) -> list[Any]:
+        """Begin without connections, in a forked process or another event loop, and return those that there were."""
+        return pools.forget_connections(self.client)
 
 
-def new_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.Client:
-    """Return an HTTP client of our own that will be asked for these URLs, among others.
+class AsyncClientTransport:
+    """Sends requests by an HTTP client as a transport does. The body of the response is yet to be read."""
 
-    Raises ConfigurationError for a proxy that can't be used, and OSError or ValueError for certificates that can't be.
-    """
-    proxies, settings = _usable_proxies(urls), _settings(timeout)
-    verify = settings["verify"]
-    choice = ProxyChoice(proxies, lambda proxy: httpx.HTTPTransport(verify=verify, proxy=proxy))
-    mounts = {"all://": ProxyTransport(choice)} if proxies.by_scheme else None
-    return isolated(httpx.Client(**settings, mounts=mounts))
+    def __init__(self, client: "httpx.AsyncClient", **options: None) -> None:
+        self._client = client
+        self._options: Any = options
 
-
-def new_async_client(urls: Iterable[str] = (), timeout: float = inf) -> httpx.AsyncClient:
-    """Return the same for asyncio and trio."""
-    proxies, settings = _usable_proxies(urls), _settings(timeout)
-    verify = settings["verify"]
-    choice = ProxyChoice(proxies, lambda proxy: httpx.AsyncHTTPTransport(verify=verify, proxy=proxy))
-    mounts = {"all://": AsyncProxyTransport(choice)} if proxies.by_scheme else None
-    return isolated(httpx.AsyncClient(**settings, mounts=mounts))
+    async def handle_async_request(self, request: "httpx.Request") -> "httpx.Response":
+        """Send a request, and return the response."""
+        return await self._client.send(request, stream=True, follow_redirects=False, **self._options)

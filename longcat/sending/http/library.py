@@ -3,6 +3,7 @@
 One is imported only if it is used: the one whose client the caller passes, or `DEFAULT`.
 """
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -32,10 +33,9 @@ class HttpLibrary:
 
     Attributes:
         name: the name and the version, as in a `User-Agent`.
-        client: the class of the blocking clients.
-        async_client: the class of the others.
-        http_transport: the class of the transports of the first, and `async_http_transport` of the others.
-        request: the class of requests.
+        http_transport: the class of the transports for threads, and `async_http_transport` for tasks.
+        limits: the class of what bounds a pool.
+        request, url, headers, byte_stream: the classes of requests and of their parts.
         ssl_context: returns the TLS settings of the environment.
         invalid_url: raised for what is no URL.
         timeout_errors: raised when a step took too long.
@@ -54,11 +54,13 @@ class HttpLibrary:
     """
 
     name: str
-    client: type["httpx.Client"]
-    async_client: type["httpx.AsyncClient"]
     http_transport: type["httpx.HTTPTransport"]
     async_http_transport: type["httpx.AsyncHTTPTransport"]
+    limits: type["httpx.Limits"]
     request: type["httpx.Request"]
+    url: type["httpx.URL"]
+    headers: type["httpx.Headers"]
+    byte_stream: type["httpx.ByteStream"]
     ssl_context: Callable[[], Any]
     invalid_url: type[Exception]
     timeout_errors: tuple[type[Exception], ...]
@@ -79,11 +81,13 @@ class HttpLibrary:
         """Return what is used of a library and of its core."""
         return cls(
             name=f"{api.__name__}/{api.__version__}",
-            client=api.Client,
-            async_client=api.AsyncClient,
             http_transport=api.HTTPTransport,
             async_http_transport=api.AsyncHTTPTransport,
+            limits=api.Limits,
             request=api.Request,
+            url=api.URL,
+            headers=api.Headers,
+            byte_stream=api.ByteStream,
             ssl_context=api.create_ssl_context,
             invalid_url=api.InvalidURL,
             timeout_errors=(api.TimeoutException, core.TimeoutException, TimeoutError),
@@ -105,6 +109,15 @@ class HttpLibrary:
             core_connect_timeout=core.ConnectTimeout,
             core_read_timeout=core.ReadTimeout,
         )
+
+    def log(self, request: "httpx.Request", response: "httpx.Response") -> None:
+        """Log a call as the library's own clients do."""
+        logger = logging.getLogger(self.name.partition("/")[0])
+        if logger.isEnabledFor(logging.INFO):
+            version, reason = response.http_version, response.reason_phrase
+            logger.info(
+                'HTTP Request: %s %s "%s %d %s"', request.method, request.url, version, response.status_code, reason
+            )
 
     def unconnected(self, error: OSError) -> Exception:
         """Return the error that tells the library that a host can't be connected to, as its name is not found."""

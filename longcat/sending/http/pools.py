@@ -1,4 +1,4 @@
-"""The connection pools of an HTTP client: what httpcore leaves there, and what a forked process must leave alone.
+"""The pools of a caller's HTTP client: what httpcore leaves there, and what a forked process must leave alone.
 
 httpcore has no public way to do either, so this reads its attributes. A pool that has others is left as it is.
 """
@@ -7,27 +7,25 @@ httpcore has no public way to do either, so this reads its attributes. A pool th
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import httpx
 
-from longcat.sending.proxies import ProxyChoice
+if TYPE_CHECKING:
+    import httpx
 
 POOL_ATTRIBUTES: Final = ("_requests", "_connections", "_optional_thread_lock", "_assign_requests_to_connections")
 
 
-def pools(http: httpx.Client | httpx.AsyncClient) -> Iterator[Any]:
+def pools(http: "httpx.Client | httpx.AsyncClient") -> Iterator[Any]:
     """Yield the connection pools of an HTTP client: one, and one for each proxy. A transport for tests has none."""
     for transport in {id(one): one for one in (http._transport, *http._mounts.values())}.values():
-        choice = getattr(transport, "choice", None)
-        for one in choice.made() if isinstance(choice, ProxyChoice) else [transport]:
-            pool = getattr(one, "_pool", None)
-            if all(hasattr(pool, name) for name in POOL_ATTRIBUTES):
-                yield pool
+        pool = getattr(transport, "_pool", None)
+        if all(hasattr(pool, name) for name in POOL_ATTRIBUTES):
+            yield pool
 
 
-def free_places(http: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> list[Any]:
+def free_places(http: "httpx.Client | httpx.AsyncClient", request: "httpx.Request") -> list[Any]:
     """Give back the places that a request which failed still has in the pools, and return the connections to close.
 
     httpcore forgets a request that is stopped at the wrong moment, such as by `asyncio.Task.cancel` while it closes, or
@@ -66,7 +64,7 @@ async def aclose(connections: list[Any]) -> None:
                 await connection.aclose()
 
 
-def forget_connections(http: httpx.Client | httpx.AsyncClient) -> list[Any]:
+def forget_connections(http: "httpx.Client | httpx.AsyncClient") -> list[Any]:
     """Have an HTTP client begin without connections, and without requests under way, and return what it had.
 
     They belong to another process or to an event loop that is over. No thread must be using the client.
