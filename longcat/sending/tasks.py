@@ -8,13 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import AbstractContextManager, aclosing, closing, nullcontext, suppress
 from contextvars import copy_context
 from functools import partial
+from math import inf
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
+from attrs import frozen
 
-from longcat.clock import Clock, asleep, hold
+from longcat.clock import Clock, SystemClock, asleep, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.models import Status
@@ -87,11 +89,27 @@ class Outcomes(AsyncIterator[Outcome]):
             self._pool.cancel()
 
 
+@frozen
+class _Sleeper:
+    """How the task that rests is asleep, so that it is woken only if it must not be.
+
+    Attributes:
+        until: when it wakes up, in seconds on the batch's clock.
+        in_real_time: whether it sleeps by a clock that goes, and not by one that a test moves.
+        wake: wakes it when it is set. None: nothing does.
+    """
+
+    until: float
+    in_real_time: bool
+    wake: WakeEvent | None
+
+
 class _TaskPool:
     """The tasks behind `Outcomes`. They don't hold it, so that it can be dropped while they run.
 
-    One task does the steps of the batch. The others perform commands and wait for items; they report to the
-    first task by `_report`, so all code of the caller that the batch calls runs in `_next_step`.
+    A few tasks perform commands, each one after the other, for as long as there are any. One takes items, and one
+    sleeps while the batch rests. Whichever has something to report does the steps of the batch that follow from that,
+    in `_advance`, where all code of the caller runs that the batch calls.
     """
 
     def __init__(
@@ -103,10 +121,14 @@ class _TaskPool:
         self._clock = clock
         self._perform = perform
         self._reports: deque[Callable[[], None]] = deque()
+        self._todo: deque[Perform] = deque()
+        self._performing = 0  # How many tasks perform commands.
         self._resting = anyio.CancelScope()
+        self._sleeper = _Sleeper(-inf, in_real_time=True, wake=None)
         self._items_wanted = anyio.Semaphore(0)
         self._progress = anyio.Event()  # Set and replaced whenever an outcome may have come.
         self._failure: BaseException | None = None
+        self._is_over = False  # Whether the batch has no more steps.
         self._ended = False
         self._scope = anyio.CancelScope()
         self.home = Home(current_loop()[0])
@@ -127,7 +149,8 @@ class _TaskPool:
 
     def stop_ordering(self) -> None:
         """Let the batch stop."""
-        self._report(self._batch.stop)
+        self._reports.append(self._batch.stop)
+        self._resting.cancel()
 
     async def stop(self) -> None:
         """Cancel all tasks, and return when they have ended."""
@@ -147,8 +170,9 @@ class _TaskPool:
         try:
             with self._scope, closing(self._batch):
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._take_items)
-                    await self._do_steps(tasks)
+                    tasks.start_soon(self._take_items, tasks)
+                    while (rest := self._advance(tasks)) is not None:
+                        await self._sleep(rest)
                     tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             self._failure = RuntimeError("The task that asks was cancelled from outside. Start the batch again.")
@@ -162,33 +186,36 @@ class _TaskPool:
             self._ended = True
             self._notify()
 
-    async def _do_steps(self, tasks: TaskGroup) -> None:
-        while (step := self._next_step()) is not None:
-            match step:
-                case Perform():
-                    tasks.start_soon(self._perform_step, step)
-                case TakeItem():
-                    self._items_wanted.release()
-                case Rest(seconds, wake):
-                    self._notify()
-                    await self._rest(seconds, wake)
-                case Finished():
-                    return
-                case _:
-                    assert_never(step)
+    def _advance(self, tasks: TaskGroup) -> Rest | None:
+        """Let the batch take in all reports, and do its steps until it rests. None: it has no more steps.
 
-    def _next_step(self) -> Perform | TakeItem | Rest | Finished | None:
-        """Let the batch take in all reports, and return its next step. None: code of the caller raised an error.
-
-        The error may be any: some a task group would take for the end of the task.
+        It has none either once code of the caller has raised an error. That may be any: some a task group would take
+        for the end of the task.
         """
         try:
-            while self._reports:
-                self._reports.popleft()()
-            return self._batch.next()
+            while not self._is_over:
+                while self._reports:
+                    self._reports.popleft()()
+                match self._batch.next():
+                    case Perform() as step:
+                        self._todo.append(step)
+                        if self._performing < self._batch.in_flight:
+                            self._performing += 1
+                            tasks.start_soon(self._perform_commands, tasks)
+                    case TakeItem():
+                        self._items_wanted.release()
+                    case Rest() as rest:
+                        if self._batch.outcomes:
+                            self._notify()
+                        return rest
+                    case Finished():
+                        self._is_over = True
+                    case step:
+                        assert_never(step)
         except BaseException as error:  # noqa: BLE001 - as above.
+            self._is_over = True
             self._fail(error)
-            return None
+        return None
 
     def _fail(self, error: BaseException) -> None:
         """Keep the first error, and raise it where the caller awaits the next outcome."""
@@ -201,13 +228,24 @@ class _TaskPool:
         if self._failure is None:
             self._failure = error
 
-    async def _rest(self, seconds: float, wake: WakeEvent | None) -> None:
-        """Sleep, until there is a report at most. On a test's clock, no time passes while a command is performed."""
-        with anyio.CancelScope() as self._resting, woken_by(wake, self._resting):
-            await (asleep if self._batch.in_flight else self._clock.asleep)(seconds)
+    async def _sleep(self, rest: Rest) -> None:
+        """Sleep until the rest is over, or until woken. While a command is performed, a test's clock stands still."""
+        self._sleeper = self._sleeper_of(rest)
+        with anyio.CancelScope() as self._resting, woken_by(rest.wake, self._resting):
+            await (asleep if self._sleeper.in_real_time else self._clock.asleep)(rest.seconds)
 
-    def _report(self, report: Callable[[], None]) -> None:
+    def _sleeper_of(self, rest: Rest) -> _Sleeper:
+        in_real_time = self._batch.in_flight > 0 or isinstance(self._clock, SystemClock)
+        return _Sleeper(self._batch.monotonic() + rest.seconds, in_real_time, rest.wake)
+
+    def _report(self, tasks: TaskGroup, report: Callable[[], None]) -> None:
+        """Have a report taken in, and wake the task that sleeps if it would sleep too long."""
         self._reports.append(report)
+        rest, now = self._advance(tasks), self._sleeper
+        if rest is not None and now.in_real_time:
+            then = self._sleeper_of(rest)
+            if then.in_real_time and then.until >= now.until and then.wake is now.wake:
+                return  # It looks again too early, which costs less than to be woken for each report.
         self._resting.cancel()
 
     def _notify(self) -> None:
@@ -215,21 +253,25 @@ class _TaskPool:
         self._progress.set()
         self._progress = anyio.Event()
 
-    async def _perform_step(self, step: Perform) -> None:
-        try:
-            result: Answer | LongCatError | None = await self._perform(step.command)
-        except LongCatError as error:
-            result = error
-        self._report(partial(self._batch.receive, step.job, result))
+    async def _perform_commands(self, tasks: TaskGroup) -> None:
+        """Perform commands for as long as there are any."""
+        while self._todo:
+            step = self._todo.popleft()
+            try:
+                result: Answer | LongCatError | None = await self._perform(step.command)
+            except LongCatError as error:
+                result = error
+            self._report(tasks, partial(self._batch.receive, step.job, result))
+        self._performing -= 1
 
-    async def _take_items(self) -> None:
+    async def _take_items(self, tasks: TaskGroup) -> None:
         """Take an item whenever the batch wants one."""
         async with aclosing(self._items) as items:
             await self._items_wanted.acquire()
             async for item in items:
-                self._report(partial(self._batch.feed, item))
+                self._report(tasks, partial(self._batch.feed, item))
                 await self._items_wanted.acquire()
-        self._report(self._batch.end_items)
+        self._report(tasks, self._batch.end_items)
 
 
 async def each(items: Iterable[T] | AsyncIterable[T], on_item: Callable[[T], object] = id) -> AsyncGenerator[T]:
