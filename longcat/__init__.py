@@ -31,7 +31,7 @@ else:
         "longcat.sending.tasks": ("Outcomes",),
         "longcat.waiting.schedule.adaptive": ("AdaptivePolling",),
         "longcat.waiting.schedule.polling": ("FixedPolling", "GeometricPolling", "Plan", "Polling"),
-        "longcat.waiting.wait": ("Outcome",),
+        "longcat.waiting.outcome": ("Outcome",),
         "longcat.waiting.wake": ("Wake",),
     }
     _HOMES = {name: module for module, names in _MODULES.items() for name in names}

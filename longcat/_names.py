@@ -38,6 +38,7 @@ from longcat.models import (
     Violation,
 )
 from longcat.sending.tasks import Outcomes
+from longcat.waiting.outcome import Outcome
 from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,
 )
@@ -47,7 +48,6 @@ from longcat.waiting.schedule.polling import (
     Plan,
     Polling,
 )
-from longcat.waiting.wait import Outcome
 from longcat.waiting.wake import Wake
 
 __all__ = [

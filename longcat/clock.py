@@ -8,6 +8,9 @@ from typing import Final, Protocol
 import anyio
 import anyio.to_thread
 
+RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
+LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
+
 
 class Clock(Protocol):
     """Where the client gets the time. A test passes a clock of its own, and waits for nothing."""

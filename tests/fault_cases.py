@@ -20,7 +20,7 @@ from faults import FAULTS, ID, KEY
 from servers import drive, eventually, open_files, own_threads
 
 from longcat import APIConnectionError, APITimeoutError, DownloadError, Image, LongCatError, WaitTimeout
-from longcat.waiting import wait as waiting
+from longcat.waiting import question
 
 CLIENTS: Final = ("sync", "asyncio", "trio")
 CALLS: Final = ("status", "wait", "wait_all", "download")
@@ -178,12 +178,12 @@ def _memory(name: str) -> int:
 @contextmanager
 def _deadline_of_status(timeout: float) -> Iterator[None]:
     """Let one question take no longer than so many seconds, which `status` has no argument for."""
-    before = waiting.REQUEST_TIMEOUT
-    waiting.REQUEST_TIMEOUT = timeout  # type: ignore[misc]
+    before = question.REQUEST_TIMEOUT
+    question.REQUEST_TIMEOUT = timeout  # type: ignore[misc]
     try:
         yield
     finally:
-        waiting.REQUEST_TIMEOUT = before  # type: ignore[misc]
+        question.REQUEST_TIMEOUT = before  # type: ignore[misc]
 
 
 class _Lines(logging.Handler):

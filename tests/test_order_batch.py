@@ -17,10 +17,11 @@ from longcat.models import Order
 from longcat.testing import VirtualClock
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.generate import Generate
+from longcat.waiting.outcome import Outcome
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.polling import FixedPolling
 from longcat.waiting.submit import Submit
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wait import Wait
 
 GATEWAY = QueueGateway(URL, KEY)
 

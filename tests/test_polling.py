@@ -22,9 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longcat import FixedPolling, GeometricPolling
-from longcat.waiting.commands import (
-    backoff,
-)
+from longcat.waiting.backoff import backoff
 from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,
     Knowledge,

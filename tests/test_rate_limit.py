@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longcat.clock import RESOLUTION
 from longcat.models import Pause
 from longcat.testing import VirtualClock
-from longcat.waiting.rate_limit import MARGIN, RESOLUTION, AdaptiveRate, Growth, RateLimiter
+from longcat.waiting.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter
 
 
 def taken(rate_limiter: RateLimiter, now: float, count: int) -> list[float]:

@@ -61,11 +61,11 @@ from longcat import (
     State,
     WaitTimeout,
 )
+from longcat.clock import RESOLUTION
 from longcat.gateway.messages import (
     MAX_ANSWER,
 )
 from longcat.testing import VirtualClock
-from longcat.waiting.rate_limit import RESOLUTION
 
 TYPE = "Content-Type: application/json"
 ID = "cat-1"

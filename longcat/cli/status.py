@@ -11,7 +11,7 @@ from longcat.client.sync_client import LongCat
 from longcat.errors import LongCatError
 from longcat.models import Status
 from longcat.text import shorten
-from longcat.waiting.wait import FAILURES
+from longcat.waiting.outcome import FAILURES
 
 
 def run(arguments: argparse.Namespace) -> Exit:

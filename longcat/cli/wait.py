@@ -24,7 +24,7 @@ from longcat.client.base import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.sending.tasks import Outcomes
 from longcat.settings import usable_timeout
-from longcat.waiting.wait import Outcome
+from longcat.waiting.outcome import Outcome
 
 SAVED_AT_ONCE: Final = 8
 """How many requests have their pictures downloaded at a time."""

@@ -29,15 +29,16 @@ from longcat.settings import (
     usable_unknown,
 )
 from longcat.text.known_keys import KNOWN_KEYS
-from longcat.waiting import wait as flows
+from longcat.waiting import question
 from longcat.waiting.batch import Batch, id_of
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
+from longcat.waiting.outcome import Outcome
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.polling import Plan, Polling
 from longcat.waiting.submit import OrderKeys, Submit
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wait import Wait
 from longcat.waiting.wake import Wake
 
 HttpClient = TypeVar("HttpClient")
@@ -121,7 +122,7 @@ class BaseClient(Generic[HttpClient]):
 
     def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
         request_id, of = self._find(request, gateway)
-        return flows.status(of, request_id)
+        return question.status(of, request_id)
 
     def _find(self, request: str | Order, gateway: GatewayKind | None) -> tuple[str, StatusGateway]:
         """Return the id of a request, and the gateway that answers for it. Raises ConfigurationError."""

@@ -19,7 +19,7 @@ from longcat.sending.threads import Stopped, outcomes
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
-from longcat.waiting.wait import Outcome
+from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
 
 T = TypeVar("T")

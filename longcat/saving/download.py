@@ -20,7 +20,8 @@ from longcat.saving.picture_file import PictureFile, picture_files, url_stem
 from longcat.saving.requests import RequestTable
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
-from longcat.waiting.commands import Flow, Sleep, ask, backoff, recheck_interval, run_in_thread
+from longcat.waiting.backoff import backoff, recheck_interval
+from longcat.waiting.commands import Flow, Sleep, ask, run_in_thread
 from longcat.waiting.schedule.polling import Random
 from longcat.waiting.store import call_store
 

@@ -23,7 +23,8 @@ from longcat.models import Status
 from longcat.sending.loops import Home, current_loop
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command, Flow
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.outcome import Outcome
+from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")

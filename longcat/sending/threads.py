@@ -14,7 +14,8 @@ from longcat.models import Status
 from longcat.sending.loops import Home
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command, Flow
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.outcome import Outcome
+from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")

@@ -15,15 +15,17 @@ from weakref import ref
 
 from attrs import define, field, frozen
 
+from longcat.clock import LONGEST_SLEEP, RESOLUTION
 from longcat.errors import LongCatError, WaitTimeout
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image, Order, Status
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, Slot
+from longcat.waiting.outcome import Outcome
+from longcat.waiting.rate_limit import RateLimiter, Slot
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 from longcat.waiting.schedule.time_left import time_left
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")

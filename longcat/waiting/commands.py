@@ -5,15 +5,13 @@ sends the result back into the flow, or throws the error into it. The result of 
 other command is None. One flow serves `LongCat` and `AsyncLongCat`, which differ only in how they obey.
 """
 
-import random
 from collections.abc import Callable, Generator
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from attrs import frozen
 
+from longcat.clock import RESOLUTION
 from longcat.gateway.messages import Answer, Call
-from longcat.waiting.rate_limit import RESOLUTION
-from longcat.waiting.schedule.polling import Random
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
@@ -86,24 +84,3 @@ def run_in_thread(function: Callable[[], T]) -> Flow[T]:
     results: list[T] = []
     yield RunInThread(lambda: results.append(function()))
     return results[0]
-
-
-BACKOFF_FIRST: Final = 0.5  # Seconds.
-BACKOFF_LONGEST: Final = 10.0  # Seconds.
-
-
-def backoff(failures: int, random: Random = random.random) -> float:
-    """Return how many seconds to pause after the n-th transient fault in a row, n counted from 1.
-
-    `min(0.5 * 2 ** (n - 1), 10)`, times a factor drawn evenly from 0.5 to 1.0.
-    """
-    longest: float = BACKOFF_FIRST * 2 ** min(failures - 1, 16)  # Bounded, as a wait may have no end.
-    return min(longest, BACKOFF_LONGEST) * (0.5 + 0.5 * random())
-
-
-def recheck_interval(elapsed: float) -> float:
-    """Return how many seconds to sleep before looking again at what another program does.
-
-    A tenth of the time waited so far, no less than 0.5 and no more than 5.
-    """
-    return min(max(elapsed / 10, 0.5), 5.0)

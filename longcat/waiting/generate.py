@@ -7,8 +7,9 @@ from attrs import define, evolve, field
 from longcat.errors import LongCatError, SubmitUnknown
 from longcat.models import Image, Order, OrderRequest, Status
 from longcat.waiting.commands import Flow
+from longcat.waiting.outcome import Outcome
 from longcat.waiting.submit import Submit, taken_note
-from longcat.waiting.wait import Outcome, Wait
+from longcat.waiting.wait import Wait
 
 
 @define

@@ -13,18 +13,16 @@ from typing import Final
 
 from attrs import Factory, define, evolve, field, frozen
 
+from longcat.clock import LONGEST_SLEEP, RESOLUTION
 from longcat.gateway.messages import Answer
 from longcat.models import Pause
 from longcat.processes import ForkSafeLock
 
 logger: Final = logging.getLogger("longcat")
 
-RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
-LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
-
 LEAST: Final = 10.0
 """Questions per second. A 429 is never read as a lower rate than this, so a single wait is not slowed more than by its
-own `commands.backoff`."""
+own `backoff`."""
 SLOWEST: Final = 0.1  # Questions per second that a client may always ask, however often it is refused.
 MARGIN: Final = 0.85  # The rate after a cut, as a share of what the gateway let through.
 DEEPEST: Final = 0.25  # What is left of the rate after one cut, but for the margin, even if everything was refused.

@@ -6,11 +6,12 @@ from typing import Final, Protocol, TypeVar
 
 from attrs import define, field
 
+from longcat.clock import RESOLUTION
 from longcat.errors import JournalError
 from longcat.models import Status
 from longcat.text import shorten
-from longcat.waiting.commands import Flow, Sleep, recheck_interval, run_in_thread
-from longcat.waiting.rate_limit import RESOLUTION
+from longcat.waiting.backoff import recheck_interval
+from longcat.waiting.commands import Flow, Sleep, run_in_thread
 
 T = TypeVar("T")
 

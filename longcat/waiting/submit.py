@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
+from longcat.clock import LONGEST_SLEEP, RESOLUTION
 from longcat.errors import (
     APIConnectionError,
     APIStatusError,
@@ -30,8 +31,9 @@ from longcat.errors import (
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Order, OrderRequest, State, Status
 from longcat.text import shorten
-from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, pause_of
+from longcat.waiting.backoff import backoff, recheck_interval
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask
+from longcat.waiting.rate_limit import RateLimiter, pause_of
 from longcat.waiting.schedule.polling import Random
 from longcat.waiting.store import call_store
 

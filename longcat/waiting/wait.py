@@ -13,9 +13,9 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from longcat.clock import LONGEST_SLEEP, RESOLUTION
 from longcat.errors import (
     RETAINED,
-    GenerationCancelled,
     GenerationFailed,
     JournalError,
     LongCatError,
@@ -25,10 +25,13 @@ from longcat.errors import (
     compact,
 )
 from longcat.gateway.messages import Answer, Gateway
-from longcat.models import WORDS, Image, Order, OrderRequest, Pause, State, Status, Violation
+from longcat.models import WORDS, Image, Order, Pause, State, Status, Violation
 from longcat.text import shorten, show
-from longcat.waiting.commands import Acquire, Flow, Sleep, ask, backoff, recheck_interval
-from longcat.waiting.rate_limit import LONGEST_SLEEP, RESOLUTION, RateLimiter, pause_of
+from longcat.waiting.backoff import backoff, recheck_interval
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask
+from longcat.waiting.outcome import Outcome, image_of
+from longcat.waiting.question import REQUEST_TIMEOUT
+from longcat.waiting.rate_limit import RateLimiter, pause_of
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 from longcat.waiting.schedule.polling import Plan, Random
 from longcat.waiting.store import RequestStore, StoredRequest
@@ -36,66 +39,12 @@ from longcat.waiting.wake import Wake, WakeEvent
 
 logger: Final = logging.getLogger("longcat")
 
-REQUEST_TIMEOUT: Final = 30.0  # Seconds that one question may take.
 LAST_QUESTION: Final = 1.0
 """Seconds before the deadline at which the last question is asked, so that the time left is not slept away."""
 WAKE_INTERVAL: Final = 1.0
 """Seconds from one question to the next that news may bring about. Anyone may send news, and often."""
 VISIBLE_AFTER: Final = 30.0
 """Seconds after an order in which a 404 about its request is taken for a gateway that is not up to date yet."""
-FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
-    State.FAILED: GenerationFailed,
-    State.CANCELLED: GenerationCancelled,
-}
-
-
-def status(gateway: Gateway, request_id: str) -> Flow[Status]:
-    """Ask once, and return the answer or raise the error."""
-    answer = yield from ask(gateway.ask(request_id, REQUEST_TIMEOUT))
-    return gateway.read(request_id, answer)
-
-
-def image_of(status: Status | None) -> Image:
-    """Return the image of a final status, or raise GenerationFailed or GenerationCancelled."""
-    if status is None or not status.state.is_final:
-        raise ValueError("a request has an image when it is done, not before")
-    if status.image is None:
-        raise FAILURES[status.state](status)
-    return status.image
-
-
-@frozen
-class Outcome:
-    """What came of one request of many: an image, or the error that `wait` would have raised.
-
-    Attributes:
-        request_id: which request. Empty: it was to be ordered, and no request is known to have come of that.
-        image: the image. None: the wait ended in an error.
-        error: why there is no image. None: the wait ended in an image.
-        status: the last answer. None: no answer came.
-        elapsed: how many seconds were waited.
-        order: what was ordered. None: the request was only waited for.
-
-    A program may keep thousands of them, so an error has no traceback and no more than 16 KiB of a body, and the raw
-    answer of a status is dropped if it is larger.
-    """
-
-    request_id: str
-    image: Image | None = None
-    error: LongCatError | None = None
-    status: Status | None = None
-    elapsed: float = 0.0
-    order: OrderRequest | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if self.error is not None:
-            compact(self.error)
-
-    def result(self) -> Image:
-        """Return the image, or raise the error."""
-        if self.image is None:
-            raise self.error or ValueError("an outcome has an image or an error")
-        return self.image
 
 
 class Phase(Enum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from longcat.models import Status
-from longcat.waiting.wait import Outcome
+from longcat.waiting.outcome import Outcome
 
 
 class Display:

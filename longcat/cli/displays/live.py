@@ -26,7 +26,7 @@ from rich.text import Text
 from longcat.cli.displays.display import Display
 from longcat.models import State, Status
 from longcat.text import abbreviate, shorten
-from longcat.waiting.wait import Outcome
+from longcat.waiting.outcome import Outcome
 
 COLOURS: Final = {State.COMPLETED: "green", State.FAILED: "red", State.CANCELLED: "red", State.UNKNOWN: "yellow"}
 RECENT: Final = 5

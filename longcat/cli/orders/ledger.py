@@ -15,8 +15,8 @@ from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal import Journal
 from longcat.saving.requests import RequestTable
+from longcat.waiting.outcome import FAILURES
 from longcat.waiting.submit import OrderState
-from longcat.waiting.wait import FAILURES
 
 
 @frozen

@@ -19,7 +19,7 @@ from longcat.client.async_client import AsyncLongCat
 from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.sending.tasks import Outcomes
-from longcat.waiting.wait import Outcome
+from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
 
 GRACE: Final = 10.0

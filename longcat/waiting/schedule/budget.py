@@ -17,7 +17,7 @@ from typing import Final
 
 from attrs import frozen
 
-from longcat.waiting.rate_limit import RESOLUTION
+from longcat.clock import RESOLUTION
 from longcat.waiting.schedule.forecast import WeightedForecast, logarithm
 
 AT_ONCE: Final = 2  # How many questions a budget allows before any time has passed.

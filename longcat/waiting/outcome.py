@@ -1,0 +1,57 @@
+"""What comes of a request: its image, or the error that says why there is none."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import frozen
+
+from longcat.errors import GenerationCancelled, GenerationFailed, LongCatError, compact
+from longcat.models import Image, OrderRequest, State, Status
+
+FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
+    State.FAILED: GenerationFailed,
+    State.CANCELLED: GenerationCancelled,
+}
+
+
+def image_of(status: Status | None) -> Image:
+    """Return the image of a final status, or raise GenerationFailed or GenerationCancelled."""
+    if status is None or not status.state.is_final:
+        raise ValueError("a request has an image when it is done, not before")
+    if status.image is None:
+        raise FAILURES[status.state](status)
+    return status.image
+
+
+@frozen
+class Outcome:
+    """What came of one request of many: an image, or the error that `wait` would have raised.
+
+    Attributes:
+        request_id: which request. Empty: it was to be ordered, and no request is known to have come of that.
+        image: the image. None: the wait ended in an error.
+        error: why there is no image. None: the wait ended in an image.
+        status: the last answer. None: no answer came.
+        elapsed: how many seconds were waited.
+        order: what was ordered. None: the request was only waited for.
+
+    A program may keep thousands of them, so an error has no traceback and no more than 16 KiB of a body, and the raw
+    answer of a status is dropped if it is larger.
+    """
+
+    request_id: str
+    image: Image | None = None
+    error: LongCatError | None = None
+    status: Status | None = None
+    elapsed: float = 0.0
+    order: OrderRequest | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.error is not None:
+            compact(self.error)
+
+    def result(self) -> Image:
+        """Return the image, or raise the error."""
+        if self.image is None:
+            raise self.error or ValueError("an outcome has an image or an error")
+        return self.image
