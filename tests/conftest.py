@@ -11,6 +11,7 @@ from multiprocessing.forkserver import ensure_running
 from types import SimpleNamespace
 
 import pytest
+from _pytest.runner import runtestprotocol  # As the plugins use it that run tests in their own way.
 from fakes import Driver
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +28,9 @@ settings.load_profile("longcat")
 
 LONGEST = ("conformance", "killed", "wheel", "workflows")
 """Words in the names of the files with the longest tests, or with a fixture that no two processes should set up."""
+
+SHOWN = 0.005
+"""Seconds from which on `--durations` shows what a test took before and after its call."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -49,6 +53,17 @@ def pytest_collection_finish() -> None:
     """Start the process that others are forked from, before a test changes the environment that it would keep."""
     if "processes" in sys.modules:
         ensure_running()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Let xdist's workers tell of a test no more than is shown: most of what they send says that a setup passed."""
+    if not hasattr(item.config, "workerinput"):
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed or report.duration > SHOWN:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -81,11 +96,13 @@ def _servers_stop_at_once() -> Generator[None, None, None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_developer() -> Generator[None, None, None]:
     """Keep a key or a base URL that is set on this machine out of the tests."""
-    for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL"):
+            patch.delenv(name, raising=False)
+        yield
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])

@@ -21,6 +21,8 @@ import anyio
 import httpx
 import pytest
 from contract_file import CONTRACT
+from pytest_recording.network import blocking_context
+from vcr import VCR  # type: ignore[import-untyped]
 from vcr.cassette import Cassette  # type: ignore[import-untyped]
 from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[import-untyped]
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
@@ -153,22 +155,12 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture(scope="module")
-def vcr_cassette_dir() -> str:
-    """Tell pytest-recording where the cassettes are."""
-    return str(CASSETTES / "documentation")
-
-
 @pytest.fixture
-def default_cassette_name(request: pytest.FixtureRequest) -> str:
-    """Tell pytest-recording which cassette a test plays: the one that is its parameter."""
-    return str(request.node.callspec.params["name"])
-
-
-@pytest.fixture
-def vcr_config() -> dict[str, object]:
-    """Play an answer only to the very question that it was given to."""
-    return {"match_on": ["method", "scheme", "host", "port", "path", "query", "body"]}
+def cassette(name: str) -> Iterator[Cassette]:
+    """Play a cassette, with no network besides: each answer only to the very question that it was given to."""
+    player = VCR(record_mode="none", match_on=["method", "scheme", "host", "port", "path", "query", "body"])
+    with blocking_context(), player.use_cassette(str(CASSETTES / "documentation" / f"{name}.yaml")) as played:
+        yield played
 
 
 def ask(question: Any, **options: Any) -> Status | Order:
@@ -202,9 +194,7 @@ CLIENTS = pytest.mark.parametrize(
 
 @CLIENTS
 @pytest.mark.parametrize("name", OUTCOMES)
-@pytest.mark.vcr
-@pytest.mark.block_network
-def test_documented_answer(vcr: Cassette, client: Ask, name: str) -> None:
+def test_documented_answer(cassette: Cassette, client: Ask, name: str) -> None:
     """Each documented answer becomes the status, or the error by name and message, that the documentation promises."""
     outcome, question = OUTCOMES[name], QUESTIONS[name.partition("-")[0]]
     if isinstance(outcome, Status | Order):
@@ -220,13 +210,12 @@ def test_documented_answer(vcr: Cassette, client: Ask, name: str) -> None:
         assert error.transient == (kind in {RateLimitError, InternalServerError})
         assert message in str(error)
         assert str(error).endswith(".")
-    assert vcr.play_count == 1
+    assert cassette.play_count == 1
 
 
 @CLIENTS
 @pytest.mark.parametrize("name", ["get_request_result-200-completed"])
-@pytest.mark.vcr
-@pytest.mark.block_network
+@pytest.mark.usefixtures("cassette")
 def test_another_question_is_not_answered(client: Ask, name: str) -> None:
     """What was not recorded is not answered, and not sent either."""
     assert name in OUTCOMES
@@ -235,16 +224,16 @@ def test_another_question_is_not_answered(client: Ask, name: str) -> None:
 
 
 @CLIENTS
-@pytest.mark.block_network
 # The block is an exception that the standard library does not foresee: it leaves its socket open.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_network_is_blocked(client: Ask) -> None:
     """A client without a cassette reaches nothing, not even this machine."""
-    with pytest.raises((RuntimeError, ExceptionGroup)) as caught:
-        client(REQUEST_ID, base_url=f"http://{LOOPBACK}:9")
-    assert "Network is disabled" in f"{caught.value!r} {getattr(caught.value, 'exceptions', '')}"
-    with pytest.raises(RuntimeError, match="Network is disabled"), socket.socket() as plain:
-        plain.connect((LOOPBACK, 9))
+    with blocking_context():
+        with pytest.raises((RuntimeError, ExceptionGroup)) as caught:
+            client(REQUEST_ID, base_url=f"http://{LOOPBACK}:9")
+        assert "Network is disabled" in f"{caught.value!r} {getattr(caught.value, 'exceptions', '')}"
+        with pytest.raises(RuntimeError, match="Network is disabled"), socket.socket() as plain:
+            plain.connect((LOOPBACK, 9))
     gc.collect()  # Such sockets are to be dropped here, where that is no error, and not during another test.
 
 
