@@ -9,7 +9,7 @@ from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic, Pr
 
 def survival(forecast: LogLogistic | Experience, seconds: float) -> float:
     """Return the chance that a request takes longer than so many seconds."""
-    return math.exp(-forecast.hazard(seconds, math.log(seconds)))
+    return math.exp(-forecast.hazard(seconds))
 
 
 @pytest.mark.parametrize(("seconds", "longer"), [(1.0, 0.9), (20.0, 0.5), (420.0, 0.1)])

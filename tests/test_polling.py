@@ -27,6 +27,7 @@ from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,
     Knowledge,
 )
+from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic
 from longcat.waiting.schedule.polling import (
     Plan,
     Polling,
@@ -420,12 +421,29 @@ def test_a_cohort_outweighs_the_older_ones_by_no_more_than_a_half() -> None:
     assert set(knowledge.begin().ages) == {0.5}
 
 
-def test_a_question_that_comes_early_says_its_share() -> None:
-    """Of what a forecast expected of a pause, however short, it is held to the share that has passed."""
-    plan = adaptive().plan()
-    pause = plan.next(0.0, None)
-    assert pause < 1.0
-    assert [plan._share(part * pause) for part in (0.5, 1.0, 2.0)] == pytest.approx([0.5, 1.0, 1.0])
+@pytest.mark.parametrize("age", [0.7, 6.0, 30.0, 45.0, 200.0])
+@pytest.mark.parametrize("sigma", [0.05, 0.5])
+def test_what_is_looked_up_is_what_the_formula_says(sigma: float, age: float) -> None:
+    """A question falls due where the integral of the root of h / 2c reaches one, by short steps."""
+    policy = adaptive()
+    cost(policy, spread(40, sigma, 60))
+    knowledge = policy.knowledge
+    found = knowledge.outlook(policy.question_worth, 0.0).due(age, 1.0, 1000.0)
+    known: list[LogLogistic | Experience] = [PRIOR, *knowledge.experiences]
+    terms = [*zip(knowledge.trust, known, strict=False)]
+    now, asked = age, 0.0
+    while asked < 1.0:
+        step = age / 1000
+        alive = sum(trust * math.exp(-one.hazard(now)) for trust, one in terms)
+        rate = sum(
+            (math.exp(-one.hazard(now)) - math.exp(-one.hazard(now + step)))
+            * trust
+            / (math.sqrt(one.typical * now) if one is PRIOR and now > one.typical else one.typical)
+            for trust, one in terms
+        )
+        asked += math.sqrt(rate * step / (2 * policy.question_worth * alive))
+        now += step
+    assert found == pytest.approx(now - age, rel=0.05, abs=age / 200)
 
 
 def test_a_finished_request_teaches_what_its_progress_meant() -> None:

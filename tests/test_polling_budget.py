@@ -220,7 +220,7 @@ def test_a_budget_serves_other_requests(
     draw: Callable[[Random, int], float], seconds_per_question: float, most: float
 ) -> None:
     """Whatever requests take, and whatever the budget, there are no more questions, and not much more delay."""
-    questions, delay = compare(draw, seconds_per_question, requests=(4, 10, 10))
+    questions, delay = compare(draw, seconds_per_question, requests=(8, 10, 10))
     assert questions <= 1.02
     assert delay <= most
 

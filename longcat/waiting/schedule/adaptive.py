@@ -12,13 +12,14 @@ from typing import Final, TypeAlias
 from attrs import define, field, frozen, validators
 
 from longcat.processes import ForkSafeLock
-from longcat.waiting.schedule.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
+from longcat.waiting.schedule.budget import UNTRUSTED, Budget, Outlook, Reports, due, due_in_budget, earliest, saved
 from longcat.waiting.schedule.forecast import (
     PRIOR,
+    WORTH_UPDATING,
     Experience,
+    LogLogistic,
     ProgressReader,
     ProgressShape,
-    WeightedForecast,
     logarithm,
 )
 from longcat.waiting.schedule.polling import POSITIVE, Random, check_bounds
@@ -32,7 +33,8 @@ EXPERIENCES: Final = (
 """The memory, blur and prior weight of each `Experience`."""
 FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.12, 0.12, 0.06, 0.06)
 """In the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
-NOTHING_SEEN: Final = (0.0,) * len(FIRST_TRUST)
+SHARED: Final = 1 + len(EXPERIENCES)
+"""How many forecasts do not depend on progress: the first ones."""
 FIRST_SHIFT: Final = 0.02  # The chance that a request is unlike those before it, until that is learnt.
 SHIFT_WEIGHT: Final = 30.0  # How many requests this first guess counts as.
 SHIFT_MEMORY: Final = 150.0  # From how many requests the chance is learnt at most.
@@ -41,9 +43,13 @@ COHORT_SHIFT: Final = 0.02  # The same chance for requests that run at once: the
 LONGEST_STEP: Final = 0.5
 """A cohort makes older ones count less by no more than this, in logarithms, however many requests are in it."""
 LEAST_CHANCE: Final = 0.01  # One request says no more against a forecast than this.
-NEGLIGIBLE: Final = 1e-3  # A forecast trusted less than this share of the most trusted one is left out of the plan.
+NOTED_EVERY: Final = 1.25
+"""How much older a request must be than when it was last noted to run, so that it is noted again."""
+NEGLIGIBLE: Final = (
+    1e-3  # A forecast from progress trusted less than this share of the outlook is left out of the plan.
+)
+MOST_EVIDENCE: Final = 500.0
 MANY: Final = 5  # This many finished requests are well-founded experience.
-COARSE: Final = 0.5  # A step of the integral in `due` that holds more of a question than this is halved.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
 OLDEST: Final = 3600.0  # Seconds. A hint that a request is older than this is not believed.
@@ -88,6 +94,46 @@ class Knowledge:
     _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT
+    _outlook: Outlook | None = None  # None: something was learnt since it was made.
+    _first_outlook: Outlook | None = None
+
+    def outlook(self, worth: float, least_trust: float) -> Outlook:
+        """Return what is expected of a request that reports no progress.
+
+        Args:
+            worth: what a question is worth, as in `AdaptivePolling`.
+            least_trust: a forecast that is trusted less than this share of the most trusted one is left out.
+        """
+        if self._outlook is None:
+            self._update_experiences()
+            experiences = self.experiences if self.finished else ()
+            trust = self.trust[: 1 + len(experiences)]
+            least = least_trust * max(trust)
+            self._outlook = Outlook([t if t >= least else 0.0 for t in trust], experiences, worth)
+        return self._outlook
+
+    def outlook_by_experience(self, worth: float) -> Outlook:
+        """Return what is expected by experience alone, without the prior."""
+        self._update_experiences()
+        return Outlook([0.0, *self.trust[1:SHARED]], self.experiences, worth)
+
+    def first_outlook(self, worth: float) -> Outlook:
+        """Return what is expected while nothing is known."""
+        if self._first_outlook is None:
+            self._first_outlook = Outlook(FIRST_TRUST[:1], (), worth)
+        return self._first_outlook
+
+    def _update_experiences(self) -> None:
+        for one in self.experiences:
+            one.update()
+
+    def note_running(self, cohort: Cohort, since: float, until: float) -> None:
+        """Take note that a request of this cohort still ran between two questions, at two ages in seconds."""
+        first, last = logarithm(since), logarithm(until)
+        for experience, age in zip(self.experiences, cohort.ages, strict=True):
+            experience.note_running(age, first, last)
+            if experience.pending >= WORTH_UPDATING:
+                self._outlook = None
 
     def begin(self) -> Cohort:
         """Return the cohort of a request that begins now."""
@@ -95,6 +141,7 @@ class Knowledge:
             steps = (min(self.cohort.finished / experience.memory, LONGEST_STEP) for experience in self.experiences)
             self.cohort = Cohort(tuple(age + step for age, step in zip(self.cohort.ages, steps, strict=True)))
             self.trust = fixed_share(self._lasting_trust, self._shift)
+            self._outlook = None
         self.cohort.begun += 1
         return self.cohort
 
@@ -102,6 +149,7 @@ class Knowledge:
         """Take note that a request of this cohort finished between two questions, both in seconds of its wait."""
         for experience, age in zip(self.experiences, cohort.ages, strict=True):
             experience.note_finished(age, after, by)
+        self._outlook = None
         self.finished += 1
         if cohort is self.cohort or self.cohort.finished:
             self.cohort.finished += 1
@@ -139,49 +187,6 @@ def update(trust: Sequence[float], log_likelihoods: Sequence[float]) -> list[flo
     return [p / total for p in products]
 
 
-def due(weighted: Sequence[WeightedForecast], elapsed: float, worth: float, questions: float, longest: float) -> float:
-    """Return after how many seconds so many questions fall due, at most `longest`.
-
-    Asking n times a second costs c per question and, where a request finishes, a delay of 1 / 2n on average. While it
-    runs, with hazard h (the chance per second to finish now), that is `n c + h / 2n` per second: least where
-    `n = sqrt(h / 2c)` (Keller 1974, "Optimum checking schedules"; Barlow and Proschan 1965). The next question falls
-    due where the integral of n from now reaches one.
-
-    c is `worth` times the typical duration, which each forecast has its own idea of, so `h / c` is summed over the
-    forecasts, weighted by the trust in each and its chance that the request still runs. Steps start small and grow with
-    the time, and shrink where a single one would hold a good part of a question.
-    """
-    now, step, asked = elapsed, max(0.05, elapsed / 50), 0.0
-    # The prior knows no scale but the wait itself. Its pauses grow as t to the 3/4: half way between the root of t (a
-    # fixed c; it costs least while nothing is known) and t (which treats long and short waits alike).
-    terms = [
-        (w.trust, w.hazard, w.forecast.hazard, max(t, sqrt(t * elapsed)) if w.forecast is PRIOR else t)
-        for w in weighted
-        if (t := w.forecast.typical)
-    ]
-    alive = [trust for trust, _, _, _ in terms]
-    running = sum(alive)
-    while now < elapsed + longest:
-        then = now + step
-        log = logarithm(then)
-        gain, still = 0.0, []  # The gain is the sum of h / c over the step, but for `worth`.
-        for before, (trust, since, hazard, scale) in zip(alive, terms, strict=True):
-            after = trust * exp(since - hazard(then, log))
-            gain += (before - after) / scale
-            still.append(after)
-        later = sum(still)
-        part = sqrt(max(gain, 0.0) * step / (worth * (running + later or 1.0)))
-        if part > COARSE and step > max(0.05, then / 100):
-            step /= 2
-            continue
-        if asked + part >= questions:
-            return now + step * (questions - asked) / part - elapsed
-        asked, now, alive, running = asked + part, then, still, later
-        if part < COARSE / 2:
-            step = min(step * 1.6, then / 10 + 0.05)
-    return longest
-
-
 @define
 class AdaptivePlan:
     """The plan of one wait under an `AdaptivePolling`. All times that it keeps are ages of the request, in seconds."""
@@ -191,32 +196,29 @@ class AdaptivePlan:
     _begun_at: float = 0.0  # How old the request was when the wait began.
     _reserved: int = 0  # How many questions of the budget are left for news.
     _questions: int = 0  # How many were asked, the first one included.
-    _log_likelihoods: Sequence[float] = NOTHING_SEEN  # As `Knowledge.update_trust` takes them.
-    _reader: ProgressReader | None = None
+    _reader: ProgressReader | None = None  # None: no progress was reported.
+    _evidence: list[float] = field(factory=lambda: [0.0, 0.0])
+    """By each forecast from progress: the logarithm of how much likelier it made what happened than the outlook did."""
+    _noted: float = 0.0  # Up to when the experiences know that the request ran.
     _asked: float = 0.0  # When the last question was answered.
     _due: float = 0.0  # When the next question is due.
-    _hazards: Sequence[float] = ()  # How much each forecast's H grows between the two. Empty: nothing was asked yet.
-
-    def begin(self) -> None:
-        """Note what each forecast says of the time before the wait, so that it is held to it if the request runs."""
-        if self._begun_at > 0.0:
-            self._note_forecasts(self._weighted(0.0), 0.0, self._begun_at)
 
     def next(self, elapsed: float, progress: float | None) -> float:
         """Return how many seconds to pause before the next question, as `Plan.next` says."""
         knowledge = self._policy.knowledge
         allowed = self.unanswered(elapsed)
         age = self._age(elapsed)
-        if progress is not None and not 0.0 <= progress <= 1.0:
-            progress = None
         with knowledge.lock:
-            self._note_running(age)
-            if progress is not None:
+            if age > NOTED_EVERY * self._noted:
+                self._note_running(age)
+            outlook = self._outlook()
+            if self._reader is not None:
+                self._judge(self._reader, outlook, age)
+            if progress is not None and 0.0 <= progress <= 1.0:
                 self._reader = self._reader or ProgressReader()
                 self._reader.read(knowledge.shapes, age, progress)
-            weighted = self._weighted(age)
-            pause = max(self._pause(weighted, age), allowed)
-            self._note_forecasts(weighted, age, age + pause)
+            pause = max(self._pause(outlook, age), allowed)
+        self._asked, self._due = age, age + pause
         return pause
 
     def first(self) -> float:
@@ -253,17 +255,52 @@ class AdaptivePlan:
         knowledge = self._policy.knowledge
         after, by = self._asked, self._age(elapsed)
         with knowledge.lock:
-            if self._hazards:
-                share = self._share(by)
-                chances = [max(-math.expm1(-share * h), LEAST_CHANCE) for h in self._hazards]
-                log_likelihoods = [e + math.log(c) for e, c in zip(self._log_likelihoods, chances, strict=True)]
-                knowledge.update_trust(self._cohort, log_likelihoods)
+            if after > self._noted:
+                self._note_running(after)
+            if by > after:
+                knowledge.update_trust(self._cohort, self._log_likelihoods(after, by))
             knowledge.finish(self._cohort, after, by)
             if (seconds := self._policy.seconds_per_question) is not None:
                 duration = (after + by) / 2 - self._begun_at
                 knowledge.saved = saved(knowledge.saved, self._questions + 1, duration, seconds)
             if self._reader is not None:
                 self._reader.teach(knowledge.shapes, math.sqrt(after * by))
+
+    @property
+    def _least_trust(self) -> float:
+        return NEGLIGIBLE if self._policy.seconds_per_question is None else UNTRUSTED
+
+    def _outlook(self) -> Outlook:
+        return self._policy.knowledge.outlook(self._policy.question_worth, self._least_trust)
+
+    def _note_running(self, age: float) -> None:
+        self._policy.knowledge.note_running(self._cohort, self._noted, age)
+        self._noted = age
+
+    def _log_likelihoods(self, after: float, by: float) -> list[float]:
+        """Return the logarithm of the chance that each forecast gave to a request that finished between two ages.
+
+        A missing forecast is taken to agree with the others.
+        """
+        knowledge = self._policy.knowledge
+        outlook = self._outlook()
+        known: list[LogLogistic | Experience] = [PRIOR, *(knowledge.experiences if knowledge.finished else ())]
+        found = [(-one.hazard(after), one.hazard(by) - one.hazard(after)) for one in known]
+        together = math.log(outlook.alive(after, 0.0)), -math.log(outlook.alive(by, after))
+        found += [together] * (SHARED - len(known))
+        forecasts = self._reader.forecasts if self._reader is not None else (None, None)
+        for evidence, one in zip(self._evidence, forecasts, strict=True):
+            hazard = math.log(one.odds(by) / one.odds(after)) if one is not None else together[1]
+            found.append((together[0] + evidence, hazard))
+        return [ran + math.log(max(-math.expm1(-hazard), LEAST_CHANCE)) for ran, hazard in found]
+
+    def _judge(self, reader: ProgressReader, outlook: Outlook, age: float) -> None:
+        """Hold the forecasts from progress to it that the request still runs at this age."""
+        expected = math.log(outlook.alive(age, self._asked))
+        for i, one in enumerate(reader.forecasts):
+            if one is not None:
+                gained = math.log(one.odds(self._asked) / one.odds(age)) - expected
+                self._evidence[i] = min(self._evidence[i] + gained, MOST_EVIDENCE)
 
     def _age(self, elapsed: float) -> float:
         """Return how old the request is, or was at the last question for a time before it or NaN."""
@@ -290,92 +327,68 @@ class AdaptivePlan:
         forecast = self._reader.founded() if self._reader is not None else None
         if forecast is None:
             return None
-        done = forecast.reached(forecast.hazard(self._asked, logarithm(self._asked)) + math.log(2))
-        return max(done, self._due) - self._begun_at
+        return max(forecast.reached(2 * forecast.odds(self._asked)), self._due) - self._begun_at
 
     def chance_done(self) -> ChanceDone:
         """Return the chance that the wait is over by then, by all that was known at the last question."""
-        return self._chance_done(self._weighted_now())
+        with self._policy.knowledge.lock:
+            return self._chance_done(self._ahead(self._outlook()))
 
     def chance_by_experience(self) -> ChanceDone | None:
         """Return the same by nothing but how long the requests before took. None: too few of them have finished."""
-        if self._policy.knowledge.finished < MANY:
+        knowledge = self._policy.knowledge
+        if knowledge.finished < MANY:
             return None
-        return self._chance_done(self._weighted_now()[1 : 1 + len(EXPERIENCES)])
+        with knowledge.lock:
+            return self._chance_done(knowledge.outlook_by_experience(self._policy.question_worth))
 
-    def _weighted_now(self) -> list[WeightedForecast | None]:
-        with self._policy.knowledge.lock:
-            return self._weighted(self._asked)
-
-    def _chance_done(self, weighted: Sequence[WeightedForecast | None]) -> ChanceDone:
-        known = [one for one in weighted if one is not None]
-        total = sum(one.trust for one in known)
+    def _chance_done(self, ahead: Outlook | Reports) -> ChanceDone:
+        lock = self._policy.knowledge.lock
 
         def done(elapsed: float) -> float:
             age = self._begun_at + elapsed
-            log = logarithm(age)
-            return 1 - sum(one.alive(age, log) for one in known) / total if age > self._asked else 0.0
+            with lock:
+                return 1 - ahead.alive(age, self._asked) if age > self._asked else 0.0
 
         return done
 
-    def _note_running(self, elapsed: float) -> None:
-        """Take note that the request still runs: the surer a forecast was that it would be done, the worse for it."""
-        if self._hazards:
-            share = self._share(elapsed)
-            self._log_likelihoods = [e - share * h for e, h in zip(self._log_likelihoods, self._hazards, strict=True)]
-        since, until = logarithm(self._asked), logarithm(elapsed)
-        for experience, age in zip(self._policy.knowledge.experiences, self._cohort.ages, strict=True):
-            experience.note_running(age, since, until)
-            experience.update()
-
-    def _share(self, elapsed: float) -> float:
-        """Return what share of the planned pause has passed, at most 1: a question may come early."""
-        return min((elapsed - self._asked) / max(self._due - self._asked, 1e-9), 1.0)
-
-    def _weighted(self, elapsed: float) -> list[WeightedForecast | None]:
-        """Return every forecast, in the order of `FIRST_TRUST`. None: too little is known to make it."""
-        knowledge = self._policy.knowledge
-        experiences = knowledge.experiences if knowledge.finished else [None] * len(knowledge.experiences)
-        forecasts = [PRIOR, *experiences, *(self._reader.forecasts if self._reader else (None, None))]
-        trust, log = update(knowledge.trust, self._log_likelihoods), logarithm(elapsed)
-        return [
-            WeightedForecast(t, f, f.hazard(elapsed, log)) if f is not None else None
-            for t, f in zip(trust, forecasts, strict=True)
+    def _ahead(self, outlook: Outlook) -> Outlook | Reports:
+        """Return what is expected of this request."""
+        if self._reader is None:
+            return outlook
+        trust = self._policy.knowledge.trust[SHARED:]
+        forecasts = [
+            (t * exp(evidence) / outlook.trust, one)
+            for t, evidence, one in zip(trust, self._evidence, self._reader.forecasts, strict=True)
+            if one is not None
         ]
+        least = self._least_trust * max(1.0, *(t for t, _ in forecasts), 0.0)
+        trusted = [(t, one) for t, one in forecasts if t >= least]
+        return Reports(outlook, 1.0 if least <= 1.0 else 0.0, trusted) if trusted else outlook
 
-    def _pause(self, weighted: Sequence[WeightedForecast | None], age: float) -> float:
+    def _pause(self, outlook: Outlook, age: float) -> float:
         policy, elapsed = self._policy, age - self._begun_at
         # Jitter counts in questions, not in seconds: it is small where the end is near, however long the pause.
         jitter = 1 + policy.jitter * (2 * policy.random() - 1)
-        pause = self._due_of(weighted, age, jitter)
-        if pause > jitter * elapsed:
+        ahead, longest, finished = self._ahead(outlook), policy.max_interval, policy.knowledge.finished
+        if ahead is not outlook or finished < MANY:
             # Neither progress nor a few requests may make a pause longer than the wait so far.
-            founded = weighted[: -len(policy.knowledge.shapes)] if policy.knowledge.finished >= MANY else weighted[:1]
-            pause = max(jitter * elapsed, min(pause, self._due_of(founded, age, jitter)))
+            founded = outlook if finished >= MANY else policy.knowledge.first_outlook(policy.question_worth)
+            longest = min(max(jitter * elapsed, self._due_of(founded, age, jitter, longest)), longest)
+        pause = self._due_of(ahead, age, jitter, longest)
         if policy.min_interval < pause < policy.max_interval:
             return pause
         return min(max(pause, policy.min_interval), policy.max_interval) * jitter
 
-    def _due_of(self, weighted: Sequence[WeightedForecast | None], age: float, questions: float) -> float:
-        known = [one for one in weighted if one is not None]
+    def _due_of(self, ahead: Outlook | Reports, age: float, questions: float, longest: float) -> float:
         policy, seconds = self._policy, self._policy.seconds_per_question
-        least = (NEGLIGIBLE if seconds is None else UNTRUSTED) * max(one.trust for one in known)
-        trusted = [one for one in known if one.trust >= least]
-        if seconds is None:
-            return due(trusted, age, policy.question_worth, questions, policy.max_interval)
-        # One question is given at once, as to who asks at even intervals, and a second one where it was saved before.
-        unspent = 1 + max(policy.knowledge.saved, 0.0) + (age - self._begun_at) / seconds - self._questions
-        return due_in_budget(trusted, age, questions, Budget(seconds, unspent, policy.question_worth))
-
-    def _note_forecasts(self, weighted: Sequence[WeightedForecast | None], elapsed: float, then: float) -> None:
-        """Keep what each forecast says of the next question. A missing one is taken to agree with the others."""
-        log = logarithm(then)
-        hazards = [one.forecast.hazard(then, log) - one.hazard if one else None for one in weighted]
-        known = [(one.trust, math.exp(-h)) for one, h in zip(weighted, hazards, strict=True) if one and h is not None]
-        alive = sum(t * chance for t, chance in known) / max(sum(t for t, _ in known), 1e-300)
-        agreed = -math.log(max(alive, 1e-300))
-        self._hazards = [agreed if h is None else h for h in hazards]
-        self._asked, self._due = elapsed, then
+        if seconds is not None:
+            # One question is given at once, as to who asks at even intervals, and a second one where it was saved.
+            unspent = 1 + max(policy.knowledge.saved, 0.0) + (age - self._begun_at) / seconds - self._questions
+            return min(due_in_budget(ahead, age, questions, Budget(seconds, unspent, policy.question_worth)), longest)
+        if isinstance(ahead, Outlook):
+            return ahead.due(age, questions, longest)
+        return due(ahead.steps(age), age, questions, policy.question_worth, longest)
 
 
 @frozen
@@ -418,9 +431,7 @@ class AdaptivePolling:
             reserved: how many of the questions that the budget allows are left for news of the request.
         """
         with self.knowledge.lock:
-            plan = AdaptivePlan(self, self.knowledge.begin(), age if 0.0 <= age <= OLDEST else 0.0, reserved)
-            plan.begin()
-            return plan
+            return AdaptivePlan(self, self.knowledge.begin(), age if 0.0 <= age <= OLDEST else 0.0, reserved)
 
 
 def first_reached(reached: Callable[[float], bool]) -> float:

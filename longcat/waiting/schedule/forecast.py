@@ -7,15 +7,18 @@ No I/O, no clock, and no knowledge of when to ask: that is in `longcat.waiting.s
 
 import math
 from bisect import bisect_left
+from functools import cache
 from itertools import accumulate, pairwise
 from operator import truediv
-from typing import Final, TypeAlias
+from typing import Final
 
 from attrs import define, field
 
 SHORTEST: Final = 0.05
 LONGEST: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
 LOG_SHORTEST: Final = math.log(SHORTEST)
+SHORTEST_MEDIAN: Final = 1e-9  # So that no odds are infinite,
+GREATEST_ODDS: Final = 1e300  # nor greater than this.
 TAIL: Final = 0.7  # How H grows with log t beyond the longest duration that a table holds.
 LOGISTIC: Final = math.sqrt(3) / math.pi  # The scale of a logistic distribution whose standard deviation is one.
 
@@ -36,37 +39,47 @@ class LogLogistic:
     a share of the time: 0.01 is one per cent. `typical` is the median duration of a wait, in seconds.
     """
 
-    __slots__ = ("_log_median", "_origin", "_steepness", "typical")
+    __slots__ = ("_median", "_origin", "_steepness", "typical")
 
     def __init__(self, median: float, spread: float, origin: float = 0.0) -> None:
         self.typical = max(origin + median, SHORTEST)
         self._origin = origin
-        self._log_median = math.log(median)
+        self._median = max(median, SHORTEST_MEDIAN)
         self._steepness = 1 / spread
 
-    def hazard(self, elapsed: float, log: float) -> float:
-        """Return H(t), without a unit, from zero up.
+    def odds(self, elapsed: float) -> float:
+        """Return 1 / S(t), t being seconds since the wait began. It is no more than `GREATEST_ODDS`."""
+        since = elapsed - self._origin
+        try:
+            return 1.0 + (since / self._median) ** self._steepness if since > 0.0 else 1.0
+        except OverflowError:
+            return GREATEST_ODDS
 
-        Args:
-            elapsed: t, seconds since the wait began.
-            log: its `logarithm`, which is taken once for all forecasts.
-        """
-        if self._origin or elapsed <= SHORTEST:
-            since = elapsed - self._origin
-            if since <= 0:
-                return 0.0
-            log = math.log(since)
-        z = (log - self._log_median) * self._steepness
-        return math.log1p(math.exp(z)) if z < 30 else z  # noqa: PLR2004 - from there on they are the same number.
+    def hazard(self, elapsed: float) -> float:
+        """Return H(t), without a unit, from zero up."""
+        return math.log(self.odds(elapsed))
 
-    def reached(self, hazard: float) -> float:
-        """Return when H(t) is this much, above zero: the inverse of `hazard`, in seconds since the wait began."""
-        z = math.log(math.expm1(hazard)) if hazard < 30 else hazard  # noqa: PLR2004 - as above.
-        return self._origin + math.exp(self._log_median + z / self._steepness)
+    def reached(self, odds: float) -> float:
+        """Return when `odds` are this much, above one: its inverse, in seconds since the wait began."""
+        return self._origin + self._median * math.pow(odds - 1.0, 1 / self._steepness)
 
 
 PRIOR: Final = LogLogistic(median=20.0, spread=1.4)
 """What is expected before anything is known: eight requests in ten take from one second to seven minutes."""
+
+
+WIDE: Final = 0.1  # The width of a bin, in log t,
+STRIDE: Final = 4  # but for an experience that is blurred by less than this. Its bins are so many times finer.
+FINE_BLUR: Final = 0.04
+WIDE_BINS: Final = math.ceil(math.log(LONGEST / SHORTEST) / WIDE)
+EDGES: Final = [LOG_SHORTEST + WIDE / STRIDE * i for i in range(STRIDE * WIDE_BINS + 1)]
+"""The edges of the fine bins, in log t. Each `STRIDE`th is one of a wide bin, too."""
+
+
+@cache
+def prior_curve() -> list[float]:
+    """Return H of the prior at the `EDGES`."""
+    return [PRIOR.hazard(math.exp(x)) for x in EDGES]
 
 
 class Experience:
@@ -80,24 +93,26 @@ class Experience:
 
     def __init__(self, memory: float, blur: float, prior_weight: float) -> None:
         self.memory = memory
+        self.stride = STRIDE if blur < FINE_BLUR else 1
+        """How many bins there are to one of the width `WIDE`."""
         self._blur = blur
-        self._width = min(2.5 * blur, 0.1)  # Of a bin, in log t.
-        bins = math.ceil(math.log(LONGEST / SHORTEST) / self._width)
-        self._edges = [LOG_SHORTEST + self._width * i for i in range(bins + 1)]
-        self._curve = [PRIOR.hazard(math.exp(x), x) for x in self._edges]  # H at the edges.
-        self._prior = [prior_weight * (b - a) for a, b in pairwise(self._curve)]
+        self._width = WIDE / self.stride
+        self._edges = EDGES[:: STRIDE // self.stride]
+        self.curve = prior_curve()[:: STRIDE // self.stride]
+        """H at the edges of the bins."""
+        self._prior = [prior_weight * (b - a) for a, b in pairwise(self.curve)]
         self._prior_weight = prior_weight
         self._deaths = list(self._prior)
-        self._exposed = [prior_weight] * bins
+        self._exposed = [prior_weight] * len(self._prior)
         self._newest = self._base = 0.0
-        self._pending = 0
+        self.pending = 0
         self.typical = PRIOR.typical
 
-    def hazard(self, elapsed: float, log: float) -> float:  # noqa: ARG002 - the logarithm is enough.
+    def hazard(self, elapsed: float) -> float:
         """Return H(t), between the edges by interpolation."""
-        x = (log - LOG_SHORTEST) / self._width
+        x = (logarithm(elapsed) - LOG_SHORTEST) / self._width
         i = int(x)
-        curve = self._curve
+        curve = self.curve
         if i >= len(curve) - 1:
             return curve[-1] + TAIL * self._width * (x - len(curve) + 1)
         here = curve[i]
@@ -115,7 +130,7 @@ class Experience:
         first, last = self._bin(since), self._bin(until)
         if first < last and (weight := self._weight(age)):
             self._exposed[first:last] = [e + weight for e in self._exposed[first:last]]
-            self._pending += 1
+            self.pending += 1
 
     def note_finished(self, age: float, after: float, by: float) -> None:
         """Take note that a request that still ran at one question had finished at the next; both in seconds."""
@@ -136,14 +151,15 @@ class Experience:
             deaths[i] += weight * (here - there)
             # What ends in a bin is exposed for half of it: the actuarial estimate.
             exposed[i] += weight * ((here + there) / 2 - (i < counted))
-        self._pending += WORTH_UPDATING
+        self.pending += WORTH_UPDATING
 
     def update(self) -> None:
-        """Bring H up to date, if one request has finished since, or many were noted to run on."""
-        if self._pending >= WORTH_UPDATING:
-            self._pending = 0
-            self._curve = list(accumulate(map(truediv, self._deaths, self._exposed), initial=0.0))
-            self.typical = math.exp(self._edges[min(bisect_left(self._curve, math.log(2)), len(self._prior))])
+        """Bring H up to date, in a new `curve`, if one request has finished since, or many were noted to run on."""
+        if self.pending < WORTH_UPDATING:
+            return
+        self.pending = 0
+        self.curve = list(accumulate(map(truediv, self._deaths, self._exposed), initial=0.0))
+        self.typical = math.exp(self._edges[min(bisect_left(self.curve, math.log(2)), len(self._prior))])
 
     def _bin(self, log: float) -> int:
         return min(max(int((log - LOG_SHORTEST) / self._width), 0), len(self._prior))
@@ -159,23 +175,6 @@ class Experience:
             self._exposed = [keep * e + (1 - keep) * self._prior_weight for e in self._exposed]
             self._base = age
         return math.exp(age - self._base)
-
-
-Forecast: TypeAlias = LogLogistic | Experience
-"""What one source of knowledge expects of a request."""
-
-
-@define
-class WeightedForecast:
-    """A forecast in the plan of one wait, with the trust in it."""
-
-    trust: float
-    forecast: Forecast
-    hazard: float  # Its H(t) at the last question.
-
-    def alive(self, elapsed: float, log: float) -> float:
-        """Return the trust in it times the chance it gives that the request, running at the last question, still is."""
-        return self.trust * math.exp(self.hazard - self.forecast.hazard(elapsed, log))
 
 
 ENOUGH: Final = 0.2  # Progress that tells how long the request takes, once it is known when the work began:
