@@ -488,6 +488,16 @@ def test_an_http_client_that_can_not_be_made_is_told(monkeypatch: pytest.MonkeyP
         LongCat(KEY, URL)
 
 
+def test_certificates_are_read_when_https_is_spoken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those that can't be read are told when a client of a gateway over HTTPS is made, or asks elsewhere over HTTPS."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    message = r"^The HTTP client can't be set up: .* Check the environment's proxies and certificates\.$"
+    with pytest.raises(ConfigurationError, match=message):
+        LongCat(KEY, "https://gateway.test")
+    with LongCat(KEY, "http://127.0.0.1:1") as cat, pytest.raises(ConfigurationError, match=message):
+        cat.download("https://192.0.2.1/cat.png", tmp_path / "cat.png")
+
+
 def test_one_client_asks_for_many_requests() -> None:
     """A client may be used again and again."""
     with FakeGateway().request("0").request("1").request("2").client() as cat:

@@ -22,7 +22,13 @@ from longcat.sending.destination import AddressRule, Destination, look_up, look_
 from longcat.sending.http.clients import AsyncClientTransports, SyncClientTransports
 from longcat.sending.http.library import HttpLibrary, default_library, library_of
 from longcat.sending.http.requests import RequestFactory
-from longcat.sending.http.transports import AsyncTransports, SyncTransports, async_transports, sync_transports
+from longcat.sending.http.transports import (
+    AsyncTransports,
+    SyncTransports,
+    async_transports,
+    setup_error,
+    sync_transports,
+)
 from longcat.sending.loops import LoopConnections, current_loop
 from longcat.sending.proxies import Proxies
 from longcat.sending.tasks import spawn
@@ -83,9 +89,7 @@ class HttpSender(ForkAware, Generic[Transports]):
         try:
             return self._new_transports()
         except (ValueError, OSError, ImportError, self.library.invalid_url) as error:
-            raise ConfigurationError(
-                f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
-            ) from error
+            raise setup_error(error) from error
 
     def request(self, call: Call) -> "httpx.Request":
         """Return the request for a call."""
@@ -134,7 +138,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
     @staticmethod
     def new_transports(urls: Iterable[str] = ()) -> SyncTransports:
         """Return transports of our own for threads."""
-        return sync_transports(default_library(), Proxies.of_environment(urls))
+        return sync_transports(default_library(), Proxies.of_environment(urls), urls)
 
     def _begin(self) -> None:
         self._streams = Streams()
@@ -256,7 +260,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
     @staticmethod
     def new_transports(urls: Iterable[str] = ()) -> AsyncTransports:
         """Return transports of our own for tasks."""
-        return async_transports(default_library(), Proxies.of_environment(urls))
+        return async_transports(default_library(), Proxies.of_environment(urls), urls)
 
     async def send(self, call: Call) -> Answer:
         """Send a call and return the answer. Raises APIConnectionError."""

@@ -410,7 +410,7 @@ class _FakeLongCat(LongCat):
         super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
     def _new_transports(self) -> SyncTransports:
-        return SyncTransports(Proxies(), lambda _: self._fake)
+        return SyncTransports(Proxies(), lambda *_: self._fake)
 
 
 class _FakeAsyncLongCat(AsyncLongCat):
@@ -421,4 +421,4 @@ class _FakeAsyncLongCat(AsyncLongCat):
         super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
     def _new_transports(self) -> AsyncTransports:
-        return AsyncTransports(Proxies(), lambda _: self._fake)
+        return AsyncTransports(Proxies(), lambda *_: self._fake)

@@ -4,15 +4,18 @@ The libraries' pools go through all of their connections for every request, whic
 of a single connection does not; and when a call fails midway, all that it left in its pool goes with it.
 """
 
+import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import anyio
 from attrs import frozen
 
+from longcat.errors import ConfigurationError
 from longcat.sending.http.library import HttpLibrary
 from longcat.sending.proxies import Proxies
 from longcat.url import Url
@@ -49,13 +52,13 @@ class TransportStack(Generic[T]):
 
     Args:
         proxies: those that URLs may go through.
-        make: makes a transport that goes through the proxy at a URL. None: through none.
+        make: makes a transport for a scheme that goes through the proxy at a URL. None: through none.
 
     Attributes:
         is_closed: whether no transport is kept any more.
     """
 
-    def __init__(self, proxies: Proxies, make: Callable[[str | None], T]) -> None:
+    def __init__(self, proxies: Proxies, make: Callable[[str, str | None], T]) -> None:
         self._proxies = proxies
         self._make = make
         self.is_closed = False
@@ -74,10 +77,9 @@ class TransportStack(Generic[T]):
                 if self._idle[index].origin == origin:
                     return self._idle.pop(index).transport
         proxy = self._proxies.find(Url.read(str(url)))
-        if proxy is None:
-            return self._make(None)
-        proxy.check()
-        return self._make(proxy.url)
+        if proxy is not None:
+            proxy.check()
+        return self._make(url.scheme, proxy.url if proxy is not None else None)
 
     def _keep(self, transport: T, url: "httpx.URL") -> list[T]:
         """Keep a transport for later, and return those that are to be closed, as they were kept for long enough."""
@@ -133,17 +135,60 @@ class AsyncTransports(TransportStack["httpx.AsyncBaseTransport"]):
         await _aclose(self._take_all())
 
 
-def sync_transports(library: HttpLibrary, proxies: Proxies) -> SyncTransports:
-    """Return transports of a library for threads. Raises OSError or ValueError for certificates that can't be used."""
-    verify, limits = library.ssl_context(), library.limits(max_connections=1)
-    return SyncTransports(proxies, lambda proxy: library.http_transport(verify=verify, limits=limits, proxy=proxy))
+def sync_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]) -> SyncTransports:
+    """Return transports of a library for threads, which will be asked for these URLs, among others.
+
+    Raises ConfigurationError for certificates that can't be used.
+    """
+    contexts, limits = TlsContexts(library, urls), library.limits(max_connections=1)
+    return SyncTransports(
+        proxies,
+        lambda scheme, proxy: library.http_transport(verify=contexts.of(scheme, proxy), limits=limits, proxy=proxy),
+    )
 
 
-def async_transports(library: HttpLibrary, proxies: Proxies) -> AsyncTransports:
+def async_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]) -> AsyncTransports:
     """Return the same for tasks."""
-    verify, limits = library.ssl_context(), library.limits(max_connections=1)
+    contexts, limits = TlsContexts(library, urls), library.limits(max_connections=1)
     return AsyncTransports(
-        proxies, lambda proxy: library.async_http_transport(verify=verify, limits=limits, proxy=proxy)
+        proxies,
+        lambda scheme, proxy: library.async_http_transport(
+            verify=contexts.of(scheme, proxy), limits=limits, proxy=proxy
+        ),
+    )
+
+
+class TlsContexts:
+    """The TLS settings of transports. To read the certificates takes longer than a call, so only HTTPS waits for it.
+
+    Args:
+        library: knows which certificates are trusted.
+        urls: those that will be asked. If one of them is of HTTPS, the certificates are read at once.
+
+    Raises ConfigurationError, here or in `of`, for certificates that can't be used.
+    """
+
+    def __init__(self, library: HttpLibrary, urls: Iterable[str]) -> None:
+        self._read_certificates: Callable[[], ssl.SSLContext] = cache(library.ssl_context)
+        self._trusting_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for url in urls:
+            self.of(Url.read(url).scheme, None)
+
+    def of(self, scheme: str, proxy: str | None) -> ssl.SSLContext:
+        """Return the settings for a scheme, and a proxy. Those for plain HTTP would accept no certificate."""
+        encrypted = scheme == "https" or (proxy is not None and Url.read(proxy).scheme == "https")
+        if not encrypted:
+            return self._trusting_nobody
+        try:
+            return self._read_certificates()
+        except (OSError, ValueError) as error:
+            raise setup_error(error) from error
+
+
+def setup_error(error: Exception) -> ConfigurationError:
+    """Return the error which says that the environment does not let us make connections of our own."""
+    return ConfigurationError(
+        f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
     )
 
 
