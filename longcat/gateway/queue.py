@@ -141,15 +141,10 @@ class QueueGateway(StatusGateway):
     def _image(self, request_id: str, raw: Any) -> Image | None:
         if not isinstance(raw, CompletedRequest):
             return None
-        began, ended = or_none(raw.created_at), or_none(raw.completed_at)
         urls = tuple(raw.output.media_url)
-        return Image(
-            request_id=request_id,
-            url=urls[0],
-            urls=urls,
-            created_at=began,
-            duration=ended - began if began is not None and ended is not None and ended >= began else None,
-        )
+        began, ended = or_none(raw.created_at), or_none(raw.completed_at)
+        duration = ended - began if began is not None and ended is not None and ended >= began else None
+        return Image(request_id, urls[0], urls, began, duration)
 
 
 def read_callback(body: bytes, *, whole: bool = True) -> Status:

@@ -61,11 +61,6 @@ class ResultGateway(StatusGateway):
         if not isinstance(raw, CompletedStatus):
             return None
         seconds = or_none(raw.duration_seconds)
-        return Image(
-            request_id=request_id,
-            url=raw.result_url,
-            urls=(raw.result_url,),
-            created_at=or_none(raw.created_at),
-            duration=timedelta(seconds=seconds) if seconds is not None else None,
-            model_version=or_none(raw.model_version),
-        )
+        duration = timedelta(seconds=seconds) if seconds is not None else None
+        url, created_at, version = raw.result_url, or_none(raw.created_at), or_none(raw.model_version)
+        return Image(request_id, url, (url,), created_at, duration, version)

@@ -68,7 +68,10 @@ def _object_checker(itself: SchemaChecker, schema: Schema) -> SchemaChecker:
         wrong = itself(value, hide)
         if wrong or not isinstance(value, dict):
             return wrong
-        found = [_missing(name, properties.get(name, {})) for name in required if name not in value]
+        found: list[Violation] = []
+        for name in required:
+            if name not in value:
+                found += [_missing(name, properties.get(name, {}))]
         for name, checker in checkers:
             if name in value and (below := checker(value[name], hide)):
                 found += _within(escape(name), below)
@@ -156,31 +159,36 @@ _PLAIN_DATE_TIME = re.compile(
 """A date-time that is sure to be one, as most are: without a leap day or second, and in UTC."""
 
 
-def _is_date_time(text: str) -> bool:
-    """Whether it is one of RFC 3339, section 5.6, notes included. It is read by more lenient rules."""
-    if _PLAIN_DATE_TIME.fullmatch(text):
+def _is_date_time(value: Any) -> bool:
+    """Whether it is one of RFC 3339, section 5.6, notes included, or no text. It is read by more lenient rules."""
+    if not isinstance(value, str) or _PLAIN_DATE_TIME.fullmatch(value):
         return True
-    if not DATE_TIME.fullmatch(text):
+    if not DATE_TIME.fullmatch(value):
         return False
     try:
-        read_date_time(text)
+        read_date_time(value)
     except ValueError:
         return False
     return True
 
 
-def _is_uri(text: str) -> bool:
-    if _PLAIN_URI.fullmatch(text):
+def _is_uri(value: Any) -> bool:
+    """Whether it is one of RFC 3986 that leads somewhere, or no text."""
+    if not isinstance(value, str) or _PLAIN_URI.fullmatch(value):
         return True
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(value)
         _ = parts.port  # Raises when it is no number, or too large for one.
     except ValueError:
         return False
-    return _URI.fullmatch(text) is not None and (bool(parts.hostname) or parts.scheme not in {"http", "https"})
+    return _URI.fullmatch(value) is not None and (bool(parts.hostname) or parts.scheme not in {"http", "https"})
 
 
-FORMATS: Final[Mapping[str, Callable[[str], bool]]] = MappingProxyType({"date-time": _is_date_time, "uri": _is_uri})
+def _is_anything(_: Any) -> bool:
+    return True
+
+
+FORMATS: Final[Mapping[str, Predicate]] = MappingProxyType({"date-time": _is_date_time, "uri": _is_uri})
 
 
 def _same(value: Any, wanted: Any) -> bool:
@@ -199,8 +207,9 @@ def _type(wanted: str | Sequence[str]) -> Predicate:
 
 def _classes(wanted: str | Sequence[str]) -> type | tuple[type, ...]:
     """Return what `isinstance` alone needs to tell the values of these types; `object` when it can't."""
-    names = [wanted] if isinstance(wanted, str) else wanted
-    return tuple(CLASSES[name] for name in names) if names and CLASSES.keys() >= set(names) else object
+    if isinstance(wanted, str):
+        return CLASSES.get(wanted, object)
+    return tuple(CLASSES[name] for name in wanted) if wanted and CLASSES.keys() >= set(wanted) else object
 
 
 def _enum(wanted: Sequence[Any]) -> Predicate:
@@ -212,11 +221,6 @@ def _enum(wanted: Sequence[Any]) -> Predicate:
 def _pattern(pattern: str) -> Predicate:
     search = re.compile(pattern).search
     return lambda value: not isinstance(value, str) or search(value) is not None
-
-
-def _format(name: str) -> Predicate:
-    is_valid = FORMATS.get(name)
-    return lambda value: is_valid is None or not isinstance(value, str) or is_valid(value)
 
 
 # From the limit that a keyword sets to the check of a value.
@@ -233,7 +237,7 @@ CHECKS: Final[Mapping[str, Callable[[Any], Predicate]]] = MappingProxyType(
         "maxLength": lambda limit: lambda value: not isinstance(value, str) or len(value) <= limit,
         "minItems": lambda limit: lambda value: not isinstance(value, list) or len(value) >= limit,
         "pattern": _pattern,
-        "format": _format,
+        "format": lambda name: FORMATS.get(name, _is_anything),
     }
 )
 EXPECTED: Final[Mapping[str, str]] = MappingProxyType(

@@ -65,17 +65,11 @@ class StatusGateway:
             raise self.breach(request_id, answer, wrong)
         state = State.of(word)
         raw = body if variant is None else variant.model.from_dict(documented)
-        progress: Any = body.get("progress")
-        words = error_words(documented) if state in FAILURES else None
-        return Status(
-            request_id,
-            state,
-            raw_state=hide(word),
-            progress=float(progress) if _is_share(progress) else None,
-            image=self._image(request_id, raw),
-            error=hide(words) if words else None,
-            raw=raw,
-        )
+        share: Any = body.get("progress")
+        progress = float(share) if _is_share(share) else None
+        reason = error_words(documented) if state in FAILURES else None
+        error = hide(reason) if reason else None
+        return Status(request_id, state, hide(word), progress, self._image(request_id, raw), error, raw)
 
     def breach(self, request_id: str, answer: Answer, wrong: Iterable[Violation]) -> APIResponseValidationError:
         """Return the error for an answer that breaks the contract in these places."""

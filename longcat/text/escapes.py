@@ -28,7 +28,7 @@ _KINDS: Final = (
     ("\\", re.compile(r"\\(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,32}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[\"'\\/nrt])")),
     ("&", re.compile(rf"&(?:{_REFERENCE}|(?:{'|'.join(sorted(_NAMES, reverse=True))});?)")),
     ("%", re.compile(r"%(?:[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")),
-    ("\n", re.compile(r"\r?(?:\n[ \t\r]*)+")),
+    ("\n", re.compile(r"(?:\r\n|\n)[ \t\r\n]*")),
 )
 _CUT: Final = re.compile(
     r"(?:\\+(?:[uU]\{?|x)?[0-9a-fA-F]{0,31}|%(?:25)*u?[0-9a-fA-F]{0,3}|&(?:amp;)*\#?\w{0,32}|\s+)\Z", re.ASCII
@@ -60,9 +60,11 @@ def readings(text: str) -> Iterator[str]:
         before = text
         for sign, pattern in _KINDS:
             if sign in text:
-                text = pattern.sub(lambda found: _character(found[0]), text)
-                yield text
-        if text == before:
+                unescaped = pattern.sub("" if sign == "\n" else _matched_character, text)
+                if unescaped != text:
+                    text = unescaped
+                    yield text
+        if text is before:
             return
 
 
@@ -74,10 +76,10 @@ def located_readings(text: str) -> Iterator[EscapedText]:
     for _ in range(MAX_ROUNDS):
         before = one
         for sign, pattern in _KINDS:
-            if sign in one.text:
-                one = _unescaped(one, pattern)
+            if sign in one.text and (unescaped := _unescaped(one, pattern)).text != one.text:
+                one = unescaped
                 yield one
-        if one.text == before.text:
+        if one is before:
             return
 
 
@@ -99,6 +101,10 @@ def _unescaped(one: EscapedText, pattern: re.Pattern[str]) -> EscapedText:
         done = found.end()
     pieces.append(one.text[done:])
     return EscapedText("".join(pieces), starts + one.starts[done:], ends + one.ends[done:])
+
+
+def _matched_character(found: re.Match[str]) -> str:
+    return _character(found[0])
 
 
 @lru_cache(maxsize=1024)
