@@ -1,11 +1,11 @@
 """An exchange that was judged before is judged by what came of it, and no other is."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from attrs import evolve
-from exchanges import DOCUMENTED, GOOD, OURS
+from exchanges import COMPLETED, DOCUMENTED, GOOD, JSON, OURS, PROCESSING, URL, answered
 
 from longcat.contract import Exchange
 from longcat.contract.checks import repeats
@@ -71,6 +71,67 @@ def test_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "MOST", 2)
     judge = Judge(OURS)
     for number in range(5):
-        judge.judge(evolve(GOOD, url=f"{GOOD.url}?number={number}"))
+        judge.judge(evolve(GOOD, request_headers={**GOOD.request_headers, "cookie": str(number)}))
     judge.judge(evolve(GOOD, request_body=b" " * (repeats.LARGEST + 1)))
-    assert [known.exchange.url[-1] for known in judge._known.values()] == ["3", "4"]
+    assert [known.exchange.request_headers["cookie"] for known in judge._known.values()] == ["3", "4"]
+
+
+def judged_alone(judge: Judge, exchange: Exchange) -> bool:
+    """Judge an exchange, and return whether it was not taken to be like one before. What is said is the same."""
+    judgement = judge.judge(exchange)
+    assert seen(judgement) == seen(Judgement(judge.spec, exchange))
+    others = [one for one in judge._known.values() if one.exchange is not exchange]
+    return all(judgement._result is not one._result for one in others)
+
+
+@pytest.mark.parametrize(
+    ("other", "alone"),
+    [
+        (answered({**PROCESSING, "progress": 0.5}), False),
+        (answered({**PROCESSING, "request_id": "other"}), True),
+        (answered({**PROCESSING, "progress": 5}), True),
+        (answered({**PROCESSING, "new": 1}), True),
+        (answered({**PROCESSING, "status": "queued"}), True),
+        (answered(COMPLETED), False),
+        (answered({**COMPLETED, "result_url": "ftp://pictures.test/abc.png"}), True),
+        (answered({**COMPLETED, "result_url": "https://pictures.test/<ID>.png"}), True),
+        (answered({**COMPLETED, "model_version": ""}), True),
+        (answered([]), True),
+        (answered(b"{"), True),
+        (evolve(GOOD, response_headers={**JSON, "x-served-by": "b"}), True),
+        (evolve(GOOD, request_body=b'{"request_id": "abc", "more": 1}'), True),
+        (evolve(GOOD, url=f"{URL}?unknown=1"), False),
+        (evolve(GOOD, url=URL.replace("https:", "http:")), True),
+    ],
+)
+def test_values_of_their_kind_are_judged_once(other: Exchange, *, alone: bool) -> None:
+    """Exchanges are alike whose values agree with the contract, and nothing is said of one that is not alike."""
+    judge = Judge(OURS)
+    judge.judge(GOOD)
+    judge.judge(answered({**COMPLETED, "request_id": "abc", "model_version": "v2"}))
+    assert judged_alone(judge, other) is alone
+
+
+class Headers(dict[str, str]):
+    """Headers that note whose values are asked for."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Note the name."""
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+def test_all_headers_that_are_read_are_told_apart() -> None:
+    """No judgement asks for the value of a header by which exchanges that are alike may differ."""
+    known = {*repeats.READ, *(one.name.lower() for one in OURS.credentials)}
+    for one in [*ALL, *BROKEN]:
+        for code in (200, 304, 401, 403, 405, 429, 502):
+            spied = evolve(one, status_code=code, request_headers=Headers(one.request_headers))
+            seen(Judgement(OURS, evolve(spied, response_headers=Headers(one.response_headers))))
+    assert Headers.asked - known == set()

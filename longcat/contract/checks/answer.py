@@ -12,7 +12,7 @@ from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, s
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import allows_header, values_of
 from longcat.contract.checks.status_codes import is_success
-from longcat.contract.openapi.operation import Operation, Parameter, Response, first_json
+from longcat.contract.openapi.operation import Operation, Parameter, Response
 from longcat.contract.openapi.schema.variants import normal
 from longcat.contract.placeholders import is_placeholder, may_be_filtered
 from longcat.text import words_of
@@ -114,7 +114,7 @@ def _compare_echo(observation: Observation, response: Response, mismatches: Sequ
     path = next((mismatch.path for mismatch in mismatches if mismatch.code == "enveloped"), ())
     for step in path:
         value = value[step]
-    if not isinstance(value, dict) or not _may_differ(observation, operation, value):
+    if not isinstance(value, dict) or not may_differ(observation, operation, value):
         return
     fields, wrong = comparison.fields(media.schema, value), {mismatch.path for mismatch in mismatches}
     sent_names = _names_sent(observation, operation)
@@ -131,23 +131,24 @@ def _compare_echo(observation: Observation, response: Response, mismatches: Sequ
             yield Mismatch("answer-mismatched", (*path, name), rule, show_value(sent), show_value(got), got)
 
 
-def _may_differ(observation: Observation, operation: Operation, answer: Mapping[str, Any]) -> bool:
-    """Whether the answer has a field that may be named in the request, too, and is another one there.
+def may_differ(observation: Observation, operation: Operation, answer: Mapping[str, Any]) -> bool:
+    """Whether an answer has a field that may be named in the request, too, and is another one there.
 
     Most have none. To see that takes much less time than to find out which names mean the same.
     """
     _, fields = _fields_sent(observation, operation)
     query = parse_qsl(observation.query) if observation.query else ()
-    named = (*query, *observation.path_values.items(), *fields.items())
     return any(
-        _is_scalar(got := answer.get(name)) and _is_scalar(sent) and not _is_same(sent, got) for name, sent in named
+        _is_scalar(got := answer[name]) and _is_scalar(sent) and sent != got and not _is_same(sent, got)
+        for named in (query, observation.path_values.items(), fields.items())
+        for name, sent in named
+        if name in answer
     )
 
 
 def _fields_sent(observation: Observation, operation: Operation) -> tuple[str, Mapping[str, Any]]:
     """Return where the schema of the request's JSON body stands, and its fields; none where it has no schema."""
-    media = first_json(operation.request)
-    schema = media.schema if media is not None else None
+    schema = operation.json_request
     value = observation.request_json.value if schema is not None else None
     return schema or "", value if isinstance(value, dict) else {}
 

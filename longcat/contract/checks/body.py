@@ -9,12 +9,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
-from longcat.contract.openapi.limits import TOO_DEEP, UnjudgeableError, check_depth
+from longcat.contract.openapi.limits import MAX_LEVELS, TOO_DEEP, UnjudgeableError, check_depth
 from longcat.decoding import codings_of
 from longcat.text import shorten
 
@@ -43,7 +44,7 @@ def decode_json(body: bytes, charset: str = "") -> Decoded:
 
     `charset` is what the headers say (see `charset_of`). RFC 8259 wants UTF-8, but whoever says otherwise is believed.
     """
-    if not body.strip():
+    if not body or body.isspace():
         return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))
     defects = []
     if body.startswith(BOM):
@@ -75,10 +76,13 @@ def _load(text: str) -> tuple[Any, list[str], list[str]]:
     constants: list[str] = []
     repeated: list[str] = []
     try:
-        value = _STRICT.decode(text)
+        value, end = _STRICT.raw_decode(text)
+        if end != len(text):
+            value = _STRICT.decode(text)
     except (ValueError, RecursionError):
         value = _load_all(text, constants, repeated)
-    check_depth(value)
+    if text.count("{") + text.count("[") > MAX_LEVELS:
+        check_depth(value)
     return _without_surrogates(value, text), constants, repeated
 
 
@@ -159,14 +163,24 @@ def media_type_of(headers: Mapping[str, str]) -> str:
 
     Two headers that name the same one, joined with a comma, are one.
     """
-    text = headers.get("content-type", "")[:MOST_OF_TYPE].lower()
-    types = {one.partition(";")[0].strip() for one in text.split(",")}
-    return types.pop() if len(types) == 1 else text.partition(";")[0].strip()
+    return _media_type(headers.get("content-type", "")[:MOST_OF_TYPE])
 
 
 def charset_of(headers: Mapping[str, str]) -> str:
     """Return the character set that a message says its body has, in lower case; empty when it names none."""
-    found = _CHARSET.search(headers.get("content-type", "")[:MOST_OF_TYPE])
+    return _charset(headers.get("content-type", "")[:MOST_OF_TYPE])
+
+
+@lru_cache(maxsize=256)  # The same few come again with every exchange. So it is with the next ones.
+def _media_type(content_type: str) -> str:
+    text = content_type.lower()
+    types = {one.partition(";")[0].strip() for one in text.split(",")}
+    return types.pop() if len(types) == 1 else text.partition(";")[0].strip()
+
+
+@lru_cache(maxsize=256)
+def _charset(content_type: str) -> str:
+    found = _CHARSET.search(content_type)
     return found[1].lower() if found else ""
 
 
@@ -176,7 +190,7 @@ def decode_text(body: bytes, charset: str = "", errors: str = "strict") -> str:
     Many servers name one by habit, and send UTF-8: so that is tried first, but for those sets whose text can be taken
     for it. Raises UnicodeDecodeError, unless `errors` says what is done instead.
     """
-    if _WIDE.fullmatch(charset):
+    if charset and _WIDE.fullmatch(charset):
         return body.decode(charset, errors)
     try:
         return body.decode()

@@ -6,7 +6,6 @@ What a finding's `rule` and `evidence` are depends on its kind: see `Finding`.
 import re
 import traceback
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -67,7 +66,7 @@ class _Result:
     """What has come of an exchange so far. What follows a fault of ours, or a limit, is missing.
 
     Attributes:
-        operation: the operationId. None: the exchange fits no operation of the contract.
+        operation: the one that was called. None: the exchange fits no operation of the contract.
         path: as in a finding.
         is_documented: whether the contract has this answer, as JSON.
         body: what its body is as evidence.
@@ -75,7 +74,7 @@ class _Result:
     """
 
     is_concerned: bool = True
-    operation: str | None = None
+    operation: Operation | None = None
     path: str = ""
     is_documented: bool = False
     body: BodyEvidence = "none"
@@ -103,16 +102,15 @@ class Judgement:
         vars(other)["_result"] = self._result
         return other
 
-    def holds_for_others(self, headers: AbstractSet[str]) -> bool:
-        """Whether it is the same for an exchange that differs in the values of some headers alone.
+    @property
+    def is_sure(self) -> bool:
+        """Whether all of the exchange was judged."""
+        return not self._result.gaps and self._result.outage is None
 
-        It is not where the contract documents one of them, nor where something could not be judged.
-        """
-        if self._result.gaps or self._result.outage is not None:
-            return False
-        response, operation = self.observation.documented, self.observation.operation
-        documented = {one.name.lower() for one in operation.parameters} if operation else set()
-        return headers.isdisjoint(documented) and (response is None or headers.isdisjoint(response.headers))
+    @property
+    def agrees(self) -> bool:
+        """Whether all of it was judged, and nothing differs from the contract."""
+        return self.is_sure and not self._result.mismatches
 
     @property
     def is_concerned(self) -> bool:
@@ -122,7 +120,11 @@ class Judgement:
     @property
     def operation(self) -> Operation | None:
         """The operation that was called. None: the exchange is about none of the contract's, or nobody can tell."""
-        return self.observation.operation if self._result.operation is not None else None
+        return self._result.operation
+
+    @property
+    def _operation_id(self) -> str | None:
+        return self._result.operation.operation_id if self._result.operation else None
 
     @property
     def outage(self) -> str | None:
@@ -160,8 +162,9 @@ class Judgement:
     @property
     def gaps(self) -> tuple[Inconclusive, ...]:
         """What of the exchange was not judged, and why. There may be findings in the rest of it."""
-        source, operation = self.exchange.source, self._result.operation
-        gaps = dict.fromkeys(self._result.gaps)
+        if not self._result.gaps:
+            return ()
+        source, operation, gaps = self.exchange.source, self._operation_id, dict.fromkeys(self._result.gaps)
         return tuple(Inconclusive(source, one.why, unclear=one.unclear, operation=operation) for one in gaps)
 
     def findings(self) -> Iterator[Finding]:
@@ -170,7 +173,7 @@ class Judgement:
             yield Finding(
                 code=mismatch.code,
                 severity=mismatch.severity or CODES[mismatch.code].severity,
-                operation=self._result.operation,
+                operation=self._operation_id,
                 pointer=mismatch.pointer,
                 expected=mismatch.expected,
                 seen=mismatch.seen,
@@ -203,7 +206,7 @@ class Judgement:
         if not result.is_concerned:
             return
         operation = observation.operation
-        result.operation = operation.operation_id if operation else None
+        result.operation = operation
         result.path = observation.path
         result.outage = self._breakdown
         if result.outage is not None:

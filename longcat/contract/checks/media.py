@@ -6,6 +6,7 @@ Nothing else is judged: see `UNJUDGED`.
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -43,6 +44,7 @@ _LINE_ENDS: Final = re.compile(r"\r\n|\n|\r")
 _EVENT_FIELDS: Final = frozenset({"event", "id", "retry"})
 
 
+@lru_cache(maxsize=256)  # The same few come again with every exchange.
 def kind_of(media_type: str) -> MediaKind:
     """Return what a body of a media type, in lower case and without parameters, is to be read as."""
     if _LINES.fullmatch(media_type):

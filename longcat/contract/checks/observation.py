@@ -5,7 +5,7 @@ from functools import partial
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
@@ -162,7 +162,9 @@ def observe(spec: Spec, exchange: Exchange) -> Observation:
 
 
 def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located:
-    """Return the first of several paths in which the parameters have the values that its operation wants there.
+    """Return that of several paths which an exchange is about, as far as it tells.
+
+    It is the first in which the parameters have the values that its operation wants there.
 
     Keys of `paths` that only a fragment tells apart are the same to a gateway. Of these, the one is meant that fits the
     exchange best.
@@ -171,7 +173,8 @@ def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located
     fitting = [one for one in observed if _has_fitting(one, ("path",))] or observed
     path = fitting[0].plain_path
     alike = [one for one in fitting if one.plain_path == path]
-    return max(alike, key=_likeness).located if len(alike) > 1 else fitting[0].located
+    chosen = max(alike, key=_likeness).located if len(alike) > 1 else fitting[0].located
+    return evolve(chosen, is_chosen=True)
 
 
 def _has_fitting(observation: Observation, locations: Container[str]) -> bool:

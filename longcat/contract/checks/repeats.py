@@ -1,33 +1,55 @@
 """Judges exchanges, and those that are like one judged before by what came of that one.
 
-Recordings of polling hold the same question with the same answer many times over.
+Recordings of polling hold the same question with the same answer many times over, or with another id, time or progress.
+Two exchanges are alike when they differ in nothing that is looked at: in headers that nobody reads, and in values which
+are, at a place of which the contract says what may stand there, all as it says (see `PlainSchemas`).
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
-from attrs import define, field, fields
+from attrs import Factory, define, field, fields
 
+from longcat.contract.checks.answer import may_differ
+from longcat.contract.checks.body import Decoded, media_type_of
 from longcat.contract.checks.judge import Judgement
+from longcat.contract.checks.media import MediaKind, kind_of
+from longcat.contract.checks.mismatch import Mismatch
+from longcat.contract.checks.observation import Observation
+from longcat.contract.checks.request.parameters import Sent, allows_header, compare_parameter
 from longcat.contract.model import Exchange
+from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
+from longcat.contract.openapi.operation import Operation, Parameter, is_json, media_for
+from longcat.contract.openapi.schema.fields import Direction
+from longcat.contract.openapi.schema.plain import PlainSchemas
 from longcat.contract.openapi.spec import Spec
+from longcat.contract.openapi.urls.templates import split_url
+from longcat.contract.placeholders import holds_placeholder, may_be_filtered
 
 MOST: Final = 256
 """How many judgements are kept."""
+MOST_NAMES: Final = 1024
+"""Of how many headers and media types it is kept how they are read. Traffic may have any number of them."""
 LARGEST: Final = 16 * 1024
 """How large the bodies of an exchange may be whose judgement is kept, in bytes."""
 # fmt: off
-VOLATILE: Final = frozenset({
-    "age", "cf-ray", "date", "etag", "expires", "last-modified", "nel", "report-to", "request-id", "server-timing",
-    "traceparent", "x-amz-request-id", "x-amzn-requestid", "x-correlation-id", "x-github-request-id", "x-request-id",
-    "x-runtime", "x-trace-id",
+READ: Final = frozenset({
+    "allow", "authorization", "cf-mitigated", "content-encoding", "content-length", "content-type", "cookie", "link",
+    "location", "transfer-encoding", "warning",
 })
 # fmt: on
-"""Headers that differ each time, and that nothing looks at unless the contract documents them."""
+"""The headers whose values are read, besides those that the contract documents and those that announce an end."""
+ANNOUNCING: Final = ("deprecat", "sunset")
+"""What the name of a header has in it that announces an end."""
 _TREATED_APART: Final = frozenset({"request_headers", "response_headers", "source", "recorded"})
 _OTHER_FIELDS: Final = attrgetter(*(one.name for one in fields(Exchange) if one.eq and one.name not in _TREATED_APART))
 """All of an exchange but its headers, and when and where it was seen."""
+_Headers: TypeAlias = Mapping[str, Parameter]
+"""The headers that the contract has for an answer, by their names in lower case."""
+_BodySchema: TypeAlias = tuple[str, Examples]
+"""Where the schema of a body of JSON stands, and what the contract shows of such bodies."""
 
 
 @define
@@ -35,21 +57,162 @@ class Judge:
     """Judges exchanges by one contract."""
 
     spec: Spec
+    _likeness: "_Likeness" = field(
+        default=Factory(lambda self: _Likeness(self.spec), takes_self=True), init=False, repr=False
+    )
     _known: dict[Hashable, Judgement] = field(factory=dict, init=False, repr=False)
 
     def judge(self, exchange: Exchange) -> Judgement:
-        """Return what an exchange says about the contract. It is worked out when it is first asked for."""
+        """Return what an exchange says about the contract."""
+        new = Judgement(self.spec, exchange)
         if len(exchange.request_body or b"") + len(exchange.response_body or b"") > LARGEST:
-            return Judgement(self.spec, exchange)
-        form = _OTHER_FIELDS(exchange), _lasting(exchange.request_headers), _lasting(exchange.response_headers)
+            return new
+        try:
+            form = self._likeness.form(new.observation)
+            known = self._find(form) if form is not None else None
+            if known is None and not (form is not None and new.agrees):
+                form = self._likeness.exact_form(new.observation)
+                known = self._find(form)
+        except Exception:  # noqa: BLE001 - when it is judged, the same is come upon, and said.
+            return new
+        if known is not None:
+            return known.of(exchange)
+        if new.is_sure:
+            self._known[form] = new
+            if len(self._known) > MOST:
+                del self._known[next(iter(self._known))]
+        return new
+
+    def _find(self, form: Hashable) -> Judgement | None:
+        """Return the judgement of an exchange of this form, which then is the last one to be forgotten."""
         known = self._known.pop(form, None)
-        if known is None or not known.holds_for_others(VOLATILE):
-            known = Judgement(self.spec, exchange)
-        self._known[form] = known
-        if len(self._known) > MOST:
-            del self._known[next(iter(self._known))]
-        return known.of(exchange)
+        if known is not None:
+            self._known[form] = known
+        return known
 
 
-def _lasting(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple([item for item in headers.items() if item[0] not in VOLATILE])
+class _Likeness:
+    """Tells by their forms which exchanges are alike in all that is looked at."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._plain = PlainSchemas(spec.schemas, examples_are_complete=spec.examples_are_complete)
+        self._credentials = spec.credentials
+        self._has_key_in_query = any(one.location == "query" for one in spec.credentials)
+        self._is_read: Callable[[str], bool] = lru_cache(MOST_NAMES)(self._find_is_read)
+        self._documented: Callable[[Operation, int], _Headers] = lru_cache(MOST_NAMES)(_documented_headers)
+        self._asked: Callable[[Operation, str], _BodySchema | None] = lru_cache(MOST_NAMES)(_schema_of_request)
+        self._answered: Callable[[Operation, int, str], _BodySchema | None] = lru_cache(MOST_NAMES)(_schema_of_answer)
+
+    def exact_form(self, observation: Observation) -> Hashable:
+        """Return what exchanges have in common that differ in nothing but headers that nobody reads."""
+        exchange, operation = observation.exchange, observation.operation
+        documented = self._documented(operation, exchange.status_code) if operation else ()
+        sent = {one.name.lower() for one in operation.parameters} if operation else ()
+        return (
+            _OTHER_FIELDS(exchange),
+            tuple([one for one in exchange.request_headers.items() if one[0] in sent or self._is_read(one[0])]),
+            tuple([one for one in exchange.response_headers.items() if one[0] in documented or self._is_read(one[0])]),
+            tuple(exchange.request_headers),
+            tuple(exchange.response_headers),
+        )
+
+    def form(self, observation: Observation) -> Hashable:
+        """Return what exchanges have in common that agree with the contract if one of them does. None: nobody knows."""
+        exchange, operation, located = observation.exchange, observation.operation, observation.located
+        if operation is None or located.is_chosen:
+            return None
+        parameters: list[list[Mismatch] | None] = []
+        if operation.parameters:
+            sent, comparison = Sent(exchange, located.values), observation.request_comparison
+            parameters = [compare_parameter(comparison, one, sent) for one in operation.parameters]
+            if any(parameters):
+                return None
+        url, is_asked, is_answered = exchange.url, self._asks(observation), self._answers(observation)
+        documented = self._documented(operation, exchange.status_code)
+        headers = [
+            (name, allows_header(observation.comparison, documented[name], value) or value)
+            for name, value in exchange.response_headers.items()
+            if name in documented
+        ]
+        return (
+            id(operation),
+            exchange.method,
+            exchange.status_code,
+            exchange.origin,
+            exchange.intent,
+            exchange.answered_before,
+            bool(exchange.credentials),
+            *url.split("/", 3)[:3],
+            split_url(url).query if self._has_key_in_query else "",
+            located.spans,
+            observation.is_concerned,
+            tuple([one is None for one in parameters]),
+            is_asked or exchange.request_body,
+            is_answered or exchange.response_body,
+            self._head(exchange.request_headers, with_length=not is_asked),
+            self._head(exchange.response_headers, with_length=not is_answered),
+            tuple(headers),
+        )
+
+    def _head(self, headers: Mapping[str, str], *, with_length: bool) -> tuple[str | tuple[str, str], ...]:
+        """Return headers without the values that nobody reads. Where a body was read, its length says no more."""
+        is_read = self._is_read
+        return tuple(
+            [
+                item if is_read(item[0]) and (with_length or item[0] != "content-length") else item[0]
+                for item in headers.items()
+            ]
+        )
+
+    def _find_is_read(self, name: str) -> bool:
+        is_key = any(one.location == "header" and one.name.lower() == name for one in self._credentials)
+        return is_key or name in READ or any(word in name for word in ANNOUNCING)
+
+    def _asks(self, observation: Observation) -> bool:
+        """Whether the body of the request is JSON as its schema wants it."""
+        exchange, operation = observation.exchange, observation.operation
+        if not exchange.request_body or operation is None:
+            return False
+        found = self._asked(operation, exchange.request_headers.get("content-type", ""))
+        return found is not None and self._fits(observation, found, observation.request_json, Direction.REQUEST)
+
+    def _answers(self, observation: Observation) -> bool:
+        """Whether the body of the answer is JSON as its schema wants it, and about what was asked for."""
+        exchange, operation, body = observation.exchange, observation.operation, observation.exchange.response_body
+        if not body or operation is None or exchange.method == "HEAD" or not observation.has_body:
+            return False
+        found = self._answered(operation, exchange.status_code, exchange.response_headers.get("content-type", ""))
+        if found is None or not self._fits(observation, found, observation.response_json, Direction.RESPONSE):
+            return False
+        value = observation.response_json.value
+        is_other = isinstance(value, dict) and may_differ(observation, operation, value)
+        return not is_other and not (may_be_filtered(exchange) and holds_placeholder(body))
+
+    def _fits(self, observation: Observation, of: _BodySchema, decoded: Decoded, direction: Direction) -> bool:
+        if not decoded.is_json or decoded.defects or not isinstance(decoded.value, dict | list):
+            return False
+        pointer, examples = of
+        scheme = observation.exchange.url.partition(":")[0].lower()
+        return self._plain.of((pointer,), direction, scheme, examples)(decoded.value)
+
+
+def _documented_headers(operation: Operation, status_code: int) -> _Headers:
+    """Return the headers that the contract has for an answer; none where it does not have the answer."""
+    response = operation.response(status_code)
+    return response.headers if response else {}
+
+
+def _schema_of_request(operation: Operation, content_type: str) -> _BodySchema | None:
+    """Return what a body of JSON is held against. None: it is none, or there is no schema for just this type."""
+    media_type = media_type_of({"content-type": content_type})
+    media = media_for(operation.request, media_type) if is_json(media_type) else None
+    return (media.schema, NO_EXAMPLES) if media is not None and media.schema is not None else None
+
+
+def _schema_of_answer(operation: Operation, status_code: int, content_type: str) -> _BodySchema | None:
+    """Return the same of an answer."""
+    media_type, response = media_type_of({"content-type": content_type}), operation.response(status_code)
+    if response is None or kind_of(media_type) is not MediaKind.JSON:
+        return None
+    media = media_for(response.content, media_type, content_type)
+    return (media.schema, media.examples) if media is not None and media.schema is not None else None

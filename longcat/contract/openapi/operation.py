@@ -121,6 +121,11 @@ class Parameter:
         """How it is written."""
         return Encoding.of(self.name, self.place, "simple" if self.location in {"path", "header"} else "form")
 
+    @cached_property
+    def is_plain_segment(self) -> bool:
+        """Whether it is a part of the path that is written as it stands."""
+        return self.location == "path" and self.content is None and self.encoding.style not in {"label", "matrix"}
+
     @property
     def allows_empty(self) -> bool:
         """Whether it may be empty, whatever its schema says."""
@@ -197,6 +202,12 @@ class Operation:
     def request(self) -> Mapping[str, Media]:
         """The media types of the request body, by their names."""
         return _content(self._body) if self._body else {}
+
+    @cached_property
+    def json_request(self) -> str | None:
+        """Where the schema of a request's body of JSON stands. None: there is none."""
+        media = first_json(self.request)
+        return media.schema if media is not None else None
 
     @cached_property
     def request_required(self) -> bool:

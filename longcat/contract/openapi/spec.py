@@ -27,7 +27,7 @@ from longcat.contract.openapi.strict import check_all
 from longcat.contract.openapi.upgrade import modern
 from longcat.contract.openapi.urls.paths import PathIndex
 from longcat.contract.openapi.urls.servers import Base, BaseIndex, base_of, read_servers, segments_of
-from longcat.contract.openapi.urls.templates import PARAMETER, split_url
+from longcat.contract.openapi.urls.templates import PARAMETER, kept_by_url, split_url
 
 
 @frozen(slots=False)  # A cached property is looked up faster there.
@@ -114,7 +114,7 @@ class Spec:
         the URL, it is as if all had it: a gateway may answer elsewhere. Of several paths that have the method,
         `choose` may choose another than the first.
         """
-        found = list(self._located(url))
+        found = self._located(url)
         with_method = [one for one in found if one.operation(method) is not None] or found
         if choose is not None and len(with_method) > 1:
             return choose(with_method)
@@ -152,12 +152,15 @@ class Spec:
         """Whether the contract says of all its operations at which hosts they are."""
         return self._bases.names_hosts
 
-    def _located(self, url: str) -> Iterator["Located"]:
-        found = list(self._below(list(self._bases.above(url)), url))
-        if found or self._bases.knows(url):
-            yield from found
-        else:
-            yield from self._below(self._anywhere(url), url)
+    @cached_property
+    def _located(self) -> Callable[[str], tuple["Located", ...]]:
+        """Return what tells all that a URL may mean, the best first. What was asked for last is kept."""
+
+        def located(url: str) -> tuple[Located, ...]:
+            found = tuple(self._below(self._bases.above(url), url))
+            return found if found or self._bases.knows(url) else tuple(self._below(self._anywhere(url), url))
+
+        return kept_by_url(located)
 
     def _anywhere(self, url: str) -> list[tuple[Base | None, list[str]]]:
         """Return what a URL may be below, whichever host it names: the paths of all servers, and none."""
@@ -223,11 +226,13 @@ class Located:
         operations: those of its path, whichever their method. Empty: the contract has no such path.
         values: of the path's parameters, as they are encoded in the URL.
         spans: whether one of these holds slashes, which OpenAPI does not allow.
+        is_chosen: whether the URL may mean several paths, and more than the URL had to tell which.
     """
 
     operations: tuple[Operation, ...] = ()
     values: Mapping[str, str] = field(factory=dict)
     spans: bool = False
+    is_chosen: bool = False
 
     def operation(self, method: str) -> Operation | None:
         """Return the operation of a method. None: the path has none."""

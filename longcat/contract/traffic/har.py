@@ -74,7 +74,9 @@ def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for one in _list(message.get("headers")):
         name, value = (one.get("name"), one.get("value")) if isinstance(one, dict) else (None, None)
-        if isinstance(value, list):  # Polly writes several, or one, so.
+        if type(value) is str and type(name) is str and "\n" not in value:  # Nearly all are so.
+            found.append((name, value.strip()))
+        elif isinstance(value, list):  # Polly writes several, or one, so.
             found += [header(name, inner) for inner in value]
         else:
             found.append(header(name, value))

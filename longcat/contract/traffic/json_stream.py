@@ -21,6 +21,7 @@ _decode: Final = json.JSONDecoder().raw_decode
 _AROUND: Final = " \t\r\n\ufeff\x1e"
 """What may stand around the value on a line: some put a separator before it (RFC 7464)."""
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
+_SPACES: Final = frozenset(" \t\r\n")
 _STRUCTURE: Final = re.compile(r'[][{}"]')
 _STRING: Final = re.compile(r'["\\]')
 _BARE: Final = re.compile(r"[^][{}\",:\s]+")
@@ -75,21 +76,24 @@ class JSONStream:
     def items(self) -> Iterator[None]:
         """Go to each item of the list that comes next."""
         self._take("[")
-        while self.peek() != "]":
+        following = self.peek()
+        while following != "]":
             yield
-            if self.peek() != "]":
+            following = self.peek()
+            if following != "]":
                 self._take(",")
+                following = self.peek()
         self._take("]")
 
     def peek(self) -> str:
         """Return the next character that is not space, and stay before it. Empty: the file ends."""
         while True:
-            if found := _SPACE.match(self._text, self._at):
+            character = self._text[self._at : self._at + 1]
+            if character in _SPACES and (found := _SPACE.match(self._text, self._at)):
                 self._at = found.end()
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._read_on():
-                return ""
+                character = self._text[self._at : self._at + 1]
+            if character or not self._read_on():
+                return character
 
     def value(self) -> Any:
         """Return the next value, or the UnreadableError that says why it can't be read, and go past it."""

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Final
@@ -98,8 +99,10 @@ def redact(
         thorough: also replace what only looks like a secret, anywhere. For storing; a judge needs bodies as they were.
         secrets: what else must be nowhere, such as a key that this exchange was not sent with, but others were.
     """
-    names = {name.lower() for name in key_names}
-    known = {*secrets_of(exchange, names, thorough=thorough), *filter(_is_long, secrets)}
+    names = _in_lower_case(frozenset(key_names))
+    certain = _certain_secrets(exchange, names)
+    every = certain | _named_secrets(exchange)
+    known = {*(every if thorough else certain), *filter(_is_long, secrets)}
     if known and not thorough and not _may_hold(exchange, names, known):
         known = set()
     hide = partial(_without, secrets=sorted(known, key=len, reverse=True)) if known else str
@@ -139,7 +142,7 @@ def redact(
         origin=exchange.origin,
         intent=exchange.intent,
         recorded=exchange.recorded,
-        credentials=exchange.credentials or _digest(exchange, names),
+        credentials=exchange.credentials or _digest(exchange, every),
         answered_before=exchange.answered_before,
     )
 
@@ -147,15 +150,14 @@ def redact(
 _SALT: Final = os.urandom(32)
 
 
-def _digest(exchange: Exchange, key_names: Collection[str]) -> str:
-    """Return what tells the keys of a request from those of others in this process. Empty: none was seen.
+def _digest(exchange: Exchange, secrets: AbstractSet[str]) -> str:
+    """Return what tells the keys of a request, which are among its secrets, from those of others in this process.
 
-    A key that a recorder replaced was not.
+    Empty: none was seen. A key that a recorder replaced was not.
     """
-    found = secrets_of(exchange, key_names)
-    if _is_long(cookie := exchange.request_headers.get("cookie", "")):
-        found.add(cookie)
-    return _digest_of(frozenset(found)) if found else ""
+    cookie = exchange.request_headers.get("cookie", "")
+    found = frozenset({*secrets, cookie} if _is_long(cookie) else secrets)
+    return _digest_of(found) if found else ""
 
 
 @lru_cache(maxsize=64)  # Most exchanges of a recording have the same keys.
@@ -185,11 +187,18 @@ def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[st
     return _without(joined, secrets) != joined
 
 
-def secrets_of(exchange: Exchange, key_names: Collection[str] = (), *, thorough: bool = True) -> set[str]:
-    """Return the secrets that a request was sent with, as far as they are long enough to be told from other words.
+@lru_cache(maxsize=64)  # A contract has the same for all exchanges.
+def _in_lower_case(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
-    Thorough: also those that only their names tell, of headers and of the URL's parameters.
-    """
+
+def secrets_of(exchange: Exchange) -> set[str]:
+    """Return the secrets that a request was sent with, as far as they are long enough to be told from other words."""
+    return _certain_secrets(exchange) | _named_secrets(exchange)
+
+
+def _certain_secrets(exchange: Exchange, key_names: Collection[str] = ()) -> set[str]:
+    """Return the secrets among these that are what HTTP or the contract calls a key."""
     headers = exchange.request_headers
     scheme, _, credentials = headers.get("authorization", "").rpartition(" ")
     found = [credentials, *(headers[name] for name in key_names if name in headers)]
@@ -199,10 +208,15 @@ def secrets_of(exchange: Exchange, key_names: Collection[str] = (), *, thorough:
     if key_names and "?" in exchange.url:
         query = parse_qsl(exchange.url.partition("?")[2].partition("#")[0])
         found += [value for name, value in query if name.lower() in key_names]
-    if thorough:
-        found += [headers[name] for name in filter(is_sensitive, headers) if name not in {"authorization", "cookie"}]
-        spans = _secret_parameters(exchange.url)
-        found += [unquote(exchange.url[start:end]) for start, end in spans]
+    return {*filter(_is_long, found)}
+
+
+def _named_secrets(exchange: Exchange) -> set[str]:
+    """Return those among these that only the names of headers and of the URL's parameters tell."""
+    headers, url = exchange.request_headers, exchange.url
+    found = [value for name, value in headers.items() if is_sensitive(name) and name not in {"authorization", "cookie"}]
+    if "=" in url or "%" in url:
+        found += [unquote(url[start:end]) for start, end in _secret_parameters(url)]
     return {*filter(_is_long, found)}
 
 
@@ -295,6 +309,8 @@ def _redact_url(text: str, key_names: Collection[str] = (), *, thorough: bool = 
     """Return the text without users, and without the parameters that are secrets by their names."""
     if "@" in text:
         text = _USER.sub(rf"\1{PLACEHOLDER}@", text)
+    if "=" not in text and "%" not in text:
+        return text
     parts, done = [], 0
     for start, end in _secret_parameters(text, key_names, thorough=thorough):
         parts += [text[done:start], PLACEHOLDER]
@@ -309,8 +325,6 @@ def _secret_parameters(
 
     Thorough: also by names that mean something else in other places, such as `code`.
     """
-    if "=" not in text and "%" not in text:
-        return
     is_form = "&" in text and not re.search(r"\s", text)
     found = _PARAMETER.search(text)
     while found:

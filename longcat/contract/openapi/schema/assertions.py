@@ -48,6 +48,10 @@ class Assertions:
 
     Formats that the typed client reads are checked as it reads them, in Python and not from within the validator in
     Rust, which would swallow an interrupt. All others, and what goes by characters and numbers, are the validator's.
+
+    Attributes:
+        allow: returns whether a value breaks none of them. Raises UnjudgeableError for a pattern that takes too many
+            steps.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -66,6 +70,7 @@ class Assertions:
         self._of_scalars = rest if rest.keys() - {"uniqueItems"} else {}
         self._of_containers = {name: rest[name] for name in _OF_CONTAINERS & rest.keys()}
         self.backtracks = "pattern" in rest and backtracks(rest["pattern"])
+        self.allow: Callable[[Any], bool] = self._simple(rest) or self._allow
 
     @cached_property
     def _scalar(self) -> jsonschema_rs.Validator:
@@ -75,8 +80,26 @@ class Assertions:
     def _container(self) -> jsonschema_rs.Validator:
         return _compile(self._of_containers)
 
-    def allow(self, value: Any) -> bool:
-        """Whether a value breaks none of them. Raises UnjudgeableError for a pattern that takes too many steps."""
+    @property
+    def may_be_container(self) -> bool:
+        """Whether their type allows an object or a list."""
+        return self._kinds is None or not self._kinds.isdisjoint({dict, list})
+
+    def _simple(self, rest: Mapping[str, Any]) -> Callable[[Any], bool] | None:
+        """Return what is the same as `_allow` where there is little to look at, as there is nearly always."""
+        kinds, is_valid = self._kinds, self._format
+        if kinds is None or self._is_integer or self._lengths:
+            return None
+        if not rest and is_valid is None:
+            return lambda value: type(value) in kinds
+        if kinds == {str} and rest.keys() <= {"const", "enum"} and is_valid is None:
+            words = frozenset(one for one in (*rest.get("enum", ()), rest.get("const")) if isinstance(one, str))
+            return (lambda value: type(value) is str and value in words) if len(rest) == 1 else None
+        if kinds == {str} and not rest and is_valid is not None:
+            return lambda value: type(value) is str and is_valid(value)
+        return None
+
+    def _allow(self, value: Any) -> bool:
         kind = type(value)
         if self._kinds is not None and kind not in self._kinds and not self._is_of_type(value, kind):
             return False

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.schema.compiled import CompiledSchema
 from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Fields, fields_of
 from longcat.contract.openapi.schema.validator import ValidationMode, Validator
@@ -49,6 +50,7 @@ class Schemas:
         applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
         of_address: returns which of several schemas says that a text is an address. None: none does.
         choosing: returns those of several pointers whose schemas apply or ask further ones, depending on the value.
+        compiled: returns the schema at a pointer, ready to use.
     """
 
     def __init__(self, document: Document) -> None:
@@ -61,6 +63,7 @@ class Schemas:
         self.subtypes = Subtypes(document)
         self.choosing: _FromPointers = lru_cache(MOST_KEPT)(self._choosing)
         self._validator = Validator(document, self.variants, self.subtypes)
+        self.compiled: Callable[[str], CompiledSchema] = self._validator.compiled
 
     def branches(self, pointer: str) -> list[str]:
         """Return where the schemas stand of the `oneOf` or `anyOf` at a pointer."""

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.urls.templates import PARAMETER, split_url, texts_of, values_between
+from longcat.contract.openapi.urls.templates import PARAMETER, kept_by_url, split_url, texts_of, values_between
 
 T = TypeVar("T")
 MOST_BASES: Final = 100
@@ -126,7 +126,12 @@ def server_url(server: Place) -> str:
 
 
 class BaseIndex:
-    """Bases by their hosts, so that those which a URL is below are found without a look at all the others."""
+    """Bases by their hosts, so that those which a URL is below are found without a look at all the others.
+
+    Attributes:
+        above: returns the bases that a URL is below, with the segments that it has below them: the longest first. Of a
+            host that no base has, those which allow any host. What was asked for last is kept.
+    """
 
     def __init__(self, bases: Iterable[Base]) -> None:
         self._of_host: dict[str, list[Base]] = {}
@@ -139,6 +144,7 @@ class BaseIndex:
                 self._of_hosts.setdefault(texts, []).append(base)
         self._all = _longest_first(chain(*self._of_host.values(), *self._of_hosts.values()))
         self._at: Callable[[str], list[Base]] = lru_cache(MOST_HOSTS)(self._find)
+        self.above: Callable[[str], tuple[tuple[Base, list[str]], ...]] = kept_by_url(self._above)
 
     @property
     def names_hosts(self) -> bool:
@@ -157,13 +163,9 @@ class BaseIndex:
                 named += bases
         return named
 
-    def above(self, url: str) -> Iterator[tuple[Base, list[str]]]:
-        """Yield the bases that a URL is below, with the segments that it has below them: the longest first.
-
-        Of a host that no base has, those which allow any host.
-        """
+    def _above(self, url: str) -> tuple[tuple[Base, list[str]], ...]:
         parts = split_url(url)
-        yield from _below(self._at(parts.netloc), segments_of(parts.path))
+        return tuple(_below(self._at(parts.netloc), segments_of(parts.path)))
 
     def _find(self, netloc: str) -> list[Base]:
         """Return the bases that are at a host, or at any."""

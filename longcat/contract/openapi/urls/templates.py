@@ -1,10 +1,16 @@
 """Texts with `{parameters}`, as the URLs of servers and the keys of `paths` are."""
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+T = TypeVar("T")
+MOST_URLS: Final = 256
+"""Of how many URLs it is kept what they mean. Several ask for each, and thousands of exchanges go to a few."""
+LONGEST_KEPT: Final = 1000
+"""How many characters a URL may have of which that is kept."""
 PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 """A parameter in a path, or a variable in a server's URL."""
 
@@ -39,3 +45,9 @@ def split_url(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:  # A host in broken brackets.
         return urlsplit("")
+
+
+def kept_by_url(find: Callable[[str], T]) -> Callable[[str], T]:
+    """Return what finds the same for a URL, and keeps what it found for the last ones that it was asked for."""
+    kept = lru_cache(MOST_URLS)(find)
+    return lambda url: kept(url) if len(url) <= LONGEST_KEPT else find(url)
