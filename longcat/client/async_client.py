@@ -17,8 +17,8 @@ from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
 from longcat.sending import tasks
+from longcat.sending.async_sender import AsyncSender
 from longcat.sending.http.library import AsyncClient
-from longcat.sending.sender import AsyncSender
 from longcat.sending.tasks import Outcomes, each
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults

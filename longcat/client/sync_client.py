@@ -14,7 +14,7 @@ from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
 from longcat.sending import threads
 from longcat.sending.http.library import SyncClient
-from longcat.sending.sender import SyncSender
+from longcat.sending.sync_sender import SyncSender
 from longcat.sending.threads import Stopped, outcomes
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults

@@ -15,14 +15,11 @@ from attrs import define, field
 
 from longcat.clock import stands_still
 from longcat.errors import ConfigurationError
-from longcat.sending.http.clients import AsyncClientTransports
-from longcat.sending.http.transports import AsyncTransports
+from longcat.sending.http.async_clients import AsyncClientTransports
+from longcat.sending.http.async_transports import AsyncTransports
+from longcat.sending.translation import ClientClosedError
 
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
-
-
-class ClientClosedError(Exception):
-    """The client was closed while a call was under way. It never leaves this package."""
 
 
 def current_loop() -> tuple[object, CallSoon]:

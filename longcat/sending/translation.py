@@ -11,7 +11,6 @@ from longcat.errors import APIConnectionError, APITimeoutError, LongCatError, is
 from longcat.gateway.messages import Call
 from longcat.gateway.progress import SendProgress
 from longcat.sending.http.library import HttpLibrary
-from longcat.sending.loops import ClientClosedError
 from longcat.sending.proxies import Proxies
 from longcat.text.known_keys import KNOWN_KEYS, without_keys
 from longcat.url import Url
@@ -34,6 +33,10 @@ EXPIRED: Final = {9, 10}
 """OpenSSL's codes for a certificate that is not valid yet, or no more."""
 MISNAMED: Final = {62, 64}
 """OpenSSL's codes for a certificate of another host."""
+
+
+class ClientClosedError(Exception):
+    """The client was closed while a call was under way. It never leaves this package."""
 
 
 class Translated:

@@ -21,7 +21,8 @@ from longcat.gateway.contract import OperationId, contract
 from longcat.gateway.queue import SUBMIT, QueueGateway
 from longcat.gateway.result import ResultGateway
 from longcat.models import OrderRequest
-from longcat.sending.http.transports import AsyncTransports, SyncTransports
+from longcat.sending.http.async_transports import AsyncTransports
+from longcat.sending.http.transports import SyncTransports
 from longcat.sending.proxies import Proxies
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock

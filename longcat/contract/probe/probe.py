@@ -25,7 +25,7 @@ from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call
 from longcat.sending.addresses import is_local
 from longcat.sending.answer_reader import AnswerReader
-from longcat.sending.sender import SyncSender
+from longcat.sending.sync_sender import SyncSender
 from longcat.text import shorten, show
 from longcat.text.hiding import hide_body, hiding_cut
 from longcat.text.known_keys import KNOWN_KEYS

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
-
 if TYPE_CHECKING:
     import httpx
 
@@ -54,14 +52,6 @@ def close(connections: list[Any]) -> None:
     for connection in connections:
         with suppress(Exception):
             connection.close()
-
-
-async def aclose(connections: list[Any]) -> None:
-    """Close asynchronous connections, whatever goes wrong, and also in a task that is cancelled."""
-    with anyio.CancelScope(shield=True):
-        for connection in connections:
-            with suppress(Exception):
-                await connection.aclose()
 
 
 def forget_connections(http: "httpx.Client | httpx.AsyncClient") -> list[Any]:

@@ -4,18 +4,15 @@ The libraries' pools go through all of their connections for every request, whic
 of a single connection does not; and when a call fails midway, all that it left in its pool goes with it.
 """
 
-import ssl
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
-import anyio
 from attrs import frozen
 
-from longcat.errors import ConfigurationError
+from longcat.sending.http.certificates import TlsContexts
 from longcat.sending.http.library import HttpLibrary
 from longcat.sending.proxies import Proxies
 from longcat.url import Url
@@ -118,23 +115,6 @@ class SyncTransports(TransportStack["httpx.BaseTransport"]):
             _close(one)
 
 
-class AsyncTransports(TransportStack["httpx.AsyncBaseTransport"]):
-    """Transports for the tasks of one event loop."""
-
-    async def give_back(self, transport: Any, url: "httpx.URL") -> None:
-        """Keep a transport over which an answer came."""
-        if surplus := self._keep(transport, url):
-            await _aclose(surplus)
-
-    async def discard(self, transport: Any, request: object) -> None:  # noqa: ARG002 - as above.
-        """Close a transport over which no answer came."""
-        await _aclose([transport])
-
-    async def aclose(self) -> None:
-        """Close all transports; those that are in use, as they are given back."""
-        await _aclose(self._take_all())
-
-
 def sync_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]) -> SyncTransports:
     """Return transports of a library for threads, which will be asked for these URLs, among others.
 
@@ -147,51 +127,6 @@ def sync_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str])
     )
 
 
-def async_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]) -> AsyncTransports:
-    """Return the same for tasks."""
-    contexts, limits = TlsContexts(library, urls), library.limits(max_connections=1)
-    return AsyncTransports(
-        proxies,
-        lambda scheme, proxy: library.async_http_transport(
-            verify=contexts.of(scheme, proxy), limits=limits, proxy=proxy
-        ),
-    )
-
-
-class TlsContexts:
-    """The TLS settings of transports. To read the certificates takes longer than a call, so only HTTPS waits for it.
-
-    Args:
-        library: knows which certificates are trusted.
-        urls: those that will be asked. If one of them is of HTTPS, the certificates are read at once.
-
-    Raises ConfigurationError, here or in `of`, for certificates that can't be used.
-    """
-
-    def __init__(self, library: HttpLibrary, urls: Iterable[str]) -> None:
-        self._read_certificates: Callable[[], ssl.SSLContext] = cache(library.ssl_context)
-        self._trusting_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        for url in urls:
-            self.of(Url.read(url).scheme, None)
-
-    def of(self, scheme: str, proxy: str | None) -> ssl.SSLContext:
-        """Return the settings for a scheme, and a proxy. Those for plain HTTP would accept no certificate."""
-        encrypted = scheme == "https" or (proxy is not None and Url.read(proxy).scheme == "https")
-        if not encrypted:
-            return self._trusting_nobody
-        try:
-            return self._read_certificates()
-        except (OSError, ValueError) as error:
-            raise setup_error(error) from error
-
-
-def setup_error(error: Exception) -> ConfigurationError:
-    """Return the error which says that the environment does not let us make connections of our own."""
-    return ConfigurationError(
-        f"The HTTP client can't be set up: {error}. Check the environment's proxies and certificates."
-    )
-
-
 def _origin(url: "httpx.URL") -> HttpOrigin:
     return url.scheme, url.netloc
 
@@ -199,10 +134,3 @@ def _origin(url: "httpx.URL") -> HttpOrigin:
 def _close(transport: "httpx.BaseTransport") -> None:
     with suppress(Exception):  # Nothing can be done about it.
         transport.close()
-
-
-async def _aclose(transports: "list[httpx.AsyncBaseTransport]") -> None:
-    with anyio.CancelScope(shield=True):
-        for transport in transports:
-            with suppress(Exception):  # As above.
-                await transport.aclose()

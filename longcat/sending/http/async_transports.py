@@ -1,0 +1,50 @@
+"""Connections of our own for tasks."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from longcat.sending.http.certificates import TlsContexts
+from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.transports import TransportStack
+from longcat.sending.proxies import Proxies
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class AsyncTransports(TransportStack["httpx.AsyncBaseTransport"]):
+    """Transports for the tasks of one event loop."""
+
+    async def give_back(self, transport: Any, url: "httpx.URL") -> None:
+        """Keep a transport over which an answer came."""
+        if surplus := self._keep(transport, url):
+            await _aclose(surplus)
+
+    async def discard(self, transport: Any, request: object) -> None:  # noqa: ARG002 - as above.
+        """Close a transport over which no answer came."""
+        await _aclose([transport])
+
+    async def aclose(self) -> None:
+        """Close all transports; those that are in use, as they are given back."""
+        await _aclose(self._take_all())
+
+
+def async_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]) -> AsyncTransports:
+    """Return transports of a library for tasks, as `sync_transports` does for threads."""
+    contexts, limits = TlsContexts(library, urls), library.limits(max_connections=1)
+    return AsyncTransports(
+        proxies,
+        lambda scheme, proxy: library.async_http_transport(
+            verify=contexts.of(scheme, proxy), limits=limits, proxy=proxy
+        ),
+    )
+
+
+async def _aclose(transports: "list[httpx.AsyncBaseTransport]") -> None:
+    with anyio.CancelScope(shield=True):
+        for transport in transports:
+            with suppress(Exception):  # As above.
+                await transport.aclose()
