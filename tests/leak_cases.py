@@ -343,8 +343,8 @@ def _run(driver: Driver, cases: Sequence[Case], folder: Path, **options: Any) ->
         http = cat._sender.http
         make = http._make
 
-        def make_with_backend(proxy: str | None) -> Any:
-            transport = make(proxy)
+        def make_with_backend(scheme: str, proxy: str | None) -> Any:
+            transport = make(scheme, proxy)
             transport._pool._network_backend = backend
             return transport
 
