@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from bench.calls import HEADERS, KEY, PATH, REQUEST_ID, library
@@ -13,7 +13,7 @@ from longcat import AsyncLongCat, FixedPolling
 
 MANY: Final = 500
 SECONDS: Final = 2.0
-"""How long a turn lasts."""
+"""How long a turn lasts at least. Each has a client of its own, as some grow slower with time."""
 
 AT_ONCE: Final = FixedPolling(0.001)
 """Every request may be asked about at any time, so that nothing but the client bounds how many are."""
@@ -24,10 +24,13 @@ Subject = Callable[[str], AbstractAsyncContextManager[Run]]
 """Makes a run ready, given the server's URL."""
 
 
-def in_flight(ask: Callable[[], Awaitable[object]], number: int = MANY) -> Run:
-    """Return what keeps so many questions in flight."""
+@asynccontextmanager
+async def in_flight(ask: Callable[[], Awaitable[object]], number: int = MANY) -> AsyncIterator[Run]:
+    """Yield what keeps so many questions in flight, and asks each twice at least: the first ones have to connect."""
 
     async def one_after_the_other(until: float) -> None:
+        await ask()
+        await ask()
         while time.monotonic() < until:
             await ask()
 
@@ -35,7 +38,8 @@ def in_flight(ask: Callable[[], Awaitable[object]], number: int = MANY) -> Run:
         until = time.monotonic() + seconds
         await asyncio.gather(*(one_after_the_other(until) for _ in range(number)))
 
-    return run
+    await ask()
+    yield run
 
 
 def client_of(module: Any, **options: Any) -> Any:
@@ -58,8 +62,8 @@ def raw(module: str, number: int) -> Subject:
 
     @asynccontextmanager
     async def subject(url: str) -> AsyncIterator[Run]:
-        async with client_of(library(module)) as client:
-            yield in_flight(posting(client, url), number)
+        async with client_of(library(module)) as client, in_flight(posting(client, url), number) as run:
+            yield run
 
     return subject
 
@@ -74,7 +78,8 @@ async def raw_aiohttp(url: str) -> AsyncIterator[Run]:
             async with session.post(url + PATH, headers=HEADERS, json={"request_id": REQUEST_ID}) as response:
                 return await response.json()
 
-        yield in_flight(ask)
+        async with in_flight(ask) as run:
+            yield run
 
 
 @asynccontextmanager
@@ -87,48 +92,39 @@ async def raw_pyreqwest(url: str) -> AsyncIterator[Run]:
             response = await client.post(url + PATH).headers(HEADERS).body_json(body).build().send()
             return await response.json()
 
-        yield in_flight(ask)
-
-
-def waiting(cat: AsyncLongCat) -> Run:
-    """Return what waits for many requests at once that are never done, and asks about each whenever it may."""
-
-    async def run(seconds: float) -> None:
-        async for _ in cat.as_completed([f"bench-{i:05}" for i in range(MANY)], seconds):
-            pass
-
-    return run
+        async with in_flight(ask) as run:
+            yield run
 
 
 @asynccontextmanager
-async def longcat(url: str) -> AsyncIterator[Run]:
-    """Wait with `AsyncLongCat`, as it is installed without extras."""
-    async with AsyncLongCat(KEY, url, polling=AT_ONCE) as cat:
-        yield waiting(cat)
+async def waiting(url: str, http_client: Any = None) -> AsyncIterator[Run]:
+    """Yield what waits for many requests at once that are never done, and asks about each whenever it may."""
+    async with AsyncLongCat(KEY, url, polling=AT_ONCE, http_client=http_client) as cat:
+
+        async def run(seconds: float) -> None:
+            async for _ in cat.as_completed([f"bench-{i:05}" for i in range(MANY)], seconds):
+                pass
+
+        await cat.status(REQUEST_ID)
+        yield run
 
 
 @asynccontextmanager
 async def longcat_on_httpx2(url: str) -> AsyncIterator[Run]:
     """Wait with `AsyncLongCat`, and an HTTP client of the caller's, of httpx's successor."""
-    async with (
-        library("httpx2").AsyncClient() as client,
-        AsyncLongCat(KEY, url, polling=AT_ONCE, http_client=client) as cat,
-    ):
-        yield waiting(cat)
+    async with library("httpx2").AsyncClient() as client, waiting(url, client) as run:
+        yield run
 
 
 @asynccontextmanager
 async def longcat_fast(url: str) -> AsyncIterator[Run]:
     """Wait with `AsyncLongCat`, and with what the extra `fast` brings."""
-    async with (
-        library("httpx_aiohttp").HttpxAiohttpClient() as client,
-        AsyncLongCat(KEY, url, polling=AT_ONCE, http_client=client) as cat,
-    ):
-        yield waiting(cat)
+    async with library("httpx_aiohttp").HttpxAiohttpClient() as client, waiting(url, client) as run:
+        yield run
 
 
-PLAIN: Final[Mapping[str, Subject]] = {f"httpx, {MANY} in flight": raw("httpx", MANY), "longcat": longcat}
-PEERS: Final[Mapping[str, Subject]] = {
+PLAIN: Final[dict[str, Subject]] = {f"httpx, {MANY} in flight": raw("httpx", MANY), "longcat": waiting}
+PEERS: Final[dict[str, Subject]] = {
     f"httpx, {MANY} in flight": raw("httpx", MANY),
     "httpx, 20 in flight": raw("httpx", 20),
     "httpx2, 500 in flight": raw("httpx2", MANY),
@@ -141,20 +137,17 @@ PEERS: Final[Mapping[str, Subject]] = {
 }
 
 
-def rates(subjects: Mapping[str, Subject], url: str, effort: Effort) -> Series:
+def rates(subjects: dict[str, Subject], url: str, effort: Effort) -> Series:
     """Return the questions a second of each, what one takes of CPU time (µs), and the server's share of a CPU (%)."""
     return asyncio.run(_rates(subjects, url, effort))
 
 
-async def _rates(subjects: Mapping[str, Subject], url: str, effort: Effort) -> Series:
+async def _rates(subjects: dict[str, Subject], url: str, effort: Effort) -> Series:
     series: Series = {}
-    async with AsyncExitStack() as stack:
-        runs = {name: await stack.enter_async_context(subject(url)) for name, subject in subjects.items()}
-        for run in runs.values():
-            await run(effort.share * SECONDS / 10)
-        for turn in range(effort.rounds):
-            for name in reversed(runs) if turn % 2 else runs:
-                for quantity, figure in (await _turn(runs[name], url, effort)).items():
+    for turn in range(effort.rounds):
+        for name in reversed(subjects) if turn % 2 else subjects:
+            async with subjects[name](url) as run:
+                for quantity, figure in (await _turn(run, url, effort)).items():
                     series.setdefault(name + quantity, []).append(figure)
     return series
 

@@ -21,7 +21,7 @@ EXPERIMENTS: Final = {
     "start": Experiment("plain", 11, commands.starts),
     "status-command": Experiment("plain", 11, commands.status_commands),
     "waiting": Experiment("plain", 5, partial(rates.rates, rates.PLAIN)),
-    "peers-waiting": Experiment("peers", 5, partial(rates.rates, rates.PEERS)),
+    "peers-waiting": Experiment("peers", 3, partial(rates.rates, rates.PEERS)),
     "waits": Experiment("plain", 3, many_waits),
     "har": Experiment("peers", 3, hars),
 }

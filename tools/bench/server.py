@@ -27,8 +27,8 @@ OTHERS: Final = {
     # By the beginning of the path: the first is OpenAI's, the others are Replicate's, Runway's and fal's.
     b"/v1/videos/": b'{"id":"%s","object":"video","model":"sora-2","status":"in_progress","progress":40,'
     b'"created_at":1767322800,"size":"1024x1024","seconds":"8"}',
-    b"/v1/predictions/": b'{"id":"%s","version":"1","status":"processing","input":{},"output":null,"error":null,'
-    b'"logs":"","created_at":"2026-01-02T03:04:05Z","urls":{}}',
+    b"/v1/predictions/": b'{"id":"%s","model":"fal/bench","version":"1","status":"processing","input":{},'
+    b'"output":null,"error":null,"logs":"","created_at":"2026-01-02T03:04:05Z","urls":{}}',
     b"/v1/tasks/": b'{"id":"%s","status":"RUNNING","createdAt":"2026-01-02T03:04:05Z","progress":0.4}',
     b"/fal/": b'{"status":"IN_PROGRESS","request_id":"%s","logs":[]}',
 }
