@@ -28,7 +28,7 @@ else:
         "longcat.gateway.orders": ("OrderFields",),
         "longcat.gateway.typed": ("api_client",),
         "longcat.models": ("Image", "Order", "OrderRequest", "Pause", "State", "Status", "Violation"),
-        "longcat.sending.tasks": ("Outcomes",),
+        "longcat.sending.tasks.batch": ("Outcomes",),
         "longcat.waiting.schedule.adaptive": ("AdaptivePolling",),
         "longcat.waiting.schedule.polling": ("FixedPolling", "GeometricPolling", "Plan", "Polling"),
         "longcat.waiting.outcome": ("Outcome",),

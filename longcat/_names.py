@@ -37,7 +37,7 @@ from longcat.models import (
     Status,
     Violation,
 )
-from longcat.sending.tasks import Outcomes
+from longcat.sending.tasks.batch import Outcomes
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,

@@ -34,7 +34,7 @@ from longcat import (
 )
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
-from longcat.sending.threads import outcomes
+from longcat.sending.threads.batch import outcomes
 from longcat.testing import FakeGateway, VirtualClock, refusal
 from longcat.waiting.batch import MAX_OPEN, SKIP_LIMIT, SKIP_PAUSE, Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, run_in_thread

@@ -325,7 +325,7 @@ def test_orders_that_are_under_way_when_a_loop_is_left(
     answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They get the time to be answered, and no more are sent; those that are not answered are in doubt."""
-    monkeypatch.setattr("longcat.sending.threads.ORDER_GRACE", SOON if answered else 0.1)
+    monkeypatch.setattr("longcat.sending.threads.batch.ORDER_GRACE", SOON if answered else 0.1)
     together, left, prompts = threading.Barrier(4, timeout=SOON), threading.Event(), set[str]()
 
     def take(connection: Connection) -> None:

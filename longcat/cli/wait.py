@@ -22,7 +22,7 @@ from longcat.cli.status import as_object
 from longcat.client.async_client import AsyncLongCat
 from longcat.client.base import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
-from longcat.sending.tasks import Outcomes
+from longcat.sending.tasks.batch import Outcomes
 from longcat.settings import usable_timeout
 from longcat.waiting.outcome import Outcome
 

@@ -16,10 +16,10 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
-from longcat.sending import tasks
 from longcat.sending.async_sender import AsyncSender
 from longcat.sending.http.library import AsyncClient
-from longcat.sending.tasks import Outcomes, each
+from longcat.sending.tasks import driver
+from longcat.sending.tasks.batch import Outcomes, each
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
@@ -119,7 +119,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
 
         A loop that may be left early on trio needs `contextlib.aclosing`, as with every asynchronous generator.
         """
-        return tasks.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
+        return driver.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
 
     def as_completed(
         self,
@@ -180,14 +180,14 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         return await self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
 
     async def _drive(self, flow: Flow[T]) -> T:
-        return await tasks.drive(flow, self._perform)
+        return await driver.drive(flow, self._perform)
 
     async def _perform(self, command: Command) -> Answer | None:
         match command:
             case Call():
                 return await self._sender.send(command)
             case Sleep(seconds, wake):
-                await tasks.sleep(self._clock, seconds, wake)
+                await driver.sleep(self._clock, seconds, wake)
             case Acquire(left=left):
                 for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
                     await self._clock.asleep(seconds)

@@ -12,10 +12,11 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.saving.download import MAX_BYTES
-from longcat.sending import threads
 from longcat.sending.http.library import SyncClient
 from longcat.sending.sync_sender import SyncSender
-from longcat.sending.threads import Stopped, outcomes
+from longcat.sending.threads import driver
+from longcat.sending.threads.batch import outcomes
+from longcat.sending.threads.driver import Stopped
 from longcat.settings import usable_request_ids
 from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
@@ -203,7 +204,7 @@ class LongCat(BaseClient[SyncClient]):
 
         The last one is final; a failure is a status like any other here. Raises what `wait` raises but for failures.
         """
-        return threads.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
+        return driver.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
 
     def as_completed(
         self,
@@ -297,7 +298,7 @@ class LongCat(BaseClient[SyncClient]):
         return self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
 
     def _drive(self, flow: Flow[T]) -> T:
-        return threads.drive(flow, self._perform)
+        return driver.drive(flow, self._perform)
 
     def _perform(self, command: Command, stopped: Stopped | None = None) -> Answer | None:
         """Do what a command says, and return its result. A call is given up soon after `stopped` says so."""
@@ -305,7 +306,7 @@ class LongCat(BaseClient[SyncClient]):
             case Call():
                 return self._sender.send(command, stopped)
             case Sleep(seconds, wake):
-                threads.sleep(self._clock, seconds, wake)
+                driver.sleep(self._clock, seconds, wake)
             case Acquire(left=left):
                 for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
                     self._clock.sleep(seconds)

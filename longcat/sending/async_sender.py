@@ -15,13 +15,14 @@ from longcat.processes import ForkSafeLock
 from longcat.sending.addresses import Address, resolve_in_thread
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.destination import AddressRule, Destination, look_up_async
+from longcat.sending.home import current_loop
 from longcat.sending.http.async_clients import AsyncClientTransports
 from longcat.sending.http.async_transports import AsyncTransports, async_transports
 from longcat.sending.http.library import HttpLibrary, default_library
-from longcat.sending.loops import LoopConnections, current_loop
+from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
 from longcat.sending.sender import HttpSender, precedes_sending
-from longcat.sending.tasks import spawn
+from longcat.sending.tasks.driver import spawn
 from longcat.text.known_keys import in_call
 
 if TYPE_CHECKING:

@@ -1,38 +1,19 @@
-"""Processes and event loops: what belongs to one of them, such as a connection, can't go on in another."""
+"""Event loops: what belongs to one of them, such as a connection, can't go on in another."""
 
-import asyncio
-import os
-import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from math import inf
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio
 from attrs import define, field
 
 from longcat.clock import stands_still
-from longcat.errors import ConfigurationError
+from longcat.sending.home import CallSoon, current_loop
 from longcat.sending.http.async_clients import AsyncClientTransports
 from longcat.sending.http.async_transports import AsyncTransports
 from longcat.sending.translation import ClientClosedError
-
-CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
-
-
-def current_loop() -> tuple[object, CallSoon]:
-    """Return the running event loop, and what has a function called in it soon, from any thread.
-
-    That raises RuntimeError when the loop is over.
-    """
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        token = trio.lowlevel.current_trio_token()
-        return token, token.run_sync_soon
-    loop = asyncio.get_running_loop()
-    return loop, loop.call_soon_threadsafe
 
 
 class CallScope:
@@ -87,38 +68,6 @@ class CallScope:
         timer.daemon = True
         timer.start()
         return timer
-
-
-class Home:
-    """Where something began that can't go on elsewhere.
-
-    Args:
-        loop: the event loop. None: it needs none.
-    """
-
-    def __init__(self, loop: object = None) -> None:
-        self._process = os.getpid()
-        self._loop = loop
-
-    @property
-    def is_same_process(self) -> bool:
-        """Whether this is the process in which it began."""
-        return os.getpid() == self._process
-
-    def check(self) -> None:
-        """Raise ConfigurationError unless this is the process, and the event loop, in which it began."""
-        is_same_loop = self._loop is None or self._loop is _running_loop()
-        if not (self.is_same_process and is_same_loop):
-            where = "event loop" if self.is_same_process else "process"
-            raise ConfigurationError(f"This began in another {where}, and goes on there alone. Begin anew in this one.")
-
-
-def _running_loop() -> object:
-    """Return the running event loop. None: there is none."""
-    try:
-        return current_loop()[0]
-    except RuntimeError:
-        return None
 
 
 @define(eq=False)

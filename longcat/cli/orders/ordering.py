@@ -18,7 +18,7 @@ from longcat.cli.wait import conclude_all
 from longcat.client.async_client import AsyncLongCat
 from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
-from longcat.sending.tasks import Outcomes
+from longcat.sending.tasks.batch import Outcomes
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
 

@@ -1,4 +1,4 @@
-"""How `LongCat` obeys a flow, and performs a batch with threads."""
+"""How `LongCat` performs a batch with threads."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -7,15 +7,14 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final, Self, TypeAlias, TypeVar, assert_never
 
-from longcat.clock import Clock, SystemClock, monotonic
+from longcat.clock import Clock, monotonic
 from longcat.errors import ConfigurationError, LongCatError
 from longcat.gateway.messages import Answer
-from longcat.models import Status
-from longcat.sending.loops import Home
+from longcat.sending.home import Home
+from longcat.sending.threads.driver import Stopped, sleep
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
-from longcat.waiting.commands import Command, Flow
+from longcat.waiting.commands import Command
 from longcat.waiting.outcome import Outcome
-from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
@@ -27,10 +26,6 @@ for nothing."""
 GRACE: Final = 1.0
 """Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
 
-WAKE_PARTS: Final = 1.0
-"""Seconds that a clock sleeps at a time which can't be woken, where news may come."""
-
-Stopped: TypeAlias = Callable[[], bool]
 PerformCommand: TypeAlias = Callable[[Command, Stopped], Answer | None]
 
 
@@ -156,51 +151,6 @@ def _on_leaving(batch: Batch[T], threads: ThreadPool, home: Home, kind: type[Bas
                     batch.receive(*result)
             case TakeItem() | Finished():
                 return
-
-
-def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:
-    """Obey a flow until it ends, and return its result.
-
-    Raises ConfigurationError in a process that was forked midway, by a function of the caller's that the flow calls.
-    """
-    home = Home()
-    try:
-        command = next(flow)
-        while True:
-            try:
-                home.check()
-                answer = perform(command)
-            except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
-                command = flow.throw(error)
-            else:
-                command = flow.send(answer)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-
-
-def changes(wait: Wait, perform: Callable[[Command], Answer | None]) -> Iterator[Status]:
-    """Yield every change of a request, until it is done. Raises ConfigurationError in a process forked midway."""
-    home = Home()
-    with closing(wait):
-        while not wait.done:
-            home.check()
-            yield drive(wait.change(), perform)
-
-
-def sleep(clock: Clock, seconds: float, wake: WakeEvent | None = None) -> None:
-    """Sleep for so many seconds, or until woken. A clock of the caller's is woken once a second at most."""
-    if wake is None:
-        clock.sleep(seconds)
-    elif isinstance(clock, SystemClock):
-        woken = threading.Event()
-        with wake.listening(woken.set):
-            woken.wait(min(seconds, threading.TIMEOUT_MAX))
-    elif (sleep_until := getattr(clock, "sleep_until", None)) is not None:  # As a clock made for tests has.
-        sleep_until(wake, seconds)
-    else:
-        end = clock.monotonic() + seconds
-        while (left := end - clock.monotonic()) > 0 and not wake.is_set:
-            clock.sleep(min(left, WAKE_PARTS))
 
 
 def feed(batch: Batch[T], items: Iterator[T]) -> None:

@@ -1,0 +1,1 @@
+"""What `AsyncLongCat` sends and waits with: tasks on asyncio and trio."""
