@@ -1,5 +1,6 @@
 """Where pictures are fetched from, and where not: addresses, names, redirects, proxies. No name is really looked up."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -12,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 import trio
@@ -218,11 +218,14 @@ def test_a_connection_that_leads_inside_is_closed_before_a_byte_is_sent(
     with Server([read, response(PICTURE)]) as server:
         port = int(server.url.rpartition(":")[2])
         here = (LOOPBACK, port)
-        connect, connect_anyio, connect_trio = socket.create_connection, anyio.connect_tcp, trio.open_tcp_stream
+        connect, connect_trio = socket.create_connection, trio.open_tcp_stream
+        connect_asyncio = asyncio.BaseEventLoop.create_connection
         monkeypatch.setattr(
             "socket.create_connection", lambda _, *more, **options: connect((LOOPBACK, port), *more, **options)
         )
-        monkeypatch.setattr("anyio.connect_tcp", lambda **_: connect_anyio(*here))
+        monkeypatch.setattr(
+            "asyncio.BaseEventLoop.create_connection", lambda loop, make, *_: connect_asyncio(loop, make, *here)
+        )
         monkeypatch.setattr("trio.open_tcp_stream", lambda **_: connect_trio(*here))
         error = refused(driver, server.url.replace("127.0.0.1", "turned.test"), tmp_path)
         assert eventually(lambda: server.connections)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from longcat.sending.http import pools
+from longcat.sending.http.asyncio_network import AsyncioNetwork, is_asyncio
 from longcat.sending.http.certificates import TlsContexts
 from longcat.sending.http.library import HttpLibrary
 from longcat.sending.http.transports import TransportStack
@@ -34,13 +36,24 @@ class AsyncTransports(TransportStack["httpx.AsyncBaseTransport"]):
 
 def async_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]) -> AsyncTransports:
     """Return transports of a library for tasks, as `sync_transports` does for threads."""
-    contexts, limits = TlsContexts(library, urls), library.limits(max_connections=1)
-    return AsyncTransports(
-        proxies,
-        lambda scheme, proxy: library.async_http_transport(
-            verify=contexts.of(scheme, proxy), limits=limits, proxy=proxy
-        ),
-    )
+    contexts, limits, network = TlsContexts(library, urls), library.limits(max_connections=1), AsyncioNetwork(library)
+
+    def make(scheme: str, proxy: str | None) -> "httpx.AsyncHTTPTransport":
+        context = contexts.of(scheme, proxy)
+        transport = library.async_http_transport(verify=context, limits=limits, proxy=proxy)
+        if proxy is None and is_asyncio():
+            pools.replace_pool(
+                transport,
+                library.core_pool(
+                    ssl_context=context,
+                    max_connections=1,
+                    keepalive_expiry=limits.keepalive_expiry,
+                    network_backend=network,
+                ),
+            )
+        return transport
+
+    return AsyncTransports(proxies, make)
 
 
 async def _aclose(transports: "list[httpx.AsyncBaseTransport]") -> None:

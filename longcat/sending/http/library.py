@@ -49,6 +49,8 @@ class HttpLibrary:
         stream_errors: raised by a body that is read on after its end.
         core_connect_error: raised to the library when there is nothing to connect to.
         core_connect_timeout: raised to the library when that can't be found out in time.
+        core_read_error, core_write_error: raised by a connection that is broken.
+        core_pool: the class of the connection pools for tasks.
         core_read_timeout: raised to the library when an answer is not to be waited for any longer, and by its
             connections.
     """
@@ -74,6 +76,9 @@ class HttpLibrary:
     stream_errors: tuple[type[Exception], ...]
     core_connect_error: type[Exception]
     core_connect_timeout: type[Exception]
+    core_read_error: type[Exception]
+    core_write_error: type[Exception]
+    core_pool: Callable[..., Any]
     core_read_timeout: type[Exception]
 
     @classmethod
@@ -107,6 +112,9 @@ class HttpLibrary:
             stream_errors=(api.HTTPError, api.StreamError),
             core_connect_error=core.ConnectError,
             core_connect_timeout=core.ConnectTimeout,
+            core_read_error=core.ReadError,
+            core_write_error=core.WriteError,
+            core_pool=core.AsyncConnectionPool,
             core_read_timeout=core.ReadTimeout,
         )
 
