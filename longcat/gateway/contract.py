@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+from functools import cache, cached_property
+from pkgutil import get_data
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import longcat_api
@@ -53,7 +53,6 @@ class Contract:
     Attributes:
         server: the base URL of the first server.
         key_header: the header that carries the key.
-        variants: for each documented status word, in lower case, the successful answer with it.
         body: the schema of what is sent. Empty: nothing is.
         parameters: the schema of each parameter, by its name.
         extensions: the `x-` fields of the operation.
@@ -61,16 +60,21 @@ class Contract:
 
     server: str
     key_header: str
-    variants: Mapping[str, Variant]
     body: Schema
     parameters: Mapping[str, Schema]
     extensions: Mapping[str, Any]
+    _success: Schema
+
+    @cached_property
+    def variants(self) -> Mapping[str, Variant]:
+        """For each documented status word, in lower case, the successful answer with it."""
+        return _variants(self._success, _document())
 
 
 @cache
 def contract(operation_id: OperationId) -> Contract:
     """Return the contract of an operation, from the document that the generated package was made from."""
-    document = json.loads((files(longcat_api) / "openapi.json").read_text("utf-8"))
+    document = _document()
     path, operation = next(
         (path, path[method])
         for path in document["paths"].values()
@@ -83,11 +87,19 @@ def contract(operation_id: OperationId) -> Contract:
     return Contract(
         server=servers[0]["url"],
         key_header=document["components"]["securitySchemes"][scheme]["name"],
-        variants=_variants(success["content"]["application/json"]["schema"], document),
         body=_resolve(_json_schema(operation.get("requestBody", {})), document),
         parameters={one["name"]: one["schema"] for one in operation.get("parameters", ())},
         extensions={name: value for name, value in operation.items() if name.startswith("x-")},
+        success=_json_schema(success),
     )
+
+
+@cache
+def _document() -> Any:
+    content = get_data(longcat_api.__name__, "openapi.json")
+    if content is None:
+        raise FileNotFoundError("the package longcat_api was installed without its openapi.json")
+    return json.loads(content)
 
 
 def _json_schema(body: Mapping[str, Any]) -> Schema:

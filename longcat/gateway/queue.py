@@ -1,18 +1,15 @@
 """The queue gateway: a POST that takes an order, and a GET that answers how the request of any model stands."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, TypeGuard, cast
 
 from attrs import evolve, frozen
-from longcat_api.api.requests.get_request_status import (
-    _get_kwargs as request_status_call,  # As in `longcat.gateway.result`.
-)
-from longcat_api.api.requests.submit_request import _get_kwargs as submit_call
-from longcat_api.models import CompletedRequest, SubmitRequest
+from longcat_api import models
 from longcat_api.types import UNSET
 
 from longcat.errors import APIResponseValidationError, APIStatusError, ConfigurationError, SubmitUnknown
@@ -51,7 +48,7 @@ class QueueGateway(StatusGateway):
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""
-        call = request_status_call(request_id)
+        call = _status_call()(request_id)
         return Call(
             method=call["method"].upper(),
             url=self.base_url + call["url"],
@@ -61,8 +58,10 @@ class QueueGateway(StatusGateway):
 
     def order(self, order: OrderRequest, timeout: float) -> Call:
         """Return the call that sends an order. It must not be sent twice."""
+        from longcat_api.api.requests.submit_request import _get_kwargs as submit_call  # noqa: PLC0415 - as below.
+
         call = submit_call(
-            body=SubmitRequest.from_dict(order.body),
+            body=models.SubmitRequest.from_dict(order.body),
             x_webhook_url=order.webhook_url or UNSET,
             x_webhook_mode=cast("Any", order.webhook_mode or UNSET),  # `longcat.gateway.orders` has checked it.
         )
@@ -139,12 +138,20 @@ class QueueGateway(StatusGateway):
         return picture_urls(body)
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
-        if not isinstance(raw, CompletedRequest):
+        if not isinstance(raw, models.CompletedRequest):
             return None
         urls = tuple(raw.output.media_url)
         began, ended = or_none(raw.created_at), or_none(raw.completed_at)
         duration = ended - began if began is not None and ended is not None and ended >= began else None
         return Image(request_id, urls[0], urls, began, duration)
+
+
+@cache
+def _status_call() -> Callable[[str], dict[str, Any]]:
+    """Return what makes the call of the operation, as in `longcat.gateway.result`."""
+    from longcat_api.api.requests.get_request_status import _get_kwargs  # noqa: PLC0415
+
+    return _get_kwargs
 
 
 def read_callback(body: bytes, *, whole: bool = True) -> Status:

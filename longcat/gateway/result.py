@@ -3,14 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
-from longcat_api.api.requests.get_request_result import (
-    # The generator keeps it to itself, as it means to send each call on its own; here, a driver sends them.
-    _get_kwargs as request_result_call,
-)
-from longcat_api.models import CompletedStatus, StatusRequest
+from longcat_api import models
 
 from longcat.gateway.contract import OperationId, Variant
 from longcat.gateway.messages import Call
@@ -32,20 +29,30 @@ class ResultGateway(StatusGateway):
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""
-        call = request_result_call(body=StatusRequest(request_id))
+        prepared = self._prepared
+        content = json.dumps(models.StatusRequest(request_id).to_dict()).encode()
+        return Call(prepared.method, prepared.url, timeout, prepared.headers, content)
+
+    @cached_property
+    def _prepared(self) -> Call:
+        """The call but for its content: the same for every request."""
+        # Imported when it is needed, as operations bring their models with them. The generator keeps the function to
+        # itself, as it means to send each call on its own; here, a driver sends them.
+        from longcat_api.api.requests.get_request_result import _get_kwargs as request_result_call  # noqa: PLC0415
+
+        call = request_result_call(body=models.StatusRequest(""))
         return Call(
             method=call["method"].upper(),
             url=self.base_url + call["url"],
-            timeout=timeout,
+            timeout=0.0,
             headers={**call["headers"], "Accept": "application/json", self.contract.key_header: self.api_key},
-            content=json.dumps(call["json"]).encode(),
         )
 
     def _violations(
         self, request_id: str, body: Mapping[str, Any], variant: Variant | None, hide: Hide
     ) -> Sequence[Violation]:
         wrong = super()._violations(request_id, body, variant, hide)
-        if not wrong and variant is not None and variant.model is CompletedStatus:
+        if not wrong and variant is not None and variant.model is models.CompletedStatus:
             seconds = body.get("duration_seconds", 0)
             if not seconds < ENDLESS:
                 return [
@@ -58,7 +65,7 @@ class ResultGateway(StatusGateway):
         return (url,) if isinstance(url, str) else ()
 
     def _image(self, request_id: str, raw: Any) -> Image | None:
-        if not isinstance(raw, CompletedStatus):
+        if not isinstance(raw, models.CompletedStatus):
             return None
         seconds = or_none(raw.duration_seconds)
         duration = timedelta(seconds=seconds) if seconds is not None else None
