@@ -9,6 +9,7 @@ import heapq
 import math
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, count, repeat
 from pathlib import Path
@@ -19,6 +20,8 @@ from attrs import frozen
 from waits import LIES, LIKE, NONE, REQUESTS, TRUE, Progress, Scenario, budgets, drawn, held_out, looked_at
 
 from longcat import AdaptivePolling, FixedPolling, GeometricPolling, Plan, Polling
+from longcat.waiting.batch import REPLANNED
+from longcat.waiting.schedule.adaptive import AdaptivePlan
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 PLOT: Final = DOCS / "polling.svg"
@@ -86,20 +89,32 @@ def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed:
     rows: list[tuple[int, float, float]] = []
     for first in range(0, len(requests), scenario.at_once):
         cohort = range(first, min(first + scenario.at_once, len(requests)))
-        due = [(0.0, i) for i in cohort]
         plans = {i: policy.plan() for i in cohort}
         asked = dict.fromkeys(cohort, 0)
-        while due:
-            now, i = due[0]
+        due = dict.fromkeys(cohort, 0.0)
+        queue = [(0.0, i) for i in cohort]
+        asleep = deque(cohort)
+        while queue:
+            now, i = heapq.heappop(queue)
+            if i not in due or now != due[i]:
+                continue  # It was asked about earlier.
             duration, progress = requests[i]
             asked[i] += 1
             if now < duration:
-                heapq.heapreplace(due, (now + plans[i].next(now, progress and progress(now)), i))
+                due[i] = now + plans[i].next(now, progress and progress(now))
+                heapq.heappush(queue, (due[i], i))
                 continue
-            heapq.heappop(due)
             plans[i].finished(now)
+            del due[i]
+            asleep.remove(i)
             if i >= LEFT_OUT:
                 rows.append((asked[i], now - duration, duration))
+            for _ in range(min(REPLANNED, len(asleep))):
+                asleep.rotate(-1)
+                plan, j = plans[asleep[-1]], asleep[-1]
+                if isinstance(plan, AdaptivePlan) and (sooner := now + plan.replan(now)) < due[j]:
+                    due[j] = sooner
+                    heapq.heappush(queue, (sooner, j))
     questions, delays, durations = zip(*rows, strict=True)
     late = sorted(delays)[int(0.95 * len(delays))]
     return Result(scenario, fmean(questions), fmean(delays), late, fmean(durations))

@@ -33,6 +33,8 @@ T = TypeVar("T")
 MAX_OPEN: Final = 10_000  # How many open requests and untaken outcomes a batch holds at a time.
 MAX_STARTING: Final = 8
 """About how many items a journal is asked at a time. What it does not know is ours from then on, so they are few."""
+REPLANNED: Final = 16
+"""How many jobs plan their next question anew when a request is done. The others do so when the next ones are."""
 SKIP_LIMIT: Final = 100
 """How many items may be taken in a row that need no call: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01

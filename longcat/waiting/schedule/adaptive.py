@@ -197,11 +197,16 @@ class AdaptivePlan:
     _reserved: int = 0  # How many questions of the budget are left for news.
     _questions: int = 0  # How many were asked, the first one included.
     _reader: ProgressReader | None = None  # None: no progress was reported.
-    _evidence: list[float] = field(factory=lambda: [0.0, 0.0])
-    """By each forecast from progress: the logarithm of how much likelier it made what happened than the outlook did."""
+    _log_likelihoods: list[float] = field(factory=list)
+    """By each forecast from progress: the logarithm of the chance that it gave to what happened up to `_asked`.
+
+    Before there was progress it is that of the outlook.
+    """
     _noted: float = 0.0  # Up to when the experiences know that the request ran.
     _asked: float = 0.0  # When the last question was answered.
-    _due: float = 0.0  # When the next question is due.
+    _planned: float = 0.0  # When it was found out when the next question is due.
+    _due: float = 0.0  # When that is.
+    _questions_due: float = 1.0  # How many questions fall due between the two: one, give or take the jitter.
 
     def next(self, elapsed: float, progress: float | None) -> float:
         """Return how many seconds to pause before the next question, as `Plan.next` says."""
@@ -212,14 +217,29 @@ class AdaptivePlan:
             if age > NOTED_EVERY * self._noted:
                 self._note_running(age)
             outlook = self._outlook()
-            if self._reader is not None:
-                self._judge(self._reader, outlook, age)
             if progress is not None and 0.0 <= progress <= 1.0:
-                self._reader = self._reader or ProgressReader()
-                self._reader.read(knowledge.shapes, age, progress)
+                self._read(progress, outlook, age)
+            elif self._reader is not None:
+                self._judge(self._reader, outlook, age)
+            self._asked = age
             pause = max(self._pause(outlook, age), allowed)
-        self._asked, self._due = age, age + pause
+        self._planned, self._due = age, age + pause
         return pause
+
+    def replan(self, elapsed: float) -> float:
+        """Return in how many seconds the next question is due, by what was learnt since. It is no later than before.
+
+        Args:
+            elapsed: seconds since the wait began.
+        """
+        policy, age = self._policy, self._begun_at + elapsed
+        if self._due - age > policy.min_interval and age > self._planned:
+            with policy.knowledge.lock:
+                self._questions_due *= (self._due - age) / (self._due - self._planned)
+                pause = self._due_of(self._ahead(self._outlook()), age, self._questions_due, self._due - age)
+            self._planned = age
+            self._due = min(age + max(pause, self.least_pause(elapsed)), self._due)
+        return max(self._due - age, 0.0)
 
     def first(self) -> float:
         """Return how many seconds to pause before the first question, when the answer to an order began the wait.
@@ -258,7 +278,7 @@ class AdaptivePlan:
             if after > self._noted:
                 self._note_running(after)
             if by > after:
-                knowledge.update_trust(self._cohort, self._log_likelihoods(after, by))
+                knowledge.update_trust(self._cohort, self._likelihoods(after, by))
             knowledge.finish(self._cohort, after, by)
             if (seconds := self._policy.seconds_per_question) is not None:
                 duration = (after + by) / 2 - self._begun_at
@@ -277,7 +297,7 @@ class AdaptivePlan:
         self._policy.knowledge.note_running(self._cohort, self._noted, age)
         self._noted = age
 
-    def _log_likelihoods(self, after: float, by: float) -> list[float]:
+    def _likelihoods(self, after: float, by: float) -> list[float]:
         """Return the logarithm of the chance that each forecast gave to a request that finished between two ages.
 
         A missing forecast is taken to agree with the others.
@@ -288,19 +308,29 @@ class AdaptivePlan:
         found = [(-one.hazard(after), one.hazard(by) - one.hazard(after)) for one in known]
         together = math.log(outlook.alive(after, 0.0)), -math.log(outlook.alive(by, after))
         found += [together] * (SHARED - len(known))
-        forecasts = self._reader.forecasts if self._reader is not None else (None, None)
-        for evidence, one in zip(self._evidence, forecasts, strict=True):
-            hazard = math.log(one.odds(by) / one.odds(after)) if one is not None else together[1]
-            found.append((together[0] + evidence, hazard))
+        if self._reader is None:
+            found += [together] * len(knowledge.shapes)
+        else:
+            for ran, one in zip(self._log_likelihoods, self._reader.forecasts, strict=True):
+                found.append((ran, math.log(one.odds(by) / one.odds(after)) if one is not None else together[1]))
         return [ran + math.log(max(-math.expm1(-hazard), LEAST_CHANCE)) for ran, hazard in found]
+
+    def _read(self, progress: float, outlook: Outlook, age: float) -> None:
+        """Make the forecasts from progress anew."""
+        if self._reader is None:
+            self._reader = ProgressReader()
+            self._log_likelihoods = [math.log(outlook.alive(age, 0.0))] * len(self._reader.forecasts)
+        else:
+            self._judge(self._reader, outlook, age)
+        self._reader.read(self._policy.knowledge.shapes, age, progress)
 
     def _judge(self, reader: ProgressReader, outlook: Outlook, age: float) -> None:
         """Hold the forecasts from progress to it that the request still runs at this age."""
-        expected = math.log(outlook.alive(age, self._asked))
-        for i, one in enumerate(reader.forecasts):
-            if one is not None:
-                gained = math.log(one.odds(self._asked) / one.odds(age)) - expected
-                self._evidence[i] = min(self._evidence[i] + gained, MOST_EVIDENCE)
+        asked = self._asked
+        self._log_likelihoods = [
+            ran + math.log(one.odds(asked) / one.odds(age) if one is not None else outlook.alive(age, asked))
+            for ran, one in zip(self._log_likelihoods, reader.forecasts, strict=True)
+        ]
 
     def _age(self, elapsed: float) -> float:
         """Return how old the request is, or was at the last question for a time before it or NaN."""
@@ -357,9 +387,10 @@ class AdaptivePlan:
         if self._reader is None:
             return outlook
         trust = self._policy.knowledge.trust[SHARED:]
+        ran = math.log(outlook.alive(self._asked, 0.0) * outlook.trust)
         forecasts = [
-            (t * exp(evidence) / outlook.trust, one)
-            for t, evidence, one in zip(trust, self._evidence, self._reader.forecasts, strict=True)
+            (t * exp(min(log_likelihood - ran, MOST_EVIDENCE)), one)
+            for t, log_likelihood, one in zip(trust, self._log_likelihoods, self._reader.forecasts, strict=True)
             if one is not None
         ]
         least = self._least_trust * max(1.0, *(t for t, _ in forecasts), 0.0)
@@ -369,7 +400,7 @@ class AdaptivePlan:
     def _pause(self, outlook: Outlook, age: float) -> float:
         policy, elapsed = self._policy, age - self._begun_at
         # Jitter counts in questions, not in seconds: it is small where the end is near, however long the pause.
-        jitter = 1 + policy.jitter * (2 * policy.random() - 1)
+        self._questions_due = jitter = 1 + policy.jitter * (2 * policy.random() - 1)
         ahead, longest, finished = self._ahead(outlook), policy.max_interval, policy.knowledge.finished
         if ahead is not outlook or finished < MANY:
             # Neither progress nor a few requests may make a pause longer than the wait so far.
