@@ -183,6 +183,8 @@ class Batch(Generic[T]):
     _woken: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """Jobs that were woken from a sleep, each with its step. Any thread adds to them, and then sets `_wake`."""
     _wake: WakeEvent | None = field(default=None, init=False)  # None: no job can be woken.
+    _to_replan: deque[Job] = field(factory=deque, init=False)
+    """The jobs in the order in which they plan their next question anew. Some of them may be closed."""
     _number: Iterator[int] = field(factory=count, init=False)
     _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
@@ -226,6 +228,7 @@ class Batch(Generic[T]):
         elif work is not None:
             job = Job(work, work.outcome(self.on_change))
             self._open.add(job)
+            self._to_replan.append(job)
             self._starting.append(job)
             self._go_on(job, None)
         if self._skipped >= SKIP_LIMIT:
@@ -359,6 +362,7 @@ class Batch(Generic[T]):
             case Outcome():
                 self._open.discard(job)
                 self.outcomes.append(command)
+                self._replan_some()
             case Call() | RunInThread():
                 self._ready.append((job, command))
             case Sleep(seconds, wake):
@@ -377,6 +381,17 @@ class Batch(Generic[T]):
                     heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), ref(job)))
             case _:
                 assert_never(command)
+
+    def _replan_some(self) -> None:
+        """Let a few jobs that sleep plan their next question anew, as one like them may just have been done."""
+        for _ in range(min(REPLANNED, len(self._to_replan))):
+            job = self._to_replan.popleft()
+            if job not in self._open:
+                continue
+            self._to_replan.append(job)
+            wait = job.wait if isinstance(job.command, Sleep) else None
+            if wait is not None and (pause := wait.replan()) is not None:
+                heapq.heappush(self._alarms, (self.monotonic() + pause, next(self._number), job, job.step))
 
     def _on_news(self, wake: WakeEvent, job: Job, step: int) -> None:
         """Take note, in any thread, that a job is woken."""

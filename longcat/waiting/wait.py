@@ -313,6 +313,7 @@ class Wait:
             pause = max(due, schedule.not_before) - now
             if pause >= RESOLUTION:
                 yield Sleep(min(pause, left, LONGEST_SLEEP), None if has_news else self._news)
+                schedule = self._schedule  # It may have been planned anew.
                 continue
             yield Acquire(schedule.answered, due, left)
             if self._left > RESOLUTION:
@@ -326,6 +327,20 @@ class Wait:
         # The caller was busy, and did not let this wait go on in time. One question makes up for it.
         self._schedule = evolve(schedule, overtime=True)
         yield Acquire(schedule.answered, schedule.due, LAST_QUESTION)
+
+    def replan(self) -> float | None:
+        """Let the next question come earlier, if its plan has learnt from other waits that it should.
+
+        Return in how many seconds the wait has something to do then. None: it stays as it is.
+        """
+        if self._phase is not Phase.OPEN or self._faults.count or not isinstance(self.plan, AdaptivePlan):
+            return None
+        now, schedule = self.monotonic(), self._schedule
+        due = now + self.plan.replan(now - self._began)
+        if due > schedule.due - RESOLUTION:
+            return None
+        self._schedule = evolve(schedule, due=due)
+        return max(due, schedule.not_before) - now
 
     def _news_due(self, now: float) -> float:
         """Return when the next question is due, as there is news: at once, if the bounds allow it.
