@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 from _pytest.runner import runtestprotocol  # As the plugins use it that run tests in their own way.
-from fakes import Driver
+from fakes import drivers_for
 from hypothesis import HealthCheck, settings
+from libraries import WAYS
 
 # The same examples every time, as many as a quick run allows, however slow the machine is, and no file left behind.
 settings.register_profile(
@@ -29,8 +30,19 @@ settings.load_profile("longcat")
 LONGEST = ("conformance", "killed", "wheel", "workflows")
 """Words in the names of the files with the longest tests, or with a fixture that no two processes should set up."""
 
+DRIVERS = {"driver": WAYS, "sync_driver": ("sync",), "event_loop_driver": ("asyncio", "trio")}
+"""The parameters of tests that are drivers, and the ways in which these run a scenario."""
+
 SHOWN = 0.005
 """Seconds from which on `--durations` shows what a test took before and after its call."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that asks for a driver run in every way that it names, with the HTTP libraries whose turn it is."""
+    tables = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    given = {names if isinstance(names, str) else names[0] for names in tables}
+    for name in {*DRIVERS} & {*metafunc.fixturenames} - given:
+        metafunc.parametrize(name, drivers_for(metafunc.definition.name, DRIVERS[name]), ids=str)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,12 +115,6 @@ def _no_settings_of_the_developer() -> Generator[None, None, None]:
         for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL"):
             patch.delenv(name, raising=False)
         yield
-
-
-@pytest.fixture(params=["sync", "asyncio", "trio"])
-def driver(request: pytest.FixtureRequest) -> Driver:
-    """Return each way to run a scenario in turn."""
-    return Driver(request.param)
 
 
 @pytest.fixture

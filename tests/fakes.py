@@ -24,6 +24,7 @@ import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from attrs import field, frozen
+from libraries import LIBRARIES, WAYS, pairs, transport_for
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Status
 from longcat.testing import FakeGateway, VirtualClock
@@ -211,13 +212,23 @@ def finish(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @frozen
 class Driver:
-    """One of the three ways to run a scenario.
+    """One of the three ways to run a scenario, with one of the HTTP libraries.
 
     Attributes:
         name: `sync`, or the event loop's.
+        library: the name of the HTTP library.
     """
 
     name: str
+    library: str = "httpx"
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.library}"
+
+    @property
+    def http(self) -> Any:
+        """The HTTP library."""
+        return LIBRARIES[self.library]
 
     def run(
         self,
@@ -232,17 +243,18 @@ class Driver:
         Without a policy, a wait asks every four seconds: a number that adds up exactly.
         """
         options.setdefault("polling", FOUR)
-        http: dict[str, Any] = {"transport": script, "trust_env": False, "timeout": http_timeout}
+        transport = transport_for(self.library, script)
+        http: dict[str, Any] = {"transport": transport, "trust_env": False, "timeout": http_timeout}
         if self.name == "sync":
             with (
-                httpx.Client(**http) as client,
+                self.http.Client(**http) as client,
                 LongCat(KEY, URL, http_client=client, clock=script.clock, **options) as cat,
             ):
                 return finish(scenario(cast("Cat", Blocking(cat))))
 
         async def main() -> T:
             async with (
-                httpx.AsyncClient(**http) as client,
+                self.http.AsyncClient(**http) as client,
                 AsyncLongCat(KEY, URL, http_client=client, clock=script.clock, **options) as cat,
             ):
                 return await scenario(cat)
@@ -273,18 +285,24 @@ class Driver:
         return self.run(scenario, script, **options)
 
 
+def drivers_for(test: str, ways: tuple[str, ...] = WAYS) -> list[Driver]:
+    """Return the ways to run a test of this name, each with the HTTP library whose turn it is: see `libraries`."""
+    return [Driver(*pair) for pair in pairs(test, ways)]
+
+
 def by_driver(cases: Mapping[str, Any], name: str, *everywhere: str) -> pytest.MarkDecorator:
     """Return the parameters `driver` and `name`: every case with the blocking client, a few with the other drivers.
 
     What comes of an answer is decided by flows, which are the same for all drivers. So the cases that run everywhere
     are one of each way in which a driver brings an answer or an error to its flow.
     """
+    drivers = {case: drivers_for(case, WAYS if case in everywhere else ("sync",)) for case in cases}
     return pytest.mark.parametrize(
         ("driver", name),
         [
-            pytest.param(Driver(driver), value, id=f"{driver}-{case}")
+            pytest.param(driver, value, id=f"{driver}-{case}")
             for case, value in cases.items()
-            for driver in (("sync", "asyncio", "trio") if case in everywhere else ("sync",))
+            for driver in drivers[case]
         ],
     )
 

@@ -23,13 +23,13 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 import anyio
-import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from attrs import define, field, frozen
 from fakes import KEY, Driver
 
 from longcat import AsyncLongCat, LongCat
+from longcat.sending.http.library import DEFAULT
 from longcat.testing import VirtualClock
 from longcat.waiting.schedule.polling import FixedPolling, Polling
 
@@ -348,7 +348,8 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         driver: the way to use the client.
         base_url: the gateway's.
         asks: what to do, in this order.
-        http: the arguments of the HTTP client to use. None: the client makes its own.
+        http: the arguments of the HTTP client to use. None: what the client uses if it is given none; or, of the
+            library that it does not use then, a plain one.
         clock: the clock to use. None: this machine's.
         polling: when to ask again.
         after: is called before the client is closed, even when it raised.
@@ -357,11 +358,12 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         options: more arguments of the client.
     """
     options |= {"polling": polling, "clock": clock, "journal": journal}
+    http = {} if http is None and driver.library != DEFAULT else http
 
     def blocking() -> Any:
         result: Any = None
         with ExitStack() as stack:
-            given = None if http is None else stack.enter_context(httpx.Client(**http))
+            given = None if http is None else stack.enter_context(driver.http.Client(**http))
             cat = stack.enter_context(LongCat(key, base_url, http_client=given, **options))
             stack.callback(after)
             for ask in asks:
@@ -379,7 +381,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
             assert len(anyio.get_running_tasks()) == tasks
 
         async with AsyncExitStack() as stack:
-            given = None if http is None else await stack.enter_async_context(httpx.AsyncClient(**http))
+            given = None if http is None else await stack.enter_async_context(driver.http.AsyncClient(**http))
             cat = AsyncLongCat(key, base_url, http_client=given, **options)
             await stack.enter_async_context(cat)
             stack.callback(after)

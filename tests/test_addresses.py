@@ -25,7 +25,6 @@ from longcat.sending.addresses import is_local, is_public, literal
 from longcat.sending.destination import AddressRule, Destination, look_up
 from longcat.testing import FakeGateway, VirtualClock
 
-SYNC = Driver("sync")
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
 PUBLIC = "8.8.8.8"
 GATEWAY = "https://gateway.test"
@@ -121,10 +120,10 @@ FORMS = "127.0.0.1 2130706433 127.1 0x7f.1 [::ffff:127.0.0.1] [64:ff9b::7f00:1] 
 
 
 @pytest.mark.parametrize("host", FORMS.split())
-def test_a_picture_on_this_machine_is_not_fetched(host: str, tmp_path: Path) -> None:
+def test_a_picture_on_this_machine_is_not_fetched(sync_driver: Driver, host: str, tmp_path: Path) -> None:
     """However the address is written, nothing connects to it, and the way out is told."""
     with Server([read, response(PICTURE)]) as server:
-        error = refused(SYNC, server.url.replace("127.0.0.1", host), tmp_path)
+        error = refused(sync_driver, server.url.replace("127.0.0.1", host), tmp_path)
         assert server.connections == []
     assert "is not on the public internet" in str(error)
     assert str(error).endswith("pass allow_private=True (--allow-private).")

@@ -29,7 +29,6 @@ from longcat.gateway.messages import Call
 from longcat.sending.answer_reader import AnswerReader
 from longcat.testing import VirtualClock
 
-SYNC = Driver("sync")
 TYPE = "Content-Type: application/json"
 DONE = json.dumps(completed()).encode()
 
@@ -87,44 +86,46 @@ def test_a_coding_that_can_not_be_read_is_an_answer(driver: Driver, coding: str)
         (502, InternalServerError, True),
     ],
 )
-def test_a_code_says_enough(coding: str, code: int, error: type[APIStatusError], transient: bool) -> None:
+def test_a_code_says_enough(
+    sync_driver: Driver, coding: str, code: int, error: type[APIStatusError], transient: bool
+) -> None:
     """An error whose body can't be decoded is what its status code says."""
     with (
         Server([read, response(b"{}", f"Content-Encoding: {coding}", status=f"{code} No")]) as server,
         pytest.raises(error) as caught,
     ):
-        drive(SYNC, server.url, status)
+        drive(sync_driver, server.url, status)
     assert caught.value.transient is transient
     assert (f'"{coding}"' in str(caught.value)) is (coding == "br")
 
 
-def test_a_403_that_can_not_be_read_is_no_page_of_a_cdn() -> None:
+def test_a_403_that_can_not_be_read_is_no_page_of_a_cdn(sync_driver: Driver) -> None:
     """It may be the gateway's own, so it is raised at once."""
     with (
         Server([read, response(b"?", "Content-Encoding: br", status="403 Forbidden")]) as server,
         pytest.raises(PermissionDeniedError) as caught,
     ):
-        drive(SYNC, server.url, lambda cat: cat.wait("r", timeout=60))
+        drive(sync_driver, server.url, lambda cat: cat.wait("r", timeout=60))
     assert not caught.value.transient
 
 
-def test_a_coding_that_quotes_the_key_does_not_show_it() -> None:
+def test_a_coding_that_quotes_the_key_does_not_show_it(sync_driver: Driver) -> None:
     """No header gets the key into an error."""
     with (
         Server([read, response(b"?", f"Content-Encoding: x{KEY}")]) as server,
         pytest.raises(APIResponseValidationError) as caught,
     ):
-        drive(SYNC, server.url, status)
+        drive(sync_driver, server.url, status)
     assert KEY.lower() not in f"{caught.value} {caught.value!r} {caught.value.coding}".lower()
 
 
-def test_an_order_whose_acceptance_can_not_be_read_is_in_doubt() -> None:
+def test_an_order_whose_acceptance_can_not_be_read_is_in_doubt(sync_driver: Driver) -> None:
     """It may have been taken, so it is not sent again."""
     with (
         Server([read, response(b"?", "Content-Encoding: br", status="202 Accepted")]) as server,
         pytest.raises(SubmitUnknown, match="br"),
     ):
-        drive(SYNC, server.url, lambda cat: cat.submit("a cat", image_size="square_1_1"))
+        drive(sync_driver, server.url, lambda cat: cat.submit("a cat", image_size="square_1_1"))
     assert len(server.requests) == 1
 
 

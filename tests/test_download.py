@@ -50,7 +50,6 @@ from longcat.testing import VirtualClock
 
 NOWHERE = "http://127.0.0.1:9"
 """A gateway that is not asked. It is on this machine, so that pictures may be, too."""
-SYNC = Driver("sync")
 """Enough for what has nothing to do with sending and sleeping."""
 PIXELS = bytes(range(256)) * 400
 PICTURE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(PIXELS)) + b"IDAT" + PIXELS + b"crc!\0\0\0\0IENDcrc!"
@@ -135,12 +134,12 @@ def test_a_large_picture_is_not_held_in_memory(driver: Driver, folder: Path) -> 
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
-def test_permissions_follow_the_umask(folder: Path, umask: int) -> None:
+def test_permissions_follow_the_umask(sync_driver: Driver, folder: Path, umask: int) -> None:
     """The file has the permissions of any new file."""
     before = os.umask(umask)
     try:
         with Server(SERVED) as server:
-            path = bring(SYNC, image(server.url), folder / "cat.png")
+            path = bring(sync_driver, image(server.url), folder / "cat.png")
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
@@ -149,22 +148,22 @@ def test_permissions_follow_the_umask(folder: Path, umask: int) -> None:
 # --- A target that is there already. ---
 
 
-def test_a_target_that_is_there_is_kept(folder: Path) -> None:
+def test_a_target_that_is_there_is_kept(sync_driver: Driver, folder: Path) -> None:
     """Nothing is asked for when the file is there already, and the message names it and the way out."""
     (folder / "cat.png").write_bytes(b"mine")
     with Server(SERVED) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png")
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
     assert "cat.png is there already" in str(error)
     assert "overwrite=True" in str(error)
     assert server.requests == []
     assert contents(folder) == {"cat.png": b"mine"}
 
 
-def test_a_target_that_is_there_is_replaced_when_asked(folder: Path) -> None:
+def test_a_target_that_is_there_is_replaced_when_asked(sync_driver: Driver, folder: Path) -> None:
     """With `overwrite`, the new picture takes the place of the old file."""
     (folder / "cat.png").write_bytes(b"mine")
     with Server(SERVED) as server:
-        bring(SYNC, image(server.url), folder / "cat.png", overwrite=True)
+        bring(sync_driver, image(server.url), folder / "cat.png", overwrite=True)
     assert contents(folder) == {"cat.png": PICTURE}
 
 
@@ -177,12 +176,12 @@ def test_a_target_survives_a_download_that_would_have_replaced_it(driver: Driver
 
 
 @pytest.mark.parametrize("in_folder", [False, True], ids=["file", "folder"])
-def test_a_target_that_appears_meanwhile_is_kept(folder: Path, in_folder: bool) -> None:
+def test_a_target_that_appears_meanwhile_is_kept(sync_driver: Driver, folder: Path, in_folder: bool) -> None:
     """A file that someone else makes during the download is not replaced."""
     appear = call(lambda: (folder / "cat-1.png").write_bytes(b"mine"))
     script: Script = [read, head(f"Content-Length: {len(PICTURE)}"), PICTURE[:HALF], appear, PICTURE[HALF:]]
     with Server(script) as server:
-        error = refused(SYNC, image(server.url), folder if in_folder else folder / "cat-1.png")
+        error = refused(sync_driver, image(server.url), folder if in_folder else folder / "cat-1.png")
     assert "cat-1.png is there already" in str(error)
     assert contents(folder) == {"cat-1.png": b"mine"}
 
@@ -236,10 +235,12 @@ def test_every_signature_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize(("kind", "first"), SAMPLES)
-def test_in_a_folder_the_file_is_named_after_request_and_kind(folder: Path, kind: str, first: bytes) -> None:
+def test_in_a_folder_the_file_is_named_after_request_and_kind(
+    sync_driver: Driver, folder: Path, kind: str, first: bytes
+) -> None:
     """The name is the request id, and the suffix is that of the kind, whatever the URL says."""
     with Server([read, response(first + bytes(100))]) as server:
-        path = bring(SYNC, image(f"{server.url}/some.jpeg"), folder)
+        path = bring(sync_driver, image(f"{server.url}/some.jpeg"), folder)
     assert path == folder / f"cat-1.{kind}"
     assert contents(folder) == {f"cat-1.{kind}": first + bytes(100)}
 
@@ -268,11 +269,11 @@ UNSAFE = {
 
 
 @pytest.mark.parametrize("request_id", list(UNSAFE.values()), ids=list(UNSAFE))
-def test_an_unsafe_request_id_becomes_a_safe_name(folder: Path, request_id: str) -> None:
+def test_an_unsafe_request_id_becomes_a_safe_name(sync_driver: Driver, folder: Path, request_id: str) -> None:
     """Whatever the id, the file is one plain, visible file in the folder."""
     (folder / "pictures").mkdir()
     with Server(SERVED) as server:
-        path = bring(SYNC, image(server.url, request_id), folder / "pictures")
+        path = bring(sync_driver, image(server.url, request_id), folder / "pictures")
     assert path.parent == folder / "pictures"
     assert re.fullmatch(r"\w[\w.-]*\.png", path.name)
     assert contents(folder / "pictures") == {path.name: PICTURE}
@@ -288,28 +289,28 @@ def test_an_unsafe_request_id_becomes_a_safe_name(folder: Path, request_id: str)
         ("/%2e%2e%2fcat", "2e_2e_2fcat-7ca41021.png"),
     ],
 )
-def test_in_a_folder_a_url_gives_the_name(folder: Path, address: str, name: str) -> None:
+def test_in_a_folder_a_url_gives_the_name(sync_driver: Driver, folder: Path, address: str, name: str) -> None:
     """Without a request id, the file is named after the URL's path."""
     with Server(SERVED) as server:
-        path = bring(SYNC, server.url + address, folder)
+        path = bring(sync_driver, server.url + address, folder)
     assert path == folder / name
 
 
-def test_in_a_folder_a_file_that_is_there_is_kept(folder: Path) -> None:
+def test_in_a_folder_a_file_that_is_there_is_kept(sync_driver: Driver, folder: Path) -> None:
     """The rule for a target that is there holds for the name in the folder too, and so does `overwrite`."""
     (folder / "cat-1.png").write_bytes(b"mine")
     with Server(SERVED) as server:
-        refused(SYNC, image(server.url), folder)
+        refused(sync_driver, image(server.url), folder)
         assert contents(folder) == {"cat-1.png": b"mine"}
-        bring(SYNC, image(server.url), folder, overwrite=True)
+        bring(sync_driver, image(server.url), folder, overwrite=True)
     assert contents(folder) == {"cat-1.png": PICTURE}
 
 
-def test_in_a_folder_a_file_of_another_kind_is_kept_too(folder: Path) -> None:
+def test_in_a_folder_a_file_of_another_kind_is_kept_too(sync_driver: Driver, folder: Path) -> None:
     """A picture of the request, of any kind, is reason enough to ask for nothing."""
     (folder / "cat-1.webp").write_bytes(b"mine")
     with Server(SERVED) as server:
-        error = refused(SYNC, image(server.url), folder)
+        error = refused(sync_driver, image(server.url), folder)
     assert "cat-1.webp is there already" in str(error)
     assert server.requests == []
     assert contents(folder) == {"cat-1.webp": b"mine"}
@@ -350,11 +351,11 @@ def test_each_of_several_pictures_has_a_file(driver: Driver, folder: Path, targe
     assert contents(folder) == dict(zip(names, bodies, strict=True))
 
 
-def test_more_pictures_than_anyone_orders_are_not_saved(folder: Path) -> None:
+def test_more_pictures_than_anyone_orders_are_not_saved(sync_driver: Driver, folder: Path) -> None:
     """An answer with a flood of addresses opens no file and asks none of them."""
     flood = Image("r", NOWHERE, (NOWHERE,) * 60_000)
     with pytest.raises(DownloadError, match=r"the request has 60000 pictures, more than 1000\. Download those"):
-        bring_all(SYNC, flood, folder)
+        bring_all(sync_driver, flood, folder)
     assert list(folder.iterdir()) == []
 
 
@@ -366,19 +367,21 @@ def test_the_path_of_several_pictures_is_that_of_the_first(driver: Driver, folde
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_all_of_one_picture_is_one_file_without_a_number(folder: Path, as_text: bool) -> None:
+def test_all_of_one_picture_is_one_file_without_a_number(sync_driver: Driver, folder: Path, as_text: bool) -> None:
     """A list of one comes back from an image with one picture, and from a URL."""
     with Server(SERVED) as server:
         source = f"{server.url}/cat.png" if as_text else image(server.url, "cat")
-        assert bring_all(SYNC, source, folder) == [folder / "cat.png"]
+        assert bring_all(sync_driver, source, folder) == [folder / "cat.png"]
     assert contents(folder) == {"cat.png": PICTURE}
 
 
 @pytest.mark.parametrize("request_id", ["../../cat", "/etc/cat", "..", "c" * 1024, "\u732b" * 1024, "cat\ud800"])
-def test_an_unsafe_request_id_with_several_pictures_becomes_safe_names(folder: Path, request_id: str) -> None:
+def test_an_unsafe_request_id_with_several_pictures_becomes_safe_names(
+    sync_driver: Driver, folder: Path, request_id: str
+) -> None:
     """Whatever the id, each picture is one plain, visible file in the folder."""
     with Server(SERVED) as server:
-        paths = bring_all(SYNC, pictures(server.url, 3, request_id), folder)
+        paths = bring_all(sync_driver, pictures(server.url, 3, request_id), folder)
     assert contents(folder) == {path.name: PICTURE for path in paths}
     assert len({*paths}) == 3
     assert all(path.parent == folder and re.fullmatch(r"\w[\w.-]*\.png", path.name) for path in paths)
@@ -402,25 +405,25 @@ def test_a_fault_in_one_of_several_pictures_names_it(driver: Driver, folder: Pat
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_file_in_the_way_of_any_picture_is_found_first(folder: Path, number: int) -> None:
+def test_a_file_in_the_way_of_any_picture_is_found_first(sync_driver: Driver, folder: Path, number: int) -> None:
     """Nothing is asked for when one of the files is there already, unless it may be overwritten."""
     (folder / f"cat-{number}.png").write_bytes(b"mine")
     with Server(SERVED) as server:
         with pytest.raises(DownloadError, match=rf"picture {number} of 3: .*cat-{number}\.png is there already"):
-            bring_all(SYNC, pictures(server.url, 3), folder)
+            bring_all(sync_driver, pictures(server.url, 3), folder)
         assert (server.requests, contents(folder)) == ([], {f"cat-{number}.png": b"mine"})
-        bring_all(SYNC, pictures(server.url, 3), folder, overwrite=True)
+        bring_all(sync_driver, pictures(server.url, 3), folder, overwrite=True)
     assert contents(folder) == {f"cat-{number}.png": PICTURE for number in (1, 2, 3)}
 
 
-def test_the_timeout_bounds_all_pictures_together(folder: Path) -> None:
+def test_the_timeout_bounds_all_pictures_together(sync_driver: Driver, folder: Path) -> None:
     """What the first picture takes, the second has not."""
     clock = VirtualClock()
     late = call(lambda: setattr(clock, "now", clock.now + 60.0))
     with Server([read, late, response(PICTURE)]) as server:
         source = pictures(server.url, 3)
         with pytest.raises(DownloadError, match=r"picture 2 of 3"):
-            drive(SYNC, NOWHERE, lambda cat: cat.download_all(source, folder, timeout=60), clock=clock)
+            drive(sync_driver, NOWHERE, lambda cat: cat.download_all(source, folder, timeout=60), clock=clock)
     assert contents(folder) == {"cat-1.png": PICTURE}
 
 
@@ -484,42 +487,42 @@ def where_no_file_can_be(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("place", [missing, below_a_file, too_long, with_a_null_byte, where_no_file_can_be])
-def test_an_impossible_path_is_refused(folder: Path, place: Callable[[Path], Path]) -> None:
+def test_an_impossible_path_is_refused(sync_driver: Driver, folder: Path, place: Callable[[Path], Path]) -> None:
     """A path where no file can be is a DownloadError, and no file is left anywhere."""
     path = place(folder)
     before = contents(folder)
     with Server(SERVED) as server:
-        error = refused(SYNC, image(server.url), path)
+        error = refused(sync_driver, image(server.url), path)
     assert "Choose a folder" in str(error)
     assert contents(folder) == before
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_in_the_way_is_refused(folder: Path, overwrite: bool) -> None:
+def test_a_folder_in_the_way_is_refused(sync_driver: Driver, folder: Path, overwrite: bool) -> None:
     """A folder is not replaced by a file, not even when asked."""
     (folder / "cat-1.png").mkdir()
     with Server(SERVED) as server:
-        refused(SYNC, image(server.url), folder, overwrite=overwrite)
+        refused(sync_driver, image(server.url), folder, overwrite=overwrite)
     assert (folder / "cat-1.png").is_dir()
     assert contents(folder) == {}
 
 
-def test_a_pipe_in_the_way_is_refused(folder: Path) -> None:
+def test_a_pipe_in_the_way_is_refused(sync_driver: Driver, folder: Path) -> None:
     """What is no regular file, such as a pipe or a device, is not replaced by one, not even when asked."""
     os.mkfifo(folder / "cat.png")
     with Server(SERVED) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png", overwrite=True)
+        error = refused(sync_driver, image(server.url), folder / "cat.png", overwrite=True)
     assert "not a regular file" in str(error)
     assert server.requests == []
     assert (folder / "cat.png").is_fifo()
 
 
-def test_a_link_stays_and_its_file_is_replaced(folder: Path) -> None:
+def test_a_link_stays_and_its_file_is_replaced(sync_driver: Driver, folder: Path) -> None:
     """The picture goes where a symbolic link leads."""
     (folder / "real.png").write_bytes(b"mine")
     (folder / "cat.png").symlink_to(folder / "real.png")
     with Server(SERVED) as server:
-        bring(SYNC, image(server.url), folder / "cat.png", overwrite=True)
+        bring(sync_driver, image(server.url), folder / "cat.png", overwrite=True)
     assert (folder / "cat.png").is_symlink()
     assert contents(folder) == {"cat.png": PICTURE, "real.png": PICTURE}
 
@@ -558,20 +561,20 @@ def test_a_disk_that_fills_with_the_last_bytes_leaves_nothing(driver: Driver, fo
 # --- What is an image. ---
 
 
-def test_the_content_type_does_not_make_an_image(folder: Path) -> None:
+def test_the_content_type_does_not_make_an_image(sync_driver: Driver, folder: Path) -> None:
     """A page is refused although its header says that it is a PNG, and the message says what it is."""
     with Server([read, response(PAGE, "Content-Type: image/png")]) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png")
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
     assert "not an image but an HTML page" in str(error)
     assert error.url == server.url
     assert len(server.requests) == 1
     assert contents(folder) == {}
 
 
-def test_the_content_type_does_not_unmake_an_image(folder: Path) -> None:
+def test_the_content_type_does_not_unmake_an_image(sync_driver: Driver, folder: Path) -> None:
     """A PNG is accepted although its header says that it is text."""
     with Server([read, response(PICTURE, "Content-Type: text/plain")]) as server:
-        bring(SYNC, image(server.url), folder / "cat.png")
+        bring(sync_driver, image(server.url), folder / "cat.png")
     assert contents(folder) == {"cat.png": PICTURE}
 
 
@@ -592,10 +595,10 @@ NO_IMAGES = {
 
 
 @pytest.mark.parametrize("body", list(NO_IMAGES.values()), ids=list(NO_IMAGES))
-def test_what_does_not_begin_as_an_image_is_refused(folder: Path, body: bytes) -> None:
+def test_what_does_not_begin_as_an_image_is_refused(sync_driver: Driver, folder: Path, body: bytes) -> None:
     """A body without the first bytes of an image is a DownloadError, and is not asked for again."""
     with Server([read, response(body)]) as server:
-        error = refused(SYNC, image(server.url), folder)
+        error = refused(sync_driver, image(server.url), folder)
     assert "not an image" in str(error)
     assert len(server.requests) == 1
     assert contents(folder) == {}
@@ -622,10 +625,12 @@ FRAMES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("frame", list(FRAMES.values()), ids=list(FRAMES))
 @pytest.mark.parametrize("body", [b"", PAGE], ids=["empty", "page"])
-def test_no_framing_hides_what_is_no_image(folder: Path, frame: Callable[[bytes], bytes], body: bytes) -> None:
+def test_no_framing_hides_what_is_no_image(
+    sync_driver: Driver, folder: Path, frame: Callable[[bytes], bytes], body: bytes
+) -> None:
     """An empty body and a page are refused however they are sent."""
     with Server([read, frame(body)]) as server:
-        error = refused(SYNC, image(server.url), folder)
+        error = refused(sync_driver, image(server.url), folder)
     assert "not an image" in str(error)
     assert contents(folder) == {}
 
@@ -639,12 +644,12 @@ def test_every_framing_is_understood(driver: Driver, folder: Path, frame: Callab
 
 
 @pytest.mark.parametrize("size", [10, 31, 32, 33])
-def test_a_tiny_image_is_accepted(folder: Path, size: int) -> None:
+def test_a_tiny_image_is_accepted(sync_driver: Driver, folder: Path, size: int) -> None:
     """A body may be shorter than the bytes that are looked at, and may come byte by byte."""
     body = PICTURE[:size]
     single = chunks(*(bytes([byte]) for byte in body))
     with Server([read, head("Transfer-Encoding: chunked") + single]) as server:
-        bring(SYNC, image(server.url), folder)
+        bring(sync_driver, image(server.url), folder)
     assert contents(folder) == {"cat-1.png": body}
 
 
@@ -681,13 +686,15 @@ BELIEVED: dict[str, tuple[list[str], bytes, bool]] = {
 
 
 @pytest.mark.parametrize(("lines", "body", "taken"), list(BELIEVED.values()), ids=list(BELIEVED))
-def test_what_says_that_it_is_all_is_believed(folder: Path, lines: list[str], body: bytes, taken: bool) -> None:
+def test_what_says_that_it_is_all_is_believed(
+    sync_driver: Driver, folder: Path, lines: list[str], body: bytes, taken: bool
+) -> None:
     """Without a length, a full range or the picture's own end says so; a kind that can't tell is taken as it comes."""
     with Server([read, head(*lines), body]) as server:
         if taken:
-            bring(SYNC, image(server.url), folder / "cat")
+            bring(sync_driver, image(server.url), folder / "cat")
         else:
-            assert refused(SYNC, image(server.url), folder / "cat").transient
+            assert refused(sync_driver, image(server.url), folder / "cat").transient
     assert contents(folder) == ({"cat": body} if taken else {})
 
 
@@ -725,19 +732,19 @@ def test_an_endless_body_is_cut_off(driver: Driver, folder: Path, start: bytes) 
     [response(PICTURE), head("Transfer-Encoding: chunked") + chunks(PICTURE[:HALF], PICTURE[HALF:])],
     ids=["length", "chunked"],
 )
-def test_the_limit_itself_is_not_too_large(folder: Path, body: bytes) -> None:
+def test_the_limit_itself_is_not_too_large(sync_driver: Driver, folder: Path, body: bytes) -> None:
     """A picture of exactly `max_bytes` is accepted, and one byte less is not."""
     with Server([read, body]) as server:
-        refused(SYNC, image(server.url), folder / "cat.png", max_bytes=len(PICTURE) - 1)
-        bring(SYNC, image(server.url), folder / "cat.png", max_bytes=len(PICTURE))
+        refused(sync_driver, image(server.url), folder / "cat.png", max_bytes=len(PICTURE) - 1)
+        bring(sync_driver, image(server.url), folder / "cat.png", max_bytes=len(PICTURE))
     assert contents(folder) == {"cat.png": PICTURE}
 
 
-def test_the_limit_counts_unpacked_bytes(folder: Path) -> None:
+def test_the_limit_counts_unpacked_bytes(sync_driver: Driver, folder: Path) -> None:
     """A small body that unpacks to a large one is too large."""
     packed = gzip.compress(PICTURE + bytes(5_000_000))
     with Server([read, response(packed, "Content-Encoding: gzip")]) as server:
-        refused(SYNC, image(server.url), folder / "cat.png", max_bytes=1_000_000)
+        refused(sync_driver, image(server.url), folder / "cat.png", max_bytes=1_000_000)
     assert contents(folder) == {}
 
 
@@ -838,10 +845,10 @@ def test_a_refused_connection_is_an_error(driver: Driver, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [204, 206, 304, 400, 401, 403, 404, 410, 451])
-def test_a_refusal_is_final(folder: Path, code: int) -> None:
+def test_a_refusal_is_final(sync_driver: Driver, folder: Path, code: int) -> None:
     """An answer that asking again won't change is a DownloadError with the status code, after one request."""
     with Server([read, response(b"" if code in {204, 304} else PICTURE, status=f"{code} No")]) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png")
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
     assert error.status_code == code
     assert not error.transient
     assert str(code) in str(error)
@@ -887,19 +894,19 @@ def test_the_timeout_bounds_all_tries_together(driver: Driver, folder: Path) -> 
     assert contents(folder) == {}
 
 
-def test_no_time_is_an_error(folder: Path) -> None:
+def test_no_time_is_an_error(sync_driver: Driver, folder: Path) -> None:
     """With a timeout of 0 there is a DownloadError."""
     with Server(SERVED) as server, pytest.raises(DownloadError):
-        drive(SYNC, NOWHERE, lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0))
+        drive(sync_driver, NOWHERE, lambda cat: cat.download(image(server.url), folder / "cat.png", timeout=0))
     assert contents(folder) == {}
 
 
-def test_time_that_runs_out_between_redirects_is_an_error(folder: Path) -> None:
+def test_time_that_runs_out_between_redirects_is_an_error(sync_driver: Driver, folder: Path) -> None:
     """When a redirect comes with the last moment of the timeout, there is a DownloadError."""
     clock = VirtualClock()
     late = call(lambda: setattr(clock, "now", 100.0))
     with Server([read, late, response(b"", "Location: /cat.png", status="302 Found")], SERVED) as server:
-        refused(SYNC, image(server.url), folder / "cat.png", clock, timeout=99)
+        refused(sync_driver, image(server.url), folder / "cat.png", clock, timeout=99)
         assert len(server.requests) == 1
     assert contents(folder) == {}
 
@@ -923,21 +930,21 @@ def redirect(location: str, code: int = 302) -> bytes:
         ("//HERE/c.png", "/c.png"),
     ],
 )
-def test_a_location_is_understood(folder: Path, location: str, target: str) -> None:
+def test_a_location_is_understood(sync_driver: Driver, folder: Path, location: str, target: str) -> None:
     """A redirect may be relative or absolute. `HERE` stands for the server's host and port."""
     with Server() as server:
         here = server.url.removeprefix("http://")
         server.scripts = [[read, redirect(location.replace("HERE", here))], SERVED]
-        bring(SYNC, image(f"{server.url}/a/cat.png"), folder / "cat.png")
+        bring(sync_driver, image(f"{server.url}/a/cat.png"), folder / "cat.png")
     assert [request.target for request in server.requests] == ["/a/cat.png", target]
     assert contents(folder) == {"cat.png": PICTURE}
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-def test_every_kind_of_redirect_is_followed(folder: Path, code: int) -> None:
+def test_every_kind_of_redirect_is_followed(sync_driver: Driver, folder: Path, code: int) -> None:
     """Whatever the code, a redirect leads to the picture."""
     with Server([read, redirect("/b/cat.png", code)], SERVED) as server:
-        bring(SYNC, image(server.url), folder / "cat.png")
+        bring(sync_driver, image(server.url), folder / "cat.png")
     assert [request.target for request in server.requests] == ["/", "/b/cat.png"]
 
 
@@ -969,47 +976,47 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("location", list(FORBIDDEN.values()), ids=list(FORBIDDEN))
-def test_a_redirect_out_of_the_web_is_an_error(folder: Path, location: str) -> None:
+def test_a_redirect_out_of_the_web_is_an_error(sync_driver: Driver, folder: Path, location: str) -> None:
     """A redirect to what is not http(s) is a DownloadError that shows it, and is not tried again."""
     with Server([read, redirect(location)]) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png")
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
     assert f'"{location}" is not http:// or https://' in str(error)
     assert len(server.requests) == 1
     assert contents(folder) == {}
 
 
 @pytest.mark.parametrize("location", list(MALFORMED.values()), ids=list(MALFORMED))
-def test_a_malformed_redirect_is_an_error(folder: Path, location: str) -> None:
+def test_a_malformed_redirect_is_an_error(sync_driver: Driver, folder: Path, location: str) -> None:
     """A redirect to what is no URL of a host is a DownloadError."""
     with Server([read, redirect(location)]) as server:
-        refused(SYNC, image(server.url), folder / "cat.png", timeout=10)
+        refused(sync_driver, image(server.url), folder / "cat.png", timeout=10)
     assert contents(folder) == {}
 
 
 @pytest.mark.parametrize("header", [[], ["Location:"], ["Location: "]], ids=["none", "empty", "blank"])
-def test_a_redirect_without_a_location_is_an_error(folder: Path, header: list[str]) -> None:
+def test_a_redirect_without_a_location_is_an_error(sync_driver: Driver, folder: Path, header: list[str]) -> None:
     """A redirect that does not say where to is a DownloadError with the status code."""
     with Server([read, response(PICTURE, *header, status="302 Found")]) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png")
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
     assert error.status_code == 302
     assert len(server.requests) == 1
 
 
-def test_redirects_in_a_circle_are_an_error(folder: Path) -> None:
+def test_redirects_in_a_circle_are_an_error(sync_driver: Driver, folder: Path) -> None:
     """After the sixth redirect there is a DownloadError, and the circle is not tried again."""
     with Server([read, redirect("/cat.png")]) as server:
-        error = refused(SYNC, image(server.url), folder / "cat.png")
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
     assert "redirects more than 5 times" in str(error)
     assert not error.transient
     assert len(server.requests) == 6
     assert contents(folder) == {}
 
 
-def test_five_redirects_are_followed(folder: Path) -> None:
+def test_five_redirects_are_followed(sync_driver: Driver, folder: Path) -> None:
     """Five redirects are no circle."""
     hops: list[Script] = [[read, redirect(f"/{number}")] for number in range(5)]
     with Server(*hops, SERVED) as server:
-        bring(SYNC, image(server.url), folder / "cat.png")
+        bring(sync_driver, image(server.url), folder / "cat.png")
     assert [request.target for request in server.requests] == ["/", "/0", "/1", "/2", "/3", "/4"]
 
 
@@ -1087,10 +1094,10 @@ def test_what_the_http_client_adds_for_the_gateway_is_not_sent_for_a_picture(
 @pytest.mark.parametrize(
     "source", [None, 5, b"http://127.0.0.1/cat.png", ["http://127.0.0.1/cat.png"], Path("cat.png")]
 )
-def test_what_is_neither_image_nor_url_is_refused(folder: Path, source: object) -> None:
+def test_what_is_neither_image_nor_url_is_refused(sync_driver: Driver, folder: Path, source: object) -> None:
     """Only an Image or a URL can be downloaded; the message says what was passed instead."""
     with pytest.raises(ConfigurationError, match=type(source).__name__):
-        bring(SYNC, source, folder / "cat.png")
+        bring(sync_driver, source, folder / "cat.png")
     assert contents(folder) == {}
 
 
@@ -1109,11 +1116,11 @@ NO_URLS = {
 
 
 @pytest.mark.parametrize("url", list(NO_URLS.values()), ids=list(NO_URLS))
-def test_what_is_no_http_url_is_refused(folder: Path, url: str) -> None:
+def test_what_is_no_http_url_is_refused(sync_driver: Driver, folder: Path, url: str) -> None:
     """A URL that is not http(s), or is none, is one of our errors, which shows it cut short."""
     for source in (image(url), url):
         with pytest.raises((DownloadError, ConfigurationError)) as caught:
-            bring(SYNC, source, folder, timeout=10)
+            bring(sync_driver, source, folder, timeout=10)
         assert len(str(caught.value)) < 1000
     assert contents(folder) == {}
 

@@ -412,7 +412,7 @@ def test_the_cause_is_kept(driver: Driver) -> None:
     """An error that stands for one of the HTTP library's has it as its cause."""
     with pytest.raises(APIConnectionError) as caught:
         driver.status(Script(fails(httpx.ConnectError("refused"))))
-    assert isinstance(caught.value.__cause__, httpx.ConnectError)
+    assert isinstance(caught.value.__cause__, driver.http.ConnectError)
 
 
 def test_no_error_shows_a_traceback_of_the_parser(driver: Driver) -> None:

@@ -8,6 +8,7 @@ import certificates
 import httpx
 import pytest
 from fakes import KEY, Driver
+from libraries import WAYS
 from servers import LIMIT, SHARED, Server, drive, read, refusing, response, tidy
 
 from longcat import APIConnectionError, APIStatusError, ConfigurationError, DownloadError, LongCat, LongCatError
@@ -19,7 +20,8 @@ from longcat.testing import VirtualClock
 from longcat.url import Url
 
 ID = "cat-1"
-SYNC = Driver("sync")
+with_our_own_http_client = pytest.mark.parametrize("driver", [Driver(way) for way in WAYS], ids=str)
+"""For what is up to the caller's HTTP client where there is one."""
 DONE = response(
     b'{"status": "completed", "progress": 1, "request_id": "cat-1", "result_url": "https://a.test/b.png"}',
     "Content-Type: application/json",
@@ -215,13 +217,14 @@ def test_a_proxy_that_refuses_a_tunnel_is_named(
     assert "\x1b" not in str(error)
 
 
-def test_a_407_of_the_gateway_is_the_gateway_s() -> None:
+def test_a_407_of_the_gateway_is_the_gateway_s(sync_driver: Driver) -> None:
     """Without a proxy, it is an answer like any other."""
     with Server([read, response(b"{}", status="407 Proxy Authentication Required")]) as server:
-        error = failure(SYNC, server.url, CALLS["status"])
+        error = failure(sync_driver, server.url, CALLS["status"])
     assert isinstance(error, APIStatusError)
 
 
+@with_our_own_http_client
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"])  # noqa: S104
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
 def test_this_machine_is_asked_without_a_proxy(
@@ -279,6 +282,7 @@ def test_every_form_of_an_exception_is_understood(entry: str, url: str, expected
     assert excepts(entry, Url.read(url)) is expected
 
 
+@with_our_own_http_client
 @pytest.mark.parametrize("entries", ["[::1]", "a.test, [::1]:8080,[", "::1 10.0.0.0/8", "http://", "[::1]/x,%"])
 def test_a_client_is_made_whatever_the_exceptions_are(
     driver: Driver, entries: str, monkeypatch: pytest.MonkeyPatch
@@ -323,6 +327,7 @@ def test_a_proxy_that_can_not_be_used_is_told(value: str, words: str, monkeypatc
     LongCat(KEY, "http://127.0.0.1").close()
 
 
+@with_our_own_http_client
 def test_a_proxy_that_can_not_be_used_is_told_when_it_is_needed(
     driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

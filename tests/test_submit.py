@@ -16,7 +16,8 @@ import anyio.to_thread
 import httpx
 import pytest
 from attrs import frozen
-from fakes import KEY, Driver
+from fakes import KEY, Driver, drivers_for
+from libraries import WAYS
 from servers import (
     LIMIT,
     Connection,
@@ -214,9 +215,9 @@ def end(driver: Driver, url: str, timeout: float = 60.0) -> Any:
 @pytest.mark.parametrize(
     ("driver", "name"),
     [
-        pytest.param(Driver(driver), name, id=f"{driver}-{name}")
+        pytest.param(driver, name, id=f"{driver}-{name}")
         for name in TABLE
-        for driver in (("sync", "asyncio", "trio") if name in {"taken", "429, then taken", "hangs up"} else ("sync",))
+        for driver in drivers_for(name, WAYS if name in {"taken", "429, then taken", "hangs up"} else ("sync",))
     ],
 )
 def test_an_order_is_sent_once(driver: Driver, name: str) -> None:

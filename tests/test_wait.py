@@ -838,12 +838,6 @@ def test_ctrl_c_ends_an_answer(driver: Driver) -> None:
     assert interrupted_wait(driver, Script(Reply(body=(b"{", KeyboardInterrupt())), FINISHED)) == (1, [True])
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def event_loop_driver(request: pytest.FixtureRequest) -> Driver:
-    """Return each way to run a scenario that can be cancelled."""
-    return Driver(request.param)
-
-
 def cancelled_wait(driver: Driver, script: Script, prepare: Any) -> None:
     """Wait, be cancelled, and fail unless the wait is over and has left no task behind."""
 
