@@ -558,7 +558,7 @@ def test_long_requests_do_not_hold_up_short_ones() -> None:
 
 
 def test_who_sleeps_learns_from_who_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty that take a minute are seen within a fifth of a second after they are done. Few plan anew at a time."""
+    """Forty that take a minute are seen within a quarter of a second after they are done. Few plan anew at a time."""
     replanned, replan = Counter[str](), Wait.replan
 
     def counted(wait: Wait) -> float | None:
@@ -574,7 +574,7 @@ def test_who_sleeps_learns_from_who_is_done(monkeypatch: pytest.MonkeyPatch) -> 
         polling=AdaptivePolling(random=cycle((0.1, 0.9, 0.4, 0.7, 0.3)).__next__),
     )
     delays = [outcome.elapsed - durations[outcome.request_id] for outcome in outcomes]
-    assert fmean(delays) < 0.2
+    assert fmean(delays) < 0.25
     assert 0 < replanned["all"] <= REPLANNED * len(outcomes)
 
 
