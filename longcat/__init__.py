@@ -16,7 +16,7 @@ else:
     # needs itself. `_names` says the same to type checkers, and a test compares the two.
     _MODULES = {
         "longcat.client.async_client": ("AsyncLongCat",),
-        "longcat.client.base": ("BatchOptions",),
+        "longcat.client.options": ("BatchOptions",),
         "longcat.client.sync_client": ("LongCat",),
         "longcat.clock": ("Clock",),
         "longcat.errors": (

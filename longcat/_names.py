@@ -2,7 +2,7 @@
 
 from longcat._version import __version__
 from longcat.client.async_client import AsyncLongCat
-from longcat.client.base import BatchOptions
+from longcat.client.options import BatchOptions
 from longcat.client.sync_client import LongCat
 from longcat.clock import Clock
 from longcat.errors import (

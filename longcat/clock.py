@@ -5,9 +5,6 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Protocol
 
-import anyio
-import anyio.to_thread
-
 RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
 LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
 
@@ -61,6 +58,8 @@ def stands_still() -> bool:
 
 async def asleep(seconds: float) -> None:
     """Sleep, also in an event loop whose clock stands still: there, a thread does."""
+    import anyio.to_thread  # noqa: PLC0415 - a program without event loops needs none of it.
+
     if not stands_still():
         await anyio.sleep(seconds)
         return

@@ -12,7 +12,7 @@ from shell import FIELDS, KEY, PNG, Ran, environment
 
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
-from longcat.client.base import DEFAULT_TIMEOUT
+from longcat.client.options import DEFAULT_TIMEOUT
 from longcat.gateway.contract import contract
 from longcat.sandbox import Settings, running
 

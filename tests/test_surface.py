@@ -32,7 +32,7 @@ from longcat import (
     Status,
     WaitTimeout,
 )
-from longcat.client.base import BatchOptions
+from longcat.client.options import BatchOptions
 from longcat.clock import SystemClock
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.testing import FakeGateway, VirtualClock

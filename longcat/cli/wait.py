@@ -20,7 +20,7 @@ from longcat.cli.output import usable_output
 from longcat.cli.results import Printer, overall, report
 from longcat.cli.status import as_object
 from longcat.client.async_client import AsyncLongCat
-from longcat.client.base import Unknown
+from longcat.client.options import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.sending.tasks.batch import Outcomes
 from longcat.settings import usable_timeout

@@ -8,14 +8,14 @@ from typing import Self, TypeVar, Unpack, assert_never
 
 import anyio.to_thread
 
-from longcat.client.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, OnOrder, Unknown
+from longcat.client.base import BaseClient
+from longcat.client.options import DEFAULT_TIMEOUT, MAX_BYTES, BatchOptions, OnChange, OnOrder, Unknown
 from longcat.clock import hold
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
-from longcat.saving.download import MAX_BYTES
 from longcat.sending.async_sender import AsyncSender
 from longcat.sending.http.library import AsyncClient
 from longcat.sending.tasks import driver
@@ -58,7 +58,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         self, prompt: str, *, timeout: float | None = DEFAULT_TIMEOUT, **fields: Unpack[OrderFields]
     ) -> Order:
         """Order pictures, and return the order once the gateway took it, as `LongCat.submit` does."""
-        return await self._drive(self._submit(self._order({**fields, "prompt": prompt}), timeout).result())
+        return await self._drive(self._flows.submit(self._flows.order({**fields, "prompt": prompt}), timeout).result())
 
     async def generate(
         self,
@@ -71,8 +71,9 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         **fields: Unpack[OrderFields],
     ) -> Image:
         """Order pictures, wait until they are done, and return them, as `LongCat.generate` does."""
-        order = self._order({**fields, "prompt": prompt})
-        return await self._drive(self._generate(self._submit(order, timeout), unknown, wake).image(on_change))
+        flows = self._flows
+        submit = flows.submit(flows.order({**fields, "prompt": prompt}), timeout)
+        return await self._drive(flows.generate(submit, unknown, wake).image(on_change))
 
     def generate_all(
         self,
@@ -87,8 +88,8 @@ class AsyncLongCat(BaseClient[AsyncClient]):
 
         `Outcomes.stop_ordering` ends it early without leaving an order in doubt.
         """
-        batch = self._order_batch(timeout, resubmit_unknown, on_order, **options)
-        return Outcomes(batch, each(self._orders(orders)), self._clock, self._perform, self._settle)
+        batch = self._flows.order_batch(timeout, resubmit_unknown, on_order, **options)
+        return Outcomes(batch, each(self._flows.orders(orders)), self._clock, self._perform, self._flows.settle)
 
     async def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
         """Ask once how a request stands, as `LongCat.status` does."""
@@ -104,7 +105,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         wake: Wake | None = None,
     ) -> Image:
         """Wait until a request is done, and return its image, as `LongCat.wait` does."""
-        return await self._drive(self._wait(request_id, timeout, unknown, gateway, wake=wake).image())
+        return await self._drive(self._flows.wait(request_id, timeout, unknown, gateway, wake=wake).image())
 
     def watch(
         self,
@@ -119,7 +120,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
 
         A loop that may be left early on trio needs `contextlib.aclosing`, as with every asynchronous generator.
         """
-        return driver.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
+        return driver.changes(self._flows.wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
 
     def as_completed(
         self,
@@ -134,8 +135,8 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         Questions are asked in the background, whatever the caller does between two outcomes. Request ids that have to
         be waited for come from an asynchronous iterable.
         """
-        batch = self._batch(timeout, gateway, **options)
-        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._perform, self._settle)
+        batch = self._flows.batch(timeout, gateway, **options)
+        return Outcomes(batch, each(usable_request_ids(request_ids)), self._clock, self._perform, self._flows.settle)
 
     async def wait_all(
         self,
@@ -148,8 +149,8 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         """Wait for many requests, and return the image or the error of each, as `LongCat.wait_all` does."""
         results = OrderedResults()
         ids = each(usable_request_ids(request_ids), results.take)
-        batch = self._batch(timeout, gateway, **options)
-        async with aclosing(Outcomes(batch, ids, self._clock, self._perform, self._settle)) as outcomes:
+        batch = self._flows.batch(timeout, gateway, **options)
+        async with aclosing(Outcomes(batch, ids, self._clock, self._perform, self._flows.settle)) as outcomes:
             async for outcome in outcomes:
                 results.add(outcome)
         return results.results(request_ids)
@@ -177,7 +178,9 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
-        return await self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
+        return await self._drive(
+            self._flows.downloader.download(image, Path(path), name, overwrite, max_bytes, timeout)
+        )
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await driver.drive(flow, self._perform)
@@ -189,7 +192,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
             case Sleep(seconds, wake):
                 await driver.sleep(self._clock, seconds, wake)
             case Acquire(left=left):
-                for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
+                for seconds in self._flows.rate_limiter.pauses(self._clock.monotonic, left):
                     await self._clock.asleep(seconds)
             case RunInThread(function):
                 with hold(self._clock):

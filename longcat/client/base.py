@@ -1,72 +1,29 @@
-"""What `LongCat` and `AsyncLongCat` have in common: their settings, and the flows that they obey."""
+"""What `LongCat` and `AsyncLongCat` have in common: their settings, and what they send with."""
 
-import random
-import secrets
-from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
-from math import inf
 from os import PathLike
-from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from longcat.client.options import MAX_IN_FLIGHT
 from longcat.clock import Clock, SystemClock
 from longcat.errors import ConfigurationError
-from longcat.gateway.gateways import GatewayKind, Gateways, age
-from longcat.gateway.orders import Orderable, usable_order
-from longcat.gateway.status import StatusGateway
-from longcat.models import Order, OrderRequest, Status
-from longcat.saving.download import Downloader
-from longcat.saving.journal import Journal
-from longcat.saving.requests import RequestTable
+from longcat.gateway.gateways import GatewayKind, Gateways
+from longcat.models import Order, Status
+from longcat.processes import ForkSafeLock
 from longcat.sending.addresses import warn_of_plain_http
 from longcat.sending.destination import AddressRule
 from longcat.sending.http.library import ClientKind, is_client
 from longcat.sending.sender import HttpSender
-from longcat.settings import (
-    refuse_key,
-    usable_count,
-    usable_rate,
-    usable_request_id,
-    usable_timeout,
-    usable_unknown,
-)
+from longcat.settings import usable_count, usable_rate
 from longcat.text.known_keys import KNOWN_KEYS
 from longcat.waiting import question
-from longcat.waiting.batch import Batch, id_of
 from longcat.waiting.commands import Flow
-from longcat.waiting.generate import Generate
-from longcat.waiting.outcome import Outcome
-from longcat.waiting.rate_limit import RateLimiter
-from longcat.waiting.schedule.adaptive import AdaptivePolling
-from longcat.waiting.schedule.polling import Plan, Polling
-from longcat.waiting.submit import OrderKeys, Submit
-from longcat.waiting.wait import Wait
-from longcat.waiting.wake import Wake
+from longcat.waiting.schedule.polling import Polling
+
+if TYPE_CHECKING:
+    from longcat.client.flows import Flows
+    from longcat.saving.journal import Journal
 
 HttpClient = TypeVar("HttpClient")
-Unknown: TypeAlias = Literal["wait", "raise"]
-OnChange: TypeAlias = Callable[[Status], object]
-OnOrder: TypeAlias = Callable[[OrderRequest, Order], object]
-
-MAX_IN_FLIGHT: Final = 20  # Questions in flight at a time. With more, httpx gets slower, not faster.
-FRESH: Final = 2.0  # Seconds since an order within which its answer is all that can be known about the request.
-DEFAULT_TIMEOUT: Final = 300.0  # Seconds that a wait or a download may take when nothing else is said.
-
-
-class BatchOptions(TypedDict, total=False):
-    """What can be said about a whole batch.
-
-    Attributes:
-        batch_timeout: seconds for all of it. What is open by then ends in `WaitTimeout`; what was not taken from the
-            iterable by then is left there. None, or not given: no bound.
-        unknown: as in `LongCat.wait`.
-        on_change: called with the first answer about each request, and with every one that differs from the one before.
-            What it raises ends the batch, as does what the iterable raises. None, or not given: changes are not told.
-        wake: as in `LongCat.wait`.
-    """
-
-    batch_timeout: float | None
-    unknown: Unknown
-    on_change: OnChange | None
-    wake: Wake | None
 
 
 class BaseClient(Generic[HttpClient]):
@@ -96,11 +53,9 @@ class BaseClient(Generic[HttpClient]):
             )
         self._gateways = Gateways.find(api_key, base_url)
         KNOWN_KEYS.add(self._gateways.queue.api_key)
-        least = self._gateways.queue.seconds_per_question
-        self._queue_polling: Polling = polling if polling is not None else AdaptivePolling(seconds_per_question=least)
-        self._result_polling: Polling = polling if polling is not None else AdaptivePolling()
         self._clock = clock if clock is not None else SystemClock()
-        self._rate_limiter = RateLimiter(usable_rate(max_rate))
+        self._polling = polling
+        self._max_rate = usable_rate(max_rate)
         self._max_in_flight = usable_count(max_in_flight)
         for url in self._gateways.base_urls:
             warn_of_plain_http(url)
@@ -108,10 +63,9 @@ class BaseClient(Generic[HttpClient]):
         self._sender: HttpSender[Any] = self._sender_class(
             http_client, self._new_transports, self._clock, self._max_in_flight, rule
         )
-        self._journal: Journal | None = None
-        if journal is not None:
-            self._journal = Journal(journal, time=self._clock.time)
-        self._downloader = Downloader(self._requests_of, self._clock.monotonic, random.random)
+        self._journal = self._open_journal(journal) if journal is not None else None
+        self._made_flows: Flows | None = None
+        self._making_flows = ForkSafeLock()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._gateways.queue.base_url!r})"
@@ -120,185 +74,26 @@ class BaseClient(Generic[HttpClient]):
         """Return transports of our own. Raises ConfigurationError for a proxy that can't be used."""
         return self._sender_class.new_transports(self._gateways.base_urls)
 
+    def _open_journal(self, file: str | PathLike[str]) -> "Journal":
+        from longcat.saving.journal import Journal  # noqa: PLC0415 - few have one, and it takes long to import.
+
+        return Journal(file, time=self._clock.time)
+
     def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
-        request_id, of = self._find(request, gateway)
+        """Return the flow that asks once, for which nothing has to be learnt about the gateway."""
+        request_id, of = self._gateways.of_request(request, gateway)
         return question.status(of, request_id)
 
-    def _find(self, request: str | Order, gateway: GatewayKind | None) -> tuple[str, StatusGateway]:
-        """Return the id of a request, and the gateway that answers for it. Raises ConfigurationError."""
-        refuse_key(
-            self._gateways.queue.api_key,
-            "The request id",
-            request.request_id if isinstance(request, Order) else request,
-        )
-        if isinstance(request, Order):
-            return usable_request_id(request.request_id), self._gateways.of(request.request_id, gateway or "queue")
-        request_id = usable_request_id(request)
-        return request_id, self._gateways.of(request_id, gateway)
-
-    def _wait(  # noqa: PLR0913 - most are keywords, and pass through.
-        self,
-        request: str | Order,
-        timeout: float | None,
-        unknown: Unknown,
-        gateway: GatewayKind | None = None,
-        *,
-        fresh: bool | None = None,
-        wake: Wake | None = None,
-    ) -> Wait:
-        """Return the wait for a request. `fresh` tells whether it was ordered just now; None: as its id tells."""
-        request_id, of = self._find(request, gateway)
-        order = request if isinstance(request, Order) else None
-        old = age(request_id, self._clock.time())
-        return Wait(
-            gateway=of,
-            request_id=request_id,
-            plan=self._plan(of, old, reserved=1 if wake is not None else 0),
-            rate_limiter=self._rate_limiter,
-            timeout=usable_timeout(timeout),
-            unknown=usable_unknown(unknown),
-            monotonic=self._clock.monotonic,
-            random=random.random,
-            store=self._store(of),
-            order=order,
-            fresh=order is not None and (old < FRESH if fresh is None else fresh),
-            wake=wake,
-        )
-
-    def _plan(self, gateway: StatusGateway, old: float, reserved: int) -> Plan:
-        polling = self._queue_polling if gateway is self._gateways.queue else self._result_polling
-        return polling.plan(old, reserved=reserved) if isinstance(polling, AdaptivePolling) else polling.plan()
-
     @property
-    def _settle(self) -> Callable[[], None] | None:
-        """Waits until what a batch left to write is written. None: there is no journal."""
-        return self._journal.flush if self._journal is not None else None
+    def _flows(self) -> "Flows":
+        """Makes all other flows. It is made for the first of them, as it takes long to import."""
+        if self._made_flows is not None:
+            return self._made_flows
+        with self._making_flows:
+            if self._made_flows is None:  # Another thread may have made it meanwhile.
+                from longcat.client.flows import Flows  # noqa: PLC0415 - see above.
 
-    def _store(self, gateway: StatusGateway) -> RequestTable | None:
-        return self._journal.requests(gateway.base_url) if self._journal is not None else None
-
-    def _requests_of(self, request_id: str) -> RequestTable | None:
-        """Return what the journal knows of the gateway that answered for a request. None: there is no journal.
-
-        The form of the id may mislead, so the gateway is the one that the journal has an answer of.
-        """
-        if self._journal is None:
-            return None
-        likely = self._gateways.of(request_id)
-        gateways = (likely, self._gateways.queue, self._gateways.result)
-        tables = [self._journal.requests(gateway.base_url) for gateway in gateways]
-        return next((table for table in tables if table.last(request_id) is not None), tables[0])
-
-    def _order(self, order: Orderable) -> OrderRequest:
-        """Return what is to be ordered, or raise ConfigurationError when it can't be."""
-        refuse_key(self._gateways.queue.api_key, "The order", order)
-        return usable_order(order, plain_http=self._gateways.queue.base_url.startswith("http://"))
-
-    def _orders(self, orders: Any) -> Any:
-        """Return what yields orders. All of a collection are checked now. Raises ConfigurationError."""
-        if isinstance(orders, str | bytes | Mapping) or not isinstance(orders, Iterable | AsyncIterable):
-            kind = type(orders).__name__
-            raise ConfigurationError(f"Pass the orders as a list or as what yields them, not as {kind}.")
-        if not isinstance(orders, Collection):
-            return orders
-        checked: list[OrderRequest] = []
-        for number, order in enumerate(orders, 1):
-            try:
-                checked.append(self._order(order))
-            except ConfigurationError as error:
-                raise ConfigurationError(f"Order {number}: {error}") from error
-        return checked
-
-    def _submit(
-        self, order: OrderRequest, timeout: float | None, *, key: str | None = None, resubmit_unknown: bool = False
-    ) -> Submit:
-        """Return the sending of an order. A key names it in the journal. None: the order is a new one."""
-        return Submit(
-            gateway=self._gateways.queue,
-            order=order,
-            rate_limiter=self._rate_limiter,
-            timeout=usable_timeout(timeout),
-            monotonic=self._clock.monotonic,
-            random=random.random,
-            store=self._journal.orders(self._gateways.queue.base_url) if self._journal is not None else None,
-            key=key or order.id or secrets.token_hex(16),
-            resubmit_unknown=resubmit_unknown,
-        )
-
-    def _generate(
-        self, submit: Submit, unknown: Unknown, wake: Wake | None, on_order: OnOrder | None = None
-    ) -> Generate:
-        """Return an order with the wait for its request."""
-        usable_unknown(unknown)
-
-        def begin_wait(order: Order, left: float, fresh: bool) -> Wait:
-            return self._wait(order, left, unknown, fresh=fresh, wake=wake)
-
-        return Generate(submit, begin_wait, on_order)
-
-    def _batch(  # noqa: PLR0913 - as above.
-        self,
-        timeout: float | None,
-        gateway: GatewayKind | None,
-        *,
-        batch_timeout: float | None = None,
-        unknown: Unknown = "wait",
-        on_change: OnChange | None = None,
-        wake: Wake | None = None,
-    ) -> Batch[str | Order]:
-        """Return the batch that waits for requests, each of them once."""
-        left, end = self._bounds(timeout, batch_timeout)
-        usable_unknown(unknown)  # Raise it once here, and not for every request. The same goes for the gateway.
-        self._gateways.of("", gateway)
-        seen: set[str] = set()
-
-        def begin(request: str | Order) -> Wait | Outcome | None:
-            request_id = id_of(request)
-            if not isinstance(request_id, str):
-                kind = type(request_id).__name__
-                raise ConfigurationError(f"A request id is a string, not {kind}. Pass ids or orders only.")
-            if request_id in seen:
-                return None
-            seen.add(request_id)
-            try:
-                return self._wait(request, left(), unknown, gateway, wake=wake)
-            except ConfigurationError as error:
-                return Outcome(request_id, error=error)
-
-        return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
-
-    def _order_batch(  # noqa: PLR0913 - most are keywords, and pass through.
-        self,
-        timeout: float | None,
-        resubmit_unknown: bool,
-        on_order: OnOrder | None,
-        *,
-        batch_timeout: float | None = None,
-        unknown: Unknown = "wait",
-        on_change: OnChange | None = None,
-        wake: Wake | None = None,
-    ) -> Batch[Orderable]:
-        """Return the batch that orders requests, each item once, and waits for them."""
-        left, end = self._bounds(timeout, batch_timeout)
-        usable_unknown(unknown)
-        keys = OrderKeys()
-
-        def begin(item: Orderable) -> Generate | Outcome:
-            try:
-                order = self._order(item)
-            except ConfigurationError as error:
-                return Outcome("", error=error)
-            submit = self._submit(order, left(), key=keys.next(order), resubmit_unknown=resubmit_unknown)
-            return self._generate(submit, unknown, wake, on_order)
-
-        return Batch(begin, on_change, self._rate_limiter, self._clock.monotonic, self._max_in_flight, end)
-
-    def _bounds(self, timeout: float | None, batch_timeout: float | None) -> tuple[Callable[[], float], float]:
-        """Return what gives the seconds for a request that begins now, and the moment at which the batch ends."""
-        most, longest = usable_timeout(timeout), usable_timeout(batch_timeout)
-        end = self._clock.monotonic() + (inf if longest is None else longest)
-
-        def left() -> float:
-            return min(max(end - self._clock.monotonic(), 0.0), inf if most is None else most)
-
-        return left, end
+                self._made_flows = Flows(
+                    self._gateways, self._clock, self._polling, self._max_rate, self._max_in_flight, self._journal
+                )
+            return self._made_flows

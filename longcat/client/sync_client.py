@@ -3,25 +3,26 @@
 from collections.abc import Generator, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Self, TypeVar, Unpack, assert_never
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack, assert_never
 
-from longcat.client.base import DEFAULT_TIMEOUT, BaseClient, BatchOptions, OnChange, OnOrder, Unknown
+from longcat.client.base import BaseClient
+from longcat.client.options import DEFAULT_TIMEOUT, MAX_BYTES, BatchOptions, OnChange, OnOrder, Unknown
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
-from longcat.saving.download import MAX_BYTES
 from longcat.sending.http.library import SyncClient
 from longcat.sending.sync_sender import SyncSender
 from longcat.sending.threads import driver
-from longcat.sending.threads.batch import outcomes
 from longcat.sending.threads.driver import Stopped
 from longcat.settings import usable_request_ids
-from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
+
+if TYPE_CHECKING:
+    from longcat.waiting.batch import Batch
 
 T = TypeVar("T")
 
@@ -87,7 +88,7 @@ class LongCat(BaseClient[SyncClient]):
             APIConnectionError: it was not sent, as no connection came about in time.
             ConfigurationError: a field can't be used. Nothing was sent.
         """
-        return self._drive(self._submit(self._order({**fields, "prompt": prompt}), timeout).result())
+        return self._drive(self._flows.submit(self._flows.order({**fields, "prompt": prompt}), timeout).result())
 
     def generate(
         self,
@@ -113,8 +114,9 @@ class LongCat(BaseClient[SyncClient]):
             LongCatError: what `submit` and `wait` raise. Once the order was taken, it has a note with the id of the
                 request, which can be waited for again.
         """
-        order = self._order({**fields, "prompt": prompt})
-        return self._drive(self._generate(self._submit(order, timeout), unknown, wake).image(on_change))
+        flows = self._flows
+        submit = flows.submit(flows.order({**fields, "prompt": prompt}), timeout)
+        return self._drive(flows.generate(submit, unknown, wake).image(on_change))
 
     def generate_all(
         self,
@@ -145,8 +147,8 @@ class LongCat(BaseClient[SyncClient]):
             ConfigurationError: an argument can't be used, or an order of a collection. (One of an iterator is an
                 outcome.)
         """
-        batch = self._order_batch(timeout, resubmit_unknown, on_order, **options)
-        return outcomes(batch, iter(self._orders(orders)), self._clock, self._perform, self._settle)
+        batch = self._flows.order_batch(timeout, resubmit_unknown, on_order, **options)
+        return self._outcomes(batch, iter(self._flows.orders(orders)))
 
     def status(self, request_id: str | Order, *, gateway: GatewayKind | None = None) -> Status:
         """Ask once how a request stands, for 30 s at most.
@@ -189,7 +191,7 @@ class LongCat(BaseClient[SyncClient]):
             APIResponseValidationError: the answer breaks the contract.
             ConfigurationError: an argument can't be used.
         """
-        return self._drive(self._wait(request_id, timeout, unknown, gateway, wake=wake).image())
+        return self._drive(self._flows.wait(request_id, timeout, unknown, gateway, wake=wake).image())
 
     def watch(
         self,
@@ -204,7 +206,7 @@ class LongCat(BaseClient[SyncClient]):
 
         The last one is final; a failure is a status like any other here. Raises what `wait` raises but for failures.
         """
-        return driver.changes(self._wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
+        return driver.changes(self._flows.wait(request_id, timeout, unknown, gateway, wake=wake), self._perform)
 
     def as_completed(
         self,
@@ -231,8 +233,8 @@ class LongCat(BaseClient[SyncClient]):
             ConfigurationError: an argument can't be used, or an id is no string. (A string that can't be one is an
                 outcome.)
         """
-        batch = self._batch(timeout, gateway, **options)
-        return outcomes(batch, iter(usable_request_ids(request_ids)), self._clock, self._perform, self._settle)
+        batch = self._flows.batch(timeout, gateway, **options)
+        return self._outcomes(batch, iter(usable_request_ids(request_ids)))
 
     def wait_all(
         self,
@@ -248,10 +250,12 @@ class LongCat(BaseClient[SyncClient]):
         `as_completed`. What was not taken within `batch_timeout` is a `WaitTimeout` here if the ids are a collection,
         such as a list; of an iterator, it is left there.
         """
+        from longcat.waiting.batch import OrderedResults  # noqa: PLC0415 - as in `_outcomes`.
+
         results = OrderedResults()
         ids = map(results.take, usable_request_ids(request_ids))
-        batch = self._batch(timeout, gateway, **options)
-        for outcome in outcomes(batch, ids, self._clock, self._perform, self._settle):
+        batch = self._flows.batch(timeout, gateway, **options)
+        for outcome in self._outcomes(batch, ids):
             results.add(outcome)
         return results.results(request_ids)
 
@@ -295,7 +299,12 @@ class LongCat(BaseClient[SyncClient]):
 
         In a folder, they are called by the `name` that is given. None: as the request.
         """
-        return self._drive(self._downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
+        return self._drive(self._flows.downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
+
+    def _outcomes(self, batch: "Batch[T]", items: Iterator[T]) -> Generator[Outcome]:
+        from longcat.sending.threads.batch import outcomes  # noqa: PLC0415 - a program that asks once needs none of it.
+
+        return outcomes(batch, items, self._clock, self._perform, self._flows.settle)
 
     def _drive(self, flow: Flow[T]) -> T:
         return driver.drive(flow, self._perform)
@@ -308,7 +317,7 @@ class LongCat(BaseClient[SyncClient]):
             case Sleep(seconds, wake):
                 driver.sleep(self._clock, seconds, wake)
             case Acquire(left=left):
-                for seconds in self._rate_limiter.pauses(self._clock.monotonic, left):
+                for seconds in self._flows.rate_limiter.pauses(self._clock.monotonic, left):
                     self._clock.sleep(seconds)
             case RunInThread(function):
                 function()

@@ -10,7 +10,8 @@ from longcat.gateway.contract import contract
 from longcat.gateway.queue import QueueGateway
 from longcat.gateway.result import ResultGateway
 from longcat.gateway.status import StatusGateway
-from longcat.settings import find_api_key, find_base_url
+from longcat.models import Order
+from longcat.settings import find_api_key, find_base_url, refuse_key, usable_request_id
 from longcat.text import show
 
 GatewayKind: TypeAlias = Literal["queue", "result"]
@@ -61,6 +62,16 @@ class Gateways:
         if kind == "result":
             return self.result
         raise ConfigurationError(f"The gateway is 'queue' or 'result', not {show(name)}. Pass one of the two, or none.")
+
+    def of_request(self, request: str | Order, name: Any = None) -> tuple[str, StatusGateway]:
+        """Return the id of a request, and the gateway that answers for it; for an order, that is the queue gateway.
+
+        Raises ConfigurationError when the id can't be one, or as `of` does.
+        """
+        request_id = request.request_id if isinstance(request, Order) else request
+        refuse_key(self.queue.api_key, "The request id", request_id)
+        kind = name or "queue" if isinstance(request, Order) else name
+        return usable_request_id(request_id), self.of(request_id, kind)
 
 
 def likely_gateway(request_id: str) -> GatewayKind:

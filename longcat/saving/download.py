@@ -25,7 +25,6 @@ from longcat.waiting.commands import Flow, Sleep, ask, run_in_thread
 from longcat.waiting.schedule.polling import Random
 from longcat.waiting.store import call_store
 
-MAX_BYTES: Final = 100 * 1024 * 1024
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
 CROWDED: Final = 1000

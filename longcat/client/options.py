@@ -1,0 +1,33 @@
+"""What can be said to both clients about a wait, an order and a batch, and what holds when nothing is said."""
+
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias, TypedDict
+
+from longcat.models import Order, OrderRequest, Status
+from longcat.waiting.wake import Wake
+
+Unknown: TypeAlias = Literal["wait", "raise"]
+OnChange: TypeAlias = Callable[[Status], object]
+OnOrder: TypeAlias = Callable[[OrderRequest, Order], object]
+
+MAX_IN_FLIGHT: Final = 20  # Questions in flight at a time. With more, httpx gets slower, not faster.
+DEFAULT_TIMEOUT: Final = 300.0  # Seconds that a wait or a download may take when nothing else is said.
+MAX_BYTES: Final = 100 * 1024 * 1024  # Of a picture that is downloaded.
+
+
+class BatchOptions(TypedDict, total=False):
+    """What can be said about a whole batch.
+
+    Attributes:
+        batch_timeout: seconds for all of it. What is open by then ends in `WaitTimeout`; what was not taken from the
+            iterable by then is left there. None, or not given: no bound.
+        unknown: as in `LongCat.wait`.
+        on_change: called with the first answer about each request, and with every one that differs from the one before.
+            What it raises ends the batch, as does what the iterable raises. None, or not given: changes are not told.
+        wake: as in `LongCat.wait`.
+    """
+
+    batch_timeout: float | None
+    unknown: Unknown
+    on_change: OnChange | None
+    wake: Wake | None
