@@ -258,6 +258,11 @@ def test_models_are_found_by_their_names() -> None:
         _ = models.Nobody
 
 
+def test_an_operation_does_without_httpx() -> None:
+    """Who only wants the arguments of a call, and sends it by another library, does not import httpx."""
+    assert "httpx" not in vars(get_request_result)
+
+
 # --- The overrides: each works around something that the generator still does, or it goes. ---
 
 

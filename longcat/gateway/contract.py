@@ -11,6 +11,7 @@ from attrs import field, frozen
 from longcat_api import models
 
 from longcat.gateway.schema import Schema, SchemaChecker, compile_schema
+from longcat.models import State
 from longcat.pointer import at
 
 OperationId: TypeAlias = Literal["submit_request", "get_request_status", "get_request_result"]
@@ -33,13 +34,19 @@ class Variant:
         word: the status word that tells it, as documented.
         schema: what such an answer must be like.
         model: the generated class for it.
+        state: what the word says of a request.
         checker: the schema, ready to check answers.
     """
 
     word: str
     schema: Schema
     model: type[Model]
+    state: State = field(init=False, eq=False)
     checker: SchemaChecker = field(init=False, eq=False, repr=False)
+
+    @state.default
+    def _state(self) -> State:
+        return State.of(self.word)
 
     @checker.default
     def _checker(self) -> SchemaChecker:

@@ -1,9 +1,9 @@
 """The result gateway: one call, a POST that answers with the status and, once there is one, with the image."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
@@ -29,23 +29,13 @@ class ResultGateway(StatusGateway):
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""
-        prepared = self._prepared
-        content = json.dumps(models.StatusRequest(request_id).to_dict()).encode()
-        return Call(prepared.method, prepared.url, timeout, prepared.headers, content)
-
-    @cached_property
-    def _prepared(self) -> Call:
-        """The call but for its content: the same for every request."""
-        # Imported when it is needed, as operations bring their models with them. The generator keeps the function to
-        # itself, as it means to send each call on its own; here, a driver sends them.
-        from longcat_api.api.requests.get_request_result import _get_kwargs as request_result_call  # noqa: PLC0415
-
-        call = request_result_call(body=models.StatusRequest(""))
+        call = _result_call()(body=models.StatusRequest(request_id))
         return Call(
             method=call["method"].upper(),
             url=self.base_url + call["url"],
-            timeout=0.0,
+            timeout=timeout,
             headers={**call["headers"], "Accept": "application/json", self.contract.key_header: self.api_key},
+            content=json.dumps(call["json"]).encode(),
         )
 
     def _violations(
@@ -71,3 +61,12 @@ class ResultGateway(StatusGateway):
         duration = timedelta(seconds=seconds) if seconds is not None else None
         url, created_at, version = raw.result_url, or_none(raw.created_at), or_none(raw.model_version)
         return Image(request_id, url, (url,), created_at, duration, version)
+
+
+@cache
+def _result_call() -> Callable[..., dict[str, Any]]:
+    """Return what makes the call of the operation. It is imported late, as it brings all models of the operation."""
+    # The generator keeps it to itself, as it means to send each call on its own; here, a driver sends them.
+    from longcat_api.api.requests.get_request_result import _get_kwargs  # noqa: PLC0415
+
+    return _get_kwargs

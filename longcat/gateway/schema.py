@@ -141,13 +141,14 @@ TYPES: Final[Mapping[str, Predicate]] = MappingProxyType(
 )
 
 
-# RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included.
+# RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included. No character that ends one of
+# them can be in it, so the repetitions are possessive.
 _AUTHORITY, _PATH, _QUERY = (
-    rf"{characters}*(?:%[0-9A-Fa-f]{{2}}{characters}*)*"
+    rf"{characters}*+(?:%[0-9A-Fa-f]{{2}}{characters}*+)*+"
     for characters in (rf"[A-Za-z0-9._~!$&'()*+,;=:@{more}-]" for more in (r"\[\]", "/", "/?"))
 )
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(?://{_AUTHORITY}(?=[/?#]|$))?{_PATH}(?:\?{_QUERY})?(?:\#{_QUERY})?")
-_PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]+(?:/{_PATH})?(?:\?{_QUERY})?")
+_PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]++(?:/{_PATH})?+(?:\?{_QUERY})?+")
 """An address without a user, a port or a fragment, as most are."""
 
 

@@ -63,8 +63,7 @@ class StatusGateway:
             documented["status"] = variant.word
         if wrong := self._violations(request_id, documented, variant, hide):
             raise self.breach(request_id, answer, wrong)
-        state = State.of(word)
-        raw = body if variant is None else variant.model.from_dict(documented)
+        state, raw = (State.of(word), body) if variant is None else (variant.state, variant.model.from_dict(documented))
         share: Any = body.get("progress")
         progress = float(share) if _is_share(share) else None
         reason = error_words(documented) if state in FAILURES else None
