@@ -223,7 +223,7 @@ def test_a_connection_that_leads_inside_is_closed_before_a_byte_is_sent(
             "socket.create_connection", lambda _, *more, **options: connect((LOOPBACK, port), *more, **options)
         )
         monkeypatch.setattr(
-            "asyncio.BaseEventLoop.create_connection", lambda loop, make, *_: connect_asyncio(loop, make, *here)
+            "asyncio.BaseEventLoop.create_connection", lambda loop, make, *_, **__: connect_asyncio(loop, make, *here)
         )
         monkeypatch.setattr("trio.open_tcp_stream", lambda **_: connect_trio(*here))
         error = refused(driver, server.url.replace("127.0.0.1", "turned.test"), tmp_path)

@@ -21,7 +21,7 @@ from longcat.sending.http.async_transports import AsyncTransports, async_transpo
 from longcat.sending.http.library import HttpLibrary, default_library
 from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
-from longcat.sending.sender import HttpSender, precedes_sending
+from longcat.sending.sender import STEPS, HttpSender
 from longcat.sending.tasks.driver import spawn
 from longcat.text.known_keys import in_call
 
@@ -124,7 +124,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         close_half_open = closing_half_open()
 
         async def trace(event: str, info: dict[str, Any]) -> None:
-            if not precedes_sending(event):
+            if event.partition(".")[2] not in STEPS:
                 return
             call.progress.note(event, info)
             await close_half_open(event, info)

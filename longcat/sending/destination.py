@@ -81,25 +81,27 @@ class Destination:
     _failed: bool = field(default=False, init=False)
     _checked: bool = field(default=False, init=False)
 
-    def before_sending(self) -> Lookups:
-        """Check a host that is written as an address, or is this machine by its name."""
-        if self.rule is None:
-            return
-        address = literal(self.host) or (LOOPBACK if is_local(self.host) else None)
-        if address is not None:
-            yield from self._check([address])
+    def before_sending(self) -> Lookups | None:
+        """Check a host that is written as an address, or is this machine by its name. None: there is nothing to check.
 
-    def on_event(self, event: str, info: dict[str, Any]) -> Lookups:
-        """Take in an event, and hold up the step that it announces until it is known to be allowed."""
+        What is returned, here and by `on_event`, holds up the step until it has ended, and may raise that it is not
+        allowed.
+        """
+        address = literal(self.host) or (LOOPBACK if is_local(self.host) else None) if self.rule is not None else None
+        return self._check([address]) if address is not None else None
+
+    def on_event(self, event: str, info: dict[str, Any]) -> Lookups | None:
+        """Take in an event, and check what it announces. None: there is nothing to check."""
         if event.endswith(".connect_tcp.started"):
-            yield from self._before_connecting(info)
-        elif event.endswith(".connect_tcp.failed"):
+            return self._before_connecting(info)
+        if event.endswith(".connect_tcp.failed"):
             self._failed = True
         elif event.endswith(".connect_tcp.complete") and self._target == self.host:
             peer = info["return_value"].get_extra_info("server_addr")
-            yield from self._check([ip_address(peer[0])] if peer else [])
-        elif event.endswith(".send_request_headers.started") and not self._checked:
-            yield from self._check_known()
+            return self._check([ip_address(peer[0])] if peer else [])
+        elif event.endswith(".send_request_headers.started") and self.rule is not None and not self._checked:
+            return self._check_known()
+        return None
 
     def next_address(self) -> bool:
         """Go on to the next address of the host when it could not be connected to. False: that was not the fault."""
@@ -152,8 +154,10 @@ def _known_addresses(host: str) -> Generator[str, Sequence[Address], Sequence[Ad
         return [LOOPBACK] if is_local(host) else []
 
 
-def look_up(lookups: Lookups, addresses_of: Callable[[str], Sequence[Address]]) -> None:
-    """Look up what is wanted, until nothing more is."""
+def look_up(lookups: Lookups | None, addresses_of: Callable[[str], Sequence[Address]]) -> None:
+    """Look up what is wanted, until nothing more is. None: nothing is."""
+    if lookups is None:
+        return
     with suppress(StopIteration):
         host = next(lookups)
         while True:
@@ -165,8 +169,10 @@ def look_up(lookups: Lookups, addresses_of: Callable[[str], Sequence[Address]]) 
                 host = lookups.send(found)
 
 
-async def look_up_async(lookups: Lookups, addresses_of: Callable[[str], Awaitable[Sequence[Address]]]) -> None:
-    """Look up what is wanted, until nothing more is."""
+async def look_up_async(lookups: Lookups | None, addresses_of: Callable[[str], Awaitable[Sequence[Address]]]) -> None:
+    """Look up what is wanted, until nothing more is. None: nothing is."""
+    if lookups is None:
+        return
     with suppress(StopIteration):
         host = next(lookups)
         while True:

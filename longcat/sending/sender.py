@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()}"
 """How we call ourselves, before the name of the HTTP library."""
+STEPS: Final = frozenset(
+    f"{step}.{outcome}"
+    for step in ("connect_tcp", "connect_unix_socket", "start_tls")
+    for outcome in ("started", "complete", "failed")
+) | {"send_request_headers.started"}
+"""The events of the trace extension up to the sending of a request, without who tells of them. The others tell nothing.
+"""
 
 
 class HttpTransports(Protocol):
@@ -107,9 +114,3 @@ class HttpSender(ForkAware, Generic[Transports]):
     def _translated(self, call: Call) -> Translated:
         call.progress.watched = True
         return Translated(call, self.library, lambda: self._closed, owns_http=self.owns_http)
-
-
-def precedes_sending(event: str) -> bool:
-    """Return whether an event of the trace extension is one up to the sending of a request. The others tell nothing."""
-    step = event.partition(".")[2]
-    return step.startswith(("connect_", "start_tls.")) or step == "send_request_headers.started"

@@ -14,7 +14,7 @@ from longcat.sending.http.clients import SyncClientTransports
 from longcat.sending.http.library import default_library
 from longcat.sending.http.transports import SyncTransports, sync_transports
 from longcat.sending.proxies import Proxies
-from longcat.sending.sender import HttpSender, precedes_sending
+from longcat.sending.sender import STEPS, HttpSender
 from longcat.text.known_keys import in_call
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         reads = self._reads
 
         def trace(event: str, info: dict[str, Any]) -> None:
-            if not precedes_sending(event):
+            if event.partition(".")[2] not in STEPS:
                 return
             call.progress.note(event, info)
             reads.trace(event, info)

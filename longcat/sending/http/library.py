@@ -33,6 +33,7 @@ class HttpLibrary:
 
     Attributes:
         name: the name and the version, as in a `User-Agent`.
+        logger: tells of every call of the library's clients.
         http_transport: the class of the transports for threads, and `async_http_transport` for tasks.
         limits: the class of what bounds a pool.
         request, url, headers, byte_stream: the classes of requests and of their parts.
@@ -56,6 +57,7 @@ class HttpLibrary:
     """
 
     name: str
+    logger: logging.Logger
     http_transport: type["httpx.HTTPTransport"]
     async_http_transport: type["httpx.AsyncHTTPTransport"]
     limits: type["httpx.Limits"]
@@ -86,6 +88,7 @@ class HttpLibrary:
         """Return what is used of a library and of its core."""
         return cls(
             name=f"{api.__name__}/{api.__version__}",
+            logger=logging.getLogger(api.__name__),
             http_transport=api.HTTPTransport,
             async_http_transport=api.AsyncHTTPTransport,
             limits=api.Limits,
@@ -120,10 +123,9 @@ class HttpLibrary:
 
     def log(self, request: "httpx.Request", response: "httpx.Response") -> None:
         """Log a call as the library's own clients do."""
-        logger = logging.getLogger(self.name.partition("/")[0])
-        if logger.isEnabledFor(logging.INFO):
+        if self.logger.isEnabledFor(logging.INFO):
             version, reason = response.http_version, response.reason_phrase
-            logger.info(
+            self.logger.info(
                 'HTTP Request: %s %s "%s %d %s"', request.method, request.url, version, response.status_code, reason
             )
 
