@@ -73,6 +73,11 @@ class Contract:
     _success: Schema
 
     @cached_property
+    def body_checker(self) -> SchemaChecker:
+        """The schema of what is sent, ready to check it."""
+        return compile_schema(self.body)
+
+    @cached_property
     def variants(self) -> Mapping[str, Variant]:
         """For each documented status word, in lower case, the successful answer with it."""
         return _variants(self._success, _document())

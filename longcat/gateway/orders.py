@@ -15,7 +15,6 @@ from longcat_api.models.submit_request_x_webhook_mode import SubmitRequestXWebho
 
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract
-from longcat.gateway.schema import violations
 from longcat.models import OrderRequest
 from longcat.settings import is_http_url
 from longcat.text import shorten, show
@@ -101,15 +100,14 @@ def cost(order: OrderRequest) -> Decimal:
 
 def _check_fields(body: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for what the contract does not allow."""
-    schema = contract("submit_request").body
-    fields = schema["properties"]
+    fields = contract("submit_request").body["properties"]
     for name in body:
         if name not in fields:
             known = ", ".join([*fields, *OWN_FIELDS])
             raise ConfigurationError(f"An order has no field {show(name)}: there are {known}. Nothing was sent.")
     if isinstance(body.get("prompt"), str) and not body["prompt"].strip():
         raise ConfigurationError("The prompt is empty. Say what the picture should show; nothing was sent.")
-    for wrong in violations(schema, body):
+    for wrong in contract("submit_request").body_checker(body, str):
         raise ConfigurationError(f"The order can't be sent: {wrong}. Mend it; nothing was sent.")
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()

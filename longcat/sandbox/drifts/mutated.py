@@ -15,7 +15,7 @@ from attrs import evolve
 
 from longcat.drifts import AnswerRules, Mutation, SentResponse, mutations
 from longcat.drifts.fields import FieldPath
-from longcat.gateway.schema import violations
+from longcat.gateway.schema import compile_schema
 from longcat.pointer import at
 from longcat.sandbox.calls import RESULT, STATUS, EmulatedCall
 from longcat.sandbox.drifts.places import WORDS
@@ -142,14 +142,14 @@ class _CallContract:
         return SentResponse(status, headers, sent)
 
     def _rules(self, code: str, shown: Sequence[Any]) -> AnswerRules:
-        branches = self._branches(self._media(code)["schema"])
+        branches = [(one, compile_schema(one)) for one in self._branches(self._media(code)["schema"])]
 
         def shows(path: FieldPath) -> bool:
             return bool(shown) and all(_has(one, path) for one in shown)
 
         return AnswerRules(
-            allows=lambda body: any(not [*violations(one, body)] for one in branches),
-            lists=lambda body: any(not [*violations(one, body)] and _is_listed(one, body) for one in branches),
+            allows=lambda body: any(not check(body, str) for _, check in branches),
+            lists=lambda body: any(not check(body, str) and _is_listed(one, body) for one, check in branches),
             shows=shows,
             codes=lambda status: str(status) in self._responses and code == "200",
             word="status" if code == "200" else None,
