@@ -5,13 +5,17 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from attrs import evolve
 
 from bench.commands import environment
 from bench.experiment import Series
 from bench.machine import machine, versions
-from bench.page import Report, table, write
+from bench.page import table, write
+from bench.report import Report
 from bench.rows import EXPERIMENTS
 from bench.server import serving
 
@@ -36,8 +40,18 @@ def measure(name: str, url: str, share: float) -> Series:
     return found
 
 
+def measured(report: Report, names: Iterable[str], url: str, share: float) -> Report:
+    """Return the report with these experiments measured, or measured anew."""
+    series = dict(report.series)
+    for name in names:
+        began = time.monotonic()
+        series[name] = measure(name, url, share)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return evolve(report, series=series)
+
+
 def main() -> int:
-    """Measure what was asked for. Return 1 if figures are spread so far that they say nothing."""
+    """Measure what was asked for. Return 1 if figures are spread so far, twice, that they say nothing."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rows", default="", metavar="NAME,...", help=f"only these: {', '.join(EXPERIMENTS)}")
     parser.add_argument("--share", type=float, default=1.0, metavar="X", help="so much of the usual work (default: 1)")
@@ -46,21 +60,17 @@ def main() -> int:
     names = arguments.rows.split(",") if arguments.rows else list(EXPERIMENTS)
     if unknown := set(names) - set(EXPERIMENTS):
         parser.error(f"no rows are called {', '.join(sorted(unknown))}. There are: {', '.join(EXPERIMENTS)}")
-    here = machine()
-    series = {}
+    report = Report({}, machine(), versions(python("peers")))
     with serving() as url:
-        for name in names:
-            began = time.monotonic()
-            series[name] = measure(name, url, arguments.share)
-            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    report = Report(series, here, versions(python("peers")))
+        report = measured(report, names, url, arguments.share)
+        report = measured(report, sorted({result.row.experiment for result in report.doubtful()}), url, arguments.share)
     print(json.dumps(report.as_json(), indent=2) if arguments.json else "\n".join(table(report)))
-    if doubtful := report.doubtful():
-        print(f"\nThe machine was too busy to tell: {'; '.join(doubtful)}. Measure again.", file=sys.stderr)
-        return 1
-    if len(names) == len(EXPERIMENTS) and arguments.share >= 1:
+    for result in (doubtful := report.doubtful()):
+        spread = f"{result.value.low:.2f} to {result.value.high:.2f}"
+        print(f"Too uneven to tell, so no page is written: {result.row.what} ({spread}).", file=sys.stderr)
+    if not doubtful and len(report.series) == len(EXPERIMENTS) and arguments.share >= 1:
         write(report)
-    return 0
+    return int(bool(doubtful))
 
 
 if __name__ == "__main__":

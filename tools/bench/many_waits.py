@@ -14,7 +14,7 @@ from bench.experiment import Effort, Series
 from longcat import AsyncLongCat
 
 NUMBERS: Final = (100, 1_000, 10_000)
-QUESTIONS: Final = 3
+QUESTIONS: Final = 2
 """How often each request is asked about: it is done at the last one."""
 TICK: Final = 0.01
 """Seconds between two ticks of the clock that tells how late the event loop is."""

@@ -1,106 +1,48 @@
-"""The page that shows what was measured, the same as JSON, and the table for the terminal."""
+"""The page that shows what was measured, its plots, and the table for the terminal."""
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
+from typing import Final
 
-from attrs import frozen
-
+from bench.commands import PLUGIN
 from bench.experiment import Series, Spread, ratios
-from bench.rows import ROWS, Row
+from bench.plot import bars, beside_goals
+from bench.report import Report, spread
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
-PAGE, DATA = DOCS / "performance.md", DOCS / "performance.json"
-MOST_SPREAD: Final = 0.5
-"""Where the quartiles of a row are further apart than this, as a share of its median, it says nothing."""
+NAME: Final = "performance"
 
+INTRODUCTION: Final = """\
+# Performance, measured
 
-@frozen
-class Result:
-    """What a row came to: the spread of its figure, and of ours and the other's. None: the other is not there."""
+Written by `make bench` on {date}, which measures all of it anew in some ten minutes; `make bench ROWS=status,import`
+prints some of it. [The same figures as JSON]({name}.json), with the quartiles of each.
 
-    row: Row
-    value: Spread
-    ours: Spread
-    other: Spread | None
-    other_name: str | None
+A ratio compares two subjects that took turns, A B B A, in one run: a round gives one ratio, the table the median of all
+rounds and, in brackets, the quartiles. What is spread too far to say anything is measured once more, and no page is
+written if it is so again. µs and ms are CPU time: of the process that is measured, or of a whole command with the start
+of its interpreter. s is time on the wall, and so are questions a second. The server is a bare asyncio protocol in a
+process of its own on the same machine. longcat was installed from its wheel, without extras where nothing else is said.
 
-    @property
-    def holds(self) -> bool:
-        """Whether the goal is met by the median."""
-        return self.value.median <= self.row.goal if self.row.bound == "at most" else self.value.median >= self.row.goal
+The goals are our own. One that is missed says so."""
 
+RATES: Final = """\
+## Questions a second
 
-@frozen
-class Report:
-    """All figures, and what they were measured with."""
+`AsyncLongCat` waits for 500 requests that are never done, and asks as often as its `max_in_flight` of 20 lets it; the
+others keep as many questions in flight as the table says, with pools without bounds. A turn lasts two seconds at least,
+and in it each of those in flight is asked twice at least. The server's share of a CPU tells that the server bounds none
+of them while it is well below 100 %."""
 
-    series: Mapping[str, Series]
-    machine: Mapping[str, str]
-    versions: Mapping[str, str]
+PEERS: Final = """\
+## A question beside other libraries
 
-    def results(self) -> Iterator[Result]:
-        """Yield the result of every row that was measured."""
-        for row in ROWS:
-            found = self.series.get(row.experiment, {})
-            names = (row.other,) if isinstance(row.other, str) else row.other or ()
-            there = [name for name in names if name in found]
-            if row.ours not in found or (names and not there):
-                continue
-            ours, name = found[row.ours], max(there, key=lambda name: median(found[name]), default=None)
-            if name is None:
-                yield Result(row, Spread.of(ours), Spread.of(ours), None, None)
-            else:
-                other = found[name]
-                yield Result(row, Spread.of(ratios(ours, other)), Spread.of(ours), Spread.of(other), name)
+One blocking question about one request, its answer read as each library reads it, and the import of each in a new
+interpreter, without the interpreter's start. The libraries of fal, Replicate, Runway and OpenAI ask what their own
+services answer, of the same server. Those with a dash were not asked."""
 
-    def doubtful(self) -> list[str]:
-        """Return the rows whose figures are spread too far."""
-        return [
-            f"{result.row.what} ({result.value.low:.2f} to {result.value.high:.2f})"
-            for result in self.results()
-            if result.value.share > MOST_SPREAD
-        ]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return everything for a program."""
-        rows = [
-            {
-                "what": result.row.what,
-                "experiment": result.row.experiment,
-                "bound": result.row.bound,
-                "goal": result.row.goal,
-                "value": spread(result.value),
-                "holds": result.holds,
-                "unit": result.row.unit,
-                "ours": spread(result.ours),
-                "other": result.other and spread(result.other),
-                "other_name": result.other_name,
-            }
-            for result in self.results()
-        ]
-        figures = {
-            name: {subject: spread(Spread.of(values)) for subject, values in series.items()}
-            for name, series in self.series.items()
-        }
-        when = datetime.now(UTC).date().isoformat()
-        return {
-            "measured": when,
-            "machine": dict(self.machine),
-            "versions": dict(self.versions),
-            "rows": rows,
-            "figures": figures,
-        }
-
-
-def spread(one: Spread) -> dict[str, float]:
-    """Return a spread for a program, to four digits."""
-    return {
-        name: float(f"{value:.4g}") for name, value in (("median", one.median), ("low", one.low), ("high", one.high))
-    }
+WITH: Final = "## What it was measured with"
 
 
 def short(value: float) -> str:
@@ -113,22 +55,87 @@ def cell(one: Spread) -> str:
     return f"{short(one.median)} ({short(one.low)} to {short(one.high)})"
 
 
+def line(*cells: str) -> str:
+    """Return a line of a table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def head(*cells: str) -> Iterator[str]:
+    """Yield the first two lines of a table."""
+    yield line(*cells)
+    yield line(*["---"] * len(cells))
+
+
 def table(report: Report) -> Iterator[str]:
-    """Yield the lines of the table of all rows."""
-    yield "| what | goal | measured | holds | ours | other |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    """Yield the table of all rows."""
+    yield from head("what", "goal", "measured", "holds", "ours", "the other")
     for result in report.results():
         row = result.row
         value = cell(result.value) if result.other else f"{cell(result.value)} {row.unit}"
         other = f"{short(result.other.median)} {row.unit}" if result.other else "-"
-        cells = (
-            *(row.what, f"{row.bound} {row.goal:g}", value, "yes" if result.holds else "**no**"),
+        best = f": {result.other_name}" if isinstance(row.other, tuple) else ""
+        yield line(
+            *(row.what + best, f"{row.bound} {row.goal:g}", value, "yes" if result.holds else "**no**"),
             *(f"{short(result.ours.median)} {row.unit}", other),
         )
-        yield f"| {' | '.join(cells)} |"
+    for row in report.missing():
+        yield line(row.what, f"{row.bound} {row.goal:g}", "not measured: the other is not installed", "-", "-", "-")
 
 
-def write(report: Report) -> None:
-    """Write the page and the figures."""
-    PAGE.write_text("\n".join(["# Performance, measured", "", *table(report), ""]), "utf-8")
-    DATA.write_text(json.dumps(report.as_json(), indent=2) + "\n", "utf-8")
+def rates(report: Report) -> Iterator[str]:
+    """Yield the table of questions a second."""
+    yield from head("client", "questions a second", "CPU, µs each", "server, % of a CPU")
+    for name, figures in rates_of(report).items():
+        yield line(name, *(cell(Spread.of(one)) for one in figures))
+
+
+def rates_of(report: Report) -> Mapping[str, list[list[float]]]:
+    """Return for each client its questions a second, the CPU time of one, and the server's share."""
+    both = {**report.series.get("peers-waiting", {}), **report.series.get("waiting", {})}
+    return {
+        name: [figures, both[f"{name}, CPU"], both[f"{name}, server"]]
+        for name, figures in both.items()
+        if f"{name}, CPU" in both
+    }
+
+
+def peers(report: Report) -> Iterator[str]:
+    """Yield the table of other libraries: a question, and an import."""
+    asked, imported = report.series.get("peers", {}), report.series.get("peers-import", {})
+    modules = {name.partition(".")[0].replace("_", "-"): name for name in imported if name != PLUGIN}
+    yield from head("library", "a question, CPU µs", "times httpx's", "import, CPU ms", "times httpx's")
+    for name in dict.fromkeys([*asked, *modules]):
+        yield line(name, *_beside_httpx(asked, name), *_beside_httpx(imported, modules.get(name, "")))
+
+
+def _beside_httpx(series: Series, name: str) -> tuple[str, str]:
+    if name not in series:
+        return "-", "-"
+    return cell(Spread.of(series[name])), short(Spread.of(ratios(series[name], series["httpx"])).median)
+
+
+def environment(report: Report) -> Iterator[str]:
+    """Yield the table of the machine and the versions."""
+    yield from head("what", "which")
+    for name, value in {**report.machine, **report.versions}.items():
+        yield line(name, value)
+
+
+def page(report: Report) -> str:
+    """Return the page."""
+    introduction = INTRODUCTION.format(date=report.date, name=NAME)
+    parts = [
+        *(introduction, f"![Each row beside its goal]({NAME}-goals.svg)", "\n".join(table(report))),
+        *(RATES, f"![Questions a second]({NAME}-rates.svg)", "\n".join(rates(report))),
+        *(PEERS, "\n".join(peers(report)), WITH, "\n".join(environment(report))),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(report: Report, folder: Path = DOCS) -> None:
+    """Write the page, its plots, and the figures."""
+    (folder / f"{NAME}.md").write_text(page(report), "utf-8")
+    (folder / f"{NAME}.json").write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / f"{NAME}-goals.svg").write_text(beside_goals(list(report.results())), "utf-8")
+    medians = {name: spread(Spread.of(figures))["median"] for name, (figures, _, _) in rates_of(report).items()}
+    (folder / f"{NAME}-rates.svg").write_text(bars("Questions a second", medians), "utf-8")
