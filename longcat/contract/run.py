@@ -13,6 +13,7 @@ from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.findings import JudgedFinding
 from longcat.contract.reports.verdict import Event, JudgedExchange, Tally
+from longcat.contract.traffic.ahead import is_worth_it, read_ahead
 from longcat.contract.traffic.recordings import read
 
 OTHER_SERVER: Final = (
@@ -44,7 +45,8 @@ def concerned(observed: Iterable[Observed], tally: Tally) -> Iterator[Observed]:
 
 def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:
     """Yield what was recorded in files and folders, one judgement at a time."""
-    return judged(spec, (one for path in paths for one in read(path, spec.key_names)))
+    traffic = (one for path in paths for one in read(path, spec.key_names))
+    return judged(spec, read_ahead(traffic) if any(map(is_worth_it, paths)) else traffic)
 
 
 def judged(spec: Spec, exchanges: Iterable[Exchange | Inconclusive]) -> Iterator[Observed]:

@@ -7,16 +7,15 @@ says so of no value of which the comparison, read closed, has anything to tell.
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import CHOICES, MOST_KEPT, Schemas
 from longcat.contract.openapi.schema.variants import Variants, is_null
+from longcat.gateway.schema import Predicate
 
-Predicate: TypeAlias = Callable[[Any], bool]
-"""Returns whether it is sure that nothing is wrong with a value."""
 _OF_CONTENT: Final = frozenset(
     {"properties", "required", "additionalProperties", "patternProperties", "items", "prefixItems", "format"}
 )
@@ -35,8 +34,8 @@ class PlainSchemas:
     """The plain schemas among those of a document. What is found out about one is kept.
 
     Attributes:
-        of: returns the check for values of the schemas at some pointers, in a direction, which were asked for by a
-            scheme such as `https`, and of which the contract shows examples.
+        of: returns what tells whether for sure nothing is wrong with a value, by the schemas at some pointers; which
+            way the value goes, by which scheme the gateway was asked, such as `https`, and what the contract shows.
     """
 
     def __init__(self, schemas: Schemas, *, examples_are_complete: bool) -> None:

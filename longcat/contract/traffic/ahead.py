@@ -1,0 +1,95 @@
+"""Reads recorded traffic in a process of its own, ahead of whoever judges it: both take about the same time."""
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeAlias
+
+from attrs import fields
+
+from longcat.contract.model import Exchange, Inconclusive
+
+LARGE: Final = 4 * 1024 * 1024
+"""How many bytes a file has at least that is worth a process."""
+MOST: Final = 32
+"""How many exchanges are handed over at once."""
+FULL: Final = 1024 * 1024
+"""How many bytes of bodies are handed over at once, unless a single exchange has more."""
+_Read: TypeAlias = Exchange | Inconclusive
+_values: Final = attrgetter(*(one.name for one in fields(Exchange)))
+
+
+def is_worth_it(path: Path) -> bool:
+    """Whether there is much to read in a file, and a processor that is free to do so.
+
+    A process with threads can't be doubled, as what they hold locked would stay so.
+    """
+    can_fork = hasattr(os, "fork") and threading.active_count() == 1 and (os.cpu_count() or 1) > 1
+    return can_fork and path.is_file() and path.stat().st_size >= LARGE
+
+
+def read_ahead(traffic: Iterable[_Read]) -> Generator[_Read, None, None]:
+    """Yield what is read, in its order, while the next is being read. What is raised there is raised here.
+
+    Only a few exchanges are held in memory. When this is closed, so is the other process. If somebody kills that, this
+    ends with an Inconclusive.
+    """
+    source, sink = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(source)
+        _hand_over(traffic, sink)
+    os.close(sink)
+    try:
+        with open(source, "rb") as file:  # noqa: PTH123 - it is no path.
+            yield from _taken(file)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+
+
+def _taken(file: BinaryIO) -> Iterator[_Read]:
+    try:
+        while (block := pickle.load(file)) is not None:  # noqa: S301 - this program has written it.
+            if isinstance(block, BaseException):
+                raise block
+            for one in block:
+                yield Exchange(*one) if isinstance(one, tuple) else one
+    except (EOFError, pickle.UnpicklingError):
+        yield Inconclusive("recorded traffic", "was not read to its end: the process that did so was killed")
+
+
+def _hand_over(traffic: Iterable[_Read], sink: int) -> None:
+    """Read, hand over and exit, and do nothing else that this process would do at its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The other process is interrupted, too, and ends this one.
+    with suppress(BaseException), open(sink, "wb") as file:
+        try:
+            for block in _blocks(traffic):
+                pickle.dump(block, file, pickle.HIGHEST_PROTOCOL)
+                file.flush()
+            pickle.dump(None, file)
+        except Exception as error:  # noqa: BLE001 - it is raised where somebody can see it.
+            pickle.dump(error, file)
+    os._exit(0)
+
+
+def _blocks(traffic: Iterable[_Read]) -> Iterator[list[Any]]:
+    """Yield what is read, several at once, with the values of each exchange in the place of it."""
+    block: list[Any] = []
+    size = 0
+    for one in traffic:
+        if isinstance(one, Exchange):
+            block.append(_values(one))
+            size += len(one.request_body or b"") + len(one.response_body or b"")
+        else:
+            block.append(one)
+        if len(block) >= MOST or size >= FULL:
+            yield block
+            block, size = [], 0
+    yield block
