@@ -23,7 +23,7 @@ from longcat.errors import (
 from longcat.gateway.messages import MAX_ANSWER, Answer
 from longcat.models import Violation
 from longcat.text import describe, shorten, show, without_query
-from longcat.text.hiding import SHORTEST, hide_body, hiding, hiding_cut
+from longcat.text.hiding import SHORTEST, Hide, hide_body, hiding, hiding_cut
 
 SUCCESSFUL: Final = range(200, 300)
 STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
@@ -58,7 +58,7 @@ def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
         raise breach(request_id, answer, api_key, [too_long], is_json=is_json)
     try:
         text = _text(answer.body)
-        return _decode_json(text if len(api_key) < SHORTEST else hiding(api_key)(text))
+        return _decode_json(text if len(api_key) < SHORTEST else _hidden(text, hiding(api_key)))
     except ValueError:
         no_json = Violation("", "JSON", describe(_without_key(answer, api_key)))
         raise breach(request_id, answer, api_key, [no_json], is_json=False) from None
@@ -148,6 +148,13 @@ def _text(body: bytes) -> str:
     # Looking for zeros and marks takes four times as long as decoding, and next to no body has them.
     is_plain = body[:1] == b"{" and body[1:2] != b"\0"
     return body.decode("utf-8" if is_plain else json.detect_encoding(body), "surrogatepass")
+
+
+def _hidden(text: str, hide: Hide) -> str:
+    """Return the text of a JSON body without the key."""
+    # Line breaks stand between JSON's values and never in a key. As spaces, they need not be looked behind.
+    flat = text.replace("\n", " ")
+    return text if hide(flat) is flat else hide(text)
 
 
 def _decode_json(text: str) -> Any:
