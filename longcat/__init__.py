@@ -30,7 +30,8 @@ else:
         "longcat.models": ("Image", "Order", "OrderRequest", "Pause", "State", "Status", "Violation"),
         "longcat.sending.tasks.batch": ("Outcomes",),
         "longcat.waiting.schedule.adaptive": ("AdaptivePolling",),
-        "longcat.waiting.schedule.polling": ("FixedPolling", "GeometricPolling", "Plan", "Polling"),
+        "longcat.waiting.schedule.plan": ("Plan", "Polling"),
+        "longcat.waiting.schedule.polling": ("FixedPolling", "GeometricPolling"),
         "longcat.waiting.outcome": ("Outcome",),
         "longcat.waiting.wake": ("Wake",),
     }

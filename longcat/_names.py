@@ -42,12 +42,8 @@ from longcat.waiting.outcome import Outcome
 from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,
 )
-from longcat.waiting.schedule.polling import (
-    FixedPolling,
-    GeometricPolling,
-    Plan,
-    Polling,
-)
+from longcat.waiting.schedule.plan import Plan, Polling
+from longcat.waiting.schedule.polling import FixedPolling, GeometricPolling
 from longcat.waiting.wake import Wake
 
 __all__ = [

@@ -31,7 +31,8 @@ from fakes import KEY, Driver
 from longcat import AsyncLongCat, LongCat
 from longcat.sending.http.library import DEFAULT
 from longcat.testing import VirtualClock
-from longcat.waiting.schedule.polling import FixedPolling, Polling
+from longcat.waiting.schedule.plan import Polling
+from longcat.waiting.schedule.polling import FixedPolling
 
 LOOPBACK: Final = "127.0.0.1"
 LIMIT: Final = 60.0

@@ -28,10 +28,7 @@ from longcat.waiting.schedule.adaptive import (
     Knowledge,
 )
 from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic
-from longcat.waiting.schedule.polling import (
-    Plan,
-    Polling,
-)
+from longcat.waiting.schedule.plan import Plan, Polling
 
 MIDDLE = 0.5
 """The random number that means no jitter."""

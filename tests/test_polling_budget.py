@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from longcat import AdaptivePolling, FixedPolling, LongCat, WaitTimeout
 from longcat.testing import FakeGateway
 from longcat.waiting.schedule.budget import saved
-from longcat.waiting.schedule.polling import Plan
+from longcat.waiting.schedule.plan import Plan
 
 TIMES = st.floats(0, 1e5) | st.floats(0, 10) | st.just(0.0)
 REPORTS = st.none() | st.floats(-1, 2) | st.sampled_from([0.0, 0.99, 1.0, inf, -inf, nan])

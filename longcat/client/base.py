@@ -17,7 +17,7 @@ from longcat.settings import usable_count, usable_rate
 from longcat.text.known_keys import KNOWN_KEYS
 from longcat.waiting import question
 from longcat.waiting.commands import Flow
-from longcat.waiting.schedule.polling import Polling
+from longcat.waiting.schedule.plan import Polling
 
 if TYPE_CHECKING:
     from longcat.client.flows import Flows

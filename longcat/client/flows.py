@@ -22,7 +22,7 @@ from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
-from longcat.waiting.schedule.polling import Plan, Polling
+from longcat.waiting.schedule.plan import Plan, Polling
 from longcat.waiting.submit import OrderKeys, Submit
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import Wake

@@ -5,8 +5,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, Final, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from longcat_api.models.submit_request_acceleration import SubmitRequestAcceleration
 from longcat_api.models.submit_request_image_size import SubmitRequestImageSize
@@ -18,6 +17,9 @@ from longcat.gateway.contract import contract
 from longcat.models import OrderRequest
 from longcat.settings import is_http_url
 from longcat.text import shorten, show
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 logger: Final = logging.getLogger("longcat")
 
@@ -93,8 +95,10 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
     return usable
 
 
-def cost(order: OrderRequest) -> Decimal:
+def cost(order: OrderRequest) -> "Decimal":
     """Return what an order costs at most, in US dollars: the contract's price for each picture."""
+    from decimal import Decimal  # noqa: PLC0415 - it is slow to import, and only orders have a price.
+
     return Decimal(str(contract("submit_request").extensions["x-price-usd"])) * order.pictures
 
 

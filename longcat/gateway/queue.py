@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, ClassVar, Final, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard, cast
 
 from attrs import evolve, frozen
 from longcat_api import models
@@ -23,6 +22,9 @@ from longcat.models import Image, Order, OrderRequest, State, Status, Violation
 from longcat.settings import is_http_url, usable_request_id
 from longcat.text import shorten, show
 from longcat.text.hiding import KEY_PLACEHOLDER, hiding
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 SUBMIT: Final[OperationId] = "submit_request"
 NOT_TAKEN: Final = frozenset({*range(400, 500), 307, 308} - {HTTPStatus.REQUEST_TIMEOUT})
@@ -42,7 +44,7 @@ class QueueGateway(StatusGateway):
         """How many seconds the contract advises between two questions about a request."""
         return float(self.contract.extensions["x-seconds-per-question"])
 
-    def cost(self, order: OrderRequest) -> Decimal:
+    def cost(self, order: OrderRequest) -> "Decimal":
         """Return what an order costs at most, in US dollars."""
         return cost(order)
 

@@ -22,7 +22,7 @@ from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Flow, Sleep, ask, run_in_thread
-from longcat.waiting.schedule.polling import Random
+from longcat.waiting.schedule.plan import Random
 from longcat.waiting.store import call_store
 
 ATTEMPTS: Final = 4

@@ -39,7 +39,7 @@ from longcat.testing.script import (
     seconds,
 )
 from longcat.text import show
-from longcat.waiting.schedule.polling import Polling
+from longcat.waiting.schedule.plan import Polling
 
 URL: Final = "https://gateway.test"
 KEY: Final = "test-key"

@@ -4,7 +4,6 @@ What is cut short must have been hidden before: of a secret that is cut, nobody 
 """
 
 import codecs
-import html
 import json
 import re
 from typing import Any, Final
@@ -113,6 +112,8 @@ def describe(body: bytes, hide: Hide = str) -> str:
         return "an empty body"
     text = hide(body[: 16 * HEAD].decode("utf-8", "replace"))[:HEAD]  # Whatever is hidden is shorter than the rest.
     if _is_page(text):
+        import html  # noqa: PLC0415 - it is slow to import, and few gateways answer with a page.
+
         title = _TITLE.search(text)
         return f"an HTML page titled {show(html.unescape(title[1]).strip(), hide)}" if title else "an HTML page"
     return f"a body that begins {show(text)}"

@@ -3,7 +3,7 @@
 import random
 from typing import Final
 
-from longcat.waiting.schedule.polling import Random
+from longcat.waiting.schedule.plan import Random
 
 BACKOFF_FIRST: Final = 0.5  # Seconds.
 BACKOFF_LONGEST: Final = 10.0  # Seconds.

@@ -34,7 +34,7 @@ from longcat.text import shorten
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask
 from longcat.waiting.rate_limit import RateLimiter, pause_of
-from longcat.waiting.schedule.polling import Random
+from longcat.waiting.schedule.plan import Random
 from longcat.waiting.store import call_store
 
 logger: Final = logging.getLogger("longcat")

@@ -33,7 +33,7 @@ from longcat.waiting.outcome import Outcome, image_of
 from longcat.waiting.question import REQUEST_TIMEOUT
 from longcat.waiting.rate_limit import RateLimiter, pause_of
 from longcat.waiting.schedule.adaptive import AdaptivePlan
-from longcat.waiting.schedule.polling import Plan, Random
+from longcat.waiting.schedule.plan import Plan, Random
 from longcat.waiting.store import RequestStore, StoredRequest
 from longcat.waiting.wake import Wake, WakeEvent
 

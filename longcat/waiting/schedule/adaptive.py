@@ -22,7 +22,8 @@ from longcat.waiting.schedule.forecast import (
     ProgressShape,
     logarithm,
 )
-from longcat.waiting.schedule.polling import POSITIVE, Random, check_bounds
+from longcat.waiting.schedule.plan import Random
+from longcat.waiting.schedule.polling import POSITIVE, check_bounds
 
 EXPERIENCES: Final = (
     (2, 0.01, 0.01),  # A batch of like requests.

@@ -1,37 +1,12 @@
-"""When to ask next: what a policy is, and two that learn nothing. No I/O, no clock; randomness is an argument."""
+"""When to ask next: two policies that learn nothing. No I/O, no clock; randomness is an argument."""
 
 import math
 import random
-from collections.abc import Callable
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from attrs import field, frozen, validators
 
-Random = Callable[[], float]
-"""A source of numbers from 0.0 up to, not including, 1.0."""
-
-
-class Plan(Protocol):
-    """When one wait asks: how long it pauses between questions."""
-
-    def next(self, elapsed: float, progress: float | None) -> float:
-        """Return how many seconds to pause before the next question.
-
-        Args:
-            elapsed: seconds since the wait began, zero or more.
-            progress: the last one reported, from 0.0 to 1.0. None: unknown.
-        """
-
-    def finished(self, elapsed: float) -> None:
-        """Take note that the request was done after so many seconds of waiting."""
-
-
-class Polling(Protocol):
-    """A policy, shared by all waits of a client. The first question of a wait is asked at once, whatever the policy."""
-
-    def plan(self) -> Plan:
-        """Return the plan of a wait that begins now."""
-
+from longcat.waiting.schedule.plan import Random
 
 POSITIVE: Final = [validators.gt(0.0), validators.lt(math.inf)]
 
