@@ -132,11 +132,13 @@ def bodies(_url: str, effort: Effort) -> Series:
 
 def plans(_url: str, effort: Effort) -> Series:
     """Return the CPU time of `Plan.next`, in microseconds, for requests of some 40 s that come one after the other."""
-    calls: dict[str, Call] = {name: _planning(name == "progress").__next__ for name in ("no progress", "progress")}
+    calls: dict[str, Call] = {
+        name: planning(progress=name == "progress").__next__ for name in ("no progress", "progress")
+    }
     return cpu_per_call(calls, effort)
 
 
-def _planning(progress: bool) -> Iterator[float]:
+def planning(*, progress: bool) -> Iterator[float]:
     """Yield what the plans of one request after the other say, of each question."""
     source = random.Random(1)  # noqa: S311
     policy = AdaptivePolling(random=source.random)
