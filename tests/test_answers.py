@@ -563,6 +563,27 @@ def test_messages_hold_nothing_that_a_terminal_obeys_or_can_not_print(words: str
         assert str(caught.value).isprintable()
 
 
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_body_may_be_in_any_encoding_and_layout(encoding: str) -> None:
+    """JSON is read in every encoding of RFC 4627, with spaces around it or within, and may hold any character."""
+    body = {**EVERY_FIELD, "note": "é猫\ud83d\ude00\ud800"}
+    for indent, around in ((None, ""), (2, "\r\n "), ("\t", "\n")):
+        text = around + json.dumps(body, indent=indent, ensure_ascii=indent is None) + around
+        assert SYNC.status(Script(says(text.encode(encoding, "surrogatepass")))) == SYNC.status(Script(says(body)))
+
+
+@pytest.mark.parametrize("more", [b"x", b"{}", b",", b"\0", "\u00a0".encode(), b"\x0b"])
+def test_a_body_is_one_value(more: bytes) -> None:
+    """JSON with anything but white space before or after it is none."""
+    for body in (raw(EVERY_FIELD) + more, more + raw(EVERY_FIELD)):
+        error = outcome(SYNC, says(body))
+        assert isinstance(error, APIResponseValidationError)
+        assert (error.is_json, error.findings[0].expected) == (False, "JSON")
+
+
 # --- The key. ---
 
 

@@ -42,6 +42,8 @@ PLACES: dict[str, Callable[[str], Answer]] = {
     "a name": lambda text: says(processing(**{text: 1})),
     "an address": lambda text: says(completed(result_url=f"https://cdn.test/a.png?k={text}")),
     "a user": lambda text: says(completed(result_url=f"https://{text}@cdn.test/a.png")),
+    "an unknown field, indented": lambda text: Answer(200, {}, json.dumps(processing(note=[text]), indent=2).encode()),
+    "an unknown field in UTF-16": lambda text: Answer(200, {}, json.dumps(processing(note=text)).encode("utf-16")),
     "a date": lambda text: says(completed(created_at=text)),
     "a page": lambda text: Answer(200, {}, f"<!doctype html><title>{text}</title>".encode()),
     "no JSON": lambda text: Answer(200, {}, text.encode()),
