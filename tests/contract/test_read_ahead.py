@@ -59,7 +59,12 @@ def test_a_killed_process_is_told() -> None:
 def test_no_process_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever stops in the midst of an endless recording leaves no process behind."""
     fork, processes = os.fork, list[int]()
-    monkeypatch.setattr(os, "fork", lambda: processes.append(fork()) or processes[-1])
+
+    def noting_fork() -> int:
+        processes.append(fork())
+        return processes[-1]
+
+    monkeypatch.setattr(os, "fork", noting_fork)
 
     def endless() -> Iterator[Exchange]:
         while True:

@@ -47,7 +47,7 @@ class Observation:
     @cached_property
     def path_values(self) -> Mapping[str, str]:
         """The values of the path's parameters."""
-        return {name: unquote(value) for name, value in self.located.values.items()}
+        return {name: unquote(value) for name, value in self.located.values.items()} if self.located.values else {}
 
     @cached_property
     def query(self) -> str:

@@ -18,7 +18,7 @@ from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.checks.mismatch import Mismatch
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request.parameters import Sent, allows_header, compare_parameter
+from longcat.contract.checks.request.parameters import Sent, allows_header, compare_parameter, is_right_segment
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.operation import Operation, Parameter, is_json, media_for
@@ -123,8 +123,13 @@ class _Likeness:
             return None
         parameters: list[list[Mismatch] | None] = []
         if operation.parameters:
-            sent, comparison = Sent(exchange, located.values), observation.request_comparison
-            parameters = [compare_parameter(comparison, one, sent) for one in operation.parameters]
+            sent, schemas = Sent(exchange, located.values), observation.spec.schemas
+            parameters = [
+                []
+                if is_right_segment(schemas, one, sent)
+                else compare_parameter(observation.request_comparison, one, sent)
+                for one in operation.parameters
+            ]
             if any(parameters):
                 return None
         url, is_asked, is_answered = exchange.url, self._asks(observation), self._answers(observation)

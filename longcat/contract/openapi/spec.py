@@ -115,6 +115,8 @@ class Spec:
         `choose` may choose another than the first.
         """
         found = self._located(url)
+        if len(found) == 1:
+            return found[0]
         with_method = [one for one in found if one.operation(method) is not None] or found
         if choose is not None and len(with_method) > 1:
             return choose(with_method)
@@ -236,7 +238,11 @@ class Located:
 
     def operation(self, method: str) -> Operation | None:
         """Return the operation of a method. None: the path has none."""
-        return next((one for one in self.operations if one.method == method.upper()), None)
+        method = method.upper()
+        for one in self.operations:
+            if one.method == method:
+                return one
+        return None
 
 
 Choose: TypeAlias = Callable[[Sequence[Located]], Located]

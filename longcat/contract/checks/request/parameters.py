@@ -24,6 +24,7 @@ from longcat.contract.checks.request.styles import Reading, in_json, in_pairs, i
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.operation import Parameter, is_form, is_json
+from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.urls.paths import plain_name
 from longcat.contract.openapi.urls.templates import split_url
 
@@ -187,12 +188,9 @@ def _scalar(comparison: Comparison, pointers: tuple[str, ...], text: str) -> tup
 
 def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Mismatch] | None:
     """Return how a parameter differs from its schema. None: it was not sent."""
-    schema = parameter.schema
-    if schema is not None and parameter.is_plain_segment and (raw := sent.path_value(parameter.name)):
-        as_text = values_of(unquote(raw))  # Most are right as they stand, which is seen at once.
-        if any(comparison.schemas.is_right_scalar((schema,), value) for value in as_text):
-            return []
-    found = _readings(comparison, parameter, sent)
+    if is_right_segment(comparison.schemas, parameter, sent):
+        return []
+    schema, found = parameter.schema, _readings(comparison, parameter, sent)
     first = next(found, None)
     if first is None:
         return [] if sent.texts(parameter) or (parameter.required and _may_be_any(comparison, parameter)) else None
@@ -200,6 +198,14 @@ def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) 
         return []
     value, is_right = _read(comparison, (schema,), chain((first,), found))
     return [] if is_right else breaking(comparison, schema, value)
+
+
+def is_right_segment(schemas: Schemas, parameter: Parameter, sent: Sent) -> bool:
+    """Whether a parameter of the path is seen at once to be right, as most are: its text stands for what is wanted."""
+    schema = parameter.schema if parameter.is_plain_segment else None
+    if schema is None or not (raw := sent.path_value(parameter.name)):
+        return False
+    return any(schemas.is_right_scalar((schema,), value) for value in values_of(unquote(raw)))
 
 
 def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Reading]:

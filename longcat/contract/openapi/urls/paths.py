@@ -201,10 +201,15 @@ class _Search:
 
     def plain(self, branch: _Branch, at: int = 0, values: tuple[str, ...] = ()) -> Iterator[PathMatch]:
         """Yield the paths from a branch on that fit, from one of the segments on."""
+        while at < len(self.segments) and not branch.templated:  # There is one way to go on at most.
+            literal = branch.literal.get(_decoded(self.segments[at]))
+            if literal is None:
+                return
+            branch, at = literal, at + 1
         if at == len(self.segments):
             yield from branch.end(self.query, values)
             return
-        if (literal := branch.literal.get(unquote(self.segments[at]))) is not None:
+        if (literal := branch.literal.get(_decoded(self.segments[at]))) is not None:
             yield from self.plain(literal, at + 1, values)
         for texts, inner in branch.most_literal_first():
             found = _values_in_segment(texts, self.segments[at])
@@ -219,7 +224,7 @@ class _Search:
         if at == len(self.segments):
             yield from branch.end(self.query, values, spans=True)
             return
-        if (literal := branch.literal.get(unquote(self.segments[at]))) is not None:
+        if (literal := branch.literal.get(_decoded(self.segments[at]))) is not None:
             yield from self.spanning(literal, at + 1, values)
         for texts, inner in branch.most_literal_first():
             for end in range(at + 1, len(self.segments) + 1) if texts in branch.spanning else (at + 1,):
@@ -245,6 +250,10 @@ def _values_in_segment(texts: tuple[str, ...], segment: str) -> tuple[str, ...] 
         decoded = values_between(tuple(map(unquote, texts)), unquote(segment))
         found = decoded and tuple(map(_encoded, decoded))
     return found
+
+
+def _decoded(segment: str) -> str:
+    return unquote(segment) if "%" in segment else segment
 
 
 def _encoded(value: str) -> str:

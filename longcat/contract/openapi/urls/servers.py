@@ -200,4 +200,6 @@ def _own_segments(path: str) -> tuple[tuple[str, ...], ...]:
 
 def _is_alike(own: tuple[str, ...], segment: str) -> bool:
     """Whether a segment is that of a base."""
-    return unquote(own[0]) == unquote(segment) if len(own) == 1 else values_between(own, segment) is not None
+    if len(own) == 1:
+        return own[0] == segment or unquote(own[0]) == unquote(segment)
+    return values_between(own, segment) is not None
