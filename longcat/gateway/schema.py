@@ -140,7 +140,6 @@ TYPES: Final[Mapping[str, Predicate]] = MappingProxyType(
     }
 )
 
-
 # RFC 3986, appendix A: scheme, authority, path, query and fragment, escapes included. No character that ends one of
 # them can be in it, so the repetitions are possessive.
 _AUTHORITY, _PATH, _QUERY = (
@@ -150,8 +149,6 @@ _AUTHORITY, _PATH, _QUERY = (
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(?://{_AUTHORITY}(?=[/?#]|$))?{_PATH}(?:\?{_QUERY})?(?:\#{_QUERY})?")
 _PLAIN_URI = re.compile(rf"https?://[A-Za-z0-9.-]++(?:/{_PATH})?+(?:\?{_QUERY})?+")
 """An address without a user, a port or a fragment, as most are."""
-
-
 _PLAIN_DATE_TIME = re.compile(
     r"(?!0000)\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?Z",
