@@ -31,7 +31,7 @@ class AnswerReader:
     def begin(self, response: "httpx.Response") -> bool:
         """Take in the status and the headers, and return whether the body is still to be read."""
         self._code = response.status_code
-        self._headers = {name.lower(): value for name, value in response.headers.items()}
+        self._headers = read_headers(response.headers.raw)
         self._sink = self._call.sink if self._code == HTTPStatus.OK else None
         try:
             self._decoder = ContentDecoder(self._headers.get("content-encoding", ""))
@@ -92,6 +92,18 @@ class AnswerReader:
         whole = len(self._body) <= MAX_ANSWER and not is_damaged
         body = bytes(memoryview(self._body)[:MAX_ANSWER])
         return Answer(self._code, self._headers, body, whole, self._clock.time(), self._coding)
+
+
+def read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by their names in lower case, as the HTTP libraries read them, in far fewer steps."""
+    try:
+        pairs = [(name.decode().lower(), value.decode()) for name, value in raw]
+    except UnicodeDecodeError:
+        pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _ends_with_connection(response: "httpx.Response") -> bool:
