@@ -19,4 +19,7 @@ def test_each_public_name_is_imported_from_where_type_checkers_are_told() -> Non
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text("utf-8"))
     homes = {one.name: node.module for node in tree.body if isinstance(node, ast.ImportFrom) for one in node.names}
-    assert homes == {**vars(longcat)["_HOMES"], "__version__": "longcat._version"}
+    modules = vars(longcat)["_MODULES"]
+    assert homes == {name: module for module, names in modules.items() for name in names} | {
+        "__version__": "longcat._version"
+    }

@@ -6,10 +6,22 @@ with gateway.client() as cat:
 assert len(gateway.orders) == 1
 """
 
-from longcat.testing.clock import VirtualClock
-from longcat.testing.gateway import FakeGateway, Question
-from longcat.testing.orders import Submission
-from longcat.testing.script import Progress, ScriptedFault, refusal
+from longcat._lazy import lazy_names
+
+TYPE_CHECKING = False  # As in `typing`, which is not imported here, either: each name costs what it needs itself.
+if TYPE_CHECKING:
+    from longcat.testing.clock import VirtualClock
+    from longcat.testing.gateway import FakeGateway, Question
+    from longcat.testing.orders import Submission
+    from longcat.testing.script import Progress, ScriptedFault, refusal
+else:
+    _MODULES = {
+        "longcat.testing.clock": ("VirtualClock",),
+        "longcat.testing.gateway": ("FakeGateway", "Question"),
+        "longcat.testing.orders": ("Submission",),
+        "longcat.testing.script": ("Progress", "ScriptedFault", "refusal"),
+    }
+    __getattr__, __dir__ = lazy_names(globals(), _MODULES)
 
 __all__ = [
     "FakeGateway",
@@ -20,3 +32,5 @@ __all__ = [
     "VirtualClock",
     "refusal",
 ]
+
+del TYPE_CHECKING, lazy_names
