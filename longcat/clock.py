@@ -31,6 +31,7 @@ def hold(clock: Clock) -> AbstractContextManager[object]:
     return context
 
 
+_SYSTEM_CLOCK: Final[int | None] = getattr(time, "CLOCK_MONOTONIC", None)  # Windows has none.
 _usual_monotonic: Final = [time.monotonic]  # In a list, freezegun does not find and replace it.
 
 
@@ -39,7 +40,7 @@ def monotonic() -> float:
 
     Freezegun replaces `time.monotonic` wherever a module has it. Nothing replaces this clock of the system.
     """
-    return time.clock_gettime(time.CLOCK_MONOTONIC) if hasattr(time, "CLOCK_MONOTONIC") else _usual_monotonic[0]()
+    return time.clock_gettime(_SYSTEM_CLOCK) if _SYSTEM_CLOCK is not None else _usual_monotonic[0]()
 
 
 PARTS: Final = 0.5  # Seconds that a thread sleeps at a time, which may outlast the task for which it does.

@@ -31,6 +31,8 @@ _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTA
 
 def printable(text: str, keep: str = "") -> str:
     """Return text without characters that a terminal, or XML, might act upon; they are written as escapes."""
+    if text.isprintable():  # Most are.
+        return text
     return "".join(one if one.isprintable() or one in keep else ascii(one)[1:-1] for one in text)
 
 
