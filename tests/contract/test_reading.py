@@ -7,10 +7,12 @@ import pytest
 
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.examples import NO_EXAMPLES
 from longcat.contract.openapi.limits import MAX_LEVELS, UnjudgeableError
 from longcat.contract.openapi.schema.fields import Direction
+from longcat.contract.openapi.schema.plain import PlainSchemas
 from longcat.contract.openapi.schema.validator import ValidationMode
-from longcat.contract.openapi.spec import make_spec
+from longcat.contract.openapi.spec import Spec, make_spec
 
 CAT = {"required": ["kind", "lives"], "properties": {"kind": {"const": "cat"}, "lives": {"type": "integer"}}}
 DOG = {"required": ["kind", "barks"], "properties": {"kind": {"const": "dog"}, "barks": {"type": "boolean"}}}
@@ -63,7 +65,17 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
     spec = make_spec(parse_document(json.dumps(document), "small"))
     pointer = spec.operations[0].responses["200"].content["application/json"].schema
     assert pointer is not None
-    return [(mismatch.code, mismatch.pointer) for mismatch in Comparison(spec.schemas).compare(pointer, value)]
+    result = [(mismatch.code, mismatch.pointer) for mismatch in Comparison(spec.schemas).compare(pointer, value)]
+    assert not result or not is_plainly_right(spec, pointer, value)[1]
+    return result
+
+
+def is_plainly_right(spec: Spec, pointer: str, value: Any) -> list[bool]:
+    """Return whether it is seen without a comparison that nothing is wrong, as a request and as an answer."""
+    plain = PlainSchemas(spec.schemas, examples_are_complete=False)
+    found = [plain.of((pointer,), direction, "https", NO_EXAMPLES)(value) for direction in Direction]
+    assert not found[0] or Comparison(spec.schemas, direction=Direction.REQUEST).allows(pointer, value)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -112,6 +124,40 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
 def test_reading(schema: Any, value: Any, expected: list[tuple[str, str]]) -> None:
     """Each difference is found where it is, and named for what it is."""
     assert found(schema, value) == expected
+
+
+NAMED = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
+HIDDEN = {"properties": {"name": {"type": "string", "writeOnly": True}, "id": {"type": "string", "readOnly": True}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "expected"),
+    [
+        (NAMED, {"name": "a", "age": 5}, [True, True]),
+        (NAMED, {"age": 5}, [False, False]),
+        (NAMED, {"name": "a", "more": 5}, [False, False]),
+        ({**NAMED, "additionalProperties": {"type": "null"}}, {"name": "a", "more": None}, [True, True]),
+        ({**NAMED, "additionalProperties": True}, {"name": "a", "more": 5}, [True, True]),
+        ({"type": "array", "items": NAMED}, [{"name": "a"}, {"name": "b"}], [True, True]),
+        ({"type": "array", "items": NAMED}, [{"name": "a"}, {"name": 5}], [False, False]),
+        ({"anyOf": [NAMED, {"type": "null"}]}, {"name": "a"}, [True, True]),
+        ({"properties": {"a": {"oneOf": [{"type": "null"}, NAMED]}}}, {"a": None}, [True, True]),
+        ({"oneOf": [{**NAMED, "type": ["object", "null"]}, {"type": "null"}]}, None, [False, False]),
+        ({"allOf": [NAMED, {"properties": {"more": {"const": 1}}}]}, {"name": "a", "more": 1}, [True, True]),
+        ({"allOf": [{"properties": {"a": NAMED}}] * 2}, {"a": {"name": "a"}}, [False, False]),
+        (either("Cat", "Dog"), {"kind": "cat", "lives": 9}, [True, True]),
+        (either("Cat", "Dog"), {"kind": "CAT", "lives": 9}, [False, False]),
+        ({**NAMED, "minProperties": 2}, {"name": "a"}, [False, False]),
+        (HIDDEN, {"name": "a"}, [True, False]),
+        (HIDDEN, {"id": "a"}, [False, True]),
+        (TREES, {"name": "a", "branches": [{"name": "b", "branches": []}]}, [True, True]),
+    ],
+)
+def test_what_is_plainly_right(schema: Any, value: Any, expected: list[bool]) -> None:
+    """Of most schemas it is seen at once that a value fits them, as a request or as an answer; else nothing is said."""
+    named = {name: {"type": "object", **one} for name, one in COMPONENTS.items()}
+    spec = make_spec({"openapi": "3.1.0", "paths": {}, "components": {"schemas": {**named, "Whole": schema}}})
+    assert is_plainly_right(spec, "/components/schemas/Whole", value) == expected
 
 
 WORD = {"$ref": "#/components/schemas/Word"}

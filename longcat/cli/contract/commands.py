@@ -1,7 +1,6 @@
 """What each command of `longcat contract` does. Needs the extra `contract`."""
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,6 +132,8 @@ def explain(arguments: argparse.Namespace) -> Exit:
             printer.print(f"{code.code:{width}}  {code.severity.value:8}  {code.meaning}")
         return Exit.DONE
     if arguments.code not in CODES:
+        import difflib  # noqa: PLC0415 - it is slow to import, and rarely needed.
+
         near = difflib.get_close_matches(arguments.code, CODES, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ConfigurationError(f"There is no code {arguments.code!r}.{hint} Without a code, all are listed.")

@@ -165,7 +165,7 @@ class Credential:
     location: str
 
 
-@frozen(slots=False)
+@frozen(slots=False, cache_hash=True)
 class Operation:
     """What can be asked of the gateway.
 

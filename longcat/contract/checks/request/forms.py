@@ -4,9 +4,6 @@ The fields of a form are written as parameters are, and read as leniently (see `
 """
 
 from collections.abc import Iterator
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_plus
 
@@ -57,6 +54,9 @@ def split_parts(body: bytes, content_type: str) -> list[FormPart] | None:
 
     Nor is one read that has more parts than `MOST_FIELDS`.
     """
+    from email.parser import BytesParser  # noqa: PLC0415 - they are slow to import, and few requests have parts.
+    from email.policy import HTTP  # noqa: PLC0415
+
     head = f"Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
     parts = message.get_payload()
@@ -67,7 +67,7 @@ def split_parts(body: bytes, content_type: str) -> list[FormPart] | None:
 
 def _field(part: Any) -> FormPart | None:
     name = part.get_param("name", header="content-disposition")
-    content = part.get_payload(decode=True) if isinstance(part, EmailMessage) and not part.is_multipart() else None
+    content = None if part.is_multipart() else part.get_payload(decode=True)
     if not isinstance(name, str) or not isinstance(content, bytes):
         return None
     is_file = part.get_filename() is not None or part.get_content_type() == _BINARY
