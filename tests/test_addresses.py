@@ -13,13 +13,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import trio
 from fakes import KEY, Driver
+from httpx_aiohttp import HttpxAiohttpClient
 from servers import LOOPBACK, SHARED, SOON, Server, drive, eventually, read, response, self_signed, tidy
 
-from longcat import APIConnectionError, DownloadError, LongCat, WaitTimeout
+from longcat import APIConnectionError, AsyncLongCat, DownloadError, LongCat, WaitTimeout
 from longcat.cli.run import run
 from longcat.sending.addresses import is_local, is_public, literal
 from longcat.sending.destination import AddressRule, Destination, look_up
@@ -142,6 +144,24 @@ def test_a_name_that_leads_inside_is_not_followed(
         error = refused(driver, server.url.replace("127.0.0.1", "inside.test"), tmp_path)
         assert server.connections == []
     assert "inside.test is " in str(error)
+
+
+def test_a_name_that_leads_inside_is_not_followed_by_a_transport_that_does_not_trace(
+    names: dict[str, list[str]], tmp_path: Path
+) -> None:
+    """That of the extra `fast` makes its connections without a word, so the name is looked up before it is called."""
+    names["inside.test"] = ["127.0.0.1"]
+
+    async def main(url: str) -> str:
+        async with HttpxAiohttpClient() as http, AsyncLongCat(KEY, GATEWAY, http_client=http) as cat:
+            with pytest.raises(DownloadError) as caught:
+                await cat.download(url, tmp_path / "cat.png")
+            return str(caught.value)
+
+    with Server([read, response(PICTURE)]) as server:
+        error = anyio.run(main, server.url.replace("127.0.0.1", "inside.test"), backend="asyncio")
+        assert server.connections == []
+    assert "inside.test is 127.0.0.1, which is not on the public internet" in error
 
 
 @pytest.mark.parametrize("allowed", ["by the caller", "by the gateway's address", "by the gateway's name"])

@@ -67,28 +67,35 @@ class Destination:
     that it does not look the name up again. What it has connected to is checked once more before a byte is sent. If it
     uses a connection that is open already, or a proxy, the addresses are checked that the host has for this machine, if
     it has any. With a transport of the caller's that does not trace, hosts that are written as addresses are checked,
-    but no names are looked up: it may be made for tests, and have no network.
+    but no names are looked up: it may be made for tests, and have no network. Where it is known to be `untraced`, the
+    host's addresses are checked before it is called, which may find others.
 
     Attributes:
         host: the call's, in ASCII.
         rule: which addresses it may have. None: any.
+        untraced: whether connections are made by a library that is known to tell nothing of them.
     """
 
     host: str
     rule: AddressRule | None
+    untraced: bool = False
     _target: str = field(default="", init=False)
     _left: list[Address] = field(factory=list, init=False)
     _failed: bool = field(default=False, init=False)
     _checked: bool = field(default=False, init=False)
 
     def before_sending(self) -> Lookups | None:
-        """Check a host that is written as an address, or is this machine by its name. None: there is nothing to check.
+        """Check a host as far as it must be before anything tells of a connection. None: there is nothing to check.
 
         What is returned, here and by `on_event`, holds up the step until it has ended, and may raise that it is not
         allowed.
         """
-        address = literal(self.host) or (LOOPBACK if is_local(self.host) else None) if self.rule is not None else None
-        return self._check([address]) if address is not None else None
+        if self.rule is None:
+            return None
+        address = literal(self.host) or (LOOPBACK if is_local(self.host) else None)
+        if address is not None:
+            return self._check([address])
+        return self._check_known() if self.untraced else None
 
     def on_event(self, event: str, info: dict[str, Any]) -> Lookups | None:
         """Take in an event, and check what it announces. None: there is nothing to check."""

@@ -37,6 +37,10 @@ class HttpTransports(Protocol):
     def is_closed(self) -> bool:
         """Whether nothing can be sent through it any more."""
 
+    @property
+    def is_untraced(self) -> bool:
+        """Whether connections are made by a library that is known to tell nothing of them."""
+
 
 Transports = TypeVar("Transports", bound=HttpTransports)
 
@@ -95,7 +99,9 @@ class HttpSender(ForkAware, Generic[Transports]):
     def destination(self, call: Call, request: "httpx.Request") -> Destination:
         """Return where the request for a call goes. Any address will do for a gateway."""
         host = request.url.raw_host.decode("ascii")
-        return Destination(host, self._address_rule if call.cross_origin else None)
+        if not call.cross_origin:
+            return Destination(host, None)
+        return Destination(host, self._address_rule, self.http.is_untraced)
 
     def look_at(self, call: Call, request: "httpx.Request", response: "httpx.Response") -> None:
         """Log a call, and raise APIConnectionError for an answer of a proxy that wants a login, not of the gateway."""

@@ -26,6 +26,11 @@ class AsyncClientTransports:
         return self.client.is_closed
 
     @property
+    def is_untraced(self) -> bool:
+        """Whether its connections are made by a library that is known to tell nothing of them."""
+        return pools.is_untraced(self.client)
+
+    @property
     def has_connections(self) -> bool:
         """Whether it has connections, as far as can be known, which belong to one event loop."""
         return any(pools.pools(self.client))

@@ -55,6 +55,11 @@ class SyncClientTransports:
         """Whether the owner has closed it."""
         return self.client.is_closed
 
+    @property
+    def is_untraced(self) -> bool:
+        """Whether its connections are made by a library that is known to tell nothing of them."""
+        return pools.is_untraced(self.client)
+
     def take(self, url: object, *, cross_origin: bool) -> "SyncClientTransport":  # noqa: ARG002 - it goes anywhere.
         """Return it as a transport: without its credentials, if what is sent does not go to the gateway."""
         return self._elsewhere if cross_origin else self._to_gateway

@@ -15,9 +15,23 @@ if TYPE_CHECKING:
 POOL_ATTRIBUTES: Final = ("_requests", "_connections", "_optional_thread_lock", "_assign_requests_to_connections")
 
 
+UNTRACED: Final = frozenset({"httpx_aiohttp", "pyreqwest"})
+"""The packages with transports that make connections, and do not know the trace extension."""
+
+
+def _transports(http: "httpx.Client | httpx.AsyncClient") -> list[Any]:
+    """Return the transports of an HTTP client: one, and one for each proxy."""
+    return [*{id(one): one for one in (http._transport, *http._mounts.values())}.values()]
+
+
+def is_untraced(http: "httpx.Client | httpx.AsyncClient") -> bool:
+    """Whether an HTTP client has a transport of one of the packages that do not trace."""
+    return any(type(one).__module__.partition(".")[0] in UNTRACED for one in _transports(http))
+
+
 def pools(http: "httpx.Client | httpx.AsyncClient") -> Iterator[Any]:
-    """Yield the connection pools of an HTTP client: one, and one for each proxy. A transport for tests has none."""
-    for transport in {id(one): one for one in (http._transport, *http._mounts.values())}.values():
+    """Yield the connection pools of an HTTP client. A transport for tests has none."""
+    for transport in _transports(http):
         pool = getattr(transport, "_pool", None)
         if all(hasattr(pool, name) for name in POOL_ATTRIBUTES):
             yield pool

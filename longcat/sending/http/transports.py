@@ -55,6 +55,8 @@ class TransportStack(Generic[T]):
         is_closed: whether no transport is kept any more.
     """
 
+    is_untraced = False
+
     def __init__(self, proxies: Proxies, make: Callable[[str, str | None], T]) -> None:
         self._proxies = proxies
         self._make = make
