@@ -427,18 +427,16 @@ def test_what_is_looked_up_is_what_the_formula_says(sigma: float, age: float) ->
     knowledge = policy.knowledge
     found = knowledge.outlook(policy.question_worth, 0.0).due(age, 1.0, 1000.0)
     known: list[LogLogistic | Experience] = [PRIOR, *knowledge.experiences]
-    terms = [*zip(knowledge.trust, known, strict=False)]
-    now, asked = age, 0.0
+    weights = [*zip(knowledge.trust, known, strict=False)]
+    worth = 2 * policy.question_worth * math.exp(knowledge._log_typical)
+
+    def running(moment: float) -> float:
+        return sum(trust * math.exp(-one.hazard(moment)) for trust, one in weights)
+
+    now, asked, step = age, 0.0, age / 1000
     while asked < 1.0:
-        step = age / 1000
-        alive = sum(trust * math.exp(-one.hazard(now)) for trust, one in terms)
-        rate = sum(
-            (math.exp(-one.hazard(now)) - math.exp(-one.hazard(now + step)))
-            * trust
-            / (math.sqrt(one.typical * now) if one is PRIOR and now > one.typical else one.typical)
-            for trust, one in terms
-        )
-        asked += math.sqrt(rate * step / (2 * policy.question_worth * alive))
+        hazard = math.log(running(now) / running(now + step)) / step
+        asked += math.sqrt(hazard / worth) * step
         now += step
     assert found == pytest.approx(now - age, rel=0.05, abs=age / 200)
 

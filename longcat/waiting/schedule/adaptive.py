@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from attrs import define, field, frozen, validators
 
 from longcat.processes import ForkSafeLock
-from longcat.waiting.schedule.budget import UNTRUSTED, Budget, Outlook, Reports, due, due_in_budget, earliest, saved
+from longcat.waiting.schedule.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
 from longcat.waiting.schedule.forecast import (
     PRIOR,
     WORTH_UPDATING,
@@ -22,6 +22,7 @@ from longcat.waiting.schedule.forecast import (
     ProgressShape,
     logarithm,
 )
+from longcat.waiting.schedule.outlook import Outlook, Price, Reports
 from longcat.waiting.schedule.plan import Random
 from longcat.waiting.schedule.polling import POSITIVE, check_bounds
 
@@ -41,6 +42,9 @@ SHIFT_WEIGHT: Final = 30.0  # How many requests this first guess counts as.
 SHIFT_MEMORY: Final = 150.0  # From how many requests the chance is learnt at most.
 LEAST_SHIFT: Final = 0.001
 COHORT_SHIFT: Final = 0.02  # The same chance for requests that run at once: their ends are close, so it matters less.
+TYPICAL_MEMORY: Final = 100  # From how many requests it is learnt how long they typically take.
+FIRST_GROWTH: Final = 0.8
+"""How the worth of a question grows with the age of a request while nothing is known. Later it does not."""
 LONGEST_STEP: Final = 0.5
 """A cohort makes older ones count less by no more than this, in logarithms, however many requests are in it."""
 LEAST_CHANCE: Final = 0.01  # One request says no more against a forecast than this.
@@ -95,6 +99,7 @@ class Knowledge:
     _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT
+    _log_typical: float = 0.0  # The mean logarithm of the durations, in seconds.
     _outlook: Outlook | None = None  # None: something was learnt since it was made.
     _first_outlook: Outlook | None = None
 
@@ -110,19 +115,24 @@ class Knowledge:
             experiences = self.experiences if self.finished else ()
             trust = self.trust[: 1 + len(experiences)]
             least = least_trust * max(trust)
-            self._outlook = Outlook([t if t >= least else 0.0 for t in trust], experiences, worth)
+            self._outlook = Outlook([t if t >= least else 0.0 for t in trust], experiences, self._price(worth))
         return self._outlook
 
     def outlook_by_experience(self, worth: float) -> Outlook:
         """Return what is expected by experience alone, without the prior."""
         self._update_experiences()
-        return Outlook([0.0, *self.trust[1:SHARED]], self.experiences, worth)
+        return Outlook([0.0, *self.trust[1:SHARED]], self.experiences, self._price(worth))
 
     def first_outlook(self, worth: float) -> Outlook:
         """Return what is expected while nothing is known."""
         if self._first_outlook is None:
-            self._first_outlook = Outlook(FIRST_TRUST[:1], (), worth)
+            self._first_outlook = Outlook(FIRST_TRUST[:1], (), Price(worth, PRIOR.typical, FIRST_GROWTH))
         return self._first_outlook
+
+    def _price(self, worth: float) -> Price:
+        if not self.finished:
+            return Price(worth, PRIOR.typical, FIRST_GROWTH)
+        return Price(worth, exp(self._log_typical), 0.0)
 
     def _update_experiences(self) -> None:
         for one in self.experiences:
@@ -152,6 +162,8 @@ class Knowledge:
             experience.note_finished(age, after, by)
         self._outlook = None
         self.finished += 1
+        typical = (logarithm(after) + logarithm(by)) / 2
+        self._log_typical += (typical - self._log_typical) / min(self.finished, TYPICAL_MEMORY)
         if cohort is self.cohort or self.cohort.finished:
             self.cohort.finished += 1
 
@@ -419,8 +431,8 @@ class AdaptivePlan:
             unspent = 1 + max(policy.knowledge.saved, 0.0) + (age - self._begun_at) / seconds - self._questions
             return min(due_in_budget(ahead, age, questions, Budget(seconds, unspent, policy.question_worth)), longest)
         if isinstance(ahead, Outlook):
-            return ahead.due(age, questions, longest)
-        return due(ahead.steps(age), age, questions, policy.question_worth, longest)
+            return ahead.due(age, questions, longest, policy.min_interval)
+        return ahead.due(age, questions, longest)
 
 
 @frozen
