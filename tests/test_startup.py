@@ -109,7 +109,7 @@ def test_help_comes_at_once(added: Mapping[str, list[str]], step: str, ours: set
 
 
 def test_a_first_answer_needs_little_beside_httpx(added: Mapping[str, list[str]]) -> None:
-    """One question imports no event loop, nothing that waits, downloads or remembers, and no client that was generated."""
+    """One question imports no event loop, no journal, nothing that waits or downloads, and no generated client."""
     new = {*added["LongCat.status"]}
     packages = {name.partition(".")[0] for name in new} - sys.stdlib_module_names
     assert packages == {"attr", "attrs", "longcat", "longcat_api"}
