@@ -26,7 +26,7 @@ _DISTRIBUTIONS: Final = {"PIL": "pillow", "ruamel": "ruamel.yaml", "yaml": "pyya
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # It matches every address, also one that has nothing to take out, so that no text takes long.
 _ADDRESS: Final = re.compile(r"""(:\\{0,4}/\\{0,4}/)(?:[^\s"/?#@]*@)*([^\s"?#]*)([?#][^\s"]*)?""")
-_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE: Final = r"(?is)<title[^>]*>(.*?)</title>"
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -116,7 +116,7 @@ def describe(body: bytes, hide: Hide = str) -> str:
     if _is_page(text):
         import html  # noqa: PLC0415 - it is slow to import, and few gateways answer with a page.
 
-        title = _TITLE.search(text)
+        title = re.search(_TITLE, text)
         return f"an HTML page titled {show(html.unescape(title[1]).strip(), hide)}" if title else "an HTML page"
     return f"a body that begins {show(text)}"
 

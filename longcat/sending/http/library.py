@@ -11,8 +11,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from attrs import frozen
-
 if TYPE_CHECKING:
     import httpx
     import httpx2
@@ -27,9 +25,12 @@ CORES: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
 """The libraries, each with the package that does its network."""
 
 
-@frozen(eq=False)
 class HttpLibrary:
     """What of an HTTP library is used here. The types are those of httpx, and stand for the same ones of the other.
+
+    Args:
+        api: the module of the library.
+        core: that of its core.
 
     Attributes:
         name: the name and the version, as in a `User-Agent`.
@@ -56,70 +57,39 @@ class HttpLibrary:
             connections.
     """
 
-    name: str
-    logger: logging.Logger
-    http_transport: type["httpx.HTTPTransport"]
-    async_http_transport: type["httpx.AsyncHTTPTransport"]
-    limits: type["httpx.Limits"]
-    request: type["httpx.Request"]
-    url: type["httpx.URL"]
-    headers: type["httpx.Headers"]
-    byte_stream: type["httpx.ByteStream"]
-    ssl_context: Callable[[], Any]
-    invalid_url: type[Exception]
-    timeout_errors: tuple[type[Exception], ...]
-    not_sent_errors: tuple[type[Exception], ...]
-    connect_errors: tuple[type[Exception], ...]
-    request_error: type[Exception]
-    unsupported_protocol: type[Exception]
-    proxy_error: type[Exception]
-    protocol_error: type[Exception]
-    status_error: type[Exception]
-    stream_errors: tuple[type[Exception], ...]
-    core_connect_error: type[Exception]
-    core_connect_timeout: type[Exception]
-    core_read_error: type[Exception]
-    core_write_error: type[Exception]
-    core_pool: Callable[..., Any]
-    core_read_timeout: type[Exception]
-
-    @classmethod
-    def of_modules(cls, api: ModuleType, core: ModuleType) -> "HttpLibrary":
-        """Return what is used of a library and of its core."""
-        return cls(
-            name=f"{api.__name__}/{api.__version__}",
-            logger=logging.getLogger(api.__name__),
-            http_transport=api.HTTPTransport,
-            async_http_transport=api.AsyncHTTPTransport,
-            limits=api.Limits,
-            request=api.Request,
-            url=api.URL,
-            headers=api.Headers,
-            byte_stream=api.ByteStream,
-            ssl_context=api.create_ssl_context,
-            invalid_url=api.InvalidURL,
-            timeout_errors=(api.TimeoutException, core.TimeoutException, TimeoutError),
-            not_sent_errors=(
-                api.ConnectError,
-                api.ConnectTimeout,
-                api.PoolTimeout,
-                api.ProxyError,
-                api.UnsupportedProtocol,
-            ),
-            connect_errors=(api.ConnectError, api.ConnectTimeout),
-            request_error=api.RequestError,
-            unsupported_protocol=api.UnsupportedProtocol,
-            proxy_error=api.ProxyError,
-            protocol_error=api.RemoteProtocolError,
-            status_error=api.HTTPStatusError,
-            stream_errors=(api.HTTPError, api.StreamError),
-            core_connect_error=core.ConnectError,
-            core_connect_timeout=core.ConnectTimeout,
-            core_read_error=core.ReadError,
-            core_write_error=core.WriteError,
-            core_pool=core.AsyncConnectionPool,
-            core_read_timeout=core.ReadTimeout,
+    def __init__(self, api: ModuleType, core: ModuleType) -> None:
+        self.name: str = f"{api.__name__}/{api.__version__}"
+        self.logger: logging.Logger = logging.getLogger(api.__name__)
+        self.http_transport: type[httpx.HTTPTransport] = api.HTTPTransport
+        self.async_http_transport: type[httpx.AsyncHTTPTransport] = api.AsyncHTTPTransport
+        self.limits: type[httpx.Limits] = api.Limits
+        self.request: type[httpx.Request] = api.Request
+        self.url: type[httpx.URL] = api.URL
+        self.headers: type[httpx.Headers] = api.Headers
+        self.byte_stream: type[httpx.ByteStream] = api.ByteStream
+        self.ssl_context: Callable[[], Any] = api.create_ssl_context
+        self.invalid_url: type[Exception] = api.InvalidURL
+        self.timeout_errors: tuple[type[Exception], ...] = (api.TimeoutException, core.TimeoutException, TimeoutError)
+        self.not_sent_errors: tuple[type[Exception], ...] = (
+            api.ConnectError,
+            api.ConnectTimeout,
+            api.PoolTimeout,
+            api.ProxyError,
+            api.UnsupportedProtocol,
         )
+        self.connect_errors: tuple[type[Exception], ...] = (api.ConnectError, api.ConnectTimeout)
+        self.request_error: type[Exception] = api.RequestError
+        self.unsupported_protocol: type[Exception] = api.UnsupportedProtocol
+        self.proxy_error: type[Exception] = api.ProxyError
+        self.protocol_error: type[Exception] = api.RemoteProtocolError
+        self.status_error: type[Exception] = api.HTTPStatusError
+        self.stream_errors: tuple[type[Exception], ...] = (api.HTTPError, api.StreamError)
+        self.core_connect_error: type[Exception] = core.ConnectError
+        self.core_connect_timeout: type[Exception] = core.ConnectTimeout
+        self.core_read_error: type[Exception] = core.ReadError
+        self.core_write_error: type[Exception] = core.WriteError
+        self.core_pool: Callable[..., Any] = core.AsyncConnectionPool
+        self.core_read_timeout: type[Exception] = core.ReadTimeout
 
     def log(self, request: "httpx.Request", response: "httpx.Response") -> None:
         """Log a call as the library's own clients do."""
@@ -139,7 +109,7 @@ class HttpLibrary:
 @cache
 def _of_module(name: str) -> HttpLibrary:
     """Return the library of this name, which is imported if it is not yet."""
-    return HttpLibrary.of_modules(import_module(name), import_module(CORES[name]))
+    return HttpLibrary(import_module(name), import_module(CORES[name]))
 
 
 def default_library() -> HttpLibrary:
