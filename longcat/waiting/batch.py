@@ -9,7 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 from weakref import ref
 
@@ -39,6 +39,8 @@ SKIP_LIMIT: Final = 100
 """How many items may be taken in a row that need no call: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01
 """Seconds until the next item is taken after that. Without it, an endless source of such items would block all jobs."""
+MAX_WOKEN: Final = 50
+"""How many jobs go on at a time whose sleep is over. More would keep an event loop from its other tasks."""
 
 
 @define(eq=False)
@@ -185,6 +187,7 @@ class Batch(Generic[T]):
     _wake: WakeEvent | None = field(default=None, init=False)  # None: no job can be woken.
     _to_replan: deque[Job] = field(factory=deque, init=False)
     """The jobs in the order in which they plan their next question anew. Some of them may be closed."""
+    _more_to_wake: bool = field(default=False, init=False)  # Whether `MAX_WOKEN` jobs have gone on, and others may.
     _number: Iterator[int] = field(factory=count, init=False)
     _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
@@ -244,6 +247,11 @@ class Batch(Generic[T]):
         if job in self._open:
             self._go_on(job, result)
 
+    @property
+    def wants_item(self) -> bool:
+        """Whether the next step is to take an item."""
+        return self._wants_item(self.monotonic())
+
     def pop_outcome(self) -> Outcome:
         """Return the next outcome, which makes room for one more item. Raises IndexError when there is none."""
         self._skip_until = -math.inf
@@ -286,46 +294,60 @@ class Batch(Generic[T]):
         return self._items_ended or self.end - now < RESOLUTION
 
     def _wants_item(self, now: float) -> bool:
+        if self._taking or self._items_ended:
+            return False
         self._starting = [job for job in self._starting if job in self._open and isinstance(job.command, RunInThread)]
         if len(self._starting) >= MAX_STARTING:
             return False
         has_room = self._first_new() is None and len(self._open) + len(self.outcomes) < MAX_OPEN
-        return has_room and not self._taking and self._skip_until - now < RESOLUTION and not self._has_all(now)
+        return has_room and self._skip_until - now < RESOLUTION and not self._has_all(now)
 
     def _pause(self, now: float) -> float:
         """Return after how many seconds `next` has something to do, if nothing happens before."""
+        if self._more_to_wake:
+            return 0.0
         while self._alarms and self._is_stale(*self._alarms[0][2:]):
             heapq.heappop(self._alarms)
         while self._deadlines and self._deadlines[0][2]() not in self._open:
             heapq.heappop(self._deadlines)
         moments = [now + LONGEST_SLEEP, *(moment for moment in (self.end, self._skip_until) if moment > now)]
         moments += [heap[0][0] for heap in (self._alarms, self._deadlines) if heap]
-        someone_waits = self._new_to_ask() is not None or self._queue.first(now) is not None
-        if self._slot is not None and someone_waits and self.in_flight < self.max_in_flight:
+        if self._slot is not None and self.in_flight < self.max_in_flight and self._someone_waits(now):
             moments.append(now + (self.rate_limiter.seconds_until(self._slot, now) or 0.0))
         return max(min(moments) - now, 0.0)
+
+    def _someone_waits(self, now: float) -> bool:
+        return self._new_to_ask() is not None or self._queue.first(now) is not None
 
     def _is_stale(self, job: Job, step: int) -> bool:
         return job not in self._open or step != job.step
 
     def _wake_up(self, now: float) -> None:
-        """Let the jobs go on whose sleep is over, and those that can't ask any more before their deadline."""
+        """Let jobs go on that sleep no longer, so many at a time."""
         if self._wake is not None:
             self._wake.clear()
+        woken = 0
+        for job in islice(self._no_longer_asleep(now), MAX_WOKEN):
+            self._go_on(job, None)
+            woken += 1
+        self._more_to_wake = woken == MAX_WOKEN
+
+    def _no_longer_asleep(self, now: float) -> Iterator[Job]:
+        """Yield the jobs whose sleep is over, and those that can't ask any more before their deadline."""
         while self._woken:
             job, at_step = self._woken.popleft()
             if not self._is_stale(job, at_step):
-                self._go_on(job, None)
+                yield job
         while self._alarms and self._alarms[0][0] - now < RESOLUTION:
             _, _, job, step = heapq.heappop(self._alarms)
             if not self._is_stale(job, step):
-                self._go_on(job, None)
+                yield job
         while self._deadlines and self._deadlines[0][0] - max(now, self.rate_limiter.quiet_until) < RESOLUTION:
             waiting = heapq.heappop(self._deadlines)[2]()
             if waiting is not None and waiting in self._open:
                 waiting.has_deadline = False
                 if isinstance(waiting.command, Acquire | Sleep):
-                    self._go_on(waiting, None)
+                    yield waiting
 
     def _next_to_ask(self, now: float) -> Job | None:
         """Return the job that may ask now. None: there is none.

@@ -218,6 +218,8 @@ class AdaptiveRate:
 
 def pause_of(answer: Answer, least: float = 0.0) -> Pause | None:
     """Return the pause after an answer: as its `Retry-After` says, and so many seconds at least. None: no pause."""
+    if not least and "retry-after" not in answer.headers:
+        return None
     seconds = max(answer.retry_after or 0.0, least)
     return Pause(seconds, answer.received, answer.asked_pause) if seconds else None
 

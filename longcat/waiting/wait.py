@@ -106,6 +106,9 @@ class FaultStreak:
     last_error: LongCatError | None = None
 
 
+NO_FAULTS: Final = FaultStreak()
+
+
 @define
 class Wait:
     """The state of the wait for one request.
@@ -137,9 +140,9 @@ class Wait:
     last_status: Status | None = field(default=None, init=False)
     _phase: Phase = field(default=Phase.NEW, init=False)
     _began: float = field(default=0.0, init=False)
-    _schedule: Schedule = field(factory=Schedule, init=False)
-    _faults: FaultStreak = field(factory=FaultStreak, init=False)
-    _unknown_words: set[str] = field(factory=set, init=False)
+    _schedule: Schedule = field(default=Schedule(), init=False)
+    _faults: FaultStreak = field(default=NO_FAULTS, init=False)
+    _unknown_words: frozenset[str] = field(default=frozenset(), init=False)
     _asked: float = field(default=-inf, init=False)  # When the last question was sent.
     _stored: StoredRequest | None = field(default=None, init=False)  # None: nothing is kept, or it has not begun.
     _news: WakeEvent | None = field(default=None, init=False)  # Set: there was news after the last question.
@@ -176,11 +179,11 @@ class Wait:
         with closing(self):
             while not self.done:
                 try:
-                    status = yield from self.change()
+                    yield from self.change()  # Its result is not kept here, where it would outlive later answers.
                 except LongCatError as error:
                     return self._outcome(error=error)
-                if on_change is not None:
-                    on_change(status)
+                if on_change is not None and self.last_status is not None:
+                    on_change(self.last_status)
         try:
             return self._outcome(image_of(self.last_status))
         except GenerationFailed as error:
@@ -358,7 +361,7 @@ class Wait:
 
     def _on_status(self, status: Status, answer: Answer) -> None:
         """Keep a status, and plan the next question."""
-        self.last_status, self._faults = status, FaultStreak()
+        self.last_status, self._faults = status, NO_FAULTS
         if status.state is State.UNKNOWN:
             self._on_unknown_word(status.raw_state, answer)
         if status.state.is_final:
@@ -369,9 +372,9 @@ class Wait:
         self._move("open")
         pause = self.plan.next(self.elapsed, status.progress)
         self._plan_question(pause, pause_of(answer))
-        logger.debug(
-            "request %s is %s; next question in %.1f s", shorten(self.request_id), shorten(status.raw_state), pause
-        )
+        if logger.isEnabledFor(logging.DEBUG):  # To shorten the words takes longer than all the rest.
+            words = shorten(self.request_id), shorten(status.raw_state)
+            logger.debug("request %s is %s; next question in %.1f s", *words, pause)
 
     def _on_unknown_word(self, word: str, answer: Answer) -> None:
         """Raise APIResponseValidationError, or log one warning for each word, as the caller chose."""
@@ -379,7 +382,7 @@ class Wait:
             violation = Violation("/status", " or ".join(WORDS), show(word))
             raise self.gateway.breach(self.request_id, answer, [violation])
         if word not in self._unknown_words:
-            self._unknown_words.add(word)
+            self._unknown_words |= {word}
             logger.warning(
                 "request %s has the unknown status %s; waiting on. If it is final, cancel the wait, and add the word to"
                 " the contract.",

@@ -138,8 +138,10 @@ class _TaskPool:
             if self._ended:
                 raise StopAsyncIteration
             await self._progress.wait()
-        self._resting.cancel()  # There is room for one more.
-        return self._batch.pop_outcome()
+        outcome = self._batch.pop_outcome()
+        if self._batch.wants_item:  # There is room for one more.
+            self._resting.cancel()
+        return outcome
 
     def stop_ordering(self) -> None:
         """Let the batch stop."""
