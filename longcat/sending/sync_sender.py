@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 from longcat.clock import Clock, hold
 from longcat.gateway.messages import Answer, Call
 from longcat.sending.answer_reader import AnswerReader
-from longcat.sending.bounded_reads import BoundedReads, InFlight, Streams
+from longcat.sending.bounded_reads import MADE, BoundedReads, InFlight, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up
 from longcat.sending.http.clients import SyncClientTransports
+from longcat.sending.http.joined_writes import join_writes
 from longcat.sending.http.library import default_library
 from longcat.sending.http.transports import SyncTransports, sync_transports
 from longcat.sending.proxies import Proxies
@@ -109,6 +110,8 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
             if event.partition(".")[2] not in STEPS:
                 return
             call.progress.note(event, info)
+            if self.owns_http and event.endswith(MADE):
+                join_writes(info["return_value"], self.library.core_write_error)
             reads.trace(event, info)
             try:
                 look_up(destination.on_event(event, info), partial(reads.look_up, timeout=info.get("timeout")))

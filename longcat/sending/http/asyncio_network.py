@@ -8,12 +8,11 @@ import asyncio
 import ssl
 from typing import Any, Final
 
+from longcat.sending.http.joined_writes import MOST_UNSENT
 from longcat.sending.http.library import HttpLibrary
 
 MOST_UNREAD: Final = 256 * 1024
 """How many bytes wait at most to be read before no more are taken from the network."""
-MOST_UNSENT: Final = 64 * 1024
-"""How many bytes of a request are collected at most before they are sent."""
 EXTRAS: Final = {"server_addr": "peername", "client_addr": "sockname", "socket": "socket", "ssl_object": "ssl_object"}
 """What asyncio calls what httpcore asks about a connection."""
 
