@@ -16,7 +16,7 @@ from longcat.contract.model import Exchange, Inconclusive
 
 LARGE: Final = 4 * 1024 * 1024
 """How many bytes a file has at least that is worth a process."""
-MOST: Final = 32
+MOST: Final = 64
 """How many exchanges are handed over at once."""
 FULL: Final = 1024 * 1024
 """How many bytes of bodies are handed over at once, unless a single exchange has more."""

@@ -24,6 +24,8 @@ _SECONDS: Final = re.compile(r"[0-9]{9,19}(?:\.[0-9]{1,9})?", re.ASCII)
 _ZONE: Final = re.compile(r"(?<=[0-9]) (?:UTC|GMT|Z)\Z")
 """What Ruby and R write behind a time where ISO 8601 has a `Z`."""
 _STATUS: Final = re.compile(r"([1-9]\d\d)(?: .*)?", re.ASCII | re.DOTALL)
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""The methods that nearly all requests have."""
 _METHOD: Final = re.compile(r":?([A-Za-z][A-Za-z0-9-]{0,31})")
 """In older cassettes of Ruby it is a symbol, `:get`."""
 
@@ -72,6 +74,10 @@ def moment(value: object) -> datetime | None:
 
     A number counts the seconds since 1970, or thousandths, millionths or billionths of them. None: it gives none.
     """
+    if isinstance(value, str) and "T" in value:  # Nearly all are so.
+        with suppress(ValueError):
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
     if isinstance(value, str) and _SECONDS.fullmatch(value):
         value = float(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -153,6 +159,8 @@ def _header_name(text: str) -> str:
 
 
 def _method(value: object) -> str:
+    if isinstance(value, str) and value in _METHODS:
+        return value
     found = _METHOD.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise UnreadableError(f"has no usable method, but {shorten(value)!r}")

@@ -56,8 +56,8 @@ def _mapping(data: Any, what: str) -> dict[str, Any]:
 
 
 def _is_web_socket(entry: Mapping[str, Any], url: object) -> bool:
-    scheme = url.partition(":")[0].lower() if isinstance(url, str) else ""
-    return scheme in {"ws", "wss"} or "_webSocketMessages" in entry or entry.get("_resourceType") == "websocket"
+    is_socket = isinstance(url, str) and url[:4].lower().startswith(("ws:", "wss:"))
+    return is_socket or "_webSocketMessages" in entry or entry.get("_resourceType") == "websocket"
 
 
 def _why_aborted(*places: Mapping[str, Any]) -> str | None:

@@ -80,9 +80,11 @@ class JSONStream:
         while following != "]":
             yield
             following = self.peek()
-            if following != "]":
-                self._take(",")
+            if following == ",":
+                self._at += 1
                 following = self.peek()
+            elif following != "]":
+                self._take(",")
         self._take("]")
 
     def peek(self) -> str:

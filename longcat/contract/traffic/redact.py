@@ -180,11 +180,16 @@ def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[st
         texts += [value for name, value in headers.items() if name not in names and not is_sensitive(name)]
     for body in (exchange.request_body, exchange.response_body):
         if body:
-            if not json.detect_encoding(body).startswith("utf-8"):
+            if not _is_utf_8(body):
                 return True
             texts.append(body.decode("utf-8", "surrogateescape"))
     joined = "\0".join(texts)
     return _without(joined, secrets) != joined
+
+
+def _is_utf_8(body: bytes) -> bool:
+    """Whether a body begins as one in UTF-8 does. How nearly all bodies of JSON begin is seen at once."""
+    return (body[0] in b'{["' and body[1:2] != b"\0") or json.detect_encoding(body).startswith("utf-8")
 
 
 @lru_cache(maxsize=64)  # A contract has the same for all exchanges.
