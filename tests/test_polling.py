@@ -403,7 +403,7 @@ def test_one_request_is_evidence_in_full() -> None:
     """Of a request that ran alone and that one forecast foresaw e^3 times as well, Bayes' rule is applied as it is."""
     knowledge = Knowledge()
     cohort = knowledge.begin()
-    knowledge.update_trust(cohort, (3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    knowledge.update_trust(cohort, (3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     knowledge.finish(cohort, 10.0, 11.0)
     knowledge.begin()
     assert knowledge.trust[0] == pytest.approx(0.4 * math.exp(3) / (0.4 * math.exp(3) + 0.6), rel=0.03)
@@ -425,7 +425,7 @@ def test_what_is_looked_up_is_what_the_formula_says(sigma: float, age: float) ->
     policy = adaptive()
     cost(policy, spread(40, sigma, 60))
     knowledge = policy.knowledge
-    found = knowledge.outlook(policy.question_worth, 0.0).due(age, 1.0, 1000.0)
+    found = knowledge.outlook(policy.price, 0.0).due(age, 1.0, 1000.0)
     known: list[LogLogistic | Experience] = [PRIOR, *knowledge.experiences]
     weights = [*zip(knowledge.trust, known, strict=False)]
     worth = 2 * policy.question_worth * math.exp(knowledge._log_typical)

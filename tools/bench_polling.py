@@ -85,11 +85,11 @@ class Result:
 def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed: int) -> Result:
     """Put every request of a scenario to one policy, in order of time."""
     policy = make(random.Random(seed))  # noqa: S311
-    requests = scenario.draw(seed)
+    requests, ages = scenario.draw(seed), scenario.ages(seed)
     rows: list[tuple[int, float, float]] = []
     for first in range(0, len(requests), scenario.at_once):
         cohort = range(first, min(first + scenario.at_once, len(requests)))
-        plans = {i: policy.plan() for i in cohort}
+        plans = {i: plan_of(policy, ages[i] if scenario.tells_age else 0.0) for i in cohort}
         asked = dict.fromkeys(cohort, 0)
         due = dict.fromkeys(cohort, 0.0)
         queue = [(0.0, i) for i in cohort]
@@ -99,14 +99,17 @@ def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed:
             if i not in due or now != due[i]:
                 continue  # It was asked about earlier.
             duration, progress = requests[i]
+            duration -= ages[i]
             asked[i] += 1
             if now < duration:
                 due[i] = now + plans[i].next(now, progress and progress(now))
                 heapq.heappush(queue, (due[i], i))
                 continue
-            plans[i].finished(now)
             del due[i]
             asleep.remove(i)
+            if duration <= 0.0:
+                continue  # It was done before the wait began, and anyone sees that at once.
+            plans[i].finished(now)
             if i >= LEFT_OUT:
                 rows.append((asked[i], now - duration, duration))
             for _ in range(min(REPLANNED, len(asleep))):
@@ -118,6 +121,11 @@ def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed:
     questions, delays, durations = zip(*rows, strict=True)
     late = sorted(delays)[int(0.95 * len(delays))]
     return Result(scenario, fmean(questions), fmean(delays), late, fmean(durations))
+
+
+def plan_of(policy: Polling, age: float) -> Plan:
+    """Return the plan of a wait for a request that is so many seconds old."""
+    return policy.plan(age) if isinstance(policy, AdaptivePolling) else policy.plan()
 
 
 def goals(results: Iterable[Result]) -> Iterator[tuple[str, float, float]]:

@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from statistics import NormalDist, fmean
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 REQUESTS: Final = 160
 
@@ -151,7 +151,11 @@ class Scenario:
     at_once: int = 1
     limit: float | None = None
     without: str = ""
-    """The scenario with the same durations and no progress."""
+    """The scenario with the same durations and no progress, no grid, or no age that the id tells. Empty: it is one."""
+    oldest: float = 0.0
+    """Requests are up to so many seconds old when the wait begins, each by chance."""
+    tells_age: bool = True
+    """Whether the id tells how old the request is. `AdaptivePolling` makes use of it."""
 
     def draw(self, seed: int) -> list[tuple[float, Progress | None]]:
         """Return the duration and the progress of each request."""
@@ -161,8 +165,14 @@ class Scenario:
         tell = self.progress
         return [(duration, tell and tell(duration, source)) for duration in islice(durations, REQUESTS)]
 
+    def ages(self, seed: int) -> list[float]:
+        """Return how old each request is when the wait for it begins, in seconds."""
+        source = random.Random(f"{self.without or self.name} ages {seed}")  # noqa: S311
+        return [self.oldest * source.random() for _ in range(REQUESTS)]
+
 
 NONE, TRUE, LIES, LIKE = "without progress", "truthful progress", "progress that lies", "like requests"
+GRID, OLD = "seen on a grid", "old when the wait begins"
 COHORTS = "like requests, a cohort at a time"
 """There is no goal for them: nothing is known while the first cohort runs, and it is a good part of the requests."""
 
@@ -191,6 +201,41 @@ def batches(name: str, size: int, sigma: float, *, low: float = 5, at_once: int 
             yield from (typical * math.exp(r.gauss(0, sigma)) for _ in range(size))
 
     return Scenario(LIKE, name, requests, at_once=at_once)
+
+
+def on_grid(durations: Scenario, first: float, longest: float, jitter: float = 0.0) -> Scenario:
+    """Return the scenario behind a gateway that asks its supplier itself, so that completion is seen on a grid only.
+
+    Its pauses grow by a half each, from `first` up to `longest` seconds, give or take the jitter, a share.
+    """
+
+    def requests(r: random.Random) -> Iterator[float]:
+        looks = random.Random(1)  # noqa: S311
+        for duration in durations.requests(r):
+            seen, pause = 0.0, first
+            while seen < duration:
+                seen += pause * (1 + jitter * (2 * looks.random() - 1))
+                pause = min(1.5 * pause, longest)
+            yield seen
+
+    name = f"{durations.name}, every {first:g} to {longest:g} s" + (f" ± {jitter:.0%}" if jitter else "")
+    return Scenario(GRID, name, requests, at_once=durations.at_once, without=durations.name)
+
+
+def old(durations: Scenario, oldest: float) -> list[Scenario]:
+    """Return the scenario with requests that are old when the wait begins, with ids that tell it and that don't."""
+    untold = evolve(
+        durations,
+        group=OLD,
+        name=f"{durations.name}, up to {oldest:g} s old, untold",
+        limit=None,
+        oldest=oldest,
+        tells_age=False,
+    )
+    return [
+        untold,
+        evolve(untold, name=f"{durations.name}, up to {oldest:g} s old", tells_age=True, without=untold.name),
+    ]
 
 
 def forever(durations: Distribution) -> Callable[[random.Random], Iterator[float]]:
@@ -250,6 +295,9 @@ def looked_at() -> list[Scenario]:
         Scenario(LIKE, "one batch", forever(log_normal(25, 0.02))),
         batches("batches of 20", 20, 0.03, low=10),
         batches("batches of 40", 40, 0.01),
+        *(on_grid(one, 2, 15) for one in (normal, slow, tight)),
+        on_grid(normal, 2, 15, 0.1),
+        *(one for each, oldest in ((normal, 60), (slow, 600), (tight, 80)) for one in old(each, oldest)),
     ]
 
 

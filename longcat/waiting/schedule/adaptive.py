@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from math import exp, sqrt
 from typing import Final, TypeAlias
 
-from attrs import define, field, frozen, validators
+from attrs import Factory, define, evolve, field, frozen, validators
 
 from longcat.processes import ForkSafeLock
 from longcat.waiting.schedule.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
@@ -29,11 +29,12 @@ from longcat.waiting.schedule.polling import POSITIVE, check_bounds
 EXPERIENCES: Final = (
     (2, 0.01, 0.01),  # A batch of like requests.
     (100, 0.04, 0.15),  # A few kinds of requests.
+    (100, 0.012, 0.15),  # A gateway that looks at its supplier at certain moments.
     (12, 0.15, 0.5),  # A spread that has shifted.
     (100, 0.15, 0.5),  # A spread that stays.
 )
 """The memory, blur and prior weight of each `Experience`."""
-FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.12, 0.12, 0.06, 0.06)
+FIRST_TRUST: Final = (0.4, 0.12, 0.12, 0.04, 0.1, 0.1, 0.06, 0.06)
 """In the prior, the experiences, progress since the wait began, and progress since the work began. It adds up to 1."""
 SHARED: Final = 1 + len(EXPERIENCES)
 """How many forecasts do not depend on progress: the first ones."""
@@ -43,6 +44,8 @@ SHIFT_MEMORY: Final = 150.0  # From how many requests the chance is learnt at mo
 LEAST_SHIFT: Final = 0.001
 COHORT_SHIFT: Final = 0.02  # The same chance for requests that run at once: their ends are close, so it matters less.
 TYPICAL_MEMORY: Final = 100  # From how many requests it is learnt how long they typically take.
+LEAST_WORTH: Final = 0.1
+"""A question is worth no less than this share of the shortest pause, as that is about what the delay comes to."""
 FIRST_GROWTH: Final = 0.8
 """How the worth of a question grows with the age of a request while nothing is known. Later it does not."""
 LONGEST_STEP: Final = 0.5
@@ -103,11 +106,11 @@ class Knowledge:
     _outlook: Outlook | None = None  # None: something was learnt since it was made.
     _first_outlook: Outlook | None = None
 
-    def outlook(self, worth: float, least_trust: float) -> Outlook:
+    def outlook(self, price: Price, least_trust: float) -> Outlook:
         """Return what is expected of a request that reports no progress.
 
         Args:
-            worth: what a question is worth, as in `AdaptivePolling`.
+            price: what a question is worth while nothing is known.
             least_trust: a forecast that is trusted less than this share of the most trusted one is left out.
         """
         if self._outlook is None:
@@ -115,24 +118,22 @@ class Knowledge:
             experiences = self.experiences if self.finished else ()
             trust = self.trust[: 1 + len(experiences)]
             least = least_trust * max(trust)
-            self._outlook = Outlook([t if t >= least else 0.0 for t in trust], experiences, self._price(worth))
+            self._outlook = Outlook([t if t >= least else 0.0 for t in trust], experiences, self._price(price))
         return self._outlook
 
-    def outlook_by_experience(self, worth: float) -> Outlook:
+    def outlook_by_experience(self, price: Price) -> Outlook:
         """Return what is expected by experience alone, without the prior."""
         self._update_experiences()
-        return Outlook([0.0, *self.trust[1:SHARED]], self.experiences, self._price(worth))
+        return Outlook([0.0, *self.trust[1:SHARED]], self.experiences, self._price(price))
 
-    def first_outlook(self, worth: float) -> Outlook:
+    def first_outlook(self, price: Price) -> Outlook:
         """Return what is expected while nothing is known."""
         if self._first_outlook is None:
-            self._first_outlook = Outlook(FIRST_TRUST[:1], (), Price(worth, PRIOR.typical, FIRST_GROWTH))
+            self._first_outlook = Outlook(FIRST_TRUST[:1], (), price)
         return self._first_outlook
 
-    def _price(self, worth: float) -> Price:
-        if not self.finished:
-            return Price(worth, PRIOR.typical, FIRST_GROWTH)
-        return Price(worth, exp(self._log_typical), 0.0)
+    def _price(self, first: Price) -> Price:
+        return evolve(first, typical=exp(self._log_typical), growth=0.0) if self.finished else first
 
     def _update_experiences(self) -> None:
         for one in self.experiences:
@@ -304,7 +305,7 @@ class AdaptivePlan:
         return NEGLIGIBLE if self._policy.seconds_per_question is None else UNTRUSTED
 
     def _outlook(self) -> Outlook:
-        return self._policy.knowledge.outlook(self._policy.question_worth, self._least_trust)
+        return self._policy.knowledge.outlook(self._policy.price, self._least_trust)
 
     def _note_running(self, age: float) -> None:
         self._policy.knowledge.note_running(self._cohort, self._noted, age)
@@ -383,7 +384,7 @@ class AdaptivePlan:
         if knowledge.finished < MANY:
             return None
         with knowledge.lock:
-            return self._chance_done(knowledge.outlook_by_experience(self._policy.question_worth))
+            return self._chance_done(knowledge.outlook_by_experience(self._policy.price))
 
     def _chance_done(self, ahead: Outlook | Reports) -> ChanceDone:
         lock = self._policy.knowledge.lock
@@ -417,7 +418,7 @@ class AdaptivePlan:
         ahead, longest, finished = self._ahead(outlook), policy.max_interval, policy.knowledge.finished
         if ahead is not outlook or finished < MANY:
             # Neither progress nor a few requests may make a pause longer than the wait so far.
-            founded = outlook if finished >= MANY else policy.knowledge.first_outlook(policy.question_worth)
+            founded = outlook if finished >= MANY else policy.knowledge.first_outlook(policy.price)
             longest = min(max(jitter * elapsed, self._due_of(founded, age, jitter, longest)), longest)
         pause = self._due_of(ahead, age, jitter, longest)
         if policy.min_interval < pause < policy.max_interval:
@@ -462,9 +463,14 @@ class AdaptivePolling:
     """
     random: Random = field(default=random.random, repr=False)
     knowledge: Knowledge = field(factory=Knowledge, init=False, repr=False, eq=False)
+    price: Price = field(default=Factory(lambda self: self._first_price(), takes_self=True), init=False, repr=False)
+    """What a question is worth while nothing is known."""
 
     def __attrs_post_init__(self) -> None:
         check_bounds(self.min_interval, self.max_interval)
+
+    def _first_price(self) -> Price:
+        return Price(self.question_worth, PRIOR.typical, FIRST_GROWTH, LEAST_WORTH * self.min_interval)
 
     def plan(self, age: float = 0.0, *, reserved: int = 0) -> AdaptivePlan:
         """Return the plan of a wait that begins now.

@@ -47,17 +47,20 @@ class Price:
         worth: the share.
         typical: how long requests typically take, in seconds.
         growth: for a request that is older than that, c grows as its age to this power.
+        least: c is no less than this, in seconds.
     """
 
     worth: float
     typical: float
     growth: float
+    least: float
 
     def at(self, age: float) -> float:
         """Return c, for a request of this age in seconds."""
-        if age <= self.typical or not self.growth:
-            return self.worth * self.typical
-        return self.worth * self.typical * math.pow(age / self.typical, self.growth)
+        typical = self.typical
+        if self.growth and age > typical:
+            typical *= math.pow(age / typical, self.growth)
+        return max(self.worth * typical, self.least)
 
 
 Stretch: TypeAlias = tuple[float, float, float, float]
