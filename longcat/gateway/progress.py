@@ -44,8 +44,9 @@ class SendProgress:
         elif event.endswith(".start_tls.started"):
             self.tls_name = info["server_hostname"]
 
-    def note_sending(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in an event at which the call may begin to go out."""
+    def note_sending(self, event: str, info: Mapping[str, Any]) -> bool:
+        """Take in an event at which the call may begin to go out, and return whether it now does."""
         # A proxy is asked to connect before the call itself goes out.
-        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
-            self.sent = True
+        begins = event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT"
+        self.sent = self.sent or begins
+        return begins

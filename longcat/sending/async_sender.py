@@ -72,7 +72,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         request = self.request(call)
         destination = self.destination(call, request)
         await look_up_async(destination.before_sending(), partial(resolve_async, None))
-        request.extensions["trace"] = self._trace(call, destination)
+        request.extensions["trace"] = self._trace(call, request, destination)
         transport = http.take(request.url, cross_origin=call.cross_origin)
         call.progress.began = True
         try:
@@ -120,7 +120,9 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
                         await response.aclose()
                     await drain(chunks, self.library)
 
-    def _trace(self, call: Call, destination: Destination) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
+    def _trace(
+        self, call: Call, request: "httpx.Request", destination: Destination
+    ) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
         close_half_open = closing_half_open()
 
         async def trace(event: str, info: dict[str, Any]) -> None:
@@ -137,7 +139,8 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
                 if isinstance(error, OSError):
                     raise self.library.unconnected(error) from error
                 raise
-            call.progress.note_sending(event, info)
+            if call.progress.note_sending(event, info) and self.http.sends_once:
+                request.extensions["trace"] = None  # What comes after that tells nothing.
 
         return trace
 

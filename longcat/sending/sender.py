@@ -38,6 +38,10 @@ class HttpTransports(Protocol):
         """Whether nothing can be sent through it any more."""
 
     @property
+    def sends_once(self) -> bool:
+        """Whether a request is sent once, and no step after that connects anew."""
+
+    @property
     def is_untraced(self) -> bool:
         """Whether connections are made by a library that is known to tell nothing of them."""
 

@@ -66,7 +66,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         request, http = self.request(call), self.http
         destination = self.destination(call, request)
         look_up(destination.before_sending(), self._reads.look_up)
-        request.extensions["trace"] = self._trace(call, destination)
+        request.extensions["trace"] = self._trace(call, request, destination)
         transport = http.take(request.url, cross_origin=call.cross_origin)
         call.progress.began = True
         try:
@@ -103,8 +103,10 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
             if reader.has_enough:
                 break
 
-    def _trace(self, call: Call, destination: Destination) -> Callable[[str, dict[str, Any]], None]:
-        reads = self._reads
+    def _trace(
+        self, call: Call, request: "httpx.Request", destination: Destination
+    ) -> Callable[[str, dict[str, Any]], None]:
+        reads, http = self._reads, self.http
 
         def trace(event: str, info: dict[str, Any]) -> None:
             if event.partition(".")[2] not in STEPS:
@@ -121,7 +123,8 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
                 if isinstance(error, OSError):
                     raise self.library.unconnected(error) from error
                 raise
-            call.progress.note_sending(event, info)
+            if call.progress.note_sending(event, info) and http.sends_once:
+                request.extensions["trace"] = None  # What comes after that tells nothing.
 
         return trace
 

@@ -17,6 +17,7 @@ class AsyncClientTransports:
 
     def __init__(self, client: "httpx.AsyncClient") -> None:
         self.client = client
+        self._has_pools_alone = pools.has_pools_alone(client)
         self._to_gateway = AsyncClientTransport(isolated(client))
         self._elsewhere = AsyncClientTransport(isolated(client), auth=None)
 
@@ -24,6 +25,11 @@ class AsyncClientTransports:
     def is_closed(self) -> bool:
         """Whether the owner has closed it."""
         return self.client.is_closed
+
+    @property
+    def sends_once(self) -> bool:
+        """Whether a request is sent once, and no step after that connects anew."""
+        return self._has_pools_alone and self.client.auth is None
 
     @property
     def is_untraced(self) -> bool:

@@ -47,6 +47,7 @@ class SyncClientTransports:
 
     def __init__(self, client: "httpx.Client") -> None:
         self.client = client
+        self._has_pools_alone = pools.has_pools_alone(client)
         self._to_gateway = SyncClientTransport(isolated(client))
         self._elsewhere = SyncClientTransport(isolated(client), auth=None)
 
@@ -54,6 +55,11 @@ class SyncClientTransports:
     def is_closed(self) -> bool:
         """Whether the owner has closed it."""
         return self.client.is_closed
+
+    @property
+    def sends_once(self) -> bool:
+        """Whether a request is sent once, and no step after that connects anew."""
+        return self._has_pools_alone and self.client.auth is None
 
     @property
     def is_untraced(self) -> bool:

@@ -24,6 +24,11 @@ def _transports(http: "httpx.Client | httpx.AsyncClient") -> list[Any]:
     return [*{id(one): one for one in (http._transport, *http._mounts.values())}.values()]
 
 
+def has_pools_alone(http: "httpx.Client | httpx.AsyncClient") -> bool:
+    """Whether all transports of an HTTP client are pools of the library, which send a request once."""
+    return len([*pools(http)]) == len(_transports(http))
+
+
 def is_untraced(http: "httpx.Client | httpx.AsyncClient") -> bool:
     """Whether an HTTP client has a transport of one of the packages that do not trace."""
     return any(type(one).__module__.partition(".")[0] in UNTRACED for one in _transports(http))
@@ -47,8 +52,7 @@ def free_places(http: "httpx.Client | httpx.AsyncClient", request: "httpx.Reques
     abandoned: list[Any] = []
     for pool in pools(http):
         with pool._optional_thread_lock:
-            trace = request.extensions["trace"]
-            pool._requests[:] = [one for one in pool._requests if one.request.extensions.get("trace") is not trace]
+            pool._requests[:] = [one for one in pool._requests if one.request.extensions is not request.extensions]
             in_use = {id(one.connection) for one in pool._requests}
             orphans = [one for one in pool._connections if id(one) not in in_use and _is_orphan(one)]
             pool._connections[:] = [one for one in pool._connections if one not in orphans]

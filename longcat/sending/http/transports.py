@@ -55,6 +55,7 @@ class TransportStack(Generic[T]):
         is_closed: whether no transport is kept any more.
     """
 
+    sends_once = True
     is_untraced = False
 
     def __init__(self, proxies: Proxies, make: Callable[[str, str | None], T]) -> None:
