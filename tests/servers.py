@@ -17,7 +17,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
@@ -331,6 +331,17 @@ Ask: TypeAlias = Callable[[Any], Any]
 """A call of a client's method, such as `lambda cat: cat.status("cat-1")`."""
 
 
+def http_client(driver: Driver, http: dict[str, Any] | None = None) -> Any:
+    """Return the context of an HTTP client to use, made with these arguments.
+
+    Without any, it is that of None: our client makes its own. It makes none of the other library: there, it is that of
+    a plain HTTP client.
+    """
+    if http is None and driver.library == DEFAULT:
+        return nullcontext()
+    return (driver.http.Client if driver.name == "sync" else driver.http.AsyncClient)(**(http or {}))
+
+
 def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     driver: Driver,
     base_url: str,
@@ -349,8 +360,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         driver: the way to use the client.
         base_url: the gateway's.
         asks: what to do, in this order.
-        http: the arguments of the HTTP client to use. None: what the client uses if it is given none; or, of the
-            library that it does not use then, a plain one.
+        http: see `http_client`.
         clock: the clock to use. None: this machine's.
         polling: when to ask again.
         after: is called before the client is closed, even when it raised.
@@ -359,12 +369,11 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
         options: more arguments of the client.
     """
     options |= {"polling": polling, "clock": clock, "journal": journal}
-    http = {} if http is None and driver.library != DEFAULT else http
 
     def blocking() -> Any:
         result: Any = None
         with ExitStack() as stack:
-            given = None if http is None else stack.enter_context(driver.http.Client(**http))
+            given = stack.enter_context(http_client(driver, http))
             cat = stack.enter_context(LongCat(key, base_url, http_client=given, **options))
             stack.callback(after)
             for ask in asks:
@@ -382,7 +391,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
             assert len(anyio.get_running_tasks()) == tasks
 
         async with AsyncExitStack() as stack:
-            given = None if http is None else await stack.enter_async_context(driver.http.AsyncClient(**http))
+            given = await stack.enter_async_context(http_client(driver, http))
             cat = AsyncLongCat(key, base_url, http_client=given, **options)
             await stack.enter_async_context(cat)
             stack.callback(after)

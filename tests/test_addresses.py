@@ -14,12 +14,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 import trio
 from fakes import KEY, Driver
 from httpx_aiohttp import HttpxAiohttpClient
-from servers import LOOPBACK, SHARED, SOON, Server, drive, eventually, read, response, self_signed, tidy
+from servers import LOOPBACK, SHARED, SOON, Server, drive, eventually, http_client, read, response, self_signed, tidy
 
 from longcat import APIConnectionError, AsyncLongCat, DownloadError, LongCat, WaitTimeout
 from longcat.cli.run import run
@@ -253,12 +252,14 @@ def test_a_connection_that_leads_inside_is_closed_before_a_byte_is_sent(
     assert "turned.test is 127.0.0.1" in str(error)
 
 
-def test_a_connection_that_is_open_already_is_no_way_in(names: dict[str, list[str]], tmp_path: Path) -> None:
+def test_a_connection_that_is_open_already_is_no_way_in(
+    sync_driver: Driver, names: dict[str, list[str]], tmp_path: Path
+) -> None:
     """What the caller's HTTP client is connected to is no exception for pictures."""
     names["inside.test"] = ["127.0.0.1"]
     with (
         Server([read, response(b"mine", keep=True), read, response(PICTURE)]) as server,
-        httpx.Client(**SHARED) as http,
+        http_client(sync_driver, SHARED) as http,
     ):
         url = server.url.replace("127.0.0.1", "inside.test")
         assert http.get(url).content == b"mine"

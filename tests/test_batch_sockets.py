@@ -9,13 +9,26 @@ from typing import Any, Final
 
 import anyio
 import pytest
-from fakes import KEY, PICTURE, completed
-from servers import LIMIT, SOON, Request, Server, answer, eventually, read, response, stall, tidy, trickle
+from fakes import KEY, PICTURE, Driver, completed
+from servers import (
+    LIMIT,
+    SOON,
+    Request,
+    Server,
+    answer,
+    drive,
+    eventually,
+    http_client,
+    read,
+    response,
+    stall,
+    tidy,
+    trickle,
+)
 
 from longcat import AsyncLongCat, Image, LongCat
 
 IN_FLIGHT: Final = 10
-each_backend = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
 @pytest.fixture(autouse=True)
@@ -45,24 +58,10 @@ def side_by_side() -> Server:
     return Server([answer(answered_together)] * len(IDS))
 
 
-def test_threads_ask_side_by_side() -> None:
+def test_calls_go_side_by_side(driver: Driver) -> None:
     """As many questions as may be are in flight at once, on no more connections."""
-    with side_by_side() as server, LongCat(KEY, server.url, max_in_flight=IN_FLIGHT) as cat:
-        images = cat.wait_all(IDS)
-    assert [image.request_id for image in images if isinstance(image, Image)] == IDS
-    assert len(server.connections) <= IN_FLIGHT
-
-
-@each_backend
-def test_tasks_ask_side_by_side(backend: str) -> None:
-    """The same with an event loop."""
-
-    async def main(url: str) -> list[Any]:
-        async with AsyncLongCat(KEY, url, max_in_flight=IN_FLIGHT) as cat:
-            return await cat.wait_all(IDS)
-
     with side_by_side() as server:
-        images = anyio.run(main, server.url, backend=backend)
+        images = drive(driver, server.url, lambda cat: cat.wait_all(IDS), http=None, max_in_flight=IN_FLIGHT)
     assert [image.request_id for image in images if isinstance(image, Image)] == IDS
     assert len(server.connections) <= IN_FLIGHT
 
@@ -75,10 +74,14 @@ FIRST_ONLY: Final = {
 
 
 @pytest.mark.parametrize("script", list(FIRST_ONLY.values()), ids=list(FIRST_ONLY))
-def test_leaving_early_ends_the_threads(script: Any) -> None:
+def test_leaving_early_ends_the_threads(sync_driver: Driver, script: Any) -> None:
     """Calls under way are given up, whatever they hang in, and their connections closed."""
     scripts = [[answer(answered)], *[script] * 30]
-    with Server(*scripts) as server, LongCat(KEY, server.url, max_in_flight=5) as cat:
+    with (
+        Server(*scripts) as server,
+        http_client(sync_driver) as http,
+        LongCat(KEY, server.url, http_client=http, max_in_flight=5) as cat,
+    ):
         for _ in cat.as_completed(IDS):
             began = time.monotonic()
             break
@@ -87,13 +90,15 @@ def test_leaving_early_ends_the_threads(script: Any) -> None:
         assert eventually(server.deserted)
 
 
-@each_backend
 @pytest.mark.parametrize("script", list(FIRST_ONLY.values()), ids=list(FIRST_ONLY))
-def test_leaving_early_ends_the_tasks(backend: str, script: Any) -> None:
+def test_leaving_early_ends_the_tasks(event_loop_driver: Driver, script: Any) -> None:
     """The same with an event loop."""
 
     async def main(server: Server) -> float:
-        async with AsyncLongCat(KEY, server.url, max_in_flight=5) as cat:
+        async with (
+            http_client(event_loop_driver) as http,
+            AsyncLongCat(KEY, server.url, http_client=http, max_in_flight=5) as cat,
+        ):
             async with aclosing(cat.as_completed(IDS)) as outcomes:
                 await anext(outcomes)
                 began = time.monotonic()
@@ -102,12 +107,16 @@ def test_leaving_early_ends_the_tasks(backend: str, script: Any) -> None:
             return elapsed
 
     with Server([answer(answered)], *[script] * 30) as server:
-        assert anyio.run(main, server, backend=backend) < SOON
+        assert anyio.run(main, server, backend=event_loop_driver.name) < SOON
 
 
-def test_a_deadline_ends_the_threads() -> None:
+def test_a_deadline_ends_the_threads(sync_driver: Driver) -> None:
     """Calls that hang when the batch's time is up are given up, and everyone has an outcome."""
-    with Server(*[[stall]] * 40) as server, LongCat(KEY, server.url, max_in_flight=5) as cat:
+    with (
+        Server(*[[stall]] * 40) as server,
+        http_client(sync_driver) as http,
+        LongCat(KEY, server.url, http_client=http, max_in_flight=5) as cat,
+    ):
         began = time.monotonic()
         results = cat.wait_all(IDS[:8], batch_timeout=1.0)
         assert (len(results), time.monotonic() - began < SOON) == (8, True)

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import anyio
 import anyio.to_thread
-import httpx
 import pytest
-from fakes import KEY, ORDERED, completed, processing
+from fakes import KEY, ORDERED, Driver, completed, processing
 from processes import forked
-from servers import QUICKLY, SHARED, Connection, Server, each_backend, response, stall, tidy
+from servers import QUICKLY, SHARED, Connection, Server, each_backend, http_client, response, stall, tidy
 
 from longcat import AsyncLongCat, Image, LongCat
 from longcat.models import State, Status
@@ -56,12 +55,12 @@ def opened(folder: Path) -> Journal:
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["our HTTP client", "the caller's"])
-def test_a_client_that_was_used_works_on_in_both_processes(own: bool) -> None:
+def test_a_client_that_was_used_works_on_in_both_processes(sync_driver: Driver, own: bool) -> None:
     """Each asks over connections of its own, also while the other one does, and a child of the child as well."""
     with (
         Server([serve]) as server,
-        httpx.Client(**SHARED) as http,
-        LongCat(KEY, server.url, http_client=None if own else http) as cat,
+        http_client(sync_driver, None if own else SHARED) as http,
+        LongCat(KEY, server.url, http_client=http) as cat,
     ):
 
         def child() -> list[str]:

@@ -14,6 +14,7 @@ import anyio.to_thread
 import httpx
 import pytest
 from fakes import KEY, Driver, completed
+from libraries import LIBRARIES, WAYS
 from servers import (
     SHARED,
     SOON,
@@ -24,6 +25,7 @@ from servers import (
     each_backend,
     eventually,
     head,
+    http_client,
     read,
     response,
     stall,
@@ -48,6 +50,8 @@ from longcat.sending.http import pools
 from longcat.waiting.submit import OrderState
 
 TYPE: Final = "Content-Type: application/json"
+with_our_own_http_client = pytest.mark.parametrize("driver", [Driver(way) for way in WAYS], ids=str)
+"""For what a caller's HTTP client is left alone with."""
 CLOSED: Final = "this client was closed meanwhile"
 
 
@@ -92,6 +96,7 @@ CALLS: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
+@with_our_own_http_client
 @pytest.mark.parametrize(
     ("call", "script"),
     [*((call, "silence") for call in CALLS), ("wait", "a head"), ("wait", "a body"), ("download", "a body")],
@@ -205,12 +210,11 @@ def test_event_loops_that_run_at_once_share_a_client(backend: str) -> None:
     assert [type(result) for result in results] == [Image] * 60
 
 
-@each_backend
-def test_a_callers_http_client_serves_one_event_loop_at_a_time(backend: str) -> None:
+def test_a_callers_http_client_serves_one_event_loop_at_a_time(event_loop_driver: Driver) -> None:
     """In a second one, the error says whose the connections are; the first one goes on."""
 
     async def main(url: str) -> str:
-        async with httpx.AsyncClient(**SHARED) as http, AsyncLongCat(KEY, url, http_client=http) as cat:
+        async with http_client(event_loop_driver, SHARED) as http, AsyncLongCat(KEY, url, http_client=http) as cat:
 
             async def ask() -> str:
                 try:
@@ -219,14 +223,14 @@ def test_a_callers_http_client_serves_one_event_loop_at_a_time(backend: str) -> 
                     return str(error)
 
             def elsewhere() -> str:
-                return anyio.run(ask, backend=backend)
+                return anyio.run(ask, backend=event_loop_driver.name)
 
             answers = [await ask(), await anyio.to_thread.run_sync(elsewhere), await ask()]
             assert [answer == "r" for answer in answers] == [True, False, True]
             return answers[1]
 
     with Server([serve]) as server:
-        assert anyio.run(main, server.url, backend=backend).startswith(
+        assert anyio.run(main, server.url, backend=event_loop_driver.name).startswith(
             "The http_client is in use in another event loop"
         )
 
@@ -238,11 +242,12 @@ MOST: Final = 4
 """Connections at a time, so that a place which is lost is missed soon."""
 
 
+@pytest.mark.parametrize("library", list(LIBRARIES))
 @pytest.mark.parametrize("way", ["asyncio, its own cancel", "asyncio", "trio"])
-def test_waits_that_are_cancelled_at_any_moment_leave_the_pool_empty(way: str) -> None:
+def test_waits_that_are_cancelled_at_any_moment_leave_the_pool_empty(way: str, library: str) -> None:
     """However a task is cancelled, the places of the pool, the caller's or our own, are free again."""
-    backend, natively = way.partition(",")[0], "own" in way
-    limits = httpx.Limits(max_connections=MOST)
+    driver, natively = Driver(way.partition(",")[0], library), "own" in way
+    limits = driver.http.Limits(max_connections=MOST)
 
     async def cancel(cat: AsyncLongCat, seconds: float) -> None:
         if natively:
@@ -262,7 +267,8 @@ def test_waits_that_are_cancelled_at_any_moment_leave_the_pool_empty(way: str) -
                     tasks.start_soon(cancel, cat, 0.0004 * (turn + number / 10))
 
     async def main(url: str) -> None:
-        async with httpx.AsyncClient(limits=limits, **SHARED) as http, AsyncLongCat(KEY, url, http_client=http) as cat:
+        options = {"limits": limits, **SHARED}
+        async with http_client(driver, options) as http, AsyncLongCat(KEY, url, http_client=http) as cat:
             await cancel_all(cat)
             (pool,) = pools.pools(http)
             assert pool._requests == []
@@ -274,7 +280,7 @@ def test_waits_that_are_cancelled_at_any_moment_leave_the_pool_empty(way: str) -
             assert isinstance(await cat.wait("r", 30), Image)
 
     with Server([serve]) as server:
-        anyio.run(main, server.url, backend=backend)
+        anyio.run(main, server.url, backend=driver.name)
         assert eventually(server.deserted)
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import certificates
-import httpx
 import pytest
 from fakes import KEY, Driver
 from libraries import WAYS
-from servers import LIMIT, SHARED, Server, drive, read, refusing, response, tidy
+from servers import LIMIT, SHARED, Server, drive, http_client, read, refusing, response, tidy
 
 from longcat import APIConnectionError, APIStatusError, ConfigurationError, DownloadError, LongCat, LongCatError
 from longcat.contract import load_spec
@@ -146,10 +145,11 @@ def test_no_cookie_is_sent_or_kept(driver: Driver, http: dict[str, Any] | None, 
     assert [request.values("cookie") for request in server.requests] == [[], [], [], []]
 
 
-def test_a_caller_s_cookies_stay_as_they_are() -> None:
+def test_a_caller_s_cookies_stay_as_they_are(sync_driver: Driver) -> None:
     """The caller's HTTP client, which may be used for other things, has the cookies that it had before our calls."""
     answer = DONE.replace(b"Content-Type", b"Set-Cookie: theirs=1; Path=/\r\nContent-Type")
-    with Server([read, answer]) as server, httpx.Client(**SHARED, cookies={"mine": "1"}) as http:
+    mine = {**SHARED, "cookies": {"mine": "1"}}
+    with Server([read, answer]) as server, http_client(sync_driver, mine) as http:
         LongCat(KEY, server.url, http_client=http).status(ID)
         assert dict(http.cookies) == {"mine": "1"}
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import httpx
 import pytest
 from attrs import frozen
 from fakes import KEY, Driver, drivers_for
@@ -26,8 +25,8 @@ from servers import (
     Server,
     crowded,
     drive,
-    each_backend,
     eventually,
+    http_client,
     read,
     refusing,
     reset,
@@ -198,9 +197,9 @@ def _tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def clean_http() -> Iterator[httpx.Client]:
+def clean_http(sync_driver: Driver) -> Iterator[Any]:
     """Return an HTTP client that knows no proxy."""
-    with httpx.Client(trust_env=False) as http:
+    with http_client(sync_driver, {"trust_env": False}) as http:
         yield http
 
 
@@ -281,11 +280,11 @@ def test_an_order_with_no_time_left_is_not_sent(driver: Driver) -> None:
 # --- Cut at every byte. ---
 
 
-def test_an_answer_that_is_cut_at_any_byte_leaves_one_order_in_doubt() -> None:
+def test_an_answer_that_is_cut_at_any_byte_leaves_one_order_in_doubt(clean_http: Any) -> None:
     """Whichever byte of the acceptance is the last to come, before a close or a reset, the order is not sent again."""
     scripts: list[Script] = [[read, TAKEN[:size], (reset, hang_up)[size % 2]] for size in range(len(TAKEN))]
-    with Server(*scripts, [read, TAKEN]) as gateway, httpx.Client(trust_env=False) as http:
-        cat = LongCat(KEY, gateway.url, http_client=http, clock=VirtualClock())
+    with Server(*scripts, [read, TAKEN]) as gateway:
+        cat = LongCat(KEY, gateway.url, http_client=clean_http, clock=VirtualClock())
         for size in range(len(TAKEN)):
             with pytest.raises(SubmitUnknown):
                 cat.submit("a cat")
@@ -293,7 +292,7 @@ def test_an_answer_that_is_cut_at_any_byte_leaves_one_order_in_doubt() -> None:
         assert cat.submit("a cat").request_id == ID
 
 
-def test_an_order_that_is_cut_at_any_byte_is_in_doubt(clean_http: httpx.Client) -> None:
+def test_an_order_that_is_cut_at_any_byte_is_in_doubt(clean_http: Any) -> None:
     """Once the first byte has gone out, an order is not sent again, however little of it the gateway read."""
     with Server([read, TAKEN]) as gateway:
         LongCat(KEY, gateway.url, http_client=clean_http).submit("a cat")
@@ -319,7 +318,7 @@ def test_a_connection_that_the_gateway_has_closed_meanwhile_is_not_used(driver: 
     assert (order.request_id, len(gateway.requests)) == (ID, 2)
 
 
-def test_an_order_that_waits_too_long_for_its_turn_is_not_sent(clean_http: httpx.Client) -> None:
+def test_an_order_that_waits_too_long_for_its_turn_is_not_sent(clean_http: Any) -> None:
     """Where other calls of the client are in flight all the time, the error says that the order did not go out."""
     with Server([read, stall]) as gateway:
         cat = LongCat(KEY, gateway.url, http_client=clean_http, max_in_flight=1)
@@ -339,14 +338,13 @@ def test_an_order_that_waits_too_long_for_its_turn_is_not_sent(clean_http: httpx
     assert (caught.value.sent, len(gateway.requests), len(ends)) == (False, 1, 1)
 
 
-@each_backend
-def test_an_order_that_gets_no_connection_of_a_small_pool_is_not_sent(backend: str) -> None:
+def test_an_order_that_gets_no_connection_of_a_small_pool_is_not_sent(event_loop_driver: Driver) -> None:
     """Where the caller's own HTTP client has too few connections, the error says that the order did not go out."""
 
     async def order_two() -> APITimeoutError:
-        limits = httpx.Limits(max_connections=1)
+        limits = event_loop_driver.http.Limits(max_connections=1)
         async with (
-            httpx.AsyncClient(trust_env=False, limits=limits) as http,
+            http_client(event_loop_driver, {"trust_env": False, "limits": limits}) as http,
             anyio.create_task_group() as tasks,
         ):
             cat = AsyncLongCat(KEY, gateway.url, http_client=http)
@@ -358,16 +356,16 @@ def test_an_order_that_gets_no_connection_of_a_small_pool_is_not_sent(backend: s
         return caught.value
 
     with Server([read, stall]) as gateway:
-        error = anyio.run(order_two, backend=backend)
+        error = anyio.run(order_two, backend=event_loop_driver.name)
     assert (error.sent, len(gateway.requests)) == (False, 1)
 
 
-def test_an_order_is_in_doubt_when_the_callers_own_http_client_fails(tmp_path: Path) -> None:
+def test_an_order_is_in_doubt_when_the_callers_own_http_client_fails(sync_driver: Driver, tmp_path: Path) -> None:
     """What a hook of the HTTP client raises says nothing about the order; the error tells so, and the journal."""
-    hooks = {"response": [httpx.Response.raise_for_status]}
+    hooks = {"response": [sync_driver.http.Response.raise_for_status]}
     with (
         Server(answers("500 Failed")) as gateway,
-        httpx.Client(trust_env=False, event_hooks=hooks) as http,
+        http_client(sync_driver, {"trust_env": False, "event_hooks": hooks}) as http,
         LongCat(KEY, gateway.url, http_client=http, journal=tmp_path / "orders.db") as cat,
     ):
         for message in ("HTTPStatusError was raised while it was sent", "HTTPStatusError was raised while it was sent"):
@@ -402,7 +400,7 @@ def test_the_key_is_in_no_error_about_an_order(driver: Driver) -> None:
         assert KEY not in repr(vars(error))
 
 
-def test_an_address_that_the_answer_only_repeats_is_no_picture(clean_http: httpx.Client) -> None:
+def test_an_address_that_the_answer_only_repeats_is_no_picture(clean_http: Any) -> None:
     """An order that is queued, with some other address in the answer, has no picture yet."""
     body = {"request_id": ID, "status": "QUEUED", "image": "https://storage.test/yours.png", "url": "https://me.test/"}
     with Server(answers("202 Accepted", json.dumps(body).encode())) as gateway:
@@ -430,7 +428,7 @@ def test_what_is_sent(driver: Driver) -> None:
 # --- With a journal. ---
 
 
-def test_an_id_stands_for_one_order(tmp_path: Path, clean_http: httpx.Client) -> None:
+def test_an_id_stands_for_one_order(tmp_path: Path, clean_http: Any) -> None:
     """The same order under the same id is sent once; another one under that id is refused, and not sent."""
     with (
         Server([read, TAKEN]) as gateway,
