@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 README: Final = ROOT / "README.md"
 ARCHITECTURE: Final = ROOT / "ARCHITECTURE.md"
 DOCS: Final = ROOT / "docs"
-MEASURED: Final = {DOCS / "polling.md", DOCS / "gauntlet.md", DOCS / "gauntlet-specs.md"}
+MEASURED: Final = {DOCS / f"{name}.md" for name in ("polling", "gauntlet", "gauntlet-specs", "performance")}
 """Pages that a benchmark writes."""
 PAGES: Final = [README, *sorted(set(DOCS.rglob("*.md")) - MEASURED)]
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

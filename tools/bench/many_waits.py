@@ -11,11 +11,12 @@ from typing import Final
 
 from bench.calls import KEY
 from bench.experiment import Effort, Series
-from longcat import AsyncLongCat
+from bench.server import Counts
+from longcat import AdaptivePolling, AsyncLongCat
 
 NUMBERS: Final = (100, 1_000, 10_000)
-QUESTIONS: Final = 2
-"""How often each request is asked about: it is done at the last one."""
+DUE: Final = 500
+"""How many questions are due in a second at most."""
 TICK: Final = 0.01
 """Seconds between two ticks of the clock that tells how late the event loop is."""
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -49,29 +50,31 @@ class Ticker:
 
 
 async def waits(url: str, number: int, repeated: int) -> dict[str, float]:
-    """Wait for so many requests at once, several times over, and return what it took."""
-    async with AsyncLongCat(KEY, url) as cat:
+    """Wait for so many requests at once, several times over, and return what it took.
+
+    None is done before all of them were asked about, so there is a moment in which all are waited for. However many
+    they are, as many questions are due in a second.
+    """
+    polling = AdaptivePolling(min_interval=number / DUE)
+    async with AsyncLongCat(KEY, url, polling=polling) as cat:
         await cat.status("bench-0001")
         gc.collect()
-        idle, ticker = resident(), Ticker()
+        idle, ticker, before = resident(), Ticker(), Counts.of(url).answers
         ticking = asyncio.create_task(ticker.run())
         cpu = time.process_time()
         for turn in range(repeated):
-            ids = (f"done-{QUESTIONS}-{turn}-{i:05}" for i in range(number))
+            ids = [f"all-{number}-{os.getpid()}.{turn}-{i:05}" for i in range(number)]
             async for outcome in cat.as_completed(ids, None):
                 if outcome.error is not None:
                     raise outcome.error
         cpu = time.process_time() - cpu
         ticking.cancel()
-    return {
-        "CPU": 1e6 * cpu / number / repeated / QUESTIONS,
-        "memory": ticker.most - idle,
-        "lag": ticker.percentile,
-    }
+    answers = Counts.of(url).answers - before
+    return {"CPU": 1e6 * cpu / answers, "memory": ticker.most - idle, "lag": ticker.percentile, "questions": answers}
 
 
 def many_waits(url: str, effort: Effort) -> Series:
-    """Return for each number of waits: CPU time of a question (µs), memory over idle (MiB), 99 % of the lag (ms)."""
+    """Return for each number of waits: CPU of a question (µs), memory over idle (MiB), 99 % of the lag (ms)."""
     series: Series = {}
     for _ in range(effort.rounds):
         for usual in NUMBERS:

@@ -15,8 +15,8 @@ MANY: Final = 500
 SECONDS: Final = 2.0
 """How long a turn lasts at least. Each has a client of its own, as some grow slower with time."""
 
-AT_ONCE: Final = FixedPolling(0.001)
-"""Every request may be asked about at any time, so that nothing but the client bounds how many are."""
+OFTEN: Final = FixedPolling(0.1)
+"""So many questions are due that nothing but the client bounds how many are asked."""
 
 Run = Callable[[float], Awaitable[None]]
 """Asks for so many seconds, as fast as it can."""
@@ -98,8 +98,8 @@ async def raw_pyreqwest(url: str) -> AsyncIterator[Run]:
 
 @asynccontextmanager
 async def waiting(url: str, http_client: Any = None) -> AsyncIterator[Run]:
-    """Yield what waits for many requests at once that are never done, and asks about each whenever it may."""
-    async with AsyncLongCat(KEY, url, polling=AT_ONCE, http_client=http_client) as cat:
+    """Yield what waits for many requests at once that are never done, and asks about each as often as it can."""
+    async with AsyncLongCat(KEY, url, polling=OFTEN, http_client=http_client) as cat:
 
         async def run(seconds: float) -> None:
             async for _ in cat.as_completed([f"bench-{i:05}" for i in range(MANY)], seconds):

@@ -1,8 +1,9 @@
 """The server of the benchmark: a bare asyncio protocol in a process of its own, which answers as several services do.
 
-Of the result gateway it answers any POST. The id of a request says what becomes of it: `done-3-...` is completed at its
-third question and every third one after that, and any other is processing for ever. Of the services that the peers are
-made for, it answers a GET with a job that runs. `GET /counts` tells how much it has done.
+Of the result gateway it answers any POST. The id of a request says what becomes of it: `all-3-1-...` is processing
+until three ids that begin with `all-3-1-` were asked about, and completed from then on; any other is processing for
+ever. Of the services that the peers are made for, it answers a GET with a job that runs. `GET /counts` tells how much
+it has done.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ class Answering(asyncio.Protocol):
     """One connection."""
 
     answers = 0
-    asked: Final[dict[bytes, int]] = {}  # How often each `done-...` was asked about since it was last completed.
+    asked: Final[dict[bytes, set[bytes]]] = {}  # By the beginning of their ids: the requests that were asked about.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to listen."""
@@ -77,11 +78,12 @@ class Answering(asyncio.Protocol):
 
     def status(self, request_id: bytes) -> bytes:
         """Return how a request stands by the result gateway."""
-        if request_id.startswith(b"done-"):
-            asked = self.asked.pop(request_id, 0) + 1
-            if asked >= int(request_id.split(b"-", 2)[1]):
+        if request_id.startswith(b"all-"):
+            group, _, number = request_id.rpartition(b"-")
+            asked = self.asked.setdefault(group, set())
+            asked.add(number)
+            if len(asked) >= int(group.split(b"-")[1]):
                 return COMPLETED % (request_id, request_id)
-            self.asked[request_id] = asked
         return PROCESSING % request_id
 
 
