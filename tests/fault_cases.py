@@ -1,4 +1,8 @@
-"""One call of one client against one fault, and everything that must hold of it."""
+"""One call of one client against one fault, and everything that must hold of it.
+
+The client has the HTTP client that it makes itself, or one of the other library: `make faults` tries every fault with
+every client, HTTP library and call, and `make test` one client and one call with each library.
+"""
 
 import base64
 import gc
@@ -10,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -17,12 +22,13 @@ from urllib.parse import quote, urlsplit
 from attrs import define, field, frozen
 from fakes import Driver
 from faults import FAULTS, ID, KEY
+from libraries import LIBRARIES, WAYS
 from servers import drive, eventually, open_files, own_threads
 
 from longcat import APIConnectionError, APITimeoutError, DownloadError, Image, LongCatError, WaitTimeout
 from longcat.waiting import question
 
-CLIENTS: Final = ("sync", "asyncio", "trio")
+CLIENTS: Final = WAYS
 CALLS: Final = ("status", "wait", "wait_all", "download")
 IDS: Final = (ID, "cat-2", "cat-3")
 ENDED_BY_DEADLINE: Final = (APITimeoutError, WaitTimeout, DownloadError)
@@ -36,14 +42,15 @@ STATUS_FILE: Final = Path("/proc/self/status")
 
 @frozen
 class Case:
-    """One call of one client against one fault, each by its name."""
+    """One call of one client against one fault, with one of the HTTP libraries; each by its name."""
 
     fault: str
     client: str
     call: str
+    library: str = "httpx"
 
     def __str__(self) -> str:
-        return f"{self.fault}: {self.call}, {self.client}"
+        return f"{self.fault}: {self.call}, {self.client}, {self.library}"
 
 
 @define
@@ -62,13 +69,15 @@ class Observation:
 
 
 def cases(*, some: bool = False) -> list[Case]:
-    """Return every case; or some: of each fault one, with clients and calls in turn."""
+    """Return every case; or some: of each fault one with each library, with clients and calls in turn."""
     if some:
         return [
-            Case(fault, CLIENTS[number % len(CLIENTS)], CALLS[number // len(CLIENTS) % len(CALLS)])
+            Case(fault, CLIENTS[turn % len(CLIENTS)], CALLS[turn // len(CLIENTS) % len(CALLS)], library)
             for number, fault in enumerate(FAULTS)
+            for turn, library in enumerate(LIBRARIES, number)
         ]
-    return [Case(fault, client, call) for fault in FAULTS for client in CLIENTS for call in CALLS]
+    every = product(FAULTS, CLIENTS, CALLS, LIBRARIES)
+    return [Case(*one) for one in every]
 
 
 def observe(case: Case, url: str, *, short: float, late: float) -> Observation:
@@ -111,7 +120,7 @@ def _call(case: Case, url: str, folder: Path, timeout: float, seen: Observation)
         seen.late = time.monotonic() - began - timeout
 
     try:
-        return drive(Driver(case.client), url, ask, http=None, after=ended, key=KEY)
+        return drive(Driver(case.client, case.library), url, ask, http=None, after=ended, key=KEY)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of it.
         return error
 
