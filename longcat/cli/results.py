@@ -78,9 +78,10 @@ def print_error(line: str) -> None:
 def log_to_stderr(*, debug: bool) -> None:
     """Print what is logged to stderr; with `debug`, everything but what would show headers."""
     logging.basicConfig(format="longcat: %(message)s", handlers=[_StderrHandler()])
-    # INFO tells of faults that are waited out, and of httpx's calls. Its DEBUG would show headers.
+    # INFO tells of faults that are waited out, and of the HTTP library's calls. Its DEBUG would show headers.
     logging.getLogger("longcat").setLevel(logging.DEBUG if debug else logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.INFO if debug else logging.WARNING)
+    for library in ("httpx", "httpx2"):
+        logging.getLogger(library).setLevel(logging.INFO if debug else logging.WARNING)
 
 
 class _StderrHandler(logging.Handler):
