@@ -56,7 +56,7 @@ STRIKES: Final = pytest.mark.parametrize(
     [
         ("import signal", "--version"),
         ("import longcat.cli.run", "--version"),
-        ("import httpx", "wait cat-1"),
+        ("import httpx._client", "wait cat-1"),
         ("import longcat.waiting.wait", "wait cat-1"),
         ("socket.connect", "wait cat-1 cat-2"),
         ("exit", "--version"),
