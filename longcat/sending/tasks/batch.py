@@ -84,7 +84,7 @@ class Outcomes(AsyncIterator[Outcome]):
 
 
 @frozen
-class _Sleeper:
+class _BatchSleep:
     """How the task that rests is asleep, so that it is woken only if it must not be.
 
     Attributes:
@@ -118,7 +118,7 @@ class _TaskPool:
         self._todo: deque[Perform] = deque()
         self._performing = 0  # How many tasks perform commands.
         self._resting = anyio.CancelScope()
-        self._sleeper = _Sleeper(-inf, in_real_time=True, wake=None)
+        self._sleeper = _BatchSleep(-inf, in_real_time=True, wake=None)
         self._items_wanted = anyio.Semaphore(0)
         self._progress = anyio.Event()  # Set and replaced whenever an outcome may have come.
         self._failure: BaseException | None = None
@@ -230,9 +230,9 @@ class _TaskPool:
         with anyio.CancelScope() as self._resting, woken_by(rest.wake, self._resting):
             await (asleep if self._sleeper.in_real_time else self._clock.asleep)(rest.seconds)
 
-    def _sleeper_of(self, rest: Rest) -> _Sleeper:
+    def _sleeper_of(self, rest: Rest) -> _BatchSleep:
         in_real_time = self._batch.in_flight > 0 or isinstance(self._clock, SystemClock)
-        return _Sleeper(self._batch.monotonic() + rest.seconds, in_real_time, rest.wake)
+        return _BatchSleep(self._batch.monotonic() + rest.seconds, in_real_time, rest.wake)
 
     def _report(self, tasks: TaskGroup, report: Callable[[], None]) -> None:
         """Have a report taken in, and wake the task that sleeps if it would sleep too long."""
