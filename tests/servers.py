@@ -344,7 +344,7 @@ def http_client(driver: Driver, http: dict[str, Any] | None = None) -> Any:
 
 def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     driver: Driver,
-    base_url: str,
+    base_url: str | None,
     *asks: Ask,
     http: dict[str, Any] | None = SHARED,
     clock: VirtualClock | None = None,
@@ -358,7 +358,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
 
     Args:
         driver: the way to use the client.
-        base_url: the gateway's.
+        base_url: the gateway's. None: those of the contract.
         asks: what to do, in this order.
         http: see `http_client`.
         clock: the clock to use. None: this machine's.

@@ -11,24 +11,25 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import anyio
 import httpx
 import pytest
 from contract_file import CONTRACT
+from fakes import KEY, Driver
+from libraries import LIBRARIES
 from pytest_recording.network import blocking_context
+from servers import drive
 from vcr import VCR  # type: ignore[import-untyped]
 from vcr.cassette import Cassette  # type: ignore[import-untyped]
 from vcr.errors import CannotOverwriteExistingCassetteException  # type: ignore[import-untyped]
 from vcr.serializers import yamlserializer  # type: ignore[import-untyped]
 
 from longcat import (
-    AsyncLongCat,
     AuthenticationError,
     BadRequestError,
     Image,
@@ -46,6 +47,7 @@ from longcat import (
 from longcat.contract import Exchange, judge, load_spec
 from longcat.contract.traffic.recordings import Provenance, provenance, read
 from longcat.contract.traffic.redact import PLACEHOLDER
+from longcat.sandbox import Settings, running
 
 ROOT = Path(__file__).parent.parent
 CASSETTES = ROOT / "cassettes"
@@ -74,7 +76,6 @@ QUESTIONS: dict[str, Any] = {
 """What each operation is asked in the cassettes: about a request, or for pictures."""
 QUEUE_PICTURE = "https://pub-REMOVED.r2.dev/v1/longcat-image-498_019dxxxx-xxxx/output.ext"
 """The host looks like a key, which a cassette must not hold."""
-Ask: TypeAlias = Callable[..., Status | Order]
 
 
 def processing(progress: float) -> Status:
@@ -163,46 +164,27 @@ def cassette(name: str) -> Iterator[Cassette]:
         yield played
 
 
-def ask(question: Any, **options: Any) -> Status | Order:
-    """Order, or ask how a request stands, with `LongCat`."""
-    with LongCat(api_key="test-key", **options) as cat:
-        return cat.submit(**question) if isinstance(question, dict) else cat.status(question)
+def asked(cat: Any, question: Any) -> Any:
+    """Order, or ask how a request stands."""
+    return cat.submit(**question) if isinstance(question, dict) else cat.status(question)
 
 
-async def ask_async(question: Any, **options: Any) -> Status | Order:
-    """Do the same with `AsyncLongCat`."""
-    async with AsyncLongCat(api_key="test-key", **options) as cat:
-        return await (cat.submit(**question) if isinstance(question, dict) else cat.status(question))
+def ask(driver: Driver, question: Any, base_url: str | None = None) -> Status | Order:
+    """Do so with a client of its own."""
+    answer: Status | Order = drive(driver, base_url, lambda cat: asked(cat, question), http=None)
+    return answer
 
 
-def on(backend: str) -> Ask:
-    """Return a function that asks on this event loop."""
-
-    def ask_there(question: Any, **options: Any) -> Status | Order:
-        async def run() -> Status | Order:
-            return await ask_async(question, **options)
-
-        return anyio.run(run, backend=backend)
-
-    return ask_there
-
-
-CLIENTS = pytest.mark.parametrize(
-    "client", [ask, on("asyncio"), on("trio")], ids=["LongCat", "AsyncLongCat on asyncio", "AsyncLongCat on trio"]
-)
-
-
-@CLIENTS
 @pytest.mark.parametrize("name", OUTCOMES)
-def test_documented_answer(cassette: Cassette, client: Ask, name: str) -> None:
+def test_documented_answer(driver: Driver, cassette: Cassette, name: str) -> None:
     """Each documented answer becomes the status, or the error by name and message, that the documentation promises."""
     outcome, question = OUTCOMES[name], QUESTIONS[name.partition("-")[0]]
     if isinstance(outcome, Status | Order):
-        assert client(question) == outcome
+        assert ask(driver, question) == outcome
     else:
         kind, message = outcome
         with pytest.raises(kind) as caught:
-            client(question)
+            ask(driver, question)
         error = caught.value
         assert type(error) is kind
         assert getattr(error, "message", None) == message
@@ -213,24 +195,22 @@ def test_documented_answer(cassette: Cassette, client: Ask, name: str) -> None:
     assert cassette.play_count == 1
 
 
-@CLIENTS
 @pytest.mark.parametrize("name", ["get_request_result-200-completed"])
 @pytest.mark.usefixtures("cassette")
-def test_another_question_is_not_answered(client: Ask, name: str) -> None:
+def test_another_question_is_not_answered(driver: Driver, name: str) -> None:
     """What was not recorded is not answered, and not sent either."""
     assert name in OUTCOMES
     with pytest.raises(CannotOverwriteExistingCassetteException):
-        client("another")
+        ask(driver, "another")
 
 
-@CLIENTS
 # The block is an exception that the standard library does not foresee: it leaves its socket open.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_the_network_is_blocked(client: Ask) -> None:
+def test_the_network_is_blocked(driver: Driver) -> None:
     """A client without a cassette reaches nothing, not even this machine."""
     with blocking_context():
         with pytest.raises((RuntimeError, ExceptionGroup)) as caught:
-            client(REQUEST_ID, base_url=f"http://{LOOPBACK}:9")
+            ask(driver, REQUEST_ID, f"http://{LOOPBACK}:9")
         assert "Network is disabled" in f"{caught.value!r} {getattr(caught.value, 'exceptions', '')}"
         with pytest.raises(RuntimeError, match="Network is disabled"), socket.socket() as plain:
             plain.connect((LOOPBACK, 9))
@@ -284,7 +264,7 @@ def test_cassettes_ask_what_the_client_asks(operation: str) -> None:
         return httpx.Response(403, json={"error": "no"})
 
     with httpx.Client(transport=httpx.MockTransport(answer)) as http, pytest.raises(PermissionDeniedError):
-        ask(QUESTIONS[operation], http_client=http)
+        asked(LongCat("test-key", http_client=http), QUESTIONS[operation])
     (request,) = sent
     headers = dict(request.headers) | {KEY_HEADER: PLACEHOLDER, "user-agent": "longcat-image"}
     headers["accept-encoding"] = "gzip, deflate"
@@ -314,6 +294,20 @@ def test_live_recordings() -> None:
     assert bool(files) == bool(exchanges), "There is a file without an exchange in it."
     assert [exchange.source for exchange in exchanges if exchange.origin != "live"] == []
     assert [str(finding) for exchange in exchanges for finding in judge(SPEC, exchange)] == []
+
+
+def test_what_was_recorded_with_one_library_is_played_to_both(driver: Driver, tmp_path: Path) -> None:
+    """The recorder sees the calls of either library, and the client takes its answers for the gateway's with either."""
+    recorder, path = VCR(match_on=["method", "port", "path", "body"]), str(tmp_path / "cassette.yaml")
+    with running(Settings(api_key=KEY, duration=0)) as url, recorder.use_cassette(path) as made:
+        order = ask(driver, ORDER, url)
+        assert isinstance(order, Order)
+        status = ask(driver, order.request_id, url)
+        assert len(made) == 2
+    with blocking_context(), recorder.use_cassette(path, record_mode="none", allow_playback_repeats=True):
+        for library in LIBRARIES:
+            again = Driver(driver.name, library)
+            assert [ask(again, ORDER, url), ask(again, order.request_id, url)] == [order, status]
 
 
 # --- What every recording must be like. ---
