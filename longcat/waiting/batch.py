@@ -39,6 +39,8 @@ SKIP_LIMIT: Final = 100
 """How many items may be taken in a row that need no call: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01
 """Seconds until the next item is taken after that. Without it, an endless source of such items would block all jobs."""
+MANY_VOID: Final = 64
+"""Void alarms or deadlines are dropped once there are so many, and more of them than of the jobs that are open."""
 MAX_WOKEN: Final = 50
 """How many jobs go on at a time whose sleep is over. More would keep an event loop from its other tasks."""
 
@@ -51,6 +53,7 @@ class Job:
         work: the state of the wait, or of the order and the wait.
         command: the last command of its flow. None: the flow has not begun.
         step: how many commands it has given. A note that was made at an earlier step is out of date.
+        alarm: the number of the alarm that ends its sleep. None: it does not sleep.
         has_deadline: whether it is woken at its deadline, or as soon as it can't ask before that.
     """
 
@@ -58,11 +61,13 @@ class Job:
     _flow: Flow[Outcome]
     command: Command | None = None
     step: int = 0
+    alarm: int | None = None
     has_deadline: bool = False
 
     def go_on(self, result: Answer | LongCatError | None) -> Command | Outcome:
         """Send the result of the last command into the flow, and return the next command, or the outcome."""
         self.step += 1
+        self.alarm = None
         try:
             self.command = self._flow.throw(result) if isinstance(result, LongCatError) else self._flow.send(result)
         except StopIteration as end:
@@ -80,6 +85,7 @@ class Job:
     def close(self) -> None:
         """End the flow where it is. Notes about the job are out of date from then on."""
         self.step += 1
+        self.alarm = None
         self._flow.close()
 
 
@@ -178,8 +184,8 @@ class Batch(Generic[T]):
     _queue: FairQueue = field(factory=FairQueue, init=False)
     _slot: Slot | None = field(default=None, init=False)
     """The slot for the next question, reserved as soon as a job waits for one."""
-    _alarms: list[tuple[float, int, Job, int]] = field(factory=list, init=False)
-    """When the sleep of which job ends, if it is at that step still."""
+    _alarms: list[tuple[float, int, Job]] = field(factory=list, init=False)
+    """When the sleep of which job ends, if it still has that alarm."""
     _deadlines: list[tuple[float, int, ref[Job]]] = field(factory=list, init=False)
     """When which job must end that waited for permission. It may have done something else since, or be gone."""
     _woken: deque[tuple[Job, int]] = field(factory=deque, init=False)
@@ -306,7 +312,7 @@ class Batch(Generic[T]):
         """Return after how many seconds `next` has something to do, if nothing happens before."""
         if self._more_to_wake:
             return 0.0
-        while self._alarms and self._is_stale(*self._alarms[0][2:]):
+        while self._alarms and self._alarms[0][2].alarm != self._alarms[0][1]:
             heapq.heappop(self._alarms)
         while self._deadlines and self._deadlines[0][2]() not in self._open:
             heapq.heappop(self._deadlines)
@@ -339,8 +345,8 @@ class Batch(Generic[T]):
             if not self._is_stale(job, at_step):
                 yield job
         while self._alarms and self._alarms[0][0] - now < RESOLUTION:
-            _, _, job, step = heapq.heappop(self._alarms)
-            if not self._is_stale(job, step):
+            _, number, job = heapq.heappop(self._alarms)
+            if job.alarm == number:
                 yield job
         while self._deadlines and self._deadlines[0][0] - max(now, self.rate_limiter.quiet_until) < RESOLUTION:
             waiting = heapq.heappop(self._deadlines)[2]()
@@ -388,7 +394,7 @@ class Batch(Generic[T]):
             case Call() | RunInThread():
                 self._ready.append((job, command))
             case Sleep(seconds, wake):
-                heapq.heappush(self._alarms, (self.monotonic() + seconds, next(self._number), job, job.step))
+                self._set_alarm(job, seconds)
                 if wake is not None:
                     self._wake = self._wake or WakeEvent()
                     wake.listen(partial(self._on_news, self._wake, job, job.step))
@@ -399,10 +405,25 @@ class Batch(Generic[T]):
                 else:
                     self._queue.join(job, command)
                 if not job.has_deadline and left < math.inf:
-                    job.has_deadline = True
-                    heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), ref(job)))
+                    self._set_deadline(job, left)
             case _:
                 assert_never(command)
+
+    def _set_alarm(self, job: Job, seconds: float) -> None:
+        """Let a job go on after so many seconds. An alarm that it had before is void."""
+        if len(self._alarms) > 2 * len(self._open) + MANY_VOID:
+            self._alarms = [one for one in self._alarms if one[2].alarm == one[1]]
+            heapq.heapify(self._alarms)
+        job.alarm = next(self._number)
+        heapq.heappush(self._alarms, (self.monotonic() + seconds, job.alarm, job))
+
+    def _set_deadline(self, job: Job, left: float) -> None:
+        """Let a job go on after so many seconds if it waits for permission, or as soon as it can't get any by then."""
+        if len(self._deadlines) > 2 * len(self._open) + MANY_VOID:
+            self._deadlines = [one for one in self._deadlines if one[2]() in self._open]
+            heapq.heapify(self._deadlines)
+        job.has_deadline = True
+        heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), ref(job)))
 
     def _replan_some(self) -> None:
         """Let a few jobs that sleep plan their next question anew, as one like them may just have been done."""
@@ -413,7 +434,7 @@ class Batch(Generic[T]):
             self._to_replan.append(job)
             wait = job.wait if isinstance(job.command, Sleep) else None
             if wait is not None and (pause := wait.replan()) is not None:
-                heapq.heappush(self._alarms, (self.monotonic() + pause, next(self._number), job, job.step))
+                self._set_alarm(job, pause)
 
     def _on_news(self, wake: WakeEvent, job: Job, step: int) -> None:
         """Take note, in any thread, that a job is woken."""
