@@ -84,8 +84,8 @@ class Outcomes(AsyncIterator[Outcome]):
 
 
 @frozen
-class _BatchSleep:
-    """How the task that rests is asleep, so that it is woken only if it must not be.
+class _Timer:
+    """When the task that rests wakes up, so that it is disturbed only if that is too late.
 
     Attributes:
         until: when it wakes up, in seconds on the batch's clock.
@@ -118,7 +118,7 @@ class _TaskPool:
         self._todo: deque[Perform] = deque()
         self._performing = 0  # How many tasks perform commands.
         self._resting = anyio.CancelScope()
-        self._sleeper = _BatchSleep(-inf, in_real_time=True, wake=None)
+        self._timer = _Timer(-inf, in_real_time=True, wake=None)
         self._items_wanted = anyio.Semaphore(0)
         self._progress = anyio.Event()  # Set and replaced whenever an outcome may have come.
         self._failure: BaseException | None = None
@@ -226,20 +226,20 @@ class _TaskPool:
 
     async def _sleep(self, rest: Rest) -> None:
         """Sleep until the rest is over, or until woken. While a command is performed, a test's clock stands still."""
-        self._sleeper = self._sleeper_of(rest)
+        self._timer = self._timer_of(rest)
         with anyio.CancelScope() as self._resting, woken_by(rest.wake, self._resting):
-            await (asleep if self._sleeper.in_real_time else self._clock.asleep)(rest.seconds)
+            await (asleep if self._timer.in_real_time else self._clock.asleep)(rest.seconds)
 
-    def _sleeper_of(self, rest: Rest) -> _BatchSleep:
+    def _timer_of(self, rest: Rest) -> _Timer:
         in_real_time = self._batch.in_flight > 0 or isinstance(self._clock, SystemClock)
-        return _BatchSleep(self._batch.monotonic() + rest.seconds, in_real_time, rest.wake)
+        return _Timer(self._batch.monotonic() + rest.seconds, in_real_time, rest.wake)
 
     def _report(self, tasks: TaskGroup, report: Callable[[], None]) -> None:
         """Have a report taken in, and wake the task that sleeps if it would sleep too long."""
         self._reports.append(report)
-        rest, now = self._advance(tasks), self._sleeper
+        rest, now = self._advance(tasks), self._timer
         if rest is not None and now.in_real_time:
-            then = self._sleeper_of(rest)
+            then = self._timer_of(rest)
             if then.in_real_time and then.until >= now.until and then.wake is now.wake:
                 return  # It looks again too early, which costs less than to be woken for each report.
         self._resting.cancel()
