@@ -27,7 +27,7 @@ Subject = Callable[[str], AbstractContextManager[Call]]
 
 
 def library(name: str) -> Any:
-    """Import a library that only the environment of the peers has."""
+    """Import a library that not every environment has."""
     return import_module(name)
 
 
