@@ -1,1 +1,1 @@
-"""The HTTP libraries below: nothing outside of this room imports or names one of them."""
+"""What sends calls by an HTTP library. Of the client, nothing else imports one, but to name its types."""
