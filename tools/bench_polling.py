@@ -17,7 +17,7 @@ from statistics import fmean, geometric_mean
 from typing import Final
 
 from attrs import frozen
-from waits import LIES, LIKE, NONE, REQUESTS, TRUE, Progress, Scenario, budgets, drawn, held_out, looked_at
+from waits import GRID, LIES, LIKE, NONE, OLD, REQUESTS, TRUE, Progress, Scenario, budgets, drawn, held_out, looked_at
 
 from longcat import AdaptivePolling, FixedPolling, GeometricPolling, Plan, Polling
 from longcat.waiting.batch import REPLANNED
@@ -145,6 +145,18 @@ def goals(results: Iterable[Result]) -> Iterator[tuple[str, float, float]]:
     yield "the worst scenario", max(products.values()), 2.0
 
 
+def other_goals(results: Iterable[Result]) -> Iterator[tuple[str, float, float]]:
+    """Yield the goals for what is seen on a grid, and for requests that are old when the wait begins."""
+    results = list(results)
+    products = {result.scenario.name: result.product for result in results}
+    on_grid = [
+        result.product / products[result.scenario.without] for result in results if result.scenario.group == GRID
+    ]
+    told = [r.product for r in results if r.scenario.group == OLD and r.scenario.tells_age]
+    yield "seen on a grid, over at any time", geometric_mean(on_grid), 1.0
+    yield "old requests that tell their age", geometric_mean(told), 1.0
+
+
 POLICIES_PER_BUDGET: Final = 24
 BUDGET_GOALS: Final = {"log-normal, 45 s": 0.8, "log-normal, 45 s, linear": 0.2}
 """The share of the fixed interval's delay that may be left, with no more questions than it asks."""
@@ -246,9 +258,14 @@ that sees it, and every question counts, the first one at 0 s and the last one t
 little more. The limit is the least cost for who knows how durations are distributed, and nothing else:
 (integral of S sqrt(h))^2 / E[T], S being the survival function and h the hazard rate.
 
+A gateway may itself ask a supplier with growing pauses, so that an end is seen on a grid of moments only: then an end
+is where it can be seen. An old request that is done before the wait begins is
+left out. Well is, for the grid, no
+more than the same requests cost without it, and for old ones no more than a fixed interval.
+
 The defaults of `AdaptivePolling` were chosen by these scenarios and by some that were drawn at random, so they flatter
 it. The held-out ones were left out at first, and had a say later. All are made up: no duration was measured on a live
-service. `tools/bench_polling.py --random SEED` draws others, and on some of those a goal is missed.
+service. `tools/bench_polling.py --random SEED` draws others; [](schedule.md) tells what came of twenty of them.
 
 ![Delay against questions](polling.svg)
 
@@ -280,6 +297,9 @@ def page(results: dict[str, list[Result]], held: list[Result], spent: list[Spent
     lines = [INTRODUCTION.format(requests=REQUESTS, seed=seed, left_out=LEFT_OUT)]
     for (goal, reached, most), (_, other, _) in zip(goals(results["longcat"]), goals(held), strict=True):
         lines += [f"| {goal} | {most:.2f} | {cell(reached, most)} | {cell(other, most)} |"]
+    lines += [
+        f"| {goal} | {most:.2f} | {cell(reached, most)} | |" for goal, reached, most in other_goals(results["longcat"])
+    ]
     return "\n".join([*lines, *budget_table(spent), *tables(results), ""])
 
 
@@ -368,7 +388,11 @@ def main() -> int:
     results = {policy: simulated(policy, scenarios) for policy in policies}
     print("\n".join(tables(results)))
     print("\nGoals (longcat, defaults, geometric means)")
-    for goal, reached, most in goals(results["longcat"]):
+    reached_goals = [
+        *goals(results["longcat"]),
+        *(other_goals(results["longcat"]) if scenarios[-1].group == OLD else ()),
+    ]
+    for goal, reached, most in reached_goals:
         print(f"{goal:36}{reached:6.2f}, at most {most:.2f}: {'holds' if reached <= most else 'MISSED'}")
     spent = spendings(arguments.seed)
     print("\n".join(budget_table(spent)))
@@ -376,7 +400,7 @@ def main() -> int:
         PLOT.write_text(plot(results), encoding="utf-8")
         PAGE.write_text(page(results, simulated("longcat", held_out()), spent, arguments.seed), encoding="utf-8")
         print(f"\nWritten: {DOCS.name}/{PAGE.name} and {DOCS.name}/{PLOT.name}.")
-    missed = any(reached > most for _, reached, most in goals(results["longcat"]))
+    missed = any(reached > most for _, reached, most in reached_goals)
     return int(missed or any(one.missed for one in spent))
 
 

@@ -53,10 +53,9 @@ LONGEST_STEP: Final = 0.5
 LEAST_CHANCE: Final = 0.01  # One request says no more against a forecast than this.
 NOTED_EVERY: Final = 1.25
 """How much older a request must be than when it was last noted to run, so that it is noted again."""
-NEGLIGIBLE: Final = (
-    1e-3  # A forecast from progress trusted less than this share of the outlook is left out of the plan.
-)
-MOST_EVIDENCE: Final = 500.0
+NEGLIGIBLE: Final = 1e-3
+"""A forecast that is trusted less than this share of the most trusted one is left out of the plan."""
+MOST_EVIDENCE: Final = 500.0  # In logarithms: progress says no more than this against all the others.
 MANY: Final = 5  # This many finished requests are well-founded experience.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
