@@ -259,9 +259,8 @@ little more. The limit is the least cost for who knows how durations are distrib
 (integral of S sqrt(h))^2 / E[T], S being the survival function and h the hazard rate.
 
 A gateway may itself ask a supplier with growing pauses, so that an end is seen on a grid of moments only: then an end
-is where it can be seen. An old request that is done before the wait begins is
-left out. Well is, for the grid, no
-more than the same requests cost without it, and for old ones no more than a fixed interval.
+is where it can be seen. An old request that is done before the wait begins is left out. Well is, for the grid, no more
+than the same requests cost without it, and for old ones no more than a fixed interval.
 
 The defaults of `AdaptivePolling` were chosen by these scenarios and by some that were drawn at random, so they flatter
 it. The held-out ones were left out at first, and had a say later. All are made up: no duration was measured on a live
