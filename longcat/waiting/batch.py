@@ -41,7 +41,7 @@ SKIP_PAUSE: Final = 0.01
 """Seconds until the next item is taken after that. Without it, an endless source of such items would block all jobs."""
 MANY_VOID: Final = 64
 """Void alarms or deadlines are dropped once there are so many, and more of them than of the jobs that are open."""
-MAX_WOKEN: Final = 50
+MAX_WOKEN: Final = 10
 """How many jobs go on at a time whose sleep is over. More would keep an event loop from its other tasks."""
 
 
