@@ -447,7 +447,7 @@ class AdaptivePolling:
     question_worth: float = field(default=0.001, validator=POSITIVE)
     """The delay that one question is worth, as a share of how long requests typically take. 0.001: 0.06 s in a minute.
 
-    Four times as much halves the questions and doubles the delay.
+    Four times as much halves the questions and doubles the delay. It counts as a tenth of `min_interval` at least.
     """
     min_interval: float = field(default=0.1, validator=POSITIVE)
     """Seconds."""
