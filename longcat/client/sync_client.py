@@ -40,7 +40,7 @@ class LongCat(BaseClient[SyncClient]):
             that the contract advises.
         http_client: an `httpx.Client` or `httpx2.Client` that sends the calls; for proxies, certificates, other
             transports. The caller closes it. Its timeouts hold where they are shorter than ours, and it follows no
-            redirect. None: a client of our own.
+            redirect. None: connections of our own.
         clock: where the time comes from. None: this machine.
         max_rate: how many orders and questions may go out in a second, all waits together. None: as many as there are,
             until the gateway answers 429.
