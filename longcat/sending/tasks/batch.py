@@ -73,7 +73,7 @@ class Outcomes(AsyncIterator[Outcome]):
     def remaining(self) -> float | None:
         """Return in how many seconds all requests will be done, as likely as not. None: that can't be told yet.
 
-        It can once each has got past 20 % by the progress that it reports, or, for those that have not, once five requests
+        It can once each has got past 20 % by the progress that it reports; for those that have not, once five requests
         of this client have finished. With another policy than `AdaptivePolling` it never can.
         """
         return self._batch.remaining()
