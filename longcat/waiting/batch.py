@@ -35,6 +35,8 @@ MAX_STARTING: Final = 8
 """About how many items a journal is asked at a time. What it does not know is ours from then on, so they are few."""
 REPLANNED: Final = 16
 """How many jobs plan their next question anew when a request is done. The others do so when the next ones are."""
+REPLAN_INTERVAL: Final = 0.02
+"""Seconds until the next few do so at the earliest. Else that would cost more than to ask, where many are done."""
 SKIP_LIMIT: Final = 100
 """How many items may be taken in a row that need no call: they are repeated, or their outcome is known already."""
 SKIP_PAUSE: Final = 0.01
@@ -194,6 +196,7 @@ class Batch(Generic[T]):
     _to_replan: deque[Job] = field(factory=deque, init=False)
     """The jobs in the order in which they plan their next question anew. Some of them may be closed."""
     _more_to_wake: bool = field(default=False, init=False)  # Whether `MAX_WOKEN` jobs have gone on, and others may.
+    _replan_from: float = field(default=-math.inf, init=False)  # The moment from which the next few may do so.
     _number: Iterator[int] = field(factory=count, init=False)
     _new: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """The jobs that made no call yet, each with its step. There is one, as items are taken when a call can be made; or
@@ -427,6 +430,10 @@ class Batch(Generic[T]):
 
     def _replan_some(self) -> None:
         """Let a few jobs that sleep plan their next question anew, as one like them may just have been done."""
+        now = self.monotonic()
+        if now < self._replan_from:
+            return
+        self._replan_from = now + REPLAN_INTERVAL
         for _ in range(min(REPLANNED, len(self._to_replan))):
             job = self._to_replan.popleft()
             if job not in self._open:
