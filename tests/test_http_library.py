@@ -1,7 +1,9 @@
 """That either HTTP library sends the calls, and what of it is used for many of them."""
 
+import asyncio
 import subprocess
 import sys
+from functools import wraps
 from typing import Any, Final
 
 import httpx
@@ -9,7 +11,8 @@ import httpx2
 import pytest
 from fakes import KEY, completed
 
-from longcat import LongCat
+from longcat import AsyncLongCat, LongCat
+from longcat.sandbox import EXAMPLE_KEY, running
 from longcat.sending.answer_reader import read_headers
 from longcat.sending.http import transports
 from longcat.sending.http.transports import SyncTransports
@@ -18,7 +21,7 @@ from longcat.sending.proxies import Proxies
 URL: Final = "https://gateway.test"
 PROGRAM: Final = """
 import sys, httpx2
-from longcat import LongCat
+from longcat import AsyncLongCat, LongCat
 answer = {"request_id": "r", "status": "processing", "progress": 0.4, "created_at": "2026-11-26T10:00:00Z"}
 transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=answer))
 with httpx2.Client(transport=transport) as http:
@@ -99,3 +102,36 @@ def test_headers_are_read_as_the_http_libraries_read_them(library: Any, raw: lis
     """Those that come twice are one, and what is neither ASCII nor UTF-8 is Latin-1."""
     headers = library.Headers(raw)
     assert read_headers(headers.raw) == {name.lower(): value for name, value in headers.items()}
+
+
+def replaced(seen: list[str], method: Any) -> Any:
+    """Return what a tool puts in place of a method, wrapped as well-kept tools do it, or not."""
+
+    async def stand_in(self: Any, request: Any) -> Any:
+        seen.append(str(request.url))
+        return await method(self, request)
+
+    return stand_in
+
+
+@pytest.mark.parametrize("wrap", [lambda method, _: method, lambda method, usual: wraps(usual)(method)])
+def test_a_tool_that_replaces_the_librarys_method_sees_the_calls(monkeypatch: pytest.MonkeyPatch, wrap: Any) -> None:
+    """Vcrpy, pytest-httpx and tracing replace the method by which transports send; on asyncio, ours ask it then."""
+    seen: list[str] = []
+    usual = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def ask() -> None:
+        with running() as url:
+            async with AsyncLongCat(EXAMPLE_KEY, url) as cat:
+                await cat.status("r")
+                assert seen == []
+                monkeypatch.setattr(
+                    httpx.AsyncHTTPTransport, "handle_async_request", wrap(replaced(seen, usual), usual)
+                )
+                await cat.status("r")
+                assert seen == [f"{url}/longcat-image-request-result"]
+                monkeypatch.undo()
+                await cat.status("r")
+        assert len(seen) == 1
+
+    asyncio.run(ask())

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from longcat.sending.http import pools
 from longcat.sending.http.asyncio_network import AsyncioNetwork, is_asyncio
+from longcat.sending.http.asyncio_transport import AsyncioTransport
 from longcat.sending.http.certificates import TlsContexts
 from longcat.sending.http.library import HttpLibrary
 from longcat.sending.http.transports import TransportStack
@@ -38,20 +38,11 @@ def async_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]
     """Return transports of a library for tasks, as `sync_transports` does for threads."""
     contexts, limits, network = TlsContexts(library, urls), library.limits(max_connections=1), AsyncioNetwork(library)
 
-    def make(scheme: str, proxy: str | None) -> "httpx.AsyncHTTPTransport":
+    def make(scheme: str, proxy: str | None) -> Any:
         context = contexts.of(scheme, proxy)
-        transport = library.async_http_transport(verify=context, limits=limits, proxy=proxy)
         if proxy is None and is_asyncio():
-            pools.replace_pool(
-                transport,
-                library.core_pool(
-                    ssl_context=context,
-                    max_connections=1,
-                    keepalive_expiry=limits.keepalive_expiry,
-                    network_backend=network,
-                ),
-            )
-        return transport
+            return AsyncioTransport(library, context, limits, network)
+        return library.async_http_transport(verify=context, limits=limits, proxy=proxy)
 
     return AsyncTransports(proxies, make)
 

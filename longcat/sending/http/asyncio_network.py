@@ -1,4 +1,4 @@
-"""Network connections on asyncio, for the pools of httpcore.
+"""Network connections on asyncio, for the connections of httpcore.
 
 Its own go through anyio, where they spend a third of the time of a question. These know no timeout for reading and
 writing, as each call of ours is bounded as a whole, and send the head and the body of a request in one piece.

@@ -5,7 +5,7 @@ One is imported only if it is used: the one whose client the caller passes, or `
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -52,7 +52,10 @@ class HttpLibrary:
         core_connect_error: raised to the library when there is nothing to connect to.
         core_connect_timeout: raised to the library when that can't be found out in time.
         core_read_error, core_write_error: raised by a connection that is broken.
-        core_pool: the class of the connection pools for tasks.
+        response: the class of responses.
+        core_request, core_url, core_connection: the core's classes of requests, their URLs, and connections for tasks.
+        core_errors: the context in which the library's errors are raised for those of the core.
+        core_stream: returns the body of the core's response as one of the library's.
         core_read_timeout: raised to the library when an answer is not to be waited for any longer, and by its
             connections.
     """
@@ -88,7 +91,12 @@ class HttpLibrary:
         self.core_connect_timeout: type[Exception] = core.ConnectTimeout
         self.core_read_error: type[Exception] = core.ReadError
         self.core_write_error: type[Exception] = core.WriteError
-        self.core_pool: Callable[..., Any] = core.AsyncConnectionPool
+        self.response: type[httpx.Response] = api.Response
+        self.core_request: Callable[..., Any] = core.Request
+        self.core_url: Callable[..., Any] = core.URL
+        self.core_connection: Callable[..., Any] = core.AsyncHTTPConnection
+        self.core_errors = CoreErrors(api, core)
+        self.core_stream: Callable[[Any], httpx.AsyncByteStream] = _core_stream(api.AsyncByteStream, self.core_errors)
         self.core_read_timeout: type[Exception] = core.ReadTimeout
 
     def log(self, request: "httpx.Request", response: "httpx.Response") -> None:
@@ -104,6 +112,49 @@ class HttpLibrary:
         if isinstance(error, TimeoutError):
             return self.core_connect_timeout(str(error))
         return self.core_connect_error(str(error))
+
+
+CORE_ERRORS: Final = (
+    *("ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout", "TimeoutException", "NetworkError"),
+    *("ConnectError", "ReadError", "WriteError", "ProxyError", "UnsupportedProtocol"),
+    *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
+)
+"""The errors of a core. The library has one of the same name for each."""
+
+
+class CoreErrors:
+    """The context in which a library's errors are raised for those of its core."""
+
+    def __init__(self, api: ModuleType, core: ModuleType) -> None:
+        self._errors = {getattr(core, name): getattr(api, name) for name in CORE_ERRORS}
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind in self._errors:
+            raise self._errors[kind](str(error)) from error
+
+
+def _core_stream(byte_stream: Any, errors: CoreErrors) -> Any:
+    """Return the class of the library's bodies that are read from those of its core."""
+
+    class CoreStream(byte_stream):  # type: ignore[misc]
+        """The body of a response of the core."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            with errors:
+                async for chunk in self._stream:
+                    yield chunk
+
+        async def aclose(self) -> None:
+            """Close it."""
+            await self._stream.aclose()
+
+    return CoreStream
 
 
 @cache
@@ -131,4 +182,5 @@ def is_client(http_client: object, kind: ClientKind) -> bool:
 
 
 def _imported() -> list[Any]:
-    return [sys.modules[name] for name in CORES if name in sys.modules]
+    # A program may keep one from being imported by None in its place.
+    return [module for name in CORES if (module := sys.modules.get(name)) is not None]

@@ -83,12 +83,3 @@ def forget_connections(http: "httpx.Client | httpx.AsyncClient") -> list[Any]:
         forgotten += pool._connections
         pool._requests, pool._connections = [], []
     return forgotten
-
-
-def replace_pool(transport: "httpx.AsyncHTTPTransport", pool: Any) -> None:
-    """Have a transport that has sent nothing yet use another pool. One that keeps none where we know it stays as it is.
-
-    To subclass the transport instead would keep tools for tests, which replace its methods, from seeing the calls.
-    """
-    if hasattr(transport, "_pool"):
-        transport._pool = pool
