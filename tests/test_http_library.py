@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fakes import KEY, completed
 
-from longcat import AsyncLongCat, LongCat
+from longcat import AsyncLongCat, LongCat, NotFoundError
 from longcat.sandbox import EXAMPLE_KEY, running
 from longcat.sending.answer_reader import read_headers
 from longcat.sending.http import transports
@@ -21,7 +21,7 @@ from longcat.sending.proxies import Proxies
 URL: Final = "https://gateway.test"
 PROGRAM: Final = """
 import sys, httpx2
-from longcat import AsyncLongCat, LongCat
+from longcat import AsyncLongCat, LongCat, NotFoundError
 answer = {"request_id": "r", "status": "processing", "progress": 0.4, "created_at": "2026-11-26T10:00:00Z"}
 transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=answer))
 with httpx2.Client(transport=transport) as http:
@@ -120,18 +120,21 @@ def test_a_tool_that_replaces_the_librarys_method_sees_the_calls(monkeypatch: py
     seen: list[str] = []
     usual = httpx.AsyncHTTPTransport.handle_async_request
 
-    async def ask() -> None:
-        with running() as url:
-            async with AsyncLongCat(EXAMPLE_KEY, url) as cat:
-                await cat.status("r")
-                assert seen == []
-                monkeypatch.setattr(
-                    httpx.AsyncHTTPTransport, "handle_async_request", wrap(replaced(seen, usual), usual)
-                )
-                await cat.status("r")
-                assert seen == [f"{url}/longcat-image-request-result"]
-                monkeypatch.undo()
-                await cat.status("r")
+    async def ask(cat: AsyncLongCat) -> None:
+        with pytest.raises(NotFoundError):
+            await cat.status("nobody-ordered-it")
+
+    async def main() -> None:
+        async with AsyncLongCat(EXAMPLE_KEY, url) as cat:
+            await ask(cat)
+            assert seen == []
+            stand_in = wrap(replaced(seen, usual), usual)
+            monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", stand_in)
+            await ask(cat)
+            assert seen == [f"{url}/longcat-image-request-result"]
+            monkeypatch.undo()
+            await ask(cat)
         assert len(seen) == 1
 
-    asyncio.run(ask())
+    with running() as url:
+        asyncio.run(main())
