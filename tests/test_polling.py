@@ -263,6 +263,38 @@ def spread(median: float, sigma: float, count: int, seed: int = 5) -> list[float
     return [source.lognormvariate(math.log(median), sigma) for _ in range(count)]
 
 
+@pytest.mark.parametrize("seconds_per_question", [None, 6.0])
+@pytest.mark.parametrize("jitter", [0.1, 0.5])
+def test_who_plans_anew_keeps_the_least_pauses(jitter: float, seconds_per_question: float | None) -> None:
+    """However often others finish, a question comes `min_interval`, less the jitter, after the last, and in budget."""
+    policy = AdaptivePolling(
+        min_interval=5.0, jitter=jitter, random=Random(4).random, seconds_per_question=seconds_per_question
+    )
+    durations = dict(enumerate(spread(60, 0.3, 60)))
+    plans = {i: policy.plan() for i in durations}
+    asked: dict[int, list[float]] = {i: [] for i in durations}
+    due, earlier = dict.fromkeys(durations, 0.0), 0
+    while due:
+        i = min(due, key=due.__getitem__)
+        now = due.pop(i)
+        asked[i].append(now)
+        if now < durations[i]:
+            due[i] = now + plans[i].next(now, None)
+            continue
+        plans[i].finished(now)
+        for j in due:
+            sooner = now + plans[j].replan(now)
+            earlier += sooner < due[j] - 1e-9
+            due[j] = min(due[j], sooner)
+    pauses = [later - sooner for moments in asked.values() for sooner, later in pairwise(moments)]
+    assert earlier > 0
+    assert min(pauses) >= 5.0 * (1 - jitter) - 1e-9
+    if seconds_per_question is not None:
+        assert all(
+            n < 2 + at / seconds_per_question + 1e-9 for moments in asked.values() for n, at in enumerate(moments)
+        )
+
+
 times = st.floats(0, 1e5) | st.floats(0, 1) | st.just(0.0)
 reports = st.none() | st.floats(-1, 2) | st.sampled_from([0.0, 0.99, 1.0, 1e-300, math.inf, -math.inf])
 

@@ -242,16 +242,19 @@ class AdaptivePlan:
     def replan(self, elapsed: float) -> float:
         """Return in how many seconds the next question is due, by what was learnt since. It is no later than before.
 
+        It comes `min_interval`, less the jitter, after the last one at the earliest.
+
         Args:
             elapsed: seconds since the wait began.
         """
         policy, age = self._policy, self._begun_at + elapsed
         if self._due - age > policy.min_interval and age > self._planned:
+            least = max(self._asked + policy.min_interval * (1 - policy.jitter) - age, self.least_pause(elapsed))
             with policy.knowledge.lock:
                 self._questions_due *= (self._due - age) / (self._due - self._planned)
                 pause = self._due_of(self._ahead(self._outlook()), age, self._questions_due, self._due - age)
             self._planned = age
-            self._due = min(age + max(pause, self.least_pause(elapsed)), self._due)
+            self._due = min(age + max(pause, least), self._due)
         return max(self._due - age, 0.0)
 
     def first(self) -> float:
