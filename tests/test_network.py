@@ -1,10 +1,16 @@
 """What stands between a client and a gateway, on real sockets: certificates, cookies and proxies."""
 
+import asyncio
+import select
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import certificates
+import httpcore
+import httpx
 import pytest
 from fakes import KEY, Driver
 from libraries import WAYS
@@ -14,6 +20,8 @@ from longcat import APIConnectionError, APIStatusError, ConfigurationError, Down
 from longcat.contract import load_spec
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import probe
+from longcat.sending.http.asyncio_network import AsyncioNetwork
+from longcat.sending.http.library import default_library
 from longcat.sending.proxies import Proxies, excepts
 from longcat.testing import VirtualClock
 from longcat.url import Url
@@ -115,6 +123,51 @@ def test_the_environment_s_certificates_are_used(driver: Driver, folder: Path) -
     """A client of our own trusts what SSL_CERT_FILE names."""
     with Server([read, DONE], tls=certificates.context(folder, "good")) as server:
         assert drive(driver, server.url, CALLS["status"], http=None).image is not None
+
+
+class Hasty:
+    """Speaks before TLS begins, as someone on the way may do who has no certificate, and then as the server does."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+
+    def wrap_socket(self, plain: socket.socket, **options: Any) -> ssl.SSLSocket:
+        """Say what a server would answer to a call that was not sent yet, and begin."""
+        plain.sendall(DONE)
+        return self._tls.wrap_socket(plain, **options)
+
+
+@pytest.mark.usefixtures("trusting")
+def test_what_comes_before_tls_is_not_believed(driver: Driver, folder: Path) -> None:
+    """A good certificate does not vouch for it, so nothing is asked over such a connection."""
+    with Server([read, DONE], tls=cast("Any", Hasty(certificates.context(folder, "good")))) as server:
+        with pytest.raises(APIConnectionError) as caught:
+            drive(driver, server.url, CALLS["status"], http=None)
+        assert server.requests == []
+    assert not caught.value.sent
+
+
+@pytest.mark.usefixtures("trusting")
+def test_what_has_arrived_before_tls_is_not_believed_either(folder: Path) -> None:
+    """On asyncio it is left to TLS, however long that is in coming."""
+
+    async def main() -> bytes:
+        network, context = AsyncioNetwork(default_library()), httpx.create_ssl_context()
+        stream = await network.connect_tcp("127.0.0.1", int(server.url.rpartition(":")[2]))
+        select.select([stream.get_extra_info("socket")], [], [], LIMIT)  # Something has arrived,
+        for _ in range(3):
+            await asyncio.sleep(0)  # and the event loop looks.
+        try:
+            stream = await stream.start_tls(context, "127.0.0.1")
+            return await stream.read(1)
+        finally:
+            await stream.aclose()
+
+    with (
+        Server([read, DONE], tls=cast("Any", Hasty(certificates.context(folder, "good")))) as server,
+        pytest.raises((httpcore.ConnectError, ssl.SSLError)),
+    ):
+        asyncio.run(main())
 
 
 # --- Cookies. ---

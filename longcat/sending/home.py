@@ -10,14 +10,19 @@ from longcat.errors import ConfigurationError
 CallSoon: TypeAlias = Callable[[Callable[[], object]], object]
 
 
+def in_trio() -> bool:
+    """Whether this is a task of trio, which may run as a guest of another event loop."""
+    trio = sys.modules.get("trio")
+    return trio is not None and trio.lowlevel.in_trio_task()
+
+
 def current_loop() -> tuple[object, CallSoon]:
     """Return the running event loop, and what has a function called in it soon, from any thread.
 
     That raises RuntimeError when the loop is over; this one, when there is none.
     """
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        token = trio.lowlevel.current_trio_token()
+    if in_trio():
+        token = sys.modules["trio"].lowlevel.current_trio_token()
         return token, token.run_sync_soon
     asyncio = sys.modules.get("asyncio")  # To import it takes long, and without it no event loop runs.
     if asyncio is None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from longcat.sending.http.asyncio_network import AsyncioNetwork, is_asyncio
+from longcat.sending.home import in_trio
+from longcat.sending.http.asyncio_network import AsyncioNetwork
 from longcat.sending.http.asyncio_transport import AsyncioTransport
 from longcat.sending.http.certificates import TlsContexts
 from longcat.sending.http.library import HttpLibrary
@@ -40,7 +41,7 @@ def async_transports(library: HttpLibrary, proxies: Proxies, urls: Iterable[str]
 
     def make(scheme: str, proxy: str | None) -> Any:
         context = contexts.of(scheme, proxy)
-        if proxy is None and is_asyncio():
+        if proxy is None and not in_trio():
             return AsyncioTransport(library, context, limits, network)
         return library.async_http_transport(verify=context, limits=limits, proxy=proxy)
 

@@ -17,15 +17,6 @@ EXTRAS: Final = {"server_addr": "peername", "client_addr": "sockname", "socket":
 """What asyncio calls what httpcore asks about a connection."""
 
 
-def is_asyncio() -> bool:
-    """Whether the running event loop is one of asyncio."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 class AsyncioNetwork:
     """Makes connections, as an `httpcore.AsyncNetworkBackend` does.
 
@@ -54,7 +45,7 @@ class AsyncioStream(asyncio.Protocol):
         self._transport: Any = None
         self._unread = bytearray()
         self._unsent = bytearray()
-        self._is_paused = False
+        self._is_paused = True
         self._at_end = False
         self._error: Exception | None = None
         self._news: asyncio.Future[None] | None = None
@@ -62,6 +53,7 @@ class AsyncioStream(asyncio.Protocol):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - as said above.
         """Return the next bytes; none at the end. Raises the core's `ReadError`."""
         self._send()
+        self._resume()
         while not self._unread and not self._at_end:
             self._news = asyncio.get_running_loop().create_future()
             try:
@@ -72,9 +64,7 @@ class AsyncioStream(asyncio.Protocol):
             raise self._library.core_read_error(str(self._error)) from self._error
         chunk = bytes(memoryview(self._unread)[:max_bytes])
         del self._unread[:max_bytes]
-        if self._is_paused and len(self._unread) <= MOST_UNREAD:
-            self._is_paused = False
-            self._transport.resume_reading()
+        self._resume()
         return chunk
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - as said above.
@@ -90,11 +80,15 @@ class AsyncioStream(asyncio.Protocol):
     ) -> "AsyncioStream":
         """Return the connection, encrypted from now on. Raises the core's `ConnectError` and `ConnectTimeout`."""
         loop = asyncio.get_running_loop()
+        if self._unread:  # Whoever sent this without TLS must not be believed.
+            self._transport.abort()
+            raise self._library.unconnected(OSError("something was sent before TLS began"))
         try:
             async with asyncio.timeout(timeout):
                 self._transport = await loop.start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
+                self._is_paused = False
         except OSError as error:
             raise self._library.unconnected(error) from error
         return self
@@ -111,8 +105,12 @@ class AsyncioStream(asyncio.Protocol):
         return self._transport.get_extra_info(EXTRAS[info]) if info in EXTRAS else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin. The event loop calls this, and what follows."""
+        """Begin. The event loop calls this, and what follows.
+
+        Nothing is read before it is wanted: what comes before TLS begins is for TLS, and not for us.
+        """
         self._transport = transport
+        self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         """Keep bytes to be read."""
@@ -131,6 +129,11 @@ class AsyncioStream(asyncio.Protocol):
         """Take note of the end."""
         self._at_end, self._error = True, exc
         self._tell()
+
+    def _resume(self) -> None:
+        if self._is_paused and len(self._unread) <= MOST_UNREAD:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _send(self) -> None:
         if self._unsent and not self._at_end:

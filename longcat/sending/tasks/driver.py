@@ -13,7 +13,7 @@ import anyio
 from longcat.clock import Clock
 from longcat.gateway.messages import Answer
 from longcat.models import Status
-from longcat.sending.home import Home, current_loop
+from longcat.sending.home import Home, current_loop, in_trio
 from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent
@@ -82,7 +82,6 @@ def from_any_thread(function: Callable[[], object]) -> Callable[[], None]:
 
 def spawn(work: Callable[[], Coroutine[Any, Any, None]]) -> object:
     """Start a task that belongs to the event loop, and return it. The caller sees to its end."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        return trio.lowlevel.spawn_system_task(work, name="longcat", context=copy_context())
+    if in_trio():
+        return sys.modules["trio"].lowlevel.spawn_system_task(work, name="longcat", context=copy_context())
     return asyncio.get_running_loop().create_task(work(), name="longcat")
