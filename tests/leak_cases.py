@@ -52,7 +52,7 @@ def every_class() -> list[type[Exception]]:
         value
         for module in [*modules, sys.modules["builtins"]]
         for value in list(vars(module).values())
-        if inspect.isclass(value) and issubclass(value, Exception)
+        if inspect.isclass(value) and issubclass(value, Exception) and value.__name__ != FOR_POOLS
     }
     ours = (Warning, MemoryError, LongCatError, StopIteration, StopAsyncIteration)
     return sorted(
@@ -339,7 +339,7 @@ async def leaked(cat: Cat, seam: Seam, cases: Iterable[Case], folder: Path) -> l
 def run(driver: Driver, cases: Sequence[Case], folder: Path) -> list[tuple[Case, Exception]]:
     """Make the calls of some cases, with one client without a journal and one with a journal; return what leaked."""
     if driver.library != DEFAULT:  # Other exceptions may be those of a hook of the caller's HTTP client.
-        kinds = [kind for kind in every_class() if kind.__module__.startswith(LIBRARIES) and kind.__name__ != FOR_POOLS]
+        kinds = [kind for kind in every_class() if kind.__module__.startswith(LIBRARIES)]
         cases = [case for case in cases if case.kind in kinds]
     of_journal = [case for case in cases if case.place in IN_JOURNAL]
     others = [case for case in cases if case.place not in IN_JOURNAL]
