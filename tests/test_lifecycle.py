@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 import httpx
 import pytest
+import trio
 from fakes import KEY, Driver, completed
 from libraries import LIBRARIES, WAYS
 from servers import (
@@ -381,3 +382,22 @@ def test_a_batch_goes_on_with_the_threads_that_it_gets(monkeypatch: pytest.Monke
         assert [type(image) for image in cat.wait_all(["a", "b", "c"], 30)] == [Image] * 3
         with pytest.raises(ConfigurationError, match="No thread can be started"):
             cat.wait_all(["d"], 30)
+
+
+def test_trio_may_be_a_guest_of_asyncio() -> None:
+    """A client that is used in a task of trio uses trio, whichever event loop is below it."""
+
+    async def ask() -> str:
+        async with AsyncLongCat(KEY, server.url) as cat:
+            return (await cat.status("r")).request_id
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            ask, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=done.set_result
+        )
+        return (await done).unwrap()
+
+    with Server([serve]) as server:
+        assert asyncio.run(main()) == "r"

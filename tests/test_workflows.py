@@ -119,7 +119,7 @@ def test_one_action_has_one_version() -> None:
 @pytest.mark.parametrize(
     ("path", "permissions"),
     [
-        (CI, {"check": {"contents": "read"}, "audit": {"contents": "read"}}),
+        (CI, {name: {"contents": "read"} for name in ("check", "libraries", "audit")}),
         (DRIFT, {"probe": {"contents": "read"}, "tell": {"issues": "write"}}),
         (
             RELEASE,
