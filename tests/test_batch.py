@@ -37,7 +37,18 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
 from longcat.sending.threads.batch import outcomes
 from longcat.testing import FakeGateway, VirtualClock, refusal
-from longcat.waiting.batch import MAX_OPEN, REPLANNED, SKIP_LIMIT, SKIP_PAUSE, Batch, Finished, Perform, Rest, TakeItem
+from longcat.waiting.batch import (
+    MAX_OPEN,
+    REPLAN_INTERVAL,
+    REPLANNED,
+    SKIP_LIMIT,
+    SKIP_PAUSE,
+    Batch,
+    Finished,
+    Perform,
+    Rest,
+    TakeItem,
+)
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, run_in_thread
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.wait import Wait
@@ -576,6 +587,28 @@ def test_who_sleeps_learns_from_who_is_done(monkeypatch: pytest.MonkeyPatch) -> 
     delays = [outcome.elapsed - durations[outcome.request_id] for outcome in outcomes]
     assert fmean(delays) < 0.25
     assert 0 < replanned["all"] <= REPLANNED * len(outcomes)
+
+
+@pytest.mark.parametrize("done_at", [(20.0,), (20.0, 20.0, 20.001)])
+def test_all_who_sleep_plan_anew_after_the_last_outcome(
+    done_at: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen do at a time, a fiftieth of a second apart, until all have done so once: then nobody is woken for it."""
+    replanned, replan = list[tuple[float, str]](), Wait.replan
+
+    def noted(wait: Wait) -> float | None:
+        replanned.append((wait.monotonic(), wait.request_id))
+        return replan(wait)
+
+    monkeypatch.setattr(Wait, "replan", noted)
+    long = {f"long{i}": 300.0 for i in range(60)}
+    requests = long | {f"short{i}": seconds for i, seconds in enumerate(done_at)}
+    collect(SYNC, gateway_of(requests), requests, timeout=100.0, polling=AdaptivePolling(random=lambda: 0.5))
+    moments = Counter(moment for moment, _ in replanned)
+    assert {request_id for _, request_id in replanned} >= {*long}
+    assert max(moments.values()) <= REPLANNED
+    assert all(later - sooner >= REPLAN_INTERVAL * 0.99 for sooner, later in pairwise(sorted(moments)))
+    assert len(replanned) <= len(long) + len(done_at) * REPLANNED
 
 
 def test_nobody_starves() -> None:

@@ -11,22 +11,24 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate, count, repeat
+from itertools import accumulate, count, islice, repeat
 from pathlib import Path
 from statistics import fmean, geometric_mean
 from typing import Final
 
-from attrs import frozen
+from attrs import define, frozen
 from waits import GRID, LIES, LIKE, NONE, OLD, REQUESTS, TRUE, Progress, Scenario, budgets, drawn, held_out, looked_at
 
 from longcat import AdaptivePolling, FixedPolling, GeometricPolling, Plan, Polling
-from longcat.waiting.batch import REPLANNED
+from longcat.waiting.batch import REPLAN_INTERVAL, REPLANNED
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 PLOT: Final = DOCS / "polling.svg"
 PAGE: Final = DOCS / "polling.md"
 LEFT_OUT: Final = 10
+REPLAN: Final = -1
+"""Stands in the place of a request where some of those that sleep plan their next question anew."""
 
 
 @frozen
@@ -82,6 +84,42 @@ class Result:
         return self.questions * self.delay / (self.duration / 2)
 
 
+@define
+class Replanning:
+    """Lets requests that sleep plan anew, as `Batch` does: a few at a time, and not more often than it.
+
+    Attributes:
+        asleep: those that are not done, in the order in which they do so.
+        left: how many are still to do so, since one was done.
+        not_before: when the next few may.
+    """
+
+    asleep: deque[int]
+    left: int = 0
+    not_before: float = 0.0
+
+    def begin(self, now: float) -> float:
+        """Take note that a request was seen done. Return when the first few plan anew."""
+        self.left = len(self.asleep)
+        return max(now, self.not_before)
+
+    def plan_anew(self, now: float, plans: dict[int, Plan], due: dict[int, float]) -> Iterator[tuple[float, int]]:
+        """Let the next few plan anew, if they may. Yield what comes of it: when which is asked, or `REPLAN`."""
+        if not self.left or now < self.not_before:
+            return
+        left = min(self.left, len(self.asleep))
+        few = min(REPLANNED, left)
+        self.left, self.not_before = left - few, now + REPLAN_INTERVAL
+        for i in islice(self.asleep, few):
+            plan = plans[i]
+            if isinstance(plan, AdaptivePlan) and (sooner := now + plan.replan(now)) < due[i]:
+                due[i] = sooner
+                yield sooner, i
+        self.asleep.rotate(-few)
+        if self.left:
+            yield self.not_before, REPLAN
+
+
 def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed: int) -> Result:
     """Put every request of a scenario to one policy, in order of time."""
     policy = make(random.Random(seed))  # noqa: S311
@@ -93,9 +131,13 @@ def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed:
         asked = dict.fromkeys(cohort, 0)
         due = dict.fromkeys(cohort, 0.0)
         queue = [(0.0, i) for i in cohort]
-        asleep = deque(cohort)
+        replanning = Replanning(deque(cohort))
         while queue:
             now, i = heapq.heappop(queue)
+            if i == REPLAN:
+                for event in replanning.plan_anew(now, plans, due):
+                    heapq.heappush(queue, event)
+                continue
             if i not in due or now != due[i]:
                 continue  # It was asked about earlier.
             duration, progress = requests[i]
@@ -106,18 +148,13 @@ def simulate(scenario: Scenario, make: Callable[[random.Random], Polling], seed:
                 heapq.heappush(queue, (due[i], i))
                 continue
             del due[i]
-            asleep.remove(i)
+            replanning.asleep.remove(i)
             if duration <= 0.0:
                 continue  # It was done before the wait began, and anyone sees that at once.
             plans[i].finished(now)
             if i >= LEFT_OUT:
                 rows.append((asked[i], now - duration, duration))
-            for _ in range(min(REPLANNED, len(asleep))):
-                asleep.rotate(-1)
-                plan, j = plans[asleep[-1]], asleep[-1]
-                if isinstance(plan, AdaptivePlan) and (sooner := now + plan.replan(now)) < due[j]:
-                    due[j] = sooner
-                    heapq.heappush(queue, (sooner, j))
+            heapq.heappush(queue, (replanning.begin(now), REPLAN))
     questions, delays, durations = zip(*rows, strict=True)
     late = sorted(delays)[int(0.95 * len(delays))]
     return Result(scenario, fmean(questions), fmean(delays), late, fmean(durations))

@@ -6,7 +6,7 @@ batch what came of it. So threads and tasks differ only in how they do a step.
 
 import heapq
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import count, islice
@@ -34,7 +34,7 @@ MAX_OPEN: Final = 10_000  # How many open requests and untaken outcomes a batch 
 MAX_STARTING: Final = 8
 """About how many items a journal is asked at a time. What it does not know is ours from then on, so they are few."""
 REPLANNED: Final = 16
-"""How many jobs plan their next question anew when a request is done. The others do so when the next ones are."""
+"""How many jobs plan their next question anew at a time. All do so, in turn, once a request was seen done."""
 REPLAN_INTERVAL: Final = 0.02
 """Seconds until the next few do so at the earliest. Else that would cost more than to ask, where many are done."""
 SKIP_LIMIT: Final = 100
@@ -180,7 +180,8 @@ class Batch(Generic[T]):
     end: float = math.inf
     outcomes: deque[Outcome] = field(factory=deque, init=False)
     in_flight: int = field(default=0, init=False)
-    _open: set[Job] = field(factory=set, init=False)
+    _open: OrderedDict[Job, None] = field(factory=OrderedDict, init=False)
+    """The jobs that have not ended, in the order in which they plan their next question anew."""
     _ready: deque[tuple[Job, Call | RunInThread]] = field(factory=deque, init=False)
     """Jobs with a command that can be performed now."""
     _queue: FairQueue = field(factory=FairQueue, init=False)
@@ -193,8 +194,7 @@ class Batch(Generic[T]):
     _woken: deque[tuple[Job, int]] = field(factory=deque, init=False)
     """Jobs that were woken from a sleep, each with its step. Any thread adds to them, and then sets `_wake`."""
     _wake: WakeEvent | None = field(default=None, init=False)  # None: no job can be woken.
-    _to_replan: deque[Job] = field(factory=deque, init=False)
-    """The jobs in the order in which they plan their next question anew. Some of them may be closed."""
+    _replans_left: int = field(default=0, init=False)  # How many jobs are still to plan anew since one was done.
     _more_to_wake: bool = field(default=False, init=False)  # Whether `MAX_WOKEN` jobs have gone on, and others may.
     _replan_from: float = field(default=-math.inf, init=False)  # The moment from which the next few may do so.
     _number: Iterator[int] = field(factory=count, init=False)
@@ -219,6 +219,7 @@ class Batch(Generic[T]):
             self._taking = True
             return TakeItem()
         self._wake_up(now)
+        self._replan_some(now)
         while not self._ready and self.in_flight < self.max_in_flight and (job := self._next_to_ask(now)) is not None:
             self._go_on(job, None)
         while self._ready and self._ready[0][0] not in self._open:
@@ -239,8 +240,7 @@ class Batch(Generic[T]):
             self.outcomes.append(work)
         elif work is not None:
             job = Job(work, work.outcome(self.on_change))
-            self._open.add(job)
-            self._to_replan.append(job)
+            self._open[job] = None
             self._starting.append(job)
             self._go_on(job, None)
         if self._skipped >= SKIP_LIMIT:
@@ -295,7 +295,7 @@ class Batch(Generic[T]):
 
     def _drop(self, job: Job) -> None:
         job.close()
-        self._open.discard(job)
+        self._open.pop(job, None)
         self._ordering.discard(job)
 
     def _has_all(self, now: float) -> bool:
@@ -321,6 +321,8 @@ class Batch(Generic[T]):
             heapq.heappop(self._deadlines)
         moments = [now + LONGEST_SLEEP, *(moment for moment in (self.end, self._skip_until) if moment > now)]
         moments += [heap[0][0] for heap in (self._alarms, self._deadlines) if heap]
+        if self._replans_left:
+            moments.append(self._replan_from)
         if self._slot is not None and self.in_flight < self.max_in_flight and self._someone_waits(now):
             moments.append(now + (self.rate_limiter.seconds_until(self._slot, now) or 0.0))
         return max(min(moments) - now, 0.0)
@@ -391,9 +393,7 @@ class Batch(Generic[T]):
                 return
         match command:
             case Outcome():
-                self._open.discard(job)
-                self.outcomes.append(command)
-                self._replan_some()
+                self._end(job, command)
             case Call() | RunInThread():
                 self._ready.append((job, command))
             case Sleep(seconds, wake):
@@ -412,6 +412,13 @@ class Batch(Generic[T]):
             case _:
                 assert_never(command)
 
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        """Take in what came of a job. If its plan has taught the others something, they plan anew."""
+        self._open.pop(job, None)
+        self.outcomes.append(outcome)
+        if job.wait is not None and job.wait.done and isinstance(job.wait.plan, AdaptivePlan):
+            self._replans_left = len(self._open)
+
     def _set_alarm(self, job: Job, seconds: float) -> None:
         """Let a job go on after so many seconds. An alarm that it had before is void."""
         if len(self._alarms) > 2 * len(self._open) + MANY_VOID:
@@ -428,17 +435,15 @@ class Batch(Generic[T]):
         job.has_deadline = True
         heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), ref(job)))
 
-    def _replan_some(self) -> None:
-        """Let a few jobs that sleep plan their next question anew, as one like them may just have been done."""
-        now = self.monotonic()
-        if now < self._replan_from:
+    def _replan_some(self, now: float) -> None:
+        """Let a few jobs that sleep plan their next question anew, if one like them was done since they last did."""
+        if not self._replans_left or self._replan_from - now >= RESOLUTION:
             return
         self._replan_from = now + REPLAN_INTERVAL
-        for _ in range(min(REPLANNED, len(self._to_replan))):
-            job = self._to_replan.popleft()
-            if job not in self._open:
-                continue
-            self._to_replan.append(job)
+        few = min(REPLANNED, self._replans_left)
+        self._replans_left -= few
+        for job in [*islice(self._open, few)]:
+            self._open.move_to_end(job)
             wait = job.wait if isinstance(job.command, Sleep) else None
             if wait is not None and (pause := wait.replan()) is not None:
                 self._set_alarm(job, pause)
