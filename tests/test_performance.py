@@ -129,7 +129,7 @@ def test_page(tmp_path: Path) -> None:
     write(made, tmp_path)
     text = (tmp_path / "performance.md").read_text("utf-8")
     status, *_ = (line for line in text.splitlines() if line.startswith(f"| {ROWS[0].what}"))
-    assert status.endswith("| at most 1 | 1.00 (1.00 to 1.00) | yes | 2.00 µs | 2.00 µs |")
+    assert status.endswith("| at most 1 | 1.00 (1.00 to 1.00) | yes | 2.00 µs | 2.00 µs | `status` |")
     assert "| at least 6 | 1.00 (1.00 to 1.00) | **no** |" in text
     assert "`drift` | at most 1 | not measured: the other is not installed |" in text
     assert text.count("at most") + text.count("at least") > len(ROWS)

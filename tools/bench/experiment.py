@@ -1,7 +1,7 @@
 """What all measurements have in common: rounds in which each subject has its turn, and how far figures are spread."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import quantiles
 from typing import Final, Literal
 
@@ -69,12 +69,18 @@ def ratios(ours: Sequence[float], other: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(ours, other, strict=True)]
 
 
-def in_turn(subjects: dict[str, Callable[[], float]], rounds: int) -> Series:
-    """Return the figures of each subject, one a round. Every other round goes through them in reverse."""
-    series: Series = {name: [] for name in subjects}
+def turns(subjects: Iterable[str], rounds: int) -> Iterator[str]:
+    """Yield the subjects in the order of their turns: every other round goes through them in reverse."""
+    names = list(subjects)
     for turn in range(rounds):
-        for name in reversed(subjects) if turn % 2 else subjects:
-            series[name].append(subjects[name]())
+        yield from reversed(names) if turn % 2 else names
+
+
+def in_turn(subjects: dict[str, Callable[[], float]], rounds: int) -> Series:
+    """Return the figures of each subject, one a round."""
+    series: Series = {name: [] for name in subjects}
+    for name in turns(subjects, rounds):
+        series[name].append(subjects[name]())
     return series
 
 

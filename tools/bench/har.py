@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.commands import LONGCAT, environment
-from bench.experiment import Effort, Series
+from bench.experiment import Effort, Series, turns
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONTRACT: Final = ROOT / "openapi.yaml"
 REDOCLY: Final = ROOT / "build/bench/node/node_modules/.bin/redocly"
 EXCHANGES: Final = 11_000
 URL: Final = "https://gateway-falai-automate.appypie.workers.dev/longcat-image-request-result"
+
+
+def has_redocly() -> bool:
+    """Whether Redocly can be run: `make bench` installs it where there is Node."""
+    return REDOCLY.exists() and shutil.which("node") is not None
 
 
 def exchange(number: int, source: random.Random) -> dict[str, Any]:
@@ -106,11 +111,10 @@ def hars(_url: str, effort: Effort) -> Series:
         traffic = Path(folder, "traffic.har")
         write(traffic, effort.of(EXCHANGES))
         commands = {"longcat": [LONGCAT, "contract", "check", str(traffic), "--spec", str(CONTRACT)]}
-        if REDOCLY.exists() and shutil.which("node"):
+        if has_redocly():
             commands["Redocly"] = [str(REDOCLY), "drift", str(traffic), "--api", str(CONTRACT)]
-        for _ in range(effort.rounds):
-            for name, command in commands.items():
-                seconds, memory = check(command, folder)
-                series.setdefault(name, []).append(seconds)
-                series.setdefault(f"{name}, memory", []).append(memory)
+        for name in turns(commands, effort.rounds):
+            seconds, memory = check(commands[name], folder)
+            series.setdefault(name, []).append(seconds)
+            series.setdefault(f"{name}, memory", []).append(memory)
     return series

@@ -1,12 +1,14 @@
-"""What was measured where: the machine, and the versions of what took part."""
+"""What was measured where: the commit, the machine, and the versions of what took part."""
 
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from bench.har import REDOCLY, ROOT, has_redocly
 
 PACKAGES: Final = (
     *("httpx", "httpx2", "httpcore", "httpcore2", "httpx-aiohttp", "aiohttp", "pyreqwest", "attrs"),
@@ -19,8 +21,9 @@ VERSIONS: Final = (
 
 
 def machine() -> dict[str, str]:
-    """Return what the machine is, in words. Its name is left out."""
+    """Return which commit was measured, and what the machine is, in words. Its name is left out."""
     return {
+        "longcat's commit": output(["git", "-C", str(ROOT), "describe", "--tags", "--always", "--dirty=, and changes"]),
         "processor": processor(),
         "processors": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
@@ -28,6 +31,14 @@ def machine() -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "load before": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def output(command: Sequence[str]) -> str:
+    """Return what a command prints, or "unknown" if it can't be run: not every copy of the project has git."""
+    try:
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def processor() -> str:
@@ -39,7 +50,10 @@ def processor() -> str:
 
 
 def versions(python: Path) -> Mapping[str, str]:
-    """Return the versions of the packages that a Python has."""
+    """Return the versions of the packages that a Python has, and of Redocly and Node, if they are there."""
     ran = subprocess.run([python, "-c", VERSIONS, *PACKAGES], stdout=subprocess.PIPE, check=True)
     found: dict[str, str] = json.loads(ran.stdout)
+    if has_redocly():
+        package = REDOCLY.parents[1] / "@redocly/cli/package.json"
+        found |= {"Redocly": json.loads(package.read_bytes())["version"], "Node": output(["node", "--version"])}
     return found

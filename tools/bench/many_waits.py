@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from bench.calls import KEY
-from bench.experiment import Effort, Series
+from bench.experiment import Effort, Series, turns
 from bench.server import Counts
 from longcat import AdaptivePolling, AsyncLongCat
 
-NUMBERS: Final = (100, 1_000, 10_000)
+NUMBERS: Final = {f"{number:,}": number for number in (100, 1_000, 10_000)}
 DUE: Final = 500
 """How many questions are due in a second at most."""
 TICK: Final = 0.01
@@ -76,16 +76,15 @@ async def waits(url: str, number: int, repeated: int) -> dict[str, float]:
 def many_waits(url: str, effort: Effort) -> Series:
     """Return for each number of waits: CPU of a question (µs), memory over idle (MiB), 99 % of the lag (ms)."""
     series: Series = {}
-    for _ in range(effort.rounds):
-        for usual in NUMBERS:
-            number = effort.of(usual)
-            repeated = max(1, effort.of(2_000) // number)
-            # Each in a process of its own, as memory that was used once is seldom given back.
-            command = [sys.executable, "-m", "bench.many_waits", url, str(number), str(repeated)]
-            ran = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-            for line in ran.stdout.splitlines():
-                quantity, figure = line.split()
-                series.setdefault(f"{usual:,} waits, {quantity}", []).append(float(figure))
+    for name in turns(NUMBERS, effort.rounds):
+        number = effort.of(NUMBERS[name])
+        repeated = max(1, effort.of(2_000) // number)
+        # Each in a process of its own, as memory that was used once is seldom given back.
+        command = [sys.executable, "-m", "bench.many_waits", url, str(number), str(repeated)]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+        for line in ran.stdout.splitlines():
+            quantity, figure = line.split()
+            series.setdefault(f"{name} waits, {quantity}", []).append(float(figure))
     return series
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from bench.commands import PLUGIN
 from bench.experiment import Series, Spread, ratios
+from bench.many_waits import DUE, NUMBERS
 from bench.plot import bars, beside_goals
 from bench.report import Report, spread
 
@@ -25,6 +26,9 @@ written if it is so again. µs and ms are CPU time: of the process that is measu
 of its interpreter. s is time on the wall, and so are questions a second. The server is a bare asyncio protocol in a
 process of its own on the same machine. longcat was installed from its wheel, without extras where nothing else is said.
 
+An experiment is what one process measures together. The same subject in two of them has two figures, of different
+minutes, and only those of one experiment can be compared: so each figure says of which it is.
+
 The goals are our own. One that is missed says so."""
 
 RATES: Final = """\
@@ -33,7 +37,23 @@ RATES: Final = """\
 `AsyncLongCat` waits for 500 requests that are never done, and asks as often as its `max_in_flight` of 20 lets it; the
 others keep as many questions in flight as the table says, with pools without bounds. A turn lasts two seconds at least,
 and in it each of those in flight is asked twice at least. The server's share of a CPU tells that the server bounds none
-of them while it is well below 100 %."""
+of them while it is well below 100 %. In `waiting`, longcat is installed without extras."""
+
+FAST: Final = """\
+Three transports could have been what the extra `fast` brings. A client of httpx2 behaves as one of httpx does, and
+needs no extra. Pyreqwest's transport, however quick it is, makes one timeout of the sum of all four: a host that can't
+be reached is noticed only after that sum. Httpx-aiohttp's keeps each of them, so it is the one brought; it works
+on asyncio, not trio. Neither traces what becomes of a connection, and
+[the tutorial](tutorial.md#your-own-http-client) has what comes of that."""
+
+WAITS: Final = f"""\
+## Many waits at once
+
+None of the requests is done before all have been asked about, so that all are waited for at the same time. The policy
+is `AdaptivePolling(min_interval=number / {DUE})`, with which {DUE} questions a second are due at most, however many
+requests there are. With the usual policy, more requests ask more questions a second, and these figures would tell how
+busy the client is, not what a wait costs. Memory is that over an idle client's, at its most; the lag is how late the
+event loop wakes a task, in 99 % of all times at most."""
 
 PEERS: Final = """\
 ## A question beside other libraries
@@ -68,7 +88,7 @@ def head(*cells: str) -> Iterator[str]:
 
 def table(report: Report) -> Iterator[str]:
     """Yield the table of all rows."""
-    yield from head("what", "goal", "measured", "holds", "ours", "the other")
+    yield from head("what", "goal", "measured", "holds", "ours", "the other", "experiment")
     for result in report.results():
         row = result.row
         value = cell(result.value) if result.other else f"{cell(result.value)} {row.unit}"
@@ -76,34 +96,53 @@ def table(report: Report) -> Iterator[str]:
         best = f": {result.other_name}" if isinstance(row.other, tuple) else ""
         yield line(
             *(row.what + best, f"{row.bound} {row.goal:g}", value, "yes" if result.holds else "**no**"),
-            *(f"{short(result.ours.median)} {row.unit}", other),
+            *(f"{short(result.ours.median)} {row.unit}", other, f"`{row.experiment}`"),
         )
     for row in report.missing():
-        yield line(row.what, f"{row.bound} {row.goal:g}", "not measured: the other is not installed", "-", "-", "-")
+        yield line(
+            row.what,
+            f"{row.bound} {row.goal:g}",
+            "not measured: the other is not installed",
+            *"---",
+            f"`{row.experiment}`",
+        )
 
 
 def rates(report: Report) -> Iterator[str]:
     """Yield the table of questions a second."""
-    yield from head("client", "questions a second", "CPU, µs each", "server, % of a CPU")
-    for name, figures in rates_of(report).items():
-        yield line(name, *(cell(Spread.of(one)) for one in figures))
+    yield from head("experiment", "client", "questions a second", "CPU, µs each", "server, % of a CPU")
+    for (experiment, name), figures in rates_of(report).items():
+        yield line(f"`{experiment}`", name, *(cell(Spread.of(one)) for one in figures))
 
 
-def rates_of(report: Report) -> Mapping[str, list[list[float]]]:
-    """Return for each client its questions a second, the CPU time of one, and the server's share."""
-    both = {**report.series.get("peers-waiting", {}), **report.series.get("waiting", {})}
+def rates_of(report: Report) -> Mapping[tuple[str, str], list[list[float]]]:
+    """Return for each experiment and client its questions a second, the CPU time of one, and the server's share."""
     return {
-        name: [figures, both[f"{name}, CPU"], both[f"{name}, server"]]
-        for name, figures in both.items()
-        if f"{name}, CPU" in both
+        (experiment, name): [figures, series[f"{name}, CPU"], series[f"{name}, server"]]
+        for experiment in ("waiting", "peers-waiting")
+        for series in [report.series.get(experiment, {})]
+        for name, figures in series.items()
+        if f"{name}, CPU" in series
     }
+
+
+def waits(report: Report) -> Iterator[str]:
+    """Yield the table of many waits."""
+    series = report.series.get("waits", {})
+    yield from head("waits at once", "CPU of a question, µs", "memory over idle, MiB", "lag, 99 %, ms")
+    for number in NUMBERS:
+        quantities = [series.get(f"{number} waits, {quantity}") for quantity in ("CPU", "memory", "lag")]
+        yield line(number, *(cell(Spread.of(figures)) if figures else "-" for figures in quantities))
 
 
 def peers(report: Report) -> Iterator[str]:
     """Yield the table of other libraries: a question, and an import."""
     asked, imported = report.series.get("peers", {}), report.series.get("peers-import", {})
     modules = {name.partition(".")[0].replace("_", "-"): name for name in imported if name != PLUGIN}
-    yield from head("library", "a question, CPU µs", "times httpx's", "import, CPU ms", "times httpx's")
+    yield from head(
+        *("library", "a question (`peers`), CPU µs", "times httpx's"),
+        *("import (`peers-import`), CPU ms", "times httpx's"),
+    )
     for name in dict.fromkeys([*asked, *modules]):
         yield line(name, *_beside_httpx(asked, name), *_beside_httpx(imported, modules.get(name, "")))
 
@@ -126,7 +165,8 @@ def page(report: Report) -> str:
     introduction = INTRODUCTION.format(date=report.date, name=NAME)
     parts = [
         *(introduction, f"![Each row beside its goal]({NAME}-goals.svg)", "\n".join(table(report))),
-        *(RATES, f"![Questions a second]({NAME}-rates.svg)", "\n".join(rates(report))),
+        *(RATES, f"![Questions a second]({NAME}-rates.svg)", "\n".join(rates(report)), FAST),
+        *(WAITS, "\n".join(waits(report))),
         *(PEERS, "\n".join(peers(report)), WITH, "\n".join(environment(report))),
     ]
     return "\n\n".join(parts) + "\n"
@@ -137,5 +177,8 @@ def write(report: Report, folder: Path = DOCS) -> None:
     (folder / f"{NAME}.md").write_text(page(report), "utf-8")
     (folder / f"{NAME}.json").write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
     (folder / f"{NAME}-goals.svg").write_text(beside_goals(list(report.results())), "utf-8")
-    medians = {name: spread(Spread.of(figures))["median"] for name, (figures, _, _) in rates_of(report).items()}
+    medians = {
+        f"{name} ({experiment})": spread(Spread.of(figures))["median"]
+        for (experiment, name), (figures, _, _) in rates_of(report).items()
+    }
     (folder / f"{NAME}-rates.svg").write_text(bars("Questions a second", medians), "utf-8")

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from bench.calls import HEADERS, KEY, PATH, REQUEST_ID, library
-from bench.experiment import Effort, Series
+from bench.experiment import Effort, Series, turns
 from bench.server import Counts
 from longcat import AsyncLongCat, FixedPolling
 
@@ -117,9 +117,17 @@ async def longcat_on_httpx2(url: str) -> AsyncIterator[Run]:
 
 
 @asynccontextmanager
-async def longcat_fast(url: str) -> AsyncIterator[Run]:
-    """Wait with `AsyncLongCat`, and with what the extra `fast` brings."""
+async def longcat_on_httpx_aiohttp(url: str) -> AsyncIterator[Run]:
+    """Wait with `AsyncLongCat`, and with aiohttp's connections, which the extra `fast` brings."""
     async with library("httpx_aiohttp").HttpxAiohttpClient() as client, waiting(url, client) as run:
+        yield run
+
+
+@asynccontextmanager
+async def longcat_on_pyreqwest(url: str) -> AsyncIterator[Run]:
+    """Wait with `AsyncLongCat`, and with pyreqwest's connections."""
+    transport = library("pyreqwest.compatibility.httpx").HttpxTransport()
+    async with library("httpx").AsyncClient(transport=transport) as client, waiting(url, client) as run:
         yield run
 
 
@@ -133,7 +141,8 @@ PEERS: Final[dict[str, Subject]] = {
     f"aiohttp, {MANY} in flight": raw_aiohttp,
     f"pyreqwest, {MANY} in flight": raw_pyreqwest,
     "longcat on httpx2": longcat_on_httpx2,
-    "longcat, extra fast": longcat_fast,
+    "longcat on httpx-aiohttp (extra fast)": longcat_on_httpx_aiohttp,
+    "longcat on pyreqwest": longcat_on_pyreqwest,
 }
 
 
@@ -144,11 +153,10 @@ def rates(subjects: dict[str, Subject], url: str, effort: Effort) -> Series:
 
 async def _rates(subjects: dict[str, Subject], url: str, effort: Effort) -> Series:
     series: Series = {}
-    for turn in range(effort.rounds):
-        for name in reversed(subjects) if turn % 2 else subjects:
-            async with subjects[name](url) as run:
-                for quantity, figure in (await _turn(run, url, effort)).items():
-                    series.setdefault(name + quantity, []).append(figure)
+    for name in turns(subjects, effort.rounds):
+        async with subjects[name](url) as run:
+            for quantity, figure in (await _turn(run, url, effort)).items():
+                series.setdefault(name + quantity, []).append(figure)
     return series
 
 
