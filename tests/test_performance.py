@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from bench import __main__ as program
-from bench import calls, commands, har, many_waits, rates
+from bench import calls, commands, har, many_waits, profiles, rates
 from bench.experiment import Effort, Series, Spread, in_turn
 from bench.page import page, write
 from bench.report import Report
@@ -67,6 +68,29 @@ def test_many_waits(url: str) -> None:
     taken = asyncio.run(many_waits.waits(url, 10, 2))
     assert set(taken) == {"CPU", "memory", "lag", "questions"}
     assert 2 * (10 + 1) <= taken["questions"] <= 2 * (10 + 10)
+
+
+@pytest.mark.parametrize("name", profiles.PLAIN)
+def test_profiles(name: str, url: str) -> None:
+    """What is profiled works, and its figures have its name."""
+    series = profiles.profiles({name: profiles.PLAIN[name]}, url, TINY)
+    assert all(subject.startswith(f"{name}: ") for subject in series)
+
+
+def test_samples() -> None:
+    """Samples tell which packages run, in percent of the whole."""
+    found: Counter[str] = Counter()
+    pauses = calls.planning(progress=True)
+    with profiles.sampled(found):
+        while not any(name.startswith(profiles.SCHEDULE) for name in found):
+            next(pauses)
+    assert sum(share for (share,) in profiles.shares("plan", found).values()) == pytest.approx(100)
+
+
+def test_profile_of_imports(url: str) -> None:
+    """That of the first answer tells what imports take, and what the rest."""
+    names = {name.partition(": ")[2] for name in profiles.first_answer(url, TINY)}
+    assert {"httpx", "longcat.sending", profiles.STANDARD, profiles.NO_IMPORT} <= names
 
 
 def test_processes(url: str) -> None:
@@ -163,8 +187,12 @@ def test_uneven(second: list[float], code: int, monkeypatch: pytest.MonkeyPatch)
 def test_claims() -> None:
     """The README names no figure of speed, size or cost of running but those of the page."""
     measured = text_of(DOCS / "performance.md")
-    figures = re.findall(r"\b\d[\d.,]* (?:times|µs|ms|MiB|questions a second)", text_of(README))
-    assert [figure for figure in figures if figure.rpartition(" ")[0] not in measured] == []
+    pattern = re.compile(r"\b\d[\d.,]* (?:times|µs|ms|MiB|questions a second)")
+    assert pattern.findall("In 0.75 times the CPU, 405 µs; 1,538 questions a second; 44.9 MiB") == [
+        *("0.75 times", "405 µs", "1,538 questions a second", "44.9 MiB")
+    ]
+    figures = pattern.findall(text_of(README))
+    assert [figure for figure in figures if figure.partition(" ")[0] not in measured] == []
 
 
 # --- How many functions are called: a bound that holds on every machine, however busy it is.

@@ -9,10 +9,13 @@ from bench.commands import PLUGIN
 from bench.experiment import Series, Spread, ratios
 from bench.many_waits import DUE, NUMBERS
 from bench.plot import bars, beside_goals
+from bench.profiles import NO_IMPORT
 from bench.report import Report, spread
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 NAME: Final = "performance"
+LARGEST: Final = 8
+"""How many packages of a profile the page shows."""
 
 INTRODUCTION: Final = """\
 # Performance, measured
@@ -54,6 +57,14 @@ is `AdaptivePolling(min_interval=number / {DUE})`, with which {DUE} questions a 
 requests there are. With the usual policy, more requests ask more questions a second, and these figures would tell how
 busy the client is, not what a wait costs. Memory is that over an idle client's, at its most; the lag is how late the
 event loop wakes a task, in 99 % of all times at most."""
+
+PROFILES: Final = f"""\
+## Where the time goes
+
+In percent of the CPU time of each, the {LARGEST} largest shares by package: `profile` and `peers-profile` look every few
+milliseconds which module runs, and what is written in C counts for the module that called it. Of the import and the
+first answer it is time on the wall, by what each import takes without those in it; `{NO_IMPORT}` is the answer
+itself. The modules of the schedule, in `longcat.waiting.schedule`, count one by one."""
 
 PEERS: Final = """\
 ## A question beside other libraries
@@ -135,6 +146,20 @@ def waits(report: Report) -> Iterator[str]:
         yield line(number, *(cell(Spread.of(figures)) if figures else "-" for figures in quantities))
 
 
+def profiles(report: Report) -> Iterator[str]:
+    """Yield the table of where the time goes."""
+    yield from head("what", "largest shares, %", "all others, %")
+    found: dict[str, dict[str, float]] = {}
+    for experiment in ("profile", "peers-profile"):
+        for name, figures in report.series.get(experiment, {}).items():
+            subject, _, package = name.partition(": ")
+            found.setdefault(subject, {})[package] = figures[0]
+    for subject, shares in found.items():
+        largest = sorted(shares.items(), key=lambda item: -item[1])[:LARGEST]
+        others = 100 - sum(share for _, share in largest)
+        yield line(subject, ", ".join(f"{package} {share:.0f}" for package, share in largest), f"{others:.0f}")
+
+
 def peers(report: Report) -> Iterator[str]:
     """Yield the table of other libraries: a question, and an import."""
     asked, imported = report.series.get("peers", {}), report.series.get("peers-import", {})
@@ -167,6 +192,7 @@ def page(report: Report) -> str:
         *(introduction, f"![Each row beside its goal]({NAME}-goals.svg)", "\n".join(table(report))),
         *(RATES, f"![Questions a second]({NAME}-rates.svg)", "\n".join(rates(report)), FAST),
         *(WAITS, "\n".join(waits(report))),
+        *(PROFILES, "\n".join(profiles(report))),
         *(PEERS, "\n".join(peers(report)), WITH, "\n".join(environment(report))),
     ]
     return "\n\n".join(parts) + "\n"

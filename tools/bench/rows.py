@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from bench import calls, commands, rates
+from bench import calls, commands, profiles, rates
 from bench.experiment import Experiment
 from bench.har import hars
 from bench.many_waits import many_waits
@@ -23,6 +23,8 @@ EXPERIMENTS: Final = {
     "waiting": Experiment("plain", 5, partial(rates.rates, rates.PLAIN)),
     "peers-waiting": Experiment("peers", 3, partial(rates.rates, rates.PEERS)),
     "waits": Experiment("plain", 3, many_waits),
+    "profile": Experiment("plain", 1, profiles.plain),
+    "peers-profile": Experiment("peers", 1, partial(profiles.profiles, profiles.PEERS)),
     "har": Experiment("peers", 3, hars),
 }
 """By the name that `make bench ROWS=` takes."""
