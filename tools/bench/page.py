@@ -61,8 +61,8 @@ event loop wakes a task, in 99 % of all times at most."""
 PROFILES: Final = f"""\
 ## Where the time goes
 
-In percent of the CPU time of each, the {LARGEST} largest shares by package: `profile` and `peers-profile` look every few
-milliseconds which module runs, and what is written in C counts for the module that called it. Of the import and the
+In percent of the CPU time of each, the {LARGEST} largest shares by package: `profile` and `peers-profile` look every
+few milliseconds which module runs, and what is written in C counts for the module that called it. Of the import and the
 first answer it is time on the wall, by what each import takes without those in it; `{NO_IMPORT}` is the answer
 itself. The modules of the schedule, in `longcat.waiting.schedule`, count one by one."""
 
