@@ -1,6 +1,6 @@
 """How a call is sent by a task, on asyncio and trio."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +21,7 @@ from longcat.sending.http.async_transports import AsyncTransports, async_transpo
 from longcat.sending.http.library import HttpLibrary, default_library
 from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
-from longcat.sending.sender import STEPS, HttpSender
+from longcat.sending.sender import STEPS, HttpSender, TraceInfo
 from longcat.sending.tasks.driver import spawn
 from longcat.text.known_keys import in_call
 
@@ -72,7 +72,8 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         request = self.request(call)
         destination = self.destination(call, request)
         await look_up_async(destination.before_sending(), partial(resolve_async, None))
-        request.extensions["trace"] = self._trace(call, request, destination)
+        if not http.tells_nothing:
+            request.extensions["trace"] = self._trace(call, request, destination)
         transport = http.take(request.url, cross_origin=call.cross_origin)
         call.progress.began = True
         try:
@@ -122,20 +123,22 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
 
     def _trace(
         self, call: Call, request: "httpx.Request", destination: Destination
-    ) -> Callable[[str, dict[str, Any]], Awaitable[None]]:
-        close_half_open = closing_half_open()
+    ) -> Callable[[str, TraceInfo], Awaitable[None]]:
+        opened: list[Any] = []  # The connection, until its TLS handshake is over.
 
-        async def trace(event: str, info: dict[str, Any]) -> None:
+        async def trace(event: str, info: TraceInfo) -> None:
             if event.partition(".")[2] not in STEPS:
                 return
             call.progress.note(event, info)
-            await close_half_open(event, info)
+            if event.endswith(".connect_tcp.complete"):
+                opened.append(info["return_value"])
+            elif event.endswith(".start_tls.failed"):
+                await close(opened)  # If the handshake was cancelled, httpcore leaves it open.
             try:
                 await look_up_async(destination.on_event(event, info), partial(resolve_async, info.get("timeout")))
             except BaseException as error:
                 if event.endswith(".connect_tcp.complete"):
-                    with anyio.CancelScope(shield=True):
-                        await info["return_value"].aclose()  # Nobody else knows of it yet.
+                    await close(opened)  # Nobody else knows of it yet.
                 if isinstance(error, OSError):
                     raise self.library.unconnected(error) from error
                 raise
@@ -215,18 +218,11 @@ async def resolve_async(timeout: float | None, host: str) -> list[Address]:
     return outcomes[0]
 
 
-def closing_half_open() -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-    """Return a trace that closes a connection whose TLS handshake is cancelled: httpcore leaves it open."""
-    opened: list[Any] = []
-
-    async def trace(event: str, info: Mapping[str, Any]) -> None:
-        if event.endswith(".connect_tcp.complete"):
-            opened.append(info["return_value"])
-        elif event.endswith(".start_tls.failed") and opened:
-            with anyio.CancelScope(shield=True):
-                await opened.pop().aclose()
-
-    return trace
+async def close(connections: list[Any]) -> None:
+    """Close connections, also in a task that is cancelled."""
+    with anyio.CancelScope(shield=True):
+        while connections:
+            await connections.pop().aclose()
 
 
 async def drain(chunks: AsyncIterator[bytes], library: HttpLibrary, pieces: int = 64) -> None:

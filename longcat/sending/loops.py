@@ -33,11 +33,11 @@ class CallScope:
         self._timer: threading.Timer | None = None
 
     def __enter__(self) -> None:
-        self._scope = anyio.CancelScope()
         if self._seconds < inf and stands_still():
+            self._scope = anyio.CancelScope()
             self._timer = self._start_timer()
         else:
-            self._scope.deadline = anyio.current_time() + self._seconds
+            self._scope = anyio.CancelScope(deadline=anyio.current_time() + self._seconds)
         self._scopes.add(self)
         self._scope.__enter__()
 

@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from longcat._version import __version__
 from longcat.clock import Clock
@@ -28,6 +28,8 @@ STEPS: Final = frozenset(
 ) | {"send_request_headers.started"}
 """The events of the trace extension up to the sending of a request, without who tells of them. The others tell nothing.
 """
+TraceInfo: TypeAlias = dict[str, Any]
+"""What the trace extension tells with an event. Python reads annotations of an inner function each time it is made."""
 
 
 class HttpTransports(Protocol):
@@ -44,6 +46,10 @@ class HttpTransports(Protocol):
     @property
     def is_untraced(self) -> bool:
         """Whether connections are made by a library that is known to tell nothing of them."""
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether all connections are made by such a library, so that there is nothing to trace."""
 
 
 Transports = TypeVar("Transports", bound=HttpTransports)

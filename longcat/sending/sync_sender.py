@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from longcat.clock import Clock, hold
 from longcat.gateway.messages import Answer, Call
@@ -15,7 +15,7 @@ from longcat.sending.http.joined_writes import join_writes
 from longcat.sending.http.library import default_library
 from longcat.sending.http.transports import SyncTransports, sync_transports
 from longcat.sending.proxies import Proxies
-from longcat.sending.sender import STEPS, HttpSender
+from longcat.sending.sender import STEPS, HttpSender, TraceInfo
 from longcat.text.known_keys import in_call
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         request, http = self.request(call), self.http
         destination = self.destination(call, request)
         look_up(destination.before_sending(), self._reads.look_up)
-        request.extensions["trace"] = self._trace(call, request, destination)
+        if not http.tells_nothing:
+            request.extensions["trace"] = self._trace(call, request, destination)
         transport = http.take(request.url, cross_origin=call.cross_origin)
         call.progress.began = True
         try:
@@ -105,10 +106,10 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
 
     def _trace(
         self, call: Call, request: "httpx.Request", destination: Destination
-    ) -> Callable[[str, dict[str, Any]], None]:
+    ) -> Callable[[str, TraceInfo], None]:
         reads, http = self._reads, self.http
 
-        def trace(event: str, info: dict[str, Any]) -> None:
+        def trace(event: str, info: TraceInfo) -> None:
             if event.partition(".")[2] not in STEPS:
                 return
             call.progress.note(event, info)

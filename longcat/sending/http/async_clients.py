@@ -18,6 +18,7 @@ class AsyncClientTransports:
     def __init__(self, client: "httpx.AsyncClient") -> None:
         self.client = client
         self._has_pools_alone = pools.has_pools_alone(client)
+        self.tells_nothing = pools.tells_nothing(client)
         self._to_gateway = AsyncClientTransport(isolated(client))
         self._elsewhere = AsyncClientTransport(isolated(client), auth=None)
 

@@ -48,6 +48,7 @@ class SyncClientTransports:
     def __init__(self, client: "httpx.Client") -> None:
         self.client = client
         self._has_pools_alone = pools.has_pools_alone(client)
+        self.tells_nothing = pools.tells_nothing(client)
         self._to_gateway = SyncClientTransport(isolated(client))
         self._elsewhere = SyncClientTransport(isolated(client), auth=None)
 

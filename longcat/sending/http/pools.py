@@ -29,9 +29,18 @@ def has_pools_alone(http: "httpx.Client | httpx.AsyncClient") -> bool:
     return len([*pools(http)]) == len(_transports(http))
 
 
+def tells_nothing(http: "httpx.Client | httpx.AsyncClient") -> bool:
+    """Whether an HTTP client has transports of the packages that do not trace, and no other."""
+    return all(_does_not_trace(one) for one in _transports(http))
+
+
 def is_untraced(http: "httpx.Client | httpx.AsyncClient") -> bool:
     """Whether an HTTP client has a transport of one of the packages that do not trace."""
-    return any(type(one).__module__.partition(".")[0] in UNTRACED for one in _transports(http))
+    return any(_does_not_trace(one) for one in _transports(http))
+
+
+def _does_not_trace(transport: object) -> bool:
+    return type(transport).__module__.partition(".")[0] in UNTRACED
 
 
 def pools(http: "httpx.Client | httpx.AsyncClient") -> Iterator[Any]:

@@ -56,7 +56,7 @@ class TransportStack(Generic[T]):
     """
 
     sends_once = True
-    is_untraced = False
+    is_untraced = tells_nothing = False
 
     def __init__(self, proxies: Proxies, make: Callable[[str, str | None], T]) -> None:
         self._proxies = proxies
