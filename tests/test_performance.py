@@ -19,7 +19,7 @@ from bench.experiment import Effort, Series, Spread, in_turn
 from bench.page import page, write
 from bench.report import Report
 from bench.rows import EXPERIMENTS, ROWS
-from bench.server import COMPLETED, PROCESSING, serving
+from bench.server import COMPLETED, PROCESSING, Answering, serving
 from pages import DOCS, README, text_of
 
 from longcat import AsyncLongCat
@@ -197,8 +197,11 @@ def test_claims() -> None:
 
 # --- How many functions are called: a bound that holds on every machine, however busy it is.
 
-MOST: Final = {"status": 790, "wait": 1700, "parse": 56, "plan": 50, "plan with progress": 175}
-"""Calls of functions written in Python, with those in the libraries below: a little more than there were last time."""
+MOST: Final = {"status": 820, "wait": 1830, "parse": 61, "plan": 45, "plan with progress": 177}
+"""Calls of functions written in Python, with those in the libraries below: a fifth more than there were last time.
+
+That was with Python 3.11, which calls more than later ones: they need no function for a comprehension.
+"""
 
 
 def functions_called(step: Callable[[], object]) -> int:
@@ -238,16 +241,21 @@ def test_calls_of_a_question(url: str) -> None:
         assert called <= functions_called(ask_httpx)
 
 
-def test_calls_of_a_question_in_a_batch(url: str) -> None:
+def test_calls_of_a_question_in_a_batch() -> None:
     """Neither does a question of many waits at once, however many they are."""
-    few, many = (functions_called(lambda n=n: asyncio.run(wait_all(url, n))) / n for n in (10, 40))  # type: ignore[misc]
+    few, many = (functions_called(lambda n=n: asyncio.run(wait_all(n))) / n for n in (10, 40))  # type: ignore[misc]
     check("wait", many)
     assert many <= 1.2 * few
 
 
-async def wait_all(url: str, number: int) -> None:
-    """Wait for so many requests, each of which is done at once."""
-    async with AsyncLongCat(calls.KEY, url) as cat:
+async def wait_all(number: int) -> None:
+    """Wait for so many requests, each of which is done at once.
+
+    The server is in the same event loop, as how many steps that takes depends on when answers come.
+    """
+    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, AsyncLongCat(calls.KEY, url) as cat:
         await cat.wait_all([f"all-1-{i}-0" for i in range(number)])
 
 
