@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from functools import wraps
+from types import ModuleType
 from typing import Any, Final
 
 import httpx
@@ -138,3 +139,11 @@ def test_a_tool_that_replaces_the_librarys_method_sees_the_calls(monkeypatch: py
 
     with running() as url:
         asyncio.run(main())
+
+
+@pytest.mark.parametrize("half", [None, ModuleType("httpx2")], ids=["forbidden", "half imported"])
+def test_a_library_that_is_not_there_yet_is_not_asked(monkeypatch: pytest.MonkeyPatch, half: ModuleType | None) -> None:
+    """It may be forbidden to import it, and another thread may be about to."""
+    monkeypatch.setitem(sys.modules, "httpx2", half)
+    with LongCat(KEY), httpx.Client() as http, LongCat(KEY, http_client=http):
+        pass

@@ -66,8 +66,13 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def serve(connection: Connection) -> None:
     """Answer every question of a connection: what is asked about is done."""
     while True:
-        body = completed(request_id=json.loads(connection.read().body)["request_id"])
-        connection.send(response(json.dumps(body).encode(), TYPE, keep=True))
+        answer(connection)
+
+
+def answer(connection: Connection) -> None:
+    """Answer one."""
+    body = completed(request_id=json.loads(connection.read().body)["request_id"])
+    connection.send(response(json.dumps(body).encode(), TYPE, keep=True))
 
 
 def order_number(number: int) -> bytes:
@@ -401,3 +406,23 @@ def test_trio_may_be_a_guest_of_asyncio() -> None:
 
     with Server([serve]) as server:
         assert asyncio.run(main()) == "r"
+
+
+def test_a_connection_that_ended_while_the_event_loop_was_busy_is_not_used_again() -> None:
+    """Nobody has told the loop of it yet, but the socket knows, so nothing is sent into the void."""
+    closed = threading.Event()
+
+    def answer_and_close(connection: Connection) -> None:
+        answer(connection)
+        connection.socket.close()
+        closed.set()
+
+    async def main() -> None:
+        async with AsyncLongCat(KEY, server.url) as cat:
+            await cat.status("first")
+            closed.wait(SOON)
+            assert (await cat.status("second")).request_id == "second"
+
+    with Server([answer_and_close], [serve]) as server:
+        asyncio.run(main())
+    assert len(server.connections) == 2

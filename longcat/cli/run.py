@@ -6,6 +6,7 @@ What a command needs is imported when it runs: the version, the help and a compl
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from longcat._version import __version__
 from longcat.cli.streams import quiet_pipe, usable_streams
@@ -28,7 +29,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     with usable_streams():
         try:
             if words[:1] == ["--version"]:  # As `argparse` has it, which takes longer to import than all else here.
-                print(f"longcat {__version__}")
+                with suppress(OSError):  # As with `argparse`, too.
+                    print(f"longcat {__version__}")
                 return 0
             from longcat.cli.arguments import parse  # noqa: PLC0415 - see above.
 

@@ -5,6 +5,7 @@ writing, as each call of ours is bounded as a whole, and send the head and the b
 """
 
 import asyncio
+import select
 import ssl
 from typing import Any, Final
 
@@ -90,6 +91,8 @@ class AsyncioStream(asyncio.Protocol):
                 )
                 self._is_paused = False
         except OSError as error:
+            if not str(error):
+                error.args = ("the connection ended before TLS began",)
             raise self._library.unconnected(error) from error
         return self
 
@@ -101,7 +104,8 @@ class AsyncioStream(asyncio.Protocol):
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks about the connection: whether there is something to read, which may be its end."""
         if info == "is_readable":
-            return self._at_end or bool(self._unread)
+            # The event loop may have been busy since the other side closed the connection.
+            return self._at_end or bool(self._unread) or _is_readable(self._transport.get_extra_info("socket"))
         return self._transport.get_extra_info(EXTRAS[info]) if info in EXTRAS else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -143,3 +147,14 @@ class AsyncioStream(asyncio.Protocol):
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
+
+
+def _is_readable(connection: Any) -> bool:
+    """Whether a socket has something to read, or is closed."""
+    if connection is None or connection.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):  # On Windows.
+        return bool(select.select([connection], [], [], 0)[0])
+    poll = select.poll()  # `select` knows no high numbers of descriptors.
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))

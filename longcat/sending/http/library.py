@@ -182,5 +182,10 @@ def is_client(http_client: object, kind: ClientKind) -> bool:
 
 
 def _imported() -> list[Any]:
-    # A program may keep one from being imported by None in its place.
-    return [module for name in CORES if (module := sys.modules.get(name)) is not None]
+    """Return the libraries that are imported.
+
+    A program may keep one from being imported, by None in its place; another thread may be importing one, of which
+    there is no client yet then.
+    """
+    modules = [sys.modules.get(name) for name in CORES]
+    return [one for one in modules if hasattr(one, "Client") and hasattr(one, "AsyncClient")]
