@@ -40,7 +40,8 @@ RATES: Final = """\
 `AsyncLongCat` waits for 500 requests that are never done, and asks as often as its `max_in_flight` of 20 lets it; the
 others keep as many questions in flight as the table says, with pools without bounds. A turn lasts two seconds at least,
 and in it each of those in flight is asked twice at least. The server's share of a CPU tells that the server bounds none
-of them while it is well below 100 %. In `waiting`, longcat is installed without extras."""
+of them while it is well below 100 %. In `waiting`, longcat is installed without extras. In `peers-waiting`, it has
+connections of its own, too, beside those of the clients that a caller can give it."""
 
 FAST: Final = """\
 Three transports could have been what the extra `fast` brings. A client of httpx2 behaves as one of httpx does, and

@@ -140,6 +140,7 @@ PEERS: Final[dict[str, Subject]] = {
     "httpx2, 5 in flight": raw("httpx2", 5),
     f"aiohttp, {MANY} in flight": raw_aiohttp,
     f"pyreqwest, {MANY} in flight": raw_pyreqwest,
+    "longcat": waiting,
     "longcat on httpx2": longcat_on_httpx2,
     "longcat on httpx-aiohttp (extra fast)": longcat_on_httpx_aiohttp,
     "longcat on pyreqwest": longcat_on_pyreqwest,
