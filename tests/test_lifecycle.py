@@ -410,10 +410,11 @@ def test_trio_may_be_a_guest_of_asyncio() -> None:
 
 def test_a_connection_that_ended_while_the_event_loop_was_busy_is_not_used_again() -> None:
     """Nobody has told the loop of it yet, but the socket knows, so nothing is sent into the void."""
-    closed = threading.Event()
+    busy, closed = threading.Event(), threading.Event()
 
     def answer_and_close(connection: Connection) -> None:
         answer(connection)
+        busy.wait(SOON)
         connection.socket.close()
         closed.set()
 
