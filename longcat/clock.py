@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 RESOLUTION: Final = 0.001  # Seconds. A shorter pause is not worth a sleep, and less time than this is no time left.
 LONGEST_SLEEP: Final = 3600.0  # Seconds. What is longer is slept in parts: not every clock can sleep for ever.
+NOT_HELD: Final[AbstractContextManager[object]] = nullcontext()
 
 
 class Clock(Protocol):
@@ -29,8 +30,8 @@ class Clock(Protocol):
 
 def hold(clock: Clock) -> AbstractContextManager[object]:
     """Return a context in which a clock made for tests stands still, if it has a `hold`. Any other clock goes on."""
-    context: AbstractContextManager[object] = getattr(clock, "hold", nullcontext)()
-    return context
+    held: Callable[[], AbstractContextManager[object]] | None = getattr(clock, "hold", None)
+    return NOT_HELD if held is None else held()
 
 
 _usual_monotonic: Final = [time.monotonic]  # In a list, freezegun does not find and replace it.

@@ -35,7 +35,7 @@ class SendProgress:
         return not self.watched or (self.began and (self.sent or not self.traced))
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take in an event of httpcore's trace extension."""
+        """Take in an event of httpcore's trace extension that tells of a connection."""
         self.traced = True
         if event.endswith(".connect_tcp.started"):
             self.peer, self.connected = (info["host"], info["port"]), False
@@ -44,9 +44,8 @@ class SendProgress:
         elif event.endswith(".start_tls.started"):
             self.tls_name = info["server_hostname"]
 
-    def note_sending(self, event: str, info: Mapping[str, Any]) -> bool:
-        """Take in an event at which the call may begin to go out, and return whether it now does."""
-        # A proxy is asked to connect before the call itself goes out.
-        begins = event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT"
+    def note_sending(self, info: Mapping[str, Any]) -> bool:
+        """Take in that a request is sent, and return whether it is the call itself."""
+        begins: bool = info["request"].method != b"CONNECT"  # A proxy is asked to connect before the call goes out.
         self.sent = self.sent or begins
         return begins

@@ -21,7 +21,7 @@ from longcat.sending.http.async_transports import AsyncTransports, async_transpo
 from longcat.sending.http.library import HttpLibrary, default_library
 from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
-from longcat.sending.sender import STEPS, HttpSender, TraceInfo
+from longcat.sending.sender import CONNECTING, SENDING, HttpSender, TraceInfo
 from longcat.sending.tasks.driver import spawn
 from longcat.text.known_keys import in_call
 
@@ -127,22 +127,24 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         opened: list[Any] = []  # The connection, until its TLS handshake is over.
 
         async def trace(event: str, info: TraceInfo) -> None:
-            if event.partition(".")[2] not in STEPS:
+            step = event.partition(".")[2]
+            if step == SENDING:
+                call.progress.traced = True
+            elif step in CONNECTING:
+                call.progress.note(event, info)
+                await close_half_open(opened, event, info)
+            else:
                 return
-            call.progress.note(event, info)
-            if event.endswith(".connect_tcp.complete"):
-                opened.append(info["return_value"])
-            elif event.endswith(".start_tls.failed"):
-                await close(opened)  # If the handshake was cancelled, httpcore leaves it open.
             try:
-                await look_up_async(destination.on_event(event, info), partial(resolve_async, info.get("timeout")))
+                if (lookups := destination.on_event(event, info)) is not None:
+                    await look_up_async(lookups, partial(resolve_async, info.get("timeout")))
             except BaseException as error:
                 if event.endswith(".connect_tcp.complete"):
                     await close(opened)  # Nobody else knows of it yet.
                 if isinstance(error, OSError):
                     raise self.library.unconnected(error) from error
                 raise
-            if call.progress.note_sending(event, info) and self.http.sends_once:
+            if step == SENDING and call.progress.note_sending(info) and self.http.sends_once:
                 request.extensions["trace"] = None  # What comes after that tells nothing.
 
         return trace
@@ -216,6 +218,14 @@ async def resolve_async(timeout: float | None, host: str) -> list[Address]:
     if isinstance(outcomes[0], Exception):
         raise outcomes[0]
     return outcomes[0]
+
+
+async def close_half_open(opened: list[Any], event: str, info: TraceInfo) -> None:
+    """Close a connection whose TLS handshake is cancelled: httpcore leaves it open."""
+    if event.endswith(".connect_tcp.complete"):
+        opened.append(info["return_value"])
+    elif event.endswith(".start_tls.failed"):
+        await close(opened)
 
 
 async def close(connections: list[Any]) -> None:

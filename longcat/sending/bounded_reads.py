@@ -60,8 +60,6 @@ class BoundedReads(threading.local):
         """Take hold of every connection made. See https://www.encode.io/httpcore/extensions/#trace."""
         if event.endswith((".connect_tcp.started", ".start_tls.started")):
             info["timeout"] = self.left(info["timeout"])  # httpcore calls with the dict that it shows us.
-        elif event.endswith(".send_request_headers.started"):
-            self.left()  # What is to stop, or too late, is not sent.
         elif event.endswith(MADE):
             stream = info["return_value"]
             stream.read = partial(self._read, stream.read)
@@ -69,9 +67,11 @@ class BoundedReads(threading.local):
 
     def _read(self, read: Any, max_bytes: int, timeout: float | None = None) -> bytes:
         chunk: bytes | None = None
+        if self.stopped is None:
+            chunk = read(max_bytes, self.left(timeout))
         while chunk is None:
             left = self.left(timeout)
-            bound = left if self.stopped is None else min(STOP_CHECK_INTERVAL, inf if left is None else left)
+            bound = min(STOP_CHECK_INTERVAL, inf if left is None else left)
             try:
                 chunk = read(max_bytes, bound)
             except self.too_late:
@@ -118,15 +118,26 @@ class InFlight:
     """
 
     def __init__(self, most: int, reads: BoundedReads) -> None:
-        self._places = threading.Semaphore(most)
+        self._most = most
         self._reads = reads
+        self._free: SimpleQueue[None] = SimpleQueue()  # Has an item for each place; a semaphore takes far more steps.
+        self._places = 0  # How many there are yet: each is made when there is no other.
+        self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        while not self._places.acquire(timeout=STOP_CHECK_INTERVAL):
+        with suppress(Empty):
+            return self._free.get_nowait()
+        with self._lock:
+            if self._places < self._most:
+                self._places += 1
+                return None
+        while True:
+            with suppress(Empty):
+                return self._free.get(timeout=STOP_CHECK_INTERVAL)
             self._reads.left()
 
     def __exit__(self, *error: object) -> None:
-        self._places.release()
+        self._free.put(None)
 
 
 class Streams:

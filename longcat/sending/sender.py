@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 USER_AGENT: Final = f"longcat-image/{__version__} python/{platform.python_version()}"
 """How we call ourselves, before the name of the HTTP library."""
-STEPS: Final = frozenset(
+CONNECTING: Final = frozenset(
     f"{step}.{outcome}"
     for step in ("connect_tcp", "connect_unix_socket", "start_tls")
     for outcome in ("started", "complete", "failed")
-) | {"send_request_headers.started"}
-"""The events of the trace extension up to the sending of a request, without who tells of them. The others tell nothing.
+)
+"""The events of the trace extension that tell of a connection, without who tells of them."""
+SENDING: Final = "send_request_headers.started"
+"""The event before a request is sent, likewise. It alone comes on a connection that is open. The others tell nothing.
 """
 TraceInfo: TypeAlias = dict[str, Any]
 """What the trace extension tells with an event. Python reads annotations of an inner function each time it is made."""

@@ -15,7 +15,7 @@ from longcat.sending.http.joined_writes import join_writes
 from longcat.sending.http.library import default_library
 from longcat.sending.http.transports import SyncTransports, sync_transports
 from longcat.sending.proxies import Proxies
-from longcat.sending.sender import STEPS, HttpSender, TraceInfo
+from longcat.sending.sender import CONNECTING, SENDING, HttpSender, TraceInfo
 from longcat.text.known_keys import in_call
 
 if TYPE_CHECKING:
@@ -110,21 +110,27 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         reads, http = self._reads, self.http
 
         def trace(event: str, info: TraceInfo) -> None:
-            if event.partition(".")[2] not in STEPS:
+            step = event.partition(".")[2]
+            if step == SENDING:
+                call.progress.traced = True
+                reads.left()  # What is to stop, or too late, is not sent.
+            elif step in CONNECTING:
+                call.progress.note(event, info)
+                if self.owns_http and event.endswith(MADE):
+                    join_writes(info["return_value"], self.library.core_write_error)
+                reads.trace(event, info)
+            else:
                 return
-            call.progress.note(event, info)
-            if self.owns_http and event.endswith(MADE):
-                join_writes(info["return_value"], self.library.core_write_error)
-            reads.trace(event, info)
             try:
-                look_up(destination.on_event(event, info), partial(reads.look_up, timeout=info.get("timeout")))
+                if (lookups := destination.on_event(event, info)) is not None:
+                    look_up(lookups, partial(reads.look_up, timeout=info.get("timeout")))
             except BaseException as error:
                 if event.endswith(".connect_tcp.complete"):
                     info["return_value"].close()  # Nobody else knows of it yet.
                 if isinstance(error, OSError):
                     raise self.library.unconnected(error) from error
                 raise
-            if call.progress.note_sending(event, info) and http.sends_once:
+            if step == SENDING and call.progress.note_sending(info) and http.sends_once:
                 request.extensions["trace"] = None  # What comes after that tells nothing.
 
         return trace
