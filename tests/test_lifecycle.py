@@ -421,7 +421,8 @@ def test_a_connection_that_ended_while_the_event_loop_was_busy_is_not_used_again
     async def main() -> None:
         async with AsyncLongCat(KEY, server.url) as cat:
             await cat.status("first")
-            closed.wait(SOON)
+            busy.set()
+            assert closed.wait(SOON)
             assert (await cat.status("second")).request_id == "second"
 
     with Server([answer_and_close], [serve]) as server:
