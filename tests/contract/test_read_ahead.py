@@ -1,10 +1,12 @@
 """Traffic that is read in a process of its own is the same, in the same order, whatever happens there."""
 
+import errno
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from attrs import evolve
@@ -75,6 +77,62 @@ def test_no_process_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     taken.close()
     with pytest.raises(ChildProcessError):
         os.waitpid(processes[0], os.WNOHANG)
+
+
+def test_a_forgotten_process_is_no_fault() -> None:
+    """Where SIGCHLD is ignored, as a parent may leave it, there is no process to wait for, and all comes."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert list(read_ahead(TRAFFIC)) == TRAFFIC
+        taken = read_ahead(TRAFFIC)
+        assert next(taken) == TRAFFIC[0]
+        taken.close()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize(
+    ("refused", "number"), [("fork", errno.EAGAIN), ("fork", errno.EMFILE), ("pipe", errno.EMFILE)]
+)
+def test_without_room_for_a_process_this_one_reads(refused: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system refuses another process, or a pipe to it, all comes nevertheless, and no pipe is left open."""
+
+    def refuse() -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    source, sink = os.pipe()  # The next pipe has these numbers again, so long as nothing else is opened.
+    os.close(source)
+    os.close(sink)
+    monkeypatch.setattr(os, refused, refuse)
+    assert list(read_ahead(TRAFFIC)) == TRAFFIC
+    for end in (source, sink):
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            os.fstat(end)
+
+
+def test_the_process_ends_when_nobody_takes_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose parent was killed ends by itself, as it can't hand over anything."""
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+
+    def endless() -> Iterator[Exchange]:
+        while True:
+            yield GOOD
+
+    taken = read_ahead(endless())
+    assert next(taken) == GOOD
+    taken.close()  # It waits for the process, which nobody kills.
+
+
+def test_the_process_has_as_many_descriptors_to_read_with() -> None:
+    """Where there are few descriptors left, what is read in the process is not short of one because of the pipe."""
+
+    def opened() -> Iterator[Inconclusive]:
+        descriptors = [os.dup(2), os.dup(2)]
+        for one in descriptors:
+            os.close(one)
+        yield Inconclusive(str(descriptors), "are the next descriptors")
+
+    assert list(read_ahead(opened())) == list(opened())
 
 
 def test_a_process_is_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, BinaryIO, Final, NoReturn, TypeAlias
 
 from attrs import fields
 
@@ -20,6 +20,8 @@ MOST: Final = 64
 """How many exchanges are handed over at once."""
 FULL: Final = 1024 * 1024
 """How many bytes of bodies are handed over at once, unless a single exchange has more."""
+STDOUT: Final = 1
+"""The descriptor of what a process prints to."""
 _Read: TypeAlias = Exchange | Inconclusive
 _values: Final = attrgetter(*(one.name for one in fields(Exchange)))
 
@@ -37,21 +39,44 @@ def read_ahead(traffic: Iterable[_Read]) -> Generator[_Read, None, None]:
     """Yield what is read, in its order, while the next is being read. What is raised there is raised here.
 
     Only a few exchanges are held in memory. When this is closed, so is the other process. If somebody kills that, this
-    ends with an Inconclusive.
+    ends with an Inconclusive. If the system refuses another process, or a pipe to it, this process reads.
     """
-    source, sink = os.pipe()
-    process = os.fork()
-    if process == 0:
-        os.close(source)
-        _hand_over(traffic, sink)
-    os.close(sink)
+    started = _started(traffic)
+    if started is None:
+        yield from traffic
+        return
+    process, source = started
     try:
         with open(source, "rb") as file:  # noqa: PTH123 - it is no path.
             yield from _taken(file)
     finally:
-        with suppress(ProcessLookupError):
+        _end(process)
+
+
+def _started(traffic: Iterable[_Read]) -> tuple[int, int] | None:
+    """Start the other process, and return its id and the pipe to read from. None: the system refuses one of them."""
+    try:
+        source, sink = os.pipe()
+    except OSError:
+        return None
+    try:
+        process = os.fork()
+        if process == 0:
+            _hand_over(traffic, source, sink)
+    except OSError:
+        os.close(source)
+        return None
+    finally:
+        os.close(sink)
+    return process, source
+
+
+def _end(process: int) -> None:
+    # Where SIGCHLD is ignored, the system forgets a process as soon as it ends: there is nothing to wait for.
+    with suppress(ChildProcessError, ProcessLookupError):
+        if os.waitpid(process, os.WNOHANG) == (0, 0):
             os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+            os.waitpid(process, 0)
 
 
 def _taken(file: BinaryIO) -> Iterator[_Read]:
@@ -65,18 +90,27 @@ def _taken(file: BinaryIO) -> Iterator[_Read]:
         yield Inconclusive("recorded traffic", "was not read to its end: the process that did so was killed")
 
 
-def _hand_over(traffic: Iterable[_Read], sink: int) -> None:
-    """Read, hand over and exit, and do nothing else that this process would do at its end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The other process is interrupted, too, and ends this one.
-    with suppress(BaseException), open(sink, "wb") as file:
-        try:
-            for block in _blocks(traffic):
-                pickle.dump(block, file, pickle.HIGHEST_PROTOCOL)
-                file.flush()
-            pickle.dump(None, file)
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody can see it.
-            pickle.dump(error, file)
-    os._exit(0)
+def _hand_over(traffic: Iterable[_Read], source: int, sink: int) -> NoReturn:
+    """Read, hand over and exit, and do nothing else that this process would do at its end.
+
+    When the process that takes it is gone, the next block can't be written, and this one ends, too.
+    """
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # The other process is interrupted, too, and ends this one.
+        os.close(source)
+        if sink != STDOUT:  # Nothing is printed here, and the pipe must not take a descriptor from what is read.
+            os.dup2(sink, STDOUT)
+            os.close(sink)
+        with open(STDOUT, "wb") as file:  # noqa: PTH123 - it is no path.
+            try:
+                for block in _blocks(traffic):
+                    pickle.dump(block, file, pickle.HIGHEST_PROTOCOL)
+                    file.flush()
+                pickle.dump(None, file)
+            except Exception as error:  # noqa: BLE001 - it is raised where somebody can see it.
+                pickle.dump(error, file)
+    finally:
+        os._exit(0)
 
 
 def _blocks(traffic: Iterable[_Read]) -> Iterator[list[Any]]:
