@@ -45,6 +45,8 @@ def codings_of(header: str) -> tuple[str, ...]:
     `identity` is none, `x-gzip` is gzip, and empty elements of the list say nothing. Some servers name a character set
     here, which is no coding.
     """
+    if not header:
+        return ()
     names = (name.strip(" \t").lower() for name in header.split(","))
     same = {"x-gzip": "gzip", "x-deflate": "deflate"}
     return tuple(same.get(name, name) for name in names if name not in _NO_CODINGS)
@@ -71,6 +73,9 @@ class ContentDecoder:
 
         A body that is not coded comes back in one step. Whoever has enough may stop. Raises CodingError.
         """
+        if not self._stages:
+            yield data
+            return
         for plain in self._undo(data, self._stages):
             self._size += len(plain)
             # Some hundred bytes, packed several times over, can stand for gigabytes that stand for nothing.

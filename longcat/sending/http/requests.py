@@ -1,5 +1,6 @@
 """The requests of an HTTP library for our calls. What is the same for many calls is prepared once."""
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -14,6 +15,8 @@ POOL_SHARE: Final = 0.9
 """The share of a call's time in which the HTTP client must have found a connection, or room for a new one."""
 KEPT: Final = 1024
 """How many URLs, and how many sets of headers, are kept."""
+STEPS: Final = ("connect", "read", "write", "pool")
+"""Those that have a timeout."""
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
@@ -67,11 +70,17 @@ class RequestFactory:
 
     def _timeout(self, call: Call) -> dict[str, float | None]:
         """Return the timeouts of the steps: the call's, or the HTTP client's own if that is shorter."""
-        limits = dict.fromkeys(("connect", "read", "write", "pool"), call.timeout)
-        if self._client is not None:
-            for step, limit in self._client.timeout.as_dict().items():
-                if limit is not None and limit < call.timeout:
-                    limits[step] = limit
-        # That the pool was full says that nothing was sent, so it has to come before the end of the call's own time.
-        limits["pool"] = min(limits["pool"], POOL_SHARE * call.timeout)
-        return {step: None if limit == inf else limit for step, limit in limits.items()}
+        own = None if self._client is None else self._client.timeout
+        limits = (None,) * len(STEPS) if own is None else (own.connect, own.read, own.write, own.pool)
+        return dict(timeouts(call.timeout, limits))
+
+
+@lru_cache(KEPT)
+def timeouts(seconds: float, of_client: Sequence[float | None]) -> Mapping[str, float | None]:
+    """Return the timeouts of the steps of a call that may take so many seconds. None: a step has none."""
+    limits = {
+        step: seconds if limit is None else min(limit, seconds) for step, limit in zip(STEPS, of_client, strict=True)
+    }
+    # That the pool was full says that nothing was sent, so it has to come before the end of the call's own time.
+    limits["pool"] = min(limits["pool"], POOL_SHARE * seconds)
+    return {step: None if limit == inf else limit for step, limit in limits.items()}
