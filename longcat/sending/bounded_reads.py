@@ -125,19 +125,27 @@ class InFlight:
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        with suppress(Empty):
-            return self._free.get_nowait()
-        with self._lock:
-            if self._places < self._most:
-                self._places += 1
-                return None
-        while True:
-            with suppress(Empty):
-                return self._free.get(timeout=STOP_CHECK_INTERVAL)
-            self._reads.left()
+        try:
+            self._free.get_nowait()
+        except Empty:
+            self._take_place()
 
     def __exit__(self, *error: object) -> None:
         self._free.put(None)
+
+    def _take_place(self) -> None:
+        """Make one more place, or wait for one that gets free."""
+        with self._lock:
+            if self._places < self._most:
+                self._places += 1
+                return
+        while True:
+            try:
+                self._free.get(timeout=STOP_CHECK_INTERVAL)
+            except Empty:
+                self._reads.left()
+            else:
+                return
 
 
 class Streams:
