@@ -1,6 +1,7 @@
 """That either HTTP library sends the calls, and what of it is used for many of them."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from functools import wraps
@@ -147,3 +148,25 @@ def test_a_library_that_is_not_there_yet_is_not_asked(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "httpx2", half)
     with LongCat(KEY), httpx.Client() as http, LongCat(KEY, http_client=http):
         pass
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_a_client_of_a_class_of_the_callers_own_is_used_as_it_is(library: Any) -> None:
+    """It may have slots, and take note of its subclasses, of which we make none."""
+    answer, seen = json.dumps(completed()).encode(), []
+
+    class Client(library.Client):  # type: ignore[misc]
+        __slots__ = ("tag",)
+
+        def __init_subclass__(cls, *, known: bool) -> None:
+            raise AssertionError(known)
+
+        def send(self, request: Any, **options: Any) -> Any:
+            seen.append((type(self), self.tag))
+            return super().send(request, **options)
+
+    http = Client(transport=library.MockTransport(lambda _: library.Response(200, content=answer)))
+    http.tag = "mine"
+    with http, LongCat(KEY, URL, http_client=http) as cat:
+        cat.status("r")
+    assert seen == [(Client, "mine")]

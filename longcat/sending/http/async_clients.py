@@ -19,8 +19,8 @@ class AsyncClientTransports:
         self.client = client
         self._has_pools_alone = pools.has_pools_alone(client)
         self.tells_nothing = pools.tells_nothing(client)
-        self._to_gateway = AsyncClientTransport(isolated(client))
-        self._elsewhere = AsyncClientTransport(isolated(client), auth=None)
+        self._to_gateway = AsyncClientTransport(client)
+        self._elsewhere = AsyncClientTransport(client, auth=None)
 
     @property
     def is_closed(self) -> bool:
@@ -70,7 +70,7 @@ class AsyncClientTransport:
 
     async def handle_async_request(self, request: "httpx.Request") -> "httpx.Response":
         """Send a request, and return the response."""
-        return await self._client.send(request, stream=True, follow_redirects=False, **self._options)
+        return await isolated(self._client).send(request, stream=True, follow_redirects=False, **self._options)
 
 
 async def _aclose(connections: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """The caller's HTTP clients, as transports: with their hooks, credentials and connections, but without cookies."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from longcat.sending.http import pools
 
@@ -21,25 +22,20 @@ class NoCookies:
 
 
 def isolated(client: T) -> T:
-    """Return an HTTP client whose requests have nothing to do with each other, and which shares the rest with this one.
+    """Return a copy of an HTTP client for one request, which shares all but the cookies with it.
 
-    It neither sends nor keeps cookies. Nor does it read where a redirect leads that it is not to follow: the libraries
-    fail when that is no URL. What is changed in the one is changed in the other.
+    It neither sends nor keeps any. Nor does it read where a redirect leads that it is not to follow: the libraries fail
+    when that is no URL. It is of the same class as the caller's, which may be changed between two requests.
     """
-    kind: Any = type(client)
+    double: Any = copy(client)
+    # The libraries have public ways for neither of the two: they copy cookies that are set into a jar of their own.
+    double._cookies = NoCookies()  # noqa: SLF001
+    double._build_redirect_request = _not_followed  # noqa: SLF001
+    return cast("T", double)
 
-    class Isolated(kind):  # type: ignore[misc]
-        cookies = NoCookies()
 
-        def _build_redirect_request(self, request: object, response: object) -> object:  # noqa: ARG002
-            return request  # There is no public way to have it left.
-
-        def __del__(self) -> None:
-            """Leave to the caller's client what it does at its end."""
-
-    double: T = object.__new__(Isolated)
-    double.__dict__ = client.__dict__
-    return double
+def _not_followed(request: object, response: object) -> object:  # noqa: ARG001 - it leads nowhere.
+    return request
 
 
 class SyncClientTransports:
@@ -49,8 +45,8 @@ class SyncClientTransports:
         self.client = client
         self._has_pools_alone = pools.has_pools_alone(client)
         self.tells_nothing = pools.tells_nothing(client)
-        self._to_gateway = SyncClientTransport(isolated(client))
-        self._elsewhere = SyncClientTransport(isolated(client), auth=None)
+        self._to_gateway = SyncClientTransport(client)
+        self._elsewhere = SyncClientTransport(client, auth=None)
 
     @property
     def is_closed(self) -> bool:
@@ -95,4 +91,4 @@ class SyncClientTransport:
 
     def handle_request(self, request: "httpx.Request") -> "httpx.Response":
         """Send a request, and return the response."""
-        return self._client.send(request, stream=True, follow_redirects=False, **self._options)
+        return isolated(self._client).send(request, stream=True, follow_redirects=False, **self._options)
