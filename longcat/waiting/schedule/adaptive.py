@@ -368,12 +368,12 @@ class AdaptivePlan:
     def foreseen(self) -> float | None:
         """Return after how many seconds of the wait the request will be seen done, as likely as not. None: unforeseen.
 
-        It is foreseen by progress that tells enough, see `ProgressReader.founded`.
+        It is foreseen by progress that tells enough, see `ProgressReader.time_of_end`.
         """
-        forecast = self._reader.founded() if self._reader is not None else None
-        if forecast is None:
+        if self._reader is None:
             return None
-        return max(forecast.reached(2 * forecast.odds(self._asked)), self._due) - self._begun_at
+        done = self._reader.time_of_end(self._policy.knowledge.shapes, self._asked)
+        return None if done is None else max(done, self._due) - self._begun_at
 
     def chance_done(self) -> ChanceDone:
         """Return the chance that the wait is over by then, by all that was known at the last question."""
@@ -381,9 +381,9 @@ class AdaptivePlan:
             return self._chance_done(self._ahead(self._outlook()))
 
     def chance_by_experience(self) -> ChanceDone | None:
-        """Return the same by nothing but how long the requests before took. None: too few of them have finished."""
+        """Return the same by how long the requests before took. None: too few of them, or progress says otherwise."""
         knowledge = self._policy.knowledge
-        if knowledge.finished < MANY:
+        if knowledge.finished < MANY or (self._reader is not None and self._reader.tells_enough):
             return None
         with knowledge.lock:
             return self._chance_done(knowledge.outlook_by_experience(self._policy.price))

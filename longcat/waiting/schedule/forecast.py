@@ -14,6 +14,8 @@ from typing import Final
 
 from attrs import define, field
 
+from longcat.waiting.schedule.progress_curve import Report, time_of_end
+
 SHORTEST: Final = 0.05
 LONGEST: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
 LOG_SHORTEST: Final = math.log(SHORTEST)
@@ -177,8 +179,10 @@ class Experience:
         return math.exp(age - self._base)
 
 
-ENOUGH: Final = 0.2  # Progress that tells how long the request takes, once it is known when the work began:
-APART: Final = 0.1  # after two reports that are so far apart, or where the first answer was a zero.
+ENOUGH: Final = 0.2  # Progress that tells people how long the request takes.
+KEPT: Final = 20  # How many reports of a request are kept at most, evenly spread over the progress.
+LEARNT: Final = 5  # So many requests show what a progress means.
+CERTAIN: Final = 0.85  # The least chance, by a forecast itself, that it is right within a factor of two.
 HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that says 1.0 and is not done is almost done.
 
 
@@ -212,6 +216,10 @@ class ProgressShape:
         variance += (step * (error - mean) - variance) / count
         self._bins[self.bin(progress)] = count, mean, variance
 
+    def learnt(self, progress: float) -> bool:
+        """Whether enough requests have shown what this progress means."""
+        return self._bins.get(self.bin(progress), (0,))[0] >= LEARNT
+
     def forecast(self, progress: float, origin: float, elapsed: float) -> LogLogistic:
         """Return when a request will finish that began at `origin` and reports so much, both in seconds of the wait."""
         count, mean, variance = self._bins.get(self.bin(progress), (0, 0.0, 0.0))
@@ -238,15 +246,19 @@ class ProgressReader:
     _last: float = 0.0
     _work: float | None = None  # When the work started. None: unknown.
     _reports: tuple[dict[int, tuple[float, float]], ...] = field(factory=lambda: ({}, {}))
+    _kept: dict[int, Report] = field(factory=dict)
+    _read: float = 0.0  # When there was a report last, be it the same.
 
     def read(self, shapes: tuple[ProgressShape, ProgressShape], elapsed: float, progress: float) -> None:
         """Make the forecasts anew if the progress is new. Progress that stands still says nothing more."""
         progress = min(progress, HIGHEST)
+        before, self._read = self._read, elapsed
         if progress <= 0 and self._first is None:
             self._zero = elapsed
         if progress <= 0 or progress == self._last:
             return
         self._last = progress
+        self._kept[int(KEPT * progress)] = Report(before, elapsed, progress)
         self._find_work(elapsed, progress)
         for i, origin in enumerate((0.0, self._work)):
             self.forecasts[i] = None
@@ -254,11 +266,28 @@ class ProgressReader:
                 self.forecasts[i] = shapes[i].forecast(progress, origin, elapsed)
                 self._reports[i][shapes[i].bin(progress)] = elapsed, progress
 
-    def founded(self) -> LogLogistic | None:
-        """Return the forecast by the work's clock, if the progress tells enough for people to be told of it."""
-        if self._first is None or self._last < ENOUGH:
+    @property
+    def tells_enough(self) -> bool:
+        """Whether the progress is so far that it should tell when the request will be done."""
+        return self._last >= ENOUGH
+
+    def time_of_end(self, shapes: tuple[ProgressShape, ProgressShape], asked: float) -> float | None:
+        """Return when the request will be done, if its progress tells enough for people to be told of it.
+
+        Args:
+            shapes: what progress has meant.
+            asked: when the last answer came, in seconds of the wait.
+        """
+        if not self.tells_enough:
             return None
-        return self.forecasts[1] if self._zero == 0.0 or self._last - self._first[1] >= APART else None
+        forecast, reports = self.forecasts[1], [*self._kept.values()]
+        if forecast is not None and shapes[1].learnt(self._last):
+            odds = forecast.odds(asked)
+            done = forecast.reached(2 * odds)
+            chance = odds / forecast.odds((asked + done) / 2) - odds / forecast.odds(2 * done - asked)
+            if chance >= CERTAIN:
+                return done
+        return time_of_end(reports, self._zero, asked)
 
     def _find_work(self, elapsed: float, progress: float) -> None:
         if self._first is None:
