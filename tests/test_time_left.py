@@ -85,8 +85,7 @@ def about_right(left: float, truth: float) -> bool:
     return truth / 2 <= left <= truth * 2
 
 
-@pytest.mark.parametrize("seconds_per_question", [None, 5.0])
-@pytest.mark.parametrize("count", [1, 3, 30])
+@pytest.mark.parametrize(("count", "seconds_per_question"), [(1, None), (3, None), (30, None), (3, 5.0)])
 @pytest.mark.parametrize(("queue", "curve"), [(0.0, EVEN), (0.0, HALF_EASED), (0.5, HALF_EASED)])
 def test_past_a_fifth_it_is_within_a_factor_of_two(
     queue: float, curve: Curve, count: int, seconds_per_question: float | None
@@ -105,8 +104,7 @@ def test_past_a_fifth_it_is_within_a_factor_of_two(
     assert fmean(about_right(*look) for look in looks) >= 0.9
 
 
-@pytest.mark.parametrize("learnt", [0, 20])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("count", "learnt"), [(1, 0), (3, 0), (1, 20)])
 @pytest.mark.parametrize("curve", TRUTHFUL)
 def test_however_truthful_progress_runs_what_is_told_is_about_right(curve: str, count: int, learnt: int) -> None:
     """At nine in ten moments, and for nine in ten requests at most of theirs; and where it is even, it is told."""
