@@ -658,7 +658,7 @@ def test_many_get_a_summary(gateway: Gateway, call: Call) -> None:
 
 def test_many_in_a_terminal(gateway: Gateway, user: User) -> None:
     """In a terminal, many have one line that counts them and says how long it takes, below the last that finished."""
-    ids = [gateway.add(duration=0.6 + i / 20) for i in range(15)]  # The forecasts after the first few are short.
+    ids = [gateway.add(duration=3.5 if i == 7 else 0.1) for i in range(15)]  # What is left is told once a second.
     with user.sit_down("wait", *ids, piped=True) as terminal:
         display = terminal.finish()
     *recent, summary = display.screen
