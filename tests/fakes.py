@@ -216,19 +216,19 @@ class Driver:
 
     Attributes:
         name: `sync`, or the event loop's.
-        library: the name of the HTTP library.
+        http_library: the name of the HTTP library.
     """
 
     name: str
-    library: str = "httpx"
+    http_library: str = "httpx"
 
     def __str__(self) -> str:
-        return f"{self.name}-{self.library}"
+        return f"{self.name}-{self.http_library}"
 
     @property
     def http(self) -> Any:
         """The HTTP library."""
-        return LIBRARIES[self.library]
+        return LIBRARIES[self.http_library]
 
     def run(
         self,
@@ -243,7 +243,7 @@ class Driver:
         Without a policy, a wait asks every four seconds: a number that adds up exactly.
         """
         options.setdefault("polling", FOUR)
-        transport = transport_for(self.library, script)
+        transport = transport_for(self.http_library, script)
         http: dict[str, Any] = {"transport": transport, "trust_env": False, "timeout": http_timeout}
         if self.name == "sync":
             with (

@@ -47,10 +47,10 @@ class Case:
     fault: str
     client: str
     call: str
-    library: str = "httpx"
+    http_library: str = "httpx"
 
     def __str__(self) -> str:
-        return f"{self.fault}: {self.call}, {self.client}, {self.library}"
+        return f"{self.fault}: {self.call}, {self.client}, {self.http_library}"
 
 
 @define
@@ -120,7 +120,7 @@ def _call(case: Case, url: str, folder: Path, timeout: float, seen: Observation)
         seen.late = time.monotonic() - began - timeout
 
     try:
-        return drive(Driver(case.client, case.library), url, ask, http=None, after=ended, key=KEY)
+        return drive(Driver(case.client, case.http_library), url, ask, http=None, after=ended, key=KEY)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what came of it.
         return error
 

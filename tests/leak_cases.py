@@ -22,7 +22,7 @@ from servers import http_client
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError
 from longcat.saving.parts import PartialFile
 from longcat.sending.http.asyncio_transport import AsyncioTransport
-from longcat.sending.http.library import DEFAULT
+from longcat.sending.http.libraries import DEFAULT
 from longcat.testing import VirtualClock
 from longcat.testing.picture import draw
 
@@ -338,7 +338,7 @@ async def leaked(cat: Cat, seam: Seam, cases: Iterable[Case], folder: Path) -> l
 
 def run(driver: Driver, cases: Sequence[Case], folder: Path) -> list[tuple[Case, Exception]]:
     """Make the calls of some cases, with one client without a journal and one with a journal; return what leaked."""
-    if driver.library != DEFAULT:  # Other exceptions may be those of a hook of the caller's HTTP client.
+    if driver.http_library != DEFAULT:  # Other exceptions may be those of a hook of the caller's HTTP client.
         kinds = [kind for kind in every_class() if kind.__module__.startswith(LIBRARIES)]
         cases = [case for case in cases if case.kind in kinds]
     of_journal = [case for case in cases if case.place in IN_JOURNAL]

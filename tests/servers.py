@@ -29,7 +29,7 @@ from attrs import define, field, frozen
 from fakes import KEY, Driver
 
 from longcat import AsyncLongCat, LongCat
-from longcat.sending.http.library import DEFAULT
+from longcat.sending.http.libraries import DEFAULT
 from longcat.testing import VirtualClock
 from longcat.waiting.schedule.plan import Polling
 from longcat.waiting.schedule.polling import FixedPolling
@@ -337,7 +337,7 @@ def http_client(driver: Driver, http: dict[str, Any] | None = None) -> Any:
     Without any, it is that of None: our client makes its own. It makes none of the other library: there, it is that of
     a plain HTTP client.
     """
-    if http is None and driver.library == DEFAULT:
+    if http is None and driver.http_library == DEFAULT:
         return nullcontext()
     return (driver.http.Client if driver.name == "sync" else driver.http.AsyncClient)(**(http or {}))
 

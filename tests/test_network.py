@@ -21,7 +21,7 @@ from longcat.contract import load_spec
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import probe
 from longcat.sending.http.asyncio_network import AsyncioNetwork
-from longcat.sending.http.library import default_library
+from longcat.sending.http.libraries import default_library
 from longcat.sending.proxies import Proxies, excepts
 from longcat.testing import VirtualClock
 from longcat.url import Url

@@ -17,7 +17,7 @@ from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.sending.async_sender import AsyncSender
-from longcat.sending.http.library import AsyncClient
+from longcat.sending.http.libraries import AsyncClient
 from longcat.sending.tasks import driver
 from longcat.sending.tasks.batch import Outcomes, each
 from longcat.settings import usable_request_ids

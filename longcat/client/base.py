@@ -11,7 +11,7 @@ from longcat.models import Order, Status
 from longcat.processes import ForkSafeLock
 from longcat.sending.addresses import warn_of_plain_http
 from longcat.sending.destination import AddressRule
-from longcat.sending.http.library import ClientKind, is_client
+from longcat.sending.http.libraries import ClientKind, is_client
 from longcat.sending.sender import HttpSender
 from longcat.settings import usable_count, usable_rate
 from longcat.text.known_keys import KNOWN_KEYS

@@ -12,7 +12,7 @@ from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
-from longcat.sending.http.library import SyncClient
+from longcat.sending.http.libraries import SyncClient
 from longcat.sending.sync_sender import SyncSender
 from longcat.sending.threads import driver
 from longcat.sending.threads.driver import Stopped

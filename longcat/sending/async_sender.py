@@ -18,7 +18,7 @@ from longcat.sending.destination import AddressRule, Destination, look_up_async
 from longcat.sending.home import current_loop
 from longcat.sending.http.async_clients import AsyncClientTransports
 from longcat.sending.http.async_transports import AsyncTransports, async_transports
-from longcat.sending.http.library import HttpLibrary, default_library
+from longcat.sending.http.libraries import HttpLibrary, default_library
 from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
 from longcat.sending.sender import CONNECTING, SENDING, HttpSender, TraceInfo
@@ -99,7 +99,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         while True:
             try:
                 return await handle(request)
-            except self.library.connect_errors:
+            except self._library.connect_errors:
                 if not destination.next_address():
                     raise
 
@@ -119,7 +119,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
                 with anyio.CancelScope(shield=True):
                     with suppress(Exception):  # As above.
                         await response.aclose()
-                    await drain(chunks, self.library)
+                    await drain(chunks, self._library)
 
     def _trace(
         self, call: Call, request: "httpx.Request", destination: Destination
@@ -142,7 +142,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
                 if event.endswith(".connect_tcp.complete"):
                     await close(opened)  # Nobody else knows of it yet.
                 if isinstance(error, OSError):
-                    raise self.library.unconnected(error) from error
+                    raise self._library.unconnected(error) from error
                 raise
             if step == SENDING and call.progress.note_sending(info) and self.http.sends_once:
                 request.extensions["trace"] = None  # What comes after that tells nothing.

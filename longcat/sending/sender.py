@@ -12,7 +12,7 @@ from longcat.gateway.messages import Call
 from longcat.processes import ForkAware
 from longcat.sending.destination import AddressRule, Destination
 from longcat.sending.http.certificates import setup_error
-from longcat.sending.http.library import HttpLibrary, library_of
+from longcat.sending.http.libraries import HttpLibrary, library_of
 from longcat.sending.http.requests import RequestFactory
 from longcat.sending.translation import Translated, refused_by_proxy
 
@@ -92,8 +92,8 @@ class HttpSender(ForkAware, Generic[Transports]):
         self._clock = clock
         self._max_in_flight = max_in_flight
         self._closed = False
-        self.library: HttpLibrary = library_of(client)
-        self._requests = RequestFactory(self.library, f"{USER_AGENT} {self.library.name}", client)
+        self._library: HttpLibrary = library_of(client)
+        self._requests = RequestFactory(self._library, f"{USER_AGENT} {self._library.name}", client)
         self.http: Transports = self.open() if client is None else type(self).client_transports(client)
         self.watch_forks()
 
@@ -101,7 +101,7 @@ class HttpSender(ForkAware, Generic[Transports]):
         """Return new transports of our own. Raises ConfigurationError when the environment does not let us."""
         try:
             return self._new_transports()
-        except (ValueError, OSError, ImportError, self.library.invalid_url) as error:
+        except (ValueError, OSError, ImportError, self._library.invalid_url) as error:
             raise setup_error(error) from error
 
     def request(self, call: Call) -> "httpx.Request":
@@ -118,7 +118,7 @@ class HttpSender(ForkAware, Generic[Transports]):
     def look_at(self, call: Call, request: "httpx.Request", response: "httpx.Response") -> None:
         """Log a call, and raise APIConnectionError for an answer of a proxy that wants a login, not of the gateway."""
         if self.owns_http:
-            self.library.log(request, response)
+            self._library.log(request, response)
         if response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             error = refused_by_proxy(call, owns_http=self.owns_http)
             if error is not None:
@@ -131,4 +131,4 @@ class HttpSender(ForkAware, Generic[Transports]):
 
     def _translated(self, call: Call) -> Translated:
         call.progress.watched = True
-        return Translated(call, self.library, lambda: self._closed, owns_http=self.owns_http)
+        return Translated(call, self._library, lambda: self._closed, owns_http=self.owns_http)

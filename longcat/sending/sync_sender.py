@@ -12,7 +12,7 @@ from longcat.sending.bounded_reads import MADE, BoundedReads, InFlight, Streams
 from longcat.sending.destination import AddressRule, Destination, look_up
 from longcat.sending.http.clients import SyncClientTransports
 from longcat.sending.http.joined_writes import join_writes
-from longcat.sending.http.library import default_library
+from longcat.sending.http.libraries import default_library
 from longcat.sending.http.transports import SyncTransports, sync_transports
 from longcat.sending.proxies import Proxies
 from longcat.sending.sender import CONNECTING, SENDING, HttpSender, TraceInfo
@@ -45,7 +45,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
 
     def _begin(self) -> None:
         self._streams = Streams()
-        self._reads = BoundedReads(self._streams, self.library.core_read_timeout)
+        self._reads = BoundedReads(self._streams, self._library.core_read_timeout)
         self._in_flight = InFlight(self._max_in_flight, self._reads)
 
     def send(self, call: Call, stopped: Callable[[], bool] | None = None, reader: AnswerReader | None = None) -> Answer:
@@ -93,7 +93,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         while True:
             try:
                 return handle(request)
-            except self.library.connect_errors:
+            except self._library.connect_errors:
                 if not destination.next_address():
                     raise
 
@@ -117,7 +117,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
             elif step in CONNECTING:
                 call.progress.note(event, info)
                 if self.owns_http and event.endswith(MADE):
-                    join_writes(info["return_value"], self.library.core_write_error)
+                    join_writes(info["return_value"], self._library.core_write_error)
                 reads.trace(event, info)
             else:
                 return
@@ -128,7 +128,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
                 if event.endswith(".connect_tcp.complete"):
                     info["return_value"].close()  # Nobody else knows of it yet.
                 if isinstance(error, OSError):
-                    raise self.library.unconnected(error) from error
+                    raise self._library.unconnected(error) from error
                 raise
             if step == SENDING and call.progress.note_sending(info) and http.sends_once:
                 request.extensions["trace"] = None  # What comes after that tells nothing.

@@ -10,7 +10,7 @@ from longcat.decoding import CodingError
 from longcat.errors import APIConnectionError, APITimeoutError, LongCatError, is_transient
 from longcat.gateway.messages import Call
 from longcat.gateway.progress import SendProgress
-from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.libraries import HttpLibrary
 from longcat.sending.proxies import Proxies
 from longcat.text.known_keys import KNOWN_KEYS, without_keys
 from longcat.url import Url

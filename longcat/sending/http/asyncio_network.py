@@ -10,7 +10,7 @@ import ssl
 from typing import Any, Final
 
 from longcat.sending.http.joined_writes import MOST_UNSENT
-from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.libraries import HttpLibrary
 
 MOST_UNREAD: Final = 256 * 1024
 """How many bytes wait at most to be read before no more are taken from the network."""

@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from longcat.sending.http.asyncio_network import AsyncioNetwork
-from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.libraries import HttpLibrary
 
 if TYPE_CHECKING:
     import httpx

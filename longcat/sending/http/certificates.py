@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from longcat.errors import ConfigurationError
-from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.libraries import HttpLibrary
 from longcat.url import Url
 
 

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from longcat.gateway.messages import Call
-from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.libraries import HttpLibrary
 
 if TYPE_CHECKING:
     import httpx

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from attrs import frozen
 
 from longcat.sending.http.certificates import TlsContexts
-from longcat.sending.http.library import HttpLibrary
+from longcat.sending.http.libraries import HttpLibrary
 from longcat.sending.proxies import Proxies
 from longcat.url import Url
 
