@@ -6,45 +6,22 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from longcat.sending.http import pools
-from longcat.sending.http.clients import isolated
+from longcat.sending.http.clients import ClientTransports, isolated
 
 if TYPE_CHECKING:
     import httpx
 
 
-class AsyncClientTransports:
+class AsyncClientTransports(ClientTransports["httpx.AsyncClient", "AsyncClientTransport"]):
     """The caller's HTTP client in place of transports of our own, for the tasks of one event loop at a time."""
 
     def __init__(self, client: "httpx.AsyncClient") -> None:
-        self.client = client
-        self._has_pools_alone = pools.has_pools_alone(client)
-        self.tells_nothing = pools.tells_nothing(client)
-        self._to_gateway = AsyncClientTransport(client)
-        self._elsewhere = AsyncClientTransport(client, auth=None)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the owner has closed it."""
-        return self.client.is_closed
-
-    @property
-    def sends_once(self) -> bool:
-        """Whether a request is sent once, and no step after that connects anew."""
-        return self._has_pools_alone and self.client.auth is None
-
-    @property
-    def is_untraced(self) -> bool:
-        """Whether its connections are made by a library that is known to tell nothing of them."""
-        return pools.is_untraced(self.client)
+        super().__init__(client, AsyncClientTransport(client), AsyncClientTransport(client, auth=None))
 
     @property
     def has_connections(self) -> bool:
         """Whether it has connections, as far as can be known, which belong to one event loop."""
         return any(pools.pools(self.client))
-
-    def take(self, url: object, *, cross_origin: bool) -> "AsyncClientTransport":  # noqa: ARG002 - it goes anywhere.
-        """Return it as a transport: without its credentials, if what is sent does not go to the gateway."""
-        return self._elsewhere if cross_origin else self._to_gateway
 
     async def give_back(self, transport: object, url: object) -> None:
         """Do nothing: its own pool keeps the connection."""

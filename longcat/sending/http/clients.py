@@ -1,7 +1,7 @@
 """The caller's HTTP clients, as transports: with their hooks, credentials and connections, but without cookies."""
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from longcat.sending.http import pools
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
+ClientT = TypeVar("ClientT", bound="httpx.Client | httpx.AsyncClient")
+TransportT = TypeVar("TransportT")
 
 
 class NoCookies:
@@ -38,15 +40,23 @@ def _not_followed(request: object, response: object) -> object:  # noqa: ARG001 
     return request
 
 
-class SyncClientTransports:
-    """The caller's HTTP client in place of transports of our own. It has a pool of its own, and its owner closes it."""
+class ClientTransports(Generic[ClientT, TransportT]):
+    """The caller's HTTP client in place of transports of our own: what both kinds have in common.
 
-    def __init__(self, client: "httpx.Client") -> None:
+    It has a pool of its own, and its owner closes it.
+
+    Args:
+        client: it.
+        to_gateway: sends with its credentials.
+        elsewhere: sends without.
+    """
+
+    def __init__(self, client: ClientT, to_gateway: TransportT, elsewhere: TransportT) -> None:
         self.client = client
         self._has_pools_alone = pools.has_pools_alone(client)
         self.tells_nothing = pools.tells_nothing(client)
-        self._to_gateway = SyncClientTransport(client)
-        self._elsewhere = SyncClientTransport(client, auth=None)
+        self._to_gateway = to_gateway
+        self._elsewhere = elsewhere
 
     @property
     def is_closed(self) -> bool:
@@ -63,9 +73,16 @@ class SyncClientTransports:
         """Whether its connections are made by a library that is known to tell nothing of them."""
         return pools.is_untraced(self.client)
 
-    def take(self, url: object, *, cross_origin: bool) -> "SyncClientTransport":  # noqa: ARG002 - it goes anywhere.
+    def take(self, url: object, *, cross_origin: bool) -> TransportT:  # noqa: ARG002 - it goes anywhere.
         """Return it as a transport: without its credentials, if what is sent does not go to the gateway."""
         return self._elsewhere if cross_origin else self._to_gateway
+
+
+class SyncClientTransports(ClientTransports["httpx.Client", "SyncClientTransport"]):
+    """The caller's HTTP client in place of transports of our own, for threads."""
+
+    def __init__(self, client: "httpx.Client") -> None:
+        super().__init__(client, SyncClientTransport(client), SyncClientTransport(client, auth=None))
 
     def give_back(self, transport: object, url: object) -> None:
         """Do nothing: its own pool keeps the connection."""
