@@ -307,7 +307,9 @@ def seams(seam: Seam) -> Iterator[None]:
 
     make, sync, rename = PartialFile.__init__, PartialFile.sync, PartialFile.rename
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("longcat.saving.owners.sqlite3.connect", partial(sqlite3.connect, factory=Database))
+        patch.setattr(
+            "longcat.saving.journal.sqlite.owners.sqlite3.connect", partial(sqlite3.connect, factory=Database)
+        )
         patch.setattr("longcat.sending.addresses.socket.getaddrinfo", getaddrinfo)
         patch.setattr(PartialFile, "__init__", made)
         patch.setattr(PartialFile, "sync", synced)

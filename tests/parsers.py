@@ -24,7 +24,7 @@ from longcat.gateway.messages import LONGEST_PAUSE, Answer
 from longcat.gateway.queue import QueueGateway
 from longcat.gateway.result import ResultGateway
 from longcat.models import OrderRequest, State, Status
-from longcat.saving.journal import Journal
+from longcat.saving.journal.journal import Journal
 from longcat.saving.picture_file import PictureFile
 from longcat.webhooks import parse
 

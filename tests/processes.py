@@ -24,7 +24,7 @@ CONTEXT.set_forkserver_preload(
         "longcat.cli.displays.progress",
         "longcat.cli.status",
         "longcat.cli.wait",
-        "longcat.saving.journal",
+        "longcat.saving.journal.journal",
         "rich.progress",
     ]
 )

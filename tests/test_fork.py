@@ -20,7 +20,7 @@ from longcat import AsyncLongCat, Image, LongCat
 from longcat.models import State, Status
 from longcat.processes import ForkSafeLock
 from longcat.saving.download import DownloadClaim
-from longcat.saving.journal import Journal
+from longcat.saving.journal.journal import Journal
 from longcat.saving.parts import PartialFile
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="there is no fork")

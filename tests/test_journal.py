@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from processes import Process, run_code
 
 from longcat import ConfigurationError, Image, JournalError, State, Status
-from longcat.saving import database
-from longcat.saving.journal import Journal
-from longcat.saving.requests import RequestTable, SavedFile
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.requests import RequestTable, SavedFile
+from longcat.saving.journal.sqlite import database
 
 GATEWAY = "https://gateway.example"
 URL = "https://storage.example/a.png"
@@ -639,7 +639,7 @@ def test_a_kill_in_the_midst_of_an_upgrade_loses_nothing(tmp_path: Path) -> None
     """Killed before any statement, the journal is as before or as after, and the next program brings it on."""
     code = """
         import os, signal
-        from longcat.saving import database
+        from longcat.saving.journal.sqlite import database
         seen, connect = [], database.connect
         def count(statement):
             seen.append(statement)

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from processes import Process, run_code
 
 from longcat import ConfigurationError, OrderRequest, State, Status
-from longcat.saving import database
-from longcat.saving.journal import Journal
-from longcat.saving.orders import KNOWN, OPEN, SPENT, OrderTable
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.orders import KNOWN, OPEN, SPENT, OrderTable
+from longcat.saving.journal.sqlite import database
 from longcat.waiting.submit import OrderRecord, OrderState
 
 GATEWAY: Final = "https://gateway.example"

@@ -26,9 +26,9 @@ from longcat import (
     SubmitUnknown,
     WaitTimeout,
 )
-from longcat.saving import database
-from longcat.saving.database import Database
-from longcat.saving.journal import Journal
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.sqlite import database
+from longcat.saving.journal.sqlite.database import Database
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.waiting.submit import OrderState
 

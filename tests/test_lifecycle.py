@@ -46,7 +46,7 @@ from longcat import (
 )
 from longcat.gateway.orders import usable_order
 from longcat.gateway.queue import QueueGateway
-from longcat.saving.journal import Journal
+from longcat.saving.journal.journal import Journal
 from longcat.sending.http import pools
 from longcat.waiting.submit import OrderState
 

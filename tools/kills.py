@@ -23,7 +23,9 @@ from longcat.cli.orders.batch import JOURNAL, MANIFEST
 from longcat.cli.run import run as longcat
 
 CONTEXT: Final = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["anyio._backends._asyncio", "longcat.cli.orders.batch", "longcat.saving.journal"])
+CONTEXT.set_forkserver_preload(
+    ["anyio._backends._asyncio", "longcat.cli.orders.batch", "longcat.saving.journal.journal"]
+)
 
 KEY: Final = "the-key-of-the-kills"
 RATE: Final = "200"

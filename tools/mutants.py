@@ -39,7 +39,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 JUDGED: Final = ROOT / "tests" / "mutants.md"
 CORE: Final = (
     *("base.py", "client.py", "clock.py", "errors.py", "models.py", "pointer.py", "settings.py", "text.py"),
-    *("gateway/*.py", "saving/*.py", "sending/*.py", "waiting/*.py"),
+    *("gateway/*.py", "saving/*.py", "saving/journal/**/*.py", "sending/*.py", "waiting/*.py"),
 )
 # Tests of something else, or that start processes, in which no change is made.
 LEFT_OUT: Final = (

@@ -21,7 +21,7 @@ from longcat.waiting.schedule.plan import Polling
 
 if TYPE_CHECKING:
     from longcat.client.flows import Flows
-    from longcat.saving.journal import Journal
+    from longcat.saving.journal.journal import Journal
 
 HttpClient = TypeVar("HttpClient")
 
@@ -75,7 +75,7 @@ class BaseClient(Generic[HttpClient]):
         return self._sender_class.new_transports(self._gateways.base_urls)
 
     def _open_journal(self, file: str | PathLike[str]) -> "Journal":
-        from longcat.saving.journal import Journal  # noqa: PLC0415 - few have one, and it takes long to import.
+        from longcat.saving.journal.journal import Journal  # noqa: PLC0415 - few have one, and it takes long to import.
 
         return Journal(file, time=self._clock.time)
 

@@ -14,8 +14,8 @@ from longcat.gateway.orders import Orderable, usable_order
 from longcat.gateway.status import StatusGateway
 from longcat.models import Order, OrderRequest
 from longcat.saving.download import Downloader
-from longcat.saving.journal import Journal
-from longcat.saving.requests import RequestTable
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.requests import RequestTable
 from longcat.settings import refuse_key, usable_timeout, usable_unknown
 from longcat.waiting.batch import Batch, id_of
 from longcat.waiting.generate import Generate

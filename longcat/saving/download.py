@@ -14,10 +14,10 @@ from attrs import define, evolve, field, frozen
 from longcat.errors import APIConnectionError, ConfigurationError, DownloadError, is_transient
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image
+from longcat.saving.journal.requests import RequestTable
 from longcat.saving.names import safe_name
 from longcat.saving.parts import sweep
 from longcat.saving.picture_file import PictureFile, picture_files, url_stem
-from longcat.saving.requests import RequestTable
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
 from longcat.waiting.backoff import backoff, recheck_interval

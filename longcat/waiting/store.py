@@ -19,7 +19,7 @@ logger: Final = logging.getLogger("longcat")
 
 
 class RequestStore(Protocol):
-    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.Journal`.
+    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.journal.Journal`.
 
     Every method but `later` may block, and raises JournalError.
     """

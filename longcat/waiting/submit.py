@@ -93,7 +93,7 @@ class OrderRecord:
 
 
 class OrderStore(Protocol):
-    """What outlives an order, and may be shared by several programs: `longcat.saving.journal`.
+    """What outlives an order, and may be shared by several programs: `longcat.saving.journal.journal`.
 
     Every method that writes returns when what it wrote would survive a loss of power. Every one but `later` may block,
     and raises JournalError.

@@ -27,7 +27,7 @@ from longcat.gateway.contract import contract
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.files import whole_file
-from longcat.saving.journal import Journal
+from longcat.saving.journal.journal import Journal
 from longcat.settings import find_api_key, find_base_url, usable_rate, usable_timeout
 from longcat.waiting.wake import Wake
 

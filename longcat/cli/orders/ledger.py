@@ -13,8 +13,8 @@ from longcat.cli.output import check_free
 from longcat.errors import JournalError
 from longcat.gateway.orders import cost
 from longcat.models import State
-from longcat.saving.journal import Journal
-from longcat.saving.requests import RequestTable
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.requests import RequestTable
 from longcat.waiting.outcome import FAILURES
 from longcat.waiting.submit import OrderState
 

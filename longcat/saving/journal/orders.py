@@ -10,8 +10,8 @@ from attrs import frozen
 
 from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest, Status
-from longcat.saving.database import ALTERED_IT, Database, as_bytes, text_or_none
-from longcat.saving.requests import RequestTable
+from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.sqlite.database import ALTERED_IT, Database, as_bytes, text_or_none
 from longcat.text import shorten
 from longcat.waiting.submit import OrderRecord, OrderState
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.models import Image, State, Status
-from longcat.saving.database import Database, as_bytes, text_or_none
 from longcat.saving.files import open_regular
+from longcat.saving.journal.sqlite.database import Database, as_bytes, text_or_none
 from longcat.text import shorten
 
 MICROSECOND: Final = timedelta(microseconds=1)

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from longcat.errors import ConfigurationError, JournalError, LongCatError
 from longcat.processes import ForkAware
-from longcat.saving import schema
-from longcat.saving.background import BackgroundWriter
 from longcat.saving.files import sync
-from longcat.saving.owners import OwnerFiles, connect, is_busy, lock_holder
+from longcat.saving.journal.background import BackgroundWriter
+from longcat.saving.journal.sqlite import schema
+from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, lock_holder
 from longcat.text import sentence, shorten
 
 PATIENCE: Final = 0.2

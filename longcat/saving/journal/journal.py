@@ -1,9 +1,9 @@
 """What was ordered, asked, answered and saved, in an SQLite file that outlives the process.
 
-Several processes may share it; see `longcat.saving.owners` for who works on what. Every change is a transaction, and
-survives the end of the process. A power cut may lose the last seconds of what was asked and saved, but nothing about
-orders, and leaves a journal that can be read. The key is never in it. The file should be on a local disk: SQLite's
-write-ahead log needs memory that the processes share.
+Several processes may share it; see `longcat.saving.journal.sqlite.owners` for who works on what. Every change is a
+transaction, and survives the end of the process. A power cut may lose the last seconds of what was asked and saved, but
+nothing about orders, and leaves a journal that can be read. The key is never in it. The file should be on a local disk:
+SQLite's write-ahead log needs memory that the processes share.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from typing import Self
 
 from longcat.clock import monotonic
 from longcat.errors import JournalError
-from longcat.saving.background import PAUSE
-from longcat.saving.database import GRACE, Database
-from longcat.saving.orders import OrderTable
-from longcat.saving.requests import RequestTable
+from longcat.saving.journal.background import PAUSE
+from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.sqlite.database import GRACE, Database
 
 
 class Journal:
