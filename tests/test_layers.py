@@ -1,6 +1,7 @@
 """That the package is built in floors, and its modules stay small: the rules of `ARCHITECTURE.md`."""
 
 import ast
+import functools
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -36,6 +37,12 @@ IO = {
 }  # fmt: skip
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """Return what stands in a module."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def importers(package: str) -> set[str]:
     """Return the modules of the core that import a package or something in it."""
     found = {module for module in GRAPH.modules if module == package or module.startswith(f"{package}.")}
@@ -66,7 +73,7 @@ def test_no_module_imports_from_the_package_itself() -> None:
     found = [
         path.name
         for path in set((ROOT / "longcat").rglob("*.py")) - {ROOT / "longcat" / "__init__.py"}
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom) and node.module == "longcat"
     ]
     assert found == []
@@ -126,7 +133,7 @@ def test_modules_and_functions_stay_short() -> None:
     """A module has 500 lines at most, a function 60."""
     long = []
     for path in (ROOT / "longcat").rglob("*.py"):
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = parsed(path)
         nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         long += [node.name for node in nodes if (node.end_lineno or 0) - node.lineno >= 60]
         long += [path.name] if len(path.read_text("utf-8").splitlines()) > 500 else []
@@ -137,7 +144,7 @@ def test_a_name_has_one_meaning() -> None:
     """No two classes or type aliases of the package have one name, whether or not it begins with an underscore."""
     homes: dict[str, list[str]] = {}
     for path in (ROOT / "longcat").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 name = node.name
             elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
