@@ -86,7 +86,7 @@ _read_yaml = edit_module._read_yaml
 
 @lru_cache(maxsize=8)
 def tree_in(text: str) -> tuple[bytes, Callable[[Any], str]]:
-    """Return the tree of a text that is to be changed, pickled, and how to write it: twenty times faster than to read."""
+    """Return the tree of a text, pickled, which is read twenty times faster, and how to write it."""
     tree, write = _read_yaml(text)
     return pickle.dumps(tree), write
 
