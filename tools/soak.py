@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from math import inf
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median_low
 from typing import Any, Final, cast
 
 import anyio
@@ -53,7 +54,10 @@ LAST_BATCH: Final = 15.0
 SAMPLE: Final = 0.5
 """Seconds between two looks at a program."""
 GROWTH: Final = {"memory": 8_000_000, "descriptors": 6, "threads": 6}
-"""How much more of it a program may have in the last third of the time than in the second: Python's heap varies."""
+"""How much more of it a program may have, as a rule, in the last third of the time than in the second.
+
+Python's heap varies, and a rare call that needs much may come in any third, so one look tells nothing.
+"""
 
 
 # --- The programs. ---
@@ -224,9 +228,10 @@ class Looks:
     def grown(self) -> Iterator[str]:
         """Yield what there was too much more of in the last third of the time than in the second."""
         for name, values in self.seen.items():
-            third = len(values) // 3
-            if third and (more := max(values[-third:]) - max(values[third : 2 * third])) > GROWTH[name]:
-                yield f"{name} grew by {more}, from {max(values[third : 2 * third])}"
+            if third := len(values) // 3:
+                before, after = median_low(values[third : 2 * third]), median_low(values[-third:])
+                if after - before > GROWTH[name]:
+                    yield f"{name} grew by {after - before}, from {before}"
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {max(values)}" for name, values in self.seen.items() if values)
