@@ -280,6 +280,13 @@ def test_base64_with_much_padding() -> None:
         from_base64("=" * LONG + "YQ")
 
 
+@pytest.mark.parametrize("text", ["\ufeffYQ==", "YQé=", "Y\udcffQ=", "YQ\0=", "٤Q=="])
+def test_base64_with_other_letters_is_refused(text: str) -> None:
+    """A byte order mark, a letter outside ASCII and half of a surrogate pair are no base64, whoever says so below."""
+    with pytest.raises(UnreadableError, match="should be base64"):
+        from_base64(text)
+
+
 @pytest.mark.parametrize(
     ("template", "path", "values"),
     [

@@ -1,7 +1,6 @@
 """The bodies of recorded messages, as the bytes that they were, and ways to be unreadable."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable
@@ -124,7 +123,7 @@ def from_base64(text: str) -> bytes:
     packed = "".join(text.split()).rstrip("=").translate(_BASE64)
     try:
         return bounded(base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True))
-    except (binascii.Error, UnicodeError) as error:
+    except ValueError as error:  # Not only binascii's: letters outside ASCII are refused with a plain one.
         raise UnreadableError("has a value that should be base64 and is not") from error
 
 
