@@ -1,6 +1,7 @@
 """What a stranger's spec and traffic may cost: each limit is told, and costs that spec or that exchange."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from longcat.contract.openapi.limits import MAX_BYTES, MAX_PATHS, MAX_VALUES
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches.suggest import MAX_TEXT, suggest
 from longcat.contract.run import recorded
-from longcat.contract.traffic.decoding import UnreadableError, from_base64
+from longcat.contract.traffic import decoding
+from longcat.contract.traffic.decoding import UnreadableError, from_base64, from_hex
 
 CAT = {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}
 HEAD = "openapi: 3.1.0\ninfo: {title: t, version: '1'}\npaths: {/a: {get: {responses: {'200': {description: x}}}}}\n"
@@ -285,6 +287,16 @@ def test_base64_with_other_letters_is_refused(text: str) -> None:
     """A byte order mark, a letter outside ASCII and half of a surrogate pair are no base64, whoever says so below."""
     with pytest.raises(UnreadableError, match="should be base64"):
         from_base64(text)
+
+
+@pytest.mark.parametrize(("read", "text"), [(from_base64, "YWE="), (from_hex, "6161")])
+def test_a_body_that_is_too_large_is_called_that(
+    read: Callable[[str], bytes], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it is packed."""
+    monkeypatch.setattr(decoding, "MAX_BODY", 1)
+    with pytest.raises(UnreadableError, match="more than"):
+        read(text)
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,10 @@ def undo_encoding(headers: dict[str, str], body: bytes | None) -> tuple[dict[str
 def from_hex(text: str) -> bytes:
     """Return what the hexadecimal digits in a text stand for. Raises UnreadableError when there are others in it."""
     try:
-        return bounded(bytes.fromhex(text))
+        body = bytes.fromhex(text)
     except ValueError as error:
         raise UnreadableError("has a value that should be hexadecimal and is not") from error
+    return bounded(body)
 
 
 def from_pieces(pieces: object, encoding: str) -> bytes | None:
@@ -122,9 +123,10 @@ def from_base64(text: str) -> bytes:
     """
     packed = "".join(text.split()).rstrip("=").translate(_BASE64)
     try:
-        return bounded(base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True))
+        body = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except ValueError as error:  # Not only binascii's: letters outside ASCII are refused with a plain one.
         raise UnreadableError("has a value that should be base64 and is not") from error
+    return bounded(body)
 
 
 def from_text(text: str, encoding: str = "utf-8") -> bytes:
