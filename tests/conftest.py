@@ -15,6 +15,7 @@ from _pytest.runner import runtestprotocol  # As the plugins use it that run tes
 from fakes import drivers_for
 from hypothesis import HealthCheck, settings
 from libraries import WAYS
+from postgres import PostgresServer, Schema
 
 # The same examples every time, as many as a quick run allows, however slow the machine is, and no file left behind.
 settings.register_profile(
@@ -110,11 +111,24 @@ def _servers_stop_at_once() -> Generator[None, None, None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_developer() -> Generator[None, None, None]:
-    """Keep a key or a base URL that is set on this machine out of the tests."""
+    """Keep a key, a base URL or a database that is set on this machine out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL"):
+        for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL", *(name for name in os.environ if name.startswith("PG"))):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Generator[PostgresServer, None, None]:
+    """Return a real PostgreSQL, one for all tests of this process."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def schema(postgres_server: PostgresServer) -> Schema:
+    """Return a schema of the test's own in a real PostgreSQL."""
+    return postgres_server.schema()
 
 
 @pytest.fixture
