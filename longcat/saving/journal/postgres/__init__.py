@@ -1,0 +1,1 @@
+"""The journal on PostgreSQL, for programs on many machines."""
