@@ -23,11 +23,9 @@ from hypothesis import strategies as st
 
 from longcat import FixedPolling, GeometricPolling
 from longcat.waiting.backoff import backoff
-from longcat.waiting.schedule.adaptive import (
-    AdaptivePolling,
-    Knowledge,
-)
+from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic
+from longcat.waiting.schedule.knowledge import Knowledge
 from longcat.waiting.schedule.plan import Plan, Polling
 
 MIDDLE = 0.5
