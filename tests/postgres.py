@@ -34,6 +34,8 @@ LONGEST_FOLDER: Final = 70
 """Bytes of the longest name of a folder that a Unix socket can stand in, on every system."""
 
 WATCH: Final = """\
+exec 2>/dev/null
+trap '' PIPE
 "$0" --pgdata=data --username=postgres --pwfile=password --auth-local=trust --auth-host=scram-sha-256 \
   --set scram_iterations=1 --encoding=UTF8 --locale=C --no-sync --no-instructions --wal-segsize=1 >log 2>&1 || exit
 signal=
@@ -42,7 +44,7 @@ while [ "$signal" != end ]; do
   "$@" >>log 2>&1 &
   echo started
   read -r signal || signal=end
-  case $signal in end) kill -QUIT $! ;; *) kill -"$signal" $! ;; esac 2>/dev/null
+  case $signal in end) kill -QUIT $! ;; *) kill -"$signal" $! ;; esac
   wait
   echo stopped
   [ "$signal" = end ] || read -r _ || signal=end
@@ -86,6 +88,15 @@ def programs() -> Path:
     ).parent
 
 
+def copy_programs(installed: Path, folder: Path) -> Path:
+    """Copy the programs and their libraries, which they look for beside the package, and return where they are."""
+    package = installed.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name)
+    return Path(shutil.copytree(installed, folder / package.name / installed.name))
+
+
 def user_of_server() -> pwd.struct_passwd | None:
     """Return as whom the server must run, as root may not run it. None: as the user of this process."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -97,10 +108,11 @@ def is_open_to_all(path: Path) -> bool:
 
 
 def make_folder() -> Path:
-    """Make a folder for the server, in one whose name is short enough and which its user can reach."""
-    usual = Path(tempfile.gettempdir())
-    is_good = len(os.fsencode(usual)) < LONGEST_FOLDER - 25 and (os.geteuid() != 0 or is_open_to_all(usual))
-    return Path(tempfile.mkdtemp(prefix="longcat-postgres-", dir=usual if is_good else "/tmp")).resolve()  # noqa: S108
+    """Make a folder for the server where its user can reach it, and under a name that a Unix socket can have."""
+    usual = Path(tempfile.gettempdir()).resolve()
+    is_short = len(os.fsencode(usual)) < LONGEST_FOLDER - len("/longcat-postgres-12345678")
+    is_good = is_short and "," not in str(usual) and (user_of_server() is None or is_open_to_all(usual))
+    return Path(tempfile.mkdtemp(prefix="longcat-postgres-", dir=usual if is_good else "/tmp"))  # noqa: S108
 
 
 def free_port() -> int:
@@ -164,7 +176,7 @@ class PostgresServer:
         installed, user = programs(), user_of_server()
         (self.folder / "password").write_text(self.password, "ascii")
         if user and not is_open_to_all(installed / "bin" / "postgres"):  # As when all is in root's home.
-            installed = Path(shutil.copytree(installed, self.folder / "programs"))
+            installed = copy_programs(installed, self.folder)
         if user:
             for path in (self.folder, *self.folder.rglob("*")):
                 os.chown(path, user.pw_uid, user.pw_gid)
