@@ -43,6 +43,8 @@ SUBMIT_TIMEOUT: Final = 60.0
 """Seconds that the answer to an order may take. To give up early would only leave its fate unknown."""
 PASSING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Of the answers that say that the order was not taken, these alone say that it may be taken later."""
+AGAIN: Final = "\n#"
+"""What stands in the key of an order that comes again before its number. No id has a line break."""
 
 
 def taken_note(request_id: str) -> str:
@@ -133,6 +135,13 @@ class OrderStore(Protocol):
         """Have something written by a thread, which tries again while another program has the store locked."""
 
 
+def order_name(order: OrderRequest) -> str:
+    """Return what names an order among those of a batch, unless it comes again: its id, or the hash of its fields."""
+    if order.id is not None:
+        return order.id
+    return f"sha256:{sha256(json.dumps(order.body, sort_keys=True).encode()).hexdigest()}"
+
+
 class OrderKeys:
     """Names the orders of a batch: each item is one order, also if it comes twice, wherever it stands."""
 
@@ -140,12 +149,10 @@ class OrderKeys:
         self._seen: Counter[str] = Counter()
 
     def next(self, order: OrderRequest) -> str:
-        """Return the key of the next order: its id, or else the hash of its fields, and a number if it comes again."""
-        fields = json.dumps(order.body, sort_keys=True).encode()
-        name = order.id if order.id is not None else f"sha256:{sha256(fields).hexdigest()}"
+        """Return the key of the next order: its name, and a number if it comes again."""
+        name = order_name(order)
         self._seen[name] += 1
-        # An id has no line break, so no id is the key of another one that comes again.
-        return name if self._seen[name] == 1 else f"{name}\n#{self._seen[name]}"
+        return name if self._seen[name] == 1 else f"{name}{AGAIN}{self._seen[name]}"
 
 
 class OrderGateway(Protocol):

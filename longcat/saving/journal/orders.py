@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.errors import ConfigurationError, JournalError
+from longcat.errors import JournalError
 from longcat.models import OrderRequest, Status
+from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.journal.sqlite.database import ALTERED_IT, Database, as_bytes, text_or_none
 from longcat.text import shorten
@@ -17,8 +18,6 @@ from longcat.waiting.submit import OrderRecord, OrderState
 
 RESTORE: Final = "Restore it: the order may have been paid."
 """What to do about an order whose row was altered."""
-UNITS: Final = 10**9
-"""A US dollar in the unit in which money is stored, so that SQLite adds whole numbers."""
 
 BEGIN: Final = """
 INSERT INTO orders (gateway, key, owner, state, cost, noted, content)
@@ -69,7 +68,7 @@ class OrderTable:
 
         Raises ConfigurationError when the key stands for another order, or when the cost can't be stored exactly.
         """
-        units = _to_units(cost)
+        units = to_units(cost)
         self._database.check_owner(self._owner)
         self._database.check_orders()
         with self._database.durable() as db:
@@ -78,7 +77,7 @@ class OrderTable:
                 before.check(order)
                 if before.state is not OrderState.UNKNOWN or not resubmit_unknown:
                     return before
-            content = _write_order(order)
+            content = write_order(order)
             values = [self._gateway, as_bytes(key), self._owner, units, self._database.now(), content]
             if db.execute(BEGIN, values).rowcount != 1:
                 raise JournalError(f"The journal {self._database.path} took no order. {ALTERED_IT}")
@@ -123,7 +122,7 @@ class OrderTable:
         """
         with self._database.trusting("The row of an order", RESTORE), self._database.using() as db:
             (units,) = db.execute(SPENT, [self._gateway]).fetchone()
-            return _to_dollars(units)
+            return to_dollars(units)
 
     def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
         """Execute the first of these statements that fits the row, durably. Their last values name the row."""
@@ -152,11 +151,12 @@ def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
     elif state == "intended" and owner is not None and is_alive(owner):
         stands = OrderState.BUSY
     reason = text_or_none(message) if state == "unknown" else None
-    order, before = _read_order(content), _to_dollars(in_doubt or 0)
-    return OrderRecord(key, order, stands, _to_dollars(cost), text_or_none(request_id), reason, before)
+    order, before = read_order(content), to_dollars(in_doubt or 0)
+    return OrderRecord(key, order, stands, to_dollars(cost), text_or_none(request_id), reason, before)
 
 
-def _read_order(content: str) -> OrderRequest:
+def read_order(content: str) -> OrderRequest:
+    """Return an order as it was before `write_order`. Raises ValueError, TypeError or the like when it was altered."""
     order = OrderRequest(**json.loads(content))
     if text_or_none(order.prompt) is None or dict(order.options) != order.options:
         raise TypeError("an order is a prompt and options")
@@ -165,26 +165,8 @@ def _read_order(content: str) -> OrderRequest:
     return order
 
 
-def _to_units(dollars: Decimal) -> int:
-    """Return money as it is stored. Raises ConfigurationError when it can't be stored exactly."""
-    try:
-        numerator, denominator = dollars.as_integer_ratio()
-    except (ValueError, OverflowError):  # Not a number, or an infinite one.
-        numerator, denominator = -1, 1
-    units, rest = divmod(numerator * UNITS, denominator)
-    if rest or not 0 <= units < 2**62:
-        raise ConfigurationError(f"{dollars} US dollars is no price. Pass a number with nine decimal places at most.")
-    return units
-
-
-def _to_dollars(units: Any) -> Decimal:
-    if not isinstance(units, int):
-        raise TypeError("money is stored in whole units")
-    whole, part = divmod(units, UNITS)
-    return Decimal(f"{whole}.{part:09}".rstrip("0").rstrip("."))
-
-
-def _write_order(order: OrderRequest) -> str:
+def write_order(order: OrderRequest) -> str:
+    """Return an order as it is stored: as JSON, in ASCII."""
     return json.dumps(
         {
             "prompt": order.prompt,
