@@ -1,33 +1,114 @@
-"""The orders of a file: its lines read and checked, and each given a key and a name before anything is sent."""
+"""The orders of a file: its rows read and checked, and each given a key and a name before anything is sent."""
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Final
 
+from attrs import define, field
+
 from longcat.cli.orders.line import OrderLine
+from longcat.cli.orders.source import OrderFile, open_orders
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
 from longcat.saving.names import folded, safe_name
-from longcat.text import decode_text, encoding_of, shorten
 from longcat.waiting.submit import OrderKeys
 
-STDIN: Final = "-"
 MOST: Final = 1024 * 1024 * 1024
-"""Bytes of orders. There are files without an end, such as devices."""
+"""Bytes of a file the orders of which are all held in memory."""
 MOST_NAMED: Final = 10
-"""How many of the lines that can't be used are named."""
+"""How many of the rows that can't be used are named beside the first."""
+
+
+@define
+class WrongRows:
+    """The rows of a file that can't be used, and why: all that are named, as people mend a file in one go.
+
+    Attributes:
+        file: the file.
+    """
+
+    file: OrderFile
+    _messages: dict[int, str] = field(factory=dict, init=False)
+
+    def add(self, number: int, message: str) -> None:
+        """Take in why a row can't be used."""
+        self._messages[number] = message
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether no further one would be named."""
+        return len(self) > MOST_NAMED + 1
+
+    def check(self) -> None:
+        """Raise ConfigurationError if there are any."""
+        if not self._messages:
+            return
+        (number, message), *others = self._messages.items()
+        row = self.file.row
+        more = ", ".join(str(other) for other, _ in others[:MOST_NAMED]) + (", ..." if self.are_enough else "")
+        raise ConfigurationError(
+            f"{row.capitalize()} {number} of {self.file.name}: {message}"
+            + (f" The {row}s {more} can't be used either." if others else "")
+        )
+
+
+def numbered_orders(
+    file: OrderFile, defaults: Mapping[str, Any], wrong: WrongRows, *, plain_http: bool
+) -> Iterator[tuple[int, OrderRequest]]:
+    """Yield the orders of a file as they are read, each with the number of its row. No row stays in memory.
+
+    Args:
+        file: where they are.
+        defaults: fields of an order that has none of its own.
+        wrong: takes in the rows that can't be used; the caller looks at them.
+        plain_http: as for `usable_order`.
+
+    Raises ConfigurationError when the file can't be read.
+    """
+    for number, fields in file.rows():
+        try:
+            if isinstance(fields, ConfigurationError):
+                raise fields
+            order = usable_order({**defaults, **fields}, plain_http=plain_http)
+        except ConfigurationError as error:
+            wrong.add(number, str(error))
+            if wrong.are_enough:
+                return
+        else:
+            yield number, order
+
+
+def checked_orders(
+    file: OrderFile, defaults: Mapping[str, Any], *, plain_http: bool
+) -> Iterator[tuple[int, OrderRequest]]:
+    """Yield the orders as `numbered_orders` does, none once a row can't be used.
+
+    Raises ConfigurationError in the end when a row can't be used, and names it, or when there is no order. Whether an
+    id stands for two orders is not looked at.
+    """
+    wrong = WrongRows(file)
+    is_empty = True
+    for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http):
+        if not wrong:
+            yield number, order
+        is_empty = False
+    wrong.check()
+    if is_empty:
+        raise no_order(file)
+
+
+def no_order(file: OrderFile) -> ConfigurationError:
+    """Return the error that says that a file has no order."""
+    return ConfigurationError(f"There is no order in {file.name}. Write a prompt a line.")
 
 
 def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool) -> list[OrderLine]:
-    """Return the orders of a file, one for each line that is not blank.
-
-    The first line tells whether all are JSON objects or prompts.
+    """Return the orders of a file, one for each row that is not blank.
 
     Args:
         source: the file; `-` is stdin.
@@ -35,91 +116,27 @@ def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool) ->
         plain_http: as for `usable_order`.
 
     Raises:
-        ConfigurationError: the file can't be read, has no order, or a line can't be used; its number is named.
+        ConfigurationError: the file can't be read, has no order, or a row can't be used; its number is named.
     """
-    where = "stdin" if source == STDIN else shorten(source)
     orders: list[OrderRequest] = []
-    wrong: dict[int, str] = {}
-    ids: dict[str | None, tuple[int, OrderRequest]] = {}
-    is_json: bool | None = None
-    for number, line in _numbered(_read(source, where)):
-        is_json = line.startswith(b"{") if is_json is None else is_json
-        try:
-            order = usable_order({**defaults, **_fields(line, is_json=is_json)}, plain_http=plain_http)
-            _check_id(order, *ids.setdefault(order.id, (number, order)))
+    ids: dict[str, tuple[int, OrderRequest]] = {}
+    with open_orders(source, MOST) as file:
+        wrong = WrongRows(file)
+        for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http):
             orders.append(order)
-        except ConfigurationError as error:
-            wrong[number] = str(error)
-    if wrong:
-        (number, message), *others = wrong.items()
-        more = ", ".join(str(other) for other, _ in others[:MOST_NAMED]) + (", ..." if len(others) > MOST_NAMED else "")
-        raise ConfigurationError(
-            f"Line {number} of {where}: {message}" + (f" The lines {more} can't be used either." if others else "")
-        )
-    if not orders:
-        raise ConfigurationError(f"There is no order in {where}. Write a prompt a line.")
+            first, other = ids.setdefault(order.id, (number, order)) if order.id is not None else (number, order)
+            if order.body != other.body:
+                wrong.add(number, same_id(file, first))
+        wrong.check()
+        if not orders:
+            raise no_order(file)
     keys = list(map(OrderKeys().next, orders))
     return list(map(OrderLine, orders, keys, _names(orders, keys)))
 
 
-def _check_id(order: OrderRequest, number: int, first: OrderRequest) -> None:
-    """Raise ConfigurationError when an order has the id of another one, which is in the line of this number."""
-    if order.id is not None and order.body != first.body:
-        raise ConfigurationError(f"Line {number} has the same id, and orders something else. Change one of them.")
-
-
-def _read(source: str, where: str) -> bytes:
-    if not source:
-        raise ConfigurationError("The FILE is empty; a shell variable may be unset. Name a file, or - for stdin.")
-    try:
-        with nullcontext(sys.stdin.buffer) if source == STDIN else Path(source).open("rb") as file:
-            content = file.read(MOST + 1)
-        if len(content) > MOST:
-            raise ConfigurationError(f"{where} has more than {MOST} bytes. Make several files of it.")
-        # What is no UTF-8 is told of line by line.
-        return content if encoding_of(content) == "utf-8-sig" else decode_text(content).encode()
-    except (OSError, ValueError, AttributeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(f"{where} can't be read: {reason}. Pass another file.") from error
-
-
-def _numbered(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that are not blank, with their numbers. Only a line feed ends one: JSON may hold all others."""
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if stripped := line.strip():
-            yield number, stripped
-
-
-def _fields(line: bytes, *, is_json: bool) -> dict[str, Any]:
-    """Return the fields of the order that a line holds. Raises ConfigurationError when it holds none."""
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        raise ConfigurationError("It is not UTF-8. Save the file as UTF-8; nothing was sent.") from None
-    fields = _json_object(text)
-    if is_json:
-        if isinstance(fields, str):
-            raise ConfigurationError(f"It is no JSON object, unlike the first line: {fields}. Nothing was sent.")
-        return fields
-    if not isinstance(fields, str):
-        raise ConfigurationError("It is a JSON object among prompts. Write all lines alike; nothing was sent.")
-    return {"prompt": text}
-
-
-def _json_object(text: str) -> dict[str, Any] | str:
-    """Return the JSON object that a text is, or why it is none."""
-    try:
-        value = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        return str(error)
-    return value if isinstance(value, dict) else "it is another value"
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a field stands there twice")
-    return fields
+def same_id(file: OrderFile, number: int) -> str:
+    """Return why a row can't be used that has the id of another order, which is in the row of this number."""
+    return f"{file.row.capitalize()} {number} has the same id, and orders something else. Change one of them."
 
 
 def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | None]:

@@ -1,0 +1,186 @@
+"""The FILE of a batch: lines of text, JSON lines or a table in Parquet. It is read row by row, however long it is."""
+
+import json
+import os
+import sys
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from hashlib import sha256
+from io import BufferedIOBase, TextIOWrapper
+from pathlib import Path
+from stat import S_ISREG
+from tempfile import TemporaryFile
+from typing import IO, Any, Final, TypeAlias
+
+from attrs import frozen
+
+from longcat.errors import ConfigurationError
+from longcat.text import encoding_of, shorten
+
+STDIN: Final = "-"
+LONGEST_LINE: Final = 16 * 1024 * 1024
+"""Bytes of a line. There are files without an end, such as devices, and some have no line end either."""
+BLOCK: Final = 1024 * 1024
+"""Bytes that are copied or hashed at a time."""
+PARQUET: Final = b"PAR1"
+"""With these bytes a Parquet file begins."""
+
+Row: TypeAlias = tuple[int, "dict[str, Any] | ConfigurationError"]
+"""The number of a row, from 1, and the fields of the order in it; or why it has none."""
+
+
+@frozen
+class OrderFile:
+    """A file of orders that is open.
+
+    Attributes:
+        name: what it is called in messages.
+        file: its bytes. They can be read again.
+        is_parquet: whether it is a table in Parquet. False: it has lines.
+    """
+
+    name: str
+    file: IO[bytes]
+    is_parquet: bool
+
+    @property
+    def row(self) -> str:
+        """What one of its rows is called."""
+        return "row" if self.is_parquet else "line"
+
+    def digest(self) -> str:
+        """Return the SHA-256 of its bytes, in hex. Raises ConfigurationError when they can't be read."""
+        with _readable(self.name):
+            self.file.seek(0)
+            digest = sha256()
+            while block := self.file.read(BLOCK):
+                digest.update(block)
+            return digest.hexdigest()
+
+    def rows(self) -> Iterator[Row]:
+        """Yield its rows, except blank lines. Raises ConfigurationError when they can't be read."""
+        with _readable(self.name):
+            self.file.seek(0)
+            if self.is_parquet:
+                from longcat.cli.orders.parquet import parquet_rows  # noqa: PLC0415 - it needs the extra, and is slow.
+
+                yield from parquet_rows(self.file, self.name)
+            else:
+                yield from _text_rows(self.file, self.name)
+
+
+@contextmanager
+def open_orders(source: str, most: int) -> Iterator[OrderFile]:
+    """Lend a file of orders. What can be read only once, such as a pipe, is copied into a temporary file first.
+
+    Args:
+        source: the file; `-` is stdin.
+        most: how many bytes it may have.
+
+    Raises ConfigurationError when it can't be read, or has more.
+    """
+    if not source:
+        raise ConfigurationError("The FILE is empty; a shell variable may be unset. Name a file, or - for stdin.")
+    name = "stdin" if source == STDIN else shorten(source)
+    with ExitStack() as stack:
+        with _readable(name):
+            file = sys.stdin.buffer if source == STDIN else stack.enter_context(Path(source).open("rb"))
+            size = _size(file)
+            if size is None:
+                copy = stack.enter_context(TemporaryFile())
+                size = _copy(file, copy, most)
+                file = copy
+            file.seek(0)
+            start = file.read(len(PARQUET))
+        if size > most:
+            raise ConfigurationError(f"{name} has more than {most} bytes. Make several files of it.")
+        yield OrderFile(name, file, is_parquet=start == PARQUET)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"{name} can't be read: {reason}. Pass another file.") from error
+
+
+def _size(file: IO[bytes] | BufferedIOBase) -> int | None:
+    """Return how many bytes a file has. None: it is no regular file, so that it can be read only once."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:
+        return None
+    return status.st_size if S_ISREG(status.st_mode) else None
+
+
+def _copy(file: IO[bytes] | BufferedIOBase, copy: IO[bytes], most: int) -> int:
+    """Copy a file as far as one byte more than it may have, and return how many bytes were copied."""
+    size = 0
+    while block := file.read(min(BLOCK, most + 1 - size)):
+        size += copy.write(block)
+    return size
+
+
+def _text_rows(file: IO[bytes], name: str) -> Iterator[Row]:
+    """Yield the lines that are not blank. The first of them tells whether all are JSON objects or prompts."""
+    is_json: bool | None = None
+    for number, line in enumerate(_lines(file), 1):
+        if len(line) >= LONGEST_LINE:
+            raise ConfigurationError(f"Line {number} of {name} has more than {LONGEST_LINE} bytes. Write shorter ones.")
+        if stripped := line.strip():
+            is_json = stripped.startswith(b"{") if is_json is None else is_json
+            yield number, _fields(stripped, is_json=is_json)
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines in UTF-8, or what is none. Only a line feed ends one: JSON may hold all others."""
+    start = file.read(4)
+    encoding = encoding_of(start)
+    file.seek(len(BOM_UTF8) if start.startswith(BOM_UTF8) else 0)
+    if encoding == "utf-8-sig":
+        yield from iter(partial(file.readline, LONGEST_LINE), b"")
+        return
+    text = TextIOWrapper(file, encoding, newline="\n")
+    try:
+        for line in iter(partial(text.readline, LONGEST_LINE), ""):
+            yield line.encode()
+    finally:
+        text.detach()
+
+
+def _fields(line: bytes, *, is_json: bool) -> dict[str, Any] | ConfigurationError:
+    """Return the fields of the order that a line holds, or why it holds none."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return ConfigurationError("It is not UTF-8. Save the file as UTF-8; nothing was sent.")
+    if not is_json and not text.startswith("{"):  # Most prompts.
+        return {"prompt": text}
+    fields = _json_object(text)
+    if is_json:
+        if isinstance(fields, str):
+            return ConfigurationError(f"It is no JSON object, unlike the first line: {fields}. Nothing was sent.")
+        return fields
+    if not isinstance(fields, str):
+        return ConfigurationError("It is a JSON object among prompts. Write all lines alike; nothing was sent.")
+    return {"prompt": text}
+
+
+def _json_object(text: str) -> dict[str, Any] | str:
+    """Return the JSON object that a text is, or why it is none."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return value if isinstance(value, dict) else "it is another value"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field stands there twice")
+    return fields

@@ -1,0 +1,154 @@
+"""The files of orders: lines, JSON lines and Parquet, from disk or a pipe, read row by row."""
+
+import io
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pytest
+from pyarrow import parquet
+
+from longcat.cli.orders import source
+from longcat.cli.orders.lines import checked_orders, read_lines
+from longcat.cli.orders.source import STDIN, open_orders
+from longcat.errors import ConfigurationError
+from longcat.models import OrderRequest
+
+MOST: Final = 1000_000
+COLUMNS: Final = {
+    "prompt": ["a cat", "two cats"],
+    "id": ["one", None],
+    "num_images": [None, 2.0],  # As pandas writes whole numbers of which some are missing.
+    "guidance_scale": [4.0, None],
+    "__index_level_0__": [7, 8],
+}
+ORDERS: Final = [
+    OrderRequest("a cat", {"image_size": "landscape_4_3", "guidance_scale": 4.0}, "one"),
+    OrderRequest("two cats", {"image_size": "landscape_4_3", "num_images": 2}),
+]
+
+
+def json_lines(**columns: list[Any]) -> bytes:
+    """Return rows as JSON lines."""
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def table(**columns: list[Any]) -> bytes:
+    """Return rows as a Parquet file with a row group for each."""
+    file = io.BytesIO()
+    parquet.write_table(pa.table(columns), file, row_group_size=1)
+    return file.getvalue()
+
+
+def read(file: str, most: int = MOST) -> list[tuple[int, OrderRequest]]:
+    """Return the orders of a file with the numbers of their rows."""
+    with open_orders(file, most) as orders:
+        return [*checked_orders(orders, {}, plain_http=False)]
+
+
+def from_file(content: bytes, _: pytest.MonkeyPatch) -> str:
+    """Return the name of a file with some content."""
+    Path("orders").write_bytes(content)
+    return "orders"
+
+
+def from_pipe(content: bytes, _: pytest.MonkeyPatch) -> str:
+    """Return the name of a pipe that some content comes through."""
+    os.mkfifo("pipe")
+    threading.Thread(target=Path("pipe").write_bytes, args=[content]).start()
+    return "pipe"
+
+
+def from_stdin(content: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the name of stdin, which has some content."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    return STDIN
+
+
+@pytest.mark.parametrize("place", [from_file, from_pipe, from_stdin])
+@pytest.mark.parametrize("write", [json_lines, table])
+def test_a_row_is_an_order(
+    place: Callable[[bytes, pytest.MonkeyPatch], str],
+    write: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Columns of Parquet are the fields of JSON lines, nulls are not given; a file, a pipe and stdin are read alike."""
+    monkeypatch.chdir(tmp_path)
+    columns = COLUMNS if write is table else {name: COLUMNS[name] for name in COLUMNS if not name.startswith("_")}
+    content = write(**columns)
+    with open_orders(place(content, monkeypatch), MOST) as file:
+        assert [*checked_orders(file, {}, plain_http=False)] == [*enumerate(ORDERS, 1)]
+        digest = file.digest()
+        assert [order for _, order in checked_orders(file, {}, plain_http=False)] == ORDERS
+    assert digest == sha256(content).hexdigest()
+
+
+def test_a_parquet_file_is_a_batch_without_postgresql(tmp_path: Path) -> None:
+    """A table gives the same lines as the same rows in JSON, so that the same orders have the same keys."""
+    columns: dict[str, list[Any]] = {"prompt": ["a cat", "two cats"], "num_images": [None, 2]}
+    (tmp_path / "a").write_bytes(table(**columns))
+    (tmp_path / "b").write_bytes(json_lines(**columns))
+    a, b = (read_lines(str(tmp_path / name), {"webhook_url": "https://a.test"}, plain_http=False) for name in "ab")
+    assert [(line.order, line.key, line.name) for line in a] == [(line.order, line.key, line.name) for line in b]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (table(prompt=["a", "", None]), "Row 2 of orders: The prompt is empty.*The rows 3 can't be used either"),
+        (table(prompt=["a"], seed=[1]), "Row 1 of orders: An order has no field"),
+        (table(prompt=["a"], id=[1]), "Row 1 of orders: The id of an order is a printable text, not 1"),
+        (table(prompt=["a"], id=[b"\xff"]), "Row 1 of orders: The id of an order is a printable text"),
+        (table(prompt=["a"], num_images=[1.5]), "Row 1 of orders: The order can't be sent: /num_images"),
+        (table(prompt=[]), "There is no order in orders"),
+        (table(prompt=["a"])[:-1], "orders can't be read as Parquet"),
+        (b"PAR1", "orders can't be read as Parquet"),
+        (b"PAR1 is a prompt", "orders can't be read as Parquet"),
+        (b"a" * 300, "Line 1 of orders has more than 200 bytes"),
+        (b"a\n" + b"b" * 300 + b"\n", "Line 2 of orders has more than 200 bytes"),
+        (b"\xff\n" * 5000, r"Line 1 of orders: It is not UTF-8.*The lines 2, 3, .*, 11, \.\.\. can't be used either"),
+        (b"a" * 199 + b"\n" + b"b\n" * MOST, f"orders has more than {MOST} bytes"),
+    ],
+)
+@pytest.mark.parametrize("place", [from_file, from_stdin])
+def test_a_file_that_can_not_be_used(
+    content: bytes,
+    says: str,
+    place: Callable[[bytes, pytest.MonkeyPatch], str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What is wrong with a file is said with the numbers of its rows; no order follows a row that can't be used."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(source, "LONGEST_LINE", 200)
+    name = place(content, monkeypatch)
+    with pytest.raises(ConfigurationError, match=says.replace("orders", "stdin" if name == STDIN else name)):
+        read(name)
+
+
+def test_no_order_follows_a_row_that_can_not_be_used(tmp_path: Path) -> None:
+    """Orders are yielded as they are read, up to the first row that can't be used; then the error comes."""
+    (tmp_path / "orders").write_text("a\n\nb\n{}\nc\n")
+    with open_orders(str(tmp_path / "orders"), MOST) as file:
+        orders = checked_orders(file, {}, plain_http=False)
+        assert [number for number, _ in islice(orders, 2)] == [1, 3]
+        with pytest.raises(ConfigurationError, match="Line 4"):
+            next(orders)
+
+
+def test_a_parquet_file_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the package is missing, the error says how to install it."""
+    (tmp_path / "orders").write_bytes(table(prompt=["a"]))
+    monkeypatch.delitem(sys.modules, "longcat.cli.orders.parquet", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'longcat-image\[parquet\]'"):
+        read(str(tmp_path / "orders"))
