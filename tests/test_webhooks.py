@@ -23,7 +23,6 @@ from starlette.routing import Mount
 from longcat import (
     AdaptivePolling,
     APIResponseValidationError,
-    AsyncLongCat,
     ConfigurationError,
     FixedPolling,
     LongCat,
@@ -31,6 +30,7 @@ from longcat import (
     State,
     webhooks,
 )
+from longcat.cli.orders.client import OrderingClient
 from longcat.cli.run import run
 from longcat.sandbox import Fault, Settings, running
 from longcat.testing import FakeGateway
@@ -623,8 +623,8 @@ MANY: Final = ["batch", "cats.txt", "-o", "cats"]
 def test_commands_with_callbacks(command: list[str], pictures: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--webhook-listen` takes the callbacks to `--webhook-url`, which the pictures don't wait a minute for."""
     Path("cats.txt").write_text("a cat\ntwo cats\nthree cats\n", "utf-8")
-    patient = partial(AsyncLongCat, polling=FixedPolling(60))
-    monkeypatch.setattr("longcat.cli.orders.ordering.AsyncLongCat", patient)
+    patient = partial(OrderingClient, polling=FixedPolling(60))
+    monkeypatch.setattr("longcat.cli.orders.ordering.OrderingClient", patient)
     port = free_port()
     with running(Settings(api_key=KEY, duration=0.3, small_pictures=True)) as url:
         listen = ["--webhook-listen", f"127.0.0.1:{port}", "--webhook-url", f"http://127.0.0.1:{port}/hook"]

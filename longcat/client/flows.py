@@ -202,22 +202,26 @@ class Flows:
         resubmit_unknown: bool,
         on_order: OnOrder | None,
         *,
+        key_of: Callable[[OrderRequest], str] | None = None,
         batch_timeout: float | None = None,
         unknown: Unknown = "wait",
         on_change: OnChange | None = None,
         wake: Wake | None = None,
     ) -> Batch[Orderable]:
-        """Return the batch that orders requests, each item once, and waits for them."""
+        """Return the batch that orders requests, each item once, and waits for them.
+
+        `key_of` returns the name of an order in the journal. None: they are named as `OrderKeys` does.
+        """
         left, end = self._bounds(timeout, batch_timeout)
         usable_unknown(unknown)
-        keys = OrderKeys()
+        key_of = key_of or OrderKeys().next
 
         def begin(item: Orderable) -> Generate | Outcome:
             try:
                 order = self.order(item)
             except ConfigurationError as error:
                 return Outcome("", error=error)
-            submit = self.submit(order, left(), key=keys.next(order), resubmit_unknown=resubmit_unknown)
+            submit = self.submit(order, left(), key=key_of(order), resubmit_unknown=resubmit_unknown)
             return self.generate(submit, unknown, wake, on_order)
 
         return Batch(begin, on_change, self.rate_limiter, self._clock.monotonic, self._max_in_flight, end)

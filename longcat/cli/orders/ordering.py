@@ -1,7 +1,7 @@
 """Order, wait and save, for many orders side by side: what `longcat generate` and `longcat batch` have in common."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from math import inf
@@ -12,13 +12,14 @@ import anyio
 from attrs import define, field, frozen
 
 from longcat.cli.displays.display import Display
+from longcat.cli.orders.client import OrderingClient
 from longcat.cli.orders.line import ACCOUNT, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
-from longcat.client.async_client import AsyncLongCat
 from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
-from longcat.sending.tasks.batch import Outcomes
+from longcat.saving.journal.journal import Journal
+from longcat.sending.tasks.batch import Outcomes, each
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
 
@@ -35,7 +36,7 @@ class OrderingSettings:
     Attributes:
         output: a file or a folder. None: nothing is saved.
         base_url: the gateway. None: as the environment says, or the contract.
-        journal: what is ordered is noted there. None: nowhere.
+        journal: what is ordered is noted there; one that is open already is closed in the end. None: nowhere.
         timeout: seconds for each order, with its pictures.
         batch_timeout: seconds for all orders. None: no bound.
         max_rate: how many orders and questions may go out in a second. None: no bound.
@@ -46,7 +47,7 @@ class OrderingSettings:
 
     output: Path | None
     base_url: str | None = None
-    journal: Path | None = None
+    journal: Path | Journal | None = None
     timeout: float = inf
     batch_timeout: float | None = None
     max_rate: float | None = None
@@ -60,37 +61,37 @@ class Ordering:
     """One run of a command.
 
     Attributes:
-        lines: the orders. What comes of each is written into it.
-        on_end: called with each line when nothing more will come of it in this run.
+        lines: the orders. They are taken as they can be sent, and what comes of each is written into it.
+        on_end: called with each line when nothing more will come of it in this run. It is let go of then.
         wake: what hears of the requests. None: nothing.
     """
 
-    lines: Sequence[OrderLine]
+    lines: Iterable[OrderLine] | AsyncIterable[OrderLine]
     settings: OrderingSettings
     shown: Display
     on_end: Callable[[OrderLine], object]
     wake: Wake | None = None
-    _lines: dict[int, OrderLine] = field(init=False)
-    """The lines by the identity of their orders, as lines may be alike."""
+    _lines: dict[int, OrderLine] = field(factory=dict, init=False)
+    """The lines that were taken and are not over, by the identity of their orders, as lines may be alike."""
     _end: float = field(init=False)
     _stopped: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lines = {id(line.order): line for line in self.lines}
         self._end = time.monotonic() + (inf if self.settings.batch_timeout is None else self.settings.batch_timeout)
 
     async def run(self) -> None:
         """Order, wait and save. What is interrupted lets the orders that are under way be answered first."""
         settings = self.settings
-        async with AsyncLongCat(
+        async with OrderingClient(
             base_url=settings.base_url,
             max_rate=settings.max_rate,
             journal=settings.journal,
             allow_private=settings.allow_private,
         ) as cat:
-            outcomes = cat.generate_all(
+            outcomes = cat.order_all(
                 self._orders(),
                 settings.timeout,
+                key_of=lambda order: self._lines[id(order)].key,
                 batch_timeout=settings.batch_timeout,
                 resubmit_unknown=settings.resubmit_unknown,
                 on_order=self._on_order,
@@ -105,18 +106,20 @@ class Ordering:
                         await self._stop(outcomes)
                     raise
 
-    def _orders(self) -> Iterator[OrderRequest]:
-        for line in self.lines:
-            if self._stopped:
-                return
-            yield line.order
+    async def _orders(self) -> AsyncGenerator[OrderRequest]:
+        async with aclosing(each(self.lines)) as lines:
+            async for line in lines:
+                if self._stopped:
+                    return
+                self._lines[id(line.order)] = line
+                yield line.order
 
     def _on_order(self, order: OrderRequest, taken: Order) -> None:
         line = self._lines[id(order)]
         line.request_id = taken.request_id
         self.shown.ordered(line.key, taken.request_id)
 
-    async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
+    async def _conclude(self, cat: OrderingClient, outcome: Outcome) -> None:
         """Save the pictures, and tell how it went."""
         line = self._line(outcome)
         try:
@@ -141,6 +144,7 @@ class Ordering:
 
     def _end_line(self, line: OrderLine) -> None:
         line.is_over = True
+        del self._lines[id(line.order)]
         self.on_end(line)
 
     def _line(self, outcome: Outcome) -> OrderLine:
