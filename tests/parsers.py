@@ -26,6 +26,7 @@ from longcat.gateway.result import ResultGateway
 from longcat.models import OrderRequest, State, Status
 from longcat.saving.journal.journal import Journal
 from longcat.saving.picture_file import PictureFile
+from longcat.saving.stores.folder import FolderStore
 from longcat.webhooks import parse
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -107,7 +108,7 @@ def _ask_journal(path: Path) -> None:
         requests, orders = journal.requests(URL), journal.orders(URL)
         requests.claim(ID)
         requests.last(ID)
-        requests.find_saved(ID, 1)
+        requests.file(ID, 1)
         orders.known(ID)
         orders.in_doubt()
         orders.spent()
@@ -145,7 +146,7 @@ def _new_journal() -> bytes:
             requests = journal.requests(URL)
             requests.claim(ID)
             requests.note(Status(ID, State.PROCESSING, "processing", 0.5))
-            requests.record(ID, 1, Path(folder, "cat.png"), "0" * 64, 1)
+            requests.record(ID, 1, str(Path(folder, "cat.png")), "0" * 64, 1)
             journal.orders(URL).begin(ID, OrderRequest("a cat"), Decimal(1))
             journal.flush()
         with closing(sqlite3.connect(path)) as db:
@@ -193,7 +194,8 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 def _picture(data: bytes, folder: Path) -> None:
     """Take a picture whose end only the picture tells."""
-    with PictureFile(folder / "cat.png", "cat", overwrite=False, max_bytes=MOST, url=URL) as file:
+    target = FolderStore(folder / "cat.png").target("cat")
+    with PictureFile(target, overwrite=False, max_bytes=MOST, url=URL) as file:
         file.begin({}, ends_with_connection=True)
         for piece in _pieces(data):
             file.write(piece)

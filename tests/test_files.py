@@ -14,7 +14,7 @@ import pytest
 from longcat.saving import parts
 from longcat.saving.files import output_file, whole_file
 from longcat.saving.names import folded, safe_name
-from longcat.saving.picture_file import existing
+from longcat.saving.stores.folder import FolderStore
 
 
 def names(folder: Path) -> list[str]:
@@ -200,7 +200,7 @@ def test_a_link_that_leads_nowhere_stands_for_the_file(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     link = tmp_path / "cat.txt"
     link.symlink_to("there/real.txt")
-    assert existing(link, "cat") == link
+    assert FolderStore(link).existing("cat") == [link]
     with whole_file(link) as file:
         file.write(b"new")
     assert (link.is_symlink(), (tmp_path / "there" / "real.txt").read_bytes()) == (True, b"new")

@@ -27,6 +27,7 @@ from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.requests import RequestTable, SavedFile
 from longcat.saving.journal.sqlite import database
+from longcat.saving.stores.folder import FolderStore
 
 GATEWAY = "https://gateway.example"
 URL = "https://storage.example/a.png"
@@ -155,8 +156,7 @@ def test_a_request_that_nobody_noted_has_no_answer_and_no_file(path: Path) -> No
     with opened(path) as one:
         assert one.claim("taken")
         for request_id in ("taken", "never heard of"):
-            found = (one.last(request_id), one.file(request_id, 1), one.find_saved(request_id, 1))
-            assert found == (None, None, None)
+            assert (one.last(request_id), one.file(request_id, 1)) == (None, None)
 
 
 def test_the_last_answer_replaces_the_one_before(path: Path) -> None:
@@ -176,7 +176,7 @@ def test_people_can_read_the_rows(path: Path) -> None:
         one.note(QUEUED)
         assert [rows(path)[0][name] for name in ("outcome", "state")] == [None, "queued"]
         one.note(COMPLETED)
-        one.record(ID, 1, path.with_name("a.png"), HASH, len(BYTES))
+        one.record(ID, 1, str(path.with_name("a.png")), HASH, len(BYTES))
     assert rows(path) == [
         {
             "gateway": GATEWAY,
@@ -237,7 +237,7 @@ def test_reopening_forgets_the_answer_and_the_file(path: Path) -> None:
     with opened(path) as one, opened(path) as other:
         assert one.claim(ID)
         one.note(COMPLETED)
-        one.record(ID, 1, path.with_name("a.png"), HASH, len(BYTES))
+        one.record(ID, 1, str(path.with_name("a.png")), HASH, len(BYTES))
         one.reopen(ID, 1)
         assert (one.last(ID), one.file(ID, 1), other.claim(ID)) == (None, None, False)
         assert rows(path)[0]["first_asked"] is not None
@@ -257,43 +257,34 @@ def test_of_two_that_find_no_owner_one_takes_the_request(path: Path, monkeypatch
 def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> None:
     """A file counts as saved while its bytes are those recorded; one byte less, or another one, and it does not."""
     picture = path.with_name("a.png")
+    saved = SavedFile(str(picture), HASH, len(BYTES))
     with opened(path) as one:
-        one.record(ID, 1, picture, HASH, len(BYTES))
-        assert one.file(ID, 1) == SavedFile(picture, HASH, len(BYTES))
-        assert one.find_saved(ID, 1) is None
-        for content, expected in ((BYTES, picture), (BYTES[:-1], None), (BYTES.upper(), None), (BYTES, picture)):
-            picture.write_bytes(content)
-            assert one.find_saved(ID, 1) == expected
-        picture.unlink()
-        picture.mkdir()
-        assert one.find_saved(ID, 1) is None
-
-
-def test_a_file_is_found_from_another_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative path is recorded with where it starts."""
-    monkeypatch.chdir(path.parent)
-    with opened(path) as one:
-        one.record(ID, 1, Path("a.png"), HASH, len(BYTES))
-        Path("a.png").write_bytes(BYTES)
-        monkeypatch.chdir("/")
-        assert one.find_saved(ID, 1) == path.with_name("a.png")
+        one.record(ID, 1, saved.place, saved.sha256, saved.size)
+        assert one.file(ID, 1) == saved
+    for content, expected in ((BYTES, True), (BYTES[:-1], False), (BYTES.upper(), False), (BYTES, True)):
+        picture.write_bytes(content)
+        assert (FolderStore(picture).target("").find(saved) == str(picture)) is expected
+    picture.unlink()
+    assert FolderStore(picture).target("").find(saved) is None
+    picture.mkdir()
+    assert FolderStore(picture).target("a").find(saved) is None
 
 
 def test_a_file_name_that_is_no_text_is_kept(path: Path) -> None:
     """A name that the file system gave in bytes comes back as the same bytes."""
     picture = path.with_name(os.fsdecode(b"\xff.png"))
     with opened(path) as one:
-        one.record(ID, 1, picture, HASH, len(BYTES))
-        assert one.file(ID, 1) == SavedFile(picture, HASH, len(BYTES))
+        one.record(ID, 1, str(picture), HASH, len(BYTES))
+        assert one.file(ID, 1) == SavedFile(str(picture), HASH, len(BYTES))
 
 
 def test_the_last_record_of_a_file_holds(path: Path) -> None:
     """A second download replaces the record of the first, and a record is a value."""
     with opened(path) as one:
-        one.record(ID, 1, path.with_name("a.png"), "0" * 64, 1)
-        one.record(ID, 1, path.with_name("b.png"), HASH, len(BYTES))
+        one.record(ID, 1, str(path.with_name("a.png")), "0" * 64, 1)
+        one.record(ID, 1, str(path.with_name("b.png")), HASH, len(BYTES))
         file = one.file(ID, 1)
-    assert file == SavedFile(path.with_name("b.png"), HASH, len(BYTES))
+    assert file == SavedFile(str(path.with_name("b.png")), HASH, len(BYTES))
     with pytest.raises(FrozenInstanceError):
         file.size = 1  # type: ignore[misc]
 
@@ -343,8 +334,7 @@ def test_a_closed_journal_says_so(path: Path) -> None:
         *(
             lambda: one.reopen(ID, 1),
             lambda: one.file(ID, 1),
-            lambda: one.record(ID, 1, path, HASH, 1),
-            lambda: one.find_saved(ID, 1),
+            lambda: one.record(ID, 1, str(path), HASH, 1),
         ),
     ]
     for use in uses:
@@ -617,7 +607,7 @@ def check_upgraded(path: Path) -> None:
         assert one.last(ID) == COMPLETED
         assert one.last("b-request") == Status("b-request", State.FAILED, "ERROR", error="no")
         assert (other.last(ID), other.file(ID, 1), one.file("b-request", 1)) == (None, None, None)
-        assert one.file(ID, 1) == SavedFile(Path("/somewhere/\udcff.png"), "cafe", 5)
+        assert one.file(ID, 1) == SavedFile("/somewhere/\udcff.png", "cafe", 5)
         assert (one.claim(ID), other.claim(ID)) == (True, True)
         assert rows(path)[0]["first_asked"] == "1970-01-01T00:00:00.000Z"
     new = path.with_name("new.journal")

@@ -202,7 +202,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
                 orders.taken(f"cat-{number}", f"r{number}")
             url = f"https://storage.example/{number}.png"
             requests.note(Status(f"r{number}", State.COMPLETED, "COMPLETED", 1.0, Image(f"r{number}", url, (url,))))
-            requests.record(f"r{number}", 1, path, "0" * 64, 5)
+            requests.record(f"r{number}", 1, str(path), "0" * 64, 5)
     return path.read_bytes()
 
 
@@ -240,7 +240,7 @@ def uses(journal: Journal) -> Iterator[Callable[[], object]]:
         yield lambda key=key: orders.unknown(key, "no answer")  # type: ignore[misc]
         yield lambda request_id=request_id: requests.claim(request_id)  # type: ignore[misc]
         yield lambda request_id=request_id: requests.last(request_id)  # type: ignore[misc]
-        yield lambda request_id=request_id: requests.find_saved(request_id, 1)  # type: ignore[misc]
+        yield lambda request_id=request_id: requests.file(request_id, 1)  # type: ignore[misc]
         yield lambda request_id=request_id: requests.reopen(request_id, 1)  # type: ignore[misc]
         yield lambda request_id=request_id: requests.release(request_id)  # type: ignore[misc]
     yield orders.in_doubt

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from longcat.errors import ConfigurationError
 from longcat.saving.files import final_path
-from longcat.saving.picture_file import existing, existing_pictures
+from longcat.saving.stores.folder import FolderStore
 from longcat.text import shorten
 
 
@@ -20,7 +20,7 @@ def check_free(path: Path, name: str, count: int, next_step: str) -> None:
         next_step: what to do about it.
     """
     try:
-        found = existing_pictures(path, name, count)
+        found = FolderStore(path).existing(name, count)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
@@ -49,7 +49,7 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
             path.mkdir(parents=True, exist_ok=True)
         elif not path.is_dir():
             final_path(path)
-        old = [file for name in names if (file := existing(path, name))]
+        old = [file for name in names for file in FolderStore(path).existing(name)]
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(

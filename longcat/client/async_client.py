@@ -178,9 +178,8 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
-        return await self._drive(
-            self._flows.downloader.download(image, Path(path), name, overwrite, max_bytes, timeout)
-        )
+        places = await self._drive(self._flows.download(image, Path(path), name, overwrite, max_bytes, timeout))
+        return [*map(Path, places)]
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await driver.drive(flow, self._perform)

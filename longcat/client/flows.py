@@ -4,6 +4,7 @@ import random
 import secrets
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from math import inf
+from pathlib import Path
 from typing import Any, Final
 
 from longcat.client.options import OnChange, OnOrder, Unknown
@@ -12,12 +13,15 @@ from longcat.errors import ConfigurationError
 from longcat.gateway.gateways import GatewayKind, Gateways, age
 from longcat.gateway.orders import Orderable, usable_order
 from longcat.gateway.status import StatusGateway
-from longcat.models import Order, OrderRequest
+from longcat.models import Image, Order, OrderRequest
 from longcat.saving.download import Downloader
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.requests import RequestTable
+from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.store import PictureStore
 from longcat.settings import refuse_key, usable_timeout, usable_unknown
 from longcat.waiting.batch import Batch, id_of
+from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.rate_limit import RateLimiter
@@ -43,7 +47,6 @@ class Flows:
 
     Attributes:
         rate_limiter: when the next order or question may go out.
-        downloader: makes the flows that download.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a client is told about them.
@@ -63,7 +66,7 @@ class Flows:
         self._max_in_flight = max_in_flight
         self._journal = journal
         self.rate_limiter = RateLimiter(max_rate)
-        self.downloader = Downloader(self._requests_of, clock.monotonic, random.random)
+        self._downloader = Downloader(self._requests_of, clock.monotonic, random.random)
 
     def wait(  # noqa: PLR0913 - most are keywords, and pass through.
         self,
@@ -225,6 +228,19 @@ class Flows:
             return self.generate(submit, unknown, wake, on_order)
 
         return Batch(begin, on_change, self.rate_limiter, self._clock.monotonic, self._max_in_flight, end)
+
+    def download(  # noqa: PLR0913, PLR0917 - the arguments of `LongCat.download_all`.
+        self,
+        image: Image | str,
+        output: Path | PictureStore,
+        name: str | None,
+        overwrite: bool,
+        max_bytes: int,
+        timeout: float | None,
+    ) -> Flow[list[str]]:
+        """Return the flow that saves all pictures of an image in a file, a folder or another store."""
+        store = FolderStore(output) if isinstance(output, Path) else output
+        return self._downloader.download(image, store, name, overwrite, max_bytes, timeout)
 
     def _bounds(self, timeout: float | None, batch_timeout: float | None) -> tuple[Callable[[], float], float]:
         """Return what gives the seconds for a request that begins now, and the moment at which the batch ends."""

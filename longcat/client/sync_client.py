@@ -299,7 +299,8 @@ class LongCat(BaseClient[SyncClient]):
 
         In a folder, they are called by the `name` that is given. None: as the request.
         """
-        return self._drive(self._flows.downloader.download(image, Path(path), name, overwrite, max_bytes, timeout))
+        places = self._drive(self._flows.download(image, Path(path), name, overwrite, max_bytes, timeout))
+        return [*map(Path, places)]
 
     def _outcomes(self, batch: "Batch[T]", items: Iterator[T]) -> Generator[Outcome]:
         from longcat.sending.threads.batch import outcomes  # noqa: PLC0415 - a program that asks once needs none of it.

@@ -18,6 +18,7 @@ from longcat.saving.journal.requests import RequestTable
 from longcat.saving.names import safe_name
 from longcat.saving.parts import sweep
 from longcat.saving.picture_file import PictureFile, picture_files, url_stem
+from longcat.saving.stores.store import PictureStore
 from longcat.settings import is_http_url, usable_timeout
 from longcat.text import show, without_query
 from longcat.waiting.backoff import backoff, recheck_interval
@@ -79,22 +80,28 @@ class Downloader:
     """When to look again for temporary files of killed programs, by folder; only folders that are crowded."""
 
     def download(  # noqa: PLR0913, PLR0917 - the arguments of `LongCat.download_all`.
-        self, image: Image | str, path: Path, name: str | None, overwrite: bool, max_bytes: int, timeout: float | None
-    ) -> Flow[list[Path]]:
-        """Download all pictures of an image, and return where they are. See `LongCat.download_all`."""
+        self,
+        image: Image | str,
+        store: PictureStore,
+        name: str | None,
+        overwrite: bool,
+        max_bytes: int,
+        timeout: float | None,
+    ) -> Flow[list[str]]:
+        """Download all pictures of an image into a store, and return where they are. See `LongCat.download_all`."""
         if not isinstance(image, Image | str):
             raise ConfigurationError(f"Pass an Image or a URL to download, not {type(image).__name__}.")
         seconds = usable_timeout(timeout)
         deadline = inf if seconds is None else self.monotonic() + seconds
         if isinstance(image, str):
             stem = safe_name(name if name is not None else url_stem(image))
-            file = PictureFile(path, stem, overwrite, max_bytes, image)
+            file = PictureFile(store.target(stem), overwrite, max_bytes, image)
             yield from self._sweep(file)
             return (yield from self._save([file], deadline))
         if len(image.urls) > MAX_PICTURES:
             message = f"the request has {len(image.urls)} pictures, more than {MAX_PICTURES}"
             raise DownloadError(image.url, message, "Download those that you want by their URLs, from image.urls.")
-        files = picture_files(image, path, name, overwrite, max_bytes)
+        files = picture_files(image, store, name, overwrite, max_bytes)
         if files:
             yield from self._sweep(files[0])
         requests = yield from call_store(partial(self.requests_of, image.request_id), self._left(deadline))
@@ -105,19 +112,20 @@ class Downloader:
 
     def _sweep(self, file: PictureFile) -> Flow[None]:
         """Remove what killed programs left where a file is to be, unless we looked there a moment ago."""
-        if self.monotonic() >= self._not_swept_before.get(file.folder, -inf):
-            files = yield from run_in_thread(partial(sweep, file.folder))
+        folder = file.target.folder
+        if self.monotonic() >= self._not_swept_before.get(folder, -inf):
+            files = yield from run_in_thread(partial(sweep, folder))
             if files > CROWDED:
-                self._not_swept_before[file.folder] = self.monotonic() + SWEPT_EVERY
+                self._not_swept_before[folder] = self.monotonic() + SWEPT_EVERY
 
     def _left(self, deadline: float) -> Callable[[], float]:
         return lambda: deadline - self.monotonic()
 
     def _save(
         self, files: Sequence[PictureFile], deadline: float, claim: DownloadClaim | None = None
-    ) -> Flow[list[Path]]:
+    ) -> Flow[list[str]]:
         """Put the files in their places, one after the other. None is begun when one of them can't be written."""
-        paths = []
+        places = []
         with ExitStack() as opened:
             for file in files:
                 opened.enter_context(file)
@@ -130,23 +138,23 @@ class Downloader:
                         reopen = partial(claim.requests.reopen, claim.request_id, file.number)
                         yield from call_store(reopen, self._left(deadline))
                     raise
-                paths.append((yield from call_store(file.commit, self._left(deadline))))
-        return paths
+                places.append((yield from call_store(file.commit, self._left(deadline))))
+        return places
 
-    def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[Path]]:
-        """Return the paths of the saved pictures; if one is missing, claim them all and save it."""
+    def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[str]]:
+        """Return where the saved pictures are; if one is missing, claim them all and save it."""
         for file in files:
             file.record = partial(claim.requests.record, claim.request_id, file.number)
         try:
             saved = yield from self._acquire(claim, files, deadline)
             missing = [file for file in files if file.number not in saved]
             fetched = yield from self._save(missing, deadline, claim)
-            paths = saved | {file.number: path for file, path in zip(missing, fetched, strict=True)}
-            return [paths[file.number] for file in files]
+            places = saved | {file.number: place for file, place in zip(missing, fetched, strict=True)}
+            return [places[file.number] for file in files]
         finally:
             claim.release()
 
-    def _acquire(self, claim: DownloadClaim, files: Sequence[PictureFile], deadline: float) -> Flow[dict[int, Path]]:
+    def _acquire(self, claim: DownloadClaim, files: Sequence[PictureFile], deadline: float) -> Flow[dict[int, str]]:
         """Return where the saved pictures are, by number, when the claim is held or all are saved; else wait for it."""
         began = self.monotonic()
         while True:
@@ -201,17 +209,16 @@ class Downloader:
         raise file.error(f"it redirects more than {MAX_REDIRECTS} times", "Look at the URL in a browser.")
 
 
-def _find(claim: DownloadClaim, files: Sequence[PictureFile]) -> dict[int, Path]:
+def _find(claim: DownloadClaim, files: Sequence[PictureFile]) -> dict[int, str]:
     """Acquire the claim if it is free. Return the saved files that are whole and in their places; this reads them."""
     claim.acquire()
     saved = {}
     for file in files:
-        known = claim.requests.find_saved(claim.request_id, file.number)
+        known = claim.requests.file(claim.request_id, file.number)
         # Where no such file can be, the error is raised when it is to be written.
         with suppress(OSError, ValueError, RuntimeError):
-            wanted = file.existing()
-            if known is not None and wanted is not None and known.resolve() == wanted.resolve():
-                saved[file.number] = wanted
+            if known is not None and (place := file.target.find(known)) is not None:
+                saved[file.number] = place
     return saved
 
 

@@ -1,11 +1,10 @@
 """The file that a picture is downloaded into: what it is called, what may go into it, and that it appears whole."""
 
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -15,10 +14,10 @@ from attrs import define, field
 from longcat.decoding import codings_of
 from longcat.errors import DownloadError, LongCatError
 from longcat.models import Image
-from longcat.saving.files import final_path
 from longcat.saving.names import safe_name
 from longcat.saving.parts import PartialFile
-from longcat.saving.pictures.kinds import HEAD, SUFFIXES, PictureKind, is_whole, kind_of
+from longcat.saving.pictures.kinds import HEAD, PictureKind, is_whole, kind_of
+from longcat.saving.stores.store import PictureStore, PictureTarget, Record, WholePicture
 from longcat.text import describe_kind
 
 TINY: Final = 32
@@ -26,17 +25,8 @@ TINY: Final = 32
 _RANGE: Final = re.compile(r"bytes +(\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
 
 
-def existing(path: Path, name: str) -> Path | None:
-    """Return the file that a picture would replace; in a folder, one of its name and any kind. None: there is none.
-
-    A symbolic link that leads nowhere is a file, too.
-    """
-    return _existing(path, safe_name(name))
-
-
-def _existing(path: Path, stem: str) -> Path | None:
-    files = (path / f"{stem}.{suffix}" for suffix in SUFFIXES) if path.is_dir() else (path,)
-    return next((file for file in files if os.path.lexists(file)), None)
+def _nowhere(*_: object) -> None:
+    """Record nothing."""
 
 
 def url_stem(url: str) -> str:
@@ -54,24 +44,22 @@ class PictureFile:
     can't be written.
 
     Attributes:
-        path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
-        stem: that name, as `safe_name` returns it.
+        target: where it is to be saved.
         overwrite: whether a file that is there already may be replaced.
         max_bytes: how many bytes are accepted.
         url: where the bytes come from, for the errors.
         number: which of its request's pictures it is, from 1.
         count: how many pictures the request has. With several, errors name the number.
-        record: called with the file, its SHA-256 in hex and its size, when it is whole and about to get its name.
+        record: records it in the journal.
     """
 
-    path: Path
-    stem: str
+    target: PictureTarget
     overwrite: bool
     max_bytes: int
     url: str
     number: int = 1
     count: int = 1
-    record: Callable[[Path, str, int], object] | None = None
+    record: Record = _nowhere
     _file: PartialFile | None = field(default=None, init=False)
     _head: bytes = field(default=b"", init=False)
     _hash: Any = field(factory=sha256, init=False)
@@ -80,23 +68,9 @@ class PictureFile:
     _range: str | None = field(default=None, init=False)
     _ends_with_connection: bool = field(default=False, init=False)
 
-    @property
-    def folder(self) -> Path:
-        """The folder that the file will be in."""
-        return self.path if _is_folder(self.path) else self.path.parent
-
-    def existing(self) -> Path | None:
-        """Return the file that this one would replace. None: there is none."""
-        return _existing(self.path, self.stem)
-
     def __enter__(self) -> Self:
         with self._translated():
-            old = self.existing()
-            target = final_path(old or self.path) if old or not self.path.is_dir() else None
-            if old is not None and not self.overwrite:
-                raise FileExistsError(old)
-            if target is not None and not self.path.is_dir():
-                self.path = target
+            self.target.check(overwrite=self.overwrite)
         return self
 
     def __exit__(
@@ -116,7 +90,7 @@ class PictureFile:
         self._range = headers.get("content-range")
         self._ends_with_connection = ends_with_connection
         with self._translated():
-            self._file = PartialFile(self.folder)
+            self._file = PartialFile(self.target.folder)
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises DownloadError as soon as they can't be an image, or are too many."""
@@ -150,19 +124,13 @@ class PictureFile:
             message = f"it stops in its midst, after {self._size} bytes, and the answer did not say how many there are"
             raise self.error(message, "Try again.", retryable=True)
 
-    def commit(self) -> Path:
-        """Put the file in its place, and return where that is. This blocks until the bytes are on the disk."""
+    def commit(self) -> str:
+        """Put the picture in its place, and return where that is. This blocks until it is safe there."""
         if self._file is None:
             raise ValueError("begin comes before commit")
-        path = self.path
         with self._translated():
-            if path.is_dir():
-                path = final_path(path / f"{self.stem}.{self._check_kind().suffix}")
-            self._file.sync()
-            if self.record is not None:
-                self.record(path, self._hash.hexdigest(), self._size)
-            self._file.rename(path, overwrite=self.overwrite)
-        return path
+            picture = WholePicture(self._file, self._check_kind(), self._hash.hexdigest(), self._size)
+            return self.target.put(picture, self.record, overwrite=self.overwrite)
 
     def error(
         self, message: str, next_step: str, *, status_code: int | None = None, retryable: bool = False
@@ -211,43 +179,21 @@ class PictureFile:
             raise self.error(message, "Choose a folder that can be written to.") from error
 
 
-def picture_files(image: Image, path: Path, name: str | None, overwrite: bool, max_bytes: int) -> list[PictureFile]:
+def picture_files(
+    image: Image, store: PictureStore, name: str | None, overwrite: bool, max_bytes: int
+) -> list[PictureFile]:
     """Return the files for all pictures of an image. With several, the name of each ends in its number.
 
     In a folder, they have the name that is given. None: that of the request.
     """
     count, stem = len(image.urls), safe_name(name if name is not None else image.request_id)
-    files = [
-        PictureFile(path, stem, overwrite, max_bytes, url, number, count) for number, url in enumerate(image.urls, 1)
+    return [
+        PictureFile(store.target(stem, number, count), overwrite, max_bytes, url, number, count)
+        for number, url in enumerate(image.urls, 1)
     ]
-    for file in files if count > 1 else ():
-        if _is_folder(path):
-            file.stem = f"{file.stem}-{file.number}"
-        else:
-            file.path = path.with_name(f"{path.stem}-{file.number}{path.suffix}")
-    return files
-
-
-def existing_pictures(path: Path, name: str, count: int) -> list[Path]:
-    """Return the files that so many pictures of one image would replace. Raises OSError and ValueError.
-
-    Args:
-        path: as for `LongCat.download`.
-        name: what they are called in a folder.
-        count: how many pictures there are.
-    """
-    urls = ("",) * count
-    files = picture_files(Image(name, "", urls), path, name, overwrite=False, max_bytes=0)
-    return [found for file in files if (found := file.existing()) is not None]
 
 
 def _is_all(content_range: str, size: int) -> bool:
     """Whether a `Content-Range` says that these bytes are all there are."""
     match = _RANGE.fullmatch(content_range.strip())
     return match is not None and [*map(int, match.groups())] == [0, size - 1, size]
-
-
-def _is_folder(path: Path) -> bool:
-    with suppress(OSError):  # It is raised when the file is to be written.
-        return path.is_dir()
-    return False

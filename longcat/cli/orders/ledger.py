@@ -15,6 +15,7 @@ from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.requests import RequestTable
+from longcat.saving.stores.folder import FolderStore
 from longcat.waiting.outcome import FAILURES
 from longcat.waiting.submit import OrderState
 
@@ -115,12 +116,11 @@ def _recall_request(line: OrderLine, requests: RequestTable, folder: Path) -> No
         line.fail(FAILURES[status.state](status))
     elif status.state is State.COMPLETED and status.image is not None:
         files = [requests.file(status.request_id, number) for number in range(1, len(status.image.urls) + 1)]
-        with suppress(OSError):
-            paths = [file.path for file in files if file is not None and file.path.stat().st_size == file.size]
-            inside = [path for path in paths if path.parent.resolve() == folder.resolve()]
+        with suppress(OSError, ValueError):
+            names = [FolderStore(folder).recall(file) for file in files if file is not None]
+            inside = [folder / name for name in names if name is not None]
             if len(inside) == len(files):
-                line.files = [folder / path.name for path in inside]
-                line.state = LineState.DONE
+                line.files, line.state = inside, LineState.DONE
 
 
 def _check_files(lines: Sequence[OrderLine], folder: Path) -> None:

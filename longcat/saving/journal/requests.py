@@ -1,18 +1,14 @@
 """What was answered about the requests of one gateway, and which of their pictures were saved."""
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import field, frozen
 
 from longcat.models import Image, State, Status
-from longcat.saving.files import open_regular
 from longcat.saving.journal.sqlite.database import Database, as_bytes, text_or_none
 from longcat.text import shorten
 
@@ -42,15 +38,15 @@ PICTURE: Final = "SELECT path, sha256, size FROM picture WHERE gateway = ? AND r
 
 @frozen
 class SavedFile:
-    """A picture's file, as recorded just before it got its name.
+    """Where a picture was saved, as it was recorded.
 
     Attributes:
-        path: where it is, absolute.
+        place: where it is: an absolute path, or a URL.
         sha256: the SHA-256 of its bytes, in hex.
         size: how many bytes it has.
     """
 
-    path: Path
+    place: str
     sha256: str
     size: int
 
@@ -146,30 +142,15 @@ class RequestTable:
             row = db.execute(PICTURE, [self._gateway, request_id, number]).fetchone()
             if row is None:
                 return None
-            path, digest, size = row
-            if not isinstance(digest, str) or not isinstance(size, int):
-                raise TypeError("a file is a path, a hash and a size")
-            return SavedFile(Path(path), digest, size)
+            place, digest, size = row
+            if text_or_none(place) is None or not isinstance(digest, str) or not isinstance(size, int):
+                raise TypeError("a file is a place, a hash and a size")
+            return SavedFile(place, digest, size)
 
-    def record(self, request_id: str, number: int, path: Path, sha256: str, size: int) -> None:
-        """Record a picture that is complete on disk, just before its file is renamed to `path`.
-
-        In this order, a process that is killed in between leaves a record without a file, which `find_saved` notices.
-        In the other order, it would leave a file that the journal does not know.
-        """
+    def record(self, request_id: str, number: int, place: str, sha256: str, size: int) -> None:
+        """Record where a picture is. `SavedFile` says what the values are."""
         with self._database.using() as db:
-            values = [self._gateway, request_id, number, as_bytes(str(path.absolute())), sha256, size]
-            db.execute(RECORD, values)
-
-    def find_saved(self, request_id: str, number: int) -> Path | None:
-        """Return a picture's file. None: there is no record, no such file, or its bytes, which are read, differ."""
-        file = self.file(request_id, number)
-        with suppress(OSError, ValueError):  # It is not there, or not to be read.
-            if file is not None and file.path.stat().st_size == file.size:
-                with open_regular(file.path) as stream:
-                    if hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256:
-                        return file.path
-        return None
+            db.execute(RECORD, [self._gateway, request_id, number, as_bytes(place), sha256, size])
 
     def _row(self, columns: str, request_id: str) -> Any:
         """Return these columns of a request's row. None: there is no row."""

@@ -1,0 +1,122 @@
+"""Pictures in files of this machine."""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import define, frozen
+
+from longcat.saving.files import final_path, open_regular
+from longcat.saving.journal.requests import SavedFile
+from longcat.saving.names import safe_name
+from longcat.saving.pictures.kinds import SUFFIXES
+from longcat.saving.stores.store import Record, WholePicture
+
+
+@frozen
+class FolderStore:
+    """A folder that pictures are saved in; or a file, for one picture.
+
+    Attributes:
+        path: the folder, which is there already; or the file.
+    """
+
+    path: Path
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        with suppress(OSError):  # It is raised when something is to be written there.
+            return self.path.is_dir()
+        return False
+
+    def target(self, stem: str, number: int = 1, count: int = 1) -> "FileTarget":
+        """Return where a picture is to be saved. See `PictureStore`."""
+        if count == 1:
+            return FileTarget(self.path, stem)
+        if self.is_folder:
+            return FileTarget(self.path, f"{stem}-{number}")
+        return FileTarget(self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}"), stem)
+
+    def recall(self, saved: SavedFile) -> str | None:
+        """Return what a saved picture is called in the folder, by its size alone. None: it is elsewhere, or altered."""
+        path = Path(saved.place)
+        is_inside = path.stat().st_size == saved.size and path.parent.resolve() == self.path.resolve()
+        return path.name if is_inside else None
+
+    def existing(self, name: str, count: int = 1) -> list[Path]:
+        """Return the files that so many pictures of one image, called so, would replace. Raises OSError and ValueError.
+
+        In a file, a picture has any name.
+        """
+        targets = (self.target(safe_name(name), number, count) for number in range(1, count + 1))
+        return [found for target in targets if (found := target.existing()) is not None]
+
+
+@define
+class FileTarget:
+    """The file that a picture is to be saved in.
+
+    Attributes:
+        path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
+        stem: that name.
+    """
+
+    path: Path
+    stem: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the file will be in."""
+        with suppress(OSError):  # It is raised when the file is to be written.
+            return self.path if self.path.is_dir() else self.path.parent
+        return self.path.parent
+
+    def existing(self) -> Path | None:
+        """Return the file that this one would replace; in a folder, one of its name and any kind. None: there is none.
+
+        A symbolic link that leads nowhere is a file, too.
+        """
+        in_folder = (self.path / f"{self.stem}.{suffix}" for suffix in SUFFIXES)
+        files = in_folder if self.path.is_dir() else (self.path,)
+        return next((file for file in files if os.path.lexists(file)), None)
+
+    def check(self, *, overwrite: bool) -> None:
+        """Raise OSError when no file can be written here, and FileExistsError when it would replace another."""
+        old, in_folder = self.existing(), self.path.is_dir()
+        target = final_path(old or self.path) if old or not in_folder else None
+        if old is not None and not overwrite:
+            raise FileExistsError(old)
+        if target is not None and not in_folder:
+            self.path = target
+
+    def find(self, saved: SavedFile) -> str | None:
+        """Return the file, if it is the one that was recorded and has the same bytes, which are read."""
+        known, wanted = Path(saved.place), self.existing()
+        if wanted is None or known.resolve() != wanted.resolve() or not is_unaltered(saved):
+            return None
+        return str(wanted)
+
+    def put(self, picture: WholePicture, record: Record, *, overwrite: bool) -> str:
+        """Give the file its name. This blocks until the bytes are on the disk.
+
+        It is recorded before that: a program that is killed in between leaves a record without a file, which `find`
+        notices. In the other order, it would leave a file that the journal does not know.
+        """
+        path = self.path
+        if path.is_dir():
+            path = final_path(path / f"{self.stem}.{picture.kind.suffix}")
+        picture.file.sync()
+        record(str(path.absolute()), picture.sha256, picture.size)
+        picture.file.rename(path, overwrite=overwrite)
+        return str(path)
+
+
+def is_unaltered(saved: SavedFile) -> bool:
+    """Whether a file of this machine still has the bytes that were recorded. Raises OSError and ValueError."""
+    path = Path(saved.place)
+    if path.stat().st_size != saved.size:
+        return False
+    with open_regular(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == saved.sha256

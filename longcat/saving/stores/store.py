@@ -1,0 +1,71 @@
+"""What a place for pictures offers, whichever kind it is of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from attrs import frozen
+
+from longcat.saving.journal.requests import SavedFile
+from longcat.saving.parts import PartialFile
+from longcat.saving.pictures.kinds import PictureKind
+
+Record: TypeAlias = Callable[[str, str, int], object]
+"""Records in the journal where a picture is, the SHA-256 of its bytes in hex, and how many there are."""
+
+
+@frozen
+class WholePicture:
+    """A picture that has come, and was checked.
+
+    Attributes:
+        file: has its bytes.
+        kind: which kind of picture it is.
+        sha256: the SHA-256 of its bytes, in hex.
+        size: how many bytes it has.
+    """
+
+    file: PartialFile
+    kind: PictureKind
+    sha256: str
+    size: int
+
+
+class PictureTarget(Protocol):
+    """Where one picture is to be saved. Every method may raise OSError, ValueError and RuntimeError."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which its bytes are gathered."""
+
+    def check(self, *, overwrite: bool) -> None:
+        """Raise FileExistsError when there is such a picture that may not be replaced, as far as that is seen at once.
+
+        This asks nobody over a network.
+        """
+
+    def find(self, saved: SavedFile) -> str | None:
+        """Return where the picture is. None: it is not as it was recorded, or elsewhere. This may block."""
+
+    def put(self, picture: WholePicture, record: Record, *, overwrite: bool) -> str:
+        """Save the picture, whole or not at all, have it recorded, and return where it is. This may block.
+
+        Raises FileExistsError when there is such a picture that may not be replaced.
+        """
+
+
+class PictureStore(Protocol):
+    """A place for pictures."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it holds any number of pictures by their names, and is not the place of one."""
+
+    def target(self, stem: str, number: int = 1, count: int = 1) -> PictureTarget:
+        """Return where a picture is to be saved.
+
+        Args:
+            stem: what it is called where it has no name yet, without a suffix: as `safe_name` returns it.
+            number: which of several pictures it is, from 1.
+            count: how many these are. With several, the name of each ends in its number.
+        """
