@@ -130,13 +130,30 @@ class Schema:
 
     Attributes:
         name: its name.
-        url: where it is, over the Unix socket, without a password.
-        tcp_url: where it is, over TCP, with the password.
+        server: where it is.
     """
 
     name: str
-    url: str
-    tcp_url: str
+    server: "PostgresServer"
+
+    @property
+    def url(self) -> str:
+        """Where it is, over the Unix socket, without a password."""
+        return self.server.url(options=self.options)
+
+    def through(self, port: int) -> str:
+        """Return where it is, over TCP and through a proxy on this port, with the password."""
+        return self.server.tcp_url(port=port, options=self.options)
+
+    @property
+    def tcp_url(self) -> str:
+        """Where it is, over TCP, with the password."""
+        return self.through(self.server.port)
+
+    @property
+    def options(self) -> str:
+        """The options of a connection to it."""
+        return f"-csearch_path={self.name}"
 
 
 class PostgresServer:
@@ -258,6 +275,11 @@ class PostgresServer:
             sleep(0.01)
         raise RuntimeError(f"PostgreSQL did not start:\n{self.log}")
 
+    @property
+    def socket(self) -> str:
+        """The Unix socket."""
+        return str(self.folder / f".s.PGSQL.{self.port}")
+
     def url(self, *, user: str = USER, database: str = "postgres", **parameters: str) -> str:
         """Return a URL over the Unix socket, which takes no password."""
         query = {"host": str(self.folder), "port": str(self.port), **parameters}
@@ -281,8 +303,7 @@ class PostgresServer:
         """Make a schema that no other test knows."""
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {name} AUTHORIZATION {USER}")
-        options = f"-csearch_path={name}"
-        return Schema(name, self.url(options=options), self.tcp_url(options=options))
+        return Schema(name, self)
 
     def execute(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser, and return the rows that it yields. `%s` stands for a value."""
