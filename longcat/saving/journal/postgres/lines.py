@@ -5,14 +5,134 @@ claims is its own until it says what came of it, leaves, or is gone; then anothe
 tells it what was ordered already.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
+from longcat.errors import ConfigurationError
+from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
+from longcat.saving.journal.money import to_dollars, to_units
+from longcat.saving.journal.orders import read_order, write_order
+from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.workers import WorkerRecord
+from longcat.waiting.submit import AGAIN, order_name
+
+LINE_SCHEMA: Final = (
+    """\
+CREATE TABLE longcat_batch ( -- One row per batch.
+    batch       INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    gateway     TEXT NOT NULL, -- The gateway's base URL.
+    digest      TEXT NOT NULL, -- The SHA-256, in hex, of all that makes two runs the same batch.
+    registered  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    lines       INTEGER NOT NULL DEFAULT 0, -- How many lines it has.
+    failed      INTEGER NOT NULL DEFAULT 0, -- What to add to the counts of its workers, as lines were opened again.
+    unknown     INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (gateway, digest)
+)""",
+    """\
+CREATE TABLE longcat_line ( -- One row per line of a batch. Money is in 1e-9 US dollars.
+    batch       INTEGER NOT NULL,
+    number      INTEGER NOT NULL, -- Which line of the file it is.
+    owner       TEXT,             -- The TOKEN of who works on it. NULL: nobody.
+    state       TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'failed', 'unknown')),
+    key         TEXT COLLATE "C" NOT NULL, -- Names its order.
+    pictures    INTEGER NOT NULL, -- How many it asks for.
+    price       BIGINT NOT NULL,  -- What these cost at most.
+    content     TEXT NOT NULL,    -- The order itself, as JSON: prompt, options, ...
+    request_id  TEXT,             -- The request that came of it.
+    cost        BIGINT NOT NULL DEFAULT 0, -- What it costs at most, as far as anybody knows.
+    files       TEXT,             -- What its pictures are called, as JSON.
+    error       TEXT,             -- What went wrong last.
+    PRIMARY KEY (batch, number)
+)""",
+    # Small ones: of the lines that nobody works on, and of those that somebody does.
+    "CREATE INDEX longcat_line_free ON longcat_line (batch, number) WHERE state = 'open' AND owner IS NULL",
+    "CREATE INDEX longcat_line_owner ON longcat_line (owner) WHERE owner IS NOT NULL",
+)
+
+# One batch is registered at a time, so that no two together cost more than each may.
+LOCK: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
+KNOWN_BATCH: Final = "SELECT batch FROM longcat_batch WHERE gateway = ? AND digest = ?"
+REGISTER: Final = "INSERT INTO longcat_batch (gateway, digest) VALUES (?, ?) RETURNING batch"
+COPY: Final = "COPY longcat_line (batch, number, key, pictures, price, content) FROM STDIN"
+COUNTED: Final = "UPDATE longcat_batch SET lines = ? WHERE batch = ?"
+REPEATED: Final = """
+WITH repeated AS MATERIALIZED (SELECT key FROM longcat_line WHERE batch = ? GROUP BY key HAVING count(*) > 1)"""
+# The contents are written alike, so that equal orders are equal texts, but for the callbacks.
+CONFLICT: Final = f"""{REPEATED}
+SELECT number, first FROM (
+    SELECT number, body, first_value(number) OVER same AS first, first_value(body) OVER same AS first_body
+    FROM (
+        SELECT number, key, json_build_array(content::json -> 'prompt', content::json -> 'options')::text AS body
+        FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
+    ) AS bodies
+    WINDOW same AS (PARTITION BY key ORDER BY number)
+) AS compared
+WHERE body <> first_body ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
+NUMBER_REPEATED: Final = f"""{REPEATED}
+UPDATE longcat_line AS line SET key = line.key || ? || place
+FROM (
+    SELECT number, row_number() OVER (PARTITION BY key ORDER BY number) AS place
+    FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
+) AS placed
+WHERE line.batch = ? AND line.number = placed.number AND place > 1"""  # noqa: S608 - likewise.
+ANALYZE: Final = "ANALYZE longcat_line"
+SURVEY: Final = """
+SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
+    coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE in_doubt)
+FROM (
+    SELECT pictures, price, doubt.in_doubt, doubt.in_doubt AND ? OR line.state = 'open' AND orders.key IS NULL AS is_new
+    FROM longcat_line AS line
+    LEFT JOIN longcat_orders AS orders ON orders.gateway = ? AND orders.key = line.key
+    CROSS JOIN LATERAL (
+        SELECT coalesce(
+            orders.state = 'unknown' OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_living), FALSE
+        ) AS in_doubt
+    ) AS doubt
+    WHERE batch = ?
+) AS line"""
+ELSEWHERE: Final = """
+SELECT coalesce(sum(price), 0)::BIGINT FROM longcat_line AS line
+WHERE state = 'open' AND batch <> ? AND batch IN (
+    SELECT batch FROM longcat_batch JOIN longcat_worker USING (batch)
+    WHERE gateway = ? AND NOT has_left AND token IN (TABLE longcat_living)
+) AND NOT EXISTS (SELECT FROM longcat_orders AS orders WHERE orders.gateway = ? AND orders.key = line.key)"""
+
+CLAIM: Final = """
+WITH free AS (
+    SELECT batch, number FROM longcat_line WHERE batch = ? AND state = 'open' AND {whose}
+    ORDER BY number LIMIT ? FOR UPDATE SKIP LOCKED
+)
+UPDATE longcat_line AS line SET owner = ? FROM free
+WHERE line.batch = free.batch AND line.number = free.number
+RETURNING line.number, key, content"""
+CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
+CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
+# What is left open stays its worker's. What another one has taken over is that one's to end.
+END: Final = """
+UPDATE longcat_line AS line
+SET state = ended.state, owner = CASE WHEN ended.state = 'open' THEN ? END,
+    request_id = ended.request_id, files = ended.files, cost = ended.cost, error = ended.error
+FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])
+    AS ended (number, state, request_id, files, cost, error)
+WHERE batch = ? AND line.number = ended.number AND line.state = 'open' AND (owner IS NULL OR owner = ?)
+RETURNING line.state, line.cost"""
+GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL WHERE owner = ?"
+ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
+PROGRESS: Final = """
+SELECT lines, coalesce(sum(done), 0)::BIGINT, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
+    (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, coalesce(sum(spent), 0)::BIGINT
+FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""
+EXPORT: Final = """
+SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
+    CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost, line.cost) ELSE line.cost END, error
+FROM longcat_line AS line
+LEFT JOIN longcat_orders AS orders ON line.state = 'open' AND orders.gateway = ? AND orders.key = line.key
+WHERE batch = ? ORDER BY number"""
 
 
 @frozen
@@ -152,7 +272,19 @@ class LineTable:
         Raises:
             ConfigurationError: one id stands for two different orders, or there is no order.
         """
-        raise NotImplementedError
+        with self._database.durable() as db:
+            db.execute(LOCK)
+            db.execute("SAVEPOINT registering")
+            known = db.execute(KNOWN_BATCH, [self._gateway, digest]).fetchone()
+            (batch,) = known or db.execute(REGISTER, [self._gateway, digest]).fetchone()
+            if known is None:
+                self._fill(db, batch, orders(), source)
+            check(self._survey(db, batch, is_registered=known is not None, resubmit_unknown=resubmit_unknown))
+            if dry_run:
+                db.execute("ROLLBACK TO SAVEPOINT registering")
+                return int(batch)
+            workers.sign(db, self._owner, batch)
+            return int(batch)
 
     def claim(self, batch: int, count: int) -> list[ClaimedLine]:
         """Claim so many open lines at most, those of workers that are gone first, and return them in their order.
@@ -160,22 +292,48 @@ class LineTable:
         An empty list says that there is nothing to claim now: what is open is with others, or was tried by this worker
         already. It may change when a worker leaves or is gone; `progress` tells.
         """
-        raise NotImplementedError
+        with self._database.transaction() as db:
+            workers.sign(db, self._owner, batch)
+            rows = []
+            if gone := workers.gone(db, self._owner, batch):
+                rows += db.execute(CLAIM_LEFT, [batch, gone, count, self._owner]).fetchall()
+                if not rows:
+                    workers.forget(db, gone)
+            while len(rows) < count:
+                after = self._position.get(batch, 0)
+                free = db.execute(CLAIM_FREE, [batch, after, count - len(rows), self._owner]).fetchall()
+                self._position[batch] = max((number for number, _, _ in free), default=0)
+                rows += free
+                if not after:  # It has looked at all of them.
+                    break
+        return [ClaimedLine(number, key, read_order(content)) for number, key, content in sorted(rows)]
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
         """Keep what came of lines, in one transaction; what another worker has taken over meanwhile is left alone."""
-        raise NotImplementedError
+        columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
+        with self._database.transaction() as db:
+            values = [self._owner, *map(list, columns), batch, self._owner]
+            ended = db.execute(END, values).fetchall()
+            workers.count(db, self._owner, [(state, units) for state, units in ended if state != "open"])
 
     def leave(self, batch: int) -> bool:
         """Give back what is not over, and return whether this worker is the last one: nobody else is at the batch.
 
         Of several workers that leave at once, one at least is told that it is the last.
         """
-        raise NotImplementedError
+        with self._database.transaction() as db:
+            db.execute(ALONE, [batch])  # One leaves after the other, so that the last one knows that it is.
+            db.execute(GIVE_BACK, [self._owner])
+            workers.leave(db, self._owner)
+            return not any(worker.is_alive for worker in workers.records(db, batch))
 
     def progress(self, batch: int) -> BatchProgress:
         """Return how far all workers together are. It costs about a millisecond, however many lines there are."""
-        raise NotImplementedError
+        with self._database.transaction() as db:
+            workers.count(db, self._owner, [])
+            lines, done, failed, unknown, spent = db.execute(PROGRESS, [batch]).fetchone()
+            alive = [worker for worker in workers.records(db, batch) if worker.is_alive]
+        return BatchProgress(lines, done, failed, unknown, to_dollars(spent), alive)
 
     def export(self, batch: int) -> Iterator[dict[str, Any]]:
         """Yield what is known of each line, in the order of the file, with the fields of `OrderLine.as_object`.
@@ -183,4 +341,57 @@ class LineTable:
         It reads from a cursor of the server's, within a transaction, so memory stays flat. No other thread can use the
         journal meanwhile.
         """
-        raise NotImplementedError
+        with self._database.cursor(EXPORT, [self._gateway, batch]) as rows:
+            for content, request_id, state, files, units, error in rows:
+                order = json.loads(content)
+                yield {
+                    "id": order["id"],
+                    "prompt": order["prompt"],
+                    "request_id": request_id,
+                    "state": state,
+                    "files": json.loads(files) if files else [],
+                    "cost": float(to_dollars(units)),
+                    "error": error,
+                }
+
+    def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str) -> None:
+        """Write the lines of a batch, and name their orders."""
+        count = 0
+        prices: dict[int, int] = {}
+        with db.copy(COPY) as copy:
+            for number, order in orders:
+                pictures = order.pictures
+                price = prices.get(pictures) or prices.setdefault(pictures, to_units(cost(order)))
+                copy.write_row((batch, number, order_name(order), pictures, price, write_order(order)))
+                count += 1
+        if not count:
+            raise ConfigurationError(f"There is no order in {source}. Write a prompt a line.")
+        if found := db.execute(CONFLICT, [batch, batch]).fetchone():
+            number, first = found
+            raise ConfigurationError(
+                f"Line {number} of {source}: Line {first} has the same id, and orders something else."
+                " Change one of them."
+            )
+        db.execute(NUMBER_REPEATED, [batch, AGAIN, batch, batch])
+        db.execute(COUNTED, [count, batch])
+        db.execute(ANALYZE)  # What follows is planned for what is there now.
+
+    def _survey(self, db: Any, batch: int, *, is_registered: bool, resubmit_unknown: bool) -> BatchSurvey:
+        """Return how the lines stand. What others order meanwhile is counted twice rather than not at all."""
+        (elsewhere,) = db.execute(ELSEWHERE, [batch, self._gateway, self._gateway]).fetchone()
+        lines, new, pictures, units, in_doubt = db.execute(SURVEY, [resubmit_unknown, self._gateway, batch]).fetchone()
+        return BatchSurvey(
+            lines=lines,
+            new=new,
+            pictures=pictures,
+            cost=to_dollars(units),
+            in_doubt=in_doubt,
+            spent=self._database.orders(self._gateway).spent(),
+            elsewhere=to_dollars(elsewhere),
+            is_registered=is_registered,
+        )
+
+
+def _as_row(outcome: LineOutcome) -> tuple[int, str, str | None, str | None, int, str | None]:
+    files = json.dumps([*outcome.files]) if outcome.files else None
+    return outcome.number, outcome.state, outcome.request_id, files, to_units(outcome.cost), outcome.error
