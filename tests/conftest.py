@@ -8,12 +8,14 @@ import ssl
 import sys
 from collections.abc import Coroutine, Generator
 from multiprocessing.forkserver import ensure_running
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from _pytest.runner import runtestprotocol  # As the plugins use it that run tests in their own way.
 from fakes import drivers_for
 from hypothesis import HealthCheck, settings
+from journals import KINDS, Place, new_place
 from libraries import WAYS
 from postgres import PostgresServer, Schema
 
@@ -129,6 +131,12 @@ def postgres_server() -> Generator[PostgresServer, None, None]:
 def schema(postgres_server: PostgresServer) -> Schema:
     """Return a schema of the test's own in a real PostgreSQL."""
     return postgres_server.schema()
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Return where a journal may be made, of either kind."""
+    return new_place(request, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""Where the journals of tests are: in a file or in PostgreSQL, for tests that hold for both kinds."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final, LiteralString, TypeAlias
+
+import psycopg
+import pytest
+from postgres import PostgresServer
+from psycopg.rows import dict_row
+
+Place: TypeAlias = Path | str
+"""What a client is given as its journal: a path, or the URL of a database."""
+
+KINDS: Final = ("sqlite",)
+"""The kinds of journals. PostgreSQL joins them as soon as it holds one."""
+TABLE: Final = re.compile(r"\b(FROM|INTO|UPDATE) (?=request|picture|orders)")
+
+
+def new_place(request: pytest.FixtureRequest, folder: Path) -> Place:
+    """Return a place for a journal of the kind that is the fixture's parameter: a new one, with nothing in it."""
+    if request.param == "sqlite":
+        return folder / "a.journal"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.schema().url
+
+
+def rows(place: Place, sql: str = "SELECT * FROM request", *values: object) -> list[dict[str, Any]]:
+    """Return what another program sees in a journal, or does to it. `?` stands for a value."""
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(place, isolation_level=None)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(sql, values)]
+    statement: LiteralString = TABLE.sub(r"\1 longcat_", sql).replace("?", "%s")
+    with psycopg.connect(place, autocommit=True, row_factory=dict_row) as connection:
+        cursor = connection.execute(statement, values or None)
+        return cursor.fetchall() if cursor.description else []
