@@ -15,14 +15,21 @@ class OrderingClient(AsyncLongCat):
     """A client whose orders are named by their lines.
 
     Args:
-        journal: as of `AsyncLongCat`; or one that is open already, which is closed with the client.
+        journal: as of `AsyncLongCat`; or one that is open already, and outlives the client.
         settings: the others of `AsyncLongCat`.
     """
 
     def __init__(self, *, journal: str | PathLike[str] | Journal | None, **settings: Any) -> None:
         super().__init__(journal=None if isinstance(journal, Journal) else journal, **settings)
+        self._is_lent = isinstance(journal, Journal)
         if isinstance(journal, Journal):
             self._journal = journal
+
+    async def close(self) -> None:
+        """Close the connections, and the journal unless it was open already."""
+        if self._is_lent:
+            self._journal = None
+        await super().close()
 
     def order_all(
         self,

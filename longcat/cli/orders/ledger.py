@@ -6,8 +6,7 @@ from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
-from attrs import frozen
-
+from longcat.cli.orders.batch_report import BatchPlan
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.output import check_free
 from longcat.errors import JournalError
@@ -20,35 +19,6 @@ from longcat.waiting.outcome import FAILURES
 from longcat.waiting.submit import OrderState
 
 
-@frozen
-class Survey:
-    """How the orders of a command stand.
-
-    Attributes:
-        new: those that are to be sent.
-        known: how many need not be sent.
-        in_doubt: how many may have been taken, and nobody knows.
-        resubmitted: whether those in doubt are to be sent again.
-        spent: what all orders of the journal cost so far, at most, in US dollars.
-    """
-
-    new: Sequence[OrderLine]
-    known: int
-    in_doubt: int
-    resubmitted: bool
-    spent: Decimal
-
-    @property
-    def cost(self) -> Decimal:
-        """What is to be sent costs at most, in US dollars."""
-        return sum((cost(line.order) for line in self.new), Decimal(0))
-
-    @property
-    def pictures(self) -> int:
-        """How many pictures are to be ordered."""
-        return sum(line.order.pictures for line in self.new)
-
-
 def survey(  # noqa: PLR0913 - the last two are keywords.
     lines: Sequence[OrderLine],
     path: Path,
@@ -57,7 +27,7 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     *,
     resubmit_unknown: bool,
     patience: float,
-) -> Survey:
+) -> BatchPlan:
     """Read what the journal knows into the lines, and return how they stand. A journal that is not there is not made.
 
     Another program that has it locked is waited for, for so many seconds of patience.
@@ -67,7 +37,7 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     """
     if not path.exists():
         _check_files(lines, folder)
-        return Survey(lines, 0, 0, resubmit_unknown, Decimal(0))
+        return _plan(lines, lines, 0, Decimal(0), resubmit_unknown=resubmit_unknown)
     with Journal(path, time=time.time) as journal:
         journal.open(patience)
         recall(lines, journal, base_url, folder)
@@ -77,7 +47,21 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     new = [line for line in lines if not line.is_known or (resubmit_unknown and line.state is LineState.UNKNOWN)]
     for line in doubtful if resubmit_unknown else ():
         line.send_again()
-    return Survey(new, len(lines) - len(new), len(doubtful), resubmit_unknown, spent)
+    return _plan(lines, new, len(doubtful), spent, resubmit_unknown=resubmit_unknown)
+
+
+def _plan(
+    lines: Sequence[OrderLine], new: Sequence[OrderLine], in_doubt: int, spent: Decimal, *, resubmit_unknown: bool
+) -> BatchPlan:
+    return BatchPlan(
+        lines=len(lines),
+        new=len(new),
+        pictures=sum(line.order.pictures for line in new),
+        cost=sum((cost(line.order) for line in new), Decimal(0)),
+        in_doubt=in_doubt,
+        is_resubmitting=resubmit_unknown,
+        spent=spent,
+    )
 
 
 def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Order, wait and save, for many orders side by side: what `longcat generate` and `longcat batch` have in common."""
 
+import argparse
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
@@ -36,7 +37,7 @@ class OrderingSettings:
     Attributes:
         output: a file or a folder. None: nothing is saved.
         base_url: the gateway. None: as the environment says, or the contract.
-        journal: what is ordered is noted there; one that is open already is closed in the end. None: nowhere.
+        journal: what is ordered is noted there; one that is open already stays so. None: nowhere.
         timeout: seconds for each order, with its pictures.
         batch_timeout: seconds for all orders. None: no bound.
         max_rate: how many orders and questions may go out in a second. None: no bound.
@@ -54,6 +55,20 @@ class OrderingSettings:
     resubmit_unknown: bool = False
     overwrite: bool = False
     allow_private: bool = False
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, output: Path, journal: Path | Journal) -> "OrderingSettings":
+        """Return those that the arguments of `longcat batch` ask for."""
+        return cls(
+            output=output,
+            base_url=arguments.base_url,
+            journal=journal,
+            timeout=arguments.timeout,
+            batch_timeout=arguments.batch_timeout,
+            max_rate=arguments.max_rate,
+            resubmit_unknown=arguments.resubmit_unknown,
+            allow_private=arguments.allow_private,
+        )
 
 
 @define(eq=False)

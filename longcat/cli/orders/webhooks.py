@@ -8,6 +8,11 @@ from longcat.errors import ConfigurationError
 from longcat.webhooks import Receiver, serving
 
 
+def callback_fields(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """Return the fields of an order that say where its callbacks go."""
+    return {"webhook_url": arguments.webhook_url, "webhook_mode": arguments.webhook_mode}
+
+
 @contextmanager
 def receiving(arguments: argparse.Namespace) -> Iterator[Receiver | None]:
     """Take callbacks while the block lasts, and yield who is woken by them. None: nobody asked for that.

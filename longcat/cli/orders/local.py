@@ -1,0 +1,78 @@
+"""A batch on one machine: its journal is a file, and all of its lines are held in memory."""
+
+import argparse
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from longcat.cli.displays.progress import display
+from longcat.cli.exit_codes import Exit
+from longcat.cli.orders.batch_report import MANIFEST, print_line, sum_up, write_manifest
+from longcat.cli.orders.ledger import recall, survey
+from longcat.cli.orders.line import OrderLine
+from longcat.cli.orders.lines import read_lines
+from longcat.cli.orders.ordering import Ordering, OrderingSettings
+from longcat.cli.orders.webhooks import callback_fields, receiving
+from longcat.cli.output import usable_output
+from longcat.cli.results import Printer, overall, report
+from longcat.errors import JournalError
+from longcat.saving.journal.journal import Journal
+from longcat.settings import find_api_key
+from longcat.waiting.wake import Wake
+
+JOURNAL: Final = ".longcat-journal.db"
+"""What the journal is called in the folder of the pictures. Hidden, as nobody should move it."""
+LAST_PATIENCE: Final = 5.0
+"""Seconds to wait at the end for another program that has the journal locked."""
+
+
+def run(arguments: argparse.Namespace, base_url: str) -> Exit:
+    """Order what the file says and the journal does not know, and wait for all of it."""
+    lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
+    folder = Path(arguments.output)
+    journal = Path(arguments.journal) if arguments.journal is not None else folder / JOURNAL
+    patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
+    known = survey(lines, journal, base_url, folder, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
+    if arguments.dry_run:
+        known.print(as_json=arguments.json)
+    known.check(arguments.max_cost)
+    if arguments.dry_run:
+        return Exit.DONE
+    find_api_key(None)  # Its error comes before anything is made.
+    usable_output(arguments.output, [], folder=True, force=True)
+    with receiving(arguments) as wake:
+        try:
+            _order(lines, OrderingSettings.of(arguments, folder, journal), wake, arguments)
+        finally:  # Ctrl-C, too.
+            try:
+                with Journal(journal, time=time.time) as opened:
+                    opened.open(LAST_PATIENCE)
+                    recall([line for line in lines if not line.is_over], opened, base_url, folder)
+            except JournalError as error:  # The manifest says what this run knows.
+                report(error, debug=arguments.debug)
+            write_manifest((line.as_object() for line in lines), folder)
+            spent = sum((line.cost for line in lines), Decimal(0))
+            place = f"saved in {folder}, listed in {folder / MANIFEST}"
+            sum_up(Counter(line.state for line in lines), spent, place)
+    return overall([line.code for line in lines])
+
+
+def _order(
+    lines: Sequence[OrderLine], settings: OrderingSettings, wake: Wake | None, arguments: argparse.Namespace
+) -> None:
+    """Order, wait and save, and print what came of each line."""
+    names = {line.key: line.order.id or line.order.prompt for line in lines}
+    with (
+        Printer(later=sys.stdout.isatty() and sys.stderr.isatty()) as printer,
+        display(names, at_first="ordering") as shown,
+    ):
+        tell = partial(print_line, printer=printer, as_json=arguments.json, debug=arguments.debug)
+        anyio.run(Ordering(lines, settings, shown, tell, wake).run)
