@@ -146,10 +146,12 @@ class AdaptiveRate:
     Attributes:
         changed: when it was last cut or restored. Questions that were under way then tell nothing of the new rate.
         excused: the share of refusals that comes at any rate, as far as is known.
+        lag: seconds from an answer until everyone who asks knows what has changed because of it.
     """
 
     changed: float = -math.inf
     excused: float = 0.0
+    lag: float = 0.0
     _excused_at: float = -math.inf  # When that became known.
     _since: float = -math.inf  # Answers to questions that were asked after this moment are counted.
     _answers: AnswerCount = field(factory=AnswerCount)
@@ -182,7 +184,7 @@ class AdaptiveRate:
 
     def forget(self, now: float) -> None:
         """Count anew from this moment: in a pause, the gateway may save up questions."""
-        self._since, self._answers = now, AnswerCount()
+        self._since, self._answers = now + self.lag, AnswerCount()
 
     def _judge(self, trial: Trial, now: float) -> None:
         """End a trial, if it has shown something, or begin another one at a lower rate."""
@@ -212,7 +214,7 @@ class AdaptiveRate:
         self._change(now, Growth(now, max(rate * through * MARGIN, SLOWEST), rate * through))
 
     def _change(self, now: float, growth: Growth) -> None:
-        self._growth, self.changed = growth, now
+        self._growth, self.changed = growth, now + self.lag
         self.forget(now)
 
 
@@ -279,9 +281,9 @@ class RateLimiter:
         while self.free(now) < end:  # A slot that comes too late for this wait is left to others.
             slot = self.reserve(now)
             while (pause := self.seconds_until(slot, now)) is not None:
-                if pause < RESOLUTION:
+                if pause < RESOLUTION or now >= end:
                     return
-                yield min(pause, LONGEST_SLEEP)
+                yield min(pause, end - now, LONGEST_SLEEP)
                 now = monotonic()
         while now < end and self.quiet_until < end:
             yield min(end - now, LONGEST_SLEEP)
@@ -302,19 +304,8 @@ class RateLimiter:
         """
         with self._lock:
             self._count(now, asked, refused=True)
-            if pause.asked is None:
-                return
-            pause = evolve(pause, seconds=min(pause.seconds, pause.asked))  # The rest is that wait's own patience.
-            until = now + pause.seconds
-            most = max(SILENT, clearly_more(self._rate.excused))
-            if self._recent.count.share <= most or until <= self.quiet_until:
-                return
-            is_new = now >= self.quiet_until
-            self.quiet_until, self.pause = until, pause
-            self._begin_slots(now)
-            self._rate.forget(now)
-        if is_new and pause.seconds >= LONG_PAUSE:
-            logger.warning("%s: no wait of this client asks until then.", pause)
+            if self._recent.count.share > max(SILENT, clearly_more(self._rate.excused)):
+                self._obey(now, pause)
 
     def rate(self, moment: float) -> float:
         """Return how many questions may be asked in a second at this moment. Infinite: there is no bound."""
@@ -326,6 +317,21 @@ class RateLimiter:
         self._rate.count(now, asked, refused)
         if self._rate.changed != changed:
             self._begin_slots(now)
+
+    def _obey(self, now: float, pause: Pause) -> None:
+        """Let all waits pause, for as long as the gateway asked for: the rest is the patience of the one refused."""
+        if pause.asked is None:
+            return
+        pause = evolve(pause, seconds=min(pause.seconds, pause.asked))
+        until = now + pause.seconds
+        if until <= self.quiet_until:
+            return
+        is_new = now >= self.quiet_until
+        self.quiet_until, self.pause = until, pause
+        self._begin_slots(now)
+        self._rate.forget(now)
+        if is_new and pause.seconds >= LONG_PAUSE:
+            logger.warning("%s: no wait of this client asks until then.", pause)
 
     def _begin_slots(self, now: float) -> None:
         self._next = max(now, self.quiet_until)

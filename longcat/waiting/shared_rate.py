@@ -1,0 +1,415 @@
+"""One budget for all clients that ask one gateway with one key. No I/O, no clock.
+
+`SharedBudget` is what they share: a `RateLimiter`, on a clock that is the same for all. `SharedRateLimiter` is one
+client's part. Now and then it has an exchange: it hands in the answers that it got, and takes some slots, which it
+spends without asking again. Something else makes the exchanges, one client after the other, when it says so.
+
+A client may spend its slots for `VALID_FOR` seconds after an exchange. So whatever changes is known to all after that
+time, and who can't have an exchange asks nothing.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import UnionType
+from typing import Any, Final, get_args, get_origin
+
+from attrs import Attribute, astuple, define, evolve, field, fields, frozen, has
+
+from longcat.clock import RESOLUTION
+from longcat.models import Pause
+from longcat.processes import ForkSafeLock
+from longcat.waiting.rate_limit import EXCUSE_FOR, RateLimiter, Slot
+
+VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
+LATE: Final = 0.1  # Seconds. Who comes later than this to its slot must take another one.
+LOT: Final = 0.25  # Seconds. Those who want slots get about as many at a time as are spent by all in this time.
+SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
+ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
+HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
+LARGEST_LOT: Final = 1024  # Slots that one client wants at a time at most.
+MOST_ANSWERS: Final = 4096  # Answers that a client keeps while it can have no exchange. Older ones are dropped.
+TYPICAL: Final = 0.005  # Seconds that an exchange takes, until that is known.
+SOONEST: Final = 2 * RESOLUTION
+"""Seconds. Who has no slot looks again after this time at the earliest: what is less than `RESOLUTION` is no pause."""
+NO_SLOT: Final = -1  # The generation of a slot that only says when to look again.
+
+
+@frozen
+class CountedAnswer:
+    """An answer that one client got.
+
+    Attributes:
+        received: when it came.
+        asked: when the question was sent.
+        pause: how long the wait that was refused pauses. None: it was not refused.
+    """
+
+    received: float
+    asked: float
+    pause: Pause | None
+
+
+@frozen
+class BudgetMember:
+    """A client that shares a budget.
+
+    Attributes:
+        max_rate: its bound, in questions per second.
+        seen: when it had its last exchange.
+        until: its last slot.
+    """
+
+    max_rate: float
+    seen: float
+    until: float = -math.inf
+
+
+@frozen
+class Wish:
+    """What a client has for an exchange.
+
+    Attributes:
+        answers: those that it got since the last one.
+        wanted: how many slots it wants at most.
+        held: how many it has that have not come.
+        reach: in how many seconds it can use the first one.
+    """
+
+    answers: list[CountedAnswer]
+    wanted: int
+    held: int = 0
+    reach: float = 0.0
+
+
+@define
+class SharedBudget(RateLimiter):
+    """What the clients share: when each may ask, and what the gateway bears. All moments are on one clock.
+
+    Attributes:
+        moment: that of the last exchange.
+        kept_until: slots of the generation before that come before this moment are still spent.
+        refused: when a question was last refused, as far as it was handed in.
+        members: the clients that are alive.
+        answers: those that are not counted yet, in the order in which they came.
+    """
+
+    moment: float = 0.0
+    kept_until: float = 0.0
+    refused: float = -math.inf
+    members: dict[str, BudgetMember] = field(factory=dict)
+    answers: list[CountedAnswer] = field(factory=list)
+
+    @property
+    def generation(self) -> int:
+        """Which generation of slots is given now. It changes when the rate was cut or restored, or a pause began."""
+        return self._generation
+
+    def exchange(
+        self,
+        now: float,
+        member: str,
+        max_rate: float,
+        wish: Wish,
+        *,
+        renewed: bool = False,
+    ) -> list[float]:
+        """Take in a client's answers, and return the moments of the slots that it gets: none where there is no bound.
+
+        Args:
+            now: this moment. It may be a little before that of the last exchange, not more.
+            member: names the client.
+            max_rate: the client's bound, in questions per second.
+            wish: what it has to say and wants.
+            renewed: whether slots that were given may have been forgotten, as after a crash of what keeps the budget.
+        """
+        now = self.moment = max(now, self.moment)
+        if renewed:
+            self._next = max(self._next, now + VALID_FOR)
+        self.members = {name: one for name, one in self.members.items() if now - one.seen < ALIVE_FOR}
+        until = self.members[member].until if member in self.members else -math.inf
+        self.members[member] = BudgetMember(max_rate, now, until)
+        self.max_rate = min(one.max_rate for one in self.members.values())
+        self._take_in(wish.answers)
+        slots = self._give(member, wish) if wish.wanted else []
+        if slots:
+            self.members[member] = evolve(self.members[member], until=slots[-1])
+        return slots
+
+    def _take_in(self, answers: Sequence[CountedAnswer]) -> None:
+        """Count the answers in the order in which they came, once they are settled.
+
+        A pause is obeyed at once if nothing was refused for a while: most likely, everyone would be refused now.
+        """
+        for one in answers:
+            if one.pause is not None:
+                if one.received - self.refused > EXCUSE_FOR:
+                    self._rate.lag = self.moment - one.received + VALID_FOR
+                    self._obey(one.received, one.pause)
+                self.refused = max(self.refused, one.received)
+        self.answers = sorted([*self.answers, *answers], key=lambda one: one.received)
+        settled = sum(one.received <= self.moment - SETTLED for one in self.answers)
+        counted, self.answers = self.answers[:settled], self.answers[settled:]
+        for one in counted:
+            self._rate.lag = self.moment - one.received + VALID_FOR
+            if one.pause is None:
+                self.on_answer(one.received, one.asked)
+            else:
+                self.on_rate_limited(one.received, one.asked, one.pause)
+
+    def _give(self, member: str, wish: Wish) -> list[float]:
+        """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT` seconds.
+
+        There is at least one for a client that has none.
+        """
+        first = self.moment + wish.reach
+        rate = self.rate(first)
+        if math.isinf(rate):
+            return []
+        others = sum(one.until > self.moment - LOT for name, one in self.members.items() if name != member)
+        lot = max(int(LOT * rate / (1 + others)), 1)
+        return [self.reserve(first).moment for _ in range(min(wish.wanted, lot - wish.held))]
+
+    def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - it is that of the answer.
+        """Begin another generation of slots, where those that may still be spent end."""
+        self.kept_until = self.moment + VALID_FOR
+        self._next = max(min(self._next, self.kept_until), self.quiet_until)
+        self._generation += 1
+
+
+def _is_stored(attribute: "Attribute[Any]", value: object = None) -> bool:  # noqa: ARG001 - as `astuple` calls it.
+    return attribute.type is not ForkSafeLock
+
+
+def budget_as_text(budget: SharedBudget) -> str:
+    """Return a budget as JSON, an object as the list of its attributes. More may follow in a later version."""
+    return json.dumps(astuple(budget, filter=_is_stored), separators=(",", ":"))
+
+
+def budget_from_text(text: str) -> SharedBudget:
+    """Return the budget that a text stands for. Raises ValueError for a text that stands for none."""
+    try:
+        budget: SharedBudget = _restored(SharedBudget, json.loads(text))
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no budget: {error}") from error
+    return budget
+
+
+def _restored(kind: Any, value: Any) -> Any:
+    """Return a value of a kind, as it was before it became JSON. Raises ValueError or TypeError for any other value."""
+    if isinstance(kind, UnionType):  # Of something and None.
+        return None if value is None else _restored(get_args(kind)[0], value)
+    if has(kind):
+        named = zip(filter(_is_stored, fields(kind)), value, strict=False)
+        return kind(**{each.alias: _restored(each.type, one) for each, one in named if each.alias is not None})
+    if get_origin(kind) is list:
+        return [_restored(get_args(kind)[0], one) for one in value]
+    if get_origin(kind) is dict:
+        return {name: _restored(get_args(kind)[1], one) for name, one in value.items()}
+    if not isinstance(value, (int, float) if kind is float else kind) or value != value:  # noqa: PLR0124 - NaN.
+        raise ValueError(f"{kind.__name__} expected, not {type(value).__name__}")
+    return value
+
+
+@define
+class SharedRateLimiter(RateLimiter):
+    """When the waits of one client may ask that shares a budget. May be used from many threads.
+
+    Its moments are on the client's clock. The clock of the budget is `offset` seconds ahead.
+
+    Attributes:
+        max_rate: this client's own bound, in questions per second.
+        on_demand: called when an exchange is due earlier than was said before.
+    """
+
+    on_demand: Callable[[], None] = field(kw_only=True)
+    _budget: SharedBudget = field(factory=SharedBudget, init=False)  # As it was at the last exchange.
+    _offset: float = field(default=0.0, init=False)
+    _looked: float = field(default=-math.inf, init=False)  # When that was.
+    _took: float = field(default=TYPICAL, init=False)  # How many seconds an exchange takes.
+    _reach: float = field(default=0.0, init=False)  # How many of them are left when the slots are given.
+    _hand: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
+    _reserved: deque[float] = field(factory=deque, init=False)  # The moments of those that were, until they come.
+    _lot: int = field(default=1, init=False)  # How many slots this client can use at a time.
+    _is_unmet: bool = field(default=False, init=False)  # Whether someone found no slot since the last exchange.
+    _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
+    _kept_until: float = field(default=-math.inf, init=False)
+    """Slots of the generation before that come before this moment are not void, unless there is a pause."""
+    _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MOST_ANSWERS), init=False)
+    _is_exchanging: bool = field(default=False, init=False)
+    _is_refused: bool = field(default=False, init=False)  # Whether one of them was a 429.
+
+    def free(self, now: float) -> float:
+        """Return the moment before which no slot comes, as far as is known."""
+        return max(now, self.quiet_until)
+
+    def reserve(self, now: float) -> Slot:
+        """Reserve a slot. Where there is none, the slot says when to look again, and is void when it comes."""
+        with self._lock:
+            slot = self._take(now)
+            if slot is not None and not self._wants_more:
+                return slot
+            if slot is None:
+                self._is_unmet = True
+                until_exchange = 0.0 if self._is_exchanging else max(self._due(now) - now, 0.0)
+                left = min(until_exchange + min(self._took, LATE / 2), VALID_FOR / 2)
+                slot = Slot(now + max(left, SOONEST), NO_SLOT)
+        self.on_demand()
+        return slot
+
+    def seconds_until(self, slot: Slot, now: float) -> float | None:
+        """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
+        pause = slot.moment - now
+        if slot.generation == NO_SLOT:
+            return pause if pause >= RESOLUTION else None
+        return max(pause, 0.0) if self._is_good(slot, now) else None
+
+    def on_answer(self, now: float, asked: float) -> None:
+        """Take note of an answer that is no 429, to a question that was sent at the moment `asked`."""
+        with self._lock:
+            self._answered.append(CountedAnswer(now, asked, None))
+
+    def on_rate_limited(self, now: float, asked: float, pause: Pause) -> None:
+        """Take note of a 429. What follows from it is found out in the next exchange, which is due now."""
+        with self._lock:
+            self._answered.append(CountedAnswer(now, asked, pause))
+            self._is_refused = True
+        self.on_demand()
+
+    def rate(self, moment: float) -> float:
+        """Return how many questions all clients may ask in a second at this moment. Infinite: there is no bound."""
+        return min(self._budget.rate(moment + self._offset), self.max_rate)
+
+    def next_exchange(self, now: float) -> float:
+        """Return the moment at which the next exchange is due, which may be over."""
+        with self._lock:
+            return self._due(now)
+
+    def begin_exchange(self, now: float, offset: float) -> Wish:
+        """Return what an exchange is to bring. It is followed by `end_exchange` or `fail_exchange`.
+
+        Args:
+            now: this moment.
+            offset: how many seconds the budget's clock is ahead of the client's.
+        """
+        with self._lock:
+            self._offset = offset
+            wants, had = self._is_unmet or self._wants_more, len(self._hand)
+            self._hand = deque(slot for slot in self._hand if self._is_good(slot, now))
+            if len(self._hand) < had:
+                self._lot = max(self._lot // 2, 1)
+            elif wants and now - self._looked < max(LOT / 2, 2 * self._took):
+                self._lot = min(2 * self._lot, LARGEST_LOT)
+            held = len(self._held(now))
+            wanted = max(self._lot - held, 0) if wants else 0
+            answers = [
+                evolve(one, received=one.received + self._offset, asked=one.asked + self._offset)
+                for one in self._answered
+            ]
+            self._answered.clear()
+            self._is_unmet = self._is_waited_for = self._is_refused = False
+            self._is_exchanging = True
+            return Wish(answers, wanted, held, self._reach)
+
+    def end_exchange(self, wish: Wish, budget: SharedBudget, slots: Sequence[float], now: float) -> None:
+        """Take in what an exchange has brought.
+
+        Args:
+            wish: what `begin_exchange` returned.
+            budget: the budget as it was then.
+            slots: the moments of the slots, on its clock.
+            now: the moment at which the exchange has ended.
+        """
+        with self._lock:
+            self._is_exchanging = False
+            offset, passed = self._offset, budget.generation - self._budget.generation
+            if passed:
+                self._generation += 1 if passed == 1 else 2
+                self._kept_until = budget.kept_until - offset
+            self._budget, self._looked = budget, budget.moment - offset
+            self._reach = min(max((self._reach + now - self._looked) / 2, 0.0), VALID_FOR / 2)
+            if budget.quiet_until:
+                self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
+            self._hand.extend(Slot(moment - offset, self._generation) for moment in slots)
+            if len(slots) < wish.wanted:
+                self._lot = max(len(self._held(now)), 1)
+
+    def fail_exchange(self, wish: Wish) -> None:
+        """Take back what an exchange was begun with that can't be had. All slots are void: others may get them."""
+        with self._lock:
+            self._answered.extendleft(
+                evolve(one, received=one.received - self._offset, asked=one.asked - self._offset)
+                for one in reversed(wish.answers[: MOST_ANSWERS - len(self._answered)])
+            )
+            self._is_unmet = self._is_unmet or wish.wanted > 0
+            self._void()
+
+    def took(self, seconds: float) -> None:
+        """Take note of how many seconds an exchange took."""
+        self._took = (self._took + seconds) / 2
+
+    def begin_anew(self) -> None:
+        """Forget all slots and answers, in a forked process: they are the parent's."""
+        with self._lock:
+            self._answered.clear()
+            self._void()
+
+    def _void(self) -> None:
+        self._is_exchanging = False
+        self._hand.clear()
+        self._reserved.clear()
+        self._looked = -math.inf
+        self._generation += 2
+
+    def _take(self, now: float) -> Slot | None:
+        """Return the first slot at hand that is good, or one that is now if there is no bound. None: there is none."""
+        while self._hand:
+            slot = self._hand.popleft()
+            if self._is_good(slot, now):
+                self._reserved.append(slot.moment)
+                self._is_waited_for = slot.moment - now >= RESOLUTION
+                return slot
+            self._lot = max(self._lot // 2, 1)
+        if math.isinf(self.rate(now)) and now >= self.quiet_until and now - self._looked < VALID_FOR:
+            self._is_unmet = True
+            return Slot(now, self._generation)
+        return None
+
+    @property
+    def _wants_more(self) -> bool:
+        """Whether more slots should be had before those at hand are spent, as someone always waits for the next."""
+        return self._is_waited_for and self._lot > 1 and len(self._hand) <= self._lot // 2
+
+    def _held(self, now: float) -> list[float]:
+        """Return the moments of all slots that were had and have not come."""
+        while self._reserved and self._reserved[0] <= now:
+            self._reserved.popleft()
+        return [*self._reserved, *(slot.moment for slot in self._hand)]
+
+    def _is_good(self, slot: Slot, now: float) -> bool:
+        """Whether a slot may be spent when it comes, or now if it has come, as far as is known."""
+        if slot.generation != self._generation:
+            is_kept = slot.generation == self._generation - 1 and slot.moment < self._kept_until
+            if not is_kept or slot.moment < self.quiet_until:
+                return False
+        if slot.moment - now >= RESOLUTION:
+            return True
+        return now - slot.moment <= LATE and now - self._looked < VALID_FOR
+
+    def _due(self, now: float) -> float:
+        """Return when the next exchange is due."""
+        if self._is_refused:
+            return now
+        due = self._looked + HEARTBEAT
+        if self._answered:
+            due = min(due, self._answered[0].received + LOT)
+        held = self._held(now)
+        if self._is_unmet or self._wants_more:
+            if math.isinf(self.rate(now)):
+                due = min(due, max(self._looked + LOT, self.quiet_until))
+            else:  # Who has more than half of what it can use comes again when so many are spent.
+                due = min(due, held[-(self._lot // 2) - 1] if len(held) > self._lot // 2 else now)
+        if held and held[-1] >= self._looked + VALID_FOR:
+            due = min(due, max(self._looked + LOT, held[-1] - LOT))
+        return due
