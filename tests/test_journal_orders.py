@@ -450,7 +450,7 @@ def test_a_kill_between_two_statements_loses_no_order(path: Path) -> None:
         assert list(path.parent.glob(f"{file.name}*")) == [file]
         if "closed" in said:
             break
-    assert 20 < moment < 99
+    assert 15 < moment < 99
 
 
 def after(said: list[str]) -> dict[str, set[OrderState | None]]:

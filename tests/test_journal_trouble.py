@@ -28,7 +28,7 @@ from longcat import (
 )
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.sqlite import database
-from longcat.saving.journal.sqlite.database import Database
+from longcat.saving.journal.sqlite.database import SqliteDatabase
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.waiting.submit import OrderState
 
@@ -163,13 +163,13 @@ def test_no_journal_work_is_done_in_the_event_loop(
     threads: list[int] = []
 
     def watch(name: str) -> None:
-        real = getattr(Database, name)
+        real = getattr(SqliteDatabase, name)
 
-        def watched(self: Database) -> Any:
+        def watched(self: SqliteDatabase) -> Any:
             threads.append(threading.get_ident())
             return real(self)
 
-        monkeypatch.setattr(Database, name, watched)
+        monkeypatch.setattr(SqliteDatabase, name, watched)
 
     watch("using")
     watch("close")

@@ -15,9 +15,10 @@ from typing import Self
 from longcat.clock import monotonic
 from longcat.errors import JournalError
 from longcat.saving.journal.background import PAUSE
+from longcat.saving.journal.database import GRACE, Database
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
-from longcat.saving.journal.sqlite.database import GRACE, Database
+from longcat.saving.journal.sqlite.database import SqliteDatabase
 
 
 class Journal:
@@ -36,8 +37,9 @@ class Journal:
     """
 
     def __init__(self, path: str | PathLike[str], *, time: Callable[[], float]) -> None:
-        self._database = Database(path, time)
+        self._database: Database = SqliteDatabase(path, time)
         self._requests: dict[tuple[str, str], RequestTable] = {}
+        self._orders: dict[tuple[str, str], OrderTable] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -74,4 +76,6 @@ class Journal:
 
     def orders(self, gateway: str) -> OrderTable:
         """Return the orders of a gateway."""
-        return OrderTable(self._database, gateway, self._database.token)
+        # One for each gateway, likewise, as it knows which are being sent.
+        owner = self._database.token
+        return self._orders.setdefault((owner, gateway), OrderTable(self._database, gateway, owner))

@@ -1,42 +1,51 @@
 """Which orders of one gateway were sent, what came of them, and what they cost: so that none is paid twice."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from longcat.errors import JournalError
 from longcat.models import OrderRequest, Status
+from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.requests import RequestTable
-from longcat.saving.journal.sqlite.database import ALTERED_IT, Database, as_bytes, text_or_none
 from longcat.text import shorten
 from longcat.waiting.submit import OrderRecord, OrderState
 
 RESTORE: Final = "Restore it: the order may have been paid."
 """What to do about an order whose row was altered."""
+MOST_TRIES: Final = 5
+"""How often an order is begun at most while other programs begin it and withdraw it."""
 
 BEGIN: Final = """
 INSERT INTO orders (gateway, key, owner, state, cost, noted, content)
-VALUES (?, CAST(? AS TEXT), ?, 'intended', ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    owner = excluded.owner, state = excluded.state, noted = excluded.noted, content = excluded.content,
-    in_doubt = coalesce(in_doubt, 0) + cost, cost = excluded.cost"""
+VALUES (?, CAST(? AS TEXT), ?, 'intended', ?, ?, ?) ON CONFLICT DO NOTHING"""
+# Only what is still in doubt, and has the owner that was found to be gone, if it had any.
+BEGIN_AGAIN: Final = """
+UPDATE orders SET
+    owner = ?, state = 'intended', in_doubt = coalesce(in_doubt, 0) + cost, cost = ?, noted = ?, content = ?
+WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken' AND (owner IS NULL OR owner = ?)"""
+FREE_OR_OURS: Final = "(owner IS NULL OR owner = ?)"
+# An owner that came back may find that another program has sent its order again. That one's row is left alone.
 TAKEN: Final = """
 UPDATE orders SET state = 'taken', owner = NULL, noted = ?, request_id = CAST(? AS TEXT)
-WHERE gateway = ? AND key = CAST(? AS TEXT)"""
+WHERE (owner IS NULL OR owner = ?) AND (state <> 'taken' OR request_id = CAST(? AS TEXT))
+AND gateway = ? AND key = CAST(? AS TEXT)"""
 UNKNOWN: Final = """
 UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, message = CAST(? AS TEXT)
-WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken'"""
+WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND gateway = ? AND key = CAST(? AS TEXT)"""
 WITHDRAW: Final = """
-DELETE FROM orders WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken' AND in_doubt IS NULL"""
+DELETE FROM orders WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND in_doubt IS NULL
+AND gateway = ? AND key = CAST(? AS TEXT)"""
 # The order may have been taken when it was sent before.
 WITHDRAW_AGAIN: Final = """
 UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, cost = in_doubt, in_doubt = NULL
-WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken'"""
+WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND gateway = ? AND key = CAST(? AS TEXT)"""
 KNOWN: Final = """
 SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND key = CAST(? AS TEXT)"""
@@ -44,7 +53,7 @@ OPEN: Final = """
 SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND state <> 'taken' ORDER BY noted, key"""
 SPENT: Final = """
-SELECT coalesce(sum(coalesce(in_doubt, 0) + iif(upper(raw_state) = 'ERROR', 0, cost)), 0)
+SELECT CAST(coalesce(sum(coalesce(in_doubt, 0) + CASE upper(raw_state) WHEN 'ERROR' THEN 0 ELSE cost END), 0) AS BIGINT)
 FROM orders LEFT JOIN request USING (gateway, request_id) WHERE gateway = ?"""
 
 
@@ -53,12 +62,14 @@ class OrderTable:
     """The orders of one gateway in a journal: an `OrderStore`.
 
     Programs, threads and tasks may share it. An order that its owner began, and neither ended nor can end because the
-    owner is gone, is in doubt. Every method raises JournalError when the file can't be read or written.
+    owner is gone, is in doubt. Every method raises JournalError when the journal can't be read or written.
     """
 
     _database: Database
     _gateway: str
     _owner: str
+    _sending: set[str] = field(factory=set, init=False)  # The keys of those that were given out to be sent.
+    _unsure: set[str] = field(factory=set, init=False)  # The keys of those whose last change may not have been made.
 
     def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
         """Note that an order is about to be sent, unless it was before, and return how it stands.
@@ -68,38 +79,58 @@ class OrderTable:
 
         Raises ConfigurationError when the key stands for another order, or when the cost can't be stored exactly.
         """
-        units = to_units(cost)
+        values = [self._owner, to_units(cost), self._database.now(), write_order(order)]
         self._database.check_owner(self._owner)
         self._database.check_orders()
-        with self._database.durable() as db:
-            before = self.known(key)
-            if before is not None:
-                before.check(order)
-                if before.state is not OrderState.UNKNOWN or not resubmit_unknown:
-                    return before
-            content = write_order(order)
-            values = [self._gateway, as_bytes(key), self._owner, units, self._database.now(), content]
-            if db.execute(BEGIN, values).rowcount != 1:
-                raise JournalError(f"The journal {self._database.path} took no order. {ALTERED_IT}")
-        return OrderRecord(key, order, OrderState.INTENDED, cost)
+        with self._unsure_on_loss(key, self._undo), self._database.durable() as db:
+            record = self._begin(db, key, order, values, resubmit_unknown=resubmit_unknown)
+            if record.state is OrderState.INTENDED:
+                self._sending.add(key)  # Before another thread may look.
+        return record
+
+    def _begin(
+        self, db: Statements, key: str, order: OrderRequest, values: list[Any], *, resubmit_unknown: bool
+    ) -> OrderRecord:
+        """Note that an order is about to be sent, with these values, unless it was before. Return how it stands."""
+        place = [self._gateway, as_bytes(key)]
+        intended = OrderRecord(key, order, OrderState.INTENDED, to_dollars(values[1]))
+        for _ in range(MOST_TRIES):  # Another program may withdraw it, or begin it, between two statements.
+            if db.execute(BEGIN, [*place, *values]).rowcount == 1:
+                return intended
+            found = self._find(key)
+            if found is None:
+                continue
+            record, owner = found
+            record.check(order)
+            if owner == self._owner and record.state is OrderState.BUSY and key not in self._sending:
+                return intended  # We began it before, and the answer to that was lost.
+            if record.state is not OrderState.UNKNOWN or not resubmit_unknown:
+                return record
+            if db.execute(BEGIN_AGAIN, [*values, *place, owner]).rowcount == 1:
+                return intended
+        raise JournalError(f"The journal {self._database.name} took no order. {self._database.restore}")
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
         """Note which request came of an order, and the answer if it was final."""
         if answer is not None:
             # First: it may be the only place where the pictures are named, and what follows makes both durable.
             RequestTable(self._database, self._gateway, self._owner).note(answer)
-        self._change(key, (TAKEN, [self._database.now(), as_bytes(request_id)]))
+        name = as_bytes(request_id)
+        self._change(key, (TAKEN, [self._database.now(), name, self._owner, name]))
 
     def withdraw(self, key: str) -> None:
         """Note that the gateway certainly did not take the order this time.
 
         The order is new again; one that may have been taken before is in doubt again.
         """
-        self._change(key, (WITHDRAW, []), (WITHDRAW_AGAIN, [self._database.now()]))
+        # If the answer to an earlier try was lost, an order that has no owner was withdrawn by that.
+        whose = (FREE_OR_OURS, "owner = ?") if key in self._unsure else ("", "")
+        withdraw, again = (sql.replace(*whose) for sql in (WITHDRAW, WITHDRAW_AGAIN))
+        self._change(key, (withdraw, [self._owner]), (again, [self._database.now(), self._owner]))
 
     def unknown(self, key: str, message: str) -> None:
         """Note that nobody knows whether the gateway took the order, and why."""
-        self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message)]))
+        self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message), self._owner]))
 
     def later(self, write: Callable[[], object]) -> None:
         """Have something written by a thread, as `Database.later` does."""
@@ -107,13 +138,13 @@ class OrderTable:
 
     def known(self, key: str) -> OrderRecord | None:
         """Return how an order stands. None: it is new, or was withdrawn."""
-        records = self._records(f"The row of order {shorten(key)!r}", KNOWN, [self._gateway, as_bytes(key)])
-        return records[0] if records else None
+        found = self._find(key)
+        return found[0] if found else None
 
     def in_doubt(self) -> list[OrderRecord]:
         """Return all orders of which nobody knows whether the gateway took them, the oldest first."""
         records = self._records("The row of an order", OPEN, [self._gateway])
-        return [record for record in records if record.state is OrderState.UNKNOWN]
+        return [record for record, _ in records if record.state is OrderState.UNKNOWN]
 
     def spent(self) -> Decimal:
         """Return what all orders cost together, in US dollars: those that were taken, and those that may have been.
@@ -127,20 +158,53 @@ class OrderTable:
     def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
         """Execute the first of these statements that fits the row, durably. Their last values name the row."""
         self._database.check_owner(self._owner)
-        with self._database.durable() as db:
-            for sql, values in statements:
-                if db.execute(sql, [*values, self._gateway, as_bytes(key)]).rowcount:
-                    return
+        place = [self._gateway, as_bytes(key)]
+        with self._unsure_on_loss(key), self._database.durable() as db:
+            is_done = any(db.execute(sql, [*values, *place]).rowcount for sql, values in statements)
+        if is_done or key in self._unsure:  # Else it was done before, and the answer to that was lost.
+            self._unsure.discard(key)
+            self._sending.discard(key)
+            return
         raise JournalError(
-            f"The order {shorten(key)!r} is not under way in {self._database.path}. Look whether the journal was"
+            f"The order {shorten(key)!r} is not under way in {self._database.name}. Look whether the journal was"
             " replaced or altered; the order may have been paid."
         )
 
-    def _records(self, what: str, sql: str, values: list[Any]) -> list[OrderRecord]:
-        """Return what a query for whole rows yields. Raises ConfigurationError about `what` when a row was altered."""
+    @contextmanager
+    def _unsure_on_loss(self, key: str, undo: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Remember that an order may have been changed, when the connection is lost within the block.
+
+        What may have been begun is undone later, unless it is begun anew before that.
+        """
+        try:
+            yield
+        except JournalError as error:
+            if error.locked and self._database.is_remote:
+                if undo is not None and key not in self._unsure:
+                    self.later(partial(undo, key))
+                self._unsure.add(key)
+            raise
+
+    def _undo(self, key: str) -> None:
+        """Withdraw an order that was begun, if nobody sends it."""
+        with self._database.using():
+            if key in self._unsure and key not in self._sending:
+                self.withdraw(key)
+
+    def _find(self, key: str) -> tuple[OrderRecord, str | None] | None:
+        """Return how an order stands, and who has its row. None: it is new, or was withdrawn."""
+        what = f"The row of order {shorten(key)!r}"
+        records = self._records(what, KNOWN, [self._gateway, as_bytes(key)])
+        return records[0] if records else None
+
+    def _records(self, what: str, sql: str, values: list[Any]) -> list[tuple[OrderRecord, str | None]]:
+        """Return what a query for whole rows yields, each with its owner.
+
+        Raises JournalError about `what` when a row was altered.
+        """
         with self._database.trusting(what, RESTORE), self._database.using() as db:
             is_alive = cache(self._database.is_alive)
-            return [_read_record(row, is_alive) for row in db.execute(sql, values)]
+            return [(_read_record(row, is_alive), row[1]) for row in db.execute(sql, values)]
 
 
 def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:

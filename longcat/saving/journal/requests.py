@@ -9,20 +9,23 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.models import Image, State, Status
-from longcat.saving.journal.sqlite.database import Database, as_bytes, text_or_none
+from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.text import shorten
 
 MICROSECOND: Final = timedelta(microseconds=1)
 
 CLAIM: Final = """
 INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET owner = excluded.owner WHERE owner IS NULL"""
+ON CONFLICT (gateway, request_id) DO UPDATE SET owner = excluded.owner
+WHERE request.owner IS NULL OR request.owner = excluded.owner"""
+TAKE_OVER: Final = """
+UPDATE request SET owner = ? WHERE gateway = ? AND request_id = ? AND (owner IS NULL OR owner = ?)"""
 RELEASE: Final = "UPDATE request SET owner = NULL WHERE gateway = ? AND request_id = ? AND owner = ?"
 NOTE: Final = """
 INSERT INTO request (gateway, request_id, first_asked, last_asked, state, raw_state, progress, error, outcome, image)
 VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), ?, ?)
-ON CONFLICT DO UPDATE SET
-    first_asked = coalesce(first_asked, excluded.first_asked), last_asked = excluded.last_asked,
+ON CONFLICT (gateway, request_id) DO UPDATE SET
+    first_asked = coalesce(request.first_asked, excluded.first_asked), last_asked = excluded.last_asked,
     state = excluded.state, raw_state = excluded.raw_state, progress = excluded.progress,
     error = excluded.error, outcome = excluded.outcome, image = excluded.image"""
 REOPEN: Final = """
@@ -31,7 +34,8 @@ WHERE gateway = ? AND request_id = ?"""
 FORGET: Final = "DELETE FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
 RECORD: Final = """
 INSERT INTO picture (gateway, request_id, number, path, sha256, size) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?)
-ON CONFLICT DO UPDATE SET path = excluded.path, sha256 = excluded.sha256, size = excluded.size"""
+ON CONFLICT (gateway, request_id, number) DO UPDATE
+SET path = excluded.path, sha256 = excluded.sha256, size = excluded.size"""
 ONE: Final = "FROM request WHERE gateway = ? AND request_id = ?"
 PICTURE: Final = "SELECT path, sha256, size FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
 
@@ -56,7 +60,7 @@ class RequestTable:
     """The requests of one gateway in a journal.
 
     Threads may share it: what one of them claims is claimed for all of them. Every method raises JournalError when
-    the file can't be read or written. Request ids must have passed `settings.usable_request_id`. A request's
+    the journal can't be read or written. Request ids must have passed `settings.usable_request_id`. A request's
     pictures are numbered from 1.
 
     Attributes:
@@ -75,19 +79,24 @@ class RequestTable:
 
         A request that the journal does not know gets a row.
         """
-        ours = self._owner
-        self._database.check_owner(ours)
+        self._database.check_owner(self._owner)
         with self._database.using() as db:
-            (owner,) = self._row("owner", request_id) or (None,)
-            if owner not in {None, ours}:
-                if self._database.is_alive(owner):
-                    return False
-                self._database.remove_owner(db, owner)
             # Of several that come here at once, one alone finds no owner.
-            if owner != ours and db.execute(CLAIM, [self._gateway, request_id, ours]).rowcount != 1:
+            if db.execute(CLAIM, [self._gateway, request_id, self._owner]).rowcount != 1 and not self._take_over(
+                db, request_id
+            ):
                 return False
             self._claims[request_id] += 1
             return True
+
+    def _take_over(self, db: Statements, request_id: str) -> bool:
+        """Claim a request that has an owner, if that one is gone, and return whether it is ours."""
+        (owner,) = self._row("owner", request_id) or (None,)
+        if owner is not None:
+            if self._database.is_alive(owner):
+                return False
+            self._database.remove_owner(db, owner)
+        return db.execute(TAKE_OVER, [self._owner, self._gateway, request_id, owner]).rowcount == 1
 
     def release(self, request_id: str) -> None:
         """Undo one `claim`. After as many of them as there were, another owner may claim the request."""

@@ -1,21 +1,17 @@
 """The SQLite file of a journal: one connection for all threads, transactions, and errors that say what to do."""
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from threading import RLock
-from typing import Any, Final
+from typing import Final
 
-from longcat.errors import ConfigurationError, JournalError, LongCatError
-from longcat.processes import ForkAware
+from longcat.errors import JournalError, LongCatError
 from longcat.saving.files import sync
-from longcat.saving.journal.background import BackgroundWriter
+from longcat.saving.journal.database import GRACE, Database, Statements
 from longcat.saving.journal.sqlite import schema
 from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, lock_holder
 from longcat.text import sentence, shorten
@@ -23,8 +19,6 @@ from longcat.text import sentence, shorten
 PATIENCE: Final = 0.2
 """Seconds that one try waits for another program that is writing. Ours take some milliseconds for a transaction. Who
 finds the file locked for longer tries again, and nobody stands still meanwhile."""
-GRACE: Final = 1.0
-"""Seconds that writes get which nobody waits for, when the journal is closed or a batch is left."""
 LONGEST_VALUE: Final = 32 * 1024 * 1024
 """Bytes of the longest value that is read. Ours are far shorter."""
 OWNED: Final = ("request", "orders")
@@ -47,15 +41,10 @@ NEXT_STEPS: Final = {
     ),
 }
 """What to do about an error of SQLite, by its primary result code. Every other one is about access to the file."""
-ALTERED: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
-"""What is raised when a value is read that this package can't have written."""
 
 
-class Database(ForkAware):
-    """An open journal, and an owner of rows in it.
-
-    A forked process is another owner, with a connection of its own from the first use on: SQLite forbids to share one.
-    What the parent's owner has stays the parent's.
+class SqliteDatabase(Database):
+    """A journal in an SQLite file. A forked process needs a connection of its own, as SQLite forbids to share one.
 
     Its methods may block: while another thread uses the file, and `PATIENCE` for another program that has it locked.
 
@@ -65,12 +54,12 @@ class Database(ForkAware):
 
     Attributes:
         path: the file, absolute.
-        token: names this owner in the rows that it has. In a forked process it is another one.
-        writer: does the writes that nobody waits for.
 
     Raises JournalError when the file is no journal, or one of a newer version, or damaged, or can't be made or written;
     so does every method but `close`. One that another program has locked is opened when it is first used.
     """
+
+    restore = ALTERED_IT
 
     def __init__(self, path: str | PathLike[str], time: Callable[[], float]) -> None:
         try:
@@ -80,13 +69,8 @@ class Database(ForkAware):
             raise JournalError(f"{shorten(path)} can't be a journal: {error}. Choose another name.") from error
         if missing:
             raise JournalError(f"There is no folder {self.path.parent} for the journal. Make it first.")
-        self.token = secrets.token_hex(8)
-        self.is_open = True
-        self.writer = BackgroundWriter()
-        self._time = time
-        self._guard = RLock()
+        super().__init__(str(self.path), time)
         self._guarded = False  # Whether the guard is held for a fork.
-        self._is_locked = False  # Whether another program had the file locked when it was last tried.
         self._files: dict[Path, os.stat_result] = {}  # Which files we write: the journal, and its log if it has one.
         self._are_orders_whole = False  # Whether that is known.
         self._owners = OwnerFiles(self.path)
@@ -99,11 +83,6 @@ class Database(ForkAware):
         except JournalError as error:
             if not error.locked:
                 raise
-
-    def open(self) -> None:
-        """Open the file, unless it is open."""
-        with self.using():
-            pass
 
     def close(self) -> None:
         """Give all rows back and close the file. A second call does nothing."""
@@ -122,31 +101,10 @@ class Database(ForkAware):
         Changes survive the end of the process at once, and a loss of power after some seconds.
         """
         with self._turn(), _explained(self.path):
-            if not self.is_open:
-                raise ConfigurationError("This journal is closed. Make a new one, and close it after the last call.")
+            self._check_open()
             db = self._db or self._connect(PATIENCE)
             self._check_place()
             yield db
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait until no other thread uses the file.
-
-        While another program has it locked, one thread at a time waits for that, and all others learn it at once.
-        """
-        was_locked = self._is_locked
-        if not self._guard.acquire(blocking=not was_locked):
-            raise locked_error(self.path)
-        try:
-            if self._is_locked and not was_locked:
-                raise locked_error(self.path)
-            yield
-            self._is_locked = False
-        except JournalError as error:
-            self._is_locked = error.locked
-            raise
-        finally:
-            self._guard.release()
 
     def _check_place(self) -> None:
         """Raise JournalError when the file was deleted or replaced: what is noted now would be lost."""
@@ -159,6 +117,9 @@ class Database(ForkAware):
                 f"The journal {self.path} was deleted or replaced while it was in use. Put it back where it was, then"
                 " run again; orders in it may have been paid."
             )
+
+    def _locked_error(self) -> JournalError:
+        return locked_error(self.path)
 
     @property
     def _log(self) -> Path:
@@ -183,26 +144,11 @@ class Database(ForkAware):
         with _explained(self.path), suppress(FileNotFoundError):
             sync(self._log)
 
-    @contextmanager
-    def trusting(self, what: str, next_step: str) -> Iterator[None]:
-        """Raise JournalError for a row that this package can't have written."""
-        try:
-            yield
-        except (JournalError, *ALTERED) as error:
-            cause = error.__cause__ if isinstance(error, JournalError) else error
-            if not isinstance(cause, ALTERED):
-                raise
-            raise JournalError(f"{what} in {self.path} was altered and can't be read. {next_step}") from error
-
-    def now(self) -> str:
-        """Return the moment, in ISO 8601."""
-        return datetime.fromtimestamp(self._time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
         return owner == self.token or self._owners.is_alive(owner)
 
-    def remove_owner(self, db: sqlite3.Connection, owner: str) -> None:
+    def remove_owner(self, db: Statements, owner: str) -> None:
         """Give back the rows of an owner that is gone, and remove its file. A second call does nothing."""
         _disown(db, owner)
         self._owners.remove(owner)
@@ -213,22 +159,6 @@ class Database(ForkAware):
             if not self._are_orders_whole:
                 schema.check_orders(db)
                 self._are_orders_whole = True
-
-    def check_owner(self, token: str) -> None:
-        """Raise ConfigurationError unless this is the process in which the owner with this token works."""
-        if token != self.token:
-            raise ConfigurationError(
-                f"What began before this process was forked goes on in the parent, with its rows in {self.path}."
-                " Begin anew in this process."
-            )
-
-    def later(self, owner: str, write: Callable[[], object]) -> None:
-        """Have something written by a thread, which tries again while another program has the file locked.
-
-        In a process that was forked meanwhile, nothing is: the owner with this token is the parent's.
-        """
-        if owner == self.token:
-            self.writer.add(write)
 
     def before_fork(self) -> None:
         """Wait until no thread is within SQLite. A connection that is idle can be closed in the child."""
@@ -248,9 +178,7 @@ class Database(ForkAware):
         """
         inherited = self._lock, self._db
         self._lock = self._db = None
-        self._guard, self._is_locked = RLock(), False
-        self.writer = BackgroundWriter()
-        self.token = secrets.token_hex(8)
+        self._become_owner()
         if self._guarded:
             self._guarded = False
             for connection in inherited:
@@ -320,7 +248,7 @@ class Database(ForkAware):
         self._lock = self._db = None
 
 
-def _disown(db: sqlite3.Connection, owner: str) -> None:
+def _disown(db: Statements, owner: str) -> None:
     for table in OWNED:
         db.execute(f"UPDATE {table} SET owner = NULL WHERE owner = ?", [owner])  # noqa: S608 - a name of ours.
 
@@ -375,21 +303,6 @@ def check_file(path: Path) -> None:
             raise JournalError(f"The journal {path} is damaged: it was emptied, but not its log. {KEEP_IT}")
 
 
-def as_bytes(text: str | None) -> bytes | None:
-    """Return a text for `CAST(? AS TEXT)`. The driver refuses half of a surrogate pair, which JSON and paths may have.
-
-    It comes back through `as_text`.
-    """
-    return None if text is None else text.encode("utf-8", "surrogatepass")
-
-
 def as_text(stored: bytes) -> str:
     """Return a text as it was before `as_bytes`."""
     return stored.decode("utf-8", "surrogatepass")
-
-
-def text_or_none(value: Any) -> str | None:
-    """Return a value that is a text or None. Raises TypeError for any other one: a row was altered."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} instead of a text")
-    return value
