@@ -1,0 +1,224 @@
+"""The exchanges of a client with the budget that it shares, which is a row of a journal on PostgreSQL.
+
+An exchange is one transaction: it locks the row, takes in what the client has to say, and gives it slots. A thread
+makes them, on a connection of its own, so that waiting for the row holds nothing else up. The moments in the row are
+those of the server's clock. Nothing of it needs to survive a crash of the server, so that nobody waits for its disk.
+"""
+
+import hashlib
+import hmac
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define
+
+from longcat.clock import monotonic
+from longcat.errors import JournalError
+from longcat.processes import ForkAware
+from longcat.waiting.shared_rate import HEARTBEAT, SharedBudget, SharedRateLimiter, budget_as_text, budget_from_text
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+logger: Final = logging.getLogger("longcat")
+
+RATE_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS longcat_rate (
+    gateway TEXT NOT NULL,
+    key_hash TEXT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (gateway, key_hash)
+) WITH (fillfactor = 20)
+"""
+"""A row changes many times in a second. Where its page has room, the index stays as it is."""
+SETTINGS: Final = (
+    "SET synchronous_commit = off",
+    # Seconds for which the others are held up by one that is stopped, or cut off, while it has the row.
+    "SET idle_in_transaction_session_timeout = '1s'",
+)
+NOW: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+MAKE: Final = "INSERT INTO longcat_rate VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
+LOCK: Final = "SELECT state FROM longcat_rate WHERE gateway = %s AND key_hash = %s FOR UPDATE"
+KEEP: Final = "UPDATE longcat_rate SET state = %s WHERE gateway = %s AND key_hash = %s"
+STARTED: Final = "SELECT extract(epoch FROM pg_postmaster_start_time())::float8"
+
+FIRST_PAUSE: Final = 0.1  # Seconds until an exchange that failed is tried again. They double each time,
+LONGEST_PAUSE: Final = 2.0  # up to this.
+DRIFT: Final = 1e-3  # How many seconds two clocks may drift apart in a second, at most.
+SET_BACK: Final = 1.0  # Seconds. If the server's clock was set back by more, the budget begins anew.
+CLOSING: Final = 1.0  # Seconds that the thread gets to end.
+
+
+@define
+class ClockOffset:
+    """How many seconds the server's clock is ahead of the client's.
+
+    Attributes:
+        seconds: the best estimate.
+        error: by how many seconds it may be wrong.
+        moment: when it was found out, on the client's clock.
+    """
+
+    seconds: float = 0.0
+    error: float = float("inf")
+    moment: float = 0.0
+
+    def learn(self, told: float, sent: float, received: float) -> None:
+        """Take in what the server's clock said between two moments of the client's, if that is more exact."""
+        seconds, error = told - (sent + received) / 2, (received - sent) / 2
+        known = self.error + DRIFT * (received - self.moment)
+        if error <= known or abs(seconds - self.seconds) > error + known:
+            self.seconds, self.error, self.moment = seconds, error, received
+
+
+def hash_of_key(key: str, salt: str) -> str:
+    """Return what names a key in a journal. Without the journal's salt it tells nothing."""
+    return hmac.new(salt.encode(), key.encode(), hashlib.sha256).hexdigest()
+
+
+class BudgetExchanger(ForkAware):
+    """Makes the exchanges of one client, from its first slot on until it is closed.
+
+    As long as the database can't be reached, nothing is asked: waits stay as they are until their deadlines.
+
+    Args:
+        connect: makes a connection in autocommit mode. It raises JournalError.
+        gateway: names the gateway in the journal.
+        key_hash: names the key, as `hash_of_key` returns it.
+        max_rate: the client's own bound, in questions per second.
+
+    Attributes:
+        limiter: what the waits of the client ask for slots.
+    """
+
+    def __init__(self, connect: "Callable[[], Connection[Any]]", gateway: str, key_hash: str, max_rate: float) -> None:
+        self.limiter = SharedRateLimiter(max_rate, on_demand=self._on_demand)
+        self._connect = connect
+        self._row = gateway, key_hash
+        self._begin()
+        self.watch_forks()
+
+    def _begin(self) -> None:
+        self._member = token_hex(8)
+        self._offset = ClockOffset()
+        self._db: Connection[Any] | None = None  # None: not connected.
+        self._may_be_forgotten = False  # Whether slots that were given may not stand in the row any more.
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None  # None: nothing was asked yet.
+        self._is_closed = False
+
+    def after_fork_in_child(self) -> None:
+        """Be a client of its own. The connection is the parent's, and must neither be used nor closed."""
+        self._inherited = self._db
+        self._begin()
+        self.limiter.begin_anew()
+
+    def close(self) -> None:
+        """End the thread and the connection. A second call does nothing."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(CLOSING)
+
+    def _on_demand(self) -> None:
+        with self._changed:
+            if self._thread is None and not self._is_closed:
+                self._thread = threading.Thread(target=self._run, name="longcat-rate", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        from psycopg import Error  # noqa: PLC0415 - few journals are in PostgreSQL.
+
+        failures = 0
+        while self._wait(min(FIRST_PAUSE * 2.0 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0):
+            try:
+                self._exchange()
+            except (Error, JournalError, OSError) as error:
+                failures += 1
+                self._disconnect()
+                if failures == 1:
+                    self._warn(error)
+            else:
+                failures = 0
+        self._disconnect()
+
+    def _wait(self, pause: float) -> bool:
+        """Wait until an exchange is due, and so many seconds at least. False: no more is made."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed, pause)
+            while not self._is_closed:
+                now = monotonic()
+                left = self.limiter.next_exchange(now) - now
+                if left <= 0.0:
+                    return True
+                self._changed.wait(min(left, HEARTBEAT))
+            return False
+
+    def _warn(self, error: Exception) -> None:
+        why = error if isinstance(error, JournalError) else type(error).__name__
+        logger.warning("The journal can't say who may ask next: %s. Nothing is asked until it can.", why)
+
+    def _disconnect(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            self._may_be_forgotten = True
+            with suppress(Exception):
+                db.close()
+
+    def _connected(self) -> "Connection[Any]":
+        if self._db is None:
+            self._db = db = self._connect()
+            for setting in SETTINGS:
+                db.execute(setting)
+            db.execute(MAKE, self._row)
+            sent = monotonic()
+            self._offset.learn(_number(db, NOW), sent, monotonic())
+            self._started = _number(db, STARTED)
+        return self._db
+
+    def _exchange(self) -> None:
+        """Have one exchange. Raises what the connection raises; then nothing has changed, or nobody knows."""
+        db, limiter, began = self._connected(), self.limiter, monotonic()
+        wish = limiter.begin_exchange(began, self._offset.seconds)
+        try:
+            with db.pipeline():
+                db.execute("BEGIN")
+                row = db.execute(LOCK, self._row).fetchone()
+                now = _number(db, NOW)  # When the row is ours, which may take a while.
+            budget = _budget_of(row[0] if row is not None else "", now)
+            renewed = self._may_be_forgotten or self._started > budget.moment
+            slots = budget.exchange(now, self._member, limiter.max_rate, wish, renewed=renewed)
+            with db.pipeline():
+                sent = monotonic()
+                db.execute(KEEP, (budget_as_text(budget), *self._row))
+                db.execute("COMMIT")
+                told = _number(db, NOW)
+            self._offset.learn(told, sent, monotonic())
+            self._may_be_forgotten = False
+        except BaseException:
+            limiter.fail_exchange(wish)
+            raise
+        ended = monotonic()
+        limiter.took(ended - began)
+        limiter.end_exchange(wish, budget, slots, ended)
+
+
+def _number(db: "Connection[Any]", sql: Any) -> float:
+    row = db.execute(sql).fetchone()
+    return float(row[0]) if row is not None else 0.0
+
+
+def _budget_of(text: str, now: float) -> SharedBudget:
+    """Return the budget in a row; a new one if there is none, or none that can be meant."""
+    try:
+        budget = budget_from_text(text) if text else SharedBudget()
+    except ValueError:
+        logger.warning("What the journal knew of the gateway's rate can't be read. It is learnt anew.")
+        return SharedBudget()
+    return budget if budget.moment <= now + SET_BACK else SharedBudget()
