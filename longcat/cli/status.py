@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from longcat.cli.exit_codes import Exit
@@ -35,7 +34,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 
 def as_object(
-    request_id: str | None, status: Status | None, paths: Sequence[Path] = (), error: LongCatError | None = None
+    request_id: str | None, status: Status | None, paths: Sequence[str] = (), error: LongCatError | None = None
 ) -> dict[str, Any]:
     """Return what is known of a request as a JSON object. Every field is always there; null means unknown.
 
@@ -54,7 +53,7 @@ def as_object(
         "created_at": image.created_at.isoformat() if image and image.created_at else None,
         "duration_seconds": image.duration.total_seconds() if image and image.duration is not None else None,
         "model_version": image.model_version if image else None,
-        "path": str(paths[0]) if paths else None,
-        "paths": [str(path) for path in paths],
+        "path": paths[0] if paths else None,
+        "paths": [*paths],
         "error": {"type": type(error).__name__, "message": str(error)} if error else None,
     }

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -22,6 +21,7 @@ from longcat.cli.status import as_object
 from longcat.client.async_client import AsyncLongCat
 from longcat.client.options import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
+from longcat.saving.stores.store import PictureStore
 from longcat.sending.tasks.batch import Outcomes
 from longcat.settings import usable_timeout
 from longcat.waiting.outcome import Outcome
@@ -56,7 +56,9 @@ def run(arguments: argparse.Namespace) -> Exit:
 class _Waiting:
     """One run of the command: its arguments, its display and printer, and how each request went."""
 
-    def __init__(self, arguments: argparse.Namespace, output: Path | None, shown: Display, printer: Printer) -> None:
+    def __init__(
+        self, arguments: argparse.Namespace, output: PictureStore | None, shown: Display, printer: Printer
+    ) -> None:
         self._arguments = arguments
         self._output = output
         self._shown = shown
@@ -95,18 +97,16 @@ class _Waiting:
     async def _conclude(self, cat: AsyncLongCat, outcome: Outcome) -> None:
         """Save the picture, and say how it went."""
         self._left.discard(outcome.request_id)
-        paths: list[Path] = []
+        places: list[str] = []
         failure: LongCatError | None = None
         try:
             image = outcome.result()
             if self._output is not None:
                 left = min(self._arguments.timeout - outcome.elapsed, self._end - time.monotonic())
-                paths = await cat.download_all(
-                    image, self._output, overwrite=self._arguments.force, timeout=max(0.0, left)
-                )
+                places = await cat.save(image, self._output, overwrite=self._arguments.force, timeout=max(0.0, left))
             if not self._arguments.json:
-                for place in paths or image.urls:
-                    self._printer.print(str(place))
+                for place in places or image.urls:
+                    self._printer.print(place)
             self._codes.append(Exit.DONE)
         except LongCatError as error:
             failure = error
@@ -114,7 +114,7 @@ class _Waiting:
         self._shown.finish(outcome)
         if self._arguments.json:
             try:
-                self._printer.print(as_object(outcome.request_id, outcome.status, paths, failure))
+                self._printer.print(as_object(outcome.request_id, outcome.status, places, failure))
             except ConfigurationError as error:
                 self._codes.append(report(error, debug=self._arguments.debug))
 

@@ -16,6 +16,7 @@ from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import Orderable, OrderFields
 from longcat.models import Image, Order, Status
+from longcat.saving.stores.store import PictureStore
 from longcat.sending.async_sender import AsyncSender
 from longcat.sending.http.libraries import AsyncClient
 from longcat.sending.tasks import driver
@@ -180,6 +181,19 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
         places = await self._drive(self._flows.download(image, Path(path), name, overwrite, max_bytes, timeout))
         return [*map(Path, places)]
+
+    async def save(  # noqa: PLR0913 - as above.
+        self,
+        image: Image | str,
+        output: str | PathLike[str] | PictureStore,
+        *,
+        name: str | None = None,
+        overwrite: bool = False,
+        max_bytes: int = MAX_BYTES,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> list[str]:
+        """Save all pictures of an image at a place of any kind, as `LongCat.save` does."""
+        return await self._drive(self._flows.download(image, output, name, overwrite, max_bytes, timeout))
 
     async def _drive(self, flow: Flow[T]) -> T:
         return await driver.drive(flow, self._perform)

@@ -4,7 +4,7 @@ import random
 import secrets
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from math import inf
-from pathlib import Path
+from os import PathLike
 from typing import Any, Final
 
 from longcat.client.options import OnChange, OnOrder, Unknown
@@ -17,7 +17,7 @@ from longcat.models import Image, Order, OrderRequest
 from longcat.saving.download import Downloader
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.requests import RequestTable
-from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import refuse_key, usable_timeout, usable_unknown
 from longcat.waiting.batch import Batch, id_of
@@ -232,14 +232,14 @@ class Flows:
     def download(  # noqa: PLR0913, PLR0917 - the arguments of `LongCat.download_all`.
         self,
         image: Image | str,
-        output: Path | PictureStore,
+        output: str | PathLike[str] | PictureStore,
         name: str | None,
         overwrite: bool,
         max_bytes: int,
         timeout: float | None,
     ) -> Flow[list[str]]:
         """Return the flow that saves all pictures of an image in a file, a folder or another store."""
-        store = FolderStore(output) if isinstance(output, Path) else output
+        store = open_store(output) if isinstance(output, str | PathLike) else output
         return self._downloader.download(image, store, name, overwrite, max_bytes, timeout)
 
     def _bounds(self, timeout: float | None, batch_timeout: float | None) -> tuple[Callable[[], float], float]:

@@ -22,6 +22,7 @@ from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
 
 if TYPE_CHECKING:
+    from longcat.saving.stores.store import PictureStore
     from longcat.waiting.batch import Batch
 
 T = TypeVar("T")
@@ -301,6 +302,32 @@ class LongCat(BaseClient[SyncClient]):
         """
         places = self._drive(self._flows.download(image, Path(path), name, overwrite, max_bytes, timeout))
         return [*map(Path, places)]
+
+    def save(  # noqa: PLR0913 - as above.
+        self,
+        image: Image | str,
+        output: "str | PathLike[str] | PictureStore",
+        *,
+        name: str | None = None,
+        overwrite: bool = False,
+        max_bytes: int = MAX_BYTES,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> list[str]:
+        """Save all pictures of an image as `download_all` does, at a place of any kind, and return where they are.
+
+        Args:
+            image: an image, or a URL of one.
+            output: a file; a folder that exists; a URL that names where else pictures are saved, such as
+                `s3://bucket/prefix`, which needs the extra `cloud`; or what `open_store` returns for one of these.
+            name: what they are called there. None: as the request.
+            overwrite: whether pictures that are there already may be replaced.
+            max_bytes: how large a picture may be.
+            timeout: seconds for all pictures together. None: for ever.
+
+        Returns:
+            A path of each, or its URL.
+        """
+        return self._drive(self._flows.download(image, output, name, overwrite, max_bytes, timeout))
 
     def _outcomes(self, batch: "Batch[T]", items: Iterator[T]) -> Generator[Outcome]:
         from longcat.sending.threads.batch import outcomes  # noqa: PLC0415 - a program that asks once needs none of it.

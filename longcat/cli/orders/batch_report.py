@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
@@ -14,7 +13,7 @@ from longcat.cli.results import Printer, print_error, report
 from longcat.errors import ConfigurationError, SubmitUnknown
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
-from longcat.saving.files import whole_file
+from longcat.saving.stores.store import PictureStore
 
 MANIFEST: Final = "manifest.jsonl"
 
@@ -85,7 +84,7 @@ class BatchPlan:
         }
 
 
-def print_line(line: OrderLine, printer: Printer, *, as_json: bool, debug: bool) -> None:
+def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_json: bool, debug: bool) -> None:
     """Print what came of a line: its error to stderr, its pictures or all of it to stdout."""
     if line.error is not None:
         about = "" if isinstance(line.error, SubmitUnknown) else str(line)  # That one names the order itself.
@@ -93,13 +92,13 @@ def print_line(line: OrderLine, printer: Printer, *, as_json: bool, debug: bool)
     if as_json:
         printer.print(line.as_object())
     else:
-        for file in line.files:
-            printer.print(str(file))
+        for name in line.files:
+            printer.print(store.place(name))
 
 
-def write_manifest(lines: Iterable[Mapping[str, Any]], folder: Path) -> None:
+def write_manifest(lines: Iterable[Mapping[str, Any]], store: PictureStore) -> None:
     """Write a line for each order, all of them or none."""
-    with whole_file(folder / MANIFEST) as file:
+    with store.writing(MANIFEST, "application/jsonl") as file:
         for line in lines:
             file.write(json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
 

@@ -19,6 +19,7 @@ from longcat.gateway.contract import contract
 from longcat.gateway.gateways import likely_gateway
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
+from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_base_url, usable_timeout
 from longcat.waiting.submit import OrderKeys
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     line = OrderLine(order, OrderKeys().next(order))
     output = usable_output(arguments.output, [], folder=False, force=True)
     # A picture that the journal knows is not in the way. In a folder, the name is not known yet.
-    if output is not None and arguments.journal is None and not arguments.force and not output.is_dir():
+    if output is not None and arguments.journal is None and not arguments.force and not output.is_folder:
         check_free(output, "", order.pictures, "Pass --force to replace it, or another --output.")
     settings = OrderingSettings(
         output=output,
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         if line.request_id is not None and line.state is LineState.OPEN:
             print_error(f"longcat: The request is not lost; this takes it up: {_take_up(line, arguments)}")
     with Printer() as printer:
-        _print(line, printer, as_json=arguments.json)
+        _print(line, output, printer, as_json=arguments.json)
     return code
 
 
@@ -87,10 +88,11 @@ def _take_up(line: OrderLine, arguments: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _print(line: OrderLine, printer: Printer, *, as_json: bool) -> None:
+def _print(line: OrderLine, output: PictureStore | None, printer: Printer, *, as_json: bool) -> None:
+    places = [output.place(name) for name in line.files] if output is not None else []
     if as_json:
-        printer.print(as_object(line.request_id, line.last_status, line.files, line.error))
+        printer.print(as_object(line.request_id, line.last_status, places, line.error))
     elif line.state is LineState.DONE:
         image = line.last_status.image if line.last_status is not None else None
-        for place in line.files or (image.urls if image is not None else ()):
-            printer.print(str(place))
+        for place in places or (image.urls if image is not None else ()):
+            printer.print(place)

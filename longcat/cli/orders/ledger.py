@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.requests import RequestTable
-from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.store import PictureStore
 from longcat.waiting.outcome import FAILURES
 from longcat.waiting.submit import OrderState
 
@@ -23,7 +22,7 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     lines: Sequence[OrderLine],
     path: Path,
     base_url: str,
-    folder: Path,
+    store: PictureStore,
     *,
     resubmit_unknown: bool,
     patience: float,
@@ -36,14 +35,14 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     says, or would replace a file.
     """
     if not path.exists():
-        _check_files(lines, folder)
+        _check_files(lines, store)
         return _plan(lines, lines, 0, Decimal(0), resubmit_unknown=resubmit_unknown)
     with Journal(path, time=time.time) as journal:
         journal.open(patience)
-        recall(lines, journal, base_url, folder)
+        recall(lines, journal, base_url, store)
         spent = journal.orders(base_url).spent()
     doubtful = [line for line in lines if line.state is LineState.UNKNOWN]
-    _check_files([line for line in lines if not line.is_known], folder)
+    _check_files([line for line in lines if not line.is_known], store)
     new = [line for line in lines if not line.is_known or (resubmit_unknown and line.state is LineState.UNKNOWN)]
     for line in doubtful if resubmit_unknown else ():
         line.send_again()
@@ -64,7 +63,7 @@ def _plan(
     )
 
 
-def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: Path) -> None:
+def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, store: PictureStore) -> None:
     """Read what the journal knows into the lines. One that it can't tell of is known, so that nothing is sent."""
     orders, requests = journal.orders(base_url), journal.requests(base_url)
     for line in lines:
@@ -82,12 +81,12 @@ def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, folder: 
         line.is_known, line.cost_before = True, record.cost_before
         if record.request_id is not None:
             line.request_id = record.request_id
-            _recall_request(line, requests, folder)
+            _recall_request(line, requests, store)
         elif record.state is OrderState.UNKNOWN:
             line.fail(record.doubt())
 
 
-def _recall_request(line: OrderLine, requests: RequestTable, folder: Path) -> None:
+def _recall_request(line: OrderLine, requests: RequestTable, store: PictureStore) -> None:
     try:
         status = requests.last(line.request_id or "")
     except JournalError as error:
@@ -100,20 +99,19 @@ def _recall_request(line: OrderLine, requests: RequestTable, folder: Path) -> No
         line.fail(FAILURES[status.state](status))
     elif status.state is State.COMPLETED and status.image is not None:
         files = [requests.file(status.request_id, number) for number in range(1, len(status.image.urls) + 1)]
-        with suppress(OSError, ValueError):
-            names = [FolderStore(folder).recall(file) for file in files if file is not None]
-            inside = [folder / name for name in names if name is not None]
-            if len(inside) == len(files):
-                line.files, line.state = inside, LineState.DONE
+        names = [store.recall(file) for file in files if file is not None]
+        inside = [name for name in names if name is not None]
+        if len(inside) == len(files):
+            line.files, line.state = inside, LineState.DONE
 
 
-def _check_files(lines: Sequence[OrderLine], folder: Path) -> None:
+def _check_files(lines: Sequence[OrderLine], store: PictureStore) -> None:
     """Raise ConfigurationError when a picture would replace a file."""
     for line in lines:
         if line.name is None:
             continue
         check_free(
-            folder,
+            store,
             line.name,
             line.order.pictures,
             "This journal does not know it: move it away, or pass another --output; nothing was sent.",

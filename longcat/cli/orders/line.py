@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field
@@ -54,7 +53,7 @@ class OrderLine:
         request_id: the request that came of it. None: none is known.
         last_status: the last answer about it. None: there was none.
         state: what came of it.
-        files: its pictures.
+        files: what its pictures are called within the output.
         error: what went wrong last. None: nothing did.
         is_free: whether the service says that the request is not charged.
         cost_before: what it may have cost besides, in US dollars, when it was sent before and its fate was unknown.
@@ -68,14 +67,14 @@ class OrderLine:
     request_id: str | None = None
     last_status: Status | None = None
     state: LineState = LineState.OPEN
-    files: list[Path] = field(factory=list)
+    files: list[str] = field(factory=list)
     error: LongCatError | None = None
     is_free: bool = False
     cost_before: Decimal = Decimal(0)
     is_known: bool = False
     is_over: bool = False
 
-    def finish(self, files: Sequence[Path]) -> None:
+    def finish(self, files: Sequence[str]) -> None:
         """Keep its pictures: it is done."""
         self.files, self.error, self.state, self.is_free = [*files], None, LineState.DONE, False
 
@@ -112,13 +111,13 @@ class OrderLine:
         return exit_code(self.error) if self.error is not None else Exit.UNCLEAR
 
     def as_object(self) -> dict[str, Any]:
-        """Return it as an object of the manifest. Every field is always there; files are named in its own folder."""
+        """Return it as an object of the manifest. Every field is always there; `files` are named within the output."""
         return {
             "id": self.order.id,
             "prompt": self.order.prompt,
             "request_id": self.request_id,
             "state": self.state.value,
-            "files": [file.name for file in self.files],
+            "files": self.files,
             "cost": float(self.cost),
             "error": str(self.error) if self.error is not None else None,
         }

@@ -25,6 +25,8 @@ from longcat.cli.output import usable_output
 from longcat.cli.results import Printer, overall, report
 from longcat.errors import JournalError
 from longcat.saving.journal.journal import Journal
+from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
 
@@ -37,10 +39,10 @@ LAST_PATIENCE: Final = 5.0
 def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
     lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
-    folder = Path(arguments.output)
-    journal = Path(arguments.journal) if arguments.journal is not None else folder / JOURNAL
+    store = FolderStore(Path(arguments.output))
+    journal = Path(arguments.journal) if arguments.journal is not None else store.path / JOURNAL
     patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
-    known = survey(lines, journal, base_url, folder, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
+    known = survey(lines, journal, base_url, store, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
     if arguments.dry_run:
         known.print(as_json=arguments.json)
     known.check(arguments.max_cost)
@@ -50,23 +52,27 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     usable_output(arguments.output, [], folder=True, force=True)
     with receiving(arguments) as wake:
         try:
-            _order(lines, OrderingSettings.of(arguments, folder, journal), wake, arguments)
+            _order(lines, store, OrderingSettings.of(arguments, store, journal), wake, arguments)
         finally:  # Ctrl-C, too.
             try:
                 with Journal(journal, time=time.time) as opened:
                     opened.open(LAST_PATIENCE)
-                    recall([line for line in lines if not line.is_over], opened, base_url, folder)
+                    recall([line for line in lines if not line.is_over], opened, base_url, store)
             except JournalError as error:  # The manifest says what this run knows.
                 report(error, debug=arguments.debug)
-            write_manifest((line.as_object() for line in lines), folder)
+            write_manifest((line.as_object() for line in lines), store)
             spent = sum((line.cost for line in lines), Decimal(0))
-            place = f"saved in {folder}, listed in {folder / MANIFEST}"
+            place = f"saved in {store}, listed in {store.place(MANIFEST)}"
             sum_up(Counter(line.state for line in lines), spent, place)
     return overall([line.code for line in lines])
 
 
 def _order(
-    lines: Sequence[OrderLine], settings: OrderingSettings, wake: Wake | None, arguments: argparse.Namespace
+    lines: Sequence[OrderLine],
+    store: PictureStore,
+    settings: OrderingSettings,
+    wake: Wake | None,
+    arguments: argparse.Namespace,
 ) -> None:
     """Order, wait and save, and print what came of each line."""
     names = {line.key: line.order.id or line.order.prompt for line in lines}
@@ -74,5 +80,5 @@ def _order(
         Printer(later=sys.stdout.isatty() and sys.stderr.isatty()) as printer,
         display(names, at_first="ordering") as shown,
     ):
-        tell = partial(print_line, printer=printer, as_json=arguments.json, debug=arguments.debug)
+        tell = partial(print_line, store=store, printer=printer, as_json=arguments.json, debug=arguments.debug)
         anyio.run(Ordering(lines, settings, shown, tell, wake).run)

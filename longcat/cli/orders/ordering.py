@@ -20,6 +20,7 @@ from longcat.cli.wait import conclude_all
 from longcat.errors import LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.saving.journal.journal import Journal
+from longcat.saving.stores.store import PictureStore
 from longcat.sending.tasks.batch import Outcomes, each
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
@@ -35,7 +36,7 @@ class OrderingSettings:
     """How orders are sent, and where their pictures go.
 
     Attributes:
-        output: a file or a folder. None: nothing is saved.
+        output: where. None: nothing is saved.
         base_url: the gateway. None: as the environment says, or the contract.
         journal: what is ordered is noted there; one that is open already stays so. None: nowhere.
         timeout: seconds for each order, with its pictures.
@@ -46,7 +47,7 @@ class OrderingSettings:
         allow_private: whether pictures may be fetched from any address.
     """
 
-    output: Path | None
+    output: PictureStore | None
     base_url: str | None = None
     journal: Path | Journal | None = None
     timeout: float = inf
@@ -57,7 +58,7 @@ class OrderingSettings:
     allow_private: bool = False
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace, output: Path, journal: Path | Journal) -> "OrderingSettings":
+    def of(cls, arguments: argparse.Namespace, output: PictureStore, journal: Path | Journal) -> "OrderingSettings":
         """Return those that the arguments of `longcat batch` ask for."""
         return cls(
             output=output,
@@ -139,17 +140,14 @@ class Ordering:
         line = self._line(outcome)
         try:
             image = outcome.result()
-            files: list[Path] = []
-            if self.settings.output is not None:
+            output, names = self.settings.output, list[str]()
+            if output is not None:
                 left = min(self.settings.timeout - outcome.elapsed, self._end - time.monotonic())
-                files = await cat.download_all(
-                    image,
-                    self.settings.output,
-                    name=line.name,
-                    overwrite=self.settings.overwrite,
-                    timeout=max(left, 0.0),
+                places = await cat.save(
+                    image, output, name=line.name, overwrite=self.settings.overwrite, timeout=max(left, 0.0)
                 )
-            line.finish(files)
+                names = [output.name(place) for place in places]
+            line.finish(names)
         except LongCatError as error:
             line.fail(error)
             # No further order would be taken. Those that were are waited for.

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import IO
 
 from attrs import define, frozen
 
-from longcat.saving.files import final_path, open_regular
+from longcat.saving.files import final_path, open_regular, whole_file
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
@@ -39,19 +40,36 @@ class FolderStore:
             return FileTarget(self.path, f"{stem}-{number}")
         return FileTarget(self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}"), stem)
 
-    def recall(self, saved: SavedFile) -> str | None:
-        """Return what a saved picture is called in the folder, by its size alone. None: it is elsewhere, or altered."""
-        path = Path(saved.place)
-        is_inside = path.stat().st_size == saved.size and path.parent.resolve() == self.path.resolve()
-        return path.name if is_inside else None
+    def name(self, place: str) -> str:
+        """Return what a picture is called within the folder."""
+        return Path(place).name
 
-    def existing(self, name: str, count: int = 1) -> list[Path]:
+    def place(self, name: str) -> str:
+        """Return where a picture is that is called so within the folder."""
+        return str(self.path / name if self.is_folder else self.path.with_name(name))
+
+    def recall(self, saved: SavedFile) -> str | None:
+        """Return what a picture is called within the folder, by its size alone. None: it is elsewhere, or altered."""
+        path = Path(saved.place)
+        with suppress(OSError, ValueError):
+            if path.stat().st_size == saved.size and path.parent.resolve() == self.path.resolve():
+                return path.name
+        return None
+
+    def existing(self, name: str, count: int = 1) -> list[str]:
         """Return the files that so many pictures of one image, called so, would replace. Raises OSError and ValueError.
 
         In a file, a picture has any name.
         """
         targets = (self.target(safe_name(name), number, count) for number in range(1, count + 1))
-        return [found for target in targets if (found := target.existing()) is not None]
+        return [str(found) for target in targets if (found := target.existing()) is not None]
+
+    def writing(self, name: str, media_type: str) -> AbstractContextManager[IO[bytes]]:  # noqa: ARG002 - a file has none.
+        """Lend a file to write bytes to, as `whole_file` does."""
+        return whole_file(self.path / name)
+
+    def __str__(self) -> str:
+        return str(self.path)
 
 
 @define

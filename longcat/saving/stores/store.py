@@ -1,8 +1,9 @@
 """What a place for pictures offers, whichever kind it is of."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import IO, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -68,4 +69,25 @@ class PictureStore(Protocol):
             stem: what it is called where it has no name yet, without a suffix: as `safe_name` returns it.
             number: which of several pictures it is, from 1.
             count: how many these are. With several, the name of each ends in its number.
+        """
+
+    def name(self, place: str) -> str:
+        """Return what a picture that `put` saved is called within the store: its path from here, with slashes."""
+
+    def place(self, name: str) -> str:
+        """Return where a picture is that is called so within the store."""
+
+    def recall(self, saved: SavedFile) -> str | None:
+        """Return what a picture is called within the store, without reading it. None: it is elsewhere, or altered."""
+
+    def existing(self, name: str, count: int = 1) -> list[str]:
+        """Return those that so many pictures of one image, called so, would replace, as far as that is seen at once.
+
+        Raises OSError and ValueError.
+        """
+
+    def writing(self, name: str, media_type: str) -> AbstractContextManager[IO[bytes]]:
+        """Lend a file to write bytes to. It is in the store when the block ends, whole, in place of one of its name.
+
+        Raises OSError when it can't be written.
         """
