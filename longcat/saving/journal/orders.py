@@ -42,9 +42,10 @@ WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND gateway = ? AND key 
 WITHDRAW: Final = """
 DELETE FROM orders WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND in_doubt IS NULL
 AND gateway = ? AND key = CAST(? AS TEXT)"""
-# The order may have been taken when it was sent before.
+# The order may have been taken when it was sent before, more than once perhaps. So it stays marked as sent again: an
+# earlier sender, who comes back and withdraws it as well, must not delete it.
 WITHDRAW_AGAIN: Final = """
-UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, cost = in_doubt, in_doubt = NULL
+UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, cost = 0
 WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND gateway = ? AND key = CAST(? AS TEXT)"""
 KNOWN: Final = """
 SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
@@ -215,8 +216,10 @@ def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
     elif state == "intended" and owner is not None and is_alive(owner):
         stands = OrderState.BUSY
     reason = text_or_none(message) if state == "unknown" else None
-    order, before = read_order(content), to_dollars(in_doubt or 0)
-    return OrderRecord(key, order, stands, to_dollars(cost), text_or_none(request_id), reason, before)
+    order, last, before = read_order(content), to_dollars(cost), to_dollars(in_doubt or 0)
+    if state == "unknown" and not last:  # It was withdrawn, and what is in doubt is what was sent before.
+        last, before = before, last
+    return OrderRecord(key, order, stands, last, text_or_none(request_id), reason, before)
 
 
 def read_order(content: str) -> OrderRequest:

@@ -129,7 +129,8 @@ SELECT lines, coalesce(sum(done), 0)::BIGINT, (batch.failed + coalesce(sum(worke
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""
 EXPORT: Final = """
 SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
-    CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost, line.cost) ELSE line.cost END, error
+    CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost + coalesce(orders.in_doubt, 0), line.cost)
+        ELSE line.cost END, error
 FROM longcat_line AS line
 LEFT JOIN longcat_orders AS orders ON line.state = 'open' AND orders.gateway = ? AND orders.key = line.key
 WHERE batch = ? ORDER BY number"""
