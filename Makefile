@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs kills faults soak fuzz-parsers bench bench-polling mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs protocol kills faults soak fuzz-parsers bench bench-polling mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ gauntlet: setup ## Measure the drift check with every drift, beside schemathesis
 gauntlet-specs: setup ## Spoil made-up answers of others' contracts, or of SPECS=PATH..., N=20 operations of each, and count.
 	$(BIN)/python tools/gauntlet_specs.py $(if $(N),--operations $(N)) $(or $(SPECS),--markdown docs/gauntlet-specs.md)
 
+protocol: setup ## Try every way in which two or three workers can claim, order, note, be killed and be cut off.
+	$(BIN)/python tools/protocol.py
+
 kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count what the gateway took.
 	$(BIN)/python tools/kills.py
 
@@ -132,7 +135,7 @@ fuzz: setup ## Test the sandbox with schemathesis for five minutes.
 record: setup ## With a key: ask the live service the questions of the drift check, and keep the answers.
 	$(BIN)/longcat contract record --origin live --output cassettes/live
 
-check: lint typecheck check-generated docs test kills ## Everything that must hold before a change lands.
+check: lint typecheck check-generated docs test protocol kills ## Everything that must hold before a change lands.
 	$(MAKE) faults EVERY=6
 	$(MAKE) soak MINUTES=1
 	$(MAKE) fuzz-parsers SECONDS=30
