@@ -1,12 +1,14 @@
 """Where a command saves pictures: checked before anything is asked or paid."""
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from longcat.errors import ConfigurationError
 from longcat.saving.files import final_path
+from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
 from longcat.text import shorten
 
@@ -20,22 +22,34 @@ def check_free(store: PictureStore, name: str, count: int, next_step: str) -> No
         count: how many there are.
         next_step: what to do about it.
     """
-    try:
+    with _usable(store):
         found = store.existing(name, count)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"Nothing can be saved at {shorten(store)}: {reason}. Pass another --output."
-        ) from error
     if found:
         raise ConfigurationError(f"{found[0]} is there already. {next_step}")
 
 
-def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> FolderStore | None:
+def prepare(store: PictureStore) -> None:
+    """Make sure that pictures can be saved in a store, before anything is paid. Raises ConfigurationError."""
+    with _usable(store):
+        store.prepare()
+
+
+@contextmanager
+def _usable(store: PictureStore) -> Iterator[None]:
+    """Raise ConfigurationError for what is wrong with a store, or with what leads to it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        next_step = "" if isinstance(error, StoreError) else ". Pass another --output."
+        raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {reason}{next_step}") from error
+
+
+def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> PictureStore | None:
     """Return where pictures go. Raises ConfigurationError now for what would fail after the wait.
 
     Args:
-        output: a file or a folder, as it was given. None: nothing is saved.
+        output: a file, a folder or a URL, as it was given. None: nothing is saved.
         names: what the pictures would be called in a folder, as far as that is known; in a file, one of any name.
         folder: whether it must be a folder, which is then made. False: it is one if it exists or ends in a slash.
         force: whether files that are there already may be replaced.
@@ -44,20 +58,15 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
         return None
     if not output:
         raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
-    path = Path(output)
-    store = FolderStore(path)
-    try:
+    store = open_store(output, folder=folder)
+    with _usable(store):
         if folder or output.endswith(("/", os.sep)):
-            path.mkdir(parents=True, exist_ok=True)
-        elif not path.is_dir():
-            final_path(path)
+            store.prepare()
+        elif isinstance(store, FolderStore) and not store.is_folder:
+            final_path(store.path)
         old = [file for name in names for file in store.existing(name)]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"Nothing can be saved at {shorten(path)}: {reason}. Pass another --output."
-        ) from error
-    if not path.is_dir() and not path.parent.is_dir():
+    if isinstance(store, FolderStore) and not store.is_folder and not store.path.parent.is_dir():
+        path = store.path
         raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into. Make it first.")
     if old and not force:
         raise ConfigurationError(f"{old[0]} is there already. Pass --force to replace it, or another --output.")

@@ -179,8 +179,8 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
-        places = await self._drive(self._flows.download(image, Path(path), name, overwrite, max_bytes, timeout))
-        return [*map(Path, places)]
+        flow = self._flows.download(image, path, name, overwrite, max_bytes, timeout, files_only=True)
+        return [*map(Path, await self._drive(flow))]
 
     async def save(  # noqa: PLR0913 - as above.
         self,

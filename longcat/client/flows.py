@@ -17,6 +17,7 @@ from longcat.models import Image, Order, OrderRequest
 from longcat.saving.download import Downloader
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.requests import RequestTable
+from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import refuse_key, usable_timeout, usable_unknown
@@ -237,9 +238,16 @@ class Flows:
         overwrite: bool,
         max_bytes: int,
         timeout: float | None,
+        *,
+        files_only: bool = False,
     ) -> Flow[list[str]]:
-        """Return the flow that saves all pictures of an image in a file, a folder or another store."""
+        """Return the flow that saves all pictures of an image in a file, a folder or another store.
+
+        Raises ConfigurationError when there is no such store, or another one although `files_only` is set.
+        """
         store = open_store(output) if isinstance(output, str | PathLike) else output
+        if files_only and not isinstance(store, FolderStore):
+            raise ConfigurationError("download saves files, and returns their paths. For other places, call save.")
         return self._downloader.download(image, store, name, overwrite, max_bytes, timeout)
 
     def _bounds(self, timeout: float | None, batch_timeout: float | None) -> tuple[Callable[[], float], float]:

@@ -300,8 +300,8 @@ class LongCat(BaseClient[SyncClient]):
 
         In a folder, they are called by the `name` that is given. None: as the request.
         """
-        places = self._drive(self._flows.download(image, Path(path), name, overwrite, max_bytes, timeout))
-        return [*map(Path, places)]
+        flow = self._flows.download(image, path, name, overwrite, max_bytes, timeout, files_only=True)
+        return [*map(Path, self._drive(flow))]
 
     def save(  # noqa: PLR0913 - as above.
         self,

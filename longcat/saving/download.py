@@ -6,7 +6,7 @@ from functools import partial
 from http import HTTPStatus
 from math import inf
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urljoin
 
 from attrs import define, evolve, field, frozen
@@ -26,8 +26,12 @@ from longcat.waiting.commands import Flow, Sleep, ask, run_in_thread
 from longcat.waiting.schedule.plan import Random
 from longcat.waiting.store import call_store
 
+T = TypeVar("T")
+
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
+MOST_PUTS: Final = 10
+"""How often a picture is put in its place when the store may come to take it: for a minute or so."""
 CROWDED: Final = 1000
 """How many files make a folder crowded, which takes some time to look through for what killed programs left there."""
 SWEPT_EVERY: Final = 60.0
@@ -138,7 +142,7 @@ class Downloader:
                         reopen = partial(claim.requests.reopen, claim.request_id, file.number)
                         yield from call_store(reopen, self._left(deadline))
                     raise
-                places.append((yield from call_store(file.commit, self._left(deadline))))
+                places.append((yield from self._again(partial(self._commit, file, deadline), deadline, MOST_PUTS)))
         return places
 
     def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[str]]:
@@ -167,22 +171,32 @@ class Downloader:
                 raise files[0].error(message, "Try again with a longer timeout.", retryable=True)
             yield Sleep(min(recheck_interval(now - began), deadline - now))
 
+    def _commit(self, file: PictureFile, deadline: float) -> Flow[str]:
+        left = self._left(deadline)
+        return (yield from call_store(lambda: file.commit(left()), left))
+
     def _fetch(self, file: PictureFile, deadline: float) -> Flow[None]:
         """Download the bytes into the file, and raise DownloadError when they can't be had.
 
         After a fault that may pass (no answer, a cut body, 408, 429, 5xx) it is tried again, three times at most, with
-        pauses that are no shorter than the storage asks for. One that would outlast the deadline is not begun.
+        pauses that are no shorter than the storage asks for.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        yield from self._again(partial(self._fetch_once, file, deadline), deadline, ATTEMPTS)
+
+    def _again(self, step: Callable[[], Flow[T]], deadline: float, attempts: int) -> Flow[T]:
+        """Do something until it raises no DownloadError that may pass, so often at most.
+
+        A pause that would outlast the deadline is not begun.
+        """
+        for attempt in range(1, attempts + 1):
             try:
-                yield from self._fetch_once(file, deadline)
+                return (yield from step())
             except DownloadError as error:
                 pause = max(backoff(attempt, self.random), error.retry_after or 0.0)
-                if not error.transient or attempt == ATTEMPTS or pause >= deadline - self.monotonic():
+                if not error.transient or attempt == attempts or pause >= deadline - self.monotonic():
                     raise
                 yield Sleep(pause)
-            else:
-                return
+        raise ValueError("something must be tried once at least")
 
     def _fetch_once(self, file: PictureFile, deadline: float) -> Flow[None]:
         url, location = file.url, ""

@@ -17,6 +17,7 @@ from longcat.models import Image
 from longcat.saving.names import safe_name
 from longcat.saving.parts import PartialFile
 from longcat.saving.pictures.kinds import HEAD, PictureKind, is_whole, kind_of
+from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.store import PictureStore, PictureTarget, Record, WholePicture
 from longcat.text import describe_kind
 
@@ -124,13 +125,16 @@ class PictureFile:
             message = f"it stops in its midst, after {self._size} bytes, and the answer did not say how many there are"
             raise self.error(message, "Try again.", retryable=True)
 
-    def commit(self) -> str:
-        """Put the picture in its place, and return where that is. This blocks until it is safe there."""
+    def commit(self, timeout: float) -> str:
+        """Put the picture in its place, and return where that is. This blocks until it is safe there.
+
+        A place behind a network is given up after `timeout` seconds.
+        """
         if self._file is None:
             raise ValueError("begin comes before commit")
         with self._translated():
             picture = WholePicture(self._file, self._check_kind(), self._hash.hexdigest(), self._size)
-            return self.target.put(picture, self.record, overwrite=self.overwrite)
+            return self.target.put(picture, self.record, overwrite=self.overwrite, timeout=timeout)
 
     def error(
         self, message: str, next_step: str, *, status_code: int | None = None, retryable: bool = False
@@ -171,6 +175,8 @@ class PictureFile:
             yield
         except (LongCatError, MemoryError):
             raise
+        except StoreError as fault:
+            raise self.error(fault.message, fault.next_step, retryable=fault.transient) from fault
         except FileExistsError as error:
             message = f"{error} is there already"
             raise self.error(message, "Pass overwrite=True (--force) or another path.") from error

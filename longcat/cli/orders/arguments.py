@@ -17,6 +17,8 @@ SIZES = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultr
 FORMATS = ("png", "jpeg", "webp")
 ACCELERATIONS = ("regular", "high_performance")
 WEBHOOK_MODES = ("terminal", "sync")
+# The words of `Layout`, likewise.
+LAYOUTS = ("flat", "hash")
 
 
 def add_generate_arguments(command: argparse.ArgumentParser) -> None:
@@ -34,7 +36,10 @@ def add_generate_arguments(command: argparse.ArgumentParser) -> None:
     fields.add_argument("--no-safety-checker", action="store_true", help="have the pictures not checked")
     _add_webhook(command)
     command.add_argument(
-        "-o", "--output", metavar="PATH", help="save the picture as this file, or in this folder; several are numbered"
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="save the picture as this file, or in this folder; several are numbered; or at a URL, as for batch",
     )
     command.add_argument("--force", action="store_true", help="replace files that are there already")
     command.add_argument(
@@ -59,7 +64,17 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
         help='a prompt a line; or JSON lines, {"prompt": ..., "id": ..., "image_size": ...}; - is stdin',
     )
     command.add_argument(
-        "-o", "--output", metavar="DIR", required=True, help="save the pictures and manifest.jsonl in this folder"
+        "-o",
+        "--output",
+        metavar="DIR",
+        required=True,
+        help="save the pictures and manifest.jsonl in this folder, or at a URL such as s3://bucket/prefix",
+    )
+    command.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        default=LAYOUTS[0],
+        help="flat: side by side (default); hash: in 256 times 256 folders",
     )
     command.add_argument(
         "--journal", metavar="FILE", help="what was ordered is noted here (default: .longcat-journal.db in DIR)"

@@ -19,6 +19,7 @@ from longcat.gateway.contract import contract
 from longcat.gateway.gateways import likely_gateway
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
+from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_base_url, usable_timeout
 from longcat.waiting.submit import OrderKeys
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> Exit:
             told = line.request_id is None or line.request_id in str(line.error)
             code = report(line.error, debug=arguments.debug, about="" if told else f"request {line.request_id}")
         if line.request_id is not None and line.state is LineState.OPEN:
-            print_error(f"longcat: The request is not lost; this takes it up: {_take_up(line, arguments)}")
+            print_error(f"longcat: The request is not lost; this takes it up: {_take_up(line, output, arguments)}")
     with Printer() as printer:
         _print(line, output, printer, as_json=arguments.json)
     return code
@@ -77,12 +78,13 @@ def _order(arguments: argparse.Namespace) -> OrderRequest:
     return usable_order(fields, plain_http=base_url.startswith("http://"))
 
 
-def _take_up(line: OrderLine, arguments: argparse.Namespace) -> str:
+def _take_up(line: OrderLine, output: PictureStore | None, arguments: argparse.Namespace) -> str:
     """Return the command that takes the request up. The queue gateway took the order, whatever form the id has."""
     request_id = line.request_id or ""
     words = ["longcat", "wait", request_id]
     words += ["--gateway", "queue"] if likely_gateway(request_id) != "queue" else []
-    words += ["--output", arguments.output] if arguments.output is not None else []
+    is_path = output is None or isinstance(output, FolderStore)  # A URL may hold a password.
+    words += ["--output", arguments.output if is_path else str(output)] if output is not None else []
     words += ["--journal", arguments.journal] if arguments.journal is not None else []
     words += ["--base-url", arguments.base_url] if arguments.base_url is not None else []
     return shlex.join(words)

@@ -21,11 +21,12 @@ from longcat.cli.orders.line import OrderLine
 from longcat.cli.orders.lines import read_lines
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
-from longcat.cli.output import usable_output
+from longcat.cli.output import prepare
 from longcat.cli.results import Printer, overall, report
-from longcat.errors import JournalError
+from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
@@ -39,8 +40,8 @@ LAST_PATIENCE: Final = 5.0
 def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
     lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
-    store = FolderStore(Path(arguments.output))
-    journal = Path(arguments.journal) if arguments.journal is not None else store.path / JOURNAL
+    store = open_store(arguments.output, layout=arguments.layout, folder=True)
+    journal = Path(arguments.journal) if arguments.journal is not None else _journal_in(store)
     patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
     known = survey(lines, journal, base_url, store, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
     if arguments.dry_run:
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     if arguments.dry_run:
         return Exit.DONE
     find_api_key(None)  # Its error comes before anything is made.
-    usable_output(arguments.output, [], folder=True, force=True)
+    prepare(store)
     with receiving(arguments) as wake:
         try:
             _order(lines, store, OrderingSettings.of(arguments, store, journal), wake, arguments)
@@ -65,6 +66,13 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
             place = f"saved in {store}, listed in {store.place(MANIFEST)}"
             sum_up(Counter(line.state for line in lines), spent, place)
     return overall([line.code for line in lines])
+
+
+def _journal_in(store: PictureStore) -> Path:
+    """Return the journal in the folder of the pictures. Raises ConfigurationError when they go elsewhere."""
+    if isinstance(store, FolderStore):
+        return store.path / JOURNAL
+    raise ConfigurationError(f"No journal can lie at {store}. Name one with --journal: a file of this machine.")
 
 
 def _order(

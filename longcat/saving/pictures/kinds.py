@@ -11,6 +11,8 @@ from longcat.saving.pictures.reader import CutPictureError, PictureReader
 from longcat.saving.pictures.sizes import check_bmp, check_ico, check_tiff, check_webp
 from longcat.saving.pictures.streams import check_gif, check_jpeg, check_jpeg_2000, check_png
 
+MEDIA_TYPES: Final = {"jpg": "jpeg", "j2k": "j2c", "ico": "vnd.microsoft.icon"}
+"""Media types of images that differ from the suffix."""
 HEAD: Final = 512
 """How many bytes tell what kind of picture it is; of most kinds a dozen would do."""
 
@@ -28,6 +30,11 @@ class PictureKind:
     suffix: str
     matches: Callable[[bytes], object]
     check: Callable[[PictureReader], None] | None
+
+    @property
+    def media_type(self) -> str:
+        """What it is called in HTTP."""
+        return f"image/{MEDIA_TYPES.get(self.suffix, self.suffix)}"
 
 
 def _begins(pattern: bytes) -> Callable[[bytes], object]:

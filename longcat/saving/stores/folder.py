@@ -12,6 +12,7 @@ from longcat.saving.files import final_path, open_regular, whole_file
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
+from longcat.saving.stores.layout import Layout
 from longcat.saving.stores.store import Record, WholePicture
 
 
@@ -21,9 +22,11 @@ class FolderStore:
 
     Attributes:
         path: the folder, which is there already; or the file.
+        layout: how pictures lie in the folder.
     """
 
     path: Path
+    layout: Layout = Layout.FLAT
 
     @property
     def is_folder(self) -> bool:
@@ -32,17 +35,21 @@ class FolderStore:
             return self.path.is_dir()
         return False
 
+    def prepare(self) -> None:
+        """Make the folder. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
     def target(self, stem: str, number: int = 1, count: int = 1) -> "FileTarget":
         """Return where a picture is to be saved. See `PictureStore`."""
-        if count == 1:
-            return FileTarget(self.path, stem)
+        several = f"-{number}" if count > 1 else ""
         if self.is_folder:
-            return FileTarget(self.path, f"{stem}-{number}")
-        return FileTarget(self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}"), stem)
+            return FileTarget(self.path, self.layout.place(f"{stem}{several}"))
+        path = self.path.with_name(f"{self.path.stem}{several}{self.path.suffix}") if several else self.path
+        return FileTarget(path, stem)
 
     def name(self, place: str) -> str:
         """Return what a picture is called within the folder."""
-        return Path(place).name
+        return self.layout.end_of(Path(place).as_posix())
 
     def place(self, name: str) -> str:
         """Return where a picture is that is called so within the folder."""
@@ -52,8 +59,9 @@ class FolderStore:
         """Return what a picture is called within the folder, by its size alone. None: it is elsewhere, or altered."""
         path = Path(saved.place)
         with suppress(OSError, ValueError):
-            if path.stat().st_size == saved.size and path.parent.resolve() == self.path.resolve():
-                return path.name
+            name = self.layout.end_of(path.as_posix())
+            if path.stat().st_size == saved.size and (self.path / name).parent.resolve() == path.parent.resolve():
+                return name
         return None
 
     def existing(self, name: str, count: int = 1) -> list[str]:
@@ -78,7 +86,7 @@ class FileTarget:
 
     Attributes:
         path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
-        stem: that name.
+        stem: that name, which may have folders in it.
     """
 
     path: Path
@@ -116,7 +124,7 @@ class FileTarget:
             return None
         return str(wanted)
 
-    def put(self, picture: WholePicture, record: Record, *, overwrite: bool) -> str:
+    def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002 - as above.
         """Give the file its name. This blocks until the bytes are on the disk.
 
         It is recorded before that: a program that is killed in between leaves a record without a file, which `find`
@@ -125,6 +133,7 @@ class FileTarget:
         path = self.path
         if path.is_dir():
             path = final_path(path / f"{self.stem}.{picture.kind.suffix}")
+            path.parent.mkdir(parents=True, exist_ok=True)
         picture.file.sync()
         record(str(path.absolute()), picture.sha256, picture.size)
         picture.file.rename(path, overwrite=overwrite)

@@ -48,8 +48,10 @@ class PictureTarget(Protocol):
     def find(self, saved: SavedFile) -> str | None:
         """Return where the picture is. None: it is not as it was recorded, or elsewhere. This may block."""
 
-    def put(self, picture: WholePicture, record: Record, *, overwrite: bool) -> str:
+    def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:
         """Save the picture, whole or not at all, have it recorded, and return where it is. This may block.
+
+        A store that is reached over a network does it in `timeout` seconds.
 
         Raises FileExistsError when there is such a picture that may not be replaced.
         """
@@ -61,6 +63,9 @@ class PictureStore(Protocol):
     @property
     def is_folder(self) -> bool:
         """Whether it holds any number of pictures by their names, and is not the place of one."""
+
+    def prepare(self) -> None:
+        """Make sure that pictures can be saved here, as far as that can be known. Raises OSError and ValueError."""
 
     def target(self, stem: str, number: int = 1, count: int = 1) -> PictureTarget:
         """Return where a picture is to be saved.

@@ -1,0 +1,128 @@
+"""What goes wrong with a store that is reached over a network, in words that say what to do about it.
+
+The libraries below raise errors of a hundred classes. They are told apart by what they have in common: the HTTP status
+that they carry, Python's own class of which they are, and the names of the few that have neither.
+"""
+
+import errno
+import socket
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final
+
+from attrs import define
+
+from longcat.errors import is_transient
+from longcat.saving.stores.urls import StoreUrl
+from longcat.text import shorten, without_queries
+
+CREDENTIALS: Final = frozenset(
+    {
+        *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound"),
+        *("DefaultCredentialsError", "RefreshError", "ClientAuthenticationError", "TokenRetrievalError"),
+        *("AuthenticationException", "PasswordRequiredException", "BadAuthenticationType", "UnknownHostError"),
+    }
+)
+"""Errors about who we are, or who the other side is."""
+PASSING: Final = frozenset(
+    {
+        *("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"),
+        *("HTTPClientError", "ResponseParserError", "IncompleteReadError", "ServiceRequestError"),
+        *("ServiceResponseError", "SSHException", "ChannelException", "ClientConnectionError", "ServerTimeoutError"),
+        *("ClientPayloadError", "ServerDisconnectedError", "NoValidConnectionsError", "EOFError", "TransportError"),
+    }
+)
+"""Errors of connections, which may come about later."""
+PASSING_ERRNOS: Final = frozenset(
+    {
+        *(errno.EBUSY, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ENETUNREACH),
+        *(errno.EHOSTUNREACH, getattr(errno, "EREMOTEIO", errno.ETIMEDOUT)),
+    }
+)
+MOST_STATUS: Final = 600
+MOST_CAUSES: Final = 8
+
+
+@define
+class StoreError(OSError):
+    """A store did not do what it was asked for.
+
+    Attributes:
+        message: why not.
+        next_step: what to do about it.
+        transient: whether trying again may help.
+    """
+
+    message: str
+    next_step: str
+    transient: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}"
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether an error of a library below says that there is such an object already."""
+    return isinstance(error, FileExistsError) or HTTPStatus.PRECONDITION_FAILED in map(_status, _chain(error))
+
+
+def fault_of(error: Exception, where: str, url: StoreUrl) -> StoreError | FileExistsError:
+    """Return what an error of a library below means.
+
+    Args:
+        error: the error.
+        where: the place that was written or asked, without any secret.
+        url: the store, with what must be in no message.
+    """
+    if is_conflict(error):
+        return FileExistsError(where)
+    chain = list(_chain(error))
+    names = {kind.__name__ for one in chain for kind in type(one).__mro__}
+    reason = _reason(chain, url)
+    if names & CREDENTIALS:
+        return StoreError(f"{where} can't be used: {reason}", "Look at the credentials in the environment.")
+    status = next((status for one in chain if (status := _status(one)) is not None), None)
+    passes = isinstance(error, TimeoutError | ConnectionError | socket.gaierror) or bool(names & PASSING)
+    passes = passes or any(isinstance(one, OSError) and one.errno in PASSING_ERRNOS for one in chain)
+    if passes or (status is not None and (is_transient(status) or status == HTTPStatus.CONFLICT)):
+        return StoreError(f"{where} can't be reached at the moment: {reason}", "Try again later.", transient=True)
+    if isinstance(error, PermissionError) or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return StoreError(f"{where} may not be used: {reason}", "Look at the credentials, and at what they allow.")
+    if isinstance(error, FileNotFoundError) or status == HTTPStatus.NOT_FOUND:
+        return StoreError(f"There is no bucket or folder for {where}: {reason}", "Make it, or name another one.")
+    return StoreError(f"{where} can't be used: {reason}", "Choose a place that can be written to.")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what led to it, as far as anybody said so."""
+    one: BaseException | None = error
+    for _ in range(MOST_CAUSES):
+        if one is None:
+            return
+        yield one
+        one = one.__cause__
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status that an error carries. None: it carries none."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return found if isinstance(found, int) else None
+    for name in ("status_code", "status", "code"):
+        found = getattr(error, name, None)
+        if isinstance(found, str) and found.isdecimal():
+            found = int(found)
+        if isinstance(found, int) and HTTPStatus.MULTIPLE_CHOICES <= found < MOST_STATUS:
+            return found
+    return None
+
+
+def _reason(chain: list[BaseException], url: StoreUrl) -> str:
+    """Return the first words that an error has, or its class, without what nobody should see."""
+    for one in chain:
+        text = str(one.strerror if isinstance(one, OSError) and one.strerror else one).strip()
+        if text:
+            words = shorten(without_queries(url.hide(text).splitlines()[0]), 200)
+            return words if words.endswith((".", "!", "?")) else f"{words}."
+    return f"{type(chain[0]).__name__}."

@@ -1,0 +1,108 @@
+"""Drivers for stores that know files and folders, such as SFTP, or nothing but what fsspec itself does."""
+
+import hashlib
+import secrets
+import threading
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from longcat.saving.stores.drivers import BLOCK, CONNECT_TIMEOUT, READ_TIMEOUT, FileSystem, ObjectBody, StoredObject
+from longcat.saving.stores.urls import StoreUrl
+
+IN_MEMORY: Final = "memory"
+"""The scheme of a store in this process, where a file appears whole anyway."""
+
+
+class PlainDriver:
+    """Any file system of fsspec: a file gets a temporary name, and its own when it is complete.
+
+    It does one thing at a time, as not every library below may be shared by threads.
+    """
+
+    def __init__(self, url: StoreUrl, kind: Any, **options: Any) -> None:
+        self._scheme = url.scheme
+        self._file_system = FileSystem(url, kind, **options)
+        self._lock = threading.Lock()
+        self._folders: set[str] = set()
+        """Those that are there."""
+
+    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:  # noqa: ARG002 - see below.
+        """Put a file. The library below bounds the time, if it does. To look and to put are two steps here."""
+        with self._lock:
+            fs = self._get()
+            folder = key.rpartition("/")[0]
+            if folder not in self._folders:
+                fs.makedirs(folder, exist_ok=True)
+                self._folders.add(folder)
+            part = key if self._scheme == IN_MEMORY else f"{folder}/.longcat-{secrets.token_hex(8)}.part"
+            if not overwrite and fs.exists(key):
+                raise FileExistsError(key)
+            try:
+                fs.put_file(str(body.path), part)
+                if part != key:
+                    fs.mv(part, key)
+            except BaseException:
+                self._file_system.drop()
+                if part != key:
+                    with suppress(Exception):  # The connection may be dead.
+                        fs.rm_file(part)
+                raise
+
+    def stat(self, key: str, timeout: float) -> StoredObject | None:  # noqa: ARG002 - as above.
+        """Return what the store says about a file. None: there is none."""
+        with self._lock:
+            try:
+                return StoredObject(self._get().info(key)["size"], None)
+            except FileNotFoundError:
+                return None
+            except BaseException:
+                self._file_system.drop()
+                raise
+
+    def read_hash(self, key: str, timeout: float) -> str | None:  # noqa: ARG002 - as above.
+        """Return the SHA-256 of a file, which is read."""
+        digest = hashlib.sha256()
+        with self._lock, self._get().open(key, "rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def _get(self) -> Any:
+        return self._file_system.get()
+
+
+class SftpDriver(PlainDriver):
+    """SFTP: to hosts that the user's `known_hosts` names, as `ssh` would."""
+
+    def __init__(self, url: StoreUrl, kind: Any) -> None:
+        bounds = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout"), CONNECT_TIMEOUT)
+        super().__init__(url, kind, host_key_policy=_known_hosts_policy(), **bounds)
+
+    def _get(self) -> Any:
+        fs = super()._get()
+        fs.ftp.get_channel().settimeout(READ_TIMEOUT)
+        return fs
+
+
+def _known_hosts_policy() -> Any:
+    """Return what refuses hosts that the user does not know. fsspec alone trusts any, and would send it a password."""
+    paramiko = import_module("paramiko")
+
+    class KnownHostsOnly(paramiko.MissingHostKeyPolicy):  # type: ignore[misc, name-defined]
+        """Accepts the keys that `known_hosts` has."""
+
+        def missing_host_key(self, client: object, hostname: str, key: Any) -> None:  # noqa: ARG002 - paramiko's.
+            """Raise UnknownHostError unless the host has this key."""
+            known = paramiko.HostKeys()
+            with suppress(OSError):
+                known.load(str(Path.home() / ".ssh" / "known_hosts"))
+            if not known.check(hostname, key):
+                raise UnknownHostError(f"~/.ssh/known_hosts has no {key.get_name()} key of {hostname}, or another one")
+
+    return KnownHostsOnly()
+
+
+class UnknownHostError(Exception):
+    """A host is not known, or not the one that is known."""
