@@ -11,14 +11,9 @@ from attrs import define, field
 
 from longcat.clock import RESOLUTION
 from longcat.models import Pause
+from longcat.saving.journal.postgres.values import as_json, from_json
 from longcat.waiting.rate_limit import Slot
-from longcat.waiting.shared_rate import (
-    SharedBudget,
-    SharedRateLimiter,
-    Wish,
-    budget_as_text,
-    budget_from_text,
-)
+from longcat.waiting.shared_rate import SharedBudget, SharedRateLimiter, Wish
 
 
 @define(eq=False)
@@ -115,7 +110,7 @@ class World:
             self.at(self._locked_until - self.now, lambda: self.lock(client, wish, began))
             return
         slots = self.budget.exchange(self.now, client.name, client.limiter.max_rate, wish)
-        self.budget = seen = budget_from_text(budget_as_text(self.budget))
+        self.budget = seen = from_json(SharedBudget, as_json(self.budget))
         self._locked_until = self.now + 2 * client.latency
         self.at(3 * client.latency, lambda: self.end(client, wish, seen, slots, began))
 

@@ -8,18 +8,15 @@ A client may spend its slots for `VALID_FOR` seconds after an exchange. So whate
 time, and who can't have an exchange asks nothing.
 """
 
-import json
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import UnionType
-from typing import Any, Final, get_args, get_origin
+from typing import Final
 
-from attrs import Attribute, astuple, define, evolve, field, fields, frozen, has
+from attrs import define, evolve, field, frozen
 
 from longcat.clock import RESOLUTION
 from longcat.models import Pause
-from longcat.processes import ForkSafeLock
 from longcat.waiting.rate_limit import EXCUSE_FOR, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
@@ -176,40 +173,6 @@ class SharedBudget(RateLimiter):
         self.kept_until = self.moment + VALID_FOR
         self._next = max(min(self._next, self.kept_until), self.quiet_until)
         self._generation += 1
-
-
-def _is_stored(attribute: "Attribute[Any]", value: object = None) -> bool:  # noqa: ARG001 - as `astuple` calls it.
-    return attribute.type is not ForkSafeLock
-
-
-def budget_as_text(budget: SharedBudget) -> str:
-    """Return a budget as JSON, an object as the list of its attributes. More may follow in a later version."""
-    return json.dumps(astuple(budget, filter=_is_stored), separators=(",", ":"))
-
-
-def budget_from_text(text: str) -> SharedBudget:
-    """Return the budget that a text stands for. Raises ValueError for a text that stands for none."""
-    try:
-        budget: SharedBudget = _restored(SharedBudget, json.loads(text))
-    except (TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ValueError(f"no budget: {error}") from error
-    return budget
-
-
-def _restored(kind: Any, value: Any) -> Any:
-    """Return a value of a kind, as it was before it became JSON. Raises ValueError or TypeError for any other value."""
-    if isinstance(kind, UnionType):  # Of something and None.
-        return None if value is None else _restored(get_args(kind)[0], value)
-    if has(kind):
-        named = zip(filter(_is_stored, fields(kind)), value, strict=False)
-        return kind(**{each.alias: _restored(each.type, one) for each, one in named if each.alias is not None})
-    if get_origin(kind) is list:
-        return [_restored(get_args(kind)[0], one) for one in value]
-    if get_origin(kind) is dict:
-        return {name: _restored(get_args(kind)[1], one) for name, one in value.items()}
-    if not isinstance(value, (int, float) if kind is float else kind) or value != value:  # noqa: PLR0124 - NaN.
-        raise ValueError(f"{kind.__name__} expected, not {type(value).__name__}")
-    return value
 
 
 @define

@@ -7,6 +7,7 @@ No I/O, no clock, and no knowledge of when to ask: that is in `longcat.waiting.s
 
 import math
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import accumulate, pairwise
 from operator import truediv
@@ -155,6 +156,24 @@ class Experience:
             exposed[i] += weight * ((here + there) / 2 - (i < counted))
         self.pending += WORTH_UPDATING
 
+    @property
+    def newest(self) -> float:
+        """The greatest age of a request that was noted."""
+        return self._newest
+
+    def evidence(self) -> tuple[list[float], list[float]]:
+        """Return the deaths and the exposed beyond the prior, by bins. A request of the `newest` age counts as one."""
+        scale = math.exp(self._base - self._newest)
+        deaths = [scale * (d - p) for d, p in zip(self._deaths, self._prior, strict=True)]
+        return deaths, [scale * (e - self._prior_weight) for e in self._exposed]
+
+    def replace(self, deaths: Sequence[float], exposed: Sequence[float]) -> None:
+        """Know this much instead, as `evidence` returns it. Raises ValueError when it is of other bins."""
+        self._deaths = [p + d for d, p in zip(deaths, self._prior, strict=True)]
+        self._exposed = [self._prior_weight + e for _, e in zip(self._prior, exposed, strict=True)]
+        self._base = self._newest
+        self.pending = WORTH_UPDATING
+
     def update(self) -> None:
         """Bring H up to date, in a new `curve`, if one request has finished since, or many were noted to run on."""
         if self.pending < WORTH_UPDATING:
@@ -215,6 +234,14 @@ class ProgressShape:
         mean += step / count
         variance += (step * (error - mean) - variance) / count
         self._bins[self.bin(progress)] = count, mean, variance
+
+    def bins(self) -> dict[int, tuple[int, float, float]]:
+        """Return the count, mean and variance in each bin that has any."""
+        return {**self._bins}
+
+    def replace_bins(self, bins: Mapping[int, tuple[int, float, float]]) -> None:
+        """Know this much instead, as `bins` returns it."""
+        self._bins = {**bins}
 
     def learnt(self, progress: float) -> bool:
         """Whether enough requests have shown what this progress means."""

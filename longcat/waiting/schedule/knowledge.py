@@ -74,6 +74,28 @@ class Knowledge:
     _outlook: Outlook | None = None  # None: something was learnt since it was made.
     _first_outlook: Outlook | None = None
 
+    @property
+    def log_typical(self) -> float:
+        """The mean logarithm of the durations, in seconds."""
+        return self._log_typical
+
+    @property
+    def lasting_trust(self) -> Sequence[float]:
+        """The trust that outlasts the cohort that runs."""
+        return self._lasting_trust
+
+    def adopt(self, finished: int, log_typical: float, trust: Sequence[float]) -> None:
+        """Know what several clients have learnt together, with new experiences, of which the owner has taken care.
+
+        Args:
+            finished: how many requests have finished.
+            log_typical: the mean logarithm of their durations, in seconds.
+            trust: how far each forecast is trusted.
+        """
+        if not self.cohort.finished:
+            self.trust = trust
+        self.finished, self._log_typical, self._lasting_trust, self._outlook = finished, log_typical, trust, None
+
     def outlook(self, price: Price, least_trust: float) -> Outlook:
         """Return what is expected of a request that reports no progress.
 

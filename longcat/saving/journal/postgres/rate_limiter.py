@@ -8,8 +8,9 @@ those of the server's clock. Nothing of it needs to survive a crash of the serve
 import hashlib
 import hmac
 import logging
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,10 @@ from attrs import define
 from longcat.clock import monotonic
 from longcat.errors import JournalError
 from longcat.processes import ForkAware
-from longcat.waiting.shared_rate import HEARTBEAT, SharedBudget, SharedRateLimiter, budget_as_text, budget_from_text
+from longcat.saving.journal.postgres.experience import ExperienceRow
+from longcat.saving.journal.postgres.values import as_json, from_json
+from longcat.waiting.schedule.knowledge import Knowledge
+from longcat.waiting.shared_rate import HEARTBEAT, SharedBudget, SharedRateLimiter
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -50,6 +54,7 @@ FIRST_PAUSE: Final = 0.1  # Seconds until an exchange that failed is tried again
 LONGEST_PAUSE: Final = 2.0  # up to this.
 DRIFT: Final = 1e-3  # How many seconds two clocks may drift apart in a second, at most.
 SET_BACK: Final = 1.0  # Seconds. If the server's clock was set back by more, the budget begins anew.
+MERGED_EVERY: Final = 10.0  # Seconds until the clients tell each other what they have learnt about durations.
 CLOSING: Final = 1.0  # Seconds that the thread gets to end.
 
 
@@ -64,7 +69,7 @@ class ClockOffset:
     """
 
     seconds: float = 0.0
-    error: float = float("inf")
+    error: float = math.inf
     moment: float = 0.0
 
     def learn(self, told: float, sent: float, received: float) -> None:
@@ -90,21 +95,31 @@ class BudgetExchanger(ForkAware):
         gateway: names the gateway in the journal.
         key_hash: names the key, as `hash_of_key` returns it.
         max_rate: the client's own bound, in questions per second.
+        knowledge: what the client's waits have learnt about durations, by the names of their policies. It is shared.
 
     Attributes:
         limiter: what the waits of the client ask for slots.
     """
 
-    def __init__(self, connect: "Callable[[], Connection[Any]]", gateway: str, key_hash: str, max_rate: float) -> None:
+    def __init__(
+        self,
+        connect: "Callable[[], Connection[Any]]",
+        gateway: str,
+        key_hash: str,
+        max_rate: float,
+        knowledge: Mapping[str, Knowledge],
+    ) -> None:
         self.limiter = SharedRateLimiter(max_rate, on_demand=self._on_demand)
         self._connect = connect
         self._row = gateway, key_hash
+        self._experience = [ExperienceRow(gateway, policy, one) for policy, one in knowledge.items()]
         self._begin()
         self.watch_forks()
 
     def _begin(self) -> None:
         self._member = token_hex(8)
         self._offset = ClockOffset()
+        self._merged = -math.inf  # When the experience was merged.
         self._db: Connection[Any] | None = None  # None: not connected.
         self._may_be_forgotten = False  # Whether slots that were given may not stand in the row any more.
         self._changed = threading.Condition()
@@ -138,6 +153,7 @@ class BudgetExchanger(ForkAware):
         failures = 0
         while self._wait(min(FIRST_PAUSE * 2.0 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0):
             try:
+                self._merge(MERGED_EVERY)
                 self._exchange()
             except (Error, JournalError, OSError) as error:
                 failures += 1
@@ -146,6 +162,9 @@ class BudgetExchanger(ForkAware):
                     self._warn(error)
             else:
                 failures = 0
+        if not failures:
+            with suppress(Error, JournalError, OSError):
+                self._merge(0.0)
         self._disconnect()
 
     def _wait(self, pause: float) -> bool:
@@ -182,6 +201,13 @@ class BudgetExchanger(ForkAware):
             self._started = _number(db, STARTED)
         return self._db
 
+    def _merge(self, interval: float) -> None:
+        """Share what was learnt about durations, unless that was done so many seconds ago or less."""
+        if monotonic() - self._merged > interval:
+            for row in self._experience:
+                row.merge(self._connected())
+            self._merged = monotonic()
+
     def _exchange(self) -> None:
         """Have one exchange. Raises what the connection raises; then nothing has changed, or nobody knows."""
         db, limiter, began = self._connected(), self.limiter, monotonic()
@@ -196,7 +222,7 @@ class BudgetExchanger(ForkAware):
             slots = budget.exchange(now, self._member, limiter.max_rate, wish, renewed=renewed)
             with db.pipeline():
                 sent = monotonic()
-                db.execute(KEEP, (budget_as_text(budget), *self._row))
+                db.execute(KEEP, (as_json(budget), *self._row))
                 db.execute("COMMIT")
                 told = _number(db, NOW)
             self._offset.learn(told, sent, monotonic())
@@ -217,7 +243,7 @@ def _number(db: "Connection[Any]", sql: Any) -> float:
 def _budget_of(text: str, now: float) -> SharedBudget:
     """Return the budget in a row; a new one if there is none, or none that can be meant."""
     try:
-        budget = budget_from_text(text) if text else SharedBudget()
+        budget = from_json(SharedBudget, text) if text else SharedBudget()
     except ValueError:
         logger.warning("What the journal knew of the gateway's rate can't be read. It is learnt anew.")
         return SharedBudget()
