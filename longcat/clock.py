@@ -28,6 +28,11 @@ class Clock(Protocol):
         """Sleep, and let other tasks run. `AsyncLongCat` calls this."""
 
 
+def is_made_for_tests(clock: Clock) -> bool:
+    """Whether a clock stands still and goes on as a test wants it, so that no other clock agrees with it."""
+    return hasattr(clock, "hold")
+
+
 def hold(clock: Clock) -> AbstractContextManager[object]:
     """Return a context in which a clock made for tests stands still, if it has a `hold`. Any other clock goes on."""
     held: Callable[[], AbstractContextManager[object]] | None = getattr(clock, "hold", None)

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, Final
 
 from longcat.client.options import OnChange, OnOrder, Unknown
-from longcat.clock import Clock
+from longcat.clock import Clock, is_made_for_tests
 from longcat.errors import ConfigurationError
 from longcat.gateway.gateways import GatewayKind, Gateways, age
 from longcat.gateway.orders import Orderable, usable_order
@@ -66,8 +66,20 @@ class Flows:
         self._result_polling: Polling = polling if polling is not None else AdaptivePolling()
         self._max_in_flight = max_in_flight
         self._journal = journal
-        self.rate_limiter = RateLimiter(max_rate)
+        self.rate_limiter = self._rate_limiter(max_rate)
         self._downloader = Downloader(self._requests_of, clock.monotonic, random.random)
+
+    def _rate_limiter(self, max_rate: float) -> RateLimiter:
+        """Return when the client may ask. All clients of a journal on a server share what they may and have learnt.
+
+        What a policy of the caller's has learnt is the caller's. A clock made for tests knows nothing of a server's.
+        """
+        if self._journal is None or is_made_for_tests(self._clock):
+            return RateLimiter(max_rate)
+        queue, policies = self._gateways.queue, {"queue": self._queue_polling, "result": self._result_polling}
+        ours = {} if policies["queue"] is policies["result"] else policies
+        knowledge = {name: one.knowledge for name, one in ours.items() if isinstance(one, AdaptivePolling)}
+        return self._journal.rate_limiter(queue.base_url, queue.api_key, max_rate, knowledge)
 
     def wait(  # noqa: PLR0913 - most are keywords, and pass through.
         self,

@@ -2,7 +2,7 @@
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from threading import RLock
@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Final, Protocol
 from longcat.errors import ConfigurationError, JournalError
 from longcat.processes import ForkAware
 from longcat.saving.journal.background import BackgroundWriter
+from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.schedule.knowledge import Knowledge
 
 GRACE: Final = 1.0
 """Seconds that writes get which nobody waits for, when the journal is closed or a batch is left."""
@@ -123,6 +125,16 @@ class Database(ForkAware, ABC):
     def now(self) -> str:
         """Return the moment, in ISO 8601."""
         return datetime.fromtimestamp(self._time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def rate_limiter(
+        self,
+        gateway: str,  # noqa: ARG002 - a database that many machines use needs all of it.
+        key: str,  # noqa: ARG002
+        max_rate: float,
+        knowledge: Mapping[str, Knowledge],  # noqa: ARG002
+    ) -> RateLimiter:
+        """Return when a client may ask, as `Journal.rate_limiter` says: here, as if nobody else asked."""
+        return RateLimiter(max_rate)
 
     def check_owner(self, token: str) -> None:
         """Raise ConfigurationError unless this is the process in which the owner with this token works."""

@@ -6,7 +6,7 @@ nothing about orders, and leaves a journal that can be read. The key is never in
 SQLite's write-ahead log needs memory that the processes share.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import PathLike
 from time import sleep
 from types import TracebackType
@@ -19,6 +19,8 @@ from longcat.saving.journal.database import GRACE, Database
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase
+from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.schedule.knowledge import Knowledge
 
 
 class Journal:
@@ -79,3 +81,15 @@ class Journal:
         # One for each gateway, likewise, as it knows which are being sent.
         owner = self._database.token
         return self._orders.setdefault((owner, gateway), OrderTable(self._database, gateway, owner))
+
+    def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
+        """Return when a client may ask. A database that many machines use keeps one budget for all of its clients.
+
+        Args:
+            gateway: the gateway's base URL.
+            key: the key that pays. The journal keeps no more than a hash of it.
+            max_rate: the client's bound, in questions per second. It may be infinite.
+            knowledge: what the client's waits have learnt about durations, by the names of their policies. It is shared
+                as well.
+        """
+        return self._database.rate_limiter(gateway, key, max_rate, knowledge)
