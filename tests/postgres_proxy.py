@@ -135,14 +135,19 @@ class Pair:
 class Proxy(Listener):
     """A proxy to a server on a port of the loopback interface, which forwards every message, or does not.
 
+    Args:
+        port: that of the server.
+        rewrite: returns what a client is sent instead of a message of the server.
+
     Attributes:
         questions: how many questions of clients were forwarded, on all connections: what they await an answer to.
         connections: how many there were.
         is_refusing: whether new connections are closed at once.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, rewrite: Callable[[bytes], bytes] = bytes) -> None:
         super().__init__()
+        self._rewrite = rewrite
         self._server = (LOOPBACK, port)
         self._pairs: set[Pair] = set()
         self._guard = threading.Lock()
@@ -233,7 +238,7 @@ class Proxy(Listener):
                 message = receive_message(pair.server)
                 self._flows.wait()
                 if not pair.loses_replies:
-                    send(pair.client, message)
+                    send(pair.client, self._rewrite(message))
                 elif message[:1] == READY:
                     break
         pair.hang_up()

@@ -1,0 +1,322 @@
+"""A journal on PostgreSQL in trouble: no way in, a pooler between, a connection cut at any step, a restart."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, Literal
+
+import pytest
+from fakes import Cat, Driver
+from journals import rows
+from postgres import SUPERUSER, PostgresServer, Schema, free_port
+from postgres_proxy import Pooler, Proxy
+from secret_forms import FORMS
+
+from longcat import JournalError, LongCatError, OrderRequest, State, Status, SubmitUnknown
+from longcat.errors import ConfigurationError
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.orders import OrderTable
+from longcat.testing import FakeGateway
+from longcat.waiting.submit import OrderState
+
+pytest.importorskip("longcat.saving.journal.postgres.database", reason="There is no journal on PostgreSQL yet.")
+
+GATEWAY: Final = "https://gateway.example"
+ID: Final = "a-request"
+KEY: Final = "my cat"
+ORDER: Final = OrderRequest("a cat", {"image_size": "square_1_1"}, KEY)
+PRICE: Final = Decimal("0.13")
+SECRET: Final = "0123456789abcdef" * 2
+
+
+def journal(url: str) -> Journal:
+    """Return a journal that reads this machine's clock."""
+    return Journal(url, time=time.time)
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def until_it_passes(use: Callable[[], Any]) -> Any:
+    """Return what a use of a journal returns as soon as the trouble is over that was said to pass."""
+    end = time.monotonic() + 60.0
+    while True:
+        try:
+            return use()
+        except JournalError as error:
+            if not error.locked or time.monotonic() > end:
+                raise
+        time.sleep(0.001)
+
+
+# --- No way in. ---
+
+
+def prepare(server: PostgresServer, *statements: str) -> None:
+    """Run statements as the superuser, once for each server."""
+    for statement in statements:
+        server.execute(statement)
+
+
+def no_rights(server: PostgresServer) -> str:
+    """Return the URL of a schema that belongs to somebody else."""
+    name = server.schema().name
+    prepare(server, f"ALTER SCHEMA {name} OWNER TO {SUPERUSER}")
+    return server.tcp_url(options=f"-csearch_path={name}")
+
+
+def no_text(server: PostgresServer) -> str:
+    """Return the URL of a database that keeps bytes, of whatever encoding."""
+    prepare(server, "CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    return server.tcp_url(database="bytes")
+
+
+def crowded(server: PostgresServer) -> str:
+    """Return the URL of a user who may have no connection more."""
+    prepare(server, f"CREATE ROLE crowd LOGIN CONNECTION LIMIT 0 PASSWORD '{server.password}'")
+    return server.tcp_url(user="crowd")
+
+
+NO_WAY_IN: Final[dict[str, tuple[Callable[[PostgresServer], str], str]]] = {
+    "no server": (lambda server: server.tcp_url(port=free_port()), "refused"),
+    "no such host": (lambda _: f"postgresql://longcat:{SECRET}@nowhere.invalid/postgres", "nowhere.invalid"),
+    "wrong password": (lambda server: server.tcp_url(password=SECRET), "password"),
+    "no such user": (lambda server: server.tcp_url(user="nobody"), "nobody"),
+    "no such database": (lambda server: server.tcp_url(database="none"), '"none" does not exist'),
+    "no such schema": (lambda server: server.tcp_url(options="-csearch_path=none"), "schema"),
+    "no rights": (no_rights, "permission denied"),
+    "read only": (
+        lambda server: server.tcp_url(
+            options=f"-csearch_path={server.schema().name} -cdefault_transaction_read_only=on"
+        ),
+        "read-only",
+    ),
+    "no text": (no_text, "UTF"),
+    "too many connections": (crowded, "too many connections"),
+    "no port": (lambda _: f"postgresql://longcat:{SECRET}@127.0.0.1:{SECRET}/postgres", "port"),
+    "no address": (lambda _: f"postgresql://longcat:{SECRET}@[::1/postgres", ""),
+    "no such parameter": (lambda _: f"postgresql://longcat:{SECRET}@127.0.0.1/postgres?paswort={SECRET}", "paswort"),
+    "another scheme": (lambda _: f"mysql://longcat:{SECRET}@127.0.0.1/postgres", "mysql"),
+}
+
+
+@pytest.mark.parametrize(("url", "says"), NO_WAY_IN.values(), ids=NO_WAY_IN)
+def test_where_there_is_no_way_in_the_message_says_why_and_tells_no_password(
+    postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, url: Callable[[PostgresServer], str], says: str
+) -> None:
+    """The error is ours, in one line with what to do; no error, log or name of the journal has the password."""
+    caplog.set_level(logging.DEBUG)
+    place = url(postgres_server)
+    with pytest.raises((JournalError, ConfigurationError)) as caught, journal(place) as one:
+        one.open(0.0)
+    message = str(caught.value)
+    assert says in message
+    assert "\n" not in message
+    assert message.endswith(".")
+    told = "\n".join([*(f"{error} {error!r}" for error in chain(caught.value)), caplog.text])
+    assert [
+        name for name, form in FORMS.items() for key in (SECRET, postgres_server.password) if form(key) in told
+    ] == []
+
+
+@pytest.mark.parametrize("forwards_key", [False, True])
+def test_a_pooler_of_transactions_is_refused_by_name(
+    postgres_server: PostgresServer, schema: Schema, *, forwards_key: bool
+) -> None:
+    """A journal says what stands between it and the database, whether or not the pooler tells a key of its own."""
+    with (
+        Pooler(postgres_server.socket, forwards_key=forwards_key) as pooler,
+        pytest.raises(JournalError, match=r"PgBouncer in transaction mode"),
+        journal(schema.through(pooler.port)) as one,
+    ):
+        one.open(0.0)
+
+
+def older(message: bytes) -> bytes:
+    """Let a server of version 18 say that it is of version 13."""
+    return message.replace(b"server_version\00018.", b"server_version\00013.")
+
+
+def test_an_older_server_is_refused(postgres_server: PostgresServer, schema: Schema) -> None:
+    """The message names the version that the server has, and the one that is needed."""
+    with (
+        Proxy(postgres_server.port, rewrite=older) as proxy,
+        pytest.raises(JournalError, match=r"13.*14"),
+        journal(schema.through(proxy.port)) as one,
+    ):
+        one.open(0.0)
+
+
+# --- Other tables. ---
+
+TABLES: Final = {
+    "newer": ("UPDATE longcat_journal SET version = version + 1", r"of version \d+, and this program knows version"),
+    "no version": ("DELETE FROM longcat_journal", ""),
+    "a table is missing": ("DROP TABLE longcat_request", ""),
+    "a column is missing": ("ALTER TABLE longcat_orders DROP COLUMN message CASCADE", ""),
+    "a foreign table": ("DROP TABLE longcat_journal; CREATE TABLE longcat_journal (word text)", ""),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), TABLES.values(), ids=TABLES)
+def test_other_tables_are_refused(schema: Schema, change: str, says: str) -> None:
+    """A journal of a newer version, or one that somebody altered, is refused in one line and stays as it is."""
+    with journal(schema.url) as one:
+        assert one.orders(GATEWAY).begin(KEY, ORDER, PRICE).state is OrderState.INTENDED
+    rows(schema.url, change)
+    tables = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ? ORDER BY 1, 2"
+    before = rows(schema.url, tables, schema.name)
+    with pytest.raises(JournalError, match=says) as caught, journal(schema.url) as one:
+        one.orders(GATEWAY).begin(KEY, ORDER, PRICE)
+    assert "\n" not in str(caught.value)
+    assert not caught.value.locked
+    assert rows(schema.url, tables, schema.name) == before
+
+
+# --- The settings of the role. ---
+
+
+def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, schema: Schema) -> None:
+    """What a role, or a database, has for timeouts and transactions does not hold for a journal."""
+    theirs = {
+        "statement_timeout": "1",
+        "synchronous_commit": "off",
+        "default_transaction_isolation": "serializable",
+        "timezone": "Asia/Tokyo",
+        "client_encoding": "LATIN1",
+        "standard_conforming_strings": "off",
+    }
+    options = " ".join(f"-c{name}={value}" for name, value in theirs.items())
+    url = postgres_server.tcp_url(options=f"{schema.options} {options}")
+    with journal(url) as one:
+        orders = one.orders(GATEWAY)
+        order = OrderRequest("eine Katze \\ ☃ \ud800 \0", {}, KEY)
+        orders.begin(KEY, order, PRICE)
+        with one._database.using() as db:
+            db.execute("SELECT pg_sleep(0.01)")
+        postgres_server.restart()
+        known = until_it_passes(lambda: orders.known(KEY))
+        assert (known.order, known.state) == (order, OrderState.BUSY)
+
+
+# --- A connection that is lost. ---
+
+
+def terminate_all(server: PostgresServer) -> None:
+    """End every connection of a journal, and wait until the last one is gone."""
+    server.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = 'longcat'")
+
+
+@pytest.mark.parametrize("how", [PostgresServer.restart, terminate_all])
+def test_a_restart_loses_nothing_and_doubles_nothing(
+    postgres_server: PostgresServer, schema: Schema, how: Callable[[PostgresServer], None]
+) -> None:
+    """Once the database is back, a journal has what it had, goes on with it, and sends nothing again."""
+    with journal(schema.tcp_url) as one, journal(schema.tcp_url) as other:
+        requests, orders = one.requests(GATEWAY), one.orders(GATEWAY)
+        assert requests.claim(ID)
+        assert orders.begin(KEY, ORDER, PRICE).state is OrderState.INTENDED
+        how(postgres_server)
+        assert until_it_passes(lambda: orders.known(KEY)).state is OrderState.BUSY
+        assert not until_it_passes(lambda: other.requests(GATEWAY).claim(ID))
+        assert until_it_passes(lambda: other.orders(GATEWAY).begin(KEY, ORDER, PRICE)).state is OrderState.BUSY
+        until_it_passes(lambda: orders.taken(KEY, ID))
+        until_it_passes(lambda: requests.note(Status(ID, State.FAILED, "ERROR", error="no")))
+        assert other.orders(GATEWAY).begin(KEY, ORDER, PRICE).state is OrderState.TAKEN
+        assert (other.orders(GATEWAY).spent(), other.requests(GATEWAY).last(ID)) == (
+            *(Decimal(0),),
+            Status(ID, State.FAILED, "ERROR", error="no"),
+        )
+
+
+def test_what_another_took_meanwhile_is_not_ours_again(postgres_server: PostgresServer, schema: Schema) -> None:
+    """Who was away while another took its request over comes back as somebody else's guest."""
+    with Proxy(postgres_server.port) as proxy, journal(schema.url) as other:
+        with journal(schema.through(proxy.port)) as one:
+            assert one.requests(GATEWAY).claim(ID)
+            proxy.is_refusing = True
+            proxy.hang_up_all()
+            assert until_it_passes(lambda: other.requests(GATEWAY).claim(ID) or None) is True
+            with pytest.raises(JournalError) as caught:
+                one.requests(GATEWAY).claim(ID)
+            assert caught.value.locked
+            proxy.is_refusing = False
+            assert not until_it_passes(lambda: one.requests(GATEWAY).claim(ID))
+        assert not other.requests(GATEWAY).claim(ID)  # It has it, as it had.
+
+
+@contextmanager
+def cut_orders(server: PostgresServer, schema: Schema, number: int, when: Literal["before", "after"]) -> Iterator[Any]:
+    """Yield the orders of a journal whose connection is cut at a question, and the proxy that cuts it."""
+    with Proxy(server.port) as proxy, journal(schema.through(proxy.port)) as one:
+        one.open(60.0)
+        proxy.cut(number, when)
+        yield one.orders(GATEWAY), proxy
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("end", ["taken", "withdrawn", "unknown"])
+def test_a_cut_at_any_question_neither_loses_nor_doubles_an_order(
+    postgres_server: PostgresServer, when: Literal["before", "after"], end: str
+) -> None:
+    """Wherever the line is cut, the order begins once, ends as it did, and another program sees it so."""
+    ends: dict[str, Callable[[OrderTable], object]] = {
+        "taken": lambda orders: orders.taken(KEY, ID),
+        "withdrawn": lambda orders: orders.withdraw(KEY),
+        "unknown": lambda orders: orders.unknown(KEY, "the line was cut"),
+    }
+    states = {"taken": OrderState.TAKEN, "withdrawn": None, "unknown": OrderState.UNKNOWN}
+    schema = postgres_server.schema()
+    with journal(schema.url) as other:
+        there = other.orders(GATEWAY)
+        for number in range(1, 100):
+            with cut_orders(postgres_server, schema, number, when) as (orders, proxy):
+                begun = until_it_passes(partial(orders.begin, KEY, ORDER, PRICE))
+                assert (begun.state, there.begin(KEY, ORDER, PRICE).state) == (OrderState.INTENDED, OrderState.BUSY)
+                until_it_passes(partial(ends[end], orders))
+                known = there.known(KEY)
+                assert (known.state if known else None) is states[end]
+                assert there.spent() == (PRICE if known else 0)
+                rows(schema.url, "DELETE FROM orders")
+                if not proxy.has_cut:
+                    break
+        assert 2 < number < 99
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_client_whose_journal_is_cut_off_at_any_question_orders_once_at_most(
+    sync_driver: Driver, postgres_server: PostgresServer, when: Literal["before", "after"]
+) -> None:
+    """Whether it succeeds or says that it does not know, the gateway has one order at most, and the journal knows."""
+    schema = postgres_server.schema()
+
+    async def scenario(cat: Cat) -> object:
+        try:
+            return (await cat.submit("a cat", id=key, timeout=600.0)).request_id
+        except LongCatError as error:
+            return error
+
+    for number in range(1, 100):
+        key = f"cat {number}"
+        with Proxy(postgres_server.port) as proxy:
+            gateway = FakeGateway()
+            proxy.cut(number, when)
+            result = sync_driver.run(scenario, gateway, journal=schema.through(proxy.port))
+            with journal(schema.url) as one:
+                known = one.orders("https://gateway.test").known(key)
+            if isinstance(result, str):
+                assert (len(gateway.orders), known and known.request_id) == (1, result)
+            else:
+                assert isinstance(result, JournalError | SubmitUnknown)
+                assert len(gateway.orders) <= 1
+                assert not gateway.orders or known is not None
+            if not proxy.has_cut:
+                break
+    assert 5 < number < 99
