@@ -17,6 +17,7 @@ from fakes import drivers_for
 from hypothesis import HealthCheck, settings
 from journals import KINDS, Place, new_place
 from libraries import WAYS
+from object_storage import ObjectStorage
 from postgres import PostgresServer, Schema
 
 # The same examples every time, as many as a quick run allows, however slow the machine is, and no file left behind.
@@ -118,6 +119,21 @@ def _no_settings_of_the_developer() -> Generator[None, None, None]:
         for name in ("PIXAZO_API_KEY", "LONGCAT_BASE_URL", *(name for name in os.environ if name.startswith("PG"))):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Generator[ObjectStorage, None, None]:
+    """Return a real server of the S3 protocol."""
+    with ObjectStorage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def bucket(object_storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a new bucket, which this process knows how to reach."""
+    for name, value in object_storage.environment.items():
+        monkeypatch.setenv(name, value)
+    return object_storage.make()
 
 
 @pytest.fixture(scope="session")

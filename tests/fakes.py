@@ -196,7 +196,7 @@ class Blocking:
                 for value in values:
                     yield value
 
-        awaited = {"submit", "generate", "status", "wait", "wait_all", "download", "download_all"}
+        awaited = {"submit", "generate", "status", "wait", "wait_all", "download", "download_all", "save"}
         return result if name in awaited else lambda *a, **k: each(method(*a, **k))
 
 

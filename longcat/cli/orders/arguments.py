@@ -17,8 +17,10 @@ SIZES = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultr
 FORMATS = ("png", "jpeg", "webp")
 ACCELERATIONS = ("regular", "high_performance")
 WEBHOOK_MODES = ("terminal", "sync")
-# The words of `Layout`, likewise.
+# The words of `LayoutName` and `FormatName`, and how many pictures a shard has, likewise.
 LAYOUTS = ("flat", "hash")
+STORED_AS = ("files", "webdataset")
+SHARD_SIZE = 1000
 
 
 def add_generate_arguments(command: argparse.ArgumentParser) -> None:
@@ -74,7 +76,20 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
         "--layout",
         choices=LAYOUTS,
         default=LAYOUTS[0],
-        help="flat: side by side (default); hash: in 256 times 256 folders",
+        help="flat: beside each other (default); hash: in 256 folders with 256 in each",
+    )
+    command.add_argument(
+        "--format",
+        choices=STORED_AS,
+        default=STORED_AS[0],
+        help="files (default); webdataset: tar files of pictures with a JSON object beside each",
+    )
+    command.add_argument(
+        "--shard-size",
+        metavar="N",
+        type=int,
+        default=SHARD_SIZE,
+        help=f"pictures in a tar file, which has 256 MiB at most (default: {SHARD_SIZE})",
     )
     command.add_argument(
         "--journal", metavar="FILE", help="what was ordered is noted here (default: .longcat-journal.db in DIR)"

@@ -110,6 +110,16 @@ class OrderLine:
             return Exit.UNCLEAR
         return exit_code(self.error) if self.error is not None else Exit.UNCLEAR
 
+    def as_info(self) -> dict[str, Any]:
+        """Return what it orders as an object, for a dataset of pictures."""
+        return {
+            "id": self.order.id,
+            "prompt": self.order.prompt,
+            "request_id": self.request_id,
+            "options": dict(self.order.options),
+            "cost": float(self.cost),
+        }
+
     def as_object(self) -> dict[str, Any]:
         """Return it as an object of the manifest. Every field is always there; `files` are named within the output."""
         return {

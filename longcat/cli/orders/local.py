@@ -27,6 +27,7 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.shards import ShardStore
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
@@ -40,7 +41,13 @@ LAST_PATIENCE: Final = 5.0
 def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
     lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
-    store = open_store(arguments.output, layout=arguments.layout, folder=True)
+    store = open_store(
+        arguments.output,
+        layout=arguments.layout,
+        format=arguments.format,
+        shard_size=arguments.shard_size,
+        folder=True,
+    )
     journal = Path(arguments.journal) if arguments.journal is not None else _journal_in(store)
     patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
     known = survey(lines, journal, base_url, store, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
@@ -70,8 +77,9 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
 
 def _journal_in(store: PictureStore) -> Path:
     """Return the journal in the folder of the pictures. Raises ConfigurationError when they go elsewhere."""
-    if isinstance(store, FolderStore):
-        return store.path / JOURNAL
+    place = store.writer.store if isinstance(store, ShardStore) else store
+    if isinstance(place, FolderStore):
+        return place.path / JOURNAL
     raise ConfigurationError(f"No journal can lie at {store}. Name one with --journal: a file of this machine.")
 
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Final
 
 import anyio
+import anyio.to_thread
 from attrs import define, field, frozen
 
 from longcat.cli.displays.display import Display
@@ -17,11 +19,15 @@ from longcat.cli.orders.client import OrderingClient
 from longcat.cli.orders.line import ACCOUNT, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
-from longcat.errors import LongCatError
+from longcat.errors import DownloadError, JournalError, LongCatError
 from longcat.models import Order, OrderRequest
+from longcat.saving.download import MOST_PUTS
 from longcat.saving.journal.journal import Journal
+from longcat.saving.stores.faults import StoreError
+from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.sending.tasks.batch import Outcomes, each
+from longcat.waiting.backoff import backoff
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import Wake
 
@@ -29,6 +35,10 @@ GRACE: Final = 10.0
 """Seconds that orders under way get to be answered, when the command is stopped."""
 QUICK: Final = 0.5
 """Seconds of these after which a person should learn what is waited for."""
+
+
+LONGEST_PUT: Final = 600.0
+"""Seconds that a shard may take to be put in its place."""
 
 
 @frozen
@@ -91,6 +101,9 @@ class Ordering:
     """The lines that were taken and are not over, by the identity of their orders, as lines may be alike."""
     _end: float = field(init=False)
     _stopped: bool = field(default=False, init=False)
+    _gathered: list[tuple[OrderLine, Outcome, list[str]]] = field(factory=list, init=False)
+    """Lines whose pictures are saved, but for the shard that they are in."""
+    _closing: anyio.Lock = field(factory=anyio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._end = time.monotonic() + (inf if self.settings.batch_timeout is None else self.settings.batch_timeout)
@@ -117,10 +130,16 @@ class Ordering:
             async with aclosing(outcomes):
                 try:
                     await conclude_all(outcomes, partial(self._conclude, cat), self.shown)
+                    await self._close_last()
                 except BaseException:
                     with anyio.CancelScope(shield=True):
                         await self._stop(outcomes)
+                        with anyio.move_on_after(GRACE):
+                            await self._close_last()
                     raise
+                finally:
+                    if isinstance(settings.output, ShardStore):
+                        settings.output.writer.discard()
 
     async def _orders(self) -> AsyncGenerator[OrderRequest]:
         async with aclosing(each(self.lines)) as lines:
@@ -138,15 +157,14 @@ class Ordering:
     async def _conclude(self, cat: OrderingClient, outcome: Outcome) -> None:
         """Save the pictures, and tell how it went."""
         line = self._line(outcome)
+        output = self.settings.output
         try:
-            image = outcome.result()
-            output, names = self.settings.output, list[str]()
-            if output is not None:
-                left = min(self.settings.timeout - outcome.elapsed, self._end - time.monotonic())
-                places = await cat.save(
-                    image, output, name=line.name, overwrite=self.settings.overwrite, timeout=max(left, 0.0)
-                )
-                names = [output.name(place) for place in places]
+            names = await self._save(cat, outcome, line)
+            if isinstance(output, ShardStore):
+                self._gathered.append((line, outcome, names))
+                if output.writer.is_full:
+                    await self._close_shard(output)
+                return
             line.finish(names)
         except LongCatError as error:
             line.fail(error)
@@ -154,6 +172,43 @@ class Ordering:
             self._stopped = self._stopped or (line.request_id is None and isinstance(error, ACCOUNT))
         self.shown.finish(outcome, line.key)
         self._end_line(line)
+
+    async def _save(self, cat: OrderingClient, outcome: Outcome, line: OrderLine) -> list[str]:
+        """Save the pictures of an outcome, and return what they are called. Raises LongCatError."""
+        image, output = outcome.result(), self.settings.output
+        if output is None:
+            return []
+        if isinstance(output, ShardStore):
+            output = output.about(line.as_info())
+        left = min(self.settings.timeout - outcome.elapsed, self._end - time.monotonic())
+        places = await cat.save(
+            image, output, name=line.name, overwrite=self.settings.overwrite, timeout=max(left, 0.0)
+        )
+        return [output.name(place) for place in places]
+
+    async def _close_shard(self, output: ShardStore, *, is_last: bool = False) -> None:
+        """Put what is gathered in its place, and end the lines whose pictures are there."""
+        async with self._closing:
+            if not (output.writer.is_full or is_last):
+                return  # Another task was faster.
+            error = await put_shard(output.writer, max(self._end - time.monotonic(), GRACE))
+            lost = output.writer.give_up() if error is not None else ""
+            gathered, self._gathered = self._gathered, []
+            for line, outcome, names in gathered:
+                if all(map(output.writer.is_there, names)):
+                    line.finish(names)
+                elif error is not None and any(name.startswith(lost) for name in names):
+                    line.fail(error)
+                else:  # It came into the next shard.
+                    self._gathered.append((line, outcome, names))
+                    continue
+                self.shown.finish(outcome, line.key)
+                self._end_line(line)
+
+    async def _close_last(self) -> None:
+        """Close the shard at hand, if there is one."""
+        if isinstance(self.settings.output, ShardStore):
+            await self._close_shard(self.settings.output, is_last=True)
 
     def _end_line(self, line: OrderLine) -> None:
         line.is_over = True
@@ -181,3 +236,28 @@ class Ordering:
                 print_error(
                     "longcat: Waiting for answers to orders that are under way. Ctrl-C again leaves them in doubt."
                 )
+
+
+async def put_shard(writer: ShardWriter, seconds: float) -> LongCatError | None:
+    """Put the pictures that are gathered in their place, again while that may help. Return why it can't be done."""
+    end = time.monotonic() + min(seconds, LONGEST_PUT)
+    for attempt in count(1):
+        left = end - time.monotonic()
+        try:
+            await anyio.to_thread.run_sync(writer.close_shard, left, abandon_on_cancel=True)
+        except JournalError as error:
+            failure: LongCatError = error
+        except OSError as error:
+            store = str(writer.store)
+            if isinstance(error, StoreError):
+                failure = DownloadError(store, error.message, error.next_step, retryable=error.transient)
+            else:
+                failure = DownloadError(store, f"the shard can't be written ({error})", "Choose another --output.")
+            failure.__cause__ = error
+        else:
+            return None
+        pause = backoff(attempt)
+        if not failure.transient or attempt == MOST_PUTS or pause >= left:
+            return failure
+        await anyio.sleep(pause)
+    return None

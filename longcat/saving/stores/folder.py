@@ -72,9 +72,20 @@ class FolderStore:
         targets = (self.target(safe_name(name), number, count) for number in range(1, count + 1))
         return [str(found) for target in targets if (found := target.existing()) is not None]
 
-    def writing(self, name: str, media_type: str) -> AbstractContextManager[IO[bytes]]:  # noqa: ARG002 - a file has none.
+    def writing(
+        self,
+        name: str,
+        media_type: str,  # noqa: ARG002 - a file has none.
+        *,
+        overwrite: bool = True,
+        timeout: float | None = None,  # noqa: ARG002 - nor is it reached over a network.
+    ) -> AbstractContextManager[IO[bytes]]:
         """Lend a file to write bytes to, as `whole_file` does."""
-        return whole_file(self.path / name)
+        return whole_file(self.path / name, overwrite=overwrite)
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of this name in the folder."""
+        return (self.path / name).is_file()
 
     def __str__(self) -> str:
         return str(self.path)
@@ -124,7 +135,7 @@ class FileTarget:
             return None
         return str(wanted)
 
-    def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002 - as above.
+    def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002 - likewise.
         """Give the file its name. This blocks until the bytes are on the disk.
 
         It is recorded before that: a program that is killed in between leaves a record without a file, which `find`

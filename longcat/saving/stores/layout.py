@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Literal, TypeAlias
 
 LayoutName: TypeAlias = Literal["flat", "hash"]
+FormatName: TypeAlias = Literal["files", "webdataset"]
 
 
 class Layout(StrEnum):

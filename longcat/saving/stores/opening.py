@@ -11,13 +11,16 @@ from longcat.errors import ConfigurationError
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.saving.stores.drivers import AzureDriver, Driver, GoogleDriver, S3Driver
 from longcat.saving.stores.folder import FolderStore
-from longcat.saving.stores.layout import Layout, LayoutName
+from longcat.saving.stores.layout import FormatName, Layout, LayoutName
 from longcat.saving.stores.plain_drivers import PlainDriver, SftpDriver
 from longcat.saving.stores.remote import RemoteStore
+from longcat.saving.stores.shards import MOST_PICTURES, ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.saving.stores.urls import FILE, StoreUrl
+from longcat.settings import usable_count
 from longcat.text import missing_package, shorten
 
+WEBDATASET: Final = "webdataset"
 EXTRA: Final = "cloud"
 DRIVERS: Final[Mapping[str, tuple[Callable[[StoreUrl, Any], Driver], str]]] = {
     **dict.fromkeys(("s3", "s3a"), (S3Driver, "s3fs")),
@@ -32,19 +35,35 @@ GLOB: Final = re.compile(r"[*\[\]]")
 """What fsspec takes for a pattern of names. (`?` is in no URL of a store anyway.)"""
 
 
-def open_store(output: str | PathLike[str], *, layout: LayoutName = "flat", folder: bool = False) -> PictureStore:
+def open_store(
+    output: str | PathLike[str],
+    *,
+    layout: LayoutName = "flat",
+    format: FormatName = "files",  # noqa: A002 - as people call it.
+    shard_size: int = MOST_PICTURES,
+    folder: bool = False,
+) -> PictureStore:
     """Return the store at a place. Nothing is made or asked there yet.
 
     Args:
         output: a file or a folder; or a URL, such as `s3://bucket/prefix`, which needs the extra `cloud`. A URL names
             the place of one picture if it ends in the suffix of one (`.png`), else what all their places begin with.
         layout: how pictures lie there: `flat`, beside each other; or `hash`, in two levels of 256 folders each.
+        format: `files`; or `webdataset`, tar files with a JSON object beside each picture.
+        shard_size: how many pictures make a tar file full, if 256 MiB of them don't.
         folder: whether a URL is never the place of one picture.
 
     Raises ConfigurationError when the URL names nothing that can be a store here, or a package is missing.
     """
     if layout not in [*Layout]:
         raise ConfigurationError(f"layout is flat or hash, not {shorten(layout)}.")
+    if format not in {"files", WEBDATASET}:
+        raise ConfigurationError(f"format is files or webdataset, not {shorten(format)}.")
+    if format == WEBDATASET:
+        if Layout(layout) is not Layout.FLAT:
+            raise ConfigurationError("The layout hash is for files: shards are few. Leave it out.")
+        store = open_store(output, folder=True)
+        return ShardStore(ShardWriter(store, usable_count(shard_size)))
     text = fspath(output)
     url = StoreUrl.read(text) if isinstance(output, str) else None
     if url is None:

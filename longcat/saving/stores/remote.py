@@ -76,8 +76,11 @@ class RemoteStore:
         return [self.place(one) for one in places if self.stat(one, MOST_SECONDS) is not None]
 
     @contextmanager
-    def writing(self, name: str, media_type: str) -> Iterator[IO[bytes]]:
+    def writing(
+        self, name: str, media_type: str, *, overwrite: bool = True, timeout: float | None = None
+    ) -> Iterator[IO[bytes]]:
         """Lend a file to write bytes to, and put it when the block ends. Raises OSError."""
+        seconds = MOST_SECONDS if timeout is None else timeout
         part = PartialFile(self._folder)
         try:
             yield part.file
@@ -86,9 +89,14 @@ class RemoteStore:
             digest = sha256()
             while block := part.file.read(BLOCK):
                 digest.update(block)
-            self.put(ObjectBody(part.path, media_type, digest.hexdigest()), name, overwrite=True, timeout=MOST_SECONDS)
+            body = ObjectBody(part.path, media_type, digest.hexdigest())
+            self.put(body, name, overwrite=overwrite, timeout=seconds)
         finally:
             part.discard()
+
+    def holds(self, name: str) -> bool:
+        """Whether there is an object of this name. Raises StoreError."""
+        return self.stat(name, MOST_SECONDS) is not None
 
     def prepare(self) -> None:
         """Raise StoreError unless something can be written here."""

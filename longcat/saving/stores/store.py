@@ -91,8 +91,19 @@ class PictureStore(Protocol):
         Raises OSError and ValueError.
         """
 
-    def writing(self, name: str, media_type: str) -> AbstractContextManager[IO[bytes]]:
-        """Lend a file to write bytes to. It is in the store when the block ends, whole, in place of one of its name.
+    def writing(
+        self, name: str, media_type: str, *, overwrite: bool = True, timeout: float | None = None
+    ) -> AbstractContextManager[IO[bytes]]:
+        """Lend a file to write bytes to. It is in the store, whole, when the block ends.
+
+        Args:
+            name: what it is called within the store.
+            media_type: what kind of bytes they are.
+            overwrite: whether a file of this name may be replaced. False: FileExistsError is raised.
+            timeout: seconds for a store that is reached over a network. None: a few minutes.
 
         Raises OSError when it can't be written.
         """
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of this name within the store. This may block, and raise OSError."""

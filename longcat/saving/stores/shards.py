@@ -1,0 +1,276 @@
+"""Pictures in shards: tar files with many pictures each, and a JSON object beside each, as webdataset reads them.
+
+Pictures are gathered in one temporary file. When there are enough of them, they become a tar file, which is put in its
+place whole, and only then is each of them recorded. A program that is killed before loses no more than the time that it
+took to fetch them: they are fetched anew, into another shard. No two runs give a shard the same name.
+"""
+
+import io
+import json
+import os
+import secrets
+import tarfile
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from pathlib import Path
+from shutil import copyfileobj
+from typing import IO, Any, Final
+
+from attrs import define, field, frozen
+
+from longcat.saving.journal.requests import SavedFile
+from longcat.saving.parts import PartialFile
+from longcat.saving.stores.faults import StoreError
+from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.store import PictureStore, Record, WholePicture
+
+MOST_PICTURES: Final = 1000
+MOST_BYTES: Final = 256 * 1024 * 1024
+MEDIA_TYPE: Final = "application/x-tar"
+IN_SHARD: Final = "#"
+"""What stands between a shard and the picture in it, in the place of a picture."""
+
+
+@frozen
+class ShardMember:
+    """A picture that is gathered for a shard.
+
+    Attributes:
+        stem: what it is called, without a suffix.
+        suffix: that of its kind.
+        start: where its bytes begin in the temporary file.
+        picture: what is known of it.
+        info: what becomes the JSON object beside it.
+        record: records where it is.
+    """
+
+    stem: str
+    suffix: str
+    start: int
+    picture: WholePicture
+    info: Mapping[str, Any]
+    record: Record
+
+
+@define
+class OpenShard:
+    """A shard that pictures are gathered for.
+
+    Attributes:
+        name: of the tar file.
+        file: has the bytes of the pictures, one after the other.
+        members: the pictures.
+        size: how many bytes they have.
+    """
+
+    name: str
+    file: PartialFile
+    members: list[ShardMember] = field(factory=list)
+    size: int = 0
+
+
+@define(eq=False)
+class ShardWriter:
+    """Gathers pictures, and puts them into shards. Threads may share it.
+
+    Attributes:
+        store: where the shards go.
+        most_pictures: how many pictures make a shard full.
+        most_bytes: how many bytes do.
+        folder: where pictures are gathered.
+    """
+
+    store: PictureStore
+    most_pictures: int = MOST_PICTURES
+    most_bytes: int = MOST_BYTES
+    folder: Path = field(factory=lambda: Path(tempfile.gettempdir()), init=False)
+    _run: str = field(factory=lambda: secrets.token_hex(8), init=False)
+    _count: int = field(default=0, init=False)
+    _open: OpenShard | None = field(default=None, init=False)
+    _closing: OpenShard | None = field(default=None, init=False)
+    _there: dict[str, bool] = field(factory=dict, init=False)
+    """Whether a shard of this name is in its place."""
+    _gathering: threading.Lock = field(factory=threading.Lock, init=False)
+    _putting: threading.Lock = field(factory=threading.Lock, init=False)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is gathered for a shard."""
+        shard = self._open
+        return shard is not None and (len(shard.members) >= self.most_pictures or shard.size >= self.most_bytes)
+
+    def add(self, picture: WholePicture, stem: str, info: Mapping[str, Any], record: Record) -> str:
+        """Gather a picture, and return its name: that of its shard, which is not in its place yet, and its own."""
+        with self._gathering:
+            if self._open is None:
+                name = f"pictures-{self._run}-{self._count:06}.tar"
+                self._open, self._count = OpenShard(name, PartialFile(self.folder)), self._count + 1
+            shard = self._open
+            member = ShardMember(stem, picture.kind.suffix, shard.size, picture, info, record)
+            shard.file.file.seek(shard.size)
+            picture.file.file.seek(0)
+            copyfileobj(picture.file.file, shard.file.file)
+            shard.members.append(member)
+            shard.size += picture.size
+            return f"{shard.name}{IN_SHARD}{stem}.{member.suffix}"
+
+    def close_shard(self, timeout: float) -> None:
+        """Put what is gathered in its place, and have the pictures recorded.
+
+        When it raises, everything is kept, and it may be called again. Raises OSError; JournalError as records do.
+        """
+        if not self._putting.acquire(timeout=timeout):
+            raise StoreError("another shard is put in its place all the time", "Try again later.", transient=True)
+        try:
+            if self._closing is not None:  # It failed before.
+                self._finish(self._closing, timeout)
+            with self._gathering:
+                self._closing, self._open = self._open, None
+            if self._closing is not None:
+                self._finish(self._closing, timeout)
+        finally:
+            self._putting.release()
+
+    def _finish(self, shard: OpenShard, timeout: float) -> None:
+        if not self._there.get(shard.name):
+            with self.store.writing(shard.name, MEDIA_TYPE, overwrite=False, timeout=timeout) as file:
+                _write_tar(shard, file)
+            self._there[shard.name] = True
+        for member in shard.members:
+            place = self.store.place(f"{shard.name}{IN_SHARD}{member.stem}.{member.suffix}")
+            member.record(recorded(self.store, place), member.picture.sha256, member.picture.size)
+        shard.file.discard()
+        self._closing = None
+
+    def give_up(self) -> str:
+        """Let go of the shard that could not be closed, and return its name. Empty: there is none."""
+        shard, self._closing = self._closing, None
+        if shard is None:
+            return ""
+        shard.file.discard()
+        return shard.name
+
+    def discard(self) -> None:
+        """Let go of what is gathered and not in its place."""
+        for shard in (self._open, self._closing):
+            if shard is not None:
+                shard.file.discard()
+        self._open = self._closing = None
+
+    def is_there(self, name: str) -> bool:
+        """Whether the shard of a picture is in its place. Asked once for each shard that another run has put there."""
+        shard = name.partition(IN_SHARD)[0]
+        if shard not in self._there:
+            if shard.startswith(f"pictures-{self._run}-"):
+                return False
+            self._there[shard] = self.store.holds(shard)
+        return self._there[shard]
+
+
+@frozen
+class ShardStore:
+    """A place for pictures in shards. What is saved there is there when its shard has been closed.
+
+    Attributes:
+        writer: gathers the pictures.
+        info: what becomes the JSON object beside each picture.
+    """
+
+    writer: ShardWriter
+    info: Mapping[str, Any] = field(factory=dict)
+    is_folder: bool = field(default=True, init=False)
+
+    def about(self, info: Mapping[str, Any]) -> "ShardStore":
+        """Return the same place for the pictures of one order, beside which this information is put."""
+        return ShardStore(self.writer, info)
+
+    def prepare(self) -> None:
+        """Make sure that shards can be saved there."""
+        self.writer.store.prepare()
+
+    def target(self, stem: str, number: int = 1, count: int = 1) -> "ShardTarget":
+        """Return where a picture is to be saved. Its name has no dot: behind the first, webdataset sees the suffix."""
+        if "." in stem:
+            stem = f"{stem.replace('.', '_')}-{sha256(stem.encode()).hexdigest()[:8]}"
+        return ShardTarget(self, f"{stem}-{number}" if count > 1 else stem)
+
+    def name(self, place: str) -> str:
+        """Return what a picture is called within the store: its shard, and its name in it."""
+        return place.rpartition("/")[2]
+
+    def place(self, name: str) -> str:
+        """Return where a picture is that is called so within the store."""
+        return self.writer.store.place(name)
+
+    def recall(self, saved: SavedFile) -> str | None:
+        """Return what a picture is called that is in a shard which is there. None: it is not."""
+        name = self.name(saved.place)
+        is_here = IN_SHARD in name and recorded(self.writer.store, self.place(name)) == saved.place
+        return name if is_here and self.writer.is_there(name) else None
+
+    def existing(self, name: str, count: int = 1) -> list[str]:  # noqa: ARG002 - see PictureStore.
+        """Return nothing: a new shard replaces none."""
+        return []
+
+    def writing(
+        self, name: str, media_type: str, *, overwrite: bool = True, timeout: float | None = None
+    ) -> AbstractContextManager[IO[bytes]]:
+        """Lend a file to write bytes to, beside the shards."""
+        return self.writer.store.writing(name, media_type, overwrite=overwrite, timeout=timeout)
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of this name beside the shards."""
+        return self.writer.store.holds(name)
+
+    def __str__(self) -> str:
+        return str(self.writer.store)
+
+
+@frozen
+class ShardTarget:
+    """The place of a picture in the shard that is gathered when the picture comes."""
+
+    _store: ShardStore
+    _stem: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which its bytes are gathered."""
+        return self._store.writer.folder
+
+    def check(self, *, overwrite: bool) -> None:
+        """Do nothing: nothing is replaced."""
+
+    def find(self, saved: SavedFile) -> str | None:
+        """Return where the picture is, if its shard is in its place."""
+        name = self._store.recall(saved)
+        is_ours = name is not None and name.partition(IN_SHARD)[2].rpartition(".")[0] == self._stem
+        return self._store.place(name) if name is not None and is_ours else None
+
+    def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002
+        """Gather the picture, and return where it will be. It is recorded when it is there."""
+        return self._store.place(self._store.writer.add(picture, self._stem, self._store.info, record))
+
+
+def recorded(store: PictureStore, place: str) -> str:
+    """Return a place as it is recorded: a path with where it starts."""
+    return os.path.abspath(place) if isinstance(store, FolderStore) else place  # noqa: PTH100 - it resolves no link.
+
+
+def _write_tar(shard: OpenShard, file: IO[bytes]) -> None:
+    """Write the tar file of a shard: for the same pictures, the same bytes, whichever came first."""
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for member in sorted(shard.members, key=lambda one: one.stem):
+            shard.file.file.seek(member.start)
+            _add(tar, f"{member.stem}.{member.suffix}", member.picture.size, shard.file.file)
+            text = json.dumps(member.info, ensure_ascii=False).encode(errors="surrogatepass")
+            _add(tar, f"{member.stem}.json", len(text), io.BytesIO(text))
+
+
+def _add(tar: tarfile.TarFile, name: str, size: int, file: IO[bytes]) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    tar.addfile(info, file)

@@ -1,0 +1,223 @@
+"""`longcat batch` and its sisters with pictures in object storage, in layered folders, and in shards."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from object_storage import SECRET, ObjectStorage
+from processes import Process, run_longcat
+from servers import LIMIT
+from shell import KEY, PNG, Ran, environment
+from webdataset import WebDataset  # type: ignore[import-untyped]
+
+from longcat.cli.run import run as main
+from longcat.sandbox import Settings, running
+
+CATS: Final = [{"prompt": "a", "id": "cat"}, {"prompt": "b", "num_images": 2, "id": "v1.2"}, {"prompt": "c", "id": "ü"}]
+
+
+LEFT_OPEN: Final = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""The library that reads shards closes no file."""
+
+
+class Shell:
+    """Runs commands in this process, in a folder of their own, against a sandbox."""
+
+    def __init__(self, folder: Path, url: str, patch: pytest.MonkeyPatch, read: Callable[[], tuple[str, str]]) -> None:
+        self.folder = folder
+        self.url = url
+        self._patch = patch
+        self._read = read
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return what the commands find the gateway and the storage by."""
+        aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        return environment(self.folder, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=self.url, **aws, **more)
+
+    def run(self, *arguments: str) -> Ran:
+        """Run a command."""
+        with self._patch.context() as patch:
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            try:
+                code = int(main(arguments))
+            except SystemExit as end:
+                code = int(end.code or 0)
+        ran = Ran(code, *self._read(), 0.0)
+        assert SECRET not in ran.out + ran.err
+        return ran
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    """Return someone at a shell, with a file of orders."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("longcat.gateway.queue.QueueGateway.seconds_per_question", 0.05)  # The sandbox minds none.
+    Path("orders").write_text("".join(json.dumps(one) + "\n" for one in CATS), "utf-8")
+    with running(Settings(api_key=KEY, duration=0, small_pictures=True)) as url:
+        yield Shell(tmp_path, url, monkeypatch, capsys.readouterr)
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """Return the objects of JSON lines."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("layout", ["flat", "hash"])
+def test_a_batch_goes_to_object_storage(shell: Shell, object_storage: ObjectStorage, bucket: str, layout: str) -> None:
+    """Pictures and manifest are there, files named within the output; the second run asks for each picture once."""
+    command = ["batch", "orders", "-o", f"s3://{bucket}/out/", "--journal", "cats.db", "--layout", layout]
+    first = shell.run(*command)
+    manifest = object_storage.get(f"{bucket}/out/manifest.jsonl")
+    names = [name for line in lines(manifest.text) for name in line["files"]]
+    stems = ["cat", "v1.2-1", "v1.2-2"]
+    digests = [sha256(stem.encode()).hexdigest() for stem in stems]
+    folders = [f"{one[:2]}/{one[2:4]}/" if layout == "hash" else "" for one in digests]
+    assert (first.code, names[:3]) == (0, [f"{one}{stem}.png" for one, stem in zip(folders, stems, strict=True)])
+    assert sorted(first.out.split()) == sorted(f"s3://{bucket}/out/{name}" for name in names)
+    assert f"saved in s3://{bucket}/out, listed in s3://{bucket}/out/manifest.jsonl" in first.err
+    assert sorted(object_storage.keys(bucket)) == sorted(f"out/{one}" for one in [*names, "manifest.jsonl", ".longcat"])
+    found = object_storage.get(f"{bucket}/out/{names[0]}")
+    assert (found.headers["content-type"], found.content[:8]) == ("image/png", PNG)
+    assert manifest.headers["content-type"] == "application/jsonl"
+    assert object_storage.counted("PUT") == len(object_storage.asked) == 6
+    second = shell.run(*command)
+    assert (second.code, sorted(second.out.split())) == (0, sorted(first.out.split()))
+    assert [one.split()[0] for one in object_storage.asked[6:]] == ["PUT", *["HEAD"] * 4, "PUT"]
+
+
+def test_folders_are_layered(shell: Shell) -> None:
+    """With `--layout hash`, files lie in two levels of folders, and the next run finds them there."""
+    command = ["batch", "orders", "-o", "out", "--layout", "hash"]
+    first = shell.run(*command)
+    names = [name for line in lines(Path("out/manifest.jsonl").read_text("utf-8")) for name in line["files"]]
+    assert (first.code, names[0]) == (0, "77/af/cat.png")
+    assert sorted(first.out.split()) == sorted(f"out/{name}" for name in names)
+    assert all(Path("out", name).is_file() for name in names)
+    times = [Path("out", name).stat().st_mtime_ns for name in names]
+    assert shell.run(*command).code == 0
+    assert [Path("out", name).stat().st_mtime_ns for name in names] == times
+
+
+def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:
+    """A missing bucket, a missing permission and a missing journal are told of before the first order."""
+    missing = shell.run("batch", "orders", "-o", "s3://nowhere/out", "--journal", "cats.db")
+    assert (missing.code, "There is no bucket" in missing.err, Path("cats.db").exists()) == (2, True, False)
+    object_storage.faults.append("AccessDenied")
+    refused = shell.run("batch", "orders", "-o", f"s3://{bucket}/out", "--journal", "cats.db")
+    assert (refused.code, "may not be used" in refused.err, Path("cats.db").exists()) == (2, True, False)
+    unnamed = shell.run("batch", "orders", "-o", f"s3://{bucket}/out")
+    assert (unnamed.code, "Name one with --journal" in unnamed.err) == (2, True)
+
+
+def test_one_picture_goes_to_its_place(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:
+    """`longcat generate` puts it, does not pay for one that would replace another, and shows no password."""
+    output = f"s3://{bucket}/cats/one.png"
+    assert shell.run("generate", "a cat", "-o", output).out == f"{output}\n"
+    assert object_storage.get(f"{bucket}/cats/one.png").content.startswith(PNG)
+    again = shell.run("generate", "a cat", "-o", output)
+    assert (again.code, "is there already. Pass --force" in again.err) == (2, True)
+    assert object_storage.asked[-1] == f"HEAD /{bucket}/cats/one.png"
+    url = f"sftp://user:{SECRET}@127.0.0.1:9/x/y.png"
+    assert shell.run("generate", "a cat", "-o", url, "--timeout", "2").code == 2
+
+
+# --- Shards. ---
+
+
+def samples(*paths: Path) -> list[dict[str, Any]]:
+    """Return what the library reads from shards."""
+    return [dict(one) for one in WebDataset([str(path) for path in paths], shardshuffle=False)]
+
+
+@LEFT_OPEN
+def test_pictures_come_in_shards_that_webdataset_reads(shell: Shell) -> None:
+    """Each picture has its prompt beside it, each shard its bound, and the next run fetches nothing anew."""
+    command = ["batch", "orders", "-o", "out", "--format", "webdataset", "--shard-size", "3"]
+    first = shell.run(*command)
+    shards = sorted(Path("out").glob("*.tar"))
+    read = [one for shard in shards for one in samples(shard)]
+    manifest = lines(Path("out/manifest.jsonl").read_text("utf-8"))
+    names = [name for line in manifest for name in line["files"]]
+    assert (first.code, len(shards), len(read)) == (0, 2, 4)
+    assert {f"{Path(one['__url__']).name}#{one['__key__']}.png" for one in read} == set(names)
+    assert all(one["png"].startswith(PNG) and "." not in one["__key__"] for one in read)
+    told = {one["__key__"]: json.loads(one["json"]) for one in read}
+    assert told["cat"] == {
+        "id": "cat",
+        "prompt": "a",
+        "request_id": manifest[0]["request_id"],
+        "options": {"image_size": "landscape_4_3"},
+        "cost": 0.13,
+    }
+    keys = [[one["__key__"] for one in samples(shard)] for shard in shards]
+    assert keys == [sorted(one) for one in keys]
+    before = {path: path.stat().st_mtime_ns for path in shards}
+    assert (shell.run(*command).code, {path: path.stat().st_mtime_ns for path in Path("out").glob("*.tar")}) == (
+        0,
+        before,
+    )
+
+
+@LEFT_OPEN
+def test_shards_go_to_object_storage(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:
+    """A shard is one object. One that the storage can't take at the moment is put again."""
+    object_storage.faults.extend(["", "SlowDown"])
+    output = f"s3://{bucket}/out"
+    ran = shell.run("batch", "orders", "-o", output, "--journal", "cats.db", "--format", "webdataset")
+    (shard,) = [key for key in object_storage.keys(bucket) if key.endswith(".tar")]
+    assert (ran.code, object_storage.counted(f"PUT /{bucket}/{shard}")) == (0, 2)
+    found = object_storage.get(f"{bucket}/{shard}")
+    assert found.headers["content-type"] == "application/x-tar"
+    Path("shard.tar").write_bytes(found.content)
+    assert samples(Path("shard.tar"))[0]["__key__"] == "cat"
+    assert all(place.startswith(f"s3://{bucket}/{shard}#") for place in ran.out.split())
+
+
+def test_a_shard_that_can_not_be_put_leaves_its_lines_open(
+    shell: Shell, object_storage: ObjectStorage, bucket: str
+) -> None:
+    """They were paid for, and the next run fetches their pictures without another order."""
+    object_storage.faults.extend(["", "AccessDenied"])
+    command = ["batch", "orders", "-o", f"s3://{bucket}/out", "--journal", "cats.db", "--format", "webdataset"]
+    first = shell.run(*command)
+    manifest = lines(object_storage.get(f"{bucket}/out/manifest.jsonl").text)
+    assert (first.code, {line["state"] for line in manifest}) == (2, {"open"})
+    ids = [line["request_id"] for line in manifest]
+    assert shell.run(*command).code == 0
+    manifest = lines(object_storage.get(f"{bucket}/out/manifest.jsonl").text)
+    assert ([line["request_id"] for line in manifest], {line["state"] for line in manifest}) == (ids, {"done"})
+
+
+# --- Killed, and stopped. ---
+
+
+def test_a_program_that_is_killed_while_it_uploads_leaves_nothing(
+    shell: Shell, object_storage: ObjectStorage, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No part of a picture is there for one, no upload in parts is left behind, and the next run saves it."""
+    size = 20_000_000
+    monkeypatch.setattr("longcat.sandbox.app.draw_small", lambda *_: PNG + bytes(size) + b"IEND\xaeB`\x82")
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        release.wait(LIMIT)
+
+    object_storage.before = hold
+    command = ["generate", "a cat", "-o", f"s3://{bucket}/cat.png", "--journal", "cats.db"]
+    with Process(run_longcat, shell.folder, shell.environment(), *command) as process:
+        assert held.wait(LIMIT)
+        process.kill()
+    object_storage.before = None
+    release.set()
+    assert object_storage.get(f"{bucket}/cat.png").status_code == 404
+    assert "<Upload>" not in object_storage.get(f"{bucket}?uploads").text
+    assert shell.run(*command).code == 0
+    assert len(object_storage.get(f"{bucket}/cat.png").content) > size

@@ -1,0 +1,225 @@
+"""Pictures where everyone can reach them: object storage over real HTTP, and what else fsspec knows."""
+
+import sys
+from hashlib import sha256
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fakes import Cat, Driver
+from object_storage import SECRET, SLOW_DOWN, ObjectStorage
+
+from longcat import ConfigurationError, DownloadError, Image
+from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.store import PictureStore
+from longcat.testing import FakeGateway
+
+NUMBERS: Final = count()
+
+
+def drive(driver: Driver, gateway: FakeGateway, output: str, *ids: str, **options: Any) -> list[str]:
+    """Save the pictures of requests as those of one, with a client that is closed afterwards."""
+
+    async def scenario(cat: Cat) -> list[str]:
+        urls = [(await cat.wait(one)).url for one in ids]
+        return await cat.save(Image(ids[0], urls[0], tuple(urls)), output)
+
+    return driver.run(scenario, gateway, **options)
+
+
+def save(
+    gateway: FakeGateway, output: str | PictureStore, *ids: str, journal: Path | None = None, **more: Any
+) -> list[str]:
+    """Do the same with the blocking client."""
+    with gateway.client(journal=journal) as cat:
+        urls = [cat.wait(one).url for one in ids]
+        return cat.save(Image(ids[0], urls[0], tuple(urls)), output, **more)
+
+
+# --- The library. ---
+
+
+def test_a_picture_is_put_once_with_its_kind_and_its_hash(
+    driver: Driver, object_storage: ObjectStorage, bucket: str, tmp_path: Path
+) -> None:
+    """One request puts it; with a journal, the next client asks about it once, and nothing is ever listed."""
+    gateway, journal = FakeGateway().request("r", 0), tmp_path / "cats.db"
+    expected = [f"s3://{bucket}/a b/r.png"]
+    assert drive(driver, gateway, f"s3://{bucket}/a b", "r", journal=journal) == expected
+    assert object_storage.asked == [f"PUT /{bucket}/a b/r.png"]
+    assert drive(driver, gateway, f"s3://{bucket}/a b/", "r", journal=journal) == expected
+    assert object_storage.asked[1:] == [f"HEAD /{bucket}/a b/r.png"]
+    found, content = object_storage.get(f"{bucket}/a b/r.png"), gateway.picture("r")
+    assert (found.content, found.headers["content-type"]) == (content, "image/png")
+    assert found.headers["x-amz-meta-sha256"] == sha256(content).hexdigest()
+    assert gateway.downloads == ["r"]
+
+
+@pytest.mark.parametrize("change", ["gone", "other"])
+def test_what_is_gone_or_another_picture_is_saved_anew(
+    object_storage: ObjectStorage, bucket: str, tmp_path: Path, change: str
+) -> None:
+    """A record counts for as long as the store has an object of that size, and of that hash if it keeps one."""
+    gateway, journal = FakeGateway().request("r", 0), tmp_path / "cats.db"
+    output = f"s3://{bucket}/r.png"
+    save(gateway, output, "r", journal=journal)
+    if change == "gone":
+        object_storage.delete(f"{bucket}/r.png")
+    else:
+        save(FakeGateway().request("s", 0), output, "s", overwrite=True)
+    assert save(gateway, output, "r", journal=journal, overwrite=True) == [output]
+    assert object_storage.get(f"{bucket}/r.png").content == gateway.picture("r")
+    assert gateway.downloads == ["r", "r"]
+
+
+def test_another_picture_that_is_there_is_not_replaced(object_storage: ObjectStorage, bucket: str) -> None:
+    """The same bytes are as good as if they had been put; others stay, unless they may be overwritten."""
+    gateway, output = FakeGateway().request("r", 0).request("s", 0), f"s3://{bucket}/cat.PNG"
+    assert [save(gateway, output, "r") for _ in range(2)] == [[output]] * 2
+    with pytest.raises(DownloadError, match=r"cat\.PNG is there already"):
+        save(gateway, output, "s")
+    assert object_storage.get(f"{bucket}/cat.PNG").content == gateway.picture("r")
+    save(gateway, output, "s", overwrite=True)
+    assert object_storage.get(f"{bucket}/cat.PNG").content == gateway.picture("s")
+
+
+def test_a_store_that_knows_no_conditions_is_asked_before(object_storage: ObjectStorage, bucket: str) -> None:
+    """Some that are compatible with S3 refuse to be told that nothing may be replaced."""
+    gateway = FakeGateway().request("r", 0)
+    object_storage.faults.append("NotImplemented")
+    save(gateway, f"s3://{bucket}/", "r")
+    assert [one.split()[0] for one in object_storage.asked] == ["PUT", "HEAD", "PUT"]
+
+
+def test_a_store_that_asks_for_patience_gets_it(driver: Driver, object_storage: ObjectStorage, bucket: str) -> None:
+    """What may pass is tried again with pauses, and the picture is fetched once."""
+    gateway = FakeGateway().request("r", 0)
+    object_storage.faults.extend([SLOW_DOWN, "InternalError", SLOW_DOWN, SLOW_DOWN, SLOW_DOWN])
+    drive(driver, gateway, f"s3://{bucket}/", "r")
+    assert (object_storage.counted("PUT"), gateway.downloads) == (6, ["r"])
+
+
+def test_patience_ends_with_the_deadline(object_storage: ObjectStorage, bucket: str) -> None:
+    """No pause is begun that would outlast it."""
+    gateway = FakeGateway().request("r", 0)
+    object_storage.faults.extend([SLOW_DOWN] * 9)
+    with pytest.raises(
+        DownloadError, match=r"can't be reached at the moment: SlowDown it is\. Try again later"
+    ) as error:
+        save(gateway, f"s3://{bucket}/", "r", timeout=3)
+    assert error.value.transient
+    assert 2 <= object_storage.counted("PUT") <= 4
+    object_storage.faults.clear()
+
+
+def test_several_pictures_are_numbered(object_storage: ObjectStorage, bucket: str) -> None:
+    """Below a prefix as in a folder, and at the place of one picture as with a file."""
+    gateway = FakeGateway().request("r", 0).request("s", 0)
+    for output, stem in ((f"s3://{bucket}/out", "out/r"), (f"s3://{bucket}/cat.png", "cat")):
+        names = [f"{stem}-1.png", f"{stem}-2.png"]
+        assert save(gateway, output, "r", "s") == [f"s3://{bucket}/{name}" for name in names]
+        assert [object_storage.get(f"{bucket}/{name}").content for name in names] == [*map(gateway.picture, "rs")]
+
+
+def test_a_hostile_name_is_one_key(object_storage: ObjectStorage, bucket: str) -> None:
+    """Whatever a picture is called, it lies right below the prefix."""
+    gateway, store = FakeGateway().request("r", 0), open_store(f"s3://{bucket}/out")
+    names = ["../../etc/passwd", "a/b", "x*?[1]", "Cat", "кошка", "a%2fb", "a#b?c", "\n", ""]
+    places = [save(gateway, store, "r", name=name)[0] for name in names]
+    keys = object_storage.keys(bucket)
+    assert sorted(f"s3://{bucket}/{key}" for key in keys) == sorted(places)
+    assert {(key.startswith("out/"), key.count("/")) for key in keys} == {(True, 1)}
+
+
+def test_anything_that_fsspec_knows_will_do() -> None:
+    """A store that can do nothing special has the picture as well, and is looked into before one is replaced."""
+    gateway, output = FakeGateway().request("r", 0).request("s", 0), f"memory://cats-{next(NUMBERS)}/out"
+    for _ in range(2):
+        assert save(gateway, output, "r", name="cat") == [f"{output}/cat.png"]
+    with pytest.raises(DownloadError, match="is there already"):
+        save(gateway, output, "s", name="cat")
+
+
+def test_a_url_of_a_folder_is_the_folder(tmp_path: Path) -> None:
+    """`file://` is this machine, and what is saved there a path."""
+    gateway = FakeGateway().request("r", 0)
+    assert save(gateway, f"file://{tmp_path}", "r") == [str(tmp_path / "r.png")]
+    assert (tmp_path / "r.png").read_bytes() == gateway.picture("r")
+
+
+def test_what_returns_paths_saves_files_only() -> None:
+    """`download` takes no URL of a store, and makes no folder that is called `s3:`."""
+    with FakeGateway().request("r", 0).client() as cat, pytest.raises(ConfigurationError, match="call save"):
+        cat.download(cat.wait("r"), "s3://bucket/r.png")
+
+
+# --- What is refused. ---
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("foo://x/y", "Nothing here knows what foo:// is"),
+        ("https://example.com/x", "Nothing can be saved at https"),
+        ("s3://", "names no place"),
+        ("s3://bucket/x?versionId=1", "a query"),
+        ("s3://bucket/x#y", "a query"),
+        ("simplecache://x::s3://bucket/x", "a query"),
+        ("s3://bucket/x\n", "a query"),
+        (f"s3://AKIA:{SECRET}/more@bucket/x", "Keys are taken from the environment"),
+        (f"sftp://user:{SECRET}@host/x?y", "a query"),
+        (f"sftp://user:{SECRET}@host/[x]", r"one of the characters \*\[\]"),
+        (f"ftp+x://user:{SECRET}@host/", "Nothing here knows"),
+        ("file://host/x", "three slashes"),
+    ],
+)
+def test_a_url_that_is_no_store_is_refused(output: str, says: str) -> None:
+    """It is said why, and never with the password."""
+    with pytest.raises(ConfigurationError, match=says) as error:
+        open_store(output)
+    assert SECRET not in f"{error.value!r} {error.value}"
+
+
+@pytest.mark.parametrize(("missing", "named"), [("fsspec", "fsspec"), ("s3fs", "s3fs")])
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, missing: str, named: str) -> None:
+    """With the command that installs it."""
+    monkeypatch.delitem(import_module("fsspec.registry")._registry, "s3", raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+    says = rf"needs the package {named}, .* pip install 'longcat-image\[cloud\]'"
+    with pytest.raises(ConfigurationError, match=says):
+        open_store("s3://bucket/x")
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("no bucket", "There is no bucket or folder for s3://nowhere/.* bucket does not exist"),
+        ("AccessDenied", "may not be used: AccessDenied it is"),
+        ("no network", "can't be reached at the moment: Could not connect"),
+        ("no keys", "can't be used: Unable to locate credentials"),
+    ],
+)
+def test_a_store_that_does_not_take_it_says_why(
+    object_storage: ObjectStorage,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    says: str,
+) -> None:
+    """In one sentence, with what to do about it, and without a key."""
+    match fault:
+        case "no bucket":
+            bucket = "nowhere"
+        case "no network":
+            monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        case "no keys":
+            monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+            monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        case code:
+            object_storage.faults.append(code)
+    with pytest.raises(DownloadError, match=says) as error:
+        save(FakeGateway().request("r", 0), f"s3://{bucket}/x", "r", timeout=2)
+    assert error.value.transient is (fault == "no network")
+    assert SECRET not in str(error.value)
