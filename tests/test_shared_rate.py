@@ -13,7 +13,10 @@ from longcat.clock import RESOLUTION
 from longcat.models import Pause
 from longcat.saving.journal.postgres.values import as_json, from_json
 from longcat.waiting.rate_limit import Slot
-from longcat.waiting.shared_rate import SharedBudget, SharedRateLimiter, Wish
+from longcat.waiting.schedule.adaptive import AdaptivePolling
+from longcat.waiting.schedule.knowledge import Knowledge
+from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
+from longcat.waiting.shared_rate import ALIVE_FOR, VALID_FOR, CountedAnswer, SharedBudget, SharedRateLimiter, Wish
 
 
 @define(eq=False)
@@ -110,7 +113,7 @@ class World:
             self.at(self._locked_until - self.now, lambda: self.lock(client, wish, began))
             return
         slots = self.budget.exchange(self.now, client.name, client.limiter.max_rate, wish)
-        self.budget = seen = from_json(SharedBudget, as_json(self.budget))
+        seen = from_json(SharedBudget, as_json(self.budget))
         self._locked_until = self.now + 2 * client.latency
         self.at(3 * client.latency, lambda: self.end(client, wish, seen, slots, began))
 
@@ -143,3 +146,194 @@ def test_all_together_keep_the_rate_and_use_it(rate: float, clients: int) -> Non
     assert len(world.asked) >= 0.9 * rate * 8.0
     assert most_in_a_second(world.asked) <= 1.2 * rate
     assert min(len(client.asked) for client in world.clients) >= 0.5 * rate * 8.0 / clients
+
+
+def test_who_has_nothing_to_ask_holds_no_slots() -> None:
+    """Beside clients that ask nothing, or now and then, the others have what is left of the rate."""
+    world = World(20.0)
+    for pause in (inf, 1.0, 0.0005, 0.0005):
+        world.add(pause=pause)
+    world.run(10.0)
+    idle, rare, *busy = (len(client.asked) for client in world.clients)
+    assert (idle, rare >= 5, sum(busy) >= 0.9 * 190) == (0, True, True)
+
+
+def test_a_slow_way_to_the_database_starves_nobody() -> None:
+    """A client whose exchanges take 0.2 s has a fair share beside quick ones, and has the rate when it is alone."""
+    world, alone = World(20.0), World(20.0)
+    for latency in (0.05, 0.001, 0.001):
+        world.add(latency)
+    alone.add(0.05)
+    world.run(10.0)
+    alone.run(10.0)
+    assert min(len(client.asked) for client in world.clients) >= 0.5 * 200 / 3
+    assert len(alone.asked) >= 0.8 * 200
+
+
+def test_the_rate_is_kept_as_clients_come_and_go() -> None:
+    """A client that is gone costs the slots that it had, and one that comes gets none that others have."""
+    world = World(50.0)
+    for _ in range(10):
+        world.add()
+        gone = world.add()
+        world.run(0.5)
+        gone.is_stopped = True
+    assert most_in_a_second(world.asked) <= 60
+    assert len(world.asked) >= 0.8 * 250
+
+
+def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before() -> None:
+    """A slot that is late is void, and so is one for which nobody has looked at the budget of late."""
+    limiter, budget = SharedRateLimiter(5.0, on_demand=lambda: None), SharedBudget()
+    wish = limiter.begin_exchange(0.0, 0.0)
+    limiter.end_exchange(wish, budget, budget.exchange(0.0, "a", 5.0, Wish([], 5)), 0.0)
+    assert [limiter.seconds_until(limiter.reserve(0.0), now) for now in (0.0,)] == [0.0]
+    limiter.end_exchange(wish, budget, [0.1, 0.4, 0.7], 0.0)
+    slots = [limiter.reserve(0.0) for _ in range(3)]
+    assert [limiter.seconds_until(slot, slot.moment) for slot in slots] == [0.0, 0.0, None]
+    assert limiter.seconds_until(slots[0], 0.25) is None
+
+
+def test_nothing_is_asked_while_there_is_no_exchange() -> None:
+    """When an exchange has failed, all slots are void, and what the client had to say is said in the next one."""
+    limiter, budget = SharedRateLimiter(inf, on_demand=lambda: None), SharedBudget()
+    limiter.end_exchange(limiter.begin_exchange(0.0, 5.0), budget, budget.exchange(5.0, "a", inf, Wish([], 1)), 0.0)
+    slot = limiter.reserve(0.1)
+    assert limiter.seconds_until(slot, 0.1) == 0.0
+    limiter.on_answer(0.2, 0.1)
+    wish = limiter.begin_exchange(0.2, 5.0)
+    limiter.fail_exchange(wish)
+    assert limiter.seconds_until(slot, 0.2) is None
+    assert limiter.seconds_until(limiter.reserve(0.2), 0.2) != 0.0
+    assert (limiter.begin_exchange(0.3, 6.0).answers, wish.answers) == (
+        [CountedAnswer(6.2, 6.1, None)],
+        [CountedAnswer(5.2, 5.1, None)],
+    )
+
+
+@pytest.mark.parametrize("rate", [5.0, 50.0])
+def test_a_retry_after_quiets_all_clients(rate: float) -> None:
+    """When one client is told to come back later, all others have stopped a moment later, and go on together."""
+    begun: list[float] = []
+
+    def refuses(now: float) -> Pause | None:
+        if now < 103.0 or begun:
+            return None
+        begun.append(now)
+        return Pause(2.0, now, 2.0)
+
+    world = World(rate, refuses)
+    for _ in range(4):
+        world.add()
+    world.run(8.0)
+    quiet = [moment for moment in world.asked if begun[0] + VALID_FOR + 0.1 < moment < begun[0] + 2.0]
+    after = [moment for moment in world.asked if begun[0] + 2.0 <= moment < begun[0] + 3.2]
+    assert (quiet, len(after) >= rate * 0.9, most_in_a_second(world.asked) <= 1.2 * rate) == ([], True, True)
+
+
+def test_the_rate_settles_where_the_gateway_bears_it() -> None:
+    """A gateway that lets 40 through in a second and refuses the others is asked about so often, by all together."""
+    let_through: list[float] = []
+
+    def refuses(now: float) -> Pause | None:
+        if sum(now - 1.0 < one for one in let_through[-40:]) >= 40:
+            return Pause(0.5, now, None)
+        let_through.append(now)
+        return None
+
+    world = World(200.0, refuses)
+    for _ in range(4):
+        world.add()
+    world.run(60.0)
+    last = [moment for moment in world.asked if moment > 140.0]
+    assert 0.6 * 40 <= len(last) / 20.0 <= 1.3 * 40
+
+
+def test_what_several_clients_saw_teaches_what_one_would_have_learnt() -> None:
+    """In whichever order they hand their answers in, these are counted in the order in which they came."""
+    draws = random.Random(2)  # noqa: S311 - no secret.
+    answers = [
+        CountedAnswer(i / 100, i / 100 - 0.05, Pause(0.1, 0.0, None) if draws.random() < 0.3 else None)
+        for i in range(400)
+    ]
+    one, several = SharedBudget(), SharedBudget()
+    learnt: list[tuple[float, float]] = []
+    for i in range(1, 44):
+        new = [answer for answer in answers if i - 1 <= answer.received * 10 < i]
+        one.exchange(i / 10, "a", inf, Wish(new, 0))
+        for part in range(3):
+            several.exchange(i / 10, str(part), inf, Wish(new[part::3], 0))
+        learnt.append((one.rate(i / 10), several.rate(i / 10)))
+    assert min(learnt) < (inf, inf)
+    assert [of_one for of_one, _ in learnt] == [of_several for _, of_several in learnt]
+
+
+def test_the_lowest_bound_of_the_clients_that_are_alive_holds() -> None:
+    """A client that was not heard of for half a minute bounds nobody."""
+    budget = SharedBudget()
+    rates = []
+    for now, name, bound in ((0.0, "a", 50.0), (1.0, "b", 5.0), (2.0, "a", 50.0), (1.0 + ALIVE_FOR, "a", 50.0)):
+        budget.exchange(now, name, bound, Wish([], 1))
+        rates.append(budget.rate(now))
+    assert rates == [50.0, 5.0, 5.0, 50.0]
+
+
+def test_a_budget_is_the_same_after_it_was_a_text() -> None:
+    """What is not known yet, infinite or under trial is kept as it is."""
+    budget = SharedBudget()
+    for i in range(40):
+        pause = Pause(3.0, 1.0, 3.0) if i % 2 else None
+        budget.exchange(i / 10, "a", inf, Wish([CountedAnswer(i / 10, i / 10 - 0.05, pause)], 1))
+    assert as_json(from_json(SharedBudget, as_json(budget))) == as_json(budget)
+    assert budget.rate(4.0) < inf
+
+
+@pytest.mark.parametrize("text", ["", '{"a": 1}', "7", "[[]]", '["x"]', "[NaN]", "[1.0,2.0,[1]]", "[" * 100_000])
+def test_a_text_that_is_no_budget_is_refused(text: str) -> None:
+    """Whatever stands in the row, nothing but ValueError comes of it."""
+    with pytest.raises(ValueError, match=r".*"):
+        from_json(SharedBudget, text)
+
+
+def wait_for(policy: AdaptivePolling, durations: list[float]) -> None:
+    """Let waits of a policy go through that begin together and take so long."""
+    plans = [policy.plan() for _ in durations]
+    for plan, duration in zip(plans, durations, strict=True):
+        elapsed = plan.next(0.0, None)
+        while elapsed < duration:
+            elapsed += plan.next(elapsed, min(elapsed / duration, 1.0))
+        plan.finished(elapsed)
+
+
+def hazards(knowledge: Knowledge) -> list[float]:
+    """Return what each experience expects by some moments."""
+    for one in knowledge.experiences:
+        one.update()
+    return [one.hazard(age) for one in knowledge.experiences for age in (5.0, 10.0, 20.0, 40.0)]
+
+
+def test_a_new_client_begins_with_what_the_others_know() -> None:
+    """It plans as they do, though it has seen no request itself."""
+    policy, new = (AdaptivePolling(random=lambda: 0.5) for _ in range(2))
+    wait_for(policy, [20.0 + i / 10 for i in range(30)])
+    kept = from_json(KnowledgeRecord, as_json(KnowledgeSharer(policy.knowledge).merge(KnowledgeRecord())))
+    KnowledgeSharer(new.knowledge).merge(kept)
+    assert hazards(new.knowledge) == pytest.approx(hazards(policy.knowledge), rel=1e-3)
+    assert new.plan().next(0.0, None) == pytest.approx(policy.plan().next(0.0, None), rel=0.1)
+    assert new.knowledge.shapes[0].bins().keys() == policy.knowledge.shapes[0].bins().keys()
+
+
+def test_what_several_clients_learn_adds_up() -> None:
+    """Two clients that tell each other at times expect what one would that had seen all, and none counts twice."""
+    durations = [15.0 + (i * 7 % 20) / 2 for i in range(40)]
+    one, *several = (AdaptivePolling(random=lambda: 0.5) for _ in range(3))
+    sharers, kept = [KnowledgeSharer(each.knowledge) for each in several], KnowledgeRecord()
+    for i in range(0, 40, 10):
+        wait_for(one, durations[i : i + 10])
+        for policy, sharer, first in zip(several, sharers, (i, i + 5), strict=True):
+            wait_for(policy, durations[first : first + 5])
+            kept = sharer.merge(kept)
+            kept = sharer.merge(kept)
+    sharers[0].merge(kept)
+    assert several[0].knowledge.finished == one.knowledge.finished == kept.finished == 40
+    assert hazards(several[0].knowledge) == pytest.approx(hazards(one.knowledge), rel=0.35, abs=0.01)

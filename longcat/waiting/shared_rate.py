@@ -158,14 +158,15 @@ class SharedBudget(RateLimiter):
     def _give(self, member: str, wish: Wish) -> list[float]:
         """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT` seconds.
 
-        There is at least one for a client that has none.
+        There is at least one for a client that has none. Whose exchanges take long gets more at a time.
         """
         first = self.moment + wish.reach
         rate = self.rate(first)
         if math.isinf(rate):
             return []
         others = sum(one.until > self.moment - LOT for name, one in self.members.items() if name != member)
-        lot = max(int(LOT * rate / (1 + others)), 1)
+        seconds = min(max(LOT, 3 * wish.reach), VALID_FOR)
+        lot = max(int(seconds * rate / (1 + others)), 1)
         return [self.reserve(first).moment for _ in range(min(wish.wanted, lot - wish.held))]
 
     def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - it is that of the answer.
@@ -295,6 +296,8 @@ class SharedRateLimiter(RateLimiter):
             if budget.quiet_until:
                 self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
             self._hand.extend(Slot(moment - offset, self._generation) for moment in slots)
+            if slots:  # Those who look again find them.
+                self._is_unmet = False
             if len(slots) < wish.wanted:
                 self._lot = max(len(self._held(now)), 1)
 
@@ -374,5 +377,5 @@ class SharedRateLimiter(RateLimiter):
             else:  # Who has more than half of what it can use comes again when so many are spent.
                 due = min(due, held[-(self._lot // 2) - 1] if len(held) > self._lot // 2 else now)
         if held and held[-1] >= self._looked + VALID_FOR:
-            due = min(due, max(self._looked + LOT, held[-1] - LOT))
+            due = min(due, max(self._looked + LOT, held[-1] - LOT - self._took))
         return due

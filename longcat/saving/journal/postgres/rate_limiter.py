@@ -157,6 +157,7 @@ class BudgetExchanger(ForkAware):
                 self._exchange()
             except (Error, JournalError, OSError) as error:
                 failures += 1
+                self.limiter.took(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
                 self._disconnect()
                 if failures == 1:
                     self._warn(error)

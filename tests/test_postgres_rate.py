@@ -1,0 +1,118 @@
+"""The budget in a real PostgreSQL: what clients share there, and what they do when it can't be reached."""
+
+import math
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import psycopg
+import pytest
+from postgres import Schema
+
+from longcat.clock import monotonic
+from longcat.models import Pause
+from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
+from longcat.saving.journal.postgres.rate_limiter import RATE_TABLE, BudgetExchanger, ClockOffset, hash_of_key
+from longcat.waiting.schedule.adaptive import AdaptivePolling
+from longcat.waiting.schedule.knowledge import Knowledge
+
+NewClient = Callable[..., BudgetExchanger]
+
+
+@pytest.fixture
+def new_client(schema: Schema) -> Generator[NewClient, None, None]:
+    """Return what makes clients that share a budget, each with a connection of its own."""
+    made: list[BudgetExchanger] = []
+    with psycopg.connect(schema.url, autocommit=True) as db:
+        db.execute(RATE_TABLE)
+        db.execute(EXPERIENCE_TABLE)
+
+    def connect() -> "psycopg.Connection[Any]":
+        return psycopg.connect(schema.url, autocommit=True)
+
+    def new(max_rate: float = math.inf, knowledge: dict[str, Knowledge] | None = None) -> BudgetExchanger:
+        made.append(BudgetExchanger(connect, "http://gateway", hash_of_key("key", "salt"), max_rate, knowledge or {}))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.close()
+
+
+def take(client: BudgetExchanger, count: int, seconds: float = 20.0) -> list[float]:
+    """Return the moments at which so many slots of a client came."""
+    moments = []
+    for _ in range(count):
+        for pause in client.limiter.pauses(monotonic, seconds):
+            threading.Event().wait(pause)
+        moments.append(monotonic())
+    return moments
+
+
+def test_clients_take_turns_at_one_rate(new_client: NewClient) -> None:
+    """The slots of two clients that ask at once lie a rate's time apart, whichever client has them."""
+    clients, moments = (new_client(100.0), new_client(100.0)), list[float]()
+    threads = [threading.Thread(target=lambda one=one: moments.extend(take(one, 20))) for one in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    moments.sort()
+    assert len(moments) == 40
+    # A slot may be used up to 0.1 s after it has come.
+    assert moments[-1] - moments[0] >= 39 / 100.0 - 0.11
+
+
+def test_a_pause_that_one_client_is_told_of_holds_for_all(new_client: NewClient) -> None:
+    """A client that comes later asks when the pause is over, and knows why."""
+    told, other = new_client(), new_client()
+    take(told, 1)
+    now = monotonic()
+    told.limiter.on_rate_limited(now, now, Pause(0.5, 0.0, 0.5))
+    while not told.limiter.quiet_until:
+        threading.Event().wait(0.001)
+    assert take(other, 1)[0] >= now + 0.5 - 0.05
+    assert other.limiter.pause == Pause(0.5, 0.0, 0.5)
+
+
+def test_nothing_is_asked_while_the_database_is_away(new_client: NewClient, caplog: pytest.LogCaptureFixture) -> None:
+    """A wait whose turn can't be found out waits until its time is up, and the log says why."""
+    client = new_client()
+
+    def refuse() -> Any:
+        raise psycopg.OperationalError("password=secret")
+
+    client._connect = refuse
+    now = monotonic()
+    pauses = []
+    for pause in client.limiter.pauses(monotonic, 0.3):
+        threading.Event().wait(pause)
+        pauses.append(pause)
+    assert monotonic() - now >= 0.29
+    assert len(pauses) < 50
+    assert "Nothing is asked until it can" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_what_was_learnt_about_durations_is_there_for_the_next_client(new_client: NewClient) -> None:
+    """A client leaves what it knows when it ends, and one that begins has it with its first slot."""
+    policy, new = AdaptivePolling(), AdaptivePolling()
+    first = new_client(knowledge={"queue": policy.knowledge})
+    take(first, 1)
+    plan = policy.plan()
+    plan.next(10.0, None)
+    plan.finished(11.0)
+    first.close()
+    take(new_client(knowledge={"queue": new.knowledge}), 1)
+    assert new.knowledge.finished == 1
+    assert new.knowledge.log_typical == pytest.approx(policy.knowledge.log_typical)
+
+
+def test_the_most_exact_comparison_of_two_clocks_is_kept() -> None:
+    """One that took long says little, unless the clock was set anew."""
+    offset = ClockOffset()
+    found = []
+    for told, sent, received in ((105.0, 4.9, 5.1), (106.4, 5.5, 6.5), (107.004, 6.999, 7.001), (300.0, 7.9, 8.1)):
+        offset.learn(told, sent, received)
+        found.append(round(offset.seconds, 3))
+    assert found == [100.0, 100.0, 100.004, 292.0]
