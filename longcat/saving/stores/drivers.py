@@ -199,7 +199,10 @@ class AzureDriver(AsyncDriver):
 
     def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:
         """Put a blob."""
-        self._run(self._put, body, key, overwrite, timeout=timeout)
+        try:
+            self._run(self._put, body, key, overwrite, timeout=timeout)
+        except import_module("azure.core.exceptions").ResourceExistsError as error:  # As another 409 is not.
+            raise FileExistsError(key) from error
 
     def stat(self, key: str, timeout: float) -> StoredObject | None:
         """Return what the store says about a blob. None: there is none."""
