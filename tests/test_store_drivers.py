@@ -12,9 +12,12 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import pytest
+from object_storage import SECRET
+from sftp_server import SftpServer
 from test_stores import save
 
 from longcat import DownloadError
+from longcat.saving.stores.opening import open_store
 from longcat.testing import FakeGateway
 
 ACCOUNT: Final = "tests"
@@ -142,3 +145,48 @@ def test_a_driver_puts_whole_objects(
     assert save(gateway, output, "r", name="cat") == [f"{output}/cat.png"]
     save(gateway, output, "s", name="cat", overwrite=True)
     assert cloud.objects.pop("cats/a b/cat.png")[0] == gateway.picture("s")
+
+
+# --- SFTP. ---
+
+
+@pytest.fixture
+def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SftpServer]:
+    """Return an SFTP server that the user knows."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / ".ssh").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with SftpServer(tmp_path / "there", SECRET) as server:
+        (tmp_path / ".ssh" / "known_hosts").write_text(server.known_hosts)
+        yield server
+
+
+def test_pictures_go_over_sftp(sftp: SftpServer, tmp_path: Path) -> None:
+    """A picture gets its name when it is complete; no URL holds the password; a lost connection is made anew."""
+    gateway, journal = FakeGateway().request("r", 0).request("s", 0), tmp_path / "j.db"
+    place = f"sftp://cat@127.0.0.1:{sftp.port}/out/cat.png"
+    store = open_store(f"sftp://cat:{SECRET}@127.0.0.1:{sftp.port}/out", layout="flat")
+    for _ in range(2):
+        assert save(gateway, store, "r", name="cat", journal=journal) == [place]
+        sftp.cut()
+    assert [path.name for path in (tmp_path / "there" / "out").iterdir()] == ["cat.png"]
+    assert (tmp_path / "there" / "out" / "cat.png").read_bytes() == gateway.picture("r")
+    assert save(gateway, store, "r", name="cat") == [place]
+    with pytest.raises(DownloadError, match="is there already"):
+        save(gateway, store, "s", name="cat")
+    save(gateway, store, "s", name="cat", overwrite=True)
+    assert (tmp_path / "there" / "out" / "cat.png").read_bytes() == gateway.picture("s")
+    assert gateway.downloads.count("r") == 2
+    assert SECRET not in repr(store)
+
+
+@pytest.mark.parametrize("wrong", ["password", "host"])
+def test_a_host_that_is_not_known_gets_no_password(sftp: SftpServer, tmp_path: Path, wrong: str) -> None:
+    """As `ssh` does it; and what a wrong password says does not show it."""
+    password = "a-wrong-password" if wrong == "password" else SECRET
+    if wrong == "host":
+        (tmp_path / ".ssh" / "known_hosts").write_text("")
+    with pytest.raises(DownloadError, match="known_hosts has no" if wrong == "host" else "Authentication") as error:
+        save(FakeGateway().request("r", 0), f"sftp://cat:{password}@127.0.0.1:{sftp.port}/out", "r")
+    assert password not in str(error.value)
+    assert not error.value.transient

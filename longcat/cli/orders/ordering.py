@@ -162,8 +162,7 @@ class Ordering:
             names = await self._save(cat, outcome, line)
             if isinstance(output, ShardStore):
                 self._gathered.append((line, outcome, names))
-                if output.writer.is_full:
-                    await self._close_shard(output)
+                await self._close_shards(output.writer)
                 return
             line.finish(names)
         except LongCatError as error:
@@ -186,29 +185,34 @@ class Ordering:
         )
         return [output.name(place) for place in places]
 
-    async def _close_shard(self, output: ShardStore, *, is_last: bool = False) -> None:
-        """Put what is gathered in its place, and end the lines whose pictures are there."""
+    async def _close_shards(self, writer: ShardWriter, *, all_of_them: bool = False) -> None:
+        """Put the shards that are full in their places, or all, and end the lines whose pictures are there."""
         async with self._closing:
-            if not (output.writer.is_full or is_last):
-                return  # Another task was faster.
-            error = await put_shard(output.writer, max(self._end - time.monotonic(), GRACE))
-            lost = output.writer.give_up() if error is not None else ""
-            gathered, self._gathered = self._gathered, []
-            for line, outcome, names in gathered:
-                if all(map(output.writer.is_there, names)):
-                    line.finish(names)
-                elif error is not None and any(name.startswith(lost) for name in names):
-                    line.fail(error)
-                else:  # It came into the next shard.
-                    self._gathered.append((line, outcome, names))
-                    continue
-                self.shown.finish(outcome, line.key)
-                self._end_line(line)
+            while writer.is_full or all_of_them:
+                left = max(self._end - time.monotonic(), GRACE)
+                error = await put_shards(partial(writer.close_shards, all_of_them=all_of_them), str(writer.store), left)
+                lost = writer.give_up() if error is not None else None
+                self._end_gathered(writer, error, lost)
+                if lost is None:
+                    return
+
+    def _end_gathered(self, writer: ShardWriter, error: LongCatError | None, lost: str | None) -> None:
+        gathered, self._gathered = self._gathered, []
+        for line, outcome, names in gathered:
+            if all(map(writer.is_there, names)):
+                line.finish(names)
+            elif error is not None and lost is not None and any(name.startswith(lost) for name in names):
+                line.fail(error)
+            else:  # Another shard has it.
+                self._gathered.append((line, outcome, names))
+                continue
+            self.shown.finish(outcome, line.key)
+            self._end_line(line)
 
     async def _close_last(self) -> None:
-        """Close the shard at hand, if there is one."""
+        """Close the shards that are left, if there are any."""
         if isinstance(self.settings.output, ShardStore):
-            await self._close_shard(self.settings.output, is_last=True)
+            await self._close_shards(self.settings.output.writer, all_of_them=True)
 
     def _end_line(self, line: OrderLine) -> None:
         line.is_over = True
@@ -238,17 +242,22 @@ class Ordering:
                 )
 
 
-async def put_shard(writer: ShardWriter, seconds: float) -> LongCatError | None:
-    """Put the pictures that are gathered in their place, again while that may help. Return why it can't be done."""
+async def put_shards(put: Callable[[float], None], store: str, seconds: float) -> LongCatError | None:
+    """Put shards in their places, again while that may help. Return why it can't be done. None: it was.
+
+    Args:
+        put: does it once, in so many seconds.
+        store: where they go, for the errors.
+        seconds: how long to try.
+    """
     end = time.monotonic() + min(seconds, LONGEST_PUT)
     for attempt in count(1):
         left = end - time.monotonic()
         try:
-            await anyio.to_thread.run_sync(writer.close_shard, left, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(put, left, abandon_on_cancel=True)
         except JournalError as error:
             failure: LongCatError = error
         except OSError as error:
-            store = str(writer.store)
             if isinstance(error, StoreError):
                 failure = DownloadError(store, error.message, error.next_step, retryable=error.transient)
             else:

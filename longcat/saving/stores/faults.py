@@ -39,6 +39,8 @@ PASSING_ERRNOS: Final = frozenset(
         *(errno.EHOSTUNREACH, getattr(errno, "EREMOTEIO", errno.ETIMEDOUT)),
     }
 )
+CLOSED: Final = "Socket is closed"
+"""What paramiko says of a connection that has ended."""
 MOST_STATUS: Final = 600
 MOST_CAUSES: Final = 8
 
@@ -83,7 +85,9 @@ def fault_of(error: Exception, where: str, url: StoreUrl) -> StoreError | FileEx
         return StoreError(f"{where} can't be used: {reason}", "Look at the credentials in the environment.")
     status = next((status for one in chain if (status := _status(one)) is not None), None)
     passes = isinstance(error, TimeoutError | ConnectionError | socket.gaierror) or bool(names & PASSING)
-    passes = passes or any(isinstance(one, OSError) and one.errno in PASSING_ERRNOS for one in chain)
+    passes = passes or any(
+        isinstance(one, OSError) and (one.errno in PASSING_ERRNOS or str(one) == CLOSED) for one in chain
+    )
     if passes or (status is not None and (is_transient(status) or status == HTTPStatus.CONFLICT)):
         return StoreError(f"{where} can't be reached at the moment: {reason}", "Try again later.", transient=True)
     if isinstance(error, PermissionError) or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:

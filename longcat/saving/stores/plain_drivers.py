@@ -37,7 +37,7 @@ class PlainDriver:
                 fs.makedirs(folder, exist_ok=True)
                 self._folders.add(folder)
             part = key if self._scheme == IN_MEMORY else f"{folder}/.longcat-{secrets.token_hex(8)}.part"
-            if not overwrite and fs.exists(key):
+            if not overwrite and self._size(fs, key) is not None:
                 raise FileExistsError(key)
             try:
                 fs.put_file(str(body.path), part)
@@ -54,12 +54,20 @@ class PlainDriver:
         """Return what the store says about a file. None: there is none."""
         with self._lock:
             try:
-                return StoredObject(self._get().info(key)["size"], None)
-            except FileNotFoundError:
-                return None
+                size = self._size(self._get(), key)
             except BaseException:
                 self._file_system.drop()
                 raise
+        return StoredObject(size, None) if size is not None else None
+
+    @staticmethod
+    def _size(fs: Any, key: str) -> int | None:
+        """Return how many bytes a file has. None: there is none. fsspec's `exists` would say so after any error."""
+        try:
+            size: int = fs.info(key)["size"]
+        except FileNotFoundError:
+            return None
+        return size
 
     def read_hash(self, key: str, timeout: float) -> str | None:  # noqa: ARG002 - as above.
         """Return the SHA-256 of a file, which is read."""
@@ -82,6 +90,9 @@ class SftpDriver(PlainDriver):
 
     def _get(self) -> Any:
         fs = super()._get()
+        if not fs.client.get_transport().is_active():
+            self._file_system.drop()
+            fs = super()._get()
         fs.ftp.get_channel().settimeout(READ_TIMEOUT)
         return fs
 

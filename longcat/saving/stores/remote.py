@@ -126,7 +126,18 @@ class RemoteStore:
         return known == body.sha256
 
     def stat(self, name: str, timeout: float) -> StoredObject | None:
-        """Return what is known of an object. None: there is none. Raises StoreError."""
+        """Return what is known of an object. None: there is none. Raises StoreError.
+
+        After a fault that may pass it is asked once more: the connection may have ended a while ago.
+        """
+        try:
+            return self._stat(name, timeout)
+        except StoreError as error:
+            if not error.transient:
+                raise
+        return self._stat(name, timeout)
+
+    def _stat(self, name: str, timeout: float) -> StoredObject | None:
         with self._translated(name):
             return self._driver.stat(self._key_of(name), timeout)
 

@@ -12,6 +12,7 @@ import secrets
 import tarfile
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from hashlib import sha256
@@ -90,7 +91,7 @@ class ShardWriter:
     _run: str = field(factory=lambda: secrets.token_hex(8), init=False)
     _count: int = field(default=0, init=False)
     _open: OpenShard | None = field(default=None, init=False)
-    _closing: OpenShard | None = field(default=None, init=False)
+    _full: deque[OpenShard] = field(factory=deque, init=False)
     _there: dict[str, bool] = field(factory=dict, init=False)
     """Whether a shard of this name is in its place."""
     _gathering: threading.Lock = field(factory=threading.Lock, init=False)
@@ -98,9 +99,8 @@ class ShardWriter:
 
     @property
     def is_full(self) -> bool:
-        """Whether enough is gathered for a shard."""
-        shard = self._open
-        return shard is not None and (len(shard.members) >= self.most_pictures or shard.size >= self.most_bytes)
+        """Whether there is a shard that nothing more goes into, and that is not in its place."""
+        return bool(self._full)
 
     def add(self, picture: WholePicture, stem: str, info: Mapping[str, Any], record: Record) -> str:
         """Gather a picture, and return its name: that of its shard, which is not in its place yet, and its own."""
@@ -115,26 +115,30 @@ class ShardWriter:
             copyfileobj(picture.file.file, shard.file.file)
             shard.members.append(member)
             shard.size += picture.size
+            if len(shard.members) >= self.most_pictures or shard.size >= self.most_bytes:
+                self._full.append(shard)
+                self._open = None
             return f"{shard.name}{IN_SHARD}{stem}.{member.suffix}"
 
-    def close_shard(self, timeout: float) -> None:
-        """Put what is gathered in its place, and have the pictures recorded.
+    def close_shards(self, timeout: float, *, all_of_them: bool = False) -> None:
+        """Put the shards in their places that are full, or all of them, and have their pictures recorded.
 
         When it raises, everything is kept, and it may be called again. Raises OSError; JournalError as records do.
         """
         if not self._putting.acquire(timeout=timeout):
             raise StoreError("another shard is put in its place all the time", "Try again later.", transient=True)
         try:
-            if self._closing is not None:  # It failed before.
-                self._finish(self._closing, timeout)
             with self._gathering:
-                self._closing, self._open = self._open, None
-            if self._closing is not None:
-                self._finish(self._closing, timeout)
+                if all_of_them and self._open is not None:
+                    self._full.append(self._open)
+                    self._open = None
+            while self._full:
+                self._put(self._full[0], timeout)
+                self._full.popleft().file.discard()
         finally:
             self._putting.release()
 
-    def _finish(self, shard: OpenShard, timeout: float) -> None:
+    def _put(self, shard: OpenShard, timeout: float) -> None:
         if not self._there.get(shard.name):
             with self.store.writing(shard.name, MEDIA_TYPE, overwrite=False, timeout=timeout) as file:
                 _write_tar(shard, file)
@@ -142,23 +146,21 @@ class ShardWriter:
         for member in shard.members:
             place = self.store.place(f"{shard.name}{IN_SHARD}{member.stem}.{member.suffix}")
             member.record(recorded(self.store, place), member.picture.sha256, member.picture.size)
-        shard.file.discard()
-        self._closing = None
 
-    def give_up(self) -> str:
-        """Let go of the shard that could not be closed, and return its name. Empty: there is none."""
-        shard, self._closing = self._closing, None
-        if shard is None:
-            return ""
+    def give_up(self) -> str | None:
+        """Let go of the shard that could not be put in its place, and return its name. None: there is none."""
+        if not self._full:
+            return None
+        shard = self._full.popleft()
         shard.file.discard()
         return shard.name
 
     def discard(self) -> None:
-        """Let go of what is gathered and not in its place."""
-        for shard in (self._open, self._closing):
-            if shard is not None:
-                shard.file.discard()
-        self._open = self._closing = None
+        """Let go of all that is gathered and not in its place."""
+        for shard in (*self._full, *([self._open] if self._open is not None else [])):
+            shard.file.discard()
+        self._full.clear()
+        self._open = None
 
     def is_there(self, name: str) -> bool:
         """Whether the shard of a picture is in its place. Asked once for each shard that another run has put there."""
