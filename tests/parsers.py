@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from longcat.cli.ids import known_ids
-from longcat.cli.orders.lines import read_lines
+from longcat.cli.orders.files.lines import read_lines
 from longcat.contract import SpecError, load_spec
 from longcat.contract.reports.baseline import load_baseline
 from longcat.contract.traffic import recordings

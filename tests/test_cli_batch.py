@@ -14,7 +14,7 @@ import pytest
 from servers import LIMIT, eventually
 from shell import KEY, PNG, Ran, User, environment
 
-from longcat.cli.orders.lines import read_lines
+from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.run import run as main
 from longcat.errors import ConfigurationError
 from longcat.sandbox import Fault, RequestOutcome, Settings, running

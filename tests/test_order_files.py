@@ -15,9 +15,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from pyarrow import parquet
 
-from longcat.cli.orders import source
-from longcat.cli.orders.lines import checked_orders, read_lines
-from longcat.cli.orders.source import STDIN, open_orders
+from longcat.cli.orders.files import source
+from longcat.cli.orders.files.lines import checked_orders, read_lines
+from longcat.cli.orders.files.source import STDIN, open_orders
 from longcat.errors import ConfigurationError
 from longcat.models import OrderRequest
 
@@ -148,7 +148,7 @@ def test_no_order_follows_a_row_that_can_not_be_used(tmp_path: Path) -> None:
 def test_a_parquet_file_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the package is missing, the error says how to install it."""
     (tmp_path / "orders").write_bytes(table(prompt=["a"]))
-    monkeypatch.delitem(sys.modules, "longcat.cli.orders.parquet", raising=False)
+    monkeypatch.delitem(sys.modules, "longcat.cli.orders.files.parquet", raising=False)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'longcat-image\[parquet\]'"):
         read(str(tmp_path / "orders"))

@@ -15,6 +15,12 @@ FEW: Final = 8
 """Up to so many requests are shown one by one."""
 PLAIN_EVERY: Final = 5.0
 """Seconds between two plain lines about many requests."""
+HINT: Final = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
+
+
+def has_terminal() -> bool:
+    """Whether stderr is a terminal that can draw lines anew."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
 
 
 class PlainLines(Display):
@@ -67,12 +73,11 @@ def display(names: Mapping[str, str] | None, at_first: str = "asking") -> Iterat
         at_first: how they stand before anything is known.
     """
     few = names is not None and len(names) <= FEW
-    if sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}:
+    if has_terminal():
         try:
             from longcat.cli.displays.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
         except ModuleNotFoundError:
-            hint = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
-            print(hint, file=sys.stderr)
+            print(HINT, file=sys.stderr)
         else:
             with live_display(names or {}, few=few, at_first=at_first) as shown:
                 yield shown

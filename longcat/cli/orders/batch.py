@@ -3,7 +3,6 @@
 import argparse
 
 from longcat.cli.exit_codes import Exit
-from longcat.cli.orders import local
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract
 from longcat.settings import find_base_url, usable_rate, usable_timeout
@@ -18,4 +17,10 @@ def run(arguments: argparse.Namespace) -> Exit:
         if getattr(arguments, name) == "":
             raise ConfigurationError(f"The --{name} is empty; a shell variable may be unset. Name a place.")
     base_url = find_base_url(arguments.base_url, contract("submit_request").server)
+    if arguments.journal is not None and "://" in arguments.journal:
+        from longcat.cli.orders import shared  # noqa: PLC0415 - one of the two is enough.
+
+        return shared.run(arguments, base_url)
+    from longcat.cli.orders import local  # noqa: PLC0415 - likewise.
+
     return local.run(arguments, base_url)

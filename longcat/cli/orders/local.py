@@ -16,9 +16,9 @@ import anyio
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.batch_report import MANIFEST, print_line, sum_up, write_manifest
+from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.orders.ledger import recall, survey
 from longcat.cli.orders.line import OrderLine
-from longcat.cli.orders.lines import read_lines
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import prepare

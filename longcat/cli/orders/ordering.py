@@ -209,6 +209,11 @@ class Ordering:
             self.shown.finish(outcome, line.key)
             self._end_line(line)
 
+    async def settle(self) -> None:
+        """Close the shard at hand if nothing more will come into it, unless a new line is taken."""
+        if self._gathered and len(self._gathered) == len(self._lines):
+            await self._close_last()
+
     async def _close_last(self) -> None:
         """Close the shards that are left, if there are any."""
         if isinstance(self.settings.output, ShardStore):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from time import sleep
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from longcat.clock import monotonic
-from longcat.errors import JournalError
+from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.background import PAUSE
 from longcat.saving.journal.database import GRACE, Database
 from longcat.saving.journal.orders import OrderTable
@@ -21,6 +21,9 @@ from longcat.saving.journal.requests import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from longcat.saving.journal.postgres.lines import LineTable
 
 
 class Journal:
@@ -81,6 +84,14 @@ class Journal:
         # One for each gateway, likewise, as it knows which are being sent.
         owner = self._database.token
         return self._orders.setdefault((owner, gateway), OrderTable(self._database, gateway, owner))
+
+    def lines(self, gateway: str) -> "LineTable":
+        """Return the lines of the batches of a gateway. Raises ConfigurationError: only PostgreSQL keeps them."""
+        from longcat.saving.journal.postgres.lines import LineTable  # noqa: PLC0415 - few have such a journal.
+
+        if not self._database.is_remote:
+            raise ConfigurationError(f"The journal {self._database.name} is a file. Name one on PostgreSQL.")
+        return LineTable(self._database, gateway, self._database.token)
 
     def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
         """Return when a client may ask. A database that many machines use keeps one budget for all of its clients.

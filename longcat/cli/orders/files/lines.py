@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from longcat.cli.orders.files.source import OrderFile, open_orders
 from longcat.cli.orders.line import OrderLine
-from longcat.cli.orders.source import OrderFile, open_orders
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
@@ -139,6 +139,20 @@ def same_id(file: OrderFile, number: int) -> str:
     return f"{file.row.capitalize()} {number} has the same id, and orders something else. Change one of them."
 
 
+def name_of(order: OrderRequest, key: str) -> str | None:
+    """Return what the pictures of an order are called, whatever other orders there are. None: as the request.
+
+    It is the id, with a hash where `cat-1` could also be the first picture of two of another order.
+    """
+    if order.id is None or (order.id == key and order.pictures == 1):
+        return order.id
+    return _with_hash(order.id, key)
+
+
+def _with_hash(name: str, key: str) -> str:
+    return f"{name}-{sha256(key.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
 def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | None]:
     """Return what the pictures of each order are called: as its id, if it has one. None: as the request.
 
@@ -154,7 +168,7 @@ def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | No
     for order, key in zip(orders, keys, strict=True):
         name = order.id
         if name is not None and (name != key or any(taken[one] > 1 for one in _file_names(name, order.pictures))):
-            name = f"{name}-{sha256(key.encode(errors='surrogatepass')).hexdigest()[:8]}"
+            name = _with_hash(name, key)
         names.append(name)
     return names
 

@@ -64,7 +64,7 @@ class OrderFile:
         with _readable(self.name):
             self.file.seek(0)
             if self.is_parquet:
-                from longcat.cli.orders.parquet import parquet_rows  # noqa: PLC0415 - it needs the extra, and is slow.
+                from longcat.cli.orders.files.parquet import parquet_rows  # noqa: PLC0415 - it needs the extra, and is slow.
 
                 yield from parquet_rows(self.file, self.name)
             else:

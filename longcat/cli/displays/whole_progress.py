@@ -1,0 +1,44 @@
+"""The progress of a batch that several machines work on: live lines on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from longcat.cli.displays.progress import HINT, PLAIN_EVERY, has_terminal
+from longcat.cli.displays.whole import WholeDisplay
+
+
+class PlainWhole(WholeDisplay):
+    """Prints a line about the batch, now and then and at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = time.monotonic() + PLAIN_EVERY
+
+    def draw(self) -> None:
+        """Print the line, if it is time."""
+        if time.monotonic() >= self._next:
+            self.close()
+
+    def close(self) -> None:
+        """Print the line."""
+        self._next = time.monotonic() + PLAIN_EVERY
+        print(f"longcat: {self}.", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def whole_display() -> Iterator[WholeDisplay]:
+    """Show the batch for as long as the block lasts: with live lines on a terminal, with plain ones elsewhere."""
+    if has_terminal():
+        try:
+            from longcat.cli.displays.live_whole import live_whole  # noqa: PLC0415 - it needs the extra.
+        except ModuleNotFoundError:
+            print(HINT, file=sys.stderr)
+        else:
+            with live_whole() as shown:
+                yield shown
+            return
+    plain = PlainWhole()
+    yield plain
+    plain.close()

@@ -1,0 +1,155 @@
+"""The share of a batch that this machine takes: lines are claimed as they can be ordered, and told of when over."""
+
+import time
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from attrs import define, field
+
+from longcat.cli.displays.whole import WholeDisplay
+from longcat.cli.exit_codes import Exit
+from longcat.cli.orders.files.lines import name_of
+from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.results import print_error
+from longcat.errors import JournalError
+from longcat.saving.journal.postgres.lines import BatchProgress, ClaimedLine, LineOutcome, LineTable
+
+FIRST_LOT: Final = 40
+"""How many lines are claimed at first: twice what may be in flight."""
+LEAST_LOT, MOST_LOT = 4, 1000
+LOT_SECONDS: Final = (1.0, 4.0)
+"""How long a lot should last: a shorter one is asked for too often, and of a longer one too much waits idly."""
+REPORT_EVERY: Final = 0.5
+"""Seconds between two groups of lines that are told of."""
+SHARE_OF_TIME: Final = 0.02
+"""How much of the time may go into asking how far all workers are."""
+LOOK_EVERY: Final = 2.0
+"""Seconds between two looks for lines, when all are claimed by others, who may die."""
+RETRY: Final = 1.0
+"""Seconds until the database is asked again that was lost."""
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class BatchShare:
+    """The lines that this worker claims, and what came of them.
+
+    Attributes:
+        table: where the lines are.
+        batch: the number of the batch.
+        shown: shows how far all workers are.
+        on_idle: called, now and then, while there is nothing to claim.
+        codes: the exit codes that the lines ask for that were left open.
+    """
+
+    table: LineTable
+    batch: int
+    shown: WholeDisplay
+    on_idle: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint
+    codes: set[Exit] = field(factory=set, init=False)
+    progress: BatchProgress | None = field(default=None, init=False)
+    _lot: int = field(default=FIRST_LOT, init=False)
+    _numbers: dict[str, int] = field(factory=dict, init=False)
+    """The number of each line that is claimed and not over, by its key."""
+    _over: deque[LineOutcome] = field(factory=deque, init=False)
+    """What came of lines and is not told yet."""
+    _is_lost: bool = field(default=False, init=False)  # Whether the database could not be reached when last tried.
+    _counts: Counter[LineState] = field(factory=Counter, init=False)
+
+    async def lines(self) -> AsyncGenerator[OrderLine]:
+        """Yield lines to be ordered, until every line of the batch is over.
+
+        Those that others have claimed are waited for, as their workers may die. A worker that could not end some of
+        its own lines waits for no others, as they might be waiting for these.
+        """
+        while True:
+            began = time.monotonic()
+            claimed = await self._patiently(partial(self.table.claim, self.batch, self._lot_size()))
+            for one in claimed:
+                yield self._line(one)
+            if claimed:
+                self._adapt_lot(time.monotonic() - began)
+                continue
+            progress = await self._look()
+            others = progress.open - len(self._numbers)
+            if others <= 0 or (self._counts[LineState.OPEN] and not self._numbers):
+                return
+            await self.on_idle()
+            await anyio.sleep(LOOK_EVERY)
+
+    def end(self, line: OrderLine) -> None:
+        """Take note that nothing more will come of a line in this run."""
+        self._counts[line.state] += 1
+        if line.state is LineState.OPEN:
+            self.codes.add(line.code)
+        error = str(line.error) if line.error is not None else None
+        number = self._numbers.pop(line.key)
+        self._over.append(LineOutcome(number, line.state.value, line.request_id, line.files, line.cost, error))
+
+    async def keep_told(self) -> None:
+        """Tell the journal what came of lines, and show how far all workers are, until it is cancelled."""
+        next_look = 0.0
+        while True:
+            await self._patiently(self.tell)
+            if time.monotonic() >= next_look:
+                began = time.monotonic()
+                await self._look()
+                ended = time.monotonic()
+                next_look = ended + max(REPORT_EVERY, (ended - began) / SHARE_OF_TIME)
+            await anyio.sleep(REPORT_EVERY)
+
+    def tell(self) -> None:
+        """Tell the journal what came of lines. Raises JournalError; what could not be told is told the next time."""
+        while self._over:
+            group = [*self._over][:MOST_LOT]
+            self.table.end(self.batch, group)
+            for _ in group:
+                self._over.popleft()
+
+    async def _look(self) -> BatchProgress:
+        self.progress = await self._patiently(partial(self.table.progress, self.batch))
+        self.shown.show(self.progress)
+        return self.progress
+
+    async def _patiently(self, function: Callable[[], T]) -> T:
+        """Call a function in a thread, again while the database is lost, and say so once."""
+        while True:
+            try:
+                result = await anyio.to_thread.run_sync(function)
+            except JournalError as error:
+                if not error.locked:
+                    raise
+                if not self._is_lost:
+                    print_error(f"longcat: {error} It is tried again until it works.")
+                self._is_lost = True
+                await anyio.sleep(RETRY)
+                continue
+            if self._is_lost:
+                print_error("longcat: The journal is back; the batch goes on.")
+            self._is_lost = False
+            return result
+
+    def _line(self, claimed: ClaimedLine) -> OrderLine:
+        self._numbers[claimed.key] = claimed.number
+        return OrderLine(claimed.order, claimed.key, name_of(claimed.order, claimed.key))
+
+    def _lot_size(self) -> int:
+        """Return how many lines to claim: near the end no more than half of a fair share, so that nobody is idle."""
+        if self.progress is None:
+            return self._lot
+        fair = self.progress.open // (2 * max(len(self.progress.workers), 1))
+        return max(min(self._lot, fair), LEAST_LOT)
+
+    def _adapt_lot(self, seconds: float) -> None:
+        """Let the next lot last long enough, after one that lasted so many seconds."""
+        least, most = LOT_SECONDS
+        if seconds < least:
+            self._lot = min(2 * self._lot, MOST_LOT)
+        elif seconds > most:
+            self._lot = max(self._lot // 2, LEAST_LOT)

@@ -1,0 +1,191 @@
+"""A batch on many machines: its journal is on PostgreSQL, and each worker takes lines until all are over."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+from typing import Final, TypeVar
+
+import anyio
+from attrs import define
+
+from longcat.cli.displays.whole_progress import whole_display
+from longcat.cli.exit_codes import Exit
+from longcat.cli.orders.batch_report import MANIFEST, BatchPlan, print_line, sum_up, write_manifest
+from longcat.cli.orders.files.lines import checked_orders
+from longcat.cli.orders.files.source import OrderFile, open_orders
+from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.ordering import Ordering, OrderingSettings
+from longcat.cli.orders.share import BatchShare
+from longcat.cli.orders.webhooks import callback_fields, receiving
+from longcat.cli.output import prepare
+from longcat.cli.results import Printer, overall, print_error, report
+from longcat.errors import JournalError
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.postgres.lines import BatchSurvey, LineTable
+from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.store import PictureStore
+from longcat.settings import find_api_key
+from longcat.waiting.wake import Wake
+
+T = TypeVar("T")
+
+MOST: Final = 64 * 1024 * 1024 * 1024
+"""Bytes of a file of orders. What is no regular file might have no end."""
+PATIENCE: Final = 10.0
+"""Seconds to wait for the database at the start."""
+LAST_PATIENCE: Final = 30.0
+"""Seconds to wait at the end for a database that was lost."""
+RETRY: Final = 0.5
+MANY: Final = 100_000
+"""The manifest of so many lines takes some seconds, of which people are told."""
+
+
+def run(arguments: argparse.Namespace, base_url: str) -> Exit:
+    """Register the lines unless another worker did, take part in the batch, and return what came of all of it."""
+    if not arguments.dry_run:
+        find_api_key(None)  # Its error comes before anything is made.
+    with Journal(arguments.journal, time=time.time) as journal:
+        journal.open(PATIENCE)
+        table = journal.lines(base_url)
+        store = open_store(
+            arguments.output,
+            layout=arguments.layout,
+            format=arguments.format,
+            shard_size=arguments.shard_size,
+            folder=True,
+        )
+        batch = _register(table, arguments, base_url)
+        if arguments.dry_run:
+            return Exit.DONE
+        work = _Work(table, batch, store, arguments)
+        try:
+            prepare(store)
+            with receiving(arguments) as wake:
+                code = work.run(OrderingSettings.of(arguments, store, journal), wake)
+        except BaseException:
+            with suppress(JournalError):  # Its lines are free once it is gone.
+                work.leave()
+            raise
+        return overall([code, *work.leave()])
+
+
+def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) -> int:
+    """Register the batch, or find it, and check what it may cost. Raises ConfigurationError."""
+    callbacks = callback_fields(arguments)
+
+    def check(survey: BatchSurvey) -> None:
+        plan = BatchPlan(
+            lines=survey.lines,
+            new=survey.new,
+            pictures=survey.pictures,
+            cost=survey.cost,
+            in_doubt=survey.in_doubt,
+            is_resubmitting=arguments.resubmit_unknown,
+            spent=survey.spent,
+            elsewhere=survey.elsewhere,
+        )
+        if arguments.dry_run:
+            plan.print(as_json=arguments.json)
+        plan.check(arguments.max_cost)
+
+    with open_orders(arguments.file, MOST) as file:
+        return table.register(
+            _digest(file, arguments),
+            partial(checked_orders, file, callbacks, plain_http=base_url.startswith("http://")),
+            source=file.name,
+            check=check,
+            resubmit_unknown=arguments.resubmit_unknown,
+            dry_run=arguments.dry_run,
+        )
+
+
+def _digest(file: OrderFile, arguments: argparse.Namespace) -> str:
+    """Return what names the batch: the same file, to the same place, with the same callbacks."""
+    output = [arguments.output.rstrip("/"), arguments.layout, arguments.format]
+    what = [file.digest(), output, callback_fields(arguments)]
+    return sha256(json.dumps(what, sort_keys=True).encode(errors="surrogatepass")).hexdigest()
+
+
+@define
+class _Work:
+    """The work of this worker on a batch, and its end."""
+
+    table: LineTable
+    batch: int
+    store: PictureStore
+    arguments: argparse.Namespace
+
+    def run(self, settings: OrderingSettings, wake: Wake | None) -> Exit:
+        """Order, wait and save until all lines are over, and return what the lines ask for that were left open."""
+        later = sys.stdout.isatty() and sys.stderr.isatty()
+        with Printer(later=later) as printer, whole_display() as shown:
+            share = BatchShare(self.table, self.batch, shown)
+
+            def tell(line: OrderLine) -> None:
+                print_line(
+                    line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
+                )
+                share.end(line)
+
+            ordering = Ordering(share.lines(), settings, shown, tell, wake)
+            share.on_idle = ordering.settle
+            try:
+                anyio.run(_run_both, ordering, share)
+            finally:  # Ctrl-C, too.
+                try:
+                    _with_patience(share.tell)
+                    shown.show(self.table.progress(self.batch))
+                except JournalError as error:  # Its lines are taken up again, and nothing is ordered twice.
+                    report(error, debug=self.arguments.debug)
+        return overall(share.codes)
+
+    def leave(self) -> list[Exit]:
+        """Give back what is not over, say how all went, and return the exit codes that this asks for.
+
+        The last worker writes the manifest. Raises JournalError when the database can't be reached.
+        """
+        is_last = _with_patience(partial(self.table.leave, self.batch))
+        progress = _with_patience(partial(self.table.progress, self.batch))
+        place = f"saved in {self.store}"
+        if is_last:
+            if progress.lines >= MANY:
+                print_error(f"longcat: Writing the manifest of {progress.lines:,} lines.")
+            write_manifest(self.table.export(self.batch), self.store)
+            place += f", listed in {self.store.place(MANIFEST)}"
+        states = {
+            LineState.DONE: progress.done,
+            LineState.FAILED: progress.failed,
+            LineState.UNKNOWN: progress.unknown,
+            LineState.OPEN: progress.open,
+        }
+        sum_up(Counter(states), progress.spent, place)
+        if not is_last:
+            print_error(f"longcat: {len(progress.workers)} workers go on. The last one writes the manifest.")
+        codes = [Exit.NO] if progress.failed else []
+        return [*codes, Exit.UNCLEAR] if progress.unknown or progress.open else codes
+
+
+async def _run_both(ordering: Ordering, share: BatchShare) -> None:
+    """Order what is claimed, while the journal is told what came of it."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(share.keep_told)
+        await ordering.run()
+        tasks.cancel_scope.cancel()
+
+
+def _with_patience(function: Callable[[], T]) -> T:
+    """Call a function, again for a while when the database is lost. Raises JournalError."""
+    end = time.monotonic() + LAST_PATIENCE
+    while True:
+        try:
+            return function()
+        except JournalError as error:
+            if not error.locked or time.monotonic() >= end:
+                raise
+        time.sleep(RETRY)
