@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs protocol kills faults soak fuzz-parsers bench bench-polling mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs protocol kills faults soak fuzz-parsers bench bench-polling ray mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,8 +89,9 @@ gauntlet-specs: setup ## Spoil made-up answers of others' contracts, or of SPECS
 protocol: setup ## Try every way in which two or three workers can claim, order, note, be killed and be cut off.
 	$(BIN)/python tools/protocol.py
 
-kills: setup ## Kill a batch of 200 orders 30 times, with faults on, and count what the gateway took.
+kills: setup ## Kill batches, on one machine and on many, with faults on, and count what the gateway took. SEEDS="1 2" as well.
 	$(BIN)/python tools/kills.py
+	PYTHONPATH=tests $(BIN)/python tools/kills_many.py $(if $(SEEDS),--seeds $(SEEDS))
 
 faults: setup ## Try every fault of a server, and every N-th exception from below (EVERY=N; all), with every client and call.
 	PYTHONPATH=tests $(BIN)/python tools/run_faults.py
@@ -126,6 +127,20 @@ bench: setup $(BENCH) $(BENCH_NODE) ## Measure how fast longcat is, beside its p
 	  --no-verify-hashes --constraints requirements-bench.lock --reinstall-package longcat-image build/bench/dist/*.whl || exit 1; done
 	@PYTHONPATH=tools $(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json)
 
+RAY := build/ray/.complete
+
+# An environment of its own, as a user would make it from the wheel.
+$(RAY): requirements-ray.lock | $(SETUP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/ray
+	$(BIN)/uv pip sync --quiet --python build/ray/bin/python --require-hashes requirements-ray.lock
+	@touch $@
+
+ray: setup $(RAY) ## Run the example with Ray: it feeds prompts to workers that share a journal, and reads the manifest.
+	@rm -rf build/ray/dist
+	$(BIN)/python -m build --no-isolation --wheel --outdir build/ray/dist > build/ray/build.log
+	$(BIN)/uv pip install --quiet --python build/ray/bin/python --no-deps --reinstall-package longcat-image build/ray/dist/*.whl
+	PYTHONPATH=tests $(BIN)/python tools/run_ray.py
+
 mutants: setup ## Change the core in small ways, and see whether the tests notice. Takes a quarter of an hour or more.
 	$(BIN)/python tools/mutants.py
 
@@ -153,6 +168,9 @@ lock: setup ## Pin anew what the development environment is made of.
 	$(BIN)/uv pip compile pyproject.toml --extra contract --extra fast --group bench --universal --python-version 3.11 \
 	  --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
 	  --output-file requirements-bench.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cli --extra postgres --group ray --universal --python-version 3.11 \
+	  --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet \
+	  --output-file requirements-ray.lock
 
 build: setup ## Build the wheel and the source archive into dist/.
 	rm -rf dist

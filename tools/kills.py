@@ -125,7 +125,7 @@ class Kills:
         self._check()
 
     def _start(self) -> Any:
-        process = CONTEXT.Process(target=_batch, args=(self.folder, self.sandbox.url))
+        process = CONTEXT.Process(target=run_batch, args=(self.folder, self.sandbox.url, SAID, ("--max-rate", RATE)))
         process.start()
         return process
 
@@ -193,12 +193,12 @@ class Kills:
             self.wrong.append(f"{what}: {seen[:5]} instead of {expected[:5]}")
 
 
-def _batch(folder: Path, url: str) -> None:
-    """Run the batch in a folder, as its process does, and end as it ends."""
+def run_batch(folder: Path, url: str, said: str, arguments: Sequence[str]) -> None:
+    """Run the batch in a folder, as its process does, and end as it ends. What it says on stderr goes into a file."""
     os.chdir(folder)
     os.environ.update(PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=url, NO_PROXY="*")
-    with Path(SAID).open("w", encoding="utf-8") as said, redirect_stdout(io.StringIO()), redirect_stderr(said):
-        code = longcat(["batch", "cats.jsonl", "-o", "out", "--max-rate", RATE])
+    with Path(said).open("w", encoding="utf-8") as file, redirect_stdout(io.StringIO()), redirect_stderr(file):
+        code = longcat(["batch", "cats.jsonl", "-o", "out", *arguments])
     sys.exit(code)
 
 
