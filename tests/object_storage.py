@@ -1,6 +1,7 @@
 """A real HTTP server of the S3 protocol on this machine, which tells what it was asked and can be told to refuse."""
 
 import io
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ class ObjectStorage:
         asked: the requests that came, such as `PUT /bucket/key`.
         faults: error codes with which the next uploads are refused; an empty one lets an upload pass.
         before: called before an upload is looked at. None: nothing is.
+        after: called with the path of an upload that is stored, before it is answered. None: nothing is.
     """
 
     def __init__(self) -> None:
@@ -49,9 +51,12 @@ class ObjectStorage:
         self.asked: list[str] = []
         self.faults: deque[str] = deque()
         self.before: Callable[[], object] | None = None
+        self.after: Callable[[str], object] | None = None
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
+        # So that the body of an upload that is held is not all here.
+        self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -80,7 +85,7 @@ class ObjectStorage:
         """Make a bucket, forget what was asked, and return its name."""
         bucket = f"cats-{next(self._numbers)}"
         self.faults.clear()
-        self.before = None
+        self.before = self.after = None
         httpx.put(f"{self.url}/{bucket}", trust_env=False).raise_for_status()
         self.asked.clear()
         return bucket
@@ -121,4 +126,6 @@ class ObjectStorage:
                 return [f"<Error><Code>{code}</Code><Message>{code} it is</Message></Error>".encode()]
             environ["wsgi.input"] = io.BytesIO(body)
         answer: Iterable[bytes] = self._app(environ, start_response)
+        if environ["REQUEST_METHOD"] == "PUT" and self.after is not None:
+            self.after(environ["PATH_INFO"])
         return answer

@@ -2,21 +2,25 @@
 
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 from object_storage import SECRET, ObjectStorage
-from processes import Process, run_longcat
+from processes import Command, Process, run_longcat
 from servers import LIMIT
 from shell import KEY, PNG, Ran, environment
 from webdataset import WebDataset  # type: ignore[import-untyped]
 
+from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
 from longcat.sandbox import Settings, running
+from longcat.saving.stores.layout import FormatName, LayoutName
+from longcat.saving.stores.shards import MOST_PICTURES
 
 CATS: Final = [{"prompt": "a", "id": "cat"}, {"prompt": "b", "num_images": 2, "id": "v1.2"}, {"prompt": "c", "id": "ü"}]
 
@@ -67,6 +71,12 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def lines(text: str) -> list[dict[str, Any]]:
     """Return the objects of JSON lines."""
     return [json.loads(line) for line in text.splitlines()]
+
+
+def test_the_command_line_knows_the_words_of_the_stores() -> None:
+    """They are written down twice, so that the help needs no store."""
+    words = (arguments.LAYOUTS, arguments.STORED_AS, arguments.SHARD_SIZE)
+    assert words == (get_args(LayoutName), get_args(FormatName), MOST_PICTURES)
 
 
 @pytest.mark.parametrize("layout", ["flat", "hash"])
@@ -202,7 +212,7 @@ def test_a_program_that_is_killed_while_it_uploads_leaves_nothing(
     shell: Shell, object_storage: ObjectStorage, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No part of a picture is there for one, no upload in parts is left behind, and the next run saves it."""
-    size = 20_000_000
+    size = 6_000_000
     monkeypatch.setattr("longcat.sandbox.app.draw_small", lambda *_: PNG + bytes(size) + b"IEND\xaeB`\x82")
     held, release = threading.Event(), threading.Event()
 
@@ -221,3 +231,39 @@ def test_a_program_that_is_killed_while_it_uploads_leaves_nothing(
     assert "<Upload>" not in object_storage.get(f"{bucket}?uploads").text
     assert shell.run(*command).code == 0
     assert len(object_storage.get(f"{bucket}/cat.png").content) > size
+
+
+@LEFT_OPEN
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_program_that_is_stopped_while_it_puts_a_shard_goes_on(
+    shell: Shell, object_storage: ObjectStorage, bucket: str, number: signal.Signals
+) -> None:
+    """The shard that is under way counts, whether it was waited for or not: each picture is in one shard, once."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold(path: str) -> None:
+        if path.endswith(".tar"):
+            held.set()
+            release.wait(LIMIT)
+
+    object_storage.after = hold
+    command = ["batch", "orders", "-o", f"s3://{bucket}/out", "--journal", "cats.db", "--format", "webdataset"]
+    command += ["--shard-size", "1"]
+    with Command(tuple(command), shell.folder, shell.environment()) as process:
+        assert held.wait(LIMIT)
+        process.send_signal(number)
+        if number == signal.SIGINT:
+            release.set()
+        process.communicate(timeout=LIMIT)
+        release.set()
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    object_storage.after = None
+    assert shell.run(*command).code == 0
+    shards = [key for key in object_storage.keys(bucket) if key.endswith(".tar")]
+    for shard in shards:
+        Path(Path(shard).name).write_bytes(object_storage.get(f"{bucket}/{shard}").content)
+    read = samples(*(Path(Path(shard).name) for shard in shards))
+    manifest = lines(object_storage.get(f"{bucket}/out/manifest.jsonl").text)
+    names = sorted(f"{Path(one['__url__']).name}#{one['__key__']}.png" for one in read)
+    assert names == sorted(name for line in manifest for name in line["files"])
+    assert len(names) == 4

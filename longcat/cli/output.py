@@ -1,5 +1,6 @@
 """Where a command saves pictures: checked before anything is asked or paid."""
 
+import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,17 @@ def _usable(store: PictureStore) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or str(error)
         next_step = "" if isinstance(error, StoreError) else ". Pass another --output."
         raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {reason}{next_step}") from error
+
+
+def batch_store(arguments: argparse.Namespace) -> PictureStore:
+    """Return where the pictures of `longcat batch` go. Nothing is made there yet. Raises ConfigurationError."""
+    return open_store(
+        arguments.output,
+        layout=arguments.layout,
+        format=arguments.format,
+        shard_size=arguments.shard_size,
+        folder=True,
+    )
 
 
 def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> PictureStore | None:

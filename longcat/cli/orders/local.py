@@ -21,12 +21,11 @@ from longcat.cli.orders.ledger import recall, survey
 from longcat.cli.orders.line import OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
-from longcat.cli.output import prepare
+from longcat.cli.output import batch_store, prepare
 from longcat.cli.results import Printer, overall, report
 from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.stores.folder import FolderStore
-from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.shards import ShardStore
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
@@ -41,13 +40,7 @@ LAST_PATIENCE: Final = 5.0
 def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
     lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
-    store = open_store(
-        arguments.output,
-        layout=arguments.layout,
-        format=arguments.format,
-        shard_size=arguments.shard_size,
-        folder=True,
-    )
+    store = batch_store(arguments)
     journal = Path(arguments.journal) if arguments.journal is not None else _journal_in(store)
     patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
     known = survey(lines, journal, base_url, store, resubmit_unknown=arguments.resubmit_unknown, patience=patience)

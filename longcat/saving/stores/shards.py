@@ -1,8 +1,8 @@
 """Pictures in shards: tar files with many pictures each, and a JSON object beside each, as webdataset reads them.
 
 Pictures are gathered in one temporary file. When there are enough of them, they become a tar file, which is put in its
-place whole, and only then is each of them recorded. A program that is killed before loses no more than the time that it
-took to fetch them: they are fetched anew, into another shard. No two runs give a shard the same name.
+place whole. A program that is killed before loses no more than the time that it took to fetch them: they are fetched
+anew, into another shard. No two runs give a shard the same name.
 """
 
 import io
@@ -139,13 +139,17 @@ class ShardWriter:
             self._putting.release()
 
     def _put(self, shard: OpenShard, timeout: float) -> None:
-        if not self._there.get(shard.name):
-            with self.store.writing(shard.name, MEDIA_TYPE, overwrite=False, timeout=timeout) as file:
-                _write_tar(shard, file)
-            self._there[shard.name] = True
+        """Have the pictures recorded, then put their shard in its place.
+
+        In this order, a program that is killed in between leaves records of a shard that is not there, which is asked
+        for before any of them counts. In the other one, it would leave pictures that the journal does not know.
+        """
         for member in shard.members:
             place = self.store.place(f"{shard.name}{IN_SHARD}{member.stem}.{member.suffix}")
             member.record(recorded(self.store, place), member.picture.sha256, member.picture.size)
+        with self.store.writing(shard.name, MEDIA_TYPE, overwrite=False, timeout=timeout) as file:
+            _write_tar(shard, file)
+        self._there[shard.name] = True
 
     def give_up(self) -> str | None:
         """Let go of the shard that could not be put in its place, and return its name. None: there is none."""
