@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
 import pytest
-from postgres import PostgresServer
+from postgres import LIMIT, PostgresServer
 from psycopg.rows import dict_row
 
 Place: TypeAlias = Path | str
@@ -27,6 +28,15 @@ def new_place(request: pytest.FixtureRequest, folder: Path) -> Place:
         return folder / "a.journal"
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.schema().url
+
+
+def until_gone(place: Place) -> None:
+    """Wait until the database knows that nobody alive has a request or an order. A file knows it at once."""
+    end = time.monotonic() + LIMIT
+    for table in ("request", "orders") if isinstance(place, str) else ():
+        sql = f"SELECT FROM {table} WHERE owner IN (TABLE longcat_living) AND state IS DISTINCT FROM 'taken'"  # noqa: S608
+        while rows(place, sql) and time.monotonic() < end:
+            time.sleep(0.002)
 
 
 def rows(place: Place, sql: str = "SELECT * FROM request", *values: object) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journals import KINDS, Place, new_place, rows
+from journals import KINDS, Place, new_place, rows, until_gone
 from processes import Process, run_code
 
 from longcat import ConfigurationError, Image, JournalError, State, Status
@@ -105,6 +105,7 @@ def killed(place: Place, ids: list[str]) -> Iterator[None]:
     ) as child:
         assert child.line() == str(len(ids))
         child.kill()
+        until_gone(place)
         yield
 
 
@@ -357,6 +358,7 @@ def test_what_a_process_has_taken_is_free_as_soon_as_it_is_killed(place: Place) 
         assert child.line() == "True"
         assert not one.claim(ID)
         child.kill()
+        until_gone(place)
         assert one.claim(ID)
         assert not isinstance(place, Path) or len(owners(place)) == 1
 
@@ -377,6 +379,7 @@ def test_who_looks_at_a_dead_owner_is_not_taken_for_it(path: Path) -> None:
 def test_an_owner_without_its_file_is_none(place: Place) -> None:
     """In a journal that was copied while it was in use, everything can be taken."""
     with opened(place) as one:
+        assert one.last(ID) is None
         rows(place, "INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)", GATEWAY, ID, "f" * 16)
         assert one.claim(ID)
 
@@ -512,6 +515,7 @@ def test_what_was_noted_before_a_kill_is_there_after_it(place: Place, lines: int
         said = [child.line() for _ in range(lines)]
         child.kill()
         said += child.rest()
+    until_gone(place)
     with opened(place) as one:
         assert all(one.last(request_id) for request_id in said)
         assert len(rows(place)) - len(said) in {0, 1}

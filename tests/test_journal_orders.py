@@ -21,7 +21,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journals import KINDS, Place, new_place, rows
+from journals import KINDS, Place, new_place, rows, until_gone
 from processes import Process, run_code
 
 from longcat import ConfigurationError, OrderRequest, State, Status
@@ -402,6 +402,7 @@ def test_an_order_is_in_doubt_as_soon_as_its_sender_is_killed(place: Place) -> N
         assert [begin(orders), begin(orders, resubmit_unknown=True)] == [OrderState.BUSY] * 2
         assert orders.in_doubt() == []
         child.kill()
+        until_gone(place)
         assert orders.in_doubt() == [orders.known(KEY)]
         assert [begin(orders), begin(orders, resubmit_unknown=True), begin(orders)] == [
             *(OrderState.UNKNOWN, OrderState.INTENDED, OrderState.BUSY)

@@ -6,11 +6,13 @@ nothing about orders, and leaves a journal that can be read. The key is never in
 SQLite's write-ahead log needs memory that the processes share.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from os import PathLike
 from time import sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError
@@ -19,11 +21,32 @@ from longcat.saving.journal.database import GRACE, Database
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase
+from longcat.text import missing_package, shorten
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.lines import LineTable
+
+SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+POSTGRES: Final = frozenset({"postgresql", "postgres"})
+
+
+def open_database(place: str | PathLike[str], time: Callable[[], float]) -> Database:
+    """Return the database of a journal: that of a file, or PostgreSQL where the place is its URL."""
+    found = SCHEME.match(place) if isinstance(place, str) else None
+    if found is None:
+        return SqliteDatabase(place, time)
+    scheme = found[1].lower()
+    if scheme not in POSTGRES:
+        raise ConfigurationError(
+            f"A journal can't be in {shorten(scheme)}://... Pass the path of a file, or postgresql://USER@HOST/DATABASE."
+        )
+    if find_spec("psycopg") is None:
+        raise ConfigurationError(missing_package("A journal on PostgreSQL", "psycopg", "postgres"))
+    from longcat.saving.journal.postgres.database import PostgresDatabase  # noqa: PLC0415 - few use it.
+
+    return PostgresDatabase(str(place), time)
 
 
 class Journal:
@@ -33,8 +56,9 @@ class Journal:
     opens and closes its own owner's file, to copy it perhaps, thereby drops the lock on it.
 
     Args:
-        path: the file. It is made when there is none, and never replaced; one of an older version is brought to the
-            present one, unless a program that uses that version is running.
+        path: the file, or the URL of a database, `postgresql://...`. It is made when there is none, and never
+            replaced; one of an older version is brought to the present one, unless a program that uses that version
+            is running.
         time: returns the seconds since the epoch.
 
     Raises JournalError when the file is no journal, or one of a newer version, or damaged, or can't be made or written.
@@ -42,7 +66,7 @@ class Journal:
     """
 
     def __init__(self, path: str | PathLike[str], *, time: Callable[[], float]) -> None:
-        self._database: Database = SqliteDatabase(path, time)
+        self._database = open_database(path, time)
         self._requests: dict[tuple[str, str], RequestTable] = {}
         self._orders: dict[tuple[str, str], OrderTable] = {}
 

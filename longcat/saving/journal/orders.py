@@ -83,10 +83,17 @@ class OrderTable:
         values = [self._owner, to_units(cost), self._database.now(), write_order(order)]
         self._database.check_owner(self._owner)
         self._database.check_orders()
-        with self._unsure_on_loss(key, self._undo), self._database.durable() as db:
-            record = self._begin(db, key, order, values, resubmit_unknown=resubmit_unknown)
-            if record.state is OrderState.INTENDED:
-                self._sending.add(key)  # Before another thread may look.
+        record = None
+        with self._unsure_on_loss(key, self._undo):
+            try:
+                with self._database.durable() as db:
+                    record = self._begin(db, key, order, values, resubmit_unknown=resubmit_unknown)
+                    if record.state is OrderState.INTENDED:
+                        self._sending.add(key)  # Before another thread may look.
+            except JournalError as error:
+                if error.locked and record is not None and record.state is OrderState.INTENDED:
+                    self._sending.discard(key)  # It is not sent now.
+                raise
         return record
 
     def _begin(

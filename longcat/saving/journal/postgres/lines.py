@@ -16,7 +16,7 @@ from longcat.errors import ConfigurationError
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.orders import read_order, write_order
+from longcat.saving.journal.orders import OrderTable, read_order, write_order
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.waiting.submit import AGAIN, order_name
@@ -387,7 +387,7 @@ class LineTable:
             pictures=pictures,
             cost=to_dollars(units),
             in_doubt=in_doubt,
-            spent=self._database.orders(self._gateway).spent(),
+            spent=OrderTable(self._database, self._gateway, self._owner).spent(),
             elsewhere=to_dollars(elsewhere),
             is_registered=is_registered,
         )

@@ -1,0 +1,222 @@
+"""Connections to PostgreSQL: what a URL says, the settings of our sessions, and errors that say what to do."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+from attrs import field, frozen
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from longcat.errors import ConfigurationError, JournalError, LongCatError
+from longcat.text import sentence, shorten
+
+OLDEST_SERVER: Final = 14
+LIFETIME: Final = 30
+"""Seconds without a sign of life after which a session is over: for the server, and for us."""
+TCP: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "4",
+    "tcp_user_timeout": f"{LIFETIME * 1000}",
+}
+SETTINGS: Final = {
+    "timezone": "UTC",
+    "standard_conforming_strings": "on",
+    "default_transaction_isolation": "read committed",
+    "synchronous_commit": "off",  # What must be durable says so.
+    "statement_timeout": "0",
+    "lock_timeout": "10s",
+    "idle_session_timeout": f"{LIFETIME}s",
+    "idle_in_transaction_session_timeout": f"{LIFETIME}s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": f"{LIFETIME}s",
+}
+"""What our sessions set for themselves, whatever the server, the database or the role has."""
+SET: Final = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
+LOOK: Final = """
+SELECT pg_backend_pid(), current_setting('server_encoding'), current_schema(),
+    current_setting('transaction_read_only')"""
+
+ALTERED_IT: Final = "Another program altered it. Restore it from a backup, as orders in it may have been paid."
+LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
+"""Codes of errors that say that the session is over, or can't begin yet. So do all that begin with 08."""
+PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03"})
+"""Codes of errors that pass: others are in the way."""
+NEXT_STEPS: Final = (
+    ("25006", "Give the address of the primary server, or a role whose transactions may write."),
+    ("42501", "Grant the user the rights to use the schema and to create tables in it."),
+    ("3F000", "Make the schema first, or name another one in `search_path`."),
+    ("53100", "Free some space on the server's disk and run again; what was noted so far is kept."),
+    ("22", ALTERED_IT),
+    ("23", ALTERED_IT),
+    ("42", ALTERED_IT),
+    ("XX", "Look into the server's log; restore the database from a backup if it is damaged."),
+)
+"""What to do about an error, by what its code begins with."""
+CHECK_PLACE: Final = (
+    "Make sure that the server runs and can be reached, and that user, password and database are the right ones. A"
+    " password may stand in PGPASSWORD, a service file or ~/.pgpass."
+)
+NOT_YET: Final = re.compile(
+    "too many connections|too many clients|remaining connection slots|is starting up|shutting down"
+)
+"""What the server says, where it has no code, when it can take no connection at the moment."""
+
+
+USUAL: Final = {
+    "host": r"(/.*|@.*|[\w.,:-]*)",
+    "hostaddr": r"[\w.,:%-]*",
+    "port": r"[0-9,]*",
+    "dbname": r"[^@/]*",
+    "user": r"[^:/]*",
+}
+"""How the parts of a URL look. What does not look so may be a part of a password that was not escaped."""
+
+
+@frozen
+class JournalUrl:
+    """Where a journal is, as a URL says it.
+
+    Attributes:
+        parameters: what psycopg connects with, the password among them.
+    """
+
+    parameters: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> "JournalUrl":
+        """Read a URL. Raises ConfigurationError, which says nothing of what the URL is."""
+        parameters = None
+        with suppress(psycopg.Error):  # What it says may hold the password.
+            parameters = conninfo_to_dict(url)
+        if parameters is None or not all(
+            re.fullmatch(pattern, str(parameters.get(name, ""))) for name, pattern in USUAL.items()
+        ):
+            raise ConfigurationError(
+                "The URL of the journal can't be read. Write postgresql://USER@HOST:PORT/DATABASE, with % escapes for"
+                " what is special in a URL."
+            )
+        return cls(dict(parameters))
+
+    @property
+    def name(self) -> str:
+        """What messages call it: host, port, database and user."""
+        values = {key: shorten(str(value)) for key, value in self.parameters.items()}
+        host = values.get("host") or values.get("hostaddr")
+        where = f" at {host}" + (f":{values['port']}" if "port" in values else "") if host else ""
+        database = f", database {values['dbname']}" if values.get("dbname") else ""
+        user = f", user {values['user']}" if values.get("user") else ""
+        service = f", service {values['service']}" if values.get("service") else ""
+        return f"PostgreSQL{where}{database}{user}{service}"
+
+
+def connect(address: JournalUrl, *, was_connected: bool) -> "psycopg.Connection[Any]":
+    """Connect, in autocommit mode, and make sure that the session is ours alone and can hold a journal.
+
+    Args:
+        address: where.
+        was_connected: whether it has worked before. Then whatever is in the way now is said to pass.
+
+    Raises JournalError.
+    """
+    parameters = {"connect_timeout": "10", **address.parameters, **TCP, "client_encoding": "UTF8"}
+    parameters.setdefault("application_name", "longcat")
+    failure, connection = "", None
+    try:
+        connection = psycopg.connect(make_conninfo(**parameters), autocommit=True)
+    except psycopg.Error as error:
+        failure = " ".join(str(error).removeprefix("connection failed: ").removeprefix("connection is bad: ").split())
+    if connection is None:
+        raise JournalError(
+            f"The journal in {address.name} can't be reached: {sentence(failure)} {CHECK_PLACE}",
+            locked=was_connected or NOT_YET.search(failure) is not None,
+        )
+    try:
+        with explained(address.name):
+            _check(connection, address.name)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: "psycopg.Connection[Any]", name: str) -> None:
+    """Make the settings of a session. Raises JournalError when it can't be used for a journal."""
+    version = connection.info.server_version // 10000
+    if version < OLDEST_SERVER:
+        raise JournalError(f"{name} is of version {version}. A journal needs version {OLDEST_SERVER} or later.")
+    connection.execute(SET)
+    ((pid, encoding, schema, read_only),) = connection.execute(LOOK).fetchall()
+    check_backend(connection, pid, name)
+    if encoding != "UTF8":
+        raise JournalError(
+            f"{name} is in the encoding {encoding}. Make a database with the encoding UTF8, and use that."
+        )
+    if schema is None:
+        raise JournalError(
+            f"{name} has no schema of the search path that the user may use. Make one, or grant the user its use; or"
+            " name another one in `search_path`."
+        )
+    if read_only == "on":
+        raise JournalError(
+            f"The journal in {name} can't be used: it is read-only. Give the address of the primary server, or a role"
+            " whose transactions may write."
+        )
+
+
+def check_backend(connection: "psycopg.Connection[Any]", pid: int, name: str) -> None:
+    """Raise JournalError when a session is served by another process of the server than the one that it began with."""
+    if pid != connection.info.backend_pid:
+        raise pooler_error(name)
+
+
+def pooler_error(name: str) -> JournalError:
+    """Return the error that refuses a pooler of transactions."""
+    return JournalError(
+        f"Between this program and {name} stands a pooler that shares connections, such as PgBouncer in transaction"
+        " mode. Give the address of the server itself, or of a pooler in session mode."
+    )
+
+
+@contextmanager
+def explained(name: str, connection: "psycopg.Connection[Any] | None" = None) -> Iterator[None]:
+    """Raise JournalError, with the next step, for errors of PostgreSQL. One that says `locked` passes."""
+    try:
+        yield
+    except psycopg.Error as error:
+        code = error.sqlstate or ""
+        said = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split())
+        if (
+            code.startswith("08")
+            or code in LOST
+            or (connection is not None and (connection.closed or connection.broken))
+        ):
+            raise lost_error(name) from error
+        if isinstance(error, psycopg.errors.InvalidSqlStatementName):
+            raise pooler_error(name) from error
+        is_passing = code in PASSING or (not code and isinstance(error, psycopg.OperationalError))
+        steps = (step for start, step in NEXT_STEPS if code.startswith(start))
+        next_step = "Run again." if is_passing else next(steps, CHECK_PLACE)
+        raise JournalError(
+            f"The journal in {name} can't be used: {sentence(said)} {next_step}", locked=is_passing
+        ) from error
+    except (UnicodeError, RecursionError, MemoryError) as error:
+        raise JournalError(f"The journal in {name} is damaged: a row can't be read. {ALTERED_IT}") from error
+    except Exception as error:
+        if isinstance(error, LongCatError):
+            raise
+        raise JournalError(f"The journal in {name} can't be used: {type(error).__name__}. {CHECK_PLACE}") from error
+
+
+def lost_error(name: str) -> JournalError:
+    """Return the error that says that a connection was lost, and will come back."""
+    return JournalError(
+        f"The connection to the journal in {name} was lost. It is tried again; make sure that the server runs and can"
+        " be reached.",
+        locked=True,
+    )

@@ -1,0 +1,237 @@
+"""A journal on PostgreSQL: one session, which owns rows, for all threads; it comes back when it was lost."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+from weakref import ref
+
+import psycopg
+
+from longcat.errors import JournalError
+from longcat.saving.journal.database import GRACE, Database, Statements
+from longcat.saving.journal.postgres import schema
+from longcat.saving.journal.postgres.connection import (
+    ALTERED_IT,
+    JournalUrl,
+    check_backend,
+    connect,
+    explained,
+    lost_error,
+    pooler_error,
+)
+from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger, hash_of_key
+from longcat.saving.journal.postgres.statements import PostgresRows, PostgresStatements, to_stored, translate
+from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.schedule.knowledge import Knowledge
+
+INTERVAL: Final = 5.0
+"""Seconds between two signs of life of a session, which also finds out whether it is still the same."""
+IS_ALIVE: Final = "SELECT EXISTS (SELECT FROM longcat_living WHERE token = %s)"
+END_FORMER: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid::bigint = %s AND objid::bigint = %s"""
+"""Ends the session that we had before, which the server may not know to be lost. Nobody else knows our token."""
+LOCK: Final = "SELECT pg_advisory_lock(%s)"
+SAME: Final = "SELECT pg_backend_pid()"
+DURABLE: Final = "BEGIN; SET LOCAL synchronous_commit = on"
+DISOWN: Final = "UPDATE longcat_request SET owner = NULL WHERE owner = %s"
+
+
+class PostgresDatabase(Database):
+    """A journal on PostgreSQL, and an owner of rows in it.
+
+    The owner is alive as long as its session holds the advisory lock of its token. A session that gives no sign of life
+    for 30 seconds is ended by the server.
+
+    While the connection is lost, every method raises JournalError that says `locked`, at once for all threads but the
+    one that tries to come back. Then the token has the rows that no other owner has taken meanwhile.
+
+    Args:
+        url: where it is.
+        time: returns the seconds since the epoch.
+
+    Raises ConfigurationError when the URL can't be read. Nothing is connected before the first use.
+    """
+
+    restore = ALTERED_IT
+    is_remote = True
+
+    def __init__(self, url: str, time: Callable[[], float]) -> None:
+        self._address = JournalUrl.of(url)
+        self._exchangers: list[BudgetExchanger] = []
+        self._connection: psycopg.Connection[Any] | None = None
+        super().__init__(self._address.name, time)
+        self.watch_forks()
+
+    def _become_owner(self) -> None:
+        super()._become_owner()
+        self._salt: str | None = None  # None: this process was not connected yet.
+        self._closing = threading.Event()
+
+    def close(self) -> None:
+        """Give all rows back and close the connections. A second call does nothing."""
+        self.writer.close(GRACE)
+        for exchanger in self._exchangers:
+            exchanger.close()
+        with self._guard:
+            self.is_open = False
+            self._closing.set()
+            if self._connection is not None:
+                with suppress(psycopg.Error):  # Without its lock, the token has no owner in any case.
+                    self._connection.execute(DISOWN, [self.token])
+            self._disconnect()
+
+    @contextmanager
+    def using(self) -> Iterator[PostgresStatements]:
+        """Lend the connection to one thread at a time. Every statement is a transaction, unless one is open.
+
+        Changes survive the end of the process at once, and a crash of the server after some seconds.
+        """
+        with self._turn():
+            self._check_open()
+            connection = self._connected()
+            try:
+                with explained(self.name, connection):
+                    yield PostgresStatements(connection)
+            finally:
+                if connection.closed or connection.broken:
+                    self._disconnect()
+
+    @contextmanager
+    def _in_transaction(self, begin: str) -> Iterator[PostgresStatements]:
+        with self.using() as db:
+            connection = db.connection
+            connection.execute(begin)
+            try:
+                yield db
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(psycopg.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def durable(self) -> Iterator[PostgresStatements]:
+        """Lend the connection for one transaction, which survives a crash of the server when the block has ended.
+
+        When the block raises, nothing is changed; when the connection is lost, nobody knows.
+        """
+        with self._in_transaction(DURABLE) as db:
+            yield db
+
+    @contextmanager
+    def transaction(self) -> Iterator[PostgresStatements]:
+        """Lend the connection for one transaction, which survives a crash of the server after some seconds."""
+        with self._in_transaction("BEGIN") as db:
+            yield db
+
+    @contextmanager
+    def cursor(self, sql: str, values: Sequence[Any]) -> Iterator[PostgresRows]:
+        """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
+        with self.transaction() as db, db.connection.cursor("longcat") as cursor:
+            cursor.execute(translate(sql), [to_stored(value) for value in values])
+            yield PostgresRows(cursor)
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
+        if owner == self.token:
+            return True
+        with self.using() as db:
+            return bool((db.connection.execute(IS_ALIVE, [owner]).fetchone() or [False])[0])
+
+    def remove_owner(self, db: Statements, owner: str) -> None:
+        """Give back the requests of an owner that is gone. Its orders keep its name: it may come back."""
+        db.execute(DISOWN.replace("%s", "?"), [owner])
+
+    def check_orders(self) -> None:
+        """Raise JournalError unless the journal can be used. The server takes care that every order can be found."""
+        self.open()
+
+    def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
+        """Return when a client may ask, as `Journal.rate_limiter` says: all clients of the journal share one budget."""
+        with self.using():
+            salt = self._salt or ""
+        exchanger = BudgetExchanger(self._connect_again, gateway, hash_of_key(key, salt), max_rate, knowledge)
+        self._exchangers.append(exchanger)
+        return exchanger.limiter
+
+    def after_fork_in_child(self) -> None:
+        """Become another owner, and let go of the parent's connection without a word to the server."""
+        connection, self._connection = self._connection, None
+        self._exchangers = []
+        self._become_owner()
+        if connection is not None and not connection.closed:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, connection.fileno(), inheritable=False)
+            os.close(nothing)
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def _connected(self) -> "psycopg.Connection[Any]":
+        """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""
+        if self._connection is None:
+            was_connected = self._salt is not None
+            connection = connect(self._address, was_connected=was_connected)
+            try:
+                with explained(self.name, connection):
+                    if not was_connected:
+                        self._check_pooler(connection)
+                    salt = schema.prepare(connection, self.name)
+                    token = int(self.token, 16)
+                    connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
+                    connection.execute(LOCK, [token - (1 << 64) if token >> 63 else token])
+                    self._check_same(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._salt = connection, salt
+            if not was_connected:
+                self._give_signs_of_life()
+        return self._connection
+
+    def _check_pooler(self, connection: "psycopg.Connection[Any]") -> None:
+        """Raise JournalError when two sessions at once are served by one process."""
+        with self._connect_again() as another:
+            if another.info.backend_pid == connection.info.backend_pid:
+                raise pooler_error(self.name)
+        self._check_same(connection)
+
+    def _check_same(self, connection: "psycopg.Connection[Any]") -> None:
+        (pid,) = connection.execute(SAME).fetchone() or (0,)
+        check_backend(connection, pid, self.name)
+
+    def _connect_again(self) -> "psycopg.Connection[Any]":
+        return connect(self._address, was_connected=self._salt is not None)
+
+    def _give_signs_of_life(self) -> None:
+        threading.Thread(
+            target=_give_signs_of_life, args=(ref(self), self._closing), name="longcat-alive", daemon=True
+        ).start()
+
+    def give_sign_of_life(self) -> None:
+        """Make the server see that this session is there, and come back if it was lost."""
+        with self.using() as db:
+            self._check_same(db.connection)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _locked_error(self) -> JournalError:
+        return lost_error(self.name)
+
+
+def _give_signs_of_life(database: "ref[PostgresDatabase]", closing: threading.Event) -> None:
+    """Give a sign of life every few seconds, until the database is closed, or gone."""
+    while not closing.wait(INTERVAL):
+        found = database()
+        if found is None:
+            return
+        with suppress(Exception):  # Whoever uses the journal is told.
+            found.give_sign_of_life()
+        del found

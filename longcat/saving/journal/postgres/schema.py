@@ -1,0 +1,122 @@
+"""The tables of a journal on PostgreSQL, in the first schema of the search path."""
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from longcat.errors import JournalError
+from longcat.saving.journal.postgres.connection import ALTERED_IT
+from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
+from longcat.saving.journal.postgres.lines import LINE_SCHEMA
+from longcat.saving.journal.postgres.rate_limiter import RATE_TABLE
+from longcat.saving.journal.postgres.workers import WORKER_SCHEMA
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+VERSION: Final = 1
+"""What `longcat_journal` says of this schema."""
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('longcat ' || current_schema(), 0))"
+"""One program makes the tables at a time."""
+SCHEMA: Final = (
+    """\
+CREATE TABLE longcat_journal ( -- One row.
+    version INTEGER NOT NULL, -- Of this schema.
+    salt    TEXT NOT NULL,    -- With it, keys are hashed.
+    made    TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+)""",
+    """\
+CREATE TABLE longcat_request ( -- One row per request. Moments are ISO 8601 in UTC.
+    gateway     TEXT COLLATE "C" NOT NULL, -- The gateway's base URL.
+    request_id  TEXT COLLATE "C" NOT NULL,
+    owner       TEXT CHECK (owner ~ '^[0-9a-f]*$'), -- The TOKEN of who works on it. NULL: nobody.
+    first_asked TEXT,             -- When its first answer was noted. NULL: it has none.
+    last_asked  TEXT,             -- When its last answer was noted.
+    state       TEXT,             -- What the last answer means: queued, processing, ..., unknown. NULL: ask again.
+    raw_state   TEXT,             -- The gateway's own word for that.
+    progress    DOUBLE PRECISION, -- From 0 to 1. NULL: the answer did not say.
+    error       TEXT,             -- Why it failed, in the gateway's words.
+    outcome     TEXT CHECK (outcome IN ('completed', 'failed', 'cancelled')), -- NULL: it is open.
+    image       TEXT,             -- What it yielded, as JSON: url, urls, created_at, duration_us, ...
+    PRIMARY KEY (gateway, request_id)
+)""",
+    """\
+CREATE TABLE longcat_picture ( -- One row per picture of a request that was downloaded.
+    gateway     TEXT COLLATE "C" NOT NULL,
+    request_id  TEXT COLLATE "C" NOT NULL,
+    number      INTEGER NOT NULL, -- Which of the request's pictures: 1 is the first.
+    path        TEXT NOT NULL,    -- The place that the picture was about to be put into.
+    sha256      TEXT NOT NULL,    -- The SHA-256 of the picture, in hex. The file is whole if it has this one.
+    size        BIGINT NOT NULL,  -- The picture's bytes.
+    PRIMARY KEY (gateway, request_id, number)
+)""",
+    """\
+CREATE TABLE longcat_orders ( -- One row per order that the gateway took, or may have taken. Money is in 1e-9 dollars.
+    gateway     TEXT COLLATE "C" NOT NULL,
+    key         TEXT COLLATE "C" NOT NULL, -- Names the order.
+    owner       TEXT CHECK (owner ~ '^[0-9a-f]*$'), -- The TOKEN of who is sending it. NULL: nobody.
+    state       TEXT NOT NULL CHECK (state IN ('intended', 'taken', 'unknown')),
+                                  -- An order that is 'intended', and has no owner that is alive, is in doubt, too.
+    request_id  TEXT COLLATE "C" CHECK (state <> 'taken' OR request_id IS NOT NULL), -- The request that came of it.
+    cost        BIGINT NOT NULL,  -- What it costs at most.
+    in_doubt    BIGINT,           -- What it cost before, when it was sent again although it may have been taken.
+    message     TEXT,             -- Why nobody knows whether it was taken.
+    noted       TEXT COLLATE "C" NOT NULL, -- When its state was noted.
+    content     TEXT NOT NULL,    -- The order itself, as JSON: prompt, options, ...
+    PRIMARY KEY (gateway, key)
+)""",
+    "CREATE INDEX longcat_request_owner ON longcat_request (owner) WHERE owner IS NOT NULL",
+    "CREATE INDEX longcat_orders_owner ON longcat_orders (owner) WHERE owner IS NOT NULL",
+    "CREATE INDEX longcat_orders_open ON longcat_orders (gateway, noted, key) WHERE state <> 'taken'",
+    RATE_TABLE,
+    EXPERIENCE_TABLE,
+    *LINE_SCHEMA,
+    *WORKER_SCHEMA,
+)
+TABLES: Final = r"""
+SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname LIKE 'longcat\_%'"""
+"""Which of our tables are there. (`to_regclass` may not know yet what was made while this session waited.)"""
+MADE: Final = "INSERT INTO longcat_journal (version, salt) VALUES (%s, %s)"
+READ: Final = "SELECT version, salt FROM longcat_journal"
+CHECK: Final = """
+SELECT gateway, request_id, owner, first_asked, last_asked, state, raw_state, progress, error, outcome, image
+FROM longcat_request LIMIT 0;
+SELECT gateway, request_id, number, path, sha256, size FROM longcat_picture LIMIT 0;
+SELECT gateway, key, owner, state, request_id, cost, in_doubt, message, noted, content FROM longcat_orders LIMIT 0;
+SELECT gateway, key_hash, state FROM longcat_rate LIMIT 0;
+SELECT gateway, policy, state FROM longcat_experience LIMIT 0;
+SELECT batch, number, owner, state, key, content FROM longcat_line LIMIT 0;
+SELECT batch, gateway, digest FROM longcat_batch LIMIT 0;
+SELECT token FROM longcat_worker LIMIT 0"""
+"""What must be there."""
+
+
+def prepare(db: "Connection[Any]", name: str) -> str:
+    """Make the tables unless they are there, and return the journal's salt.
+
+    Raises JournalError when the journal is of a newer version; and psycopg.Error, for example when it was altered.
+    """
+    if not _is_there(db, name):
+        with db.transaction():
+            db.execute(LOCK)
+            if not _is_there(db, name):  # Another program may have made it meanwhile.
+                db.execute("; ".join(SCHEMA))
+                db.execute(MADE, [VERSION, secrets.token_hex(16)])
+    found = db.execute(READ).fetchall()
+    if len(found) != 1:
+        raise JournalError(f"The journal in {name} has no version. {ALTERED_IT}")
+    ((version, salt),) = found
+    if version != VERSION:
+        raise JournalError(
+            f"The journal in {name} is of version {version}, and this program knows version {VERSION}. "
+            "Update this program, or choose another schema."
+        )
+    db.execute(CHECK)
+    return str(salt)
+
+
+def _is_there(db: "Connection[Any]", name: str) -> bool:
+    """Whether the tables are there. Raises JournalError when only some are."""
+    tables = {table for (table,) in db.execute(TABLES)}
+    if tables and "longcat_journal" not in tables:
+        raise JournalError(f"The tables of the journal in {name} are not those of a journal. {ALTERED_IT}")
+    return bool(tables)

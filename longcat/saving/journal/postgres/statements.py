@@ -1,0 +1,94 @@
+"""The statements of the tables in the dialect of PostgreSQL, and texts that it can't hold."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+TABLE: Final = re.compile(r"\b(FROM|INTO|UPDATE|JOIN) (request|picture|orders)\b")
+ESCAPE: Final = "\x10"
+UNSTORABLE: Final = re.compile(f"[\0{ESCAPE}\ud800-\udfff]")
+"""NUL, halves of surrogate pairs, and what begins an escape."""
+ESCAPED: Final = re.compile(f"{ESCAPE}([0-9a-f]{{4}})")
+
+
+@cache
+def translate(sql: str) -> str:
+    """Return a statement for PostgreSQL: our names of tables, and the driver's placeholders."""
+    return TABLE.sub(r"\1 longcat_\2 AS \2", sql).replace("%", "%%").replace("?", "%s")
+
+
+def to_stored(value: Any) -> Any:
+    """Return a value as PostgreSQL can hold it. What it can't is escaped, so that `from_stored` returns it."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogatepass")
+    if isinstance(value, str):
+        return UNSTORABLE.sub(lambda found: f"{ESCAPE}{ord(found[0]):04x}", value)
+    return [to_stored(one) for one in value] if isinstance(value, list) else value
+
+
+def from_stored(value: Any) -> Any:
+    """Return a value as it was before `to_stored`."""
+    if isinstance(value, str) and ESCAPE in value:
+        return ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
+    return value
+
+
+@frozen
+class PostgresRows:
+    """What came of a statement: `Rows`."""
+
+    cursor: Any
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+        return int(self.cursor.rowcount)
+
+    def fetchone(self) -> Any:
+        """Return the next row. None: there is none."""
+        row = self.cursor.fetchone()
+        return row and tuple(map(from_stored, row))
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the rows."""
+        return (tuple(map(from_stored, row)) for row in self.cursor)
+
+
+@frozen
+class CopiedRows:
+    """What takes the rows of a COPY."""
+
+    copy: Any
+
+    def write_row(self, row: Sequence[Any]) -> None:
+        """Write one row."""
+        self.copy.write_row([to_stored(value) for value in row])
+
+
+@frozen
+class PostgresStatements:
+    """What executes statements on a connection: `Statements`."""
+
+    connection: "Connection[Any]"
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> PostgresRows:
+        """Execute a statement. A `?` stands for a value."""
+        stored = [to_stored(value) for value in values]
+        return PostgresRows(self.connection.execute(translate(sql), stored))
+
+    @contextmanager
+    def copy(self, sql: str) -> Iterator[CopiedRows]:
+        """Yield what takes rows, for a COPY FROM STDIN."""
+        with self.connection.cursor() as cursor, cursor.copy(sql) as copy:
+            yield CopiedRows(copy)
