@@ -267,7 +267,7 @@ class PostgresServer:
         end = monotonic() + LIMIT
         is_running = self._output.readline() == "started\n"
         while is_running and monotonic() < end:
-            with suppress(OSError):
+            with suppress(OSError, ValueError):  # It is not there yet, or empty.
                 *_, status = (self.folder / "data" / "postmaster.pid").read_text("ascii").split()
                 if status == "ready":
                     return
