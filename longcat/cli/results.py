@@ -5,7 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Collection
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 from longcat.cli.exit_codes import Exit
 from longcat.cli.streams import quiet_pipe
@@ -32,6 +32,9 @@ CODES: Final = (
     ((PermissionDeniedError, NotFoundError), Exit.MISUSED),
     (OSError, Exit.MISUSED),  # A file that can't be written, a port in use. Network errors arrive as our own.
 )
+
+MOST_HELD: Final = 1024 * 1024
+"""Bytes of results that are held in memory, rather than in a temporary file, until they are printed."""
 
 
 def exit_code(error: BaseException) -> Exit:
@@ -95,21 +98,27 @@ class Printer:
     """Prints results to stdout: at once, or `later`, at the end of the block, when no live line can be torn apart."""
 
     def __init__(self, *, later: bool = False) -> None:
-        self._later = later
-        self._held: list[str] = []
+        self._held: IO[str] | None = None
+        if later:
+            from tempfile import SpooledTemporaryFile  # noqa: PLC0415 - it is slow to import.
+
+            self._held = SpooledTemporaryFile(MOST_HELD, "w+", -1, "utf-8", "\n", errors="surrogatepass")  # noqa: SIM115
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for text in self._held:
-            _write(text)
+        if self._held is not None:
+            with self._held as held:
+                held.seek(0)
+                for text in held:
+                    _write(text.removesuffix("\n"))
 
     def print(self, result: str | dict[str, Any]) -> None:
         """Print a line, or an object as one line of JSON."""
         text = result if isinstance(result, str) else json.dumps(result)
-        if self._later:
-            self._held.append(text)
+        if self._held is not None:
+            self._held.write(f"{text}\n")
         else:
             _write(text)
 

@@ -15,6 +15,7 @@ class PlainWhole(WholeDisplay):
     def __init__(self) -> None:
         super().__init__()
         self._next = time.monotonic() + PLAIN_EVERY
+        self._last = ""
 
     def draw(self) -> None:
         """Print the line, if it is time."""
@@ -22,9 +23,11 @@ class PlainWhole(WholeDisplay):
             self.close()
 
     def close(self) -> None:
-        """Print the line."""
+        """Print the line, unless it stands there."""
         self._next = time.monotonic() + PLAIN_EVERY
-        print(f"longcat: {self}.", file=sys.stderr, flush=True)
+        if str(self) != self._last:
+            self._last = str(self)
+            print(f"longcat: {self._last}.", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from pathlib import Path
 from longcat.cli.orders.batch_report import BatchPlan
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.output import check_free
-from longcat.errors import JournalError
+from longcat.errors import ConfigurationError, JournalError
 from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
+from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
 from longcat.waiting.outcome import FAILURES
 from longcat.waiting.submit import OrderState
@@ -103,6 +105,22 @@ def _recall_request(line: OrderLine, requests: RequestTable, store: PictureStore
         inside = [name for name in names if name is not None]
         if len(inside) == len(files):
             line.files, line.state = inside, LineState.DONE
+
+
+def look_up(line: OrderLine, orders: OrderTable, store: PictureStore, *, resubmit_unknown: bool) -> None:
+    """Read into a line that is about to be ordered what this may cost twice, and whether a file is in the way.
+
+    Only in a folder of this machine is that looked for: elsewhere it would take long. Raises JournalError.
+    """
+    is_local = isinstance(store, FolderStore) and line.name is not None
+    if resubmit_unknown and (record := orders.known(line.key)) is not None:
+        may_be_paid = record.state is OrderState.UNKNOWN
+        line.cost_before = record.cost_before + (record.cost if may_be_paid else Decimal(0))
+    if is_local and store.existing(line.name or "", line.order.pictures) and orders.known(line.key) is None:
+        try:
+            _check_files([line], store)
+        except ConfigurationError as error:
+            line.fail(error)
 
 
 def _check_files(lines: Sequence[OrderLine], store: PictureStore) -> None:

@@ -1,4 +1,4 @@
-"""The share of a batch that this machine takes: lines are claimed as they can be ordered, and told of when over."""
+"""The share of a batch that this machine takes: lines are claimed as they can be ordered, and ended when over."""
 
 import time
 from collections import Counter, deque
@@ -25,7 +25,7 @@ LEAST_LOT, MOST_LOT = 4, 1000
 LOT_SECONDS: Final = (1.0, 4.0)
 """How long a lot should last: a shorter one is asked for too often, and of a longer one too much waits idly."""
 REPORT_EVERY: Final = 0.5
-"""Seconds between two groups of lines that are told of."""
+"""Seconds between two reports of what came of lines."""
 SHARE_OF_TIME: Final = 0.02
 """How much of the time may go into asking how far all workers are."""
 LOOK_EVERY: Final = 2.0
@@ -44,6 +44,8 @@ class BatchShare:
         table: where the lines are.
         batch: the number of the batch.
         shown: shows how far all workers are.
+        look_up: looks, in a thread, what is known of a line that was claimed. One with an error then is not ordered.
+        on_end: called with each line when nothing more will come of it in this run.
         on_idle: called, now and then, while there is nothing to claim.
         codes: the exit codes that the lines ask for that were left open.
     """
@@ -51,6 +53,8 @@ class BatchShare:
     table: LineTable
     batch: int
     shown: WholeDisplay
+    look_up: Callable[[OrderLine], object]
+    on_end: Callable[[OrderLine], object]
     on_idle: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint
     codes: set[Exit] = field(factory=set, init=False)
     progress: BatchProgress | None = field(default=None, init=False)
@@ -58,7 +62,7 @@ class BatchShare:
     _numbers: dict[str, int] = field(factory=dict, init=False)
     """The number of each line that is claimed and not over, by its key."""
     _over: deque[LineOutcome] = field(factory=deque, init=False)
-    """What came of lines and is not told yet."""
+    """What came of lines, and is not reported yet."""
     _is_lost: bool = field(default=False, init=False)  # Whether the database could not be reached when last tried.
     _counts: Counter[LineState] = field(factory=Counter, init=False)
 
@@ -71,8 +75,13 @@ class BatchShare:
         while True:
             began = time.monotonic()
             claimed = await self._patiently(partial(self.table.claim, self.batch, self._lot_size()))
-            for one in claimed:
-                yield self._line(one)
+            lines = [self._line(one) for one in claimed]
+            await self._patiently(partial(self._look_up, lines))
+            for line in lines:
+                if line.error is None:
+                    yield line
+                else:
+                    self.end(line)
             if claimed:
                 self._adapt_lot(time.monotonic() - began)
                 continue
@@ -85,6 +94,7 @@ class BatchShare:
 
     def end(self, line: OrderLine) -> None:
         """Take note that nothing more will come of a line in this run."""
+        self.on_end(line)
         self._counts[line.state] += 1
         if line.state is LineState.OPEN:
             self.codes.add(line.code)
@@ -92,11 +102,11 @@ class BatchShare:
         number = self._numbers.pop(line.key)
         self._over.append(LineOutcome(number, line.state.value, line.request_id, line.files, line.cost, error))
 
-    async def keep_told(self) -> None:
+    async def keep_reporting(self) -> None:
         """Tell the journal what came of lines, and show how far all workers are, until it is cancelled."""
         next_look = 0.0
         while True:
-            await self._patiently(self.tell)
+            await self._patiently(self.report)
             if time.monotonic() >= next_look:
                 began = time.monotonic()
                 await self._look()
@@ -104,8 +114,8 @@ class BatchShare:
                 next_look = ended + max(REPORT_EVERY, (ended - began) / SHARE_OF_TIME)
             await anyio.sleep(REPORT_EVERY)
 
-    def tell(self) -> None:
-        """Tell the journal what came of lines. Raises JournalError; what could not be told is told the next time."""
+    def report(self) -> None:
+        """Tell the journal what came of lines. Raises JournalError; what could not be reported is the next time."""
         while self._over:
             group = [*self._over][:MOST_LOT]
             self.table.end(self.batch, group)
@@ -138,6 +148,10 @@ class BatchShare:
     def _line(self, claimed: ClaimedLine) -> OrderLine:
         self._numbers[claimed.key] = claimed.number
         return OrderLine(claimed.order, claimed.key, name_of(claimed.order, claimed.key))
+
+    def _look_up(self, lines: list[OrderLine]) -> None:
+        for line in lines:
+            self.look_up(line)
 
     def _lot_size(self) -> int:
         """Return how many lines to claim: near the end no more than half of a fair share, so that nobody is idle."""

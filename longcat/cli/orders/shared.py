@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.batch_report import MANIFEST, BatchPlan, print_line, sum_up, write_manifest
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
+from longcat.cli.orders.ledger import look_up
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.share import BatchShare
@@ -50,6 +52,8 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     """Register the lines unless another worker did, take part in the batch, and return what came of all of it."""
     if not arguments.dry_run:
         find_api_key(None)  # Its error comes before anything is made.
+    if not arguments.debug:  # A line on stderr for each of a million orders would be too much.
+        logging.getLogger("longcat").setLevel(logging.WARNING)
     with Journal(arguments.journal, time=time.time) as journal:
         journal.open(PATIENCE)
         table = journal.lines(base_url)
@@ -63,7 +67,10 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
         batch = _register(table, arguments, base_url)
         if arguments.dry_run:
             return Exit.DONE
-        work = _Work(table, batch, store, arguments)
+        find = partial(
+            look_up, orders=journal.orders(base_url), store=store, resubmit_unknown=arguments.resubmit_unknown
+        )
+        work = _Work(table, batch, store, find, arguments)
         try:
             prepare(store)
             with receiving(arguments) as wake:
@@ -119,27 +126,24 @@ class _Work:
     table: LineTable
     batch: int
     store: PictureStore
+    look_up: Callable[[OrderLine], object]
     arguments: argparse.Namespace
 
     def run(self, settings: OrderingSettings, wake: Wake | None) -> Exit:
         """Order, wait and save until all lines are over, and return what the lines ask for that were left open."""
         later = sys.stdout.isatty() and sys.stderr.isatty()
         with Printer(later=later) as printer, whole_display() as shown:
-            share = BatchShare(self.table, self.batch, shown)
-
-            def tell(line: OrderLine) -> None:
-                print_line(
-                    line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
-                )
-                share.end(line)
-
-            ordering = Ordering(share.lines(), settings, shown, tell, wake)
+            print_it = partial(
+                print_line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
+            )
+            share = BatchShare(self.table, self.batch, shown, self.look_up, print_it)
+            ordering = Ordering(share.lines(), settings, shown, share.end, wake)
             share.on_idle = ordering.settle
             try:
                 anyio.run(_run_both, ordering, share)
             finally:  # Ctrl-C, too.
                 try:
-                    _with_patience(share.tell)
+                    _with_patience(share.report)
                     shown.show(self.table.progress(self.batch))
                 except JournalError as error:  # Its lines are taken up again, and nothing is ordered twice.
                     report(error, debug=self.arguments.debug)
@@ -166,7 +170,7 @@ class _Work:
         }
         sum_up(Counter(states), progress.spent, place)
         if not is_last:
-            print_error(f"longcat: {len(progress.workers)} workers go on. The last one writes the manifest.")
+            print_error("longcat: Other workers go on. The last one writes the manifest.")
         codes = [Exit.NO] if progress.failed else []
         return [*codes, Exit.UNCLEAR] if progress.unknown or progress.open else codes
 
@@ -174,7 +178,7 @@ class _Work:
 async def _run_both(ordering: Ordering, share: BatchShare) -> None:
     """Order what is claimed, while the journal is told what came of it."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(share.keep_told)
+        tasks.start_soon(share.keep_reporting)
         await ordering.run()
         tasks.cancel_scope.cancel()
 
