@@ -31,7 +31,9 @@ def new_client(schema: Schema) -> Generator[NewClient, None, None]:
         return psycopg.connect(schema.url, autocommit=True)
 
     def new(max_rate: float = math.inf, knowledge: dict[str, Knowledge] | None = None) -> BudgetExchanger:
-        made.append(BudgetExchanger(connect, "http://gateway", hash_of_key("key", "salt"), max_rate, knowledge or {}))
+        made.append(
+            BudgetExchanger(connect, "http://gateway", lambda: hash_of_key("key", "salt"), max_rate, knowledge or {})
+        )
         return made[-1]
 
     yield new

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: what a URL says, the settings of our sessions, and errors that say what to do."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -143,6 +144,16 @@ def connect(address: JournalUrl, *, was_connected: bool) -> "psycopg.Connection[
         connection.close()
         raise
     return connection
+
+
+def abandon(connection: "psycopg.Connection[Any]") -> None:
+    """Let go of a connection of the process that this one was forked from, without a word to the server."""
+    if not connection.closed:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, connection.fileno(), inheritable=False)
+        os.close(nothing)
+        with suppress(psycopg.Error):
+            connection.close()
 
 
 def _check(connection: "psycopg.Connection[Any]", name: str) -> None:

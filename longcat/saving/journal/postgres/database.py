@@ -1,6 +1,5 @@
 """A journal on PostgreSQL: one session, which owns rows, for all threads; it comes back when it was lost."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from longcat.saving.journal.postgres import schema
 from longcat.saving.journal.postgres.connection import (
     ALTERED_IT,
     JournalUrl,
+    abandon,
     check_backend,
     connect,
     explained,
@@ -153,23 +153,21 @@ class PostgresDatabase(Database):
 
     def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
         """Return when a client may ask, as `Journal.rate_limiter` says: all clients of the journal share one budget."""
-        with self.using():
-            salt = self._salt or ""
-        exchanger = BudgetExchanger(self._connect_again, gateway, hash_of_key(key, salt), max_rate, knowledge)
+
+        def key_hash() -> str:
+            with self.using():
+                return hash_of_key(key, self._salt or "")
+
+        exchanger = BudgetExchanger(self._connect_again, gateway, key_hash, max_rate, knowledge)
         self._exchangers.append(exchanger)
         return exchanger.limiter
 
     def after_fork_in_child(self) -> None:
         """Become another owner, and let go of the parent's connection without a word to the server."""
         connection, self._connection = self._connection, None
-        self._exchangers = []
         self._become_owner()
-        if connection is not None and not connection.closed:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nothing, connection.fileno(), inheritable=False)
-            os.close(nothing)
-            with suppress(psycopg.Error):
-                connection.close()
+        if connection is not None:
+            abandon(connection)
 
     def _connected(self) -> "psycopg.Connection[Any]":
         """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""

@@ -10,7 +10,7 @@ import hmac
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
@@ -93,7 +93,7 @@ class BudgetExchanger(ForkAware):
     Args:
         connect: makes a connection in autocommit mode. It raises JournalError.
         gateway: names the gateway in the journal.
-        key_hash: names the key, as `hash_of_key` returns it.
+        key_hash: returns what names the key, as `hash_of_key` does. It may block, and raise JournalError.
         max_rate: the client's own bound, in questions per second.
         knowledge: what the client's waits have learnt about durations, by the names of their policies. It is shared.
 
@@ -105,13 +105,13 @@ class BudgetExchanger(ForkAware):
         self,
         connect: "Callable[[], Connection[Any]]",
         gateway: str,
-        key_hash: str,
+        key_hash: Callable[[], str],
         max_rate: float,
         knowledge: Mapping[str, Knowledge],
     ) -> None:
         self.limiter = SharedRateLimiter(max_rate, on_demand=self._on_demand)
         self._connect = connect
-        self._row = gateway, key_hash
+        self._gateway, self._key_hash = gateway, key_hash
         self._experience = [ExperienceRow(gateway, policy, one) for policy, one in knowledge.items()]
         self._begin()
         self.watch_forks()
@@ -128,8 +128,12 @@ class BudgetExchanger(ForkAware):
 
     def after_fork_in_child(self) -> None:
         """Be a client of its own. The connection is the parent's, and must neither be used nor closed."""
-        self._inherited = self._db
+        inherited = self._db
         self._begin()
+        if inherited is not None:
+            from longcat.saving.journal.postgres.connection import abandon  # noqa: PLC0415 - it imports psycopg.
+
+            abandon(inherited)
         self.limiter.begin_anew()
 
     def close(self) -> None:
@@ -193,6 +197,7 @@ class BudgetExchanger(ForkAware):
 
     def _connected(self) -> "Connection[Any]":
         if self._db is None:
+            self._row = self._gateway, self._key_hash()
             self._db = db = self._connect()
             for setting in SETTINGS:
                 db.execute(setting)
@@ -214,18 +219,12 @@ class BudgetExchanger(ForkAware):
         db, limiter, began = self._connected(), self.limiter, monotonic()
         wish = limiter.begin_exchange(began, self._offset.seconds)
         try:
-            with db.pipeline():
-                db.execute("BEGIN")
-                row = db.execute(LOCK, self._row).fetchone()
-                now = _number(db, NOW)  # When the row is ours, which may take a while.
-            budget = _budget_of(row[0] if row is not None else "", now)
+            (text, now) = _results(db, f"BEGIN; {LOCK}; {NOW}", self._row)  # Now, the row is ours.
+            budget = _budget_of(text, now)
             renewed = self._may_be_forgotten or self._started > budget.moment
             slots = budget.exchange(now, self._member, limiter.max_rate, wish, renewed=renewed)
-            with db.pipeline():
-                sent = monotonic()
-                db.execute(KEEP, (as_json(budget), *self._row))
-                db.execute("COMMIT")
-                told = _number(db, NOW)
+            sent = monotonic()
+            (told,) = _results(db, f"{KEEP}; COMMIT; {NOW}", (as_json(budget), *self._row))
             self._offset.learn(told, sent, monotonic())
             self._may_be_forgotten = False
         except BaseException:
@@ -241,7 +240,22 @@ def _number(db: "Connection[Any]", sql: Any) -> float:
     return float(row[0]) if row is not None else 0.0
 
 
-def _budget_of(text: str, now: float) -> SharedBudget:
+def _results(db: "Connection[Any]", sql: Any, values: Sequence[Any]) -> list[Any]:
+    """Execute several statements at once, and return the first value of each that is a query. None: it has no row."""
+    from psycopg import ClientCursor  # noqa: PLC0415 - see above.
+
+    with ClientCursor(db) as cursor:
+        cursor.execute(sql, values)
+        results = []
+        while True:
+            if cursor.description is not None:
+                row = cursor.fetchone()
+                results.append(row[0] if row is not None else None)
+            if not cursor.nextset():
+                return results
+
+
+def _budget_of(text: str | None, now: float) -> SharedBudget:
     """Return the budget in a row; a new one if there is none, or none that can be meant."""
     try:
         budget = from_json(SharedBudget, text) if text else SharedBudget()
