@@ -15,7 +15,7 @@ import pytest
 from _pytest.runner import runtestprotocol  # As the plugins use it that run tests in their own way.
 from fakes import drivers_for
 from hypothesis import HealthCheck, settings
-from journals import KINDS, Place, new_place
+from journals import KINDS, Place
 from libraries import WAYS
 from object_storage import ObjectStorage
 from postgres import PostgresServer, Schema
@@ -150,9 +150,14 @@ def schema(postgres_server: PostgresServer) -> Schema:
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Place, None, None]:
     """Return where a journal may be made, of either kind."""
-    return new_place(request, tmp_path)
+    if request.param == "sqlite":
+        yield tmp_path / "a.journal"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with server.empty_schema() as schema:
+        yield schema.url
 
 
 @pytest.fixture

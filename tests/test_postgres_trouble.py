@@ -3,15 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
+from threading import Barrier
 from typing import Any, Final, Literal
 
 import pytest
 from fakes import Cat, Driver
 from journals import rows
-from postgres import SUPERUSER, PostgresServer, Schema, free_port
+from postgres import LIMIT, SUPERUSER, PostgresServer, Schema, free_port
 from postgres_proxy import Pooler, Proxy
 from secret_forms import FORMS
 
@@ -203,6 +205,21 @@ def test_other_tables_are_refused(schema: Schema, change: str, says: str) -> Non
     assert "\n" not in str(caught.value)
     assert not caught.value.locked
     assert rows(schema.url, tables, schema.name) == before
+
+
+def test_of_many_that_come_first_one_makes_the_tables(schema: Schema) -> None:
+    """Threads that open the same new journal at once all find it whole, and each request has one owner."""
+
+    def claim(_: int) -> list[bool]:
+        with journal(schema.url) as one:
+            claimed = [one.requests(GATEWAY).claim(ID) for _ in range(2)]
+            barrier.wait(LIMIT)
+            return claimed
+
+    barrier = Barrier(8)
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(claim, range(8)))
+    assert sorted(results) == [[False, False]] * 7 + [[True, True]]
 
 
 # --- The settings of the role. ---

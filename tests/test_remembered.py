@@ -14,6 +14,7 @@ import anyio
 import httpx
 import pytest
 from fakes import Cat, Driver, Script, completed, leaving, says
+from journals import Place
 
 from longcat import (
     ConfigurationError,
@@ -47,7 +48,9 @@ def asked(gateway: FakeGateway) -> list[str | None]:
     return ids
 
 
-def wait_all(driver: Driver, gateway: FakeGateway, journal: Path, *ids: str, **more: Any) -> list[Image | LongCatError]:
+def wait_all(
+    driver: Driver, gateway: FakeGateway, journal: Place, *ids: str, **more: Any
+) -> list[Image | LongCatError]:
     """Wait for requests with a client that is closed afterwards."""
 
     async def scenario(cat: Cat) -> list[Image | LongCatError]:
@@ -56,20 +59,20 @@ def wait_all(driver: Driver, gateway: FakeGateway, journal: Path, *ids: str, **m
     return driver.run(scenario, gateway, journal=journal)
 
 
-def test_what_is_done_is_not_asked_again(driver: Driver, journal: Path) -> None:
+def test_what_is_done_is_not_asked_again(driver: Driver, place: Place) -> None:
     """The next client returns the same images without a question, and the same failures."""
     gateway = FakeGateway().request("good", 5).request("bad", 5, fails="no cats")
-    first = wait_all(driver, gateway, journal, "good", "bad")
+    first = wait_all(driver, gateway, place, "good", "bad")
     asked(gateway)
-    second = wait_all(driver, gateway, journal, "good", "bad")
+    second = wait_all(driver, gateway, place, "good", "bad")
     assert (asked(gateway), second[0], str(second[1])) == ([], first[0], str(first[1]))
     assert isinstance(second[1], GenerationFailed)
 
 
-def test_every_way_to_wait_goes_by_the_journal(driver: Driver, journal: Path) -> None:
+def test_every_way_to_wait_goes_by_the_journal(driver: Driver, place: Place) -> None:
     """`wait` and `watch` know what `wait_all` has found out; `status` asks, as it always does."""
     gateway = FakeGateway().request("r", 5)
-    (image,) = wait_all(driver, gateway, journal, "r")
+    (image,) = wait_all(driver, gateway, place, "r")
     asked(gateway)
 
     async def scenario(cat: Cat) -> list[Image | None]:
@@ -78,7 +81,7 @@ def test_every_way_to_wait_goes_by_the_journal(driver: Driver, journal: Path) ->
         assert asked(gateway) == []
         return [*seen, (await cat.status("r")).image]
 
-    assert driver.run(scenario, gateway, journal=journal) == [image] * 3
+    assert driver.run(scenario, gateway, journal=place) == [image] * 3
     assert asked(gateway) == ["r"]
 
 
@@ -155,7 +158,7 @@ def test_a_journal_that_is_none_is_refused(driver: Driver, journal: Path) -> Non
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_those_who_share_a_journal_share_the_work(backend: str, journal: Path) -> None:
+def test_those_who_share_a_journal_share_the_work(backend: str, place: Place) -> None:
     """Two clients that wait for the same requests both get every image, and each request is asked about by one."""
     clock = VirtualClock()
     ids = [f"r{i}" for i in range(16)]
@@ -166,7 +169,7 @@ def test_those_who_share_a_journal_share_the_work(backend: str, journal: Path) -
     results: dict[int, Any] = {}
 
     async def run(number: int, order: Callable[[list[str]], Any]) -> None:
-        async with gateways[number].async_client(journal=journal, polling=ONE_SECOND, max_rate=5.0) as cat:
+        async with gateways[number].async_client(journal=place, polling=ONE_SECOND, max_rate=5.0) as cat:
             results[number] = await cat.wait_all(order(ids))
 
     async def main() -> None:
@@ -201,7 +204,7 @@ def test_who_waits_for_another_client_waits_no_longer_than_its_deadline(driver: 
 # --- Orders. ---
 
 
-def order(driver: Driver, gateway: FakeGateway, journal: Path, folder: Path) -> list[str]:
+def order(driver: Driver, gateway: FakeGateway, journal: Place, folder: Path) -> list[str]:
     """Order two pictures under a name, wait for them, download them, and return their names."""
 
     async def scenario(cat: Cat) -> list[str]:
@@ -211,38 +214,38 @@ def order(driver: Driver, gateway: FakeGateway, journal: Path, folder: Path) -> 
     return driver.run(scenario, gateway, journal=journal)
 
 
-def test_an_order_of_one_name_is_sent_once(driver: Driver, journal: Path, tmp_path: Path) -> None:
+def test_an_order_of_one_name_is_sent_once(driver: Driver, place: Place, tmp_path: Path) -> None:
     """The next client that sends it gets the same request, asks nothing, and downloads nothing."""
     gateway = FakeGateway().order(takes=30)
     for again in (False, True, True):
-        assert order(driver, gateway, journal, tmp_path) == ["1.png", "2.png"]
+        assert order(driver, gateway, place, tmp_path) == ["1.png", "2.png"]
         assert (len(gateway.orders), len(gateway.downloads)) == (1, 2)
         assert (asked(gateway) == []) is again
 
 
-def test_an_order_in_doubt_is_not_sent_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+def test_an_order_in_doubt_is_not_sent_again(driver: Driver, place: Place, tmp_path: Path) -> None:
     """After a fault that leaves the order's fate open, the next client says so, and sends nothing."""
     gateway = FakeGateway().order_faults(500)
     for _ in range(2):
         with pytest.raises(SubmitUnknown):
-            order(driver, gateway, journal, tmp_path)
+            order(driver, gateway, place, tmp_path)
         assert len(gateway.orders) == 1
     assert asked(gateway) == []
 
 
-def test_an_order_that_was_refused_is_sent_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+def test_an_order_that_was_refused_is_sent_again(driver: Driver, place: Place, tmp_path: Path) -> None:
     """A refusal is no doubt: the next client sends the order as if it were new."""
     gateway = FakeGateway().order_faults(402)
     with pytest.raises(InsufficientBalanceError):
-        order(driver, gateway, journal, tmp_path)
-    assert order(driver, gateway, journal, tmp_path) == ["1.png", "2.png"]
+        order(driver, gateway, place, tmp_path)
+    assert order(driver, gateway, place, tmp_path) == ["1.png", "2.png"]
     assert len(gateway.orders) == 2
 
 
 # --- Pictures. ---
 
 
-def download(driver: Driver, gateway: FakeGateway, journal: Path, path: Path, *, overwrite: bool = False) -> Path:
+def download(driver: Driver, gateway: FakeGateway, journal: Place, path: Path, *, overwrite: bool = False) -> Path:
     """Wait for the request `r` and download its picture, with a client that is closed afterwards."""
 
     async def scenario(cat: Cat) -> Path:
@@ -252,10 +255,10 @@ def download(driver: Driver, gateway: FakeGateway, journal: Path, path: Path, *,
     return driver.run(scenario, gateway, journal=journal)
 
 
-def test_a_picture_that_is_there_is_not_downloaded_again(driver: Driver, journal: Path, tmp_path: Path) -> None:
+def test_a_picture_that_is_there_is_not_downloaded_again(driver: Driver, place: Place, tmp_path: Path) -> None:
     """By its name or by its folder, the file that the journal knows is the answer."""
     gateway = FakeGateway().request("r", 0)
-    paths = [download(driver, gateway, journal, path) for path in (tmp_path, tmp_path, tmp_path / "r.png")]
+    paths = [download(driver, gateway, place, path) for path in (tmp_path, tmp_path, tmp_path / "r.png")]
     assert (paths, gateway.downloads) == ([tmp_path / "r.png"] * 3, ["r"])
     assert paths[0].read_bytes() == gateway.picture("r")
 
@@ -411,7 +414,7 @@ def test_a_first_name_that_a_killed_program_left_is_cleared_away(
 
 
 def download_all(
-    driver: Driver, gateway: FakeGateway, journal: Path, path: Path, ids: str = "abc", **more: Any
+    driver: Driver, gateway: FakeGateway, journal: Place, path: Path, ids: str = "abc", **more: Any
 ) -> list[Path]:
     """Download the pictures of several requests as if they were those of the request `r`."""
 
@@ -485,14 +488,14 @@ def test_a_file_in_the_way_of_a_later_picture_is_found_first(driver: Driver, jou
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_pictures_are_downloaded_by_one_of_two(backend: str, journal: Path, tmp_path: Path) -> None:
+def test_pictures_are_downloaded_by_one_of_two(backend: str, place: Place, tmp_path: Path) -> None:
     """Of two clients that want the same pictures in the same folder, one downloads all of them, and both have them."""
     clock = VirtualClock()
     gateways = [FakeGateway(clock, latency=3.0).request("r", 0) for _ in range(2)]
     results: list[list[str]] = []
 
     async def run(gateway: FakeGateway) -> None:
-        async with gateway.async_client(journal=journal) as cat:
+        async with gateway.async_client(journal=place) as cat:
             url = (await cat.wait("r")).url
             paths = await cat.download_all(Image("r", url, (url, url, url)), tmp_path)
             results.append([path.name for path in paths])
