@@ -4,7 +4,6 @@ import re
 import sqlite3
 import time
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeAlias
 
@@ -16,9 +15,8 @@ from psycopg.rows import dict_row
 Place: TypeAlias = Path | str
 """What a client is given as its journal: a path, or the URL of a database."""
 
-HAS_POSTGRES: Final = find_spec("longcat.saving.journal.postgres.database") is not None
-KINDS: Final = ("sqlite", "postgres") if HAS_POSTGRES else ("sqlite",)
-"""The kinds of journals. PostgreSQL joins them as soon as it holds one."""
+KINDS: Final = ("sqlite", "postgres")
+"""The kinds of journals."""
 TABLE: Final = re.compile(r"\b(FROM|INTO|UPDATE) (?=request|picture|orders)")
 
 

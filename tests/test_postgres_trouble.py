@@ -21,10 +21,9 @@ from longcat import JournalError, LongCatError, OrderRequest, State, Status, Sub
 from longcat.errors import ConfigurationError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.postgres import connection
 from longcat.testing import FakeGateway
 from longcat.waiting.submit import OrderState
-
-pytest.importorskip("longcat.saving.journal.postgres.database", reason="There is no journal on PostgreSQL yet.")
 
 GATEWAY: Final = "https://gateway.example"
 ID: Final = "a-request"
@@ -294,6 +293,45 @@ def test_what_another_took_meanwhile_is_not_ours_again(postgres_server: Postgres
         assert rows(schema.url, "SELECT owner FROM request") == [{"owner": other._database.token}]
 
 
+def claim_elsewhere(other: Journal) -> None:
+    """Claim the request with another journal, as soon as whoever has it is taken for gone."""
+    end = time.monotonic() + LIMIT
+    while not other.requests(GATEWAY).claim(ID) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def test_who_gives_no_sign_of_life_is_taken_for_gone(
+    postgres_server: PostgresServer, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is stopped, or whose bytes are swallowed, loses its rows, and learns it when it goes on."""
+    monkeypatch.setattr(connection, "SET", f"{connection.SET}; SET idle_session_timeout = '100ms'")
+    with Proxy(postgres_server.port) as proxy, journal(schema.through(proxy.port)) as one:
+        assert one.requests(GATEWAY).claim(ID)
+        monkeypatch.undo()
+        proxy.go_silent()
+        with journal(schema.url) as other:
+            claim_elsewhere(other)
+            proxy.resume()
+            assert not until_it_passes(lambda: one.requests(GATEWAY).claim(ID))
+            assert rows(schema.url, "SELECT owner FROM request") == [{"owner": other._database.token}]
+
+
+def test_a_server_that_is_silent_is_given_up(
+    postgres_server: PostgresServer, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for an answer that does not come is told after a while, by an error that passes."""
+    with Proxy(postgres_server.port) as proxy, journal(schema.through(proxy.port)) as one:
+        assert one.requests(GATEWAY).claim(ID)
+        monkeypatch.setattr(connection, "LONGEST_SILENCE", 0.1)
+        proxy.go_silent()
+        with pytest.raises(JournalError, match="was lost") as caught:
+            one.requests(GATEWAY).last(ID)
+        assert caught.value.locked
+        monkeypatch.undo()
+        proxy.resume()
+        assert until_it_passes(lambda: one.requests(GATEWAY).claim(ID))
+
+
 @contextmanager
 def cut_orders(server: PostgresServer, schema: Schema, number: int, when: Literal["before", "after"]) -> Iterator[Any]:
     """Yield the orders of a journal whose connection is cut at a question, and the proxy that cuts it."""
@@ -334,7 +372,7 @@ def test_a_cut_at_any_question_neither_loses_nor_doubles_an_order(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_client_whose_journal_is_cut_off_at_any_question_orders_once_at_most(
-    sync_driver: Driver, postgres_server: PostgresServer, when: Literal["before", "after"]
+    postgres_server: PostgresServer, when: Literal["before", "after"]
 ) -> None:
     """Whether it succeeds or says that it does not know, the gateway has one order at most, and the journal knows."""
     schema = postgres_server.schema()
@@ -350,7 +388,7 @@ def test_a_client_whose_journal_is_cut_off_at_any_question_orders_once_at_most(
         with Proxy(postgres_server.port) as proxy:
             gateway = FakeGateway()
             proxy.cut(number, when)
-            result = sync_driver.run(scenario, gateway, journal=schema.through(proxy.port))
+            result = Driver("sync").run(scenario, gateway, journal=schema.through(proxy.port))
             with journal(schema.url) as one:
                 known = one.orders("https://gateway.test").known(key)
             if isinstance(result, str):

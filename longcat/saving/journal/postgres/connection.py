@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -10,12 +10,15 @@ import psycopg
 from attrs import field, frozen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError, LongCatError
 from longcat.text import sentence, shorten
 
 OLDEST_SERVER: Final = 14
 LIFETIME: Final = 30
 """Seconds without a sign of life after which a session is over: for the server, and for us."""
+LONGEST_SILENCE: Final = 120.0
+"""Seconds for which a statement may be under way and nothing may come. The longest, about a million lines, take 10."""
 TCP: Final = {
     "keepalives": "1",
     "keepalives_idle": "10",
@@ -116,6 +119,30 @@ class JournalUrl:
         return f"PostgreSQL{where}{database}{user}{service}"
 
 
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that is given up when nothing comes for `LONGEST_SILENCE`, as when a proxy swallows every byte."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *more: Any, **options: Any) -> Any:
+        """Wait for the answer to a statement. Raises OperationalError when nothing comes."""
+        return super().wait(self._bounded(gen), *more, **options)
+
+    def _bounded(self, steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        end = monotonic() + LONGEST_SILENCE
+        try:
+            wanted = next(steps)
+            while True:
+                ready = yield wanted
+                now = monotonic()
+                if ready:
+                    end = now + LONGEST_SILENCE
+                elif now >= end:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the server is silent")
+                wanted = steps.send(ready)
+        except StopIteration as stop:
+            return stop.value
+
+
 def connect(address: JournalUrl, *, was_connected: bool) -> "psycopg.Connection[Any]":
     """Connect, in autocommit mode, and make sure that the session is ours alone and can hold a journal.
 
@@ -129,7 +156,7 @@ def connect(address: JournalUrl, *, was_connected: bool) -> "psycopg.Connection[
     parameters.setdefault("application_name", "longcat")
     failure, connection = "", None
     try:
-        connection = psycopg.connect(make_conninfo(**parameters), autocommit=True)
+        connection = BoundedConnection.connect(make_conninfo(**parameters), autocommit=True)
     except psycopg.Error as error:
         failure = " ".join(str(error).removeprefix("connection failed: ").removeprefix("connection is bad: ").split())
     if connection is None:
