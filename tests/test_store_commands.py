@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 import pytest
 from object_storage import SECRET, ObjectStorage
+from postgres import Schema
 from processes import Command, Process, run_longcat
 from servers import LIMIT
 from shell import KEY, PNG, Ran, environment
@@ -100,6 +101,35 @@ def test_a_batch_goes_to_object_storage(shell: Shell, object_storage: ObjectStor
     second = shell.run(*command)
     assert (second.code, sorted(second.out.split())) == (0, sorted(first.out.split()))
     assert [one.split()[0] for one in object_storage.asked[6:]] == ["PUT", *["HEAD"] * 4, "PUT"]
+
+
+@pytest.mark.parametrize("kind", ["files", "webdataset"])
+def test_a_batch_on_many_machines_goes_to_object_storage(
+    shell: Shell, object_storage: ObjectStorage, bucket: str, schema: Schema, kind: str
+) -> None:
+    """With a journal on PostgreSQL, too, pictures and manifest are there, and what one worker ended stays ended."""
+    command = ["batch", "orders", "-o", f"s3://{bucket}/out", "--journal", schema.url, "--format", kind]
+    command += ["--shard-size", "2"]
+    first = shell.run(*command)
+    manifest = lines(object_storage.get(f"{bucket}/out/manifest.jsonl").text)
+    names = [name for line in manifest for name in line["files"]]
+    assert (first.code, len(names), {line["state"] for line in manifest}) == (0, 4, {"done"}), first.err
+    keys = {f"out/{name.partition('#')[0]}" for name in names}
+    assert keys | {"out/manifest.jsonl", "out/.longcat"} == {*object_storage.keys(bucket)}
+    assert sorted(first.out.split()) == sorted(f"s3://{bucket}/out/{name}" for name in names)
+    object_storage.asked.clear()
+    assert shell.run(*command).code == 0
+    assert sorted(object_storage.asked) == [f"PUT /{bucket}/out/.longcat", f"PUT /{bucket}/out/manifest.jsonl"]
+
+
+def test_one_order_is_remembered_on_postgresql(
+    shell: Shell, object_storage: ObjectStorage, bucket: str, schema: Schema
+) -> None:
+    """`longcat generate` and `longcat wait` with such a journal save a picture once."""
+    output = f"s3://{bucket}/cat.png"
+    for _ in range(2):
+        assert shell.run("generate", "a cat", "-o", output, "--journal", schema.url).out == f"{output}\n"
+    assert [one.split()[0] for one in object_storage.asked] == ["PUT", "HEAD"]
 
 
 def test_folders_are_layered(shell: Shell) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import shlex
-from pathlib import Path
 
 import anyio
 
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     settings = OrderingSettings(
         output=output,
         base_url=arguments.base_url,
-        journal=Path(arguments.journal) if arguments.journal is not None else None,
+        journal=arguments.journal,
         timeout=arguments.timeout,
         resubmit_unknown=arguments.resubmit_unknown,
         allow_private=arguments.allow_private,

@@ -59,7 +59,7 @@ class OrderingSettings:
 
     output: PictureStore | None
     base_url: str | None = None
-    journal: Path | Journal | None = None
+    journal: str | Path | Journal | None = None
     timeout: float = inf
     batch_timeout: float | None = None
     max_rate: float | None = None

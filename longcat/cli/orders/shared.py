@@ -25,12 +25,11 @@ from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.share import BatchShare
 from longcat.cli.orders.webhooks import callback_fields, receiving
-from longcat.cli.output import prepare
+from longcat.cli.output import batch_store, prepare
 from longcat.cli.results import Printer, overall, print_error, report
 from longcat.errors import JournalError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.lines import BatchSurvey, LineTable
-from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
@@ -57,13 +56,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     with Journal(arguments.journal, time=time.time) as journal:
         journal.open(PATIENCE)
         table = journal.lines(base_url)
-        store = open_store(
-            arguments.output,
-            layout=arguments.layout,
-            format=arguments.format,
-            shard_size=arguments.shard_size,
-            folder=True,
-        )
+        store = batch_store(arguments)
         batch = _register(table, arguments, base_url)
         if arguments.dry_run:
             return Exit.DONE
