@@ -29,6 +29,8 @@ else:
         "longcat.gateway.orders": ("OrderFields",),
         "longcat.gateway.typed": ("api_client",),
         "longcat.models": ("Image", "Order", "OrderRequest", "Pause", "State", "Status", "Violation"),
+        "longcat.saving.stores.opening": ("open_store",),
+        "longcat.saving.stores.store": ("PictureStore",),
         "longcat.sending.tasks.batch": ("Outcomes",),
         "longcat.waiting.schedule.adaptive": ("AdaptivePolling",),
         "longcat.waiting.schedule.plan": ("Plan", "Polling"),

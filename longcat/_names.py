@@ -37,6 +37,8 @@ from longcat.models import (
     Status,
     Violation,
 )
+from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.store import PictureStore
 from longcat.sending.tasks.batch import Outcomes
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.schedule.adaptive import (
@@ -77,6 +79,7 @@ __all__ = [
     "Outcomes",
     "Pause",
     "PermissionDeniedError",
+    "PictureStore",
     "Plan",
     "Polling",
     "RateLimitError",
@@ -88,4 +91,5 @@ __all__ = [
     "Wake",
     "__version__",
     "api_client",
+    "open_store",
 ]

@@ -35,6 +35,7 @@ from longcat import (
 from longcat.client.options import BatchOptions
 from longcat.clock import SystemClock
 from longcat.gateway.orders import Orderable, OrderFields
+from longcat.saving.stores.store import PictureStore
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.waiting.wake import Wake
 
@@ -104,8 +105,8 @@ def test_every_public_name_has_documentation() -> None:
 # --- Signatures. ---
 
 
-def expected(  # noqa: C901 - it is a list.
-    http_client: Any, ids: Any, orders: Any, statuses: Any, outcomes: Any
+def expected(  # noqa: C901, PLR0913, PLR0917 - it is a list.
+    http_client: Any, ids: Any, orders: Any, statuses: Any, outcomes: Any, output: Any
 ) -> type[Any]:
     """Return a class with the fixed signatures. The arguments are the types in which the two clients differ."""
 
@@ -214,6 +215,17 @@ def expected(  # noqa: C901 - it is a list.
             timeout: float | None = 300.0,
         ) -> list[Path]: ...
 
+        def save(  # noqa: PLR0913 - likewise.
+            self,
+            image: longcat.Image | str,
+            output: output,
+            *,
+            name: str | None = None,
+            overwrite: bool = False,
+            max_bytes: int = 100 * 1024 * 1024,
+            timeout: float | None = 300.0,
+        ) -> list[str]: ...
+
     return Expected
 
 
@@ -226,6 +238,7 @@ SIGNATURES = [
             Iterable[Orderable],
             Iterator[Status],
             Generator[longcat.Outcome],
+            "str | PathLike[str] | PictureStore",
         ),
     ),
     (
@@ -236,6 +249,7 @@ SIGNATURES = [
             Iterable[Orderable] | AsyncIterable[Orderable],
             AsyncGenerator[Status],
             longcat.Outcomes,
+            str | PathLike[str] | PictureStore,
         ),
     ),
 ]
