@@ -19,13 +19,19 @@ logger: Final = logging.getLogger("longcat")
 
 
 class RequestStore(Protocol):
-    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.journal.Journal`.
+    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.requests.RequestTable`.
 
-    Every method but `later` may block, and raises JournalError.
+    Every method but `later` and `is_ours` may block, and raises JournalError.
     """
 
     def claim(self, request_id: str) -> bool:
         """Claim a request, and return whether it is ours. False: another program waits for it."""
+
+    def is_ours(self, request_id: str) -> bool:
+        """Whether a request that we have claimed is ours still, for certain. False: `confirm` finds out."""
+
+    def confirm(self, request_id: str) -> bool:
+        """Find out whether a request that we have claimed is ours still. False: it is not claimed any more."""
 
     def release(self, request_id: str) -> None:
         """Leave a request to others."""
@@ -74,6 +80,11 @@ class StoredRequest:
     is_claimed: bool = False
     _is_closed: bool = field(default=False, init=False)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether other programs leave the request to us, for certain. False: `find` finds out."""
+        return self.is_claimed and self.store.is_ours(self.request_id)
+
     def find(self) -> Flow[Status | None]:
         """Claim the request if it is free, and return the last answer that is known. A final one needs no claim.
 
@@ -114,6 +125,8 @@ class StoredRequest:
 
     def _find(self) -> Status | None:
         last = self.store.last(self.request_id)
+        if self.is_claimed and not _is_final(last) and not self.store.is_ours(self.request_id):
+            self.is_claimed = self.store.confirm(self.request_id)
         if not self.is_claimed and not _is_final(last):
             self.is_claimed = self.store.claim(self.request_id)
             if self._is_closed:  # By another thread, which may have seen no claim yet.

@@ -59,15 +59,33 @@ class Phase(Enum):
     CLOSED = "the wait was left before the request was done"
 
 
-PhaseEvent: TypeAlias = Literal["began", "claimed", "asked", "open", "final", "closed"]
+PhaseEvent: TypeAlias = Literal["began", "claimed", "unsure", "asked", "open", "final", "closed"]
 
 MOVES: Final[Mapping[Phase, Mapping[PhaseEvent, Phase]]] = {
     Phase.NEW: {"began": Phase.CLAIMING, "closed": Phase.CLOSED},
     # A wait claims the request, or finds its final answer in the request store.
     Phase.CLAIMING: {"claimed": Phase.READY, "final": Phase.DONE, "closed": Phase.CLOSED},
-    Phase.READY: {"asked": Phase.ASKED, "final": Phase.DONE, "closed": Phase.CLOSED},
-    Phase.ASKED: {"asked": Phase.ASKED, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
-    Phase.OPEN: {"asked": Phase.OPEN, "open": Phase.OPEN, "final": Phase.DONE, "closed": Phase.CLOSED},
+    # The store may have been out of reach for so long that another program took the request over: "unsure".
+    Phase.READY: {
+        "unsure": Phase.CLAIMING,
+        "asked": Phase.ASKED,
+        "final": Phase.DONE,
+        "closed": Phase.CLOSED,
+    },
+    Phase.ASKED: {
+        "unsure": Phase.CLAIMING,
+        "asked": Phase.ASKED,
+        "open": Phase.OPEN,
+        "final": Phase.DONE,
+        "closed": Phase.CLOSED,
+    },
+    Phase.OPEN: {
+        "unsure": Phase.CLAIMING,
+        "asked": Phase.OPEN,
+        "open": Phase.OPEN,
+        "final": Phase.DONE,
+        "closed": Phase.CLOSED,
+    },
     Phase.DONE: {"closed": Phase.DONE},
     Phase.CLOSED: {"closed": Phase.CLOSED},
 }
@@ -215,7 +233,9 @@ class Wait:
         answer: Answer | None
         while True:
             answer = None  # A body would be kept for as long as the pause lasts.
-            yield from self._until_due()
+            yield from self._until_due_and_ours()
+            if self.done and self.last_status is not None:
+                return self.last_status
             asked = self._asked = self.monotonic()
             self._move("asked")
             if self._news is not None:
@@ -288,7 +308,7 @@ class Wait:
             if self._phase is not Phase.CLAIMING:
                 return
             if (left := self._left) <= RESOLUTION:
-                raise self._timeout(asked=False)
+                raise self._timeout(asked=self._asked > -inf)
             yield Sleep(min(recheck_interval(self.elapsed), left))
 
     def _timeout(self, error: LongCatError | None = None, *, asked: bool, pause: Pause | None = None) -> WaitTimeout:
@@ -301,6 +321,21 @@ class Wait:
         if max(of_all.quiet_until, schedule.not_before) >= last:
             pause = of_all.pause if of_all.quiet_until >= schedule.not_before else schedule.pause
             raise self._timeout(self._faults.last_error, asked=self._phase is not Phase.READY, pause=pause)
+
+    def _until_due_and_ours(self) -> Flow[None]:
+        """Sleep as `_until_due` does, and make sure that the request is still ours, or get the final answer.
+
+        Another program takes it over while the store is out of reach. It is followed as long as it lives.
+        """
+        yield from self._until_due()
+        while self._stored is not None and not self._stored.is_ours:
+            before = self.last_status
+            self._move("unsure")
+            yield from self._claim(self._stored)
+            if self.done:
+                return
+            self.last_status = before
+            yield from self._until_due()
 
     def _until_due(self) -> Flow[None]:
         """Sleep until the next question is due, and may be asked.

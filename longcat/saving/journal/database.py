@@ -95,6 +95,15 @@ class Database(ForkAware, ABC):
     def durable(self) -> AbstractContextManager[Statements]:
         """Lend the connection, for changes that survive a loss of power when the block has ended."""
 
+    @property
+    def session(self) -> int:
+        """How many sessions this owner has had: it changes when a connection was lost, and others may take its rows."""
+        return 0
+
+    def is_certain(self) -> bool:
+        """Whether this owner is alive for all others, as far as can be told without asking. It does not block."""
+        return True
+
     @abstractmethod
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""

@@ -73,6 +73,7 @@ class RequestTable:
     _owner: str
     holders: dict[str, object] = field(factory=dict, init=False, repr=False)
     _claims: Counter[str] = field(factory=Counter, init=False)
+    _sessions: dict[str, int] = field(factory=dict, init=False, repr=False)  # In which one each was seen to be ours.
 
     def claim(self, request_id: str) -> bool:
         """Claim a request, and return whether it is ours. False: another owner, who is alive, has it.
@@ -87,7 +88,33 @@ class RequestTable:
             ):
                 return False
             self._claims[request_id] += 1
+            self._sessions[request_id] = self._database.session
             return True
+
+    def is_ours(self, request_id: str) -> bool:
+        """Whether a request that was claimed is ours still, for certain. It does not block. False: call `confirm`."""
+        return self._database.is_certain() and self._sessions.get(request_id) == self._database.session
+
+    def confirm(self, request_id: str) -> bool:
+        """Find out whether a request that was claimed is ours still. False: the claim is undone; claim it anew.
+
+        While the connection to a journal is lost, another owner may take what was ours.
+        """
+        with self._database.using() as db:
+            if db.execute(CLAIM, [self._gateway, request_id, self._owner]).rowcount == 1:
+                self._sessions[request_id] = self._database.session
+                return True
+            self._forget_claim(request_id)
+            return False
+
+    def _forget_claim(self, request_id: str) -> bool:
+        """Count one claim less, and return whether it was the last one."""
+        self._claims[request_id] -= 1
+        if self._claims[request_id] > 0:
+            return False
+        del self._claims[request_id]
+        self._sessions.pop(request_id, None)
+        return True
 
     def _take_over(self, db: Statements, request_id: str) -> bool:
         """Claim a request that has an owner, if that one is gone, and return whether it is ours."""
@@ -103,11 +130,9 @@ class RequestTable:
         if not self._database.is_open or self._database.token != self._owner:
             return  # Everything was given back; or it is not ours, but that of the process that was forked.
         with self._database.using() as db:
-            self._claims[request_id] -= 1
-            if self._claims[request_id] > 0:
-                return
-            del self._claims[request_id]
-            db.execute(RELEASE, [self._gateway, request_id, self._owner])
+            if self._claims[request_id] <= 1:
+                db.execute(RELEASE, [self._gateway, request_id, self._owner])
+            self._forget_claim(request_id)
 
     def later(self, write: Callable[[], object]) -> None:
         """Have something written by a thread, as `Database.later` does."""

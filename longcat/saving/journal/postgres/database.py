@@ -1,18 +1,24 @@
 """A journal on PostgreSQL: one session, which owns rows, for all threads; it comes back when it was lost."""
 
+import math
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 from weakref import ref
 
 import psycopg
 
+from longcat.clock import monotonic
 from longcat.errors import JournalError
 from longcat.saving.journal.database import GRACE, Database, Statements
 from longcat.saving.journal.postgres import schema
 from longcat.saving.journal.postgres.connection import (
     ALTERED_IT,
+    LIFETIME,
     JournalUrl,
     abandon,
     check_backend,
@@ -28,6 +34,12 @@ from longcat.waiting.schedule.knowledge import Knowledge
 
 INTERVAL: Final = 5.0
 """Seconds between two signs of life of a session, which also finds out whether it is still the same."""
+CERTAIN: Final = LIFETIME - 10.0
+"""Seconds since a statement was sent that was answered, in which the server takes the session for alive."""
+CLOCK: Final[Callable[[], float]] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else monotonic
+)
+"""Returns seconds that pass while the machine is suspended as well, where the system can tell."""
 IS_ALIVE: Final = "SELECT EXISTS (SELECT FROM longcat_living WHERE token = %s)"
 END_FORMER: Final = """
 SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -69,6 +81,8 @@ class PostgresDatabase(Database):
 
     def _become_owner(self) -> None:
         super()._become_owner()
+        self._session = 0
+        self._seen = -math.inf  # When the last statement was sent that was answered.
         self._salt: str | None = None  # None: this process was not connected yet.
         self._closing = threading.Event()
 
@@ -93,10 +107,11 @@ class PostgresDatabase(Database):
         """
         with self._turn():
             self._check_open()
-            connection = self._connected()
+            connection, sent = self._connected(), CLOCK()
             try:
                 with explained(self.name, connection):
                     yield PostgresStatements(connection)
+                self._seen = sent
             finally:
                 if connection.closed or connection.broken:
                     self._disconnect()
@@ -136,6 +151,26 @@ class PostgresDatabase(Database):
             cursor.execute(translate(sql), [to_stored(value) for value in values])
             yield PostgresRows(cursor)
 
+    @property
+    def session(self) -> int:
+        """How many sessions this owner has had."""
+        return self._session
+
+    def is_certain(self) -> bool:
+        """Whether the server can't have ended our session: it has answered lately, and has sent nothing unasked."""
+        connection = self._connection
+        if connection is None or connection.closed or CLOCK() - self._seen > CERTAIN:
+            return False
+        if not self._guard.acquire(blocking=False):  # Another thread uses it, and may read what we would see.
+            return True
+        try:
+            # What the server sends to a session that it ends, and the end itself.
+            return not is_readable(connection.fileno())
+        except (OSError, ValueError, psycopg.Error):
+            return False
+        finally:
+            self._guard.release()
+
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
         if owner == self.token:
@@ -172,7 +207,7 @@ class PostgresDatabase(Database):
     def _connected(self) -> "psycopg.Connection[Any]":
         """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""
         if self._connection is None:
-            was_connected = self._salt is not None
+            was_connected, sent = self._salt is not None, CLOCK()
             connection = connect(self._address, was_connected=was_connected)
             try:
                 with explained(self.name, connection):
@@ -186,7 +221,8 @@ class PostgresDatabase(Database):
             except BaseException:
                 connection.close()
                 raise
-            self._connection, self._salt = connection, salt
+            self._connection, self._salt, self._seen = connection, salt, sent
+            self._session += 1
             if not was_connected:
                 self._give_signs_of_life()
         return self._connection
@@ -222,6 +258,15 @@ class PostgresDatabase(Database):
 
     def _locked_error(self) -> JournalError:
         return lost_error(self.name)
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether there is something to read from a socket."""
+    if not hasattr(select, "poll"):  # On Windows. Elsewhere, `select` knows no numbers above 1023.
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _give_signs_of_life(database: "ref[PostgresDatabase]", closing: threading.Event) -> None:
