@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from _pytest.runner import runtestprotocol  # As the plugins use it that run tests in their own way.
+from batches import call, gateway_with  # noqa: F401 - fixtures.
 from fakes import drivers_for
 from hypothesis import HealthCheck, settings
 from journals import KINDS, Place

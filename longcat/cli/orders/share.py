@@ -106,7 +106,8 @@ class BatchShare:
         """Tell the journal what came of lines, and show how far all workers are, until it is cancelled."""
         next_look = 0.0
         while True:
-            await self._patiently(self.report)
+            if self._over:
+                await self._patiently(self.report)
             if time.monotonic() >= next_look:
                 began = time.monotonic()
                 await self._look()

@@ -1,0 +1,303 @@
+"""`longcat batch` on many machines: a real PostgreSQL has the lines, and each worker takes its share of them."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pytest
+from batches import OrderGateway, manifest, write
+from postgres import PostgresServer, Schema
+from pyarrow import parquet
+from rich.console import Console
+from servers import LIMIT, eventually
+from shell import Ran
+
+from longcat.cli.displays import whole
+from longcat.cli.displays.live_whole import LiveWhole
+from longcat.cli.displays.whole_progress import PlainWhole
+from longcat.cli.orders import share
+from longcat.sandbox import RequestOutcome
+from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.postgres.lines import BatchProgress, LineOutcome, LineTable
+from longcat.saving.journal.postgres.workers import WorkerRecord
+
+SOON: Final = 0.05
+
+Gateways = Callable[..., OrderGateway]
+Call = Callable[..., Ran]
+
+
+@pytest.fixture
+def batch(call: Call, schema: Schema, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Return what runs the batch of the file `orders` with a journal on PostgreSQL."""
+    monkeypatch.setattr(share, "LOOK_EVERY", SOON)
+    monkeypatch.setattr(share, "REPORT_EVERY", SOON)
+    monkeypatch.setattr(share, "RETRY", SOON)
+
+    def run(gateway: OrderGateway, *arguments: str, file: str = "orders") -> Ran:
+        return call(gateway, "batch", file, "-o", "out", "--journal", schema.url, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def worker(schema: Schema) -> Any:
+    """Return what opens the journal as another worker, whose connection ends with the test."""
+    journals: list[Journal] = []
+
+    def open_journal() -> Journal:
+        journals.append(Journal(schema.url, time=time.time))
+        journals[-1].open(LIMIT)
+        return journals[-1]
+
+    yield open_journal
+    for one in journals:
+        one.close()
+
+
+def numbered(count: int) -> list[dict[str, Any]]:
+    """Return so many orders."""
+    return [{"prompt": f"cat {number}", "id": f"cat-{number}"} for number in range(count)]
+
+
+def states() -> list[str]:
+    """Return the states of the manifest's lines."""
+    return [line["state"] for line in manifest()]
+
+
+def test_a_batch_goes_on_and_orders_nothing_twice(gateway_with: Gateways, batch: Call) -> None:
+    """Each line is one order; the same command, and the file with more lines, order nothing that was ordered."""
+    gateway = gateway_with()
+    lines = [{"prompt": "a", "id": "cat"}, {"prompt": "a", "id": "cat"}, {"prompt": "b", "num_images": 2}]
+    write(*lines)
+    first = batch(gateway)
+    before = gateway.posts, gateway.asked, manifest()
+    assert (first.code, before[0], states()) == (0, 3, ["done"] * 3), first.err
+    assert [line["cost"] for line in before[2]] == [0.13, 0.13, 0.26]
+    assert sorted(before[2][2]) == sorted(["id", "prompt", "request_id", "state", "files", "cost", "error"])
+    files = [name for line in before[2] for name in line["files"]]
+    assert {path.name for path in Path("out").glob("*.png")} == set(files)
+    assert (len(set(files)), files[0], sorted(first.out.split())) == (
+        4,
+        "cat.png",
+        sorted(f"out/{one}" for one in files),
+    )
+    assert "3 of 3 done; 0.52 USD at most; saved in out, listed in out/manifest.jsonl." in first.err
+    second = batch(gateway)
+    assert (second.code, second.out, gateway.posts, gateway.asked, manifest()) == (0, "", *before)
+    write(*lines, {"prompt": "c"})
+    third = batch(gateway, "--json")
+    assert (third.code, gateway.posts, states()) == (0, 4, ["done"] * 4)
+    assert sorted(json.dumps(one) for one in third.objects) == sorted(json.dumps(one) for one in manifest())
+
+
+def test_a_table_is_a_batch(gateway_with: Gateways, batch: Call) -> None:
+    """A file in Parquet is taken for the orders in its rows."""
+    gateway = gateway_with()
+    parquet.write_table(pa.table({"prompt": ["a", "b"], "id": ["x", None]}), "table")
+    ran = batch(gateway, file="table")
+    assert (ran.code, gateway.posts, [line["id"] for line in manifest()]) == (0, 2, ["x", None]), ran.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["a", "", '{"prompt": "a"}'], "Line 3 of orders: It is a JSON object among prompts."),
+        (['{"prompt": "a"}', '{"promt": "a"}', "b"], "The lines 3 can't be used either."),
+        (['{"prompt": "a", "id": "x"}', '{"prompt": "b", "id": "x"}'], "Line 2 of orders: Line 1 has the same id"),
+        (["", " "], "There is no order in orders."),
+    ],
+)
+def test_a_bad_line_is_named_before_anything_is_registered(
+    gateway_with: Gateways, batch: Call, worker: Callable[[], Journal], lines: list[str], says: str
+) -> None:
+    """A line that can't be ordered is named with its number; nothing is sent, made or registered."""
+    write(*lines)
+    gateway = gateway_with()
+    ran = batch(gateway)
+    assert (ran.code, ran.out, says in ran.err, Path("out").exists()) == (2, "", True, False), ran.err
+    assert (gateway.posts, worker().lines(gateway.url).claim(1, 9)) == (0, [])
+
+
+def test_a_dry_run_and_the_cap(gateway_with: Gateways, batch: Call) -> None:
+    """`--dry-run` tells what would be sent, and `--max-cost` bounds what the journal's orders cost with these."""
+    gateway = gateway_with()
+    write("a", "b")
+    ran = batch(gateway, "--dry-run", "--json", "--max-cost", "0.26")
+    plan = {"lines": 2, "orders": 2, "pictures": 2, "cost": 0.26, "known": 0, "in_doubt": 0}
+    plan |= {"resubmitted": 0, "spent": 0.0}
+    assert (ran.code, ran.objects, gateway.posts, Path("out").exists()) == (0, [plan], 0, False)
+    ran = batch(gateway, "--max-cost", "0.25")
+    assert (ran.code, gateway.posts, "0.26 USD, more than --max-cost 0.25" in ran.err) == (2, 0, True)
+    assert batch(gateway, "--max-cost", "0.26").code == 0
+    write("a", "b", "c")
+    ran = batch(gateway, "--dry-run")
+    assert "1 of 3 orders would be sent, for 1 pictures at 0.13 USD: 0.13 USD at most. 2 are known" in ran.out
+    assert batch(gateway, "--max-cost", "0.38").code == 2
+    assert (batch(gateway, "--max-cost", "0.39").code, gateway.posts) == (0, 3)
+
+
+def test_orders_in_doubt(gateway_with: Gateways, batch: Call) -> None:
+    """An order without a readable answer is in doubt: exit code 3, and it is sent again only when that is asked for."""
+    gateway = gateway_with("order-server-error-taken:1")
+    write("a", "b")
+    codes = [batch(gateway).code for _ in range(2)]
+    assert (codes, gateway.posts, sorted(states())) == ([3, 3], 2, ["done", "unknown"])
+    ran = batch(gateway, "--resubmit-unknown")
+    assert (ran.code, gateway.posts, states()) == (0, 3, ["done", "done"])
+    assert sorted(line["cost"] for line in manifest()) == [0.13, 0.26], ran.err
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "state", "cost"),
+    [
+        ({"outcome": RequestOutcome.FAILED}, 1, "failed", 0.13),
+        ({"outcome": RequestOutcome.ERROR}, 1, "failed", 0.0),
+        ({"disabled": True}, 1, "failed", 0.0),
+        ({"balance": Decimal(0)}, 2, "open", 0.0),
+        ({"api_key": "another"}, 2, "open", 0.0),
+    ],
+)
+def test_how_an_order_ends(  # noqa: PLR0913, PLR0917 - a table.
+    gateway_with: Gateways, batch: Call, settings: dict[str, Any], code: int, state: str, cost: float
+) -> None:
+    """A failure is told with its request; what is wrong with the account leaves orders open; ERROR costs nothing."""
+    write("a cat")
+    ran = batch(gateway_with(**settings))
+    (line,) = manifest()
+    assert (ran.code, line["state"], line["cost"], line["files"]) == (code, state, cost, []), ran.err
+    assert "longcat: order 'a cat'" in ran.err
+
+
+def test_a_file_in_the_way(gateway_with: Gateways, batch: Call) -> None:
+    """A line whose picture would replace a file that the journal does not know is not ordered; the others are."""
+    gateway = gateway_with()
+    Path("out").mkdir()
+    Path("out/cat-1.png").write_text("old")
+    write(*numbered(3))
+    ran = batch(gateway)
+    assert (ran.code, gateway.posts, states()) == (1, 2, ["done", "failed", "done"])
+    assert ("cat-1.png is there already." in ran.err, Path("out/cat-1.png").read_text()) == (True, "old")
+
+
+def claimed_by_another(gateway: OrderGateway, batch: Call, other: LineTable) -> list[int]:
+    """Register three lines, and have another worker claim the first two of them. Return their numbers."""
+    write(*numbered(3))
+    assert batch(gateway, "--batch-timeout", "0").code == 3
+    return [line.number for line in other.claim(1, 2)]
+
+
+def test_the_lines_of_a_worker_that_is_gone_are_taken_over(
+    gateway_with: Gateways, batch: Call, worker: Callable[[], Journal]
+) -> None:
+    """Lines that a worker had claimed are free as soon as it is gone, and the batch ends with all of them."""
+    gateway, other = gateway_with(), worker()
+    assert claimed_by_another(gateway, batch, other.lines(gateway.url)) == [1, 2]
+    other.close()
+    ran = batch(gateway)
+    assert (ran.code, gateway.posts, states()) == (0, 3, ["done"] * 3), ran.err
+
+
+def test_a_worker_waits_for_the_lines_of_others(
+    gateway_with: Gateways, batch: Call, worker: Callable[[], Journal]
+) -> None:
+    """A worker with nothing left to claim stays while others work, and takes up what they give back."""
+    gateway, other = gateway_with(), worker().lines(gateway_url := gateway_with().url)
+    gateway = OrderGateway(gateway_url)
+    first, _ = claimed_by_another(gateway, batch, other)
+
+    def leave() -> None:
+        assert eventually(lambda: other.progress(1).done == 1, LIMIT)
+        time.sleep(3 * SOON)  # It looks a few times.
+        other.end(1, [LineOutcome(first, "failed", error="refused")])
+        other.leave(1)
+
+    thread = Thread(target=leave)
+    thread.start()
+    ran = batch(gateway)
+    thread.join()
+    assert (ran.code, gateway.posts, states()) == (1, 2, ["failed", "done", "done"]), ran.err
+
+
+def test_the_last_worker_writes_the_manifest(
+    gateway_with: Gateways, batch: Call, worker: Callable[[], Journal]
+) -> None:
+    """While another worker is at the batch, it is left to that one to write the manifest."""
+    gateway, other = gateway_with(), worker()
+    claimed_by_another(gateway, batch, other.lines(gateway.url))
+    Path("out/manifest.jsonl").unlink()
+    ran = batch(gateway, "--batch-timeout", "1")
+    assert (ran.code, "Other workers go on." in ran.err, Path("out/manifest.jsonl").exists()) == (3, True, False)
+
+
+def test_a_database_that_is_lost_for_a_while(
+    gateway_with: Gateways, batch: Call, postgres_server: PostgresServer
+) -> None:
+    """When the database is restarted in the midst, this is said once, and every line is ordered once all the same."""
+    gateway = gateway_with(duration=0.5)
+    write(*numbered(60))
+
+    def restart() -> None:
+        assert eventually(lambda: gateway.posts > 5, LIMIT)
+        postgres_server.restart()
+
+    thread = Thread(target=restart)
+    thread.start()
+    ran = batch(gateway)
+    thread.join()
+    assert (ran.code, gateway.posts, states()) == (0, 60, ["done"] * 60), ran.err
+    assert ran.err.count("It is tried again until it works.") <= 1, ran.err
+    assert len({*Path("out").glob("*.png")}) == 60
+
+
+def test_lots_grow_and_shrink() -> None:
+    """A lot lasts some seconds, and near the end each worker claims no more than half of its fair share."""
+    one = share.BatchShare(None, 1, PlainWhole(), print, print)  # type: ignore[arg-type]
+    assert one._lot_size() == share.FIRST_LOT
+    for seconds, size in [(0.1, 80), (2.0, 80), (9.0, 40), (0.9, 80)]:
+        one._adapt_lot(seconds)
+        assert one._lot_size() == size
+    one.progress = progress(done=900, workers=2)
+    assert one._lot_size() == 25
+    one.progress = progress(done=999, workers=2)
+    assert one._lot_size() == share.LEAST_LOT
+
+
+def progress(workers: int = 1, **counts: int) -> BatchProgress:
+    """Return how far workers are with a thousand lines."""
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    alive = [
+        WorkerRecord(f"{number:016x}", "host", number, 1, began, began, True, 1234, 2, 1, Decimal("1.3"))
+        for number in range(workers)
+    ]
+    known: dict[str, Any] = {"lines": 1000, "done": 0, "failed": 0, "unknown": 0, "spent": Decimal("12.5")}
+    return BatchProgress(**known | counts, workers=alive)
+
+
+def test_what_is_shown_of_the_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts, money, the rate of late, the time that is left and the workers are shown, plainly or on a terminal."""
+    clock = iter([0.0, 0.0, 0.0, 10.0, 10.0, *[10.0] * 9])
+    monkeypatch.setattr("longcat.cli.displays.whole.time.monotonic", lambda: next(clock))
+    plain, live = PlainWhole(), LiveWhole()
+    assert str(plain) == "joining the batch"
+    for now, done in [(0.0, 100), (10.0, 600)]:
+        for display in (plain, live):
+            display.show(progress(done=done, failed=2, unknown=1, workers=10))
+    plain.close()
+    text = "600 of 1,000 done, 2 failed, 1 in doubt, 12.5 USD, 50 a second, about 8 s left, 10 workers"
+    assert capsys.readouterr().err == f"longcat: {text}.\n"
+    console = Console(width=100, record=True, file=None, quiet=True)
+    console.quiet = False
+    with console.capture() as drawn:
+        console.print(live.render())
+    assert text in " ".join(drawn.get().split())
+    assert (drawn.get().count("1,234 done, 2 failed, 1 in doubt, 1.3 USD"), "and 2 more workers" in drawn.get()) == (
+        8,
+        True,
+    )
