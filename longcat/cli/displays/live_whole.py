@@ -1,6 +1,7 @@
 """The live lines of a batch that several machines work on: one for each worker, and one for all. Needs `cli`."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -28,8 +29,8 @@ def live_whole() -> Iterator["LiveWhole"]:
 class LiveWhole(WholeDisplay):
     """A line for each of a few workers, and the sum of all with its bar."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(monotonic)
         self._bar = Progress(BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
         self._all = self._bar.add_task("", total=None)
 

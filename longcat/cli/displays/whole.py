@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from longcat.cli.displays.display import Display, duration
@@ -14,10 +15,15 @@ WINDOW: Final = 60.0
 
 
 class WholeDisplay(Display):
-    """Keeps what is known of the batch. No request is remembered, so memory stays flat."""
+    """Keeps what is known of the batch. No request is remembered, so memory stays flat.
 
-    def __init__(self) -> None:
+    Args:
+        monotonic: the clock, in seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__({})
+        self.monotonic = monotonic
         self.progress: BatchProgress | None = None
         self._seen: deque[tuple[float, int]] = deque()
         """When how many lines were over, within the last `WINDOW` seconds."""
@@ -36,7 +42,7 @@ class WholeDisplay(Display):
 
     def show(self, progress: BatchProgress) -> None:
         """Show how far all workers are."""
-        now = time.monotonic()
+        now = self.monotonic()
         self.progress = progress
         self._seen.append((now, progress.lines - progress.open))
         while now - self._seen[0][0] > WINDOW:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from longcat.cli.displays.progress import HINT, PLAIN_EVERY, has_terminal
@@ -12,19 +12,19 @@ from longcat.cli.displays.whole import WholeDisplay
 class PlainWhole(WholeDisplay):
     """Prints a line about the batch, now and then and at the end."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._next = time.monotonic() + PLAIN_EVERY
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(monotonic)
+        self._next = monotonic() + PLAIN_EVERY
         self._last = ""
 
     def draw(self) -> None:
         """Print the line, if it is time."""
-        if time.monotonic() >= self._next:
+        if self.monotonic() >= self._next:
             self.close()
 
     def close(self) -> None:
         """Print the line, unless it stands there."""
-        self._next = time.monotonic() + PLAIN_EVERY
+        self._next = self.monotonic() + PLAIN_EVERY
         if str(self) != self._last:
             self._last = str(self)
             print(f"longcat: {self._last}.", file=sys.stderr, flush=True)

@@ -31,6 +31,7 @@ CREATE TABLE longcat_batch ( -- One row per batch.
     lines       INTEGER NOT NULL DEFAULT 0, -- How many lines it has.
     failed      INTEGER NOT NULL DEFAULT 0, -- What to add to the counts of its workers, as lines were opened again.
     unknown     INTEGER NOT NULL DEFAULT 0,
+    spent       BIGINT NOT NULL DEFAULT 0, -- Likewise, in 1e-9 US dollars.
     UNIQUE (gateway, digest)
 )""",
     """\
@@ -125,8 +126,17 @@ GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL WHERE owner = ?"
 ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
 PROGRESS: Final = """
 SELECT lines, coalesce(sum(done), 0)::BIGINT, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
-    (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, coalesce(sum(spent), 0)::BIGINT
+    (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, (batch.spent + coalesce(sum(worker.spent), 0))::BIGINT
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""
+# The line is counted again, with all that its order may have cost, when it is over.
+REOPEN: Final = """
+WITH doubtful AS (SELECT count(*) AS lines, coalesce(sum(cost), 0) AS units FROM longcat_line
+    WHERE batch = ? AND state = 'unknown'
+), opened AS (
+    UPDATE longcat_line SET state = 'open', owner = NULL, cost = 0, error = NULL WHERE batch = ? AND state = 'unknown'
+)
+UPDATE longcat_batch SET unknown = unknown - doubtful.lines, spent = spent - doubtful.units
+FROM doubtful WHERE batch = ?"""
 EXPORT: Final = """
 SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
     CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost + coalesce(orders.in_doubt, 0), line.cost)
@@ -284,6 +294,8 @@ class LineTable:
             if dry_run:
                 db.execute("ROLLBACK TO SAVEPOINT registering")
                 return int(batch)
+            if resubmit_unknown:
+                db.execute(REOPEN, [batch] * 3)
             workers.sign(db, self._owner, batch)
             return int(batch)
 
