@@ -18,6 +18,7 @@ from longcat.gateway.contract import contract
 from longcat.gateway.gateways import likely_gateway
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
+from longcat.saving.journal.journal import without_password
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_base_url, usable_timeout
@@ -84,7 +85,7 @@ def _take_up(line: OrderLine, output: PictureStore | None, arguments: argparse.N
     words += ["--gateway", "queue"] if likely_gateway(request_id) != "queue" else []
     is_path = output is None or isinstance(output, FolderStore)  # A URL may hold a password.
     words += ["--output", arguments.output if is_path else str(output)] if output is not None else []
-    words += ["--journal", arguments.journal] if arguments.journal is not None else []
+    words += ["--journal", without_password(arguments.journal)] if arguments.journal is not None else []
     words += ["--base-url", arguments.base_url] if arguments.base_url is not None else []
     return shlex.join(words)
 

@@ -57,10 +57,12 @@ class Database(ForkAware, ABC):
         writer: does the writes that nobody waits for.
         restore: what to do about a journal that another program has altered.
         is_remote: whether a connection may be lost, so that nobody knows whether a change was made.
+        patience: seconds for which a thread waits for another one. Negative: without end.
     """
 
     restore: ClassVar[str]
     is_remote: ClassVar[bool] = False
+    patience: ClassVar[float] = -1.0
 
     def __init__(self, name: str, time: Callable[[], float]) -> None:
         self.name = name
@@ -168,7 +170,7 @@ class Database(ForkAware, ABC):
         While the database can't be used, one thread at a time waits for that, and all others learn it at once.
         """
         was_locked = self._is_locked
-        if not self._guard.acquire(blocking=not was_locked):
+        if not (self._guard.acquire(timeout=self.patience) if not was_locked else self._guard.acquire(blocking=False)):
             raise self._locked_error()
         try:
             if self._is_locked and not was_locked:

@@ -13,6 +13,7 @@ from os import PathLike
 from time import sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import unquote
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError
@@ -128,3 +129,12 @@ class Journal:
                 as well.
         """
         return self._database.rate_limiter(gateway, key, max_rate, knowledge)
+
+
+def without_password(place: str) -> str:
+    """Return a journal's place as others may see it: a file as it is, the URL of a database without its passwords."""
+    if SCHEME.match(place) is None:
+        return place
+    address, mark, query = re.sub("^([^:]+://[^:@/?]*):[^@]*@", r"\1@", place).partition("?")
+    parts = [part for part in query.split("&") if "password" not in unquote(part.partition("=")[0]).lower()]
+    return f"{address}{mark if parts != [''] and parts else ''}{'&'.join(parts)}"

@@ -34,6 +34,8 @@ from longcat.waiting.schedule.knowledge import Knowledge
 
 INTERVAL: Final = 5.0
 """Seconds between two signs of life of a session, which also finds out whether it is still the same."""
+SOON: Final = 0.5
+"""Seconds until it is tried again to come back."""
 CERTAIN: Final = LIFETIME - 10.0
 """Seconds since a statement was sent that was answered, in which the server takes the session for alive."""
 CLOCK: Final[Callable[[], float]] = (
@@ -71,6 +73,7 @@ class PostgresDatabase(Database):
 
     restore = ALTERED_IT
     is_remote = True
+    patience = 5.0  # A statement may get no answer for 30 seconds, until the connection counts as lost.
 
     def __init__(self, url: str, time: Callable[[], float]) -> None:
         self._address = JournalUrl.of(url)
@@ -91,13 +94,15 @@ class PostgresDatabase(Database):
         self.writer.close(GRACE)
         for exchanger in self._exchangers:
             exchanger.close()
-        with self._guard:
-            self.is_open = False
-            self._closing.set()
+        is_free = self._guard.acquire(timeout=GRACE)  # Else a thread waits for the server. It disconnects in the end.
+        self.is_open = False
+        self._closing.set()
+        if is_free:
             if self._connection is not None:
                 with suppress(psycopg.Error):  # Without its lock, the token has no owner in any case.
                     self._connection.execute(DISOWN, [self.token])
             self._disconnect()
+            self._guard.release()
 
     @contextmanager
     def using(self) -> Iterator[PostgresStatements]:
@@ -113,7 +118,7 @@ class PostgresDatabase(Database):
                     yield PostgresStatements(connection)
                 self._seen = sent
             finally:
-                if connection.closed or connection.broken:
+                if connection.closed or connection.broken or not self.is_open:
                     self._disconnect()
 
     @contextmanager
@@ -271,10 +276,13 @@ def is_readable(descriptor: int) -> bool:
 
 def _give_signs_of_life(database: "ref[PostgresDatabase]", closing: threading.Event) -> None:
     """Give a sign of life every few seconds, until the database is closed, or gone."""
-    while not closing.wait(INTERVAL):
+    pause = INTERVAL
+    while not closing.wait(pause):
         found = database()
         if found is None:
             return
+        pause = SOON
         with suppress(Exception):  # Whoever uses the journal is told.
             found.give_sign_of_life()
+            pause = INTERVAL
         del found
