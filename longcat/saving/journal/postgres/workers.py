@@ -99,7 +99,7 @@ def gone(db: Any, token: str, batch: int) -> list[str]:
 
 def records(db: Any, batch: int | None = None) -> list[WorkerRecord]:
     """Return the workers of a batch, or of all, those that are gone among them, the earliest first."""
-    return [WorkerRecord(*row[:-1], to_dollars(row[-1])) for row in db.execute(RECORDS, [batch or 0])]
+    return [WorkerRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(RECORDS, [batch or 0])]
 
 
 def forget(db: Any, tokens: Sequence[str]) -> None:
