@@ -15,6 +15,8 @@ from longcat.errors import ConfigurationError, JournalError, LongCatError
 from longcat.text import sentence, shorten
 
 OLDEST_SERVER: Final = 14
+LIMITS_TRANSACTIONS: Final = 17
+"""The first version with a `transaction_timeout`."""
 LIFETIME: Final = 30
 """Seconds without a sign of life after which a session is over: for the server, and for us."""
 LONGEST_SILENCE: Final = 120.0
@@ -120,7 +122,14 @@ class JournalUrl:
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is given up when nothing comes for `LONGEST_SILENCE`, as when a proxy swallows every byte."""
+    """A connection that is given up when nothing comes for `LONGEST_SILENCE`, as when a proxy swallows every byte.
+
+    Attributes:
+        server_pid: the process of the server that served it at first. A pooler tells another number at the beginning,
+            so this one was asked for.
+    """
+
+    server_pid: int = 0
 
     def wait(self, gen: Generator[Any, Any, Any], *more: Any, **options: Any) -> Any:
         """Wait for the answer to a statement. Raises OperationalError when nothing comes."""
@@ -143,7 +152,17 @@ class BoundedConnection(psycopg.Connection[Any]):
             return stop.value
 
 
-def connect(address: JournalUrl, *, was_connected: bool) -> "psycopg.Connection[Any]":
+def _defaults(address: JournalUrl) -> dict[str, str]:
+    """Return what libpq is told unless the URL, or the environment, says otherwise."""
+    defaults = {"fallback_application_name": "longcat"}
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        defaults["connect_timeout"] = "10"
+    if "," in address.parameters.get("host", "") and "PGTARGETSESSIONATTRS" not in os.environ:
+        defaults["target_session_attrs"] = "read-write"  # Of a primary server and its standbys.
+    return defaults
+
+
+def connect(address: JournalUrl, *, was_connected: bool) -> BoundedConnection:
     """Connect, in autocommit mode, and make sure that the session is ours alone and can hold a journal.
 
     Args:
@@ -152,8 +171,7 @@ def connect(address: JournalUrl, *, was_connected: bool) -> "psycopg.Connection[
 
     Raises JournalError.
     """
-    parameters = {"connect_timeout": "10", **address.parameters, **TCP, "client_encoding": "UTF8"}
-    parameters.setdefault("application_name", "longcat")
+    parameters = {**_defaults(address), **address.parameters, **TCP, "client_encoding": "UTF8"}
     failure, connection = "", None
     try:
         connection = BoundedConnection.connect(make_conninfo(**parameters), autocommit=True)
@@ -183,14 +201,16 @@ def abandon(connection: "psycopg.Connection[Any]") -> None:
             connection.close()
 
 
-def _check(connection: "psycopg.Connection[Any]", name: str) -> None:
+def _check(connection: BoundedConnection, name: str) -> None:
     """Make the settings of a session. Raises JournalError when it can't be used for a journal."""
     version = connection.info.server_version // 10000
     if version < OLDEST_SERVER:
         raise JournalError(f"{name} is of version {version}. A journal needs version {OLDEST_SERVER} or later.")
     connection.execute(SET)
+    if version >= LIMITS_TRANSACTIONS:
+        connection.execute("SET transaction_timeout = 0")
     ((pid, encoding, schema, read_only),) = connection.execute(LOOK).fetchall()
-    check_backend(connection, pid, name)
+    connection.server_pid = pid
     if encoding != "UTF8":
         raise JournalError(
             f"{name} is in the encoding {encoding}. Make a database with the encoding UTF8, and use that."
@@ -207,9 +227,9 @@ def _check(connection: "psycopg.Connection[Any]", name: str) -> None:
         )
 
 
-def check_backend(connection: "psycopg.Connection[Any]", pid: int, name: str) -> None:
+def check_backend(connection: BoundedConnection, pid: int, name: str) -> None:
     """Raise JournalError when a session is served by another process of the server than the one that it began with."""
-    if pid != connection.info.backend_pid:
+    if pid != connection.server_pid:
         raise pooler_error(name)
 
 

@@ -19,6 +19,7 @@ from longcat.saving.journal.postgres import schema
 from longcat.saving.journal.postgres.connection import (
     ALTERED_IT,
     LIFETIME,
+    BoundedConnection,
     JournalUrl,
     abandon,
     check_backend,
@@ -78,7 +79,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: str, time: Callable[[], float]) -> None:
         self._address = JournalUrl.of(url)
         self._exchangers: list[BudgetExchanger] = []
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: BoundedConnection | None = None
         super().__init__(self._address.name, time)
         self.watch_forks()
 
@@ -209,7 +210,7 @@ class PostgresDatabase(Database):
         if connection is not None:
             abandon(connection)
 
-    def _connected(self) -> "psycopg.Connection[Any]":
+    def _connected(self) -> BoundedConnection:
         """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""
         if self._connection is None:
             was_connected, sent = self._salt is not None, CLOCK()
@@ -232,18 +233,19 @@ class PostgresDatabase(Database):
                 self._give_signs_of_life()
         return self._connection
 
-    def _check_pooler(self, connection: "psycopg.Connection[Any]") -> None:
+    def _check_pooler(self, connection: BoundedConnection) -> None:
         """Raise JournalError when two sessions at once are served by one process."""
         with self._connect_again() as another:
-            if another.info.backend_pid == connection.info.backend_pid:
+            if another.server_pid == connection.server_pid:
                 raise pooler_error(self.name)
-        self._check_same(connection)
+        for _ in range(2):  # Some take turns.
+            self._check_same(connection)
 
-    def _check_same(self, connection: "psycopg.Connection[Any]") -> None:
+    def _check_same(self, connection: BoundedConnection) -> None:
         (pid,) = connection.execute(SAME).fetchone() or (0,)
         check_backend(connection, pid, self.name)
 
-    def _connect_again(self) -> "psycopg.Connection[Any]":
+    def _connect_again(self) -> BoundedConnection:
         return connect(self._address, was_connected=self._salt is not None)
 
     def _give_signs_of_life(self) -> None:

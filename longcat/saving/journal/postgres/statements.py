@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from longcat.saving.journal.postgres.connection import BoundedConnection
 
 TABLE: Final = re.compile(r"\b(FROM|INTO|UPDATE|JOIN) (request|picture|orders)\b")
 ESCAPE: Final = "\x10"
@@ -80,7 +80,7 @@ class CopiedRows:
 class PostgresStatements:
     """What executes statements on a connection: `Statements`."""
 
-    connection: "Connection[Any]"
+    connection: "BoundedConnection"
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> PostgresRows:
         """Execute a statement. A `?` stands for a value."""
