@@ -1,6 +1,7 @@
 """The tables of a journal on PostgreSQL, in the first schema of the search path."""
 
 import secrets
+from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from longcat.errors import JournalError
@@ -15,8 +16,14 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 """What `longcat_journal` says of this schema."""
-LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('longcat ' || current_schema(), 0))"
-"""One program makes the tables at a time."""
+KEY: Final = "hashtextextended('longcat ' || current_schema(), 0)"
+HOLD: Final = f"SELECT pg_try_advisory_lock_shared({KEY})"
+"""Whoever uses the tables holds this lock as long as its session lasts, so that nobody migrates them meanwhile."""
+LET_GO: Final = f"SELECT pg_advisory_unlock_shared({KEY})"
+MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({KEY})"
+"""One program makes or migrates the tables at a time, while nobody uses them."""
+MOST_TRIES: Final = 50
+PAUSE: Final = 0.1  # Seconds between two of them.
 SCHEMA: Final = (
     """\
 CREATE TABLE longcat_journal ( -- One row.
@@ -95,12 +102,24 @@ def prepare(db: "Connection[Any]", name: str) -> str:
 
     Raises JournalError when the journal is of a newer version; and psycopg.Error, for example when it was altered.
     """
-    if not _is_there(db, name):
-        with db.transaction():
-            db.execute(LOCK)
-            if not _is_there(db, name):  # Another program may have made it meanwhile.
-                db.execute("; ".join(SCHEMA))
-                db.execute(MADE, [VERSION, secrets.token_hex(16)])
+    for _ in range(MOST_TRIES):
+        if _is_true(db, HOLD):  # Else another program makes the tables.
+            if _is_there(db, name):
+                return _check(db, name)
+            db.execute(LET_GO)
+            with db.transaction():
+                # `_is_there` again: another program may have made them meanwhile.
+                if _is_true(db, MIGRATE) and not _is_there(db, name):
+                    db.execute("SET LOCAL synchronous_commit = on")
+                    db.execute("; ".join(SCHEMA))
+                    db.execute(MADE, [VERSION, secrets.token_hex(16)])
+                    continue
+        sleep(PAUSE)
+    raise JournalError(f"The journal in {name} is being made or migrated by another program. Run again.", locked=True)
+
+
+def _check(db: "Connection[Any]", name: str) -> str:
+    """Return the journal's salt. Raises JournalError when it is of another version, and psycopg.Error."""
     found = db.execute(READ).fetchall()
     if len(found) != 1:
         raise JournalError(f"The journal in {name} has no version. {ALTERED_IT}")
@@ -112,6 +131,10 @@ def prepare(db: "Connection[Any]", name: str) -> str:
         )
     db.execute(CHECK)
     return str(salt)
+
+
+def _is_true(db: "Connection[Any]", sql: str) -> bool:
+    return db.execute(sql).fetchone() == (True,)
 
 
 def _is_there(db: "Connection[Any]", name: str) -> bool:
