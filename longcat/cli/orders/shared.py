@@ -6,15 +6,17 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
-from typing import Final, TypeVar
+from math import inf
+from typing import Final, TypeAlias, TypeVar
 
 import anyio
 from attrs import define
 
+from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.displays.whole_progress import whole_display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.batch_report import MANIFEST, BatchPlan, print_line, sum_up, write_manifest
@@ -28,6 +30,7 @@ from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, prepare
 from longcat.cli.results import Printer, overall, print_error, report
 from longcat.errors import JournalError
+from longcat.models import OrderRequest
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.lines import BatchSurvey, LineTable
 from longcat.saving.stores.store import PictureStore
@@ -35,6 +38,7 @@ from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
 
 T = TypeVar("T")
+Numbered: TypeAlias = tuple[int, OrderRequest]
 
 MOST: Final = 64 * 1024 * 1024 * 1024
 """Bytes of a file of orders. What is no regular file might have no end."""
@@ -43,6 +47,8 @@ PATIENCE: Final = 10.0
 LAST_PATIENCE: Final = 30.0
 """Seconds to wait at the end for a database that was lost."""
 RETRY: Final = 0.5
+COUNTED: Final = 1000
+"""After so many lines the clock is looked at."""
 MANY: Final = 100_000
 """The manifest of so many lines takes some seconds, of which people are told."""
 
@@ -95,14 +101,32 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
         plan.check(arguments.max_cost)
 
     with open_orders(arguments.file, MOST) as file:
-        return table.register(
+        register = partial(
+            table.register,
             _digest(file, arguments),
-            partial(checked_orders, file, callbacks, plain_http=base_url.startswith("http://")),
+            lambda: _counted(checked_orders(file, callbacks, plain_http=base_url.startswith("http://"))),
             source=file.name,
             check=check,
             resubmit_unknown=arguments.resubmit_unknown,
             dry_run=arguments.dry_run,
         )
+        try:
+            return register()
+        except JournalError as error:
+            if not error.locked:
+                raise
+        print_error("longcat: Another worker is registering lines. It is waited for.")
+        return _with_patience(register, inf)
+
+
+def _counted(orders: Iterator[Numbered]) -> Iterator[Numbered]:
+    """Yield the orders, and say now and then how many there were."""
+    next_print = time.monotonic() + PLAIN_EVERY
+    for count, order in enumerate(orders, 1):
+        yield order
+        if count % COUNTED == 0 and time.monotonic() >= next_print:
+            next_print = time.monotonic() + PLAIN_EVERY
+            print_error(f"longcat: {count:,} lines are read.")
 
 
 def _digest(file: OrderFile, arguments: argparse.Namespace) -> str:
@@ -176,9 +200,9 @@ async def _run_both(ordering: Ordering, share: BatchShare) -> None:
         tasks.cancel_scope.cancel()
 
 
-def _with_patience(function: Callable[[], T]) -> T:
-    """Call a function, again for a while when the database is lost. Raises JournalError."""
-    end = time.monotonic() + LAST_PATIENCE
+def _with_patience(function: Callable[[], T], seconds: float = LAST_PATIENCE) -> T:
+    """Call a function, again for so many seconds when the database is lost or locked. Raises JournalError."""
+    end = time.monotonic() + seconds
     while True:
         try:
             return function()
