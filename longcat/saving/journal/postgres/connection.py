@@ -191,14 +191,20 @@ def connect(address: JournalUrl, *, was_connected: bool) -> BoundedConnection:
     return connection
 
 
-def abandon(connection: "psycopg.Connection[Any]") -> None:
-    """Let go of a connection of the process that this one was forked from, without a word to the server."""
+def abandon(connection: "psycopg.Connection[Any]", *, is_idle: bool = True) -> None:
+    """Let go of a connection of the process that this one was forked from, without a word to the server.
+
+    Args:
+        connection: the parent's.
+        is_idle: whether none of the parent's threads used it while it forked. Else it can't even be closed.
+    """
     if not connection.closed:
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, connection.fileno(), inheritable=False)
         os.close(nothing)
-        with suppress(psycopg.Error):
-            connection.close()
+        if is_idle:
+            with suppress(psycopg.Error):
+                connection.close()
 
 
 def _check(connection: BoundedConnection, name: str) -> None:

@@ -80,6 +80,7 @@ class PostgresDatabase(Database):
         self._address = JournalUrl.of(url)
         self._exchangers: list[BudgetExchanger] = []
         self._connection: BoundedConnection | None = None
+        self._is_idle = True  # Whether no thread used the connection when the process was forked.
         super().__init__(self._address.name, time)
         self.watch_forks()
 
@@ -203,12 +204,22 @@ class PostgresDatabase(Database):
         self._exchangers.append(exchanger)
         return exchanger.limiter
 
+    def before_fork(self) -> None:
+        """Wait until no thread is within the driver, for a moment at most: one may wait for the server."""
+        self._is_idle = self._guard.acquire(timeout=GRACE)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._is_idle:
+            self._guard.release()
+
     def after_fork_in_child(self) -> None:
         """Become another owner, and let go of the parent's connection without a word to the server."""
         connection, self._connection = self._connection, None
         self._become_owner()
         if connection is not None:
-            abandon(connection)
+            abandon(connection, is_idle=self._is_idle)
+            self._abandoned = connection  # Python must not warn of it when it is not closed.
 
     def _connected(self) -> BoundedConnection:
         """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""
