@@ -11,6 +11,7 @@ from postgres import USER, PostgresServer, Schema
 
 from longcat import Image, JournalError, State, Status
 from longcat.saving.journal.journal import Journal, without_password
+from longcat.saving.journal.postgres import database
 from longcat.testing import FakeGateway
 
 ID = "r"
@@ -25,6 +26,12 @@ def journal(url: str) -> Journal:
 def end_all_sessions(server: PostgresServer) -> None:
     """End the sessions of all journals, and wait until they are over."""
     server.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = %s", USER)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no thread give signs of life, which would find out first that a session is over."""
+    monkeypatch.setattr(database, "INTERVAL", 1000.0)
 
 
 def test_many_programs_that_come_at_once_make_the_tables_once(schema: Schema) -> None:
@@ -52,6 +59,7 @@ def test_tables_are_not_migrated_while_a_program_uses_them(schema: Schema, postg
     assert postgres_server.execute(f"SELECT pg_advisory_unlock({key})") == [(True,)]
 
 
+@pytest.mark.usefixtures("quiet")
 def test_a_session_that_the_server_ended_is_noticed_without_asking(
     schema: Schema, postgres_server: PostgresServer
 ) -> None:
@@ -75,6 +83,7 @@ def test_a_session_that_the_server_ended_is_noticed_without_asking(
         assert other.requests(URL).claim("kept")
 
 
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("is_taken", [False, True])
 def test_a_wait_asks_about_no_request_that_another_program_has_taken_over(
     driver: Driver, schema: Schema, postgres_server: PostgresServer, *, is_taken: bool
