@@ -63,7 +63,7 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "file",
         metavar="FILE",
-        help='a prompt a line; or JSON lines, {"prompt": ..., "id": ..., "image_size": ...}; - is stdin',
+        help='a prompt a line; JSON lines, {"prompt": ..., "id": ..., "image_size": ...}; or Parquet; - is stdin',
     )
     command.add_argument(
         "-o",
@@ -92,7 +92,10 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
         help=f"pictures in a tar file, which has 256 MiB at most (default: {SHARD_SIZE})",
     )
     command.add_argument(
-        "--journal", metavar="FILE", help="what was ordered is noted here (default: .longcat-journal.db in DIR)"
+        "--journal",
+        metavar="PLACE",
+        help="what was ordered is noted in this file (default: .longcat-journal.db in DIR); or at postgresql://..., where"
+        " this command may be started on many machines, each of which takes its share",
     )
     command.add_argument("--dry-run", action="store_true", help="tell what would be ordered at what price, then stop")
     command.add_argument(
