@@ -94,8 +94,8 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--journal",
         metavar="PLACE",
-        help="what was ordered is noted in this file (default: .longcat-journal.db in DIR); or at postgresql://...: then"
-        " the command may be started on many machines, each of which takes its share",
+        help="what was ordered is noted in this file (default: .longcat-journal.db in DIR); or at postgresql://..., and"
+        " then the command may be started on many machines, each of which takes its share",
     )
     command.add_argument("--dry-run", action="store_true", help="tell what would be ordered at what price, then stop")
     command.add_argument(
