@@ -305,7 +305,7 @@ class LineTable:
         An empty list says that there is nothing to claim now: what is open is with others, or was tried by this worker
         already. It may change when a worker leaves or is gone; `progress` tells.
         """
-        with self._database.transaction() as db:
+        with self._database.durable() as db:
             workers.sign(db, self._owner, batch)
             rows = []
             if gone := workers.gone(db, self._owner, batch):
@@ -323,8 +323,10 @@ class LineTable:
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
         """Keep what came of lines, in one transaction; what another worker has taken over meanwhile is left alone."""
+        # Durable, as a claim is: what a crash of the server undid would be open, and left alone by all, as its owner, who
+        # is alive, takes it for over.
         columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
-        with self._database.transaction() as db:
+        with self._database.durable() as db:
             values = [self._owner, *map(list, columns), batch, self._owner]
             ended = db.execute(END, values).fetchall()
             workers.count(db, self._owner, [(state, units) for state, units in ended if state != "open"])
