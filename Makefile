@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs protocol kills faults soak fuzz-parsers bench bench-polling ray mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
+.PHONY: setup demo generate check-generated lint format typecheck test test-busy docs docs-links coverage gauntlet gauntlet-specs protocol kills faults soak fuzz-parsers bench bench-polling bench-scale ray mutants fuzz record check lint-spec lock build build-twice audit sbom clean help
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,9 @@ bench: setup $(BENCH) $(BENCH_NODE) ## Measure how fast longcat is, beside its p
 	for name in plain peers; do $(BIN)/uv pip install --quiet --python build/bench/$$name/bin/python \
 	  --no-verify-hashes --constraints requirements-bench.lock --reinstall-package longcat-image build/bench/dist/*.whl || exit 1; done
 	@PYTHONPATH=tools $(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json)
+
+bench-scale: setup ## Measure batches on many workers, a million lines, and what one PostgreSQL does in a second. Takes five minutes.
+	PYTHONPATH=tests $(BIN)/python tools/bench_scale.py
 
 RAY := build/ray/.complete
 

@@ -323,8 +323,8 @@ class LineTable:
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
         """Keep what came of lines, in one transaction; what another worker has taken over meanwhile is left alone."""
-        # Durable, as a claim is: what a crash of the server undid would be open, and left alone by all, as its owner, who
-        # is alive, takes it for over.
+        # Durable, as a claim is: a line that a crash of the server opened again would be left alone, as its owner,
+        # who is alive, takes it for over.
         columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
         with self._database.durable() as db:
             values = [self._owner, *map(list, columns), batch, self._owner]
