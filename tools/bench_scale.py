@@ -60,7 +60,7 @@ class Bench:
     def rates(self) -> Iterator[str]:
         """Let 1, 2, 4 and 8 workers take part in a batch, and compare what arrives with the rate."""
         for workers in WORKERS:
-            count = int(self.rate * self.seconds / 2)  # Each is ordered, and asked about once.
+            count = int(self.rate * self.seconds / 2)  # Each is ordered, and asked about once or more.
             with ExitStack() as stack:
                 running = stack.enter_context(recording_sandbox(()))
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -190,9 +190,9 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200, help="calls a second (default: 200)")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each measurement (default: 8)")
     arguments = parser.parse_args()
-    with patch.dict(postgres.SETTINGS, DURABLE), PostgresServer() as server:
-        bench = Bench(server, arguments.lines, arguments.rate, arguments.seconds)
-        for name in arguments.what:
+    for name in arguments.what:
+        with patch.dict(postgres.SETTINGS, DURABLE), PostgresServer() as server:
+            bench = Bench(server, arguments.lines, arguments.rate, arguments.seconds)
             for words in getattr(bench, name)():
                 print(f"{name}: {words}.", flush=True)
 
