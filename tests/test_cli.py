@@ -116,13 +116,13 @@ def test_help(call: Call) -> None:
     ran = call("--help")
     assert (ran.code, ran.err) == (0, "")
     assert re.findall(r"^    (\w+) ", ran.out, re.MULTILINE) == [
-        *("generate", "batch", "status", "wait", "sandbox", "contract")
+        *("generate", "batch", "status", "wait", "journal", "sandbox", "contract")
     ]
     assert {int(code) for code in re.findall(r"^  (\d+) ", ran.out, re.MULTILINE)} == set(Exit)
     assert {"PIXAZO_API_KEY", "LONGCAT_BASE_URL", "NO_COLOR"} <= set(re.findall(r"\w+", ran.out))
 
 
-@pytest.mark.parametrize("command", ["generate", "batch", "status", "wait", "sandbox"])
+@pytest.mark.parametrize("command", ["generate", "batch", "status", "wait", "journal", "sandbox"])
 def test_help_of_a_command(call: Call, command: str) -> None:
     """The help of a command explains each of its options."""
     ran = call(command, "--help")

@@ -95,6 +95,7 @@ def test_importing_longcat_imports_nothing_else(added: Mapping[str, list[str]]) 
             {
                 *("longcat.cli.arguments", "longcat.cli.subcommands", "longcat.cli.contract", "longcat.cli.orders"),
                 *("longcat.cli.contract.arguments", "longcat.cli.orders.arguments"),
+                *("longcat.cli.journal", "longcat.cli.journal.arguments"),
             },
         ),
         ("help of a command", set()),

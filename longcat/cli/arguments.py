@@ -9,6 +9,7 @@ import argparse
 
 from longcat._version import __version__
 from longcat.cli.contract import arguments as contract
+from longcat.cli.journal.arguments import add_journal_arguments
 from longcat.cli.orders import arguments as orders
 from longcat.cli.orders.arguments import TIMEOUT
 from longcat.cli.subcommands import add_commands, add_debug
@@ -64,6 +65,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         "batch": ("order, wait and save for each line of a file; run again, it goes on", _add_batch),
         "status": ("ask once how a request stands", _add_status),
         "wait": ("wait for requests that were ordered before, and save their pictures", _add_wait),
+        "journal": ("tell what stands in a journal, and let the next run take things up again", _add_journal),
         "sandbox": ("serve a local emulator of both gateways", _add_sandbox),
         "contract": (
             "watch a gateway, this one or any other, for changes of its contract",
@@ -120,6 +122,11 @@ def _add_wait(command: argparse.ArgumentParser) -> None:
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
     _add_allow_private(command)
     command.set_defaults(run=_wait, complain=command.error)
+
+
+def _add_journal(command: argparse.ArgumentParser) -> None:
+    add_debug(command)
+    add_journal_arguments(command)
 
 
 def _add_sandbox(command: argparse.ArgumentParser) -> None:

@@ -71,6 +71,7 @@ class OrderRecord:
         request_id: the request that came of it. None: unless `state` is `TAKEN`, there is none that is known.
         message: why its fate is unknown. None: it is not, or nobody could say.
         cost_before: what it may have cost besides, in US dollars, when it was sent before and its fate was unknown.
+        is_marked: whether somebody has decided that it is sent again although its fate is unknown.
     """
 
     key: str
@@ -80,6 +81,7 @@ class OrderRecord:
     request_id: str | None = None
     message: str | None = None
     cost_before: Decimal = Decimal(0)
+    is_marked: bool = False
 
     def check(self, order: OrderRequest) -> None:
         """Raise ConfigurationError unless this record is of an order with the same fields."""
@@ -104,8 +106,8 @@ class OrderStore(Protocol):
     def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
         """Note that an order is about to be sent, unless it was before, and return how it stands.
 
-        `INTENDED`: it is new, or was withdrawn, or its fate was unknown and `resubmit_unknown` is set: send it. Every
-        other state: don't.
+        `INTENDED`: it is new, or was withdrawn, or its fate was unknown and `resubmit_unknown` is set, or it was marked
+        to be sent again: send it. Every other state: don't.
 
         Raises ConfigurationError when the key stands for another order, and for a cost that can't be stored exactly.
         """
@@ -254,7 +256,7 @@ class Submit:
 
     def _is_to_be_sent(self, record: OrderRecord) -> bool:
         """Whether an order that the store knows may still have to be sent by us."""
-        again = record.state is OrderState.UNKNOWN and self.resubmit_unknown
+        again = record.state is OrderState.UNKNOWN and (self.resubmit_unknown or record.is_marked)
         return again or record.state in {OrderState.INTENDED, OrderState.BUSY}
 
     def _recall(self, record: OrderRecord) -> Order:

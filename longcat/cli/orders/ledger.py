@@ -80,6 +80,9 @@ def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, store: P
         if record is None:
             continue
         record.check(line.order)
+        if record.is_marked:  # It is to be sent again, as if it were new.
+            line.cost_before = record.cost_before + record.cost
+            continue
         line.is_known, line.cost_before = True, record.cost_before
         if record.request_id is not None:
             line.request_id = record.request_id

@@ -97,6 +97,12 @@ class Database(ForkAware, ABC):
     def durable(self) -> AbstractContextManager[Statements]:
         """Lend the connection, for changes that survive a loss of power when the block has ended."""
 
+    @contextmanager
+    def cursor(self, sql: str, values: Sequence[Any]) -> Iterator[Rows]:
+        """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
+        with self.using() as db:
+            yield db.execute(sql, values)
+
     @property
     def session(self) -> int:
         """How many sessions this owner has had: it changes when a connection was lost, and others may take its rows."""

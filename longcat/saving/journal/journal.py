@@ -18,10 +18,11 @@ from urllib.parse import unquote
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.background import PAUSE
+from longcat.saving.journal.contents import JournalContents
 from longcat.saving.journal.database import GRACE, Database
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
-from longcat.saving.journal.sqlite.database import SqliteDatabase
+from longcat.saving.journal.sqlite.database import SqliteDatabase, check_there
 from longcat.text import missing_package, shorten
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
@@ -33,10 +34,12 @@ SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 POSTGRES: Final = frozenset({"postgresql", "postgres"})
 
 
-def open_database(place: str | PathLike[str], time: Callable[[], float]) -> Database:
+def open_database(place: str | PathLike[str], time: Callable[[], float], *, must_exist: bool = False) -> Database:
     """Return the database of a journal: that of a file, or PostgreSQL where the place is its URL."""
     found = SCHEME.match(place) if isinstance(place, str) else None
     if found is None:
+        if must_exist:
+            check_there(place)
         return SqliteDatabase(place, time)
     scheme = found[1].lower()
     if scheme not in POSTGRES:
@@ -47,7 +50,7 @@ def open_database(place: str | PathLike[str], time: Callable[[], float]) -> Data
         raise ConfigurationError(missing_package("A journal on PostgreSQL", "psycopg", "postgres"))
     from longcat.saving.journal.postgres.database import PostgresDatabase  # noqa: PLC0415 - few use it.
 
-    return PostgresDatabase(str(place), time)
+    return PostgresDatabase(str(place), time, must_exist=must_exist)
 
 
 class Journal:
@@ -61,13 +64,14 @@ class Journal:
             replaced; one of an older version is brought to the present one, unless a program that uses that version
             is running.
         time: returns the seconds since the epoch.
+        must_exist: whether none is made.
 
     Raises JournalError when the file is no journal, or one of a newer version, or damaged, or can't be made or written.
     One that another program has locked is opened when it is first used.
     """
 
-    def __init__(self, path: str | PathLike[str], *, time: Callable[[], float]) -> None:
-        self._database = open_database(path, time)
+    def __init__(self, path: str | PathLike[str], *, time: Callable[[], float], must_exist: bool = False) -> None:
+        self._database = open_database(path, time, must_exist=must_exist)
         self._requests: dict[tuple[str, str], RequestTable] = {}
         self._orders: dict[tuple[str, str], OrderTable] = {}
 
@@ -117,6 +121,14 @@ class Journal:
         if not self._database.is_remote:
             raise ConfigurationError(f"The journal {self._database.name} is a file. Name one on PostgreSQL.")
         return LineTable(self._database, gateway, self._database.token)
+
+    def contents(self) -> JournalContents:
+        """Return all that stands in the journal, of all gateways."""
+        if not self._database.is_remote:
+            return JournalContents(self._database)
+        from longcat.saving.journal.postgres.batches import BatchTable  # noqa: PLC0415 - likewise.
+
+        return JournalContents(self._database, BatchTable(self._database))
 
     def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
         """Return when a client may ask. A database that many machines use keeps one budget for all of its clients.

@@ -19,6 +19,8 @@ from longcat.waiting.submit import OrderRecord, OrderState
 
 RESTORE: Final = "Restore it: the order may have been paid."
 """What to do about an order whose row was altered."""
+MARK: Final = "to be sent again: "
+"""With what the message of an order in doubt begins when somebody has decided that it is sent again."""
 MOST_TRIES: Final = 5
 """How often an order is begun at most while other programs begin it and withdraw it."""
 
@@ -112,7 +114,7 @@ class OrderTable:
             record.check(order)
             if owner == self._owner and record.state is OrderState.BUSY and key not in self._sending:
                 return intended  # We began it before, and the answer to that was lost.
-            if record.state is not OrderState.UNKNOWN or not resubmit_unknown:
+            if record.state is not OrderState.UNKNOWN or not (resubmit_unknown or record.is_marked):
                 return record
             if db.execute(BEGIN_AGAIN, [*values, *place, owner]).rowcount == 1:
                 return intended
@@ -150,9 +152,12 @@ class OrderTable:
         return found[0] if found else None
 
     def in_doubt(self) -> list[OrderRecord]:
-        """Return all orders of which nobody knows whether the gateway took them, the oldest first."""
+        """Return all orders of which nobody knows whether the gateway took them, the oldest first.
+
+        Those that are marked to be sent again are none of them any more.
+        """
         records = self._records("The row of an order", OPEN, [self._gateway])
-        return [record for record, _ in records if record.state is OrderState.UNKNOWN]
+        return [one for one, _ in records if one.state is OrderState.UNKNOWN and not one.is_marked]
 
     def spent(self) -> Decimal:
         """Return what all orders cost together, in US dollars: those that were taken, and those that may have been.
@@ -223,10 +228,13 @@ def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
     elif state == "intended" and owner is not None and is_alive(owner):
         stands = OrderState.BUSY
     reason = text_or_none(message) if state == "unknown" else None
+    is_marked = reason is not None and reason.startswith(MARK)
+    if is_marked:
+        reason = (reason or "").removeprefix(MARK) or None
     order, last, before = read_order(content), to_dollars(cost), to_dollars(in_doubt or 0)
     if state == "unknown" and not last:  # It was withdrawn, and what is in doubt is what was sent before.
         last, before = before, last
-    return OrderRecord(key, order, stands, last, text_or_none(request_id), reason, before)
+    return OrderRecord(key, order, stands, last, text_or_none(request_id), reason, before, is_marked)
 
 
 def read_order(content: str) -> OrderRequest:

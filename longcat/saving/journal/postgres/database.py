@@ -33,6 +33,8 @@ from longcat.saving.journal.postgres.statements import PostgresRows, PostgresSta
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
+FETCHED: Final = 2000
+"""How many rows of a cursor are fetched at a time."""
 INTERVAL: Final = 5.0
 """Seconds between two signs of life of a session, which also finds out whether it is still the same."""
 SOON: Final = 0.5
@@ -68,6 +70,7 @@ class PostgresDatabase(Database):
     Args:
         url: where it is.
         time: returns the seconds since the epoch.
+        must_exist: whether no tables are made.
 
     Raises ConfigurationError when the URL can't be read. Nothing is connected before the first use.
     """
@@ -76,7 +79,8 @@ class PostgresDatabase(Database):
     is_remote = True
     patience = 5.0  # A statement may get no answer for 30 seconds, until the connection counts as lost.
 
-    def __init__(self, url: str, time: Callable[[], float]) -> None:
+    def __init__(self, url: str, time: Callable[[], float], *, must_exist: bool = False) -> None:
+        self._must_exist = must_exist
         self._address = JournalUrl.of(url)
         self._exchangers: list[BudgetExchanger] = []
         self._connection: BoundedConnection | None = None
@@ -155,6 +159,8 @@ class PostgresDatabase(Database):
     def cursor(self, sql: str, values: Sequence[Any]) -> Iterator[PostgresRows]:
         """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
         with self.transaction() as db, db.connection.cursor("longcat") as cursor:
+            db.connection.execute("SET LOCAL cursor_tuple_fraction = 1")  # All rows are wanted, not the first soon.
+            cursor.itersize = FETCHED
             cursor.execute(translate(sql), [to_stored(value) for value in values])
             yield PostgresRows(cursor)
 
@@ -230,7 +236,7 @@ class PostgresDatabase(Database):
                 with explained(self.name, connection):
                     if not was_connected:
                         self._check_pooler(connection)
-                    salt = schema.prepare(connection, self.name)
+                    salt = schema.prepare(connection, self.name, must_exist=self._must_exist)
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
                     connection.execute(LOCK, [token - (1 << 64) if token >> 63 else token])

@@ -16,7 +16,7 @@ from longcat.errors import ConfigurationError
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.orders import OrderTable, read_order, write_order
+from longcat.saving.journal.orders import MARK, OrderTable, read_order, write_order
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.waiting.submit import AGAIN, order_name
@@ -86,11 +86,15 @@ SURVEY: Final = """
 SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
     coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE in_doubt)
 FROM (
-    SELECT pictures, price, doubt.in_doubt, doubt.in_doubt AND ? OR line.state = 'open' AND orders.key IS NULL AS is_new
+    SELECT pictures, price, doubt.in_doubt,
+        doubt.in_doubt AND ? OR line.state = 'open' AND (orders.key IS NULL OR is_marked) AS is_new
     FROM longcat_line AS line
     LEFT JOIN longcat_orders AS orders ON orders.gateway = ? AND orders.key = line.key
     CROSS JOIN LATERAL (
-        SELECT coalesce(
+        SELECT coalesce(orders.state = 'unknown' AND starts_with(orders.message, ?), FALSE) AS is_marked
+    ) AS mark
+    CROSS JOIN LATERAL (
+        SELECT NOT is_marked AND coalesce(
             orders.state = 'unknown' OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_living), FALSE
         ) AS in_doubt
     ) AS doubt
@@ -101,7 +105,11 @@ SELECT coalesce(sum(price), 0)::BIGINT FROM longcat_line AS line
 WHERE state = 'open' AND batch <> ? AND batch IN (
     SELECT batch FROM longcat_batch JOIN longcat_worker USING (batch)
     WHERE gateway = ? AND NOT has_left AND token IN (TABLE longcat_living)
-) AND NOT EXISTS (SELECT FROM longcat_orders AS orders WHERE orders.gateway = ? AND orders.key = line.key)"""
+) AND NOT EXISTS (
+    SELECT FROM longcat_orders AS orders
+    WHERE orders.gateway = ? AND orders.key = line.key
+        AND NOT (orders.state = 'unknown' AND starts_with(coalesce(orders.message, ''), ?))
+)"""
 
 CLAIM: Final = """
 WITH free AS (
@@ -393,8 +401,9 @@ class LineTable:
 
     def _survey(self, db: Any, batch: int, *, is_registered: bool, resubmit_unknown: bool) -> BatchSurvey:
         """Return how the lines stand. What others order meanwhile is counted twice rather than not at all."""
-        (elsewhere,) = db.execute(ELSEWHERE, [batch, self._gateway, self._gateway]).fetchone()
-        lines, new, pictures, units, in_doubt = db.execute(SURVEY, [resubmit_unknown, self._gateway, batch]).fetchone()
+        (elsewhere,) = db.execute(ELSEWHERE, [batch, self._gateway, self._gateway, MARK]).fetchone()
+        values = [resubmit_unknown, self._gateway, MARK, batch]
+        lines, new, pictures, units, in_doubt = db.execute(SURVEY, values).fetchone()
         return BatchSurvey(
             lines=lines,
             new=new,

@@ -97,15 +97,18 @@ SELECT token FROM longcat_worker LIMIT 0"""
 """What must be there."""
 
 
-def prepare(db: "Connection[Any]", name: str) -> str:
+def prepare(db: "Connection[Any]", name: str, *, must_exist: bool = False) -> str:
     """Make the tables unless they are there, and return the journal's salt.
 
-    Raises JournalError when the journal is of a newer version; and psycopg.Error, for example when it was altered.
+    Raises JournalError when there are none although they must exist, or the journal is of a newer version; and
+    psycopg.Error, for example when it was altered.
     """
     for _ in range(MOST_TRIES):
         if _is_true(db, HOLD):  # Else another program makes the tables.
             if _is_there(db, name):
                 return _check(db, name)
+            if must_exist:
+                raise JournalError(f"There is no journal in {name}. Name the database that a command was given.")
             db.execute(LET_GO)
             with db.transaction():
                 # `_is_there` again: another program may have made them meanwhile.

@@ -290,6 +290,18 @@ def locked_error(path: Path) -> JournalError:
     return JournalError(f"{message}, then run again.", locked=True)
 
 
+def check_there(path: str | PathLike[str]) -> None:
+    """Raise JournalError unless there is a file with something in it: to look into a journal must not make one."""
+    try:
+        size = Path(path).stat().st_size
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"The journal {shorten(path)} can't be read: {reason}. Name the file that a command was given."
+        raise JournalError(message) from error
+    if not size:
+        raise JournalError(f"{shorten(path)} is an empty file, no journal. Name the file that a command was given.")
+
+
 def check_file(path: Path) -> None:
     """Raise JournalError for a device or a pipe, and for a file that was emptied while its log was not."""
     try:

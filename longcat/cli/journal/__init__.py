@@ -1,0 +1,1 @@
+"""The command `longcat journal`: what stands in a journal, and what of it is taken up again."""

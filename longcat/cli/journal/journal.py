@@ -1,0 +1,81 @@
+"""`longcat journal`: tell what stands in a journal, write it down, and let the next run take things up again."""
+
+import argparse
+import time
+from typing import Final
+
+from longcat.cli.exit_codes import Exit
+from longcat.cli.journal.export import STDOUT, export
+from longcat.cli.journal.report import as_lines, as_object
+from longcat.cli.results import Printer, print_error
+from longcat.errors import ConfigurationError
+from longcat.saving.journal.contents import AgainOrdered, JournalContents
+from longcat.saving.journal.journal import Journal, without_password
+
+PATIENCE: Final = 10.0
+"""Seconds to wait for another program that has the journal locked, or for the database."""
+
+
+def run(arguments: argparse.Namespace) -> Exit:
+    """Do what was asked for; if nothing was, tell what stands in the journal."""
+    if not arguments.journal:
+        raise ConfigurationError("The JOURNAL is empty; a shell variable may be unset. Name a file, or a database.")
+    if arguments.export == "":
+        raise ConfigurationError("The --export is empty; a shell variable may be unset. Name a file, or - for stdout.")
+    printer = Printer()
+    with Journal(arguments.journal, time=time.time, must_exist=True) as journal:
+        journal.open(PATIENCE)
+        contents = journal.contents()
+        if arguments.retry is not None:
+            _retry(contents, printer, as_json=arguments.json)
+        if arguments.resubmit_unknown:
+            _resubmit(contents, printer, as_json=arguments.json)
+        if arguments.export is not None:
+            _export(contents, arguments.export, printer, as_json=arguments.json)
+        if arguments.retry is not None or arguments.resubmit_unknown or arguments.export is not None:
+            return Exit.DONE
+        place, summary = without_password(arguments.journal), contents.summary()
+    if arguments.json:
+        printer.print(as_object(place, summary))
+    else:
+        for line in as_lines(place, summary):
+            printer.print(line)
+    return Exit.DONE
+
+
+def _export(contents: JournalContents, target: str, printer: Printer, *, as_json: bool) -> None:
+    count = export(contents.export(), target)
+    if as_json and target != STDOUT:
+        printer.print({"exported": count, "path": target})
+    elif target != STDOUT:
+        printer.print(target)
+
+
+def _retry(contents: JournalContents, printer: Printer, *, as_json: bool) -> None:
+    """Open what has failed. What that may cost is said before."""
+    found = contents.failed()
+    if found.count:
+        print_error(
+            f"longcat: {found.count} orders have failed. To order them anew may cost {found.cost} USD more; the next"
+            " run does so, or one that is at it now."
+        )
+    _tell("retried", "that have failed", contents.retry_failed(), printer, as_json=as_json)
+
+
+def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> None:
+    """Mark what is in doubt. What that may cost is said before."""
+    found = contents.doubtful()
+    if found.count:
+        print_error(
+            f"longcat: {found.count} orders are in doubt: they may have been taken, and paid for. To send them again"
+            f" may cost {found.cost} USD more; the next run does so, or one that is at it now. What a program is"
+            " sending is not in doubt, and is left alone."
+        )
+    _tell("resubmitted", "in doubt", contents.resubmit_unknown(), printer, as_json=as_json)
+
+
+def _tell(name: str, which: str, found: AgainOrdered, printer: Printer, *, as_json: bool) -> None:
+    if as_json:
+        printer.print({name: found.count, "cost": float(found.cost)})
+    else:
+        printer.print(f"{found.count} orders {which} are to be sent again" if found.count else f"no orders {which}")

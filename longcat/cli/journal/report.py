@@ -1,0 +1,118 @@
+"""What stands in a journal, as it is told: in lines for people, and as a JSON object."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from longcat.saving.journal.contents import STATES, JournalSummary
+from longcat.text import shorten
+from longcat.text.known_keys import KNOWN_KEYS
+
+if TYPE_CHECKING:
+    from longcat.saving.journal.postgres.batches import BatchRecord
+    from longcat.saving.journal.postgres.workers import WorkerRecord
+
+WORKER_FIELDS: Final = ("token", "alive", "host", "pid", "batch", "began", "seen", *STATES[:3], "spent")
+WORDS: Final = {"unknown": "in doubt"}
+"""What states are called for people, if not by the words of the manifest."""
+
+
+def as_lines(place: str, summary: JournalSummary) -> Iterator[str]:
+    """Yield what stands in a journal, for people."""
+    states = ", ".join(f"{summary.states[state]:,} {WORDS.get(state, state)}" for state in STATES)
+    yield f"{shorten(KNOWN_KEYS.hide(place), 200)}: {summary.states.total():,} orders: {states}"
+    if summary.sending:
+        yield f"{summary.sending:,} orders are being sent just now"
+    if summary.opened:
+        yield f"{summary.opened:,} orders have failed before, and were opened to be ordered anew"
+    yield f"{summary.pictures:,} pictures are saved, {summary.size:,} bytes"
+    doubt = f", of which {summary.spent_in_doubt} USD are for {summary.in_doubt:,} orders in doubt"
+    yield f"{summary.spent} USD at most were spent{doubt if summary.in_doubt else ''}"
+    yield from map(_batch, summary.batches)
+    alive = [worker for worker in summary.workers if worker.is_alive]
+    yield f"{len(alive) + len(summary.others)} programs are at work"
+    yield from map(_worker, summary.workers)
+    for order in summary.doubtful:
+        name = shorten(KNOWN_KEYS.hide(order.name), 60)
+        reason = order.reason or "the program that sent it ended before the answer came"
+        yield f"in doubt since {order.noted}: {name!r}, {order.cost} USD: {shorten(KNOWN_KEYS.hide(reason), 200)}"
+    if summary.in_doubt > len(summary.doubtful):
+        yield f"... and {summary.in_doubt - len(summary.doubtful):,} more in doubt"
+    if summary.in_doubt:
+        yield "Look into the account for those in doubt; with --resubmit-unknown, the next run sends them again."
+
+
+def as_object(place: str, summary: JournalSummary) -> dict[str, Any]:
+    """Return what stands in a journal as a JSON object. Every field is always there; null means unknown."""
+    return {
+        "journal": KNOWN_KEYS.hide(place),
+        **{state: summary.states[state] for state in STATES},
+        "sending": summary.sending,
+        "opened_again": summary.opened,
+        "pictures": summary.pictures,
+        "bytes": summary.size,
+        "spent": float(summary.spent),
+        "in_doubt": summary.in_doubt,
+        "spent_in_doubt": float(summary.spent_in_doubt),
+        "doubtful": [
+            {
+                "name": KNOWN_KEYS.hide(order.name),
+                "noted": order.noted,
+                "reason": order.reason,
+                "cost": float(order.cost),
+            }
+            for order in summary.doubtful
+        ],
+        "batches": [
+            {
+                "batch": batch.batch,
+                "gateway": batch.gateway,
+                "registered": _moment(batch.registered),
+                "lines": batch.lines,
+                **{state: getattr(batch, state) for state in STATES},
+                "spent": float(batch.spent),
+            }
+            for batch in summary.batches
+        ],
+        "workers": [
+            *(_worker_object(worker) for worker in summary.workers),
+            *(dict.fromkeys(WORKER_FIELDS) | {"token": token, "alive": True} for token in summary.others),
+        ],
+    }
+
+
+def _worker_object(worker: "WorkerRecord") -> dict[str, Any]:
+    return {
+        "token": worker.token,
+        "alive": worker.is_alive,
+        "host": worker.host,
+        "pid": worker.pid,
+        "batch": worker.batch,
+        "began": _moment(worker.began),
+        "seen": _moment(worker.seen),
+        "done": worker.done,
+        "failed": worker.failed,
+        "unknown": worker.unknown,
+        "spent": float(worker.spent),
+    }
+
+
+def _batch(batch: "BatchRecord") -> str:
+    counts = ", ".join(f"{getattr(batch, state):,} {WORDS.get(state, state)}" for state in STATES)
+    return (
+        f"batch {batch.batch} of {_moment(batch.registered)}, {shorten(batch.gateway)}: {batch.lines:,} lines:"
+        f" {counts}; {batch.spent} USD"
+    )
+
+
+def _worker(worker: "WorkerRecord") -> str:
+    state = "at work" if worker.is_alive else "gone"
+    return (
+        f"worker {worker.token}, process {worker.pid} on {shorten(worker.host)}, batch {worker.batch}: {state}, last"
+        f" seen {_moment(worker.seen)}; {worker.done:,} done, {worker.failed:,} failed, {worker.unknown:,} in doubt,"
+        f" {worker.spent} USD"
+    )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

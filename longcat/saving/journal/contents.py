@@ -1,0 +1,343 @@
+"""What stands in a journal, of all gateways: counted by state, told one by one, and opened to be ordered again."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from functools import cache
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
+from longcat.saving.journal.money import UNITS, to_dollars
+from longcat.saving.journal.orders import MARK, RESTORE
+from longcat.waiting.submit import AGAIN
+
+if TYPE_CHECKING:
+    from longcat.saving.journal.postgres.batches import BatchRecord, BatchTable
+    from longcat.saving.journal.postgres.workers import WorkerRecord
+
+FAILED: Final = "\nfailed "
+"""What stands in the key of an order that has failed and was opened, before its request. No other key has it."""
+STATES: Final = ("done", "failed", "unknown", "open")
+"""How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
+MOST_NAMED: Final = 10
+"""How many orders in doubt are told one by one."""
+
+REQUEST_STATE: Final = """
+CASE
+    WHEN request.outcome = 'completed' AND picture.number IS NOT NULL THEN 'done'
+    WHEN request.outcome IN ('failed', 'cancelled') THEN 'failed'
+    ELSE 'open'
+END"""
+# One that is being sent stands as its sender does, whose token this is: alive, or gone.
+STATE: Final = f"""
+CASE
+    WHEN orders.state = 'unknown' AND coalesce(substr(orders.message, 1, {len(MARK)}), '') <> '{MARK}' THEN 'unknown'
+    WHEN orders.state = 'intended' THEN coalesce(orders.owner, 'unknown')
+    ELSE {REQUEST_STATE}
+END"""
+COST: Final = """
+coalesce(orders.in_doubt, 0) + CASE upper(request.raw_state) WHEN 'ERROR' THEN 0 ELSE orders.cost END"""
+ORDERS: Final = """
+FROM orders
+LEFT JOIN request ON request.gateway = orders.gateway AND request.request_id = orders.request_id
+LEFT JOIN picture ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id"""
+REQUESTS: Final = """
+FROM request
+LEFT JOIN picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id"""
+WITHOUT_ORDER: Final = """
+WHERE NOT EXISTS (
+    SELECT 1 FROM orders WHERE orders.gateway = request.gateway AND orders.request_id = request.request_id
+)"""
+COUNT_ORDERS: Final = f"""
+SELECT {STATE} AS stands, orders.key LIKE ? AS was_opened, {{has_line}} AS has_line, count(*),
+    CAST(sum({COST}) AS BIGINT)
+{ORDERS} AND picture.number = 1 {{lines}}
+GROUP BY stands, was_opened, has_line"""
+COUNT_REQUESTS: Final = f"""
+SELECT {REQUEST_STATE} AS stands, count(*) {REQUESTS} AND picture.number = 1 {WITHOUT_ORDER} GROUP BY stands"""
+EXPORT_ORDERS: Final = f"""
+SELECT orders.gateway, orders.key, orders.content, orders.request_id, {STATE}, {COST},
+    coalesce(request.error, orders.message), picture.path
+{ORDERS} WHERE orders.key NOT LIKE ? {{lines}} ORDER BY orders.gateway, orders.key, picture.number"""
+EXPORT_REQUESTS: Final = f"""
+SELECT request.gateway, request.request_id, NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
+{REQUESTS} {WITHOUT_ORDER} ORDER BY request.gateway, request.request_id, picture.number"""
+PICTURES: Final = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM picture"
+OWNERS: Final = (
+    "SELECT owner FROM orders WHERE owner IS NOT NULL",
+    "SELECT owner FROM request WHERE owner IS NOT NULL",
+)
+# Whose sender lives is not in doubt yet. What is marked is not in doubt any more.
+DOUBTFUL: Final = """
+state <> 'taken' AND (owner IS NULL OR owner NOT IN ({alive}))
+    AND (state = 'intended' OR coalesce(message, '') NOT LIKE ?)"""
+NAMED: Final = f"""
+SELECT content, noted, CASE state WHEN 'unknown' THEN message END, cost + coalesce(in_doubt, 0)
+FROM orders WHERE {DOUBTFUL} ORDER BY noted, key LIMIT {MOST_NAMED}"""  # noqa: S608 - a text of ours.
+# What is sent again costs what it cost the last time; that is 0 where it was withdrawn, and then what it cost before.
+DOUBTFUL_COST: Final = f"""
+SELECT count(*), CAST(coalesce(sum(CASE cost WHEN 0 THEN coalesce(in_doubt, 0) ELSE cost END), 0) AS BIGINT)
+FROM orders WHERE {DOUBTFUL}"""  # noqa: S608 - likewise.
+RESUBMIT: Final = f"""
+UPDATE orders SET
+    message = CAST(? AS TEXT) || CASE state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
+    state = 'unknown', owner = NULL, noted = ?
+WHERE {DOUBTFUL}"""  # noqa: S608 - likewise.
+HAS_FAILED: Final = """
+state = 'taken' AND key NOT LIKE ? AND EXISTS (
+    SELECT 1 FROM request
+    WHERE request.gateway = orders.gateway AND request.request_id = orders.request_id
+        AND outcome IN ('failed', 'cancelled')
+)"""
+FAILED_COST: Final = f"""
+SELECT count(*), CAST(coalesce(sum(cost), 0) AS BIGINT)
+FROM orders WHERE {HAS_FAILED} {{lines}}"""  # noqa: S608 - likewise.
+RETRY: Final = f"UPDATE orders SET key = key || CAST(? AS TEXT) || request_id WHERE {HAS_FAILED}"  # noqa: S608
+
+
+@frozen
+class DoubtfulOrder:
+    """An order of which nobody knows whether the gateway took it.
+
+    Attributes:
+        name: its id, or else its prompt.
+        noted: when that was noted, or when it was begun, in ISO 8601.
+        reason: why nobody knows. None: the program that sent it ended before the answer came.
+        cost: what it may have cost, in US dollars.
+    """
+
+    name: str
+    noted: str
+    reason: str | None
+    cost: Decimal
+
+
+@frozen
+class JournalSummary:
+    """What stands in a journal.
+
+    Attributes:
+        states: how many things there are in each of `STATES`: lines of batches; orders that are no lines; and requests
+            that were ordered elsewhere.
+        sending: how many orders are being sent just now.
+        opened: how many orders failed, and were opened to be ordered anew. They count by what they cost alone.
+        pictures: how many pictures were saved.
+        size: how many bytes these have.
+        spent: what all orders cost at most, in US dollars.
+        in_doubt: how many orders are in doubt. They may be lines whose worker was just killed, which are open.
+        spent_in_doubt: what those may have cost, in US dollars.
+        doubtful: the first of those, the oldest first.
+        batches: the batches of many machines.
+        workers: the programs that work, or worked, on those.
+        others: the tokens of other programs that have a part of the journal now.
+    """
+
+    states: Counter[str]
+    sending: int
+    opened: int
+    pictures: int
+    size: int
+    spent: Decimal
+    in_doubt: int
+    spent_in_doubt: Decimal
+    doubtful: Sequence[DoubtfulOrder]
+    batches: "Sequence[BatchRecord]" = ()
+    workers: "Sequence[WorkerRecord]" = ()
+    others: Sequence[str] = ()
+
+
+@frozen
+class AgainOrdered:
+    """What may be ordered again.
+
+    Attributes:
+        count: how many orders.
+        cost: what they may cost more, in US dollars.
+    """
+
+    count: int
+    cost: Decimal
+
+
+@frozen(eq=False)
+class JournalContents:
+    """All that stands in a journal: `Journal.contents()`. Every method raises JournalError.
+
+    Attributes:
+        batches: the batches of many machines. None: a file has none.
+    """
+
+    _database: Database
+    _batches: "BatchTable | None" = None
+
+    def summary(self) -> JournalSummary:
+        """Count everything. A million orders take some seconds."""
+        states: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
+        spent: Counter[str] = Counter()
+        with self._database.trusting("A row", RESTORE), self._database.using() as db:
+            has_line, lines = self._batches.lines_of_orders if self._batches is not None else ("0", "")
+            sql = COUNT_ORDERS.format(has_line=has_line, lines=lines)
+            is_alive = cache(self._database.is_alive)
+            for stands, was_opened, is_line, count, units in db.execute(sql, [_like(FAILED)]).fetchall():
+                state = _state(stands, is_alive)
+                counts["opened" if was_opened else state] += count
+                counts["sending"] += count if stands not in STATES and state == "open" else 0
+                spent["all"] += units
+                spent[state] += units
+                states[state] += 0 if was_opened or is_line else count
+            for state, count in db.execute(COUNT_REQUESTS).fetchall():
+                states[state] += count
+            pictures, size = db.execute(PICTURES).fetchone()
+            doubtful = [_read_doubtful(row) for row in db.execute(*self._doubtful(db, NAMED)).fetchall()]
+            batches = self._batches.records(db) if self._batches is not None else []
+            workers = self._batches.workers(db) if self._batches is not None else []
+            owners = {owner for sql in OWNERS for (owner,) in db.execute(sql).fetchall()}
+        for batch in batches:
+            states.update(done=batch.done, failed=batch.failed, unknown=batch.unknown, open=batch.open)
+        others = owners - {worker.token for worker in workers} - {self._database.token}
+        return JournalSummary(
+            states=states,
+            sending=counts["sending"],
+            opened=counts["opened"],
+            pictures=pictures,
+            size=size,
+            spent=to_dollars(spent["all"]),
+            in_doubt=counts["unknown"],
+            spent_in_doubt=to_dollars(spent["unknown"]),
+            doubtful=doubtful,
+            batches=batches,
+            workers=workers,
+            others=sorted(filter(self._database.is_alive, others)),
+        )
+
+    def export(self) -> Iterator[dict[str, Any]]:
+        """Yield everything, one by one, with the fields of `OrderLine.as_object`.
+
+        The lines of batches come first, as in their files, then orders that are no lines, and at last requests that
+        were ordered elsewhere. Memory stays flat. No other thread can use the journal meanwhile.
+        """
+        if self._batches is not None:
+            yield from self._batches.export()
+        without_line = self._batches.without_line if self._batches is not None else ""
+        sql = EXPORT_ORDERS.format(lines=without_line)
+        with self._database.trusting("A row", RESTORE):
+            is_alive = cache(self._database.is_alive)
+            for query, values in ((sql, [_like(FAILED)]), (EXPORT_REQUESTS, [])):
+                with self._database.cursor(query, values) as rows:
+                    for _, key, content, request_id, stands, units, error, *paths in _grouped(rows):
+                        yield {
+                            **id_and_prompt(key, content),
+                            "request_id": request_id,
+                            "state": stands if stands in STATES else _state(stands, is_alive),
+                            "files": [path.replace("\\", "/").rpartition("/")[2] for path in paths if path is not None],
+                            "cost": units / UNITS,
+                            "error": error.removeprefix(MARK) if error else None,
+                        }
+
+    def doubtful(self) -> AgainOrdered:
+        """Return how many orders are in doubt, and what it may cost to send them again."""
+        with self._database.using() as db:
+            return _read_cost(db.execute(*self._doubtful(db, DOUBTFUL_COST)).fetchone())
+
+    def resubmit_unknown(self) -> AgainOrdered:
+        """Have the next run send the orders that are in doubt again, though they may have been taken.
+
+        What they may have cost before stays counted. What a living program sends is not in doubt.
+        """
+        with self._database.durable() as db:
+            found = _read_cost(db.execute(*self._doubtful(db, DOUBTFUL_COST)).fetchone())
+            sql, values = self._doubtful(db, RESUBMIT)
+            db.execute(sql, [as_bytes(MARK), self._database.now(), *values])
+            if self._batches is not None:
+                self._batches.reopen_unknown(db)
+        return found
+
+    def failed(self) -> AgainOrdered:
+        """Return how many lines and orders have failed, and what it may cost to order them anew."""
+        with self._database.using() as db:
+            return self._failed(db)
+
+    def retry_failed(self) -> AgainOrdered:
+        """Have the next run order anew what has failed.
+
+        The order that failed stays, under another key, so that what it cost stays counted.
+        """
+        with self._database.durable() as db:
+            found = self._failed(db)
+            db.execute(RETRY, [as_bytes(FAILED), _like(FAILED)])
+            if self._batches is not None:
+                self._batches.reopen_failed(db)
+        return found
+
+    def _failed(self, db: Statements) -> AgainOrdered:
+        without_line = self._batches.without_line if self._batches is not None else ""
+        found = _read_cost(db.execute(FAILED_COST.format(lines=without_line), [_like(FAILED)]).fetchone())
+        if self._batches is None:
+            return found
+        lines = _read_cost(self._batches.count_failed(db))
+        return AgainOrdered(found.count + lines.count, found.cost + lines.cost)
+
+    def _doubtful(self, db: Statements, sql: str) -> tuple[str, list[Any]]:
+        """Return a statement about the orders in doubt, and its values."""
+        senders = {owner for (owner,) in db.execute(OWNERS[0]).fetchall()}
+        alive = [*filter(self._database.is_alive, senders)]
+        return sql.format(alive=", ".join("?" * len(alive)) or "''"), [*alive, f"{MARK}%"]
+
+
+def id_and_prompt(key: str, content: str | None) -> dict[str, str | None]:
+    """Return what a manifest tells of an order that is stored. It is quick, as there may be millions.
+
+    Args:
+        key: names it.
+        content: what `write_order` has returned. None: it was ordered elsewhere.
+    """
+    if content is None:
+        return {"id": None, "prompt": None}
+    name = key.partition(AGAIN)[0]
+    is_named = f'"id": "{name}", "webhook_url": ' in content  # Within a text, the quotes would be escaped.
+    if content.startswith('{"prompt": "') and (is_named or '"id": null, "webhook_url": ' in content):
+        prompt, _ = scanstring(content, 12)
+        return {"id": name if is_named else None, "prompt": prompt}
+    order = json.loads(content)
+    return {"id": order["id"], "prompt": order["prompt"]}
+
+
+def _like(text: str) -> str:
+    return f"%{text}%"
+
+
+def _state(stands: str, is_alive: Any) -> str:
+    """Return the word for how an order stands. A token is that of its sender."""
+    if stands in STATES:
+        return stands
+    return "open" if is_alive(stands) else "unknown"
+
+
+def _read_cost(row: Any) -> AgainOrdered:
+    count, units = row
+    return AgainOrdered(count, to_dollars(units))
+
+
+def _read_doubtful(row: Any) -> DoubtfulOrder:
+    content, noted, reason, units = row
+    order = json.loads(content)
+    return DoubtfulOrder(order["id"] or order["prompt"], noted, text_or_none(reason), to_dollars(units))
+
+
+def _grouped(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield each order once, with the paths of all its pictures at the end. Its rows follow each other."""
+    last: tuple[Any, ...] | None = None
+    for row in rows:
+        if last is not None and last[1] == row[1] and last[0] == row[0]:
+            last = (*last, row[-1])
+            continue
+        if last is not None:
+            yield last
+        last = row
+    if last is not None:
+        yield last

@@ -1,0 +1,281 @@
+"""`longcat journal` as its users meet it: what it tells of files and databases, what it writes, and what it opens."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batches import OrderGateway, manifest, write
+from journals import Place
+from postgres import PostgresServer, Schema
+from pyarrow import parquet  # type: ignore[import-untyped]
+from servers import LIMIT
+from shell import Ran
+
+from longcat.cli.run import run as main
+from longcat.models import OrderRequest
+from longcat.sandbox import RequestOutcome
+from longcat.saving.journal.journal import Journal
+from longcat.waiting.submit import OrderState
+
+Gateways = Callable[..., OrderGateway]
+Call = Callable[..., Ran]
+GATEWAY = "https://gateway.example"
+PRICE = Decimal("0.13")
+
+
+@pytest.fixture
+def ask(place: Place, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Return what runs `longcat journal` in this process; the first argument is the place."""
+
+    def run(*arguments: str, where: Place = place) -> Ran:
+        try:
+            code = int(main(["journal", str(where), *arguments]))
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Ran(code, *capsys.readouterr(), 0.0)
+
+    return run
+
+
+@pytest.fixture
+def batch(call: Call, place: Place) -> Call:
+    """Return what runs the batch of the file `orders` with a journal at that place."""
+
+    def run(gateway: OrderGateway, *arguments: str) -> Ran:
+        return call(gateway, "batch", "orders", "-o", "out", "--journal", str(place), *arguments)
+
+    return run
+
+
+def opened(place: Place) -> Journal:
+    """Return a journal that is open."""
+    journal = Journal(place, time=time.time)
+    journal.open(LIMIT)
+    return journal
+
+
+def told(ran: Ran, *names: str) -> tuple[Any, ...]:
+    """Return these fields of the one object that was printed."""
+    (found,) = ran.objects
+    return tuple(found[name] for name in names)
+
+
+STATES = ("done", "failed", "unknown", "open")
+
+
+def test_what_a_batch_left_is_told_and_exported(gateway_with: Gateways, batch: Call, ask: Call) -> None:
+    """The journal tells the states, the pictures and the money; the export has the lines of the manifest."""
+    write({"prompt": "a", "id": "cat"}, {"prompt": "b", "num_images": 2}, {"prompt": "ц"})
+    gateway = gateway_with()
+    assert batch(gateway).code == 0
+    ran = ask("--json")
+    assert (ran.code, told(ran, *STATES)) == (0, (3, 0, 0, 0)), ran.err
+    assert told(ran, "pictures", "spent", "in_doubt", "spent_in_doubt") == (4, 0.52, 0, 0.0)
+    assert ": 3 orders: 3 done, 0 failed, 0 in doubt, 0 open\n" in ask().out
+    assert ask("--export", "here.jsonl").out == "here.jsonl\n"
+    lines = [json.loads(line) for line in Path("here.jsonl").read_text("utf-8").splitlines()]
+    assert sorted(map(json.dumps, lines)) == sorted(map(json.dumps, manifest()))
+    assert ask("--export", "-").objects == lines
+    assert ask("--export", "here.parquet", "--json").objects == [{"exported": 3, "path": "here.parquet"}]
+    assert parquet.read_table("here.parquet").to_pylist() == lines
+
+
+def test_what_failed_is_ordered_anew_by_the_next_run(gateway_with: Gateways, batch: Call, ask: Call) -> None:
+    """`--retry failed` says what that may cost, and the next run orders it; what failed before stays paid."""
+    write("a", "b")
+    gateway = gateway_with(outcome=RequestOutcome.FAILED)
+    assert batch(gateway).code == 1
+    assert told(ask("--json"), *STATES, "spent") == (0, 2, 0, 0, 0.26)
+    ran = ask("--retry", "failed")
+    assert (ran.code, ran.out) == (0, "2 orders that have failed are to be sent again\n")
+    assert "2 orders have failed. To order them anew may cost 0.26 USD more" in ran.err
+    assert told(ask("--json"), "failed", "opened_again", "spent") == (0, 2, 0.26)
+    assert ask("--retry", "failed", "--json").objects == [{"retried": 0, "cost": 0.0}]
+    assert (batch(gateway).code, gateway.posts) == (1, 4)
+    assert told(ask("--json"), *STATES, "opened_again", "spent") == (0, 2, 0, 0, 2, 0.52)
+    assert len(ask("--export", "-").objects) == 2
+
+
+def test_a_line_that_was_refused_is_ordered_anew(
+    gateway_with: Gateways, call: Call, schema: Schema, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line that many machines share and the gateway refused stays failed until it is opened again."""
+    write("a")
+    refusing = gateway_with("order-status:1:400")
+    arguments = ("batch", "orders", "-o", "out", "--journal", schema.url)
+    assert (call(refusing, *arguments).code, call(refusing, *arguments).code, refusing.posts) == (1, 1, 1)
+    assert main(["journal", schema.url, "--retry", "failed", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"retried": 1, "cost": 0.13}
+    assert (call(refusing, *arguments).code, refusing.posts) == (0, 2)
+
+
+def test_what_is_in_doubt_is_sent_again_after_a_look(gateway_with: Gateways, batch: Call, ask: Call) -> None:
+    """Orders in doubt are shown; `--resubmit-unknown` says what it may cost, and the next run sends them."""
+    write("a", "b")
+    gateway = gateway_with("order-hang-up-taken:2")
+    assert batch(gateway).code == 3
+    posts = gateway.posts
+    shown = ask()
+    assert (shown.code, shown.out.count("in doubt since "), "'a', 0.13 USD: " in shown.out) == (0, 2, True), shown.out
+    assert told(ask("--json"), *STATES, "spent", "spent_in_doubt") == (0, 0, 2, 0, 0.26, 0.26)
+    assert (batch(gateway).code, gateway.posts) == (3, posts)
+    ran = ask("--resubmit-unknown", "--json")
+    assert (ran.code, ran.objects) == (0, [{"resubmitted": 2, "cost": 0.26}])
+    assert "2 orders are in doubt: they may have been taken, and paid for. To send them again may cost 0.26" in ran.err
+    assert told(ask("--json"), *STATES, "in_doubt", "spent") == (0, 0, 0, 2, 0, 0.26)
+    assert "2 of 2 orders would be sent" in batch(gateway, "--dry-run").out
+    assert (batch(gateway).code, gateway.posts) == (0, posts + 2)
+    assert told(ask("--json"), *STATES, "spent") == (2, 0, 0, 0, 0.52)
+
+
+def test_what_a_living_program_sends_is_left_alone(place: Place, ask: Call) -> None:
+    """An order that a program is sending is neither in doubt nor sent again; one whose program is gone is."""
+    order = OrderRequest("a", {})
+    journal = opened(place)
+    assert journal.orders(GATEWAY).begin("a", order, PRICE).state is OrderState.INTENDED
+    assert told(ask("--json"), *STATES, "sending", "in_doubt") == (0, 0, 0, 1, 1, 0)
+    assert [one["alive"] for one in told(ask("--json"), "workers")[0]] == [True]
+    assert ask("--resubmit-unknown", "--json").objects == [{"resubmitted": 0, "cost": 0.0}]
+    journal.close()
+    assert told(ask("--json"), *STATES, "sending", "in_doubt", "workers") == (0, 0, 1, 0, 0, 1, [])
+    assert "the program that sent it ended before the answer came" in ask().out
+    assert ask("--resubmit-unknown", "--json").objects == [{"resubmitted": 1, "cost": 0.13}]
+    with opened(place) as again:
+        assert again.orders(GATEWAY).in_doubt() == []
+        assert again.orders(GATEWAY).begin("a", order, PRICE).state is OrderState.INTENDED
+        again.orders(GATEWAY).unknown("a", "no answer")
+        assert [one.message for one in again.orders(GATEWAY).in_doubt()] == ["no answer"]
+        assert again.orders(GATEWAY).spent() == 2 * PRICE
+
+
+def test_a_sender_that_comes_back_is_heard(place: Place, ask: Call) -> None:
+    """What was marked to be sent again is not, when its sender learns that the gateway took it."""
+    with opened(place) as journal:
+        orders = journal.orders(GATEWAY)
+        orders.begin("a", OrderRequest("a", {}), PRICE)
+        orders.unknown("a", "no answer")
+        assert ask("--resubmit-unknown", "--json").objects == [{"resubmitted": 1, "cost": 0.13}]
+        orders.taken("a", "queue-1")
+        assert orders.begin("a", OrderRequest("a", {}), PRICE).request_id == "queue-1"
+    assert told(ask("--json"), *STATES, "in_doubt") == (0, 0, 0, 1, 0)
+
+
+def test_requests_that_were_ordered_elsewhere_are_told(place: Place, ask: Call) -> None:
+    """A request without an order stands in the export, without a prompt."""
+    with opened(place) as journal:
+        journal.requests(GATEWAY).claim("cat-1")
+    assert told(ask("--json"), *STATES) == (0, 0, 0, 1)
+    line: dict[str, Any] = {
+        "id": None,
+        "prompt": None,
+        "request_id": "cat-1",
+        "state": "open",
+        "files": [],
+        "cost": 0.0,
+        "error": None,
+    }
+    assert ask("--export", "-").objects == [line]
+
+
+def test_every_text_is_exported(place: Place, ask: Call, tmp_path: Path) -> None:
+    """Quotes, line breaks, halves of surrogate pairs, NUL, and keys that look like others come out as they are."""
+    texts = ['"', "\\", "\n", "\0", "\ud800", "ц", "\u2028", "\x10", "\U0001f431"]
+    with opened(place) as journal:
+        for number, text in enumerate(texts):
+            for key, name in ((f"{text}{number}", text), (f"sha256:{number}", None)):
+                journal.orders(GATEWAY).begin(key, OrderRequest(text, {}, name), PRICE)
+    path = tmp_path / "a.jsonl"
+    assert ask("--export", str(path)).code == 0
+    lines = [json.loads(line) for line in path.read_bytes().decode("utf-8", "surrogatepass").split("\n")[:-1]]
+    assert sorted(line["prompt"] for line in lines) == sorted(texts * 2)
+    assert [line["id"] for line in lines if line["id"] != line["prompt"]] == [None] * len(texts)
+    assert ask("--export", str(tmp_path / "a.parquet")).code == 0
+    assert parquet.read_table(tmp_path / "a.parquet").num_rows == len(lines)
+
+
+def test_an_export_is_whole_or_not_there(place: Place, ask: Call, tmp_path: Path) -> None:
+    """A place that can't be written to is named, and nothing is left behind."""
+    opened(place).close()
+    for target in (tmp_path / "none" / "a.jsonl", tmp_path, tmp_path / "none" / "a.parquet"):
+        ran = ask("--export", str(target))
+        assert (ran.code, ran.out, "Pass another --export." in ran.err) == (2, "", True), ran.err
+    assert ask("--export", "").code == 2
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_that_is_no_journal_is_named_and_left_alone(ask: Call, tmp_path: Path) -> None:
+    """Without a journal, there is nothing to tell: none is made, and the error says what to do."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("a cat" * 99)
+    with closing(sqlite3.connect(tmp_path / "other")) as db:
+        db.execute("CREATE TABLE cats (name)")
+    with opened(tmp_path / "newer"), closing(sqlite3.connect(tmp_path / "newer")) as db:
+        db.execute("PRAGMA user_version = 99")
+    before = sorted(tmp_path.iterdir())
+    for name, says in {
+        "none": "can't be read: No such file or directory",
+        "empty": "is an empty file, no journal",
+        "text": "file is not a database",
+        "other": "is another program's database, no journal",
+        "newer": "is of version 99, and this program knows version",
+        "": "The JOURNAL is empty",
+        "http://cats": "A journal can't be in http://",
+    }.items():
+        ran = ask("--json", where=str(tmp_path / name) if name and "://" not in name else name)
+        assert (ran.code, ran.out, says in ran.err) == (2, "", True), ran.err
+    assert [path for path in sorted(tmp_path.iterdir()) if "-" not in path.name] == before
+    assert ask("--retry", "all", where=tmp_path / "none").code == 2
+
+
+def test_a_database_without_a_journal_is_named_and_left_alone(
+    ask: Call, postgres_server: PostgresServer, schema: Schema
+) -> None:
+    """No tables are made to be looked into; a wrong password is never shown, nor is the right one."""
+    ran = ask(where=schema.url)
+    assert (ran.code, ran.out, "There is no journal in " in ran.err) == (2, "", True), ran.err
+    assert postgres_server.execute("SELECT count(*) FROM pg_tables WHERE schemaname = %s", schema.name) == [(0,)]
+    for url in (
+        postgres_server.tcp_url(password="hush-hush"),
+        postgres_server.tcp_url(database="nowhere"),
+        postgres_server.tcp_url(port=1),
+    ):
+        ran = ask(where=url)
+        assert (ran.code in {2, 3}, ran.out) == (True, "")
+        assert "hush" not in ran.err
+        assert postgres_server.password not in ran.err
+    opened(schema.tcp_url).close()
+    for option in ((), ("--json",)):
+        assert postgres_server.password not in ask(*option, where=schema.tcp_url).out
+
+
+def test_batches_and_workers_are_told(gateway_with: Gateways, call: Call, schema: Schema, ask: Call) -> None:
+    """Of a database, the batches are told with their lines, and the workers with their last signs of life."""
+    write("a", "b")
+    gateway = gateway_with()
+    assert call(gateway, "batch", "orders", "-o", "out", "--journal", schema.url).code == 0
+    batches, workers = told(ask("--json", where=schema.url), "batches", "workers")
+    (found,) = batches
+    assert {name: found[name] for name in ("gateway", "lines", *STATES, "spent")} == {
+        "gateway": gateway.url,
+        "lines": 2,
+        "done": 2,
+        "failed": 0,
+        "unknown": 0,
+        "open": 0,
+        "spent": 0.26,
+    }
+    (worker,) = workers
+    assert (worker["alive"], worker["done"], worker["began"] <= worker["seen"]) == (False, 2, True)
+    with opened(schema.url) as journal:
+        table = journal.lines(gateway.url)
+        batch = table.register("d" * 64, lambda: [(1, OrderRequest("c", {}))], source="lines")
+        assert len(table.claim(batch, 9)) == 1
+        ran = ask(where=schema.url)
+        assert ": at work, last seen " in ran.out
+        assert told(ask("--json", where=schema.url), *STATES) == (2, 0, 0, 1)
