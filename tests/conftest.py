@@ -7,6 +7,7 @@ import os
 import ssl
 import sys
 from collections.abc import Coroutine, Generator
+from importlib import import_module
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from types import SimpleNamespace
@@ -124,8 +125,11 @@ def _no_settings_of_the_developer() -> Generator[None, None, None]:
 
 @pytest.fixture(scope="session")
 def object_storage() -> Generator[ObjectStorage, None, None]:
-    """Return a real server of the S3 protocol."""
-    with ObjectStorage() as storage:
+    """Return a real server of the S3 protocol. What Amazon's services are is read once, which takes a while."""
+    with ObjectStorage() as storage, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "botocore.session.create_loader", functools.cache(import_module("botocore.loaders").create_loader)
+        )
         yield storage
 
 

@@ -1,6 +1,7 @@
 """Pictures where everyone can reach them: object storage over real HTTP, and what else fsspec knows."""
 
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from importlib import import_module
 from itertools import count
@@ -13,6 +14,7 @@ from object_storage import SECRET, SLOW_DOWN, ObjectStorage
 
 from longcat import ConfigurationError, DownloadError, Image
 from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.remote import RemoteStore
 from longcat.saving.stores.store import PictureStore
 from longcat.testing import FakeGateway
 
@@ -166,8 +168,12 @@ def test_what_returns_paths_saves_files_only() -> None:
         ("s3://", "names no place"),
         ("s3://bucket/x?versionId=1", "a query"),
         ("s3://bucket/x#y", "a query"),
-        ("simplecache://x::s3://bucket/x", "a query"),
-        ("s3://bucket/x\n", "a query"),
+        (f"s3://bucket/x?token={SECRET}", "a query"),
+        ("zip://x::s3://bucket/x", "several URLs in one"),
+        (f"simplecache::sftp://user:{SECRET}@host/x", "several URLs in one"),
+        ("s3:/bucket/x", "write s3://, as a str"),
+        ("s3://bucket/x\n", "names no place"),
+        ("s3://bucket/../x", "names no place"),
         (f"s3://AKIA:{SECRET}/more@bucket/x", "Keys are taken from the environment"),
         (f"sftp://user:{SECRET}@host/x?y", "a query"),
         (f"sftp://user:{SECRET}@host/[x]", r"one of the characters \*\[\]"),
@@ -180,6 +186,17 @@ def test_a_url_that_is_no_store_is_refused(output: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says) as error:
         open_store(output)
     assert SECRET not in f"{error.value!r} {error.value}"
+
+
+def test_every_scheme_of_fsspec_is_a_store_or_refused() -> None:
+    """One that only reads, or stands for another place, is none; and nothing else is a folder of that name."""
+    stores = set()
+    for scheme in import_module("fsspec").available_protocols():
+        with suppress(ConfigurationError):
+            assert isinstance(open_store(f"{scheme}://host/x"), RemoteStore)
+            stores.add(scheme)
+    assert {"s3", "gs", "az", "sftp", "ftp", "memory"} <= stores
+    assert not stores & {"file", "http", "zip", "simplecache", "reference", "data"}
 
 
 @pytest.mark.parametrize(("missing", "named"), [("fsspec", "fsspec"), ("s3fs", "s3fs")])

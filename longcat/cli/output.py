@@ -10,7 +10,9 @@ from longcat.saving.files import final_path
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
+from longcat.settings import usable_count
 from longcat.text import shorten
 
 
@@ -48,13 +50,12 @@ def _usable(store: PictureStore) -> Iterator[None]:
 
 def batch_store(arguments: argparse.Namespace) -> PictureStore:
     """Return where the pictures of `longcat batch` go. Nothing is made there yet. Raises ConfigurationError."""
-    return open_store(
-        arguments.output,
-        layout=arguments.layout,
-        format=arguments.format,
-        shard_size=arguments.shard_size,
-        folder=True,
-    )
+    store = open_store(arguments.output, layout=arguments.layout, folder=True)
+    if arguments.format == "files":
+        return store
+    if arguments.layout != "flat":
+        raise ConfigurationError("The layout hash is for files: shards are few. Leave it out.")
+    return ShardStore(ShardWriter(store, usable_count(arguments.shard_size)))
 
 
 def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> PictureStore | None:

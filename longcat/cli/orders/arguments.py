@@ -17,7 +17,7 @@ SIZES = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultr
 FORMATS = ("png", "jpeg", "webp")
 ACCELERATIONS = ("regular", "high_performance")
 WEBHOOK_MODES = ("terminal", "sync")
-# The words of `LayoutName` and `FormatName`, and how many pictures a shard has, likewise.
+# The words of `Layout`, and how many pictures a shard has, likewise.
 LAYOUTS = ("flat", "hash")
 STORED_AS = ("files", "webdataset")
 SHARD_SIZE = 1000

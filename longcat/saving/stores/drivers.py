@@ -1,8 +1,8 @@
-"""How whole objects are put into the stores that fsspec knows, and what is asked about them.
+"""How whole objects are put into the storages of S3, Google and Azure by fsspec, and what is asked about them.
 
-An object appears whole or not at all. S3, Google's and Azure's storage take it in one request, or in parts that nobody
-sees before the last. Everywhere else it gets a temporary name, and its own when it is complete. Nothing is listed.
-Every method blocks, and raises what the library below raises: `faults` tells what it means.
+They take an object in one request, or in parts that nobody sees before the last. Nothing is listed: that takes long
+where there are many objects, and not everyone may. Every method blocks, and raises what the library below raises:
+`faults` tells what it means.
 """
 
 import base64
@@ -10,7 +10,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from http import HTTPStatus
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -22,9 +22,7 @@ from longcat.saving.stores.urls import StoreUrl
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds in which a connection must come about."""
 READ_TIMEOUT: Final = 30.0
-"""Seconds after which a server that says nothing is given up."""
-BLOCK: Final = 1024 * 1024
-"""Bytes that are read at a time."""
+"""Seconds after which a server that says nothing is given up, and in which it tells of an object."""
 HASH: Final = "sha256"
 """The name under which a store keeps the hash of an object beside it."""
 
@@ -50,24 +48,33 @@ class ObjectBody:
         path: the file with its bytes.
         media_type: what kind of bytes they are.
         sha256: their SHA-256, in hex.
+        size: how many there are.
     """
 
     path: Path
     media_type: str
     sha256: str
+    size: int
+
+    def is_in(self, stored: StoredObject | None) -> bool:
+        """Whether an object has these bytes, by what its store says."""
+        return stored == StoredObject(self.size, self.sha256)
 
 
 class Driver(Protocol):
     """Puts objects into one store. Threads may share it."""
 
     def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:
-        """Put an object, in so many seconds. Raises FileExistsError, or an error with status 412, if there is one."""
+        """Put an object, in so many seconds: whole or not at all.
 
-    def stat(self, key: str, timeout: float) -> StoredObject | None:
-        """Return what the store says about an object. None: there is none."""
+        Raises FileExistsError, or an error with status 412, when there is one that may not be replaced.
+        """
 
-    def read_hash(self, key: str, timeout: float) -> str | None:
-        """Return the SHA-256 of an object, which is read. None: this is not worth it, as the store keeps hashes."""
+    def stat(self, key: str, *, read: bool = False) -> StoredObject | None:
+        """Return what the store says about an object. None: there is none.
+
+        With `read`, a store that keeps no hashes finds the hash out, by reading the object.
+        """
 
 
 class FileSystem:
@@ -95,23 +102,38 @@ class FileSystem:
             self._made = None
 
 
-class AsyncDriver:
-    """What drivers for file systems of fsspec have in common that have an event loop, in a thread of its own."""
+class ObjectDriver:
+    """What the drivers below have in common. The file systems of fsspec have an event loop, in a thread of its own."""
 
     def __init__(self, url: StoreUrl, kind: Any, **options: Any) -> None:
         self._file_system = FileSystem(url, kind, **options)
 
-    def _run(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Any:
+    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:
+        """Put an object."""
+        self._run(self._put, timeout, key, body, overwrite)
+
+    def stat(self, key: str, *, read: bool = False) -> StoredObject | None:  # noqa: ARG002 - hashes are kept.
+        """Return what the store says about an object. None: there is none."""
+        try:
+            return self._run(self._stat, READ_TIMEOUT, key)  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            return None
+
+    def _run(self, function: Callable[..., Any], timeout: float, key: str, *arguments: Any) -> Any:
         fs = self._file_system.get()
-        return import_module("fsspec.asyn").sync(fs.loop, function, fs, *arguments, timeout=max(timeout, 0.1))
+        bucket, name, _ = fs.split_path(key)
+        sync = import_module("fsspec.asyn").sync
+        return sync(fs.loop, function, fs, bucket, name, *arguments, timeout=max(timeout, 0.1))
 
-    def read_hash(self, key: str, timeout: float) -> str | None:  # noqa: ARG002 - see Driver.
-        """Return None: the store keeps the hash with each object."""
-        return None
+    async def _put(self, fs: Any, bucket: str, name: str, body: ObjectBody, overwrite: bool) -> None:
+        raise NotImplementedError
+
+    async def _stat(self, fs: Any, bucket: str, name: str) -> StoredObject:
+        raise NotImplementedError
 
 
-class S3Driver(AsyncDriver):
-    """S3 and what is compatible with it: one request for each object."""
+class S3Driver(ObjectDriver):
+    """S3 and what is compatible with it: one request for each object, whose bytes the storage checks by their hash."""
 
     def __init__(self, url: StoreUrl, kind: Any) -> None:
         # Who puts objects tries again, until the deadline.
@@ -120,34 +142,24 @@ class S3Driver(AsyncDriver):
         super().__init__(url, kind, config_kwargs=config)
         self._knows_conditions = True
 
-    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:
-        """Put an object, whose bytes the store checks against their hash.
-
-        Some stores that are compatible otherwise can't be told not to replace one: they are asked before.
-        """
+    async def _put(self, fs: Any, bucket: str, name: str, body: ObjectBody, overwrite: bool) -> None:
+        """Put an object. A compatible storage that can't be told to replace none is asked before."""
         if not overwrite and self._knows_conditions:
             try:
-                return self._run(self._put, body, key, {"IfNoneMatch": "*"}, timeout=timeout)  # type: ignore[no-any-return]
+                return await self._put_object(fs, bucket, name, body, IfNoneMatch="*")
             except OSError as error:
                 if error.errno != errno.ENOSYS:
                     raise
                 self._knows_conditions = False
-        if not overwrite and self.stat(key, timeout) is not None:
-            raise FileExistsError(key)
-        return self._run(self._put, body, key, {}, timeout=timeout)  # type: ignore[no-any-return]
+        if not overwrite:
+            with suppress(FileNotFoundError):
+                await self._stat(fs, bucket, name)
+                raise FileExistsError(name)
+        return await self._put_object(fs, bucket, name, body)
 
-    def stat(self, key: str, timeout: float) -> StoredObject | None:
-        """Return what the store says about an object. None: there is none."""
-        try:
-            found = self._run(self._head, key, timeout=timeout)
-        except FileNotFoundError:
-            return None
-        return StoredObject(found["ContentLength"], found["Metadata"].get(HASH))
-
-    @staticmethod
-    async def _put(fs: Any, body: ObjectBody, key: str, condition: dict[str, str]) -> None:
+    async def _put_object(self, fs: Any, bucket: str, name: str, body: ObjectBody, **condition: str) -> None:
         fs.retries = 1
-        bucket, name, _ = fs.split_path(key)
+        checksum = base64.b64encode(bytes.fromhex(body.sha256)).decode()
         with body.path.open("rb") as file:
             await fs._call_s3(  # noqa: SLF001 - its public form can't be told when to stop.
                 "put_object",
@@ -155,77 +167,51 @@ class S3Driver(AsyncDriver):
                 Key=name,
                 Body=file,
                 ContentType=body.media_type,
-                ChecksumSHA256=base64.b64encode(bytes.fromhex(body.sha256)).decode(),
+                ChecksumSHA256=checksum,
                 Metadata={HASH: body.sha256},
                 **condition,
             )
 
-    @staticmethod
-    async def _head(fs: Any, key: str) -> Any:
+    async def _stat(self, fs: Any, bucket: str, name: str) -> StoredObject:
         fs.retries = 1
-        bucket, name, _ = fs.split_path(key)
-        return await fs._call_s3("head_object", Bucket=bucket, Key=name)  # noqa: SLF001 - `info` lists what is not there.
+        found = await fs._call_s3("head_object", Bucket=bucket, Key=name)  # noqa: SLF001 - `info` lists what is missing.
+        return StoredObject(found["ContentLength"], found["Metadata"].get(HASH))
 
 
-class GoogleDriver(AsyncDriver):
+class GoogleDriver(ObjectDriver):
     """Google's storage: one request for each object, or several for a large one, which appears with the last."""
 
-    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:
-        """Put an object."""
-        self._run(self._put, body, key, "overwrite" if overwrite else "create", timeout=timeout)
-
-    def stat(self, key: str, timeout: float) -> StoredObject | None:
-        """Return what the store says about an object. None: there is none."""
-        try:
-            found = self._run(self._get, key, timeout=timeout)
-        except FileNotFoundError:
-            return None
-        return StoredObject(int(found["size"]), (found.get("metadata") or {}).get(HASH))
-
-    @staticmethod
-    async def _put(fs: Any, body: ObjectBody, key: str, mode: str) -> None:
+    async def _put(self, fs: Any, bucket: str, name: str, body: ObjectBody, overwrite: bool) -> None:
         await fs._put_file(  # noqa: SLF001 - as above.
-            str(body.path), key, metadata={HASH: body.sha256}, content_type=body.media_type, mode=mode
+            str(body.path),
+            f"{bucket}/{name}",
+            metadata={HASH: body.sha256},
+            content_type=body.media_type,
+            mode="overwrite" if overwrite else "create",
         )
 
-    @staticmethod
-    async def _get(fs: Any, key: str) -> Any:
-        bucket, name, _ = fs.split_path(key)
-        return await fs._call("GET", "b/{}/o/{}", bucket, name, json_out=True)  # noqa: SLF001 - as above.
+    async def _stat(self, fs: Any, bucket: str, name: str) -> StoredObject:
+        found = await fs._call("GET", "b/{}/o/{}", bucket, name, json_out=True)  # noqa: SLF001 - as above.
+        return StoredObject(int(found["size"]), (found.get("metadata") or {}).get(HASH))
 
 
-class AzureDriver(AsyncDriver):
+class AzureDriver(ObjectDriver):
     """Azure's storage of blobs: one request for each, or several for a large one, which appears with the last."""
 
-    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:
-        """Put a blob."""
-        try:
-            self._run(self._put, body, key, overwrite, timeout=timeout)
-        except import_module("azure.core.exceptions").ResourceExistsError as error:  # As another 409 is not.
-            raise FileExistsError(key) from error
-
-    def stat(self, key: str, timeout: float) -> StoredObject | None:
-        """Return what the store says about a blob. None: there is none."""
-        try:
-            found = self._run(self._get, key, timeout=timeout)
-        except Exception as error:
-            if getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return StoredObject(found.size, (found.metadata or {}).get(HASH))
-
-    @staticmethod
-    async def _put(fs: Any, body: ObjectBody, key: str, overwrite: bool) -> None:
-        container, name, _ = fs.split_path(key)
+    async def _put(self, fs: Any, bucket: str, name: str, body: ObjectBody, overwrite: bool) -> None:
         settings = import_module("azure.storage.blob").ContentSettings(content_type=body.media_type)
-        async with fs.service_client.get_blob_client(container, name) as client:
-            with body.path.open("rb") as file:
-                await client.upload_blob(
-                    file, overwrite=overwrite, metadata={HASH: body.sha256}, content_settings=settings
-                )
+        metadata = {HASH: body.sha256}
+        try:
+            async with fs.service_client.get_blob_client(bucket, name) as client:
+                with body.path.open("rb") as file:
+                    await client.upload_blob(file, overwrite=overwrite, metadata=metadata, content_settings=settings)
+        except import_module("azure.core.exceptions").ResourceExistsError as error:  # As another 409 is not.
+            raise FileExistsError(name) from error
 
-    @staticmethod
-    async def _get(fs: Any, key: str) -> Any:
-        container, name, _ = fs.split_path(key)
-        async with fs.service_client.get_blob_client(container, name) as client:
-            return await client.get_blob_properties()
+    async def _stat(self, fs: Any, bucket: str, name: str) -> StoredObject:
+        try:
+            async with fs.service_client.get_blob_client(bucket, name) as client:
+                found = await client.get_blob_properties()
+        except import_module("azure.core.exceptions").ResourceNotFoundError as error:
+            raise FileNotFoundError(name) from error
+        return StoredObject(found.size, (found.metadata or {}).get(HASH))

@@ -5,7 +5,6 @@ that they carry, Python's own class of which they are, and the names of the few 
 """
 
 import errno
-import socket
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
@@ -30,6 +29,7 @@ PASSING: Final = frozenset(
         *("HTTPClientError", "ResponseParserError", "IncompleteReadError", "ServiceRequestError"),
         *("ServiceResponseError", "SSHException", "ChannelException", "ClientConnectionError", "ServerTimeoutError"),
         *("ClientPayloadError", "ServerDisconnectedError", "NoValidConnectionsError", "EOFError", "TransportError"),
+        *("TimeoutError", "ConnectionError", "gaierror"),
     }
 )
 """Errors of connections, which may come about later."""
@@ -39,8 +39,10 @@ PASSING_ERRNOS: Final = frozenset(
         *(errno.EHOSTUNREACH, getattr(errno, "EREMOTEIO", errno.ETIMEDOUT)),
     }
 )
-CLOSED: Final = "Socket is closed"
-"""What paramiko says of a connection that has ended."""
+PASSING_WORDS: Final = ("Socket is closed", "(IncompleteBody)", "(BadDigest)", "(XAmzContentSHA256Mismatch)")
+"""What paramiko says of a connection that has ended, and S3 of bytes that came in part, or came altered."""
+SKEWED: Final = "TimeTooSkewed"
+"""What S3 says of a clock that is wrong."""
 MOST_STATUS: Final = 600
 MOST_CAUSES: Final = 8
 
@@ -53,11 +55,13 @@ class StoreError(OSError):
         message: why not.
         next_step: what to do about it.
         transient: whether trying again may help.
+        denied: whether we may not do this, or it was not told apart from that.
     """
 
     message: str
     next_step: str
     transient: bool = False
+    denied: bool = False
 
     def __str__(self) -> str:
         return f"{self.message} {self.next_step}"
@@ -80,21 +84,25 @@ def fault_of(error: Exception, where: str, url: StoreUrl) -> StoreError | FileEx
         return FileExistsError(where)
     chain = list(_chain(error))
     names = {kind.__name__ for one in chain for kind in type(one).__mro__}
-    reason = _reason(chain, url)
-    if names & CREDENTIALS:
-        return StoreError(f"{where} can't be used: {reason}", "Look at the credentials in the environment.")
     status = next((status for one in chain if (status := _status(one)) is not None), None)
-    passes = isinstance(error, TimeoutError | ConnectionError | socket.gaierror) or bool(names & PASSING)
-    passes = passes or any(
-        isinstance(one, OSError) and (one.errno in PASSING_ERRNOS or str(one) == CLOSED) for one in chain
+    reason = _reason(chain, url)
+    is_skewed = any(SKEWED in str(one) for one in chain)
+    if is_skewed or names & CREDENTIALS:
+        next_step = "Set the clock of this machine." if is_skewed else "Look at the credentials in the environment."
+        return StoreError(f"{where} can't be used: {reason}", next_step)
+    passes = names & PASSING or any(
+        getattr(one, "errno", None) in PASSING_ERRNOS or any(word in str(one) for word in PASSING_WORDS)
+        for one in chain
     )
     if passes or (status is not None and (is_transient(status) or status == HTTPStatus.CONFLICT)):
         return StoreError(f"{where} can't be reached at the moment: {reason}", "Try again later.", transient=True)
     if isinstance(error, PermissionError) or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return StoreError(f"{where} may not be used: {reason}", "Look at the credentials, and at what they allow.")
+        message = f"{where} may not be used: {reason}"
+        return StoreError(message, "Look at the credentials, and at what they allow.", denied=True)
+    message, next_step = f"{where} can't be used: {reason}", "Choose a place that can be written to."
     if isinstance(error, FileNotFoundError) or status == HTTPStatus.NOT_FOUND:
-        return StoreError(f"There is no bucket or folder for {where}: {reason}", "Make it, or name another one.")
-    return StoreError(f"{where} can't be used: {reason}", "Choose a place that can be written to.")
+        message, next_step = f"There is no bucket or folder for {where}: {reason}", "Make it, or name another one."
+    return StoreError(message, next_step)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -12,7 +12,7 @@ from longcat.saving.files import final_path, open_regular, whole_file
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
-from longcat.saving.stores.layout import Layout
+from longcat.saving.stores.layout import LAYOUTS, Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
 
 
@@ -22,11 +22,11 @@ class FolderStore:
 
     Attributes:
         path: the folder, which is there already; or the file.
-        layout: how pictures lie in the folder.
+        layout: how new pictures lie in the folder.
     """
 
     path: Path
-    layout: Layout = Layout.FLAT
+    layout: Layout = "flat"
 
     @property
     def is_folder(self) -> bool:
@@ -43,13 +43,14 @@ class FolderStore:
         """Return where a picture is to be saved. See `PictureStore`."""
         several = f"-{number}" if count > 1 else ""
         if self.is_folder:
-            return FileTarget(self.path, self.layout.place(f"{stem}{several}"))
+            return FileTarget(self.path, f"{stem}{several}", self.layout)
         path = self.path.with_name(f"{self.path.stem}{several}{self.path.suffix}") if several else self.path
         return FileTarget(path, stem)
 
     def name(self, place: str) -> str:
         """Return what a picture is called within the folder."""
-        return self.layout.end_of(Path(place).as_posix())
+        path = Path(place)
+        return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else path.name
 
     def place(self, name: str) -> str:
         """Return where a picture is that is called so within the folder."""
@@ -59,8 +60,8 @@ class FolderStore:
         """Return what a picture is called within the folder, by its size alone. None: it is elsewhere, or altered."""
         path = Path(saved.place)
         with suppress(OSError, ValueError):
-            name = self.layout.end_of(path.as_posix())
-            if path.stat().st_size == saved.size and (self.path / name).parent.resolve() == path.parent.resolve():
+            name = (path.parent.resolve().relative_to(self.path.resolve()) / path.name).as_posix()
+            if stem_of(name) is not None and path.stat().st_size == saved.size:
                 return name
         return None
 
@@ -97,11 +98,13 @@ class FileTarget:
 
     Attributes:
         path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
-        stem: that name, which may have folders in it.
+        stem: that name.
+        layout: where in the folder it lies.
     """
 
     path: Path
     stem: str
+    layout: Layout = "flat"
 
     @property
     def folder(self) -> Path:
@@ -115,7 +118,7 @@ class FileTarget:
 
         A symbolic link that leads nowhere is a file, too.
         """
-        in_folder = (self.path / f"{self.stem}.{suffix}" for suffix in SUFFIXES)
+        in_folder = (self._in_folder(suffix) for suffix in SUFFIXES)
         files = in_folder if self.path.is_dir() else (self.path,)
         return next((file for file in files if os.path.lexists(file)), None)
 
@@ -129,11 +132,13 @@ class FileTarget:
             self.path = target
 
     def find(self, saved: SavedFile) -> str | None:
-        """Return the file, if it is the one that was recorded and has the same bytes, which are read."""
-        known, wanted = Path(saved.place), self.existing()
-        if wanted is None or known.resolve() != wanted.resolve() or not is_unaltered(saved):
-            return None
-        return str(wanted)
+        """Return the file, in any layout, if it was recorded and has the same bytes, which are read."""
+        known = Path(saved.place)
+        files = [self.path]
+        if self.path.is_dir():
+            files = [self._in_folder(known.suffix.lstrip("."), layout) for layout in LAYOUTS]
+        file = next((file for file in files if file.resolve() == known.resolve()), None)
+        return str(file) if file is not None and is_unaltered(saved) else None
 
     def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002 - likewise.
         """Give the file its name. This blocks until the bytes are on the disk.
@@ -143,12 +148,15 @@ class FileTarget:
         """
         path = self.path
         if path.is_dir():
-            path = final_path(path / f"{self.stem}.{picture.kind.suffix}")
+            path = final_path(self._in_folder(picture.kind.suffix))
             path.parent.mkdir(parents=True, exist_ok=True)
         picture.file.sync()
         record(str(path.absolute()), picture.sha256, picture.size)
         picture.file.rename(path, overwrite=overwrite)
         return str(path)
+
+    def _in_folder(self, suffix: str, layout: Layout | None = None) -> Path:
+        return self.path / f"{place_in(layout or self.layout, self.stem)}.{suffix}"
 
 
 def is_unaltered(saved: SavedFile) -> bool:

@@ -3,82 +3,87 @@
 import hashlib
 import secrets
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from longcat.saving.stores.drivers import BLOCK, CONNECT_TIMEOUT, READ_TIMEOUT, FileSystem, ObjectBody, StoredObject
+from longcat.saving.stores.drivers import CONNECT_TIMEOUT, READ_TIMEOUT, FileSystem, ObjectBody, StoredObject
 from longcat.saving.stores.urls import StoreUrl
 
-IN_MEMORY: Final = "memory"
-"""The scheme of a store in this process, where a file appears whole anyway."""
+BLOCK: Final = 1024 * 1024
+"""Bytes that are read at a time."""
 
 
 class PlainDriver:
     """Any file system of fsspec: a file gets a temporary name, and its own when it is complete.
 
-    It does one thing at a time, as not every library below may be shared by threads.
+    It does one thing at a time, as not every library below may be shared by threads. That library bounds the time, if
+    it does.
     """
 
     def __init__(self, url: StoreUrl, kind: Any, **options: Any) -> None:
-        self._scheme = url.scheme
         self._file_system = FileSystem(url, kind, **options)
         self._lock = threading.Lock()
         self._folders: set[str] = set()
         """Those that are there."""
 
-    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:  # noqa: ARG002 - see below.
-        """Put a file. The library below bounds the time, if it does. To look and to put are two steps here."""
-        with self._lock:
-            fs = self._get()
-            folder = key.rpartition("/")[0]
+    def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:  # noqa: ARG002 - see above.
+        """Put a file. To look whether there is one and to put it are two steps here."""
+        folder = key.rpartition("/")[0]
+        part = f"{folder}/.longcat-{secrets.token_hex(8)}.part"
+        with self._using() as fs:
             if folder not in self._folders:
                 fs.makedirs(folder, exist_ok=True)
                 self._folders.add(folder)
-            part = key if self._scheme == IN_MEMORY else f"{folder}/.longcat-{secrets.token_hex(8)}.part"
-            if not overwrite and self._size(fs, key) is not None:
+            if not overwrite and _size(fs, key) is not None:
                 raise FileExistsError(key)
             try:
                 fs.put_file(str(body.path), part)
-                if part != key:
-                    fs.mv(part, key)
+                fs.mv(part, key)
             except BaseException:
-                self._file_system.drop()
-                if part != key:
-                    with suppress(Exception):  # The connection may be dead.
-                        fs.rm_file(part)
+                with suppress(Exception):  # The connection may be dead.
+                    fs.rm_file(part)
                 raise
 
-    def stat(self, key: str, timeout: float) -> StoredObject | None:  # noqa: ARG002 - as above.
+    def stat(self, key: str, *, read: bool = False) -> StoredObject | None:
         """Return what the store says about a file. None: there is none."""
+        with self._using() as fs:
+            size = _size(fs, key)
+            if size is None:
+                return None
+            if not read:
+                return StoredObject(size, None)
+            with fs.open(key, "rb") as file:
+                digest = hashlib.sha256()
+                while block := file.read(BLOCK):
+                    digest.update(block)
+            return StoredObject(size, digest.hexdigest())
+
+    @contextmanager
+    def _using(self) -> Iterator[Any]:
+        """Lend the file system. Another one is made after an error."""
         with self._lock:
             try:
-                size = self._size(self._get(), key)
+                yield self._get()
+            except FileExistsError:
+                raise
             except BaseException:
                 self._file_system.drop()
                 raise
-        return StoredObject(size, None) if size is not None else None
-
-    @staticmethod
-    def _size(fs: Any, key: str) -> int | None:
-        """Return how many bytes a file has. None: there is none. fsspec's `exists` would say so after any error."""
-        try:
-            size: int = fs.info(key)["size"]
-        except FileNotFoundError:
-            return None
-        return size
-
-    def read_hash(self, key: str, timeout: float) -> str | None:  # noqa: ARG002 - as above.
-        """Return the SHA-256 of a file, which is read."""
-        digest = hashlib.sha256()
-        with self._lock, self._get().open(key, "rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
 
     def _get(self) -> Any:
         return self._file_system.get()
+
+
+def _size(fs: Any, key: str) -> int | None:
+    """Return how many bytes a file has. None: there is none. fsspec's `exists` would say so after any error."""
+    try:
+        size: int = fs.info(key)["size"]
+    except FileNotFoundError:
+        return None
+    return size
 
 
 class SftpDriver(PlainDriver):

@@ -1,27 +1,30 @@
 """Pictures in a store that is reached over a network, and named by a URL."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from longcat.clock import monotonic
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.parts import PartialFile
-from longcat.saving.pictures.kinds import SUFFIXES
-from longcat.saving.stores.drivers import BLOCK, Driver, ObjectBody, StoredObject
+from longcat.saving.stores.drivers import Driver, ObjectBody, StoredObject
 from longcat.saving.stores.faults import StoreError, fault_of, is_conflict
-from longcat.saving.stores.layout import Layout
+from longcat.saving.stores.layout import Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
 from longcat.saving.stores.urls import StoreUrl
+from longcat.waiting.backoff import backoff
 
 MOST_SECONDS: Final = 300.0
-"""How long one request to the store takes at most, where nobody sets another bound."""
+"""How long one upload takes at most, where nobody sets another bound."""
+PATIENCE: Final = 60.0
+"""Seconds for which what may pass is tried again, where nobody sets another bound."""
 MARK: Final = ".longcat"
 """An object that is written to see whether anything can be. It stays, as whoever may write may not always delete."""
 
@@ -35,7 +38,7 @@ class RemoteStore:
     Attributes:
         url: where it is.
         is_folder: whether it is a prefix.
-        layout: how pictures lie below the prefix.
+        layout: how new pictures lie below the prefix.
     """
 
     url: StoreUrl
@@ -44,19 +47,17 @@ class RemoteStore:
     _driver: Driver
     _key: str
     """What the driver calls the place."""
-    _folder: Path = field(factory=lambda: Path(tempfile.gettempdir()), init=False)
 
     def target(self, stem: str, number: int = 1, count: int = 1) -> "RemoteTarget":
         """Return where a picture is to be saved. See `PictureStore`."""
-        several = f"-{number}" if count > 1 else ""
-        if self.is_folder:
-            return RemoteTarget(self, self.layout.place(f"{stem}{several}"), None)
-        name, _, suffix = self.url.shown.rpartition("/")[2].rpartition(".")
-        return RemoteTarget(self, f"{name}{several}", suffix)
+        suffix = None
+        if not self.is_folder:
+            stem, _, suffix = self.url.shown.rpartition("/")[2].rpartition(".")
+        return RemoteTarget(self, f"{stem}-{number}" if count > 1 else stem, suffix)
 
     def name(self, place: str) -> str:
         """Return what a picture is called within the store."""
-        return self.layout.end_of(place) if self.is_folder else place.rpartition("/")[2]
+        return place.removeprefix(self.place(""))
 
     def place(self, name: str) -> str:
         """Return the URL of a picture that is called so within the store."""
@@ -65,38 +66,51 @@ class RemoteStore:
     def recall(self, saved: SavedFile) -> str | None:
         """Return what a picture is called. Nobody is asked: it was recorded when it was there."""
         name = self.name(saved.place)
-        return name if self.place(name) == saved.place else None
+        return name if self.place(name) == saved.place and stem_of(name) is not None else None
 
     def existing(self, name: str, count: int = 1) -> list[str]:
         """Return what is there at the place of one picture. Below a prefix, it is seen when a picture is to be put."""
         if self.is_folder:
             return []
         targets = [self.target(safe_name(name), number, count) for number in range(1, count + 1)]
-        places = [f"{target.stem}.{target.suffix}" for target in targets]
-        return [self.place(one) for one in places if self.stat(one, MOST_SECONDS) is not None]
+        names = [f"{target.stem}.{target.suffix}" for target in targets]
+        try:
+            return [self.place(one) for one in names if self.stat(one) is not None]
+        except StoreError as error:
+            if not error.denied:
+                raise
+        self.prepare()  # Who may write need not be allowed to see what is there, or that it is not.
+        return []
 
     @contextmanager
     def writing(
         self, name: str, media_type: str, *, overwrite: bool = True, timeout: float | None = None
     ) -> Iterator[IO[bytes]]:
-        """Lend a file to write bytes to, and put it when the block ends. Raises OSError."""
-        seconds = MOST_SECONDS if timeout is None else timeout
-        part = PartialFile(self._folder)
+        """Lend a file to write bytes to, and put it when the block ends; see `PictureStore`."""
+        part = PartialFile(self.folder)
         try:
             yield part.file
             part.file.flush()
-            part.file.seek(0)
-            digest = sha256()
-            while block := part.file.read(BLOCK):
-                digest.update(block)
-            body = ObjectBody(part.path, media_type, digest.hexdigest())
-            self.put(body, name, overwrite=overwrite, timeout=seconds)
+            with part.path.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
+            body = ObjectBody(part.path, media_type, digest, part.path.stat().st_size)
+            if timeout is None:
+                self._put_again(body, name, overwrite=overwrite)
+            else:
+                self.put(body, name, overwrite=overwrite, timeout=timeout)
         finally:
             part.discard()
 
     def holds(self, name: str) -> bool:
         """Whether there is an object of this name. Raises StoreError."""
-        return self.stat(name, MOST_SECONDS) is not None
+        try:
+            return self.stat(name) is not None
+        except StoreError as error:
+            if not error.denied or name == MARK:
+                raise
+        # S3 answers so about what is missing to someone who may not list. One who may not read at all is told so.
+        self.holds(MARK)
+        return False
 
     def prepare(self) -> None:
         """Raise StoreError unless something can be written here."""
@@ -106,45 +120,52 @@ class RemoteStore:
     def put(self, body: ObjectBody, name: str, *, overwrite: bool, timeout: float) -> None:
         """Put an object. One that is there already with the same bytes is as good; another raises FileExistsError.
 
-        Raises StoreError when the store does not take it.
+        So it is no matter whether the answer to an earlier try was lost. Raises StoreError when the store does not
+        take it.
         """
-        end = monotonic() + min(timeout, MOST_SECONDS)
         key = self._key_of(name)
         with self._translated(name):
             try:
-                self._driver.put(body, key, overwrite=overwrite, timeout=end - monotonic())
+                self._driver.put(body, key, overwrite=overwrite, timeout=min(timeout, MOST_SECONDS))
             except Exception as error:
-                if not is_conflict(error) or not self._is_there(body, key, end):
+                if not is_conflict(error) or not body.is_in(self._driver.stat(key, read=True)):
                     raise
 
-    def _is_there(self, body: ObjectBody, key: str, end: float) -> bool:
-        """Whether an object has the bytes that are to be put."""
-        found = self._driver.stat(key, end - monotonic())
-        if found is None or found.size != body.path.stat().st_size:
-            return False
-        known = found.sha256 if found.sha256 is not None else self._driver.read_hash(key, end - monotonic())
-        return known == body.sha256
+    def _put_again(self, body: ObjectBody, name: str, *, overwrite: bool) -> None:
+        """Put an object, again for a while after faults that may pass."""
+        end, attempt = monotonic() + PATIENCE, 1
+        while True:
+            try:
+                self.put(body, name, overwrite=overwrite, timeout=MOST_SECONDS)
+            except StoreError as error:
+                pause = backoff(attempt)
+                if not error.transient or monotonic() + pause > end:
+                    raise
+            else:
+                return
+            time.sleep(pause)
+            attempt += 1
 
-    def stat(self, name: str, timeout: float) -> StoredObject | None:
+    def stat(self, name: str) -> StoredObject | None:
         """Return what is known of an object. None: there is none. Raises StoreError.
 
         After a fault that may pass it is asked once more: the connection may have ended a while ago.
         """
         try:
-            return self._stat(name, timeout)
+            return self._stat(name)
         except StoreError as error:
             if not error.transient:
                 raise
-        return self._stat(name, timeout)
+        return self._stat(name)
 
-    def _stat(self, name: str, timeout: float) -> StoredObject | None:
+    def _stat(self, name: str) -> StoredObject | None:
         with self._translated(name):
-            return self._driver.stat(self._key_of(name), timeout)
+            return self._driver.stat(self._key_of(name))
 
     @property
     def folder(self) -> Path:
         """The folder in which bytes are gathered."""
-        return self._folder
+        return Path(tempfile.gettempdir())
 
     def _key_of(self, name: str) -> str:
         return f"{self._key if self.is_folder else self._key.rpartition('/')[0]}/{name}"
@@ -153,7 +174,7 @@ class RemoteStore:
     def _translated(self, name: str) -> Iterator[None]:
         try:
             yield
-        except (StoreError, MemoryError):
+        except MemoryError:
             raise
         except Exception as error:
             raise fault_of(error, self.place(name), self.url) from error
@@ -167,7 +188,7 @@ class RemoteTarget:
     """The object that a picture is to be saved as.
 
     Attributes:
-        stem: its path within the store, without a suffix.
+        stem: what it is called, without a suffix.
         suffix: that of its name. None: that of the picture's kind.
     """
 
@@ -185,9 +206,10 @@ class RemoteTarget:
 
     def find(self, saved: SavedFile) -> str | None:
         """Return the URL, if the store has an object of the size there that was recorded, and no other hash of it."""
-        names = [f"{self.stem}.{suffix}" for suffix in ((self.suffix,) if self.suffix is not None else SUFFIXES)]
-        name = next((name for name in names if self._store.place(name) == saved.place), None)
-        found = self._store.stat(name, MOST_SECONDS) if name is not None else None
+        name = self._store.recall(saved)
+        if name is None or stem_of(name) != self.stem or self.suffix not in {None, name.rpartition(".")[2]}:
+            return None
+        found = self._store.stat(name)
         if found is None or found.size != saved.size or found.sha256 not in {None, saved.sha256}:
             return None
         return saved.place
@@ -198,10 +220,10 @@ class RemoteTarget:
         A program that is killed in between leaves an object that the journal does not know. The next one puts the same
         bytes again, and the store says that they are there.
         """
-        suffix = self.suffix if self.suffix is not None else picture.kind.suffix
-        name = f"{self.stem}.{suffix}"
+        stem = place_in(self._store.layout, self.stem) if self._store.is_folder else self.stem
+        name = f"{stem}.{self.suffix or picture.kind.suffix}"
         picture.file.file.flush()
-        body = ObjectBody(picture.file.path, picture.kind.media_type, picture.sha256)
+        body = ObjectBody(picture.file.path, picture.kind.media_type, picture.sha256, picture.size)
         self._store.put(body, name, overwrite=overwrite, timeout=timeout)
         place = self._store.place(name)
         record(place, picture.sha256, picture.size)

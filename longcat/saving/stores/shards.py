@@ -1,15 +1,14 @@
 """Pictures in shards: tar files with many pictures each, and a JSON object beside each, as webdataset reads them.
 
-Pictures are gathered in one temporary file. When there are enough of them, they become a tar file, which is put in its
-place whole. A program that is killed before loses no more than the time that it took to fetch them: they are fetched
-anew, into another shard. No two runs give a shard the same name.
+A shard is gathered in a temporary file, and put in its place whole when it has enough pictures. A program that is
+killed before loses no more than the time that it took to fetch them: they are fetched anew, into another shard. No two
+runs give a shard the same name.
 """
 
 import io
 import json
 import os
 import secrets
-import tarfile
 import tempfile
 import threading
 from collections import deque
@@ -18,6 +17,7 @@ from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfileobj
+from tarfile import BLOCKSIZE, TarInfo
 from typing import IO, Any, Final
 
 from attrs import define, field, frozen
@@ -35,120 +35,126 @@ IN_SHARD: Final = "#"
 """What stands between a shard and the picture in it, in the place of a picture."""
 
 
-@frozen
-class ShardMember:
-    """A picture that is gathered for a shard.
+@define(eq=False)
+class Shard:
+    """A tar file that pictures are gathered in.
 
     Attributes:
-        stem: what it is called, without a suffix.
-        suffix: that of its kind.
-        start: where its bytes begin in the temporary file.
-        picture: what is known of it.
-        info: what becomes the JSON object beside it.
-        record: records where it is.
-    """
-
-    stem: str
-    suffix: str
-    start: int
-    picture: WholePicture
-    info: Mapping[str, Any]
-    record: Record
-
-
-@define
-class OpenShard:
-    """A shard that pictures are gathered for.
-
-    Attributes:
-        name: of the tar file.
-        file: has the bytes of the pictures, one after the other.
-        members: the pictures.
-        size: how many bytes they have.
+        name: what it is called in the store.
+        file: has its bytes.
+        size: how many of them are members that are complete.
+        pictures: the name of each in the tar file, what is known of it, and what records where it is.
     """
 
     name: str
     file: PartialFile
-    members: list[ShardMember] = field(factory=list)
     size: int = 0
+    pictures: list[tuple[str, WholePicture, Record]] = field(factory=list)
+
+    def add(self, stem: str, picture: WholePicture, info: Mapping[str, Any], record: Record) -> str:
+        """Add a picture, and return its place in the store. When this raises OSError, it is as if it was not called."""
+        text = json.dumps(info, ensure_ascii=False).encode(errors="surrogatepass")
+        name = f"{stem}.{picture.kind.suffix}"
+        self.file.file.seek(self.size)
+        picture.file.file.seek(0)
+        self._write(name, picture.size, picture.file.file)
+        self._write(f"{stem}.json", len(text), io.BytesIO(text))
+        self.size = self.file.file.tell()
+        self.pictures.append((name, picture, record))
+        return f"{self.name}{IN_SHARD}{name}"
+
+    def _write(self, name: str, size: int, source: IO[bytes]) -> None:
+        info = TarInfo(name)
+        info.size = size
+        self.file.file.write(info.tobuf())
+        copyfileobj(source, self.file.file)
+        self.file.file.write(bytes(-size % BLOCKSIZE))
+
+    def copy_to(self, file: IO[bytes]) -> None:
+        """Write the tar file."""
+        self.file.file.seek(self.size)
+        self.file.file.write(bytes(2 * BLOCKSIZE))  # Which is how a tar file ends.
+        self.file.file.truncate()
+        self.file.file.seek(0)
+        copyfileobj(self.file.file, file)
 
 
 @define(eq=False)
 class ShardWriter:
-    """Gathers pictures, and puts them into shards. Threads may share it.
+    """Gathers pictures in shards, and puts these in their places. Threads may share it.
 
     Attributes:
         store: where the shards go.
         most_pictures: how many pictures make a shard full.
         most_bytes: how many bytes do.
-        folder: where pictures are gathered.
     """
 
     store: PictureStore
     most_pictures: int = MOST_PICTURES
     most_bytes: int = MOST_BYTES
-    folder: Path = field(factory=lambda: Path(tempfile.gettempdir()), init=False)
     _run: str = field(factory=lambda: secrets.token_hex(8), init=False)
     _count: int = field(default=0, init=False)
-    _open: OpenShard | None = field(default=None, init=False)
-    _full: deque[OpenShard] = field(factory=deque, init=False)
+    _open: Shard | None = field(default=None, init=False)
+    _full: deque[Shard] = field(factory=deque, init=False)
     _there: dict[str, bool] = field(factory=dict, init=False)
     """Whether a shard of this name is in its place."""
     _gathering: threading.Lock = field(factory=threading.Lock, init=False)
     _putting: threading.Lock = field(factory=threading.Lock, init=False)
 
     @property
+    def folder(self) -> Path:
+        """The folder in which pictures are gathered."""
+        return Path(tempfile.gettempdir())
+
+    @property
     def is_full(self) -> bool:
         """Whether there is a shard that nothing more goes into, and that is not in its place."""
         return bool(self._full)
 
-    def add(self, picture: WholePicture, stem: str, info: Mapping[str, Any], record: Record) -> str:
+    def add(self, stem: str, picture: WholePicture, info: Mapping[str, Any], record: Record) -> str:
         """Gather a picture, and return its name: that of its shard, which is not in its place yet, and its own."""
         with self._gathering:
             if self._open is None:
-                name = f"pictures-{self._run}-{self._count:06}.tar"
-                self._open, self._count = OpenShard(name, PartialFile(self.folder)), self._count + 1
-            shard = self._open
-            member = ShardMember(stem, picture.kind.suffix, shard.size, picture, info, record)
-            shard.file.file.seek(shard.size)
-            picture.file.file.seek(0)
-            copyfileobj(picture.file.file, shard.file.file)
-            shard.members.append(member)
-            shard.size += picture.size
-            if len(shard.members) >= self.most_pictures or shard.size >= self.most_bytes:
-                self._full.append(shard)
-                self._open = None
-            return f"{shard.name}{IN_SHARD}{stem}.{member.suffix}"
+                self._open = Shard(f"pictures-{self._run}-{self._count:06}.tar", PartialFile(self.folder))
+                self._count += 1
+            name = self._open.add(stem, picture, info, record)
+            if len(self._open.pictures) >= self.most_pictures or self._open.size >= self.most_bytes:
+                self._close()
+            return name
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._full.append(self._open)
+            self._open = None
 
     def close_shards(self, timeout: float, *, all_of_them: bool = False) -> None:
-        """Put the shards in their places that are full, or all of them, and have their pictures recorded.
+        """Put the shards in their places that are full, or all, each in so many seconds; their pictures are recorded.
 
         When it raises, everything is kept, and it may be called again. Raises OSError; JournalError as records do.
         """
         if not self._putting.acquire(timeout=timeout):
             raise StoreError("another shard is put in its place all the time", "Try again later.", transient=True)
         try:
-            with self._gathering:
-                if all_of_them and self._open is not None:
-                    self._full.append(self._open)
-                    self._open = None
+            if all_of_them:
+                with self._gathering:
+                    self._close()
             while self._full:
                 self._put(self._full[0], timeout)
                 self._full.popleft().file.discard()
         finally:
             self._putting.release()
 
-    def _put(self, shard: OpenShard, timeout: float) -> None:
+    def _put(self, shard: Shard, timeout: float) -> None:
         """Have the pictures recorded, then put their shard in its place.
 
         In this order, a program that is killed in between leaves records of a shard that is not there, which is asked
         for before any of them counts. In the other one, it would leave pictures that the journal does not know.
         """
-        for member in shard.members:
-            place = self.store.place(f"{shard.name}{IN_SHARD}{member.stem}.{member.suffix}")
-            member.record(recorded(self.store, place), member.picture.sha256, member.picture.size)
+        for name, picture, record in shard.pictures:
+            place = self.store.place(f"{shard.name}{IN_SHARD}{name}")
+            record(recorded(self.store, place), picture.sha256, picture.size)
         with self.store.writing(shard.name, MEDIA_TYPE, overwrite=False, timeout=timeout) as file:
-            _write_tar(shard, file)
+            shard.copy_to(file)
         self._there[shard.name] = True
 
     def give_up(self) -> str | None:
@@ -161,10 +167,9 @@ class ShardWriter:
 
     def discard(self) -> None:
         """Let go of all that is gathered and not in its place."""
-        for shard in (*self._full, *([self._open] if self._open is not None else [])):
-            shard.file.discard()
-        self._full.clear()
-        self._open = None
+        self._close()
+        while self.give_up() is not None:
+            pass
 
     def is_there(self, name: str) -> bool:
         """Whether the shard of a picture is in its place. Asked once for each shard that another run has put there."""
@@ -258,25 +263,9 @@ class ShardTarget:
 
     def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002
         """Gather the picture, and return where it will be. It is recorded when it is there."""
-        return self._store.place(self._store.writer.add(picture, self._stem, self._store.info, record))
+        return self._store.place(self._store.writer.add(self._stem, picture, self._store.info, record))
 
 
 def recorded(store: PictureStore, place: str) -> str:
     """Return a place as it is recorded: a path with where it starts."""
     return os.path.abspath(place) if isinstance(store, FolderStore) else place  # noqa: PTH100 - it resolves no link.
-
-
-def _write_tar(shard: OpenShard, file: IO[bytes]) -> None:
-    """Write the tar file of a shard: for the same pictures, the same bytes, whichever came first."""
-    with tarfile.open(fileobj=file, mode="w") as tar:
-        for member in sorted(shard.members, key=lambda one: one.stem):
-            shard.file.file.seek(member.start)
-            _add(tar, f"{member.stem}.{member.suffix}", member.picture.size, shard.file.file)
-            text = json.dumps(member.info, ensure_ascii=False).encode(errors="surrogatepass")
-            _add(tar, f"{member.stem}.json", len(text), io.BytesIO(text))
-
-
-def _add(tar: tarfile.TarFile, name: str, size: int, file: IO[bytes]) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    tar.addfile(info, file)

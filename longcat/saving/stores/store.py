@@ -100,7 +100,8 @@ class PictureStore(Protocol):
             name: what it is called within the store.
             media_type: what kind of bytes they are.
             overwrite: whether a file of this name may be replaced. False: FileExistsError is raised.
-            timeout: seconds for a store that is reached over a network. None: a few minutes.
+            timeout: seconds for a store that is reached over a network, which is asked once. None: it is asked again
+                for a minute, while that may help.
 
         Raises OSError when it can't be written.
         """
