@@ -7,17 +7,23 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import ANY
 from urllib.parse import urlsplit
 
 import httpx
 import longcat_api
 import pytest
+import yaml
+from journals import rows
 from longcat_api.api.requests import get_request_result
 from longcat_api.models import Error, StatusRequest
 from pages import DOCS, MAKEFILE, PAGES, PROJECT, README, ROOT, Program, blocks, commands, programs, text_of
+from postgres import Schema
 from shell import PNG, User, environment
 
 import longcat
@@ -26,7 +32,10 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.run import run
 from longcat.gateway.contract import contract
 from longcat.gateway.queue import QueueGateway
+from longcat.models import OrderRequest
 from longcat.sandbox import Settings, running
+from longcat.saving.journal.journal import Journal
+from longcat.waiting.submit import OrderState
 
 RESULT = contract("get_request_result")
 
@@ -43,6 +52,12 @@ REQUESTS: Final = ("REQUEST_ID", "ID", "ID1", "ID2", "ID3", "my-id")
 """The file with orders that the page on the command line shows."""
 TYPED_CALLER: Final = "def tell("
 """What is in the example that the maintainer's page breaks."""
+WEBDATASET: Final = "WebDataset("
+"""What is in the example that reads shards, for which there must be some."""
+MANY_MACHINES: Final = DOCS / "many-machines.md"
+JOURNAL: Final = "postgresql://longcat@db.example/jobs"
+"""The journal of the examples, and the bucket."""
+BUCKET: Final = "s3://cats/"
 
 
 @pytest.fixture
@@ -71,7 +86,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 RUNNABLE: Final = [
     pytest.param(program, id=f"{program.page.stem}:{program.example.line}")
     for program in PROGRAMS
-    if program.page != MAINTAINING and "def test_" not in program.text
+    if program.page != MAINTAINING and "def test_" not in program.text and WEBDATASET not in program.text
 ]
 
 
@@ -79,8 +94,15 @@ def test_no_block_is_left_out() -> None:
     """Each fenced block has a kind that is run or checked, and each block of Python is among the examples."""
     fence = re.compile(r"^```(\S*) *\S*\n.*?^```$", re.MULTILINE | re.DOTALL)
     kinds = {kind for page in PAGES for kind in fence.findall(text_of(page))}
-    assert kinds == {"python", "text", "sh", "yaml", "toml", "diff", "{toctree}", "{include}", "{rooms}", "{eval-rst}"}
+    checked = {"python", "text", "sh", "bash", "yaml", "toml", "ini", "sql", "diff"}
+    assert kinds == {*checked, "{toctree}", "{include}", "{literalinclude}", "{rooms}", "{eval-rst}"}
     assert len(PROGRAMS) == sum(len(blocks(page, "python")) for page in PAGES) > 10
+
+
+def is_shown(out: str, program: Program) -> bool:
+    """Whether the page shows what a program has printed."""
+    expected = ".*".join(re.escape(part) for part in program.shown.split("..."))
+    return bool(re.fullmatch(expected, out, re.DOTALL))
 
 
 @pytest.mark.usefixtures("reader")
@@ -89,8 +111,7 @@ def test_program(program: Program, capsys: pytest.CaptureFixture[str]) -> None:
     """A block of Python runs as it stands and prints what the next block shows, where `...` stands for anything."""
     program.example.evaluate()
     out, err = capsys.readouterr()
-    expected = ".*".join(re.escape(part) for part in program.shown.split("..."))
-    assert (bool(re.fullmatch(expected, out, re.DOTALL)), err) == (True, ""), out
+    assert (is_shown(out, program), err) == (True, ""), out
     assert {path.read_bytes()[:8] for path in Path().glob("*.png")} <= {PNG}
     assert ".download(" not in program.text or list(Path().glob("*.png"))
 
@@ -138,19 +159,24 @@ def lines(pattern: str) -> list[str]:
     return [line for line in COMMANDS if re.match(pattern, line)]
 
 
-CLIENT: Final = r"(PIXAZO_API_KEY=\S+ )?longcat (generate|batch|wait|status) (?!.*--webhook)"
+CLIENT: Final = (
+    r"(PIXAZO_API_KEY=\S+ )?longcat (generate|batch|wait|status) (?!.*(--webhook|db\.example|s3://|webdataset))"
+)
+STORING: Final = r"longcat (generate|batch|wait) .*(db\.example|s3://|webdataset)"
+LOOKING: Final = r"longcat journal "
 ASKING: Final = r"longcat contract (probe|explain)"
 READING: Final = r"longcat (contract (check|suggest|record|coverage)|.*--webhook)"
 SERVING: Final = r"longcat sandbox "
 MAKING: Final = r"make [a-z-]+$"
 FUZZING: Final = r"schemathesis run "
-TOLD: Final = re.compile(r"longcat: (order for .* was taken: request \S+|\d+ of \d+ done;? .*|\d+ of \d+ done\.)$")
+TOLD: Final = re.compile(r"longcat: (order for .* was taken: request \S+|\d+ of \d+ done[;,]? .*|\d+ of \d+ done\.)$")
 """What commands that order say of orders that are all right."""
 EXTRAS: Final = {
     "generate": "cli",
     "batch": "cli",
     "wait": "cli",
     "status": "cli",
+    "journal": "cli",
     "sandbox": "sandbox",
     "contract": "contract",
 }
@@ -161,7 +187,7 @@ CALLING: Final = r"curl .*http://127\.0\.0\.1:8000/sandbox/"
 
 def test_every_command_is_here() -> None:
     """Each command is of a kind that one of the tests here knows."""
-    known = "|".join([CLIENT, ASKING, READING, SERVING, MAKING, FUZZING, CALLING, *SINGLE])
+    known = "|".join([CLIENT, STORING, LOOKING, ASKING, READING, SERVING, MAKING, FUZZING, CALLING, *SINGLE])
     assert [line for line in COMMANDS if not re.match(known, line)] == []
     assert [pattern for pattern in SINGLE if len(lines(pattern)) != 1] == []
     assert len(COMMANDS) > 20
@@ -187,6 +213,25 @@ def test_client_line(reader: User, line: str, capsys: pytest.CaptureFixture[str]
     assert len(saved) == len([path for path in Path().rglob("*") if path.suffix in {".png", ".webp"}])
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset closes no file.
+def test_lines_with_a_database_or_a_bucket(
+    reader: User, schema: Schema, bucket: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line that saves pictures elsewhere, or has a journal on PostgreSQL, runs as it stands; so does one that looks.
+
+    The example that reads shards finds those that one of the lines has written.
+    """
+    for line in [*lines(STORING), *lines(LOOKING)]:
+        here = line.replace(JOURNAL, shlex.quote(schema.url)).replace(BUCKET, f"s3://{bucket}/")
+        code, out, err = obey(reader, here, capsys)
+        complaints = [said for said in err.splitlines() if said.startswith("longcat: ") and not TOLD.match(said)]
+        assert (code, bool(out), complaints) == (0, True, []), line
+    (program,) = [program for program in PROGRAMS if WEBDATASET in program.text]
+    program.example.evaluate()
+    out = capsys.readouterr().out
+    assert is_shown(out, program), out
+
+
 @pytest.mark.parametrize("line", lines(ASKING))
 def test_asking_line(reader: User, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A line that asks or explains runs as it stands, and finds no drift in the sandbox."""
@@ -207,6 +252,62 @@ def test_serving_line(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("longcat.sandbox.serve", lambda settings, **_: served.append(settings))
     assert run(shlex.split(line)[1:]) == Exit.DONE
     assert len(served) + bool(capsys.readouterr().out) == 1
+
+
+# --- Where a batch on many machines is started, and its database.
+
+
+def _launchers() -> dict[str, list[str]]:
+    """Return the command of each example that starts workers."""
+    slurm, unit = (blocks(MANY_MACHINES, kind)[0].replace("\\\n", "") for kind in ("bash", "ini"))
+    (container,) = yaml.safe_load(blocks(MANY_MACHINES, "yaml")[0])["spec"]["template"]["spec"]["containers"]
+    return {
+        "slurm": shlex.split(slurm.partition("\nsrun ")[2]),
+        "systemd": shlex.split(unit.partition("ExecStart=")[2].partition("\n")[0]),
+        "kubernetes": [*container["command"], *container["args"]],
+    }
+
+
+@pytest.mark.parametrize("launcher", _launchers())
+def test_launchers(launcher: str) -> None:
+    """The command that a scheduler starts is one that the command line takes, with a journal and a bound."""
+    program, *words = _launchers()[launcher]
+    arguments = parse(words)
+    assert Path(program).name == "longcat"
+    assert (arguments.journal.endswith("/jobs"), arguments.max_rate, arguments.max_cost) == (True, 20, 500)
+
+
+def test_scripts_of_launchers(tmp_path: Path) -> None:
+    """The shell takes the script for Slurm; systemd takes the unit, if it is here to look."""
+    (slurm,), (unit,) = blocks(MANY_MACHINES, "bash"), blocks(MANY_MACHINES, "ini")
+    assert subprocess.run(["bash", "-n"], input=slurm, text=True, check=False).returncode == 0  # noqa: S607
+    assert unit.count(f"RestartPreventExitStatus={Exit.NO:d} {Exit.MISUSED:d}\n") == 1
+    if tool := shutil.which("systemd-analyze"):
+        file = tmp_path / "longcat@.service"
+        file.write_text(unit.replace("/opt/longcat/bin/longcat", sys.executable), "utf-8")
+        looked = subprocess.run([tool, "verify", file], capture_output=True, text=True, check=False)  # noqa: S603
+        assert (looked.returncode, looked.stderr) == (0, "")
+
+
+def test_rights(schema: Schema) -> None:
+    """With the rights that the page grants, others may use a journal, or look into it; its questions have answers."""
+    grants, questions = blocks(DOCS / "postgresql.md", "sql")
+    others = {name: schema.server.url(user=name, options=schema.options) for name in ("worker", "looker")}
+    with Journal(schema.url, time=time.time) as journal:
+        journal.open(0.0)
+    for name in others:
+        schema.server.execute(f"CREATE ROLE {name} LOGIN")
+    schema.server.execute(grants.replace("jobs", schema.name))
+    with Journal(others["worker"], time=time.time) as journal:
+        assert journal.orders("g").begin("a", OrderRequest("a cat", {}), Decimal("0.13")).state is OrderState.INTENDED
+        with Journal(others["looker"], time=time.time) as look:
+            assert look.contents().summary().sending == 1
+    assert [rows(schema.url, sql) for sql in questions.split(";") if sql.strip()] == [
+        [],
+        [],
+        [{"usd": Decimal("0.13")}],
+        [{"id": None, "noted": ANY, "message": None}],
+    ]
 
 
 def test_baseline(reader: User, capsys: pytest.CaptureFixture[str]) -> None:
@@ -328,7 +429,7 @@ def test_a_change_from_the_first_line_to_the_last(project: Path) -> None:
     """The page's diff applies, generates what the page shows, and breaks the typed caller where the page says."""
     page, (change, signature) = MAINTAINING, blocks(MAINTAINING, "diff")
     status, complaint = blocks(page, "text")
-    texts = [program.text for program in PROGRAMS if program.page != page]
+    texts = [one.text for one in PROGRAMS if one.page != page and WEBDATASET not in one.text]  # That has no types.
     caller = next(text for text in texts if TYPED_CALLER in text)
     assert checked(project, *texts) == ""  # Every example has right types, to begin with.
 
