@@ -50,7 +50,7 @@ class FolderStore:
     def name(self, place: str) -> str:
         """Return what a picture is called within the folder."""
         path = Path(place)
-        return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else path.name
+        return path.relative_to(self.path).as_posix() if self.path in path.parents else path.name
 
     def place(self, name: str) -> str:
         """Return where a picture is that is called so within the folder."""
