@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 import httpx
 
@@ -15,13 +15,26 @@ SECRET: Final = "the-secret-key-of-the-storage"
 SIGNED: Final = "AWS4-HMAC-SHA256 Credential=AKIATESTS/20260101/us-east-1/s3/aws4_request"
 """What moto takes for a signature: it looks whether there is one."""
 SLOW_DOWN: Final = "SlowDown"
+CUT: Final = "cut"
+"""The connection ends before an upload is stored."""
+LOST: Final = "lost"
+"""It ends when an upload is stored, before that is said."""
+DENIED: Final = "AccessDenied"
 ERRORS: Final[Mapping[str, int]] = {
     SLOW_DOWN: 503,
-    "AccessDenied": 403,
+    DENIED: 403,
+    "InvalidAccessKeyId": 403,
+    "SignatureDoesNotMatch": 403,
+    "RequestTimeTooSkewed": 403,
+    "ExpiredToken": 400,
     "NotImplemented": 501,
     "InternalError": 500,
     "IncompleteBody": 400,
+    "BadDigest": 400,
+    "RequestTimeout": 400,
+    "ConditionalRequestConflict": 409,
 }
+"""Error codes of S3, with their HTTP status."""
 
 
 class ObjectStorage:
@@ -29,7 +42,10 @@ class ObjectStorage:
 
     Attributes:
         asked: the requests that came, such as `PUT /bucket/key`.
-        faults: error codes with which the next uploads are refused; an empty one lets an upload pass.
+        faults: what happens to the next uploads: an error code, `CUT` or `LOST`; an empty one lets an upload pass.
+        is_listed: whether it says that an object is missing. False: to look for one is refused, as with S3's own to
+            someone who may not list.
+        is_read: whether it tells of objects. False: to look for any is refused.
         before: called before an upload is looked at. None: nothing is.
         after: called with the path of an upload that is stored, before it is answered. None: nothing is.
     """
@@ -52,6 +68,7 @@ class ObjectStorage:
         self.faults: deque[str] = deque()
         self.before: Callable[[], object] | None = None
         self.after: Callable[[str], object] | None = None
+        self.is_listed = self.is_read = True
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
@@ -86,6 +103,7 @@ class ObjectStorage:
         bucket = f"cats-{next(self._numbers)}"
         self.faults.clear()
         self.before = self.after = None
+        self.is_listed = self.is_read = True
         httpx.put(f"{self.url}/{bucket}", trust_env=False).raise_for_status()
         self.asked.clear()
         return bucket
@@ -116,16 +134,41 @@ class ObjectStorage:
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{query}")
         if environ["REQUEST_METHOD"] == "PUT":
-            if self.before is not None:
-                self.before()
-            size = int(environ.get("CONTENT_LENGTH") or 0)
-            body = environ["wsgi.input"].read(size)
-            code = "IncompleteBody" if len(body) < size else self.faults.popleft() if self.faults else ""
-            if code:
-                start_response(f"{ERRORS[code]} No", [("Content-Type", "application/xml")])
-                return [f"<Error><Code>{code}</Code><Message>{code} it is</Message></Error>".encode()]
-            environ["wsgi.input"] = io.BytesIO(body)
+            return self._take(environ, start_response)
+        if environ["REQUEST_METHOD"] == "HEAD" and not self.is_read:
+            return _refuse(DENIED, start_response)[:0]
+        if environ["REQUEST_METHOD"] == "HEAD" and not self.is_listed:
+
+            def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+                return start_response("403 No" if status.startswith("404") else status, headers, *more)
+
+            return self._app(environ, start)  # type: ignore[no-any-return]
+        return self._app(environ, start_response)  # type: ignore[no-any-return]
+
+    def _take(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self.before is not None:
+            self.before()
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(size)
+        fault = "IncompleteBody" if len(body) < size else self.faults.popleft() if self.faults else ""
+        if fault == CUT:
+            return _cut(environ)
+        if fault in ERRORS:
+            return _refuse(fault, start_response)
+        environ["wsgi.input"] = io.BytesIO(body)
         answer: Iterable[bytes] = self._app(environ, start_response)
-        if environ["REQUEST_METHOD"] == "PUT" and self.after is not None:
+        if fault == LOST:
+            return _cut(environ)
+        if self.after is not None:
             self.after(environ["PATH_INFO"])
         return answer
+
+
+def _cut(environ: dict[str, Any]) -> NoReturn:
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError
+
+
+def _refuse(code: str, start_response: Callable[..., Any]) -> list[bytes]:
+    start_response(f"{ERRORS[code]} No", [("Content-Type", "application/xml")])
+    return [f"<Error><Code>{code}</Code><Message>{code} it is</Message></Error>".encode()]

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import pytest
 from fakes import Cat, Driver
-from object_storage import SECRET, SLOW_DOWN, ObjectStorage
+from object_storage import CUT, DENIED, LOST, SECRET, SLOW_DOWN, ObjectStorage
 
 from longcat import ConfigurationError, DownloadError, Image
+from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.remote import RemoteStore
 from longcat.saving.stores.store import PictureStore
@@ -98,9 +99,41 @@ def test_a_store_that_knows_no_conditions_is_asked_before(object_storage: Object
 def test_a_store_that_asks_for_patience_gets_it(driver: Driver, object_storage: ObjectStorage, bucket: str) -> None:
     """What may pass is tried again with pauses, and the picture is fetched once."""
     gateway = FakeGateway().request("r", 0)
-    object_storage.faults.extend([SLOW_DOWN, "InternalError", SLOW_DOWN, SLOW_DOWN, SLOW_DOWN])
+    object_storage.faults.extend([SLOW_DOWN, "InternalError", CUT, "IncompleteBody", "RequestTimeout", "BadDigest"])
+    object_storage.faults.extend(["ConditionalRequestConflict", LOST])
     drive(driver, gateway, f"s3://{bucket}/", "r")
-    assert (object_storage.counted("PUT"), gateway.downloads) == (6, ["r"])
+    assert (object_storage.counted("PUT"), object_storage.counted("HEAD"), gateway.downloads) == (9, 1, ["r"])
+    assert object_storage.get(f"{bucket}/r.png").content == gateway.picture("r")
+
+
+def test_who_may_not_list_can_save(object_storage: ObjectStorage, bucket: str, tmp_path: Path) -> None:
+    """S3 refuses to tell them that an object is missing. Nothing that is there is saved again."""
+    gateway, journal, output = FakeGateway().request("r", 0), tmp_path / "cats.db", f"s3://{bucket}/cat.png"
+    object_storage.is_listed = False
+    assert open_store(output).existing("cat") == []
+    assert [save(gateway, output, "r", journal=journal) for _ in range(2)] == [[output]] * 2
+    assert object_storage.asked == [
+        *(f"HEAD /{bucket}/cat.png", f"PUT /{bucket}/.longcat"),
+        *(f"PUT /{bucket}/cat.png", f"HEAD /{bucket}/cat.png"),
+    ]
+    store = open_store(f"s3://{bucket}")
+    assert [store.holds("cat.png"), store.holds("dog.png")] == [True, False]
+    object_storage.is_read = False
+    with pytest.raises(StoreError, match="may not be used"):
+        store.holds("dog.png")
+
+
+def test_what_a_manifest_is_written_with_is_tried_again(
+    object_storage: ObjectStorage, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a picture is, but for a minute at most."""
+    pauses: list[float] = []
+    monkeypatch.setattr("longcat.saving.stores.remote.time.sleep", pauses.append)
+    object_storage.faults.extend([SLOW_DOWN, "InternalError"])
+    with open_store(f"s3://{bucket}").writing("manifest.jsonl", "application/jsonl") as file:
+        file.write(b"{}")
+    assert object_storage.get(f"{bucket}/manifest.jsonl").content == b"{}"
+    assert (object_storage.counted("PUT"), len(pauses)) == (3, 2)
 
 
 def test_patience_ends_with_the_deadline(object_storage: ObjectStorage, bucket: str) -> None:
@@ -213,7 +246,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, missing: st
     ("fault", "says"),
     [
         ("no bucket", "There is no bucket or folder for s3://nowhere/.* bucket does not exist"),
-        ("AccessDenied", "may not be used: AccessDenied it is"),
+        (DENIED, "may not be used: AccessDenied it is"),
+        ("SignatureDoesNotMatch", "may not be used: SignatureDoesNotMatch it is"),
+        ("ExpiredToken", r"may not be used: ExpiredToken it is\. Look at the credentials"),
+        ("RequestTimeTooSkewed", r"it is\. Set the clock of this machine"),
+        ("an odd name", "There is no bucket or folder for s3://B_odd"),
         ("no network", "can't be reached at the moment: Could not connect"),
         ("no keys", "can't be used: Unable to locate credentials"),
     ],
@@ -229,6 +266,8 @@ def test_a_store_that_does_not_take_it_says_why(
     match fault:
         case "no bucket":
             bucket = "nowhere"
+        case "an odd name":
+            bucket = "B_odd..Name"
         case "no network":
             monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         case "no keys":
