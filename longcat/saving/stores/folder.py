@@ -138,7 +138,7 @@ class FileTarget:
         if self.path.is_dir():
             files = [self._in_folder(known.suffix.lstrip("."), layout) for layout in LAYOUTS]
         file = next((file for file in files if file.resolve() == known.resolve()), None)
-        return str(file) if file is not None and is_unaltered(saved) else None
+        return str(file) if file is not None and os.path.lexists(file) and is_unaltered(saved) else None
 
     def put(self, picture: WholePicture, record: Record, *, overwrite: bool, timeout: float) -> str:  # noqa: ARG002 - likewise.
         """Give the file its name. This blocks until the bytes are on the disk.
