@@ -277,6 +277,23 @@ def test_a_restart_loses_nothing_and_doubles_nothing(
         )
 
 
+def test_who_comes_while_the_server_is_restarted_waits_for_it(postgres_server: PostgresServer, schema: Schema) -> None:
+    """A first connection that is closed at once passes, and so does, after it, one that is refused."""
+    with Proxy(postgres_server.port) as proxy:
+        proxy.is_refusing = True
+        with journal(schema.through(proxy.port)) as one:
+            with pytest.raises(JournalError) as caught:
+                one.open(0.0)
+            assert caught.value.locked
+            postgres_server.stop()
+            proxy.is_refusing = False
+            with pytest.raises(JournalError) as caught:
+                one.open(0.0)
+            assert caught.value.locked
+            postgres_server.start()
+            one.open(60.0)
+
+
 def test_what_another_took_meanwhile_is_not_ours_again(postgres_server: PostgresServer, schema: Schema) -> None:
     """Who was away while another took its request over comes back as somebody else's guest."""
     with Proxy(postgres_server.port) as proxy, journal(schema.url) as other:

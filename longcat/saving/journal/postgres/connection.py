@@ -70,8 +70,9 @@ CHECK_PLACE: Final = (
 )
 NOT_YET: Final = re.compile(
     "too many connections|too many clients|remaining connection slots|is starting up|shutting down"
+    "|closed the connection unexpectedly|reset by peer"
 )
-"""What the server says, where it has no code, when it can take no connection at the moment."""
+"""What is said, where there is no code, when the server can take no connection at the moment, or is just ending."""
 
 
 USUAL: Final = {

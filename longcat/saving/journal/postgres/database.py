@@ -83,6 +83,7 @@ class PostgresDatabase(Database):
         self._must_exist = must_exist
         self._address = JournalUrl.of(url)
         self._exchangers: list[BudgetExchanger] = []
+        self._was_reached = False  # Whether the server has answered once. Then it is there, and comes back.
         self._connection: BoundedConnection | None = None
         self._is_idle = True  # Whether no thread used the connection when the process was forked.
         super().__init__(self._address.name, time)
@@ -206,7 +207,7 @@ class PostgresDatabase(Database):
             with self.using():
                 return hash_of_key(key, self._salt or "")
 
-        exchanger = BudgetExchanger(self._connect_again, gateway, key_hash, max_rate, knowledge)
+        exchanger = BudgetExchanger(self._connect, gateway, key_hash, max_rate, knowledge)
         self._exchangers.append(exchanger)
         return exchanger.limiter
 
@@ -231,7 +232,7 @@ class PostgresDatabase(Database):
         """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""
         if self._connection is None:
             was_connected, sent = self._salt is not None, CLOCK()
-            connection = connect(self._address, was_connected=was_connected)
+            connection = self._connect()
             try:
                 with explained(self.name, connection):
                     if not was_connected:
@@ -252,7 +253,7 @@ class PostgresDatabase(Database):
 
     def _check_pooler(self, connection: BoundedConnection) -> None:
         """Raise JournalError when two sessions at once are served by one process."""
-        with self._connect_again() as another:
+        with self._connect() as another:
             if another.server_pid == connection.server_pid:
                 raise pooler_error(self.name)
         for _ in range(2):  # Some take turns.
@@ -262,8 +263,14 @@ class PostgresDatabase(Database):
         (pid,) = connection.execute(SAME).fetchone() or (0,)
         check_backend(connection, pid, self.name)
 
-    def _connect_again(self) -> BoundedConnection:
-        return connect(self._address, was_connected=self._salt is not None)
+    def _connect(self) -> BoundedConnection:
+        try:
+            connection = connect(self._address, was_connected=self._was_reached)
+        except JournalError as error:
+            self._was_reached = self._was_reached or error.locked
+            raise
+        self._was_reached = True
+        return connection
 
     def _give_signs_of_life(self) -> None:
         threading.Thread(
