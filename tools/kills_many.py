@@ -4,13 +4,15 @@ The workers share a journal on a real PostgreSQL. One of them reaches it through
 """
 
 import argparse
-import json
 import random
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -19,20 +21,25 @@ from unittest.mock import patch
 import httpx
 from attrs import define, field
 from kills import CONTEXT, FAULTS, KEY, PATIENCE, Kills, Sandbox, run_batch
-from postgres import PostgresServer
+from postgres import PostgresServer, Schema
 from postgres_proxy import Proxy
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from longcat.gateway.orders import cost
+from longcat.models import OrderRequest
 from longcat.sandbox import Fault, Settings, serve, server
 from longcat.sandbox.app import create_app
 from longcat.sandbox.calls import ORDER, STATUS
+from longcat.saving.journal.money import to_dollars
 
 WORKERS: Final = 3
 RATE: Final = 50
 """Orders and questions in a second, of all workers together."""
 BOUND: Final = 1.2
 """How many times the rate may arrive in a second."""
+ORDERS: Final = """
+SELECT content::json ->> 'prompt', state, request_id, cost + coalesce(in_doubt, 0) FROM {}.longcat_orders"""
 LONGEST_END: Final = 90.0
 """Seconds in which the workers must end when nothing happens to them any more. The server takes 30 s to notice that one
 is cut off."""
@@ -91,95 +98,148 @@ class ManyKills(Kills):
     """A batch of many workers, what happens to them, and what came of it.
 
     Attributes:
-        url: the journal.
-        cut_url: the journal, by way of the proxy.
+        schema: where the journal is.
         database: ended at once, and started again.
-        proxy: stops to forward, and goes on when the other workers have ended.
+        proxy: what the last worker reaches the database through. It stops to forward, and goes on when the other
+            workers have ended.
         rate: orders and questions in a second.
         arrivals: how many orders and questions came, and how many in the fullest second.
         seconds_cut: for how long the proxy stopped.
+        restarts: how often the database was ended.
+        journal: how many orders are in each state in the journal.
     """
 
-    url: str = field(kw_only=True)
-    cut_url: str = field(kw_only=True)
+    schema: Schema = field(kw_only=True)
     database: PostgresServer = field(kw_only=True)
     proxy: Proxy = field(kw_only=True)
     rate: int = field(default=RATE, kw_only=True)
     arrivals: tuple[int, int] = (0, 0)
     seconds_cut: float = 0.0
+    restarts: int = 0
+    journal: Counter[str] = field(factory=Counter)
     _workers: list[Any] = field(factory=list)
+    _began_cut: float | None = None  # When the proxy stopped. None: it has not.
 
     def run(self, kills: int) -> None:
         """Start the workers, let everything happen to them, let them end, and look at everything."""
-        lines = [{"prompt": f"cat {number}", "id": f"cat-{number:03}"} for number in range(self.count)]
-        (self.folder / "cats.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        self._write_lines()
         chance = random.Random(self.seed)  # noqa: S311 - the same numbers every time.
-        restart, cut = chance.sample(range(kills // 4, max(kills * 3 // 4, kills // 4 + 2)), 2)
+        first, second = chance.sample(range(kills // 4, kills // 4 + max(kills // 2, 2)), 2)
+        events = {first: self._restart, second: self._cut_off}
         self._workers = [self._work(number) for number in range(WORKERS)]
-        began_cut = 0.0
-        for kill in range(kills):
-            self._wait_for(self.sandbox.progress() + chance.randint(1, max(3 * self.count // kills, 1)))
-            if kill == restart:
-                self.database.restart()
-            if kill == cut:
-                self.proxy.go_silent()
-                began_cut = time.monotonic()
-            self._kill(chance.randrange(WORKERS - 1))
-        self._join(self._workers[:-1])  # The lines of the one that is cut off are theirs after 30 s.
-        self.seconds_cut = time.monotonic() - began_cut
-        self.proxy.resume()
-        self._join(self._workers[-1:])
-        last = self._work(0)  # The last one to leave writes the manifest, and may have been killed.
-        self._join([last])
-        if last.exitcode not in {0, 3}:
-            self.wrong.append(f"the last run ended with {last.exitcode}: {self._said(0)}")
+        while len(self.struck) < kills and not self.wrong:
+            if not self._get_on(chance.randint(1, max(3 * self.count // kills, 1))):
+                self.count += max(self.count // kills, 1)  # All was over too soon.
+                self._write_lines()
+            elif event := events.pop(len(self.struck), None):
+                event()
+            else:
+                self._kill(chance.choice([number for number, one in enumerate(self._workers) if self._may_die(one)]))
+        self._end()
         self._check()
+        self._check_journal()
         self._check_rate()
 
     def _work(self, number: int) -> Any:
         """Start a worker. The last one is on the machine that is cut off."""
-        journal = self.cut_url if number == WORKERS - 1 else self.url
+        journal = self.schema.through(self.proxy.port) if number == WORKERS - 1 else self.schema.url
         arguments = ("--journal", journal, "--max-rate", str(self.rate))
         process = CONTEXT.Process(target=run_batch, args=(self.folder, self.sandbox.url, f"said-{number}", arguments))
         process.start()
         return process
 
-    def _said(self, number: int) -> str:
-        return (self.folder / f"said-{number}").read_text("utf-8")
+    def _may_die(self, worker: Any) -> bool:
+        """Whether a worker is alive, and not the one that is cut off."""
+        return worker.is_alive() and (self._began_cut is None or worker is not self._workers[-1])
 
-    def _wait_for(self, goal: int) -> None:
-        """Wait until the work has got so far, or all workers have ended."""
-        end = time.monotonic() + PATIENCE
-        while self.sandbox.progress() < goal and any(worker.is_alive() for worker in self._workers[:-1]):
+    def _restart(self) -> None:
+        self.database.restart()
+        self.restarts += 1
+
+    def _cut_off(self) -> None:
+        self.proxy.go_silent()
+        self._began_cut = time.monotonic()
+
+    def _get_on(self, steps: int) -> bool:
+        """Wait until the work has got so many steps on. False: it was over before; then all are started again."""
+        last = self.sandbox.progress()
+        goal, end = last + steps, time.monotonic() + PATIENCE
+        while any(map(self._may_die, self._workers)):
+            progress = self.sandbox.progress()
+            if progress >= goal:
+                return True
+            if progress > last:
+                last, end = progress, time.monotonic() + PATIENCE
             if time.monotonic() > end:
-                self.wrong.append(f"the workers did not get to {goal}")
-                return
-            time.sleep(0.01)
+                self.wrong.append(f"the workers did not get from {last} to {goal}")
+                return True
+            time.sleep(0.02)
+        for number, worker in enumerate(self._workers):
+            if not worker.is_alive():
+                self._check_worker(number)
+                self._workers[number] = self._work(number)
+        return False
 
     def _kill(self, number: int) -> None:
         """Kill a worker, and start another one."""
         worker = self._workers[number]
-        if worker.is_alive():
-            self.struck.append(self.sandbox.progress())
-        elif worker.exitcode not in {0, 3}:
-            self.wrong.append(f"a worker ended with {worker.exitcode}: {self._said(number)}")
         worker.kill()
         worker.join()
+        if worker.exitcode == -signal.SIGKILL:
+            self.struck.append(self.sandbox.progress())
+        else:  # It was quicker.
+            self._check_worker(number)
         self._workers[number] = self._work(number)
 
-    def _join(self, workers: Sequence[Any]) -> None:
-        """Wait until the workers have ended."""
+    def _end(self) -> None:
+        """Let the workers end, the one that is cut off at last, and the lines of those that were killed as well."""
+        self._join(range(WORKERS - 1))  # The lines of the one that is cut off are free after 30 s.
+        self.seconds_cut = time.monotonic() - (self._began_cut or time.monotonic())
+        self.proxy.resume()
+        self._join([WORKERS - 1])
+        self._workers[0] = self._work(0)  # The last one to leave writes the manifest, and may have been killed.
+        self._join([0])
+
+    def _join(self, numbers: Sequence[int]) -> None:
+        """Wait until these workers have ended."""
         end = time.monotonic() + LONGEST_END
-        for worker in workers:
+        for number in numbers:
+            worker = self._workers[number]
             worker.join(max(end - time.monotonic(), 0.0))
             if worker.is_alive():
-                self.wrong.append("a worker did not end")
+                self.wrong.append(f"a worker did not end: {self._said(number)}")
                 worker.kill()
                 worker.join()
+            else:
+                self._check_worker(number)
+
+    def _check_worker(self, number: int) -> None:
+        """Look how a worker ended."""
+        if self._workers[number].exitcode not in {0, 3}:
+            self.wrong.append(f"a worker ended with {self._workers[number].exitcode}: {self._said(number)}")
+
+    def _said(self, number: int) -> str:
+        return (self.folder / f"said-{number}").read_text("utf-8")
 
     def _may_be_left(self, manifest: Sequence[dict[str, Any]]) -> set[str]:
         """Return the pictures of lines that were in doubt for others, when a worker came back and went on."""
         return {f"{line['id']}.png" for line in manifest if line["state"] == "unknown"}
+
+    def _check_journal(self) -> None:
+        """Compare the rows of the journal with what the gateway took: nothing is missing, and nothing uncounted."""
+        rows = self.database.execute(ORDERS.format(self.schema.name))
+        known = {prompt: request_id for prompt, state, request_id, _ in rows if state == "taken"}
+        doubtful = {prompt for prompt, state, *_ in rows if state != "taken"}
+        took = {
+            one["body"]["prompt"]: one["request_id"]
+            for one in self.sandbox.get("orders")["orders"]
+            if one["request_id"] is not None
+        }
+        self._expect("orders that only the journal has as taken", sorted(known.items() - took.items()), [])
+        self._expect("orders taken that the journal does not have", sorted({*took} - {*known} - doubtful), [])
+        spent = sum((to_dollars(units) for *_, units in rows), Decimal(0))
+        self._expect("what was spent, by the journal", [spent], [len(rows) * cost(OrderRequest("a cat", {}))])
+        self.journal = Counter(state for _, state, *_ in rows)
 
     def _check_rate(self) -> None:
         moments = self.sandbox.get("arrivals")
@@ -195,17 +255,8 @@ def many_kills(folder: Path, count: int, seed: int, *, rate: int = RATE) -> Iter
         running = stack.enter_context(recording_sandbox())
         database = stack.enter_context(PostgresServer())
         proxy = stack.enter_context(Proxy(database.port))
-        schema = database.schema()
         yield ManyKills(
-            folder,
-            running,
-            count,
-            seed,
-            url=schema.url,
-            cut_url=schema.through(proxy.port),
-            database=database,
-            proxy=proxy,
-            rate=rate,
+            folder, running, count, seed, schema=database.schema(), database=database, proxy=proxy, rate=rate
         )
 
 
@@ -225,9 +276,10 @@ def main() -> int:
             kills.wrong.append(f"only {len(kills.struck)} kills came before the end")
         calls, most = kills.arrivals
         print(
-            f"Seed {seed}: {arguments.lines} orders, {WORKERS} workers, {len(kills.struck)} of them killed, one cut off"
-            f" for {kills.seconds_cut:.0f} s, one restart of the database: {kills.taken} taken,"
-            f" {kills.states['done']} done, {kills.states['unknown']} in doubt; {calls} calls, {most} in the fullest"
+            f"Seed {seed}: {kills.count} orders, {WORKERS} workers, {len(kills.struck)} kills, one cut off for"
+            f" {kills.seconds_cut:.0f} s, the database ended {kills.restarts} times: {kills.taken} taken,"
+            f" {kills.states['done']} done, {kills.states['unknown']} in doubt (in the journal {kills.journal['taken']}"
+            f" taken, {kills.journal.total() - kills.journal['taken']} in doubt); {calls} calls, {most} in the fullest"
             f" second at {kills.rate} a second; in {time.monotonic() - began:.0f} s.",
             flush=True,
         )
