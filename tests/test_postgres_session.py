@@ -1,18 +1,26 @@
 """The session of a journal on PostgreSQL: who made the tables, whose a request is, and what a wait does about it."""
 
+import os
+import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from decimal import Decimal
 from threading import Barrier
 
 import pytest
-from fakes import URL, Cat, Driver
-from postgres import USER, PostgresServer, Schema
+from fakes import KEY, URL, Cat, Driver
+from postgres import LIMIT, USER, PostgresServer, Schema
+from processes import Process, run_code
+from servers import Server, read
 
 from longcat import Image, JournalError, State, Status
+from longcat.gateway.orders import usable_order
 from longcat.saving.journal.journal import Journal, without_password
 from longcat.saving.journal.postgres import database
 from longcat.testing import FakeGateway
+from longcat.waiting.submit import OrderState
 
 ID = "r"
 DONE = Status(ID, State.COMPLETED, "COMPLETED", 1.0, Image(ID, "https://a.test/b.png", ("https://a.test/b.png",)))
@@ -107,6 +115,71 @@ def test_a_wait_asks_about_no_request_that_another_program_has_taken_over(
     seen = driver.run(scenario, gateway, journal=schema.url)
     assert seen[-1] is State.COMPLETED
     assert (len(gateway.questions) == 0) is is_taken
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so, for a minute at most."""
+    end = time.monotonic() + LIMIT
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+PRICE = Decimal("0.13")
+ORDER = usable_order({"prompt": "a cat", "id": "my cat"})
+STOPPED = """
+import os, signal
+from longcat import LongCat
+from longcat.saving.journal.orders import OrderTable
+
+def check(self, key, check=OrderTable.check):
+    calls.append(key)
+    if len(calls) == 1:
+        with self._database.using() as db:
+            db.execute("SET idle_session_timeout = '100ms'")
+    if len(calls) == 2:  # It has connected, and the first byte comes next.
+        os.kill(os.getpid(), signal.SIGSTOP)
+    check(self, key)
+
+calls = []
+OrderTable.check = check
+with LongCat(KEY, url, journal=journal) as cat:
+    say(cat.submit("a cat", id="my cat").request_id)
+"""
+
+
+def test_a_program_that_stood_still_sends_no_order_that_another_may_have_sent(schema: Schema) -> None:
+    """Stopped right before the first byte for longer than its session lives, it asks the journal once more."""
+    with Server([read]) as server, journal(schema.url) as other:
+        orders = other.orders(server.url)
+        with Process(run_code, STOPPED, {"url": server.url, "journal": schema.url, "KEY": KEY}) as stopped:
+            until(lambda: bool(server.connections))
+            until(lambda: orders.begin("my cat", ORDER, PRICE, resubmit_unknown=True).state is OrderState.INTENDED)
+            orders.taken("my cat", "theirs")
+            os.kill(stopped.pid, signal.SIGCONT)
+            assert stopped.finish() == ["theirs"]
+        assert orders.spent() == 2 * PRICE
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_order_is_not_sent_when_the_last_sign_of_life_is_too_old(
+    schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has come from the server, which may be cut off: the order is begun anew first."""
+    clock = database.CLOCK
+    with journal(schema.url) as one:
+        orders = one.orders(URL)
+        for age, is_sent in ((database.CERTAIN - 5.0, True), (database.CERTAIN + 1.0, False)):
+            assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
+            with monkeypatch.context() as patch:
+                patch.setattr(database, "CLOCK", lambda age=age: clock() + age)
+                if is_sent:
+                    orders.check(f"{age}")
+                    continue
+                with pytest.raises(JournalError, match="was not sent"):
+                    orders.check(f"{age}")
+            assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
+            orders.check(f"{age}")
 
 
 @pytest.mark.parametrize(

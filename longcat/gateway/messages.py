@@ -1,7 +1,7 @@
 """The call to a gateway and the answer to it, whichever gateway it is."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
@@ -46,6 +46,8 @@ class Call:
         content: the body. None: there is none.
         sink: where the body of a 200 goes. None: into `Answer.body`.
         progress: how far the sending is.
+        check: called right before the first byte goes out. It must not block; when it raises a LongCatError, nothing
+            goes out. None: nothing is checked.
         cross_origin: whether it goes elsewhere than to the gateway. Then the HTTP client's own headers, cookies,
             parameters and credentials must not go along.
     """
@@ -57,6 +59,7 @@ class Call:
     content: bytes | None = None
     sink: Sink | None = None
     cross_origin: bool = False
+    check: Callable[[], object] | None = field(default=None, eq=False, repr=False)
     progress: SendProgress = field(factory=SendProgress, init=False, eq=False, repr=False)
 
 

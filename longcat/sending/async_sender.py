@@ -75,6 +75,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         if not http.tells_nothing:
             request.extensions["trace"] = self._trace(call, request, destination)
         transport = http.take(request.url, cross_origin=call.cross_origin)
+        self.check(call)  # For transports that tell nothing.
         call.progress.began = True
         try:
             response = await self._send_request(transport.handle_async_request, request, destination)
@@ -130,6 +131,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
             step = event.partition(".")[2]
             if step == SENDING:
                 call.progress.traced = True
+                self.check(call)
             elif step in CONNECTING:
                 call.progress.note(event, info)
                 await close_half_open(opened, event, info)

@@ -129,6 +129,12 @@ class HttpSender(ForkAware, Generic[Transports]):
         if self._closed or self.http.is_closed:
             raise ConfigurationError("This client is closed. Make a new one, and close it after the last call.")
 
+    @staticmethod
+    def check(call: Call) -> None:
+        """Raise what keeps a call from being sent, unless it was sent already."""
+        if call.check is not None and not call.progress.sent:
+            call.check()
+
     def _translated(self, call: Call) -> Translated:
         call.progress.watched = True
         return Translated(call, self._library, lambda: self._closed, owns_http=self.owns_http)

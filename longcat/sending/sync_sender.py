@@ -69,6 +69,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         if not http.tells_nothing:
             request.extensions["trace"] = self._trace(call, request, destination)
         transport = http.take(request.url, cross_origin=call.cross_origin)
+        self.check(call)  # For transports that tell nothing.
         call.progress.began = True
         try:
             response = self._send_request(transport.handle_request, request, destination)
@@ -114,6 +115,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
             if step == SENDING:
                 call.progress.traced = True
                 reads.left()  # What is to stop, or too late, is not sent.
+                self.check(call)
             elif step in CONNECTING:
                 call.progress.note(event, info)
                 if self.owns_http and event.endswith(MADE):

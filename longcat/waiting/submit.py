@@ -16,7 +16,7 @@ from math import inf
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from longcat.clock import LONGEST_SLEEP, RESOLUTION
 from longcat.errors import (
@@ -24,6 +24,7 @@ from longcat.errors import (
     APIStatusError,
     APITimeoutError,
     ConfigurationError,
+    JournalError,
     LongCatError,
     RateLimitError,
     SubmitUnknown,
@@ -99,8 +100,8 @@ class OrderRecord:
 class OrderStore(Protocol):
     """What outlives an order, and may be shared by several programs: `longcat.saving.journal.journal`.
 
-    Every method that writes returns when what it wrote would survive a loss of power. Every one but `later` may block,
-    and raises JournalError.
+    Every method that writes returns when what it wrote would survive a loss of power. Every one but `check` and
+    `later` may block, and every one but `later` raises JournalError.
     """
 
     def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
@@ -110,6 +111,12 @@ class OrderStore(Protocol):
         to be sent again: send it. Every other state: don't.
 
         Raises ConfigurationError when the key stands for another order, and for a cost that can't be stored exactly.
+        """
+
+    def check(self, key: str) -> None:
+        """Raise JournalError unless an order that was begun is still ours to send, for certain. It does not block.
+
+        When it raises, nobody sends the order until it is begun anew.
         """
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
@@ -238,7 +245,10 @@ class Submit:
             if order is not None:
                 return order
             try:
-                return (yield from self._send())
+                order = yield from self._send()
+                if order is not None:
+                    return order
+                pause = 0.0
             except (APIConnectionError, APIStatusError) as error:
                 pause = self._pause(error)
                 logger.info("order for %r: %s Sending it again.", shorten(self.order.prompt, 60), error)
@@ -300,12 +310,18 @@ class Submit:
             raise
         return records[0]
 
-    def _send(self) -> Flow[Order]:
-        """Send the order once, and keep what came of it."""
+    def _send(self) -> Flow[Order | None]:
+        """Send the order once, and keep what came of it. None: it was not sent, as it may be another program's by now.
+
+        A program that stands still, or is cut off from the store, is taken for gone by the others, who may send the
+        order as well. So the store is asked right before the first byte goes out. What remains are the microseconds
+        between that and the system's call that sends the byte: a program that is stopped just then, for longer than the
+        store leaves to it, sends the order all the same when it goes on.
+        """
         call: Call | None = None
         self._sent, self._answer = self.monotonic(), None
         try:
-            call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
+            call = self._call()
             answer = yield from ask(call)
             self._on_answer(answer)
             order = self.gateway.read_order(self.order, answer)
@@ -319,6 +335,10 @@ class Submit:
         except SubmitUnknown as unknown:
             yield from self._keep_unknown(unknown)
             raise
+        except JournalError as error:  # Of the check: nothing was sent.
+            logger.info("order for %r: %s", shorten(self.order.prompt, 60), error)
+            yield from self._keep_not_sent()
+            return None
         except (APIStatusError, ConfigurationError):
             yield from self._keep_not_taken()
             raise
@@ -328,20 +348,24 @@ class Submit:
             yield from self._keep_unknown(doubt)
             raise doubt from error
         except BaseException as error:
-            # Stopped while it was under way. This program may live on, so that nobody else would find out.
-            if call is None or not call.progress.may_have_sent:
-                if self.store is not None:
-                    self.store.later(partial(self.store.withdraw, self.key))
-                raise
-            error.add_note(f"The order for {shorten(self.order.prompt, 60)!r} was under way, and may have been taken.")
-            if self.store is not None:
-                self.store.later(
-                    partial(self.store.unknown, self.key, "its sending was stopped before the answer came")
-                )
+            self._on_stopped(error, may_have_sent=call is not None and call.progress.may_have_sent)
             raise
         self.was_sent = True
         yield from self._keep_taken(order)
         return order
+
+    def _on_stopped(self, error: BaseException, *, may_have_sent: bool) -> None:
+        """Have noted what may have come of it. This program may live on, so that nobody else would find out."""
+        if may_have_sent:
+            error.add_note(f"The order for {shorten(self.order.prompt, 60)!r} was under way, and may have been taken.")
+        if self.store is not None:
+            message = "its sending was stopped before the answer came"
+            unknown = partial(self.store.unknown, self.key, message)
+            self.store.later(unknown if may_have_sent else partial(self.store.withdraw, self.key))
+
+    def _call(self) -> Call:
+        call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
+        return call if self.store is None else evolve(call, check=partial(self.store.check, self.key))
 
     def _on_answer(self, answer: Answer) -> None:
         self._answer = answer if answer.status_code in PASSING else None
@@ -374,6 +398,14 @@ class Submit:
     def _keep_not_taken(self) -> Flow[None]:
         if self.store is not None:
             yield from self._write(self.store, partial(self.store.withdraw, self.key))
+
+    def _keep_not_sent(self) -> Flow[None]:
+        """Have the store note that the order was not sent, unless it is another program's by now."""
+        try:
+            yield from self._keep_not_taken()
+        except JournalError as error:
+            if error.locked:
+                raise
 
     def _write(self, store: OrderStore, write: Callable[[], None]) -> Flow[None]:
         """Have the store write something. What can't be written in time, or is stopped before, is written later."""

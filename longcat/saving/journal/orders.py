@@ -71,7 +71,8 @@ class OrderTable:
     _database: Database
     _gateway: str
     _owner: str
-    _sending: set[str] = field(factory=set, init=False)  # The keys of those that were given out to be sent.
+    # The keys of those that were given out to be sent, each with the session of the owner in which it was.
+    _sending: dict[str, int] = field(factory=dict, init=False)
     _unsure: set[str] = field(factory=set, init=False)  # The keys of those whose last change may not have been made.
 
     def begin(self, key: str, order: OrderRequest, cost: Decimal, *, resubmit_unknown: bool = False) -> OrderRecord:
@@ -91,10 +92,10 @@ class OrderTable:
                 with self._database.durable() as db:
                     record = self._begin(db, key, order, values, resubmit_unknown=resubmit_unknown)
                     if record.state is OrderState.INTENDED:
-                        self._sending.add(key)  # Before another thread may look.
+                        self._sending[key] = self._database.session  # Before another thread may look.
             except JournalError as error:
                 if error.locked and record is not None and record.state is OrderState.INTENDED:
-                    self._sending.discard(key)  # It is not sent now.
+                    self._sending.pop(key, None)  # It is not sent now.
                 raise
         return record
 
@@ -119,6 +120,20 @@ class OrderTable:
             if db.execute(BEGIN_AGAIN, [*values, *place, owner]).rowcount == 1:
                 return intended
         raise JournalError(f"The journal {self._database.name} took no order. {self._database.restore}")
+
+    def check(self, key: str) -> None:
+        """Raise JournalError unless an order that was begun is still ours to send, for certain. It does not block.
+
+        Of an owner whose session was lost, or gave no sign of life for long, others take the order for one in doubt,
+        and may send it. When this raises, nobody sends the order until it is begun anew.
+        """
+        if not (self._database.is_certain() and self._sending.get(key) == self._database.session):
+            self._sending.pop(key, None)
+            raise JournalError(
+                f"The order {shorten(key)!r} was not sent: this program was stopped, or cut off from the journal"
+                f" {self._database.name}, for so long that another one may have sent it. It is begun anew.",
+                locked=True,
+            )
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:
         """Note which request came of an order, and the answer if it was final."""
@@ -176,7 +191,7 @@ class OrderTable:
             is_done = any(db.execute(sql, [*values, *place]).rowcount for sql, values in statements)
         if is_done or key in self._unsure:  # Else it was done before, and the answer to that was lost.
             self._unsure.discard(key)
-            self._sending.discard(key)
+            self._sending.pop(key, None)
             return
         raise JournalError(
             f"The order {shorten(key)!r} is not under way in {self._database.name}. Look whether the journal was"

@@ -175,15 +175,16 @@ class PostgresDatabase(Database):
         connection = self._connection
         if connection is None or connection.closed or CLOCK() - self._seen > CERTAIN:
             return False
-        if not self._guard.acquire(blocking=False):  # Another thread uses it, and may read what we would see.
-            return True
+        is_free = self._guard.acquire(blocking=False)
         try:
-            # What the server sends to a session that it ends, and the end itself.
-            return not is_readable(connection.fileno())
+            # What the server sends to a session that it ends, and the end itself; while another thread uses the
+            # connection, and awaits an answer, the end alone.
+            return not (is_readable if is_free else has_ended)(connection.fileno())
         except (OSError, ValueError, psycopg.Error):
             return False
         finally:
-            self._guard.release()
+            if is_free:
+                self._guard.release()
 
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
@@ -295,8 +296,17 @@ def is_readable(descriptor: int) -> bool:
     """Whether there is something to read from a socket."""
     if not hasattr(select, "poll"):  # On Windows. Elsewhere, `select` knows no numbers above 1023.
         return bool(select.select([descriptor], [], [], 0)[0])
+    return _polled(descriptor, select.POLLIN)
+
+
+def has_ended(descriptor: int) -> bool:
+    """Whether the other side has closed a socket, as far as the system tells: Linux does."""
+    return hasattr(select, "poll") and _polled(descriptor, getattr(select, "POLLRDHUP", 0))
+
+
+def _polled(descriptor: int, events: int) -> bool:
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
+    poll.register(descriptor, events)
     return bool(poll.poll(0))
 
 
