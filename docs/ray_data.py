@@ -6,7 +6,6 @@ Run as `python ray_data.py OUTPUT JOURNAL`, with a folder or URL that all nodes 
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import ray
 
@@ -27,6 +26,6 @@ def work() -> int:
 
 codes = ray.get([work.remote() for _ in ray.nodes() for _ in range(2)])
 
-pictures = ray.data.read_json(str(Path(output) / "manifest.jsonl"), lines=True)
+pictures = ray.data.read_json(f"{output}/manifest.jsonl", lines=True)
 done = pictures.filter(lambda row: row["state"] == "done")
 print(f"{done.count()} of {pictures.count()} done, exit codes {codes}")

@@ -117,7 +117,9 @@ def _add_wait(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-timeout", metavar="S", type=float, help="for all IDs together (default: no bound)")
     command.add_argument("--max-rate", metavar="N", type=float, help="ask N questions a second at most")
     command.add_argument(
-        "--journal", metavar="FILE", help="note here what is done; run again, it is not done twice, nor by two at once"
+        "--journal",
+        metavar="PLACE",
+        help="note in this file, or at postgresql://..., what is done; it is not done twice, nor by two at once",
     )
     command.add_argument("--strict", action="store_true", help="give up at a status word that nobody documented")
     _add_allow_private(command)

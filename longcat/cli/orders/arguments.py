@@ -52,7 +52,9 @@ def add_generate_arguments(command: argparse.ArgumentParser) -> None:
         help=f"for all of it, in seconds (default: {TIMEOUT:g}); the request goes on, and `longcat wait` takes it up",
     )
     command.add_argument(
-        "--journal", metavar="FILE", help="note the order here; run again, it is not sent again, but goes on"
+        "--journal",
+        metavar="PLACE",
+        help="note the order in this file, or at postgresql://...; run again, it is not sent again, but goes on",
     )
     _add_resubmit(command)
     command.set_defaults(run=_generate)

@@ -55,7 +55,7 @@ PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03"})
 """Codes of errors that pass: others are in the way."""
 NEXT_STEPS: Final = (
     ("25006", "Give the address of the primary server, or a role whose transactions may write."),
-    ("42501", "Grant the user the rights to use the schema and to create tables in it."),
+    ("42501", "Grant the user the rights to use the schema, and to create, read and write its tables."),
     ("3F000", "Make the schema first, or name another one in `search_path`."),
     ("53100", "Free some space on the server's disk and run again; what was noted so far is kept."),
     ("22", ALTERED_IT),
