@@ -93,14 +93,15 @@ def test_a_batch_goes_to_object_storage(shell: Shell, object_storage: ObjectStor
     assert (first.code, names[:3]) == (0, [f"{one}{stem}.png" for one, stem in zip(folders, stems, strict=True)])
     assert sorted(first.out.split()) == sorted(f"s3://{bucket}/out/{name}" for name in names)
     assert f"saved in s3://{bucket}/out, listed in s3://{bucket}/out/manifest.jsonl" in first.err
-    assert sorted(object_storage.keys(bucket)) == sorted(f"out/{one}" for one in [*names, "manifest.jsonl", ".longcat"])
+    assert sorted(object_storage.keys(bucket)) == sorted(f"out/{one}" for one in [*names, "manifest.jsonl"])
     found = object_storage.get(f"{bucket}/out/{names[0]}")
     assert (found.headers["content-type"], found.content[:8]) == ("image/png", PNG)
     assert manifest.headers["content-type"] == "application/jsonl"
-    assert object_storage.counted("PUT") == len(object_storage.asked) == 6
+    assert object_storage.asked[:2] == [f"{verb} /{bucket}/out/.longcat-probe" for verb in ("PUT", "DELETE")]
+    assert object_storage.counted("PUT") == len(object_storage.asked) - 1 == 6
     second = shell.run(*command)
     assert (second.code, sorted(second.out.split())) == (0, sorted(first.out.split()))
-    assert [one.split()[0] for one in object_storage.asked[6:]] == ["PUT", *["HEAD"] * 4, "PUT"]
+    assert [one.split()[0] for one in object_storage.asked[7:]] == ["PUT", "DELETE", *["HEAD"] * 4, "PUT"]
 
 
 @pytest.mark.parametrize("kind", ["files", "webdataset"])
@@ -115,11 +116,11 @@ def test_a_batch_on_many_machines_goes_to_object_storage(
     names = [name for line in manifest for name in line["files"]]
     assert (first.code, len(names), {line["state"] for line in manifest}) == (0, 4, {"done"}), first.err
     keys = {f"out/{name.partition('#')[0]}" for name in names}
-    assert keys | {"out/manifest.jsonl", "out/.longcat"} == {*object_storage.keys(bucket)}
+    assert keys | {"out/manifest.jsonl"} == {*object_storage.keys(bucket)}
     assert sorted(first.out.split()) == sorted(f"s3://{bucket}/out/{name}" for name in names)
     object_storage.asked.clear()
     assert shell.run(*command).code == 0
-    assert sorted(object_storage.asked) == [f"PUT /{bucket}/out/.longcat", f"PUT /{bucket}/out/manifest.jsonl"]
+    assert object_storage.asked[2:] == [f"PUT /{bucket}/out/manifest.jsonl"]
 
 
 def test_one_order_is_remembered_on_postgresql(
@@ -129,7 +130,8 @@ def test_one_order_is_remembered_on_postgresql(
     output = f"s3://{bucket}/cat.png"
     for _ in range(2):
         assert shell.run("generate", "a cat", "-o", output, "--journal", schema.url).out == f"{output}\n"
-    assert [one.split()[0] for one in object_storage.asked] == ["PUT", "HEAD"]
+    asked = [one for one in object_storage.asked if ".longcat-probe" not in one]
+    assert [one.split()[0] for one in asked] == ["PUT", "HEAD"]
 
 
 def test_folders_are_layered(shell: Shell) -> None:
@@ -147,6 +149,8 @@ def test_folders_are_layered(shell: Shell) -> None:
 
 def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:
     """A missing bucket, a missing permission and a missing journal are told of before the first order."""
+    one = shell.run("generate", "a cat", "-o", "s3://nowhere/cat.png", "--journal", "cats.db")
+    assert (one.code, "There is no bucket" in one.err, Path("cats.db").exists()) == (2, True, False)
     missing = shell.run("batch", "orders", "-o", "s3://nowhere/out", "--journal", "cats.db")
     assert (missing.code, "There is no bucket" in missing.err, Path("cats.db").exists()) == (2, True, False)
     object_storage.faults.append("AccessDenied")

@@ -73,9 +73,9 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
         raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
     store = open_store(output, folder=folder)
     with _usable(store):
-        if folder or output.endswith(("/", os.sep)):
+        if folder or output.endswith(("/", os.sep)) or not isinstance(store, FolderStore):
             store.prepare()
-        elif isinstance(store, FolderStore) and not store.is_folder:
+        elif not store.is_folder:
             final_path(store.path)
         old = [file for name in names for file in store.existing(name)]
     if isinstance(store, FolderStore) and not store.is_folder and not store.path.parent.is_dir():

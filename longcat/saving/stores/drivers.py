@@ -76,6 +76,9 @@ class Driver(Protocol):
         With `read`, a store that keeps no hashes finds the hash out, by reading the object.
         """
 
+    def delete(self, key: str) -> None:
+        """Delete an object."""
+
 
 class FileSystem:
     """A file system of fsspec, made when it is first needed, and anew in a forked process or after `drop`."""
@@ -119,6 +122,10 @@ class ObjectDriver:
         except FileNotFoundError:
             return None
 
+    def delete(self, key: str) -> None:
+        """Delete an object."""
+        self._run(self._delete, READ_TIMEOUT, key)
+
     def _run(self, function: Callable[..., Any], timeout: float, key: str, *arguments: Any) -> Any:
         fs = self._file_system.get()
         bucket, name, _ = fs.split_path(key)
@@ -130,6 +137,10 @@ class ObjectDriver:
 
     async def _stat(self, fs: Any, bucket: str, name: str) -> StoredObject:
         raise NotImplementedError
+
+    @staticmethod
+    async def _delete(fs: Any, bucket: str, name: str) -> None:
+        await fs._rm_file(f"{bucket}/{name}")  # noqa: SLF001 - its public form can't be told when to stop.
 
 
 class S3Driver(ObjectDriver):
@@ -161,7 +172,7 @@ class S3Driver(ObjectDriver):
         fs.retries = 1
         checksum = base64.b64encode(bytes.fromhex(body.sha256)).decode()
         with body.path.open("rb") as file:
-            await fs._call_s3(  # noqa: SLF001 - its public form can't be told when to stop.
+            await fs._call_s3(  # noqa: SLF001 - as above.
                 "put_object",
                 Bucket=bucket,
                 Key=name,

@@ -87,7 +87,7 @@ def fault_of(error: Exception, where: str, url: StoreUrl) -> StoreError | FileEx
     status = next((status for one in chain if (status := _status(one)) is not None), None)
     reason = _reason(chain, url)
     is_skewed = any(SKEWED in str(one) for one in chain)
-    if is_skewed or names & CREDENTIALS:
+    if is_skewed or names & CREDENTIALS or "credentials" in reason:
         next_step = "Set the clock of this machine." if is_skewed else "Look at the credentials in the environment."
         return StoreError(f"{where} can't be used: {reason}", next_step)
     passes = names & PASSING or any(
@@ -137,4 +137,4 @@ def _reason(chain: list[BaseException], url: StoreUrl) -> str:
         if text:
             words = shorten(without_queries(url.hide(text).splitlines()[0]), 200)
             return words if words.endswith((".", "!", "?")) else f"{words}."
-    return f"{type(chain[0]).__name__}."
+    return "it took too long." if isinstance(chain[0], TimeoutError) else f"{type(chain[0]).__name__}."

@@ -61,6 +61,11 @@ class PlainDriver:
                     digest.update(block)
             return StoredObject(size, digest.hexdigest())
 
+    def delete(self, key: str) -> None:
+        """Delete a file."""
+        with self._using() as fs:
+            fs.rm_file(key)
+
     @contextmanager
     def _using(self) -> Iterator[Any]:
         """Lend the file system. Another one is made after an error."""

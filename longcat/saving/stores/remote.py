@@ -2,8 +2,9 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import file_digest
 from pathlib import Path
 from typing import IO, Final
@@ -24,9 +25,11 @@ from longcat.waiting.backoff import backoff
 MOST_SECONDS: Final = 300.0
 """How long one upload takes at most, where nobody sets another bound."""
 PATIENCE: Final = 60.0
-"""Seconds for which what may pass is tried again, where nobody sets another bound."""
-MARK: Final = ".longcat"
-"""An object that is written to see whether anything can be. It stays, as whoever may write may not always delete."""
+"""Seconds for which a file is put again after faults that may pass, where nobody sets another bound."""
+QUICK_PATIENCE: Final = 5.0
+"""The same before anything is begun: someone is waiting at a shell."""
+PROBE: Final = ".longcat-probe"
+"""An object that is written to see whether anything can be, and deleted by those who may."""
 
 
 @frozen
@@ -79,8 +82,7 @@ class RemoteStore:
         except StoreError as error:
             if not error.denied:
                 raise
-        self.prepare()  # Who may write need not be allowed to see what is there, or that it is not.
-        return []
+        return []  # Who may write need not be allowed to see what is there, or that it is not.
 
     @contextmanager
     def writing(
@@ -94,10 +96,9 @@ class RemoteStore:
             with part.path.open("rb") as file:
                 digest = file_digest(file, "sha256").hexdigest()
             body = ObjectBody(part.path, media_type, digest, part.path.stat().st_size)
-            if timeout is None:
-                self._put_again(body, name, overwrite=overwrite)
-            else:
-                self.put(body, name, overwrite=overwrite, timeout=timeout)
+            seconds = MOST_SECONDS if timeout is None else timeout
+            put = partial(self.put, body, name, overwrite=overwrite, timeout=seconds)
+            _again(put, PATIENCE if timeout is None else 0.0)
         finally:
             part.discard()
 
@@ -106,16 +107,25 @@ class RemoteStore:
         try:
             return self.stat(name) is not None
         except StoreError as error:
-            if not error.denied or name == MARK:
+            if not error.denied:
                 raise
         # S3 answers so about what is missing to someone who may not list. One who may not read at all is told so.
-        self.holds(MARK)
+        self._probe(read=True)
         return False
 
     def prepare(self) -> None:
         """Raise StoreError unless something can be written here."""
-        with self.writing(MARK, "text/plain") as file:
-            file.write(b"Pictures are saved here by longcat.\n")
+        _again(self._probe, QUICK_PATIENCE)
+
+    def _probe(self, *, read: bool = False) -> None:
+        with self.writing(PROBE, "text/plain", timeout=QUICK_PATIENCE) as file:
+            file.write(b"longcat can save pictures here.\n")
+        try:
+            if read:
+                self.stat(PROBE)
+        finally:
+            with suppress(Exception):  # Whoever may write may not always delete.
+                self._driver.delete(self._key_of(PROBE))
 
     def put(self, body: ObjectBody, name: str, *, overwrite: bool, timeout: float) -> None:
         """Put an object. One that is there already with the same bytes is as good; another raises FileExistsError.
@@ -130,21 +140,6 @@ class RemoteStore:
             except Exception as error:
                 if not is_conflict(error) or not body.is_in(self._driver.stat(key, read=True)):
                     raise
-
-    def _put_again(self, body: ObjectBody, name: str, *, overwrite: bool) -> None:
-        """Put an object, again for a while after faults that may pass."""
-        end, attempt = monotonic() + PATIENCE, 1
-        while True:
-            try:
-                self.put(body, name, overwrite=overwrite, timeout=MOST_SECONDS)
-            except StoreError as error:
-                pause = backoff(attempt)
-                if not error.transient or monotonic() + pause > end:
-                    raise
-            else:
-                return
-            time.sleep(pause)
-            attempt += 1
 
     def stat(self, name: str) -> StoredObject | None:
         """Return what is known of an object. None: there is none. Raises StoreError.
@@ -228,3 +223,19 @@ class RemoteTarget:
         place = self._store.place(name)
         record(place, picture.sha256, picture.size)
         return place
+
+
+def _again(step: Callable[[], object], patience: float) -> None:
+    """Do something, again for so many seconds after faults that may pass. Raises StoreError."""
+    end, attempt = monotonic() + patience, 1
+    while True:
+        try:
+            step()
+        except StoreError as error:
+            pause = backoff(attempt)
+            if not error.transient or monotonic() + pause > end:
+                raise
+        else:
+            return
+        time.sleep(pause)
+        attempt += 1
