@@ -174,6 +174,22 @@ def test_anything_that_fsspec_knows_will_do() -> None:
         save(gateway, output, "s", name="cat")
 
 
+def test_a_client_opens_a_store_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that it saves at one place, one after the other, need no connections of their own."""
+    opened: list[str] = []
+
+    def open_counted(place: str) -> PictureStore:
+        opened.append(place)
+        return open_store(place)
+
+    monkeypatch.setattr("longcat.client.flows.open_store", open_counted)
+    gateway, output = FakeGateway().request("r", 0), f"memory://cats-{next(NUMBERS)}"
+    with gateway.client() as cat:
+        for name in ("one", "two"):
+            assert cat.save(cat.wait("r"), output, name=name) == [f"{output}/{name}.png"]
+    assert opened == [output]
+
+
 def test_a_url_of_a_folder_is_the_folder(tmp_path: Path) -> None:
     """`file://` is this machine, and what is saved there a path."""
     gateway = FakeGateway().request("r", 0)

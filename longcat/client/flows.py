@@ -4,7 +4,7 @@ import random
 import secrets
 from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping
 from math import inf
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any, Final
 
 from longcat.client.options import OnChange, OnOrder, Unknown
@@ -68,6 +68,7 @@ class Flows:
         self._journal = journal
         self.rate_limiter = self._rate_limiter(max_rate)
         self._downloader = Downloader(self._requests_of, clock.monotonic, random.random)
+        self._last_store: tuple[str, PictureStore] | None = None
 
     def _rate_limiter(self, max_rate: float) -> RateLimiter:
         """Return when the client may ask. All clients of a journal on a server share what they may and have learnt.
@@ -257,10 +258,17 @@ class Flows:
 
         Raises ConfigurationError when there is no such store, or another one although `files_only` is set.
         """
-        store = open_store(output) if isinstance(output, str | PathLike) else output
+        store = self._store_at(output) if isinstance(output, str | PathLike) else output
         if files_only and not isinstance(store, FolderStore):
             raise ConfigurationError("download saves files, and returns their paths. For other places, call save.")
         return self._downloader.download(image, store, name, overwrite, max_bytes, timeout)
+
+    def _store_at(self, output: str | PathLike[str]) -> PictureStore:
+        """Return the store at a place: the last one if it is the same, as it has its connections open."""
+        place, last = fspath(output), self._last_store
+        if last is None or last[0] != place:
+            last = self._last_store = place, open_store(place)
+        return last[1]
 
     def _bounds(self, timeout: float | None, batch_timeout: float | None) -> tuple[Callable[[], float], float]:
         """Return what gives the seconds for a request that begins now, and the moment at which the batch ends."""
