@@ -1,16 +1,21 @@
 """The budget that the waits of a client share: how questions are spaced, and what a 429 does to them."""
 
+from collections.abc import Callable
 from itertools import count, pairwise
 from math import inf
+from typing import Any
 
 import pytest
+from fakes import Driver
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import Server, drive, read, response
 
+from longcat import WaitTimeout
 from longcat.clock import RESOLUTION
 from longcat.models import Pause
-from longcat.testing import VirtualClock
-from longcat.waiting.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter
+from longcat.testing import FakeGateway, VirtualClock
+from longcat.waiting.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter, Slot
 
 
 def taken(rate_limiter: RateLimiter, now: float, count: int) -> list[float]:
@@ -231,3 +236,45 @@ def test_a_slot_that_is_all_but_there_is_there() -> None:
     """Nobody sleeps for less than a millisecond."""
     rate_limiter = RateLimiter(quiet_until=RESOLUTION / 2)
     assert (sleep_through(rate_limiter, inf), rate_limiter.reserve(0.0).moment) == (([], 0.0), RESOLUTION / 2)
+
+
+ASKED = "longcat-image-498_019a1b2c-0000-7000-8000-0123456789abc"
+JSON = "Content-Type: application/json"
+TAKEN = response(f'{{"request_id": "{ASKED}", "status": "QUEUED"}}'.encode(), JSON, status="202 Accepted")
+FAILED = response(f'{{"request_id": "{ASKED}", "status": "failed"}}'.encode(), JSON)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ask", "check"),
+    [
+        *((TAKEN, lambda cat: cat.submit("a cat"), check) for check in range(3)),
+        *((FAILED, lambda cat: cat.wait_all([ASKED]), check) for check in range(2)),
+    ],
+)
+def test_what_has_lost_its_slot_goes_out_once_in_another(
+    driver: Driver, answer: bytes, ask: Callable[[Any], Any], check: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot is looked at when a call is about to be sent, and again before its first byte, whatever sends it."""
+    checks, reserved, reserve = count(), list[float](), RateLimiter.reserve
+
+    def counted(limiter: RateLimiter, now: float) -> Slot:
+        reserved.append(now)
+        return reserve(limiter, now)
+
+    monkeypatch.setattr(RateLimiter, "is_good", lambda *_: next(checks) != check)
+    monkeypatch.setattr(RateLimiter, "reserve", counted)
+    with Server([read, answer], [read, answer]) as gateway:
+        drive(driver, gateway.url, ask)
+    assert (len(gateway.requests), len(reserved)) == (1, 2)
+
+
+def test_a_wait_without_permission_asks_nothing_after_its_deadline() -> None:
+    """A caller that was busy beyond the deadline makes up for it with one question, if the rate has room for it."""
+    gateway = FakeGateway().request("r", takes=100.0)
+    with gateway.client(max_rate=0.1) as cat:
+        changes = cat.watch("r", 3.0)
+        next(changes)
+        gateway.clock.sleep(4.5)
+        with pytest.raises(WaitTimeout):
+            next(changes)
+    assert [question.at for question in gateway.questions] == [0.0]

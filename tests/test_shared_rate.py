@@ -16,7 +16,7 @@ from longcat.waiting.rate_limit import Slot
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.knowledge import Knowledge
 from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
-from longcat.waiting.shared_rate import ALIVE_FOR, VALID_FOR, CountedAnswer, SharedBudget, SharedRateLimiter, Wish
+from longcat.waiting.shared_rate import ALIVE_FOR, LATE, VALID_FOR, CountedAnswer, SharedBudget, SharedRateLimiter, Wish
 
 
 @define(eq=False)
@@ -146,6 +146,19 @@ def test_all_together_keep_the_rate_and_use_it(rate: float, clients: int) -> Non
     assert len(world.asked) >= 0.9 * rate * 8.0
     assert most_in_a_second(world.asked) <= 1.2 * rate
     assert min(len(client.asked) for client in world.clients) >= 0.5 * rate * 8.0 / clients
+
+
+@pytest.mark.parametrize(
+    ("rate", "used"), [(0.5, 1.0), (1.0, 0.9), (1.5, 0.6), (1.7, 0.95), (2.0, 0.9), (3.0, 0.9), (4.0, 0.9), (6.5, 0.95)]
+)
+def test_a_low_rate_is_not_rounded_up(rate: float, used: float) -> None:
+    """No second has more than 1.2 times the rate, or one, even if every other slot is spent as late as it may be."""
+    budget = SharedBudget()
+    slots = [budget.exchange(100.0 + i / 50, "a", rate, Wish([], 1)) for i in range(20 * 50)]
+    moments = [moment for given in slots for moment in given]
+    late = sorted(moment + LATE * (number % 2) for number, moment in enumerate(moments))
+    assert most_in_a_second([round(moment, 6) for moment in late]) <= max(1.2 * rate, 1)
+    assert used * rate <= (len(moments) - 1) / (moments[-1] - moments[0]) <= 1.01 * rate
 
 
 def test_who_has_nothing_to_ask_holds_no_slots() -> None:

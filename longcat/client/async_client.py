@@ -22,8 +22,8 @@ from longcat.sending.http.libraries import AsyncClient
 from longcat.sending.tasks import driver
 from longcat.sending.tasks.batch import Outcomes, each
 from longcat.settings import usable_request_ids
-from longcat.waiting.batch import OrderedResults
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
+from longcat.waiting.outcome import OrderedResults
 from longcat.waiting.wake import Wake
 
 T = TypeVar("T")
@@ -204,8 +204,8 @@ class AsyncLongCat(BaseClient[AsyncClient]):
                 return await self._sender.send(command)
             case Sleep(seconds, wake):
                 await driver.sleep(self._clock, seconds, wake)
-            case Acquire(left=left):
-                for seconds in self._flows.rate_limiter.pauses(self._clock.monotonic, left):
+            case Acquire(left=left, spend=spend):
+                for seconds in self._flows.rate_limiter.pauses(self._clock.monotonic, left, spend):
                     await self._clock.asleep(seconds)
             case RunInThread(function):
                 with hold(self._clock):

@@ -21,10 +21,10 @@ from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import refuse_key, usable_timeout, usable_unknown
-from longcat.waiting.batch import Batch, id_of
+from longcat.waiting.batch import Batch
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
-from longcat.waiting.outcome import Outcome
+from longcat.waiting.outcome import Outcome, id_of
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.plan import Plan, Polling

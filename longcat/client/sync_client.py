@@ -251,7 +251,7 @@ class LongCat(BaseClient[SyncClient]):
         `as_completed`. What was not taken within `batch_timeout` is a `WaitTimeout` here if the ids are a collection,
         such as a list; of an iterator, it is left there.
         """
-        from longcat.waiting.batch import OrderedResults  # noqa: PLC0415 - as in `_outcomes`.
+        from longcat.waiting.outcome import OrderedResults  # noqa: PLC0415 - as in `_outcomes`.
 
         results = OrderedResults()
         ids = map(results.take, usable_request_ids(request_ids))
@@ -344,8 +344,8 @@ class LongCat(BaseClient[SyncClient]):
                 return self._sender.send(command, stopped)
             case Sleep(seconds, wake):
                 driver.sleep(self._clock, seconds, wake)
-            case Acquire(left=left):
-                for seconds in self._flows.rate_limiter.pauses(self._clock.monotonic, left):
+            case Acquire(left=left, spend=spend):
+                for seconds in self._flows.rate_limiter.pauses(self._clock.monotonic, left, spend):
                     self._clock.sleep(seconds)
             case RunInThread(function):
                 function()

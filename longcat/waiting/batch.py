@@ -7,18 +7,18 @@ batch what came of it. So threads and tasks differ only in how they do a step.
 import heapq
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count, islice
-from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
+from typing import Final, Generic, TypeAlias, TypeVar, assert_never
 from weakref import ref
 
 from attrs import define, field, frozen
 
 from longcat.clock import LONGEST_SLEEP, RESOLUTION
-from longcat.errors import LongCatError, WaitTimeout
+from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer, Call
-from longcat.models import Image, Order, Status
+from longcat.models import Status
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome
@@ -57,6 +57,7 @@ class Job:
         step: how many commands it has given. A note that was made at an earlier step is out of date.
         alarm: the number of the alarm that ends its sleep. None: it does not sleep.
         has_deadline: whether it is woken at its deadline, or as soon as it can't ask before that.
+        until: for how long it waits, or last waited, for permission: a moment on the client's clock.
     """
 
     work: Wait | Generate
@@ -65,6 +66,7 @@ class Job:
     step: int = 0
     alarm: int | None = None
     has_deadline: bool = False
+    until: float = math.inf
 
     def go_on(self, result: Answer | LongCatError | None) -> Command | Outcome:
         """Send the result of the last command into the flow, and return the next command, or the outcome."""
@@ -357,7 +359,10 @@ class Batch(Generic[T]):
             waiting = heapq.heappop(self._deadlines)[2]()
             if waiting is not None and waiting in self._open:
                 waiting.has_deadline = False
-                if isinstance(waiting.command, Acquire | Sleep):
+                left = waiting.until - max(now, self.rate_limiter.quiet_until)
+                if isinstance(waiting.command, Acquire) and left >= RESOLUTION:
+                    self._set_deadline(waiting, waiting.until - now)  # It waits for another one by now.
+                elif isinstance(waiting.command, Acquire | Sleep):
                     yield waiting
 
     def _next_to_ask(self, now: float) -> Job | None:
@@ -374,11 +379,14 @@ class Batch(Generic[T]):
             self._slot = self.rate_limiter.reserve(now)
         if (self.rate_limiter.seconds_until(self._slot, now) or 0.0) >= RESOLUTION:
             return None
-        self._slot = None
+        slot, self._slot = self._slot, None
+        chosen = new or waiting
         if new is not None and waiting is not None:
             new_goes_first, self._new_goes_first = self._new_goes_first, not self._new_goes_first
-            return new if new_goes_first else waiting
-        return new or waiting
+            chosen = new if new_goes_first else waiting
+        if chosen is not None and isinstance(chosen.command, Acquire):
+            chosen.command.spend(slot)
+        return chosen
 
     def _go_on(self, job: Job, result: Answer | LongCatError | None) -> None:
         """Let a job's flow go on, and put the job where its next command belongs."""
@@ -407,6 +415,7 @@ class Batch(Generic[T]):
                     self._new.append((job, job.step))
                 else:
                     self._queue.join(job, command)
+                job.until = self.monotonic() + left
                 if not job.has_deadline and left < math.inf:
                     self._set_deadline(job, left)
             case _:
@@ -464,34 +473,3 @@ class Batch(Generic[T]):
         new = self._first_new()
         has_room = len(self._ordering) < max(self.max_in_flight // 2, 1)
         return new if new is None or new.wait is not None or has_room else None
-
-
-def id_of(request: str | Order) -> str:
-    """Return the id of a request, or of the request that came of an order."""
-    return request.request_id if isinstance(request, Order) else request
-
-
-class OrderedResults:
-    """What came of each request of a batch, in the order in which the ids were given."""
-
-    def __init__(self) -> None:
-        self._ids: list[str] = []
-        self._results: dict[str, Image | LongCatError | None] = {}
-
-    def take(self, request: str | Order) -> str | Order:
-        """Note a request that is taken, and return it."""
-        self._ids.append(id_of(request))
-        return request
-
-    def add(self, outcome: Outcome) -> None:
-        """Take in what came of a request."""
-        self._results[outcome.request_id] = outcome.image or outcome.error
-
-    def results(self, requests: Any) -> list[Image | LongCatError]:
-        """Return one result for each request. One of a collection that was not even taken gets a `WaitTimeout`.
-
-        Args:
-            requests: what the requests were taken from.
-        """
-        ids = map(id_of, requests) if isinstance(requests, Collection) else self._ids
-        return [self._results.get(one) or WaitTimeout(one, 0.0, asked=False) for one in ids]

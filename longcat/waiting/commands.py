@@ -6,15 +6,20 @@ other command is None. One flow serves `LongCat` and `AsyncLongCat`, which diffe
 """
 
 from collections.abc import Callable, Generator
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import define, evolve, field, frozen
 
 from longcat.clock import RESOLUTION
+from longcat.errors import APIConnectionError
 from longcat.gateway.messages import Answer, Call
+from longcat.waiting.rate_limit import RateLimiter, Slot
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
+
+TOO_LATE: Final = "the slot was void when the first byte was to go out"
 
 
 @frozen
@@ -29,7 +34,7 @@ class Sleep:
     wake: WakeEvent | None = None
 
 
-@frozen
+@define(eq=False)
 class Acquire:
     """Wait until the rate limiter allows one more question, or until no time is left.
 
@@ -37,11 +42,17 @@ class Acquire:
         since: when the last question was answered, or the wait began, in seconds on the client's clock.
         due: when the next question was to be asked, likewise.
         left: seconds after which the driver goes on without permission.
+        slot: the permission, which the driver puts here. None: it went on without any.
     """
 
     since: float
     due: float
     left: float
+    slot: Slot | None = field(default=None, init=False)
+
+    def spend(self, slot: Slot) -> None:
+        """Take in the permission."""
+        self.slot = slot
 
     @property
     def is_first(self) -> bool:
@@ -77,6 +88,33 @@ def ask(call: Call) -> Flow[Answer]:
     if answer is None:
         raise TypeError("a driver answers a Call with an Answer")
     return answer
+
+
+def with_slot(call: Call, slot: Slot | None, limiter: RateLimiter, monotonic: Callable[[], float]) -> Call:
+    """Return a call that is sent only as long as its slot is good. None: it needs none.
+
+    Whatever holds the program up between the slot and the first byte, such as a journal or a machine that is busy, what
+    was held up does not go out all at once.
+    """
+    others = call.check
+
+    def check() -> None:
+        if slot is not None and not limiter.is_good(slot, monotonic()):
+            raise APIConnectionError(TOO_LATE, urlsplit(call.url).netloc, sent=False)
+        if others is not None:
+            others()
+
+    return evolve(call, check=check)
+
+
+def ask_in_time(call: Call) -> Flow[Answer | None]:
+    """Have a call with a slot sent, and return the answer. None: the slot was void in the end, so it was not sent."""
+    try:
+        return (yield from ask(call))
+    except APIConnectionError as error:
+        if error.message == TOO_LATE and not error.sent:
+            return None
+        raise
 
 
 def run_in_thread(function: Callable[[], T]) -> Flow[T]:

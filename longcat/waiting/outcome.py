@@ -1,12 +1,12 @@
 """What comes of a request: its image, or the error that says why there is none."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.errors import GenerationCancelled, GenerationFailed, LongCatError, compact
-from longcat.models import Image, OrderRequest, State, Status
+from longcat.errors import GenerationCancelled, GenerationFailed, LongCatError, WaitTimeout, compact
+from longcat.models import Image, Order, OrderRequest, State, Status
 
 FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
     State.FAILED: GenerationFailed,
@@ -55,3 +55,34 @@ class Outcome:
         if self.image is None:
             raise self.error or ValueError("an outcome has an image or an error")
         return self.image
+
+
+def id_of(request: str | Order) -> str:
+    """Return the id of a request, or of the request that came of an order."""
+    return request.request_id if isinstance(request, Order) else request
+
+
+class OrderedResults:
+    """What came of each request of a batch, in the order in which the ids were given."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._results: dict[str, Image | LongCatError | None] = {}
+
+    def take(self, request: str | Order) -> str | Order:
+        """Note a request that is taken, and return it."""
+        self._ids.append(id_of(request))
+        return request
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in what came of a request."""
+        self._results[outcome.request_id] = outcome.image or outcome.error
+
+    def results(self, requests: Any) -> list[Image | LongCatError]:
+        """Return one result for each request. One of a collection that was not even taken gets a `WaitTimeout`.
+
+        Args:
+            requests: what the requests were taken from.
+        """
+        ids = map(id_of, requests) if isinstance(requests, Collection) else self._ids
+        return [self._results.get(one) or WaitTimeout(one, 0.0, asked=False) for one in ids]

@@ -264,23 +264,31 @@ class RateLimiter:
         """Reserve the next slot that is free."""
         with self._lock:
             moment = self.free(now)
-            self._next = moment + 1 / self.rate(moment)
+            self._next = moment + self._spacing(self.rate(moment))
             return Slot(moment, self._generation)
 
     def seconds_until(self, slot: Slot, now: float) -> float | None:
         """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
         return max(slot.moment - now, 0.0) if slot.generation == self._generation else None
 
-    def pauses(self, monotonic: Callable[[], float], left: float) -> Iterator[float]:
+    def is_good(self, slot: Slot, now: float) -> bool:  # noqa: ARG002 - for clients that share a budget.
+        """Whether a slot that came may still be spent."""
+        return True
+
+    def pauses(
+        self, monotonic: Callable[[], float], left: float, spend: Callable[[Slot], object] | None = None
+    ) -> Iterator[float]:
         """Yield the seconds to sleep, one after the other, until a slot has come or so many seconds are over.
 
-        It ends at once when no wait may ask for as long as that.
+        It ends at once when no wait may ask for as long as that. A slot that has come is handed to `spend`.
         """
         now = monotonic()
         end = now + left
         while self.free(now) < end:  # A slot that comes too late for this wait is left to others.
             slot = self.reserve(now)
             while (pause := self.seconds_until(slot, now)) is not None:
+                if pause < RESOLUTION and spend is not None:
+                    spend(slot)
                 if pause < RESOLUTION or now >= end:
                     return
                 yield min(pause, end - now, LONGEST_SLEEP)
@@ -310,6 +318,10 @@ class RateLimiter:
     def rate(self, moment: float) -> float:
         """Return how many questions may be asked in a second at this moment. Infinite: there is no bound."""
         return min(self._rate.at(moment), self.max_rate)
+
+    def _spacing(self, rate: float) -> float:
+        """Return the seconds from one slot to the next at a rate."""
+        return 1 / rate
 
     def _count(self, now: float, asked: float, *, refused: bool) -> None:
         self._recent.add(now, refused)

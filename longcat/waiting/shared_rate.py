@@ -21,6 +21,8 @@ from longcat.waiting.rate_limit import EXCUSE_FOR, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
 LATE: Final = 0.1  # Seconds. Who comes later than this to its slot must take another one.
+MOST: Final = 1.2
+"""How many times the rate may be sent in one second by all clients together, rounded down: 6 at a rate of 5, 1 at 1."""
 LOT: Final = 0.25  # Seconds. Those who want slots get about as many at a time as are spent by all in this time.
 SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
 ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
@@ -169,6 +171,14 @@ class SharedBudget(RateLimiter):
         lot = max(int(seconds * rate / (1 + others)), 1)
         return [self.reserve(first).moment for _ in range(min(wish.wanted, lot - wish.held))]
 
+    def _spacing(self, rate: float) -> float:
+        """Return the seconds from one slot to the next at a rate.
+
+        One may be spent `LATE` seconds late and those after it in time. Where that would bring more than `MOST` times
+        the rate into a second, as at 1 to 4 a second, they lie further apart.
+        """
+        return max(1 / rate, (1 + LATE) / max(math.floor(MOST * rate), 1)) if math.isfinite(rate) else 0.0
+
     def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - it is that of the answer.
         """Begin another generation of slots, where those that may still be spent end."""
         self.kept_until = self.moment + VALID_FOR
@@ -228,6 +238,10 @@ class SharedRateLimiter(RateLimiter):
         if slot.generation == NO_SLOT:
             return pause if pause >= RESOLUTION else None
         return max(pause, 0.0) if self._is_good(slot, now) else None
+
+    def is_good(self, slot: Slot, now: float) -> bool:
+        """Whether a slot that came may still be spent: it is not late, and no change that voids it is known."""
+        return self._is_good(slot, now)
 
     def on_answer(self, now: float, asked: float) -> None:
         """Take note of an answer that is no 429, to a question that was sent at the moment `asked`."""
@@ -361,7 +375,8 @@ class SharedRateLimiter(RateLimiter):
                 return False
         if slot.moment - now >= RESOLUTION:
             return True
-        return now - slot.moment <= LATE and now - self._looked < VALID_FOR
+        is_late = now - slot.moment > LATE and math.isfinite(self.rate(now))
+        return not is_late and now - self._looked < VALID_FOR
 
     def _due(self, now: float) -> float:
         """Return when the next exchange is due."""

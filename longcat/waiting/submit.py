@@ -33,8 +33,8 @@ from longcat.gateway.messages import Answer, Call
 from longcat.models import Order, OrderRequest, State, Status
 from longcat.text import shorten
 from longcat.waiting.backoff import backoff, recheck_interval
-from longcat.waiting.commands import Acquire, Flow, Sleep, ask
-from longcat.waiting.rate_limit import RateLimiter, pause_of
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
+from longcat.waiting.rate_limit import RateLimiter, Slot, pause_of
 from longcat.waiting.schedule.plan import Random
 from longcat.waiting.store import call_store
 
@@ -211,6 +211,7 @@ class Submit:
     _began: float = field(default=0.0, init=False)
     _refusals: int = field(default=0, init=False)
     _sent: float = field(default=0.0, init=False)  # When it was last sent.
+    _call: Call | None = field(default=None, init=False)  # That of it. None: it was not sent yet, or its slot was void.
     _answer: Answer | None = field(default=None, init=False)  # Its answer, if it is one of `PASSING`.
 
     @property
@@ -236,16 +237,12 @@ class Submit:
             return self._recall(known)
         since = due = self._began
         while True:
-            self._check_pause()
-            yield Acquire(since, due, max(self.left, 0.0))
-            self._check_pause()
-            if self.left <= RESOLUTION:
-                raise self._no_time("there was no time left to send the order")
+            slot = yield from self._acquire(since, due)
             order = yield from self._intend()
             if order is not None:
                 return order
             try:
-                order = yield from self._send()
+                order = yield from self._send(slot)
                 if order is not None:
                     return order
                 pause = 0.0
@@ -255,6 +252,16 @@ class Submit:
             since = self.monotonic()
             due = since + pause
             yield from self._sleep(pause)
+
+    def _acquire(self, since: float, due: float) -> Flow[Slot | None]:
+        """Wait until the order may be sent. Raises APITimeoutError when there is no time left for that."""
+        self._check_pause()
+        acquire = Acquire(since, due, max(self.left, 0.0))
+        yield acquire
+        self._check_pause()
+        if self.left <= RESOLUTION:
+            raise self._no_time("there was no time left to send the order")
+        return acquire.slot
 
     def _no_time(self, message: str) -> APITimeoutError:
         return APITimeoutError(message, urlsplit(self.gateway.base_url).netloc, sent=False)
@@ -310,7 +317,7 @@ class Submit:
             raise
         return records[0]
 
-    def _send(self) -> Flow[Order | None]:
+    def _send(self, slot: Slot | None) -> Flow[Order | None]:
         """Send the order once, and keep what came of it. None: it was not sent, as it may be another program's by now.
 
         A program that stands still, or is cut off from the store, is taken for gone by the others, who may send the
@@ -318,11 +325,9 @@ class Submit:
         between that and the system's call that sends the byte: a program that is stopped just then, for longer than the
         store leaves to it, sends the order all the same when it goes on.
         """
-        call: Call | None = None
-        self._sent, self._answer = self.monotonic(), None
+        self._call = self._answer = None
         try:
-            call = self._call()
-            answer = yield from ask(call)
+            answer = yield from self._ask(slot)
             self._on_answer(answer)
             order = self.gateway.read_order(self.order, answer)
         except APIConnectionError as error:
@@ -348,7 +353,7 @@ class Submit:
             yield from self._keep_unknown(doubt)
             raise doubt from error
         except BaseException as error:
-            self._on_stopped(error, may_have_sent=call is not None and call.progress.may_have_sent)
+            self._on_stopped(error, may_have_sent=self._call is not None and self._call.progress.may_have_sent)
             raise
         self.was_sent = True
         yield from self._keep_taken(order)
@@ -363,9 +368,20 @@ class Submit:
             unknown = partial(self.store.unknown, self.key, message)
             self.store.later(unknown if may_have_sent else partial(self.store.withdraw, self.key))
 
-    def _call(self) -> Call:
-        call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
-        return call if self.store is None else evolve(call, check=partial(self.store.check, self.key))
+    def _ask(self, slot: Slot | None) -> Flow[Answer]:
+        """Send the order, and return the answer. If to note its intent has cost the slot, wait for another one."""
+        answer = None
+        while answer is None:
+            self._call, self._sent = None, self.monotonic()
+            if slot is None or self.rate_limiter.is_good(slot, self._sent):
+                call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
+                if self.store is not None:
+                    call = evolve(call, check=partial(self.store.check, self.key))
+                self._call = with_slot(call, slot, self.rate_limiter, self.monotonic)
+                answer = yield from ask_in_time(self._call)
+            if answer is None:
+                slot = yield from self._acquire(self._sent, self._sent)
+        return answer
 
     def _on_answer(self, answer: Answer) -> None:
         self._answer = answer if answer.status_code in PASSING else None

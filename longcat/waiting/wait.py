@@ -28,10 +28,10 @@ from longcat.gateway.messages import Answer, Gateway
 from longcat.models import WORDS, Image, Order, Pause, State, Status, Violation
 from longcat.text import shorten, show
 from longcat.waiting.backoff import backoff, recheck_interval
-from longcat.waiting.commands import Acquire, Flow, Sleep, ask
+from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
 from longcat.waiting.outcome import Outcome, image_of
 from longcat.waiting.question import REQUEST_TIMEOUT
-from longcat.waiting.rate_limit import RateLimiter, pause_of
+from longcat.waiting.rate_limit import RateLimiter, Slot, pause_of
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 from longcat.waiting.schedule.plan import Plan, Random
 from longcat.waiting.store import RequestStore, StoredRequest
@@ -233,16 +233,14 @@ class Wait:
         answer: Answer | None
         while True:
             answer = None  # A body would be kept for as long as the pause lasts.
-            yield from self._until_due_and_ours()
+            slot = yield from self._until_due_and_ours()
             if self.done and self.last_status is not None:
                 return self.last_status
-            asked = self._asked = self.monotonic()
-            self._move("asked")
-            if self._news is not None:
-                self._news.clear()  # What comes from now on may be newer than the answer.
-            timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
+            asked = self.monotonic()
             try:
-                answer = yield from ask(self.gateway.ask(self.request_id, timeout))
+                answer = yield from self._ask(slot, asked)
+                if answer is None:
+                    continue
                 status = self.gateway.read(self.request_id, answer)
                 if self._in_batch and len(answer.body) > RETAINED:
                     status = status.compact(RETAINED)
@@ -256,6 +254,22 @@ class Wait:
             self._on_status(status, answer)
             if changed:
                 return status
+
+    def _ask(self, slot: Slot | None, now: float) -> Flow[Answer | None]:
+        """Ask once, and return the answer. None: the slot was void in the end, so that nothing was asked."""
+        before, had_news = (self._phase, self._asked), self._news is not None and self._news.is_set
+        self._asked = now
+        self._move("asked")
+        if self._news is not None:
+            self._news.clear()  # What comes from now on may be newer than the answer.
+        timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
+        call = self.gateway.ask(self.request_id, timeout)
+        answer = yield from ask_in_time(with_slot(call, slot, self.rate_limiter, self.monotonic))
+        if answer is None:
+            self._phase, self._asked = before
+            if self._news is not None and had_news:
+                self._news.set()
+        return answer
 
     def close(self) -> None:
         """Leave the request to others. It may be called again."""
@@ -322,22 +336,23 @@ class Wait:
             pause = of_all.pause if of_all.quiet_until >= schedule.not_before else schedule.pause
             raise self._timeout(self._faults.last_error, asked=self._phase is not Phase.READY, pause=pause)
 
-    def _until_due_and_ours(self) -> Flow[None]:
+    def _until_due_and_ours(self) -> Flow[Slot | None]:
         """Sleep as `_until_due` does, and make sure that the request is still ours, or get the final answer.
 
         Another program takes it over while the store is out of reach. It is followed as long as it lives.
         """
-        yield from self._until_due()
+        slot = yield from self._until_due()
         while self._stored is not None and not self._stored.is_ours:
             before = self.last_status
             self._move("unsure")
             yield from self._claim(self._stored)
             if self.done:
-                return
+                break
             self.last_status = before
-            yield from self._until_due()
+            slot = yield from self._until_due()
+        return slot
 
-    def _until_due(self) -> Flow[None]:
+    def _until_due(self) -> Flow[Slot | None]:
         """Sleep until the next question is due, and may be asked.
 
         Raises WaitTimeout at the deadline, or at once when there is a pause that lasts longer.
@@ -353,10 +368,11 @@ class Wait:
                 yield Sleep(min(pause, left, LONGEST_SLEEP), None if has_news else self._news)
                 schedule = self._schedule  # It may have been planned anew.
                 continue
-            yield Acquire(schedule.answered, due, left)
+            acquire = Acquire(schedule.answered, due, left)
+            yield acquire
             if self._left > RESOLUTION:
                 self._check_pauses()
-                return
+                return acquire.slot
         now = self.monotonic()
         may_ask = max(schedule.not_before - now, self.rate_limiter.quiet_until - now, self._least_pause()) < RESOLUTION
         if self._left >= -LAST_QUESTION or schedule.overtime or not may_ask:
@@ -364,7 +380,11 @@ class Wait:
             raise self._timeout(self._faults.last_error, asked=asked)
         # The caller was busy, and did not let this wait go on in time. One question makes up for it.
         self._schedule = evolve(schedule, overtime=True)
-        yield Acquire(schedule.answered, schedule.due, LAST_QUESTION)
+        acquire = Acquire(schedule.answered, schedule.due, LAST_QUESTION)
+        yield acquire
+        if acquire.slot is None:
+            raise self._timeout(self._faults.last_error, asked=self._phase is not Phase.READY)
+        return acquire.slot
 
     def replan(self) -> float | None:
         """Let the next question come earlier, if its plan has learnt from other waits that it should.
