@@ -103,7 +103,8 @@ def no_text(server: PostgresServer) -> str:
 
 def crowded(server: PostgresServer) -> str:
     """Return the URL of a user who may have no connection more."""
-    prepare(server, f"CREATE ROLE crowd LOGIN CONNECTION LIMIT 0 PASSWORD '{server.password}'")
+    if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'crowd'"):
+        prepare(server, f"CREATE ROLE crowd LOGIN CONNECTION LIMIT 0 PASSWORD '{server.password}'")
     return server.tcp_url(user="crowd")
 
 
@@ -150,6 +151,38 @@ def test_where_there_is_no_way_in_the_message_says_why_and_tells_no_password(
     assert [
         name for name, form in FORMS.items() for key in (SECRET, postgres_server.password) if form(key) in told
     ] == []
+
+
+def translated(message: bytes) -> bytes:
+    """Let a server say what it says about errors in Japanese, as it may be set up to."""
+    if message[:1] != b"E":
+        return message
+    fields = [field for field in message[5:].split(b"\0") if field and field[:1] not in b"SM"]
+    body = b"\0".join(["S致命的".encode(), "M接続失敗".encode(), *fields, b"", b""])
+    return b"E" + (len(body) + 4).to_bytes(4, "big") + body
+
+
+FOREIGN: Final[dict[str, tuple[dict[str, str], str, bool]]] = {
+    "wrong password": ({"password": SECRET}, "Give the right user and password", False),
+    "no such database": ({"database": "none"}, "Make the database first", False),
+    "too many connections": ({"user": "crowd"}, "more connections", True),
+}
+
+
+@pytest.mark.parametrize(("wrong", "says", "passes"), FOREIGN.values(), ids=FOREIGN)
+def test_what_to_do_does_not_depend_on_the_language_of_the_server(
+    postgres_server: PostgresServer, wrong: dict[str, Any], says: str, *, passes: bool
+) -> None:
+    """A refusal is known by its code: the next step is the right one, and what passes is said to."""
+    crowded(postgres_server)
+    with (
+        Proxy(postgres_server.port, rewrite=translated) as proxy,
+        pytest.raises(JournalError, match=says) as caught,
+        journal(postgres_server.tcp_url(port=proxy.port, **wrong)) as one,
+    ):
+        one.open(0.0)
+    assert "接続失敗" in str(caught.value)
+    assert caught.value.locked is passes
 
 
 @pytest.mark.parametrize("forwards_key", [False, True])

@@ -12,6 +12,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError, LongCatError
+from longcat.saving.journal.postgres.refusals import (
+    CHECK_PLACE,
+    PASSING_REFUSALS,
+    code_of_refusal,
+    next_step_after,
+)
 from longcat.text import sentence, shorten
 
 OLDEST_SERVER: Final = 14
@@ -64,16 +70,6 @@ NEXT_STEPS: Final = (
     ("XX", "Look into the server's log; restore the database from a backup if it is damaged."),
 )
 """What to do about an error, by what its code begins with."""
-CHECK_PLACE: Final = (
-    "Make sure that the server runs and can be reached, and that user, password and database are the right ones. A"
-    " password may stand in PGPASSWORD, a service file or ~/.pgpass."
-)
-NOT_YET: Final = re.compile(
-    "too many connections|too many clients|remaining connection slots|is starting up|shutting down"
-    "|closed the connection unexpectedly|reset by peer"
-)
-"""What is said, where there is no code, when the server can take no connection at the moment, or is just ending."""
-
 
 USUAL: Final = {
     "host": r"(/.*|@.*|[\w.,:-]*)",
@@ -173,15 +169,18 @@ def connect(address: JournalUrl, *, was_connected: bool) -> BoundedConnection:
     Raises JournalError.
     """
     parameters = {**_defaults(address), **address.parameters, **TCP, "client_encoding": "UTF8"}
-    failure, connection = "", None
+    conninfo = make_conninfo(**parameters)
+    failure, code, connection = "", "", None
     try:
-        connection = BoundedConnection.connect(make_conninfo(**parameters), autocommit=True)
+        connection = BoundedConnection.connect(conninfo, autocommit=True)
     except psycopg.Error as error:
         failure = " ".join(str(error).removeprefix("connection failed: ").removeprefix("connection is bad: ").split())
+        if not was_connected and not isinstance(error, psycopg.errors.ConnectionTimeout):
+            code = code_of_refusal(conninfo, failure)
     if connection is None:
         raise JournalError(
-            f"The journal in {address.name} can't be reached: {sentence(failure)} {CHECK_PLACE}",
-            locked=was_connected or NOT_YET.search(failure) is not None,
+            f"The journal in {address.name} can't be reached: {sentence(failure)} {next_step_after(code)}",
+            locked=was_connected or code.startswith(PASSING_REFUSALS),
         )
     try:
         with explained(address.name):
