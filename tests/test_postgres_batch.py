@@ -21,10 +21,12 @@ from shell import Ran
 from longcat.cli.displays.live_whole import LiveWhole
 from longcat.cli.displays.whole_progress import PlainWhole
 from longcat.cli.orders import share
+from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.lines import BatchProgress, LineOutcome, LineTable
 from longcat.saving.journal.postgres.workers import WorkerRecord
+from longcat.waiting.submit import OrderState
 
 SOON: Final = 0.05
 
@@ -201,6 +203,38 @@ def test_the_lines_of_a_worker_that_is_gone_are_taken_over(
     other.close()
     ran = batch(gateway)
     assert (ran.code, gateway.posts, states()) == (0, 3, ["done"] * 3), ran.err
+
+
+def test_what_was_in_doubt_is_sent_once_more_whoever_claims_it(worker: Callable[[], Journal]) -> None:
+    """To send again what is in doubt holds for what is so now, once: who dies sending it leaves it in doubt again."""
+    order, price = OrderRequest("a cat", {}, "x"), Decimal("0.13")
+    said = []
+
+    def begin() -> tuple[Journal, LineTable]:
+        """Claim the line, and note that its order is about to be sent, if it is."""
+        journal = worker()
+        lines = journal.lines("https://gateway.example")
+        lines.register("0" * 64, lambda: [(1, order)], source="orders")
+        (line,) = lines.claim(1, 9)
+        stands = journal.orders("https://gateway.example").begin(line.key, order, price).state
+        said.append((stands, line.cost_before))
+        return journal, lines
+
+    begin()[0].close()
+    journal, lines = begin()
+    lines.end(1, [LineOutcome(1, "unknown", cost=price)])
+    journal.close()
+    lines = worker().lines("https://gateway.example")
+    lines.register("0" * 64, list, source="orders", resubmit_unknown=True)
+    assert (lines.progress(1).open, lines.progress(1).spent) == (1, Decimal(0))
+    begin()[0].close()
+    begin()
+    assert said == [
+        (OrderState.INTENDED, Decimal(0)),
+        (OrderState.UNKNOWN, Decimal(0)),
+        (OrderState.INTENDED, price),
+        (OrderState.UNKNOWN, price),
+    ]
 
 
 def test_a_worker_waits_for_the_lines_of_others(

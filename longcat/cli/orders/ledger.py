@@ -110,15 +110,12 @@ def _recall_request(line: OrderLine, requests: RequestTable, store: PictureStore
             line.files, line.state = inside, LineState.DONE
 
 
-def look_up(line: OrderLine, orders: OrderTable, store: PictureStore, *, resubmit_unknown: bool) -> None:
-    """Read into a line that is about to be ordered what this may cost twice, and whether a file is in the way.
+def look_up(line: OrderLine, orders: OrderTable, store: PictureStore) -> None:
+    """Write into a line that is about to be ordered whether a file is in the way. Raises JournalError.
 
-    Only in a folder of this machine is that looked for: elsewhere it would take long. Raises JournalError.
+    Only in a folder of this machine is that looked for: elsewhere it would take long.
     """
     is_local = isinstance(store, FolderStore) and line.name is not None
-    if resubmit_unknown and (record := orders.known(line.key)) is not None:
-        may_be_paid = record.state is OrderState.UNKNOWN
-        line.cost_before = record.cost_before + (record.cost if may_be_paid else Decimal(0))
     if is_local and store.existing(line.name or "", line.order.pictures) and orders.known(line.key) is None:
         try:
             _check_files([line], store)

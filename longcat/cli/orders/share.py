@@ -148,7 +148,8 @@ class BatchShare:
 
     def _line(self, claimed: ClaimedLine) -> OrderLine:
         self._numbers[claimed.key] = claimed.number
-        return OrderLine(claimed.order, claimed.key, name_of(claimed.order, claimed.key))
+        name = name_of(claimed.order, claimed.key)
+        return OrderLine(claimed.order, claimed.key, name, cost_before=claimed.cost_before)
 
     def _look_up(self, lines: list[OrderLine]) -> None:
         for line in lines:

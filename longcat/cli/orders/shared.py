@@ -14,7 +14,7 @@ from math import inf
 from typing import Final, TypeAlias, TypeVar
 
 import anyio
-from attrs import define
+from attrs import define, evolve
 
 from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.displays.whole_progress import whole_display
@@ -66,14 +66,14 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
         batch = _register(table, arguments, base_url)
         if arguments.dry_run:
             return Exit.DONE
-        find = partial(
-            look_up, orders=journal.orders(base_url), store=store, resubmit_unknown=arguments.resubmit_unknown
-        )
+        find = partial(look_up, orders=journal.orders(base_url), store=store)
         work = _Work(table, batch, store, find, arguments)
         try:
             prepare(store)
             with receiving(arguments) as wake:
-                code = work.run(OrderingSettings.of(arguments, store, journal), wake)
+                # What was in doubt is marked. What another worker leaves in doubt meanwhile is not sent again.
+                settings = evolve(OrderingSettings.of(arguments, store, journal), resubmit_unknown=False)
+                code = work.run(settings, wake)
         except BaseException:
             with suppress(JournalError):  # Its lines are free once it is gone.
                 work.leave()

@@ -118,7 +118,11 @@ WITH free AS (
 )
 UPDATE longcat_line AS line SET owner = ? FROM free
 WHERE line.batch = free.batch AND line.number = free.number
-RETURNING line.number, key, content"""
+RETURNING line.number, key, content, coalesce((
+    SELECT coalesce(orders.in_doubt, 0)
+        + CASE WHEN orders.state = 'unknown' AND starts_with(orders.message, ?) THEN orders.cost ELSE 0 END
+    FROM longcat_orders AS orders WHERE orders.gateway = ? AND orders.key = line.key
+), 0)"""
 CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
 CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
 # What is left open stays its worker's. What another one has taken over is that one's to end.
@@ -136,6 +140,16 @@ PROGRESS: Final = """
 SELECT lines, coalesce(sum(done), 0)::BIGINT, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
     (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, (batch.spent + coalesce(sum(worker.spent), 0))::BIGINT
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""
+# Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
+RESUBMIT: Final = """
+UPDATE longcat_orders AS orders SET
+    message = CAST(? AS TEXT) || CASE orders.state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
+    state = 'unknown', owner = NULL, noted = ?
+FROM longcat_line AS line
+WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND (
+    orders.state = 'unknown' AND NOT starts_with(coalesce(message, ''), ?)
+    OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_living)
+)"""
 # The line is counted again, with all that its order may have cost, when it is over.
 REOPEN: Final = """
 WITH doubtful AS (SELECT count(*) AS lines, coalesce(sum(cost), 0) AS units FROM longcat_line
@@ -197,11 +211,13 @@ class ClaimedLine:
         number: which line of the file it is; with the batch, it names the line.
         key: names the order in the journal.
         order: what is ordered.
+        cost_before: what the order may have cost already, in US dollars, when it was sent before and is in doubt.
     """
 
     number: int
     key: str
     order: OrderRequest
+    cost_before: Decimal = Decimal(0)
 
 
 @frozen
@@ -285,7 +301,8 @@ class LineTable:
                 line in the file, in rising order. It may raise.
             source: what the file is called in errors.
             check: called once with how the lines stand. It may raise, for example when it would cost too much.
-            resubmit_unknown: whether lines in doubt are opened again, and their orders may be sent once more.
+            resubmit_unknown: whether lines in doubt are opened again, and their orders are sent once more, by whichever
+                worker claims them. What comes to be in doubt later is not sent again.
             dry_run: whether to change nothing in the end. The number that is returned then means nothing.
 
         Raises:
@@ -303,6 +320,7 @@ class LineTable:
                 db.execute("ROLLBACK TO SAVEPOINT registering")
                 return int(batch)
             if resubmit_unknown:
+                db.execute(RESUBMIT, [MARK, self._database.now(), batch, self._gateway, MARK])
                 db.execute(REOPEN, [batch] * 3)
             workers.sign(db, self._owner, batch)
             return int(batch)
@@ -315,19 +333,21 @@ class LineTable:
         """
         with self._database.durable() as db:
             workers.sign(db, self._owner, batch)
-            rows = []
+            rows, whose = [], [self._owner, MARK, self._gateway]
             if gone := workers.gone(db, self._owner, batch):
-                rows += db.execute(CLAIM_LEFT, [batch, gone, count, self._owner]).fetchall()
+                rows += db.execute(CLAIM_LEFT, [batch, gone, count, *whose]).fetchall()
                 if not rows:
                     workers.forget(db, gone)
             while len(rows) < count:
                 after = self._position.get(batch, 0)
-                free = db.execute(CLAIM_FREE, [batch, after, count - len(rows), self._owner]).fetchall()
-                self._position[batch] = max((number for number, _, _ in free), default=0)
+                free = db.execute(CLAIM_FREE, [batch, after, count - len(rows), *whose]).fetchall()
+                self._position[batch] = max((number for number, *_ in free), default=0)
                 rows += free
                 if not after:  # It has looked at all of them.
                     break
-        return [ClaimedLine(number, key, read_order(content)) for number, key, content in sorted(rows)]
+        return [
+            ClaimedLine(number, key, read_order(order), to_dollars(units)) for number, key, order, units in sorted(rows)
+        ]
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
         """Keep what came of lines, in one transaction; what another worker has taken over meanwhile is left alone."""
