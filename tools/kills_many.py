@@ -174,10 +174,9 @@ class ManyKills(Kills):
                 self.wrong.append(f"the workers did not get from {last} to {goal}")
                 return True
             time.sleep(0.02)
-        for number, worker in enumerate(self._workers):
-            if not worker.is_alive():
-                self._check_worker(number)
-                self._workers[number] = self._work(number)
+        for number in range(WORKERS if self._began_cut is None else WORKERS - 1):  # Who is cut off can't begin.
+            self._check_worker(number)
+            self._workers[number] = self._work(number)
         return False
 
     def _kill(self, number: int) -> None:
