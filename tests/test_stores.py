@@ -96,12 +96,12 @@ def test_a_store_that_knows_no_conditions_is_asked_before(object_storage: Object
     assert [one.split()[0] for one in object_storage.asked] == ["PUT", "HEAD", "PUT"]
 
 
-def test_a_store_that_asks_for_patience_gets_it(driver: Driver, object_storage: ObjectStorage, bucket: str) -> None:
+def test_a_store_that_asks_for_patience_gets_it(object_storage: ObjectStorage, bucket: str) -> None:
     """What may pass is tried again with pauses, and the picture is fetched once."""
     gateway = FakeGateway().request("r", 0)
     object_storage.faults.extend([SLOW_DOWN, "InternalError", CUT, "IncompleteBody", "RequestTimeout", "BadDigest"])
     object_storage.faults.extend(["ConditionalRequestConflict", LOST])
-    drive(driver, gateway, f"s3://{bucket}/", "r")
+    save(gateway, f"s3://{bucket}/", "r")
     assert (object_storage.counted("PUT"), object_storage.counted("HEAD"), gateway.downloads) == (9, 1, ["r"])
     assert object_storage.get(f"{bucket}/r.png").content == gateway.picture("r")
 
@@ -137,12 +137,10 @@ def test_patience_ends_with_the_deadline(object_storage: ObjectStorage, bucket: 
     """No pause is begun that would outlast it."""
     gateway = FakeGateway().request("r", 0)
     object_storage.faults.extend([SLOW_DOWN] * 9)
-    with pytest.raises(
-        DownloadError, match=r"can't be reached at the moment: SlowDown it is\. Try again later"
-    ) as error:
-        save(gateway, f"s3://{bucket}/", "r", timeout=3)
+    with pytest.raises(DownloadError, match=r"can't be reached at the moment: .*\. Try again later") as error:
+        save(gateway, f"s3://{bucket}/", "r", timeout=20)
     assert error.value.transient
-    assert 2 <= object_storage.counted("PUT") <= 4
+    assert 6 <= object_storage.counted("PUT") <= 8
     object_storage.faults.clear()
 
 
