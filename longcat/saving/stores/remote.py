@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import file_digest
+from itertools import count as count_from
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 from attrs import frozen
 
@@ -22,12 +23,14 @@ from longcat.saving.stores.store import Record, WholePicture
 from longcat.saving.stores.urls import StoreUrl
 from longcat.waiting.backoff import backoff
 
+T = TypeVar("T")
+
 MOST_SECONDS: Final = 300.0
 """How long one upload takes at most, where nobody sets another bound."""
 PATIENCE: Final = 60.0
 """Seconds for which a file is put again after faults that may pass, where nobody sets another bound."""
 QUICK_PATIENCE: Final = 5.0
-"""The same before anything is begun: someone is waiting at a shell."""
+"""Seconds for which a question is asked again, or a probe is put: someone is waiting at a shell."""
 PROBE: Final = ".longcat-probe"
 """An object that is written to see whether anything can be, and deleted by those who may."""
 
@@ -78,7 +81,7 @@ class RemoteStore:
         targets = [self.target(safe_name(name), number, count) for number in range(1, count + 1)]
         names = [f"{target.stem}.{target.suffix}" for target in targets]
         try:
-            return [self.place(one) for one in names if self.stat(one) is not None]
+            return [self.place(one) for one in names if _again(partial(self.stat, one), QUICK_PATIENCE) is not None]
         except StoreError as error:
             if not error.denied:
                 raise
@@ -105,7 +108,7 @@ class RemoteStore:
     def holds(self, name: str) -> bool:
         """Whether there is an object of this name. Raises StoreError."""
         try:
-            return self.stat(name) is not None
+            return _again(partial(self.stat, name), QUICK_PATIENCE) is not None
         except StoreError as error:
             if not error.denied:
                 raise
@@ -142,18 +145,7 @@ class RemoteStore:
                     raise
 
     def stat(self, name: str) -> StoredObject | None:
-        """Return what is known of an object. None: there is none. Raises StoreError.
-
-        After a fault that may pass it is asked once more: the connection may have ended a while ago.
-        """
-        try:
-            return self._stat(name)
-        except StoreError as error:
-            if not error.transient:
-                raise
-        return self._stat(name)
-
-    def _stat(self, name: str) -> StoredObject | None:
+        """Return what is known of an object. None: there is none. Raises StoreError."""
         with self._translated(name):
             return self._driver.stat(self._key_of(name))
 
@@ -204,7 +196,7 @@ class RemoteTarget:
         name = self._store.recall(saved)
         if name is None or stem_of(name) != self.stem or self.suffix not in {None, name.rpartition(".")[2]}:
             return None
-        found = self._store.stat(name)
+        found = _again(partial(self._store.stat, name), QUICK_PATIENCE)
         if found is None or found.size != saved.size or found.sha256 not in {None, saved.sha256}:
             return None
         return saved.place
@@ -225,17 +217,15 @@ class RemoteTarget:
         return place
 
 
-def _again(step: Callable[[], object], patience: float) -> None:
-    """Do something, again for so many seconds after faults that may pass. Raises StoreError."""
-    end, attempt = monotonic() + patience, 1
-    while True:
+def _again(step: Callable[[], T], patience: float) -> T:
+    """Do something, again for so many seconds after faults that may pass, and return its result. Raises StoreError."""
+    end = monotonic() + patience
+    for attempt in count_from(1):
         try:
-            step()
+            return step()
         except StoreError as error:
             pause = backoff(attempt)
             if not error.transient or monotonic() + pause > end:
                 raise
-        else:
-            return
         time.sleep(pause)
-        attempt += 1
+    raise ValueError("there is always another attempt")
