@@ -67,7 +67,7 @@ class CloudHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Tell of an object of Google's."""
         self._body()
-        found = self.server.objects.get(unquote(self.path.split("/b/")[1].partition("?")[0]).replace("/o/", "/", 1))
+        found = self.server.objects.get(self._object())
         if found is None:
             self._answer(404, {"error": {"code": 404, "message": "No such object"}})
         else:
@@ -93,8 +93,17 @@ class CloudHandler(BaseHTTPRequestHandler):
             told = {"x-ms-meta-sha256": found[2], "ETag": '"1"', "Last-Modified": "Fri, 27 Nov 2026 10:00:00 GMT"}
             self._answer(200, None, told | {"Content-Length": str(len(found[0])), "x-ms-blob-type": "BlockBlob"})
 
+    def do_DELETE(self) -> None:
+        """Delete an object of either."""
+        self._body()
+        self.server.objects.pop(self._object() if "/b/" in self.path else self._blob())
+        self._answer(202, None)
+
     def log_message(self, *_: Any) -> None:
         """Log nothing."""
+
+    def _object(self) -> str:
+        return unquote(self.path.split("/b/")[1].partition("?")[0]).replace("/o/", "/", 1)
 
     def _blob(self) -> str:
         return unquote(self.path.partition("?")[0]).removeprefix(f"/{ACCOUNT}/")
@@ -144,7 +153,10 @@ def test_a_driver_puts_whole_objects(
         save(gateway, output, "s", name="cat")
     assert save(gateway, output, "r", name="cat") == [f"{output}/cat.png"]
     save(gateway, output, "s", name="cat", overwrite=True)
+    open_store(output).prepare()
+    assert cloud.asked[-1].startswith("DELETE ")
     assert cloud.objects.pop("cats/a b/cat.png")[0] == gateway.picture("s")
+    assert not cloud.objects
 
 
 # --- SFTP. ---
@@ -169,6 +181,7 @@ def test_pictures_go_over_sftp(sftp: SftpServer, tmp_path: Path) -> None:
     for _ in range(2):
         assert save(gateway, store, "r", name="cat", journal=journal) == [place]
         sftp.cut()
+    store.prepare()
     assert [path.name for path in (tmp_path / "there" / "out").iterdir()] == ["cat.png"]
     assert (tmp_path / "there" / "out" / "cat.png").read_bytes() == gateway.picture("r")
     assert save(gateway, store, "r", name="cat") == [place]

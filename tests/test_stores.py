@@ -120,6 +120,20 @@ def test_who_may_not_list_can_save(object_storage: ObjectStorage, bucket: str, t
         store.holds("dog.png")
 
 
+def test_keys_and_servers_are_found_in_profiles(
+    object_storage: ObjectStorage, bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the tools of Amazon write them, without an option of ours."""
+    for name in object_storage.environment:
+        monkeypatch.delenv(name)
+    config = f"[profile cats]\nregion = eu-west-1\nendpoint_url = {object_storage.url}\naws_access_key_id = AKIA\n"
+    (tmp_path / "config").write_text(f"{config}aws_secret_access_key = {SECRET}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "cats")
+    assert save(FakeGateway().request("r", 0), f"s3://{bucket}", "r") == [f"s3://{bucket}/r.png"]
+    assert object_storage.counted("PUT") == 1
+
+
 def test_what_a_manifest_is_written_with_is_tried_again(
     object_storage: ObjectStorage, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
