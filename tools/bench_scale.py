@@ -159,7 +159,14 @@ def _intend(results: Any, barrier: Any, url: str, seconds: float, number: int) -
 def _exchange(results: Any, barrier: Any, url: str, seconds: float, number: int) -> None:
     """Make one exchange after the other, as fast as the row allows."""
     del number
-    client = BudgetExchanger(lambda: psycopg.connect(url, autocommit=True), GATEWAY, lambda: "0" * 64, math.inf, {})
+    client = BudgetExchanger(
+        lambda: psycopg.connect(url, autocommit=True),
+        "a server",
+        GATEWAY,
+        lambda: "0" * 64,
+        max_rate=math.inf,
+        knowledge={},
+    )
     client._exchange()  # noqa: SLF001 - without the pauses between two of them.
     barrier.wait()
     end, count = time.monotonic() + seconds, 0

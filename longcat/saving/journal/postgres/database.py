@@ -208,7 +208,7 @@ class PostgresDatabase(Database):
             with self.using():
                 return hash_of_key(key, self._salt or "")
 
-        exchanger = BudgetExchanger(self._connect, gateway, key_hash, max_rate, knowledge)
+        exchanger = BudgetExchanger(self._connect, self.name, gateway, key_hash, max_rate=max_rate, knowledge=knowledge)
         self._exchangers.append(exchanger)
         return exchanger.limiter
 

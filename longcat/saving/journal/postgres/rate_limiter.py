@@ -92,6 +92,7 @@ class BudgetExchanger(ForkAware):
 
     Args:
         connect: makes a connection in autocommit mode. It raises JournalError.
+        name: what messages call the database.
         gateway: names the gateway in the journal.
         key_hash: returns what names the key, as `hash_of_key` does. It may block, and raise JournalError.
         max_rate: the client's own bound, in questions per second.
@@ -101,16 +102,18 @@ class BudgetExchanger(ForkAware):
         limiter: what the waits of the client ask for slots.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last are of the client, the others of its journal.
         self,
         connect: "Callable[[], Connection[Any]]",
+        name: str,
         gateway: str,
         key_hash: Callable[[], str],
+        *,
         max_rate: float,
         knowledge: Mapping[str, Knowledge],
     ) -> None:
         self.limiter = SharedRateLimiter(max_rate, on_demand=self._on_demand)
-        self._connect = connect
+        self._connect, self._name = connect, name
         self._gateway, self._key_hash = gateway, key_hash
         self._experience = [ExperienceRow(gateway, policy, one) for policy, one in knowledge.items()]
         self._begin()
@@ -162,9 +165,9 @@ class BudgetExchanger(ForkAware):
             except (Error, JournalError, OSError) as error:
                 failures += 1
                 self.limiter.took(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
-                self._disconnect()
                 if failures == 1:
                     self._warn(error)
+                self._disconnect()
             else:
                 failures = 0
         if not failures:
@@ -185,8 +188,16 @@ class BudgetExchanger(ForkAware):
             return False
 
     def _warn(self, error: Exception) -> None:
-        why = error if isinstance(error, JournalError) else type(error).__name__
-        logger.warning("The journal can't say who may ask next: %s. Nothing is asked until it can.", why)
+        """Log why nothing is asked for now, in words of ours."""
+        from longcat.saving.journal.postgres.connection import explained, lost_error  # noqa: PLC0415 - see above.
+
+        if not isinstance(error, JournalError):
+            try:
+                with explained(self._name, self._db):
+                    raise error if getattr(error, "sqlstate", None) else lost_error(self._name)
+            except JournalError as ours:
+                error = ours
+        logger.warning("The journal can't say who may ask next, so that nothing is asked until it can. %s", error)
 
     def _disconnect(self) -> None:
         db, self._db = self._db, None
