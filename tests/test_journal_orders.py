@@ -597,3 +597,21 @@ def test_a_closed_journal_begins_nothing(place: Place) -> None:
     for use in (FIRST, taken, withdraw, unknown, OrderTable.spent, OrderTable.in_doubt):
         with pytest.raises(ConfigurationError, match=r"closed. Make a new one"):
             use(orders)
+
+
+def test_an_order_may_have_a_long_key(place: Place) -> None:
+    """However long it is, and whatever it is made of, it names one order, and others that begin alike are others."""
+    seed = "".join(f"{number * 7919 % 9973:x}" for number in range(2000))  # Nothing that could be made shorter.
+    keys = [f"{start}{end}" for start in (seed, "\u2603" * 3000, "\U0001f408" * 1000, "\ud800" * 2000) for end in "ab"]
+    keys += [f"{seed}a\n#2", f"{seed}a\n#3"]
+    with opened(place) as orders:
+        for key in keys:
+            order = evolve(ORDER, id=key.partition("\n")[0])
+            assert orders.begin(key, order, PRICE).state is OrderState.INTENDED
+            orders.taken(key, f"request of {keys.index(key)}")
+    with opened(place) as orders:
+        for key in keys:
+            known = orders.known(key)
+            assert known is not None
+            assert known.request_id == f"request of {keys.index(key)}"
+        assert orders.spent() == len(keys) * PRICE

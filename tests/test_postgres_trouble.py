@@ -239,6 +239,21 @@ def test_other_tables_are_refused(schema: Schema, change: str, says: str) -> Non
     assert rows(schema.url, tables, schema.name) == before
 
 
+def test_a_gateway_that_is_too_long_is_refused(schema: Schema) -> None:
+    """One line says so, before anything is sent; whatever is known of other gateways stays."""
+    gateway = "".join(f"{number * 7919 % 9973:x}" for number in range(2000))
+    with journal(schema.url) as one:
+        for use in (
+            lambda: one.orders(gateway).begin(KEY, ORDER, PRICE),
+            lambda: one.requests(gateway).claim(ID),
+        ):
+            with pytest.raises(JournalError, match="Use a shorter one") as caught:
+                use()
+            assert not caught.value.locked
+            assert "\n" not in str(caught.value)
+        assert one.orders(GATEWAY).begin(KEY, ORDER, PRICE).state is OrderState.INTENDED
+
+
 def test_of_many_that_come_first_one_makes_the_tables(schema: Schema) -> None:
     """Threads that open the same new journal at once all find it whole, and each request has one owner."""
 

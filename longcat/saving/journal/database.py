@@ -128,6 +128,10 @@ class Database(ForkAware, ABC):
     def _locked_error(self) -> JournalError:
         """Return the error that says why the database can't be used at the moment."""
 
+    def stored_key(self, key: str) -> str:
+        """Return how the key of an order is stored. A key that is stored so already is returned as it is."""
+        return key
+
     @contextmanager
     def trusting(self, what: str, next_step: str) -> Iterator[None]:
         """Raise JournalError for a row that this package can't have written."""

@@ -56,8 +56,12 @@ OPEN: Final = """
 SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND state <> 'taken' ORDER BY noted, key"""
 SPENT: Final = """
-SELECT CAST(coalesce(sum(coalesce(in_doubt, 0) + CASE upper(raw_state) WHEN 'ERROR' THEN 0 ELSE cost END), 0) AS BIGINT)
-FROM orders LEFT JOIN request USING (gateway, request_id) WHERE gateway = ?"""
+SELECT CAST(
+    coalesce(sum(coalesce(in_doubt, 0) + CASE WHEN request.request_id IS NULL THEN cost ELSE 0 END), 0) AS BIGINT
+)
+FROM orders LEFT JOIN request ON request.gateway = orders.gateway AND request.request_id = orders.request_id
+    AND upper(raw_state) = 'ERROR'
+WHERE orders.gateway = ?"""
 
 
 @frozen(eq=False)
@@ -103,7 +107,7 @@ class OrderTable:
         self, db: Statements, key: str, order: OrderRequest, values: list[Any], *, resubmit_unknown: bool
     ) -> OrderRecord:
         """Note that an order is about to be sent, with these values, unless it was before. Return how it stands."""
-        place = [self._gateway, as_bytes(key)]
+        place = self._place(key)
         intended = OrderRecord(key, order, OrderState.INTENDED, to_dollars(values[1]))
         for _ in range(MOST_TRIES):  # Another program may withdraw it, or begin it, between two statements.
             if db.execute(BEGIN, [*place, *values]).rowcount == 1:
@@ -186,7 +190,7 @@ class OrderTable:
     def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
         """Execute the first of these statements that fits the row, durably. Their last values name the row."""
         self._database.check_owner(self._owner)
-        place = [self._gateway, as_bytes(key)]
+        place = self._place(key)
         with self._unsure_on_loss(key), self._database.durable() as db:
             is_done = any(db.execute(sql, [*values, *place]).rowcount for sql, values in statements)
         if is_done or key in self._unsure:  # Else it was done before, and the answer to that was lost.
@@ -222,8 +226,12 @@ class OrderTable:
     def _find(self, key: str) -> tuple[OrderRecord, str | None] | None:
         """Return how an order stands, and who has its row. None: it is new, or was withdrawn."""
         what = f"The row of order {shorten(key)!r}"
-        records = self._records(what, KNOWN, [self._gateway, as_bytes(key)])
+        records = self._records(what, KNOWN, self._place(key))
         return records[0] if records else None
+
+    def _place(self, key: str) -> list[Any]:
+        """Return what names an order's row."""
+        return [self._gateway, as_bytes(self._database.stored_key(key))]
 
     def _records(self, what: str, sql: str, values: list[Any]) -> list[tuple[OrderRecord, str | None]]:
         """Return what a query for whole rows yields, each with its owner.

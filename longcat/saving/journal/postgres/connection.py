@@ -63,6 +63,10 @@ NEXT_STEPS: Final = (
     ("25006", "Give the address of the primary server, or a role whose transactions may write."),
     ("42501", "Grant the user the rights to use the schema, and to create, read and write its tables."),
     ("3F000", "Make the schema first, or name another one in `search_path`."),
+    (
+        "54",
+        "An id, or the URL of the gateway, has more than some 1,000 bytes. Use a shorter one, or a journal in a file.",
+    ),
     ("53100", "Free some space on the server's disk and run again; what was noted so far is kept."),
     ("22", ALTERED_IT),
     ("23", ALTERED_IT),

@@ -29,7 +29,7 @@ from longcat.saving.journal.postgres.connection import (
     pooler_error,
 )
 from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger, hash_of_key
-from longcat.saving.journal.postgres.statements import PostgresRows, PostgresStatements, to_stored, translate
+from longcat.saving.journal.postgres.statements import PostgresRows, PostgresStatements, to_key, to_stored, translate
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
@@ -196,6 +196,10 @@ class PostgresDatabase(Database):
     def remove_owner(self, db: Statements, owner: str) -> None:
         """Give back the requests of an owner that is gone. Its orders keep its name: it may come back."""
         db.execute(DISOWN.replace("%s", "?"), [owner])
+
+    def stored_key(self, key: str) -> str:
+        """Return how the key of an order is stored: one that is too long for an index, with a hash for most of it."""
+        return to_key(key)
 
     def check_orders(self) -> None:
         """Raise JournalError unless the journal can be used. The server takes care that every order can be found."""

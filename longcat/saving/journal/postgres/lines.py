@@ -405,7 +405,9 @@ class LineTable:
             for number, order in orders:
                 pictures = order.pictures
                 price = prices.get(pictures) or prices.setdefault(pictures, to_units(cost(order)))
-                copy.write_row((batch, number, order_name(order), pictures, price, write_order(order)))
+                copy.write_row(
+                    (batch, number, self._database.stored_key(order_name(order)), pictures, price, write_order(order))
+                )
                 count += 1
         if not count:
             raise ConfigurationError(f"There is no order in {source}. Write a prompt a line.")

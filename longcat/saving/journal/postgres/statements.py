@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
+
+from longcat.waiting.submit import AGAIN
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.connection import BoundedConnection
@@ -16,6 +19,11 @@ ESCAPE: Final = "\x10"
 UNSTORABLE: Final = re.compile(f"[\0{ESCAPE}\ud800-\udfff]")
 """NUL, halves of surrogate pairs, and what begins an escape."""
 ESCAPED: Final = re.compile(f"{ESCAPE}([0-9a-f]{{4}})")
+
+LONGEST_KEY: Final = 1500
+"""Bytes. A row of an index, in which the gateway's URL stands as well, has 2,700 at most."""
+KEPT: Final = 400
+"""How many bytes of a longer key are kept."""
 
 
 @cache
@@ -31,6 +39,18 @@ def to_stored(value: Any) -> Any:
     if isinstance(value, str):
         return UNSTORABLE.sub(lambda found: f"{ESCAPE}{ord(found[0]):04x}", value)
     return [to_stored(one) for one in value] if isinstance(value, list) else value
+
+
+def to_key(key: str) -> str:
+    """Return the key of an order as an index can hold it: of a long one, the beginning and the SHA-256 of all.
+
+    What numbers a repeated order stays as it is.
+    """
+    name, again, number = key.partition(AGAIN)
+    stored = name.encode("utf-8", "surrogatepass")
+    if len(stored) <= LONGEST_KEY:
+        return key
+    return f"{stored[:KEPT].decode('utf-8', 'ignore')}...sha256:{sha256(stored).hexdigest()}{again}{number}"
 
 
 def from_stored(value: Any) -> Any:
