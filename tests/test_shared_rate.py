@@ -31,6 +31,7 @@ class Client:
     asked: list[float] = field(factory=list)
     is_exchanging: bool = False
     is_stopped: bool = False
+    missed: list[Callable[[], None]] = field(factory=list)  # What came while it was stopped.
 
 
 @define
@@ -75,6 +76,7 @@ class World:
     def wait(self, client: Client, slot: Slot) -> None:
         """Have a client wait for its slot, ask, and go on."""
         if client.is_stopped:
+            client.missed.append(lambda: self.wait(client, slot))
             return
         pause = client.limiter.seconds_until(slot, self.now + client.ahead)
         if pause is None:
@@ -87,6 +89,13 @@ class World:
             self.at(0.01, lambda: self.answer(client, asked, refusal))
             self.at(client.pause, lambda: self.want(client))
 
+    def go_on(self, client: Client) -> None:
+        """Let a client go on that was stopped, with all that came meanwhile."""
+        client.is_stopped = False
+        missed, client.missed = client.missed, []
+        for event in missed:
+            event()
+
     def answer(self, client: Client, asked: float, refusal: Pause | None) -> None:
         """Let the gateway answer."""
         now = self.now + client.ahead
@@ -97,7 +106,10 @@ class World:
 
     def look(self, client: Client) -> None:
         """Begin an exchange of a client, if it is due and none is under way."""
-        if client.is_exchanging or client.is_stopped:
+        if client.is_stopped:
+            client.missed.append(lambda: self.look(client))
+            return
+        if client.is_exchanging:
             return
         due = client.limiter.next_exchange(self.now + client.ahead) - client.ahead
         if due > self.now + 1e-6:
@@ -119,6 +131,9 @@ class World:
 
     def end(self, client: Client, wish: Wish, seen: SharedBudget, slots: list[float], began: float) -> None:
         """Let a client have what its exchange has brought."""
+        if client.is_stopped:
+            client.missed.append(lambda: self.end(client, wish, seen, slots, began))
+            return
         client.limiter.took(self.now - began)
         client.limiter.end_exchange(wish, seen, slots, self.now + client.ahead)
         client.is_exchanging = False
@@ -193,6 +208,24 @@ def test_the_rate_is_kept_as_clients_come_and_go() -> None:
         gone.is_stopped = True
     assert most_in_a_second(world.asked) <= 60
     assert len(world.asked) >= 0.8 * 250
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.15, 0.4, 1.0, 3.0])
+@pytest.mark.parametrize("rate", [5.0, 50.0, 200.0])
+def test_clients_that_are_stopped_and_go_on_do_not_ask_all_at_once(rate: float, seconds: float) -> None:
+    """What they could have asked meanwhile is not made up for, also when many of them go on at one moment."""
+    world = World(rate)
+    clients = [world.add() for _ in range(4)]
+    for _ in range(3):
+        world.run(1.03)
+        for client in clients:
+            client.is_stopped = True
+        world.run(seconds)
+        for client in clients:
+            world.go_on(client)
+    world.run(1.0)
+    assert most_in_a_second(world.asked) <= 1.2 * rate
+    assert len(world.asked) >= 0.5 * rate * 4
 
 
 def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before() -> None:
