@@ -187,7 +187,7 @@ def test_who_has_nothing_to_ask_holds_no_slots() -> None:
 
 
 def test_a_slow_way_to_the_database_starves_nobody() -> None:
-    """A client whose exchanges take 0.2 s has a fair share beside quick ones, and has the rate when it is alone."""
+    """A client whose exchanges take 0.15 s has a fair share beside quick ones, and has the rate when it is alone."""
     world, alone = World(20.0), World(20.0)
     for latency in (0.05, 0.001, 0.001):
         world.add(latency)
@@ -195,7 +195,7 @@ def test_a_slow_way_to_the_database_starves_nobody() -> None:
     world.run(10.0)
     alone.run(10.0)
     assert min(len(client.asked) for client in world.clients) >= 0.5 * 200 / 3
-    assert len(alone.asked) >= 0.8 * 200
+    assert len(alone.asked) >= 0.9 * 200
 
 
 def test_the_rate_is_kept_as_clients_come_and_go() -> None:

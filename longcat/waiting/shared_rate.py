@@ -24,6 +24,7 @@ LATE: Final = 0.1  # Seconds. Who comes later than this to its slot must take an
 MOST: Final = 1.2
 """How many times the rate may be sent in one second by all clients together, rounded down: 6 at a rate of 5, 1 at 1."""
 LOT: Final = 0.25  # Seconds. Those who want slots get about as many at a time as are spent by all in this time.
+FARTHEST: Final = 0.7  # Seconds. Whose exchanges take long gets slots ahead for so long at most, with those it has.
 SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
 ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
 HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
@@ -167,7 +168,7 @@ class SharedBudget(RateLimiter):
         if math.isinf(rate):
             return []
         others = sum(one.until > self.moment - LOT for name, one in self.members.items() if name != member)
-        seconds = min(max(LOT, 3 * wish.reach), VALID_FOR)
+        seconds = min(max(LOT, 5 * wish.reach), FARTHEST)
         lot = max(int(seconds * rate / (1 + others)), 1)
         return [self.reserve(first).moment for _ in range(min(wish.wanted, lot - wish.held))]
 
