@@ -23,14 +23,16 @@ RULES: Final = {
     "durable intent": "this note is on the disk before the order is sent",
     "one transaction": "whether to send an order is read and noted in one transaction",
     "doubt": "an order that its owner began, and can't end, is in doubt and not sent again",
-    "sending": "an owner knows which orders it is sending, and sends none of them a second time",
+    "sending": "an owner knows which orders it is sending, and begins none of them a second time",
     "own intent": "an owner knows its own note again if it could not hear that it was written",
     "sum": "an order that is sent again is counted once more",
     "withdraw one": "to take back what was refused leaves in doubt what was in doubt before",
     "stay in doubt": "an order that may have been taken before is not new again after two refusals either",
     "own note": "what came of an order is noted by its last sender only, and not about one that was taken",
     "durable notes": "what came of an order is on the disk before its line ends",
-    "told once": "who looked and said that an order is to be sent again has it sent once",
+    "told once": "to begin an order uses up the mark of who looked and said that it is to be sent again",
+    "unsure": "who could not hear that an order was withdrawn withdraws only what is still its own",
+    "undo": "what was begun, and could not be heard of, is taken back only if nobody is sending it",
     "dead owners": "the lines of an owner that is gone are free",
     "durable claim": "whose a line is, is on the disk before the one who had it forgets it",
     "own line": "a worker begins an order only while the line is its own, or goes on with what it has begun",
@@ -53,12 +55,19 @@ class OrderRow(NamedTuple):
         owner: who is sending it. None: nobody.
         cost: what it costs at most.
         in_doubt: what it may have cost before. None: it was not sent before.
+        has_mark: whether its message says that it is to be sent again. That holds while it is `unknown`.
     """
 
     state: str
     owner: int | None = None
     cost: int = 1
     in_doubt: int | None = None
+    has_mark: bool = False
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether somebody has decided that it is sent again, though it may have been taken."""
+        return self.state == "unknown" and self.has_mark
 
     @property
     def spent(self) -> int:
@@ -77,7 +86,9 @@ def standing(row: OrderRow | None, *, is_owner_alive: bool) -> OrderState:
 
 def begin(row: OrderRow | None, owner: int) -> OrderRow:
     """Return the row of an order that is about to be sent."""
-    return OrderRow("intended", owner, in_doubt=None if row is None else row.spent)
+    if row is None:
+        return OrderRow("intended", owner)
+    return OrderRow("intended", owner, in_doubt=row.spent, has_mark=row.has_mark)
 
 
 def is_free(row: OrderRow | None, owner: int) -> bool:
@@ -92,12 +103,17 @@ def note_taken(row: OrderRow) -> OrderRow:
 
 def note_unknown(row: OrderRow) -> OrderRow:
     """Return the row of an order that got no answer."""
-    return row._replace(state="unknown", owner=None)
+    return row._replace(state="unknown", owner=None, has_mark=False)
 
 
 def withdraw(row: OrderRow) -> OrderRow | None:
     """Return the row of an order that was refused. None: it has none any more."""
-    return None if row.in_doubt is None else OrderRow("unknown", cost=0, in_doubt=row.in_doubt)
+    return None if row.in_doubt is None else row._replace(state="unknown", owner=None, cost=0)
+
+
+def mark(row: OrderRow) -> OrderRow:
+    """Return the row of an order in doubt of which somebody has decided that it is sent again."""
+    return row._replace(state="unknown", owner=None, has_mark=True)
 
 
 # --- What there is at one moment. ---
@@ -109,12 +125,10 @@ class LineRow(NamedTuple):
     Attributes:
         state: `open`, `done`, `failed` or `unknown`.
         owner: who works on it. None: nobody.
-        resubmit: whether somebody looked and said that it is to be sent again.
     """
 
     state: str = "open"
     owner: int | None = None
-    resubmit: bool = False
 
 
 class Tables(NamedTuple):
@@ -151,14 +165,14 @@ class Task(NamedTuple):
         process: the number of its process, which is what rows name as their owner.
         step: what it does next.
         number: of the line that it works on.
-        resubmit: whether it was told to send an order in doubt again.
+        is_unsure: whether it could not hear if its last change of the order was made.
         seen: how the order stood when it looked. None: it looks when it begins, as it should.
     """
 
     process: int
     step: Step = Step.CLAIM
     number: int = 0
-    resubmit: bool = False
+    is_unsure: bool = False
     seen: OrderState | None = None
 
 
@@ -207,6 +221,10 @@ class Moment(NamedTuple):
     def is_alive(self, owner: int | None) -> bool:
         """Whether an owner has the lock that says so."""
         return owner is not None and owner != DEAD and self.sessions[owner]
+
+    def is_sending(self, process: int, number: int) -> bool:
+        """Whether a task of a process has an order that may be out."""
+        return any((one.process, one.number) == (process, number) and one.step in SENDING for one in self.tasks)
 
     @property
     def is_over(self) -> bool:
@@ -307,7 +325,7 @@ class Protocol:
         elif task.step in ENDS:
             yield self._end(now, task)
         else:
-            yield self._note(now, task)
+            yield from self._note(now, task)
 
     def _claim(self, now: Moment, task: Task) -> Iterator[Move]:
         """Yield the claims of lines that are free. Two calls of a process may be about the same order, too."""
@@ -318,22 +336,22 @@ class Protocol:
                 for other in now.tasks
             )
             if line.state == "open" and (is_free or is_shared):
-                claimed = LineRow("open", task.process, line.resubmit and "told once" in self.without)
                 step = Step.LOOK if "one transaction" in self.without else Step.BEGIN
+                claimed = LineRow("open", task.process)
                 moment = now.write(number, line=claimed, durable="durable claim" not in self.without)
-                yield Move(f"claims line {number}", moment, Task(task.process, step, number, line.resubmit))
+                yield Move(f"claims line {number}", moment, Task(task.process, step, number))
 
     def _standing(self, now: Moment, task: Task) -> OrderState:
         """Return how the order stands for one who is about to send it."""
         number, process, row = task.number, task.process, now.tables.orders[task.number]
-        is_own = row is not None and row.state == "intended" and row.owner == process
-        if is_own and "own intent" not in self.without:
-            is_sending = any(
-                (other.process, other.number) == (process, number) and other.step in SENDING for other in now.tasks
-            )
-            return OrderState.INTENDED if "sending" in self.without or not is_sending else OrderState.BUSY
+        is_taken = row is not None and row.state == "taken"
+        if not is_taken and now.is_sending(process, number) and "sending" not in self.without:
+            return OrderState.BUSY  # Even if there is no row: who could not hear that it was removed removes it again.
+        if row is not None and row.state == "intended" and row.owner == process and "own intent" not in self.without:
+            return OrderState.INTENDED
         stands = standing(row, is_owner_alive=row is not None and now.is_alive(row.owner))
-        if stands is OrderState.UNKNOWN and (task.resubmit or "doubt" in self.without):
+        is_told = row is not None and (row.has_mark if "told once" in self.without else row.is_marked)
+        if stands is OrderState.UNKNOWN and (is_told or "doubt" in self.without):
             return OrderState.INTENDED
         return stands
 
@@ -341,6 +359,9 @@ class Protocol:
         number, row = task.number, now.tables.orders[task.number]
         is_begun = row is not None and row.state == "intended" and row.owner == task.process
         is_own = is_begun or now.tables.lines[number].owner == task.process
+        if task.is_unsure and is_begun and ("undo" in self.without or not now.is_sending(task.process, number)):
+            undone = now.write(number, order=withdraw(row) if row else None, durable=True)
+            yield Move(f"takes back order {number}, which it has begun perhaps", undone, task, is_needed=False)
         if not is_own and "own line" not in self.without:
             yield Move(f"leaves line {number}, which is no longer its own", now, Task(task.process))
             return
@@ -355,9 +376,15 @@ class Protocol:
             return
         what, noted = f"notes that order {number} is about to be sent", self._intend(now, task)
         yield Move(what, noted, task._replace(step=Step.SEND, seen=None))
+        yield from self._lose(now, noted, task, what)
+
+    def _lose(self, now: Moment, changed: Moment, task: Task, what: str) -> Iterator[Move]:
+        """Yield how the connection is lost while an order is changed: after that was done, or before."""
         if now.faults.losses:
-            lost = lose(noted, task.process)
-            yield Move(f"{what}, and loses its connection before it hears so", lost, task, is_needed=False)
+            unsure = task._replace(is_unsure=True)
+            done, undone = lose(changed, task.process), lose(now, task.process)
+            yield Move(f"{what}, and loses its connection before it hears so", done, unsure, is_needed=False)
+            yield Move(f"{what}, but loses its connection before it has", undone, unsure, is_needed=False)
 
     def _intend(self, now: Moment, task: Task) -> Moment:
         row = now.tables.orders[task.number]
@@ -382,8 +409,8 @@ class Protocol:
         unanswered = task._replace(step=Step.UNANSWERED)
         yield Move(f"sends order {number}, and gets no answer", stray, unanswered, is_needed=False)
 
-    def _note(self, now: Moment, task: Task) -> Move:
-        """Return how a task notes what came of its order. What is no longer its own to note stays as it is."""
+    def _note(self, now: Moment, task: Task) -> Iterator[Move]:
+        """Yield how a task notes what came of its order. What is no longer its own to note stays as it is."""
         row = now.tables.orders[task.number]
         if row is None and "intent" in self.without:
             row = begin(row, task.process)
@@ -394,10 +421,22 @@ class Protocol:
             Step.REFUSED: look,
             Step.WRONG: Step.FAILED,
         }[task.step]
-        if row is None or not (is_free(row, task.process) or "own note" in self.without):
-            return Move(f"can't {task.step.value}", now, task._replace(step=Step.UNKNOWN))
+        after = task._replace(step=step, is_unsure=False)
+        if row is None or not self._is_ours(row, task):
+            if task.is_unsure:
+                yield Move(f"takes it that it did {task.step.value}", now, after)
+            else:
+                yield Move(f"can't {task.step.value}", now, task._replace(step=Step.UNKNOWN))
+            return
         moment = now.write(task.number, order=self._noted(row, task.step), durable="durable notes" not in self.without)
-        return Move(f"goes on to {task.step.value}", moment, task._replace(step=step))
+        yield Move(f"goes on to {task.step.value}", moment, after)
+        yield from self._lose(now, moment, task, f"goes on to {task.step.value}")
+
+    def _is_ours(self, row: OrderRow, task: Task) -> bool:
+        """Whether a task may note what came of its order."""
+        if task.is_unsure and task.step in {Step.REFUSED, Step.WRONG} and "unsure" not in self.without:
+            return row.owner == task.process  # One that has no owner may be another's, which is in doubt.
+        return is_free(row, task.process) or "own note" in self.without
 
     def _noted(self, row: OrderRow, step: Step) -> OrderRow | None:
         """Return what becomes of the row of an order. None: it is removed."""
@@ -463,11 +502,17 @@ def trouble(now: Moment) -> Iterator[Move]:
         fewer = faults._replace(restarts=faults.restarts - 1)
         ended = now._replace(tables=now.disk, sessions=(False,) * len(now.sessions), faults=fewer)
         yield Move("the database is ended at once, and started again", ended, is_needed=False)
-    for number, line in enumerate(now.tables.lines):
-        if faults.looks and line.state == "unknown":
+    for number, (line, row) in enumerate(zip(*now.tables, strict=True)):
+        if faults.looks and row and is_in_doubt(now, row):
             told = now._replace(told=add(now.told, number), faults=faults._replace(looks=faults.looks - 1))
-            again = told.write(number, line=LineRow(resubmit=True), durable=True)
-            yield Move(f"somebody says that order {number} is to be sent again", again, is_needed=False)
+            again = line if line.state == "open" else LineRow()
+            after = told.write(number, line=again, order=mark(row), durable=True)
+            yield Move(f"somebody says that order {number} is to be sent again", after, is_needed=False)
+
+
+def is_in_doubt(now: Moment, row: OrderRow) -> bool:
+    """Whether somebody who looks sees an order as one in doubt, of which nothing is decided."""
+    return standing(row, is_owner_alive=now.is_alive(row.owner)) is OrderState.UNKNOWN and not row.is_marked
 
 
 # --- What must hold at every moment. ---
@@ -511,10 +556,11 @@ def _describe(now: Moment) -> str:
     words = []
     for number, (line, row) in enumerate(zip(*now.tables, strict=True)):
         owner = {None: "", DEAD: " of the dead"}.get(line.owner, f" of process {line.owner}")
-        words.append(f"line {number}: {line.state}{owner}{' (send again)' if line.resubmit else ''}")
+        words.append(f"line {number}: {line.state}{owner}")
         if row is not None:
             owner = {None: "", DEAD: " by the dead"}.get(row.owner, f" by process {row.owner}")
-            words.append(f"order {number}: {row.state}{owner}, counted {row.spent}")
+            again = " (to be sent again)" if row.is_marked else ""
+            words.append(f"order {number}: {row.state}{owner}{again}, counted {row.spent}")
         words.append(f"taken {now.paid[number]}")
     return ", ".join(words)
 
@@ -583,17 +629,20 @@ QUICK: Final = (
     Protocol(THREADS, faults=Faults(kills=1, losses=1, restarts=1, looks=0)),
 )
 DEEP: Final = (
-    Protocol(TWO, faults=Faults(kills=2, losses=2, restarts=1, looks=1)),
-    Protocol(TWO, faults=Faults(kills=1, losses=1, restarts=1, looks=2)),
+    Protocol(TWO, faults=Faults(kills=2, losses=1, restarts=1, looks=1)),
+    Protocol(TWO, faults=Faults(kills=1, losses=2, restarts=0, looks=1)),
+    Protocol(TWO, faults=Faults(kills=1, losses=1, restarts=0, looks=2)),
     Protocol(TWO, lines=2, faults=Faults(kills=1, losses=1, restarts=0, looks=0)),
     Protocol((0, 0, 1), faults=Faults(kills=1, losses=1, restarts=1, looks=0)),
-    Protocol((0, 1, 2), faults=Faults(kills=1, losses=1, restarts=1, looks=1)),
+    Protocol((0, 1, 2), faults=Faults(kills=1, losses=1, restarts=0, looks=1)),
+    Protocol((0, 1, 2), faults=Faults(kills=1, losses=0, restarts=1, looks=1)),
 )
 """What takes most of a minute."""
 SHORTEST: Final = {
     "one transaction": Protocol(THREADS, faults=Faults(0, 0, 0, 0)),
     "sending": Protocol(THREADS, faults=Faults(0, 0, 0, 0)),
     "own intent": Protocol(TWO, faults=Faults(0, 1, 0, 0)),
+    "undo": Protocol(THREADS, faults=Faults(0, 1, 0, 0)),
     "stay in doubt": Protocol(TWO, faults=Faults(0, 1, 0, 2)),
     "dead owners": Protocol(TWO, faults=Faults(1, 0, 0, 0)),
     "durable claim": Protocol(TWO, faults=Faults(0, 1, 1, 0)),

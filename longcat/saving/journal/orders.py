@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache, partial
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from longcat.errors import JournalError
 from longcat.models import OrderRequest, Status
@@ -109,6 +109,12 @@ class OrderTable:
         """Note that an order is about to be sent, with these values, unless it was before. Return how it stands."""
         place = self._place(key)
         intended = OrderRecord(key, order, OrderState.INTENDED, to_dollars(values[1]))
+        if key in self._sending:
+            # Also without a row: who is sending it may have withdrawn it without hearing so, and will do it again.
+            found = self._find(key)
+            if found is not None:
+                found[0].check(order)
+            return found[0] if found and found[0].request_id else evolve(intended, state=OrderState.BUSY)
         for _ in range(MOST_TRIES):  # Another program may withdraw it, or begin it, between two statements.
             if db.execute(BEGIN, [*place, *values]).rowcount == 1:
                 return intended
@@ -117,7 +123,7 @@ class OrderTable:
                 continue
             record, owner = found
             record.check(order)
-            if owner == self._owner and record.state is OrderState.BUSY and key not in self._sending:
+            if owner == self._owner and record.state is OrderState.BUSY:
                 return intended  # We began it before, and the answer to that was lost.
             if record.state is not OrderState.UNKNOWN or not (resubmit_unknown or record.is_marked):
                 return record
