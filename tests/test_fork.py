@@ -32,8 +32,10 @@ ELSEWHERE: Final = "ConfigurationError: This began in another process, and goes 
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No proxy stands between, and no thread, file or socket is left."""
+def surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No proxy stands between, and no thread, file or socket is left, but those of the database's server."""
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place")
     with tidy(monkeypatch):
         yield
 
