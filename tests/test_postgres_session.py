@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -15,7 +16,7 @@ from postgres import LIMIT, USER, PostgresServer, Schema
 from processes import Process, run_code
 from servers import Server, read
 
-from longcat import Image, JournalError, State, Status
+from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.gateway.orders import usable_order
 from longcat.saving.journal.journal import Journal, without_password
 from longcat.saving.journal.postgres import database
@@ -180,6 +181,29 @@ def test_an_order_is_not_sent_when_the_last_sign_of_life_is_too_old(
                     orders.check(f"{age}")
             assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
             orders.check(f"{age}")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        " postgresql://me:secret@db/cats",
+        "postgresql:/me:secret@db/cats",
+        "Postgres:me:secret@db/cats",
+        "\nmysql://me:secret@db/cats",
+        "host=db password=secret dbname=cats",
+        "password = 'secret' host=db",
+        Path("postgresql://me:secret@db/cats"),
+    ],
+)
+def test_what_is_nearly_an_address_is_no_file(
+    place: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in it neither makes a file whose name has the password, nor tells it."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="Write it as a text like postgresql://") as caught:
+        Journal(place, time=time.time)
+    assert "secret" not in str(caught.value)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ SQLite's write-ahead log needs memory that the processes share.
 import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from os import PathLike
+from os import PathLike, fsdecode
 from time import sleep
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from longcat.saving.journal.postgres.lines import LineTable
 
 SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+NEARLY: Final = re.compile(
+    r"\s*postgres(ql)?\s*:|\s+[a-z][a-z0-9+.-]+://|(.*\s)?(host|hostaddr|dbname|service|password)\s*=",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What was meant to be the address of a database, and would be taken for a file, with the password in its name."""
 POSTGRES: Final = frozenset({"postgresql", "postgres"})
 
 
@@ -38,6 +43,11 @@ def open_database(place: str | PathLike[str], time: Callable[[], float], *, must
     """Return the database of a journal: that of a file, or PostgreSQL where the place is its URL."""
     found = SCHEME.match(place) if isinstance(place, str) else None
     if found is None:
+        if NEARLY.match(fsdecode(place)):
+            raise ConfigurationError(
+                "The place of the journal looks like the address of a database, and is none. Write it as a text like"
+                " postgresql://USER@HOST:PORT/DATABASE; or begin the path of a file with ./ or /."
+            )
         if must_exist:
             check_there(place)
         return SqliteDatabase(place, time)
