@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from threading import Barrier
@@ -404,6 +404,24 @@ def cut_orders(server: PostgresServer, schema: Schema, number: int, when: Litera
         one.open(60.0)
         proxy.cut(number, when)
         yield one.orders(GATEWAY), proxy
+
+
+def test_nobody_begins_an_order_while_it_is_not_known_to_be_withdrawn(
+    postgres_server: PostgresServer, schema: Schema
+) -> None:
+    """Who lost the answer withdraws again, and removes no order that another thread of the program has begun."""
+    for number in range(1, 20):
+        with cut_orders(postgres_server, schema, 1000, "after") as (orders, proxy):
+            assert orders.begin(KEY, ORDER, PRICE).state is OrderState.INTENDED
+            proxy.cut(number, "after")
+            with suppress(JournalError):
+                orders.withdraw(KEY)
+                break  # There are no more questions in it.
+            assert until_it_passes(lambda: orders.begin(KEY, ORDER, PRICE)).state is OrderState.BUSY
+            until_it_passes(lambda: orders.withdraw(KEY))
+            assert orders.begin(KEY, ORDER, PRICE).state is OrderState.INTENDED
+            orders.withdraw(KEY)
+    assert 1 < number < 19
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -40,7 +40,7 @@ BOUND: Final = 1.2
 """How many times the rate may arrive in a second."""
 ORDERS: Final = """
 SELECT content::json ->> 'prompt', state, request_id, cost + coalesce(in_doubt, 0) FROM {}.longcat_orders"""
-AT_WORK: Final = "SELECT FROM {}.longcat_worker WHERE pid = %s"
+AT_WORK: Final = "SELECT pid FROM {}.longcat_worker WHERE pid = %s"
 LONGEST_END: Final = 90.0
 """Seconds in which the workers must end when nothing happens to them any more. The server takes 30 s to notice that one
 is cut off."""
@@ -160,7 +160,7 @@ class ManyKills(Kills):
     def _cut_off(self) -> None:
         """Cut the last worker off, once it is at work: who is still beginning would end, as it can't begin."""
         began = AT_WORK.format(self.schema.name)
-        while not self.database.execute(began, self._workers[-1].pid):
+        while not (self.wrong or self.database.execute(began, self._workers[-1].pid)):
             if not self._workers[-1].is_alive():
                 self._check_worker(WORKERS - 1)
                 self._workers[-1] = self._work(WORKERS - 1)
