@@ -57,8 +57,8 @@ SELECT pg_backend_pid(), current_setting('server_encoding'), current_schema(),
 ALTERED_IT: Final = "Another program altered it. Restore it from a backup, as orders in it may have been paid."
 LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
 """Codes of errors that say that the session is over, or can't begin yet. So do all that begin with 08."""
-PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03"})
-"""Codes of errors that pass: others are in the way."""
+PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03", "57014"})
+"""Codes of errors that pass: others are in the way, or somebody has cancelled the statement."""
 NEXT_STEPS: Final = (
     ("25006", "Give the address of the primary server, or a role whose transactions may write."),
     ("42501", "Grant the user the rights to use the schema, and to create, read and write its tables."),
@@ -71,6 +71,8 @@ NEXT_STEPS: Final = (
     ("22", ALTERED_IT),
     ("23", ALTERED_IT),
     ("42", ALTERED_IT),
+    ("53", "Give the server more memory, or look into its log for what it lacks; what was noted so far is kept."),
+    ("58", "Look into the server's log; the machine that it runs on fails. What was noted so far is kept."),
     ("XX", "Look into the server's log; restore the database from a backup if it is damaged."),
 )
 """What to do about an error, by what its code begins with."""
