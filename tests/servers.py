@@ -350,7 +350,7 @@ def drive(  # noqa: PLR0913 - most are keywords that hardly any test needs.
     clock: VirtualClock | None = None,
     polling: Polling = QUICKLY,
     after: Callable[[], object] = lambda: None,
-    journal: Path | None = None,
+    journal: Path | str | None = None,
     key: str = KEY,
     **options: Any,
 ) -> Any:

@@ -464,11 +464,12 @@ RACE = """
 
 @pytest.mark.parametrize("dead", [False, True])
 def test_twenty_race_for_the_same_requests(place: Place, *, dead: bool) -> None:
-    """Twenty journal objects in two processes open one file at once, new or a dead owner's: each request has one."""
+    """Twenty journal objects, or ten on PostgreSQL, in two processes open one at once: each request has one owner."""
     if dead:
         with killed(place, [str(number) for number in range(40)]):
             pass
-    with process(place, RACE) as one, process(place, RACE) as other:
+    race = RACE if isinstance(place, Path) else RACE.replace("(10)", "(5)").replace("(11)", "(6)")
+    with process(place, race) as one, process(place, race) as other:
         go(one, other)
         had = Counter(one.line().split() + other.line().split())
         assert had == Counter(str(number) for number in range(40))

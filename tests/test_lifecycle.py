@@ -15,6 +15,7 @@ import httpx
 import pytest
 import trio
 from fakes import KEY, Driver, completed
+from journals import Place
 from libraries import LIBRARIES, WAYS
 from servers import (
     SHARED,
@@ -57,8 +58,10 @@ CLOSED: Final = "this client was closed meanwhile"
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No proxy stands between, and no thread, file or socket is left."""
+def surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No proxy stands between, and no thread, file or socket is left, but those of the database's server."""
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place")
     with tidy(monkeypatch):
         yield
 
@@ -314,12 +317,12 @@ def test_httpcore_still_loses_places() -> None:
 
 @each_backend
 @pytest.mark.parametrize("sent", [False, True], ids=["while it connects", "once it is sent"])
-def test_an_order_that_is_cancelled_is_in_doubt_only_if_it_was_sent(backend: str, sent: bool, tmp_path: Path) -> None:
+def test_an_order_that_is_cancelled_is_in_doubt_only_if_it_was_sent(backend: str, sent: bool, place: Place) -> None:
     """The journal forgets an order of which no byte can have gone out, and so does the note on the exception."""
     under_way = threading.Event()
 
     async def main(url: str) -> None:
-        async with AsyncLongCat(KEY, url, journal=tmp_path / "orders") as cat:
+        async with AsyncLongCat(KEY, url, journal=place) as cat:
             with anyio.CancelScope() as scope:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(lambda: cat.submit("a cat", id="the cat"))
@@ -332,7 +335,7 @@ def test_an_order_that_is_cancelled_is_in_doubt_only_if_it_was_sent(backend: str
     with Server([read, lambda _: under_way.set(), stall]) as server, crowded() as nowhere:
         url = server.url if sent else nowhere
         anyio.run(main, url, backend=backend)
-    with Journal(tmp_path / "orders", time=lambda: 0.0) as journal:
+    with Journal(place, time=lambda: 0.0) as journal:
         known = journal.orders(url).known("the cat")
     assert (known and known.state) == (OrderState.UNKNOWN if sent else None)
 
@@ -342,7 +345,7 @@ def test_an_order_that_is_cancelled_is_in_doubt_only_if_it_was_sent(backend: str
 
 @pytest.mark.parametrize("answered", [True, False], ids=["answered", "never answered"])
 def test_orders_that_are_under_way_when_a_loop_is_left(
-    answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    answered: bool, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They get the time to be answered, and no more are sent; those that are not answered are in doubt."""
     monkeypatch.setattr("longcat.sending.threads.batch.ORDER_GRACE", SOON if answered else 0.1)
@@ -361,12 +364,12 @@ def test_orders_that_are_under_way_when_a_loop_is_left(
         else:
             stall(connection)
 
-    with Server([take]) as server, LongCat(KEY, server.url, max_in_flight=8, journal=tmp_path / "orders") as cat:
+    with Server([take]) as server, LongCat(KEY, server.url, max_in_flight=8, journal=place) as cat:
         for outcome in cat.generate_all(map(str, range(1000))):
             assert isinstance(outcome.error, BadRequestError)
             threading.Timer(0.1, left.set).start()
             break
-    with Journal(tmp_path / "orders", time=lambda: 0.0) as journal:
+    with Journal(place, time=lambda: 0.0) as journal:
         orders = journal.orders(server.url)
         assert {record.order.prompt for record in orders.in_doubt()} == (set() if answered else prompts)
         assert orders.spent() == 3 * QueueGateway(server.url, KEY).cost(usable_order("a cat"))

@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,6 +15,7 @@ import anyio.to_thread
 import pytest
 from attrs import frozen
 from fakes import KEY, Driver, drivers_for
+from journals import Place
 from libraries import WAYS
 from servers import (
     LIMIT,
@@ -191,7 +191,9 @@ TABLE: dict[str, Row] = {
 
 
 @pytest.fixture(autouse=True)
-def _tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _tidy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place")  # Its server is started before what a test leaves is counted.
     with tidy(monkeypatch):
         yield
 
@@ -360,13 +362,13 @@ def test_an_order_that_gets_no_connection_of_a_small_pool_is_not_sent(event_loop
     assert (error.sent, len(gateway.requests)) == (False, 1)
 
 
-def test_an_order_is_in_doubt_when_the_callers_own_http_client_fails(sync_driver: Driver, tmp_path: Path) -> None:
+def test_an_order_is_in_doubt_when_the_callers_own_http_client_fails(sync_driver: Driver, place: Place) -> None:
     """What a hook of the HTTP client raises says nothing about the order; the error tells so, and the journal."""
     hooks = {"response": [sync_driver.http.Response.raise_for_status]}
     with (
         Server(answers("500 Failed")) as gateway,
         http_client(sync_driver, {"trust_env": False, "event_hooks": hooks}) as http,
-        LongCat(KEY, gateway.url, http_client=http, journal=tmp_path / "orders.db") as cat,
+        LongCat(KEY, gateway.url, http_client=http, journal=place) as cat,
     ):
         for message in ("HTTPStatusError was raised while it was sent", "HTTPStatusError was raised while it was sent"):
             with pytest.raises(SubmitUnknown, match=message):
@@ -428,11 +430,11 @@ def test_what_is_sent(driver: Driver) -> None:
 # --- With a journal. ---
 
 
-def test_an_id_stands_for_one_order(tmp_path: Path, clean_http: Any) -> None:
+def test_an_id_stands_for_one_order(place: Place, clean_http: Any) -> None:
     """The same order under the same id is sent once; another one under that id is refused, and not sent."""
     with (
         Server([read, TAKEN]) as gateway,
-        LongCat(KEY, gateway.url, http_client=clean_http, journal=tmp_path / "orders.db") as cat,
+        LongCat(KEY, gateway.url, http_client=clean_http, journal=place) as cat,
     ):
         assert cat.submit("a cat", id="x").request_id == cat.submit("a cat", id="x").request_id == ID
         with pytest.raises(ConfigurationError, match="'x' names another order"):
@@ -442,7 +444,7 @@ def test_an_id_stands_for_one_order(tmp_path: Path, clean_http: Any) -> None:
 
 @pytest.mark.parametrize("name", ["taken", "unknown"])
 def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
-    tmp_path: Path, driver: Driver, name: str, monkeypatch: pytest.MonkeyPatch
+    place: Place, driver: Driver, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a full disk, the error names the request that was paid for, or says that the order is in doubt."""
 
@@ -451,14 +453,13 @@ def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
 
     monkeypatch.setattr(OrderTable, name, full)
     ids = {"taken": ID, "unknown": None}
-    journal = tmp_path / "orders.db"
     with Server([read, TAKEN] if name == "taken" else [read, reset]) as gateway:
         with pytest.raises(SubmitUnknown) as caught:
-            drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=journal)
-        [outcome] = drive(driver, gateway.url, lambda cat: cat.generate_all(["a dog"]), journal=journal)
+            drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=place)
+        [outcome] = drive(driver, gateway.url, lambda cat: cat.generate_all(["a dog"]), journal=place)
         # The next program knows from the intent that it must not be sent again.
         with pytest.raises(SubmitUnknown):
-            drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=journal)
+            drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=place)
     assert (caught.value.request_id, ID in str(caught.value)) == (ids[name], name == "taken")
     assert isinstance(outcome.error, SubmitUnknown)
     assert outcome.request_id == (ids[name] or "")
@@ -470,11 +471,11 @@ def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
     [("Acquire", None), ("begin", None), ("Call", OrderState.UNKNOWN), ("taken", OrderState.TAKEN)],
 )
 def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
-    tmp_path: Path, at: str, state: OrderState | None
+    place: Place, at: str, state: OrderState | None
 ) -> None:
     """Whatever stops it, the journal tells the truth: nothing was sent, nobody knows, or this request came of it."""
     gateway, clock = QueueGateway("https://gateway.test", KEY), VirtualClock()
-    with Journal(tmp_path / "orders.db", time=clock.time) as journal:
+    with Journal(place, time=clock.time) as journal:
         orders = journal.orders(gateway.base_url)
         submit = Submit(
             gateway, usable_order("a cat"), RateLimiter(), 60.0, clock.monotonic, lambda: 0.5, orders, "the cat"
