@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -464,6 +465,24 @@ def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
     assert isinstance(outcome.error, SubmitUnknown)
     assert outcome.request_id == (ids[name] or "")
     assert len(gateway.requests) == 2
+
+
+def test_an_order_that_is_not_ours_any_more_is_begun_anew_before_a_byte_of_it_goes_out(
+    tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the journal can't be certain of that once the connection is made, the gateway gets the order later, once."""
+    checks: list[str] = []
+
+    def check(_: OrderTable, key: str) -> None:
+        checks.append(key)
+        if len(checks) == 2:  # The first one was before it connected.
+            raise JournalError("This program stood still.", locked=True)
+
+    monkeypatch.setattr(OrderTable, "check", check)
+    with Server([read], [read, TAKEN]) as gateway:
+        order = drive(driver, gateway.url, lambda cat: cat.submit("a cat", id="x"), journal=tmp_path / "orders.db")
+    assert order.request_id == ID
+    assert (len(gateway.requests), len(gateway.connections), len(checks)) == (1, 2, 4)
 
 
 @pytest.mark.parametrize(
