@@ -23,6 +23,7 @@ from longcat.errors import ConfigurationError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.postgres import connection
+from longcat.saving.journal.requests import SavedFile
 from longcat.testing import FakeGateway
 from longcat.waiting.submit import OrderState
 
@@ -346,6 +347,15 @@ def test_a_restart_loses_nothing_and_doubles_nothing(
             *(Decimal(0),),
             Status(ID, State.FAILED, "ERROR", error="no"),
         )
+
+
+def test_a_restart_forgets_no_picture(postgres_server: PostgresServer, schema: Schema) -> None:
+    """A picture that is recorded, and so may be there, is known after a crash of the server that comes at once."""
+    with journal(schema.tcp_url) as one:
+        requests = one.requests(GATEWAY)
+        requests.record(ID, 1, "cat.png", "0" * 64, 1)
+        postgres_server.restart()
+        assert until_it_passes(lambda: requests.file(ID, 1)) == SavedFile("cat.png", "0" * 64, 1)
 
 
 def test_who_comes_while_the_server_is_restarted_waits_for_it(postgres_server: PostgresServer, schema: Schema) -> None:

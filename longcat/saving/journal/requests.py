@@ -183,7 +183,9 @@ class RequestTable:
 
     def record(self, request_id: str, number: int, place: str, sha256: str, size: int) -> None:
         """Record where a picture is. `SavedFile` says what the values are."""
-        with self._database.using() as db:
+        database = self._database
+        # A server that crashes must not forget a picture that is there: it would be taken for somebody else's.
+        with database.durable() if database.is_remote else database.using() as db:
             db.execute(RECORD, [self._gateway, request_id, number, as_bytes(place), sha256, size])
 
     def _row(self, columns: str, request_id: str) -> Any:
