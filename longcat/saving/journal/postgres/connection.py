@@ -12,12 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError, LongCatError
-from longcat.saving.journal.postgres.refusals import (
-    CHECK_PLACE,
-    PASSING_REFUSALS,
-    code_of_refusal,
-    next_step_after,
-)
+from longcat.saving.journal.postgres.refusals import UNKNOWN, refusal_of
 from longcat.text import sentence, shorten
 
 OLDEST_SERVER: Final = 14
@@ -175,18 +170,16 @@ def connect(address: JournalUrl, *, was_connected: bool) -> BoundedConnection:
     Raises JournalError.
     """
     parameters = {**_defaults(address), **address.parameters, **TCP, "client_encoding": "UTF8"}
-    conninfo = make_conninfo(**parameters)
-    failure, code, connection = "", "", None
+    said, connection = "", None
     try:
-        connection = BoundedConnection.connect(conninfo, autocommit=True)
+        connection = BoundedConnection.connect(make_conninfo(**parameters), autocommit=True)
     except psycopg.Error as error:
-        failure = " ".join(str(error).removeprefix("connection failed: ").removeprefix("connection is bad: ").split())
-        if not was_connected and not isinstance(error, psycopg.errors.ConnectionTimeout):
-            code = code_of_refusal(conninfo, failure)
+        said = " ".join(str(error).removeprefix("connection failed: ").removeprefix("connection is bad: ").split())
     if connection is None:
+        refusal = refusal_of(said)
         raise JournalError(
-            f"The journal in {address.name} can't be reached: {sentence(failure)} {next_step_after(code)}",
-            locked=was_connected or code.startswith(PASSING_REFUSALS),
+            f"The journal in {address.name} can't be reached: {sentence(said)} {refusal.next_step}",
+            locked=was_connected or refusal.passes,
         )
     try:
         with explained(address.name):
@@ -271,7 +264,7 @@ def explained(name: str, connection: "psycopg.Connection[Any] | None" = None) ->
             raise pooler_error(name) from error
         is_passing = code in PASSING or (not code and isinstance(error, psycopg.OperationalError))
         steps = (step for start, step in NEXT_STEPS if code.startswith(start))
-        next_step = "Run again." if is_passing else next(steps, CHECK_PLACE)
+        next_step = "Run again." if is_passing else next(steps, UNKNOWN.next_step)
         raise JournalError(
             f"The journal in {name} can't be used: {sentence(said)} {next_step}", locked=is_passing
         ) from error
@@ -280,7 +273,9 @@ def explained(name: str, connection: "psycopg.Connection[Any] | None" = None) ->
     except Exception as error:
         if isinstance(error, LongCatError):
             raise
-        raise JournalError(f"The journal in {name} can't be used: {type(error).__name__}. {CHECK_PLACE}") from error
+        raise JournalError(
+            f"The journal in {name} can't be used: {type(error).__name__}. {UNKNOWN.next_step}"
+        ) from error
 
 
 def lost_error(name: str) -> JournalError:
