@@ -1,6 +1,5 @@
 """All batches in a journal on PostgreSQL, of all gateways: counted, told line by line, and opened again."""
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -8,11 +7,19 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
-from longcat.saving.journal.contents import id_and_prompt
+from longcat.saving.journal.contents import (
+    COST,
+    FAILED,
+    ORDER_STATE,
+    REQUEST,
+    REQUEST_STATE,
+    WITHOUT_ORDER,
+    ExportRow,
+)
 from longcat.saving.journal.database import Database, Statements
-from longcat.saving.journal.money import UNITS, to_dollars
+from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.postgres import workers
-from longcat.saving.journal.postgres.lines import LOCK
+from longcat.saving.journal.postgres.lines import LOCK, export_lines
 from longcat.saving.journal.postgres.workers import WorkerRecord
 
 RECORDS: Final = """
@@ -20,14 +27,21 @@ SELECT batch, gateway, registered, lines, coalesce(sum(worker.done), 0)::BIGINT,
     (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
     (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, (batch.spent + coalesce(sum(worker.spent), 0))::BIGINT
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) GROUP BY batch ORDER BY batch"""
-EXPORT: Final = """
-SELECT line.key, line.content, coalesce(line.request_id, orders.request_id), line.state, files,
-    CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost + coalesce(orders.in_doubt, 0), line.cost)
-        ELSE line.cost END, error
-FROM longcat_line AS line JOIN longcat_batch USING (batch)
-LEFT JOIN orders ON line.state = 'open' AND orders.gateway = longcat_batch.gateway AND orders.key = line.key
-ORDER BY line.batch, number"""
 OF_BATCH: Final = "FROM longcat_line JOIN longcat_batch USING (batch)"
+PICTURES: Final = """
+LEFT JOIN (
+    SELECT gateway, request_id, array_agg(path ORDER BY number) AS path FROM picture GROUP BY gateway, request_id
+) AS picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id"""
+ORDERS: Final = f"""
+SELECT orders.key, orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
+    coalesce(request.error, orders.message), picture.path
+FROM orders {REQUEST} {PICTURES}
+WHERE orders.key NOT LIKE ? AND NOT EXISTS (
+    SELECT {OF_BATCH} WHERE longcat_batch.gateway = orders.gateway AND longcat_line.key = orders.key
+)"""  # noqa: S608 - a text of ours.
+REQUESTS: Final = f"""
+SELECT request.request_id, NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
+FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
 COUNT_FAILED: Final = "SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM longcat_line WHERE state = 'failed'"
 # What a line in doubt may have cost is counted again when it is over; what a failed one has cost is not.
 REOPEN: Final = """
@@ -100,16 +114,17 @@ class BatchTable:
 
     def export(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of all batches, as `JournalContents.export` does."""
-        with self._database.cursor(EXPORT, []) as rows:
-            for key, content, request_id, state, files, units, error in rows:
-                yield {
-                    **id_and_prompt(key, content),
-                    "request_id": request_id,
-                    "state": state,
-                    "files": json.loads(files) if files else [],
-                    "cost": units / UNITS,
-                    "error": error,
-                }
+        return export_lines(self._database)
+
+    def orders(self) -> Iterator[ExportRow]:
+        """Yield the orders that are no lines."""
+        with self._database.cursor(ORDERS, [f"%{FAILED}%"]) as rows:
+            yield from rows
+
+    def requests(self) -> Iterator[ExportRow]:
+        """Yield the requests that were ordered elsewhere."""
+        with self._database.cursor(REQUESTS, []) as rows:
+            yield from rows
 
     def count_failed(self, db: Statements) -> Any:
         """Return how many lines have failed, and what they cost at most, as it is stored."""

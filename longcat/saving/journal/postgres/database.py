@@ -33,8 +33,12 @@ from longcat.saving.journal.postgres.statements import PostgresRows, PostgresSta
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
-FETCHED: Final = 2000
-"""How many rows of a cursor are fetched at a time."""
+CHUNKS: Final = 17_00_00
+"""The first version of libpq that hands several rows over at a time."""
+FETCHED: Final = 1000 if psycopg.pq.version() >= CHUNKS else 1
+"""How many rows of a cursor are handed over at a time."""
+PATIENT: Final = "SET LOCAL tcp_user_timeout = 0; SET LOCAL work_mem = '64MB'"
+"""For a cursor, which reads whole tables, and whose reader may stand still."""
 INTERVAL: Final = 5.0
 """Seconds between two signs of life of a session, which also finds out whether it is still the same."""
 SOON: Final = 0.5
@@ -159,11 +163,9 @@ class PostgresDatabase(Database):
     @contextmanager
     def cursor(self, sql: str, values: Sequence[Any]) -> Iterator[PostgresRows]:
         """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
-        with self.transaction() as db, db.connection.cursor("longcat") as cursor:
-            db.connection.execute("SET LOCAL cursor_tuple_fraction = 1")  # All rows are wanted, not the first soon.
-            cursor.itersize = FETCHED
-            cursor.execute(translate(sql), [to_stored(value) for value in values])
-            yield PostgresRows(cursor)
+        with self.transaction() as db, db.connection.cursor() as cursor:
+            db.connection.execute(PATIENT)
+            yield PostgresRows(cursor.stream(translate(sql), [to_stored(value) for value in values], size=FETCHED))
 
     @property
     def session(self) -> int:

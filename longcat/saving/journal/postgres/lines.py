@@ -15,7 +15,8 @@ from attrs import field, frozen
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
-from longcat.saving.journal.money import to_dollars, to_units
+from longcat.saving.journal.contents import id_and_prompt
+from longcat.saving.journal.money import UNITS, to_dollars, to_units
 from longcat.saving.journal.orders import MARK, OrderTable, read_order, write_order
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.workers import WorkerRecord
@@ -160,12 +161,12 @@ WITH doubtful AS (SELECT count(*) AS lines, coalesce(sum(cost), 0) AS units FROM
 UPDATE longcat_batch SET unknown = unknown - doubtful.lines, spent = spent - doubtful.units
 FROM doubtful WHERE batch = ?"""
 EXPORT: Final = """
-SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
+SELECT line.key, line.content, coalesce(line.request_id, orders.request_id), line.state, files,
     CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost + coalesce(orders.in_doubt, 0), line.cost)
         ELSE line.cost END, error
-FROM longcat_line AS line
-LEFT JOIN longcat_orders AS orders ON line.state = 'open' AND orders.gateway = ? AND orders.key = line.key
-WHERE batch = ? ORDER BY number"""
+FROM longcat_line AS line JOIN longcat_batch USING (batch)
+LEFT JOIN orders ON line.state = 'open' AND orders.gateway = longcat_batch.gateway AND orders.key = line.key
+WHERE ? IN (batch, 0) ORDER BY batch, number"""
 
 
 @frozen
@@ -384,18 +385,7 @@ class LineTable:
         It reads from a cursor of the server's, within a transaction, so memory stays flat. No other thread can use the
         journal meanwhile.
         """
-        with self._database.cursor(EXPORT, [self._gateway, batch]) as rows:
-            for content, request_id, state, files, units, error in rows:
-                order = json.loads(content)
-                yield {
-                    "id": order["id"],
-                    "prompt": order["prompt"],
-                    "request_id": request_id,
-                    "state": state,
-                    "files": json.loads(files) if files else [],
-                    "cost": float(to_dollars(units)),
-                    "error": error,
-                }
+        return export_lines(self._database, batch)
 
     def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str) -> None:
         """Write the lines of a batch, and name their orders."""
@@ -441,3 +431,17 @@ class LineTable:
 def _as_row(outcome: LineOutcome) -> tuple[int, str, str | None, str | None, int, str | None]:
     files = json.dumps([*outcome.files]) if outcome.files else None
     return outcome.number, outcome.state, outcome.request_id, files, to_units(outcome.cost), outcome.error
+
+
+def export_lines(database: Any, batch: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each line of a batch, or of all of them, as `LineTable.export` does."""
+    with database.cursor(EXPORT, [batch or 0]) as rows:
+        for key, content, request_id, state, files, units, error in rows:
+            yield {
+                **id_and_prompt(key, content),
+                "request_id": request_id,
+                "state": state,
+                "files": json.loads(files) if files else [],
+                "cost": units / UNITS,
+                "error": error,
+            }

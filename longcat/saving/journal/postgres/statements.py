@@ -55,9 +55,9 @@ def to_key(key: str) -> str:
 
 def from_stored(value: Any) -> Any:
     """Return a value as it was before `to_stored`."""
-    if isinstance(value, str) and ESCAPE in value:
-        return ESCAPED.sub(lambda found: chr(int(found[1], 16)), value)
-    return value
+    if isinstance(value, str):
+        return ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if ESCAPE in value else value
+    return [from_stored(one) for one in value] if isinstance(value, list) else value
 
 
 @frozen
