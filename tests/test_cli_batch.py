@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -199,18 +200,33 @@ def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
     assert (ran.code, gateway.posts, "cat-2.png is there already." in ran.err) == (2, 0, True)
 
 
-def test_ctrl_c_leaves_no_order_in_doubt(gateway_with: Callable[..., OrderGateway], tmp_path: Path) -> None:
-    """The first Ctrl-C lets orders under way be answered, and sends no other; the manifest is written, the code 130."""
+@pytest.mark.parametrize(
+    ("number", "interrupt"),
+    [
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),  # As for a command in the background of a script.
+    ],
+)
+def test_ctrl_c_leaves_no_order_in_doubt(
+    gateway_with: Callable[..., OrderGateway],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    number: signal.Signals,
+    interrupt: Any,
+) -> None:
+    """The first one lets orders under way be answered, and sends no other; the manifest is written, the code 130."""
     gateway = gateway_with("order-slow:all:0.6")
     user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
     (tmp_path / "orders").write_text("\n".join(f"cat {number}" for number in range(40)))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, interrupt)))
     with user.start("batch", "orders", "-o", "out") as process:
         assert eventually(lambda: gateway.posts > 0, LIMIT)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=LIMIT)
     lines = [json.loads(line) for line in (tmp_path / "out/manifest.jsonl").read_text("utf-8").splitlines()]
     ordered = [line for line in lines if line["request_id"] is not None]
     assert (process.returncode, len(lines), {line["state"] for line in lines}) == (130, 40, {"open"}), err
     assert 0 < len(ordered) == gateway.posts < 40
     assert "Run the same command again" in err
+    assert "Traceback" not in err

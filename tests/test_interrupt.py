@@ -1,13 +1,15 @@
 """Ctrl-C, SIGTERM and SIGHUP end a command at any moment, with exit code 130 and one line. No test sleeps."""
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from processes import Process
@@ -15,6 +17,7 @@ from servers import LIMIT, eventually
 from shell import KEY, environment
 
 from longcat.cli import main
+from longcat.cli.interrupt import raise_on_interrupt, run_async
 
 LINE: Final = "longcat: Stopped. Requests go on at the service; wait for them again."
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
@@ -33,6 +36,7 @@ def strike(event, args):
 sys.addaudithook(strike)
 atexit.register(strike, "exit", ())
 from longcat.cli import main
+from longcat.cli.interrupt import raise_on_interrupt, run_async
 sys.exit(main(sys.argv[4:]))
 """
 
@@ -167,3 +171,32 @@ def catches(process: int, number: signal.Signals) -> bool:
     """Whether a process has a handler for a signal; Python itself has none for SIGTERM."""
     caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{process}/status").read_text("utf-8"), re.MULTILINE)
     return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("interrupt", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_signal_cancels_what_runs_and_not_the_task_that_it_strikes(
+    request: pytest.FixtureRequest, interrupt: Any
+) -> None:
+    """So it is in the foreground, and in the background of a script, where SIGINT is ignored: all is tidied up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        request.addfinalizer(partial(signal.signal, number, signal.getsignal(number)))
+    signal.signal(signal.SIGINT, interrupt)
+    raise_on_interrupt()
+    events = []
+
+    async def struck() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        events.append("struck")
+
+    async def work() -> None:
+        task = asyncio.create_task(struck())
+        try:
+            await asyncio.sleep(LIMIT)
+        finally:
+            await task
+            events.append("tidied up")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_async(work)
+    assert events == ["struck", "tidied up"]
+    assert signal.getsignal(signal.SIGINT) is interrupt

@@ -12,7 +12,7 @@ import sys
 
 TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from types import FrameType
     from typing import NoReturn
 
@@ -33,11 +33,44 @@ def raise_on_interrupt() -> None:
     """Let a signal raise KeyboardInterrupt, so that files and connections are tidied up; asyncio cancels its task."""
     import signal  # noqa: PLC0415 - see above.
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        interrupt = signal.getsignal(signal.SIGINT)  # Perhaps it is asyncio's by then.
-        (interrupt if callable(interrupt) else signal.default_int_handler)(number, frame)
+    _handle(signal.default_int_handler, _terminate)
 
-    _handle(signal.default_int_handler, terminate)
+
+def run_async(function: Callable[..., Awaitable[None]], *arguments: object) -> None:
+    """Run an async function to its end. The signals that end a command cancel it, and raise KeyboardInterrupt then.
+
+    asyncio sees to that with its own handler of SIGINT, which it does not set where a shell has SIGINT ignored.
+    """
+    import asyncio  # noqa: PLC0415 - see above.
+    import signal  # noqa: PLC0415
+
+    import anyio  # noqa: PLC0415
+
+    async def cancellable() -> None:
+        loop, cancel = asyncio.get_running_loop(), asyncio.current_task().cancel  # type: ignore[union-attr]
+        ours = [number for number in signal.valid_signals() if signal.getsignal(number) is _terminate]
+        for number in ours:
+            loop.add_signal_handler(number, cancel)
+        try:
+            await function(*arguments)
+        finally:
+            for number in ours:
+                loop.remove_signal_handler(number)
+                signal.signal(number, _terminate)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN or sys.platform == "win32":
+        return anyio.run(function, *arguments)
+    try:
+        anyio.run(cancellable)
+    except asyncio.CancelledError as cancelled:
+        raise KeyboardInterrupt from cancelled
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    import signal  # noqa: PLC0415 - see above.
+
+    interrupt = signal.getsignal(signal.SIGINT)  # Perhaps it is asyncio's by then.
+    (interrupt if callable(interrupt) else signal.default_int_handler)(number, frame)
 
 
 def exit_now() -> NoReturn:

@@ -3,10 +3,9 @@
 import argparse
 import shlex
 
-import anyio
-
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
+from longcat.cli.interrupt import run_async
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import receiving
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     )
     try:
         with receiving(arguments) as wake, display({line.key: order.prompt}, at_first="ordering") as shown:
-            anyio.run(Ordering([line], settings, shown, lambda _: None, wake).run)
+            run_async(Ordering([line], settings, shown, lambda _: None, wake).run)
     finally:  # Ctrl-C, too.
         code = Exit.DONE
         if line.error is not None:

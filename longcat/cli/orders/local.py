@@ -11,10 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import anyio
-
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
+from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import MANIFEST, print_line, sum_up, write_manifest
 from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.orders.ledger import recall, survey
@@ -90,4 +89,4 @@ def _order(
         display(names, at_first="ordering") as shown,
     ):
         tell = partial(print_line, store=store, printer=printer, as_json=arguments.json, debug=arguments.debug)
-        anyio.run(Ordering(lines, settings, shown, tell, wake).run)
+        run_async(Ordering(lines, settings, shown, tell, wake).run)

@@ -19,6 +19,7 @@ from attrs import define, evolve
 from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.displays.whole_progress import whole_display
 from longcat.cli.exit_codes import Exit
+from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import MANIFEST, BatchPlan, print_line, sum_up, write_manifest
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
@@ -157,7 +158,7 @@ class _Work:
             ordering = Ordering(share.lines(), settings, shown, share.end, wake)
             share.on_idle = ordering.settle
             try:
-                anyio.run(_run_both, ordering, share)
+                run_async(_run_both, ordering, share)
             finally:  # Ctrl-C, too.
                 try:
                     _with_patience(share.report)
