@@ -77,14 +77,12 @@ def _batches(lines: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
 
 def json_line(line: Mapping[str, Any]) -> str:
     """Return a line of a manifest as `json.dumps` would, in a third of the time, as there may be millions."""
+    name, prompt, request_id, error = [
+        "null" if text is None else quoted(text)
+        for text in (line["id"], line["prompt"], line["request_id"], line["error"])
+    ]
     files = ", ".join(map(quoted, line["files"]))
     return (
-        f'{{"id": {_quoted(line["id"])}, "prompt": {_quoted(line["prompt"])},'
-        f' "request_id": {_quoted(line["request_id"])}, "state": {quoted(line["state"])},'
-        f' "files": [{files}], "cost": {line["cost"]!r},'
-        f' "error": {_quoted(line["error"])}}}\n'
+        f'{{"id": {name}, "prompt": {prompt}, "request_id": {request_id}, "state": "{line["state"]}",'
+        f' "files": [{files}], "cost": {line["cost"]!r}, "error": {error}}}\n'
     )
-
-
-def _quoted(text: str | None) -> str:
-    return "null" if text is None else quoted(text)

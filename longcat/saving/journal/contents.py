@@ -54,15 +54,14 @@ WHERE NOT EXISTS (
 # Of those that were taken, an index of SQLite has all that this reads, in the order of the requests. To look up a
 # million rows in no order takes a hundred times as long where they are not in memory.
 COUNT_TAKEN: Final = f"""
-SELECT {REQUEST_STATE} AS stands, orders.key LIKE ? AS was_opened, {{has_line}} AS has_line, count(*),
-    CAST(sum({COST}) AS BIGINT)
+SELECT {REQUEST_STATE} AS stands, orders.key LIKE ? AS was_opened, count(*), CAST(sum({COST}) AS BIGINT)
 FROM orders {REQUEST}
 LEFT JOIN picture ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id AND picture.number = 1
-{{lines}} WHERE orders.request_id IS NOT NULL GROUP BY stands, was_opened, has_line"""  # noqa: S608 - a text of ours.
+WHERE orders.request_id IS NOT NULL {{lines}} GROUP BY stands, was_opened"""  # noqa: S608 - a text of ours.
 COUNT_OTHERS: Final = f"""
-SELECT {ORDER_STATE} AS stands, orders.key LIKE ? AS was_opened, {{has_line}} AS has_line, count(*),
+SELECT {ORDER_STATE} AS stands, orders.key LIKE ? AS was_opened, count(*),
     CAST(sum(coalesce(orders.in_doubt, 0) + orders.cost) AS BIGINT)
-FROM orders {{lines}} WHERE orders.state <> 'taken' GROUP BY stands, was_opened, has_line"""  # noqa: S608 - a text of ours.
+FROM orders WHERE orders.state <> 'taken' {{lines}} GROUP BY stands, was_opened"""  # noqa: S608 - a text of ours.
 COUNT_REQUESTS: Final = f"""
 SELECT {REQUEST_STATE} AS stands, count(*)
 FROM request
@@ -192,21 +191,20 @@ class JournalContents:
         states: Counter[str] = Counter()
         counts: Counter[str] = Counter()
         spent: Counter[str] = Counter()
+        without_line = self._batches.without_line if self._batches is not None else ""
         with self._database.trusting("A row", RESTORE), self._database.using() as db:
-            has_line, lines = self._batches.lines_of_orders if self._batches is not None else ("0", "")
             living = self._living(db)
-            for sql in (COUNT_TAKEN, COUNT_OTHERS):
-                rows = db.execute(sql.format(has_line=has_line, lines=lines), [_like(FAILED)]).fetchall()
-                for stands, was_opened, is_line, count, units in rows:
-                    state = _state(stands, living)
-                    counts["opened" if was_opened else state] += count
-                    counts["sending"] += count if stands in living else 0
-                    spent["all"] += units
-                    spent[state] += units
-                    states[state] += 0 if was_opened or is_line else count
-            for state, count in db.execute(COUNT_REQUESTS).fetchall():
+            for stands, was_opened, count, units in self._count():
+                state = _state(stands, living)
+                counts["opened" if was_opened else state] += count
+                counts["sending"] += count if stands in living else 0
+                spent["all"] += units
+                spent[state] += units
+            for stands, was_opened, count, _ in self._count(without_line):
+                states[_state(stands, living)] += 0 if was_opened else count
+            for state, count in self._rows(COUNT_REQUESTS):
                 states[state] += count
-            pictures, size = db.execute(PICTURES).fetchone()
+            ((pictures, size),) = self._rows(PICTURES)
             doubtful = [_read_doubtful(row) for row in db.execute(*self._doubtful(db, NAMED)).fetchall()]
             batches = self._batches.records(db) if self._batches is not None else []
             workers = self._batches.workers(db) if self._batches is not None else []
@@ -296,6 +294,16 @@ class JournalContents:
             return found
         lines = _read_cost(self._batches.count_failed(db))
         return AgainOrdered(found.count + lines.count, found.cost + lines.cost)
+
+    def _count(self, lines: str = "") -> list[Any]:
+        """Count the orders for which the condition holds. It holds for all if it is empty."""
+        return [
+            row for sql in (COUNT_TAKEN, COUNT_OTHERS) for row in self._rows(sql.format(lines=lines), [_like(FAILED)])
+        ]
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._database.cursor(sql, values) as rows:
+            return [*rows]
 
     def _doubtful(self, db: Statements, sql: str) -> tuple[str, list[Any]]:
         """Return a statement about the orders in doubt, and its values."""

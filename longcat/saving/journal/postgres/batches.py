@@ -27,7 +27,11 @@ SELECT batch, gateway, registered, lines, coalesce(sum(worker.done), 0)::BIGINT,
     (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
     (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, (batch.spent + coalesce(sum(worker.spent), 0))::BIGINT
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) GROUP BY batch ORDER BY batch"""
-OF_BATCH: Final = "FROM longcat_line JOIN longcat_batch USING (batch)"
+WITHOUT_LINE: Final = """
+AND NOT EXISTS (
+    SELECT FROM longcat_line JOIN longcat_batch USING (batch)
+    WHERE longcat_batch.gateway = orders.gateway AND longcat_line.key = orders.key
+)"""
 PICTURES: Final = """
 LEFT JOIN (
     SELECT gateway, request_id, array_agg(path ORDER BY number) AS path FROM picture GROUP BY gateway, request_id
@@ -36,9 +40,7 @@ ORDERS: Final = f"""
 SELECT orders.key, orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
     coalesce(request.error, orders.message), picture.path
 FROM orders {REQUEST} {PICTURES}
-WHERE orders.key NOT LIKE ? AND NOT EXISTS (
-    SELECT {OF_BATCH} WHERE longcat_batch.gateway = orders.gateway AND longcat_line.key = orders.key
-)"""  # noqa: S608 - a text of ours.
+WHERE orders.key NOT LIKE ? {WITHOUT_LINE}"""  # noqa: S608 - a text of ours.
 REQUESTS: Final = f"""
 SELECT request.request_id, NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
 FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
@@ -90,19 +92,11 @@ class BatchTable:
     """All batches of a journal. Every method may block, and raises JournalError.
 
     Attributes:
-        lines_of_orders: for a statement about orders, what tells whether an order is that of a line, and the join that
-            it needs.
-        without_line: the condition that an order is that of no line.
+        without_line: for a statement about orders, the condition that an order is that of no line.
     """
 
     _database: Database
-    lines_of_orders: ClassVar = (
-        "line.key IS NOT NULL",
-        f"""LEFT JOIN (SELECT DISTINCT gateway, key {OF_BATCH}) AS line
-        ON line.gateway = orders.gateway AND line.key = orders.key""",
-    )
-    without_line: ClassVar = f"""AND NOT EXISTS (
-        SELECT 1 {OF_BATCH} WHERE longcat_batch.gateway = orders.gateway AND longcat_line.key = orders.key)"""
+    without_line: ClassVar = WITHOUT_LINE
 
     def records(self, db: Statements) -> list[BatchRecord]:
         """Return all batches, the first that was registered first."""
@@ -114,7 +108,10 @@ class BatchTable:
 
     def export(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of all batches, as `JournalContents.export` does."""
-        return export_lines(self._database)
+        with self._database.using() as db:
+            batches = self.records(db)
+        for batch in batches:
+            yield from export_lines(self._database, batch.batch)
 
     def orders(self) -> Iterator[ExportRow]:
         """Yield the orders that are no lines."""

@@ -160,13 +160,17 @@ WITH doubtful AS (SELECT count(*) AS lines, coalesce(sum(cost), 0) AS units FROM
 )
 UPDATE longcat_batch SET unknown = unknown - doubtful.lines, spent = spent - doubtful.units
 FROM doubtful WHERE batch = ?"""
+# Mostly few lines are open. OFFSET keeps the others from being joined, and sorted anew, with all that they hold.
 EXPORT: Final = """
 SELECT line.key, line.content, coalesce(line.request_id, orders.request_id), line.state, files,
     CASE WHEN line.request_id IS NULL THEN coalesce(orders.cost + coalesce(orders.in_doubt, 0), line.cost)
         ELSE line.cost END, error
 FROM longcat_line AS line JOIN longcat_batch USING (batch)
-LEFT JOIN orders ON line.state = 'open' AND orders.gateway = longcat_batch.gateway AND orders.key = line.key
-WHERE ? IN (batch, 0) ORDER BY batch, number"""
+LEFT JOIN LATERAL (
+    SELECT * FROM orders
+    WHERE line.state = 'open' AND orders.gateway = longcat_batch.gateway AND orders.key = line.key OFFSET 0
+) AS orders ON TRUE
+WHERE batch = ? ORDER BY number"""
 
 
 @frozen
@@ -433,15 +437,16 @@ def _as_row(outcome: LineOutcome) -> tuple[int, str, str | None, str | None, int
     return outcome.number, outcome.state, outcome.request_id, files, to_units(outcome.cost), outcome.error
 
 
-def export_lines(database: Any, batch: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each line of a batch, or of all of them, as `LineTable.export` does."""
-    with database.cursor(EXPORT, [batch or 0]) as rows:
+def export_lines(database: Any, batch: int) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each line of a batch, as `LineTable.export` does."""
+    decode = json.JSONDecoder().raw_decode  # As `json.loads`, in half of the time.
+    with database.cursor(EXPORT, [batch]) as rows:
         for key, content, request_id, state, files, units, error in rows:
             yield {
                 **id_and_prompt(key, content),
                 "request_id": request_id,
                 "state": state,
-                "files": json.loads(files) if files else [],
+                "files": decode(files)[0] if files else [],
                 "cost": units / UNITS,
                 "error": error,
             }

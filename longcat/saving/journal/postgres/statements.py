@@ -82,7 +82,8 @@ class PostgresRows:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the rows."""
-        return (tuple(map(from_stored, row)) for row in self.cursor)
+        for row in self.cursor:  # There may be millions.
+            yield tuple([one if one is None or isinstance(one, int) else from_stored(one) for one in row])
 
 
 @frozen
