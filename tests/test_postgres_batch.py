@@ -285,7 +285,7 @@ def test_a_database_that_is_lost_for_a_while(
     ran = batch(gateway)
     thread.join()
     assert (ran.code, gateway.posts, states()) == (0, 60, ["done"] * 60), ran.err
-    assert ran.err.count("It is tried again until it works.") <= 1, ran.err
+    assert ran.err.count("waits until its journal can be used again") <= 1, ran.err
     assert len({*Path("out").glob("*.png")}) == 60
 
 

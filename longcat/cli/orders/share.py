@@ -137,7 +137,7 @@ class BatchShare:
                 if not error.locked:
                     raise
                 if not self._is_lost:
-                    print_error(f"longcat: {error} It is tried again until it works.")
+                    print_error(f"longcat: The batch waits until its journal can be used again. {error}")
                 self._is_lost = True
                 await anyio.sleep(RETRY)
                 continue

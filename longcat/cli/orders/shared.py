@@ -116,7 +116,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
         except JournalError as error:
             if not error.locked:
                 raise
-        print_error("longcat: Another worker is registering lines. It is waited for.")
+        print_error("longcat: The journal is busy: another worker may be registering its lines. It is waited for.")
         return _with_patience(register, inf)
 
 
