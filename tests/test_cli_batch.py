@@ -200,6 +200,15 @@ def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
     assert (ran.code, gateway.posts, "cat-2.png is there already." in ran.err) == (2, 0, True)
 
 
+def test_nobody_counts_to_a_billion(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+    """An order of far more pictures than there will be is refused by its price, or sent, as quickly as any other."""
+    gateway = gateway_with()
+    write({"prompt": "a", "id": "cat", "num_images": 10**9}, {"prompt": "b", "id": "cat-5000"})
+    assert call(gateway, "batch", "orders", "-o", "out", "--max-cost", "1").code == 2
+    assert call(gateway, "batch", "orders", "-o", "out").code == 0
+    assert {name.partition("-")[0] for line in manifest() for name in line["files"]} == {"cat"}
+
+
 @pytest.mark.parametrize(
     ("number", "interrupt"),
     [

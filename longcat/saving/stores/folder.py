@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from longcat.saving.files import final_path, open_regular, whole_file
 from longcat.saving.journal.requests import SavedFile
-from longcat.saving.names import safe_name
+from longcat.saving.names import MOST_NUMBERED, safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.saving.stores.layout import LAYOUTS, Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
@@ -68,9 +68,10 @@ class FolderStore:
     def existing(self, name: str, count: int = 1) -> list[str]:
         """Return the files that so many pictures of one image, called so, would replace. Raises OSError and ValueError.
 
-        In a file, a picture has any name.
+        In a file, a picture has any name. Of very many pictures, only the first ones are looked for.
         """
-        targets = (self.target(safe_name(name), number, count) for number in range(1, count + 1))
+        numbers = range(1, min(count, MOST_NUMBERED) + 1)
+        targets = (self.target(safe_name(name), number, count) for number in numbers)
         return [str(found) for target in targets if (found := target.existing()) is not None]
 
     def writing(

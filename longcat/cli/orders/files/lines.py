@@ -12,7 +12,7 @@ from longcat.cli.orders.line import OrderLine
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
-from longcat.saving.names import folded, safe_name
+from longcat.saving.names import MOST_NUMBERED, folded, safe_name
 from longcat.waiting.submit import OrderKeys
 
 MOST: Final = 1024 * 1024 * 1024
@@ -162,12 +162,16 @@ def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | No
     taken: Counter[str] = Counter()
     wanted = dict(zip(keys, orders, strict=True))
     for key, order in wanted.items():
-        if order.id == key:
+        if order.id == key and order.pictures <= MOST_NUMBERED:
             taken.update(_file_names(key, order.pictures))
     names: list[str | None] = []
     for order, key in zip(orders, keys, strict=True):
         name = order.id
-        if name is not None and (name != key or any(taken[one] > 1 for one in _file_names(name, order.pictures))):
+        if name is not None and (
+            name != key
+            or order.pictures > MOST_NUMBERED
+            or any(taken[one] > 1 for one in _file_names(name, order.pictures))
+        ):
             name = _with_hash(name, key)
         names.append(name)
     return names
