@@ -5,15 +5,13 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.saving.journal.money import UNITS, to_dollars
-from longcat.saving.journal.orders import MARK, RESTORE
-from longcat.waiting.submit import AGAIN
+from longcat.saving.journal.orders import MARK, RESTORE, id_and_prompt
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.batches import BatchRecord, BatchTable
@@ -329,24 +327,6 @@ def _requests(database: Database) -> Iterator[ExportRow]:
     with database.cursor(REQUESTS, []) as rows:
         for _, key, request_id, state, units, error, *paths in _grouped(rows):
             yield key, None, request_id, state, units, error, paths
-
-
-def id_and_prompt(key: str, content: str | None) -> dict[str, str | None]:
-    """Return what a manifest tells of an order that is stored. It is quick, as there may be millions.
-
-    Args:
-        key: names it.
-        content: what `write_order` has returned. None: it was ordered elsewhere.
-    """
-    if content is None:
-        return {"id": None, "prompt": None}
-    name = key.partition(AGAIN)[0]
-    is_named = f'"id": "{name}", "webhook_url": ' in content  # Within a text, the quotes would be escaped.
-    if content.startswith('{"prompt": "') and (is_named or '"id": null, "webhook_url": ' in content):
-        prompt, _ = scanstring(content, 12)
-        return {"id": name if is_named else None, "prompt": prompt}
-    order = json.loads(content)
-    return {"id": order["id"], "prompt": order["prompt"]}
 
 
 def _like(text: str) -> str:

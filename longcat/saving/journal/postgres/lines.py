@@ -15,9 +15,8 @@ from attrs import field, frozen
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
-from longcat.saving.journal.contents import id_and_prompt
 from longcat.saving.journal.money import UNITS, to_dollars, to_units
-from longcat.saving.journal.orders import MARK, OrderTable, read_order, write_order
+from longcat.saving.journal.orders import MARK, OrderTable, id_and_prompt, read_order, write_order
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.waiting.submit import AGAIN, order_name
