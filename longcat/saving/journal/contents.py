@@ -5,50 +5,24 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.saving.journal.money import UNITS, to_dollars
 from longcat.saving.journal.orders import MARK, RESTORE, id_and_prompt
+from longcat.saving.journal.states import COST, FAILED, ORDER_STATE, REQUEST, REQUEST_STATE, WITHOUT_ORDER, ExportRow
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.batches import BatchRecord, BatchTable
     from longcat.saving.journal.postgres.workers import WorkerRecord
 
-FAILED: Final = "\nfailed "
-"""What stands in the key of an order that has failed and was opened, before its request. No other key has it."""
 STATES: Final = ("done", "failed", "unknown", "open")
 """How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
 MOST_NAMED: Final = 10
 """How many orders in doubt are told one by one."""
 
-ExportRow: TypeAlias = tuple[str, str | None, str | None, str, int, str | None, Sequence[str | None] | None]
-"""Of an order, or of a request that was ordered elsewhere: its key, its content, its request, how it stands, what it
-cost, what went wrong, and the paths of its pictures."""
-
-REQUEST_STATE: Final = """
-CASE
-    WHEN request.outcome = 'completed' AND picture.path IS NOT NULL THEN 'done'
-    WHEN request.outcome IN ('failed', 'cancelled') THEN 'failed'
-    ELSE 'open'
-END"""
-# One that is being sent stands as its sender does, whose token this is: alive, or gone.
-ORDER_STATE: Final = f"""
-CASE
-    WHEN orders.state = 'unknown' AND coalesce(substr(orders.message, 1, {len(MARK)}), '') <> '{MARK}' THEN 'unknown'
-    WHEN orders.state = 'intended' THEN coalesce(orders.owner, 'unknown')
-    WHEN orders.state = 'unknown' THEN 'open'
-END"""
-COST: Final = """
-coalesce(orders.in_doubt, 0) + CASE upper(request.raw_state) WHEN 'ERROR' THEN 0 ELSE orders.cost END"""
-REQUEST: Final = """
-LEFT JOIN request ON request.gateway = orders.gateway AND request.request_id = orders.request_id"""
-WITHOUT_ORDER: Final = """
-WHERE NOT EXISTS (
-    SELECT 1 FROM orders WHERE orders.gateway = request.gateway AND orders.request_id = request.request_id
-)"""
 # Of those that were taken, an index of SQLite has all that this reads, in the order of the requests. To look up a
 # million rows in no order takes a hundred times as long where they are not in memory.
 COUNT_TAKEN: Final = f"""

@@ -7,20 +7,12 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
-from longcat.saving.journal.contents import (
-    COST,
-    FAILED,
-    ORDER_STATE,
-    REQUEST,
-    REQUEST_STATE,
-    WITHOUT_ORDER,
-    ExportRow,
-)
 from longcat.saving.journal.database import Database, Statements
 from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.lines import LOCK, export_lines
 from longcat.saving.journal.postgres.workers import WorkerRecord
+from longcat.saving.journal.states import COST, FAILED, ORDER_STATE, REQUEST, REQUEST_STATE, WITHOUT_ORDER, ExportRow
 
 RECORDS: Final = """
 SELECT batch, gateway, registered, lines, coalesce(sum(worker.done), 0)::BIGINT,

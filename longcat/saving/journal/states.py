@@ -1,0 +1,35 @@
+"""How orders and requests stand, in the words of the manifest and of SQL, for all who count them or tell them."""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from longcat.saving.journal.orders import MARK
+
+FAILED: Final = "\nfailed "
+"""What stands in the key of an order that has failed and was opened, before its request. No other key has it."""
+
+ExportRow: TypeAlias = tuple[str, str | None, str | None, str, int, str | None, Sequence[str | None] | None]
+"""Of an order, or of a request that was ordered elsewhere: its key, its content, its request, how it stands, what it
+cost, what went wrong, and the paths of its pictures."""
+
+REQUEST_STATE: Final = """
+CASE
+    WHEN request.outcome = 'completed' AND picture.path IS NOT NULL THEN 'done'
+    WHEN request.outcome IN ('failed', 'cancelled') THEN 'failed'
+    ELSE 'open'
+END"""
+# One that is being sent stands as its sender does, whose token this is: alive, or gone.
+ORDER_STATE: Final = f"""
+CASE
+    WHEN orders.state = 'unknown' AND coalesce(substr(orders.message, 1, {len(MARK)}), '') <> '{MARK}' THEN 'unknown'
+    WHEN orders.state = 'intended' THEN coalesce(orders.owner, 'unknown')
+    WHEN orders.state = 'unknown' THEN 'open'
+END"""
+COST: Final = """
+coalesce(orders.in_doubt, 0) + CASE upper(request.raw_state) WHEN 'ERROR' THEN 0 ELSE orders.cost END"""
+REQUEST: Final = """
+LEFT JOIN request ON request.gateway = orders.gateway AND request.request_id = orders.request_id"""
+WITHOUT_ORDER: Final = """
+WHERE NOT EXISTS (
+    SELECT 1 FROM orders WHERE orders.gateway = request.gateway AND orders.request_id = request.request_id
+)"""
