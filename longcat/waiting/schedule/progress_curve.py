@@ -7,6 +7,8 @@ clock.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import mul
 from statistics import NormalDist
 from typing import Final, NamedTuple, TypeAlias
 
@@ -97,6 +99,20 @@ class Fit(NamedTuple):
     lever: float
 
 
+@lru_cache(maxsize=4096)
+def places(progress: float) -> tuple[tuple[float, float, float], ...]:
+    """Return the share of the time at which each curve has this progress, how steep it is there, and its weight.
+
+    Each report is laid on the curves at every look, as long as its request runs, so they are worked out once.
+    """
+    found = []
+    for _, curve, inverse in CURVES:
+        share = inverse(progress)
+        slope = (progress - curve(max(share - SLOPE, 0.0))) / min(SLOPE, share)
+        found.append((share, slope, (slope * slope + SLOPE) * progress))
+    return tuple(found)
+
+
 def fit(reports: Sequence[Report], step: float, zero: float | None) -> list[Fit]:
     """Return each curve, laid through the reports by least squares.
 
@@ -109,23 +125,21 @@ def fit(reports: Sequence[Report], step: float, zero: float | None) -> list[Fit]
     moments = [(one.before + one.elapsed) / 2 if step else one.elapsed for one in reports]
     doubts = [(one.elapsed - one.before) ** 2 / 12 if step else 0.0 for one in reports]
     fits = []
-    for likely, curve, inverse in CURVES:
-        shares = [inverse(one.progress) for one in reports]
-        slopes = [
-            (one.progress - curve(max(x - SLOPE, 0.0))) / min(SLOPE, x) for x, one in zip(shares, reports, strict=True)
-        ]
-        weights = [(slope * slope + SLOPE) * one.progress for slope, one in zip(slopes, reports, strict=True)]
+    on_curves = zip(*(places(one.progress) for one in reports), strict=True)
+    for (likely, curve, _), on_curve in zip(CURVES, on_curves, strict=True):
+        shares, slopes, weights = zip(*on_curve, strict=True)
         whole = sum(weights)
-        x0 = sum(w * x for w, x in zip(weights, shares, strict=True)) / whole
-        t0 = sum(w * t for w, t in zip(weights, moments, strict=True)) / whole
-        across = sum(w * (x - x0) ** 2 for w, x in zip(weights, shares, strict=True))
-        up = sum(w * (x - x0) * (t - t0) for w, x, t in zip(weights, shares, moments, strict=True))
-        duration = up / across
+        x0 = sum(map(mul, weights, shares)) / whole
+        t0 = sum(map(mul, weights, moments)) / whole
+        distances = [x - x0 for x in shares]
+        pulls = [w * distance for w, distance in zip(weights, distances, strict=True)]
+        across = sum(map(mul, pulls, distances))
+        duration = sum([pull * (t - t0) for pull, t in zip(pulls, moments, strict=True)]) / across
         if duration <= 0.0:
             continue
         origin = t0 - duration * x0
         errors = [
-            ((t - origin - duration * x) / duration * slope, doubt * (slope / duration) ** 2)
+            ((t - origin - duration * x) / duration * slope, doubt * (slope / duration) ** 2 if doubt else 0.0)
             for t, x, slope, doubt in zip(moments, shares, slopes, doubts, strict=True)
         ]
         if zero is not None and zero > origin:  # A zero says only: less than a step.
@@ -147,9 +161,9 @@ def time_of_end(reports: Sequence[Report], zero: float | None, asked: float) -> 
     if not fits:
         return None
     free = max(len(reports) - 2, 1)
-    noise = min(sum(max(e * e - v, 0.0) for e, v in one.errors) for one in fits) / free
+    noise = min(sum([max(e * e - v, 0.0) for e, v in one.errors]) for one in fits) / free
     noise = max(noise * (1 + FEW / free), EXACT**2)
-    costs = [sum(e * e / (noise + v) + math.log(noise + v) for e, v in one.errors) / 2 for one in fits]
+    costs = [sum([e * e / (noise + v) + math.log(noise + v) for e, v in one.errors]) / 2 for one in fits]
     least = min(costs)
     weights = [one.likely * math.exp(least - cost) for one, cost in zip(fits, costs, strict=True)]
     left = [max(one.origin + one.duration - asked, LEAST_LEFT * one.duration) for one in fits]
