@@ -147,6 +147,7 @@ def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage:
     assert (one.code, "There is no bucket" in one.err, Path("cats.db").exists()) == (2, True, False)
     missing = shell.run("batch", "orders", "-o", "s3://nowhere/out", "--journal", "cats.db")
     assert (missing.code, "There is no bucket" in missing.err, Path("cats.db").exists()) == (2, True, False)
+    assert missing.err.endswith("another one.\n")
     object_storage.faults.append("AccessDenied")
     refused = shell.run("batch", "orders", "-o", f"s3://{bucket}/out", "--journal", "cats.db")
     assert (refused.code, "may not be used" in refused.err, Path("cats.db").exists()) == (2, True, False)

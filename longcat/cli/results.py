@@ -63,10 +63,11 @@ def report(error: BaseException, *, debug: bool, about: str = "") -> Exit:
         print_error("".join(traceback.format_exception(error)).rstrip())
     while isinstance(error, BaseExceptionGroup):  # From a task. Every other one was cancelled by the first.
         error = error.exceptions[0]
-    advice = ""
-    if isinstance(error, OSError) and not isinstance(error, LongCatError):
+    if isinstance(error, LongCatError) or hasattr(error, "next_step"):
+        advice = ""  # It says itself what to do.
+    elif isinstance(error, OSError):
         advice = ". Make room, or choose another place, then try again."
-    elif not isinstance(error, LongCatError):
+    else:
         advice = " This is a mistake in longcat: please report it, with what --debug prints."
     prefix = f"{about}: " if about else ""
     print_error(f"longcat: {prefix}{str(error) or type(error).__name__}{advice}")

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 NEARLY: Final = re.compile(
-    r"\s*postgres(ql)?\s*:|\s+[a-z][a-z0-9+.-]+://|(.*\s)?(host|hostaddr|dbname|service|password)\s*=",
+    r"\s*(jdbc\s*:|postgres(ql)?(\+\w+)?\s*(:|//))"
+    r"|\s+[a-z][a-z0-9+.-]+://"
+    r"|[a-z0-9+.:-]*/{0,3}[^/@\s]*:[^/@]+@"
+    r"|(.*\s)?(host|hostaddr|dbname|service|password)\s*=",
     re.IGNORECASE | re.DOTALL,
 )
 """What was meant to be the address of a database, and would be taken for a file, with the password in its name."""

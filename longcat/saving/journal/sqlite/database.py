@@ -299,6 +299,7 @@ def check_there(path: str | PathLike[str]) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"The journal {shorten(path)} can't be read: {reason}. Name the file that a command was given."
         raise JournalError(message) from error
+    check_file(Path(path))
     if not size:
         raise JournalError(f"{shorten(path)} is an empty file, no journal. Name the file that a command was given.")
 
