@@ -2,18 +2,21 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import anyio
 import pytest
 from batches import OrderGateway, manifest, write
 from servers import LIMIT, eventually
 from shell import KEY, PNG, Ran, User, environment
 
+from longcat.cli.displays.display import Display
 from longcat.cli.orders.files.lines import read_lines
+from longcat.cli.wait import MOST_UNSAVED, conclude_all
 from longcat.errors import ConfigurationError
 from longcat.sandbox import RequestOutcome
 from longcat.saving.names import folded
@@ -239,3 +242,27 @@ def test_ctrl_c_leaves_no_order_in_doubt(
     assert 0 < len(ordered) == gateway.posts < 40
     assert "Run the same command again" in err
     assert "Traceback" not in err
+
+
+def test_no_more_pictures_wait_to_be_saved_than_memory_allows() -> None:
+    """While they come faster than they can be saved, nothing more is asked for; in the end, all are saved."""
+    came, saved, may_save = [], [], anyio.Event()
+
+    async def main() -> None:
+        async def outcomes() -> AsyncGenerator[int]:
+            for number in range(200):
+                came.append(number)
+                yield number
+
+        async def save(outcome: Any) -> None:
+            await may_save.wait()
+            saved.append(outcome)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(conclude_all, cast("Any", outcomes()), save, Display({}))
+            await anyio.wait_all_tasks_blocked()
+            assert len(came) <= MOST_UNSAVED + 1
+            may_save.set()
+
+    anyio.run(main)
+    assert sorted(saved) == came == [*range(200)]

@@ -28,6 +28,8 @@ from longcat.waiting.outcome import Outcome
 
 SAVED_AT_ONCE: Final = 8
 """How many requests have their pictures downloaded at a time."""
+MOST_UNSAVED: Final = 40
+"""How many requests may be done and wait for that. More would be kept in memory, and might wait until their timeout."""
 ESTIMATED_EVERY: Final = 1.0
 """Seconds between two estimates of when all will be done."""
 
@@ -127,11 +129,14 @@ async def conclude_all(outcomes: Outcomes, conclude: Callable[[Outcome], Awaitab
         conclude: saves the pictures of an outcome, and tells how it went.
         shown: shows the estimate.
     """
-    saving = anyio.Semaphore(SAVED_AT_ONCE)
+    saving, unsaved = anyio.Semaphore(SAVED_AT_ONCE), anyio.Semaphore(MOST_UNSAVED)
 
     async def save(outcome: Outcome) -> None:
-        async with saving:
-            await conclude(outcome)
+        try:
+            async with saving:
+                await conclude(outcome)
+        finally:
+            unsaved.release()
 
     async def estimate() -> None:
         while True:
@@ -143,4 +148,5 @@ async def conclude_all(outcomes: Outcomes, conclude: Callable[[Outcome], Awaitab
         async with anyio.create_task_group() as tasks:
             async for outcome in outcomes:
                 tasks.start_soon(save, outcome)
+                await unsaved.acquire()  # While pictures come faster than they can be saved, nothing more is asked for.
         estimating.cancel_scope.cancel()
