@@ -126,6 +126,25 @@ def test_a_bad_line_is_named_before_anything_is_registered(
     assert (gateway.posts, worker().lines(gateway.url).claim(1, 9)) == (0, [])
 
 
+def test_a_dry_run_makes_nothing(
+    gateway_with: Gateways, batch: Call, postgres_server: PostgresServer, schema: Schema
+) -> None:
+    """`--dry-run` writes nothing into the database, be there a journal or none; all of its checks are made."""
+    gateway, bare = gateway_with(), postgres_server.schema()
+    write("a", "b", "a")
+    with Journal(schema.url, time=time.time) as journal:
+        journal.open(LIMIT)
+    for place in (bare.url, schema.url):
+        ran = batch(gateway, "--dry-run", "--json", "--journal", place)
+        assert (ran.code, ran.objects[0]["orders"], ran.objects[0]["cost"]) == (0, 3, 0.39), ran.err
+    write({"prompt": "a", "id": "x"}, {"prompt": "b", "id": "x"})
+    ran = batch(gateway, "--dry-run", "--journal", bare.url)
+    assert (ran.code, "Line 1 has the same id" in ran.err) == (2, True)
+    relations = "SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace"
+    assert postgres_server.execute(relations, bare.name) == [(0,)]
+    assert postgres_server.execute(f"SELECT count(*) FROM {schema.name}.longcat_batch") == [(0,)]  # noqa: S608
+
+
 def test_a_dry_run_and_the_cap(gateway_with: Gateways, batch: Call) -> None:
     """`--dry-run` tells what would be sent, and `--max-cost` bounds what the journal's orders cost with these."""
     gateway = gateway_with()

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     if arguments.export == "":
         raise ConfigurationError("The --export is empty; a shell variable may be unset. Name a file, or - for stdout.")
     printer = Printer()
-    with Journal(arguments.journal, time=time.time, must_exist=True) as journal:
+    with Journal(arguments.journal, time=time.time, if_missing="refuse") as journal:
         journal.open(PATIENCE)
         contents = journal.contents()
         if arguments.retry is not None:

@@ -32,6 +32,7 @@ from longcat.cli.output import batch_store, prepare
 from longcat.cli.results import Printer, overall, print_error, report
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
+from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.lines import BatchSurvey, LineTable
 from longcat.saving.stores.store import PictureStore
@@ -60,7 +61,8 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
         find_api_key(None)  # Its error comes before anything is made.
     if not arguments.debug:  # A line on stderr for each of a million orders would be too much.
         logging.getLogger("longcat").setLevel(logging.WARNING)
-    with Journal(arguments.journal, time=time.time) as journal:
+    if_missing: IfMissing = "pretend" if arguments.dry_run else "make"
+    with Journal(arguments.journal, time=time.time, if_missing=if_missing) as journal:
         journal.open(PATIENCE)
         table = journal.lines(base_url)
         store = batch_store(arguments)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from threading import RLock
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 from longcat.errors import ConfigurationError, JournalError
 from longcat.processes import ForkAware
@@ -16,6 +16,8 @@ from longcat.waiting.schedule.knowledge import Knowledge
 
 GRACE: Final = 1.0
 """Seconds that writes get which nobody waits for, when the journal is closed or a batch is left."""
+IfMissing: TypeAlias = Literal["make", "refuse", "pretend"]
+"""What to do where there is no journal: make one, raise JournalError, or have one that ends with the session."""
 ALTERED: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 """What is raised when a value is read that this package can't have written."""
 

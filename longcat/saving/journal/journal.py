@@ -19,7 +19,7 @@ from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.background import PAUSE
 from longcat.saving.journal.contents import JournalContents
-from longcat.saving.journal.database import GRACE, Database
+from longcat.saving.journal.database import GRACE, Database, IfMissing
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase, check_there
@@ -42,7 +42,7 @@ NEARLY: Final = re.compile(
 POSTGRES: Final = frozenset({"postgresql", "postgres"})
 
 
-def open_database(place: str | PathLike[str], time: Callable[[], float], *, must_exist: bool = False) -> Database:
+def open_database(place: str | PathLike[str], time: Callable[[], float], *, if_missing: IfMissing = "make") -> Database:
     """Return the database of a journal: that of a file, or PostgreSQL where the place is its URL."""
     found = SCHEME.match(place) if isinstance(place, str) else None
     if found is None:
@@ -51,7 +51,7 @@ def open_database(place: str | PathLike[str], time: Callable[[], float], *, must
                 "The place of the journal looks like the address of a database, and is none. Write it as a text like"
                 " postgresql://USER@HOST:PORT/DATABASE; or begin the path of a file with ./ or /."
             )
-        if must_exist:
+        if if_missing != "make":
             check_there(place)
         return SqliteDatabase(place, time)
     scheme = found[1].lower()
@@ -63,7 +63,7 @@ def open_database(place: str | PathLike[str], time: Callable[[], float], *, must
         raise ConfigurationError(missing_package("A journal on PostgreSQL", "psycopg", "postgres"))
     from longcat.saving.journal.postgres.database import PostgresDatabase  # noqa: PLC0415 - few use it.
 
-    return PostgresDatabase(str(place), time, must_exist=must_exist)
+    return PostgresDatabase(str(place), time, if_missing=if_missing)
 
 
 class Journal:
@@ -77,14 +77,14 @@ class Journal:
             replaced; one of an older version is brought to the present one, unless a program that uses that version
             is running.
         time: returns the seconds since the epoch.
-        must_exist: whether none is made.
+        if_missing: what to do when there is none. A file can't be pretended.
 
     Raises JournalError when the file is no journal, or one of a newer version, or damaged, or can't be made or written.
     One that another program has locked is opened when it is first used.
     """
 
-    def __init__(self, path: str | PathLike[str], *, time: Callable[[], float], must_exist: bool = False) -> None:
-        self._database = open_database(path, time, must_exist=must_exist)
+    def __init__(self, path: str | PathLike[str], *, time: Callable[[], float], if_missing: IfMissing = "make") -> None:
+        self._database = open_database(path, time, if_missing=if_missing)
         self._requests: dict[tuple[str, str], RequestTable] = {}
         self._orders: dict[tuple[str, str], OrderTable] = {}
 

@@ -14,7 +14,7 @@ import psycopg
 
 from longcat.clock import monotonic
 from longcat.errors import JournalError
-from longcat.saving.journal.database import GRACE, Database, Statements
+from longcat.saving.journal.database import GRACE, Database, IfMissing, Statements
 from longcat.saving.journal.postgres import schema
 from longcat.saving.journal.postgres.connection import (
     ALTERED_IT,
@@ -74,7 +74,7 @@ class PostgresDatabase(Database):
     Args:
         url: where it is.
         time: returns the seconds since the epoch.
-        must_exist: whether no tables are made.
+        if_missing: what to do when there are no tables.
 
     Raises ConfigurationError when the URL can't be read. Nothing is connected before the first use.
     """
@@ -83,8 +83,8 @@ class PostgresDatabase(Database):
     is_remote = True
     patience = 5.0  # A statement may get no answer for 30 seconds, until the connection counts as lost.
 
-    def __init__(self, url: str, time: Callable[[], float], *, must_exist: bool = False) -> None:
-        self._must_exist = must_exist
+    def __init__(self, url: str, time: Callable[[], float], *, if_missing: IfMissing = "make") -> None:
+        self._if_missing = if_missing
         self._address = JournalUrl.of(url)
         self._exchangers: list[BudgetExchanger] = []
         self._was_reached = False  # Whether the server has answered once. Then it is there, and comes back.
@@ -244,7 +244,7 @@ class PostgresDatabase(Database):
                 with explained(self.name, connection):
                     if not was_connected:
                         self._check_pooler(connection)
-                    salt = schema.prepare(connection, self.name, must_exist=self._must_exist)
+                    salt = schema.prepare(connection, self.name, if_missing=self._if_missing)
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
                     connection.execute(LOCK, [token - (1 << 64) if token >> 63 else token])

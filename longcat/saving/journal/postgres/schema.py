@@ -5,6 +5,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, Final
 
 from longcat.errors import JournalError
+from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.postgres.connection import ALTERED_IT
 from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
 from longcat.saving.journal.postgres.lines import LINE_SCHEMA
@@ -82,6 +83,8 @@ CREATE TABLE longcat_orders ( -- One row per order that the gateway took, or may
 TABLES: Final = r"""
 SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname LIKE 'longcat\_%'"""
 """Which of our tables are there. (`to_regclass` may not know yet what was made while this session waited.)"""
+PRETEND: Final = "SET search_path = pg_temp"
+"""From then on, all tables are the session's own, and end with it."""
 MADE: Final = "INSERT INTO longcat_journal (version, salt) VALUES (%s, %s)"
 READ: Final = "SELECT version, salt FROM longcat_journal"
 CHECK: Final = """
@@ -97,7 +100,7 @@ SELECT token FROM longcat_worker LIMIT 0"""
 """What must be there."""
 
 
-def prepare(db: "Connection[Any]", name: str, *, must_exist: bool = False) -> str:
+def prepare(db: "Connection[Any]", name: str, *, if_missing: IfMissing = "make") -> str:
     """Make the tables unless they are there, and return the journal's salt.
 
     Raises JournalError when there are none although they must exist, or the journal is of a newer version; and
@@ -107,18 +110,26 @@ def prepare(db: "Connection[Any]", name: str, *, must_exist: bool = False) -> st
         if _is_true(db, HOLD):  # Else another program makes the tables.
             if _is_there(db, name):
                 return _check(db, name)
-            if must_exist:
+            if if_missing == "refuse":
                 raise JournalError(f"There is no journal in {name}. Name the database that a command was given.")
             db.execute(LET_GO)
+            if if_missing == "pretend":
+                db.execute(PRETEND)
+                return _make(db, name)
             with db.transaction():
                 # `_is_there` again: another program may have made them meanwhile.
                 if _is_true(db, MIGRATE) and not _is_there(db, name):
                     db.execute("SET LOCAL synchronous_commit = on")
-                    db.execute("; ".join(SCHEMA))
-                    db.execute(MADE, [VERSION, secrets.token_hex(16)])
+                    _make(db, name)
                     continue
         sleep(PAUSE)
     raise JournalError(f"The journal in {name} is being made or migrated by another program. Run again.", locked=True)
+
+
+def _make(db: "Connection[Any]", name: str) -> str:
+    db.execute("; ".join(SCHEMA))
+    db.execute(MADE, [VERSION, secrets.token_hex(16)])
+    return _check(db, name)
 
 
 def _check(db: "Connection[Any]", name: str) -> str:
