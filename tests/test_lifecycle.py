@@ -49,6 +49,7 @@ from longcat.gateway.orders import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal.journal import Journal
 from longcat.sending.http import pools
+from longcat.sending.sender import HttpSender
 from longcat.waiting.submit import OrderState
 
 TYPE: Final = "Content-Type: application/json"
@@ -431,3 +432,33 @@ def test_a_connection_that_ended_while_the_event_loop_was_busy_is_not_used_again
     with Server([answer_and_close], [serve]) as server:
         asyncio.run(main())
     assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("kind", [LongCat, AsyncLongCat])
+def test_a_call_that_is_held_back_at_the_last_moment_leaves_no_connection_open(
+    kind: type[LongCat | AsyncLongCat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that the journal keeps from being sent, though a connection is free for it, leaves that one to others."""
+
+    def refuse(_: object) -> None:
+        raise ConfigurationError("It is not ours any more.")
+
+    async def main() -> None:
+        cat: Any = kind(KEY, server.url)
+
+        async def ask(request_id: str) -> None:
+            status = cat.status(request_id)
+            assert (status if kind is LongCat else await status).request_id == request_id
+
+        await ask("first")
+        with monkeypatch.context() as patch:
+            patch.setattr(HttpSender, "check", staticmethod(refuse))
+            with pytest.raises(ConfigurationError, match="not ours"):
+                await ask("second")
+        await ask("third")
+        cat.close() if kind is LongCat else await cat.close()
+        assert eventually(server.deserted)
+
+    with Server([serve]) as server:
+        asyncio.run(main())
+    assert len(server.connections) == 1

@@ -74,8 +74,8 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
         await look_up_async(destination.before_sending(), partial(resolve_async, None))
         if not http.tells_nothing:
             request.extensions["trace"] = self._trace(call, request, destination)
+        self.check(call)  # For transports that tell nothing; and before one is taken, which would be left open.
         transport = http.take(request.url, cross_origin=call.cross_origin)
-        self.check(call)  # For transports that tell nothing.
         call.progress.began = True
         try:
             response = await self._send_request(transport.handle_async_request, request, destination)

@@ -68,8 +68,8 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
         look_up(destination.before_sending(), self._reads.look_up)
         if not http.tells_nothing:
             request.extensions["trace"] = self._trace(call, request, destination)
+        self.check(call)  # For transports that tell nothing; and before one is taken, which would be left open.
         transport = http.take(request.url, cross_origin=call.cross_origin)
-        self.check(call)  # For transports that tell nothing.
         call.progress.began = True
         try:
             response = self._send_request(transport.handle_request, request, destination)
