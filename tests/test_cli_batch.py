@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, Final, cast
 import anyio
 import pytest
 from batches import OrderGateway, manifest, write
+from journals import Place, rows
 from servers import LIMIT, eventually
 from shell import KEY, PNG, Ran, User, environment
 
@@ -19,6 +21,7 @@ from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.wait import MOST_UNSAVED, conclude_all
 from longcat.errors import ConfigurationError
 from longcat.sandbox import RequestOutcome
+from longcat.saving.journal.journal import Journal
 from longcat.saving.names import folded
 
 PRICE: Final = Decimal("0.13")
@@ -213,26 +216,29 @@ def test_nobody_counts_to_a_billion(gateway_with: Callable[..., OrderGateway], c
 
 
 @pytest.mark.parametrize(
-    ("number", "interrupt"),
+    ("number", "interrupt", "place"),
     [
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGTERM, signal.default_int_handler),
-        (signal.SIGTERM, signal.SIG_IGN),  # As for a command in the background of a script.
+        (signal.SIGINT, signal.default_int_handler, "sqlite"),
+        (signal.SIGINT, signal.default_int_handler, "postgres"),
+        (signal.SIGTERM, signal.default_int_handler, "sqlite"),
+        (signal.SIGTERM, signal.SIG_IGN, "postgres"),  # As for a command in the background of a script.
     ],
+    indirect=["place"],
 )
-def test_ctrl_c_leaves_no_order_in_doubt(
+def test_ctrl_c_leaves_no_order_in_doubt(  # noqa: PLR0913, PLR0917 - a table.
     gateway_with: Callable[..., OrderGateway],
     tmp_path: Path,
     request: pytest.FixtureRequest,
     number: signal.Signals,
     interrupt: Any,
+    place: Place,
 ) -> None:
     """The first one lets orders under way be answered, and sends no other; the manifest is written, the code 130."""
     gateway = gateway_with("order-slow:all:0.6")
     user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
     (tmp_path / "orders").write_text("\n".join(f"cat {number}" for number in range(40)))
     request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, interrupt)))
-    with user.start("batch", "orders", "-o", "out") as process:
+    with user.start("batch", "orders", "-o", "out", "--journal", str(place)) as process:
         assert eventually(lambda: gateway.posts > 0, LIMIT)
         process.send_signal(number)
         _, err = process.communicate(timeout=LIMIT)
@@ -242,6 +248,8 @@ def test_ctrl_c_leaves_no_order_in_doubt(
     assert 0 < len(ordered) == gateway.posts < 40
     assert "Run the same command again" in err
     assert "Traceback" not in err
+    if isinstance(place, str):
+        assert rows(place, "SELECT FROM longcat_line WHERE owner IS NOT NULL") == []
 
 
 def test_no_more_pictures_wait_to_be_saved_than_memory_allows() -> None:
@@ -266,3 +274,25 @@ def test_no_more_pictures_wait_to_be_saved_than_memory_allows() -> None:
 
     anyio.run(main)
     assert sorted(saved) == came == [*range(200)]
+
+
+def test_ctrl_c_twice_ends_at_once(gateway_with: Callable[..., OrderGateway], tmp_path: Path, place: Place) -> None:
+    """The second Ctrl-C waits for no answer; what was under way is in doubt, and is sent again by nobody unasked."""
+    gateway = gateway_with("order-slow:all:30")
+    user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
+    (tmp_path / "orders").write_text("a cat\na dog\n")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with user.start("batch", "orders", "-o", "out", "--journal", str(place)) as process:
+        assert eventually(lambda: gateway.posts == 2, LIMIT)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        assert any("Ctrl-C again leaves them in doubt" in line for line in process.stderr)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, time.monotonic() - began < 20) == (130, True), err
+    with Journal(place, time=time.time) as journal:
+        assert len(journal.orders(gateway.url).in_doubt()) == 2
+    with user.start("batch", "orders", "-o", "out", "--journal", str(place)) as process:
+        process.communicate(timeout=LIMIT)
+    assert (process.returncode, gateway.posts) == (3, 2)

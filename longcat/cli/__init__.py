@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             interrupt.exit_on_interrupt()  # The interpreter's own end takes its time as well.
             gc.freeze()  # Less of it if it need not look for garbage.
-    except KeyboardInterrupt:
+    except* KeyboardInterrupt:  # A second one may come out of a group of tasks that the first has cancelled.
         interrupt.exit_now()
 
 
