@@ -21,6 +21,7 @@ from longcat.cli.run import run as main
 from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.postgres.lines import LineOutcome
 from longcat.waiting.submit import OrderState
 
 Gateways = Callable[..., OrderGateway]
@@ -113,6 +114,23 @@ def test_a_line_that_was_refused_is_ordered_anew(
     assert main(["journal", schema.url, "--retry", "failed", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"retried": 1, "cost": 0.13}
     assert (call(refusing, *arguments).code, refusing.posts) == (0, 2)
+
+
+def test_what_failed_is_taken_up_by_a_worker_that_is_at_it(schema: Schema, ask: Call) -> None:
+    """`--retry failed` gives a line back to whoever works on its batch, and leaves alone what is under way."""
+    with opened(schema.url) as journal:
+        table = journal.lines(GATEWAY)
+        batch = table.register("d" * 64, lambda: [(n, OrderRequest(f"cat {n}", {})) for n in (1, 2, 3)], source="lines")
+        assert len(table.claim(batch, 2)) == 2
+        table.end(batch, [LineOutcome(1, "failed", "cat-1", cost=PRICE, error="it broke")])
+        assert ask("--retry", "failed", "--json", where=schema.url).objects == [{"retried": 1, "cost": 0.13}]
+        assert ask("--retry", "failed", "--json", where=schema.url).objects == [{"retried": 0, "cost": 0.0}]
+        assert [line.number for line in table.claim(batch, 9)] == [1, 3]
+        progress = table.progress(batch)
+        assert (progress.failed, progress.open, progress.spent) == (0, 3, PRICE)
+        table.end(batch, [LineOutcome(n, "done", f"cat-{n}", cost=PRICE) for n in (1, 2, 3)])
+        progress = table.progress(batch)
+        assert (progress.done, progress.open, progress.spent) == (3, 0, 4 * PRICE)
 
 
 def test_what_is_in_doubt_is_sent_again_after_a_look(gateway_with: Gateways, batch: Call, ask: Call) -> None:

@@ -48,7 +48,7 @@ def _writer(target: str) -> Callable[[Iterable[dict[str, Any]], IO[bytes]], int]
     return write_parquet
 
 
-def write_jsonl(lines: Iterable[dict[str, Any]], file: IO[bytes]) -> int:
+def write_jsonl(lines: Iterable[Mapping[str, Any]], file: IO[bytes]) -> int:
     """Write a JSON object a line, and return how many there were."""
     count = 0
     for texts in _batches(lines):
@@ -69,7 +69,7 @@ def _write_stdout(lines: Iterable[dict[str, Any]]) -> int:
     return count
 
 
-def _batches(lines: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+def _batches(lines: Iterable[Mapping[str, Any]]) -> Iterator[list[str]]:
     rest = iter(lines)
     while texts := list(map(json_line, islice(rest, BATCH))):
         yield texts

@@ -1,6 +1,5 @@
 """What a batch tells people and programs: its plan, each of its lines, its manifest, and how it all went."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from longcat.cli.journal.export import write_jsonl
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import Printer, print_error, report
 from longcat.errors import ConfigurationError, SubmitUnknown
@@ -99,8 +99,7 @@ def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_jso
 def write_manifest(lines: Iterable[Mapping[str, Any]], store: PictureStore) -> None:
     """Write a line for each order, all of them or none."""
     with store.writing(MANIFEST, "application/jsonl") as file:
-        for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+        write_jsonl(lines, file)
 
 
 def sum_up(count: Counter[LineState], spent: Decimal, place: str) -> None:
