@@ -218,12 +218,16 @@ def test_every_text_is_exported(place: Place, ask: Call, tmp_path: Path) -> None
 
 
 def test_an_export_is_whole_or_not_there(place: Place, ask: Call, tmp_path: Path) -> None:
-    """A place that can't be written to is named, and nothing is left behind."""
+    """A place that can't be written to is named, and nothing is left behind; no journal is replaced by its export."""
     opened(place).close()
-    for target in (tmp_path / "none" / "a.jsonl", tmp_path, tmp_path / "none" / "a.parquet"):
+    with opened(tmp_path / "a.db"):
+        before = (tmp_path / "a.db").read_bytes()
+    targets = tmp_path / "none" / "a.jsonl", tmp_path, tmp_path / "none" / "a.parquet", "s3://a/b.jsonl"
+    for target in (*targets, tmp_path / "a.db"):
         ran = ask("--export", str(target))
         assert (ran.code, ran.out, "Pass another --export." in ran.err) == (2, "", True), ran.err
     assert ask("--export", "").code == 2
+    assert (tmp_path / "a.db").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
 
 

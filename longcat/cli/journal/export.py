@@ -14,6 +14,8 @@ from longcat.text import shorten
 
 STDOUT: Final = "-"
 PARQUET: Final = ".parquet"
+SQLITE: Final = b"SQLite format 3\0"
+"""With these bytes a database begins."""
 BATCH: Final = 10_000
 """How many lines are written at a time."""
 
@@ -29,14 +31,24 @@ def export(lines: Iterable[dict[str, Any]], target: str) -> int:
     """
     if target == STDOUT:
         return _write_stdout(lines)
+    if "://" in target:
+        raise ConfigurationError(f"{shorten(target)} is no file of this machine. Pass another --export.")
     write = _writer(target)
     path = Path(target)
     try:
+        if path.is_file() and _is_database(path):
+            raise ConfigurationError(f"{shorten(target)} is a database, perhaps a journal. Pass another --export.")
         with output_file(path) as file:
             return write(lines, file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"{shorten(target)} can't be written: {reason}. Pass another --export.") from error
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file is one of SQLite's. As a journal, it may be the only place that knows what was paid."""
+    with path.open("rb") as file:
+        return file.read(len(SQLITE)) == SQLITE
 
 
 def _writer(target: str) -> Callable[[Iterable[dict[str, Any]], IO[bytes]], int]:
