@@ -2,25 +2,31 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
+import anyio
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from batches import OrderGateway, manifest, write
 from postgres import PostgresServer, Schema
+from postgres_proxy import Proxy
 from pyarrow import parquet
 from rich.console import Console
 from servers import LIMIT, eventually
 from shell import Ran
 
 from longcat.cli.displays.live_whole import LiveWhole
+from longcat.cli.displays.whole import WholeDisplay
 from longcat.cli.displays.whole_progress import PlainWhole
 from longcat.cli.orders import share
+from longcat.cli.orders.line import OrderLine
+from longcat.errors import JournalError
 from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
@@ -349,3 +355,59 @@ def test_what_is_shown_of_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     drawn = " ".join(capture.get().split())
     assert (text in drawn, "and 2 more workers" in drawn) == (True, True)
     assert drawn.count("1,234 done, 2 failed, 1 in doubt, 1.3 USD") == 8
+
+
+def orders(count: int) -> Callable[[], Iterator[tuple[int, OrderRequest]]]:
+    """Return what yields so many orders, each with its line."""
+    return lambda: ((number, OrderRequest(f"cat {number}", {}, id=f"cat-{number}")) for number in range(1, count + 1))
+
+
+@pytest.mark.parametrize("question", [*range(1, 9)])
+def test_a_claim_whose_answer_is_lost_leaves_no_line_behind(schema: Schema, question: int) -> None:
+    """Lines that a worker does not know it has are free again with its next claim, whichever answer was lost."""
+    with (
+        Proxy(schema.server.port) as proxy,
+        Journal(schema.through(proxy.port), time=time.time) as journal,
+    ):
+        journal.open(LIMIT)
+        lines = journal.lines("https://gateway.test")
+        number = lines.register("digest", orders(5), source="orders")
+        proxy.cut(question, "after")
+        claimed: list[int] = []
+        while len(claimed) < 5:
+            with suppress(JournalError):
+                found = [line.number for line in lines.claim(number, 2)]
+                assert found
+                claimed += found
+        assert sorted(claimed) == [1, 2, 3, 4, 5]
+
+
+def test_what_is_done_is_kept_though_another_worker_had_taken_it_over(worker: Callable[[], Journal]) -> None:
+    """A line that is done is over, whoever has it, and also if that one is gone; one that failed is the other's."""
+    tables = [worker().lines("https://gateway.test") for _ in range(2)]
+    number, _ = (table.register("digest", orders(2), source="orders") for table in tables)
+    assert [line.number for line in tables[1].claim(number, 2)] == [1, 2]
+    cost = Decimal("0.13")
+    tables[0].end(number, [LineOutcome(1, "done", "r", ["cat-1.png"], cost), LineOutcome(2, "failed", None, [], cost)])
+    found = tables[0].progress(number)
+    assert (found.done, found.failed, found.open, found.spent) == (1, 0, 1, cost)
+
+
+def test_a_line_that_comes_back_is_not_begun_twice(worker: Callable[[], Journal]) -> None:
+    """A worker whose line was taken over by one that is gone goes on with it, and ends it once."""
+    table = worker().lines("https://gateway.test")
+    number = table.register("digest", orders(1), source="orders")
+    ended: list[OrderLine] = []
+    shared = share.BatchShare(table, number, WholeDisplay(), lambda _: None, ended.append)
+
+    async def main() -> None:
+        lines = shared.lines()
+        line = await anext(lines)
+        table.leave(number)  # The line is free, as if another worker had had it.
+        with pytest.raises(StopAsyncIteration):
+            await anext(lines)
+        shared.end(line)
+
+    anyio.run(main)
+    shared.report()
+    assert [line.key for line in ended] == ["cat-1"]

@@ -75,7 +75,8 @@ class BatchShare:
         while True:
             began = time.monotonic()
             claimed = await self._patiently(partial(self.table.claim, self.batch, self._lot_size()))
-            lines = [self._line(one) for one in claimed]
+            # A line that was lost to another worker, who is gone, may come back while it is still worked on here.
+            lines = [self._line(one) for one in claimed if one.key not in self._numbers]
             await self._patiently(partial(self._look_up, lines))
             for line in lines:
                 if line.error is None:

@@ -153,7 +153,11 @@ class FileTarget:
             path.parent.mkdir(parents=True, exist_ok=True)
         picture.file.sync()
         record(str(path.absolute()), picture.sha256, picture.size)
-        picture.file.rename(path, overwrite=overwrite)
+        try:
+            picture.file.rename(path, overwrite=overwrite)
+        except FileExistsError:  # The same picture is as good: another program may have taken over the request.
+            if not is_unaltered(SavedFile(str(path), picture.sha256, picture.size)):
+                raise
         return str(path)
 
     def _in_folder(self, suffix: str, layout: Layout | None = None) -> Path:

@@ -6,13 +6,14 @@ tells it what was ordered already.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.errors import ConfigurationError
+from longcat.errors import ConfigurationError, JournalError
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.money import UNITS, to_dollars, to_units
@@ -125,15 +126,20 @@ RETURNING line.number, key, content, coalesce((
 ), 0)"""
 CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
 CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
-# What is left open stays its worker's. What another one has taken over is that one's to end.
+# A line that is left open stays with its worker. One that another worker has taken over is that one's to end, unless it
+# is done: then its order was taken, whoever sent it, and nothing is left to do.
 END: Final = """
 UPDATE longcat_line AS line
 SET state = ended.state, owner = CASE WHEN ended.state = 'open' THEN ? END,
     request_id = ended.request_id, files = ended.files, cost = ended.cost, error = ended.error
 FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])
     AS ended (number, state, request_id, files, cost, error)
-WHERE batch = ? AND line.number = ended.number AND line.state = 'open' AND (owner IS NULL OR owner = ?)
+WHERE batch = ? AND line.number = ended.number AND line.state = 'open'
+    AND (owner IS NULL OR owner = ? OR ended.state = 'done')
 RETURNING line.state, line.cost"""
+GIVE_BACK_REST: Final = """
+UPDATE longcat_line SET owner = NULL
+WHERE batch = ? AND owner = ? AND state = 'open' AND number <> ALL (?::INTEGER[])"""
 GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL WHERE owner = ?"
 ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
 PROGRESS: Final = """
@@ -283,6 +289,10 @@ class LineTable:
     _owner: str
     _position: dict[int, int] = field(factory=dict, init=False, repr=False)
     """For each batch, up to which number this worker has looked for free lines."""
+    _claimed: dict[int, set[int]] = field(factory=lambda: defaultdict(set), init=False, repr=False)
+    """For each batch, which lines this worker was told that it has claimed, and has not ended."""
+    _unsure: set[int] = field(factory=set, init=False, repr=False)
+    """The batches whose last claim may have been made, though its answer was lost."""
 
     def register(  # noqa: PLR0913 - all but two are keywords.
         self,
@@ -335,20 +345,14 @@ class LineTable:
         An empty list says that there is nothing to claim now: what is open is with others, or was tried by this worker
         already. It may change when a worker leaves or is gone; `progress` tells.
         """
-        with self._database.durable() as db:
-            workers.sign(db, self._owner, batch)
-            rows, whose = [], [self._owner, MARK, self._gateway]
-            if gone := workers.gone(db, self._owner, batch):
-                rows += db.execute(CLAIM_LEFT, [batch, gone, count, *whose]).fetchall()
-                if not rows:
-                    workers.forget(db, gone)
-            while len(rows) < count:
-                after = self._position.get(batch, 0)
-                free = db.execute(CLAIM_FREE, [batch, after, count - len(rows), *whose]).fetchall()
-                self._position[batch] = max((number for number, *_ in free), default=0)
-                rows += free
-                if not after:  # It has looked at all of them.
-                    break
+        try:
+            with self._database.durable() as db:
+                rows = self._claim(db, batch, count)
+        except JournalError:
+            self._unsure.add(batch)
+            raise
+        self._unsure.discard(batch)
+        self._claimed[batch].update(number for number, *_ in rows)
         return [
             ClaimedLine(number, key, read_order(order), to_dollars(units)) for number, key, order, units in sorted(rows)
         ]
@@ -362,6 +366,7 @@ class LineTable:
             values = [self._owner, *map(list, columns), batch, self._owner]
             ended = db.execute(END, values).fetchall()
             workers.count(db, self._owner, [(state, units) for state, units in ended if state != "open"])
+        self._claimed[batch].difference_update(one.number for one in outcomes if one.state != "open")
 
     def leave(self, batch: int) -> bool:
         """Give back what is not over, and return whether this worker is the last one: nobody else is at the batch.
@@ -389,6 +394,25 @@ class LineTable:
         journal meanwhile.
         """
         return export_lines(self._database, batch)
+
+    def _claim(self, db: Any, batch: int, count: int) -> list[Any]:
+        """Claim lines. What a claim has got of which nobody heard is given back first."""
+        workers.sign(db, self._owner, batch)
+        if batch in self._unsure:
+            db.execute(GIVE_BACK_REST, [batch, self._owner, [*self._claimed[batch]]])
+        rows, whose = [], [self._owner, MARK, self._gateway]
+        if gone := workers.gone(db, self._owner, batch):
+            rows += db.execute(CLAIM_LEFT, [batch, gone, count, *whose]).fetchall()
+            if not rows:
+                workers.forget(db, gone)
+        while len(rows) < count:
+            after = self._position.get(batch, 0)
+            free = db.execute(CLAIM_FREE, [batch, after, count - len(rows), *whose]).fetchall()
+            self._position[batch] = max((number for number, *_ in free), default=0)
+            rows += free
+            if not after:  # It has looked at all of them.
+                break
+        return rows
 
     def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str) -> None:
         """Write the lines of a batch, and name their orders."""
