@@ -190,7 +190,6 @@ class BatchSurvey:
         in_doubt: how many may have been taken, and nobody knows. With `resubmit_unknown`, they are among the new.
         spent: what all orders of the journal to this gateway cost so far, at most, in US dollars.
         elsewhere: what the other batches that workers are at may still order, in US dollars.
-        is_registered: whether the batch was registered before.
     """
 
     lines: int
@@ -200,17 +199,6 @@ class BatchSurvey:
     in_doubt: int
     spent: Decimal
     elsewhere: Decimal
-    is_registered: bool
-
-    @property
-    def known(self) -> int:
-        """How many lines need not be ordered."""
-        return self.lines - self.new
-
-    @property
-    def total(self) -> Decimal:
-        """What all of it could cost, in US dollars: what `--max-cost` bounds."""
-        return self.spent + self.elsewhere + self.cost
 
 
 @frozen
@@ -329,7 +317,7 @@ class LineTable:
             (batch,) = known or db.execute(REGISTER, [self._gateway, digest]).fetchone()
             if known is None:
                 self._fill(db, batch, orders(), source)
-            check(self._survey(db, batch, is_registered=known is not None, resubmit_unknown=resubmit_unknown))
+            check(self._survey(db, batch, resubmit_unknown=resubmit_unknown))
             if dry_run:
                 db.execute("ROLLBACK TO SAVEPOINT registering")
                 return int(batch)
@@ -438,7 +426,7 @@ class LineTable:
         db.execute(COUNTED, [count, batch])
         db.execute(ANALYZE)  # What follows is planned for what is there now.
 
-    def _survey(self, db: Any, batch: int, *, is_registered: bool, resubmit_unknown: bool) -> BatchSurvey:
+    def _survey(self, db: Any, batch: int, *, resubmit_unknown: bool) -> BatchSurvey:
         """Return how the lines stand. What others order meanwhile is counted twice rather than not at all."""
         (elsewhere,) = db.execute(ELSEWHERE, [batch, self._gateway, self._gateway, MARK]).fetchone()
         values = [resubmit_unknown, self._gateway, MARK, batch]
@@ -451,7 +439,6 @@ class LineTable:
             in_doubt=in_doubt,
             spent=OrderTable(self._database, self._gateway, self._owner).spent(),
             elsewhere=to_dollars(elsewhere),
-            is_registered=is_registered,
         )
 
 
