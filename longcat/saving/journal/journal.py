@@ -1,9 +1,9 @@
-"""What was ordered, asked, answered and saved, in an SQLite file that outlives the process.
+"""What was ordered, asked, answered and saved, in a database that outlives the process: SQLite's file, or PostgreSQL.
 
-Several processes may share it; see `longcat.saving.journal.sqlite.owners` for who works on what. Every change is a
-transaction, and survives the end of the process. A power cut may lose the last seconds of what was asked and saved, but
-nothing about orders, and leaves a journal that can be read. The key is never in it. The file should be on a local disk:
-SQLite's write-ahead log needs memory that the processes share.
+Several processes may share it; see `sqlite.owners` and `postgres.database` beside this module for who works on what.
+Every change is a transaction, and survives the end of the process. A power cut may lose the last seconds of what was
+asked and saved, but nothing about orders, and leaves a journal that can be read. The key is never in it. A file should
+be on a local disk: SQLite's write-ahead log needs memory that the processes share.
 """
 
 import re
@@ -67,7 +67,7 @@ def open_database(place: str | PathLike[str], time: Callable[[], float], *, if_m
 
 
 class Journal:
-    """A journal. One file may serve several gateways, each named by its base URL. A context manager; or call `close`.
+    """A journal. One may serve several gateways, each named by its base URL. A context manager; or call `close`.
 
     Threads and tasks may share it, and so may a forked process, which has a share of its own. On POSIX, a process that
     opens and closes its own owner's file, to copy it perhaps, thereby drops the lock on it.
@@ -97,7 +97,7 @@ class Journal:
         self.close()
 
     def open(self, seconds: float) -> None:
-        """Open the file, and wait so many seconds for another program that has it locked. Raises JournalError."""
+        """Open it, and wait so many seconds while it is locked or can't be reached for now. Raises JournalError."""
         end = monotonic() + seconds
         while True:
             try:
@@ -112,7 +112,7 @@ class Journal:
         self._database.writer.flush(GRACE)
 
     def close(self) -> None:
-        """Give all rows back and close the file. A second call does nothing."""
+        """Give all rows back and close it. A second call does nothing."""
         self._database.close()
 
     def requests(self, gateway: str) -> RequestTable:

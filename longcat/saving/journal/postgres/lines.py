@@ -269,7 +269,7 @@ class LineTable:
     """The batches of one gateway in a journal on PostgreSQL: `Journal.lines(gateway)`.
 
     Threads may share it. Every method may block, and raises JournalError; one that says `locked` when the connection
-    was lost, or another program holds the rows. What raised has changed nothing: call it again.
+    was lost, or another program holds the rows. Call it again then: nothing is done twice, and nothing left behind.
     """
 
     _database: Any
