@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.client import responses
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -134,7 +135,7 @@ class Script:
         check_faults(self.faults)
         self.pictures = self._pictures()
         names = [self.request_id] if len(self.pictures) == 1 else self._numbered(len(self.pictures))
-        self.urls = tuple(str(httpx.URL(f"{STORAGE}{quote(name, safe='')}.png")) for name in names)
+        self.urls = tuple(map(_url, names))
 
     @property
     def is_free(self) -> bool:
@@ -230,6 +231,12 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise ConfigurationError(f"{name} is zero or more seconds, not {show(value)}. Pass such a number.")
     return value
+
+
+@lru_cache(maxsize=1024)
+def _url(name: str) -> str:
+    """Return where the picture of this name is."""
+    return str(httpx.URL(f"{STORAGE}{quote(name, safe='')}.png"))
 
 
 def _date(moment: float) -> str:
