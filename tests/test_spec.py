@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
-import openapi_spec_validator
 import pytest
 from contract_file import CONTRACT
 
@@ -120,6 +119,8 @@ ANSWER: dict[str, Any] = RESPONSES["200"]["content"]["application/json"]["schema
 
 def test_the_contract_is_valid_openapi() -> None:
     """The file is an OpenAPI 3.1 document without a defect."""
+    import openapi_spec_validator  # noqa: PLC0415 - it is slow to import, and nothing else here needs it.
+
     openapi_spec_validator.validate(CONTRACT, cls=openapi_spec_validator.OpenAPIV31SpecValidator)
 
 

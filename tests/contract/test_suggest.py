@@ -85,16 +85,17 @@ _read_yaml = edit_module._read_yaml
 
 
 @lru_cache(maxsize=8)
-def tree_in(text: str) -> tuple[bytes, Callable[[Any], str]]:
-    """Return the tree of a text, pickled, which is read twenty times faster, and how to write it."""
+def tree_in(text: str) -> tuple[bytes, str, Callable[[Any], str]]:
+    """Return the tree of a text, pickled, which is read twenty times faster, as it is written, and how to write it."""
     tree, write = _read_yaml(text)
-    return pickle.dumps(tree), write
+    return pickle.dumps(tree), write(tree), write
 
 
 def copied(text: str) -> tuple[Any, Callable[[Any], str]]:
-    """Return a tree of its own for who changes it."""
-    tree, write = tree_in(text)
-    return pickle.loads(tree), write  # noqa: S301 - our own.
+    """Return a tree of its own for who changes it, and how to write it: it is written once before any change."""
+    pickled, unchanged, write = tree_in(text)
+    tree, before = pickle.loads(pickled), iter([unchanged])  # noqa: S301 - our own.
+    return tree, lambda changed: next(before, "") or write(changed)
 
 
 @pytest.fixture(autouse=True)
