@@ -20,6 +20,8 @@ from longcat.cli import main
 from longcat.cli.interrupt import raise_on_interrupt, run_async
 
 LINE: Final = "longcat: Stopped. Requests go on at the service; wait for them again."
+# A signal that strikes while Python reads a module leaves that file to the collector, which warns where it is asked to.
+WARNINGS: Final = "error,ignore:unclosed file <_io.BufferedReader:ResourceWarning"
 SIGNALS: Final = [signal.SIGINT, signal.SIGTERM]
 
 # Runs a command that sends itself signals the first time that something happens: an import, another event that Python
@@ -154,7 +156,7 @@ def test_interrupt_at_the_first_moment(tmp_path: Path, command: str, number: sig
     program, *arguments = command.split()
     process = subprocess.Popen(  # noqa: S603
         [Path(sys.executable).with_name(program), *arguments],
-        env=environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL="http://127.0.0.1:1"),
+        env=environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL="http://127.0.0.1:1", PYTHONWARNINGS=WARNINGS),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
