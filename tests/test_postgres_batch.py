@@ -24,7 +24,7 @@ from shell import Ran
 from longcat.cli.displays.live_whole import LiveWhole
 from longcat.cli.displays.whole import WholeDisplay
 from longcat.cli.displays.whole_progress import PlainWhole
-from longcat.cli.orders import share
+from longcat.cli.orders import claimed_lines
 from longcat.cli.orders.line import OrderLine
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
@@ -43,9 +43,9 @@ Call = Callable[..., Ran]
 @pytest.fixture
 def batch(call: Call, schema: Schema, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Return what runs the batch of the file `orders` with a journal on PostgreSQL."""
-    monkeypatch.setattr(share, "LOOK_EVERY", SOON)
-    monkeypatch.setattr(share, "REPORT_EVERY", SOON)
-    monkeypatch.setattr(share, "RETRY", SOON)
+    monkeypatch.setattr(claimed_lines, "LOOK_EVERY", SOON)
+    monkeypatch.setattr(claimed_lines, "REPORT_EVERY", SOON)
+    monkeypatch.setattr(claimed_lines, "RETRY", SOON)
 
     def run(gateway: OrderGateway, *arguments: str, file: str = "orders") -> Ran:
         return call(gateway, "batch", file, "-o", "out", "--journal", schema.url, *arguments)
@@ -316,15 +316,15 @@ def test_a_database_that_is_lost_for_a_while(
 
 def test_lots_grow_and_shrink() -> None:
     """A lot lasts some seconds, and near the end each worker claims no more than half of its fair share."""
-    one = share.BatchShare(None, 1, PlainWhole(), print, print)  # type: ignore[arg-type]
-    assert one._lot_size() == share.FIRST_LOT
+    one = claimed_lines.ClaimedLines(None, 1, PlainWhole(), print, print)  # type: ignore[arg-type]
+    assert one._lot_size() == claimed_lines.FIRST_LOT
     for seconds, size in [(0.1, 80), (2.0, 80), (9.0, 40), (0.9, 80)]:
         one._adapt_lot(seconds)
         assert one._lot_size() == size
     one.progress = progress(done=900, workers=2)
     assert one._lot_size() == 25
     one.progress = progress(done=999, workers=2)
-    assert one._lot_size() == share.LEAST_LOT
+    assert one._lot_size() == claimed_lines.LEAST_LOT
 
 
 def progress(workers: int = 1, **counts: int) -> BatchProgress:
@@ -398,16 +398,16 @@ def test_a_line_that_comes_back_is_not_begun_twice(worker: Callable[[], Journal]
     table = worker().lines("https://gateway.test")
     number = table.register("digest", orders(1), source="orders")
     ended: list[OrderLine] = []
-    shared = share.BatchShare(table, number, WholeDisplay(), lambda _: None, ended.append)
+    taken = claimed_lines.ClaimedLines(table, number, WholeDisplay(), lambda _: None, ended.append)
 
     async def main() -> None:
-        lines = shared.lines()
+        lines = taken.lines()
         line = await anext(lines)
         table.leave(number)  # The line is free, as if another worker had had it.
         with pytest.raises(StopAsyncIteration):
             await anext(lines)
-        shared.end(line)
+        taken.end(line)
 
     anyio.run(main)
-    shared.report()
+    taken.report()
     assert [line.key for line in ended] == ["cat-1"]

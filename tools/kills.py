@@ -20,12 +20,12 @@ import httpx
 from attrs import define, field, frozen
 
 from longcat.cli.orders.batch_report import MANIFEST
-from longcat.cli.orders.local import JOURNAL
+from longcat.cli.orders.one_machine import JOURNAL
 from longcat.cli.run import run as longcat
 
 CONTEXT: Final = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["anyio._backends._asyncio", "longcat.cli.orders.local", "longcat.saving.journal.journal"]
+    ["anyio._backends._asyncio", "longcat.cli.orders.one_machine", "longcat.saving.journal.journal"]
 )
 
 KEY: Final = "the-key-of-the-kills"

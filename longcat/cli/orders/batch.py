@@ -18,9 +18,9 @@ def run(arguments: argparse.Namespace) -> Exit:
             raise ConfigurationError(f"The --{name} is empty; a shell variable may be unset. Name a place.")
     base_url = find_base_url(arguments.base_url, contract("submit_request").server)
     if arguments.journal is not None and "://" in arguments.journal:
-        from longcat.cli.orders import shared  # noqa: PLC0415 - one of the two is enough.
+        from longcat.cli.orders import many_machines  # noqa: PLC0415 - one of the two is enough.
 
-        return shared.run(arguments, base_url)
-    from longcat.cli.orders import local  # noqa: PLC0415 - likewise.
+        return many_machines.run(arguments, base_url)
+    from longcat.cli.orders import one_machine  # noqa: PLC0415 - likewise.
 
-    return local.run(arguments, base_url)
+    return one_machine.run(arguments, base_url)

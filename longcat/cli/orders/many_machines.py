@@ -21,12 +21,12 @@ from longcat.cli.displays.whole_progress import whole_display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import MANIFEST, BatchPlan, print_line, sum_up, write_manifest
+from longcat.cli.orders.claimed_lines import ClaimedLines
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
 from longcat.cli.orders.ledger import look_up
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
-from longcat.cli.orders.share import BatchShare
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, prepare
 from longcat.cli.results import Printer, overall, print_error, report
@@ -156,18 +156,18 @@ class _Work:
             print_it = partial(
                 print_line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
             )
-            share = BatchShare(self.table, self.batch, shown, self.look_up, print_it)
-            ordering = Ordering(share.lines(), settings, shown, share.end, wake)
-            share.on_idle = ordering.settle
+            claimed = ClaimedLines(self.table, self.batch, shown, self.look_up, print_it)
+            ordering = Ordering(claimed.lines(), settings, shown, claimed.end, wake)
+            claimed.on_idle = ordering.settle
             try:
-                run_async(_run_both, ordering, share)
+                run_async(_run_both, ordering, claimed)
             finally:  # Ctrl-C, too.
                 try:
-                    _with_patience(share.report)
+                    _with_patience(claimed.report)
                     shown.show(self.table.progress(self.batch))
                 except JournalError as error:  # Its lines are taken up again, and nothing is ordered twice.
                     report(error, debug=self.arguments.debug)
-        return overall(share.codes)
+        return overall(claimed.codes)
 
     def leave(self) -> list[Exit]:
         """Give back what is not over, say how all went, and return the exit codes that this asks for.
@@ -195,10 +195,10 @@ class _Work:
         return [*codes, Exit.UNCLEAR] if progress.unknown or progress.open else codes
 
 
-async def _run_both(ordering: Ordering, share: BatchShare) -> None:
+async def _run_both(ordering: Ordering, claimed: ClaimedLines) -> None:
     """Order what is claimed, while the journal is told what came of it."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(share.keep_reporting)
+        tasks.start_soon(claimed.keep_reporting)
         await ordering.run()
         tasks.cancel_scope.cancel()
 

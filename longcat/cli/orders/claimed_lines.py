@@ -1,4 +1,4 @@
-"""The share of a batch that this machine takes: lines are claimed as they can be ordered, and ended when over."""
+"""The lines of a batch that this machine takes: claimed as they can be ordered, and ended when they are over."""
 
 import time
 from collections import Counter, deque
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 @define(eq=False)
-class BatchShare:
+class ClaimedLines:
     """The lines that this worker claims, and what came of them.
 
     Attributes:
