@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from longcat.drifts import (
+from longcat.gateway.schema import violations
+from longcat.sandbox.mutator import (
     AnswerRules,
     Mutation,
     RequestRules,
@@ -15,8 +16,7 @@ from longcat.drifts import (
     mutations,
     request_mutations,
 )
-from longcat.drifts.fields import fields_in, recased, renamed
-from longcat.gateway.schema import violations
+from longcat.sandbox.mutator.fields import fields_in, recased, renamed
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from longcat import pointer
+from longcat.text import pointer
 
 DOCUMENT = {"a/b": [{"c~d": 1}, {"": 2}], "0": "text"}
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from longcat.drifts import SentResponse
 from longcat.sandbox.calls import CALLS, ORDER, RESULT, STATUS, EmulatedCall, call_at
 from longcat.sandbox.drifts import requests
 from longcat.sandbox.drifts.changes import response_change
 from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.requests import ReceivedRequest
+from longcat.sandbox.mutator import SentResponse
 
 DONE = {
     "request_id": "a",

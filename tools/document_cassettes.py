@@ -22,8 +22,8 @@ from longcat.contract import Exchange, Operation, load_spec
 from longcat.contract.traffic.cassette import write
 from longcat.contract.traffic.recordings import Provenance, provenance
 from longcat.contract.traffic.redact import redact
-from longcat.pointer import at
 from longcat.testing import VirtualClock
+from longcat.text.pointer import at
 
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACT = ROOT / "openapi.yaml"

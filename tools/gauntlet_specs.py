@@ -29,7 +29,7 @@ from longcat.contract import Severity, Spec, SpecError, load_spec
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.traffic.recordings import read
-from longcat.drifts import Mutation, RequestMutation, SentRequest, SentResponse, mutations, request_mutations
+from longcat.sandbox.mutator import Mutation, RequestMutation, SentRequest, SentResponse, mutations, request_mutations
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 BUILD: Final = ROOT / "build" / "gauntlet"

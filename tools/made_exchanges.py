@@ -20,9 +20,9 @@ from schemathesis.generation.jsonschema.context import Alphabet
 from longcat.contract import Operation, Spec, SpecError
 from longcat.contract.openapi.operation import Media, Parameter, Response, first_json, media_for
 from longcat.contract.openapi.references import follow
-from longcat.drifts import AnswerRules, RequestRules, SentRequest, SentResponse
-from longcat.drifts.fields import FieldPath
-from longcat.pointer import at
+from longcat.sandbox.mutator import AnswerRules, RequestRules, SentRequest, SentResponse
+from longcat.sandbox.mutator.fields import FieldPath
+from longcat.text.pointer import at
 
 UNTELLING: Final = frozenset({403, 429})
 """Status codes of refusals that say little: a CDN refuses with 403, and a gateway with 429, whatever was asked."""

@@ -11,7 +11,7 @@ import jsonschema_rs
 
 from longcat.contract.openapi.document import is_data
 from longcat.contract.openapi.references import target
-from longcat.pointer import at, escape, unescape
+from longcat.text.pointer import at, escape, unescape
 
 DROPPED: Final = frozenset(
     {"$id", "$schema", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "$comment", "discriminator"}

@@ -12,7 +12,7 @@ from longcat_api import models
 
 from longcat.gateway.schema import Schema, SchemaChecker, compile_schema
 from longcat.models import State
-from longcat.pointer import at
+from longcat.text.pointer import at
 
 OperationId: TypeAlias = Literal["submit_request", "get_request_status", "get_request_result"]
 METHODS: Final = ("get", "put", "post", "delete", "patch")

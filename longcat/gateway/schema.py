@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from longcat_api.types import DATE_TIME, read_date_time
 
 from longcat.models import Violation
-from longcat.pointer import escape
 from longcat.text import show
 from longcat.text.hiding import Hide
+from longcat.text.pointer import escape
 
 Schema: TypeAlias = Mapping[str, Any]
 Predicate: TypeAlias = Callable[[Any], bool]

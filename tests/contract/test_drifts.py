@@ -24,11 +24,11 @@ from gateways import (
 
 from longcat import LongCat, State
 from longcat.cli.run import run as main
-from longcat.drifts import SentResponse
-from longcat.drifts.messages import HARMLESS as SPELLINGS
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, running
 from longcat.sandbox.calls import CALLS, call_at
 from longcat.sandbox.drifts import Drift, changes, requests
+from longcat.sandbox.mutator import SentResponse
+from longcat.sandbox.mutator.messages import HARMLESS as SPELLINGS
 
 PATH: Final = "/longcat-image-request-result"
 JSON: Final = {"Content-Type": "application/json"}

@@ -14,7 +14,7 @@ from longcat.contract import Exchange, SpecError, judge, load_spec
 from longcat.contract.openapi.document import parse_document, read_document
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.upgrade import modern
-from longcat.pointer import join
+from longcat.text.pointer import join
 
 PATH = Path(__file__).parents[2] / "openapi.yaml"
 CIRCLE = "#/paths/~1a/get/responses/200/content/application~1json/schema"

@@ -13,7 +13,7 @@ from longcat.contract.openapi.references import SpecFiles
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.patches.edit import Put, Source
 from longcat.contract.patches.suggest import suggest, suggest_overlay
-from longcat.pointer import at
+from longcat.text.pointer import at
 
 SERVER: Final = "https://api.example.com/v1"
 USER: Final[dict[str, Any]] = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}

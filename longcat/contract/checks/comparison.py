@@ -25,8 +25,8 @@ from longcat.contract.openapi.schema.validator import ValidationMode
 from longcat.contract.openapi.schema.variants import Variants, is_null, normal
 from longcat.contract.placeholders import is_placeholder
 from longcat.gateway.schema import MISSING
-from longcat.pointer import at, escape, join
 from longcat.text import shorten, without_queries
+from longcat.text.pointer import at, escape, join
 
 _RANGES: Final = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength")
 CODE_OF: Final[Mapping[str, str]] = {

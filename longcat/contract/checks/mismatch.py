@@ -12,8 +12,8 @@ from longcat.contract.model import Occurrence, Severity
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.keywords import ASSERTIONS
 from longcat.gateway import schema as core
-from longcat.pointer import join
 from longcat.text import describe, shorten, show, without_queries
+from longcat.text.pointer import join
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes. A name that is data, rather than that of a field, is a `MapKey`."""

@@ -17,8 +17,8 @@ from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import Variants
-from longcat.pointer import escape, unescape
 from longcat.text import shorten, show
+from longcat.text.pointer import escape, unescape
 
 MOST_ITEMS: Final = 2000
 """How many items of one body count: those nearest to its top. Schemas that refer to each other may list millions."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES, UnjudgeableError
-from longcat.pointer import escape
 from longcat.text import decode_text, shorten, show
+from longcat.text.pointer import escape
 
 Node: TypeAlias = Mapping[str, Any]
 

@@ -8,8 +8,8 @@ from attrs import field, frozen
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import Node, SpecError, invalid
 from longcat.contract.openapi.references import Document, follow
-from longcat.pointer import escape
 from longcat.text import show
+from longcat.text.pointer import escape
 
 
 @frozen(slots=False)  # A cached property is looked up faster there.

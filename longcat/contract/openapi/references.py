@@ -19,8 +19,8 @@ from longcat.contract.openapi.document import Node, SpecError, invalid, nodes
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
 from longcat.contract.openapi.schema.keywords import OPEN, SchemaDefect, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
-from longcat.pointer import at, escape, unescape
 from longcat.text import show
+from longcat.text.pointer import at, escape, unescape
 
 MAX_REFERENCES: Final = 100
 """How many references may lead from one to the next."""

@@ -18,8 +18,8 @@ from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.keywords import inner_schemas, wrong_in
 from longcat.contract.openapi.urls.servers import server_url
-from longcat.pointer import at
 from longcat.text import show
+from longcat.text.pointer import at
 
 
 def check_all(root: Place) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from longcat.contract.openapi.document import NAMED, Node, SpecError, is_data
 from longcat.contract.openapi.references import target
-from longcat.pointer import at
+from longcat.text.pointer import at
 
 
 def modern(node: Any, root: Any = None, *, named: bool = False) -> Any:

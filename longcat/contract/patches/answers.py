@@ -21,7 +21,7 @@ from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of, name_of
 from longcat.contract.patches.infer import infer, wrapped
 from longcat.contract.patches.schemas import broken_keyword, drop_required
-from longcat.pointer import at, escape, split
+from longcat.text.pointer import at, escape, split
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _ANOTHER: Final = (

@@ -10,7 +10,7 @@ from longcat.contract.patches import answers, schemas
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError
-from longcat.pointer import at
+from longcat.text.pointer import at
 
 Change: TypeAlias = Callable[[Draft, FindingGroup], Iterable[Edit]]
 CHANGES: Final[Mapping[str, Change]] = {

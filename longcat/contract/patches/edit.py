@@ -30,7 +30,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from longcat.contract.openapi.document import SpecError, parse_value
 from longcat.contract.openapi.yaml_loader import key_name
-from longcat.pointer import split
+from longcat.text.pointer import split
 
 
 class UneditableError(ValueError):

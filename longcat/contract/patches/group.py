@@ -10,7 +10,7 @@ from attrs import field, frozen
 from longcat.contract.checks.body import charset_of, decode_json
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.patches.infer import infer
-from longcat.pointer import at, unescape
+from longcat.text.pointer import at, unescape
 
 _OF_THE_WHOLE: Final = frozenset({"content-type-changed", "enveloped", "status-undocumented"})
 _NEW_NAMES: Final = frozenset({"field-renamed", "field-moved", "field-new"})

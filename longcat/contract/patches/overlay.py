@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from longcat.contract.patches.edit import Append, Edit, Put, changed
-from longcat.pointer import at, escape, split, unescape
+from longcat.text.pointer import at, escape, split, unescape
 
 VERSION: Final = "1.0.0"
 

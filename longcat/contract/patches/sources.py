@@ -11,7 +11,7 @@ from longcat.contract.openapi.references import OTHER_FILES, SpecFiles
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.upgrade import modern
 from longcat.contract.patches.edit import Edit, Source, UneditableError, changed
-from longcat.pointer import at, unescape
+from longcat.text.pointer import at, unescape
 
 
 class Written(Protocol):

@@ -18,7 +18,7 @@ from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Put
 from longcat.contract.patches.group import FindingGroup
-from longcat.pointer import at, escape, split, unescape
+from longcat.text.pointer import at, escape, split, unescape
 
 MAX_VISITS: Final = 2000
 """How many schemas are looked at to see by which references an answer led to a broken rule."""

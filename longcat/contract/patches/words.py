@@ -10,7 +10,7 @@ from longcat.contract.openapi.schema.variants import Variants, fixed_words, norm
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, body_of
-from longcat.pointer import at
+from longcat.text.pointer import at
 
 CHOOSES: Final = "It tells one kind of answer from another. Without it no answer can be read; decide by hand."
 _WORD: Final = re.compile(r"(?=.*[A-Za-z])[\w .:+-]{1,40}", re.ASCII)

@@ -12,7 +12,7 @@ from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.openapi.spec import Spec
-from longcat.pointer import at
+from longcat.text.pointer import at
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAFE: Final = "x-safe"

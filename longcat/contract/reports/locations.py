@@ -11,8 +11,8 @@ from typing import Any, Final
 from attrs import Factory, define, field, frozen
 
 from longcat.contract.reports.context import ReportContext
-from longcat.pointer import split
 from longcat.text import decode_text
+from longcat.text.pointer import split
 
 _Lines = Callable[[str], int]
 _SPACE: Final = re.compile(r"[ \t\n\r]*")

@@ -23,12 +23,12 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from longcat.drifts import SentResponse, Weight
 from longcat.sandbox.calls import CALLS, RESULT, call_at
 from longcat.sandbox.drifts.changes import response_change
 from longcat.sandbox.drifts.mutated import mutated_drifts
 from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.requests import CHANGES, RequestChange
+from longcat.sandbox.mutator import SentResponse, Weight
 
 
 @dataclass(frozen=True)

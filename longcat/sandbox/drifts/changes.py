@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from longcat.drifts import ResponseChange, SentResponse
+from longcat.sandbox.mutator import ResponseChange, SentResponse
 
 
 def response_change(operations: Mapping[str, Any]) -> ResponseChange:

@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from attrs import evolve
 
-from longcat.drifts import AnswerRules, Mutation, SentResponse, mutations
-from longcat.drifts.fields import FieldPath
 from longcat.gateway.schema import compile_schema
-from longcat.pointer import at
 from longcat.sandbox.calls import RESULT, STATUS, EmulatedCall
 from longcat.sandbox.drifts.places import WORDS
+from longcat.sandbox.mutator import AnswerRules, Mutation, SentResponse, mutations
+from longcat.sandbox.mutator.fields import FieldPath
+from longcat.text.pointer import at
 
 PREFIXES: Final = {RESULT: "", STATUS: "queue-"}
 PATHS: Final = {RESULT: "/longcat-image-request-result", STATUS: "/v2/requests/status/{request_id}"}

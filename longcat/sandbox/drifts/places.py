@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from longcat.drifts import ResponseChange, SentResponse
 from longcat.sandbox.calls import ORDER, RESULT, STATUS, EmulatedCall
+from longcat.sandbox.mutator import ResponseChange, SentResponse
 
 Matches: TypeAlias = Callable[[SentResponse], bool]
 WORDS: Final[Mapping[EmulatedCall, Mapping[str, tuple[str, ...]]]] = {

@@ -9,9 +9,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longcat.drifts.response import json_in
 from longcat.sandbox.bodies import JSON, error, json_response, read_body
 from longcat.sandbox.calls import ORDER, RESULT, STATUS, EmulatedCall, call_at
+from longcat.sandbox.mutator.response import json_in
 
 KEY: Final = "ocp-apim-subscription-key"
 MOVED: Final = "/v2"  # Goes before the path of a call that has moved.

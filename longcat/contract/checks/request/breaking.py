@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import Mismatch, Path, show_value
-from longcat.pointer import at, join
+from longcat.text.pointer import at, join
 
 _ADDITIVE: Final = frozenset({"field-new", "field-absent"})
 

@@ -8,7 +8,7 @@ from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.assertions import Assertions
 from longcat.contract.openapi.schema.fields import Direction, is_free, marks_of
 from longcat.contract.openapi.schema.keywords import IN_PLACE
-from longcat.pointer import escape
+from longcat.text.pointer import escape
 
 STEP: Final = 50
 """What it costs to hold one value against one schema, in steps of a budget."""

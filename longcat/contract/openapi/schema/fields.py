@@ -13,7 +13,7 @@ from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.keywords import SAYING
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import unconditional
-from longcat.pointer import escape
+from longcat.text.pointer import escape
 
 _PART_OF_UNION: Final = re.compile(r"/(any|one)Of/\d+$")
 

@@ -8,8 +8,8 @@ import jsonschema_rs
 from attrs import frozen
 
 from longcat.contract.openapi.schema.patterns import Patterns
-from longcat.pointer import escape, join, split
 from longcat.text import shorten, show
+from longcat.text.pointer import escape, join, split
 
 # fmt: off
 ASSERTIONS: Final = (

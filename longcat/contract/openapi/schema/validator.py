@@ -20,7 +20,7 @@ from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional
 from longcat.contract.placeholders import is_placeholder
-from longcat.pointer import escape
+from longcat.text.pointer import escape
 
 
 @define

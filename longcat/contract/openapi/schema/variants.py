@@ -10,7 +10,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
 from longcat.contract.openapi.references import Document, follow
-from longcat.pointer import escape, unescape
+from longcat.text.pointer import escape, unescape
 
 
 @frozen

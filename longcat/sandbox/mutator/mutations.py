@@ -11,11 +11,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from longcat.drifts import fields as names
-from longcat.drifts.fields import FieldPath, OwnerChange, fields_in, in_owner
-from longcat.drifts.messages import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, status_changes
-from longcat.drifts.response import ResponseChange, SentResponse
-from longcat.drifts.values import OtherValue, other_types, other_values
+from longcat.sandbox.mutator import fields as names
+from longcat.sandbox.mutator.fields import FieldPath, OwnerChange, fields_in, in_owner
+from longcat.sandbox.mutator.messages import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, status_changes
+from longcat.sandbox.mutator.response import ResponseChange, SentResponse
+from longcat.sandbox.mutator.values import OtherValue, other_types, other_values
 
 Weight: TypeAlias = Literal["breaking", "additive", "notice"]
 """How bad a drift is for callers; None stands beside it for what is harmless."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from longcat.drifts.response import ResponseChange, SentResponse
+from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 
 PAGE: Final = b"<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head></html>\n"
 BOM: Final = b"\xef\xbb\xbf"

@@ -1,17 +1,17 @@
 """The mutator: it spoils any answer of any contract in every way in which gateways drift, and in ways that harm nobody.
 
-It lives on a floor of its own below the sandbox and the drift check, and needs neither's extra: it works on plain JSON
-values, and asks whoever knows the contract two things about a spoilt body (`AnswerRules`). So the sandbox drifts by it
-with our own contract, and `tools/gauntlet_specs.py` measures the drift check by it with anyone's.
+It knows neither the sandbox nor the drift check: it works on plain JSON values, and asks whoever knows the contract two
+things about a spoilt body (`AnswerRules`). So the sandbox drifts by it with our own contract, and
+`tools/gauntlet_specs.py` measures the drift check by it with anyone's.
 
 A mutation is found by trying: it is made of a valid answer, and is a drift if the contract forbids what comes of it, or
 does not list it. So no mutation needs to know a keyword of JSON Schema. What a mutation does is a function, and works
 on every answer that is like the one it was made of.
 """
 
-from longcat.drifts.mutations import AnswerRules, Mutation, Weight, mutations
-from longcat.drifts.requests import RequestMutation, RequestRules, SentRequest, request_mutations
-from longcat.drifts.response import ResponseChange, SentResponse
+from longcat.sandbox.mutator.mutations import AnswerRules, Mutation, Weight, mutations
+from longcat.sandbox.mutator.requests import RequestMutation, RequestRules, SentRequest, request_mutations
+from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 
 __all__ = [
     "AnswerRules",
