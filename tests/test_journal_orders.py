@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from journals import KINDS, Place, new_place, rows, until_gone
 from processes import Process, run_code
 
-from longcat import ConfigurationError, OrderRequest, State, Status
+from longcat import ConfigurationError, JournalError, OrderRequest, State, Status
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import KNOWN, OPEN, SPENT, OrderTable
 from longcat.saving.journal.sqlite import database
@@ -202,6 +202,73 @@ def test_what_is_not_under_way_can_not_end(place: Place) -> None:
             with pytest.raises(ConfigurationError, match=r"'my cat' is not under way"):
                 end(orders)
         assert begin(orders) is OrderState.TAKEN
+
+
+@contextmanager
+def interrupted(orders: OrderTable, *, commits: bool) -> Iterator[None]:
+    """Let Ctrl-C strike within the next transaction: right before it is committed, or right after."""
+    kind, strikes = type(orders._database), iter([True])
+    durable = kind.durable
+
+    @contextmanager
+    def durable_once(self: Any) -> Iterator[Any]:
+        is_struck = next(strikes, False)
+        with durable(self) as db:
+            yield db
+            if is_struck and not commits:
+                raise KeyboardInterrupt
+        if is_struck:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "durable", durable_once)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+@pytest.mark.parametrize("commits", [False, True])
+def test_ctrl_c_while_an_order_begins_leaves_it_new(place: Place, *, commits: bool) -> None:
+    """It is not being sent from then on: this program may begin it at once, and others as soon as it is withdrawn."""
+    with Journal(place, time=time.time) as journal, opened(place) as other:
+        orders = journal.orders(GATEWAY)
+        for again in (FIRST, AGAIN):
+            with interrupted(orders, commits=commits):
+                again(orders)
+            assert again(orders) is OrderState.INTENDED
+            journal.flush()
+            assert begin(other) is OrderState.BUSY
+            unknown(orders)
+        for step, state in ((AGAIN, OrderState.UNKNOWN), (withdraw, OrderState.UNKNOWN), (taken, OrderState.TAKEN)):
+            with interrupted(orders, commits=commits):
+                step(orders)
+            journal.flush()
+            if step is not AGAIN:
+                step(orders)
+            assert begin(other) is state
+        with interrupted(orders, commits=commits):
+            orders.begin("new", ORDER, PRICE)
+        journal.flush()
+        assert other.begin("new", ORDER, PRICE).state is OrderState.INTENDED
+
+
+def test_what_came_of_an_order_that_another_has_sent_again_is_told(place: Place) -> None:
+    """The error names the request, which was paid as well; also if the answer to an earlier note of it was lost."""
+    with opened(place) as orders, opened(place) as other:
+        for is_unsure in (False, True):
+            key = f"{is_unsure}"
+            orders.begin(key, ORDER, PRICE)
+            orders.unknown(key, "the line was cut")
+            other.begin(key, ORDER, PRICE, resubmit_unknown=True)
+            if is_unsure:
+                with interrupted(orders, commits=False):
+                    orders.taken(key, "ours")
+            with pytest.raises(JournalError, match=r"Request ours came of it and is not noted: wait for it by this id"):
+                orders.taken(key, "ours")
+            other.taken(key, "theirs")
+            with pytest.raises(JournalError, match="Request ours"):
+                orders.taken(key, "ours")
+            other.taken(key, "theirs")
+            assert other.spent() == 2 * PRICE * (1 + is_unsure)
 
 
 TEXTS = st.text(st.characters(), max_size=9)

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -489,10 +490,14 @@ def test_an_order_that_is_not_ours_any_more_is_begun_anew_before_a_byte_of_it_go
     ("at", "state"),
     [("Acquire", None), ("begin", None), ("Call", OrderState.UNKNOWN), ("taken", OrderState.TAKEN)],
 )
+@pytest.mark.parametrize("goes_on", [False, True], ids=["", "while a thread goes on"])
 def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
-    place: Place, at: str, state: OrderState | None
+    place: Place, at: str, state: OrderState | None, *, goes_on: bool
 ) -> None:
-    """Whatever stops it, the journal tells the truth: nothing was sent, nobody knows, or this request came of it."""
+    """Whatever stops it, the journal tells the truth: nothing was sent, nobody knows, or this request came of it.
+
+    A thread that writes into the journal may go on when the task that waits for it is cancelled.
+    """
     gateway, clock = QueueGateway("https://gateway.test", KEY), VirtualClock()
     with Journal(place, time=clock.time) as journal:
         orders = journal.orders(gateway.base_url)
@@ -513,12 +518,17 @@ def test_an_order_that_is_stopped_is_in_doubt_only_while_it_is_under_way(
                     command = flow.send(None)
                 case _:
                     command = flow.send(None)
-        if isinstance(command, RunInThread) and at == "begin":
-            command.function()  # It is done when the flow is stopped.
+        write = command.function if isinstance(command, RunInThread) else lambda: None
+        if at == "begin" and not goes_on:
+            write()  # It is done when the flow is stopped.
         with pytest.raises(KeyboardInterrupt) as caught:
             flow.throw(KeyboardInterrupt())
+        if goes_on:
+            write()
         notes = "".join(getattr(caught.value, "__notes__", []))
         assert (ID in notes, "may have been taken" in notes) == (at == "taken", at == "Call")
         journal.flush()
         known = orders.known("the cat")
-    assert (known.state if known is not None else None) == state
+        assert (known.state if known is not None else None) == state
+        if state is None:
+            assert orders.begin("the cat", submit.order, Decimal(0)).state is OrderState.INTENDED

@@ -7,12 +7,14 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from math import inf
+from threading import Lock
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -302,18 +304,30 @@ class Submit:
             yield Sleep(min(recheck_interval(self.elapsed), self.left))
 
     def _begin(self, store: OrderStore) -> Flow[OrderRecord]:
-        """Have the store note that the order is about to go out. If the flow is stopped meanwhile, it does not go."""
+        """Have the store note that the order is about to go out. If the flow is stopped meanwhile, it does not go.
+
+        A thread may still be at it then, as asyncio can cancel a task that waits for one. The order is withdrawn once,
+        by whichever of the two comes last.
+        """
         records: list[OrderRecord] = []
+        stopped: list[bool] = []
 
         def begin() -> None:
             cost = self.gateway.cost(self.order)
             records.append(store.begin(self.key, self.order, cost, resubmit_unknown=self.resubmit_unknown))
+            if stopped:
+                give_back()
+
+        def give_back() -> None:
+            with suppress(IndexError):
+                if records.pop().state is OrderState.INTENDED:
+                    store.later(partial(store.withdraw, self.key))
 
         try:
             yield from call_store(begin, lambda: self.left)
         except BaseException:
-            if records and records[0].state is OrderState.INTENDED:
-                store.later(partial(store.withdraw, self.key))
+            stopped.append(True)
+            give_back()
             raise
         return records[0]
 
@@ -424,19 +438,25 @@ class Submit:
                 raise
 
     def _write(self, store: OrderStore, write: Callable[[], None]) -> Flow[None]:
-        """Have the store write something. What can't be written in time, or is stopped before, is written later."""
+        """Have the store write something, once. What can't be written in time, or is stopped before, is written later.
+
+        When it is stopped, a thread may still be at it. Written a second time, it might change what came after it.
+        """
+        guard = Lock()
         written: list[bool] = []
 
         def once() -> None:
-            write()
-            written.append(True)
+            with guard:
+                if not written:
+                    write()
+                    written.append(True)
 
         try:
             yield from call_store(once, lambda: self.left)
         except BaseException as error:
             is_damaged = isinstance(error, LongCatError) and not error.transient
             if not written and not is_damaged:
-                store.later(write)
+                store.later(once)
             raise
 
     def _pause(self, error: APIConnectionError | APIStatusError) -> float:

@@ -1,8 +1,7 @@
 """Which orders of one gateway were sent, what came of them, and what they cost: so that none is paid twice."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, partial
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -92,17 +91,24 @@ class OrderTable:
         self._database.check_owner(self._owner)
         self._database.check_orders()
         record = None
-        with self._unsure_on_loss(key, self._undo):
-            try:
-                with self._database.durable() as db:
-                    record = self._begin(db, key, order, values, resubmit_unknown=resubmit_unknown)
-                    if record.state is OrderState.INTENDED:
-                        self._sending[key] = self._database.session  # Before another thread may look.
-            except JournalError as error:
-                if error.locked and record is not None and record.state is OrderState.INTENDED:
-                    self._sending.pop(key, None)  # It is not sent now.
-                raise
-        return record
+        try:
+            with self._database.durable() as db:
+                record = self._begin(db, key, order, values, resubmit_unknown=resubmit_unknown)
+                if record.state is OrderState.INTENDED:
+                    self._sending[key] = self._database.session  # Before another thread may look.
+            if record.state is OrderState.INTENDED:
+                self._unsure.discard(key)
+        except BaseException as error:
+            is_begun = record is not None and record.state is OrderState.INTENDED
+            if is_begun and (not isinstance(error, JournalError) or error.locked):
+                self._sending.pop(key, None)  # It is not sent now.
+            if self._may_have_changed(error):
+                if key not in self._unsure:
+                    self.later(partial(self._undo, key))
+                self._unsure.add(key)
+            raise
+        else:
+            return record
 
     def _begin(
         self, db: Statements, key: str, order: OrderRequest, values: list[Any], *, resubmit_unknown: bool
@@ -152,7 +158,10 @@ class OrderTable:
             # First: it may be the only place where the pictures are named, and what follows makes both durable.
             RequestTable(self._database, self._gateway, self._owner).note(answer)
         name = as_bytes(request_id)
-        self._change(key, (TAKEN, [self._database.now(), name, self._owner, name]))
+        if not self._change(key, (TAKEN, [self._database.now(), name, self._owner, name])):
+            raise self._not_under_way(
+                key, f" Request {request_id} came of it and is not noted: wait for it by this id to get its picture."
+            )
 
     def withdraw(self, key: str) -> None:
         """Note that the gateway certainly did not take the order this time.
@@ -160,13 +169,20 @@ class OrderTable:
         The order is new again; one that may have been taken before is in doubt again.
         """
         # If the answer to an earlier try was lost, an order that has no owner was withdrawn by that.
-        whose = (FREE_OR_OURS, "owner = ?") if key in self._unsure else ("", "")
+        was_unsure = key in self._unsure
+        whose = (FREE_OR_OURS, "owner = ?") if was_unsure else ("", "")
         withdraw, again = (sql.replace(*whose) for sql in (WITHDRAW, WITHDRAW_AGAIN))
-        self._change(key, (withdraw, [self._owner]), (again, [self._database.now(), self._owner]))
+        is_done = self._change(key, (withdraw, [self._owner]), (again, [self._database.now(), self._owner]))
+        if not is_done and not was_unsure:  # Else it was done before, and the answer to that was lost.
+            raise self._not_under_way(key)
 
     def unknown(self, key: str, message: str) -> None:
         """Note that nobody knows whether the gateway took the order, and why."""
-        self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message), self._owner]))
+        was_unsure = key in self._unsure
+        is_done = self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message), self._owner]))
+        # It may have been done before the answer was lost, and another program may have sent the order again since.
+        if not is_done and not (was_unsure and self._find(key) is not None):
+            raise self._not_under_way(key)
 
     def later(self, write: Callable[[], object]) -> None:
         """Have something written by a thread, as `Database.later` does."""
@@ -194,35 +210,34 @@ class OrderTable:
             (units,) = db.execute(SPENT, [self._gateway]).fetchone()
             return to_dollars(units)
 
-    def _change(self, key: str, *statements: tuple[str, list[Any]]) -> None:
-        """Execute the first of these statements that fits the row, durably. Their last values name the row."""
+    def _change(self, key: str, *statements: tuple[str, list[Any]]) -> bool:
+        """Execute the first of these statements that fits the row, durably. Their last values name the row.
+
+        Returns whether any did. Then, or if none did, the order is not being sent any more.
+        """
         self._database.check_owner(self._owner)
         place = self._place(key)
-        with self._unsure_on_loss(key), self._database.durable() as db:
-            is_done = any(db.execute(sql, [*values, *place]).rowcount for sql, values in statements)
-        if is_done or key in self._unsure:  # Else it was done before, and the answer to that was lost.
-            self._unsure.discard(key)
-            self._sending.pop(key, None)
-            return
-        raise JournalError(
-            f"The order {shorten(key)!r} is not under way in {self._database.name}. Look whether the journal was"
-            " replaced or altered; the order may have been paid."
-        )
-
-    @contextmanager
-    def _unsure_on_loss(self, key: str, undo: Callable[[str], None] | None = None) -> Iterator[None]:
-        """Remember that an order may have been changed, when the connection is lost within the block.
-
-        What may have been begun is undone later, unless it is begun anew before that.
-        """
         try:
-            yield
-        except JournalError as error:
-            if error.locked and self._database.is_remote:
-                if undo is not None and key not in self._unsure:
-                    self.later(partial(undo, key))
+            with self._database.durable() as db:
+                is_done = any(db.execute(sql, [*values, *place]).rowcount for sql, values in statements)
+        except BaseException as error:
+            if self._may_have_changed(error):
                 self._unsure.add(key)
             raise
+        self._unsure.discard(key)
+        self._sending.pop(key, None)
+        return is_done
+
+    def _may_have_changed(self, error: BaseException) -> bool:
+        """Whether a change may have been made though this was raised: by Ctrl-C, or as the connection was lost."""
+        is_lost = isinstance(error, JournalError) and error.locked and self._database.is_remote
+        return is_lost or not isinstance(error, Exception)
+
+    def _not_under_way(self, key: str, what_came: str = "") -> JournalError:
+        return JournalError(
+            f"The order {shorten(key)!r} is not under way in {self._database.name}: another program has sent it again,"
+            f" or the journal was replaced or altered.{what_came} Look into the account; the order may have been paid."
+        )
 
     def _undo(self, key: str) -> None:
         """Withdraw an order that was begun, if nobody sends it."""

@@ -136,8 +136,8 @@ class PostgresDatabase(Database):
     def _in_transaction(self, begin: str) -> Iterator[PostgresStatements]:
         with self.using() as db:
             connection = db.connection
-            connection.execute(begin)
             try:
+                connection.execute(begin)
                 yield db
                 connection.execute("COMMIT")
             except BaseException:

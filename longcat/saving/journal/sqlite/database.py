@@ -133,8 +133,8 @@ class SqliteDatabase(Database):
         No other program writes meanwhile. When the block raises, nothing is changed.
         """
         with self.using() as db:
-            db.execute("BEGIN IMMEDIATE")
             try:
+                db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             finally:
