@@ -6,20 +6,21 @@ other command is None. One flow serves `LongCat` and `AsyncLongCat`, which diffe
 """
 
 from collections.abc import Callable, Generator
-from typing import Final, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeAlias, TypeVar
 
 from attrs import define, evolve, field, frozen
 
 from longcat.clock import RESOLUTION
-from longcat.errors import APIConnectionError
+from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer, Call
 from longcat.waiting.rate_limit import RateLimiter, Slot
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")
 
-TOO_LATE: Final = "the slot was void when the first byte was to go out"
+
+class VoidSlotError(LongCatError):
+    """The slot of a call was void when its first byte was to go out. `ask_in_time` catches it, so no caller sees it."""
 
 
 @frozen
@@ -93,14 +94,14 @@ def ask(call: Call) -> Flow[Answer]:
 def with_slot(call: Call, slot: Slot | None, limiter: RateLimiter, monotonic: Callable[[], float]) -> Call:
     """Return a call that is sent only as long as its slot is good. None: it needs none.
 
-    Whatever holds the program up between the slot and the first byte, such as a journal or a machine that is busy, what
-    was held up does not go out all at once.
+    A journal, or a busy machine, may hold calls up between their slots and their first bytes. They must not all go out
+    at once then.
     """
     others = call.check
 
     def check() -> None:
         if slot is not None and not limiter.is_good(slot, monotonic()):
-            raise APIConnectionError(TOO_LATE, urlsplit(call.url).netloc, sent=False)
+            raise VoidSlotError
         if others is not None:
             others()
 
@@ -111,10 +112,8 @@ def ask_in_time(call: Call) -> Flow[Answer | None]:
     """Have a call with a slot sent, and return the answer. None: the slot was void in the end, so it was not sent."""
     try:
         return (yield from ask(call))
-    except APIConnectionError as error:
-        if error.message == TOO_LATE and not error.sent:
-            return None
-        raise
+    except VoidSlotError:
+        return None
 
 
 def run_in_thread(function: Callable[[], T]) -> Flow[T]:
