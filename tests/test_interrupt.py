@@ -6,11 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-from functools import partial
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import pytest
 from processes import Process
 from servers import LIMIT, eventually
@@ -175,15 +176,19 @@ def catches(process: int, number: signal.Signals) -> bool:
     return bool(caught and int(caught[1], 16) >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("interrupt", [signal.default_int_handler, signal.SIG_IGN])
-def test_a_signal_cancels_what_runs_and_not_the_task_that_it_strikes(
-    request: pytest.FixtureRequest, interrupt: Any
-) -> None:
-    """So it is in the foreground, and in the background of a script, where SIGINT is ignored: all is tidied up."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        request.addfinalizer(partial(signal.signal, number, signal.getsignal(number)))
-    signal.signal(signal.SIGINT, interrupt)
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def handler(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Have signals raise, as in a command in the foreground, or in the background of a script, which ignores SIGINT."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, request.param)
     raise_on_interrupt()
+    yield signal.getsignal(signal.SIGINT)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_cancels_what_runs_and_not_the_task_that_it_strikes(handler: Any) -> None:
+    """All is tidied up then."""
     events = []
 
     async def struck() -> None:
@@ -201,4 +206,29 @@ def test_a_signal_cancels_what_runs_and_not_the_task_that_it_strikes(
     with pytest.raises(KeyboardInterrupt):
         run_async(work)
     assert events == ["struck", "tidied up"]
-    assert signal.getsignal(signal.SIGINT) is interrupt
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.usefixtures("handler")
+def test_a_further_signal_cancels_what_tidies_up() -> None:
+    """It raises nothing where it strikes: a task group whose entry or exit is broken off would be broken itself."""
+    events = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await anyio.sleep(LIMIT)
+        finally:
+            with anyio.CancelScope(shield=True):
+                os.kill(os.getpid(), signal.SIGTERM)
+                events.append("struck again")
+                await anyio.sleep(LIMIT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_async(work)
+    assert events == ["struck again"]
+
+
+def test_what_runs_gives_its_result() -> None:
+    """Where no signal came."""
+    assert run_async(asyncio.sleep, 0, "done") == "done"

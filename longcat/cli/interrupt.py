@@ -14,7 +14,9 @@ TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than t
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import FrameType
-    from typing import NoReturn
+    from typing import NoReturn, TypeVar
+
+    T = TypeVar("T")
 
 EXIT_CODE = 130
 """What shells give a command that SIGINT ended."""
@@ -26,51 +28,44 @@ LIVE_LINES = "longcat.cli.displays.live"
 
 def exit_on_interrupt() -> None:
     """Let a signal end the process on the spot, for where there is nothing to tidy up."""
-    _handle(lambda *_: exit_now(), lambda *_: exit_now())
+    _handle(lambda *_: exit_now())
 
 
 def raise_on_interrupt() -> None:
-    """Let a signal raise KeyboardInterrupt, so that files and connections are tidied up; asyncio cancels its task."""
-    import signal  # noqa: PLC0415 - see above.
-
-    _handle(signal.default_int_handler, _terminate)
+    """Let a signal raise KeyboardInterrupt, so that files and connections are tidied up."""
+    _handle(_raise)
 
 
-def run_async(function: Callable[..., Awaitable[None]], *arguments: object) -> None:
-    """Run an async function to its end. The signals that end a command cancel it, and raise KeyboardInterrupt then.
+def run_async(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Run an async function, and return what it returns. A signal cancels it; KeyboardInterrupt is raised at its end.
 
-    asyncio sees to that with its own handler of SIGINT, which it does not set where a shell has SIGINT ignored.
+    Each further signal cancels it anew, as what tidies up may wait, too. None raises where the program happens to be,
+    as a second Ctrl-C does with asyncio: at the entry or the exit of a task group, that would break the group.
     """
     import asyncio  # noqa: PLC0415 - see above.
     import signal  # noqa: PLC0415
 
     import anyio  # noqa: PLC0415
 
-    async def cancellable() -> None:
-        loop, cancel = asyncio.get_running_loop(), asyncio.current_task().cancel  # type: ignore[union-attr]
-        ours = [number for number in signal.valid_signals() if signal.getsignal(number) is _terminate]
+    async def cancellable() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        ours = [number for number in signal.valid_signals() if signal.getsignal(number) is _raise]
         for number in ours:
-            loop.add_signal_handler(number, cancel)
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))  # type: ignore[union-attr]
         try:
-            await function(*arguments)
+            return await function(*arguments)
         finally:
             for number in ours:
-                loop.remove_signal_handler(number)
-                signal.signal(number, _terminate)
+                signal.signal(number, _raise)
 
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN or sys.platform == "win32":
-        return anyio.run(function, *arguments)
     try:
-        anyio.run(cancellable)
+        return anyio.run(cancellable)
     except asyncio.CancelledError as cancelled:
         raise KeyboardInterrupt from cancelled
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    import signal  # noqa: PLC0415 - see above.
-
-    interrupt = signal.getsignal(signal.SIGINT)  # Perhaps it is asyncio's by then.
-    (interrupt if callable(interrupt) else signal.default_int_handler)(number, frame)
+def _raise(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def exit_now() -> NoReturn:
@@ -81,13 +76,10 @@ def exit_now() -> NoReturn:
         os._exit(EXIT_CODE)
 
 
-def _handle(
-    interrupt: Callable[[int, FrameType | None], object], terminate: Callable[[int, FrameType | None], object]
-) -> None:
+def _handle(handler: Callable[[int, FrameType | None], object]) -> None:
     import signal  # noqa: PLC0415 - see above.
 
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # As a shell has it for commands in the background.
-        signal.signal(signal.SIGINT, interrupt)
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, terminate)
-    signal.signal(signal.SIGTERM, terminate)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP.
+        if number == signal.SIGTERM or (number is not None and signal.getsignal(number) is not signal.SIG_IGN):
+            signal.signal(number, handler)  # A shell has SIGINT ignored for commands in the background.

@@ -15,6 +15,7 @@ from longcat.cli.displays.display import Display
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.ids import STDIN, known_ids, piped_ids
+from longcat.cli.interrupt import run_async
 from longcat.cli.output import usable_output
 from longcat.cli.results import Printer, overall, report
 from longcat.cli.status import as_object
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     with Printer(later=later) as printer, display({one: one for one in known} if known is not None else None) as shown:
         waiting = _Waiting(arguments, output, shown, printer)
         request_ids = piped_ids(arguments.request_ids) if known is None else known
-        codes = anyio.run(waiting.wait_for_all, request_ids)
+        codes = run_async(waiting.wait_for_all, request_ids)
     if not codes:
         raise ConfigurationError("There was no request id on stdin. Write one a line.")
     return overall(codes)
