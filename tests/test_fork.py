@@ -217,6 +217,7 @@ def test_a_parent_that_closes_its_journal_leaves_the_childs_alone(place: Place) 
         theirs.send("connected")
         theirs.recv()
         journal.requests(GATEWAY).note(OPEN)
+        journal.flush()
         return not isinstance(place, Path) or place.with_name("a.journal-wal").exists()
 
     def close() -> None:

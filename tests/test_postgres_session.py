@@ -105,6 +105,8 @@ def test_a_wait_asks_about_no_request_that_another_program_has_taken_over(
         async for status in cat.watch(ID):
             seen.append(status.state)
             if len(seen) == 1:
+                with journal(schema.url) as other:
+                    until(lambda: other.requests(URL).last(ID) is not None)
                 end_all_sessions(postgres_server)
                 gateway.questions.clear()
                 if is_taken:

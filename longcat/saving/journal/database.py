@@ -45,6 +45,9 @@ class Statements(Protocol):
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Rows:
         """Execute a statement. A `?` stands for a value; `CAST(? AS TEXT)` for a text that went through `as_bytes`."""
 
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> object:
+        """Execute a statement with each of these rows of values."""
+
 
 class Database(ForkAware, ABC):
     """An open journal, and an owner of rows in it.
@@ -195,7 +198,8 @@ class Database(ForkAware, ABC):
         finally:
             self._guard.release()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ConfigurationError when the journal was closed."""
         if not self.is_open:
             raise ConfigurationError("This journal is closed. Make a new one, and close it after the last call.")
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
+from longcat.errors import JournalError
 from longcat.models import Image, State, Status
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.text import shorten
@@ -27,7 +28,9 @@ VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), ?, ?)
 ON CONFLICT (gateway, request_id) DO UPDATE SET
     first_asked = coalesce(request.first_asked, excluded.first_asked), last_asked = excluded.last_asked,
     state = excluded.state, raw_state = excluded.raw_state, progress = excluded.progress,
-    error = excluded.error, outcome = excluded.outcome, image = excluded.image"""
+    error = excluded.error, outcome = excluded.outcome, image = excluded.image
+WHERE request.outcome IS NULL OR excluded.outcome IS NOT NULL"""
+"""What is final stays, whatever an owner still has to note that another one has taken the request from."""
 REOPEN: Final = """
 UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = NULL, outcome = NULL, image = NULL
 WHERE gateway = ? AND request_id = ?"""
@@ -74,6 +77,8 @@ class RequestTable:
     holders: dict[str, object] = field(factory=dict, init=False, repr=False)
     _claims: Counter[str] = field(factory=Counter, init=False)
     _sessions: dict[str, int] = field(factory=dict, init=False, repr=False)  # In which one each was seen to be ours.
+    _unwritten: dict[str, list[Any]] = field(factory=dict, init=False, repr=False)
+    """The last answer about each request that is to be written with others."""
 
     def claim(self, request_id: str) -> bool:
         """Claim a request, and return whether it is ours. False: another owner, who is alive, has it.
@@ -141,6 +146,8 @@ class RequestTable:
     def last(self, request_id: str) -> Status | None:
         """Return the last answer noted, without its `raw`. None: there is none, so ask."""
         with self._database.trusting(f"The row of request {shorten(request_id)!r}", "Delete it."):
+            if request_id in self._unwritten:
+                self._write_notes()
             row = self._row("state, raw_state, progress, error, image", request_id)
             if row is None or row[0] is None:
                 return None
@@ -153,19 +160,44 @@ class RequestTable:
             return status
 
     def note(self, status: Status) -> None:
-        """Write an answer down in place of the one before."""
+        """Write an answer down in place of the one before. In a remote journal, those that are not final follow soon.
+
+        They are written in groups, by the background thread, so that no wait stands still for a round trip.
+        """
         moment, state = self._database.now(), status.state.value
         values = [
             *(self._gateway, status.request_id, moment, moment, state),
             *(as_bytes(status.raw_state), status.progress, as_bytes(status.error)),
             *(state if status.state.is_final else None, _write_image(status.image)),
         ]
+        if self._database.is_remote and not status.state.is_final:
+            self._database.check_open()
+            if (earlier := self._unwritten.get(status.request_id)) is not None:
+                values[2] = earlier[2]  # The moment of the first answer.
+            self._unwritten[status.request_id] = values
+            self.later(lambda: self._write_notes() if self._unwritten else None)  # An earlier group may have had it.
+            return
         with self._database.using() as db:
+            self._unwritten.pop(status.request_id, None)
             db.execute(NOTE, values)
+
+    def _write_notes(self) -> None:
+        """Write all answers that are not written yet, at once. Those that the database refuses are dropped."""
+        group: dict[str, list[Any]] = {}
+        try:
+            with self._database.using() as db:
+                group = {request_id: self._unwritten.pop(request_id) for request_id in sorted(self._unwritten)}
+                db.executemany(NOTE, [*group.values()])
+        except JournalError as error:
+            if error.locked:
+                for request_id, values in group.items():
+                    self._unwritten.setdefault(request_id, values)  # There may be a later answer by now.
+            raise
 
     def reopen(self, request_id: str, number: int) -> None:
         """Forget the last answer and the file of one picture, as its URL has expired: the gateway is asked again."""
         with self._database.using() as db:
+            self._unwritten.pop(request_id, None)
             db.execute(FORGET, [self._gateway, request_id, number])
             db.execute(REOPEN, [self._gateway, request_id])
 

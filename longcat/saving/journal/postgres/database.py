@@ -122,7 +122,7 @@ class PostgresDatabase(Database):
         Changes survive the end of the process at once, and a crash of the server after some seconds.
         """
         with self._turn():
-            self._check_open()
+            self.check_open()
             connection, sent = self._connected(), CLOCK()
             try:
                 with explained(self.name, connection):

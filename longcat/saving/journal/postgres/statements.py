@@ -108,6 +108,11 @@ class PostgresStatements:
         stored = [to_stored(value) for value in values]
         return PostgresRows(self.connection.execute(translate(sql), stored))
 
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]], /) -> None:
+        """Execute a statement with each of these rows of values, in one transaction: a round trip for many of them."""
+        with self.connection.cursor() as cursor:
+            cursor.executemany(translate(sql), [[to_stored(value) for value in row] for row in rows])
+
     @contextmanager
     def copy(self, sql: str) -> Iterator[CopiedRows]:
         """Yield what takes rows, for a COPY FROM STDIN."""

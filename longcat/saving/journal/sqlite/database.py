@@ -102,7 +102,7 @@ class SqliteDatabase(Database):
         Changes survive the end of the process at once, and a loss of power after some seconds.
         """
         with self._turn(), _explained(self.path):
-            self._check_open()
+            self.check_open()
             db = self._db or self._connect(PATIENCE)
             self._check_place()
             yield db
