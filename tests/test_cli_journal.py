@@ -18,7 +18,7 @@ from servers import LIMIT
 from shell import Ran
 
 from longcat.cli.run import run as main
-from longcat.models import OrderRequest
+from longcat.models import Image, OrderRequest, State, Status
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.lines import LineOutcome
@@ -131,6 +131,58 @@ def test_what_failed_is_taken_up_by_a_worker_that_is_at_it(schema: Schema, ask: 
         table.end(batch, [LineOutcome(n, "done", f"cat-{n}", cost=PRICE) for n in (1, 2, 3)])
         progress = table.progress(batch)
         assert (progress.done, progress.open, progress.spent) == (3, 0, 4 * PRICE)
+
+
+def test_what_the_gateway_has_forgotten_is_ordered_anew(
+    gateway_with: Gateways, batch: Call, ask: Call, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order under way is counted; a request that the gateway knows no more has failed, and both orders are paid."""
+    monkeypatch.setattr("longcat.waiting.wait.VISIBLE_AFTER", 0.0)
+    write({"prompt": "a", "id": "cat"})
+    first = gateway_with(duration=60)
+    ran = batch(first, "--timeout", "0.5")
+    assert (ran.code, "0 of 1 done, 1 open; 0.13 USD at most" in ran.err) == (3, True), ran.err
+    forgetful = gateway_with()
+    with opened(place) as journal:  # The journal knows it as an order of the other gateway, which has forgotten it.
+        for table in ("orders", "request", "batch")[: 3 if "://" in str(place) else 2]:
+            with journal._database.using() as db:
+                name = table if table != "batch" else "longcat_batch"
+                db.execute(f"UPDATE {name} SET gateway = ?", [forgetful.url])  # noqa: S608
+    ran = batch(forgetful)
+    assert (ran.code, [line["state"] for line in manifest()], forgetful.posts) == (1, ["failed"], 0), ran.err
+    assert "0 of 1 done, 1 failed; 0.13 USD at most" in ran.err
+    assert told(ask("--json"), *STATES, "spent") == (0, 1, 0, 0, 0.13)
+    for count in (1, 0):
+        assert ask("--retry", "failed", "--json").objects == [{"retried": count, "cost": 0.13 * count}]
+    ran = batch(forgetful)
+    assert (ran.code, [line["state"] for line in manifest()], forgetful.posts) == (0, ["done"], 1), ran.err
+    assert told(ask("--json"), *STATES, "opened_again", "spent") == (1, 0, 0, 0, 1, 0.26)
+
+
+def test_what_a_batch_has_spent_is_what_its_orders_cost(schema: Schema, ask: Call) -> None:
+    """A line that failed and is opened again is counted as often as it was paid for, whether or not it is done."""
+    with opened(schema.url) as journal:
+        table, orders, requests = journal.lines(GATEWAY), journal.orders(GATEWAY), journal.requests(GATEWAY)
+        batch = table.register("d" * 64, lambda: [(n, OrderRequest("a", {}, f"cat-{n}")) for n in (1, 2)], source="x")
+        for line in table.claim(batch, 2):
+            orders.begin(line.key, line.order, PRICE)
+            orders.taken(line.key, f"request-{line.number}")
+        assert table.progress(batch).spent == 2 * PRICE
+        table.end(batch, [LineOutcome(n, "failed", f"request-{n}", cost=PRICE) for n in (1, 2)])
+        requests.claim("request-2")  # It was done after all.
+        image = Image("request-2", "https://x.example/2.png", ("https://x.example/2.png",))
+        requests.note(Status("request-2", State.COMPLETED, "COMPLETED", image=image))
+        assert ask("--retry", "failed", "--json", where=schema.url).objects == [{"retried": 2, "cost": 0.26}]
+        assert [orders.known(f"cat-{n}") is None for n in (1, 2)] == [True, False]
+        assert (table.progress(batch).spent, table.progress(batch).open) == (2 * PRICE, 2)
+        table.leave(batch)
+        assert table.progress(batch).spent == 2 * PRICE
+        for line in table.claim(batch, 2):
+            orders.begin(line.key, line.order, PRICE)
+        orders.taken("cat-1", "request-3")
+        assert table.progress(batch).spent == 3 * PRICE
+        table.end(batch, [LineOutcome(n, "done", f"request-{2 * n}", cost=PRICE) for n in (1, 2)])
+        assert table.progress(batch).spent == orders.spent() == 3 * PRICE
 
 
 def test_what_is_in_doubt_is_sent_again_after_a_look(gateway_with: Gateways, batch: Call, ask: Call) -> None:

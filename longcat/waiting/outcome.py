@@ -5,13 +5,30 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.errors import GenerationCancelled, GenerationFailed, LongCatError, WaitTimeout, compact
+from longcat.errors import (
+    APIStatusError,
+    AuthenticationError,
+    GenerationCancelled,
+    GenerationFailed,
+    InsufficientBalanceError,
+    LongCatError,
+    PermissionDeniedError,
+    WaitTimeout,
+    compact,
+)
 from longcat.models import Image, Order, OrderRequest, State, Status
 
 FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
     State.FAILED: GenerationFailed,
     State.CANCELLED: GenerationCancelled,
 }
+ACCOUNT: Final = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
+"""What is wrong with the key or the account, and no order: each other one would be refused, too."""
+
+
+def is_refusal(error: LongCatError) -> bool:
+    """Whether the gateway refused this order, or to tell of this request, for good, as one that it does not know."""
+    return isinstance(error, APIStatusError) and not error.transient and not isinstance(error, ACCOUNT)
 
 
 def image_of(status: Status | None) -> Image:

@@ -42,6 +42,9 @@ class RequestStore(Protocol):
     def note(self, status: Status) -> None:
         """Keep an answer."""
 
+    def note_refusal(self, request_id: str, reason: str) -> None:
+        """Keep that the gateway refused to tell of a request, so that it counts as failed. It may be asked again."""
+
     def later(self, write: Callable[[], object]) -> None:
         """Have something written by a thread, which tries again while another program has the store locked."""
 
@@ -106,12 +109,18 @@ class StoredRequest:
             logger.warning("request %s is done, but not yet noted: %s", shorten(self.request_id), error)
             self.store.later(lambda: keep(status))
 
-    def leave(self) -> Flow[None]:
-        """Leave the request to others, after an error that matters more than whether that works."""
+    def leave(self, refusal: str | None = None) -> Flow[None]:
+        """Leave the request to others, after an error that matters more than whether that works.
+
+        Args:
+            refusal: why the gateway will not tell of the request. None: that is not what happened.
+        """
         if self.is_claimed:
             try:
-                yield from run_in_thread(self._release)
+                yield from run_in_thread(lambda: self._leave(refusal))
             except JournalError:
+                if refusal is not None:
+                    self.store.later(lambda: self.store.note_refusal(self.request_id, refusal))
                 self.close()
 
     def close(self) -> None:
@@ -136,6 +145,11 @@ class StoredRequest:
         if _is_final(last):
             self._release()
         return last
+
+    def _leave(self, refusal: str | None) -> None:
+        if refusal is not None:
+            self.store.note_refusal(self.request_id, refusal)
+        self._release()
 
     def _keep_final(self, status: Status) -> None:
         self.store.note(status)

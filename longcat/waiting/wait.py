@@ -29,7 +29,7 @@ from longcat.models import WORDS, Image, Order, Pause, State, Status, Violation
 from longcat.text import shorten, show
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
-from longcat.waiting.outcome import Outcome, image_of
+from longcat.waiting.outcome import Outcome, image_of, is_refusal
 from longcat.waiting.question import REQUEST_TIMEOUT
 from longcat.waiting.rate_limit import RateLimiter, Slot, pause_of
 from longcat.waiting.schedule.adaptive import AdaptivePlan
@@ -220,7 +220,7 @@ class Wait:
             return (yield from self._change())
         except LongCatError as error:
             if self._stored is not None:
-                yield from self._stored.leave()
+                yield from self._stored.leave(str(error) if is_refusal(error) else None)
             if isinstance(error, JournalError) and error.locked:
                 raise self._timeout(error, asked=self._asked > -inf) from error
             raise

@@ -9,26 +9,15 @@ from attrs import define, field
 
 from longcat.cli.exit_codes import Exit
 from longcat.cli.results import exit_code
-from longcat.errors import (
-    APIStatusError,
-    AuthenticationError,
-    ConfigurationError,
-    GenerationFailed,
-    InsufficientBalanceError,
-    JournalError,
-    LongCatError,
-    PermissionDeniedError,
-    SubmitUnknown,
-)
+from longcat.errors import ConfigurationError, GenerationFailed, JournalError, LongCatError, SubmitUnknown
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest, Status
 from longcat.text import shorten
 from longcat.text.known_keys import KNOWN_KEYS
+from longcat.waiting.outcome import ACCOUNT, is_refusal
 
 FREE: Final = "error"
 """The one word for a failure of which the documentation says that it is not charged."""
-ACCOUNT: Final = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
-"""What is wrong with the key or the account, and no order: each other one would be refused, too."""
 
 
 class LineState(StrEnum):
@@ -141,6 +130,4 @@ def _state(error: LongCatError) -> LineState:
             return LineState.OPEN
         case GenerationFailed() | ConfigurationError():
             return LineState.FAILED
-        case APIStatusError() if not error.transient and not isinstance(error, ACCOUNT):
-            return LineState.FAILED
-    return LineState.OPEN
+    return LineState.FAILED if is_refusal(error) else LineState.OPEN

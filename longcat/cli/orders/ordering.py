@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from longcat.cli.displays.display import Display
 from longcat.cli.orders.client import OrderingClient
-from longcat.cli.orders.line import ACCOUNT, OrderLine
+from longcat.cli.orders.line import OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
 from longcat.errors import DownloadError, JournalError, LongCatError
@@ -28,7 +28,7 @@ from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.sending.tasks.batch import Outcomes, each
 from longcat.waiting.backoff import backoff
-from longcat.waiting.outcome import Outcome
+from longcat.waiting.outcome import ACCOUNT, Outcome
 from longcat.waiting.wake import Wake
 
 GRACE: Final = 10.0

@@ -12,7 +12,16 @@ from attrs import frozen
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.saving.journal.money import UNITS, to_dollars
 from longcat.saving.journal.orders import MARK, RESTORE, id_and_prompt
-from longcat.saving.journal.states import COST, FAILED, ORDER_STATE, REQUEST, REQUEST_STATE, WITHOUT_ORDER, ExportRow
+from longcat.saving.journal.states import (
+    COST,
+    FAILED,
+    ORDER_STATE,
+    REQUEST,
+    REQUEST_FAILED,
+    REQUEST_STATE,
+    WITHOUT_ORDER,
+    ExportRow,
+)
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.batches import BatchRecord, BatchTable
@@ -74,13 +83,13 @@ UPDATE orders SET
     message = CAST(? AS TEXT) || CASE state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
     state = 'unknown', owner = NULL, noted = ?
 WHERE {DOUBTFUL}"""  # noqa: S608 - likewise.
-HAS_FAILED: Final = """
+HAS_FAILED: Final = f"""
 state = 'taken' AND key NOT LIKE ?
-AND (gateway, request_id) IN (SELECT gateway, request_id FROM request WHERE outcome IN ('failed', 'cancelled'))"""
+AND (gateway, request_id) IN (SELECT gateway, request_id FROM request WHERE {REQUEST_FAILED})"""  # noqa: S608 - likewise.
 FAILED_COST: Final = f"""
 SELECT count(*), CAST(coalesce(sum(cost), 0) AS BIGINT)
 FROM orders WHERE {HAS_FAILED} {{lines}}"""  # noqa: S608 - likewise.
-RETRY: Final = f"UPDATE orders SET key = key || CAST(? AS TEXT) || request_id WHERE {HAS_FAILED}"  # noqa: S608
+RETRY: Final = f"UPDATE orders SET key = key || CAST(? AS TEXT) || request_id WHERE {HAS_FAILED} {{lines}}"  # noqa: S608
 
 
 @frozen
@@ -163,7 +172,6 @@ class JournalContents:
         states: Counter[str] = Counter()
         counts: Counter[str] = Counter()
         spent: Counter[str] = Counter()
-        without_line = self._batches.without_line if self._batches is not None else ""
         with self._database.trusting("A row", RESTORE), self._database.using() as db:
             living = self._living(db)
             for stands, was_opened, count, units in self._count():
@@ -172,7 +180,7 @@ class JournalContents:
                 counts["sending"] += count if stands in living else 0
                 spent["all"] += units
                 spent[state] += units
-            for stands, was_opened, count, _ in self._count(without_line):
+            for stands, was_opened, count, _ in self._count(self._without_line):
                 states[_state(stands, living)] += 0 if was_opened else count
             for state, count in self._rows(COUNT_REQUESTS):
                 states[state] += count
@@ -254,14 +262,18 @@ class JournalContents:
         """
         with self._database.durable() as db:
             found = self._failed(db)
-            db.execute(RETRY, [as_bytes(FAILED), _like(FAILED)])
+            db.execute(RETRY.format(lines=self._without_line), [as_bytes(FAILED), _like(FAILED)])
             if self._batches is not None:
                 self._batches.reopen_failed(db)
         return found
 
+    @property
+    def _without_line(self) -> str:
+        """For a statement about orders: the condition that an order is that of no line."""
+        return self._batches.without_line if self._batches is not None else ""
+
     def _failed(self, db: Statements) -> AgainOrdered:
-        without_line = self._batches.without_line if self._batches is not None else ""
-        found = _read_cost(db.execute(FAILED_COST.format(lines=without_line), [_like(FAILED)]).fetchone())
+        found = _read_cost(db.execute(FAILED_COST.format(lines=self._without_line), [_like(FAILED)]).fetchone())
         if self._batches is None:
             return found
         lines = _read_cost(self._batches.count_failed(db))

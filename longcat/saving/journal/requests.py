@@ -34,6 +34,10 @@ WHERE request.outcome IS NULL OR excluded.outcome IS NOT NULL"""
 REOPEN: Final = """
 UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = NULL, outcome = NULL, image = NULL
 WHERE gateway = ? AND request_id = ?"""
+# Without a state it is asked about again. A final answer, which another program may have got, is worth more.
+REFUSED: Final = """
+UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = CAST(? AS TEXT)
+WHERE gateway = ? AND request_id = ? AND outcome IS NULL"""
 FORGET: Final = "DELETE FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
 RECORD: Final = """
 INSERT INTO picture (gateway, request_id, number, path, sha256, size) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?)
@@ -193,6 +197,12 @@ class RequestTable:
                 for request_id, values in group.items():
                     self._unwritten.setdefault(request_id, values)  # There may be a later answer by now.
             raise
+
+    def note_refusal(self, request_id: str, reason: str) -> None:
+        """Write down why the gateway refused to tell of a request: it counts as failed until it is asked again."""
+        with self._database.using() as db:
+            self._unwritten.pop(request_id, None)
+            db.execute(REFUSED, [as_bytes(reason), self._gateway, request_id])
 
     def reopen(self, request_id: str, number: int) -> None:
         """Forget the last answer and the file of one picture, as its URL has expired: the gateway is asked again."""

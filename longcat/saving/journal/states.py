@@ -12,10 +12,13 @@ ExportRow: TypeAlias = tuple[str, str | None, str | None, str, int, str | None, 
 """Of an order, or of a request that was ordered elsewhere: its key, its content, its request, how it stands, what it
 cost, what went wrong, and the paths of its pictures."""
 
-REQUEST_STATE: Final = """
+# The gateway said so; or it would not tell of the request when it was last asked, and knew none of that id, perhaps.
+REQUEST_FAILED: Final = """
+(request.outcome IN ('failed', 'cancelled') OR request.state IS NULL AND request.error IS NOT NULL)"""
+REQUEST_STATE: Final = f"""
 CASE
     WHEN request.outcome = 'completed' AND picture.path IS NOT NULL THEN 'done'
-    WHEN request.outcome IN ('failed', 'cancelled') THEN 'failed'
+    WHEN {REQUEST_FAILED} THEN 'failed'
     ELSE 'open'
 END"""
 # One that is being sent stands as its sender does, whose token this is: alive, or gone.

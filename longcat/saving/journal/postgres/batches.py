@@ -7,18 +7,16 @@ from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
-from longcat.saving.journal.database import Database, Statements
+from longcat.saving.journal.database import Database, Statements, as_bytes
 from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.postgres import workers
-from longcat.saving.journal.postgres.lines import LOCK, export_lines
+from longcat.saving.journal.postgres.lines import COUNTS, LOCK, REOPEN_FAILED, REOPEN_UNKNOWN, export_lines
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.saving.journal.states import COST, FAILED, ORDER_STATE, REQUEST, REQUEST_STATE, WITHOUT_ORDER, ExportRow
 
-RECORDS: Final = """
-SELECT batch, gateway, registered, lines, coalesce(sum(worker.done), 0)::BIGINT,
-    (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
-    (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, (batch.spent + coalesce(sum(worker.spent), 0))::BIGINT
-FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) GROUP BY batch ORDER BY batch"""
+RECORDS: Final = f"""
+SELECT batch, gateway, registered, lines, {COUNTS}
+FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) GROUP BY batch ORDER BY batch"""  # noqa: S608 - a text of ours.
 WITHOUT_LINE: Final = """
 AND NOT EXISTS (
     SELECT FROM longcat_line JOIN longcat_batch USING (batch)
@@ -37,18 +35,17 @@ REQUESTS: Final = f"""
 SELECT request.request_id, NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
 FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
 COUNT_FAILED: Final = "SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM longcat_line WHERE state = 'failed'"
-# What a line in doubt may have cost is counted again when it is over; what a failed one has cost is not.
-REOPEN: Final = """
-WITH found AS (
-    SELECT batch, count(*) AS lines, sum({units}) AS units FROM longcat_line WHERE state = '{state}' GROUP BY batch
-), opened AS (
-    UPDATE longcat_line SET state = 'open', owner = NULL, request_id = NULL, files = NULL, cost = 0, error = NULL
-    WHERE state = '{state}'
-)
-UPDATE longcat_batch AS batch SET {state} = batch.{state} - found.lines, spent = spent - found.units
-FROM found WHERE batch.batch = found.batch"""
-REOPEN_FAILED: Final = REOPEN.format(state="failed", units="0")
-REOPEN_UNKNOWN: Final = REOPEN.format(state="unknown", units="cost")
+# Whatever the gateway said at last of the request of a failed line, unless it is done after all: then it is not paid
+# for twice. An order that has the same key, and is none of the line's, is left alone.
+RETRY: Final = """
+UPDATE orders SET key = key || CAST(? AS TEXT) || request_id
+WHERE state = 'taken' AND (gateway, key, request_id) IN (
+    SELECT longcat_batch.gateway, line.key, line.request_id FROM longcat_line AS line JOIN longcat_batch USING (batch)
+    WHERE line.state = 'failed' AND line.request_id IS NOT NULL
+) AND NOT EXISTS (
+    SELECT FROM request
+    WHERE request.gateway = orders.gateway AND request.request_id = orders.request_id AND outcome = 'completed'
+)"""
 
 
 @frozen
@@ -61,7 +58,7 @@ class BatchRecord:
         registered: when it was registered, by the server's clock.
         lines: how many lines it has.
         done: how many of them are done; `failed` and `unknown` likewise.
-        spent: what the lines that are over cost at most, in US dollars.
+        spent: what all orders of the lines cost so far, at most, in US dollars.
     """
 
     batch: int
@@ -120,11 +117,12 @@ class BatchTable:
         return db.execute(COUNT_FAILED).fetchone()
 
     def reopen_failed(self, db: Statements) -> None:
-        """Open the lines that have failed, so that a worker claims them."""
+        """Open the lines that have failed, so that a worker claims them. Their orders get other keys."""
         db.execute(LOCK)  # Who does it at the same time would count them as well.
-        db.execute(REOPEN_FAILED)
+        db.execute(RETRY, [as_bytes(FAILED)])
+        db.execute(REOPEN_FAILED, [0])
 
     def reopen_unknown(self, db: Statements) -> None:
         """Open the lines that are in doubt, so that a worker claims them."""
         db.execute(LOCK)
-        db.execute(REOPEN_UNKNOWN)
+        db.execute(REOPEN_UNKNOWN, [0])

@@ -20,6 +20,7 @@ from longcat.saving.journal.money import UNITS, to_dollars, to_units
 from longcat.saving.journal.orders import MARK, OrderTable, id_and_prompt, read_order, write_order
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.workers import WorkerRecord
+from longcat.saving.journal.states import COST, REQUEST
 from longcat.waiting.submit import AGAIN, order_name
 
 LINE_SCHEMA: Final = (
@@ -40,6 +41,7 @@ CREATE TABLE longcat_line ( -- One row per line of a batch. Money is in 1e-9 US 
     batch       INTEGER NOT NULL,
     number      INTEGER NOT NULL, -- Which line of the file it is.
     owner       TEXT,             -- The TOKEN of who works on it. NULL: nobody.
+    was_left    BOOLEAN NOT NULL DEFAULT FALSE, -- Whether nobody works on it, and there may be an order of it.
     state       TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'failed', 'unknown')),
     key         TEXT COLLATE "C" NOT NULL, -- Names its order.
     pictures    INTEGER NOT NULL, -- How many it asks for.
@@ -54,6 +56,8 @@ CREATE TABLE longcat_line ( -- One row per line of a batch. Money is in 1e-9 US 
     # Small ones: of the lines that nobody works on, and of those that somebody does.
     "CREATE INDEX longcat_line_free ON longcat_line (batch, number) WHERE state = 'open' AND owner IS NULL",
     "CREATE INDEX longcat_line_owner ON longcat_line (owner) WHERE owner IS NOT NULL",
+    # Of the open lines that may have cost something, which are few.
+    "CREATE INDEX longcat_line_paid ON longcat_line (batch) WHERE state = 'open' AND (owner IS NOT NULL OR was_left)",
 )
 
 # One batch is registered at a time, so that no two together cost more than each may.
@@ -82,6 +86,9 @@ FROM (
     FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
 ) AS placed
 WHERE line.batch = ? AND line.number = placed.number AND place > 1"""  # noqa: S608 - likewise.
+FIND_ORDERED: Final = """
+UPDATE longcat_line AS line SET was_left = TRUE
+FROM orders WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key"""
 ANALYZE: Final = "ANALYZE longcat_line"
 SURVEY: Final = """
 SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
@@ -117,7 +124,7 @@ WITH free AS (
     SELECT batch, number FROM longcat_line WHERE batch = ? AND state = 'open' AND {whose}
     ORDER BY number LIMIT ? FOR UPDATE SKIP LOCKED
 )
-UPDATE longcat_line AS line SET owner = ? FROM free
+UPDATE longcat_line AS line SET owner = ?, was_left = FALSE FROM free
 WHERE line.batch = free.batch AND line.number = free.number
 RETURNING line.number, key, content, coalesce((
     SELECT coalesce(orders.in_doubt, 0)
@@ -138,14 +145,23 @@ WHERE batch = ? AND line.number = ended.number AND line.state = 'open'
     AND (owner IS NULL OR owner = ? OR ended.state = 'done')
 RETURNING line.state, line.cost"""
 GIVE_BACK_REST: Final = """
-UPDATE longcat_line SET owner = NULL
+UPDATE longcat_line SET owner = NULL, was_left = TRUE
 WHERE batch = ? AND owner = ? AND state = 'open' AND number <> ALL (?::INTEGER[])"""
-GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL WHERE owner = ?"
+GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL, was_left = TRUE WHERE owner = ?"
 ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
-PROGRESS: Final = """
-SELECT lines, coalesce(sum(done), 0)::BIGINT, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
-    (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT, (batch.spent + coalesce(sum(worker.spent), 0))::BIGINT
-FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""
+# What lines cost that are over was counted when they ended. That of open ones is what their orders cost so far.
+COUNTS: Final = f"""
+coalesce(sum(worker.done), 0)::BIGINT, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
+(batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT,
+(batch.spent + coalesce(sum(worker.spent), 0) + (
+    SELECT coalesce(sum({COST}), 0) FROM longcat_line AS line
+    JOIN orders ON orders.gateway = batch.gateway AND orders.key = line.key {REQUEST}
+    WHERE line.batch = batch.batch AND line.state = 'open' AND (line.owner IS NOT NULL OR line.was_left)
+))::BIGINT"""  # noqa: S608 - a text of ours.
+"""How many lines of a batch are done, failed and in doubt, and what all of them cost so far, of its grouped workers."""
+PROGRESS: Final = f"""
+SELECT lines, {COUNTS}
+FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""  # noqa: S608
 # Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
 RESUBMIT: Final = """
 UPDATE longcat_orders AS orders SET
@@ -156,15 +172,26 @@ WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND (
     orders.state = 'unknown' AND NOT starts_with(coalesce(message, ''), ?)
     OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_living)
 )"""
-# The line is counted again, with all that its order may have cost, when it is over.
+# Of the batch with this number, or of all: 0. What the order of a line has cost is counted with the line as long as it
+# is that of the line; where the order got another key, its cost stays in the sum of the batch.
 REOPEN: Final = """
-WITH doubtful AS (SELECT count(*) AS lines, coalesce(sum(cost), 0) AS units FROM longcat_line
-    WHERE batch = ? AND state = 'unknown'
+WITH found AS (
+    SELECT line.batch, number, line.cost, {is_counted} AS is_counted
+    FROM longcat_line AS line JOIN longcat_batch USING (batch)
+    LEFT JOIN orders ON orders.gateway = longcat_batch.gateway AND orders.key = line.key
+    WHERE ? IN (line.batch, 0) AND line.state = '{state}'
 ), opened AS (
-    UPDATE longcat_line SET state = 'open', owner = NULL, cost = 0, error = NULL WHERE batch = ? AND state = 'unknown'
+    UPDATE longcat_line AS line SET
+        state = 'open', owner = NULL, was_left = TRUE, request_id = NULL, files = NULL, cost = 0, error = NULL
+    FROM found WHERE line.batch = found.batch AND line.number = found.number
 )
-UPDATE longcat_batch SET unknown = unknown - doubtful.lines, spent = spent - doubtful.units
-FROM doubtful WHERE batch = ?"""
+UPDATE longcat_batch AS batch SET {state} = {state} - counted.lines, spent = spent - counted.units
+FROM (
+    SELECT batch, count(*) AS lines, coalesce(sum(cost) FILTER (WHERE is_counted), 0) AS units FROM found GROUP BY batch
+) AS counted
+WHERE batch.batch = counted.batch"""
+REOPEN_FAILED: Final = REOPEN.format(state="failed", is_counted="orders.request_id = line.request_id")
+REOPEN_UNKNOWN: Final = REOPEN.format(state="unknown", is_counted="TRUE")
 # Mostly few lines are open. OFFSET keeps the others from being joined, and sorted anew, with all that they hold.
 EXPORT: Final = """
 SELECT line.key, line.content, coalesce(line.request_id, orders.request_id), line.state, files,
@@ -247,7 +274,7 @@ class BatchProgress:
     Attributes:
         lines: how many there are.
         done: how many of them are done; `failed` and `unknown` likewise.
-        spent: what the lines that are over cost at most, in US dollars.
+        spent: what all orders of the lines cost so far, at most, in US dollars.
         workers: those who are alive, this one among them, the longest at it first.
     """
 
@@ -323,7 +350,7 @@ class LineTable:
                 return int(batch)
             if resubmit_unknown:
                 db.execute(RESUBMIT, [MARK, self._database.now(), batch, self._gateway, MARK])
-                db.execute(REOPEN, [batch] * 3)
+                db.execute(REOPEN_UNKNOWN, [batch])
             workers.sign(db, self._owner, batch)
             return int(batch)
 
@@ -368,7 +395,7 @@ class LineTable:
             return not any(worker.is_alive for worker in workers.records(db, batch))
 
     def progress(self, batch: int) -> BatchProgress:
-        """Return how far all workers together are. It costs about a millisecond, however many lines there are."""
+        """Return how far all workers together are. It costs some milliseconds, however many lines there are."""
         with self._database.transaction() as db:
             workers.count(db, self._owner, [])
             lines, done, failed, unknown, spent = db.execute(PROGRESS, [batch]).fetchone()
@@ -425,6 +452,7 @@ class LineTable:
         db.execute(NUMBER_REPEATED, [batch, AGAIN, batch, batch])
         db.execute(COUNTED, [count, batch])
         db.execute(ANALYZE)  # What follows is planned for what is there now.
+        db.execute(FIND_ORDERED, [batch, self._gateway])
 
     def _survey(self, db: Any, batch: int, *, resubmit_unknown: bool) -> BatchSurvey:
         """Return how the lines stand. What others order meanwhile is counted twice rather than not at all."""

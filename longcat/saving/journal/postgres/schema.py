@@ -42,7 +42,7 @@ CREATE TABLE longcat_request ( -- One row per request. Moments are ISO 8601 in U
     state       TEXT,             -- What the last answer means: queued, processing, ..., unknown. NULL: ask again.
     raw_state   TEXT,             -- The gateway's own word for that.
     progress    DOUBLE PRECISION, -- From 0 to 1. NULL: the answer did not say.
-    error       TEXT,             -- Why it failed, in the gateway's words.
+    error       TEXT,             -- Why it failed, in the gateway's words; without a state, why it told nothing.
     outcome     TEXT CHECK (outcome IN ('completed', 'failed', 'cancelled')), -- NULL: it is open.
     image       TEXT,             -- What it yielded, as JSON: url, urls, created_at, duration_us, ...
     PRIMARY KEY (gateway, request_id)
