@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeAlias
@@ -11,6 +12,8 @@ import psycopg
 import pytest
 from postgres import LIMIT, PostgresServer
 from psycopg.rows import dict_row
+
+from longcat import JournalError
 
 Place: TypeAlias = Path | str
 """What a client is given as its journal: a path, or the URL of a database."""
@@ -29,12 +32,34 @@ def new_place(request: pytest.FixtureRequest, folder: Path) -> Place:
 
 
 def until_gone(place: Place) -> None:
-    """Wait until the database knows that nobody alive has a request or an order. A file knows it at once."""
+    """Wait until the database knows that nobody alive has a request or an order, and let that be so for long.
+
+    A file knows it at once.
+    """
     end = time.monotonic() + LIMIT
     for table in ("request", "orders") if isinstance(place, str) else ():
-        sql = f"SELECT FROM {table} WHERE owner IN (TABLE longcat_living) AND state IS DISTINCT FROM 'taken'"  # noqa: S608
+        sql = f"SELECT 1 FROM {table} WHERE owner IN (TABLE longcat_living) AND state IS DISTINCT FROM 'taken'"  # noqa: S608
         while rows(place, sql) and time.monotonic() < end:
             time.sleep(0.002)
+    gone_long_ago(place)
+
+
+def until_it_passes(use: Callable[[], Any]) -> Any:
+    """Return what a use of a journal returns as soon as the trouble is over that was said to pass."""
+    end = time.monotonic() + LIMIT
+    while True:
+        try:
+            return use()
+        except JournalError as error:
+            if not error.locked or time.monotonic() > end:
+                raise
+        time.sleep(0.001)
+
+
+def gone_long_ago(place: Place) -> None:
+    """Let who is gone be so for long: nothing that they were sending can be under way any more."""
+    if isinstance(place, str):
+        rows(place, "DELETE FROM longcat_owner WHERE token NOT IN (TABLE longcat_living)")
 
 
 def rows(place: Place, sql: str = "SELECT * FROM request", *values: object) -> list[dict[str, Any]]:

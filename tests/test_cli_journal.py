@@ -1,26 +1,30 @@
 """`longcat journal` as its users meet it: what it tells of files and databases, what it writes, and what it opens."""
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from batches import OrderGateway, manifest, write
-from journals import Place
-from postgres import PostgresServer, Schema
+from journals import Place, rows
+from postgres import USER, PostgresServer, Schema
 from pyarrow import parquet  # type: ignore[import-untyped]
 from servers import LIMIT
 from shell import Ran
 
 from longcat.cli.run import run as main
+from longcat.gateway.orders import usable_order
 from longcat.models import Image, OrderRequest, State, Status
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.postgres import database
 from longcat.saving.journal.postgres.lines import LineOutcome
 from longcat.waiting.submit import OrderState
 
@@ -222,6 +226,33 @@ def test_what_a_living_program_sends_is_left_alone(place: Place, ask: Call) -> N
         again.orders(GATEWAY).unknown("a", "no answer")
         assert [one.message for one in again.orders(GATEWAY).in_doubt()] == ["no answer"]
         assert again.orders(GATEWAY).spent() == 2 * PRICE
+
+
+def test_what_may_be_under_way_is_not_sent_again_yet(
+    schema: Schema, call: Call, gateway_with: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a sender that was cut off may get its answer, its order is left alone; commands say when to look again."""
+    write({"prompt": "a", "id": "a"}, {"prompt": "b", "id": "b"})
+    gateway = gateway_with()
+    batch = "batch", "orders", "-o", "out", "--journal", schema.url
+    resubmit = partial(call, gateway, "journal", schema.url, "--resubmit-unknown", "--json")
+    assert call(gateway, *batch, "--batch-timeout", "0").code == 3
+    monkeypatch.setattr(database, "INTERVAL", 1000.0)  # It does not come back.
+    with opened(schema.url) as sender:
+        sender.orders(gateway.url).begin("a", usable_order({"prompt": "a", "id": "a"}), PRICE)
+        rows(schema.url, "UPDATE longcat_owner SET seen = seen - interval '60 s'")
+        schema.server.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = %s", USER)
+        ran = resubmit()
+        assert (ran.code, ran.objects) == (3, [{"resubmitted": 0, "cost": 0.0}])
+        (left,) = re.findall(r"1 orders may still be under way: .* look again in ([0-9]+) seconds\.", ran.err)
+        assert 0 < int(left) <= 30
+        ran = call(gateway, *batch, "--resubmit-unknown", "--dry-run", "--json")
+        assert (ran.objects[0]["in_doubt"], "1 orders may still be under way" in ran.err) == (0, True), ran.err
+        rows(schema.url, "UPDATE longcat_owner SET seen = seen - interval '31 s'")
+        ran = resubmit()
+        assert (ran.code, ran.objects, "under way" in ran.err) == (0, [{"resubmitted": 1, "cost": 0.13}], False)
+        ran = call(gateway, *batch)
+        assert (ran.code, gateway.posts) == (0, 2), ran.err
 
 
 def test_a_sender_that_comes_back_is_heard(place: Place, ask: Call) -> None:

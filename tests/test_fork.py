@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from fakes import KEY, ORDERED, Driver, completed, processing
-from journals import Place, until_gone
+from journals import Place
 from processes import forked
 from servers import QUICKLY, SHARED, Connection, Server, each_backend, http_client, response, stall, tidy
 
@@ -201,7 +201,6 @@ def test_a_forked_journal_is_another_owner(place: Place) -> None:
                 return [journal.requests(GATEWAY).claim("ours"), journal.requests(GATEWAY).claim("theirs")]
 
         assert forked(child) == [False, True]
-        until_gone(place)
         with Journal(place, time=lambda: 0.0) as another:
             assert [another.requests(GATEWAY).claim(name) for name in ("ours", "theirs")] == [False, True]
 

@@ -456,6 +456,7 @@ def test_processes_send_an_order_once(place: Place, *, again: bool) -> None:
     finally:
         for child in children:
             child.__exit__(None, None, None)
+    until_gone(place)
     assert [Counter(column) for column in zip(*states, strict=True)] == [{"INTENDED": 1, "BUSY": 3}] * 25
     with opened(place) as orders:
         assert (len(orders.in_doubt()), orders.spent()) == (25, 25 * PRICE * (2 if again else 1))

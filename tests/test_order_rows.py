@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from journals import gone_long_ago
 from postgres import Schema
 from protocol import DEAD, OrderRow, begin, is_free, note_taken, note_unknown, standing, withdraw
 
@@ -182,6 +183,7 @@ def test_order_rows_in_postgres(schema: Schema) -> None:
             assert found
             for (pid,) in found:
                 assert schema.server.execute("SELECT pg_terminate_backend(%s, 10000)", pid) == [(True,)]
+            gone_long_ago(schema.url)
 
         def come_back(self, owner: int) -> None:
             while owner in self.cut:

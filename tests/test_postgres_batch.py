@@ -393,6 +393,52 @@ def test_what_is_done_is_kept_though_another_worker_had_taken_it_over(worker: Ca
     assert (found.done, found.failed, found.open, found.spent) == (1, 0, 1, cost)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("unknown", "done", (1, 0, 0, "0.26")),
+        ("unknown", "failed", (0, 1, 0, "0.26")),
+        ("unknown", "open", (0, 0, 1, "0.13")),
+        ("unknown", "unknown", (0, 0, 1, "0.13")),
+        ("done", "unknown", (1, 0, 0, "0.13")),
+        ("done", "failed", (1, 0, 0, "0.13")),
+        ("failed", "unknown", (0, 1, 0, "0.13")),
+        ("failed", "done", (0, 1, 0, "0.13")),
+    ],
+)
+def test_what_was_found_in_doubt_is_not_when_its_sender_says_what_came_of_it(
+    worker: Callable[[], Journal], first: str, last: str, expected: tuple[int, int, int, str]
+) -> None:
+    """A line in doubt ends when its first worker, who was cut off, has ended it; the counts and the money follow."""
+    tables = [worker().lines("https://gateway.test") for _ in range(2)]
+    number, _ = (table.register("digest", orders(1), source="orders") for table in tables)
+    for table, state, cost in zip(tables, (first, last), ("0.13", "0.26"), strict=True):
+        table.end(number, [LineOutcome(1, state, f"of {state}", ["a.png"], Decimal(cost), state)])
+    found = tables[0].progress(number)
+    assert (found.done, found.failed, found.unknown, str(found.spent)) == expected
+    (line,) = tables[0].export(number)
+    assert line["state"] == line["error"] == (last if last in {"done", "failed"} and first == "unknown" else first)
+
+
+def test_a_doubt_that_comes_at_the_same_time_is_counted_once(
+    worker: Callable[[], Journal], postgres_server: PostgresServer
+) -> None:
+    """Of two workers that end a line at once, the one who knows what came of it corrects what the other has counted."""
+    one, other = worker(), worker()
+    tables = [journal.lines("https://gateway.test") for journal in (one, other)]
+    number, _ = (table.register("digest", orders(1), source="orders") for table in tables)
+    cost = Decimal("0.13")
+    with other._database.durable() as db:
+        db.execute("UPDATE longcat_line SET state = 'unknown', cost = 130000000")
+        db.execute("UPDATE longcat_worker SET unknown = 1, spent = 130000000 WHERE token = ?", [other._database.token])
+        thread = Thread(target=lambda: tables[0].end(number, [LineOutcome(1, "done", "r", ["a.png"], cost)]))
+        thread.start()
+        assert eventually(lambda: postgres_server.execute("SELECT 1 FROM pg_locks WHERE NOT granted"), LIMIT)
+    thread.join()
+    found = tables[0].progress(number)
+    assert (found.done, found.unknown, found.open, found.spent) == (1, 0, 0, cost)
+
+
 def test_a_line_that_comes_back_is_not_begun_twice(worker: Callable[[], Journal]) -> None:
     """A worker whose line was taken over by one that is gone goes on with it, and ends it once."""
     table = worker().lines("https://gateway.test")

@@ -12,6 +12,7 @@ from threading import Barrier
 
 import pytest
 from fakes import KEY, URL, Cat, Driver
+from journals import gone_long_ago, until_gone, until_it_passes
 from postgres import LIMIT, USER, PostgresServer, Schema
 from processes import Process, run_code
 from servers import Server, read
@@ -19,7 +20,7 @@ from servers import Server, read
 from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.gateway.orders import usable_order
 from longcat.saving.journal.journal import Journal, without_password
-from longcat.saving.journal.postgres import database
+from longcat.saving.journal.postgres import database, owners
 from longcat.testing import FakeGateway
 from longcat.waiting.submit import OrderState
 
@@ -156,7 +157,8 @@ def test_a_program_that_stood_still_sends_no_order_that_another_may_have_sent(sc
         orders = other.orders(server.url)
         with Process(run_code, STOPPED, {"url": server.url, "journal": schema.url, "KEY": KEY}) as stopped:
             until(lambda: bool(server.connections))
-            until(lambda: orders.begin("my cat", ORDER, PRICE, resubmit_unknown=True).state is OrderState.INTENDED)
+            until_gone(schema.url)
+            assert orders.begin("my cat", ORDER, PRICE, resubmit_unknown=True).state is OrderState.INTENDED
             orders.taken("my cat", "theirs")
             os.kill(stopped.pid, signal.SIGCONT)
             assert stopped.finish() == ["theirs"]
@@ -172,7 +174,7 @@ def test_an_order_is_not_sent_when_the_last_sign_of_life_is_too_old(
     clock = database.CLOCK
     with journal(schema.url) as one:
         orders = one.orders(URL)
-        for age, is_sent in ((database.CERTAIN - 5.0, True), (database.CERTAIN + 1.0, False)):
+        for age, is_sent in ((owners.CERTAIN - 5.0, True), (owners.CERTAIN + 1.0, False)):
             assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
             with monkeypatch.context() as patch:
                 patch.setattr(database, "CLOCK", lambda age=age: clock() + age)
@@ -183,6 +185,54 @@ def test_an_order_is_not_sent_when_the_last_sign_of_life_is_too_old(
                     orders.check(f"{age}")
             assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
             orders.check(f"{age}")
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize(
+    ("gone", "stands", "stands_again"),
+    [
+        ("just now", OrderState.BUSY, OrderState.BUSY),
+        ("some seconds ago", OrderState.UNKNOWN, OrderState.BUSY),
+        ("long ago", OrderState.UNKNOWN, OrderState.INTENDED),
+    ],
+)
+def test_what_a_program_was_sending_that_may_come_back_is_its_own(  # noqa: PLR0913, PLR0917 - a table.
+    schema: Schema,
+    postgres_server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    gone: str,
+    stands: OrderState,
+    stands_again: OrderState,
+) -> None:
+    """It is in doubt some seconds after the last sign of life, and may be sent again once none can be under way."""
+    with journal(schema.url) as one, journal(schema.url) as other:
+        orders, there = one.orders(URL), other.orders(URL)
+        orders.begin("a", ORDER, Decimal(1))
+        end_all_sessions(postgres_server)
+        other.open(LIMIT)
+        if gone != "just now":
+            monkeypatch.setattr(database, "COMING_BACK", 0.0)
+        if gone == "long ago":
+            gone_long_ago(schema.url)
+        known = there.known("a")
+        assert known is not None
+        assert (known.state, there.begin("a", ORDER, Decimal(1)).state) == (stands, stands)
+        assert len(there.in_doubt()) == (1 if stands is OrderState.UNKNOWN else 0)
+        assert there.begin("a", ORDER, Decimal(1), resubmit_unknown=True).state is stands_again
+        if stands_again is OrderState.BUSY:
+            until_it_passes(lambda: orders.taken("a", "ours"))
+            assert there.begin("a", ORDER, Decimal(1), resubmit_unknown=True).request_id == "ours"
+            assert there.spent() == 1
+
+
+def test_who_closes_a_journal_is_gone_for_certain(schema: Schema) -> None:
+    """What it left under way is in doubt at once, and may be sent again."""
+    with journal(schema.url) as one:
+        one.orders(URL).begin("a", ORDER, Decimal(1))
+    with journal(schema.url) as other:
+        assert other.orders(URL).begin("a", ORDER, Decimal(1)).state is OrderState.UNKNOWN
+        again = other.orders(URL).begin("a", ORDER, Decimal(1), resubmit_unknown=True)
+        assert again.state is OrderState.INTENDED
 
 
 @pytest.mark.parametrize(

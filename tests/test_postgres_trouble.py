@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import psycopg
 import pytest
 from fakes import Cat, Driver
-from journals import rows
+from journals import rows, until_it_passes
 from postgres import LIMIT, SUPERUSER, PostgresServer, Schema, free_port
 from postgres_proxy import Pooler, Proxy
 from secret_forms import FORMS
@@ -67,18 +67,6 @@ def test_a_password_that_was_not_escaped_is_not_told() -> None:
         ):
             one.open(0.0)
         assert "sw0rd" not in "".join(f"{error!r}{error}" for error in chain(caught.value))
-
-
-def until_it_passes(use: Callable[[], Any]) -> Any:
-    """Return what a use of a journal returns as soon as the trouble is over that was said to pass."""
-    end = time.monotonic() + 60.0
-    while True:
-        try:
-            return use()
-        except JournalError as error:
-            if not error.locked or time.monotonic() > end:
-                raise
-        time.sleep(0.001)
 
 
 # --- No way in. ---

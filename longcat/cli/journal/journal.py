@@ -28,12 +28,11 @@ def run(arguments: argparse.Namespace) -> Exit:
         contents = journal.contents()
         if arguments.retry is not None:
             _retry(contents, printer, as_json=arguments.json)
-        if arguments.resubmit_unknown:
-            _resubmit(contents, printer, as_json=arguments.json)
+        code = _resubmit(contents, printer, as_json=arguments.json) if arguments.resubmit_unknown else Exit.DONE
         if arguments.export is not None:
             _export(contents, arguments.export, printer, as_json=arguments.json)
         if arguments.retry is not None or arguments.resubmit_unknown or arguments.export is not None:
-            return Exit.DONE
+            return code
         place, summary = without_password(arguments.journal), contents.summary()
     if arguments.json:
         printer.print(as_object(place, summary))
@@ -62,8 +61,8 @@ def _retry(contents: JournalContents, printer: Printer, *, as_json: bool) -> Non
     _tell("retried", "that have failed", contents.retry_failed(), printer, as_json=as_json)
 
 
-def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> None:
-    """Mark what is in doubt. What that may cost is said before."""
+def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> Exit:
+    """Mark what is in doubt. What that may cost is said before. What may still be under way is not clear yet."""
     found = contents.doubtful()
     if found.count:
         print_error(
@@ -71,7 +70,12 @@ def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> 
             f" may cost {found.cost} USD more; the next run does so, or one that is at it now. What a program is"
             " sending is not in doubt, and is left alone."
         )
-    _tell("resubmitted", "in doubt", contents.resubmit_unknown(), printer, as_json=as_json)
+    marked = contents.resubmit_unknown()
+    _tell("resubmitted", "in doubt", marked, printer, as_json=as_json)
+    if not marked.under_way.count:
+        return Exit.DONE
+    print_error(f"longcat: {marked.under_way}")
+    return Exit.UNCLEAR
 
 
 def _tell(name: str, which: str, found: AgainOrdered, printer: Printer, *, as_json: bool) -> None:

@@ -101,6 +101,8 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
         )
         if arguments.dry_run:
             plan.print(as_json=arguments.json)
+        if arguments.resubmit_unknown and survey.under_way.count:
+            print_error(f"longcat: {survey.under_way}")
         plan.check(arguments.max_cost)
 
     with open_orders(arguments.file, MOST) as file:

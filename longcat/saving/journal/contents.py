@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.saving.journal.money import UNITS, to_dollars
@@ -21,6 +21,7 @@ from longcat.saving.journal.states import (
     REQUEST_STATE,
     WITHOUT_ORDER,
     ExportRow,
+    OrdersUnderWay,
 )
 
 if TYPE_CHECKING:
@@ -150,10 +151,12 @@ class AgainOrdered:
     Attributes:
         count: how many orders.
         cost: what they may cost more, in US dollars.
+        under_way: which orders may still be under way, so that they are not among these.
     """
 
     count: int
     cost: Decimal
+    under_way: OrdersUnderWay = field(factory=OrdersUnderWay)
 
 
 @frozen(eq=False)
@@ -185,7 +188,7 @@ class JournalContents:
             for state, count in self._rows(COUNT_REQUESTS):
                 states[state] += count
             ((pictures, size),) = self._rows(PICTURES)
-            doubtful = [_read_doubtful(row) for row in db.execute(*self._doubtful(db, NAMED)).fetchall()]
+            doubtful = [_read_doubtful(row) for row in db.execute(*_doubtful(NAMED, living)).fetchall()]
             batches = self._batches.records(db) if self._batches is not None else []
             workers = self._batches.workers(db) if self._batches is not None else []
             owners = {owner for sql in OWNERS for (owner,) in db.execute(sql).fetchall()}
@@ -235,16 +238,18 @@ class JournalContents:
     def doubtful(self) -> AgainOrdered:
         """Return how many orders are in doubt, and what it may cost to send them again."""
         with self._database.using() as db:
-            return _read_cost(db.execute(*self._doubtful(db, DOUBTFUL_COST)).fetchone())
+            return self._in_doubt(db, self._sending(db))
 
     def resubmit_unknown(self) -> AgainOrdered:
         """Have the next run send the orders that are in doubt again, though they may have been taken.
 
-        What they may have cost before stays counted. What a living program sends is not in doubt.
+        What they may have cost before stays counted. What a living program sends is not in doubt. What was being sent
+        by one that may live, or has just ended, is left alone: `AgainOrdered.under_way`.
         """
         with self._database.durable() as db:
-            found = _read_cost(db.execute(*self._doubtful(db, DOUBTFUL_COST)).fetchone())
-            sql, values = self._doubtful(db, RESUBMIT)
+            sending = self._sending(db)
+            found = self._in_doubt(db, sending)
+            sql, values = _doubtful(RESUBMIT, sending)
             db.execute(sql, [as_bytes(MARK), self._database.now(), *values])
             if self._batches is not None:
                 self._batches.reopen_unknown(db)
@@ -289,14 +294,27 @@ class JournalContents:
         with self._database.cursor(sql, values) as rows:
             return [*rows]
 
-    def _doubtful(self, db: Statements, sql: str) -> tuple[str, list[Any]]:
-        """Return a statement about the orders in doubt, and its values."""
-        living = [*self._living(db)]
-        return sql.format(alive=", ".join("?" * len(living)) or "''"), [*living, f"{MARK}%"]
+    def _in_doubt(self, db: Statements, sending: Sequence[str]) -> AgainOrdered:
+        """Return how many orders are in doubt, given who may be sending some."""
+        found = _read_cost(db.execute(*_doubtful(DOUBTFUL_COST, sending)).fetchone())
+        return found if self._batches is None else evolve(found, under_way=self._batches.under_way(db))
 
-    def _living(self, db: Statements) -> set[str]:
-        """Return the tokens of those who are sending orders, and are alive."""
-        return {*filter(self._database.is_alive, {owner for (owner,) in db.execute(OWNERS[0]).fetchall()})}
+    def _living(self, db: Statements) -> list[str]:
+        """Return the tokens of those who are sending orders, and are alive, or may come back within seconds."""
+        return [*filter(self._database.may_come_back, self._senders(db))]
+
+    def _sending(self, db: Statements) -> list[str]:
+        """Return the tokens of those whose orders may be under way."""
+        return [*filter(self._database.may_be_sending, self._senders(db))]
+
+    @staticmethod
+    def _senders(db: Statements) -> set[str]:
+        return {owner for (owner,) in db.execute(OWNERS[0]).fetchall()}
+
+
+def _doubtful(sql: str, senders: Sequence[str]) -> tuple[str, list[Any]]:
+    """Return a statement about the orders in doubt, and its values. What these senders have is in no doubt."""
+    return sql.format(alive=", ".join("?" * len(senders)) or "''"), [*senders, f"{MARK}%"]
 
 
 def _orders(database: Database) -> Iterator[ExportRow]:

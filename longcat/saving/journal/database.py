@@ -121,6 +121,17 @@ class Database(ForkAware, ABC):
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
 
+    def may_come_back(self, owner: str) -> bool:
+        """Whether an owner is alive, or may only have lost its connection. Until that is known, its orders are its own.
+
+        Where every program sees which ones live, as with a file, none comes back.
+        """
+        return self.is_alive(owner)
+
+    def may_be_sending(self, owner: str) -> bool:
+        """Whether what an owner was sending may still be under way: it is alive, or it is not certain that it ended."""
+        return self.is_alive(owner)
+
     @abstractmethod
     def remove_owner(self, db: Statements, owner: str) -> None:
         """Clear away what an owner that is gone has left behind. A second call does nothing."""

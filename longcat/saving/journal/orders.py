@@ -69,7 +69,8 @@ class OrderTable:
     """The orders of one gateway in a journal: an `OrderStore`.
 
     Programs, threads and tasks may share it. An order that its owner began, and neither ended nor can end because the
-    owner is gone, is in doubt. Every method raises JournalError when the journal can't be read or written.
+    owner is gone, is in doubt. While the owner may come back, the order is `BUSY`; and while it may be under way, it is
+    not begun again. Every method raises JournalError when the journal can't be read or written.
     """
 
     _database: Database
@@ -134,6 +135,8 @@ class OrderTable:
                 return intended  # We began it before, and the answer to that was lost.
             if record.state is not OrderState.UNKNOWN or not (resubmit_unknown or record.is_marked):
                 return record
+            if owner is not None and self._database.may_be_sending(owner):
+                return evolve(record, state=OrderState.BUSY)
             if db.execute(BEGIN_AGAIN, [*values, *place, owner]).rowcount == 1:
                 return intended
         raise JournalError(f"The journal {self._database.name} took no order. {self._database.restore}")
@@ -261,16 +264,16 @@ class OrderTable:
         Raises JournalError about `what` when a row was altered.
         """
         with self._database.trusting(what, RESTORE), self._database.using() as db:
-            is_alive = cache(self._database.is_alive)
-            return [(_read_record(row, is_alive), row[1]) for row in db.execute(sql, values)]
+            may_come_back = cache(self._database.may_come_back)
+            return [(_read_record(row, may_come_back), row[1]) for row in db.execute(sql, values)]
 
 
-def _read_record(row: Any, is_alive: Callable[[str], bool]) -> OrderRecord:
+def _read_record(row: Any, may_come_back: Callable[[str], bool]) -> OrderRecord:
     key, owner, state, request_id, cost, in_doubt, message, content = row
     stands = OrderState.UNKNOWN
     if state == "taken":
         stands = OrderState.TAKEN
-    elif state == "intended" and owner is not None and is_alive(owner):
+    elif state == "intended" and owner is not None and may_come_back(owner):
         stands = OrderState.BUSY
     reason = text_or_none(message) if state == "unknown" else None
     is_marked = reason is not None and reason.startswith(MARK)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from attrs import frozen
+
 from longcat.saving.journal.orders import MARK
 
 FAILED: Final = "\nfailed "
@@ -36,3 +38,22 @@ WITHOUT_ORDER: Final = """
 WHERE NOT EXISTS (
     SELECT 1 FROM orders WHERE orders.gateway = request.gateway AND orders.request_id = request.request_id
 )"""
+
+
+@frozen
+class OrdersUnderWay:
+    """Orders that nobody who is alive sends, but that may still be under way. They are not to be sent again yet.
+
+    Attributes:
+        count: how many there are.
+        seconds: how long that may last.
+    """
+
+    count: int = 0
+    seconds: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count:,} orders may still be under way: who sent them has just ended, or was cut off from the"
+            f" database. They are left alone; look again in {self.seconds} seconds."
+        )

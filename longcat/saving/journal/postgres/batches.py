@@ -11,8 +11,18 @@ from longcat.saving.journal.database import Database, Statements, as_bytes
 from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.lines import COUNTS, LOCK, REOPEN_FAILED, REOPEN_UNKNOWN, export_lines
+from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.postgres.workers import WorkerRecord
-from longcat.saving.journal.states import COST, FAILED, ORDER_STATE, REQUEST, REQUEST_STATE, WITHOUT_ORDER, ExportRow
+from longcat.saving.journal.states import (
+    COST,
+    FAILED,
+    ORDER_STATE,
+    REQUEST,
+    REQUEST_STATE,
+    WITHOUT_ORDER,
+    ExportRow,
+    OrdersUnderWay,
+)
 
 RECORDS: Final = f"""
 SELECT batch, gateway, registered, lines, {COUNTS}
@@ -111,6 +121,10 @@ class BatchTable:
         """Yield the requests that were ordered elsewhere."""
         with self._database.cursor(REQUESTS, []) as rows:
             yield from rows
+
+    def under_way(self, db: Statements) -> OrdersUnderWay:
+        """Return which orders may be under way, though nobody who is alive sends them."""
+        return orders_under_way(db)
 
     def count_failed(self, db: Statements) -> Any:
         """Return how many lines have failed, and what they cost at most, as it is stored."""

@@ -12,14 +12,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError, LongCatError
+from longcat.saving.journal.postgres.owners import LIFETIME
 from longcat.saving.journal.postgres.refusals import UNKNOWN, refusal_of
 from longcat.text import sentence, shorten
 
 OLDEST_SERVER: Final = 14
 LIMITS_TRANSACTIONS: Final = 17
 """The first version with a `transaction_timeout`."""
-LIFETIME: Final = 30
-"""Seconds without a sign of life after which a session is over: for the server, and for us."""
 LONGEST_SILENCE: Final = 120.0
 """Seconds for which a statement may be under way and nothing may come. The longest, about a million lines, take 10."""
 TCP: Final = {

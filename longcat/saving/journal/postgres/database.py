@@ -18,7 +18,6 @@ from longcat.saving.journal.database import GRACE, Database, IfMissing, Statemen
 from longcat.saving.journal.postgres import schema
 from longcat.saving.journal.postgres.connection import (
     ALTERED_IT,
-    LIFETIME,
     BoundedConnection,
     JournalUrl,
     abandon,
@@ -27,6 +26,17 @@ from longcat.saving.journal.postgres.connection import (
     explained,
     lost_error,
     pooler_error,
+)
+from longcat.saving.journal.postgres.owners import (
+    CERTAIN,
+    COMING_BACK,
+    FORGET,
+    FORGET_OLD,
+    INTERVAL,
+    IS_ALIVE,
+    MAY_BE_SENDING,
+    MAY_COME_BACK,
+    SIGN,
 )
 from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger, hash_of_key
 from longcat.saving.journal.postgres.statements import PostgresRows, PostgresStatements, to_key, to_stored, translate
@@ -39,17 +49,12 @@ FETCHED: Final = 1000 if psycopg.pq.version() >= CHUNKS else 1
 """How many rows of a cursor are handed over at a time."""
 PATIENT: Final = "SET LOCAL tcp_user_timeout = 0; SET LOCAL work_mem = '64MB'"
 """For a cursor, which reads whole tables, and whose reader may stand still."""
-INTERVAL: Final = 5.0
-"""Seconds between two signs of life of a session, which also finds out whether it is still the same."""
 SOON: Final = 0.5
 """Seconds until it is tried again to come back."""
-CERTAIN: Final = LIFETIME - 10.0
-"""Seconds since a statement was sent that was answered, in which the server takes the session for alive."""
 CLOCK: Final[Callable[[], float]] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else monotonic
 )
 """Returns seconds that pass while the machine is suspended as well, where the system can tell."""
-IS_ALIVE: Final = "SELECT EXISTS (SELECT FROM longcat_living WHERE token = %s)"
 END_FORMER: Final = """
 SELECT pg_terminate_backend(pid) FROM pg_locks
 WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
@@ -112,6 +117,7 @@ class PostgresDatabase(Database):
             if self._connection is not None:
                 with suppress(psycopg.Error):  # Without its lock, the token has no owner in any case.
                     self._connection.execute(DISOWN, [self.token])
+                    self._connection.execute(FORGET, [self.token])
             self._disconnect()
             self._guard.release()
 
@@ -190,10 +196,19 @@ class PostgresDatabase(Database):
 
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
-        if owner == self.token:
-            return True
+        return owner == self.token or self._is_true(IS_ALIVE, owner)
+
+    def may_come_back(self, owner: str) -> bool:
+        """Whether an owner is alive, or was so within the last seconds, and may only have lost its session."""
+        return self.is_alive(owner) or self._is_true(MAY_COME_BACK, owner, COMING_BACK)
+
+    def may_be_sending(self, owner: str) -> bool:
+        """Whether the orders of an owner may be under way: it is alive, or was so within the time that one may take."""
+        return owner == self.token or self._is_true(MAY_BE_SENDING, owner)
+
+    def _is_true(self, sql: str, *values: object) -> bool:
         with self.using() as db:
-            return bool((db.connection.execute(IS_ALIVE, [owner]).fetchone() or [False])[0])
+            return bool((db.connection.execute(sql, values).fetchone() or [False])[0])
 
     def remove_owner(self, db: Statements, owner: str) -> None:
         """Give back the requests of an owner that is gone. Its orders keep its name: it may come back."""
@@ -245,6 +260,8 @@ class PostgresDatabase(Database):
                     if not was_connected:
                         self._check_pooler(connection)
                     salt = schema.prepare(connection, self.name, if_missing=self._if_missing)
+                    connection.execute(FORGET_OLD)
+                    connection.execute(SIGN, [self.token])
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
                     connection.execute(LOCK, [token - (1 << 64) if token >> 63 else token])
@@ -287,7 +304,8 @@ class PostgresDatabase(Database):
     def give_sign_of_life(self) -> None:
         """Make the server see that this session is there, and come back if it was lost."""
         with self.using() as db:
-            self._check_same(db.connection)
+            (pid,) = db.connection.execute(SIGN, [self.token]).fetchone() or (0,)
+            check_backend(db.connection, pid, self.name)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -19,46 +19,10 @@ from longcat.models import OrderRequest
 from longcat.saving.journal.money import UNITS, to_dollars, to_units
 from longcat.saving.journal.orders import MARK, OrderTable, id_and_prompt, read_order, write_order
 from longcat.saving.journal.postgres import workers
+from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.postgres.workers import WorkerRecord
-from longcat.saving.journal.states import COST, REQUEST
+from longcat.saving.journal.states import COST, REQUEST, OrdersUnderWay
 from longcat.waiting.submit import AGAIN, order_name
-
-LINE_SCHEMA: Final = (
-    """\
-CREATE TABLE longcat_batch ( -- One row per batch.
-    batch       INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    gateway     TEXT NOT NULL, -- The gateway's base URL.
-    digest      TEXT NOT NULL, -- The SHA-256, in hex, of all that makes two runs the same batch.
-    registered  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
-    lines       INTEGER NOT NULL DEFAULT 0, -- How many lines it has.
-    failed      INTEGER NOT NULL DEFAULT 0, -- What to add to the counts of its workers, as lines were opened again.
-    unknown     INTEGER NOT NULL DEFAULT 0,
-    spent       BIGINT NOT NULL DEFAULT 0, -- Likewise, in 1e-9 US dollars.
-    UNIQUE (gateway, digest)
-)""",
-    """\
-CREATE TABLE longcat_line ( -- One row per line of a batch. Money is in 1e-9 US dollars.
-    batch       INTEGER NOT NULL,
-    number      INTEGER NOT NULL, -- Which line of the file it is.
-    owner       TEXT,             -- The TOKEN of who works on it. NULL: nobody.
-    was_left    BOOLEAN NOT NULL DEFAULT FALSE, -- Whether nobody works on it, and there may be an order of it.
-    state       TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'failed', 'unknown')),
-    key         TEXT COLLATE "C" NOT NULL, -- Names its order.
-    pictures    INTEGER NOT NULL, -- How many it asks for.
-    price       BIGINT NOT NULL,  -- What these cost at most.
-    content     TEXT NOT NULL,    -- The order itself, as JSON: prompt, options, ...
-    request_id  TEXT,             -- The request that came of it.
-    cost        BIGINT NOT NULL DEFAULT 0, -- What it costs at most, as far as anybody knows.
-    files       TEXT,             -- What its pictures are called, as JSON.
-    error       TEXT,             -- What went wrong last.
-    PRIMARY KEY (batch, number)
-)""",
-    # Small ones: of the lines that nobody works on, and of those that somebody does.
-    "CREATE INDEX longcat_line_free ON longcat_line (batch, number) WHERE state = 'open' AND owner IS NULL",
-    "CREATE INDEX longcat_line_owner ON longcat_line (owner) WHERE owner IS NOT NULL",
-    # Of the open lines that may have cost something, which are few.
-    "CREATE INDEX longcat_line_paid ON longcat_line (batch) WHERE state = 'open' AND (owner IS NOT NULL OR was_left)",
-)
 
 # One batch is registered at a time, so that no two together cost more than each may.
 LOCK: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
@@ -103,7 +67,7 @@ FROM (
     ) AS mark
     CROSS JOIN LATERAL (
         SELECT NOT is_marked AND coalesce(
-            orders.state = 'unknown' OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_living), FALSE
+            orders.state = 'unknown' OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_sending), FALSE
         ) AS in_doubt
     ) AS doubt
     WHERE batch = ?
@@ -134,16 +98,25 @@ RETURNING line.number, key, content, coalesce((
 CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
 CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
 # A line that is left open stays with its worker. One that another worker has taken over is that one's to end, unless it
-# is done: then its order was taken, whoever sent it, and nothing is left to do.
+# is done: then its order was taken, whoever sent it, and nothing is left to do. If the other one has found its order in
+# doubt, because its sender was cut off, what the sender says counts. The rows are locked first, as they are by then.
 END: Final = """
+WITH ended AS MATERIALIZED (
+    SELECT * FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])
+        AS ended (number, state, request_id, files, cost, error)
+), former AS MATERIALIZED (
+    SELECT number, state, owner, cost FROM longcat_line
+    WHERE batch = ? AND number IN (SELECT number FROM ended) ORDER BY number FOR UPDATE
+)
 UPDATE longcat_line AS line
 SET state = ended.state, owner = CASE WHEN ended.state = 'open' THEN ? END,
     request_id = ended.request_id, files = ended.files, cost = ended.cost, error = ended.error
-FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])
-    AS ended (number, state, request_id, files, cost, error)
-WHERE batch = ? AND line.number = ended.number AND line.state = 'open'
-    AND (owner IS NULL OR owner = ? OR ended.state = 'done')
-RETURNING line.state, line.cost"""
+FROM ended JOIN former USING (number)
+WHERE line.batch = ? AND line.number = ended.number AND (
+    former.state = 'open' AND (former.owner IS NULL OR former.owner = ? OR ended.state = 'done')
+    OR former.state = 'unknown' AND ended.state IN ('done', 'failed')
+)
+RETURNING line.state, line.cost, former.state, former.cost"""
 GIVE_BACK_REST: Final = """
 UPDATE longcat_line SET owner = NULL, was_left = TRUE
 WHERE batch = ? AND owner = ? AND state = 'open' AND number <> ALL (?::INTEGER[])"""
@@ -170,8 +143,9 @@ UPDATE longcat_orders AS orders SET
 FROM longcat_line AS line
 WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND (
     orders.state = 'unknown' AND NOT starts_with(coalesce(message, ''), ?)
-    OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_living)
+    OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_sending)
 )"""
+NO_DOUBT: Final = "UPDATE longcat_batch SET unknown = unknown - ?, spent = spent - ? WHERE batch = ?"
 # Of the batch with this number, or of all: 0. What the order of a line has cost is counted with the line as long as it
 # is that of the line; where the order got another key, its cost stays in the sum of the batch.
 REOPEN: Final = """
@@ -217,6 +191,7 @@ class BatchSurvey:
         in_doubt: how many may have been taken, and nobody knows. With `resubmit_unknown`, they are among the new.
         spent: what all orders of the journal to this gateway cost so far, at most, in US dollars.
         elsewhere: what the other batches that workers are at may still order, in US dollars.
+        under_way: which orders of the gateway are not in doubt yet.
     """
 
     lines: int
@@ -226,6 +201,7 @@ class BatchSurvey:
     in_doubt: int
     spent: Decimal
     elsewhere: Decimal
+    under_way: OrdersUnderWay
 
 
 @frozen
@@ -373,14 +349,20 @@ class LineTable:
         ]
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
-        """Keep what came of lines, in one transaction; what another worker has taken over meanwhile is left alone."""
+        """Keep what came of lines, in one transaction. What another worker has taken over meanwhile is left alone.
+
+        A line that is done is so, whoever has it. One that another worker has found in doubt is not any more, when it
+        is done or has failed; the counts of the batch follow, and those of that worker stay.
+        """
         # Durable, as a claim is: a line that a crash of the server opened again would be left alone, as its owner,
         # who is alive, takes it for over.
         columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
         with self._database.durable() as db:
-            values = [self._owner, *map(list, columns), batch, self._owner]
-            ended = db.execute(END, values).fetchall()
-            workers.count(db, self._owner, [(state, units) for state, units in ended if state != "open"])
+            ended = db.execute(END, [*map(list, columns), batch, self._owner, batch, self._owner]).fetchall()
+            workers.count(db, self._owner, [(state, units) for state, units, *_ in ended if state != "open"])
+            doubted = [units for *_, former, units in ended if former == "unknown"]
+            if doubted:
+                db.execute(NO_DOUBT, [len(doubted), sum(doubted), batch])
         self._claimed[batch].difference_update(one.number for one in outcomes if one.state != "open")
 
     def leave(self, batch: int) -> bool:
@@ -467,6 +449,7 @@ class LineTable:
             in_doubt=in_doubt,
             spent=OrderTable(self._database, self._gateway, self._owner).spent(),
             elsewhere=to_dollars(elsewhere),
+            under_way=orders_under_way(db, self._gateway),
         )
 
 

@@ -8,9 +8,9 @@ from longcat.errors import JournalError
 from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.postgres.connection import ALTERED_IT
 from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
-from longcat.saving.journal.postgres.lines import LINE_SCHEMA
+from longcat.saving.journal.postgres.owners import OWNER_SCHEMA
 from longcat.saving.journal.postgres.rate_limiter import RATE_TABLE
-from longcat.saving.journal.postgres.workers import WORKER_SCHEMA
+from longcat.saving.journal.postgres.workers import WORKER_TABLE
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -77,8 +77,42 @@ CREATE TABLE longcat_orders ( -- One row per order that the gateway took, or may
     "CREATE INDEX longcat_orders_open ON longcat_orders (gateway, noted, key) WHERE state <> 'taken'",
     RATE_TABLE,
     EXPERIENCE_TABLE,
-    *LINE_SCHEMA,
-    *WORKER_SCHEMA,
+    *OWNER_SCHEMA,
+    """\
+CREATE TABLE longcat_batch ( -- One row per batch.
+    batch       INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    gateway     TEXT NOT NULL, -- The gateway's base URL.
+    digest      TEXT NOT NULL, -- The SHA-256, in hex, of all that makes two runs the same batch.
+    registered  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+    lines       INTEGER NOT NULL DEFAULT 0, -- How many lines it has.
+    failed      INTEGER NOT NULL DEFAULT 0, -- What to add to the counts of its workers, as lines were opened again.
+    unknown     INTEGER NOT NULL DEFAULT 0,
+    spent       BIGINT NOT NULL DEFAULT 0, -- Likewise, in 1e-9 US dollars.
+    UNIQUE (gateway, digest)
+)""",
+    """\
+CREATE TABLE longcat_line ( -- One row per line of a batch. Money is in 1e-9 US dollars.
+    batch       INTEGER NOT NULL,
+    number      INTEGER NOT NULL, -- Which line of the file it is.
+    owner       TEXT,             -- The TOKEN of who works on it. NULL: nobody.
+    was_left    BOOLEAN NOT NULL DEFAULT FALSE, -- Whether nobody works on it, and there may be an order of it.
+    state       TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'failed', 'unknown')),
+    key         TEXT COLLATE "C" NOT NULL, -- Names its order.
+    pictures    INTEGER NOT NULL, -- How many it asks for.
+    price       BIGINT NOT NULL,  -- What these cost at most.
+    content     TEXT NOT NULL,    -- The order itself, as JSON: prompt, options, ...
+    request_id  TEXT,             -- The request that came of it.
+    cost        BIGINT NOT NULL DEFAULT 0, -- What it costs at most, as far as anybody knows.
+    files       TEXT,             -- What its pictures are called, as JSON.
+    error       TEXT,             -- What went wrong last.
+    PRIMARY KEY (batch, number)
+)""",
+    # Small ones: of the lines that nobody works on, and of those that somebody does.
+    "CREATE INDEX longcat_line_free ON longcat_line (batch, number) WHERE state = 'open' AND owner IS NULL",
+    "CREATE INDEX longcat_line_owner ON longcat_line (owner) WHERE owner IS NOT NULL",
+    # Of the open lines that may have cost something, which are few.
+    "CREATE INDEX longcat_line_paid ON longcat_line (batch) WHERE state = 'open' AND (owner IS NOT NULL OR was_left)",
+    WORKER_TABLE,
 )
 TABLES: Final = r"""
 SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname LIKE 'longcat\_%'"""
@@ -96,7 +130,9 @@ SELECT gateway, key_hash, state FROM longcat_rate LIMIT 0;
 SELECT gateway, policy, state FROM longcat_experience LIMIT 0;
 SELECT batch, number, owner, state, key, content FROM longcat_line LIMIT 0;
 SELECT batch, gateway, digest FROM longcat_batch LIMIT 0;
-SELECT token FROM longcat_worker LIMIT 0"""
+SELECT token FROM longcat_worker LIMIT 0;
+SELECT token, seen FROM longcat_owner LIMIT 0;
+SELECT token FROM longcat_sending LIMIT 0"""
 """What must be there."""
 
 

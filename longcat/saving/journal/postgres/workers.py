@@ -15,8 +15,7 @@ from attrs import frozen
 
 from longcat.saving.journal.money import to_dollars
 
-WORKER_SCHEMA: Final = (
-    """\
+WORKER_TABLE: Final = """\
 CREATE TABLE longcat_worker ( -- One row per program that has worked on a batch.
     token       TEXT PRIMARY KEY,  -- Names it as the owner of rows.
     batch       INTEGER NOT NULL,  -- What it works on.
@@ -29,13 +28,7 @@ CREATE TABLE longcat_worker ( -- One row per program that has worked on a batch.
     failed      INTEGER NOT NULL DEFAULT 0,
     unknown     INTEGER NOT NULL DEFAULT 0,
     spent       BIGINT NOT NULL DEFAULT 0   -- What those cost at most, in 1e-9 US dollars.
-)""",
-    """\
-CREATE VIEW longcat_living AS -- The tokens that are locked, each of which the server tells as two numbers of 32 bits.
-SELECT lpad(to_hex(classid::bigint), 8, '0') || lpad(to_hex(objid::bigint), 8, '0') AS token FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
-)
+)"""
 
 SEEN: Final = """
 INSERT INTO longcat_worker (token, batch, host, pid) VALUES (?, ?, ?, ?)
