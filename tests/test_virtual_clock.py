@@ -257,6 +257,25 @@ def test_two_event_loops_at_once_share_a_clock() -> None:
             assert all(moment >= nap for moment, nap in zip(times, (1.0, 2.0, 3.0), strict=True))
 
 
+def test_a_sleep_that_ends_in_another_event_loop_keeps_nobody_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when it ends while trio looks whether all tasks wait."""
+    clock, wakes, look = VirtualClock(), Wakes(), anyio.wait_all_tasks_blocked
+
+    async def looking() -> None:
+        if not wakes:
+            with ThreadPoolExecutor() as pool:
+                pool.submit(anyio.run, doze, clock, wakes, "elsewhere", 1.0).result()
+        await look()
+
+    async def main(_: anyio.abc.TaskGroup) -> None:
+        with anyio.fail_after(60.0):
+            await doze(clock, wakes, "here", 2.0)
+
+    monkeypatch.setattr("anyio.wait_all_tasks_blocked", looking)
+    run("trio", main)
+    assert wakes == [("elsewhere", 1.0), ("here", 2.0)]
+
+
 @each_loop
 def test_a_thousand_sleepers_are_cheap(backend: str) -> None:
     """A thousand tasks that sleep five times each take seconds at most."""

@@ -59,7 +59,6 @@ class VirtualClock:
     on_sleep: Callable[[], object] = field(default=lambda: None, repr=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _numbers: Iterator[int] = field(factory=count, init=False, repr=False)
-    _woken: int = field(default=0, init=False, repr=False)
     _holds: Counter[int] = field(factory=Counter, init=False, repr=False)
     """How many `hold` blocks each thread is in that is awake."""
     _threads: list[tuple[float, int]] = field(factory=list, init=False, repr=False)
@@ -111,7 +110,7 @@ class VirtualClock:
         heappush(queue, sleeper)
         try:
             while True:
-                if not await _is_idle(lambda: queue[0] is sleeper, lambda: self._woken):
+                if not await _is_idle(queue, sleeper):
                     await sleeper.turn.wait()
                     sleeper.turn = anyio.Event()
                 elif self._holds:
@@ -119,7 +118,6 @@ class VirtualClock:
                 else:
                     break
             self._reach(sleeper.due)
-            self._woken += 1
         finally:
             _leave(queue, sleeper)
             if not queue:
@@ -171,21 +169,20 @@ def _leave(queue: list[_Sleeper], sleeper: _Sleeper) -> None:
         queue[0].turn.set()
 
 
-async def _is_idle(is_first: Callable[[], bool], woken: Callable[[], int]) -> bool:
-    """Return True once every other task of the event loop waits; False as soon as the caller is not the first."""
+async def _is_idle(queue: list[_Sleeper], sleeper: _Sleeper) -> bool:
+    """Return True once every other task of the event loop waits; False when the sleeper has to wait for its turn."""
     try:
         # A private name of asyncio: the callbacks that can run now. A loop that has none gives the others their turns.
         ready = getattr(asyncio.get_running_loop(), "_ready", None)
     except RuntimeError:  # It is trio's.
-        if not is_first():
-            return False
-        before = woken()
-        await anyio.wait_all_tasks_blocked()
-        return is_first() and woken() == before  # Trio wakes all waiters at once; another may have ended a sleep.
+        if queue[0] is sleeper:
+            await anyio.wait_all_tasks_blocked()
+        # Trio wakes all waiters at once. One that ended its sleep just now has set the turn of who is first after it.
+        return queue[0] is sleeper and not sleeper.turn.is_set()
     for _ in range(TURNS):
-        if not is_first():
+        if queue[0] is not sleeper:
             return False
         await checkpoint()
         if ready is not None and not ready:
             break
-    return is_first()
+    return queue[0] is sleeper
