@@ -56,18 +56,21 @@ class JournalError(ConfigurationError):
 
     Args:
         message: what is wrong, what can be saved, and how.
+        passing: whether trying again later may help, though it is not worth waiting for.
 
     Attributes:
-        locked: whether another program has the file locked, so that trying again may help.
+        locked: whether another program has it locked, or the connection was lost, so that waiting for it may help.
     """
 
-    def __init__(self, message: str, *, locked: bool = False) -> None:
+    def __init__(self, message: str, *, locked: bool = False, passing: bool = False) -> None:
         super().__init__(message)
         self.locked = locked
+        self._passing = passing
 
     @property
-    def transient(self) -> bool:  # noqa: D102
-        return self.locked
+    def transient(self) -> bool:
+        """Whether trying again may help: it is locked, or its database can't be reached."""
+        return self.locked or self._passing
 
 
 @define(slots=False)

@@ -1,6 +1,7 @@
 """A journal on PostgreSQL in trouble: no way in, a pooler between, a connection cut at any step, a restart."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -121,15 +122,28 @@ NO_WAY_IN: Final[dict[str, tuple[Callable[[PostgresServer], str], str]]] = {
         "can't be read",
     ),
     "another scheme": (lambda _: f"mysql://longcat:{SECRET}@127.0.0.1/postgres", "mysql"),
+    "no socket": (lambda _: f"postgresql://longcat:{SECRET}@/postgres?host=/nowhere", "No such file"),
+    "no such mode": (lambda server: server.tcp_url(sslmode="bogus"), 'invalid sslmode value: "bogus". Mend that'),
+    "no such service": (lambda _: "postgresql://?service=none", 'definition of service "none" not found. Mend that'),
+    "no TLS": (lambda server: server.tcp_url(sslmode="require"), "SSL was required. Look at what the server offers"),
+    "no server of two": (
+        lambda _: f"postgresql://longcat:{SECRET}@127.0.0.1:1,127.0.0.1:2/postgres",
+        'port 1 failed: Connection refused; connection to server at "127.0.0.1", port 2 failed: Connection refused. M',
+    ),
 }
+PASSES: Final = {"no server", "no such host", "too many connections", "no socket", "no server of two"}
 
 
-@pytest.mark.parametrize(("url", "says"), NO_WAY_IN.values(), ids=NO_WAY_IN)
+@pytest.mark.parametrize("kind", NO_WAY_IN)
 def test_where_there_is_no_way_in_the_message_says_why_and_tells_no_password(
-    postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, url: Callable[[PostgresServer], str], says: str
+    postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    """The error is ours, in one line with what to do; no error, log or name of the journal has the password."""
+    """The error is ours, in one line with what to do; no error, log or name of the journal has the password.
+
+    It passes where the server can't be reached, or is full, and nothing is wrong with what was given.
+    """
     caplog.set_level(logging.DEBUG)
+    url, says = NO_WAY_IN[kind]
     place = url(postgres_server)
     with pytest.raises((JournalError, ConfigurationError)) as caught, journal(place) as one:
         one.open(0.0)
@@ -137,6 +151,8 @@ def test_where_there_is_no_way_in_the_message_says_why_and_tells_no_password(
     assert says in message
     assert "\n" not in message
     assert message.endswith(".")
+    assert not re.search(r"(?<!\.)[.?!][.?!]( |$)| Is the server", message)
+    assert caught.value.transient == (kind in PASSES)
     told = "\n".join([*(f"{error} {error!r}" for error in chain(caught.value)), caplog.text])
     assert [
         name for name, form in FORMS.items() for key in (SECRET, postgres_server.password) if form(key) in told

@@ -7,7 +7,7 @@ import signal
 import tarfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ from webdataset import WebDataset  # type: ignore[import-untyped]
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
 from longcat.sandbox import Settings, running
+from longcat.saving.stores import remote
 from longcat.saving.stores.layout import LAYOUTS
 from longcat.saving.stores.shards import MOST_PICTURES
 
@@ -155,6 +156,30 @@ def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage:
     assert (unnamed.code, "Name one with --journal" in unnamed.err) == (2, True)
 
 
+NO_DATABASE: Final = "postgresql://longcat@127.0.0.1:1/cats"
+NO_STORE: Final = "sftp://longcat@127.0.0.1:1/out"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("batch", "orders", "-o", "out", "--journal", NO_DATABASE),
+        ("generate", "a cat", "-o", "out/", "--journal", NO_DATABASE),
+        ("wait", "longcat-image-1", "longcat-image-2", "-o", "out", "--journal", NO_DATABASE),
+        ("journal", NO_DATABASE),
+        ("batch", "orders", "-o", NO_STORE, "--journal", "cats.db"),
+        ("generate", "a cat", "-o", NO_STORE),
+        ("wait", "longcat-image-1", "longcat-image-2", "-o", NO_STORE),
+    ],
+    ids=lambda command: f"{command[0]} {'database' if NO_DATABASE in command else 'store'}",
+)
+def test_what_is_down_may_be_up_again(shell: Shell, monkeypatch: pytest.MonkeyPatch, command: Sequence[str]) -> None:
+    """A database or a store that can't be reached is no mistake of the user's: exit code 3, before anything is paid."""
+    monkeypatch.setattr(remote, "QUICK_PATIENCE", 0.0)
+    ran = shell.run(*command)
+    assert (ran.code, "can't be reached" in ran.err, ran.out) == (3, True, ""), ran.err
+
+
 def test_one_picture_goes_to_its_place(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:
     """`longcat generate` puts it, does not pay for one that would replace another, and shows no password."""
     output = f"s3://{bucket}/cats/one.png"
@@ -164,7 +189,7 @@ def test_one_picture_goes_to_its_place(shell: Shell, object_storage: ObjectStora
     assert (again.code, "is there already. Pass --force" in again.err) == (2, True)
     assert object_storage.asked[-1] == f"HEAD /{bucket}/cats/one.png"
     url = f"sftp://user:{SECRET}@127.0.0.1:9/x/y.png"
-    assert shell.run("generate", "a cat", "-o", url, "--timeout", "2").code == 2
+    assert shell.run("generate", "a cat", "-o", url, "--timeout", "2").code == 3
 
 
 # --- Shards. ---

@@ -13,7 +13,7 @@ from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import usable_count
-from longcat.text import shorten
+from longcat.text import sentence, shorten
 
 
 def check_free(store: PictureStore, name: str, count: int, next_step: str) -> None:
@@ -39,13 +39,18 @@ def prepare(store: PictureStore) -> None:
 
 @contextmanager
 def _usable(store: PictureStore) -> Iterator[None]:
-    """Raise ConfigurationError for what is wrong with a store, or with what leads to it."""
+    """Raise ConfigurationError for what is wrong with a store, or with what leads to it; StoreError if it may pass."""
     try:
         yield
+    except StoreError as error:
+        if error.transient:
+            raise  # It says all.
+        raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {error}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        next_step = "" if isinstance(error, StoreError) else ". Pass another --output."
-        raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {reason}{next_step}") from error
+        raise ConfigurationError(
+            f"Nothing can be saved at {shorten(store)}: {sentence(reason)} Pass another --output."
+        ) from error
 
 
 def batch_store(arguments: argparse.Namespace) -> PictureStore:

@@ -39,7 +39,7 @@ MOST_HELD: Final = 1024 * 1024
 
 def exit_code(error: BaseException) -> Exit:
     """Return the exit code for an error."""
-    if isinstance(error, LongCatError) and error.transient:
+    if getattr(error, "transient", False):  # All errors of ours have that, those of stores among them.
         return Exit.UNCLEAR
     if isinstance(error, DownloadError) and error.__cause__ is not None:
         error = error.__cause__  # Our disk, or their network.

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError, LongCatError
 from longcat.saving.journal.postgres.owners import LIFETIME
-from longcat.saving.journal.postgres.refusals import UNKNOWN, refusal_of
+from longcat.saving.journal.postgres.refusals import UNKNOWN, reason_of, refusal_of
 from longcat.text import sentence, shorten
 
 OLDEST_SERVER: Final = 14
@@ -173,12 +173,13 @@ def connect(address: JournalUrl, *, was_connected: bool) -> BoundedConnection:
     try:
         connection = BoundedConnection.connect(make_conninfo(**parameters), autocommit=True)
     except psycopg.Error as error:
-        said = " ".join(str(error).removeprefix("connection failed: ").removeprefix("connection is bad: ").split())
+        said = reason_of(error)
     if connection is None:
         refusal = refusal_of(said)
         raise JournalError(
             f"The journal in {address.name} can't be reached: {sentence(said)} {refusal.next_step}",
-            locked=was_connected or refusal.passes,
+            locked=was_connected or refusal.passes_soon,
+            passing=refusal.passes,
         )
     try:
         with explained(address.name):
