@@ -1,11 +1,14 @@
 """`longcat batch` on many machines: a real PostgreSQL has the lines, and each worker takes its share of them."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
@@ -25,8 +28,10 @@ from longcat.cli.displays.live_whole import LiveWhole
 from longcat.cli.displays.whole import WholeDisplay
 from longcat.cli.displays.whole_progress import PlainWhole
 from longcat.cli.orders import claimed_lines
+from longcat.cli.orders.batch_report import check_cost
 from longcat.cli.orders.line import OrderLine
-from longcat.errors import JournalError
+from longcat.cli.run import run as main
+from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
@@ -35,6 +40,7 @@ from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.waiting.submit import OrderState
 
 SOON: Final = 0.05
+GATEWAY: Final = "https://gateway.test"
 
 Gateways = Callable[..., OrderGateway]
 Call = Callable[..., Ran]
@@ -457,3 +463,56 @@ def test_a_line_that_comes_back_is_not_begun_twice(worker: Callable[[], Journal]
     anyio.run(main)
     taken.report()
     assert [line.key for line in ended] == ["cat-1"]
+
+
+# --- One cap for all. ---
+
+
+def join(journal: Journal, name: str, count: int, max_cost: str | None = None, **options: Any) -> tuple[LineTable, int]:
+    """Register so many lines, or take part in them, as `longcat batch` does with this --max-cost."""
+    table, most = journal.lines(GATEWAY), Decimal(max_cost) if max_cost is not None else None
+    named = [(number, OrderRequest("a cat", {}, id=f"{name}-{number}")) for number in range(1, count + 1)]
+    check = partial(check_cost, max_cost=most)
+    return table, table.register(name, lambda: named, source="orders", check=check, max_cost=most, **options)
+
+
+def test_nothing_is_opened_beyond_the_cap_of_a_worker(
+    schema: Schema, worker: Callable[[], Journal], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While a worker with --max-cost is at work, nobody opens lines, or registers any, that would cost more with it."""
+    price, capped, other = Decimal("0.13"), worker(), worker()
+    table, batch = join(capped, "a", 2, "0.38")
+    store = capped.orders(GATEWAY)
+    for line in table.claim(batch, 2):
+        store.begin(line.key, line.order, price)
+    store.taken("a-1", "request-1")
+    store.unknown("a-2", "no answer")
+    table.end(batch, [LineOutcome(1, "failed", "request-1", cost=price), LineOutcome(2, "unknown", cost=price)])
+    says = "0.13 USD, after 0.26 USD that the journal knows of: 0.39 USD, more than --max-cost 0.38. A worker that is"
+    again = (["--retry", "failed"], ["--resubmit-unknown"])
+    for arguments in again:
+        assert main(["journal", schema.url, *arguments]) == 2
+        assert says in capsys.readouterr().err
+    joins: list[tuple[str, int, dict[str, Any]]]
+    joins = [("a", 2, {"resubmit_unknown": True}), ("b", 1, {}), ("b", 1, {"max_cost": "0.5"})]
+    for name, count, options in joins:
+        with pytest.raises(ConfigurationError, match=re.escape(says)):
+            join(other, name, count, **options)
+    assert (table.progress(batch).failed, table.progress(batch).unknown) == (1, 1)
+    assert [order.is_marked for order in map(store.known, ("a-1", "a-2")) if order] == [False, False]
+    table.leave(batch)
+    assert [main(["journal", schema.url, *arguments]) for arguments in again] == [0, 0]
+    table, batch = join(other, "a", 2, "0.52")
+    assert (len(table.claim(batch, 9)), table.progress(batch).spent) == (2, 2 * price)
+
+
+def test_workers_that_come_at_once_stay_within_the_lowest_cap(worker: Callable[[], Journal]) -> None:
+    """Of several that come at once with different caps, those that get in order no more than each of them allows."""
+    caps = ("0.13", None, "0.26", "0.39")
+    journals = [worker() for _ in caps]
+    with ThreadPoolExecutor(len(caps)) as pool:
+        joined = [pool.submit(join, one, f"{number}", 1, caps[number]) for number, one in enumerate(journals)]
+    errors = [one.exception() for one in joined]
+    allowed = [cap for cap, error in zip(caps, errors, strict=True) if error is None]
+    assert 0 < Decimal("0.13") * len(allowed) <= min((Decimal(cap) for cap in allowed if cap), default=Decimal(9))
+    assert {"more than --max-cost" in str(error) for error in errors if error is not None} <= {True}

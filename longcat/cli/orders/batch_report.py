@@ -5,83 +5,65 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import frozen
-
 from longcat.cli.journal.export import write_jsonl
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import Printer, print_error, report
 from longcat.errors import ConfigurationError, SubmitUnknown
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
+from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.stores.store import PictureStore
 
 MANIFEST: Final = "manifest.jsonl"
 
 
-@frozen
-class BatchPlan:
-    """What would be sent, and what it may cost. Money is in US dollars.
+def check_cost(plan: BatchPlan, max_cost: Decimal | None) -> None:
+    """Raise ConfigurationError when a batch could cost more than is allowed, here or to a worker that is at it.
 
-    Attributes:
-        lines: how many orders there are.
-        new: how many of them are to be sent.
-        pictures: how many pictures these ask for.
-        cost: what these cost at most.
-        in_doubt: how many may have been taken, and nobody knows.
-        is_resubmitting: whether those in doubt are to be sent again.
-        spent: what all orders of the journal cost so far, at most.
-        elsewhere: what other batches may order, at which workers are with the same journal.
+    Args:
+        plan: what would be sent.
+        max_cost: how much all orders of the journal may cost, in US dollars. None: there is no bound here.
     """
-
-    lines: int
-    new: int
-    pictures: int
-    cost: Decimal
-    in_doubt: int
-    is_resubmitting: bool
-    spent: Decimal
-    elsewhere: Decimal = Decimal(0)
-
-    @property
-    def known(self) -> int:
-        """How many need not be sent."""
-        return self.lines - self.new
-
-    def check(self, max_cost: Decimal | None) -> None:
-        """Raise ConfigurationError when it could cost too much. None: there is no bound."""
-        total = self.spent + self.elsewhere + self.cost
-        if max_cost is None or not self.new or total <= max_cost:
-            return
-        elsewhere = f" and {self.elsewhere} USD that other batches may order" if self.elsewhere else ""
-        raise ConfigurationError(
-            f"{self.new} orders could cost {self.cost} USD, after {self.spent} USD that the journal knows of"
-            f"{elsewhere}: {total} USD, more than --max-cost {max_cost}. Raise it, or take lines out; nothing was sent."
+    if not plan.new:
+        return
+    advice = "Raise it, or take lines out"
+    if plan.cap is not None and (max_cost is None or plan.cap < max_cost):
+        max_cost, advice = (
+            plan.cap,
+            "A worker that is at it has that cap: wait for its end, or start it with a higher one",
         )
+    if max_cost is None or plan.total <= max_cost:
+        return
+    elsewhere = f" and {plan.elsewhere} USD that other batches may order" if plan.elsewhere else ""
+    raise ConfigurationError(
+        f"{plan.new} orders could cost {plan.cost} USD, after {plan.spent} USD that the journal knows of{elsewhere}:"
+        f" {plan.total} USD, more than --max-cost {max_cost}. {advice}; nothing was sent."
+    )
 
-    def print(self, *, as_json: bool) -> None:
-        """Print it to stdout."""
-        Printer().print(self._as_object() if as_json else str(self))
 
-    def __str__(self) -> str:
-        price = cost(OrderRequest("", {}))
-        return (
-            f"{self.new} of {self.lines} orders would be sent, for {self.pictures} pictures at {price} USD:"
-            f" {self.cost} USD at most. {self.known} are known already. {self.in_doubt} are in doubt, and may have been"
-            f" paid for: they would {'' if self.is_resubmitting else 'not '}be sent again. All orders of the journal"
-            f" cost {self.spent} USD so far."
+def print_plan(plan: BatchPlan, *, is_resubmitting: bool, as_json: bool) -> None:
+    """Print to stdout what would be sent. `is_resubmitting` says whether orders in doubt are to be sent again."""
+    if as_json:
+        Printer().print(
+            {
+                "lines": plan.lines,
+                "orders": plan.new,
+                "pictures": plan.pictures,
+                "cost": float(plan.cost),
+                "known": plan.known,
+                "in_doubt": plan.in_doubt,
+                "resubmitted": plan.in_doubt if is_resubmitting else 0,
+                "spent": float(plan.spent),
+            }
         )
-
-    def _as_object(self) -> dict[str, int | float]:
-        return {
-            "lines": self.lines,
-            "orders": self.new,
-            "pictures": self.pictures,
-            "cost": float(self.cost),
-            "known": self.known,
-            "in_doubt": self.in_doubt,
-            "resubmitted": self.in_doubt if self.is_resubmitting else 0,
-            "spent": float(self.spent),
-        }
+        return
+    price = cost(OrderRequest("", {}))
+    Printer().print(
+        f"{plan.new} of {plan.lines} orders would be sent, for {plan.pictures} pictures at {price} USD:"
+        f" {plan.cost} USD at most. {plan.known} are known already. {plan.in_doubt} are in doubt, and may have been"
+        f" paid for: they would {'' if is_resubmitting else 'not '}be sent again. All orders of the journal"
+        f" cost {plan.spent} USD so far."
+    )
 
 
 def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_json: bool, debug: bool) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from longcat.cli.orders.batch_report import BatchPlan
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.output import check_free
 from longcat.errors import ConfigurationError, JournalError
@@ -13,6 +12,7 @@ from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
@@ -38,7 +38,7 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     """
     if not path.exists():
         _check_files(lines, store)
-        return _plan(lines, lines, 0, Decimal(0), resubmit_unknown=resubmit_unknown)
+        return _plan(lines, lines, 0, Decimal(0))
     with Journal(path, time=time.time) as journal:
         journal.open(patience)
         recall(lines, journal, base_url, store)
@@ -48,19 +48,16 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
     new = [line for line in lines if not line.is_known or (resubmit_unknown and line.state is LineState.UNKNOWN)]
     for line in doubtful if resubmit_unknown else ():
         line.send_again()
-    return _plan(lines, new, len(doubtful), spent, resubmit_unknown=resubmit_unknown)
+    return _plan(lines, new, len(doubtful), spent)
 
 
-def _plan(
-    lines: Sequence[OrderLine], new: Sequence[OrderLine], in_doubt: int, spent: Decimal, *, resubmit_unknown: bool
-) -> BatchPlan:
+def _plan(lines: Sequence[OrderLine], new: Sequence[OrderLine], in_doubt: int, spent: Decimal) -> BatchPlan:
     return BatchPlan(
         lines=len(lines),
         new=len(new),
         pictures=sum(line.order.pictures for line in new),
         cost=sum((cost(line.order) for line in new), Decimal(0)),
         in_doubt=in_doubt,
-        is_resubmitting=resubmit_unknown,
         spent=spent,
     )
 

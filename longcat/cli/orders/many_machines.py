@@ -20,7 +20,7 @@ from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.displays.whole_progress import whole_display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
-from longcat.cli.orders.batch_report import MANIFEST, BatchPlan, print_line, sum_up, write_manifest
+from longcat.cli.orders.batch_report import MANIFEST, check_cost, print_line, print_plan, sum_up, write_manifest
 from longcat.cli.orders.claimed_lines import ClaimedLines
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
@@ -34,7 +34,8 @@ from longcat.errors import JournalError
 from longcat.models import OrderRequest
 from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.postgres.lines import BatchSurvey, LineTable
+from longcat.saving.journal.plan import BatchPlan
+from longcat.saving.journal.postgres.lines import LineTable
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
@@ -88,22 +89,12 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
     """Register the batch, or find it, and check what it may cost. Raises ConfigurationError."""
     callbacks = callback_fields(arguments)
 
-    def check(survey: BatchSurvey) -> None:
-        plan = BatchPlan(
-            lines=survey.lines,
-            new=survey.new,
-            pictures=survey.pictures,
-            cost=survey.cost,
-            in_doubt=survey.in_doubt,
-            is_resubmitting=arguments.resubmit_unknown,
-            spent=survey.spent,
-            elsewhere=survey.elsewhere,
-        )
+    def check(plan: BatchPlan) -> None:
         if arguments.dry_run:
-            plan.print(as_json=arguments.json)
-        if arguments.resubmit_unknown and survey.under_way.count:
-            print_error(f"longcat: {survey.under_way}")
-        plan.check(arguments.max_cost)
+            print_plan(plan, is_resubmitting=arguments.resubmit_unknown, as_json=arguments.json)
+        if arguments.resubmit_unknown and plan.under_way.count:
+            print_error(f"longcat: {plan.under_way}")
+        check_cost(plan, arguments.max_cost)
 
     with open_orders(arguments.file, MOST) as file:
         register = partial(
@@ -112,6 +103,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
             lambda: _counted(checked_orders(file, callbacks, plain_http=base_url.startswith("http://"))),
             source=file.name,
             check=check,
+            max_cost=arguments.max_cost,
             resubmit_unknown=arguments.resubmit_unknown,
             dry_run=arguments.dry_run,
         )

@@ -14,7 +14,7 @@ from typing import Final
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
-from longcat.cli.orders.batch_report import MANIFEST, print_line, sum_up, write_manifest
+from longcat.cli.orders.batch_report import MANIFEST, check_cost, print_line, print_plan, sum_up, write_manifest
 from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.orders.ledger import recall, survey
 from longcat.cli.orders.line import OrderLine
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
     known = survey(lines, journal, base_url, store, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
     if arguments.dry_run:
-        known.print(as_json=arguments.json)
-    known.check(arguments.max_cost)
+        print_plan(known, is_resubmitting=arguments.resubmit_unknown, as_json=arguments.json)
+    check_cost(known, arguments.max_cost)
     if arguments.dry_run:
         return Exit.DONE
     find_api_key(None)  # Its error comes before anything is made.

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -244,9 +245,10 @@ class JournalContents:
         """Have the next run send the orders that are in doubt again, though they may have been taken.
 
         What they may have cost before stays counted. What a living program sends is not in doubt. What was being sent
-        by one that may live, or has just ended, is left alone: `AgainOrdered.under_way`.
+        by one that may live, or has just ended, is left alone: `AgainOrdered.under_way`. Raises ConfigurationError when
+        that could cost more than a worker allows that is at work.
         """
-        with self._database.durable() as db:
+        with self._database.durable() as db, self._within_caps(db):
             sending = self._sending(db)
             found = self._in_doubt(db, sending)
             sql, values = _doubtful(RESUBMIT, sending)
@@ -263,14 +265,19 @@ class JournalContents:
     def retry_failed(self) -> AgainOrdered:
         """Have the next run order anew what has failed.
 
-        The order that failed stays, under another key, so that what it cost stays counted.
+        The order that failed stays, under another key, so that what it cost stays counted. Raises ConfigurationError as
+        `resubmit_unknown` does.
         """
-        with self._database.durable() as db:
+        with self._database.durable() as db, self._within_caps(db):
             found = self._failed(db)
             db.execute(RETRY.format(lines=self._without_line), [as_bytes(FAILED), _like(FAILED)])
             if self._batches is not None:
                 self._batches.reopen_failed(db)
         return found
+
+    def _within_caps(self, db: Statements) -> AbstractContextManager[None]:
+        """Raise ConfigurationError when lines are opened in the block that could cost more than a worker allows."""
+        return self._batches.within_caps(db) if self._batches is not None else nullcontext()
 
     @property
     def _without_line(self) -> str:

@@ -7,6 +7,8 @@ from longcat.errors import ConfigurationError
 
 UNITS: Final = 10**9
 """A US dollar in the unit in which money is stored."""
+MOST: Final = Decimal(2**62 // UNITS)
+"""US dollars. More can't be stored."""
 
 
 def to_units(dollars: Decimal) -> int:
@@ -19,6 +21,11 @@ def to_units(dollars: Decimal) -> int:
     if rest or not 0 <= units < 2**62:
         raise ConfigurationError(f"{dollars} US dollars is no price. Pass a number with nine decimal places at most.")
     return units
+
+
+def to_bound(dollars: Decimal | None) -> int | None:
+    """Return a bound for money as it is stored, rounded down. None: there is none, or none that is ever reached."""
+    return int(dollars * UNITS) if dollars is not None and dollars < MOST else None
 
 
 def to_dollars(units: Any) -> Decimal:

@@ -1,6 +1,7 @@
 """All batches in a journal on PostgreSQL, of all gateways: counted, told line by line, and opened again."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -130,13 +131,21 @@ class BatchTable:
         """Return how many lines have failed, and what they cost at most, as it is stored."""
         return db.execute(COUNT_FAILED).fetchone()
 
+    @contextmanager
+    def within_caps(self, db: Statements) -> Iterator[None]:
+        """Raise ConfigurationError when lines are opened in the block that could cost more than a worker allows.
+
+        Nobody else registers a batch, or opens lines, before the transaction ends.
+        """
+        db.execute(LOCK)
+        with workers.within_caps(db):
+            yield
+
     def reopen_failed(self, db: Statements) -> None:
         """Open the lines that have failed, so that a worker claims them. Their orders get other keys."""
-        db.execute(LOCK)  # Who does it at the same time would count them as well.
         db.execute(RETRY, [as_bytes(FAILED)])
         db.execute(REOPEN_FAILED, [0])
 
     def reopen_unknown(self, db: Statements) -> None:
         """Open the lines that are in doubt, so that a worker claims them."""
-        db.execute(LOCK)
         db.execute(REOPEN_UNKNOWN, [0])

@@ -17,11 +17,12 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.money import UNITS, to_dollars, to_units
-from longcat.saving.journal.orders import MARK, OrderTable, id_and_prompt, read_order, write_order
+from longcat.saving.journal.orders import MARK, RESTORE, SPENT, id_and_prompt, read_order, write_order
+from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.postgres.workers import WorkerRecord
-from longcat.saving.journal.states import COST, REQUEST, OrdersUnderWay
+from longcat.saving.journal.states import COST, REQUEST
 from longcat.waiting.submit import AGAIN, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
@@ -72,16 +73,10 @@ FROM (
     ) AS doubt
     WHERE batch = ?
 ) AS line"""
-ELSEWHERE: Final = """
-SELECT coalesce(sum(price), 0)::BIGINT FROM longcat_line AS line
-WHERE state = 'open' AND batch <> ? AND batch IN (
-    SELECT batch FROM longcat_batch JOIN longcat_worker USING (batch)
-    WHERE gateway = ? AND NOT has_left AND token IN (TABLE longcat_living)
-) AND NOT EXISTS (
-    SELECT FROM longcat_orders AS orders
-    WHERE orders.gateway = ? AND orders.key = line.key
-        AND NOT (orders.state = 'unknown' AND starts_with(coalesce(orders.message, ''), ?))
-)"""
+# All at one moment: what is ordered meanwhile counts once.
+PLAN: Final = f"""
+SELECT * FROM ({SURVEY}) AS survey, ({SPENT}) AS spent,
+    ({workers.TO_ORDER.format(but="?", gateway="?")}) AS elsewhere, ({workers.LOWEST_CAP}) AS cap"""  # noqa: S608 - texts of ours.
 
 CLAIM: Final = """
 WITH free AS (
@@ -180,31 +175,6 @@ WHERE batch = ? ORDER BY number"""
 
 
 @frozen
-class BatchSurvey:
-    """How the lines of a batch stand before this worker begins: what would be sent, and what it may cost.
-
-    Attributes:
-        lines: how many there are.
-        new: how many would be ordered: those that the journal knows no order for.
-        pictures: how many pictures those ask for.
-        cost: what those cost at most, in US dollars.
-        in_doubt: how many may have been taken, and nobody knows. With `resubmit_unknown`, they are among the new.
-        spent: what all orders of the journal to this gateway cost so far, at most, in US dollars.
-        elsewhere: what the other batches that workers are at may still order, in US dollars.
-        under_way: which orders of the gateway are not in doubt yet.
-    """
-
-    lines: int
-    new: int
-    pictures: int
-    cost: Decimal
-    in_doubt: int
-    spent: Decimal
-    elsewhere: Decimal
-    under_way: OrdersUnderWay
-
-
-@frozen
 class ClaimedLine:
     """A line that is ours to work on.
 
@@ -291,7 +261,8 @@ class LineTable:
         orders: Callable[[], Iterable[tuple[int, OrderRequest]]],
         *,
         source: str,
-        check: Callable[[BatchSurvey], object] = lambda _: None,
+        check: Callable[[BatchPlan], object] = lambda _: None,
+        max_cost: Decimal | None = None,
         resubmit_unknown: bool = False,
         dry_run: bool = False,
     ) -> int:
@@ -305,7 +276,9 @@ class LineTable:
             orders: called once, and only if the batch is new: yields the checked orders, each with the number of its
                 line in the file, in rising order. It may raise.
             source: what the file is called in errors.
-            check: called once with how the lines stand. It may raise, for example when it would cost too much.
+            check: called once with what would be sent. It may raise, for example when that would cost too much.
+            max_cost: what all orders to the gateway may cost, in US dollars, as long as this worker is at work: nobody
+                may open lines that could cost more. None: anything.
             resubmit_unknown: whether lines in doubt are opened again, and their orders are sent once more, by whichever
                 worker claims them. What comes to be in doubt later is not sent again.
             dry_run: whether to change nothing in the end. The number that is returned then means nothing.
@@ -320,7 +293,7 @@ class LineTable:
             (batch,) = known or db.execute(REGISTER, [self._gateway, digest]).fetchone()
             if known is None:
                 self._fill(db, batch, orders(), source)
-            check(self._survey(db, batch, resubmit_unknown=resubmit_unknown))
+            check(self._plan(db, batch, resubmit_unknown=resubmit_unknown))
             if dry_run:
                 db.execute("ROLLBACK TO SAVEPOINT registering")
                 return int(batch)
@@ -328,6 +301,7 @@ class LineTable:
                 db.execute(RESUBMIT, [MARK, self._database.now(), batch, self._gateway, MARK])
                 db.execute(REOPEN_UNKNOWN, [batch])
             workers.sign(db, self._owner, batch)
+            workers.cap(db, self._owner, max_cost)
             return int(batch)
 
     def claim(self, batch: int, count: int) -> list[ClaimedLine]:
@@ -436,21 +410,24 @@ class LineTable:
         db.execute(ANALYZE)  # What follows is planned for what is there now.
         db.execute(FIND_ORDERED, [batch, self._gateway])
 
-    def _survey(self, db: Any, batch: int, *, resubmit_unknown: bool) -> BatchSurvey:
-        """Return how the lines stand. What others order meanwhile is counted twice rather than not at all."""
-        (elsewhere,) = db.execute(ELSEWHERE, [batch, self._gateway, self._gateway, MARK]).fetchone()
-        values = [resubmit_unknown, self._gateway, MARK, batch]
-        lines, new, pictures, units, in_doubt = db.execute(SURVEY, values).fetchone()
-        return BatchSurvey(
-            lines=lines,
-            new=new,
-            pictures=pictures,
-            cost=to_dollars(units),
-            in_doubt=in_doubt,
-            spent=OrderTable(self._database, self._gateway, self._owner).spent(),
-            elsewhere=to_dollars(elsewhere),
-            under_way=orders_under_way(db, self._gateway),
-        )
+    def _plan(self, db: Any, batch: int, *, resubmit_unknown: bool) -> BatchPlan:
+        """Return what would be sent."""
+        survey = [resubmit_unknown, self._gateway, MARK, batch]
+        elsewhere = [batch, self._gateway, self._gateway]
+        with self._database.trusting("The row of an order", RESTORE):
+            values = [*survey, self._gateway, *elsewhere, self._gateway, self._owner]
+            lines, new, pictures, price, in_doubt, spent, to_order, cap = db.execute(PLAN, values).fetchone()
+            return BatchPlan(
+                lines=lines,
+                new=new,
+                pictures=pictures,
+                cost=to_dollars(price),
+                in_doubt=in_doubt,
+                spent=to_dollars(spent),
+                elsewhere=to_dollars(to_order),
+                cap=to_dollars(cap) if cap is not None else None,
+                under_way=orders_under_way(db, self._gateway),
+            )
 
 
 def _as_row(outcome: LineOutcome) -> tuple[int, str, str | None, str | None, int, str | None]:

@@ -6,14 +6,17 @@ A worker is alive while its session holds the lock of its token, and has not lef
 import os
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from attrs import frozen
 
-from longcat.saving.journal.money import to_dollars
+from longcat.errors import ConfigurationError
+from longcat.saving.journal.money import to_bound, to_dollars
+from longcat.saving.journal.orders import MARK, SPENT
 
 WORKER_TABLE: Final = """\
 CREATE TABLE longcat_worker ( -- One row per program that has worked on a batch.
@@ -27,12 +30,36 @@ CREATE TABLE longcat_worker ( -- One row per program that has worked on a batch.
     done        INTEGER NOT NULL DEFAULT 0, -- How many lines it has ended as done, and so on.
     failed      INTEGER NOT NULL DEFAULT 0,
     unknown     INTEGER NOT NULL DEFAULT 0,
-    spent       BIGINT NOT NULL DEFAULT 0   -- What those cost at most, in 1e-9 US dollars.
+    spent       BIGINT NOT NULL DEFAULT 0,  -- What those cost at most, in 1e-9 US dollars.
+    max_cost    BIGINT                      -- What all orders may cost together, likewise. NULL: there is no bound.
 )"""
 
 SEEN: Final = """
 INSERT INTO longcat_worker (token, batch, host, pid) VALUES (?, ?, ?, ?)
 ON CONFLICT (token) DO UPDATE SET batch = excluded.batch, seen = clock_timestamp(), has_left = FALSE"""
+CAP: Final = "UPDATE longcat_worker SET max_cost = ? WHERE token = ?"
+LOWEST_CAP: Final = """
+SELECT min(max_cost) FROM longcat_worker JOIN longcat_batch USING (batch)
+WHERE gateway = ? AND token <> ? AND NOT has_left AND token IN (TABLE longcat_living)"""
+"""The lowest cap of those at work on batches of a gateway, but for one of them."""
+TO_ORDER: Final = f"""
+SELECT coalesce(sum(price), 0)::BIGINT FROM longcat_line AS line
+WHERE state = 'open' AND batch <> {{but}} AND batch IN (
+    SELECT batch FROM longcat_batch JOIN longcat_worker USING (batch)
+    WHERE gateway = {{gateway}} AND NOT has_left AND token IN (TABLE longcat_living)
+) AND NOT EXISTS (
+    SELECT FROM longcat_orders AS orders
+    WHERE orders.gateway = {{gateway}} AND orders.key = line.key
+        AND NOT (orders.state = 'unknown' AND starts_with(coalesce(orders.message, ''), '{MARK}'))
+)"""  # noqa: S608 - texts of ours.
+"""What those at work on batches of a gateway may still order costs at most, but for one batch."""
+CAPS: Final = f"""
+SELECT gateway, cap, ({TO_ORDER.format(but="0", gateway="capped.gateway")}),
+    ({SPENT.replace("?", "capped.gateway")})
+FROM (
+    SELECT gateway, min(max_cost) AS cap FROM longcat_worker JOIN longcat_batch USING (batch)
+    WHERE max_cost IS NOT NULL AND NOT has_left AND token IN (TABLE longcat_living) GROUP BY gateway
+) AS capped"""  # noqa: S608 - likewise.
 COUNT: Final = """
 UPDATE longcat_worker
 SET seen = clock_timestamp(), done = done + ?, failed = failed + ?, unknown = unknown + ?, spent = spent + ?
@@ -83,6 +110,26 @@ class WorkerRecord:
 def sign(db: Any, token: str, batch: int) -> None:
     """Give a sign of life of this program, which works on a batch from now on, if it did not before."""
     db.execute(SEEN, [token, batch, socket.gethostname(), os.getpid()])
+
+
+def cap(db: Any, token: str, max_cost: Decimal | None) -> None:
+    """Keep what all orders to the gateway may cost as long as this worker is at work. None: anything."""
+    db.execute(CAP, [to_bound(max_cost), token])
+
+
+@contextmanager
+def within_caps(db: Any) -> Iterator[None]:
+    """Raise ConfigurationError when lines are opened in the block that could cost more than a worker at work allows."""
+    before = {gateway: to_order for gateway, _, to_order, _ in db.execute(CAPS)}
+    yield
+    for gateway, most, to_order, spent in db.execute(CAPS):
+        if to_order > before.get(gateway, 0) and to_order + spent > most:
+            raise ConfigurationError(
+                f"With these, orders to {gateway} could cost {to_dollars(to_order)} USD, after {to_dollars(spent)} USD"
+                f" that the journal knows of: {to_dollars(to_order + spent)} USD, more than --max-cost"
+                f" {to_dollars(most)}. A worker that is at it has that cap: wait for its end, or start it with a higher"
+                " one; nothing was changed."
+            )
 
 
 def gone(db: Any, token: str, batch: int) -> list[str]:
