@@ -149,8 +149,15 @@ def postgres_server() -> Generator[PostgresServer, None, None]:
 
 
 @pytest.fixture
-def schema(postgres_server: PostgresServer) -> Schema:
-    """Return a schema of the test's own in a real PostgreSQL."""
+def schema(postgres_server: PostgresServer) -> Generator[Schema, None, None]:
+    """Return a schema in a real PostgreSQL that nobody else has meanwhile, without rows, for what keeps its tables."""
+    with postgres_server.empty_schema() as schema:
+        yield schema
+
+
+@pytest.fixture
+def bare_schema(postgres_server: PostgresServer) -> Schema:
+    """Return a new schema, without tables, in a real PostgreSQL."""
     return postgres_server.schema()
 
 

@@ -339,12 +339,12 @@ def test_a_file_that_is_no_journal_is_named_and_left_alone(ask: Call, tmp_path: 
 
 
 def test_a_database_without_a_journal_is_named_and_left_alone(
-    ask: Call, postgres_server: PostgresServer, schema: Schema
+    ask: Call, postgres_server: PostgresServer, bare_schema: Schema
 ) -> None:
     """No tables are made to be looked into; a wrong password is never shown, nor is the right one."""
-    ran = ask(where=schema.url)
+    ran = ask(where=bare_schema.url)
     assert (ran.code, ran.out, "There is no journal in " in ran.err) == (2, "", True), ran.err
-    assert postgres_server.execute("SELECT count(*) FROM pg_tables WHERE schemaname = %s", schema.name) == [(0,)]
+    assert postgres_server.execute("SELECT count(*) FROM pg_tables WHERE schemaname = %s", bare_schema.name) == [(0,)]
     for url in (
         postgres_server.tcp_url(password="hush-hush"),
         postgres_server.tcp_url(database="nowhere"),
@@ -354,9 +354,9 @@ def test_a_database_without_a_journal_is_named_and_left_alone(
         assert (ran.code in {2, 3}, ran.out) == (True, "")
         assert "hush" not in ran.err
         assert postgres_server.password not in ran.err
-    opened(schema.tcp_url).close()
+    opened(bare_schema.tcp_url).close()
     for option in ((), ("--json",)):
-        assert postgres_server.password not in ask(*option, where=schema.tcp_url).out
+        assert postgres_server.password not in ask(*option, where=bare_schema.tcp_url).out
 
 
 def test_batches_and_workers_are_told(gateway_with: Gateways, call: Call, schema: Schema, ask: Call) -> None:

@@ -289,20 +289,20 @@ def test_scripts_of_launchers(tmp_path: Path) -> None:
         assert (looked.returncode, looked.stderr) == (0, "")
 
 
-def test_rights(schema: Schema) -> None:
+def test_rights(bare_schema: Schema) -> None:
     """With the rights that the page grants, others may use a journal, or look into it; its questions have answers."""
     grants, questions = blocks(DOCS / "postgresql.md", "sql")
-    others = {name: schema.server.url(user=name, options=schema.options) for name in ("worker", "looker")}
-    with Journal(schema.url, time=time.time) as journal:
+    others = {name: bare_schema.server.url(user=name, options=bare_schema.options) for name in ("worker", "looker")}
+    with Journal(bare_schema.url, time=time.time) as journal:
         journal.open(0.0)
     for name in others:
-        schema.server.execute(f"CREATE ROLE {name} LOGIN")
-    schema.server.execute(grants.replace("jobs", schema.name))
+        bare_schema.server.execute(f"CREATE ROLE {name} LOGIN")
+    bare_schema.server.execute(grants.replace("jobs", bare_schema.name))
     with Journal(others["worker"], time=time.time) as journal:
         assert journal.orders("g").begin("a", OrderRequest("a cat", {}), Decimal("0.13")).state is OrderState.INTENDED
         with Journal(others["looker"], time=time.time) as look:
             assert look.contents().summary().sending == 1
-    assert [rows(schema.url, sql) for sql in questions.split(";") if sql.strip()] == [
+    assert [rows(bare_schema.url, sql) for sql in questions.split(";") if sql.strip()] == [
         [],
         [],
         [{"usd": Decimal("0.13")}],

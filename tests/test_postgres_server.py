@@ -10,10 +10,10 @@ from postgres_proxy import Pooler, Proxy
 
 
 def test_what_was_committed_survives_a_crash_and_what_was_not_durable_does_not(
-    postgres_server: PostgresServer, schema: Schema
+    postgres_server: PostgresServer, bare_schema: Schema
 ) -> None:
     """The server that stops at once keeps every transaction that was to be durable, and loses the others' last."""
-    with psycopg.connect(schema.tcp_url, autocommit=True) as connection:
+    with psycopg.connect(bare_schema.tcp_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE word (word text)")
         connection.execute("INSERT INTO word VALUES ('durable')")
         connection.execute("SET synchronous_commit = off")
@@ -21,7 +21,7 @@ def test_what_was_committed_survives_a_crash_and_what_was_not_durable_does_not(
         postgres_server.restart()
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT 1")
-    with psycopg.connect(schema.url) as connection:
+    with psycopg.connect(bare_schema.url) as connection:
         assert connection.execute("SELECT word FROM word").fetchall() == [("durable",)]
 
 
@@ -32,12 +32,12 @@ def numbers(connection: psycopg.Connection[tuple[int]]) -> list[int]:
 
 @pytest.mark.parametrize(("when", "left"), [("before", [1]), ("after", [1, 2])])
 def test_the_proxy_cuts_a_connection_before_or_after_the_server_obeyed(
-    postgres_server: PostgresServer, schema: Schema, when: Literal["before", "after"], left: list[int]
+    postgres_server: PostgresServer, bare_schema: Schema, when: Literal["before", "after"], left: list[int]
 ) -> None:
     """The statement whose connection is cut has either not reached the server, or it was done and nobody knows."""
-    with psycopg.connect(schema.url, autocommit=True) as direct, Proxy(postgres_server.port) as proxy:
+    with psycopg.connect(bare_schema.url, autocommit=True) as direct, Proxy(postgres_server.port) as proxy:
         direct.execute("CREATE TABLE number (number int)")
-        url = schema.through(proxy.port)
+        url = bare_schema.through(proxy.port)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("INSERT INTO number VALUES (1)")
             proxy.cut(1, when)
@@ -49,11 +49,11 @@ def test_the_proxy_cuts_a_connection_before_or_after_the_server_obeyed(
             assert numbers(connection) == left
 
 
-def test_the_proxy_can_go_silent(postgres_server: PostgresServer, schema: Schema) -> None:
+def test_the_proxy_can_go_silent(postgres_server: PostgresServer, bare_schema: Schema) -> None:
     """While the proxy is silent, nothing arrives and nothing is closed; what came meanwhile arrives when it resumes."""
     with (
         Proxy(postgres_server.port) as proxy,
-        psycopg.connect(schema.through(proxy.port), autocommit=True) as connection,
+        psycopg.connect(bare_schema.through(proxy.port), autocommit=True) as connection,
         ThreadPoolExecutor(1) as threads,
     ):
         proxy.go_silent()
@@ -64,17 +64,17 @@ def test_the_proxy_can_go_silent(postgres_server: PostgresServer, schema: Schema
         assert answer.result(LIMIT) == (7,)
         proxy.is_refusing = True
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(schema.through(proxy.port))
+            psycopg.connect(bare_schema.through(proxy.port))
 
 
 @pytest.mark.parametrize("forwards_key", [False, True])
 def test_the_pooler_gives_every_transaction_a_connection(
-    postgres_server: PostgresServer, schema: Schema, *, forwards_key: bool
+    postgres_server: PostgresServer, bare_schema: Schema, *, forwards_key: bool
 ) -> None:
     """A client of the pooler has the same backend within a transaction, and another one in the next."""
     with (
         Pooler(postgres_server.socket, forwards_key=forwards_key) as pooler,
-        psycopg.connect(schema.through(pooler.port), autocommit=True, prepare_threshold=None) as connection,
+        psycopg.connect(bare_schema.through(pooler.port), autocommit=True, prepare_threshold=None) as connection,
     ):
         with connection.transaction():
             first, second = (connection.execute("SELECT pg_backend_pid()").fetchone() for _ in range(2))

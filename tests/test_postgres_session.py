@@ -44,11 +44,11 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "INTERVAL", 1000.0)
 
 
-def test_many_programs_that_come_at_once_make_the_tables_once(schema: Schema) -> None:
+def test_many_programs_that_come_at_once_make_the_tables_once(bare_schema: Schema) -> None:
     """All of them can use the journal, and of their claims on one request, one holds."""
     barrier = Barrier(4)
     with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
-        journals = [stack.enter_context(journal(schema.url)) for _ in range(4)]
+        journals = [stack.enter_context(journal(bare_schema.url)) for _ in range(4)]
 
         def claim(one: Journal) -> bool:
             barrier.wait()
@@ -58,11 +58,13 @@ def test_many_programs_that_come_at_once_make_the_tables_once(schema: Schema) ->
         assert sorted(threads.map(claim, journals)) == [False, False, False, True]
 
 
-def test_tables_are_not_migrated_while_a_program_uses_them(schema: Schema, postgres_server: PostgresServer) -> None:
+def test_tables_are_not_migrated_while_a_program_uses_them(
+    bare_schema: Schema, postgres_server: PostgresServer
+) -> None:
     """A newer program finds the lock held that it needs, and gets it when the older one has ended."""
-    key = f"hashtextextended('longcat {schema.name}', 0)"
+    key = f"hashtextextended('longcat {bare_schema.name}', 0)"
     migrate = f"SELECT pg_try_advisory_xact_lock({key})"
-    with journal(schema.url) as one:
+    with journal(bare_schema.url) as one:
         one.open(60.0)
         assert postgres_server.execute(migrate) == [(False,)]
     assert postgres_server.execute(f"SELECT pg_advisory_lock({key})") == [("",)]

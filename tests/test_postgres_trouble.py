@@ -196,12 +196,12 @@ def older(message: bytes) -> bytes:
     return message.replace(b"server_version\00018.", b"server_version\00013.")
 
 
-def test_an_older_server_is_refused(postgres_server: PostgresServer, schema: Schema) -> None:
+def test_an_older_server_is_refused(postgres_server: PostgresServer, bare_schema: Schema) -> None:
     """The message names the version that the server has, and the one that is needed."""
     with (
         Proxy(postgres_server.port, rewrite=older) as proxy,
         pytest.raises(JournalError, match=r"13.*14"),
-        journal(schema.through(proxy.port)) as one,
+        journal(bare_schema.through(proxy.port)) as one,
     ):
         one.open(0.0)
 
@@ -218,18 +218,18 @@ TABLES: Final = {
 
 
 @pytest.mark.parametrize(("change", "says"), TABLES.values(), ids=TABLES)
-def test_other_tables_are_refused(schema: Schema, change: str, says: str) -> None:
+def test_other_tables_are_refused(bare_schema: Schema, change: str, says: str) -> None:
     """A journal of a newer version, or one that somebody altered, is refused in one line and stays as it is."""
-    with journal(schema.url) as one:
+    with journal(bare_schema.url) as one:
         assert one.orders(GATEWAY).begin(KEY, ORDER, PRICE).state is OrderState.INTENDED
-    rows(schema.url, change)
+    rows(bare_schema.url, change)
     tables = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ? ORDER BY 1, 2"
-    before = rows(schema.url, tables, schema.name)
-    with pytest.raises(JournalError, match=says) as caught, journal(schema.url) as one:
+    before = rows(bare_schema.url, tables, bare_schema.name)
+    with pytest.raises(JournalError, match=says) as caught, journal(bare_schema.url) as one:
         one.orders(GATEWAY).begin(KEY, ORDER, PRICE)
     assert "\n" not in str(caught.value)
     assert not caught.value.locked
-    assert rows(schema.url, tables, schema.name) == before
+    assert rows(bare_schema.url, tables, bare_schema.name) == before
 
 
 def test_a_gateway_that_is_too_long_is_refused(schema: Schema) -> None:
@@ -269,11 +269,11 @@ def test_each_error_of_a_statement_has_its_next_step(error: type[psycopg.Error],
     assert "\n" not in str(caught.value)
 
 
-def test_of_many_that_come_first_one_makes_the_tables(schema: Schema) -> None:
+def test_of_many_that_come_first_one_makes_the_tables(bare_schema: Schema) -> None:
     """Threads that open the same new journal at once all find it whole, and each request has one owner."""
 
     def claim(_: int) -> list[bool]:
-        with journal(schema.url) as one:
+        with journal(bare_schema.url) as one:
             claimed = [one.requests(GATEWAY).claim(ID) for _ in range(2)]
             barrier.wait(LIMIT)
             return claimed
@@ -287,7 +287,7 @@ def test_of_many_that_come_first_one_makes_the_tables(schema: Schema) -> None:
 # --- The settings of the role. ---
 
 
-def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, schema: Schema) -> None:
+def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, bare_schema: Schema) -> None:
     """What a role, or a database, has for timeouts and transactions does not hold for a journal."""
     theirs = {
         "statement_timeout": "1",
@@ -298,7 +298,7 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, sc
         "standard_conforming_strings": "off",
     }
     options = " ".join(f"-c{name}={value}" for name, value in theirs.items())
-    url = postgres_server.tcp_url(options=f"{schema.options} {options}")
+    url = postgres_server.tcp_url(options=f"{bare_schema.options} {options}")
     with journal(url) as one:
         orders = one.orders(GATEWAY)
         order = OrderRequest("eine Katze \\ ☃ \ud800 \0", {}, KEY)
