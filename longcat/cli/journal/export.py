@@ -1,30 +1,27 @@
 """Writing what stands in a journal: as JSON lines, or as a Parquet table, whole or not at all."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
-from json.encoder import encode_basestring as quoted
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from longcat.cli.streams import quiet_pipe
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file
+from longcat.saving.journal.manifest import in_lots
 from longcat.text import shorten
 
 STDOUT: Final = "-"
 PARQUET: Final = ".parquet"
 SQLITE: Final = b"SQLite format 3\0"
 """With these bytes a database begins."""
-BATCH: Final = 10_000
-"""How many lines are written at a time."""
 
 
-def export(lines: Iterable[dict[str, Any]], target: str) -> int:
+def export(lines: Iterable[str], target: str) -> int:
     """Write lines of a manifest, and return how many there were.
 
     Args:
-        lines: one after the other, so that memory stays flat.
+        lines: JSON, one after the other, so that memory stays flat.
         target: a file, as Parquet if its name ends so, or else as JSON lines; `-` is stdout, as JSON lines.
 
     Raises ConfigurationError when it can't be written; then there is no file, or the one that was there before.
@@ -51,7 +48,7 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE)) == SQLITE
 
 
-def _writer(target: str) -> Callable[[Iterable[dict[str, Any]], IO[bytes]], int]:
+def _writer(target: str) -> Callable[[Iterable[str], IO[bytes]], int]:
     """Return what writes a file of this name. Raises ConfigurationError when that needs an extra."""
     if not target.endswith(PARQUET):
         return write_jsonl
@@ -60,41 +57,22 @@ def _writer(target: str) -> Callable[[Iterable[dict[str, Any]], IO[bytes]], int]
     return write_parquet
 
 
-def write_jsonl(lines: Iterable[Mapping[str, Any]], file: IO[bytes]) -> int:
-    """Write a JSON object a line, and return how many there were."""
+def write_jsonl(lines: Iterable[str], file: IO[bytes]) -> int:
+    """Write lines of JSON, and return how many there were."""
     count = 0
-    for texts in _batches(lines):
-        file.write("".join(texts).encode(errors="surrogatepass"))
-        count += len(texts)
+    for some in in_lots(lines):
+        file.write("".join(some).encode(errors="surrogatepass"))
+        count += len(some)
     return count
 
 
-def _write_stdout(lines: Iterable[dict[str, Any]]) -> int:
+def _write_stdout(lines: Iterable[str]) -> int:
     # A terminal with another encoding must not lose a line to one character.
     encoding = sys.stdout.encoding or "utf-8"
     count = 0
     with quiet_pipe():
-        for texts in _batches(lines):
-            sys.stdout.write("".join(texts).encode(encoding, "backslashreplace").decode(encoding))
-            count += len(texts)
+        for some in in_lots(lines):
+            sys.stdout.write("".join(some).encode(encoding, "backslashreplace").decode(encoding))
+            count += len(some)
         sys.stdout.flush()
     return count
-
-
-def _batches(lines: Iterable[Mapping[str, Any]]) -> Iterator[list[str]]:
-    rest = iter(lines)
-    while texts := list(map(json_line, islice(rest, BATCH))):
-        yield texts
-
-
-def json_line(line: Mapping[str, Any]) -> str:
-    """Return a line of a manifest as `json.dumps` would, in a third of the time, as there may be millions."""
-    name, prompt, request_id, error = [
-        "null" if text is None else quoted(text)
-        for text in (line["id"], line["prompt"], line["request_id"], line["error"])
-    ]
-    files = ", ".join(map(quoted, line["files"]))
-    return (
-        f'{{"id": {name}, "prompt": {prompt}, "request_id": {request_id}, "state": "{line["state"]}",'
-        f' "files": [{files}], "cost": {line["cost"]!r}, "error": {error}}}\n'
-    )

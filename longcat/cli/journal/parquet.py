@@ -1,20 +1,19 @@
 """The lines of a manifest as a table in Parquet. Needs the extra `parquet`."""
 
 from collections.abc import Iterable
-from itertools import islice
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from longcat.errors import ConfigurationError
+from longcat.saving.journal.manifest import in_lots
 from longcat.text import missing_package
 
 try:
     import pyarrow as pa  # type: ignore[import-untyped]
+    from pyarrow.json import ParseOptions, ReadOptions, read_json  # type: ignore[import-untyped]
     from pyarrow.parquet import ParquetWriter  # type: ignore[import-untyped]
 except ModuleNotFoundError as missing:
     raise ConfigurationError(missing_package("A Parquet file", missing.name or "pyarrow", "parquet")) from missing
 
-ROWS: Final = 20_000
-"""How many rows are written at a time."""
 SCHEMA: Final = pa.schema(
     {
         **dict.fromkeys(("id", "prompt", "request_id", "state"), pa.string()),
@@ -23,23 +22,19 @@ SCHEMA: Final = pa.schema(
         "error": pa.string(),
     }
 )
+PARSING: Final = ParseOptions(explicit_schema=SCHEMA, unexpected_field_behavior="error")
 
 
-def write_parquet(lines: Iterable[dict[str, Any]], file: IO[bytes]) -> int:
-    """Write a row for each line, and return how many there were. Halves of surrogate pairs become question marks."""
-    count, rest = 0, iter(lines)
+def write_parquet(lines: Iterable[str], file: IO[bytes]) -> int:
+    """Write a row for each line of JSON, and return how many there were.
+
+    Halves of surrogate pairs become question marks, as Parquet has none.
+    """
+    count = 0
     with ParquetWriter(file, SCHEMA) as writer:
-        while some := list(islice(rest, ROWS)):
-            try:
-                table = pa.Table.from_pylist(some, SCHEMA)
-            except UnicodeError:
-                table = pa.Table.from_pylist([{name: _storable(line[name]) for name in line} for line in some], SCHEMA)
-            writer.write_table(table)
+        for some in in_lots(lines):
+            text = "".join(some).encode(errors="replace")
+            whole = ReadOptions(block_size=len(text))  # No line is cut in two.
+            writer.write_table(read_json(pa.BufferReader(text), whole, PARSING))
             count += len(some)
     return count
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_storable(one) for one in value]
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value

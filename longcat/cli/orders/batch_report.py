@@ -1,9 +1,9 @@
 """What a batch tells people and programs: its plan, each of its lines, its manifest, and how it all went."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from longcat.cli.journal.export import write_jsonl
 from longcat.cli.orders.line import LineState, OrderLine
@@ -78,8 +78,8 @@ def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_jso
             printer.print(store.place(name))
 
 
-def write_manifest(lines: Iterable[Mapping[str, Any]], store: PictureStore) -> None:
-    """Write a line for each order, all of them or none."""
+def write_manifest(lines: Iterable[str], store: PictureStore) -> None:
+    """Write a line of JSON for each order, all of them or none."""
     with store.writing(MANIFEST, "application/jsonl") as file:
         write_jsonl(lines, file)
 

@@ -1,6 +1,7 @@
 """A batch on one machine: its journal is a file, and all of its lines are held in memory."""
 
 import argparse
+import json
 import math
 import sys
 import time
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
                     recall([line for line in lines if not line.is_over], opened, base_url, store)
             except JournalError as error:  # The manifest says what this run knows.
                 report(error, debug=arguments.debug)
-            write_manifest((line.as_object() for line in lines), store)
+            write_manifest((json.dumps(line.as_object(), ensure_ascii=False) + "\n" for line in lines), store)
             spent = sum((line.cost for line in lines), Decimal(0))
             place = f"saved in {store}, listed in {store.place(MANIFEST)}"
             sum_up(Counter(line.state for line in lines), spent, place)

@@ -2,17 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
-from longcat.saving.journal.money import UNITS, to_dollars
-from longcat.saving.journal.orders import MARK, RESTORE, id_and_prompt
+from longcat.saving.journal.manifest import files_of, manifest_line
+from longcat.saving.journal.money import to_dollars
+from longcat.saving.journal.orders import MARK, RESTORE
 from longcat.saving.journal.states import (
     COST,
     FAILED,
@@ -211,30 +213,29 @@ class JournalContents:
             others=sorted(filter(self._database.is_alive, others)),
         )
 
-    def export(self) -> Iterator[dict[str, Any]]:
-        """Yield everything, one by one, with the fields of `OrderLine.as_object`.
+    def export(self) -> Iterator[str]:
+        """Yield everything, one by one, as lines of JSON with the fields of `OrderLine.as_object`.
 
         The lines of batches come first, as in their files, then orders that are no lines, and at last requests that
         were ordered elsewhere. Memory stays flat. No other thread can use the journal meanwhile.
         """
-        if self._batches is not None:
-            yield from self._batches.export()
-        with self._database.using() as db:
-            living = self._living(db)
-        if self._batches is not None:
-            kinds = self._batches.orders(), self._batches.requests()
-        else:
-            kinds = _orders(self._database), _requests(self._database)
         with self._database.trusting("A row", RESTORE):
-            for key, content, request_id, stands, units, error, paths in chain(*kinds):
-                yield {
-                    **id_and_prompt(key, content),
-                    "request_id": request_id,
-                    "state": _state(stands, living),
-                    "files": [path.replace("\\", "/").rpartition("/")[2] for path in paths or () if path is not None],
-                    "cost": units / UNITS,
-                    "error": error.removeprefix(MARK) if error else None,
-                }
+            if self._batches is not None:
+                yield from self._batches.export()
+                kinds = self._batches.orders(), self._batches.requests()
+            else:
+                kinds = _orders(self._database), _requests(self._database)
+            with self._database.using() as db:
+                living = self._living(db)
+            for content, request_id, stands, units, error, paths in chain(*kinds):
+                yield manifest_line(
+                    content,
+                    request_id,
+                    stands if stands in STATES else _state(stands, living),
+                    files_of(paths or ()),
+                    units,
+                    error.removeprefix(MARK) if error else None,
+                )
 
     def doubtful(self) -> AgainOrdered:
         """Return how many orders are in doubt, and what it may cost to send them again."""
@@ -328,16 +329,22 @@ def _orders(database: Database) -> Iterator[ExportRow]:
     """Yield the orders in a file."""
     values = [_like(FAILED)]
     with database.cursor(CONTENTS, values) as contents, database.cursor(TAKEN, values) as rows:
-        for (content, stands, message), row in zip(contents, _grouped(rows), strict=True):
-            _, key, request_id, state, units, error, *paths = row
-            yield key, content, request_id, stands or state, units, error or message, paths
+        for (content, stands, message), pictures in zip(contents, groupby(rows, itemgetter(0, 1)), strict=True):
+            request_id, state, units, error, paths = _with_pictures(pictures)
+            yield content, request_id, stands or state, units, error or message, paths
 
 
 def _requests(database: Database) -> Iterator[ExportRow]:
     """Yield the requests in a file that were ordered elsewhere."""
     with database.cursor(REQUESTS, []) as rows:
-        for _, key, request_id, state, units, error, *paths in _grouped(rows):
-            yield key, None, request_id, state, units, error, paths
+        for pictures in groupby(rows, itemgetter(0, 1)):
+            yield None, *_with_pictures(pictures)
+
+
+def _with_pictures(pictures: tuple[Any, Iterator[Any]]) -> tuple[Any, Any, Any, Any, list[Any]]:
+    """Return a row of those that are the same but for the picture, and the paths of all of these."""
+    (_, _, request_id, state, units, error, path), *others = pictures[1]
+    return request_id, state, units, error, [path, *(other[-1] for other in others)] if others else [path]
 
 
 def _like(text: str) -> str:
@@ -360,17 +367,3 @@ def _read_doubtful(row: Any) -> DoubtfulOrder:
     content, noted, reason, units = row
     order = json.loads(content)
     return DoubtfulOrder(order["id"] or order["prompt"], noted, text_or_none(reason), to_dollars(units))
-
-
-def _grouped(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield each order once, with the paths of all its pictures at the end. Its rows follow each other."""
-    last: tuple[Any, ...] | None = None
-    for row in rows:
-        if last is not None and last[1] == row[1] and last[0] == row[0]:
-            last = (*last, row[-1])
-            continue
-        if last is not None:
-            yield last
-        last = row
-    if last is not None:
-        yield last

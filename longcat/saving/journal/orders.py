@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, partial
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
@@ -15,7 +14,7 @@ from longcat.saving.journal.database import Database, Statements, as_bytes, text
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.requests import RequestTable
 from longcat.text import shorten
-from longcat.waiting.submit import AGAIN, OrderRecord, OrderState
+from longcat.waiting.submit import OrderRecord, OrderState
 
 RESTORE: Final = "Restore it: the order may have been paid."
 """What to do about an order whose row was altered."""
@@ -306,21 +305,3 @@ def write_order(order: OrderRequest) -> str:
             "webhook_mode": order.webhook_mode,
         }
     )
-
-
-def id_and_prompt(key: str, content: str | None) -> dict[str, str | None]:
-    """Return what a manifest tells of an order that is stored. It is quick, as there may be millions.
-
-    Args:
-        key: names it.
-        content: what `write_order` has returned. None: it was ordered elsewhere.
-    """
-    if content is None:
-        return {"id": None, "prompt": None}
-    name = key.partition(AGAIN)[0]
-    is_named = f'"id": "{name}", "webhook_url": ' in content  # Within a text, the quotes would be escaped.
-    if content.startswith('{"prompt": "') and (is_named or '"id": null, "webhook_url": ' in content):
-        prompt, _ = scanstring(content, 12)
-        return {"id": name if is_named else None, "prompt": prompt}
-    order = json.loads(content)
-    return {"id": order["id"], "prompt": order["prompt"]}

@@ -10,9 +10,9 @@ from longcat.saving.journal.orders import MARK
 FAILED: Final = "\nfailed "
 """What stands in the key of an order that has failed and was opened, before its request. No other key has it."""
 
-ExportRow: TypeAlias = tuple[str, str | None, str | None, str, int, str | None, Sequence[str | None] | None]
-"""Of an order, or of a request that was ordered elsewhere: its key, its content, its request, how it stands, what it
-cost, what went wrong, and the paths of its pictures."""
+ExportRow: TypeAlias = tuple[str | None, str | None, str, int, str | None, Sequence[str | None] | None]
+"""Of an order, or of a request that was ordered elsewhere: its content, its request, how it stands, what it cost, what
+went wrong, and the paths of its pictures."""
 
 # The gateway said so; or it would not tell of the request when it was last asked, and knew none of that id, perhaps.
 REQUEST_FAILED: Final = """

@@ -38,12 +38,12 @@ LEFT JOIN (
     SELECT gateway, request_id, array_agg(path ORDER BY number) AS path FROM picture GROUP BY gateway, request_id
 ) AS picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id"""
 ORDERS: Final = f"""
-SELECT orders.key, orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
+SELECT orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
     coalesce(request.error, orders.message), picture.path
 FROM orders {REQUEST} {PICTURES}
 WHERE orders.key NOT LIKE ? {WITHOUT_LINE}"""  # noqa: S608 - a text of ours.
 REQUESTS: Final = f"""
-SELECT request.request_id, NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
+SELECT NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
 FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
 COUNT_FAILED: Final = "SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM longcat_line WHERE state = 'failed'"
 # Whatever the gateway said at last of the request of a failed line, unless it is done after all: then it is not paid
@@ -106,7 +106,7 @@ class BatchTable:
         """Return who works, or worked, on a batch, the earliest first."""
         return workers.records(db)
 
-    def export(self) -> Iterator[dict[str, Any]]:
+    def export(self) -> Iterator[str]:
         """Yield the lines of all batches, as `JournalContents.export` does."""
         with self._database.using() as db:
             batches = self.records(db)
