@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -317,5 +316,6 @@ def check_file(path: Path) -> None:
             raise JournalError(f"The journal {path} is damaged: it was emptied, but not its log. {KEEP_IT}")
 
 
-as_text: Final = partial(str, encoding="utf-8", errors="surrogatepass")
-"""Returns a text as it was before `as_bytes`."""
+def as_text(stored: bytes) -> str:
+    """Return a text as it was before `as_bytes`."""
+    return stored.decode("utf-8", "surrogatepass")
