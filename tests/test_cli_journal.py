@@ -384,3 +384,28 @@ def test_batches_and_workers_are_told(gateway_with: Gateways, call: Call, schema
         ran = ask(where=schema.url)
         assert ": at work, last seen " in ran.out
         assert told(ask("--json", where=schema.url), *STATES) == (2, 0, 0, 1)
+
+
+def test_an_order_of_two_batches_counts_once(schema: Schema, ask: Call) -> None:
+    """The same order in two batches is one order and one payment, which failed once; each batch tells its own lines."""
+    cat, dog = OrderRequest("cat", {}, "cat"), OrderRequest("dog", {}, "dog")
+    with opened(schema.url) as journal:
+        table, orders = journal.lines(GATEWAY), journal.orders(GATEWAY)
+        first = table.register("1" * 64, lambda: [(1, cat), (2, dog)], source="lines")
+        for line in table.claim(first, 9):
+            orders.begin(line.key, line.order, PRICE)
+            orders.taken(line.key, f"{line.key}-1")
+        failed = LineOutcome(2, "failed", "dog-1", cost=PRICE, error="it broke")
+        table.end(first, [LineOutcome(1, "done", "cat-1", ["a.png"], PRICE), failed])
+    with opened(schema.url) as journal:
+        table = journal.lines(GATEWAY)
+        second = table.register("2" * 64, lambda: [(1, cat), (2, dog), (3, OrderRequest("a", {}))], source="lines")
+        table.claim(second, 9)
+        table.end(second, [failed])
+    found = ask("--json", where=schema.url)
+    assert told(found, *STATES, "spent") == (1, 1, 0, 1, 0.26)
+    batches = told(found, "batches")[0]
+    assert [tuple(one[name] for name in ("lines", *STATES)) for one in batches] == [(2, 1, 1, 0, 0), (3, 0, 1, 0, 2)]
+    assert ": 3 orders: 1 done, 1 failed, 0 in doubt, 1 open\n" in ask(where=schema.url).out
+    assert ask("--retry", "failed", "--json", where=schema.url).objects == [{"retried": 1, "cost": 0.13}]
+    assert told(ask("--json", where=schema.url), *STATES, "spent") == (1, 0, 0, 2, 0.26)

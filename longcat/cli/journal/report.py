@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from longcat.saving.journal.contents import STATES, JournalSummary
+from longcat.saving.journal.contents import JournalSummary
+from longcat.saving.journal.states import STATES
 from longcat.text import shorten
 from longcat.text.known_keys import KNOWN_KEYS
 

@@ -22,6 +22,7 @@ from longcat.saving.journal.states import (
     REQUEST,
     REQUEST_FAILED,
     REQUEST_STATE,
+    STATES,
     WITHOUT_ORDER,
     ExportRow,
     OrdersUnderWay,
@@ -31,28 +32,36 @@ if TYPE_CHECKING:
     from longcat.saving.journal.postgres.batches import BatchRecord, BatchTable
     from longcat.saving.journal.postgres.workers import WorkerRecord
 
-STATES: Final = ("done", "failed", "unknown", "open")
-"""How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
 MOST_NAMED: Final = 10
 """How many orders in doubt are told one by one."""
 
+COUNTED: Final = f"""
+{", ".join(f"count(*) FILTER (WHERE NOT was_opened AND stands = '{state}')" for state in STATES)},
+count(*) FILTER (WHERE was_opened), CAST(coalesce(sum(units), 0) AS BIGINT)"""
+"""How many orders there are in each of `STATES`, how many were opened again, and what all of them cost. As nothing is
+grouped, nothing is sorted."""
 # Of those that were taken, an index of SQLite has all that this reads, in the order of the requests. To look up a
 # million rows in no order takes a hundred times as long where they are not in memory.
 COUNT_TAKEN: Final = f"""
-SELECT {REQUEST_STATE} AS stands, orders.key LIKE ? AS was_opened, count(*), CAST(sum({COST}) AS BIGINT)
-FROM orders {REQUEST}
-LEFT JOIN picture ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id AND picture.number = 1
-WHERE orders.request_id IS NOT NULL {{lines}} GROUP BY stands, was_opened"""  # noqa: S608 - a text of ours.
+SELECT {COUNTED} FROM (
+    SELECT {REQUEST_STATE} AS stands, orders.key LIKE ? AS was_opened, {COST} AS units
+    FROM {{orders}} {REQUEST}
+    LEFT JOIN picture
+        ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id AND picture.number = 1
+    WHERE orders.request_id IS NOT NULL
+) AS taken"""  # noqa: S608 - a text of ours.
 COUNT_OTHERS: Final = f"""
 SELECT {ORDER_STATE} AS stands, orders.key LIKE ? AS was_opened, count(*),
     CAST(sum(coalesce(orders.in_doubt, 0) + orders.cost) AS BIGINT)
-FROM orders WHERE orders.state <> 'taken' {{lines}} GROUP BY stands, was_opened"""  # noqa: S608 - a text of ours.
+FROM {{orders}} WHERE orders.state <> 'taken' GROUP BY stands, was_opened"""  # noqa: S608 - a text of ours.
 COUNT_REQUESTS: Final = f"""
-SELECT {REQUEST_STATE} AS stands, count(*)
-FROM request
-LEFT JOIN picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id
-    AND picture.number = 1
-{WITHOUT_ORDER} GROUP BY stands"""  # noqa: S608 - a text of ours.
+SELECT {COUNTED} FROM (
+    SELECT {REQUEST_STATE} AS stands, FALSE AS was_opened, 0 AS units
+    FROM request
+    LEFT JOIN picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id
+        AND picture.number = 1
+    {WITHOUT_ORDER}
+) AS elsewhere"""  # noqa: S608 - a text of ours.
 # In two queries, and by that index, likewise: what is sorted is short, and every table is read from end to end.
 CONTENTS: Final = f"""
 SELECT content, {ORDER_STATE}, message FROM orders WHERE key NOT LIKE ? ORDER BY gateway, key"""  # noqa: S608 - a text of ours.
@@ -175,37 +184,30 @@ class JournalContents:
 
     def summary(self) -> JournalSummary:
         """Count everything. A million orders take some seconds."""
-        states: Counter[str] = Counter()
-        counts: Counter[str] = Counter()
-        spent: Counter[str] = Counter()
         with self._database.trusting("A row", RESTORE), self._database.using() as db:
             living = self._living(db)
-            for stands, was_opened, count, units in self._count():
-                state = _state(stands, living)
-                counts["opened" if was_opened else state] += count
-                counts["sending"] += count if stands in living else 0
-                spent["all"] += units
-                spent[state] += units
-            for stands, was_opened, count, _ in self._count(self._without_line):
-                states[_state(stands, living)] += 0 if was_opened else count
-            for state, count in self._rows(COUNT_REQUESTS):
-                states[state] += count
-            ((pictures, size),) = self._rows(PICTURES)
-            doubtful = [_read_doubtful(row) for row in db.execute(*_doubtful(NAMED, living)).fetchall()]
             batches = self._batches.records(db) if self._batches is not None else []
             workers = self._batches.workers(db) if self._batches is not None else []
+            orders, spent = self._count("orders", living)
+            ((*requests, _, _),) = self._rows(COUNT_REQUESTS)
+            states = Counter(dict(zip(STATES, requests, strict=True)))
+            if self._batches is not None and batches:
+                states += self._count(self._batches.orders_without_line, living)[0]
+                states += self._batches.count_lines(db, batches)
+            else:
+                states += orders
+            ((pictures, size),) = self._rows(PICTURES)
+            doubtful = [_read_doubtful(row) for row in db.execute(*_doubtful(NAMED, living)).fetchall()]
             owners = {owner for sql in OWNERS for (owner,) in db.execute(sql).fetchall()}
-        for batch in batches:
-            states.update(done=batch.done, failed=batch.failed, unknown=batch.unknown, open=batch.open)
         others = owners - {worker.token for worker in workers} - {self._database.token}
         return JournalSummary(
-            states=states,
-            sending=counts["sending"],
-            opened=counts["opened"],
+            states=Counter({state: states[state] for state in STATES}),
+            sending=orders["sending"],
+            opened=orders["opened"],
             pictures=pictures,
             size=size,
             spent=to_dollars(spent["all"]),
-            in_doubt=counts["unknown"],
+            in_doubt=orders["unknown"],
             spent_in_doubt=to_dollars(spent["unknown"]),
             doubtful=doubtful,
             batches=batches,
@@ -292,11 +294,23 @@ class JournalContents:
         lines = _read_cost(self._batches.count_failed(db))
         return AgainOrdered(found.count + lines.count, found.cost + lines.cost)
 
-    def _count(self, lines: str = "") -> list[Any]:
-        """Count the orders for which the condition holds. It holds for all if it is empty."""
-        return [
-            row for sql in (COUNT_TAKEN, COUNT_OTHERS) for row in self._rows(sql.format(lines=lines), [_like(FAILED)])
-        ]
+    def _count(self, orders: str, living: Container[str]) -> tuple[Counter[str], Counter[str]]:
+        """Count orders by how they stand, and those `sending` and `opened` besides; and what they cost, as `all`.
+
+        Args:
+            orders: the table, or a part of it.
+            living: the tokens of those who are sending orders, and are alive.
+        """
+        ((*taken, opened, units),) = self._rows(COUNT_TAKEN.format(orders=orders), [_like(FAILED)])
+        counts = Counter({**dict(zip(STATES, taken, strict=True)), "opened": opened})
+        spent = Counter(all=units)
+        for stands, was_opened, count, units in self._rows(COUNT_OTHERS.format(orders=orders), [_like(FAILED)]):
+            state = _state(stands, living)
+            counts["opened" if was_opened else state] += count
+            counts["sending"] += count if stands in living else 0
+            spent["all"] += units
+            spent[state] += units
+        return counts, spent
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._database.cursor(sql, values) as rows:

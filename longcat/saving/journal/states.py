@@ -7,6 +7,8 @@ from attrs import frozen
 
 from longcat.saving.journal.orders import MARK
 
+STATES: Final = ("done", "failed", "unknown", "open")
+"""How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
 FAILED: Final = "\nfailed "
 """What stands in the key of an order that has failed and was opened, before its request. No other key has it."""
 

@@ -1,6 +1,7 @@
 """All batches in a journal on PostgreSQL, of all gateways: counted, told line by line, and opened again."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +21,7 @@ from longcat.saving.journal.states import (
     ORDER_STATE,
     REQUEST,
     REQUEST_STATE,
+    STATES,
     WITHOUT_ORDER,
     ExportRow,
     OrdersUnderWay,
@@ -33,6 +35,17 @@ AND NOT EXISTS (
     SELECT FROM longcat_line JOIN longcat_batch USING (batch)
     WHERE longcat_batch.gateway = orders.gateway AND longcat_line.key = orders.key
 )"""
+# OFFSET has the lines compared first, as mostly no order is left.
+ORDERS_WITHOUT_LINE: Final = f"""(
+    SELECT gateway, key, owner, state, request_id, cost, in_doubt, message FROM orders WHERE TRUE {WITHOUT_LINE}
+    OFFSET 0
+) AS orders"""  # noqa: S608 - a text of ours.
+# A line that several batches have is one order, which stands as the line that got furthest does.
+COUNT_LINES: Final = f"""
+SELECT state, count(*) FROM (
+    SELECT (ARRAY{[*STATES]})[min(array_position(ARRAY{[*STATES]}, line.state))] AS state
+    FROM longcat_line AS line JOIN longcat_batch USING (batch) GROUP BY gateway, key
+) AS counted GROUP BY state"""  # noqa: S608 - likewise.
 PICTURES: Final = """
 LEFT JOIN (
     SELECT gateway, request_id, array_agg(path ORDER BY number) AS path FROM picture GROUP BY gateway, request_id
@@ -45,7 +58,11 @@ WHERE orders.key NOT LIKE ? {WITHOUT_LINE}"""  # noqa: S608 - a text of ours.
 REQUESTS: Final = f"""
 SELECT NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
 FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
-COUNT_FAILED: Final = "SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM longcat_line WHERE state = 'failed'"
+COUNT_FAILED: Final = """
+SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM (
+    SELECT max(price) AS price FROM longcat_line AS line JOIN longcat_batch USING (batch)
+    WHERE state = 'failed' GROUP BY gateway, key
+) AS counted"""
 # Whatever the gateway said at last of the request of a failed line, unless it is done after all: then it is not paid
 # for twice. An order that has the same key, and is none of the line's, is left alone.
 RETRY: Final = """
@@ -93,10 +110,12 @@ class BatchTable:
 
     Attributes:
         without_line: for a statement about orders, the condition that an order is that of no line.
+        orders_without_line: what stands for the table of orders in a statement about those.
     """
 
     _database: Database
     without_line: ClassVar = WITHOUT_LINE
+    orders_without_line: ClassVar = ORDERS_WITHOUT_LINE
 
     def records(self, db: Statements) -> list[BatchRecord]:
         """Return all batches, the first that was registered first."""
@@ -127,8 +146,14 @@ class BatchTable:
         """Return which orders may be under way, though nobody who is alive sends them."""
         return orders_under_way(db)
 
+    def count_lines(self, db: Statements, batches: Sequence[BatchRecord]) -> Counter[str]:
+        """Count the orders of the lines of these batches, which are all, by how they stand. Each counts once."""
+        if len(batches) == 1:  # Its lines are different orders, and were counted as they ended.
+            return Counter({state: getattr(batches[0], state) for state in STATES})
+        return Counter(dict(db.execute(COUNT_LINES).fetchall()))
+
     def count_failed(self, db: Statements) -> Any:
-        """Return how many lines have failed, and what they cost at most, as it is stored."""
+        """Return how many orders of lines have failed, and what they cost at most, as it is stored."""
         return db.execute(COUNT_FAILED).fetchone()
 
     @contextmanager
