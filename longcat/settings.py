@@ -133,11 +133,11 @@ def usable_rate(rate: Any) -> float:
     raise ConfigurationError(f"max_rate is calls per second, more than zero, not {show(rate)}. Pass such a number.")
 
 
-def usable_count(count: Any) -> int:
-    """Return how many requests may be in flight, or raise ConfigurationError when it is not one or more."""
+def usable_count(count: Any, name: str) -> int:
+    """Return a setting of this name that counts things, or raise ConfigurationError when it is not one or more."""
     if isinstance(count, int) and not isinstance(count, bool) and count > 0:
         return count
-    raise ConfigurationError(f"max_in_flight is a whole number from one up, not {show(count)}. Pass such a number.")
+    raise ConfigurationError(f"{name} is a whole number from one up, not {show(count)}. Pass such a number.")
 
 
 def usable_request_ids(request_ids: Any) -> Any:

@@ -54,7 +54,7 @@ def test_a_batch_goes_on_and_asks_nothing_that_is_known(
         (['{"prompt": "a"}', "[1]"], "Line 2 of orders: It is no JSON object"),
         (["a", "", '{"prompt": "a"}'], "Line 3 of orders: It is a JSON object among prompts."),
         (['{"prompt": "a"}', '{"promt": "a"}'], "Line 2 of orders: An order has no field"),
-        (['{"prompt": "a", "prompt": "b"}'], "Line 1 of orders: It is no JSON object, unlike the first line: a field"),
+        (['{"prompt": "a", "prompt": "b"}'], "Line 1 of orders: It is no JSON object: a field"),
         (['{"prompt": "a", "image_size": "huge"}'], "Line 1 of orders: The order can't be sent: /image_size"),
         (['{"prompt": "a", "guidance_scale": NaN}'], "Line 1 of orders: The order can't be sent"),
         (['{"prompt": ""}', '{"prompt": 1}'], "The lines 2 can't be used either."),

@@ -109,8 +109,11 @@ def test_a_parquet_file_is_a_batch_without_postgresql(tmp_path: Path) -> None:
         (table(prompt=["a"], id=[1]), "Row 1 of orders: The id of an order is a printable text, not 1"),
         (table(prompt=["a"], id=[b"\xff"]), "Row 1 of orders: The id of an order is a printable text"),
         (table(prompt=["a"], num_images=[1.5]), "Row 1 of orders: The order can't be sent: /num_images"),
-        (table(prompt=[]), "There is no order in orders"),
-        (table(prompt=["a"])[:-1], "orders can't be read as Parquet"),
+        (table(prompt=[]), r"There is no order in orders\. Write one row for each\.$"),
+        (b"\n", r"There is no order in orders\. Write one line for each\.$"),
+        (b'{"prompt": "a"', "Line 1 of orders: It is no JSON object: Expecting"),
+        (b'{"prompt": "a"}\nb', "Line 2 of orders: It is no JSON object, unlike those before it"),
+        (table(prompt=["a"])[:-1], r"orders can't be read as Parquet: [^\n]*[^.]\. Write it anew\.$"),
         (b"PAR1", "orders can't be read as Parquet"),
         (b"PAR1 is a prompt", "orders can't be read as Parquet"),
         (b"a" * 300, "Line 1 of orders has more than 200 bytes"),
@@ -133,6 +136,15 @@ def test_a_file_that_can_not_be_used(
     name = place(content, monkeypatch)
     with pytest.raises(ConfigurationError, match=says.replace("orders", "stdin" if name == STDIN else name)):
         read(name)
+
+
+def test_lines_are_not_taken_for_a_table(tmp_path: Path) -> None:
+    """A file that is called a table, and is none, is refused: its text would be ordered. A table may have any name."""
+    (tmp_path / "orders.parquet").write_bytes(b"a cat\n")
+    with pytest.raises(ConfigurationError, match="is no table in Parquet"):
+        read(str(tmp_path / "orders.parquet"))
+    (tmp_path / "orders.txt").write_bytes(table(prompt=["a"]))
+    assert [order.prompt for _, order in read(str(tmp_path / "orders.txt"))] == ["a"]
 
 
 def test_no_order_follows_a_row_that_can_not_be_used(tmp_path: Path) -> None:

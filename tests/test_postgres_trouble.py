@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -157,6 +158,13 @@ def test_where_there_is_no_way_in_the_message_says_why_and_tells_no_password(
     assert [
         name for name, form in FORMS.items() for key in (SECRET, postgres_server.password) if form(key) in told
     ] == []
+
+
+def test_a_driver_without_its_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Psycopg alone is not enough: without libpq it can't be imported. The error says how to install both."""
+    monkeypatch.setitem(sys.modules, "longcat.saving.journal.postgres.database", None)  # As if importing it failed.
+    with pytest.raises(ConfigurationError, match=r"pip install 'longcat-image\[postgres\]'"):
+        Journal("postgresql://longcat@127.0.0.1/cats", time=time.time)
 
 
 def translated(message: bytes) -> bytes:

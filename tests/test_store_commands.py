@@ -156,6 +156,26 @@ def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage:
     assert (unnamed.code, "Name one with --journal" in unnamed.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("-o", "memory://cats"), "What is saved at memory:// is gone when this command ends"),
+        (
+            ("-o", "out", "--format", "webdataset", "--shard-size", "0"),
+            "--shard-size is a whole number from one up, not 0",
+        ),
+        (("-o", "out", "--shard-size", "-1"), "--shard-size is a whole number from one up, not -1"),
+        (("-o", "out", "--max-rate", "nan"), "max_rate is calls per second, more than zero, not NaN"),
+        (("-o", "out", "--max-cost", "inf"), "'inf' is no amount of US dollars"),
+        (("-o", "out", "--batch-timeout", "-1"), "A timeout is zero or more seconds, not -1.0"),
+    ],
+)
+def test_a_wrong_argument_is_named(shell: Shell, arguments: Sequence[str], says: str) -> None:
+    """It is named as it was given, before anything is made."""
+    ran = shell.run("batch", "orders", "--dry-run", *arguments)
+    assert (ran.code, says in ran.err, Path("out").exists()) == (2, True, False), ran.err
+
+
 NO_DATABASE: Final = "postgresql://longcat@127.0.0.1:1/cats"
 NO_STORE: Final = "sftp://longcat@127.0.0.1:1/out"
 

@@ -229,7 +229,7 @@ def test_what_returns_paths_saves_files_only() -> None:
         (f"s3://bucket/x?token={SECRET}", "a query"),
         ("zip://x::s3://bucket/x", "several URLs in one"),
         (f"simplecache::sftp://user:{SECRET}@host/x", "several URLs in one"),
-        ("s3:/bucket/x", "write s3://, as a str"),
+        ("s3:/bucket/x", "Write s3:// instead; in Python as a text"),
         ("s3://bucket/x\n", "names no place"),
         ("s3://bucket/../x", "names no place"),
         (f"s3://AKIA:{SECRET}/more@bucket/x", "Keys are taken from the environment"),

@@ -9,6 +9,7 @@ from longcat.errors import ConfigurationError
 from longcat.saving.files import final_path
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
+from longcat.saving.stores.layout import Layout
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
@@ -53,14 +54,22 @@ def _usable(store: PictureStore) -> Iterator[None]:
         ) from error
 
 
+def _store(output: str, *, layout: Layout = "flat", folder: bool) -> PictureStore:
+    """Return the store at a place, as `open_store` does. One that ends with this process is refused."""
+    if output.lower().startswith("memory:/"):
+        raise ConfigurationError("What is saved at memory:// is gone when this command ends. Name another --output.")
+    return open_store(output, layout=layout, folder=folder)
+
+
 def batch_store(arguments: argparse.Namespace) -> PictureStore:
     """Return where the pictures of `longcat batch` go. Nothing is made there yet. Raises ConfigurationError."""
-    store = open_store(arguments.output, layout=arguments.layout, folder=True)
+    shard_size = usable_count(arguments.shard_size, "--shard-size")
+    store = _store(arguments.output, layout=arguments.layout, folder=True)
     if arguments.format == "files":
         return store
     if arguments.layout != "flat":
         raise ConfigurationError("The layout hash is for files: shards are few. Leave it out.")
-    return ShardStore(ShardWriter(store, usable_count(arguments.shard_size)))
+    return ShardStore(ShardWriter(store, shard_size))
 
 
 def usable_output(output: str | None, names: Sequence[str], *, folder: bool, force: bool) -> PictureStore | None:
@@ -76,7 +85,7 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
         return None
     if not output:
         raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
-    store = open_store(output, folder=folder)
+    store = _store(output, folder=folder)
     with _usable(store):
         if folder or output.endswith(("/", os.sep)) or not isinstance(store, FolderStore):
             store.prepare()

@@ -56,7 +56,7 @@ class BaseClient(Generic[HttpClient]):
         self._clock = clock if clock is not None else SystemClock()
         self._polling = polling
         self._max_rate = usable_rate(max_rate)
-        self._max_in_flight = usable_count(max_in_flight)
+        self._max_in_flight = usable_count(max_in_flight, "max_in_flight")
         for url in self._gateways.base_urls:
             warn_of_plain_http(url)
         rule = AddressRule.of_gateways(self._gateways.base_urls, allow_private=allow_private)

@@ -9,7 +9,7 @@ from longcat.cli.streams import quiet_pipe
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file
 from longcat.saving.journal.manifest import in_lots
-from longcat.text import shorten
+from longcat.text import sentence, shorten
 
 STDOUT: Final = "-"
 PARQUET: Final = ".parquet"
@@ -39,7 +39,9 @@ def export(lines: Iterable[str], target: str) -> int:
             return write(lines, file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(f"{shorten(target)} can't be written: {reason}. Pass another --export.") from error
+        raise ConfigurationError(
+            f"{shorten(target)} can't be written: {sentence(reason)} Pass another --export."
+        ) from error
 
 
 def _is_database(path: Path) -> bool:

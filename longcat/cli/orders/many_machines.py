@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from math import inf
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import anyio
 from attrs import define, evolve
@@ -33,14 +33,13 @@ from longcat.cli.results import Printer, overall, print_error, report
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
 from longcat.saving.journal.database import IfMissing
-from longcat.saving.journal.journal import Journal
+from longcat.saving.journal.journal import Journal, wait_while_locked
 from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.lines import LineTable
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake
 
-T = TypeVar("T")
 Numbered: TypeAlias = tuple[int, OrderRequest]
 
 MOST: Final = 64 * 1024 * 1024 * 1024
@@ -49,7 +48,6 @@ PATIENCE: Final = 10.0
 """Seconds to wait for the database at the start."""
 LAST_PATIENCE: Final = 30.0
 """Seconds to wait at the end for a database that was lost."""
-RETRY: Final = 0.5
 COUNTED: Final = 1000
 """After so many lines the clock is looked at."""
 MANY: Final = 100_000
@@ -102,6 +100,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
             _digest(file, arguments),
             lambda: _counted(checked_orders(file, callbacks, plain_http=base_url.startswith("http://"))),
             source=file.name,
+            row=file.row,
             check=check,
             max_cost=arguments.max_cost,
             resubmit_unknown=arguments.resubmit_unknown,
@@ -113,7 +112,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
             if not error.locked:
                 raise
         print_error("longcat: The journal is busy: another worker may be registering its lines. It is waited for.")
-        return _with_patience(register, inf)
+        return wait_while_locked(register, inf)
 
 
 def _counted(orders: Iterator[Numbered]) -> Iterator[Numbered]:
@@ -157,7 +156,7 @@ class _Work:
                 run_async(_run_both, ordering, claimed)
             finally:  # Ctrl-C, too.
                 try:
-                    _with_patience(claimed.report)
+                    wait_while_locked(claimed.report, LAST_PATIENCE)
                     shown.show(self.table.progress(self.batch))
                 except JournalError as error:  # Its lines are taken up again, and nothing is ordered twice.
                     report(error, debug=self.arguments.debug)
@@ -168,8 +167,8 @@ class _Work:
 
         The last worker writes the manifest. Raises JournalError when the database can't be reached.
         """
-        is_last = _with_patience(partial(self.table.leave, self.batch))
-        progress = _with_patience(partial(self.table.progress, self.batch))
+        is_last = wait_while_locked(partial(self.table.leave, self.batch), LAST_PATIENCE)
+        progress = wait_while_locked(partial(self.table.progress, self.batch), LAST_PATIENCE)
         place = f"saved in {self.store}"
         if is_last:
             if progress.lines >= MANY:
@@ -195,15 +194,3 @@ async def _run_both(ordering: Ordering, claimed: ClaimedLines) -> None:
         tasks.start_soon(claimed.keep_reporting)
         await ordering.run()
         tasks.cancel_scope.cancel()
-
-
-def _with_patience(function: Callable[[], T], seconds: float = LAST_PATIENCE) -> T:
-    """Call a function, again for so many seconds when the database is lost or locked. Raises JournalError."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            return function()
-        except JournalError as error:
-            if not error.locked or time.monotonic() >= end:
-                raise
-        time.sleep(RETRY)

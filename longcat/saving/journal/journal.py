@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from os import PathLike, fsdecode
 from time import sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import unquote
 
 from longcat.clock import monotonic
@@ -29,6 +29,8 @@ from longcat.waiting.schedule.knowledge import Knowledge
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.lines import LineTable
+
+T = TypeVar("T")
 
 SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 NEARLY: Final = re.compile(
@@ -61,7 +63,10 @@ def open_database(place: str | PathLike[str], time: Callable[[], float], *, if_m
         )
     if find_spec("psycopg") is None:
         raise ConfigurationError(missing_package("A journal on PostgreSQL", "psycopg", "postgres"))
-    from longcat.saving.journal.postgres.database import PostgresDatabase  # noqa: PLC0415 - few use it.
+    try:
+        from longcat.saving.journal.postgres.database import PostgresDatabase  # noqa: PLC0415 - few use it.
+    except ImportError as error:  # psycopg alone, without libpq.
+        raise ConfigurationError(missing_package("A journal on PostgreSQL", "psycopg_binary", "postgres")) from error
 
     return PostgresDatabase(str(place), time, if_missing=if_missing)
 
@@ -98,14 +103,7 @@ class Journal:
 
     def open(self, seconds: float) -> None:
         """Open it, and wait so many seconds while it is locked or can't be reached for now. Raises JournalError."""
-        end = monotonic() + seconds
-        while True:
-            try:
-                return self._database.open()
-            except JournalError as error:
-                if not error.locked or monotonic() >= end:
-                    raise
-            sleep(PAUSE)
+        wait_while_locked(self._database.open, seconds)
 
     def flush(self) -> None:
         """Wait until what was to be written later is written, for a second at most."""
@@ -154,6 +152,21 @@ class Journal:
                 as well.
         """
         return self._database.rate_limiter(gateway, key, max_rate, knowledge)
+
+
+def wait_while_locked(function: Callable[[], T], seconds: float) -> T:
+    """Call a function, again for so many seconds while a journal is locked or lost, and return its result.
+
+    Raises JournalError when it is for longer, or when waiting does not help.
+    """
+    end = monotonic() + seconds
+    while True:
+        try:
+            return function()
+        except JournalError as error:
+            if not error.locked or monotonic() >= end:
+                raise
+        sleep(PAUSE)
 
 
 def without_password(place: str) -> str:

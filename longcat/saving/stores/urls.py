@@ -43,7 +43,8 @@ class StoreUrl:
         """
         if found := ONE_SLASH.match(text):
             raise ConfigurationError(
-                f"The output begins with {found[0]} and is no URL: write {found[0]}/, as a str and not as a Path."
+                f"The output begins with {found[0]}, which is no URL. Write {found[0]}/ instead; in Python as a text,"
+                " as a Path has one slash."
             )
         match = URL.fullmatch(text)
         if match is None:

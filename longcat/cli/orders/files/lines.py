@@ -104,7 +104,7 @@ def checked_orders(
 
 def no_order(file: OrderFile) -> ConfigurationError:
     """Return the error that says that a file has no order."""
-    return ConfigurationError(f"There is no order in {file.name}. Write a prompt a line.")
+    return ConfigurationError(f"There is no order in {file.name}. Write one {file.row} for each.")
 
 
 def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool) -> list[OrderLine]:

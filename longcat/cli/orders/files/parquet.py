@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract
-from longcat.text import missing_package
+from longcat.text import missing_package, sentence
 
 try:
     from pyarrow import ArrowException  # type: ignore[import-untyped]
@@ -40,7 +40,7 @@ def parquet_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, dict[str, An
                     row[field] = _whole(row[field])
                 yield next(numbers), row
     except ArrowException as error:
-        raise ConfigurationError(f"{name} can't be read as Parquet: {error}. Write it anew.") from error
+        raise ConfigurationError(f"{name} can't be read as Parquet: {sentence(str(error))} Write it anew.") from error
 
 
 def _whole(value: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import IO, Any, Final, TypeAlias
 from attrs import frozen
 
 from longcat.errors import ConfigurationError
-from longcat.text import encoding_of, shorten
+from longcat.text import encoding_of, sentence, shorten
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 * 1024 * 1024
@@ -26,6 +26,7 @@ BLOCK: Final = 1024 * 1024
 """Bytes that are copied or hashed at a time."""
 PARQUET: Final = b"PAR1"
 """With these bytes a Parquet file begins."""
+SUFFIX: Final = ".parquet"
 
 Row: TypeAlias = tuple[int, "dict[str, Any] | ConfigurationError"]
 """The number of a row, from 1, and the fields of the order in it; or why it has none."""
@@ -93,10 +94,14 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
                 size = _copy(file, copy, most)
                 file = copy
             file.seek(0)
-            start = file.read(len(PARQUET))
+            is_parquet = file.read(len(PARQUET)) == PARQUET
         if size > most:
             raise ConfigurationError(f"{name} has more than {most} bytes. Make several files of it.")
-        yield OrderFile(name, file, is_parquet=start == PARQUET)
+        if not is_parquet and source.lower().endswith(SUFFIX):
+            raise ConfigurationError(
+                f"{name} is no table in Parquet. Write it anew; or give it another name, if it has lines."
+            )
+        yield OrderFile(name, file, is_parquet=is_parquet)
 
 
 @contextmanager
@@ -105,7 +110,7 @@ def _readable(name: str) -> Iterator[None]:
         yield
     except (OSError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(f"{name} can't be read: {reason}. Pass another file.") from error
+        raise ConfigurationError(f"{name} can't be read: {sentence(reason)} Pass another file.") from error
 
 
 def _size(file: IO[bytes] | BufferedIOBase) -> int | None:
@@ -163,7 +168,8 @@ def _fields(line: bytes, *, is_json: bool) -> dict[str, Any] | ConfigurationErro
     fields = _json_object(text)
     if is_json:
         if isinstance(fields, str):
-            return ConfigurationError(f"It is no JSON object, unlike the first line: {fields}. Nothing was sent.")
+            reason = f": {fields}" if text.startswith("{") else ", unlike those before it"
+            return ConfigurationError(f"It is no JSON object{reason}. Write all lines alike; nothing was sent.")
         return fields
     if not isinstance(fields, str):
         return ConfigurationError("It is a JSON object among prompts. Write all lines alike; nothing was sent.")

@@ -263,6 +263,7 @@ class LineTable:
         orders: Callable[[], Iterable[tuple[int, OrderRequest]]],
         *,
         source: str,
+        row: str = "line",
         check: Callable[[BatchPlan], object] = lambda _: None,
         max_cost: Decimal | None = None,
         resubmit_unknown: bool = False,
@@ -278,6 +279,7 @@ class LineTable:
             orders: called once, and only if the batch is new: yields the checked orders, each with the number of its
                 line in the file, in rising order. It may raise.
             source: what the file is called in errors.
+            row: what one of its rows is called there.
             check: called once with what would be sent. It may raise, for example when that would cost too much.
             max_cost: what all orders to the gateway may cost, in US dollars, as long as this worker is at work: nobody
                 may open lines that could cost more. None: anything.
@@ -294,7 +296,7 @@ class LineTable:
             known = db.execute(KNOWN_BATCH, [self._gateway, digest]).fetchone()
             (batch,) = known or db.execute(REGISTER, [self._gateway, digest]).fetchone()
             if known is None:
-                self._fill(db, batch, orders(), source)
+                self._fill(db, batch, orders(), source, row)
             check(self._plan(db, batch, resubmit_unknown=resubmit_unknown))
             if dry_run:
                 db.execute("ROLLBACK TO SAVEPOINT registering")
@@ -387,7 +389,7 @@ class LineTable:
                 break
         return rows
 
-    def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str) -> None:
+    def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str, row: str) -> None:
         """Write the lines of a batch, and name their orders."""
         count = 0
         prices: dict[int, int] = {}
@@ -400,12 +402,13 @@ class LineTable:
                 )
                 count += 1
         if not count:
-            raise ConfigurationError(f"There is no order in {source}. Write a prompt a line.")
+            raise ConfigurationError(f"There is no order in {source}. Write one {row} for each.")
         if found := db.execute(CONFLICT, [batch, batch]).fetchone():
             number, first = found
+            name = row.capitalize()
             raise ConfigurationError(
-                f"Line {number} of {source}: Line {first} has the same id, and orders something else."
-                " Change one of them."
+                f"{name} {number} of {source}: {name} {first} has the same id, and orders something else. Change one of"
+                " them."
             )
         db.execute(NUMBER_REPEATED, [batch, AGAIN, batch, batch])
         db.execute(COUNTED, [count, batch])
