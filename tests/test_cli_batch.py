@@ -206,6 +206,22 @@ def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
     assert (ran.code, gateway.posts, "cat-2.png is there already." in ran.err) == (2, 0, True)
 
 
+def test_a_manifest_that_can_not_be_written_hides_nothing(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran], place: Place
+) -> None:
+    """It is said why, and how it all went as well; the pictures are there, and the next run writes it."""
+    gateway = gateway_with()
+    write("a cat")
+    Path("out/manifest.jsonl").mkdir(parents=True)
+    command = ("batch", "orders", "-o", "out", "--journal", str(place))
+    ran = call(gateway, *command)
+    assert (ran.code, gateway.posts, len([*Path("out").glob("*.png")])) == (2, 1, 1), ran.err
+    assert "longcat: no manifest.jsonl was written: " in ran.err
+    assert "1 of 1 done; 0.13 USD at most; saved in out.\n" in ran.err
+    Path("out/manifest.jsonl").rmdir()
+    assert (call(gateway, *command).code, gateway.posts, len(manifest())) == (0, 1, 1)
+
+
 def test_nobody_counts_to_a_billion(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
     """An order of far more pictures than there will be is refused by its price, or sent, as quickly as any other."""
     gateway = gateway_with()

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
+from longcat.cli.exit_codes import Exit
 from longcat.cli.journal.export import write_jsonl
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import Printer, print_error, report
-from longcat.errors import ConfigurationError, SubmitUnknown
+from longcat.errors import ConfigurationError, LongCatError, SubmitUnknown
 from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.plan import BatchPlan
@@ -78,20 +79,26 @@ def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_jso
             printer.print(store.place(name))
 
 
-def write_manifest(lines: Iterable[str], store: PictureStore) -> None:
-    """Write a line of JSON for each order, all of them or none."""
-    with store.writing(MANIFEST, "application/jsonl") as file:
-        write_jsonl(lines, file)
+def write_manifest(lines: Iterable[str], store: PictureStore, *, debug: bool) -> Exit:
+    """Write a line of JSON for each order, all of them or none. Print what goes wrong, and return its exit code."""
+    try:
+        with store.writing(MANIFEST, "application/jsonl") as file:
+            write_jsonl(lines, file)
+    except (OSError, ValueError, LongCatError) as error:
+        return report(error, debug=debug, about=f"no {MANIFEST} was written")
+    return Exit.DONE
 
 
-def sum_up(count: Counter[LineState], spent: Decimal, place: str) -> None:
+def sum_up(count: Counter[LineState], spent: Decimal, store: PictureStore, *, is_listed: bool) -> None:
     """Say how it all went, for people.
 
     Args:
         count: how many lines there are in each state.
         spent: what all of them cost at most, in US dollars.
-        place: where the pictures and the manifest are.
+        store: where the pictures are.
+        is_listed: whether the manifest is there, too.
     """
+    place = f"saved in {store}" + (f", listed in {store.place(MANIFEST)}" if is_listed else "")
     words = [f"{count[LineState.DONE]} of {count.total()} done"]
     words += [f"{count[LineState.FAILED]} failed"] if count[LineState.FAILED] else []
     words += [f"{count[LineState.UNKNOWN]} in doubt"] if count[LineState.UNKNOWN] else []

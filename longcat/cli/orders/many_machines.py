@@ -20,7 +20,7 @@ from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.displays.whole_progress import whole_display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
-from longcat.cli.orders.batch_report import MANIFEST, check_cost, print_line, print_plan, sum_up, write_manifest
+from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
 from longcat.cli.orders.claimed_lines import ClaimedLines
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
@@ -169,22 +169,20 @@ class _Work:
         """
         is_last = wait_while_locked(partial(self.table.leave, self.batch), LAST_PATIENCE)
         progress = wait_while_locked(partial(self.table.progress, self.batch), LAST_PATIENCE)
-        place = f"saved in {self.store}"
+        codes = [Exit.NO] if progress.failed else []
         if is_last:
             if progress.lines >= MANY:
                 print_error(f"longcat: Writing the manifest of {progress.lines:,} lines.")
-            write_manifest(self.table.export(self.batch), self.store)
-            place += f", listed in {self.store.place(MANIFEST)}"
+            codes.append(write_manifest(self.table.export(self.batch), self.store, debug=self.arguments.debug))
         states = {
             LineState.DONE: progress.done,
             LineState.FAILED: progress.failed,
             LineState.UNKNOWN: progress.unknown,
             LineState.OPEN: progress.open,
         }
-        sum_up(Counter(states), progress.spent, place)
+        sum_up(Counter(states), progress.spent, self.store, is_listed=Exit.DONE in codes)
         if not is_last:
             print_error("longcat: Other workers go on. The last one writes the manifest.")
-        codes = [Exit.NO] if progress.failed else []
         return [*codes, Exit.UNCLEAR] if progress.unknown or progress.open else codes
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
-from longcat.cli.orders.batch_report import MANIFEST, check_cost, print_line, print_plan, sum_up, write_manifest
+from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
 from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.orders.ledger import recall, survey
 from longcat.cli.orders.line import OrderLine
@@ -61,11 +61,11 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
                     recall([line for line in lines if not line.is_over], opened, base_url, store)
             except JournalError as error:  # The manifest says what this run knows.
                 report(error, debug=arguments.debug)
-            write_manifest((json.dumps(line.as_object(), ensure_ascii=False) + "\n" for line in lines), store)
+            objects = (json.dumps(line.as_object(), ensure_ascii=False) + "\n" for line in lines)
+            written = write_manifest(objects, store, debug=arguments.debug)
             spent = sum((line.cost for line in lines), Decimal(0))
-            place = f"saved in {store}, listed in {store.place(MANIFEST)}"
-            sum_up(Counter(line.state for line in lines), spent, place)
-    return overall([line.code for line in lines])
+            sum_up(Counter(line.state for line in lines), spent, store, is_listed=written is Exit.DONE)
+    return overall([written, *(line.code for line in lines)])
 
 
 def _journal_in(store: PictureStore) -> Path:
