@@ -426,6 +426,23 @@ def test_what_was_found_in_doubt_is_not_when_its_sender_says_what_came_of_it(
     assert line["state"] == line["error"] == (last if last in {"done", "failed"} and first == "unknown" else first)
 
 
+def test_a_line_stays_in_doubt_while_its_order_is(worker: Callable[[], Journal]) -> None:
+    """A worker that was refused says nothing about an order that another one has sent since, without an answer."""
+    one, other = worker(), worker()
+    tables = [journal.lines("https://gateway.test") for journal in (one, other)]
+    number, _ = (table.register("digest", orders(1), source="orders") for table in tables)
+    (line,) = tables[1].claim(number, 1)
+    sent = other.orders("https://gateway.test")
+    assert sent.begin(line.key, line.order, Decimal("0.13")).state is OrderState.INTENDED
+    sent.unknown(line.key, "no answer came")
+    tables[1].end(number, [LineOutcome(1, "unknown", cost=Decimal("0.13"))])
+    for outcome, state in (("before", "unknown"), ("after", "failed")):
+        if outcome == "after":
+            sent.withdraw(line.key)
+        tables[0].end(number, [LineOutcome(1, "failed", error="refused")])
+        assert [found["state"] for found in tables[0].export(number)] == [state]
+
+
 def test_a_doubt_that_comes_at_the_same_time_is_counted_once(
     worker: Callable[[], Journal], postgres_server: PostgresServer
 ) -> None:

@@ -185,6 +185,8 @@ def test_an_order_is_not_sent_when_the_last_sign_of_life_is_too_old(
                     continue
                 with pytest.raises(JournalError, match="was not sent"):
                     orders.check(f"{age}")
+            assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.BUSY  # Who sends it withdraws it.
+            orders.withdraw(f"{age}")
             assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
             orders.check(f"{age}")
 

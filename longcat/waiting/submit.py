@@ -118,7 +118,7 @@ class OrderStore(Protocol):
     def check(self, key: str) -> None:
         """Raise JournalError unless an order that was begun is still ours to send, for certain. It does not block.
 
-        When it raises, nobody sends the order until it is begun anew.
+        When it raises, nobody sends the order until it is withdrawn and begun anew.
         """
 
     def taken(self, key: str, request_id: str, answer: Status | None = None) -> None:

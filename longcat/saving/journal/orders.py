@@ -144,10 +144,9 @@ class OrderTable:
         """Raise JournalError unless an order that was begun is still ours to send, for certain. It does not block.
 
         Of an owner whose session was lost, or gave no sign of life for long, others take the order for one in doubt,
-        and may send it. When this raises, nobody sends the order until it is begun anew.
+        and may send it. When this raises, nobody sends the order until it is withdrawn and begun anew.
         """
         if not (self._database.is_certain() and self._sending.get(key) == self._database.session):
-            self._sending.pop(key, None)
             raise JournalError(
                 f"The order {shorten(key)!r} was not sent: this program was stopped, or cut off from the journal"
                 f" {self._database.name}, for so long that another one may have sent it. It is begun anew.",

@@ -96,7 +96,8 @@ CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
 CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
 # A line that is left open stays with its worker. One that another worker has taken over is that one's to end, unless it
 # is done: then its order was taken, whoever sent it, and nothing is left to do. If the other one has found its order in
-# doubt, because its sender was cut off, what the sender says counts. The rows are locked first, as they are by then.
+# doubt, because its sender was cut off, what the sender says counts, unless the order is in doubt still: the other one
+# may have sent it as well. The rows are locked first, so that what they were is known.
 END: Final = """
 WITH ended AS MATERIALIZED (
     SELECT * FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])
@@ -111,7 +112,9 @@ SET state = ended.state, owner = CASE WHEN ended.state = 'open' THEN ? END,
 FROM ended JOIN former USING (number)
 WHERE line.batch = ? AND line.number = ended.number AND (
     former.state = 'open' AND (former.owner IS NULL OR former.owner = ? OR ended.state = 'done')
-    OR former.state = 'unknown' AND ended.state IN ('done', 'failed')
+    OR former.state = 'unknown' AND ended.state IN ('done', 'failed') AND NOT EXISTS (
+        SELECT FROM longcat_orders AS orders WHERE gateway = ? AND orders.key = line.key AND orders.state <> 'taken'
+    )
 )
 RETURNING line.state, line.cost, former.state, former.cost"""
 GIVE_BACK_REST: Final = """
@@ -330,13 +333,14 @@ class LineTable:
         """Keep what came of lines, in one transaction. What another worker has taken over meanwhile is left alone.
 
         A line that is done is so, whoever has it. One that another worker has found in doubt is not any more, when it
-        is done or has failed; the counts of the batch follow, and those of that worker stay.
+        is done or has failed and its order is in no doubt; the counts of the batch follow, those of that worker stay.
         """
         # Durable, as a claim is: a line that a crash of the server opened again would be left alone, as its owner,
         # who is alive, takes it for over.
         columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
         with self._database.durable() as db:
-            ended = db.execute(END, [*map(list, columns), batch, self._owner, batch, self._owner]).fetchall()
+            values = [*map(list, columns), batch, self._owner, batch, self._owner, self._gateway]
+            ended = db.execute(END, values).fetchall()
             workers.count(db, self._owner, [(state, units) for state, units, *_ in ended if state != "open"])
             doubted = [units for *_, former, units in ended if former == "unknown"]
             if doubted:
