@@ -440,7 +440,7 @@ def test_a_line_stays_in_doubt_while_its_order_is(worker: Callable[[], Journal])
         if outcome == "after":
             sent.withdraw(line.key)
         tables[0].end(number, [LineOutcome(1, "failed", error="refused")])
-        assert [found["state"] for found in tables[0].export(number)] == [state]
+        assert [json.loads(found)["state"] for found in tables[0].export(number)] == [state]
 
 
 def test_a_doubt_that_comes_at_the_same_time_is_counted_once(
