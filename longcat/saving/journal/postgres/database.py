@@ -260,8 +260,9 @@ class PostgresDatabase(Database):
                     if not was_connected:
                         self._check_pooler(connection)
                     salt = schema.prepare(connection, self.name, if_missing=self._if_missing)
-                    connection.execute(FORGET_OLD)
-                    connection.execute(SIGN, [self.token])
+                    with suppress(psycopg.errors.InsufficientPrivilege):  # Who may only read owns nothing.
+                        connection.execute(FORGET_OLD)
+                        connection.execute(SIGN, [self.token])
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
                     connection.execute(LOCK, [token - (1 << 64) if token >> 63 else token])
@@ -304,8 +305,11 @@ class PostgresDatabase(Database):
     def give_sign_of_life(self) -> None:
         """Make the server see that this session is there, and come back if it was lost."""
         with self.using() as db:
-            (pid,) = db.connection.execute(SIGN, [self.token]).fetchone() or (0,)
-            check_backend(db.connection, pid, self.name)
+            try:
+                (pid,) = db.connection.execute(SIGN, [self.token]).fetchone() or (0,)
+                check_backend(db.connection, pid, self.name)
+            except psycopg.errors.InsufficientPrivilege:
+                self._check_same(db.connection)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
