@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import KINDS, Place, new_place, rows, until_gone
 from processes import Process, run_code
+from servers import LIMIT
 
 from longcat import ConfigurationError, JournalError, OrderRequest, State, Status
 from longcat.saving.journal.journal import Journal
@@ -420,6 +421,19 @@ def test_an_order_that_was_altered_is_refused(place: Place) -> None:
 
 
 # --- Several at once. ---
+
+
+def test_who_closes_lets_orders_under_way_be_noted_first(place: Place) -> None:
+    """While an order is being sent, `settle` waits; and it ends as soon as it is noted what came of it."""
+    with Journal(place, time=time.time) as journal, ThreadPoolExecutor(1) as pool:
+        orders = journal.orders(GATEWAY)
+        assert begin(orders) is OrderState.INTENDED
+        settled = pool.submit(journal.settle)
+        with pytest.raises(TimeoutError):
+            settled.result(0.05)
+        taken(orders)
+        settled.result(LIMIT)
+        assert not orders.is_sending
 
 
 def test_threads_of_one_program_send_an_order_once(place: Place) -> None:

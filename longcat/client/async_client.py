@@ -53,6 +53,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         finally:
             if self._journal is not None:
                 with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._journal.settle)
                     await anyio.to_thread.run_sync(self._journal.close)
 
     async def submit(

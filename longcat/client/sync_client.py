@@ -70,6 +70,7 @@ class LongCat(BaseClient[SyncClient]):
         """Close the connections, unless the HTTP client is the caller's, and the journal. It may be called again."""
         self._sender.close()  # First, so that the journal can note what becomes of calls in flight.
         if self._journal is not None:
+            self._journal.settle()
             self._journal.close()
 
     def submit(self, prompt: str, *, timeout: float | None = DEFAULT_TIMEOUT, **fields: Unpack[OrderFields]) -> Order:

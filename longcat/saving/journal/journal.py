@@ -41,6 +41,8 @@ NEARLY: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """What was meant to be the address of a database, and would be taken for a file, with the password in its name."""
+SOON: Final = 0.01
+"""Seconds between two looks whether orders are still being sent."""
 POSTGRES: Final = frozenset({"postgresql", "postgres"})
 
 
@@ -108,6 +110,14 @@ class Journal:
     def flush(self) -> None:
         """Wait until what was to be written later is written, for a second at most."""
         self._database.writer.flush(GRACE)
+
+    def settle(self) -> None:
+        """Wait until it is noted what came of the orders that are being sent, for a second at most."""
+        end = monotonic() + GRACE
+        owner = self._database.token
+        ours = [table for (token, _), table in self._orders.items() if token == owner]
+        while any(table.is_sending for table in ours) and monotonic() < end:
+            sleep(SOON)
 
     def close(self) -> None:
         """Give all rows back and close it. A second call does nothing."""

@@ -140,6 +140,11 @@ class OrderTable:
                 return intended
         raise JournalError(f"The journal {self._database.name} took no order. {self._database.restore}")
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether an order was given out to be sent, and it is not noted yet what came of it."""
+        return bool(self._sending)
+
     def check(self, key: str) -> None:
         """Raise JournalError unless an order that was begun is still ours to send, for certain. It does not block.
 
