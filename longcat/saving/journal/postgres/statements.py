@@ -83,7 +83,12 @@ class PostgresRows:
     def __iter__(self) -> Iterator[Any]:
         """Yield the rows."""
         for row in self.cursor:  # There may be millions.
-            yield tuple([one if one is None or isinstance(one, int) else from_stored(one) for one in row])
+            yield tuple(
+                [
+                    from_stored(one) if isinstance(one, list) or (isinstance(one, str) and ESCAPE in one) else one
+                    for one in row
+                ]
+            )
 
 
 @frozen
