@@ -1,5 +1,6 @@
 """What a batch tells people and programs: its plan, each of its lines, its manifest, and how it all went."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
@@ -16,6 +17,8 @@ from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.stores.store import PictureStore
 
 MANIFEST: Final = "manifest.jsonl"
+LAST_SECONDS: Final = 10.0
+"""Seconds to write the manifest into a store over a network, when the command is being stopped."""
 
 
 def check_cost(plan: BatchPlan, max_cost: Decimal | None) -> None:
@@ -81,8 +84,9 @@ def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_jso
 
 def write_manifest(lines: Iterable[str], store: PictureStore, *, debug: bool) -> Exit:
     """Write a line of JSON for each order, all of them or none. Print what goes wrong, and return its exit code."""
+    is_stopped = sys.exc_info()[0] is not None  # By Ctrl-C perhaps: then nobody wants to wait for a minute.
     try:
-        with store.writing(MANIFEST, "application/jsonl") as file:
+        with store.writing(MANIFEST, "application/jsonl", timeout=LAST_SECONDS if is_stopped else None) as file:
             write_jsonl(lines, file)
     except (OSError, ValueError, LongCatError) as error:
         return report(error, debug=debug, about=f"no {MANIFEST} was written")
@@ -103,7 +107,7 @@ def sum_up(count: Counter[LineState], spent: Decimal, store: PictureStore, *, is
     words += [f"{count[LineState.FAILED]} failed"] if count[LineState.FAILED] else []
     words += [f"{count[LineState.UNKNOWN]} in doubt"] if count[LineState.UNKNOWN] else []
     words += [f"{count[LineState.OPEN]} open"] if count[LineState.OPEN] else []
-    print_error(f"longcat: {', '.join(words)}; {spent} USD at most; {place}.")
+    print_error(f"longcat: {', '.join(words)}; {spent.normalize():f} USD at most; {place}.")
     if count[LineState.UNKNOWN]:
         print_error(
             "longcat: Orders in doubt may have been taken, and paid for. Look into the account; with"
