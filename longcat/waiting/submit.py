@@ -59,7 +59,7 @@ class OrderState(Enum):
     """What is known about an order that a store holds."""
 
     INTENDED = "it is ours to send: it is about to go out"
-    BUSY = "another program, or another thread of this one, is sending it"
+    BUSY = "another program, or another thread of this one, is sending it, or may be"
     TAKEN = "the gateway took it"
     UNKNOWN = "it may have gone out, and nobody knows whether the gateway took it"
 
@@ -213,7 +213,7 @@ class Submit:
     _began: float = field(default=0.0, init=False)
     _refusals: int = field(default=0, init=False)
     _sent: float = field(default=0.0, init=False)  # When it was last sent.
-    _call: Call | None = field(default=None, init=False)  # That of it. None: it was not sent yet, or its slot was void.
+    _call: Call | None = field(default=None, init=False)  # The last one. None: it was not sent.
     _answer: Answer | None = field(default=None, init=False)  # Its answer, if it is one of `PASSING`.
 
     @property
@@ -374,7 +374,7 @@ class Submit:
         return order
 
     def _on_stopped(self, error: BaseException, *, may_have_sent: bool) -> None:
-        """Have noted what may have come of it. This program may live on, so that nobody else would find out."""
+        """Have the store note whether the order may have been taken. While this program lives, nobody else does."""
         if may_have_sent:
             error.add_note(f"The order for {shorten(self.order.prompt, 60)!r} was under way, and may have been taken.")
         if self.store is not None:

@@ -12,7 +12,7 @@ from attrs import frozen
 from longcat.saving.journal.database import Database, Statements, as_bytes
 from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.postgres import workers
-from longcat.saving.journal.postgres.lines import COUNTS, LOCK, REOPEN_FAILED, REOPEN_UNKNOWN, export_lines
+from longcat.saving.journal.postgres.lines import COUNTS, LOCK_BATCHES, REOPEN_FAILED, REOPEN_UNKNOWN, export_lines
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.saving.journal.states import (
@@ -162,7 +162,7 @@ class BatchTable:
 
         Nobody else registers a batch, or opens lines, before the transaction ends.
         """
-        db.execute(LOCK)
+        db.execute(LOCK_BATCHES)
         with workers.within_caps(db):
             yield
 

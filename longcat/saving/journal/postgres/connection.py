@@ -122,8 +122,8 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection that is given up when nothing comes for `LONGEST_SILENCE`, as when a proxy swallows every byte.
 
     Attributes:
-        server_pid: the process of the server that served it at first. A pooler tells another number at the beginning,
-            so this one was asked for.
+        server_pid: the process of the server that answered its first question. What the server, or a pooler, tells
+            when it is connected may be another number.
     """
 
     server_pid: int = 0

@@ -30,6 +30,7 @@ from longcat.saving.journal.postgres.connection import (
 from longcat.saving.journal.postgres.owners import (
     CERTAIN,
     COMING_BACK,
+    END_FORMER,
     FORGET,
     FORGET_OLD,
     INTERVAL,
@@ -37,6 +38,7 @@ from longcat.saving.journal.postgres.owners import (
     MAY_BE_SENDING,
     MAY_COME_BACK,
     SIGN,
+    TAKE_LOCK,
 )
 from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger, hash_of_key
 from longcat.saving.journal.postgres.statements import PostgresRows, PostgresStatements, to_key, to_stored, translate
@@ -55,13 +57,6 @@ CLOCK: Final[Callable[[], float]] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else monotonic
 )
 """Returns seconds that pass while the machine is suspended as well, where the system can tell."""
-END_FORMER: Final = """
-SELECT pg_terminate_backend(pid) FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND classid::bigint = %s AND objid::bigint = %s"""
-"""Ends the session that we had before, which the server may not know to be lost. Nobody else knows our token."""
-LOCK: Final = "SELECT pg_advisory_lock(%s)"
 SAME: Final = "SELECT pg_backend_pid()"
 DURABLE: Final = "BEGIN; SET LOCAL synchronous_commit = on"
 DISOWN: Final = "UPDATE longcat_request SET owner = NULL WHERE owner = %s"
@@ -265,7 +260,7 @@ class PostgresDatabase(Database):
                         connection.execute(SIGN, [self.token])
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
-                    connection.execute(LOCK, [token - (1 << 64) if token >> 63 else token])
+                    connection.execute(TAKE_LOCK, [token - (1 << 64) if token >> 63 else token])
                     self._check_same(connection)
             except BaseException:
                 connection.close()

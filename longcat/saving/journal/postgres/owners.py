@@ -44,6 +44,13 @@ TABLE longcat_living
 UNION SELECT token FROM longcat_owner WHERE seen > clock_timestamp() - interval '{LONGEST_UNDER_WAY} s'""",  # noqa: S608 - a number of ours.
 )
 
+END_FORMER: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_pid()
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid::bigint = %s AND objid::bigint = %s"""
+"""Ends the session that we had before, which the server may not know to be lost. Nobody else knows our token."""
+TAKE_LOCK: Final = "SELECT pg_advisory_lock(%s)"
 FORGET_OLD: Final = """
 DELETE FROM longcat_owner WHERE seen < clock_timestamp() - interval '1 day' AND token NOT IN (TABLE longcat_living)"""
 SIGN: Final = """
