@@ -23,7 +23,8 @@ FIRST_LOT: Final = 40
 """How many lines are claimed at first: twice what may be in flight."""
 LEAST_LOT, MOST_LOT = 4, 1000
 LOT_SECONDS: Final = (1.0, 4.0)
-"""How long a lot should last: a shorter one is asked for too often, and of a longer one too much waits idly."""
+"""How long the lines of a lot should keep a worker busy: with shorter lots it asks the database too often, with longer
+ones it holds lines that others could work on."""
 REPORT_EVERY: Final = 0.5
 """Seconds between two reports of what came of lines."""
 SHARE_OF_TIME: Final = 0.02
@@ -31,7 +32,7 @@ SHARE_OF_TIME: Final = 0.02
 LOOK_EVERY: Final = 2.0
 """Seconds between two looks for lines, when all are claimed by others, who may die."""
 RETRY: Final = 1.0
-"""Seconds until the database is asked again that was lost."""
+"""Seconds between two tries to reach a database that was lost."""
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class ClaimedLines:
         while True:
             began = time.monotonic()
             claimed = await self._patiently(partial(self.table.claim, self.batch, self._lot_size()))
-            # A line that was lost to another worker, who is gone, may come back while it is still worked on here.
+            # Another worker may have taken one of our lines over, and be gone: then we claim it while we work on it.
             lines = [self._line(one) for one in claimed if one.key not in self._numbers]
             await self._patiently(partial(self._look_up, lines))
             for line in lines:
@@ -164,7 +165,7 @@ class ClaimedLines:
         return max(min(self._lot, fair), LEAST_LOT)
 
     def _adapt_lot(self, seconds: float) -> None:
-        """Let the next lot last long enough, after one that lasted so many seconds."""
+        """Change the size of the next lot, after one that kept this worker busy for so many seconds."""
         least, most = LOT_SECONDS
         if seconds < least:
             self._lot = min(2 * self._lot, MOST_LOT)

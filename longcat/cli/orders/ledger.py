@@ -63,7 +63,7 @@ def _plan(lines: Sequence[OrderLine], new: Sequence[OrderLine], in_doubt: int, s
 
 
 def recall(lines: Sequence[OrderLine], journal: Journal, base_url: str, store: PictureStore) -> None:
-    """Read what the journal knows into the lines. One that it can't tell of is known, so that nothing is sent."""
+    """Write what the journal knows into the lines. A line whose row can't be read counts as known: it is not sent."""
     orders, requests = journal.orders(base_url), journal.requests(base_url)
     for line in lines:
         try:
@@ -108,7 +108,7 @@ def _recall_request(line: OrderLine, requests: RequestTable, store: PictureStore
 
 
 def look_up(line: OrderLine, orders: OrderTable, store: PictureStore) -> None:
-    """Write into a line that is about to be ordered whether a file is in the way. Raises JournalError.
+    """Let a line fail that is about to be ordered if a file is in the way of its pictures. Raises JournalError.
 
     Only in a folder of this machine is that looked for: elsewhere it would take long.
     """

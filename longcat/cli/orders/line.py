@@ -17,7 +17,7 @@ from longcat.text.known_keys import KNOWN_KEYS
 from longcat.waiting.outcome import ACCOUNT, is_refusal
 
 FREE: Final = "error"
-"""The one word for a failure of which the documentation says that it is not charged."""
+"""The status word of failures that are not charged, as the documentation says."""
 
 
 class LineState(StrEnum):

@@ -32,9 +32,9 @@ from longcat.waiting.outcome import ACCOUNT, Outcome
 from longcat.waiting.wake import Wake
 
 GRACE: Final = 10.0
-"""Seconds that orders under way get to be answered, when the command is stopped."""
+"""Seconds to wait for the answers to orders that are under way, when the command is stopped."""
 QUICK: Final = 0.5
-"""Seconds of these after which a person should learn what is waited for."""
+"""Seconds of these after which it is said what is waited for."""
 
 
 LONGEST_PUT: Final = 600.0
@@ -109,7 +109,7 @@ class Ordering:
         self._end = time.monotonic() + (inf if self.settings.batch_timeout is None else self.settings.batch_timeout)
 
     async def run(self) -> None:
-        """Order, wait and save. What is interrupted lets the orders that are under way be answered first."""
+        """Order, wait and save. When it is stopped, it waits for the answers to orders that are under way."""
         settings = self.settings
         async with OrderingClient(
             base_url=settings.base_url,

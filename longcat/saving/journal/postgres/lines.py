@@ -1,8 +1,8 @@
 """The lines of the batches that many machines work on together: registered once, claimed in lots, ended in groups.
 
-Who orders what is still decided by the table of orders: a line is a piece of work, and no leave to pay. What a worker
-claims is its own until it says what came of it, leaves, or is gone; then another worker takes it up, and the journal
-tells it what was ordered already.
+A worker that has claimed a line may work on it, but the table of orders alone decides whether its order may be sent.
+The line stays with the worker until it ends the line, leaves, or is gone. Then another worker claims the line, and the
+table of orders tells it what was ordered already.
 """
 
 import json
@@ -335,8 +335,8 @@ class LineTable:
         A line that is done is so, whoever has it. One that another worker has found in doubt is not any more, when it
         is done or has failed and its order is in no doubt; the counts of the batch follow, those of that worker stay.
         """
-        # Durable, as a claim is: a line that a crash of the server opened again would be left alone, as its owner,
-        # who is alive, takes it for over.
+        # Durable, as a claim is. If a crash of the server opened a line again, nobody would take it: its owner, who is
+        # alive, believes that it is over.
         columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
         with self._database.durable() as db:
             values = [*map(list, columns), batch, self._owner, batch, self._owner, self._gateway]
@@ -375,7 +375,7 @@ class LineTable:
         return export_lines(self._database, batch)
 
     def _claim(self, db: Any, batch: int, count: int) -> list[Any]:
-        """Claim lines. What a claim has got of which nobody heard is given back first."""
+        """Claim lines. If the answer to the last claim was lost, its lines are given back first."""
         workers.sign(db, self._owner, batch)
         if batch in self._unsure:
             db.execute(GIVE_BACK_REST, [batch, self._owner, [*self._claimed[batch]]])
