@@ -36,6 +36,9 @@ settings.load_profile("longcat")
 LONGEST = ("conformance", "killed", "wheel", "workflows")
 """Words in the names of the files with the longest tests, or with a fixture that no two processes should set up."""
 
+SERVERS = {"object_storage", "postgres_server"}
+"""The fixtures that start a server once in a process. What is made for both kinds of journals asks for it later on."""
+
 DRIVERS = {"driver": WAYS, "sync_driver": ("sync",), "event_loop_driver": ("asyncio", "trio")}
 """The parameters of tests that are drivers, and the ways in which these run a scenario."""
 
@@ -63,8 +66,18 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest tests: none is left to one process in the end, and those of one file stay together."""
-    items.sort(key=lambda item: not any(word in item.path.stem for word in LONGEST))
+    """Begin with the longest tests: none is left to one process in the end, and those of one file stay together.
+
+    Next come those with a database or an object storage, so that most processes of the tests need not start one.
+    """
+    items.sort(key=lambda item: (not any(word in item.path.stem for word in LONGEST), not needs_server(item)))
+
+
+def needs_server(item: pytest.Item) -> bool:
+    """Whether a test uses a server that is started once in a process."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    names = item.fixturenames if isinstance(item, pytest.Function) else []
+    return not SERVERS.isdisjoint(names) or any(value == "postgres" for value in parameters.values())
 
 
 def pytest_collection_finish() -> None:
