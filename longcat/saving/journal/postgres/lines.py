@@ -28,7 +28,7 @@ from longcat.saving.journal.states import COST, REQUEST
 from longcat.waiting.submit import AGAIN, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
-LOCK_BATCHES: Final = "LOCK_BATCHES TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
+LOCK_BATCHES: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
 KNOWN_BATCH: Final = "SELECT batch FROM longcat_batch WHERE gateway = ? AND digest = ?"
 REGISTER: Final = "INSERT INTO longcat_batch (gateway, digest) VALUES (?, ?) RETURNING batch"
 COPY: Final = "COPY longcat_line (batch, number, key, pictures, price, content) FROM STDIN"
