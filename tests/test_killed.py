@@ -3,13 +3,13 @@
 import random
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
+from journals import Place, rows
 from processes import Process, run_longcat
 from servers import eventually
 from shell import KEY, Gateway, environment
@@ -36,7 +36,8 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 class Runs:
     """Processes that do the same work, with the same journal, in the same folder."""
 
-    def __init__(self, folder: Path, gateway: Gateway, requests: int) -> None:
+    def __init__(self, folder: Path, gateway: Gateway, requests: int, journal: Place | None = None) -> None:
+        self.journal = journal or folder / "cats.db"
         self.ids = [gateway.add(duration=0) for _ in range(requests)]
         self.folder = folder
         (folder / "ids.txt").write_text("\n".join(self.ids))
@@ -44,34 +45,29 @@ class Runs:
 
     def start(self) -> Process:
         """Start one more."""
-        command = ["wait", "--from", "ids.txt", "-o", "pictures", "--journal", "cats.db"]
+        command = ["wait", "--from", "ids.txt", "-o", "pictures", "--journal", str(self.journal)]
         return Process(run_longcat, self.folder, self._env, *command)
 
     def check(self) -> None:
         """Assert that every picture is there, once and whole, and nothing else."""
         pictures = {path.name: path.read_bytes() for path in (self.folder / "pictures").iterdir()}
         assert sorted(pictures) == sorted(f"{one}.png" for one in self.ids)
-        with closing(sqlite3.connect(self.folder / "cats.db")) as journal:
-            noted = dict(
-                journal.execute(
-                    "SELECT request_id, sha256 FROM request JOIN picture USING (request_id) WHERE outcome = 'completed'"
-                ).fetchall()
-            )
+        done = {row["request_id"] for row in rows(self.journal) if row["outcome"] == "completed"}
+        saved = rows(self.journal, "SELECT * FROM picture")
+        noted = {row["request_id"]: row["sha256"] for row in saved if row["request_id"] in done}
         assert {one: sha256(pictures[f"{one}.png"]).hexdigest() for one in self.ids} == noted
         assert all(content.endswith(b"IEND\xaeB`\x82") for content in pictures.values())
-        left = {path.name for path in self.folder.iterdir()} - {"cats.db-shm", "cats.db-wal"}
-        assert left == {"cats.db", "ids.txt", "pictures"}
+        name = self.journal.name if isinstance(self.journal, Path) else ""
+        left = {path.name for path in self.folder.iterdir()} - {name, f"{name}-shm", f"{name}-wal"}
+        assert left == {"ids.txt", "pictures"}
 
     def notes(self) -> int:
         """Return how many answers and pictures the journal has: it grows with the work."""
         try:
-            with closing(sqlite3.connect(self.folder / "cats.db")) as journal:
-                ((asked, saved),) = journal.execute(
-                    "SELECT (SELECT count(last_asked) FROM request), (SELECT count(*) FROM picture)"
-                ).fetchall()
+            counts = "SELECT count(last_asked) AS count FROM request", "SELECT count(*) AS count FROM picture"
+            return sum(rows(self.journal, count)[0]["count"] for count in counts)
         except sqlite3.Error:  # It is not there yet.
             return 0
-        return int(asked + saved)
 
 
 def test_a_batch_that_is_killed_again_and_again_is_done_in_the_end(tmp_path: Path, gateway: Gateway) -> None:
@@ -91,9 +87,9 @@ def test_a_batch_that_is_killed_again_and_again_is_done_in_the_end(tmp_path: Pat
     assert sum(downloaded) - REQUESTS <= 8 * KILLS  # Of the eight that may be on their way when a run is killed.
 
 
-def test_two_processes_share_the_work_and_outlive_each_other(tmp_path: Path, gateway: Gateway) -> None:
+def test_two_processes_share_the_work_and_outlive_each_other(tmp_path: Path, gateway: Gateway, place: Place) -> None:
     """One of two is killed in the middle; the other takes over, and both that reach the end report every picture."""
-    runs = Runs(tmp_path, gateway, 40)
+    runs = Runs(tmp_path, gateway, 40, place)
     with runs.start() as lasting, runs.start() as victim:
         victim.line()
         victim.kill()
