@@ -138,6 +138,28 @@ def test_a_bad_line_is_named_before_anything_is_registered(
     assert (gateway.posts, worker().lines(gateway.url).claim(1, 9)) == (0, [])
 
 
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_which_orders_are_the_same(call: Call, schema: Schema, *, is_remote: bool) -> None:
+    """Orders of one id are compared by value on both kinds of journals: in a file, and with what was ordered before."""
+    gateway, place, price = OrderGateway(GATEWAY), schema.url if is_remote else "a.journal", Decimal("0.13")
+    cat = {"prompt": "a\0\u00e9", "id": "cat"}
+    write(cat | {"guidance_scale": 1, "num_images": 1}, cat | {"num_images": 1.0, "guidance_scale": 1.0})
+    same = call(gateway, "batch", "orders", "-o", "out", "--journal", place, "--dry-run")
+    assert same.code == 0, same.err
+    with Journal(place, time=time.time) as journal:
+        table = journal.orders(gateway.url)
+        table.begin("cat", OrderRequest("b", {"image_size": "square_1_1", "num_images": 1.0}, "cat"), price)
+        table.begin("dog", OrderRequest("b", {"image_size": "square_1_1", "num_images": 1.0}, "dog"), price)
+    dog = {"prompt": "b", "id": "dog", "num_images": 1, "image_size": "square_1_1"}
+    write(dog)
+    same = call(gateway, "batch", "orders", "-o", "out", "--journal", place, "--dry-run")
+    assert (same.code, "0 of 1 orders would be sent" in same.out) == (0, True), same.err
+    for other in (dog | {"num_images": 2}, dog | {"prompt": "a"}, cat | {"image_size": "square_1_1"}):
+        write(dog | {"id": "new"}, other)
+        ran = call(gateway, "batch", "orders", "-o", "out", "--journal", place)
+        assert (ran.code, f"'{other['id']}' names another order in the journal" in ran.err) == (2, True), ran.err
+
+
 def test_a_dry_run_makes_nothing(
     gateway_with: Gateways, batch: Call, postgres_server: PostgresServer, schema: Schema
 ) -> None:

@@ -55,6 +55,14 @@ def taken_note(request_id: str) -> str:
     return f"The order was taken: request {request_id}. Wait for it to get its picture."
 
 
+def another_order(key: str) -> ConfigurationError:
+    """Return the error that says that a key stands for an order with other fields."""
+    return ConfigurationError(
+        f"{shorten(key)!r} names another order in the journal: its prompt or an option differs."
+        " Give this order another id, or choose another journal."
+    )
+
+
 class OrderState(Enum):
     """What is known about an order that a store holds."""
 
@@ -87,12 +95,9 @@ class OrderRecord:
     is_marked: bool = False
 
     def check(self, order: OrderRequest) -> None:
-        """Raise ConfigurationError unless this record is of an order with the same fields."""
+        """Raise ConfigurationError unless this record is of an order with the same fields: 1 is 1.0 there."""
         if self.order.body != order.body:
-            raise ConfigurationError(
-                f"{shorten(self.key)!r} names another order in the journal: its prompt or an option differs."
-                " Give this order another id, or choose another journal."
-            )
+            raise another_order(self.key)
 
     def doubt(self) -> SubmitUnknown:
         """Return the error that says that its fate is unknown, and why."""

@@ -25,7 +25,7 @@ from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.saving.journal.states import COST, REQUEST
-from longcat.waiting.submit import AGAIN, order_name
+from longcat.waiting.submit import AGAIN, another_order, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
 LOCK_BATCHES: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
@@ -35,17 +35,27 @@ COPY: Final = "COPY longcat_line (batch, number, key, pictures, price, content) 
 COUNTED: Final = "UPDATE longcat_batch SET lines = ? WHERE batch = ?"
 REPEATED: Final = """
 WITH repeated AS MATERIALIZED (SELECT key FROM longcat_line WHERE batch = ? GROUP BY key HAVING count(*) > 1)"""
-# The contents are written alike, so that equal orders are equal texts, but for the callbacks.
+# Parts of an order as `write_order` writes it. No quote in a prompt is bare, and options are numbers and known words.
+PROMPT: Final = """split_part({}, '", "options": ', 1)"""
+OPTIONS: Final = """split_part(split_part({}, '", "options": ', 2), ', "id": ', 1)::jsonb"""
+
+
+def _differ(one: str, other: str) -> str:
+    """Return the condition that two orders have different fields, by value: 1 is 1.0, as for `OrderRequest.body`.
+
+    Prompts are compared as they are written, in ASCII: jsonb can't hold all of their characters.
+    """
+    parts = (f"{part.format(one)} <> {part.format(other)}" for part in (PROMPT, OPTIONS))
+    return f"CASE WHEN {one} = {other} THEN FALSE ELSE {' OR '.join(parts)} END"
+
+
 CONFLICT: Final = f"""{REPEATED}
 SELECT number, first FROM (
-    SELECT number, body, first_value(number) OVER same AS first, first_value(body) OVER same AS first_body
-    FROM (
-        SELECT number, key, json_build_array(content::json -> 'prompt', content::json -> 'options')::text AS body
-        FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
-    ) AS bodies
+    SELECT number, content, first_value(number) OVER same AS first, first_value(content) OVER same AS first_content
+    FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
     WINDOW same AS (PARTITION BY key ORDER BY number)
 ) AS compared
-WHERE body <> first_body ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
+WHERE {_differ("content", "first_content")} ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
 NUMBER_REPEATED: Final = f"""{REPEATED}
 UPDATE longcat_line AS line SET key = line.key || ? || place
 FROM (
@@ -53,9 +63,14 @@ FROM (
     FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
 ) AS placed
 WHERE line.batch = ? AND line.number = placed.number AND place > 1"""  # noqa: S608 - likewise.
-FIND_ORDERED: Final = """
-UPDATE longcat_line AS line SET was_left = TRUE
-FROM orders WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key"""
+# Which of the lines are ordered already, and the first one of which something else was.
+FIND_ORDERED: Final = f"""
+WITH ordered AS (
+    UPDATE longcat_line AS line SET was_left = TRUE
+    FROM orders WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key
+    RETURNING number, line.key, {_differ("line.content", "orders.content")} AS differs
+)
+SELECT key FROM ordered WHERE differs ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
 ANALYZE: Final = "ANALYZE longcat_line"
 SURVEY: Final = """
 SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
@@ -291,7 +306,8 @@ class LineTable:
             dry_run: whether to change nothing in the end. The number that is returned then means nothing.
 
         Raises:
-            ConfigurationError: one id stands for two different orders, or there is no order.
+            ConfigurationError: one id stands for two different orders, in the file or in the journal; or there is no
+                order.
         """
         with self._database.durable() as db:
             db.execute(LOCK_BATCHES)
@@ -417,7 +433,8 @@ class LineTable:
         db.execute(NUMBER_REPEATED, [batch, AGAIN, batch, batch])
         db.execute(COUNTED, [count, batch])
         db.execute(ANALYZE)  # What follows is planned for what is there now.
-        db.execute(FIND_ORDERED, [batch, self._gateway])
+        if found := db.execute(FIND_ORDERED, [batch, self._gateway]).fetchone():
+            raise another_order(*found)
 
     def _plan(self, db: Any, batch: int, *, resubmit_unknown: bool) -> BatchPlan:
         """Return what would be sent."""
