@@ -1,5 +1,6 @@
 """A journal on PostgreSQL in trouble: no way in, a pooler between, a connection cut at any step, a restart."""
 
+import json
 import logging
 import re
 import sys
@@ -25,6 +26,7 @@ from longcat.errors import ConfigurationError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.postgres import connection
+from longcat.saving.journal.postgres.lines import LineOutcome
 from longcat.saving.journal.requests import SavedFile
 from longcat.testing import FakeGateway
 from longcat.waiting.submit import OrderState
@@ -296,7 +298,7 @@ def test_of_many_that_come_first_one_makes_the_tables(bare_schema: Schema) -> No
 
 
 def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, bare_schema: Schema) -> None:
-    """What a role, or a database, has for timeouts and transactions does not hold for a journal."""
+    """What a role, or a database, has for timeouts, transactions and the form of values does not hold for a journal."""
     theirs = {
         "statement_timeout": "1",
         "synchronous_commit": "off",
@@ -304,6 +306,12 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, ba
         "timezone": "Asia/Tokyo",
         "client_encoding": "LATIN1",
         "standard_conforming_strings": "off",
+        "lock_timeout": "1",
+        "idle_session_timeout": "1",
+        "datestyle": "German",
+        "extra_float_digits": "-15",
+        "bytea_output": "escape",
+        "array_nulls": "off",
     }
     options = " ".join(f"-c{name}={value}" for name, value in theirs.items())
     url = postgres_server.tcp_url(options=f"{bare_schema.options} {options}")
@@ -313,6 +321,18 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, ba
         orders.begin(KEY, order, PRICE)
         with one._database.using() as db:
             db.execute("SELECT pg_sleep(0.01)")
+        one.requests(GATEWAY).note(status := Status(ID, State.PROCESSING, "PROCESSING", 1 / 3))
+        assert one.requests(GATEWAY).last(ID) == status
+        lines = one.lines(GATEWAY)
+        batch = lines.register("digest", lambda: [(1, order)], source="orders")
+        lines.claim(batch, 1)
+        lines.end(batch, [LineOutcome(1, "failed")])
+        (exported,) = map(json.loads, lines.export(batch))
+        assert (exported["request_id"], exported["error"], lines.progress(batch).workers[0].is_alive) == (
+            None,
+            None,
+            True,
+        )
         postgres_server.restart()
         known = until_it_passes(lambda: orders.known(KEY))
         assert (known.order, known.state) == (order, OrderState.BUSY)

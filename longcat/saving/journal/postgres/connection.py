@@ -31,6 +31,11 @@ TCP: Final = {
 SETTINGS: Final = {
     "timezone": "UTC",
     "standard_conforming_strings": "on",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "array_nulls": "on",
     "default_transaction_isolation": "read committed",
     "synchronous_commit": "off",  # What must be durable says so.
     "statement_timeout": "0",
