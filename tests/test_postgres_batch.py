@@ -465,6 +465,18 @@ def test_a_line_stays_in_doubt_while_its_order_is(worker: Callable[[], Journal])
         assert [json.loads(found)["state"] for found in tables[0].export(number)] == [state]
 
 
+@pytest.mark.parametrize("read", [0, 1])
+def test_an_export_that_is_broken_off_leaves_the_journal_to_others(worker: Callable[[], Journal], read: int) -> None:
+    """As by Ctrl-C, or a disk that is full: nothing waits for rows that nobody reads."""
+    table = worker().lines("https://gateway.test")
+    number = table.register("digest", orders(3), source="orders")
+    lines = table.export(number)
+    for _ in range(read):
+        next(lines)
+    lines.close()  # type: ignore[attr-defined]
+    assert table.progress(number).open == 3
+
+
 def test_a_doubt_that_comes_at_the_same_time_is_counted_once(
     worker: Callable[[], Journal], postgres_server: PostgresServer
 ) -> None:

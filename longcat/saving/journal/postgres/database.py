@@ -5,7 +5,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 from weakref import ref
@@ -166,7 +166,9 @@ class PostgresDatabase(Database):
         """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
         with self.transaction() as db, db.connection.cursor() as cursor:
             db.connection.execute(PATIENT)
-            yield PostgresRows(cursor.stream(translate(sql), [to_stored(value) for value in values], size=FETCHED))
+            rows: Any = cursor.stream(translate(sql), [to_stored(value) for value in values], size=FETCHED)
+            with closing(rows):  # Until it is closed, it has the lock of the connection.
+                yield PostgresRows(rows)
 
     @property
     def session(self) -> int:
