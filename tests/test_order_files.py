@@ -33,6 +33,8 @@ ORDERS: Final = [
     OrderRequest("a cat", {"image_size": "landscape_4_3", "guidance_scale": 4.0}, "one"),
     OrderRequest("two cats", {"image_size": "landscape_4_3", "num_images": 2}),
 ]
+NO_UTF_8: Final = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff"))
+"""Two texts, the second of which is none."""
 
 
 def json_lines(**columns: list[Any]) -> bytes:
@@ -45,6 +47,13 @@ def table(**columns: list[Any]) -> bytes:
     """Return rows as a Parquet file with a row group for each."""
     file = io.BytesIO()
     parquet.write_table(pa.table(columns), file, row_group_size=1)
+    return file.getvalue()
+
+
+def twice(**columns: list[Any]) -> bytes:
+    """Return rows as a Parquet file that has every column twice."""
+    file = io.BytesIO()
+    parquet.write_table(pa.Table.from_arrays([*map(pa.array, columns.values())] * 2, [*columns] * 2), file)
     return file.getvalue()
 
 
@@ -109,6 +118,12 @@ def test_a_parquet_file_is_a_batch_without_postgresql(tmp_path: Path) -> None:
         (table(prompt=["a"], id=[1]), "Row 1 of orders: The id of an order is a printable text, not 1"),
         (table(prompt=["a"], id=[b"\xff"]), "Row 1 of orders: The id of an order is a printable text"),
         (table(prompt=["a"], num_images=[1.5]), "Row 1 of orders: The order can't be sent: /num_images"),
+        (table(prompt=["a"], x=pa.array([2**60], pa.timestamp("us"))), 'Row 1 of orders: .*"x".* timestamp.us.'),
+        (table(prompt=["a", "b"], x=pa.array([None, 2**62], pa.duration("s"))), 'Row 2 of orders: .*"x".* duration.s.'),
+        (table(prompt=["a"], x=pa.array([0], pa.timestamp("s", "No/Where"))), 'Row 1 of orders: .*"x".*tz=No/Where'),
+        (table(prompt=NO_UTF_8), 'Row 2 of orders: .*"prompt".* string, can\'t be read'),
+        (twice(prompt=["a"]), 'orders has 2 columns that are called "prompt". Keep one.$'),
+        (table(prompt=["a", "b" * 300]), r"Row 2 of orders has more than 200 bytes\. Write shorter ones\.$"),
         (table(prompt=[]), r"There is no order in orders\. Write one row for each\.$"),
         (b"\n", r"There is no order in orders\. Write one line for each\.$"),
         (b'{"prompt": "a"', "Line 1 of orders: It is no JSON object: Expecting"),

@@ -21,7 +21,7 @@ from longcat.text import encoding_of, sentence, shorten
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 * 1024 * 1024
-"""Bytes of a line. There are files without an end, such as devices, and some have no line end either."""
+"""Bytes of a line, or of the texts in a row. Of files without an end, such as devices, some have no line end either."""
 BLOCK: Final = 1024 * 1024
 """Bytes that are copied or hashed at a time."""
 PARQUET: Final = b"PAR1"
@@ -67,9 +67,27 @@ class OrderFile:
             if self.is_parquet:
                 from longcat.cli.orders.files.parquet import parquet_rows  # noqa: PLC0415 - it needs the extra, and is slow.
 
-                yield from parquet_rows(self.file, self.name)
+                for number, fields in parquet_rows(self.file, self.name):
+                    texts = fields.values() if isinstance(fields, dict) else ()
+                    self._check_length(number, sum(len(text.encode()) for text in texts if isinstance(text, str)))
+                    yield number, fields
             else:
-                yield from _text_rows(self.file, self.name)
+                yield from self._text_rows()
+
+    def _text_rows(self) -> Iterator[Row]:
+        """Yield the lines that are not blank. The first of them tells whether all are JSON objects or prompts."""
+        is_json: bool | None = None
+        for number, line in enumerate(_lines(self.file), 1):
+            self._check_length(number, len(line))
+            if stripped := line.strip():
+                is_json = stripped.startswith(b"{") if is_json is None else is_json
+                yield number, _fields(stripped, is_json=is_json)
+
+    def _check_length(self, number: int, length: int) -> None:
+        """Raise ConfigurationError for a row that is too long."""
+        if length >= LONGEST_LINE:
+            name = f"{self.row.capitalize()} {number} of {self.name}"
+            raise ConfigurationError(f"{name} has more than {LONGEST_LINE} bytes. Write shorter ones.")
 
 
 @contextmanager
@@ -128,17 +146,6 @@ def _copy(file: IO[bytes] | BufferedIOBase, copy: IO[bytes], most: int) -> int:
     while block := file.read(min(BLOCK, most + 1 - size)):
         size += copy.write(block)
     return size
-
-
-def _text_rows(file: IO[bytes], name: str) -> Iterator[Row]:
-    """Yield the lines that are not blank. The first of them tells whether all are JSON objects or prompts."""
-    is_json: bool | None = None
-    for number, line in enumerate(_lines(file), 1):
-        if len(line) >= LONGEST_LINE:
-            raise ConfigurationError(f"Line {number} of {name} has more than {LONGEST_LINE} bytes. Write shorter ones.")
-        if stripped := line.strip():
-            is_json = stripped.startswith(b"{") if is_json is None else is_json
-            yield number, _fields(stripped, is_json=is_json)
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
