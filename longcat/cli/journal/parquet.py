@@ -1,7 +1,8 @@
 """The lines of a manifest as a table in Parquet. Needs the extra `parquet`."""
 
 from collections.abc import Iterable
-from typing import IO, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any, Final
 
 from longcat.errors import ConfigurationError
 from longcat.saving.journal.manifest import in_lots
@@ -31,10 +32,18 @@ def write_parquet(lines: Iterable[str], file: IO[bytes]) -> int:
     Halves of surrogate pairs become question marks, as Parquet has none.
     """
     count = 0
-    with ParquetWriter(file, SCHEMA) as writer:
+    # The library lets go of the interpreter while it works: the next lines are made meanwhile.
+    with ParquetWriter(file, SCHEMA) as writer, ThreadPoolExecutor(1) as thread:
+        written = thread.submit(lambda: None)
         for some in in_lots(lines):
             text = "".join(some).encode(errors="replace")
-            whole = ReadOptions(block_size=len(text))  # No line is cut in two.
-            writer.write_table(read_json(pa.BufferReader(text), whole, PARSING))
             count += len(some)
+            written.result()
+            written = thread.submit(_write, writer, text)
+        written.result()
     return count
+
+
+def _write(writer: Any, text: bytes) -> None:
+    whole = ReadOptions(block_size=len(text))  # No line is cut in two.
+    writer.write_table(read_json(pa.BufferReader(text), whole, PARSING))

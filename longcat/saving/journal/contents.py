@@ -2,11 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
-from itertools import chain, groupby
-from operator import itemgetter
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
@@ -62,16 +61,23 @@ SELECT {COUNTED} FROM (
         AND picture.number = 1
     {WITHOUT_ORDER}
 ) AS elsewhere"""  # noqa: S608 - a text of ours.
+GATEWAYS: Final = """
+WITH RECURSIVE found (gateway) AS (
+    SELECT min(gateway) FROM orders
+    UNION ALL
+    SELECT (SELECT min(gateway) FROM orders WHERE gateway > found.gateway) FROM found WHERE gateway IS NOT NULL
+)
+SELECT gateway FROM found WHERE gateway IS NOT NULL"""
 # In two queries, and by that index, likewise: what is sorted is short, and every table is read from end to end.
 CONTENTS: Final = f"""
-SELECT content, {ORDER_STATE}, message FROM orders WHERE key NOT LIKE ? ORDER BY gateway, key"""  # noqa: S608 - a text of ours.
+SELECT content, {ORDER_STATE}, message FROM orders WHERE gateway = ? AND key NOT LIKE ? ORDER BY key"""  # noqa: S608 - a text of ours.
 TAKEN: Final = f"""
-SELECT orders.gateway, orders.key, orders.request_id, {REQUEST_STATE}, {COST}, request.error, picture.path
+SELECT orders.key, orders.request_id, {REQUEST_STATE}, {COST}, request.error, picture.path
 FROM orders INDEXED BY order_cost {REQUEST}
 LEFT JOIN picture ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id
-WHERE orders.key NOT LIKE ? ORDER BY orders.gateway, orders.key, picture.number"""  # noqa: S608 - a text of ours.
+WHERE orders.gateway = ? AND orders.key NOT LIKE ? ORDER BY orders.key, picture.number"""  # noqa: S608 - a text of ours.
 REQUESTS: Final = f"""
-SELECT request.gateway, request.request_id, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
+SELECT request.gateway || ' ' || request.request_id, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
 FROM request
 LEFT JOIN picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id
 {WITHOUT_ORDER} ORDER BY request.gateway, request.request_id, picture.number"""  # noqa: S608 - a text of ours.
@@ -341,24 +347,36 @@ def _doubtful(sql: str, senders: Sequence[str]) -> tuple[str, list[Any]]:
 
 def _orders(database: Database) -> Iterator[ExportRow]:
     """Yield the orders in a file."""
-    values = [_like(FAILED)]
-    with database.cursor(CONTENTS, values) as contents, database.cursor(TAKEN, values) as rows:
-        for (content, stands, message), pictures in zip(contents, groupby(rows, itemgetter(0, 1)), strict=True):
-            request_id, state, units, error, paths = _with_pictures(pictures)
-            yield content, request_id, stands or state, units, error or message, paths
+    with database.using() as db:
+        gateways = [gateway for (gateway,) in db.execute(GATEWAYS).fetchall()]
+    for gateway in gateways:
+        values = [gateway, _like(FAILED)]
+        with database.cursor(CONTENTS, values) as contents, database.cursor(TAKEN, values) as rows:
+            for (content, stands, message), (row, paths) in zip(contents, _grouped(rows), strict=True):
+                _, request_id, state, units, error, _ = row
+                yield content, request_id, stands or state, units, error or message, paths
 
 
 def _requests(database: Database) -> Iterator[ExportRow]:
     """Yield the requests in a file that were ordered elsewhere."""
     with database.cursor(REQUESTS, []) as rows:
-        for pictures in groupby(rows, itemgetter(0, 1)):
-            yield None, *_with_pictures(pictures)
+        for (_, request_id, state, units, error, _), paths in _grouped(rows):
+            yield None, request_id, state, units, error, paths
 
 
-def _with_pictures(pictures: tuple[Any, Iterator[Any]]) -> tuple[Any, Any, Any, Any, list[Any]]:
-    """Return a row of those that are the same but for the picture, and the paths of all of these."""
-    (_, _, request_id, state, units, error, path), *others = pictures[1]
-    return request_id, state, units, error, [path, *(other[-1] for other in others)] if others else [path]
+def _grouped(rows: Iterable[Any]) -> Iterator[tuple[Any, list[str | None]]]:
+    """Yield the first row of each order or request, and the paths of all its pictures, in which its rows differ."""
+    first: Any = None
+    paths: list[str | None] = []
+    for row in rows:
+        if first is not None and row[0] == first[0]:
+            paths.append(row[-1])
+            continue
+        if first is not None:
+            yield first, paths
+        first, paths = row, [row[-1]]
+    if first is not None:
+        yield first, paths
 
 
 def _like(text: str) -> str:
