@@ -137,6 +137,31 @@ NO_WAY_IN: Final[dict[str, tuple[Callable[[PostgresServer], str], str]]] = {
 PASSES: Final = {"no server", "no such host", "too many connections", "no socket", "no server of two"}
 
 
+def test_who_can_give_no_sign_of_life_begins_no_order(postgres_server: PostgresServer) -> None:
+    """Others would take its orders for those of a program that is gone. It may read the journal all the same."""
+    with postgres_server.empty_schema() as schema:
+        with Journal(schema.url, time=time.time) as journal:
+            journal.open(LIMIT)
+        prepare(
+            postgres_server,
+            "DROP ROLE IF EXISTS half",
+            f"CREATE ROLE half LOGIN PASSWORD '{postgres_server.password}'",
+            f"GRANT USAGE ON SCHEMA {schema.name} TO half",
+            f"GRANT ALL ON ALL TABLES IN SCHEMA {schema.name} TO half",
+            f"REVOKE INSERT, UPDATE ON {schema.name}.longcat_owner FROM half",
+        )
+        try:
+            with Journal(
+                postgres_server.tcp_url(user="half", options=f"-csearch_path={schema.name}"), time=time.time
+            ) as journal:
+                orders = journal.orders("https://gateway.test")
+                assert orders.known("a cat") is None
+                with pytest.raises(JournalError, match="Grant the user the rights"):
+                    orders.begin("a cat", OrderRequest("a cat", {}), Decimal("0.13"))
+        finally:
+            prepare(postgres_server, "DROP OWNED BY half", "DROP ROLE half")
+
+
 @pytest.mark.parametrize("kind", NO_WAY_IN)
 def test_where_there_is_no_way_in_the_message_says_why_and_tells_no_password(
     postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, kind: str

@@ -96,6 +96,7 @@ class PostgresDatabase(Database):
     def _become_owner(self) -> None:
         super()._become_owner()
         self._session = 0
+        self._signed_in = 0  # In which session others were certainly told that this program lives.
         self._seen = -math.inf  # When the last statement was sent that was answered.
         self._salt: str | None = None  # None: this process was not connected yet.
         self._closing = threading.Event()
@@ -216,8 +217,14 @@ class PostgresDatabase(Database):
         return to_key(key)
 
     def check_orders(self) -> None:
-        """Raise JournalError unless the journal can be used. The server takes care that every order can be found."""
-        self.open()
+        """Raise JournalError unless the journal can be used, and others can see that this program lives.
+
+        The server takes care that every order can be found. Only the first call in each session looks.
+        """
+        with self.using() as db:
+            if self._signed_in != self._session:
+                db.connection.execute(SIGN, [self.token])
+                self._signed_in = self._session
 
     def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
         """Return when a client may ask, as `Journal.rate_limiter` says: all clients of the journal share one budget."""
@@ -257,9 +264,9 @@ class PostgresDatabase(Database):
                     if not was_connected:
                         self._check_pooler(connection)
                     salt = schema.prepare(connection, self.name, if_missing=self._if_missing)
-                    with suppress(psycopg.errors.InsufficientPrivilege):  # Who may only read owns nothing.
-                        connection.execute(FORGET_OLD)
-                        connection.execute(SIGN, [self.token])
+                    for sql, values in ((SIGN, [self.token]), (FORGET_OLD, [])):
+                        with suppress(psycopg.errors.InsufficientPrivilege):  # Who may only read sends no orders.
+                            connection.execute(sql, values)
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
                     connection.execute(TAKE_LOCK, [token - (1 << 64) if token >> 63 else token])
