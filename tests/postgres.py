@@ -335,7 +335,9 @@ class PostgresServer:
     def execute(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser, and return the rows that it yields. `%s` stands for a value."""
         if self._admin is None:
-            self._admin = psycopg.connect(self.url(user=SUPERUSER), autocommit=True)
+            # Rows that a failed test keeps locked are no reason to wait for ever.
+            url = self.url(user=SUPERUSER, options=f"-clock_timeout={LIMIT:.0f}s")
+            self._admin = psycopg.connect(url, autocommit=True)
         cursor = self._admin.execute(_trusted(sql), values or None)
         return cursor.fetchall() if cursor.description else []
 
