@@ -17,6 +17,7 @@ KEY_FILE: Final = Path("~/.pixazo/api-key")
 URL_VARIABLE: Final = "LONGCAT_BASE_URL"
 MAX_REQUEST_ID: Final = 1024
 """Characters. The documented ids have some 60; the bound keeps a file passed by mistake from being sent."""
+LOWEST_RATE: Final = 1e-9  # Calls per second: one in 30 years. From a rate close to zero, no moment can be reckoned.
 
 
 def find_api_key(argument: str | None) -> str:
@@ -128,9 +129,16 @@ def usable_timeout(timeout: Any) -> float | None:
 
 def usable_rate(rate: Any) -> float:
     """Return how many calls may go out in a second, infinite for None, or raise ConfigurationError."""
-    if rate is None or (isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0):
-        return math.inf if rate is None else float(rate)
-    raise ConfigurationError(f"max_rate is calls per second, more than zero, not {show(rate)}. Pass such a number.")
+    if rate is None:
+        return math.inf
+    is_positive = isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0
+    if not is_positive or rate < LOWEST_RATE:
+        allowed = f"{LOWEST_RATE:g} or more" if is_positive else "more than zero"
+        raise ConfigurationError(f"max_rate is calls per second, {allowed}, not {show(rate)}. Pass such a number.")
+    try:
+        return float(rate)
+    except OverflowError:  # A whole number that is larger than any other.
+        return math.inf
 
 
 def usable_count(count: Any, name: str) -> int:

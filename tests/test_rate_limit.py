@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import Server, drive, read, response
 
-from longcat import WaitTimeout
+from longcat import ConfigurationError, LongCat, WaitTimeout
 from longcat.clock import RESOLUTION
 from longcat.models import Pause
+from longcat.settings import LOWEST_RATE
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.waiting.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter, Slot
 
@@ -66,6 +67,31 @@ def test_a_429_among_many_good_answers_holds_nobody_else_back() -> None:
         rate_limiter.on_answer(5.0, 5.0)
     complain(rate_limiter, 5.0, quiet=20.0)
     assert rate_limiter.reserve(5.0).moment == 5.0
+
+
+@pytest.mark.parametrize(("asked", "quiet"), [(4.0, 25.0), (4.9, 6.0)])
+def test_a_pause_ends_when_others_were_let_through_after_all(asked: float, quiet: float) -> None:
+    """What was sent when the gateway asked for the pause, and is answered later, shows whether it refuses everyone."""
+    rate_limiter = RateLimiter()
+    complain(rate_limiter, 5.0, quiet=20.0)
+    slot = rate_limiter.reserve(5.0)
+    rate_limiter.on_answer(6.0, asked)
+    assert (slot.moment, rate_limiter.reserve(6.0).moment) == (25.0, quiet)
+
+
+@pytest.mark.parametrize(("rate", "says"), [(0, "more than zero"), (-1, "more than zero"), (1e-320, "1e-09 or more")])
+def test_a_rate_at_which_nobody_ever_asks_is_refused(rate: float, says: str) -> None:
+    """The message says what is allowed."""
+    with pytest.raises(ConfigurationError, match=rf"max_rate is calls per second, {says}, not .*{rate}\. Pass such"):
+        LongCat("key", max_rate=rate)
+
+
+@pytest.mark.parametrize("rate", [LOWEST_RATE, 1e300, inf, 10**400])
+def test_a_rate_may_be_as_high_as_you_like(rate: float) -> None:
+    """From one call in 30 years on, the next slot is a moment that can be reckoned."""
+    with LongCat("key-1234567890", max_rate=rate) as cat:
+        limiter = cat._flows.rate_limiter
+        assert taken(limiter, 0.0, 2) == pytest.approx([0.0, 1 / rate])
 
 
 def test_a_429_without_a_pause_holds_nobody_else_back() -> None:

@@ -1,22 +1,34 @@
 """The budget that all clients of one gateway and key share, by itself: without a database, in virtual time."""
 
 import heapq
+import json
 import random
 from collections.abc import Callable, Iterable
-from itertools import count
+from itertools import count, pairwise
 from math import inf
+from typing import Any, Final
 
 import pytest
-from attrs import define, field
+from attrs import define, field, fields
 
 from longcat.clock import RESOLUTION
 from longcat.models import Pause
+from longcat.processes import ForkSafeLock
 from longcat.saving.journal.postgres.values import as_json, from_json
-from longcat.waiting.rate_limit import Slot
+from longcat.waiting.rate_limit import SHARE_SPAN, Slot
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.knowledge import Knowledge
 from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
-from longcat.waiting.shared_rate import ALIVE_FOR, LATE, VALID_FOR, CountedAnswer, SharedBudget, SharedRateLimiter, Wish
+from longcat.waiting.shared_rate import (
+    ALIVE_FOR,
+    LATE,
+    SETTLED,
+    VALID_FOR,
+    CountedAnswer,
+    SharedBudget,
+    SharedRateLimiter,
+    Wish,
+)
 
 
 @define(eq=False)
@@ -48,9 +60,9 @@ class World:
     _numbers: Iterable[int] = field(factory=count)
     _random: random.Random = field(factory=lambda: random.Random(1))  # noqa: S311 - no secret.
 
-    def add(self, latency: float = 0.001, pause: float = 0.0005) -> Client:
-        """Let one more client begin."""
-        limiter = SharedRateLimiter(self.rate, on_demand=lambda: self.look(client))
+    def add(self, latency: float = 0.001, pause: float = 0.0005, rate: float | None = None) -> Client:
+        """Let one more client begin. Its bound is the world's if `rate` is None."""
+        limiter = SharedRateLimiter(self.rate if rate is None else rate, on_demand=lambda: self.look(client))
         client = Client(str(len(self.clients)), limiter, self._random.uniform(-50.0, 50.0), latency, pause)
         self.clients.append(client)
         if pause < inf:
@@ -126,6 +138,7 @@ class World:
             return
         slots = self.budget.exchange(self.now, client.name, client.limiter.max_rate, wish)
         seen = from_json(SharedBudget, as_json(self.budget))
+        assert seen.is_possible
         self._locked_until = self.now + 2 * client.latency
         self.at(3 * client.latency, lambda: self.end(client, wish, seen, slots, began))
 
@@ -259,21 +272,18 @@ def test_nothing_is_asked_while_there_is_no_exchange() -> None:
 
 @pytest.mark.parametrize("rate", [5.0, 50.0])
 def test_a_retry_after_quiets_all_clients(rate: float) -> None:
-    """When one client is told to come back later, all others have stopped a moment later, and go on together."""
-    begun: list[float] = []
+    """When everyone is told to come back in two seconds, all have stopped within one, and go on together."""
 
     def refuses(now: float) -> Pause | None:
-        if now < 103.0 or begun:
-            return None
-        begun.append(now)
-        return Pause(2.0, now, 2.0)
+        return Pause(105.0 - now, now, 105.0 - now) if 103.0 <= now < 105.0 else None
 
     world = World(rate, refuses)
     for _ in range(4):
         world.add()
     world.run(8.0)
-    quiet = [moment for moment in world.asked if begun[0] + VALID_FOR + 0.1 < moment < begun[0] + 2.0]
-    after = [moment for moment in world.asked if begun[0] + 2.0 <= moment < begun[0] + 3.2]
+    began = next(moment for moment in world.asked if moment >= 103.0)
+    quiet = [moment for moment in world.asked if began + SHARE_SPAN + SETTLED + VALID_FOR < moment < 105.0]
+    after = [moment for moment in world.asked if 105.0 <= moment < 106.2]
     assert (quiet, len(after) >= rate * 0.9, most_in_a_second(world.asked) <= 1.2 * rate) == ([], True, True)
 
 
@@ -324,6 +334,98 @@ def test_the_lowest_bound_of_the_clients_that_are_alive_holds() -> None:
     assert rates == [50.0, 5.0, 5.0, 50.0]
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_slow_client_holds_nobody_up_once_it_is_gone(*, leaves: bool) -> None:
+    """Who waits beside a client that asks once in 500 s goes on when that has left, or was not heard of for 30 s."""
+    world = World(20.0)
+    slow = world.add(rate=0.002)
+    world.run(1.0)
+    quick = world.add()
+    world.run(2.0)
+    slow.is_stopped = True
+    before = [len(client.asked) for client in world.clients]
+    if leaves:
+        world.budget.leave(world.now, slow.name)
+    else:
+        world.run(ALIVE_FOR)
+    began = world.now
+    world.run(7.0)
+    assert (before, len(slow.asked)) == ([1, 0], 1)
+    assert quick.asked[0] - began < 2.0
+    assert len(quick.asked) >= 0.9 * 20 * 5.0
+    assert most_in_a_second(world.asked) <= 1.2 * 20
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.4, 0.9])
+def test_slots_far_ahead_of_clients_that_leave_are_given_to_others(rate: float) -> None:
+    """However often clients come, take a slot far ahead and leave, who stays asks at the rate, and never above it."""
+    world = World(rate)
+    stays = world.add()
+    for _ in range(int(20 / rate)):
+        comes = world.add()
+        world.run(0.7)
+        comes.is_stopped = True
+        world.budget.leave(world.now, comes.name)
+        world.run(0.3)
+    gaps = [later - earlier for earlier, later in pairwise(world.asked)]
+    assert len(stays.asked) >= 10
+    assert most_in_a_second(world.asked) == 1
+    assert sum(gaps) / len(gaps) >= 0.99 / rate
+
+
+def test_what_may_have_been_forgotten_costs_half_a_second_at_any_rate() -> None:
+    """After a crash of the server, the first slot comes when slots from before are not spent any more."""
+    budget = SharedBudget()
+    assert budget.exchange(100.0, "a", 0.002, Wish([], 2), renewed=True) == [100.5]
+    assert budget.exchange(101.0, "a", 0.002, Wish([], 1, 0)) == [600.5]
+    assert budget.exchange(102.0, "a", 0.002, Wish([], 1), renewed=True) == [600.5]
+
+
+@pytest.mark.parametrize("refused", [1.0, 0.25])
+def test_a_long_retry_after_stops_everyone_only_if_nearly_all_are_refused(refused: float) -> None:
+    """Four clients ask at once. If one of them is refused, whoever is first to say so, nobody else waits for it."""
+    budget = SharedBudget()
+    for i in range(4):
+        pause = Pause(3000.0, 0.0, 3000.0) if i < 4 * refused else None
+        budget.exchange(100.0 + i / 1000, str(i), inf, Wish([CountedAnswer(100.0, 99.99, pause)], 1))
+    budget.exchange(100.4, "0", inf, Wish([], 1))
+    assert budget.quiet_until == (3100.0 if refused == 1.0 else 0.0)
+
+
+def test_a_pause_ends_when_others_were_let_through_after_all() -> None:
+    """An answer that comes late, to what was sent at the time of the refusal, shows that not all are refused."""
+    budget, pause = SharedBudget(), Pause(3000.0, 0.0, 3000.0)
+    budget.exchange(100.0, "a", inf, Wish([CountedAnswer(100.0, 99.9, pause)], 1))
+    budget.exchange(100.4, "a", inf, Wish([], 1))
+    quiet = [budget.quiet_until]
+    for asked in (98.0, 99.9):
+        budget.exchange(103.0, "b", inf, Wish([CountedAnswer(102.0, asked, None)], 1))
+        budget.exchange(104.0, "b", inf, Wish([], 1))
+        quiet.append(budget.quiet_until)
+    assert quiet == [3100.0, 3100.0, 102.0]
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_pause_outlasts_no_client(*, leave: bool) -> None:
+    """Who begins when all others have ended asks at once, as if it shared nothing: it may have been a mistake."""
+    budget, pause = SharedBudget(), Pause(3000.0, 0.0, 3000.0)
+    for now, name in ((100.0, "a"), (100.4, "a"), (101.0, "b")):
+        budget.exchange(now, name, 5.0, Wish([CountedAnswer(now, now, pause)], 1))
+    quiet, now = budget.quiet_until, 103.0 if leave else 101.0 + ALIVE_FOR
+    if leave:
+        budget.leave(102.0, "a")
+        budget.leave(102.0, "b")
+    assert (quiet, budget.exchange(now, "c", 5.0, Wish([], 1))) == (3100.4, [now])
+
+
+def test_no_retry_after_holds_longer_than_an_hour() -> None:
+    """A gateway that wants more is believed so much, by whoever counts its answers."""
+    budget, pause = SharedBudget(), Pause(1e9, 0.0, 1e9)
+    for now in (100.0, 100.4):
+        budget.exchange(now, "a", inf, Wish([CountedAnswer(100.0, 99.9, pause)], 1))
+    assert budget.quiet_until == 3700.0
+
+
 def test_a_budget_is_the_same_after_it_was_a_text() -> None:
     """What is not known yet, infinite or under trial is kept as it is."""
     budget = SharedBudget()
@@ -332,6 +434,58 @@ def test_a_budget_is_the_same_after_it_was_a_text() -> None:
         budget.exchange(i / 10, "a", inf, Wish([CountedAnswer(i / 10, i / 10 - 0.05, pause)], 1))
     assert as_json(from_json(SharedBudget, as_json(budget))) == as_json(budget)
     assert budget.rate(4.0) < inf
+
+
+IMPOSSIBLE: Final[list[tuple[tuple[str | int, ...], Any]]] = [
+    (("max_rate",), 0.0),
+    (("max_rate",), 1e-300),
+    (("quiet_until",), 200.0),
+    (("quiet_until",), inf),
+    (("pause",), [1e300, 0.0, 1.0]),
+    (("pause",), [-1.0, 0.0, 1.0]),
+    (("_last",), 1e300),
+    (("_last",), 200.0),
+    (("_last",), inf),
+    (("moment",), inf),
+    (("moment",), -inf),
+    (("members",), {"a": [0.0, 100.0, 100.0]}),
+    (("members",), {"a": [-1.0, 100.0, 100.0]}),
+    (("members",), {"a": [1e-300, 100.0, 100.0]}),
+    (("members",), {"a": [5.0, 1e300, 100.0]}),
+    (("members",), {"a": [5.0, 100.0, 1e300]}),
+    (("answers",), [[1e300, 100.0, None]]),
+    (("ahead",), [1e300]),
+    (("_recent", 0), 0.0),
+    (("_recent", 1), [1.0, 2.0]),
+    (("_recent", 1), [1e300, 0.0]),
+    (("_recent", 2), 1e300),
+    (("_rate", 0), 1e300),
+    (("_rate", 1), 2.0),
+    (("_rate", 3), inf),
+    (("_rate", 4), 1e300),
+    (("_rate", 5), [1.0, -1.0]),
+    (("_rate", 6), [0, 0, 0, False]),
+    (("_rate", 6), [1e300, 10.0, 10.0, False]),
+    (("_rate", 6), [0.0, 1e-300, 10.0, False]),
+    (("_rate", 7), [0.0, [1.0, 1.0], 0.0, [0.0, 10.0, 10.0, False]]),
+    (("_rate", 7), [0.5, [1.0, 1.0], 0.0, [0.0, 0.0, 10.0, False]]),
+    (("_rate", 8, 0), 0.0),
+    (("_rate", 8, 2), 1e300),
+]
+
+
+@pytest.mark.parametrize(("place", "figure"), IMPOSSIBLE, ids=str)
+def test_figures_that_are_impossible_are_found(place: tuple[str | int, ...], figure: object) -> None:
+    """A figure that is out of range, or contradicts the others, is no matter of types."""
+    budget = SharedBudget()
+    budget.exchange(100.0, "a", 5.0, Wish([CountedAnswer(100.0, 99.9, None)], 1))
+    names = [each.name for each in fields(SharedBudget) if each.type is not ForkSafeLock]
+    values = target = json.loads(as_json(budget))
+    *way, last = (names.index(step) if isinstance(step, str) else step for step in place)
+    for step in way:
+        target = target[step]
+    target[last] = figure
+    assert (budget.is_possible, from_json(SharedBudget, json.dumps(values)).is_possible) == (True, False)
 
 
 @pytest.mark.parametrize("text", ["", '{"a": 1}', "7", "[[]]", '["x"]', "[NaN]", "[1.0,2.0,[1]]", "[" * 100_000])

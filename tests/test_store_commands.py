@@ -166,6 +166,7 @@ def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage:
         ),
         (("-o", "out", "--shard-size", "-1"), "--shard-size is a whole number from one up, not -1"),
         (("-o", "out", "--max-rate", "nan"), "max_rate is calls per second, more than zero, not NaN"),
+        (("-o", "out", "--max-rate", "1e-320"), "max_rate is calls per second, 1e-09 or more, not 1e-320"),
         (("-o", "out", "--max-cost", "inf"), "'inf' is no amount of US dollars"),
         (("-o", "out", "--batch-timeout", "-1"), "A timeout is zero or more seconds, not -1.0"),
     ],

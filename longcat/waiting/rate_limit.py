@@ -8,13 +8,13 @@ it was, and as large a share is put up with from then on.
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from attrs import Factory, define, evolve, field, frozen
 
 from longcat.clock import LONGEST_SLEEP, RESOLUTION
-from longcat.gateway.messages import Answer
+from longcat.gateway.messages import LONGEST_PAUSE, Answer
 from longcat.models import Pause
 from longcat.processes import ForkSafeLock
 
@@ -41,7 +41,8 @@ MOST_REFUSED: Final = 0.8  # If a greater share is refused, the gateway is asked
 RATE_SPAN: Final = 0.1  # Seconds in which the present rate is counted.
 SHARE_SPAN: Final = 0.5  # Seconds in which the present share of refusals is counted.
 SILENT: Final = 0.75  # If a greater share is refused at present, a `Retry-After` holds for all waits.
-LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses.
+LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses, and who waits for their end looks again so often.
+MOST_COUNTED: Final = 1e9  # Answers. No count gets so far.
 
 
 @define
@@ -61,6 +62,11 @@ class AnswerCount:
         self.answers = self.answers * kept + 1
         self.refusals = self.refusals * kept + refused
 
+    @property
+    def is_possible(self) -> bool:
+        """Whether the figures can be right."""
+        return 0 <= self.refusals <= self.answers < MOST_COUNTED
+
 
 @define
 class RecentCount:
@@ -78,6 +84,10 @@ class RecentCount:
     def rate(self, now: float) -> float:
         """Return how many answers came in a second."""
         return self.count.answers * self._kept(now) / self.span
+
+    def is_possible(self, span: float, latest: float) -> bool:
+        """Whether the figures can be right if this is the span, and nothing came after the moment `latest`."""
+        return self.span == span and self._counted <= latest and self.count.is_possible
 
     def _kept(self, now: float) -> float:
         return math.exp(min((self._counted - now) / self.span, 0.0))
@@ -186,6 +196,19 @@ class AdaptiveRate:
         """Count anew from this moment: in a pause, the gateway may save up questions."""
         self._since, self._answers = now + self.lag, AnswerCount()
 
+    def is_possible(self, latest: float) -> bool:
+        """Whether the figures can be right if nothing has changed after the moment `latest`."""
+        trials = [self._trial] if self._trial is not None else []
+        growths = [self._growth, *(trial.growth for trial in trials)]
+        return (
+            max(self.changed, self._excused_at, self._since, *(growth.since for growth in growths)) <= latest
+            and 0 <= self.excused <= 1
+            and self._recent.is_possible(RATE_SPAN, latest)
+            and all(count.is_possible for count in (self._answers, *(trial.before for trial in trials)))
+            and all(growth.rate >= SLOWEST and growth.top > 0 for growth in growths)
+            and all(0 < trial.kept <= 1 for trial in trials)
+        )
+
     def _judge(self, trial: Trial, now: float) -> None:
         """End a trial, if it has shown something, or begin another one at a lower rate."""
         share, usual = self._answers.share, trial.before.share
@@ -250,7 +273,7 @@ class RateLimiter:
     max_rate: float = math.inf
     quiet_until: float = 0.0
     pause: Pause | None = None
-    _next: float = 0.0  # The moment of the next slot that is free.
+    _last: float = -math.inf  # The moment of the last slot that was reserved.
     _generation: int = 0  # That of the slots that are not void.
     _rate: AdaptiveRate = field(factory=AdaptiveRate)
     _recent: RecentCount = Factory(lambda: RecentCount(SHARE_SPAN))
@@ -258,14 +281,13 @@ class RateLimiter:
 
     def free(self, now: float) -> float:
         """Return the moment of the next slot that is free."""
-        return max(self._next, now, self.quiet_until)
+        return max(self._last + self._spacing(self.rate(self._last)), now, self.quiet_until)
 
     def reserve(self, now: float) -> Slot:
         """Reserve the next slot that is free."""
         with self._lock:
-            moment = self.free(now)
-            self._next = moment + self._spacing(self.rate(moment))
-            return Slot(moment, self._generation)
+            self._last = self.free(now)
+            return Slot(self._last, self._generation)
 
     def seconds_until(self, slot: Slot, now: float) -> float | None:
         """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
@@ -291,16 +313,20 @@ class RateLimiter:
                     spend(slot)
                 if pause < RESOLUTION or now >= end:
                     return
-                yield min(pause, end - now, LONGEST_SLEEP)
+                yield min(pause, end - now, LONG_PAUSE)
                 now = monotonic()
         while now < end and self.quiet_until < end:
             yield min(end - now, LONGEST_SLEEP)
             now = monotonic()
 
     def on_answer(self, now: float, asked: float) -> None:
-        """Take note of an answer that is no 429, to a question that was sent at the moment `asked`."""
+        """Take note of an answer that is no 429, to a question that was sent at the moment `asked`.
+
+        A pause of all waits ends if the gateway turns out to let enough through of what was sent when it asked for it.
+        """
         with self._lock:
             self._count(now, asked, refused=False)
+            self._end_pause(now, asked)
 
     def on_rate_limited(self, now: float, asked: float, pause: Pause) -> None:
         """Take note of a 429, and let all waits pause if the gateway asks for it and refuses most questions.
@@ -312,7 +338,7 @@ class RateLimiter:
         """
         with self._lock:
             self._count(now, asked, refused=True)
-            if self._recent.count.share > max(SILENT, clearly_more(self._rate.excused)):
+            if self._refuses_most():
                 self._obey(now, pause)
 
     def rate(self, moment: float) -> float:
@@ -330,11 +356,18 @@ class RateLimiter:
         if self._rate.changed != changed:
             self._begin_slots(now)
 
+    def _refuses_most(self, later: Iterable[bool] = ()) -> bool:
+        """Whether nearly all questions are refused at present. `later` has for each that is not counted yet whether."""
+        recent = evolve(self._recent.count)
+        for refused in later:
+            recent.add(refused)
+        return recent.share > max(SILENT, clearly_more(self._rate.excused))
+
     def _obey(self, now: float, pause: Pause) -> None:
         """Let all waits pause, for as long as the gateway asked for: the rest is the patience of the one refused."""
         if pause.asked is None:
             return
-        pause = evolve(pause, seconds=min(pause.seconds, pause.asked))
+        pause = evolve(pause, seconds=min(pause.seconds, pause.asked, LONGEST_PAUSE))
         until = now + pause.seconds
         if until <= self.quiet_until:
             return
@@ -345,6 +378,14 @@ class RateLimiter:
         if is_new and pause.seconds >= LONG_PAUSE:
             logger.warning("%s: no wait of this client asks until then.", pause)
 
-    def _begin_slots(self, now: float) -> None:
-        self._next = max(now, self.quiet_until)
+    def _end_pause(self, now: float, asked: float) -> None:
+        """End a pause if what was asked just before it, or later, was let through, and so were enough others."""
+        began = self.quiet_until - self.pause.seconds if self.pause is not None else math.inf
+        if began <= now < self.quiet_until and asked > began - SHARE_SPAN and not self._refuses_most():
+            self.quiet_until = now
+            self._begin_slots(now)
+
+    def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - for clients that share a budget.
+        """Let all slots that were reserved be void."""
+        self._last = -math.inf
         self._generation += 1

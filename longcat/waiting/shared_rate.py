@@ -16,8 +16,10 @@ from typing import Final
 from attrs import define, evolve, field, frozen
 
 from longcat.clock import RESOLUTION
+from longcat.gateway.messages import LONGEST_PAUSE
 from longcat.models import Pause
-from longcat.waiting.rate_limit import EXCUSE_FOR, RateLimiter, Slot
+from longcat.settings import LOWEST_RATE
+from longcat.waiting.rate_limit import SHARE_SPAN, SLOWEST, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
 LATE: Final = 0.1  # Seconds. Who comes later than this to its slot must take another one.
@@ -28,6 +30,7 @@ FARTHEST: Final = 0.7  # Seconds. Whose exchanges take long gets slots ahead for
 SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
 ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
 HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
+LOOK_AGAIN: Final = 1.0  # Seconds until who waits for a slot looks whether it may be sooner by now.
 LARGEST_LOT: Final = 1024  # Slots that one client wants at a time at most.
 MOST_ANSWERS: Final = 4096  # Answers that a client keeps while it can have no exchange. Older ones are dropped.
 TYPICAL: Final = 0.005  # Seconds that an exchange takes, until that is known.
@@ -90,21 +93,39 @@ class SharedBudget(RateLimiter):
     Attributes:
         moment: that of the last exchange.
         kept_until: slots of the generation before that come before this moment are still spent.
-        refused: when a question was last refused, as far as it was handed in.
         members: the clients that are alive.
         answers: those that are not counted yet, in the order in which they came.
+        ahead: the slots given that come more than `VALID_FOR` after the last exchange, and the last one before them.
     """
 
     moment: float = 0.0
     kept_until: float = 0.0
-    refused: float = -math.inf
     members: dict[str, BudgetMember] = field(factory=dict)
     answers: list[CountedAnswer] = field(factory=list)
+    ahead: list[float] = field(factory=list)
 
     @property
     def generation(self) -> int:
-        """Which generation of slots is given now. It changes when the rate was cut or restored, or a pause began."""
+        """Which generation of slots is given now. It changes when slots that were given come too soon or too late."""
         return self._generation
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the figures can be right. With some that can't, everyone would wait for ever."""
+        latest, pause = self.moment + 2 * VALID_FOR, self.pause.seconds if self.pause is not None else 0.0
+        if not (math.isfinite(latest) and 0 <= pause <= LONGEST_PAUSE and self.max_rate >= LOWEST_RATE):
+            return False
+        farthest = FARTHEST + (len(self.members) + 1) * self._spacing(min(self.max_rate, SLOWEST))
+        return (
+            self.quiet_until <= latest + pause
+            and self._last <= max(latest, self.quiet_until) + farthest
+            and all(one.max_rate >= LOWEST_RATE and one.seen <= latest for one in self.members.values())
+            and all(one.until <= max(latest, self._last) for one in self.members.values())
+            and max(self.ahead, default=-math.inf) <= max(latest, self._last)
+            and all(one.received <= latest for one in self.answers)
+            and self._recent.is_possible(SHARE_SPAN, latest)
+            and self._rate.is_possible(latest)
+        )
 
     def exchange(
         self,
@@ -123,40 +144,67 @@ class SharedBudget(RateLimiter):
             max_rate: the client's bound, in questions per second.
             wish: what it has to say and wants.
             renewed: whether slots that were given may have been forgotten, as after a crash of what keeps the budget.
+                Those of this client are void.
         """
         now = self.moment = max(now, self.moment)
         if renewed:
-            self._next = max(self._next, now + VALID_FOR)
-        self.members = {name: one for name, one in self.members.items() if now - one.seen < ALIVE_FOR}
+            self.members.pop(member, None)
+        if all(now - one.seen >= ALIVE_FOR for one in self.members.values()):  # It asks as if it shared nothing.
+            self.quiet_until, self.answers = min(self.quiet_until, now), []
+            self._begin_slots(now)
         until = self.members[member].until if member in self.members else -math.inf
-        self.members[member] = BudgetMember(max_rate, now, until)
-        self.max_rate = min(one.max_rate for one in self.members.values())
+        self._set_members({**self.members, member: BudgetMember(max_rate, now, until)})
+        if renewed:
+            self._last = max(self._last, now + VALID_FOR - self._spacing(self.rate(now)))
+            self.ahead.append(self._last)
         self._take_in(wish.answers)
         slots = self._give(member, wish) if wish.wanted else []
         if slots:
             self.members[member] = evolve(self.members[member], until=slots[-1])
+            self.ahead += slots
+        self.ahead = self.ahead[max(sum(one <= now + VALID_FOR for one in self.ahead) - 1, 0) :]
         return slots
+
+    def leave(self, now: float, member: str) -> None:
+        """Forget a client that asks nothing any more."""
+        self.moment = max(now, self.moment)
+        self._set_members({name: one for name, one in self.members.items() if name != member})
+
+    def _set_members(self, members: dict[str, BudgetMember]) -> None:
+        """Let the lowest bound of those that are alive hold."""
+        bound = self.max_rate
+        self.members = {name: one for name, one in members.items() if self.moment - one.seen < ALIVE_FOR}
+        self.max_rate = min((one.max_rate for one in self.members.values()), default=bound)
+        if self.max_rate > bound and self._last > self.moment + VALID_FOR:  # All may be sooner.
+            self._begin_slots(self.moment)
+        else:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Let the next slot follow the last one that somebody may spend."""
+        until = max((one.until for one in self.members.values()), default=-math.inf)
+        self.ahead = [one for one in self.ahead if one <= max(self.moment + VALID_FOR, until)]
+        self._last = max(self.ahead, default=-math.inf)
 
     def _take_in(self, answers: Sequence[CountedAnswer]) -> None:
         """Count the answers in the order in which they came, once they are settled.
 
-        A pause is obeyed at once if nothing was refused for a while: most likely, everyone would be refused now.
+        Whether the refusals among them pause all clients depends on the answers that have come since, too.
         """
-        for one in answers:
-            if one.pause is not None:
-                if one.received - self.refused > EXCUSE_FOR:
-                    self._rate.lag = self.moment - one.received + VALID_FOR
-                    self._obey(one.received, one.pause)
-                self.refused = max(self.refused, one.received)
+        answers = [evolve(one, received=min(one.received, self.moment)) for one in answers]
         self.answers = sorted([*self.answers, *answers], key=lambda one: one.received)
         settled = sum(one.received <= self.moment - SETTLED for one in self.answers)
         counted, self.answers = self.answers[:settled], self.answers[settled:]
         for one in counted:
             self._rate.lag = self.moment - one.received + VALID_FOR
+            self._count(one.received, one.asked, refused=one.pause is not None)
+        refuses_most = self._refuses_most(one.pause is not None for one in self.answers)
+        for one in counted:
+            self._rate.lag = self.moment - one.received + VALID_FOR
             if one.pause is None:
-                self.on_answer(one.received, one.asked)
-            else:
-                self.on_rate_limited(one.received, one.asked, one.pause)
+                self._end_pause(one.received, one.asked)
+            elif refuses_most and one.received > counted[-1].received - SHARE_SPAN:
+                self._obey(one.received, one.pause)
 
     def _give(self, member: str, wish: Wish) -> list[float]:
         """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT` seconds.
@@ -181,9 +229,10 @@ class SharedBudget(RateLimiter):
         return max(1 / rate, (1 + LATE) / max(math.floor(MOST * rate), 1)) if math.isfinite(rate) else 0.0
 
     def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - it is that of the answer.
-        """Begin another generation of slots, where those that may still be spent end."""
+        """Begin another generation of slots, after those that may still be spent."""
         self.kept_until = self.moment + VALID_FOR
-        self._next = max(min(self._next, self.kept_until), self.quiet_until)
+        self.members = {name: evolve(one, until=min(one.until, self.kept_until)) for name, one in self.members.items()}
+        self._give_back()
         self._generation += 1
 
 
@@ -205,7 +254,7 @@ class SharedRateLimiter(RateLimiter):
     _took: float = field(default=TYPICAL, init=False)  # How many seconds an exchange takes.
     _reach: float = field(default=0.0, init=False)  # How many of them are left when the slots are given.
     _hand: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
-    _reserved: deque[float] = field(factory=deque, init=False)  # The moments of those that were, until they come.
+    _reserved: deque[Slot] = field(factory=deque, init=False)  # Those that somebody has, until they come.
     _lot: int = field(default=1, init=False)  # How many slots this client can use at a time.
     _is_unmet: bool = field(default=False, init=False)  # Whether someone found no slot since the last exchange.
     _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
@@ -213,7 +262,7 @@ class SharedRateLimiter(RateLimiter):
     """Slots of the generation before that come before this moment are not void, unless there is a pause."""
     _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MOST_ANSWERS), init=False)
     _is_exchanging: bool = field(default=False, init=False)
-    _is_refused: bool = field(default=False, init=False)  # Whether one of them was a 429.
+    _judged: float = field(default=math.inf, init=False)  # When it can be known what follows from the last 429.
 
     def free(self, now: float) -> float:
         """Return the moment before which no slot comes, as far as is known."""
@@ -234,11 +283,11 @@ class SharedRateLimiter(RateLimiter):
         return slot
 
     def seconds_until(self, slot: Slot, now: float) -> float | None:
-        """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
+        """Return the seconds until a slot comes, or to look again. None: it is void, and another must be reserved."""
         pause = slot.moment - now
         if slot.generation == NO_SLOT:
             return pause if pause >= RESOLUTION else None
-        return max(pause, 0.0) if self._is_good(slot, now) else None
+        return min(max(pause, 0.0), LOOK_AGAIN) if self._is_good(slot, now) else None
 
     def is_good(self, slot: Slot, now: float) -> bool:
         """Whether a slot that came may still be spent: it is not late, and no change that voids it is known."""
@@ -250,10 +299,10 @@ class SharedRateLimiter(RateLimiter):
             self._answered.append(CountedAnswer(now, asked, None))
 
     def on_rate_limited(self, now: float, asked: float, pause: Pause) -> None:
-        """Take note of a 429. What follows from it is found out in the next exchange, which is due now."""
+        """Take note of a 429. What follows from it depends on the answers that others get, and is found out later."""
         with self._lock:
             self._answered.append(CountedAnswer(now, asked, pause))
-            self._is_refused = True
+            self._judged = now + SETTLED + SOONEST
         self.on_demand()
 
     def rate(self, moment: float) -> float:
@@ -287,8 +336,10 @@ class SharedRateLimiter(RateLimiter):
                 for one in self._answered
             ]
             self._answered.clear()
-            self._is_unmet = self._is_waited_for = self._is_refused = False
+            self._is_unmet = self._is_waited_for = False
             self._is_exchanging = True
+            if self._judged <= now:
+                self._judged = math.inf
             return Wish(answers, wanted, held, self._reach)
 
     def end_exchange(self, wish: Wish, budget: SharedBudget, slots: Sequence[float], now: float) -> None:
@@ -307,6 +358,7 @@ class SharedRateLimiter(RateLimiter):
                 self._generation += 1 if passed == 1 else 2
                 self._kept_until = budget.kept_until - offset
             self._budget, self._looked = budget, budget.moment - offset
+            self._reserved = deque(slot for slot in self._reserved if self._is_good(slot, now))
             self._reach = min(max((self._reach + now - self._looked) / 2, 0.0), VALID_FOR / 2)
             if budget.quiet_until:
                 self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
@@ -348,7 +400,7 @@ class SharedRateLimiter(RateLimiter):
         while self._hand:
             slot = self._hand.popleft()
             if self._is_good(slot, now):
-                self._reserved.append(slot.moment)
+                self._reserved.append(slot)
                 self._is_waited_for = slot.moment - now >= RESOLUTION
                 return slot
             self._lot = max(self._lot // 2, 1)
@@ -364,9 +416,9 @@ class SharedRateLimiter(RateLimiter):
 
     def _held(self, now: float) -> list[float]:
         """Return the moments of all slots that were had and have not come."""
-        while self._reserved and self._reserved[0] <= now:
+        while self._reserved and self._reserved[0].moment <= now:
             self._reserved.popleft()
-        return [*self._reserved, *(slot.moment for slot in self._hand)]
+        return [slot.moment for slot in (*self._reserved, *self._hand)]
 
     def _is_good(self, slot: Slot, now: float) -> bool:
         """Whether a slot may be spent when it comes, or now if it has come, as far as is known."""
@@ -381,12 +433,10 @@ class SharedRateLimiter(RateLimiter):
 
     def _due(self, now: float) -> float:
         """Return when the next exchange is due."""
-        if self._is_refused:
-            return now
-        due = self._looked + HEARTBEAT
+        held = self._held(now)
+        due = min(self._judged, self._looked + (LOOK_AGAIN if held or self._is_unmet else HEARTBEAT))
         if self._answered:
             due = min(due, self._answered[0].received + LOT)
-        held = self._held(now)
         if self._is_unmet or self._wants_more:
             if math.isinf(self.rate(now)):
                 due = min(due, max(self._looked + LOT, self.quiet_until))

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import define
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 logger: Final = logging.getLogger("longcat")
+T = TypeVar("T")
 
 RATE_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS longcat_rate (
@@ -155,14 +156,12 @@ class BudgetExchanger(ForkAware):
             self._changed.notify_all()
 
     def _run(self) -> None:
-        from psycopg import Error  # noqa: PLC0415 - few journals are in PostgreSQL.
-
         failures = 0
         while self._wait(min(FIRST_PAUSE * 2.0 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0):
             try:
                 self._merge(MERGED_EVERY)
                 self._exchange()
-            except (Error, JournalError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without this thread, everyone would wait for ever.
                 failures += 1
                 self.limiter.took(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
                 if failures == 1:
@@ -170,9 +169,11 @@ class BudgetExchanger(ForkAware):
                 self._disconnect()
             else:
                 failures = 0
-        if not failures:
-            with suppress(Error, JournalError, OSError):
+        if self._db is not None:
+            with suppress(Exception):
                 self._merge(0.0)
+                self.limiter.begin_anew()
+                self._change(lambda budget, now: budget.leave(now, self._member))
         self._disconnect()
 
     def _wait(self, pause: float) -> bool:
@@ -189,14 +190,16 @@ class BudgetExchanger(ForkAware):
 
     def _warn(self, error: Exception) -> None:
         """Log why nothing is asked for now, in words of ours."""
-        from longcat.saving.journal.postgres.connection import explained, lost_error  # noqa: PLC0415 - see above.
+        from psycopg import Error  # noqa: PLC0415 - few journals are in PostgreSQL.
 
-        if not isinstance(error, JournalError):
-            try:
-                with explained(self._name, self._db):
-                    raise error if getattr(error, "sqlstate", None) else lost_error(self._name)
-            except JournalError as ours:
-                error = ours
+        from longcat.saving.journal.postgres.connection import explained, lost_error  # noqa: PLC0415 - it imports that.
+
+        is_lost = isinstance(error, Error | OSError) and not getattr(error, "sqlstate", None)
+        try:
+            with explained(self._name, self._db):
+                raise lost_error(self._name) if is_lost else error
+        except JournalError as ours:
+            error = ours
         logger.warning("The journal can't say who may ask next, so that nothing is asked until it can. %s", error)
 
     def _disconnect(self) -> None:
@@ -221,29 +224,46 @@ class BudgetExchanger(ForkAware):
     def _merge(self, interval: float) -> None:
         """Share what was learnt about durations, unless that was done so many seconds ago or less."""
         if monotonic() - self._merged > interval:
+            db = self._connected()
+            self._merged = monotonic()  # Also if it fails: nobody waits for this.
             for row in self._experience:
-                row.merge(self._connected())
-            self._merged = monotonic()
+                row.merge(db)
 
     def _exchange(self) -> None:
         """Have one exchange. Raises what the connection raises; then nothing has changed, or nobody knows."""
-        db, limiter, began = self._connected(), self.limiter, monotonic()
+        self._connected()
+        limiter, began = self.limiter, monotonic()
         wish = limiter.begin_exchange(began, self._offset.seconds)
-        try:
-            (text, now) = _results(db, f"BEGIN; {LOCK}; {NOW}", self._row)  # Now, the row is ours.
-            budget = _budget_of(text, now)
+
+        def exchange(budget: SharedBudget, now: float) -> list[float]:
             renewed = self._may_be_forgotten or self._started > budget.moment
-            slots = budget.exchange(now, self._member, limiter.max_rate, wish, renewed=renewed)
-            sent = monotonic()
-            (told,) = _results(db, f"{KEEP}; COMMIT; {NOW}", (as_json(budget), *self._row))
-            self._offset.learn(told, sent, monotonic())
-            self._may_be_forgotten = False
+            return budget.exchange(now, self._member, limiter.max_rate, wish, renewed=renewed)
+
+        try:
+            budget, slots = self._change(exchange)
         except BaseException:
             limiter.fail_exchange(wish)
             raise
+        self._may_be_forgotten = False
         ended = monotonic()
         limiter.took(ended - began)
         limiter.end_exchange(wish, budget, slots, ended)
+
+    def _change(self, change: Callable[[SharedBudget, float], T]) -> tuple[SharedBudget, T]:
+        """Change the budget in the row at a moment of the server's clock. Return it, and what the change returned."""
+        db = self._connected()
+        (text, now) = _results(db, f"BEGIN; {LOCK}; {NOW}", self._row)  # Now, the row is ours.
+        try:
+            budget = _budget_of(text, now)
+            result = change(budget, now)
+        except (ValueError, ArithmeticError):  # Someone else has written it, or a figure of it is impossible.
+            logger.warning("What the journal knew of the gateway's rate can't be read. It is learnt anew.")
+            budget = SharedBudget()
+            result = change(budget, now)
+        sent = monotonic()
+        (told,) = _results(db, f"{KEEP}; COMMIT; {NOW}", (as_json(budget), *self._row))
+        self._offset.learn(told, sent, monotonic())
+        return budget, result
 
 
 def _number(db: "Connection[Any]", sql: Any) -> float:
@@ -253,7 +273,7 @@ def _number(db: "Connection[Any]", sql: Any) -> float:
 
 def _results(db: "Connection[Any]", sql: Any, values: Sequence[Any]) -> list[Any]:
     """Execute several statements at once, and return the first value of each that is a query. None: it has no row."""
-    from psycopg import ClientCursor  # noqa: PLC0415 - see above.
+    from psycopg import ClientCursor  # noqa: PLC0415 - as above.
 
     with ClientCursor(db) as cursor:
         cursor.execute(sql, values)
@@ -267,10 +287,8 @@ def _results(db: "Connection[Any]", sql: Any, values: Sequence[Any]) -> list[Any
 
 
 def _budget_of(text: str | None, now: float) -> SharedBudget:
-    """Return the budget in a row; a new one if there is none, or none that can be meant."""
-    try:
-        budget = from_json(SharedBudget, text) if text else SharedBudget()
-    except ValueError:
-        logger.warning("What the journal knew of the gateway's rate can't be read. It is learnt anew.")
-        return SharedBudget()
+    """Return the budget in a row, or a new one if it is empty. Raises ValueError if what it says can't be right."""
+    budget = from_json(SharedBudget, text) if text else SharedBudget()
+    if not budget.is_possible:
+        raise ValueError("no SharedBudget: its figures are impossible")
     return budget if budget.moment <= now + SET_BACK else SharedBudget()
