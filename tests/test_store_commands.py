@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from object_storage import SECRET, ObjectStorage
+from object_storage import SECRET, SLOW_DOWN, ObjectStorage
 from postgres import Schema
 from processes import forked
 from servers import LIMIT
 from shell import KEY, PNG, Ran, environment
 from webdataset import WebDataset  # type: ignore[import-untyped]
 
+from longcat.cli import output as cli_output
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
 from longcat.sandbox import Settings, running
@@ -197,8 +198,32 @@ NO_STORE: Final = "sftp://longcat@127.0.0.1:1/out"
 def test_what_is_down_may_be_up_again(shell: Shell, monkeypatch: pytest.MonkeyPatch, command: Sequence[str]) -> None:
     """A database or a store that can't be reached is no mistake of the user's: exit code 3, before anything is paid."""
     monkeypatch.setattr(remote, "QUICK_PATIENCE", 0.0)
-    ran = shell.run(*command)
+    patience = ["--timeout", "0"] if command[0] == "batch" and NO_STORE in command else []
+    ran = shell.run(*command, *patience)
     assert (ran.code, "can't be reached" in ran.err, ran.out) == (3, True, ""), ran.err
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_batch_waits_for_its_store(  # noqa: PLR0913 - all but the last are fixtures.
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    object_storage: ObjectStorage,
+    bucket: str,
+    schema: Schema,
+    *,
+    is_remote: bool,
+) -> None:
+    """A worker that starts while the store is overloaded waits as long as --timeout says, and tells that once."""
+    monkeypatch.setattr(remote, "QUICK_PATIENCE", 0.0)
+    monkeypatch.setattr(cli_output, "sleep", lambda _: None)
+    object_storage.faults.extend([SLOW_DOWN] * 3)
+    journal = schema.url if is_remote else "cats.db"
+    ran = shell.run("batch", "orders", "-o", f"s3://{bucket}/out", "--journal", journal)
+    assert (ran.code, ran.err.count("The batch waits until its store can be used")) == (0, 1), ran.err
+    object_storage.faults.extend([SLOW_DOWN] * 3)
+    ran = shell.run("batch", "orders", "-o", f"s3://{bucket}/out", "--journal", journal, "--timeout", "0")
+    assert (ran.code, "SlowDown" in ran.err, "waits" in ran.err) == (3, True, False), ran.err
+    object_storage.faults.clear()
 
 
 def test_one_picture_goes_to_its_place(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:

@@ -2,9 +2,14 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
+from time import sleep
+from typing import TypeVar
 
+from longcat.cli.results import print_error
+from longcat.clock import monotonic
 from longcat.errors import ConfigurationError
 from longcat.saving.files import final_path
 from longcat.saving.stores.faults import StoreError
@@ -15,27 +20,62 @@ from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import usable_count
 from longcat.text import sentence, shorten
+from longcat.waiting.backoff import backoff
+
+T = TypeVar("T")
 
 
-def check_free(store: PictureStore, name: str, count: int, next_step: str) -> None:
+def check_free(store: PictureStore, name: str, pictures: int, next_step: str) -> None:
     """Raise ConfigurationError when a picture, or one of several, would replace a file.
 
     Args:
         store: where the pictures go.
         name: what they are called in a folder.
-        count: how many there are.
+        pictures: how many there are.
         next_step: what to do about it.
     """
     with _usable(store):
-        found = store.existing(name, count)
+        found = store.existing(name, pictures)
     if found:
         raise ConfigurationError(f"{found[0]} is there already. {next_step}")
 
 
-def prepare(store: PictureStore) -> None:
-    """Make sure that pictures can be saved in a store, before anything is paid. Raises ConfigurationError."""
-    with _usable(store):
-        store.prepare()
+def prepare(store: PictureStore, patience: float) -> None:
+    """Make sure that pictures can be saved in a store, before anything is paid.
+
+    Raises ConfigurationError; StoreError when it can't be reached for so many seconds.
+    """
+
+    def step() -> None:
+        with _usable(store):
+            store.prepare()
+
+    wait_for_store(step, patience)
+
+
+def patience_of(arguments: argparse.Namespace) -> float:
+    """Return for how many seconds a batch waits, before its first order, for a journal or a store that is not ready."""
+    for_one: float = arguments.timeout
+    return for_one if arguments.batch_timeout is None else min(for_one, arguments.batch_timeout)
+
+
+def wait_for_store(step: Callable[[], T], patience: float) -> T:
+    """Do something with a store, again for so many seconds while it can't be reached, which is said once.
+
+    Returns its result, or raises StoreError.
+    """
+    end = monotonic() + patience
+    for attempt in count(1):
+        pause = backoff(attempt)
+        try:
+            return step()
+        except StoreError as error:
+            if not error.transient or monotonic() + pause > end:
+                raise
+            if attempt == 1:
+                print_error(f"longcat: The batch waits until its store can be used. {error.message}")
+        sleep(pause)
+    raise ValueError("there is always another attempt")
 
 
 @contextmanager

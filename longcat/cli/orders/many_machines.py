@@ -28,7 +28,7 @@ from longcat.cli.orders.ledger import look_up
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
-from longcat.cli.output import batch_store, prepare
+from longcat.cli.output import batch_store, patience_of, prepare
 from longcat.cli.results import Printer, overall, print_error, report
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
         find = partial(look_up, orders=journal.orders(base_url), store=store)
         work = _Work(table, batch, store, find, arguments)
         try:
-            prepare(store)
+            prepare(store, patience_of(arguments))
             with receiving(arguments) as wake:
                 # What was in doubt is marked. What another worker leaves in doubt meanwhile is not sent again.
                 settings = evolve(OrderingSettings.of(arguments, store, journal), resubmit_unknown=False)

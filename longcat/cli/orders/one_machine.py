@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from longcat.cli.orders.ledger import recall, survey
 from longcat.cli.orders.line import OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
-from longcat.cli.output import batch_store, prepare
+from longcat.cli.output import batch_store, patience_of, prepare, wait_for_store
 from longcat.cli.results import Printer, overall, report
 from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.journal import Journal
@@ -42,15 +41,16 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
     store = batch_store(arguments)
     journal = Path(arguments.journal) if arguments.journal is not None else _journal_in(store)
-    patience = min(arguments.timeout, math.inf if arguments.batch_timeout is None else arguments.batch_timeout)
-    known = survey(lines, journal, base_url, store, resubmit_unknown=arguments.resubmit_unknown, patience=patience)
+    patience, resubmit = patience_of(arguments), arguments.resubmit_unknown
+    look = partial(survey, lines, journal, base_url, store, resubmit_unknown=resubmit, patience=patience)
+    known = wait_for_store(look, patience)
     if arguments.dry_run:
-        print_plan(known, is_resubmitting=arguments.resubmit_unknown, as_json=arguments.json)
+        print_plan(known, is_resubmitting=resubmit, as_json=arguments.json)
     check_cost(known, arguments.max_cost)
     if arguments.dry_run:
         return Exit.DONE
     find_api_key(None)  # Its error comes before anything is made.
-    prepare(store)
+    prepare(store, patience)
     with receiving(arguments) as wake:
         try:
             _order(lines, store, OrderingSettings.of(arguments, store, journal), wake, arguments)

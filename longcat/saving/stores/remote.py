@@ -16,7 +16,7 @@ from longcat.clock import monotonic
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.parts import PartialFile
-from longcat.saving.stores.drivers import Driver, ObjectBody, StoredObject
+from longcat.saving.stores.drivers import READ_TIMEOUT, Driver, ObjectBody, StoredObject
 from longcat.saving.stores.faults import StoreError, fault_of, is_conflict
 from longcat.saving.stores.layout import Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
@@ -30,7 +30,7 @@ MOST_SECONDS: Final = 300.0
 PATIENCE: Final = 60.0
 """Seconds for which a file is put again after faults that may pass, where nobody sets another bound."""
 QUICK_PATIENCE: Final = 5.0
-"""Seconds for which a question is asked again, or a probe is put: someone is waiting at a shell."""
+"""Seconds for which a question is asked again, and a probe is put again: someone is waiting at a shell."""
 PROBE: Final = ".longcat-probe"
 """An object that is written to see whether anything can be, and deleted by those who may."""
 
@@ -121,7 +121,7 @@ class RemoteStore:
         _again(self._probe, QUICK_PATIENCE)
 
     def _probe(self, *, read: bool = False) -> None:
-        with self.writing(PROBE, "text/plain", timeout=QUICK_PATIENCE) as file:
+        with self.writing(PROBE, "text/plain", timeout=READ_TIMEOUT) as file:
             file.write(b"longcat can save pictures here.\n")
         try:
             if read:
