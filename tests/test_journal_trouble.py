@@ -321,6 +321,7 @@ ALTERED_ORDERS: Final = {
     "a word for money": "cost = 'much'",
     "a part of a unit": "in_doubt = 0.5",
     "bytes for a request": "request_id = x'00'",
+    "a book for a request": "request_id = printf('%.10000000c', 'r')",
 }
 
 

@@ -42,6 +42,18 @@ from longcat.waiting.submit import OrderState
 SOON: Final = 0.05
 GATEWAY: Final = "https://gateway.test"
 
+ALTERED_ROWS: Final = {
+    "longcat_line SET content = '{'": r"A line of batch 1 .* was altered and can't be read\. Restore it",
+    "longcat_line SET content = '[]'": "A line of batch 1 .* was altered",
+    "longcat_line SET key = 'dog'": "A line of batch 1 .* was altered",  # It was ordered as the cat.
+    "longcat_line SET owner = 'no token'": "2 lines are open, and none of them can be claimed: another program",
+    "longcat_line SET batch = -5": "2 lines are open, and none of them can be claimed",
+    "longcat_batch SET spent = 9223372036854775807": r"bigint out of range\. Another program altered",
+    "longcat_worker SET began = 'infinity'": "a row can't be read. Another program altered it",
+    "longcat_orders SET request_id = repeat('r', 10000000)": "order 'cat-1' in .* was altered",
+}
+"""Changes, and what is said of them."""
+
 Gateways = Callable[..., OrderGateway]
 Call = Callable[..., Ran]
 
@@ -158,6 +170,31 @@ def test_which_orders_are_the_same(call: Call, schema: Schema, *, is_remote: boo
         write(dog | {"id": "new"}, other)
         ran = call(gateway, "batch", "orders", "-o", "out", "--journal", place)
         assert (ran.code, f"'{other['id']}' names another order in the journal" in ran.err) == (2, True), ran.err
+
+
+def test_rows_that_were_altered_are_told_shortly_and_order_nothing(
+    gateway_with: Gateways, batch: Call, postgres_server: PostgresServer, schema: Schema
+) -> None:
+    """Whatever stands in the rows of a batch, a worker ends, says so in some lines, and sends no order again."""
+    gateway = gateway_with()
+    write(*numbered(2))
+    assert batch(gateway).code == 0
+    tables = [f"longcat_{name}" for name in ("line", "batch", "worker", "orders")]
+    execute = postgres_server.execute
+    execute(f"SET search_path = {schema.name}")
+    for table in tables:
+        execute(f"CREATE TEMPORARY TABLE sound_{table} AS TABLE {table}")
+    for change, says in ALTERED_ROWS.items():
+        for table in tables:
+            execute(f"DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE sound_{table}")  # noqa: S608
+        execute("UPDATE longcat_line SET state = 'open', was_left = TRUE")
+        execute("UPDATE longcat_worker SET done = 0")
+        execute(f"UPDATE {change}")
+        ran = batch(gateway)
+        assert (ran.code in {2, 3}, re.search(says, ran.err) is not None) == (True, True), (change, ran.err)
+        assert (len(ran.err) < 3000, gateway.posts) == (True, 2), change
+    execute("DISCARD TEMPORARY")
+    execute("RESET search_path")
 
 
 def test_a_dry_run_makes_nothing(

@@ -332,7 +332,6 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, ba
         "client_encoding": "LATIN1",
         "standard_conforming_strings": "off",
         "lock_timeout": "1",
-        "idle_session_timeout": "1",
         "datestyle": "German",
         "extra_float_digits": "-15",
         "bytea_output": "escape",

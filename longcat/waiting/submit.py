@@ -52,7 +52,7 @@ AGAIN: Final = "\n#"
 
 def taken_note(request_id: str) -> str:
     """Return the note for an exception that comes after an order was taken."""
-    return f"The order was taken: request {request_id}. Wait for it to get its picture."
+    return f"The order was taken: request {shorten(request_id)}. Wait for it to get its picture."
 
 
 def another_order(key: str) -> ConfigurationError:

@@ -36,7 +36,8 @@ def as_lines(place: str, summary: JournalSummary) -> Iterator[str]:
     for order in summary.doubtful:
         name = shorten(KNOWN_KEYS.hide(order.name), 60)
         reason = order.reason or "the program that sent it ended before the answer came"
-        yield f"in doubt since {order.noted}: {name!r}, {order.cost} USD: {shorten(KNOWN_KEYS.hide(reason), 200)}"
+        reason = shorten(KNOWN_KEYS.hide(reason), 200)
+        yield f"in doubt since {shorten(order.noted)}: {name!r}, {order.cost} USD: {reason}"
     if summary.in_doubt > len(summary.doubtful):
         yield f"... and {summary.in_doubt - len(summary.doubtful):,} more in doubt"
     if summary.in_doubt:
@@ -108,10 +109,10 @@ def _batch(batch: "BatchRecord") -> str:
 
 def _worker(worker: "WorkerRecord") -> str:
     state = "at work" if worker.is_alive else "gone"
+    name = f"worker {shorten(worker.token)}, process {worker.pid} on {shorten(worker.host)}, batch {worker.batch}"
     return (
-        f"worker {worker.token}, process {worker.pid} on {shorten(worker.host)}, batch {worker.batch}: {state}, last"
-        f" seen {_moment(worker.seen)}; {worker.done:,} done, {worker.failed:,} failed, {worker.unknown:,} in doubt,"
-        f" {worker.spent} USD"
+        f"{name}: {state}, last seen {_moment(worker.seen)}; {worker.done:,} done, {worker.failed:,} failed,"
+        f" {worker.unknown:,} in doubt, {worker.spent} USD"
     )
 
 

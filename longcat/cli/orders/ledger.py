@@ -108,16 +108,21 @@ def _recall_request(line: OrderLine, requests: RequestTable, store: PictureStore
 
 
 def look_up(line: OrderLine, orders: OrderTable, store: PictureStore) -> None:
-    """Let a line fail that is about to be ordered if a file is in the way of its pictures. Raises JournalError.
+    """Let a line fail that is about to be ordered if a file is in the way of its pictures, or its order was altered.
 
-    Only in a folder of this machine is that looked for: elsewhere it would take long.
+    Raises JournalError when the journal can't be read for now. Files are looked for in a folder of this machine alone:
+    elsewhere it would take long.
     """
     is_local = isinstance(store, FolderStore) and line.name is not None
-    if is_local and store.existing(line.name or "", line.order.pictures) and orders.known(line.key) is None:
-        try:
+    if not is_local or not store.existing(line.name or "", line.order.pictures):
+        return
+    try:
+        if orders.known(line.key) is None:
             _check_files([line], store)
-        except ConfigurationError as error:
-            line.fail(error)
+    except ConfigurationError as error:
+        if isinstance(error, JournalError) and error.locked:
+            raise
+        line.fail(error)
 
 
 def _check_files(lines: Sequence[OrderLine], store: PictureStore) -> None:

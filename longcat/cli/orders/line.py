@@ -80,7 +80,7 @@ class OrderLine:
 
     def __str__(self) -> str:
         name = shorten(KNOWN_KEYS.hide(self.order.id or self.order.prompt), 60)
-        return f"order {name!r}" + (f", request {self.request_id}" if self.request_id is not None else "")
+        return f"order {name!r}" + (f", request {shorten(self.request_id)}" if self.request_id is not None else "")
 
     @property
     def cost(self) -> Decimal:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 from longcat.errors import ConfigurationError, JournalError
 from longcat.processes import ForkAware
 from longcat.saving.journal.background import BackgroundWriter
+from longcat.settings import MAX_REQUEST_ID
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
@@ -218,6 +219,14 @@ class Database(ForkAware, ABC):
 def as_bytes(text: str | None) -> bytes | None:
     """Return a text for `CAST(? AS TEXT)`. Drivers refuse half of a surrogate pair, which JSON and paths may have."""
     return None if text is None else text.encode("utf-8", "surrogatepass")
+
+
+def request_or_none(value: Any) -> str | None:
+    """Return a value that is the id of a request or None. Raises TypeError or ValueError: a row was altered."""
+    request_id = text_or_none(value)
+    if request_id is not None and len(request_id) > MAX_REQUEST_ID:
+        raise ValueError("no request has so long an id")
+    return request_id
 
 
 def text_or_none(value: Any) -> str | None:

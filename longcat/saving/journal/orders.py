@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from longcat.errors import JournalError
 from longcat.models import OrderRequest, Status
-from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
+from longcat.saving.journal.database import Database, Statements, as_bytes, request_or_none, text_or_none
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.requests import RequestTable
 from longcat.text import shorten
@@ -165,9 +165,8 @@ class OrderTable:
             RequestTable(self._database, self._gateway, self._owner).note(answer)
         name = as_bytes(request_id)
         if not self._change(key, (TAKEN, [self._database.now(), name, self._owner, name])):
-            raise self._not_under_way(
-                key, f" Request {request_id} came of it and is not noted: wait for it by this id to get its picture."
-            )
+            what_came = f" Request {shorten(request_id)} came of it and is not noted: wait for it by this id to get its"
+            raise self._not_under_way(key, f"{what_came} picture.")
 
     def withdraw(self, key: str) -> None:
         """Note that the gateway certainly did not take the order this time.
@@ -285,7 +284,7 @@ def _read_record(row: Any, may_come_back: Callable[[str], bool]) -> OrderRecord:
     order, last, before = read_order(content), to_dollars(cost), to_dollars(in_doubt or 0)
     if state == "unknown" and not last:  # It was withdrawn, and what is in doubt is what was sent before.
         last, before = before, last
-    return OrderRecord(key, order, stands, last, text_or_none(request_id), reason, before, is_marked)
+    return OrderRecord(key, order, stands, last, request_or_none(request_id), reason, before, is_marked)
 
 
 def read_order(content: str) -> OrderRequest:

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError, LongCatError
+from longcat.saving.journal.database import ALTERED
 from longcat.saving.journal.postgres.owners import LIFETIME
 from longcat.saving.journal.postgres.refusals import UNKNOWN, reason_of, refusal_of
 from longcat.text import sentence, shorten
@@ -267,20 +268,26 @@ def explained(name: str, connection: "psycopg.Connection[Any] | None" = None) ->
             raise lost_error(name) from error
         if isinstance(error, psycopg.errors.InvalidSqlStatementName):
             raise pooler_error(name) from error
+        if isinstance(error, psycopg.DataError) and not code:  # Python can't hold a value, such as an infinite moment.
+            raise _damaged(name) from error
         is_passing = code in PASSING or (not code and isinstance(error, psycopg.OperationalError))
         steps = (step for start, step in NEXT_STEPS if code.startswith(start))
         next_step = "Run again." if is_passing else next(steps, UNKNOWN.next_step)
         raise JournalError(
             f"The journal in {name} can't be used: {sentence(said)} {next_step}", locked=is_passing
         ) from error
-    except (UnicodeError, RecursionError, MemoryError) as error:
-        raise JournalError(f"The journal in {name} is damaged: a row can't be read. {ALTERED_IT}") from error
+    except ALTERED as error:
+        raise _damaged(name) from error
     except Exception as error:
         if isinstance(error, LongCatError):
             raise
         raise JournalError(
             f"The journal in {name} can't be used: {type(error).__name__}. {UNKNOWN.next_step}"
         ) from error
+
+
+def _damaged(name: str) -> JournalError:
+    return JournalError(f"The journal in {name} is damaged: a row can't be read. {ALTERED_IT}")
 
 
 def lost_error(name: str) -> JournalError:

@@ -341,9 +341,8 @@ class LineTable:
             raise
         self._unsure.discard(batch)
         self._claimed[batch].update(number for number, *_ in rows)
-        return [
-            ClaimedLine(number, key, read_order(order), to_dollars(units)) for number, key, order, units in sorted(rows)
-        ]
+        with self._database.trusting(f"A line of batch {batch}", RESTORE):
+            return [self._read_line(*row) for row in sorted(rows)]
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
         """Keep what came of lines, in one transaction. What another worker has taken over meanwhile is left alone.
@@ -408,6 +407,14 @@ class LineTable:
             if not after:  # It has looked at all of them.
                 break
         return rows
+
+    def _read_line(self, number: int, key: str, content: str, units: int) -> ClaimedLine:
+        """Return a line that was claimed. Raises ValueError or the like when it was altered."""
+        order = read_order(content)
+        name = self._database.stored_key(order_name(order))
+        if key != name and not key.startswith(f"{name}{AGAIN}"):
+            raise ValueError("no order has this key")
+        return ClaimedLine(number, key, order, to_dollars(units))
 
     def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str, row: str) -> None:
         """Write the lines of a batch, and name their orders."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from longcat.errors import JournalError, LongCatError
 from longcat.saving.files import sync
-from longcat.saving.journal.database import GRACE, Database, Statements
+from longcat.saving.journal.database import ALTERED, GRACE, Database, Statements
 from longcat.saving.journal.sqlite import schema
 from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, lock_holder
 from longcat.text import sentence, shorten
@@ -274,7 +274,7 @@ def _explained(path: Path) -> Iterator[None]:
             raise locked_error(path) from error
         next_step = NEXT_STEPS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, ACCESS)
         raise JournalError(f"The journal {path} can't be used: {sentence(str(error))} {next_step}") from error
-    except (UnicodeError, RecursionError, MemoryError) as error:
+    except ALTERED as error:
         raise JournalError(f"The journal {path} is damaged: a row can't be read. {KEEP_IT}") from error
     except Exception as error:
         if isinstance(error, LongCatError):
