@@ -26,7 +26,7 @@ LATE: Final = 0.1  # Seconds. Who comes later than this to its slot must take an
 MOST: Final = 1.2
 """How many times the rate may be sent in one second by all clients together, rounded down: 6 at a rate of 5, 1 at 1."""
 LOT: Final = 0.25  # Seconds. Those who want slots get about as many at a time as are spent by all in this time.
-FARTHEST: Final = 0.7  # Seconds. Whose exchanges take long gets slots ahead for so long at most, with those it has.
+FARTHEST: Final = 0.7  # Seconds. A client whose exchanges take long gets slots up to so far ahead.
 SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
 ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
 HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
@@ -52,6 +52,10 @@ class CountedAnswer:
     received: float
     asked: float
     pause: Pause | None
+
+    def on_clock(self, ahead: float) -> "CountedAnswer":
+        """Return the answer with its moments on a clock that is so many seconds ahead."""
+        return evolve(self, received=self.received + ahead, asked=self.asked + ahead)
 
 
 @frozen
@@ -115,27 +119,19 @@ class SharedBudget(RateLimiter):
         latest, pause = self.moment + 2 * VALID_FOR, self.pause.seconds if self.pause is not None else 0.0
         if not (math.isfinite(latest) and 0 <= pause <= LONGEST_PAUSE and self.max_rate >= LOWEST_RATE):
             return False
-        farthest = FARTHEST + (len(self.members) + 1) * self._spacing(min(self.max_rate, SLOWEST))
+        members = self.members.values()
+        slots = [self._last, *self.ahead, *(one.until for one in members)]
+        ahead = FARTHEST + (len(members) + 1) * self._spacing(min(self.max_rate, SLOWEST))
         return (
             self.quiet_until <= latest + pause
-            and self._last <= max(latest, self.quiet_until) + farthest
-            and all(one.max_rate >= LOWEST_RATE and one.seen <= latest for one in self.members.values())
-            and all(one.until <= max(latest, self._last) for one in self.members.values())
-            and max(self.ahead, default=-math.inf) <= max(latest, self._last)
+            and max(slots) <= max(latest, self.quiet_until) + ahead
+            and all(one.max_rate >= LOWEST_RATE and one.seen <= latest for one in members)
             and all(one.received <= latest for one in self.answers)
             and self._recent.is_possible(SHARE_SPAN, latest)
             and self._rate.is_possible(latest)
         )
 
-    def exchange(
-        self,
-        now: float,
-        member: str,
-        max_rate: float,
-        wish: Wish,
-        *,
-        renewed: bool = False,
-    ) -> list[float]:
+    def exchange(self, now: float, member: str, max_rate: float, wish: Wish, *, renewed: bool = False) -> list[float]:
         """Take in a client's answers, and return the moments of the slots that it gets: none where there is no bound.
 
         Args:
@@ -143,8 +139,8 @@ class SharedBudget(RateLimiter):
             member: names the client.
             max_rate: the client's bound, in questions per second.
             wish: what it has to say and wants.
-            renewed: whether slots that were given may have been forgotten, as after a crash of what keeps the budget.
-                Those of this client are void.
+            renewed: whether slots that were given may have been forgotten, as after a crash of the database. Those of
+                this client are void then.
         """
         now = self.moment = max(now, self.moment)
         if renewed:
@@ -250,11 +246,11 @@ class SharedRateLimiter(RateLimiter):
     on_demand: Callable[[], None] = field(kw_only=True)
     _budget: SharedBudget = field(factory=SharedBudget, init=False)  # As it was at the last exchange.
     _offset: float = field(default=0.0, init=False)
-    _looked: float = field(default=-math.inf, init=False)  # When that was.
+    _looked: float = field(default=-math.inf, init=False)  # The moment of that exchange, when its row was locked.
     _took: float = field(default=TYPICAL, init=False)  # How many seconds an exchange takes.
-    _reach: float = field(default=0.0, init=False)  # How many of them are left when the slots are given.
+    _reach: float = field(default=0.0, init=False)  # How many seconds it takes from then until the slots are here.
     _hand: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
-    _reserved: deque[Slot] = field(factory=deque, init=False)  # Those that somebody has, until they come.
+    _reserved: deque[Slot] = field(factory=deque, init=False)  # Slots that a wait has reserved, until they come.
     _lot: int = field(default=1, init=False)  # How many slots this client can use at a time.
     _is_unmet: bool = field(default=False, init=False)  # Whether someone found no slot since the last exchange.
     _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
@@ -287,11 +283,18 @@ class SharedRateLimiter(RateLimiter):
         pause = slot.moment - now
         if slot.generation == NO_SLOT:
             return pause if pause >= RESOLUTION else None
-        return min(max(pause, 0.0), LOOK_AGAIN) if self._is_good(slot, now) else None
+        return min(max(pause, 0.0), LOOK_AGAIN) if self.is_good(slot, now) else None
 
     def is_good(self, slot: Slot, now: float) -> bool:
-        """Whether a slot that came may still be spent: it is not late, and no change that voids it is known."""
-        return self._is_good(slot, now)
+        """Whether a slot may be spent when it comes, or now if it has come, as far as is known."""
+        if slot.generation != self._generation:
+            is_kept = slot.generation == self._generation - 1 and slot.moment < self._kept_until
+            if not is_kept or slot.moment < self.quiet_until:
+                return False
+        if slot.moment - now >= RESOLUTION:
+            return True
+        is_late = now - slot.moment > LATE and math.isfinite(self.rate(now))
+        return not is_late and now - self._looked < VALID_FOR
 
     def on_answer(self, now: float, asked: float) -> None:
         """Take note of an answer that is no 429, to a question that was sent at the moment `asked`."""
@@ -324,17 +327,14 @@ class SharedRateLimiter(RateLimiter):
         with self._lock:
             self._offset = offset
             wants, had = self._is_unmet or self._wants_more, len(self._hand)
-            self._hand = deque(slot for slot in self._hand if self._is_good(slot, now))
+            self._hand = deque(slot for slot in self._hand if self.is_good(slot, now))
             if len(self._hand) < had:
                 self._lot = max(self._lot // 2, 1)
             elif wants and now - self._looked < max(LOT / 2, 2 * self._took):
                 self._lot = min(2 * self._lot, LARGEST_LOT)
             held = len(self._held(now))
             wanted = max(self._lot - held, 0) if wants else 0
-            answers = [
-                evolve(one, received=one.received + self._offset, asked=one.asked + self._offset)
-                for one in self._answered
-            ]
+            answers = [one.on_clock(offset) for one in self._answered]
             self._answered.clear()
             self._is_unmet = self._is_waited_for = False
             self._is_exchanging = True
@@ -358,7 +358,7 @@ class SharedRateLimiter(RateLimiter):
                 self._generation += 1 if passed == 1 else 2
                 self._kept_until = budget.kept_until - offset
             self._budget, self._looked = budget, budget.moment - offset
-            self._reserved = deque(slot for slot in self._reserved if self._is_good(slot, now))
+            self._reserved = deque(slot for slot in self._reserved if self.is_good(slot, now))
             self._reach = min(max((self._reach + now - self._looked) / 2, 0.0), VALID_FOR / 2)
             if budget.quiet_until:
                 self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
@@ -371,10 +371,8 @@ class SharedRateLimiter(RateLimiter):
     def fail_exchange(self, wish: Wish) -> None:
         """Take back what an exchange was begun with that can't be had. All slots are void: others may get them."""
         with self._lock:
-            self._answered.extendleft(
-                evolve(one, received=one.received - self._offset, asked=one.asked - self._offset)
-                for one in reversed(wish.answers[: MOST_ANSWERS - len(self._answered)])
-            )
+            kept = wish.answers[: MOST_ANSWERS - len(self._answered)]
+            self._answered.extendleft(one.on_clock(-self._offset) for one in reversed(kept))
             self._is_unmet = self._is_unmet or wish.wanted > 0
             self._void()
 
@@ -399,7 +397,7 @@ class SharedRateLimiter(RateLimiter):
         """Return the first slot at hand that is good, or one that is now if there is no bound. None: there is none."""
         while self._hand:
             slot = self._hand.popleft()
-            if self._is_good(slot, now):
+            if self.is_good(slot, now):
                 self._reserved.append(slot)
                 self._is_waited_for = slot.moment - now >= RESOLUTION
                 return slot
@@ -419,17 +417,6 @@ class SharedRateLimiter(RateLimiter):
         while self._reserved and self._reserved[0].moment <= now:
             self._reserved.popleft()
         return [slot.moment for slot in (*self._reserved, *self._hand)]
-
-    def _is_good(self, slot: Slot, now: float) -> bool:
-        """Whether a slot may be spent when it comes, or now if it has come, as far as is known."""
-        if slot.generation != self._generation:
-            is_kept = slot.generation == self._generation - 1 and slot.moment < self._kept_until
-            if not is_kept or slot.moment < self.quiet_until:
-                return False
-        if slot.moment - now >= RESOLUTION:
-            return True
-        is_late = now - slot.moment > LATE and math.isfinite(self.rate(now))
-        return not is_late and now - self._looked < VALID_FOR
 
     def _due(self, now: float) -> float:
         """Return when the next exchange is due."""
