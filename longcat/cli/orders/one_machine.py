@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
                 with Journal(journal, time=time.time) as opened:
                     opened.open(LAST_PATIENCE)
                     recall([line for line in lines if not line.is_over], opened, base_url, store)
-            except JournalError as error:  # The manifest says what this run knows.
+            except (JournalError, OSError) as error:  # The manifest says what this run knows.
                 report(error, debug=arguments.debug)
             objects = (json.dumps(line.as_object(), ensure_ascii=False) + "\n" for line in lines)
             written = write_manifest(objects, store, debug=arguments.debug)
