@@ -73,7 +73,9 @@ def _journal_in(store: PictureStore) -> Path:
     place = store.writer.store if isinstance(store, ShardStore) else store
     if isinstance(place, FolderStore):
         return place.path / JOURNAL
-    raise ConfigurationError(f"No journal can lie at {store}. Name one with --journal: a file of this machine.")
+    raise ConfigurationError(
+        f"No journal can lie at {store}. Name one with --journal: a file of this machine, or postgresql://..."
+    )
 
 
 def _order(
