@@ -127,14 +127,14 @@ def usable_timeout(timeout: Any) -> float | None:
     raise ConfigurationError(f"A timeout is zero or more seconds, not {show(timeout)}. Pass such a number.")
 
 
-def usable_rate(rate: Any) -> float:
+def usable_rate(rate: Any, name: str = "max_rate") -> float:
     """Return how many calls may go out in a second, infinite for None, or raise ConfigurationError."""
     if rate is None:
         return math.inf
     is_positive = isinstance(rate, int | float) and not isinstance(rate, bool) and rate > 0
     if not is_positive or rate < LOWEST_RATE:
         allowed = f"{LOWEST_RATE:g} or more" if is_positive else "more than zero"
-        raise ConfigurationError(f"max_rate is calls per second, {allowed}, not {show(rate)}. Pass such a number.")
+        raise ConfigurationError(f"{name} is calls per second, {allowed}, not {show(rate)}. Pass such a number.")
     try:
         return float(rate)
     except OverflowError:  # A whole number that is larger than any other.

@@ -242,8 +242,12 @@ def test_what_may_be_under_way_is_not_sent_again_yet(
         sender.orders(gateway.url).begin("a", usable_order({"prompt": "a", "id": "a"}), PRICE)
         rows(schema.url, "UPDATE longcat_owner SET seen = seen - interval '60 s'")
         schema.server.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = %s", USER)
+        rows(schema.url, "UPDATE longcat_line SET state = 'unknown' WHERE key = 'a'")  # As a worker has found it.
+        rows(schema.url, "UPDATE longcat_batch SET unknown = 1")
         ran = resubmit()
         assert (ran.code, ran.objects) == (3, [{"resubmitted": 0, "cost": 0.0}])
+        assert "0 orders in doubt are to be sent again\n" in call(gateway, *resubmit.args[1:-1]).out
+        assert told(call(gateway, "journal", schema.url, "--json"), *STATES) == (0, 0, 1, 1)
         (left,) = re.findall(r"1 orders may still be under way: .* look again in ([0-9]+) seconds\.", ran.err)
         assert 0 < int(left) <= 30
         ran = call(gateway, *batch, "--resubmit-unknown", "--dry-run", "--json")
@@ -251,6 +255,7 @@ def test_what_may_be_under_way_is_not_sent_again_yet(
         rows(schema.url, "UPDATE longcat_owner SET seen = seen - interval '31 s'")
         ran = resubmit()
         assert (ran.code, ran.objects, "under way" in ran.err) == (0, [{"resubmitted": 1, "cost": 0.13}], False)
+        assert told(call(gateway, "journal", schema.url, "--json"), *STATES) == (0, 0, 0, 2)
         ran = call(gateway, *batch)
         assert (ran.code, gateway.posts) == (0, 2), ran.err
 

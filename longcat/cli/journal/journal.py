@@ -81,5 +81,7 @@ def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> 
 def _tell(name: str, which: str, found: AgainOrdered, printer: Printer, *, as_json: bool) -> None:
     if as_json:
         printer.print({name: found.count, "cost": float(found.cost)})
+    elif found.count or found.under_way.count:
+        printer.print(f"{found.count} orders {which} are to be sent again")
     else:
-        printer.print(f"{found.count} orders {which} are to be sent again" if found.count else f"no orders {which}")
+        printer.print(f"no orders {which}")

@@ -12,7 +12,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
     usable_timeout(arguments.timeout)
     usable_timeout(arguments.batch_timeout)
-    usable_rate(arguments.max_rate)
+    usable_rate(arguments.max_rate, "--max-rate")
     for name in ("output", "journal"):
         if getattr(arguments, name) == "":
             raise ConfigurationError(f"The --{name} is empty; a shell variable may be unset. Name a place.")

@@ -168,7 +168,7 @@ WITH found AS (
     SELECT line.batch, number, line.cost, {is_counted} AS is_counted
     FROM longcat_line AS line JOIN longcat_batch USING (batch)
     LEFT JOIN orders ON orders.gateway = longcat_batch.gateway AND orders.key = line.key
-    WHERE ? IN (line.batch, 0) AND line.state = '{state}'
+    WHERE ? IN (line.batch, 0) AND line.state = '{state}' AND {may_open}
 ), opened AS (
     UPDATE longcat_line AS line SET
         state = 'open', owner = NULL, was_left = TRUE, request_id = NULL, files = NULL, cost = 0, error = NULL
@@ -179,8 +179,13 @@ FROM (
     SELECT batch, count(*) AS lines, coalesce(sum(cost) FILTER (WHERE is_counted), 0) AS units FROM found GROUP BY batch
 ) AS counted
 WHERE batch.batch = counted.batch"""
-REOPEN_FAILED: Final = REOPEN.format(state="failed", is_counted="orders.request_id = line.request_id")
-REOPEN_UNKNOWN: Final = REOPEN.format(state="unknown", is_counted="TRUE")
+REOPEN_FAILED: Final = REOPEN.format(state="failed", is_counted="orders.request_id = line.request_id", may_open="TRUE")
+REOPEN_UNKNOWN: Final = REOPEN.format(
+    state="unknown",
+    is_counted="TRUE",
+    # A line whose order may be under way stays in doubt, as its order is not marked.
+    may_open="NOT coalesce(orders.state = 'intended' AND orders.owner IN (TABLE longcat_sending), FALSE)",
+)
 # Mostly few lines are open. OFFSET keeps the others from being joined, and sorted anew, with all that they hold.
 EXPORT: Final = """
 SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
