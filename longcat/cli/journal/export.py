@@ -8,7 +8,7 @@ from typing import IO, Final
 from longcat.cli.streams import quiet_pipe
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file
-from longcat.saving.journal.manifest import in_lots
+from longcat.saving.journal.manifest import write_lots
 from longcat.text import sentence, shorten
 
 STDOUT: Final = "-"
@@ -61,11 +61,7 @@ def _writer(target: str) -> Callable[[Iterable[str], IO[bytes]], int]:
 
 def write_jsonl(lines: Iterable[str], file: IO[bytes]) -> int:
     """Write lines of JSON, and return how many there were."""
-    count = 0
-    for some in in_lots(lines):
-        file.write("".join(some).encode(errors="surrogatepass"))
-        count += len(some)
-    return count
+    return write_lots(lines, lambda lot: file.write(lot.encode(errors="surrogatepass")))
 
 
 def _write_stdout(lines: Iterable[str]) -> int:
@@ -73,8 +69,8 @@ def _write_stdout(lines: Iterable[str]) -> int:
     encoding = sys.stdout.encoding or "utf-8"
     count = 0
     with quiet_pipe():
-        for some in in_lots(lines):
-            sys.stdout.write("".join(some).encode(encoding, "backslashreplace").decode(encoding))
-            count += len(some)
+        count = write_lots(
+            lines, lambda lot: sys.stdout.write(lot.encode(encoding, "backslashreplace").decode(encoding))
+        )
         sys.stdout.flush()
     return count

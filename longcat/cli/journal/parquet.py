@@ -1,11 +1,11 @@
 """The lines of a manifest as a table in Parquet. Needs the extra `parquet`."""
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import IO, Any, Final
 
 from longcat.errors import ConfigurationError
-from longcat.saving.journal.manifest import in_lots
+from longcat.saving.journal.manifest import write_lots
 from longcat.text import missing_package
 
 try:
@@ -31,19 +31,11 @@ def write_parquet(lines: Iterable[str], file: IO[bytes]) -> int:
 
     Halves of surrogate pairs become question marks, as Parquet has none.
     """
-    count = 0
-    # The library lets go of the interpreter while it works: the next lines are made meanwhile.
-    with ParquetWriter(file, SCHEMA) as writer, ThreadPoolExecutor(1) as thread:
-        written = thread.submit(lambda: None)
-        for some in in_lots(lines):
-            text = "".join(some).encode(errors="replace")
-            count += len(some)
-            written.result()
-            written = thread.submit(_write, writer, text)
-        written.result()
-    return count
+    with ParquetWriter(file, SCHEMA) as writer:
+        return write_lots(lines, partial(_write, writer))
 
 
-def _write(writer: Any, text: bytes) -> None:
+def _write(writer: Any, lot: str) -> None:
+    text = lot.encode(errors="replace")
     whole = ReadOptions(block_size=len(text))  # No line is cut in two.
     writer.write_table(read_json(pa.BufferReader(text), whole, PARSING))

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from json.encoder import encode_basestring as quoted
 from typing import Final
@@ -78,8 +79,18 @@ def stored_files(files: str | None) -> str:
     return files if FILES.fullmatch(files) else files_of(json.loads(files))
 
 
-def in_lots(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield lists of lines, each of which fits into memory."""
-    rest = iter(lines)
-    while some := list(islice(rest, LOT)):
-        yield some
+def write_lots(lines: Iterable[str], write: Callable[[str], object]) -> int:
+    """Have lines written, many at a time, and return how many there were.
+
+    A thread writes while the next lines are made: what writes lets go of the interpreter.
+    """
+    count, rest = 0, iter(lines)
+    with ThreadPoolExecutor(1) as thread:
+        written: Future[object] = thread.submit(int)
+        while some := list(islice(rest, LOT)):
+            lot = "".join(some)
+            count += len(some)
+            written.result()
+            written = thread.submit(write, lot)
+        written.result()
+    return count
