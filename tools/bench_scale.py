@@ -77,10 +77,11 @@ class Bench:
                 for process in processes:
                     process.join()
                 took = time.monotonic() - began
-                moments = sorted(running.get("arrivals"))
+                arrivals = running.get("arrivals")
+            moments = sorted(latest for _, latest in arrivals)
             middle = moments[len(moments) // 10 : -len(moments) // 10]
             throughput = len(middle) / (middle[-1] - middle[0])
-            most = most_in_a_second(moments)
+            most = most_in_a_second(arrivals)
             yield (
                 f"{workers} workers at {self.rate} a second: {throughput:.0f} calls a second, {most} in the fullest"
                 f" one ({most / self.rate:.2f} of the rate, bound {BOUND}), {count} orders in {took:.1f} s,"

@@ -152,11 +152,19 @@ class Kills:
 
     def _check_end(self, process: Any, which: str) -> None:
         if process.exitcode not in {0, 3}:
-            self.wrong.append(f"{which} ended with {process.exitcode}: {(self.folder / SAID).read_text('utf-8')}")
+            self.wrong.append(f"{which} ended with {process.exitcode}: {self._said()}")
+
+    def _said(self) -> str:
+        """Return what the last run wrote to stderr."""
+        return (self.folder / SAID).read_text("utf-8")
 
     def _check(self) -> None:
         """Compare the manifest, the files and what the gateway took."""
-        manifest = [json.loads(line) for line in (self.folder / "out" / MANIFEST).read_text("utf-8").splitlines()]
+        path = self.folder / "out" / MANIFEST
+        if not path.exists():
+            self.wrong.append(f"no {MANIFEST} was written by the last run: {self._said()}")
+            return
+        manifest = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         orders = self.sandbox.get("orders")
         took = Counter(one["body"]["prompt"] for one in orders["orders"] if one["request_id"] is not None)
         of = {one["request_id"]: one["body"]["prompt"] for one in orders["orders"] if one["request_id"] is not None}
