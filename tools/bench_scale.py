@@ -77,11 +77,10 @@ class Bench:
                 for process in processes:
                     process.join()
                 took = time.monotonic() - began
-                arrivals = running.get("arrivals")
-            moments = sorted(latest for _, latest in arrivals)
+                moments = sorted(running.get("arrivals"))
             middle = moments[len(moments) // 10 : -len(moments) // 10]
             throughput = len(middle) / (middle[-1] - middle[0])
-            most = most_in_a_second(arrivals)
+            most = most_in_a_second(moments)
             yield (
                 f"{workers} workers at {self.rate} a second: {throughput:.0f} calls a second, {most} in the fullest"
                 f" one ({most / self.rate:.2f} of the rate, bound {BOUND}), {count} orders in {took:.1f} s,"

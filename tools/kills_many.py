@@ -4,18 +4,16 @@ The workers share a journal on a real PostgreSQL. One of them reaches it through
 """
 
 import argparse
-import asyncio
 import random
 import signal
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from multiprocessing.connection import Connection
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -40,10 +38,6 @@ RATE: Final = 50
 """Orders and questions in a second, of all workers together."""
 BOUND: Final = 1.2
 """How many times the rate may arrive in a second."""
-BEAT: Final = 0.005
-"""Seconds between two moments at which the sandbox notes that it runs."""
-BEATS: Final = 3
-"""How many of them are kept: a call that came while it stood still is seen after the first one, or the second."""
 ORDERS: Final = """
 SELECT content::json ->> 'prompt', state, request_id, cost + coalesce(in_doubt, 0) FROM {}.longcat_orders"""
 AT_WORK: Final = "SELECT pid FROM {}.longcat_worker WHERE pid = %s"
@@ -53,17 +47,8 @@ to notice that one is cut off."""
 
 
 def serve_recording(parent: Connection, faults: Sequence[str]) -> None:
-    """Run a sandbox that tells, as `/sandbox/arrivals`, between which moments each order and each question arrived.
-
-    On a busy machine the sandbox stands still now and then, and what arrived meanwhile is seen all at once: each of it
-    came after a moment, in seconds, at which the sandbox still ran, and before the one at which it was seen.
-    """
-    arrivals: list[tuple[float, float]] = []
-    beats = deque([time.monotonic()], BEATS)
-
-    def beat() -> None:
-        beats.append(time.monotonic())
-        asyncio.get_running_loop().call_later(BEAT, beat)
+    """Run a sandbox that tells, as `/sandbox/arrivals`, when each order and each question arrived, in seconds."""
+    arrivals: list[float] = []
 
     def create(*arguments: Any, **options: Any) -> ASGIApp:
         app = create_app(*arguments, **options)
@@ -73,9 +58,7 @@ def serve_recording(parent: Connection, faults: Sequence[str]) -> None:
             if path == "/sandbox/arrivals":
                 return await JSONResponse(arrivals)(scope, receive, send)
             if path == ORDER.path or path.startswith(STATUS.path):
-                if not arrivals:
-                    beat()
-                arrivals.append((beats[0], time.monotonic()))
+                arrivals.append(time.monotonic())
             return await app(scope, receive, send)
 
         return record
@@ -101,11 +84,11 @@ def recording_sandbox(faults: Sequence[str] = FAULTS) -> Iterator[Sandbox]:
         process.join()
 
 
-def most_in_a_second(arrivals: Sequence[tuple[float, float]]) -> int:
-    """Return how many calls arrived for certain within one second, wherever it begins; see `serve_recording`."""
-    ordered, first, most = sorted(arrivals, key=itemgetter(1)), 0, 0
-    for last, (_, latest) in enumerate(ordered):
-        while latest - ordered[first][0] >= 1.0:
+def most_in_a_second(arrivals: Sequence[float]) -> int:
+    """Return how many of these moments, in seconds, lie within one second, wherever it begins."""
+    moments, first, most = sorted(arrivals), 0, 0
+    for last, moment in enumerate(moments):
+        while moment - moments[first] >= 1.0:
             first += 1
         most = max(most, last - first + 1)
     return most
@@ -270,8 +253,8 @@ class ManyKills(Kills):
         self.journal = Counter(state for _, state, *_ in rows)
 
     def _check_rate(self) -> None:
-        arrivals = self.sandbox.get("arrivals")
-        self.arrivals = len(arrivals), most_in_a_second(arrivals)
+        moments = self.sandbox.get("arrivals")
+        self.arrivals = len(moments), most_in_a_second(moments)
         if self.arrivals[1] > BOUND * self.rate:
             self.wrong.append(f"{self.arrivals[1]} calls arrived in one second, at {self.rate} a second")
 
