@@ -65,6 +65,23 @@ class Exchange:
     credentials: str = field(default="", repr=False, eq=False)
     answered_before: bool = False
 
+    @property
+    def may_be_filtered(self) -> bool:
+        """Whether a recorder may have removed or replaced a key or another secret.
+
+        Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin
+        is known, a key that was sent has left a placeholder behind.
+        """
+        return self.origin == "unknown" and self.intent is None
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """Whether the asker knows that key and question are good, or else says in `intent` what is wrong with them.
+
+        Nobody knows that of traffic that was just recorded: there, a 401, 403 or 404 may be what the request deserved.
+        """
+        return self.intent is not None or self.origin in {"live", "sandbox"}
+
 
 @frozen
 class Occurrence:

@@ -3,8 +3,6 @@
 import re
 from typing import Any, Final
 
-from longcat.contract.model import Exchange
-
 LONGEST: Final = 200
 """How many characters a placeholder may have, or a value that holds one. What is longer is a text."""
 LONGEST_ADDRESS: Final = 2000
@@ -30,15 +28,6 @@ _ELEMENT_OR_LIST: Final = re.compile(
     r"<!.*|<(?!redacted|removed|filtered|hidden|scrubbed)[a-z][^A-Z]*>|\[(?:true|false|null)\]"
 )
 _BETWEEN: Final = re.compile(r"[/?&=:@,;\s.\"']+")
-
-
-def may_be_filtered(exchange: Exchange) -> bool:
-    """Whether a key, or another secret, may have been taken out of a recording or replaced.
-
-    Recorders are told to do so (`filter_headers` and its like), and browsers do it by themselves. Where the origin is
-    known, a key that was sent has left a placeholder behind.
-    """
-    return exchange.origin == "unknown" and exchange.intent is None
 
 
 def is_placeholder(text: str) -> bool:

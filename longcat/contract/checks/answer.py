@@ -14,7 +14,7 @@ from longcat.contract.checks.request.parameters import allows_header, values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.operation import Operation, Parameter, Response
 from longcat.contract.openapi.schema.variants import normal
-from longcat.contract.placeholders import is_placeholder, may_be_filtered
+from longcat.contract.placeholders import is_placeholder
 from longcat.text import words_of
 
 _RELATIONS: Final = re.compile(r"\b(deprecation|sunset|successor-version)\b", re.IGNORECASE)
@@ -50,7 +50,7 @@ def _compare_headers(observation: Observation, response: Response) -> Iterator[C
     for name, header in response.headers.items():
         if name == "content-type":
             continue  # It is described by `content` (OpenAPI, "Response Object").
-        if may_be_filtered(observation.exchange) and names_a_secret(name):
+        if observation.exchange.may_be_filtered and names_a_secret(name):
             continue  # Such as `Set-Cookie`, which browsers leave out. What a secret was can't be judged anyway.
         yield from part(_compare_header(observation, name, header))
 
@@ -61,7 +61,7 @@ def _compare_header(observation: Observation, name: str, header: Parameter) -> I
         if header.required:
             yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
     elif header.schema and not allows_header(observation.comparison, header, value):
-        if may_be_filtered(observation.exchange) and is_placeholder(value):
+        if observation.exchange.may_be_filtered and is_placeholder(value):
             yield Gap(PLACEHOLDER, unclear=False)
             return
         expected = observation.comparison.describe((header.schema,))
@@ -160,7 +160,7 @@ def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any
     schema, value = _fields_sent(observation, operation)
     required = observation.request_comparison.fields(schema, value).required if value else ()
     found |= {name: value[name] for name in required if _is_scalar(value.get(name))}
-    is_filtered = may_be_filtered(observation.exchange)
+    is_filtered = observation.exchange.may_be_filtered
     return {name: one for name, one in found.items() if not (is_filtered and is_placeholder(str(one)))}
 
 

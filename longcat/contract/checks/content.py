@@ -19,7 +19,6 @@ from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, media_for
 from longcat.contract.openapi.references import follow
-from longcat.contract.placeholders import may_be_filtered
 from longcat.text import without_queries
 
 TRIED: Final = 20
@@ -56,7 +55,7 @@ def compare_content(observation: Observation, response: Response, body: bytes) -
 def _has_headers(observation: Observation) -> bool:
     """Whether headers were recorded: some recorders keep none at all, neither of requests nor of answers."""
     exchange = observation.exchange
-    return bool(exchange.request_headers or exchange.response_headers) or not may_be_filtered(exchange)
+    return bool(exchange.request_headers or exchange.response_headers) or not exchange.may_be_filtered
 
 
 def documented_media(observation: Observation, response: Response) -> Media | None:

@@ -11,11 +11,9 @@ from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.operation import Credential, Operation
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.placeholders import is_placeholder, may_be_filtered
+from longcat.contract.placeholders import is_placeholder
 from longcat.text import words_of
 
-ASKED_BY_US: Final = frozenset({"live", "sandbox"})
-"""The origins of exchanges whose asker knows what he sends (see `is_vouched_for`)."""
 _SECRETS: Final = frozenset(
     {"apikey", "auth", "authorization", "cookie", "key", "password", "secret", "session", "sig", "signature", "token"}
 )
@@ -33,17 +31,9 @@ def key_faults(exchange: Exchange, operation: Operation) -> Iterator[tuple[Reque
         if intent is RequestFault.WRONG_KEY:
             yield RequestFault.WRONG_KEY, True
         elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
-            yield RequestFault.NO_KEY, not may_be_filtered(exchange)
+            yield RequestFault.NO_KEY, not exchange.may_be_filtered
     if intent is RequestFault.UNKNOWN:
         yield RequestFault.UNKNOWN, True
-
-
-def is_vouched_for(exchange: Exchange) -> bool:
-    """Whether the asker says that his key is right and that what he asks about exists, unless he says otherwise.
-
-    Nobody says so of traffic that was just recorded: there, a 401, 403 or 404 may be what the request deserved.
-    """
-    return exchange.intent is not None or exchange.origin in ASKED_BY_US
 
 
 def is_answered_before(exchange: Exchange, operation: Operation) -> bool:

@@ -14,7 +14,7 @@ from attrs import Factory, define, evolve, frozen
 
 from longcat.contract.checks.answer import PLACEHOLDER, announcements, compare_answer, compare_body, compare_headers
 from longcat.contract.checks.content import documented_media, error_schema
-from longcat.contract.checks.credentials import is_vouched_for, names_a_secret
+from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request.expect import expect
@@ -24,7 +24,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.model import BodyEvidence, Exchange, Finding, Inconclusive
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.placeholders import holds_placeholder, may_be_filtered
+from longcat.contract.placeholders import holds_placeholder
 
 __all__ = ["Judgement", "concerns", "judge", "outage"]
 
@@ -219,7 +219,7 @@ class Judgement:
                 result.body == "none" and observation.documented is not None
             )
         else:
-            result.is_compared = is_vouched_for(self.exchange)
+            result.is_compared = self.exchange.is_vouched_for
         yield from map(Gap, observation.comparison.budget.reasons)
 
     @cached_property
@@ -235,7 +235,7 @@ class Judgement:
         is_challenge = "challenge" in observation.exchange.response_headers.get("cf-mitigated", "")
         reason = None
         # Whoever asks whether something has changed may be told that it has not.
-        is_unchanged = code == HTTPStatus.NOT_MODIFIED and not is_vouched_for(observation.exchange)
+        is_unchanged = code == HTTPStatus.NOT_MODIFIED and not observation.exchange.is_vouched_for
         if is_unchanged or (is_success(code) and not is_challenge):
             return None
         if code < HTTPStatus.OK or code == HTTPStatus.NOT_MODIFIED:
@@ -260,7 +260,7 @@ class Judgement:
         A 429 is, in JSON or unseen; a 502 to 504, if the contract has it.
         """
         observation = self.observation
-        if is_vouched_for(observation.exchange) or observation.operation is None:
+        if observation.exchange.is_vouched_for or observation.operation is None:
             return False
         if observation.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             return self._is_documented_json
@@ -287,7 +287,7 @@ class Judgement:
     def _placeholders(self) -> Iterator[Gap]:
         """Yield that placeholders stand in the body: of what they stand for, nothing is known."""
         body = self.exchange.response_body if self.observation.is_body_recorded else None
-        if may_be_filtered(self.exchange) and holds_placeholder(body or b""):
+        if self.exchange.may_be_filtered and holds_placeholder(body or b""):
             yield Gap(PLACEHOLDER, unclear=False)
 
     @cached_property
@@ -408,7 +408,7 @@ class Judgement:
         if exchange.method == "HEAD" and "GET" in methods:
             return
         rule, only = at_path[0].pointer.rpartition("/")[0], f"only {' and '.join(methods)}"
-        if is_success(exchange.status_code) and not is_vouched_for(exchange):
+        if is_success(exchange.status_code) and not exchange.is_vouched_for:
             yield self._status_mismatch("method-new", rule, only)
         elif is_success(exchange.status_code):
             yield self._error_in_success(at_path, "", "a refusal") or self._status_mismatch(
@@ -426,7 +426,7 @@ class Judgement:
         form. But whoever recorded it may well have asked for more than this contract has.
         """
         spec, code = self.observation.spec, self.observation.status_code
-        if not is_vouched_for(self.exchange):
+        if not self.exchange.is_vouched_for:
             if is_success(code):
                 yield self._status_mismatch("path-new", "/paths", "a path that the contract has")
             else:

@@ -19,7 +19,7 @@ from longcat.contract.openapi.operation import Operation, Response, first_json, 
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.placeholders import LONGEST, is_placeholder_alone, may_be_filtered, with_quotes
+from longcat.contract.placeholders import LONGEST, is_placeholder_alone, with_quotes
 from longcat.text import show, without_query
 
 
@@ -79,7 +79,9 @@ class Observation:
         """The answer's body as JSON. One that was not recorded is as an empty one."""
         body, charset = self.exchange.response_body or b"", charset_of(self.exchange.response_headers)
         decoded = decode_json(body, charset)
-        return decoded if decoded.is_json or not self._is_filtered else decode_json(with_quotes(body), charset)
+        return (
+            decoded if decoded.is_json or not self.exchange.may_be_filtered else decode_json(with_quotes(body), charset)
+        )
 
     @cached_property
     def request_json(self) -> Decoded:
@@ -98,16 +100,12 @@ class Observation:
 
     def _comparison(self, direction: Direction) -> Comparison:
         scheme, spec = self.exchange.url.partition(":")[0].lower(), self.spec
-        is_filtered, is_complete = self._is_filtered, spec.examples_are_complete
+        is_filtered, is_complete = self.exchange.may_be_filtered, spec.examples_are_complete
         return Comparison(spec.schemas, scheme, is_complete, is_filtered, direction, self._budget)
 
     @cached_property
     def _budget(self) -> StepBudget:
         return StepBudget.of_body(self.exchange.response_body)
-
-    @property
-    def _is_filtered(self) -> bool:
-        return may_be_filtered(self.exchange)
 
     @property
     def has_body(self) -> bool:
@@ -118,7 +116,7 @@ class Observation:
     def is_body_recorded(self) -> bool:
         """Whether the answer's body is there: neither left out, nor emptied, nor replaced by a recorder."""
         exchange, body = self.exchange, self.exchange.response_body
-        if body is None or not may_be_filtered(exchange):
+        if body is None or not exchange.may_be_filtered:
             return body is not None
         if is_placeholder_alone(body[: LONGEST + 1].decode("utf-8", "replace")):
             return False

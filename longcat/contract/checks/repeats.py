@@ -26,7 +26,7 @@ from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.plain import PlainSchemas
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
-from longcat.contract.placeholders import holds_placeholder, may_be_filtered
+from longcat.contract.placeholders import holds_placeholder
 
 MOST: Final = 256
 """How many judgements are kept."""
@@ -191,7 +191,7 @@ class _Likeness:
             return False
         value = observation.response_json.value
         is_other = isinstance(value, dict) and may_differ(observation, operation, value)
-        return not is_other and not (may_be_filtered(exchange) and holds_placeholder(body))
+        return not is_other and not (exchange.may_be_filtered and holds_placeholder(body))
 
     def _fits(self, observation: Observation, of: _BodySchema, decoded: Decoded, direction: Direction) -> bool:
         if not decoded.is_json or decoded.defects or not isinstance(decoded.value, dict | list):

@@ -86,7 +86,7 @@ class Expectation:
         certain: the faults of the request. It must be refused if there is one.
         possible: those that it may have, for all that can be seen.
         gaps: what of the request was not judged. It may have any fault then.
-        is_vouched: whether the asker knows what his request deserves (see `is_vouched_for`). If nobody does, every
+        is_vouched: whether the asker knows what his request deserves (see `Exchange`). If nobody does, every
             refusal that the contract has may be right.
         was_answered: whether the same request was answered with success before.
         broken: each rule of the contract that the request breaks for certain, its key aside. Empty where its asker

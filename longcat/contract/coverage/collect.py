@@ -26,7 +26,7 @@ from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.placeholders import is_placeholder, may_be_filtered
+from longcat.contract.placeholders import is_placeholder
 
 MOST_OF_LIST: Final = 1000
 """How many items of a list are looked at."""
@@ -192,7 +192,7 @@ class _Finder:
 
     @property
     def _is_filtered(self) -> bool:
-        return may_be_filtered(self.observation.exchange)
+        return self.observation.exchange.may_be_filtered
 
     @property
     def _comparison(self) -> Comparison:

@@ -18,7 +18,6 @@ from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.credentials import (
     carries_a_key,
     is_answered_before,
-    is_vouched_for,
     key_faults,
 )
 from longcat.contract.checks.mismatch import Gap, Mismatch
@@ -29,7 +28,7 @@ from longcat.contract.checks.request.parameters import Sent, compare_parameter
 from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, Parameter, first_json, is_form, is_json, media_for
-from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder, may_be_filtered
+from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
 
 BODY: Final = "request:"
 """Where a difference in a request's body is, before the pointer into it."""
@@ -66,7 +65,7 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
                 broken += rule.mismatches if rule.is_certain else ()
     certain = tuple(fault for fault, is_certain in faults if is_certain)
     possible = tuple(fault for fault, is_certain in faults if not is_certain)
-    was_answered, is_vouched = is_answered_before(exchange, operation), is_vouched_for(exchange)
+    was_answered, is_vouched = is_answered_before(exchange, operation), exchange.is_vouched_for
     is_meant = is_vouched or not CONTRACT_FAULTS.issuperset(certain)
     named = () if is_meant else tuple(broken)
     return Expectation(operation, certain, possible, tuple(gaps), is_vouched, was_answered, named)
@@ -140,7 +139,7 @@ def _json_rules(observation: Observation, media: Media) -> Iterator[BrokenRule]:
     decoded = observation.request_json
     if decoded.defects:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
-        body, is_filtered = observation.exchange.request_body or b"", may_be_filtered(observation.exchange)
+        body, is_filtered = observation.exchange.request_body or b"", observation.exchange.may_be_filtered
         is_replaced = is_filtered and is_placeholder(body[: LONGEST + 1].decode("utf-8", "replace"))
         wrong = tuple(_mismatch(BODY, media.pointer, one.expected, one.seen) for one in decoded.defects)
         yield BrokenRule(RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body), wrong)
@@ -158,7 +157,7 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
         if one.path[:1] not in {(n,) for n in form.files}
     ]
     if found:
-        is_certain = not (may_be_filtered(observation.exchange) and has_placeholder(form.value))
+        is_certain = not (observation.exchange.may_be_filtered and has_placeholder(form.value))
         yield BrokenRule(RequestFault.INVALID, is_certain, tuple(one.located(BODY) for one in found))
 
 
@@ -193,7 +192,7 @@ def _parameter_rules(observation: Observation, operation: Operation) -> Iterator
 
 def _rules_of_parameter(observation: Observation, parameter: Parameter, sent: Sent) -> Iterator[BrokenRule]:
     """Yield the rules that a parameter breaks."""
-    where, is_filtered = parameter.location, may_be_filtered(observation.exchange)
+    where, is_filtered = parameter.location, observation.exchange.may_be_filtered
     if is_filtered and carries_a_key(observation.spec, where, parameter.name):
         return  # A recorder may have left it out, emptied it, or put anything in its place.
     location = f"{LOCATIONS.get(where, where)}:{parameter.name}"
