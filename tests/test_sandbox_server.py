@@ -339,7 +339,15 @@ def test_ready_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "longcat sandbox: http://127.0.0.1:43121\n"
 
 
-@pytest.mark.parametrize(("module", "package"), [("PIL", "pillow"), ("starlette", "starlette"), ("uvicorn", "uvicorn")])
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("PIL", "pillow"),
+        ("jsonschema_rs", "jsonschema-rs"),
+        ("starlette", "starlette"),
+        ("uvicorn", "uvicorn"),
+    ],
+)
 def test_missing_extra(module: str, package: str) -> None:
     """Without the extra's packages the import names the missing one and the command that installs it."""
     code = f"import sys; sys.modules[{module!r}] = None\nimport longcat.sandbox"

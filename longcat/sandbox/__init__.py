@@ -3,6 +3,8 @@
 It proves that a client agrees with the documentation as we read it, never that the service does.
 """
 
+from longcat.text import missing_package
+
 try:
     from longcat.sandbox.app import create_app
     from longcat.sandbox.drifts import DRIFTS
@@ -14,11 +16,7 @@ except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]
     if _package == "longcat":
         raise
-    raise ImportError(
-        f"The sandbox needs the package {'pillow' if _package == 'PIL' else _package}, which is not installed. "
-        "Run: pip install 'longcat-image[sandbox]'",
-        name=_package,
-    ) from missing
+    raise ImportError(missing_package("The sandbox", _package, "sandbox"), name=_package) from missing
 
 __all__ = [
     "BODY_VARIANTS",

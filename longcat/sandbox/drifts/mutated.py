@@ -12,8 +12,8 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from attrs import evolve
+from jsonschema_rs import Draft202012Validator
 
-from longcat.gateway.schema import compile_schema
 from longcat.sandbox.calls import RESULT, STATUS, EmulatedCall
 from longcat.sandbox.drifts.places import WORDS
 from longcat.sandbox.mutator import AnswerRules, Mutation, SentResponse, mutations
@@ -142,14 +142,15 @@ class _CallContract:
         return SentResponse(status, headers, sent)
 
     def _rules(self, code: str, shown: Sequence[Any]) -> AnswerRules:
-        branches = [(one, compile_schema(one)) for one in self._branches(self._media(code)["schema"])]
+        schemas = self._branches(self._media(code)["schema"])
+        branches = [(one, Draft202012Validator(one, validate_formats=True)) for one in schemas]
 
         def shows(path: FieldPath) -> bool:
             return bool(shown) and all(_has(one, path) for one in shown)
 
         return AnswerRules(
-            allows=lambda body: any(not check(body, str) for _, check in branches),
-            lists=lambda body: any(not check(body, str) and _is_listed(one, body) for one, check in branches),
+            allows=lambda body: any(validator.is_valid(body) for _, validator in branches),
+            lists=lambda body: any(validator.is_valid(body) and _is_listed(one, body) for one, validator in branches),
             shows=shows,
             codes=lambda status: str(status) in self._responses and code == "200",
             word="status" if code == "200" else None,
