@@ -1,16 +1,15 @@
 """From findings to a change of the contract's file, so that it agrees with what was seen.
 
-Each round groups the findings, asks `changes` which edits mend a group, makes them where they belong (see `uses`), and
-judges the same exchanges anew.
-What these show then may call for another change, which is made together with the first one or not at all. It ends when
-nothing is left that could be mended.
+Each round judges the same exchanges, groups the findings, asks `changes` which edits mend a group, and makes them where
+they belong (see `uses`). A change may bring to light what calls for another one: both are made, or neither is. The
+rounds end when nothing is left that could be mended.
 
 A JSON file gets the same changes without the comments, which JSON does not have.
 """
 
 import difflib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
@@ -128,15 +127,14 @@ _Written = TypeVar("_Written", bound=Written)
 def _agreed(
     source: _Written, findings: Iterable[Finding], servers: Sequence[str]
 ) -> tuple[_Written, tuple[Unpatched, ...]]:
-    """Return a contract as it is written when it agrees with findings, and those with which it does not."""
+    """Return a contract, changed to agree with findings, and the findings with which it still does not agree."""
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
-    old = Draft.of(source, serving(exchanges, servers))
-    initial = _Before.of(old, found, exchanges)
+    original = Draft.of(source, serving(exchanges, servers))
+    task = _Task.of(original, found, exchanges)
     while True:
-        reasons: dict[str, str] = {}
-        draft = _mended(old, samples, initial, reasons)
-        wrong, sampled = initial.wrong(draft, exchanges), {id(one) for one in samples}
+        draft, reasons = _mended(task, original, samples)
+        wrong, sampled = task.wrong(draft, exchanges), {id(one) for one in samples}
         missed = [one for one in wrong if id(one.exchange) not in sampled and key_of(one) not in reasons]
         if not missed:
             written = cast("_Written", draft.source)  # What is edited stays what it is.
@@ -144,45 +142,68 @@ def _agreed(
         samples += _exchanges(missed)  # Their values go further than those of the samples.
 
 
-def _mended(draft: Draft, exchanges: Sequence[Exchange], initial: "_Before", reasons: dict[str, str]) -> Draft:
-    """Return the draft with all changes that can be made. Enters into `reasons` why the others can't, by their key."""
-    for _ in range(ROUNDS):
-        before, refused = draft, len(reasons)
-        wrong = [one for one in initial.wrong(draft, exchanges) if key_of(one) not in reasons]
-        for group in groups_of(wrong, initial.is_consequence):
-            try:
-                draft = _with_consequences(draft, group, initial)
-            except RefusedError as error:
-                reasons |= dict.fromkeys(map(key_of, group.findings), str(error))
-        if draft is before and len(reasons) == refused:
-            break
-    return draft
+def _mended(task: "_Task", draft: Draft, exchanges: Sequence[Exchange]) -> tuple[Draft, dict[str, str]]:
+    """Return the draft with all changes that can be made, and why the others can't, by the keys of their findings."""
+    reasons: dict[str, str] = {}
+
+    def wrong(draft: Draft) -> list[Finding]:
+        return [one for one in task.wrong(draft, exchanges) if key_of(one) not in reasons]
+
+    def mend(draft: Draft, group: FindingGroup) -> Draft:
+        try:
+            return _with_consequences(task, draft, group)
+        except RefusedError as error:
+            reasons.update(dict.fromkeys(map(key_of, group.findings), str(error)))
+            return draft
+
+    return _in_rounds(task, draft, wrong, mend)[0], reasons
 
 
-def _with_consequences(draft: Draft, group: FindingGroup, initial: "_Before") -> Draft:
+def _with_consequences(task: "_Task", draft: Draft, group: FindingGroup) -> Draft:
     """Return the draft changed for a group, and for what that brings to light. Raises RefusedError if either fails.
 
     It is the same draft where another change has moved the rule: the next round finds it at its new place.
     """
     exchanges = _exchanges(group.findings)
-    initial.effort.spend(draft.source.size)
-    wrong = initial.wrong(draft, exchanges)
-    before = {_identity(one) for one in wrong}
-    if {(_identity(one), one.rule) for one in wrong}.isdisjoint((_identity(one), one.rule) for one in group.findings):
+    task.spend(draft.source.size)
+    before = task.wrong(draft, exchanges)
+    if {(_identity(one), one.rule) for one in before}.isdisjoint((_identity(one), one.rule) for one in group.findings):
         return draft
-    draft = _changed(draft, group)
+    known = set(map(_identity, before))
+
+    def new(draft: Draft) -> list[Finding]:
+        return [one for one in task.wrong(draft, exchanges) if _identity(one) not in known]
+
+    def mend(draft: Draft, follower: FindingGroup) -> Draft:
+        task.spend(draft.source.size)
+        try:
+            return _changed(draft, follower)
+        except RefusedError as error:
+            one = follower.findings[0]
+            raise RefusedError(f"With the change, there would be {one.code} {one.pointer}: {error}") from error
+
+    draft, left = _in_rounds(task, _changed(draft, group), new, mend)
+    if left:
+        raise RefusedError(_IN_VAIN)
+    return draft
+
+
+def _in_rounds(
+    task: "_Task",
+    draft: Draft,
+    wrong: Callable[[Draft], list[Finding]],
+    mend: Callable[[Draft, FindingGroup], Draft],
+) -> tuple[Draft, list[Finding]]:
+    """Judge, and mend each group of findings, again and again until nothing changes. Return also what is left wrong."""
+    before, left = None, list[Finding]()
     for _ in range(ROUNDS):
-        new = [one for one in initial.wrong(draft, exchanges) if _identity(one) not in before]
-        if not new:
-            return draft
-        for follower in groups_of(new, initial.is_consequence):
-            initial.effort.spend(draft.source.size)
-            try:
-                draft = _changed(draft, follower)
-            except RefusedError as error:
-                one = follower.findings[0]
-                raise RefusedError(f"With the change, there would be {one.code} {one.pointer}: {error}") from error
-    raise RefusedError(_IN_VAIN)
+        count, left = len(left), wrong(draft)
+        if not left or (draft is before and len(left) == count):
+            break
+        before = draft
+        for group in groups_of(left, task.is_consequence):
+            draft = mend(draft, group)
+    return draft, left
 
 
 def _changed(draft: Draft, group: FindingGroup) -> Draft:
@@ -203,35 +224,22 @@ _Identity: TypeAlias = tuple[int, str, str]
 
 
 @define
-class _Effort:
-    """How many characters may still be written."""
-
-    left: int = Factory(lambda: MAX_WRITTEN)
-
-    def spend(self, characters: int) -> None:
-        """Take so many characters. Raises RefusedError when there are not as many left."""
-        if characters > self.left:
-            raise RefusedError(_TOO_MUCH)
-        self.left -= characters
-
-
-@frozen
-class _Before:
-    """What is wrong with the exchanges before any change.
+class _Task:
+    """What is to be mended, and what has to stay.
 
     Attributes:
         given: the findings that are to be mended.
-        accepted: the others, which are to stay.
-        effort: what may still be tried.
+        accepted: what else is wrong with the same exchanges, and stays.
+        left: how many characters may still be written to try changes.
     """
 
     given: frozenset[_Identity]
     accepted: frozenset[_Identity]
-    effort: _Effort = Factory(_Effort)
+    left: int = Factory(lambda: MAX_WRITTEN)
 
     @classmethod
-    def of(cls, draft: Draft, given: Iterable[Finding], exchanges: Iterable[Exchange]) -> "_Before":
-        """Return what is wrong with exchanges, some of which is to be mended."""
+    def of(cls, draft: Draft, given: Iterable[Finding], exchanges: Iterable[Exchange]) -> "_Task":
+        """Return the task to mend the given findings about exchanges, and no other ones."""
         mended = frozenset(map(_identity, given))
         return cls(mended, frozenset(_identity(one) for each in exchanges for one in judge(draft.spec, each)) - mended)
 
@@ -243,6 +251,12 @@ class _Before:
     def is_consequence(self, finding: Finding) -> bool:
         """Whether a field may be absent or empty because of a change, and no example of the contract shows it yet."""
         return finding.code in {"field-absent", "value-blank"} and _identity(finding) not in self.given
+
+    def spend(self, characters: int) -> None:
+        """Count characters that are written. Raises RefusedError when there are not as many left."""
+        if characters > self.left:
+            raise RefusedError(_TOO_MUCH)
+        self.left -= characters
 
 
 def _identity(finding: Finding) -> _Identity:
