@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from longcat.cli.contract.spec_file import SpecFile, find_spec, serving
+from longcat.cli.contract.spec_file import SpecFile, find_spec, with_servers
 from longcat.cli.exit_codes import Exit
 from longcat.cli.results import Printer
 from longcat.contract import CODES, Finding, Severity, Spec, SpecError
@@ -46,7 +46,7 @@ def probe(arguments: argparse.Namespace) -> Exit:
 
 def check(arguments: argparse.Namespace) -> Exit:
     """Judge recorded traffic."""
-    spec_file = serving(find_spec(arguments), arguments.server)
+    spec_file = with_servers(find_spec(arguments), arguments.server)
     paths = paths_of(arguments.paths or [RECORDINGS])
     return _judge(arguments, spec_file, ", ".join(map(str, paths)), recorded(spec_file.spec, paths))
 
@@ -65,7 +65,7 @@ def suggest(arguments: argparse.Namespace) -> Exit:
         raise ConfigurationError("--server says where recorded traffic is from. What is asked is named by --base-url.")
     if not file.is_file():
         raise ConfigurationError(f"There is no {file} to change. Name the contract's file with --spec.")
-    spec_file = serving(find_spec(arguments, file), arguments.server)
+    spec_file = with_servers(find_spec(arguments, file), arguments.server)
     observed: Iterable[Observed]
     if arguments.paths:
         observed = recorded(spec_file.spec, paths_of(arguments.paths))

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from longcat.cli.contract.commands import RECORDINGS, opened, paths_of, print_sentences
-from longcat.cli.contract.spec_file import find_spec, serving
+from longcat.cli.contract.spec_file import find_spec, with_servers
 from longcat.cli.exit_codes import Exit
 from longcat.contract.coverage import FORMATS, CoverageContext
 from longcat.contract.coverage.collect import Coverage
@@ -17,7 +17,7 @@ from longcat.contract.run import concerned, recorded
 
 def coverage(arguments: argparse.Namespace) -> Exit:
     """Count what of the contract was seen, and write the report."""
-    spec_file = serving(find_spec(arguments), arguments.server)
+    spec_file = with_servers(find_spec(arguments), arguments.server)
     paths = paths_of(arguments.paths or [RECORDINGS])
     seen, tally, started = Coverage(spec_file.spec), Tally(), datetime.now(UTC)
     for observed in concerned(recorded(spec_file.spec, paths), tally):

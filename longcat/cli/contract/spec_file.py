@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from longcat.contract import Spec, SpecError, load_spec
+from longcat.contract.reports.locations import file_name
 from longcat.errors import ConfigurationError
 from longcat.text import show, without_query
 
@@ -37,7 +38,7 @@ def find_spec(arguments: argparse.Namespace, path: Path | None = None) -> SpecFi
     try:
         spec = load(path)
         if path is not None:
-            return SpecFile(spec, path, _relative(path))
+            return SpecFile(spec, path, file_name(path))
         source = Path("openapi.yaml")  # In a checkout, people read this one.
         if source.is_file() and load(source).digest == spec.digest:
             return SpecFile(spec, source, source.name)
@@ -48,7 +49,7 @@ def find_spec(arguments: argparse.Namespace, path: Path | None = None) -> SpecFi
     return SpecFile(spec, Path(str(files("longcat_api") / "openapi.json")), "longcat_api/openapi.json")
 
 
-def serving(spec_file: SpecFile, servers: Sequence[str]) -> SpecFile:
+def with_servers(spec_file: SpecFile, servers: Sequence[str]) -> SpecFile:
     """Return the contract as that of these servers, in place of those that it names. Without any, it stays as it is.
 
     Raises ConfigurationError for what is no address of a server.
@@ -62,10 +63,3 @@ def serving(spec_file: SpecFile, servers: Sequence[str]) -> SpecFile:
             message = f"--server takes an address such as https://api.example.com/v1, not {show(url, without_query)}."
             raise ConfigurationError(message)
     return evolve(spec_file, spec=spec_file.spec.served_only_at(servers))
-
-
-def _relative(path: Path) -> str:
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.name

@@ -18,17 +18,17 @@ from longcat.contract.openapi.operation import Media, Operation, first_json, is_
 from longcat.contract.openapi.references import follow
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
-from longcat.contract.patches.group import FindingGroup, RefusedError, body_of, name_of
+from longcat.contract.patches.group import FindingGroup, RefusedError, json_body, name_of
 from longcat.contract.patches.infer import infer, wrapped
 from longcat.contract.patches.schemas import broken_keyword, drop_required
 from longcat.text.pointer import at, escape, split
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
-_ANOTHER: Final = (
+_OTHER_SHAPE: Final = (
     "It is an answer of another shape altogether. The contract would have to be written anew; do it by hand."
 )
 _NO_EXAMPLE: Final = "The contract shows no such answer that could be changed."
-_UNKNOWN: Final = frozenset(code for codes in REFUSALS[RequestFault.UNKNOWN] for code in codes)
+_UNKNOWN_CODES: Final = frozenset(code for codes in REFUSALS[RequestFault.UNKNOWN] for code in codes)
 
 
 # --- Status codes, content types and bodies.
@@ -41,7 +41,7 @@ def new_status(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     operation = draft.spec.match(exchanges[0].method, exchanges[0].url)
     # With such a code, and asked about something unknown, an answer says that this does not exist; the endpoint does.
     if group.code == "endpoint-gone" and not all(
-        one.intent == "unknown-request" and one.status_code in _UNKNOWN for one in exchanges
+        one.intent == "unknown-request" and one.status_code in _UNKNOWN_CODES for one in exchanges
     ):
         raise RefusedError("Where the endpoint is now can't be seen from the answer. Change the path by hand.")
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -52,7 +52,7 @@ def new_status(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     if not any((one.response_body or b"").strip() for one in exchanges):
         yield Put(group.rule, str(code), {"description": "Seen without a body."}, comment)
         return
-    like, schema = _shape(draft, operation, code, [body_of(one) for one in exchanges])
+    like, schema = _shape(draft, operation, code, [json_body(one) for one in exchanges])
     description = f"Seen in the place of {like}." if like else "Seen in a form of its own."
     content = _content(draft, media_type_of(exchanges[0].response_headers), schema)
     yield Put(group.rule, str(code), {"description": description, "content": content}, comment)
@@ -108,7 +108,7 @@ def _content(draft: Draft, media_type: str, schema: Any) -> dict[str, Any]:
 def content_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for another content type."""
     media_type = str(group.findings[0].evidence)
-    values = [body_of(finding.exchange) for finding in group.findings]
+    values = [json_body(finding.exchange) for finding in group.findings]
     if not _MEDIA_TYPE.fullmatch(media_type):
         raise RefusedError("A contract names content types, and the answer has none that could be named.")
     content = draft.raw(group.rule)
@@ -121,7 +121,7 @@ def content_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 
 def new_body(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for a body where the contract has none."""
-    values = [body_of(finding.exchange) for finding in group.findings]
+    values = [json_body(finding.exchange) for finding in group.findings]
     content = _content(draft, media_type_of(group.findings[0].exchange.response_headers), infer(values))
     old = "content" if "content" in draft.raw(group.rule) else None
     yield Put(group.rule, "content", content, group.comment("a body"), old)
@@ -134,7 +134,7 @@ def envelope(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for an answer that stands inside of another object or list."""
     finding = group.findings[0]
     _must_not_have_variants(draft, group.rule)
-    path, node, value = split(finding.pointer), draft.raw(group.rule), body_of(finding.exchange)
+    path, node, value = split(finding.pointer), draft.raw(group.rule), json_body(finding.exchange)
     if _is_reference(node) or "oneOf" in node:
         inside = node if _is_reference(node) else node["oneOf"][0]
         yield _another_shape(draft, group, group.rule, wrapped(value, path, copy.deepcopy(inside)))
@@ -144,14 +144,14 @@ def envelope(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
         if "required" in node:
             yield from drop_required(draft, f"{group.rule}/required", set(node["required"]) - value.keys())
     else:
-        raise RefusedError(_ANOTHER)
+        raise RefusedError(_OTHER_SHAPE)
 
 
 def another_type(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for a body that is of another type as a whole."""
     media = _media(draft, group.findings[0].exchange)
     if media is None or media.schema is None:
-        raise RefusedError(_ANOTHER)
+        raise RefusedError(_OTHER_SHAPE)
     _must_not_have_variants(draft, media.schema)
     node = draft.raw(media.schema)
     if _is_reference(node) or "oneOf" in node:
@@ -166,7 +166,7 @@ def _must_not_have_variants(draft: Draft, pointer: str) -> None:
     node, where = follow(draft.source.document, draft.raw(pointer), pointer)
     for keyword in ("oneOf", "anyOf"):
         if keyword in node and draft.spec.schemas.variants(f"{where}/{keyword}") is not None:
-            raise RefusedError(_ANOTHER)
+            raise RefusedError(_OTHER_SHAPE)
 
 
 def _another_shape(draft: Draft, group: FindingGroup, pointer: str, schema: Any) -> Edit:
@@ -234,7 +234,7 @@ def example(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     It is made from an example that the contract has, so that nothing of anybody's answer gets into the contract.
     """
     exchange = group.findings[0].exchange
-    media, body = _media(draft, exchange), body_of(exchange)
+    media, body = _media(draft, exchange), json_body(exchange)
     if media is None or media.schema is None or not media.examples.values:
         raise RefusedError(_NO_EXAMPLE)
     comparison = Comparison(draft.spec.schemas)
@@ -247,7 +247,7 @@ def example(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     empty = sorted({name_of(one) for one in group.findings if one.code != "field-absent"})
     words = [f"without {' and '.join(absent)}"] if absent else []
     words += [f"with an empty {' and '.join(empty)}"] if empty else []
-    yield from _shown(draft, group, media, {"summary": f"As seen {' and '.join(words)}", "value": value})
+    yield from _with_example(draft, group, media, {"summary": f"As seen {' and '.join(words)}", "value": value})
 
 
 def _make_absent_or_empty(value: Any, finding: Finding, body: Any) -> None:
@@ -264,7 +264,7 @@ def _make_absent_or_empty(value: Any, finding: Finding, body: Any) -> None:
         raise RefusedError(_NO_EXAMPLE) from None
 
 
-def _shown(draft: Draft, group: FindingGroup, media: Media, example: dict[str, Any]) -> Iterator[Edit]:
+def _with_example(draft: Draft, group: FindingGroup, media: Media, example: dict[str, Any]) -> Iterator[Edit]:
     node, comment = draft.raw(media.pointer), group.comment("an answer like this")
     shown = node.get("examples", {})
     if all(one.get("value") != example["value"] for one in shown.values()):

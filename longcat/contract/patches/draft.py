@@ -16,7 +16,7 @@ from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.patches.edit import Edit
 from longcat.contract.patches.infer import infer
-from longcat.contract.patches.sources import Written
+from longcat.contract.patches.sources import EditableContract
 
 
 @frozen
@@ -29,24 +29,24 @@ class Draft:
         references: how many references there were to each place of the contract before any change.
     """
 
-    source: Written
+    source: EditableContract
     spec: Spec = field(repr=False)
     references: Counter[str] = field(repr=False)
-    _serving: Callable[[Spec], Spec] = field(repr=False, alias="serving")
+    _with_servers: Callable[[Spec], Spec] = field(repr=False)
 
     @classmethod
-    def of(cls, source: Written, serving: Callable[[Spec], Spec] = lambda spec: spec) -> "Draft":
-        """Return the draft of what is written; `serving` returns the contract as that of the servers that were asked.
+    def of(cls, source: EditableContract, with_servers: Callable[[Spec], Spec]) -> "Draft":
+        """Return the draft of a contract; `with_servers` gives a contract the servers that were asked.
 
         Raises SpecError.
         """
-        spec = serving(source.spec())
-        return cls(source, spec, references_in(spec.schemas.document), serving)
+        spec = with_servers(source.spec())
+        return cls(source, spec, references_in(spec.schemas.document), with_servers)
 
     def edited(self, edits: Sequence[Edit]) -> "Draft":
         """Return the draft with some changes. Raises UneditableError, and SpecError if it would be no contract."""
         source = self.source.edited(edits)
-        return evolve(self, source=source, spec=self._serving(source.spec()))
+        return evolve(self, source=source, spec=self._with_servers(source.spec()))
 
     @property
     def is_openapi_3_0(self) -> bool:
@@ -92,10 +92,10 @@ class Draft:
         return infer(values)
 
 
-def serving(exchanges: Iterable[Exchange], servers: Sequence[str]) -> Callable[[Spec], Spec]:
-    """Return what makes of a contract that of the servers that were asked: those named, else its own and these hosts.
+def asked_servers(exchanges: Iterable[Exchange], servers: Sequence[str]) -> Callable[[Spec], Spec]:
+    """Return what gives a contract the servers that were asked: those named, else its own and the hosts of exchanges.
 
-    With a host that the contract does not name, an exchange may be below the path of any of its servers.
+    At a host that the contract does not name, an exchange may be below the path of any of its servers.
     """
     urls = [split_url(exchange.url) for exchange in exchanges]
     hosts = sorted({f"{url.scheme}://{url.netloc}" for url in urls if url.netloc})

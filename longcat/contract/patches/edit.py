@@ -132,7 +132,7 @@ def _canonical(document: Any) -> str:
 # --- A change of the document.
 
 
-def changed(document: Any, edit: Edit) -> Any:
+def with_edit(document: Any, edit: Edit) -> Any:
     """Return a document with a change. The old one stays as it is. Raises UneditableError."""
     new = holder = copy.copy(document)
     try:
@@ -259,12 +259,12 @@ def _carried_over(chunks: Sequence[_Chunk], written: Sequence[str], comment: str
     `comment` stands above the first line that differs; `end` is what a new line has before its line feed.
     """
     head, start = 0, 0
-    while head < len(chunks) and _stands(chunks[head], written, start):
+    while head < len(chunks) and _is_written_at(chunks[head], written, start):
         start += len(chunks[head].written)
         head += 1
     tail, stop = len(chunks), len(written)
     while tail > head and (before := stop - len(chunks[tail - 1].written)) >= start:
-        if not _stands(chunks[tail - 1], written, before):
+        if not _is_written_at(chunks[tail - 1], written, before):
             break
         tail, stop = tail - 1, before
     old, new = chunks[head:tail], written[start:stop]
@@ -284,7 +284,7 @@ def _carried_over(chunks: Sequence[_Chunk], written: Sequence[str], comment: str
     yield from chunks[tail:]
 
 
-def _stands(chunk: _Chunk, written: Sequence[str], start: int) -> bool:
+def _is_written_at(chunk: _Chunk, written: Sequence[str], start: int) -> bool:
     """Whether the library writes the lines of a chunk from `start` on."""
     return tuple(written[start : start + len(chunk.written)]) == chunk.written
 

@@ -114,7 +114,7 @@ def name_of(finding: Finding) -> str:
     return unescape(finding.pointer.rpartition("/")[2])
 
 
-def body_of(exchange: Exchange) -> Any:
+def json_body(exchange: Exchange) -> Any:
     """Return the value in the body of an answer. Raises RefusedError if it is not JSON."""
     decoded = decode_json(exchange.response_body or b"", charset_of(exchange.response_headers))
     if not decoded.is_json:
@@ -126,7 +126,7 @@ def value_at(finding: Finding) -> Any:
     """Return the value that a finding is about: from a body of JSON if the finding says where, else its evidence."""
     if finding.pointer.startswith("/"):
         with suppress(LookupError, RefusedError):
-            return at(body_of(finding.exchange), finding.pointer)
+            return at(json_body(finding.exchange), finding.pointer)
     return finding.evidence
 
 

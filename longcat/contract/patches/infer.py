@@ -15,7 +15,7 @@ LONGEST: Final = 100
 """How long the name of a field may be. A longer one is rather a text, and its object free."""
 
 
-_WORDS: Final = re.compile(r"[A-Za-z_$@][\w$-]*", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_$@][\w$-]*", re.ASCII)
 """What may be the name of a field."""
 _ID: Final = re.compile(r"\d{4}|[0-9a-f]{8}", re.IGNORECASE)
 """What is rather part of an id."""
@@ -36,7 +36,7 @@ def is_map(objects: Sequence[dict[str, Any]]) -> bool:
     if not names or len(united([type_of(value) for one in objects for value in one.values()])) > 1:
         return False
     all_differ = len(objects) > 1 and len(set(names)) == len(names) > len(objects)
-    return all_differ or all(not _WORDS.fullmatch(name) or _ID.search(name) for name in names)
+    return all_differ or all(not _NAME.fullmatch(name) or _ID.search(name) for name in names)
 
 
 def type_of(value: Any) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from longcat.contract.patches.edit import Append, Edit, Put, changed
+from longcat.contract.patches.edit import Append, Edit, Put, with_edit
 from longcat.text.pointer import at, escape, split, unescape
 
 VERSION: Final = "1.0.0"
@@ -22,7 +22,7 @@ def overlay(document: Any, edits: Iterable[Edit], extends: str) -> dict[str, Any
     actions: list[dict[str, Any]] = []
     for edit in edits:
         actions += _actions(document, edit)
-        document = changed(document, edit)
+        document = with_edit(document, edit)
     return {
         "overlay": VERSION,
         "info": {"title": f"{title or 'The API'}, as it was seen", "version": VERSION},

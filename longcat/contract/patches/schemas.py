@@ -9,7 +9,7 @@ from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError
 from longcat.contract.patches.infer import as_type, infer, inner, is_name, type_of, united
-from longcat.contract.patches.words import CHOOSES, add_words, is_word, map_words, new_word
+from longcat.contract.patches.words import TELLS_VARIANTS_APART, add_words, is_word, map_words, new_word
 from longcat.text import show
 
 BOUNDS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -44,7 +44,7 @@ def broken_keyword(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 
 def _type(draft: Draft, group: FindingGroup, owner: str) -> Iterator[Edit]:
     if owner in draft.discriminators():
-        raise RefusedError(CHOOSES)
+        raise RefusedError(TELLS_VARIANTS_APART)
     schema, seen = draft.raw(owner), united([type_of(value) for value in group.values])
     comment = group.comment("null" if seen == ["null"] else f"a value of type {' or '.join(seen)}")
     known = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
@@ -76,7 +76,7 @@ def _listed_value(draft: Draft, group: FindingGroup, owner: str, keyword: str) -
     new = [value for index, value in enumerate(group.values) if value not in group.values[:index]]
     variants = draft.discriminators().get(owner)
     if variants is not None and not all(isinstance(value, str) and value.strip() for value in new):
-        raise RefusedError(CHOOSES)
+        raise RefusedError(TELLS_VARIANTS_APART)
     if any(isinstance(value, str) and not is_word(value) for value in new):
         raise RefusedError("It is rather a text than a word. Look at the answer.")
     if {type_of(value) for value in [*known, *new]} - {"null"} in ({"string"}, {"integer"}):
@@ -109,7 +109,7 @@ def new_field(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 def renamed_field(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for a field that came under another name. `rule` is the schema of the old name, or `required`."""
     if group.rule in draft.discriminators():
-        raise RefusedError(CHOOSES)
+        raise RefusedError(TELLS_VARIANTS_APART)
     owner = re.sub(r"/(properties/[^/]*|required)$", "", group.rule)
     has_schema = owner != group.rule and not group.rule.endswith("/required")
     schema = draft.schema_like([group.rule] if has_schema else [], group.values)
@@ -138,7 +138,7 @@ def missing_field(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     for variants in draft.variants():
         branches = variants.branches.values()
         if group.name == variants.name and any(owner in unconditional(draft.document, branch) for branch in branches):
-            raise RefusedError(CHOOSES)
+            raise RefusedError(TELLS_VARIANTS_APART)
     yield from drop_required(draft, group.rule, {group.name}, group.comment(f"an answer without {group.name}"))
 
 

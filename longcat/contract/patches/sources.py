@@ -10,11 +10,11 @@ from longcat.contract.openapi.document import read_value
 from longcat.contract.openapi.references import OTHER_FILES, SpecFiles
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.upgrade import modern
-from longcat.contract.patches.edit import Edit, Source, UneditableError, changed
+from longcat.contract.patches.edit import Edit, Source, UneditableError, with_edit
 from longcat.text.pointer import at, unescape
 
 
-class Written(Protocol):
+class EditableContract(Protocol):
     """A contract that can be changed."""
 
     @property
@@ -44,7 +44,7 @@ def _place(pointer: str) -> tuple[str, str]:
 
 
 @frozen
-class TextFiles:
+class ContractFiles:
     """A contract as the texts of its files.
 
     Attributes:
@@ -59,17 +59,17 @@ class TextFiles:
 
     @property
     def document(self) -> dict[str, Any]:
-        """See `Written`."""
+        """See `EditableContract`."""
         found: dict[str, Any] = self.own.document
         return found
 
     @property
     def size(self) -> int:
-        """See `Written`."""
+        """See `EditableContract`."""
         return len(self.own.text)
 
     def spec(self) -> Spec:
-        """See `Written`."""
+        """See `EditableContract`."""
         files = self.files and SpecFiles(self.files.path, self._read, self.files.allowed)
         return make_spec(self.document, "as it is now", files=files)
 
@@ -82,7 +82,7 @@ class TextFiles:
         return (self.files.path if self.files else Path()).parent / name
 
     def raw(self, pointer: str) -> Any:
-        """See `Written`."""
+        """See `EditableContract`."""
         name, inner = _place(pointer)
         return at(self._source(name).document, inner)
 
@@ -91,8 +91,8 @@ class TextFiles:
             return self.own
         return self.others.get(name) or Source.read(self.path_of(name).read_bytes().decode())
 
-    def edited(self, edits: Sequence[Edit]) -> "TextFiles":
-        """See `Written`."""
+    def edited(self, edits: Sequence[Edit]) -> "ContractFiles":
+        """See `EditableContract`."""
         by_file: dict[str, list[Edit]] = {}
         for edit in edits:
             name, inner = _place(edit.pointer)
@@ -103,12 +103,12 @@ class TextFiles:
 
 
 @frozen
-class Overlaid:
+class OverlaidContract:
     """A contract that is not ours to change, and the changes that an Overlay makes to it.
 
     Attributes:
         document: with the changes.
-        files: see `TextFiles`.
+        files: see `ContractFiles`.
         edits: the changes, in their order.
     """
 
@@ -118,25 +118,25 @@ class Overlaid:
 
     @property
     def size(self) -> int:
-        """See `Written`."""
+        """See `EditableContract`."""
         return 1
 
     def spec(self) -> Spec:
-        """See `Written`."""
+        """See `EditableContract`."""
         files = self.files and SpecFiles(self.files.path, self.files.read, self.files.allowed)
         return make_spec(self.document, "as it is now", files=files)
 
     def raw(self, pointer: str) -> Any:
-        """See `Written`."""
+        """See `EditableContract`."""
         name, inner = _place(pointer)
         if name:
             raise UneditableError(f"it stands in {name}, another file, which an Overlay of this one does not reach")
         return at(self.document, inner)
 
-    def edited(self, edits: Sequence[Edit]) -> "Overlaid":
-        """See `Written`."""
+    def edited(self, edits: Sequence[Edit]) -> "OverlaidContract":
+        """See `EditableContract`."""
         document = self.document
         for edit in edits:
             self.raw(edit.pointer)
-            document = changed(document, edit)
+            document = with_edit(document, edit)
         return evolve(self, document=document, edits=(*self.edits, *edits))

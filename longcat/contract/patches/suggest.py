@@ -20,12 +20,13 @@ from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import SpecError, parse_document
 from longcat.contract.openapi.references import SpecFiles
 from longcat.contract.patches.changes import edits_for
-from longcat.contract.patches.draft import Draft, serving
+from longcat.contract.patches.draft import Draft, asked_servers
 from longcat.contract.patches.edit import Source, UneditableError, as_yaml
 from longcat.contract.patches.group import FindingGroup, RefusedError, groups_of, key_of, samples_of
 from longcat.contract.patches.overlay import overlay
-from longcat.contract.patches.sources import Overlaid, TextFiles, Written
+from longcat.contract.patches.sources import ContractFiles, EditableContract, OverlaidContract
 from longcat.contract.patches.uses import at_place_of_use
+from longcat.contract.reports.locations import file_name
 
 __all__ = ["SuggestedOverlay", "Suggestion", "Unpatched", "suggest", "suggest_overlay"]
 
@@ -96,11 +97,11 @@ def suggest(
             "by this command. Change it by hand, going by `longcat contract check`, or ask for an --overlay."
         )
     own = Source.read(text, parse_document)
-    written, unpatched = _agreed(TextFiles(own, files), findings, servers)
+    written, unpatched = _agreed(ContractFiles(own, files), findings, servers)
     new = written.own.content
     others = {written.path_of(name): source.content for name, source in written.others.items()}
-    diff = _diff(text, new, named(files.path) if files else NAME)
-    diff += "".join(_diff(path.read_bytes().decode(), changed, named(path)) for path, changed in others.items())
+    diff = _diff(text, new, file_name(files.path) if files else NAME)
+    diff += "".join(_diff(path.read_bytes().decode(), changed, file_name(path)) for path, changed in others.items())
     return Suggestion(new, diff, unpatched, others)
 
 
@@ -108,36 +109,28 @@ def suggest_overlay(
     document: dict[str, Any], findings: Iterable[Finding], servers: Sequence[str] = (), files: SpecFiles | None = None
 ) -> SuggestedOverlay:
     """Return the Overlay that makes a contract agree with findings, as `suggest` does. The contract stays as it is."""
-    written, unpatched = _agreed(Overlaid(document, files), findings, servers)
-    extends = named(files.path) if files else NAME
+    written, unpatched = _agreed(OverlaidContract(document, files), findings, servers)
+    extends = file_name(files.path) if files else NAME
     return SuggestedOverlay(as_yaml(overlay(document, written.edits, extends)) if written.edits else "", unpatched)
 
 
-def named(path: Path) -> str:
-    """Return what a file is called in a change: by its path from here, where it is below."""
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.name
-
-
-_Written = TypeVar("_Written", bound=Written)
+_Editable = TypeVar("_Editable", bound=EditableContract)
 
 
 def _agreed(
-    source: _Written, findings: Iterable[Finding], servers: Sequence[str]
-) -> tuple[_Written, tuple[Unpatched, ...]]:
+    source: _Editable, findings: Iterable[Finding], servers: Sequence[str]
+) -> tuple[_Editable, tuple[Unpatched, ...]]:
     """Return a contract, changed to agree with findings, and the findings with which it still does not agree."""
     found = list(findings)
     exchanges, samples = _exchanges(found), _exchanges(samples_of(found))
-    original = Draft.of(source, serving(exchanges, servers))
+    original = Draft.of(source, asked_servers(exchanges, servers))
     task = _Task.of(original, found, exchanges)
     while True:
         draft, reasons = _mended(task, original, samples)
         wrong, sampled = task.wrong(draft, exchanges), {id(one) for one in samples}
         missed = [one for one in wrong if id(one.exchange) not in sampled and key_of(one) not in reasons]
         if not missed:
-            written = cast("_Written", draft.source)  # What is edited stays what it is.
+            written = cast("_Editable", draft.source)  # What is edited stays what it is.
             return written, tuple(_unpatched(wrong, reasons))
         samples += _exchanges(missed)  # Their values go further than those of the samples.
 
@@ -177,12 +170,12 @@ def _with_consequences(task: "_Task", draft: Draft, group: FindingGroup) -> Draf
     def mend(draft: Draft, follower: FindingGroup) -> Draft:
         task.spend(draft.source.size)
         try:
-            return _changed(draft, follower)
+            return _with_edits(draft, follower)
         except RefusedError as error:
             one = follower.findings[0]
             raise RefusedError(f"With the change, there would be {one.code} {one.pointer}: {error}") from error
 
-    draft, left = _in_rounds(task, _changed(draft, group), new, mend)
+    draft, left = _in_rounds(task, _with_edits(draft, group), new, mend)
     if left:
         raise RefusedError(_IN_VAIN)
     return draft
@@ -206,7 +199,7 @@ def _in_rounds(
     return draft, left
 
 
-def _changed(draft: Draft, group: FindingGroup) -> Draft:
+def _with_edits(draft: Draft, group: FindingGroup) -> Draft:
     """Return the draft with the edits for a group. Raises RefusedError."""
     try:
         place, group = at_place_of_use(draft, group)

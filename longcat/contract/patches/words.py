@@ -9,10 +9,12 @@ from typing import Any, Final
 from longcat.contract.openapi.schema.variants import Variants, fixed_words, normal, properties_of, unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Edit, Put
-from longcat.contract.patches.group import FindingGroup, RefusedError, body_of
+from longcat.contract.patches.group import FindingGroup, RefusedError, json_body
 from longcat.text.pointer import at
 
-CHOOSES: Final = "It tells one kind of answer from another. Without it no answer can be read; decide by hand."
+TELLS_VARIANTS_APART: Final = (
+    "It tells one kind of answer from another. Without it no answer can be read; decide by hand."
+)
 _WORD: Final = re.compile(r"(?=.*[A-Za-z])[\w .:+-]{1,40}", re.ASCII)
 
 
@@ -66,17 +68,17 @@ def new_word(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     variants = next((one for one in draft.variants() if one.rule == group.rule), None)
     word = group.values[0]
     if variants is None or not isinstance(word, str) or not is_word(word):
-        raise RefusedError(CHOOSES)
+        raise RefusedError(TELLS_VARIANTS_APART)
     if word in variants.branches:
         return
-    bodies = [at(body_of(one.exchange), one.pointer.rpartition("/")[0]) for one in group.findings]
+    bodies = [at(json_body(one.exchange), one.pointer.rpartition("/")[0]) for one in group.findings]
     owner = group.rule.removesuffix("/mapping").rpartition("/")[0]
     for known, branch in variants.branches.items():
         pointer = properties_of(draft.document, branch).get(variants.name)
         alike = [{**body, variants.name: known} for body in bodies]
         if pointer and draft.allows(owner, alike, closed=True):
             if draft.raw(pointer).keys().isdisjoint({"const", "enum"}):
-                raise RefusedError(CHOOSES)
+                raise RefusedError(TELLS_VARIANTS_APART)
             yield from add_words(draft, pointer, [word], group.comment("another word"))
             yield from map_words(draft, variants, branch, [word], group)
             return

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from attrs import Factory, define, field, frozen
 
@@ -14,7 +14,8 @@ from longcat.contract.reports.context import ReportContext
 from longcat.text import decode_text
 from longcat.text.pointer import split
 
-_Lines = Callable[[str], int]
+_LineFinder: TypeAlias = Callable[[str], int]
+"""Returns the line of a JSON pointer."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -36,16 +37,16 @@ class Locations:
 
     context: ReportContext
     root: Path | None = None
-    _lines: dict[Path, _Lines] = field(factory=dict, init=False)
+    _finders: dict[Path, _LineFinder] = field(factory=dict, init=False)
 
     def of(self, pointer: str) -> Location:
         """Return where a pointer into the contract leads: to the nearest parent where there is no such place."""
         source, inner = self.context.spec.source_of(pointer)
         own = self.context.spec_file
         path = own if source is None or source.resolve() == own.resolve() else source
-        if path not in self._lines:
-            self._lines[path] = line_finder(path)
-        return Location(self._name(path), self._lines[path](inner))
+        if path not in self._finders:
+            self._finders[path] = line_finder(path)
+        return Location(self._name(path), self._finders[path](inner))
 
     def of_operation(self, name: str) -> Location:
         """Return where an operation is described; the start of the contract where it has none of this name."""
@@ -63,7 +64,15 @@ class Locations:
         return (Path(context.spec_name).parent / relative).as_posix()
 
 
-def line_finder(path: Path) -> _Lines:
+def file_name(path: Path) -> str:
+    """Return what people call a file: its path from the current folder where it is below that, else its name."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name
+
+
+def line_finder(path: Path) -> _LineFinder:
     """Return a function from a JSON pointer to its line, counted from 1: the nearest parent's where it has none.
 
     A file that can't be read has one line.
@@ -153,7 +162,7 @@ _read_name: Final[Callable[[str, int, bool], tuple[str, int]]] = json.decoder.sc
 _DECODER: Final = json.JSONDecoder(strict=False, object_pairs_hook=lambda _: None)
 
 
-def _yaml_lines(text: str) -> _Lines:
+def _yaml_lines(text: str) -> _LineFinder:
     import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - only some reports need it, and it is slow to import.
 
     try:

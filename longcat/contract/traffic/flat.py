@@ -12,7 +12,7 @@ from typing import Any
 from longcat.contract.model import Exchange, Origin
 from longcat.contract.traffic.decoding import from_hex, from_pieces
 from longcat.contract.traffic.exchanges import header_pairs, make_exchange
-from longcat.contract.traffic.vcr import body_of
+from longcat.contract.traffic.vcr import body_from
 
 
 def is_flat(data: Any) -> bool:
@@ -32,10 +32,10 @@ def exchange_of(
         url=f"{data['scope']}{data['path']}" if is_nock else data["url"],
         request_headers=header_pairs(data.get("reqheaders" if is_nock else "request_headers")),
         # nock has an empty text where nothing was sent.
-        request_body=body_of(data.get("body") or None) if is_nock else body_of(data.get("request_body")),
+        request_body=body_from(data.get("body") or None) if is_nock else body_from(data.get("request_body")),
         status_code=data.get("status_code", data.get("status")),
         response_headers=header_pairs(_response_headers(data)),
-        response_body=_nock_body(data) if is_nock else body_of(data.get("response_body")),
+        response_body=_nock_body(data) if is_nock else body_from(data.get("response_body")),
         source=source,
         key_names=key_names,
         origin=origin,
@@ -51,4 +51,4 @@ def _nock_body(data: Mapping[str, Any]) -> bytes | None:
     response = data.get("response")
     if isinstance(response, str) and data.get("responseIsBinary"):
         return from_hex(response)
-    return from_pieces(response, "") or body_of(response)
+    return from_pieces(response, "") or body_from(response)

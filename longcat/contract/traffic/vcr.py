@@ -61,10 +61,10 @@ def exchange_of(
         method=request.get("method"),
         url=url,
         request_headers=header_pairs(request.get("headers")),
-        request_body=_body_of(request),
+        request_body=_body_in(request),
         status_code=_first(status, STATUS) if isinstance(status, dict) else status,
         response_headers=header_pairs(response.get("headers")),
-        response_body=_body_of(response),
+        response_body=_body_in(response),
         source=f"{source} {shorten(question)}" if isinstance(question, str) else source,
         key_names=key_names,
         origin=origin,
@@ -73,7 +73,7 @@ def exchange_of(
     )
 
 
-def body_of(data: Any) -> bytes | None:
+def body_from(data: Any) -> bytes | None:
     """Return a body that is text, bytes, an object around them, or the value that its JSON stands for.
 
     None: there is none. Raises UnreadableError for one that can't be read.
@@ -91,9 +91,9 @@ def body_of(data: Any) -> bytes | None:
     return data and bounded(data)
 
 
-def _body_of(message: Mapping[str, Any]) -> bytes | None:
+def _body_in(message: Mapping[str, Any]) -> bytes | None:
     value = _first(message, VALUE)
-    return body_of(_first(message, BODY)) if value is None else from_value(value)
+    return body_from(_first(message, BODY)) if value is None else from_value(value)
 
 
 def _wrapped(data: Mapping[str, Any]) -> bytes | None:
@@ -107,7 +107,7 @@ def _wrapped(data: Mapping[str, Any]) -> bytes | None:
         return from_text(text, encoding)
     if "string" not in data:
         raise UnreadableError("has a body that is an object without a string")
-    return body_of(text)
+    return body_from(text)
 
 
 def _first(data: Mapping[str, Any], names: Collection[str]) -> Any:
