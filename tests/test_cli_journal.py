@@ -310,13 +310,28 @@ def test_an_export_is_whole_or_not_there(place: Place, ask: Call, tmp_path: Path
     opened(place).close()
     with opened(tmp_path / "a.db"):
         before = (tmp_path / "a.db").read_bytes()
+    (tmp_path / "a.jsonl").hardlink_to(tmp_path / "a.db")
     targets = tmp_path / "none" / "a.jsonl", tmp_path, tmp_path / "none" / "a.parquet", "s3://a/b.jsonl"
-    for target in (*targets, tmp_path / "a.db"):
+    for target in (*targets, tmp_path / "a.db", tmp_path / "a.jsonl"):
         ran = ask("--export", str(target))
         assert (ran.code, ran.out, "Pass another --export." in ran.err) == (2, "", True), ran.err
     assert ask("--export", "").code == 2
     assert (tmp_path / "a.db").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_export_of_an_unknown_ending_is_refused_before_anything_is_done(place: Place, ask: Call) -> None:
+    """A file gets the format that its ending says, in any case; where none is known, the known ones are named."""
+    with opened(place) as journal:
+        journal.requests(GATEWAY).note(Status("cat-1", State.PROCESSING, "processing"))
+    for target in ("x.csv", "x.json", "x.db", "x.jsonl.gz"):
+        ran = ask("--export", target, "--retry", "failed")
+        assert (ran.code, ran.out) == (2, "")
+        assert "an export is written as .jsonl, .ndjson or .parquet. Pass another --export." in ran.err
+        assert not Path(target).exists()
+    for target, start in {"x.JSONL": b"{", "x.ndjson": b"{", "x": b"{", "x.PARQUET": b"PAR1"}.items():
+        assert ask("--export", target).code == 0
+        assert Path(target).read_bytes().startswith(start)
 
 
 def test_a_file_that_is_no_journal_is_named_and_left_alone(ask: Call, tmp_path: Path) -> None:

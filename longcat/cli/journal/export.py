@@ -13,8 +13,24 @@ from longcat.text import sentence, shorten
 
 STDOUT: Final = "-"
 PARQUET: Final = ".parquet"
+ENDINGS: Final = (".jsonl", ".ndjson", PARQUET)
+"""Those of the files that can be written. A file without an ending gets JSON lines."""
 SQLITE: Final = b"SQLite format 3\0"
 """With these bytes a database begins."""
+
+
+def check_target(target: str) -> None:
+    """Raise ConfigurationError when the name of a target tells that nothing can be exported to it."""
+    if not target:
+        raise ConfigurationError("The --export is empty; a shell variable may be unset. Name a file, or - for stdout.")
+    if "://" in target:
+        raise ConfigurationError(f"{shorten(target)} is no file of this machine. Pass another --export.")
+    ending = _ending(target)
+    if ending and ending not in ENDINGS:
+        raise ConfigurationError(
+            f"{shorten(target)} ends in {shorten(ending)}, and an export is written as {', '.join(ENDINGS[:-1])} or"
+            f" {ENDINGS[-1]}. Pass another --export."
+        )
 
 
 def export(lines: Iterable[str], target: str) -> int:
@@ -22,14 +38,13 @@ def export(lines: Iterable[str], target: str) -> int:
 
     Args:
         lines: JSON, one after the other, so that memory stays flat.
-        target: a file, as Parquet if its name ends so, or else as JSON lines; `-` is stdout, as JSON lines.
+        target: a file that `check_target` lets pass, as Parquet if its name ends so, or else as JSON lines; `-` is
+            stdout, as JSON lines.
 
     Raises ConfigurationError when it can't be written; then there is no file, or the one that was there before.
     """
     if target == STDOUT:
         return _write_stdout(lines)
-    if "://" in target:
-        raise ConfigurationError(f"{shorten(target)} is no file of this machine. Pass another --export.")
     write = _writer(target)
     path = Path(target)
     try:
@@ -50,9 +65,13 @@ def _is_database(path: Path) -> bool:
         return file.read(len(SQLITE)) == SQLITE
 
 
+def _ending(target: str) -> str:
+    return Path(target).suffix.lower()
+
+
 def _writer(target: str) -> Callable[[Iterable[str], IO[bytes]], int]:
     """Return what writes a file of this name. Raises ConfigurationError when that needs an extra."""
-    if not target.endswith(PARQUET):
+    if _ending(target) != PARQUET:
         return write_jsonl
     from longcat.cli.journal.parquet import write_parquet  # noqa: PLC0415 - it is of an extra, and slow to import.
 

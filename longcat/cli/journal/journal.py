@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from longcat.cli.exit_codes import Exit
-from longcat.cli.journal.export import STDOUT, export
+from longcat.cli.journal.export import STDOUT, check_target, export
 from longcat.cli.journal.report import as_lines, as_object
 from longcat.cli.results import Printer, print_error
 from longcat.errors import ConfigurationError
@@ -20,8 +20,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Do what was asked for; if nothing was, tell what stands in the journal."""
     if not arguments.journal:
         raise ConfigurationError("The JOURNAL is empty; a shell variable may be unset. Name a file, or a database.")
-    if arguments.export == "":
-        raise ConfigurationError("The --export is empty; a shell variable may be unset. Name a file, or - for stdout.")
+    if arguments.export is not None:
+        check_target(arguments.export)
     printer = Printer()
     with Journal(arguments.journal, time=time.time, if_missing="refuse") as journal:
         journal.open(PATIENCE)
