@@ -102,6 +102,12 @@ def missing_package(what: str, module: str, extra: str) -> str:
     return f"{what} needs the package {package}, which is not installed. Run: pip install 'longcat-image[{extra}]'"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, in words."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def sentence(text: str, limit: int = 300) -> str:
     """Return the text as one that can stand before another sentence: cut short, and ended once."""
     text = shorten(text, limit)

@@ -10,8 +10,8 @@ from longcat.contract.coverage.items import MOST_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.context import gaps_of
 from longcat.contract.reports.findings import ORIGINS
-from longcat.contract.reports.verdict import Tally, Verdict, counted, left_out_sentences
-from longcat.text import abbreviate
+from longcat.contract.reports.verdict import Tally, Verdict, left_out_sentences
+from longcat.text import abbreviate, counted
 
 NAMES: Final[dict[Kind, str]] = {
     Kind.OPERATION: "operations",

@@ -9,6 +9,7 @@ from attrs import Factory, define, frozen
 
 from longcat.contract.model import BodyEvidence, Exchange, Inconclusive, Origin, Severity
 from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFinding, fingerprint, shortened
+from longcat.text import counted
 
 SEVERITIES: Final = tuple(Severity)
 """From worst to least."""
@@ -279,9 +280,3 @@ def left_out_sentences(tally: Tally) -> Iterator[str]:
         )
     if tally.left_out:
         yield f"{counted(tally.left_out, 'thing')} {'was' if tally.left_out == 1 else 'were'} left out."
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number of things, in words."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
