@@ -73,6 +73,28 @@ def test_a_password_that_was_not_escaped_is_not_told() -> None:
         assert "sw0rd" not in "".join(f"{error!r}{error}" for error in chain(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://cat@127.0.0.1:1/db?sslmod=require", "its parameter sslmod has no value, or there is none of"),
+        ("postgresql://cat@127.0.0.1:1/db?sslmode", "its parameter sslmode has no value, or there is none of"),
+        ("postgresql://cat@127.0.0.1:one/db", "its port can't be right"),
+        ("postgresql://cat@127.0.0.1:1/a/db", "its database can't be right"),
+        ("postgresql://127.0.0.1:1/db?password=a&sw0rd", "can't be read. Write"),
+        ("postgresql://127.0.0.1:1/db?%70assword=a&sw0rd=b", "can't be read. Write"),
+        ("postgresql://cat:a/b?sw0rd=c@127.0.0.1:1/db", "can't be read. Write"),
+        ("postgresql://cat@127.0.0.1:1/db?sslmode=sometimes", 'invalid sslmode value: "sometimes"'),
+        ("postgresql://cat@127.0.0.1:1/db?connect_timeout=soon", "bad value for connect_timeout"),
+    ],
+)
+def test_what_is_wrong_in_a_url_is_named(url: str, says: str) -> None:
+    """The error names the parameter, or the part, unless it may belong to a password."""
+    with pytest.raises((JournalError, ConfigurationError)) as caught, journal(url) as one:
+        one.open(0.0)
+    assert says in str(caught.value)
+    assert "sw0rd" not in "".join(f"{error!r}{error}" for error in chain(caught.value))
+
+
 # --- No way in. ---
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+from urllib.parse import unquote
 
 import psycopg
 from attrs import field, frozen
@@ -85,6 +86,11 @@ USUAL: Final = {
     "user": r"[^:/]*",
 }
 """How the parts of a URL look. What does not look so may be a part of a password that was not escaped."""
+WORDS: Final = {"dbname": "database"}
+"""What parts of a URL are called for people, if not by their names."""
+WRONG: Final = re.compile(r'query parameter: "([a-z_]+)"')
+"""What libpq says of a parameter that it does not know, or that has no value."""
+SEARCH_PATH: Final = re.compile(r"search_path\s*=\s*([\w$,]+)")
 
 
 @frozen
@@ -99,29 +105,39 @@ class JournalUrl:
 
     @classmethod
     def of(cls, url: str) -> "JournalUrl":
-        """Read a URL. Raises ConfigurationError, which says nothing of what the URL is."""
-        parameters = None
-        with suppress(psycopg.Error):  # What it says may hold the password.
+        """Read a URL. Raises ConfigurationError, which names the wrong part and says nothing of the password."""
+        parameters, reason = None, ""
+        try:
             parameters = conninfo_to_dict(url)
-        if parameters is None or not all(
-            re.fullmatch(pattern, str(parameters.get(name, ""))) for name, pattern in USUAL.items()
-        ):
+        except psycopg.Error as error:
+            found = WRONG.search(str(error))
+            query = unquote(url.partition("?")[2]).lower()
+            if found and "@" not in query and "password" not in query:  # Else it may be a part of the password.
+                reason = f": its parameter {found[1]} has no value, or there is none of that name"
+        else:
+            wrong = [
+                name for name, pattern in USUAL.items() if not re.fullmatch(pattern, str(parameters.get(name, "")))
+            ]
+            reason = f": its {WORDS.get(wrong[0], wrong[0])} can't be right" if wrong else ""
+        if parameters is None or reason:
             raise ConfigurationError(
-                "The URL of the journal can't be read. Write postgresql://USER@HOST:PORT/DATABASE, with % escapes for"
-                " what is special in a URL."
+                f"The URL of the journal can't be read{reason}. Write postgresql://USER@HOST:PORT/DATABASE, with %"
+                " escapes for what is special in a URL."
             )
         return cls(dict(parameters))
 
     @property
     def name(self) -> str:
-        """What messages call it: host, port, database and user."""
+        """What messages call it: host, port, database, schema and user."""
         values = {key: shorten(str(value)) for key, value in self.parameters.items()}
         host = values.get("host") or values.get("hostaddr")
         where = f" at {host}" + (f":{values['port']}" if "port" in values else "") if host else ""
         database = f", database {values['dbname']}" if values.get("dbname") else ""
+        path = SEARCH_PATH.search(str(self.parameters.get("options", "")))
+        schema = f", schema {path[1]}" if path else ""
         user = f", user {values['user']}" if values.get("user") else ""
         service = f", service {values['service']}" if values.get("service") else ""
-        return f"PostgreSQL{where}{database}{user}{service}"
+        return f"PostgreSQL{where}{database}{schema}{user}{service}"
 
 
 class BoundedConnection(psycopg.Connection[Any]):
