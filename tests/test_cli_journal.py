@@ -402,7 +402,11 @@ def test_batches_and_workers_are_told(gateway_with: Gateways, call: Call, schema
         batch = table.register("d" * 64, lambda: [(1, OrderRequest("c", {}))], source="lines")
         assert len(table.claim(batch, 9)) == 1
         ran = ask(where=schema.url)
-        assert ": at work, last seen " in ran.out
+        assert [line for line in ran.out.splitlines() if "last seen" in line] == [
+            line for line in ran.out.splitlines() if line.startswith("worker ") and ": at work, last seen " in line
+        ]
+        assert "\n1 program at work, 1 worker gone\n" in ran.out
+        assert re.match(rf"PostgreSQL at \S+, database postgres, schema {schema.name}, user {USER}: 3 orders:", ran.out)
         assert told(ask("--json", where=schema.url), *STATES) == (2, 0, 0, 1)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from longcat.cli.displays.display import Display, duration
 from longcat.models import Status
 from longcat.saving.journal.postgres.lines import BatchProgress
+from longcat.text import counted
 from longcat.waiting.outcome import Outcome
 
 WINDOW: Final = 60.0
@@ -65,5 +66,4 @@ class WholeDisplay(Display):
         parts.append(f"{progress.spent} USD")
         if progress.open and self.rate > 0:
             parts += [f"{self.rate:.3g} a second", f"about {duration(progress.open / self.rate)} left"]
-        count = len(progress.workers)
-        return ", ".join([*parts, f"{count} worker{'s' if count != 1 else ''}"])
+        return ", ".join([*parts, counted(len(progress.workers), "worker")])

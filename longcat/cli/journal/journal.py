@@ -33,11 +33,11 @@ def run(arguments: argparse.Namespace) -> Exit:
             _export(contents, arguments.export, printer, as_json=arguments.json)
         if arguments.retry is not None or arguments.resubmit_unknown or arguments.export is not None:
             return code
-        place, summary = without_password(arguments.journal), contents.summary()
+        summary = contents.summary()
     if arguments.json:
-        printer.print(as_object(place, summary))
+        printer.print(as_object(without_password(arguments.journal), summary))
     else:
-        for line in as_lines(place, summary):
+        for line in as_lines(journal.name, summary):
             printer.print(line)
     return Exit.DONE
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longcat.saving.journal.contents import JournalSummary
 from longcat.saving.journal.states import STATES
-from longcat.text import shorten
+from longcat.text import counted, shorten
 from longcat.text.known_keys import KNOWN_KEYS
 
 if TYPE_CHECKING:
@@ -18,21 +18,23 @@ WORDS: Final = {"unknown": "in doubt"}
 """What states are called for people, if not by the words of the manifest."""
 
 
-def as_lines(place: str, summary: JournalSummary) -> Iterator[str]:
-    """Yield what stands in a journal, for people."""
+def as_lines(name: str, summary: JournalSummary) -> Iterator[str]:
+    """Yield what stands in a journal of this name, for people. Of the workers, those that are gone are only counted."""
     states = ", ".join(f"{summary.states[state]:,} {WORDS.get(state, state)}" for state in STATES)
-    yield f"{shorten(KNOWN_KEYS.hide(place), 200)}: {summary.states.total():,} orders: {states}"
+    yield f"{shorten(KNOWN_KEYS.hide(name), 200)}: {counted(summary.states.total(), 'order')}: {states}"
     if summary.sending:
-        yield f"{summary.sending:,} orders are being sent just now"
+        yield f"{counted(summary.sending, 'order')} being sent just now"
     if summary.opened:
-        yield f"{summary.opened:,} orders have failed before, and were opened to be ordered anew"
-    yield f"{summary.pictures:,} pictures are saved, {summary.size:,} bytes"
-    doubt = f", of which {summary.spent_in_doubt} USD are for {summary.in_doubt:,} orders in doubt"
+        yield f"{counted(summary.opened, 'order')} that failed before, opened to be ordered anew"
+    yield f"{counted(summary.pictures, 'picture')} saved, {counted(summary.size, 'byte')}"
+    doubt = f", of which {summary.spent_in_doubt} USD are for {counted(summary.in_doubt, 'order')} in doubt"
     yield f"{summary.spent} USD at most were spent{doubt if summary.in_doubt else ''}"
     yield from map(_batch, summary.batches)
     alive = [worker for worker in summary.workers if worker.is_alive]
-    yield f"{len(alive) + len(summary.others)} programs are at work"
-    yield from map(_worker, summary.workers)
+    gone = len(summary.workers) - len(alive)
+    at_work = f"{counted(len(alive) + len(summary.others), 'program')} at work"
+    yield at_work + (f", {counted(gone, 'worker')} gone" if gone else "")
+    yield from map(_worker, alive)
     for order in summary.doubtful:
         name = shorten(KNOWN_KEYS.hide(order.name), 60)
         reason = order.reason or "the program that sent it ended before the answer came"
@@ -45,7 +47,7 @@ def as_lines(place: str, summary: JournalSummary) -> Iterator[str]:
 
 
 def as_object(place: str, summary: JournalSummary) -> dict[str, Any]:
-    """Return what stands in a journal as a JSON object. Every field is always there; null means unknown."""
+    """Return what stands in a journal at this place as a JSON object. Every field is there; null means unknown."""
     return {
         "journal": KNOWN_KEYS.hide(place),
         **{state: summary.states[state] for state in STATES},
@@ -102,16 +104,15 @@ def _worker_object(worker: "WorkerRecord") -> dict[str, Any]:
 def _batch(batch: "BatchRecord") -> str:
     counts = ", ".join(f"{getattr(batch, state):,} {WORDS.get(state, state)}" for state in STATES)
     return (
-        f"batch {batch.batch} of {_moment(batch.registered)}, {shorten(batch.gateway)}: {batch.lines:,} lines:"
+        f"batch {batch.batch} of {_moment(batch.registered)}, {shorten(batch.gateway)}: {counted(batch.lines, 'line')}:"
         f" {counts}; {batch.spent} USD"
     )
 
 
 def _worker(worker: "WorkerRecord") -> str:
-    state = "at work" if worker.is_alive else "gone"
     name = f"worker {shorten(worker.token)}, process {worker.pid} on {shorten(worker.host)}, batch {worker.batch}"
     return (
-        f"{name}: {state}, last seen {_moment(worker.seen)}; {worker.done:,} done, {worker.failed:,} failed,"
+        f"{name}: at work, last seen {_moment(worker.seen)}; {worker.done:,} done, {worker.failed:,} failed,"
         f" {worker.unknown:,} in doubt, {worker.spent} USD"
     )
 

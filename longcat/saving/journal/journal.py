@@ -103,6 +103,11 @@ class Journal:
     ) -> None:
         self.close()
 
+    @property
+    def name(self) -> str:
+        """What messages call it: its file, or what tells its database from others, without a password."""
+        return self._database.name
+
     def open(self, seconds: float) -> None:
         """Open it, and wait so many seconds while it is locked or can't be reached for now. Raises JournalError."""
         wait_while_locked(self._database.open, seconds)
