@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from longcat.contract.checks.content import compare_content, documented_media, exact_media, media_types
 from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.media import ROWS, MediaKind, kind_of
-from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
+from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, show_body, show_value, with_gaps
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import allows_header, values_of
 from longcat.contract.checks.status_codes import is_success
@@ -35,26 +35,18 @@ def compare_answer(observation: Observation, response: Response) -> Iterator[Che
     yield from compare_body(observation, response)
 
 
-def _may_be_empty(observation: Observation, response: Response) -> bool:
-    """Whether an empty body is a text, which its schema may allow to be empty."""
-    is_text = kind_of(observation.media_type) is MediaKind.TEXT
-    return is_text and exact_media(observation, response) is not None
-
-
+@with_gaps
 def compare_headers(observation: Observation, response: Response) -> Iterator[CheckResult]:
     """Yield how the headers of an answer differ from the documented ones."""
-    yield from part(_compare_headers(observation, response))
-
-
-def _compare_headers(observation: Observation, response: Response) -> Iterator[CheckResult]:
     for name, header in response.headers.items():
         if name == "content-type":
             continue  # It is described by `content` (OpenAPI, "Response Object").
         if observation.exchange.may_be_filtered and names_a_secret(name):
             continue  # Such as `Set-Cookie`, which browsers leave out. What a secret was can't be judged anyway.
-        yield from part(_compare_header(observation, name, header))
+        yield from _compare_header(observation, name, header)
 
 
+@with_gaps
 def _compare_header(observation: Observation, name: str, header: Parameter) -> Iterator[CheckResult]:
     value, location = observation.exchange.response_headers.get(name), f"header:{name}"
     if value is None:
@@ -68,12 +60,9 @@ def _compare_header(observation: Observation, name: str, header: Parameter) -> I
         yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)
 
 
+@with_gaps
 def compare_body(observation: Observation, response: Response) -> Iterator[CheckResult]:
     """Yield how the body of an answer differs from a documented one."""
-    yield from part(_compare_body(observation, response))
-
-
-def _compare_body(observation: Observation, response: Response) -> Iterator[CheckResult]:
     body = observation.exchange.response_body or b""
     if observation.exchange.method == "HEAD" or (not observation.has_body and not body.strip()):
         return
@@ -92,6 +81,12 @@ def _compare_body(observation: Observation, response: Response) -> Iterator[Chec
         yield from results
         if is_success(observation.status_code) and kind_of(observation.media_type) is MediaKind.JSON:
             yield from _compare_echo(observation, response, [one for one in results if isinstance(one, Mismatch)])
+
+
+def _may_be_empty(observation: Observation, response: Response) -> bool:
+    """Whether an empty body is a text, which its schema may allow to be empty."""
+    is_text = kind_of(observation.media_type) is MediaKind.TEXT
+    return is_text and exact_media(observation, response) is not None
 
 
 # --- An answer about something else.

@@ -15,7 +15,7 @@ from attrs import Factory, define, evolve, frozen
 from longcat.contract.checks.answer import PLACEHOLDER, announcements, compare_answer, compare_body, compare_headers
 from longcat.contract.checks.content import documented_media, error_schema
 from longcat.contract.checks.credentials import names_a_secret
-from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, part, show_body, show_value
+from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, show_body, show_value, with_gaps
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request.expect import expect
 from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
@@ -190,7 +190,7 @@ class Judgement:
     def _result(self) -> _Result:
         result = _Result()
         try:
-            for outcome in part(self._outcomes(result)):
+            for outcome in self._outcomes(result):
                 if isinstance(outcome, Gap):
                     result.gaps.append(outcome)
                 else:
@@ -199,6 +199,7 @@ class Judgement:
             result.gaps.append(Gap(describe_fault(error)))
         return result
 
+    @with_gaps
     def _outcomes(self, result: _Result) -> Iterator[CheckResult]:
         """Yield what comes of the exchange, and enter into the result what is known of it as a whole."""
         observation = self.observation

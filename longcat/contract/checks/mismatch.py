@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
@@ -15,6 +16,8 @@ from longcat.gateway import schema as core
 from longcat.text import describe, shorten, show, without_queries
 from longcat.text.pointer import join
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes. A name that is data, rather than that of a field, is a `MapKey`."""
 
@@ -97,14 +100,19 @@ CheckResult: TypeAlias = Mismatch | Gap
 """What a check yields: differences, and what it could not look at."""
 
 
-def part(outcomes: Iterable[CheckResult]) -> Iterator[CheckResult]:
-    """Yield what comes of one part of an exchange. An UnjudgeableError ends this part, as a gap, and no other."""
-    try:
-        yield from outcomes
-    except UnjudgeableError as error:
-        yield Gap(str(error), error.unclear)
-    except RecursionError:
-        yield Gap("it can't be judged: it and its schemas are nested too deeply")
+def with_gaps(check: Callable[P, Iterable[T]]) -> Callable[P, Iterator[T | Gap]]:
+    """Have a check yield a gap in place of all that follows an UnjudgeableError. Other checks are not affected."""
+
+    @wraps(check)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Iterator[T | Gap]:
+        try:
+            yield from check(*args, **kwargs)
+        except UnjudgeableError as error:
+            yield Gap(str(error), error.unclear)
+        except RecursionError:
+            yield Gap("it can't be judged: it and its schemas are nested too deeply")
+
+    return guarded
 
 
 def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:

@@ -20,13 +20,12 @@ from longcat.contract.checks.credentials import (
     is_answered_before,
     key_faults,
 )
-from longcat.contract.checks.mismatch import Gap, Mismatch
+from longcat.contract.checks.mismatch import Gap, Mismatch, with_gaps
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.breaking import breaking
 from longcat.contract.checks.request.forms import Form, read_pairs, read_parts, split_parts
 from longcat.contract.checks.request.parameters import Sent, compare_parameter
 from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
-from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, Parameter, first_json, is_form, is_json, media_for
 from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
 
@@ -56,7 +55,7 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
     faults: dict[tuple[RequestFault, bool], None] = {}
     broken: list[Mismatch] = []
     for check in (_key_rules, _body_rules, _parameter_rules):
-        for rule in _rules(check(observation, operation)):
+        for rule in check(observation, operation):
             if isinstance(rule, Gap):
                 faults |= dict.fromkeys((fault, False) for fault in RequestFault)
                 gaps[rule] = None
@@ -71,14 +70,7 @@ def expect(observation: Observation, operation: Operation) -> Expectation:
     return Expectation(operation, certain, possible, tuple(gaps), is_vouched, was_answered, named)
 
 
-def _rules(rules: Iterator[BrokenRule | Gap]) -> Iterator[BrokenRule | Gap]:
-    """Yield rules that are broken. What can't be judged is a gap, and ends them."""
-    try:
-        yield from rules
-    except UnjudgeableError as error:
-        yield Gap(str(error), error.unclear)
-
-
+@with_gaps
 def _key_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
     return (BrokenRule(fault, is_certain) for fault, is_certain in key_faults(observation.exchange, operation))
 
@@ -86,6 +78,7 @@ def _key_rules(observation: Observation, operation: Operation) -> Iterator[Broke
 # --- The body.
 
 
+@with_gaps
 def _body_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule]:
     exchange = observation.exchange
     if not operation.request:
@@ -183,13 +176,15 @@ def _had_body(headers: Mapping[str, str]) -> bool:
 # --- The parameters.
 
 
+@with_gaps
 def _parameter_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule | Gap]:
     sent = Sent(observation.exchange, observation.located.values)
     yield from (Gap(str(defect), defect.unclear) for defect in operation.parameter_defects)
     for one in operation.parameters:
-        yield from _rules(_rules_of_parameter(observation, one, sent))
+        yield from _rules_of_parameter(observation, one, sent)
 
 
+@with_gaps
 def _rules_of_parameter(observation: Observation, parameter: Parameter, sent: Sent) -> Iterator[BrokenRule]:
     """Yield the rules that a parameter breaks."""
     where, is_filtered = parameter.location, observation.exchange.may_be_filtered
