@@ -1,7 +1,4 @@
-"""What in an exchange differs from the contract: everything is derived from the spec and from the request itself.
-
-What a finding's `rule` and `evidence` are depends on its kind: see `Finding`.
-"""
+"""What in an exchange differs from the contract. Everything is derived from the spec and from the request itself."""
 
 import re
 import traceback
@@ -63,7 +60,7 @@ def concerns(spec: Spec, exchange: Exchange) -> bool:
 
 @define
 class _Result:
-    """What has come of an exchange so far. What follows a fault of ours, or a limit, is missing.
+    """What was found out about an exchange. After a limit, or a fault of ours, the rest of it is missing.
 
     Attributes:
         operation: the one that was called. None: the exchange fits no operation of the contract.
@@ -86,7 +83,7 @@ class _Result:
 
 @frozen(slots=False)  # A cached property is looked up faster there.
 class Judgement:
-    """What an exchange says about a contract. It is worked out once, when it is first asked for.
+    """What an exchange says about a contract. It is judged once, when the result is first asked for.
 
     Nothing is raised for an exchange, whatever is in it: what can't be judged is among the gaps.
     """
@@ -95,7 +92,7 @@ class Judgement:
     exchange: Exchange
 
     def of(self, exchange: Exchange) -> "Judgement":
-        """Return the same judgement of another exchange, which differs in nothing that was looked at."""
+        """Return this judgement for another exchange, which differs from this one only in what no check reads."""
         if exchange is self.exchange:
             return self
         other = Judgement(self.spec, exchange)
@@ -190,35 +187,35 @@ class Judgement:
     def _result(self) -> _Result:
         result = _Result()
         try:
-            for outcome in self._outcomes(result):
-                if isinstance(outcome, Gap):
-                    result.gaps.append(outcome)
+            for one in self._check(result):
+                if isinstance(one, Gap):
+                    result.gaps.append(one)
                 else:
-                    result.mismatches.append(outcome)
+                    result.mismatches.append(one)
         except Exception as error:  # noqa: BLE001 - a fault of ours costs this exchange, and not the whole run.
             result.gaps.append(Gap(describe_fault(error)))
         return result
 
     @with_gaps
-    def _outcomes(self, result: _Result) -> Iterator[CheckResult]:
-        """Yield what comes of the exchange, and enter into the result what is known of it as a whole."""
+    def _check(self, result: _Result) -> Iterator[CheckResult]:
+        """Yield the mismatches and gaps, and enter into the result what is known of the exchange as a whole."""
         observation = self.observation
         result.is_concerned = observation.is_concerned
         if not result.is_concerned:
             return
-        operation = observation.operation
-        result.operation = operation
+        result.operation = observation.operation
         result.path = observation.path
-        result.outage = self._breakdown
+        result.outage = self._find_outage()
         if result.outage is not None:
             result.is_documented = self._is_documented_json
+        elif (expected := self._expectation) is not None:
+            yield from self._check_answer(expected)
         else:
-            yield from self._outcomes_elsewhere() if operation is None else self._outcomes_of(operation)
-        if operation is not None:
+            yield from self._check_unknown_operation()
+        if observation.operation is not None:
             result.body = self._body_evidence()
-            result.is_compared = result.body == "compared" or (
-                result.body == "none" and observation.documented is not None
-            )
+            has_no_body = result.body == "none" and observation.documented is not None
+            result.is_compared = result.body == "compared" or has_no_body
         else:
             result.is_compared = self.exchange.is_vouched_for
         yield from map(Gap, observation.comparison.budget.reasons)
@@ -228,17 +225,18 @@ class Judgement:
         """The exchange, with what of the contract it is about."""
         return observe(self.spec, self.exchange)
 
-    @cached_property
-    def _breakdown(self) -> str | None:
-        """Why the answer is no evidence, in words."""
+    # --- Whether the answer is evidence.
+
+    def _find_outage(self) -> str | None:
+        """Return why the answer is inconclusive (see `outage`). None: it can be judged."""
         observation, code = self.observation, self.observation.status_code
-        body = observation.exchange.response_body or b""
-        is_challenge = "challenge" in observation.exchange.response_headers.get("cf-mitigated", "")
-        reason = None
+        body = self.exchange.response_body or b""
+        is_challenge = "challenge" in self.exchange.response_headers.get("cf-mitigated", "")
         # Whoever asks whether something has changed may be told that it has not.
-        is_unchanged = code == HTTPStatus.NOT_MODIFIED and not observation.exchange.is_vouched_for
+        is_unchanged = code == HTTPStatus.NOT_MODIFIED and not self.exchange.is_vouched_for
         if is_unchanged or (is_success(code) and not is_challenge):
             return None
+        reason = None
         if code < HTTPStatus.OK or code == HTTPStatus.NOT_MODIFIED:
             reason = "nothing was sent"
         elif code in FROM_CDN and not self._is_judged_refusal:
@@ -251,7 +249,7 @@ class Judgement:
             reason = None if self._has_undocumented_form or self._is_judged_refusal else "too many questions"
         elif code >= HTTPStatus.INTERNAL_SERVER_ERROR and code != HTTPStatus.NOT_IMPLEMENTED:
             with_body = "" if observation.response_json.is_json else f", with {show_body(body)}"
-            reason = f"the gateway broke down{with_body}" if with_body or not self._is_conclusive_breakdown else None
+            reason = f"the gateway broke down{with_body}" if with_body or not self._is_judged_breakdown else None
         return reason and f"HTTP {code}: {reason}"
 
     @property
@@ -261,15 +259,30 @@ class Judgement:
         A 429 is, in JSON or unseen; a 502 to 504, if the contract has it.
         """
         observation = self.observation
-        if observation.exchange.is_vouched_for or observation.operation is None:
+        if self.exchange.is_vouched_for or observation.operation is None:
             return False
         if observation.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             return self._is_documented_json
-        return observation.response_json.is_json or not observation.exchange.response_body
+        return observation.response_json.is_json or not self.exchange.response_body
 
     @property
     def _is_documented_json(self) -> bool:
         return self.observation.documented is not None and self.observation.response_json.is_json
+
+    @property
+    def _has_undocumented_form(self) -> bool:
+        """Whether the answer is JSON, and not of the form that the contract documents for its status code."""
+        return self._is_documented_json and self._differs
+
+    @property
+    def _is_judged_breakdown(self) -> bool:
+        """Whether a 5xx with JSON is to be judged: a lost check, an undocumented code, or another form."""
+        expected = self._expectation
+        if expected is None:
+            return False
+        return bool(expected.certain) or self.observation.documented is None or self._has_undocumented_form
+
+    # --- What the answer should be, and how it differs from that.
 
     @cached_property
     def _expectation(self) -> Expectation | None:
@@ -278,12 +291,18 @@ class Judgement:
         return expect(self.observation, operation) if operation else None
 
     @cached_property
-    def _form(self) -> tuple[CheckResult, ...]:
+    def _compared(self) -> tuple[CheckResult, ...]:
         """How the answer differs from what is documented for its status code, and what of it was not judged."""
         response = self.observation.documented
         if response is None:
             return ()
-        return (*compare_headers(self.observation, response), *self._body_form, *self._placeholders())
+        return (*compare_headers(self.observation, response), *self._body_compared, *self._placeholders())
+
+    @cached_property
+    def _body_compared(self) -> tuple[CheckResult, ...]:
+        """How the body differs from the documented one, and what of it was not judged."""
+        response = self.observation.documented
+        return tuple(compare_body(self.observation, response)) if response else ()
 
     def _placeholders(self) -> Iterator[Gap]:
         """Yield that placeholders stand in the body: of what they stand for, nothing is known."""
@@ -291,11 +310,10 @@ class Judgement:
         if self.exchange.may_be_filtered and holds_placeholder(body or b""):
             yield Gap(PLACEHOLDER, unclear=False)
 
-    @cached_property
-    def _body_form(self) -> tuple[CheckResult, ...]:
-        """The same, of the body alone."""
-        response = self.observation.documented
-        return tuple(compare_body(self.observation, response)) if response else ()
+    @property
+    def _differs(self) -> bool:
+        """Whether the answer differs from what is documented for its status code."""
+        return any(isinstance(one, Mismatch) for one in self._compared)
 
     def _body_evidence(self) -> BodyEvidence:
         """Return what the body of the answer is as evidence."""
@@ -304,11 +322,11 @@ class Judgement:
             return "none"
         if not observation.is_body_recorded:
             return "unrecorded"
-        is_whole = response is not None and not any(isinstance(one, Gap) for one in self._body_form)
-        return "compared" if is_whole and response is not None and not self._has_no_schema(response) else "read"
+        is_whole = response is not None and not any(isinstance(one, Gap) for one in self._body_compared)
+        return "compared" if is_whole and response is not None and not self._has_unusable_schema(response) else "read"
 
-    def _has_no_schema(self, response: Response) -> bool:
-        """Whether a defect has left nothing of the schema that the body would be held against."""
+    def _has_unusable_schema(self, response: Response) -> bool:
+        """Whether nothing of the schema for the body can be used, because of a defect in the contract."""
         media, schemas = documented_media(self.observation, response), self.spec.schemas
         schema = media and (media.item_schema or media.schema)
         applied, defects = schemas.applied((schema,)) if schema else (), schemas.document.defects
@@ -316,40 +334,28 @@ class Judgement:
             one in defects or schemas.at(one).keys() == {"$ref"} for one in applied
         )
 
-    @property
-    def _has_undocumented_form(self) -> bool:
-        """Whether the answer is JSON, and not of the form that the contract documents for its status code."""
-        return self._is_documented_json and any(isinstance(one, Mismatch) for one in self._form)
-
-    @property
-    def _is_conclusive_breakdown(self) -> bool:
-        """Whether a 5xx with JSON is to be judged: a lost check, an undocumented code, or another form."""
-        if self._expectation is None:
-            return False
-        return bool(self._expectation.certain) or self.observation.documented is None or self._has_undocumented_form
-
     # --- An answer of a documented operation.
 
-    def _outcomes_of(self, operation: Operation) -> Iterator[CheckResult]:
-        expected, response = self._expectation, self.observation.documented
-        yield from expected.gaps if expected else ()
-        if self.observation.located.spans:
+    def _check_answer(self, expected: Expectation) -> Iterator[CheckResult]:
+        observation, operation = self.observation, expected.operation
+        yield from expected.gaps
+        if observation.located.spans:
             yield Gap(_WITH_SLASHES, unclear=False)
         broken: tuple[Mismatch, ...] = ()
-        if expected and expected.broken and self._answers_a_bad_request(operation):
+        if expected.broken and self._answers_a_bad_request(operation):
             yield from self._broken_rules(expected)
             broken, expected = expected.broken, expected.forgiving()
-        if expected is not None and not (expected.allows(self.observation.status_code) or self._fits_default(expected)):
-            yield self._unexpected_status(operation, expected)
+        if expected.allows(observation.status_code) or self._fits_default(expected):
+            yield from (one for one in self._compared if not _follows_from(broken, one))
         else:
-            yield from (one for one in self._form if not _echoes(one, broken))
+            yield self._unexpected_status(expected)
         if not operation.deprecated:
-            yield from announcements(self.observation, response)
+            yield from announcements(observation, observation.documented)
 
     def _fits_default(self, expected: Expectation) -> bool:
         """Whether a success that the contract does not list has the form of its `default`, which is for all others."""
         is_judged = self.observation.documented is not None and not expected.is_vouched and not expected.certain
-        return is_judged and not any(isinstance(one, Mismatch) for one in self._form)
+        return is_judged and not self._differs
 
     def _answers_a_bad_request(self, operation: Operation) -> bool:
         """Whether the answer is a success, and not an error with the code of one."""
@@ -365,9 +371,10 @@ class Judgement:
             wanted, seen = f"{one.expected}, or else {expected.refusal()}", f"{shown.seen}, {answer}"
             yield evolve(shown, code="validation-lost", expected=wanted, seen=seen)
 
-    def _unexpected_status(self, operation: Operation, expected: Expectation) -> Mismatch:
-        """Return the difference that a status code is. What the body is like then follows from it."""
-        code, rule = self.observation.status_code, f"{operation.pointer}/responses"
+    def _unexpected_status(self, expected: Expectation) -> Mismatch:
+        """Return the mismatch of a status code that was not expected. The body is not compared then."""
+        operation, code = expected.operation, self.observation.status_code
+        rule = f"{operation.pointer}/responses"
         if is_success(code) and expected.certain:
             hidden_error = self._error_in_success([operation], rule, expected.describe(code))
             if hidden_error is not None:
@@ -382,26 +389,26 @@ class Judgement:
         return Mismatch(kind, (), rule, expected, seen, value, "status", place)
 
     def _new(self, method: str) -> str:
-        """Return the place of a method or a path that is new."""
+        """Return the place of a method that is new, at this path."""
         return f"{method.upper()} {self.observation.path}"
 
     def _error_in_success(self, operations: Sequence[Operation], rule: str, expected: str) -> Mismatch | None:
-        """Return the difference if a success is in truth an error with a wrong code."""
+        """Return the mismatch of an error that came with the code of a success. None: it is no error."""
         value = self.observation.response_json.value
         if error_schema(self.observation, operations, value) is None:
             return None
         seen = f"{self.observation.describe_status()} with {show_value(value)}"
         return Mismatch("error-in-success", (), rule, expected, seen, value)
 
-    # --- An answer that the contract has no operation for.
+    # --- An answer of an operation that the contract does not have.
 
-    def _outcomes_elsewhere(self) -> Iterator[CheckResult]:
-        if self.observation.exchange.method == "OPTIONS":
+    def _check_unknown_operation(self) -> Iterator[CheckResult]:
+        if self.exchange.method == "OPTIONS":
             return  # By OPTIONS a browser asks about its own rules (CORS); a server or CDN may answer for any path.
-        yield from self._other_method() if self.observation.at_path else self._other_path()
+        yield from self._check_other_method() if self.observation.at_path else self._check_other_path()
         yield from announcements(self.observation, None)
 
-    def _other_method(self) -> Iterator[CheckResult]:
+    def _check_other_method(self) -> Iterator[CheckResult]:
         """Yield that a method is new: it is answered, or `Allow` names it."""
         observation = self.observation
         at_path, exchange = observation.at_path, observation.exchange
@@ -420,11 +427,12 @@ class Judgement:
             for one in sorted(filter(_METHOD.fullmatch, allowed - {*methods, "HEAD", "OPTIONS"}))[:MOST_METHODS]:
                 yield Mismatch("method-new", (), rule, only, one, [one], "header:allow", self._new(one))
 
-    def _other_path(self) -> Iterator[CheckResult]:
+    def _check_other_path(self) -> Iterator[CheckResult]:
         """Yield what is wrong with the answer to a path that the contract does not have.
 
-        It is a 404 where the contract knows that code at all; if it has one form for all those of the server, then that
-        form. But whoever recorded it may well have asked for more than this contract has.
+        It should be a 404, if the contract documents that code for any operation of the server. If it documents one
+        form of it for all of these, the answer should have that form. Recorded traffic may well go to paths of another
+        contract: of that, only a success is told.
         """
         spec, code = self.observation.spec, self.observation.status_code
         if not self.exchange.is_vouched_for:
@@ -445,14 +453,14 @@ class Judgement:
             yield from compare_answer(self.observation, documented[0])
 
 
-def _echoes(outcome: CheckResult, broken: Sequence[Mismatch]) -> bool:
-    """Whether a difference is only that the answer does not give back what was wrong in the request."""
-    names = {one.path[-1] if one.path else one.location.partition(":")[2] for one in broken}
-    return isinstance(outcome, Mismatch) and outcome.code == "answer-mismatched" and outcome.path[-1] in names
+def _follows_from(broken: Sequence[Mismatch], one: CheckResult) -> bool:
+    """Whether a mismatch only says that the answer does not give back a value that was wrong in the request."""
+    names = {rule.path[-1] if rule.path else rule.location.partition(":")[2] for rule in broken}
+    return isinstance(one, Mismatch) and one.code == "answer-mismatched" and one.path[-1] in names
 
 
 def _have_one_form(responses: list[Response]) -> bool:
-    """Whether there are documented responses, and all have the same schemas."""
+    """Whether there are documented responses, and all have the same media types and schemas."""
     forms = {tuple((media.media_type, media.schema) for media in one.content.values()) for one in responses}
     return len(forms) == 1
 
