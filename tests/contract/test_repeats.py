@@ -73,14 +73,14 @@ def test_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(5):
         judge.judge(evolve(GOOD, request_headers={**GOOD.request_headers, "cookie": str(number)}))
     judge.judge(evolve(GOOD, request_body=b" " * (repeats.LARGEST + 1)))
-    assert [known.exchange.request_headers["cookie"] for known in judge._known.values()] == ["3", "4"]
+    assert [known.exchange.request_headers["cookie"] for known in judge._judgements.values()] == ["3", "4"]
 
 
 def judged_alone(judge: Judge, exchange: Exchange) -> bool:
     """Judge an exchange, and return whether it was not taken to be like one before. What is said is the same."""
     judgement = judge.judge(exchange)
     assert seen(judgement) == seen(Judgement(judge.spec, exchange))
-    others = [one for one in judge._known.values() if one.exchange is not exchange]
+    others = [one for one in judge._judgements.values() if one.exchange is not exchange]
     return all(judgement._result is not one._result for one in others)
 
 

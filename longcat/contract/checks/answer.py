@@ -26,6 +26,8 @@ _STAND_INS: Final = frozenset({"me", "self", "mine", "current", "latest", "last"
 PLACEHOLDER: Final = "a recorder put placeholders in the place of values"
 NO_ROWS: Final = "the stream of the answer is empty, which says nothing"
 UNRECORDED: Final = "the body of the answer was not recorded"
+ANNOUNCING: Final = ("deprecat", "sunset")
+"""Parts of the names of headers that announce the end of an operation."""
 _NOT_DEPRECATED: Final = frozenset({"false", "0", "no", "none", ""})
 
 
@@ -131,7 +133,8 @@ def may_differ(observation: Observation, operation: Operation, answer: Mapping[s
 
     Most have none. To see that takes much less time than to find out which names mean the same.
     """
-    query = parse_qsl(observation.query) if observation.query else ()
+    raw_query = observation.sent.raw_query
+    query = parse_qsl(raw_query) if raw_query else ()
     for sent in (query, observation.path_values.items(), _fields_sent(observation, operation)[1].items()):
         for name, value in sent:
             got = answer.get(name)
@@ -150,7 +153,7 @@ def _fields_sent(observation: Observation, operation: Operation) -> tuple[str, M
 def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any]:
     """Return what the request names: the values in its path and query, and the required fields of its JSON body."""
     documented = {one.name for one in operation.parameters if one.location == "query"}
-    found: dict[str, Any] = {name: value for name, value in parse_qsl(observation.query) if name in documented}
+    found: dict[str, Any] = {name: value for name, value in parse_qsl(observation.sent.raw_query) if name in documented}
     found |= observation.path_values
     schema, value = _fields_sent(observation, operation)
     required = observation.request_comparison.fields(schema, value).required if value else ()
@@ -219,6 +222,6 @@ def _announcement(name: str, value: str) -> str | None:
         return "deprecated" if any(map(_RELATIONS.search, _relations(value))) else None
     if name == "warning":
         return "warning" if _WARNING.search(value) else None
-    if "deprecat" in name or "sunset" in name:
+    if any(word in name for word in ANNOUNCING):
         return None if value.strip().lower() in _NOT_DEPRECATED else "deprecated"
     return None

@@ -30,7 +30,7 @@ def key_faults(exchange: Exchange, operation: Operation) -> Iterator[tuple[Reque
     if operation.needs_key:
         if intent is RequestFault.WRONG_KEY:
             yield RequestFault.WRONG_KEY, True
-        elif not any(all(_has(one, exchange) for one in way) for way in operation.security):
+        elif not any(all(_value_of(one, exchange) for one in way) for way in operation.security):
             yield RequestFault.NO_KEY, not exchange.may_be_filtered
     if intent is RequestFault.UNKNOWN:
         yield RequestFault.UNKNOWN, True
@@ -50,17 +50,13 @@ def is_answered_before(exchange: Exchange, operation: Operation) -> bool:
     return bool(exchange.credentials) or any(value and not is_placeholder(value) for value in values)
 
 
-def _has(credential: Credential, exchange: Exchange) -> bool:
-    """Whether a request carries a credential. An empty one is none."""
-    return bool(_value_of(credential, exchange))
-
-
 def _value_of(credential: Credential, exchange: Exchange) -> str:
-    """Return what a request has for a credential; empty where it has nothing."""
+    """Return the value that a request has for a credential. Empty: it has none, or an empty one."""
     if credential.location == "header":
         return exchange.request_headers.get(credential.name.lower(), "")
     if credential.location == "query":
-        return next((value for name, value in query_of(exchange) if name == credential.name), "")
+        query = parse_qsl(split_url(exchange.url).query, keep_blank_values=True)
+        return next((value for name, value in query if name == credential.name), "")
     cookies = (cookie.partition("=") for cookie in exchange.request_headers.get("cookie", "").split(";"))
     return next((value.strip() for name, _, value in cookies if name.strip() == credential.name), "")
 
@@ -80,8 +76,3 @@ def carries_a_key(spec: Spec, location: str, name: str) -> bool:
 def names_a_secret(name: str) -> bool:
     """Whether a header or a parameter of this name holds what recorders leave out."""
     return not _SECRETS.isdisjoint(words_of(name))
-
-
-def query_of(exchange: Exchange) -> list[tuple[str, str]]:
-    """Return the names and values in a URL's query."""
-    return parse_qsl(split_url(exchange.url).query, keep_blank_values=True)

@@ -91,7 +91,7 @@ class Judgement:
     spec: Spec
     exchange: Exchange
 
-    def of(self, exchange: Exchange) -> "Judgement":
+    def for_repeat(self, exchange: Exchange) -> "Judgement":
         """Return this judgement for another exchange, which differs from this one only in what no check reads."""
         if exchange is self.exchange:
             return self
@@ -254,9 +254,10 @@ class Judgement:
 
     @property
     def _is_judged_refusal(self) -> bool:
-        """Whether a refusal for the moment is judged: in a recording, nobody will ask again.
+        """Whether a refusal is judged although the same question may be answered later.
 
-        A 429 is, in JSON or unseen; a 502 to 504, if the contract has it.
+        A probe asks again. In recorded traffic nobody does, so that a 429 is judged there if its body is JSON or
+        missing, and any other refusal if the contract has it, as JSON.
         """
         observation = self.observation
         if self.exchange.is_vouched_for or observation.operation is None:
@@ -434,7 +435,7 @@ class Judgement:
         form of it for all of these, the answer should have that form. Recorded traffic may well go to paths of another
         contract: of that, only a success is told.
         """
-        spec, code = self.observation.spec, self.observation.status_code
+        spec, code = self.spec, self.observation.status_code
         if not self.exchange.is_vouched_for:
             if is_success(code):
                 yield self._status_mismatch("path-new", "/paths", "a path that the contract has")

@@ -18,7 +18,6 @@ from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response, first_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
-from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.placeholders import LONGEST, is_placeholder_alone, with_quotes
 from longcat.text import show, without_query
 
@@ -50,9 +49,9 @@ class Observation:
         return {name: unquote(value) for name, value in self.located.values.items()} if self.located.values else {}
 
     @cached_property
-    def query(self) -> str:
-        """The query of the URL, as it is encoded."""
-        return split_url(self.exchange.url).query
+    def sent(self) -> Sent:
+        """What the parameters of the request are read from."""
+        return Sent(self.exchange, self.located.values)
 
     @property
     def plain_path(self) -> str:
@@ -180,9 +179,8 @@ def _has_fitting(observation: Observation, locations: Container[str]) -> bool:
     operation, comparison = observation.operation, observation.request_comparison
     if operation is None:
         return False
-    sent = Sent(observation.exchange, observation.located.values)
     try:
-        found = [(one, compare_parameter(comparison, one, sent)) for one in operation.parameters]
+        found = [(one, compare_parameter(comparison, one, observation.sent)) for one in operation.parameters]
     except UnjudgeableError:
         return True
     return all(

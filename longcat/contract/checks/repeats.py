@@ -1,8 +1,8 @@
-"""Judges exchanges, and those that are like one judged before by what came of that one.
+"""Judges exchanges. One that is like an earlier one gets the judgement of that one, which saves most of the work.
 
 Recordings of polling hold the same question with the same answer many times over, or with another id, time or progress.
-Two exchanges are alike when they differ in nothing that is looked at: in headers that nobody reads, and in values which
-are, at a place of which the contract says what may stand there, all as it says (see `PlainSchemas`).
+Two exchanges are alike if they differ only in headers that no check reads, and in values of which all that can be said
+is that they fit their schemas (see `PlainSchemas`). Such exchanges have the same key.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -12,13 +12,13 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, define, field, fields
 
-from longcat.contract.checks.answer import may_differ
+from longcat.contract.checks.answer import ANNOUNCING, may_differ
 from longcat.contract.checks.body import Decoded, media_type_of
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.media import MediaKind, kind_of
 from longcat.contract.checks.mismatch import Mismatch
 from longcat.contract.checks.observation import Observation
-from longcat.contract.checks.request.parameters import Sent, allows_header, compare_parameter, is_right_segment
+from longcat.contract.checks.request.parameters import allows_header, compare_parameter, is_right_segment
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
 from longcat.contract.openapi.operation import Operation, Parameter, is_json, media_for
@@ -40,9 +40,7 @@ READ: Final = frozenset({
     "location", "transfer-encoding", "warning",
 })
 # fmt: on
-"""The headers whose values are read, besides those that the contract documents and those that announce an end."""
-ANNOUNCING: Final = ("deprecat", "sunset")
-"""What the name of a header has in it that announces an end."""
+"""The headers whose values are read, besides those in the contract and those that `ANNOUNCING` finds."""
 _TREATED_APART: Final = frozenset({"request_headers", "response_headers", "source", "recorded"})
 _OTHER_FIELDS: Final = attrgetter(*(one.name for one in fields(Exchange) if one.eq and one.name not in _TREATED_APART))
 """All of an exchange but its headers, and when and where it was seen."""
@@ -57,10 +55,8 @@ class Judge:
     """Judges exchanges by one contract."""
 
     spec: Spec
-    _likeness: "_Likeness" = field(
-        default=Factory(lambda self: _Likeness(self.spec), takes_self=True), init=False, repr=False
-    )
-    _known: dict[Hashable, Judgement] = field(factory=dict, init=False, repr=False)
+    _keys: "_Keys" = field(default=Factory(lambda self: _Keys(self.spec), takes_self=True), init=False, repr=False)
+    _judgements: dict[Hashable, Judgement] = field(factory=dict, init=False, repr=False)
 
     def judge(self, exchange: Exchange) -> Judgement:
         """Return what an exchange says about the contract."""
@@ -68,31 +64,31 @@ class Judge:
         if len(exchange.request_body or b"") + len(exchange.response_body or b"") > LARGEST:
             return new
         try:
-            form = self._likeness.form(new.observation)
-            known = self._find(form) if form is not None else None
-            if known is None and not (form is not None and new.agrees):
-                form = self._likeness.exact_form(new.observation)
-                known = self._find(form)
-        except Exception:  # noqa: BLE001 - when it is judged, the same is come upon, and said.
+            key = self._keys.key(new.observation)
+            known = self._find(key) if key is not None else None
+            if known is None and (key is None or not new.agrees):
+                key = self._keys.exact_key(new.observation)
+                known = self._find(key)
+        except Exception:  # noqa: BLE001 - the judgement meets the same fault, and tells of it.
             return new
         if known is not None:
-            return known.of(exchange)
+            return known.for_repeat(exchange)
         if new.is_sure:
-            self._known[form] = new
-            if len(self._known) > MOST:
-                del self._known[next(iter(self._known))]
+            self._judgements[key] = new
+            if len(self._judgements) > MOST:
+                del self._judgements[next(iter(self._judgements))]
         return new
 
-    def _find(self, form: Hashable) -> Judgement | None:
-        """Return the judgement of an exchange of this form, which then is the last one to be forgotten."""
-        known = self._known.pop(form, None)
+    def _find(self, key: Hashable) -> Judgement | None:
+        """Return the judgement that has a key, and keep it longest from now on. None: none is kept."""
+        known = self._judgements.pop(key, None)
         if known is not None:
-            self._known[form] = known
+            self._judgements[key] = known
         return known
 
 
-class _Likeness:
-    """Tells by their forms which exchanges are alike in all that is looked at."""
+class _Keys:
+    """Makes the keys of exchanges."""
 
     def __init__(self, spec: Spec) -> None:
         self._plain = PlainSchemas(spec.schemas, examples_are_complete=spec.examples_are_complete)
@@ -100,11 +96,13 @@ class _Likeness:
         self._has_key_in_query = any(one.location == "query" for one in spec.credentials)
         self._is_read: Callable[[str], bool] = lru_cache(MOST_NAMES)(self._find_is_read)
         self._documented: Callable[[Operation, int], _Headers] = lru_cache(MOST_NAMES)(_documented_headers)
-        self._asked: Callable[[Operation, str], _BodySchema | None] = lru_cache(MOST_NAMES)(_schema_of_request)
-        self._answered: Callable[[Operation, int, str], _BodySchema | None] = lru_cache(MOST_NAMES)(_schema_of_answer)
+        self._request_schema: Callable[[Operation, str], _BodySchema | None] = lru_cache(MOST_NAMES)(_schema_of_request)
+        self._answer_schema: Callable[[Operation, int, str], _BodySchema | None] = lru_cache(MOST_NAMES)(
+            _schema_of_answer
+        )
 
-    def exact_form(self, observation: Observation) -> Hashable:
-        """Return what exchanges have in common that differ in nothing but headers that nobody reads."""
+    def exact_key(self, observation: Observation) -> Hashable:
+        """Return the key that exchanges share which differ only in headers that no check reads."""
         exchange, operation = observation.exchange, observation.operation
         documented = self._documented(operation, exchange.status_code) if operation else ()
         sent = {one.name.lower() for one in operation.parameters} if operation else ()
@@ -116,14 +114,14 @@ class _Likeness:
             tuple(exchange.response_headers),
         )
 
-    def form(self, observation: Observation) -> Hashable:
-        """Return what exchanges have in common that agree with the contract if one of them does. None: nobody knows."""
+    def key(self, observation: Observation) -> Hashable:
+        """Return the key that exchanges share which all agree with the contract if one does. None: there is none."""
         exchange, operation, located = observation.exchange, observation.operation, observation.located
         if operation is None or located.is_chosen:
             return None
         parameters: list[list[Mismatch] | None] = []
         if operation.parameters:
-            sent, schemas = Sent(exchange, located.values), observation.spec.schemas
+            sent, schemas = observation.sent, observation.spec.schemas
             parameters = [
                 []
                 if is_right_segment(schemas, one, sent)
@@ -132,7 +130,7 @@ class _Likeness:
             ]
             if any(parameters):
                 return None
-        url, is_asked, is_answered = exchange.url, self._asks(observation), self._answers(observation)
+        url, is_asked, is_answered = exchange.url, self._asks_plainly(observation), self._answers_plainly(observation)
         documented = self._documented(operation, exchange.status_code)
         headers = [
             (name, allows_header(observation.comparison, documented[name], value) or value)
@@ -160,7 +158,7 @@ class _Likeness:
         )
 
     def _head(self, headers: Mapping[str, str], *, with_length: bool) -> tuple[str | tuple[str, str], ...]:
-        """Return headers without the values that nobody reads. Where a body was read, its length says no more."""
+        """Return headers without the values that no check reads. A plain body makes its length say nothing more."""
         is_read = self._is_read
         return tuple(
             [
@@ -173,27 +171,27 @@ class _Likeness:
         is_key = any(one.location == "header" and one.name.lower() == name for one in self._credentials)
         return is_key or name in READ or any(word in name for word in ANNOUNCING)
 
-    def _asks(self, observation: Observation) -> bool:
-        """Whether the body of the request is JSON as its schema wants it."""
+    def _asks_plainly(self, observation: Observation) -> bool:
+        """Whether the body of the request is JSON that fits a plain schema."""
         exchange, operation = observation.exchange, observation.operation
         if not exchange.request_body or operation is None:
             return False
-        found = self._asked(operation, exchange.request_headers.get("content-type", ""))
-        return found is not None and self._fits(observation, found, observation.request_json, Direction.REQUEST)
+        found = self._request_schema(operation, exchange.request_headers.get("content-type", ""))
+        return found is not None and self._is_plain(observation, found, observation.request_json, Direction.REQUEST)
 
-    def _answers(self, observation: Observation) -> bool:
-        """Whether the body of the answer is JSON as its schema wants it, and about what was asked for."""
+    def _answers_plainly(self, observation: Observation) -> bool:
+        """Whether the body of the answer is JSON that fits a plain schema, and is about what was asked for."""
         exchange, operation, body = observation.exchange, observation.operation, observation.exchange.response_body
         if not body or operation is None or exchange.method == "HEAD" or not observation.has_body:
             return False
-        found = self._answered(operation, exchange.status_code, exchange.response_headers.get("content-type", ""))
-        if found is None or not self._fits(observation, found, observation.response_json, Direction.RESPONSE):
+        found = self._answer_schema(operation, exchange.status_code, exchange.response_headers.get("content-type", ""))
+        if found is None or not self._is_plain(observation, found, observation.response_json, Direction.RESPONSE):
             return False
         value = observation.response_json.value
         is_other = isinstance(value, dict) and may_differ(observation, operation, value)
         return not is_other and not (exchange.may_be_filtered and holds_placeholder(body))
 
-    def _fits(self, observation: Observation, of: _BodySchema, decoded: Decoded, direction: Direction) -> bool:
+    def _is_plain(self, observation: Observation, of: _BodySchema, decoded: Decoded, direction: Direction) -> bool:
         if not decoded.is_json or decoded.defects or not isinstance(decoded.value, dict | list):
             return False
         pointer, examples = of
@@ -208,14 +206,14 @@ def _documented_headers(operation: Operation, status_code: int) -> _Headers:
 
 
 def _schema_of_request(operation: Operation, content_type: str) -> _BodySchema | None:
-    """Return what a body of JSON is held against. None: it is none, or there is no schema for just this type."""
+    """Return what a request's body of JSON is held against. None: it is no JSON, or its type has no schema."""
     media_type = media_type_of({"content-type": content_type})
     media = media_for(operation.request, media_type) if is_json(media_type) else None
     return (media.schema, NO_EXAMPLES) if media is not None and media.schema is not None else None
 
 
 def _schema_of_answer(operation: Operation, status_code: int, content_type: str) -> _BodySchema | None:
-    """Return the same of an answer."""
+    """Return what an answer's body of JSON is held against. None: as for a request."""
     media_type, response = media_type_of({"content-type": content_type}), operation.response(status_code)
     if response is None or kind_of(media_type) is not MediaKind.JSON:
         return None

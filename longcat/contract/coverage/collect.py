@@ -18,7 +18,7 @@ from longcat.contract.checks.content import exact_media, values_in
 from longcat.contract.checks.judge import Judgement, describe_fault
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.expect import read_form
-from longcat.contract.checks.request.parameters import Sent, read_value, readings_of, values_of
+from longcat.contract.checks.request.parameters import read_value, readings_of, values_of
 from longcat.contract.coverage.items import EMPTY, Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
@@ -128,9 +128,9 @@ class _Finder:
                 look()
 
     def _parameters(self) -> None:
-        sent = Sent(self.observation.exchange, self.observation.located.values)
+        sent = self.observation.sent
         for one in self.operation.parameters:
-            part, found = self.part.parts.get(key_of(one)), readings_of(self._comparison, one, sent)
+            part, found = self.part.parts.get(key_of(one)), list(readings_of(self._comparison, one, sent))
             is_replaced = self._is_filtered and any(map(is_placeholder, sent.texts(one)))
             if part is not None and found and not is_replaced:
                 value = found[0].value if part.schema is None else read_value(self._comparison, (part.schema,), found)

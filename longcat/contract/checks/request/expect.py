@@ -24,7 +24,7 @@ from longcat.contract.checks.mismatch import Gap, Mismatch, with_gaps
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.breaking import breaking
 from longcat.contract.checks.request.forms import Form, read_pairs, read_parts, split_parts
-from longcat.contract.checks.request.parameters import Sent, compare_parameter
+from longcat.contract.checks.request.parameters import compare_parameter
 from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
 from longcat.contract.openapi.operation import Media, Operation, Parameter, first_json, is_form, is_json, media_for
 from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
@@ -178,16 +178,15 @@ def _had_body(headers: Mapping[str, str]) -> bool:
 
 @with_gaps
 def _parameter_rules(observation: Observation, operation: Operation) -> Iterator[BrokenRule | Gap]:
-    sent = Sent(observation.exchange, observation.located.values)
     yield from (Gap(str(defect), defect.unclear) for defect in operation.parameter_defects)
     for one in operation.parameters:
-        yield from _rules_of_parameter(observation, one, sent)
+        yield from _rules_of_parameter(observation, one)
 
 
 @with_gaps
-def _rules_of_parameter(observation: Observation, parameter: Parameter, sent: Sent) -> Iterator[BrokenRule]:
+def _rules_of_parameter(observation: Observation, parameter: Parameter) -> Iterator[BrokenRule]:
     """Yield the rules that a parameter breaks."""
-    where, is_filtered = parameter.location, observation.exchange.may_be_filtered
+    where, sent, is_filtered = parameter.location, observation.sent, observation.exchange.may_be_filtered
     if is_filtered and carries_a_key(observation.spec, where, parameter.name):
         return  # A recorder may have left it out, emptied it, or put anything in its place.
     location = f"{LOCATIONS.get(where, where)}:{parameter.name}"

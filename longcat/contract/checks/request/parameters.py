@@ -98,32 +98,6 @@ def _by_head(pairs: Iterable[tuple[str, str]]) -> dict[str, list[tuple[str, str]
     return found
 
 
-def readings(parameter: Parameter, sent: Sent, names: Mapping[str, Any] | None = None) -> Iterator[Reading]:
-    """Yield the values that a parameter may have: first as the contract has it written. None can be told of some.
-
-    `names` are those of the fields of its schema, each of which may be a name of the query.
-    """
-    content, encoding = parameter.content, parameter.encoding
-    if content is not None and not (parameter.location == "querystring" and is_form(content.media_type)):
-        for text in sent.texts(parameter) if is_json(content.media_type) else ():
-            yield from in_json(text)
-        return
-    match parameter.location:
-        case "path":
-            raw = sent.path_value(parameter.name)
-            yield from in_path(encoding, raw) if raw else ()
-        case "header":
-            for text in sent.texts(parameter):
-                yield from in_text(text.strip(), ",", str.strip)
-        case "querystring":
-            yield Reading(nested(sent.query, unquote_plus))
-        case location:
-            pairs = sent.pairs(parameter, names)
-            ways = (unquote,) if location == "cookie" else (unquote_plus, unquote)
-            for decode in ways if any("+" in raw for _, raw in pairs) else ways[:1]:
-                yield from in_pairs(encoding, pairs, decode, names)
-
-
 # --- Texts as values.
 
 
@@ -190,7 +164,7 @@ def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) 
     """Return how a parameter differs from its schema. None: it was not sent."""
     if is_right_segment(comparison.schemas, parameter, sent):
         return []
-    schema, found = parameter.schema, _readings(comparison, parameter, sent)
+    schema, found = parameter.schema, readings_of(comparison, parameter, sent)
     first = next(found, None)
     if first is None:
         return [] if sent.texts(parameter) or (parameter.required and _may_be_any(comparison, parameter)) else None
@@ -208,17 +182,39 @@ def is_right_segment(schemas: Schemas, parameter: Parameter, sent: Sent) -> bool
     return any(schemas.is_right_scalar((schema,), value) for value in values_of(unquote(raw)))
 
 
-def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Reading]:
-    """Return the values that a parameter may have, with those of an object whose fields are names of the query."""
-    return list(_readings(comparison, parameter, sent))
+def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> Iterator[Reading]:
+    """Yield the values that a parameter may have, the way first in which the contract has it written.
 
-
-def _readings(comparison: Comparison, parameter: Parameter, sent: Sent) -> Iterator[Reading]:
+    Nothing is yielded where it was not sent, or where its text is of a media type that is not read.
+    """
     if parameter.schema is None or not _may_be_spread(parameter):
-        return readings(parameter, sent)
+        return _readings(parameter, sent)
     schemas, applied = comparison.schemas, comparison.schemas.applied((parameter.schema,))
     of_object = comparison.fields(parameter.schema, {}) if schemas.choosing(applied) else schemas.fields(applied)
-    return readings(parameter, sent, of_object.named)
+    return _readings(parameter, sent, of_object.named)
+
+
+def _readings(parameter: Parameter, sent: Sent, names: Mapping[str, Any] | None = None) -> Iterator[Reading]:
+    """Yield the values of `readings_of`. `names` are those of fields which may be names of the query by themselves."""
+    content, encoding = parameter.content, parameter.encoding
+    if content is not None and not (parameter.location == "querystring" and is_form(content.media_type)):
+        for text in sent.texts(parameter) if is_json(content.media_type) else ():
+            yield from in_json(text)
+        return
+    match parameter.location:
+        case "path":
+            raw = sent.path_value(parameter.name)
+            yield from in_path(encoding, raw) if raw else ()
+        case "header":
+            for text in sent.texts(parameter):
+                yield from in_text(text.strip(), ",", str.strip)
+        case "querystring":
+            yield Reading(nested(sent.query, unquote_plus))
+        case location:
+            pairs = sent.pairs(parameter, names)
+            ways = (unquote,) if location == "cookie" else (unquote_plus, unquote)
+            for decode in ways if any("+" in raw for _, raw in pairs) else ways[:1]:
+                yield from in_pairs(encoding, pairs, decode, names)
 
 
 def _may_be_spread(parameter: Parameter) -> bool:
