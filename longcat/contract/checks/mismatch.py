@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from longcat.contract.model import Occurrence, Severity
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.keywords import ASSERTIONS
-from longcat.gateway import schema as core
+from longcat.gateway.schema import expectation
 from longcat.text import describe, shorten, show, without_queries
 from longcat.text.pointer import join
 
@@ -137,7 +137,7 @@ def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:
 def describe_assertions(schemas: Iterable[Any]) -> str:
     """Return what schemas ask of a value itself, in words."""
     phrases = dict.fromkeys(
-        core.expectation(keyword, schema[keyword])
+        expectation(keyword, schema[keyword])
         for schema in schemas
         if isinstance(schema, Mapping)
         for keyword in ASSERTIONS

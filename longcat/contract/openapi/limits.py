@@ -4,10 +4,8 @@ What goes beyond a limit is refused, and the message says the limit: a spec by S
 `UnjudgeableError`, which costs that part of it only.
 """
 
-import re
 from typing import Any, Final
 
-import jsonschema_rs
 from attrs import Factory, define
 
 MAX_BYTES: Final = 32 * 1024**2
@@ -33,10 +31,9 @@ MAX_STEPS: Final = 100_000_000
 """How many steps an exchange may take. One takes some 20 ns."""
 STEPS_PER_BYTE: Final = 200
 """How many further steps it may take for each byte of its body."""
-PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
-"""How often a pattern with `(?=...)` or its like may try anew. All others take a time that grows with the text."""
+MAX_BACKTRACKS: Final = 100_000
+"""How often a pattern with `(?=...)` or its like may try again. All others take a time that grows with the text."""
 
-_BACKTRACKS: Final = re.compile(r"\(\?[=!<]|\\[1-9k]")
 _CONTAINERS: Final = (dict, list)  # A tuple is looked up much faster than `dict | list`.
 
 
@@ -87,18 +84,6 @@ class StepBudget:
                 f"it can't be judged: to hold it against its schemas takes more than {MAX_STEPS:,} steps, "
                 f"and {STEPS_PER_BYTE} for each of its bytes"
             )
-
-
-def backtracks(pattern: str) -> bool:
-    """Whether a pattern needs backtracking. All others take a time that grows with the length of the text."""
-    return _BACKTRACKS.search(pattern) is not None
-
-
-def name_of(error: jsonschema_rs.ValidationError) -> str:
-    """Return the keyword that is broken. Raises UnjudgeableError for a pattern that was given up."""
-    if type(error.kind).__name__ in {"BacktrackLimitExceeded", "RegexEngineFailure"}:
-        raise UnjudgeableError("it can't be judged: to try a pattern of the contract takes too many steps")
-    return str(error.kind.name)
 
 
 def check_depth(value: Any) -> None:

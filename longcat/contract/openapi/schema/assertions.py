@@ -8,10 +8,9 @@ from typing import Any, Final
 import jsonschema_rs
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.limits import PATTERNS, backtracks, name_of
 from longcat.contract.openapi.schema.keywords import ASSERTIONS
-from longcat.contract.openapi.schema.patterns import usable
-from longcat.gateway import schema as core
+from longcat.contract.openapi.schema.patterns import OPTIONS, backtracks, broken_keyword, usable
+from longcat.gateway import schema as gateway_schema
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "null": (type(None),),
@@ -34,11 +33,11 @@ _OF_CONTAINERS: Final = frozenset({"const", "enum", "uniqueItems"})
 _DURATION: Final = re.compile(
     r"P(?=[0-9T])([0-9.,]+Y)?([0-9.,]+M)?([0-9.,]+W)?([0-9.,]+D)?(T(?=[0-9])([0-9.,]+H)?([0-9.,]+M)?([0-9.,]+S)?)?"
 )
-"""A duration of ISO 8601. RFC 3339 has no fractions in it, which most programs write."""
+"""A duration of ISO 8601. RFC 3339 knows no fractions in one, but most programs write them."""
 FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
-    **core.FORMATS,
+    **gateway_schema.FORMATS,
     "duration": lambda text: _DURATION.fullmatch(text) is not None,
-    "regex": lambda _: True,  # Of which kind the expression is, nobody says.
+    "regex": lambda _: True,  # Nobody says of which language the expression is.
 }
 """The formats that are checked here."""
 
@@ -46,8 +45,8 @@ FORMATS: Final[Mapping[str, Callable[[str], bool]]] = {
 class Assertions:
     """The assertions of one schema.
 
-    Formats that the typed client reads are checked as it reads them, in Python and not from within the validator in
-    Rust, which would swallow an interrupt. All others, and what goes by characters and numbers, are the validator's.
+    Formats that the typed client reads are checked as it reads them, and in Python, because the validator in Rust would
+    swallow an interrupt in a callback. That validator checks all other formats, and characters and numbers.
 
     Attributes:
         allow: returns whether a value breaks none of them. Raises UnjudgeableError for a pattern that takes too many
@@ -86,7 +85,7 @@ class Assertions:
         return self._kinds is None or not self._kinds.isdisjoint({dict, list})
 
     def _simple(self, rest: Mapping[str, Any]) -> Callable[[Any], bool] | None:
-        """Return what is the same as `_allow` where there is little to look at, as there is nearly always."""
+        """Return a faster function than `_allow` for few assertions, as nearly all schemas have. None: there is none."""
         kinds, is_valid = self._kinds, self._format
         if kinds is None or self._is_integer or self._lengths:
             return None
@@ -125,7 +124,7 @@ class Assertions:
             errors = self._scalar.iter_errors(value) if self._of_scalars else ()
             if self._format is not None and kind is str and not self._format(value):
                 found.add("format")
-        return found | {name_of(error) for error in errors}
+        return found | {broken_keyword(error) for error in errors}
 
     def _is_of_type(self, value: Any, kind: type) -> bool:
         if self._kinds is None or kind in self._kinds:
@@ -134,4 +133,4 @@ class Assertions:
 
 
 def _compile(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, pattern_options=PATTERNS)
+    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, pattern_options=OPTIONS)

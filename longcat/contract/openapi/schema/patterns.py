@@ -1,6 +1,6 @@
 """The regular expressions of a spec, which are ECMAScript's, for an engine whose time grows with the text alone.
 
-Python's own expressions may take for ever.
+Python's own engine may take for ever.
 """
 
 import re
@@ -10,13 +10,16 @@ from typing import Final
 import jsonschema_rs
 from attrs import Factory, define
 
-from longcat.contract.openapi.limits import MAX_PATTERNS, PATTERNS, name_of
+from longcat.contract.openapi.limits import MAX_BACKTRACKS, MAX_PATTERNS, UnjudgeableError
 
+OPTIONS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS)
+"""How the engine tries patterns."""
+_BACKTRACKS: Final = re.compile(r"\(\?[=!<]|\\[1-9k]")
 _TOKENS: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d{1,9})(?:,(\d{0,9}))?\}|.", re.DOTALL)
-"""What a pattern is made of: a character, a class of them, a bracket, or how often what is before it is repeated."""
+"""A part of a pattern: a character, a class of characters, a bracket, or the number of repetitions of what precedes."""
 _IN_CLASS: Final = re.compile(r"\\[pP]\{[^}]*\}|\\.|.", re.DOTALL)
 _ELSEWHERE: Final = {r"\<": "<", r"\>": ">", r"\Z": r"\z", r"\0": r"\x00", "{": r"\{", "[^]": r"[\s\S]", "[]": "(?!)"}
-"""What the engine understands otherwise than ECMAScript, or not at all."""
+"""What the engine does not understand as ECMAScript does, with the engine's own words for it."""
 
 
 @lru_cache(maxsize=4096)  # A contract that is changed is read again after each change.
@@ -33,7 +36,7 @@ def usable(pattern: str) -> str:
 
 @lru_cache(maxsize=4096)
 def size_of(pattern: str) -> int:
-    """Return how large a pattern is, with what it repeats written out."""
+    """Return how many characters a pattern has with its repetitions written out."""
     sizes, last = [0], 0
     for token in _TOKENS.finditer(pattern):
         if token[0] == "(":
@@ -51,7 +54,7 @@ def size_of(pattern: str) -> int:
 
 @define
 class Patterns:
-    """The patterns of a document that were reached so far: they take memory. `size`: of all of them together."""
+    """The patterns of a document that were reached so far. As they take memory, their `size` together is bounded."""
 
     size: int = 0
     _known: set[str] = Factory(set)
@@ -67,22 +70,34 @@ class Patterns:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a usable pattern is in a text. Raises UnjudgeableError when that takes too many steps."""
+    """Whether a text contains what a usable pattern describes. Raises UnjudgeableError if that takes too many steps."""
     try:
         _validator(usable(pattern)).validate(text)
     except jsonschema_rs.ValidationError as error:
-        name_of(error)
+        broken_keyword(error)
         return False
     return True
 
 
+def broken_keyword(error: jsonschema_rs.ValidationError) -> str:
+    """Return the keyword that a value breaks. Raises UnjudgeableError for a pattern that takes too many steps."""
+    if type(error.kind).__name__ in {"BacktrackLimitExceeded", "RegexEngineFailure"}:
+        raise UnjudgeableError("it can't be judged: to try a pattern of the contract takes too many steps")
+    return str(error.kind.name)
+
+
+def backtracks(pattern: str) -> bool:
+    """Whether a pattern needs backtracking. All others take a time that grows with the length of the text."""
+    return _BACKTRACKS.search(pattern) is not None
+
+
 @lru_cache(maxsize=64)  # Each may take megabytes.
 def _validator(pattern: str) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=PATTERNS)
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=OPTIONS)
 
 
 def _translated(pattern: str) -> str:
-    """Return a pattern with what the engine does not know of ECMAScript in its own words."""
+    """Return a pattern in which the engine's own words stand for those of ECMAScript."""
     found = []
     for token in re.finditer(r"\[\^?\]|" + _TOKENS.pattern, pattern, re.DOTALL):
         text = token[0]
@@ -95,7 +110,7 @@ def _translated(pattern: str) -> str:
 
 
 def _class(text: str) -> str:
-    """Return a class of characters in which a hyphen beside another class stands for itself, and so do brackets."""
+    """Return a class of characters in which brackets, and hyphens beside another class, are escaped."""
     start = "[^" if text.startswith("[^") else "["
     parts = _IN_CLASS.findall(text[len(start) : -1])
     found = []
