@@ -73,7 +73,7 @@ def found(schema: Any, value: Any) -> list[tuple[str, str]]:
 def is_plainly_right(spec: Spec, pointer: str, value: Any) -> list[bool]:
     """Return whether it is seen without a comparison that nothing is wrong, as a request and as an answer."""
     plain = PlainSchemas(spec.schemas, examples_are_complete=False)
-    found = [plain.of((pointer,), direction, "https", NO_EXAMPLES)(value) for direction in Direction]
+    found = [plain.checker((pointer,), direction, "https", NO_EXAMPLES)(value) for direction in Direction]
     assert not found[0] or Comparison(spec.schemas, direction=Direction.REQUEST).allows(pointer, value)
     return found
 

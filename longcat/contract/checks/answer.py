@@ -95,16 +95,12 @@ def _may_be_empty(observation: Observation, response: Response) -> bool:
 
 
 def _compare_echo(observation: Observation, response: Response, mismatches: Sequence[Mismatch]) -> Iterator[Mismatch]:
-    """Yield the identifiers of what was asked about that an answer gives back with another value.
+    """Yield the identifiers that stand in the request and, with another value, in the answer.
 
-    The answer must require the field: what is the same by chance, such as a setting that the server completes, has no
-    such name (see `_is_identifier`).
+    Only fields count that the answer must have, and that are identifiers by their names (see `_is_identifier`): the
+    server may well change another value that it was given, such as a setting.
     """
-    media, operation, comparison = (
-        documented_media(observation, response),
-        observation.operation,
-        observation.comparison,
-    )
+    media, operation = documented_media(observation, response), observation.operation
     value, codes = observation.response_json.value, {mismatch.code for mismatch in mismatches}
     if media is None or media.schema is None or operation is None or "error-in-success" in codes:
         return
@@ -113,7 +109,8 @@ def _compare_echo(observation: Observation, response: Response, mismatches: Sequ
         value = value[step]
     if not isinstance(value, dict) or not may_differ(observation, operation, value):
         return
-    fields, wrong = comparison.fields(media.schema, value), {mismatch.path for mismatch in mismatches}
+    comparison, wrong = observation.comparison, {mismatch.path for mismatch in mismatches}
+    fields = comparison.fields(media.schema, value)
     sent_names = _names_sent(observation, operation)
     has_own = any(_IDENTIFIERS.issuperset(words_of(name)) for name in fields.required.keys() - sent_names.keys())
     for name, sent in sent_names.items():
@@ -129,9 +126,9 @@ def _compare_echo(observation: Observation, response: Response, mismatches: Sequ
 
 
 def may_differ(observation: Observation, operation: Operation, answer: Mapping[str, Any]) -> bool:
-    """Whether an answer has a field that may be named in the request, too, and is another one there.
+    """Whether a field of the answer may stand in the request, too, with another value.
 
-    Most have none. To see that takes much less time than to find out which names mean the same.
+    In most answers none does. To see that is much faster than to find out which fields are identifiers.
     """
     raw_query = observation.sent.raw_query
     query = parse_qsl(raw_query) if raw_query else ()

@@ -50,7 +50,7 @@ def decode_json(body: bytes, charset: str = "") -> Decoded:
     if body.startswith(BOM):
         defects.append(_defect("body-not-json", "JSON, which begins with no byte order mark", "a byte order mark"))
     try:
-        text = decode_text(body.removeprefix(BOM), charset)
+        text = body_text(body.removeprefix(BOM), charset)
     except UnicodeDecodeError:
         return Decoded(defects=(*defects, _defect("body-not-json", "JSON in UTF-8", show_body(body))))
     try:
@@ -184,7 +184,7 @@ def _charset(content_type: str) -> str:
     return found[1].lower() if found else ""
 
 
-def decode_text(body: bytes, charset: str = "", errors: str = "strict") -> str:
+def body_text(body: bytes, charset: str = "", errors: str = "strict") -> str:
     """Return the text in a body: in UTF-8, or else in the character set that the headers name.
 
     Many servers name one by habit, and send UTF-8: so that is tried first, but for those sets whose text can be taken

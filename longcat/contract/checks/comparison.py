@@ -206,7 +206,7 @@ class Comparison:
         if known:
             new = tuple(pointer for pointer in new if pointer not in known)
         selection.pointers += new
-        self.schemas.note(new, self.budget)
+        self.schemas.note_defects(new, self.budget)
         for pointer in self.schemas.choosing(new):
             for chosen in list(self._chosen(pointer, value, path, selection)):
                 self._add((chosen,), value, path, selection)
@@ -309,7 +309,7 @@ class Comparison:
 
     def _broken(self, pointers: tuple[str, ...], value: Any, path: Path) -> Mismatch | None:
         """Return what the value itself breaks, whatever is in it; another type first."""
-        if self.schemas.check(pointers, value) or self._is_unseen(value):
+        if self.schemas.meets_assertions(pointers, value) or self._is_unseen(value):
             return None
         breaches: list[Breach] = []
         for pointer in pointers:
@@ -401,8 +401,12 @@ class Comparison:
             is_more = isinstance(value, str) and self._is_shown(examples)
             return self._text(self.schemas.applied(pointers), value, path, examples) if is_more else ()
         applied = self.schemas.applied(pointers)
-        self.schemas.note(applied, self.budget)
-        if self.schemas.choosing(applied) or isinstance(value, CONTAINERS) or not self.schemas.check(applied, value):
+        self.schemas.note_defects(applied, self.budget)
+        if (
+            self.schemas.choosing(applied)
+            or isinstance(value, CONTAINERS)
+            or not self.schemas.meets_assertions(applied, value)
+        ):
             return self._mismatches(pointers, value, path, examples)
         return self._text(applied, value, path, examples) if isinstance(value, str) else ()
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from longcat.contract.checks.body import Decoded, charset_of, decode_json, decode_text, is_short
+from longcat.contract.checks.body import Decoded, body_text, charset_of, decode_json, is_short
 from longcat.contract.checks.comparison import GONE
 from longcat.contract.checks.media import MediaKind, StreamEvent, kind_of, read_events, records, unjudged
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, distinct, show_body, show_value
@@ -48,7 +48,7 @@ def compare_content(observation: Observation, response: Response, body: bytes) -
     elif kind is MediaKind.OTHER:
         yield Gap(unjudged(media_type), unclear=False)
     else:
-        text = decode_text(body, charset_of(headers), "replace")
+        text = body_text(body, charset_of(headers), "replace")
         yield from distinct(_compare_text(observation, media, kind, text))
 
 
@@ -107,7 +107,7 @@ def values_in(observation: Observation, media: Media) -> Iterator[Any]:
         yield observation.response_json.value
     elif schema is not None and kind not in {MediaKind.JSON, MediaKind.OTHER}:
         exchange = observation.exchange
-        text = decode_text(exchange.response_body or b"", charset_of(exchange.response_headers), "replace")
+        text = body_text(exchange.response_body or b"", charset_of(exchange.response_headers), "replace")
         if kind is MediaKind.TEXT:
             yield _of_text(observation, schema, text)
         elif kind is MediaKind.FORM:
@@ -136,7 +136,7 @@ def _is_one_list(observation: Observation, media: Media) -> bool:
 
 
 def _of_text(observation: Observation, schema: str, text: str) -> Any:
-    """Return what a text says as its schema has it: a number, perhaps."""
+    """Return the value of a text that its schema allows, such as a number; if none is allowed, the text."""
     values = [text, *values_of(text.strip())]
     return next((one for one in values if observation.comparison.allows(schema, one)), text)
 
@@ -153,11 +153,8 @@ def _form(observation: Observation, media: Media, schema: str, text: str) -> dic
 
 def _compare_events(observation: Observation, media: Media, text: str) -> Iterator[Mismatch]:
     events = list(read_events(text))
-    if not any(event.data is not None for event in events) and text.lstrip()[:1] in {
-        "{",
-        "[",
-        "<",
-    }:  # It is no stream at all.
+    is_stream = any(event.data is not None for event in events)
+    if not is_stream and text.lstrip().startswith(("{", "[", "<")):
         whole = decode_json(text.strip().encode())
         error = error_schema(observation, observation.at_path, whole.value) if whole.is_json else None
         code = "type-changed" if error is None or not is_success(observation.status_code) else "error-in-success"
@@ -194,8 +191,8 @@ def _with_text(event: StreamEvent) -> Decoded:
 def _reader(observation: Observation, schema: str, events: Sequence[StreamEvent]) -> _Reader:
     """Return what reads an event as the contract describes it.
 
-    Most contracts describe what the data of an event says, and others the event with its `data` and other fields. What
-    most events fit is meant, or else what has a field of that name.
+    Most contracts describe what the data of an event says, and others the event with its `data` and other fields. The
+    way is chosen that most events fit. If several are equal, the schema decides: it may have a field named `data`.
     """
     comparison = observation.comparison
 

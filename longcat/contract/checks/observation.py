@@ -167,14 +167,14 @@ def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located
     exchange best.
     """
     observed = [Observation(spec, exchange, one, one.operation(exchange.method)) for one in found]
-    fitting = [one for one in observed if _has_fitting(one, ("path",))] or observed
+    fitting = [one for one in observed if _has_right_parameters(one, ("path",))] or observed
     path = fitting[0].plain_path
     alike = [one for one in fitting if one.plain_path == path]
-    chosen = max(alike, key=_likeness).located if len(alike) > 1 else fitting[0].located
+    chosen = max(alike, key=_score).located if len(alike) > 1 else fitting[0].located
     return evolve(chosen, is_chosen=True)
 
 
-def _has_fitting(observation: Observation, locations: Container[str]) -> bool:
+def _has_right_parameters(observation: Observation, locations: Container[str]) -> bool:
     """Whether the parameters of some locations have the values that the operation wants."""
     operation, comparison = observation.operation, observation.request_comparison
     if operation is None:
@@ -190,7 +190,7 @@ def _has_fitting(observation: Observation, locations: Container[str]) -> bool:
     )
 
 
-def _likeness(observation: Observation) -> int:
+def _score(observation: Observation) -> int:
     """Return in how many ways an exchange fits an operation: its parameters, its body, and the answer's media type."""
     operation = observation.operation
     try:
@@ -201,4 +201,4 @@ def _likeness(observation: Observation) -> int:
         has_body = schema is None or observation.request_comparison.allows(schema, decoded.value)
     except UnjudgeableError:
         return 0
-    return 2 * has_type + has_body + _has_fitting(observation, ("path", "query", "header"))
+    return 2 * has_type + has_body + _has_right_parameters(observation, ("path", "query", "header"))

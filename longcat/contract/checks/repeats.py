@@ -196,7 +196,7 @@ class _Keys:
             return False
         pointer, examples = of
         scheme = observation.exchange.url.partition(":")[0].lower()
-        return self._plain.of((pointer,), direction, scheme, examples)(decoded.value)
+        return self._plain.checker((pointer,), direction, scheme, examples)(decoded.value)
 
 
 def _documented_headers(operation: Operation, status_code: int) -> _Headers:

@@ -218,7 +218,7 @@ class _Walk:
         if content is EMPTY and (self.part, item) in self.found:
             return
         self.comparison.budget.spend(STEPS)
-        if not schemas.check(schemas.applied(item.pointers), value):
+        if not schemas.meets_assertions(schemas.applied(item.pointers), value):
             return
         listed = content.values.get(key_of_value(value)) if content.values else None
         if listed is not None:

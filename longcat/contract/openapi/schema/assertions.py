@@ -85,7 +85,7 @@ class Assertions:
         return self._kinds is None or not self._kinds.isdisjoint({dict, list})
 
     def _simple(self, rest: Mapping[str, Any]) -> Callable[[Any], bool] | None:
-        """Return a faster function than `_allow` for few assertions, as nearly all schemas have. None: there is none."""
+        """Return a function that is faster than `_allow`, as there is for nearly all schemas. None: there is none."""
         kinds, is_valid = self._kinds, self._format
         if kinds is None or self._is_integer or self._lengths:
             return None

@@ -1,8 +1,8 @@
-"""Says at once of most values that they are as their schemas want, and as what the contract shows in their place.
+"""Sees quickly of most values that they fit their schemas, and agree with what the contract shows in their place.
 
 A plain schema lists the fields and items of a value, and what each of them must be; of a union, a word or null tells
-which schema is meant. What says more than that is not looked at here. So this only ever says that nothing is wrong, and
-says so of no value of which the comparison, read closed, has anything to tell.
+which schema is meant. Schemas that say more than that are not looked at here. So a value is either right, or nothing is
+known about it; and the comparison, which reads schemas closed, finds nothing in a value that is right.
 """
 
 from collections.abc import Callable
@@ -34,18 +34,22 @@ class PlainSchemas:
     """The plain schemas among those of a document. What is found out about one is kept.
 
     Attributes:
-        of: returns what tells whether for sure nothing is wrong with a value, by the schemas at some pointers; which
-            way the value goes, by which scheme the gateway was asked, such as `https`, and what the contract shows.
+        schemas: all schemas of the document.
+        checker: returns a function that tells of a value whether nothing is wrong with it for certain. The arguments
+            are the pointers of its schemas, which way it goes, the scheme by which the gateway was asked, such as
+            `https`, and what the contract shows.
     """
 
     def __init__(self, schemas: Schemas, *, examples_are_complete: bool) -> None:
-        self._schemas = schemas
+        self.schemas = schemas
         self._examples_are_complete = examples_are_complete
-        self.of: Callable[[tuple[str, ...], Direction, str, Examples], Predicate] = lru_cache(MOST_KEPT)(self._check_of)
+        self.checker: Callable[[tuple[str, ...], Direction, str, Examples], Predicate] = lru_cache(MOST_KEPT)(
+            self._check_of
+        )
 
     def _check_of(self, pointers: tuple[str, ...], direction: Direction, scheme: str, examples: Examples) -> Predicate:
         try:
-            return _Plain(self, self._schemas, pointers, direction, scheme, examples).check()
+            return _PlainSchema(self, pointers, direction, scheme, examples).check()
         except UnjudgeableError:
             return _unsure
 
@@ -54,22 +58,16 @@ class PlainSchemas:
         return examples if self._examples_are_complete and examples.texts else NO_EXAMPLES
 
 
-class _Plain:
-    """What the schemas at some pointers say. See `PlainSchemas.of`."""
+class _PlainSchema:
+    """Makes the check of one value. The arguments are those of `PlainSchemas.checker`."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - that by which checks are kept, and where.
-        self,
-        plain: PlainSchemas,
-        schemas: Schemas,
-        pointers: tuple[str, ...],
-        direction: Direction,
-        scheme: str,
-        examples: Examples,
+    def __init__(
+        self, plain: PlainSchemas, pointers: tuple[str, ...], direction: Direction, scheme: str, examples: Examples
     ) -> None:
-        self._plain, self._schemas, self._pointers = plain, schemas, pointers
+        self._plain, self._schemas, self._pointers = plain, plain.schemas, pointers
         self._direction, self._scheme, self._examples = direction, scheme, examples
-        self._applied = schemas.applied(pointers)
-        self._compiled = [*map(schemas.compiled, self._applied)]
+        self._applied = self._schemas.applied(pointers)
+        self._compiled = [*map(self._schemas.compiled, self._applied)]
 
     def check(self) -> Predicate:
         """Return the check for a value."""
@@ -102,8 +100,9 @@ class _Plain:
     def _may_have_content(self) -> bool:
         return all(one.assertions.may_be_container for one in self._compiled)
 
-    def _of(self, pointers: tuple[str, ...], examples: Examples) -> Predicate:
-        return self._plain.of(pointers, self._direction, self._scheme, examples)
+    def _checker(self, pointers: tuple[str, ...], examples: Examples) -> Predicate:
+        """Return the check of a value inside of this one."""
+        return self._plain.checker(pointers, self._direction, self._scheme, examples)
 
     # --- A union.
 
@@ -126,9 +125,9 @@ class _Plain:
 
     def _or_null(self, pointer: str) -> Predicate:
         """Return the check for null and what else the schema at a pointer allows."""
-        if self._schemas.check(self._schemas.applied((pointer,)), None):
+        if self._schemas.meets_assertions(self._schemas.applied((pointer,)), None):
             return _unsure  # Of a `oneOf`, null would fit two.
-        other = self._of((pointer,), self._examples)
+        other = self._checker((pointer,), self._examples)
         return lambda value: value is None or other(value)
 
     def _by_word(self, variants: Variants) -> Predicate:
@@ -140,7 +139,7 @@ class _Plain:
             return _unsure
         for word, target in branches.items():
             alike = tuple(one for one in shown if branches[one[name]] == target)
-            by_word[word] = self._of((target,), Examples(alike) if alike else NO_EXAMPLES)
+            by_word[word] = self._checker((target,), Examples(alike) if alike else NO_EXAMPLES)
 
         def check(value: Any) -> bool:
             word = value.get(name) if type(value) is dict else None
@@ -160,7 +159,7 @@ class _Plain:
         shown = Examples(tuple(one for one in self._examples.values if isinstance(one, dict)))
         required = frozenset({*self._schemas.fields(self._applied).required, *shown.always})
         known: dict[str, Predicate] = dict.fromkeys(fields.left_out, _unsure)
-        named, others, field = fields.named, fields.others, self._of
+        named, others, checker = fields.named, fields.others, self._checker
         other = _unsure if fields.is_closed else _sure
 
         def check(value: Any) -> bool:
@@ -170,9 +169,9 @@ class _Plain:
                 found = known.get(name)
                 if found is None:
                     if name in named:
-                        found = known[name] = field(named[name], shown.field(name))
+                        found = known[name] = checker(named[name], shown.field(name))
                     else:
-                        found = field(others, shown.field(name)) if others else other
+                        found = checker(others, shown.field(name)) if others else other
                 if not found(inner):
                     return False
             return True
@@ -186,10 +185,10 @@ class _Plain:
         pointers = tuple(f"{one.pointer}/items" for one in self._compiled if "items" in one.schema)
         if not pointers or len(self._pointers) > 1:
             return _unsure if pointers else _sure
-        examples, of = self._examples.items, self._of
+        examples, checker = self._examples.items, self._checker
 
         def check(value: Any) -> bool:
-            item = of(pointers, examples)
+            item = checker(pointers, examples)
             return all(map(item, value))
 
         return check

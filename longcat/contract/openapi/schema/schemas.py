@@ -89,8 +89,8 @@ class Schemas:
         """Return where a value first breaks the schema at a pointer. None: nowhere."""
         return self._validator.failure(pointer, value, mode, budget or StepBudget())
 
-    def check(self, pointers: Sequence[str], value: Any) -> bool:
-        """Whether a value breaks no assertion of the schemas at some pointers, whatever is in it."""
+    def meets_assertions(self, pointers: Sequence[str], value: Any) -> bool:
+        """Whether a value breaks no assertion of the schemas at some pointers, whatever is inside of it."""
         schemas = [self._validator.compiled(pointer) for pointer in pointers]
         return all(not one.is_false and one.assertions.allow(value) for one in schemas)
 
@@ -112,7 +112,7 @@ class Schemas:
             if name in broken:
                 yield Breach(name, f"{pointer}/{name}", limit)
 
-    def note(self, pointers: Sequence[str], budget: StepBudget) -> None:
+    def note_defects(self, pointers: Sequence[str], budget: StepBudget) -> None:
         """Note what in the schemas at some pointers can't be used."""
         defects = self.document.defects
         for pointer in pointers if defects else ():
