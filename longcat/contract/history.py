@@ -1,4 +1,4 @@
-"""What was asked and answered so far in a run: whoever was answered before deserves the same answer now."""
+"""Which questions were answered with success earlier in a run, and so should be answered again."""
 
 from collections.abc import Hashable
 
@@ -14,15 +14,15 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
 
 @define
 class History:
-    """The questions that were answered with success. It holds a number for each.
+    """The questions that were answered with success, each as a number.
 
-    Whatever changes something may change what is answered after it, so that it makes forget all that was before.
+    A request that may change something may also change later answers. So all earlier questions are forgotten then.
     """
 
     _answered: set[int] = field(factory=set, init=False, repr=False)
 
     def add(self, exchange: Exchange) -> Exchange:
-        """Return the exchange with whether its question was answered before, and keep it for those after it."""
+        """Add an exchange, and return it with `answered_before` set."""
         question = hash(_question(exchange))
         is_known = question in self._answered and not _may_differ(exchange)
         if is_success(exchange.status_code):
@@ -33,7 +33,7 @@ class History:
 
 
 def _question(exchange: Exchange) -> Hashable:
-    """Return what makes a question the same as another one, its keys included."""
+    """Return what two exchanges have in common that ask the same question with the same keys."""
     headers = exchange.request_headers
     keys = tuple(sorted((name, value) for name, value in headers.items() if names_a_secret(name)))
     url = exchange.url.partition("#")[0]
@@ -41,7 +41,7 @@ def _question(exchange: Exchange) -> Hashable:
 
 
 def _may_differ(exchange: Exchange) -> bool:
-    """Whether a refusal is what a request may get that was answered once: what was made is there, or gone, by now."""
+    """Whether a request may rightly be refused that was answered before, as what it made exists by now, or is gone."""
     if exchange.method in _SAFE:
         return False
     gone = exchange.method == "DELETE" and exchange.status_code in NO_SUCH_THING

@@ -27,7 +27,7 @@ BodyEvidence = Literal["none", "unrecorded", "read", "compared"]
 compared with what the contract has for it."""
 
 Intent = Literal["wrong-key", "unknown-request", "known-request"]
-"""What the asker knows of a request and its bytes don't show. The last: neither the key nor the thing is wrong."""
+"""What the asker knows of a request, and its bytes don't show. `known-request`: its key and its question are good."""
 
 
 @frozen
@@ -44,10 +44,10 @@ class Exchange:
         response_body: None: it was not recorded. An empty one is `b""`.
         source: where it was observed, for people: a file with an index, or a question of the probe.
         origin: what kind of evidence it is.
-        intent: what the asker knows beyond the bytes. None: nothing.
-        recorded: when it was observed, with a time zone. None: nobody says.
-        credentials: what tells the keys that it was sent with from others, and nothing about them; it means something
-            within one process only. Empty: none was seen.
+        intent: what the asker knows beyond the bytes. None: the asker says nothing.
+        recorded: when it was observed, with a time zone. None: it is not known.
+        credentials: a text that is the same for the same keys, and tells nothing else about them. It means something
+            within one process only. Empty: no key was seen.
         answered_before: whether the same question, with the same keys, was answered with success earlier in the run.
     """
 
@@ -105,8 +105,8 @@ class Finding:
         expected: what the contract says, in words.
         seen: what came, cut short, without a key.
         exchange: where it was seen.
-        rule: where in the contract, as a JSON pointer into openapi.yaml, the broken rule or the thing to widen stands
-            (references followed: it never passes through a `$ref`). Empty: the contract has no place for it.
+        rule: the JSON pointer into the contract of the rule that is broken, or of what would have to be widened.
+            References are followed, so that it never passes through a `$ref`. Empty: the contract has no place for it.
         evidence: the value seen, decoded, for `suggest`. None: there is no such value.
         place: the pointer with `*` for indexes of lists and for keys of maps, such as `/files/*/lang`; `header:NAME`;
             `status:CODE`; or `METHOD PATH` of what is new. The same difference has the same place, whatever the data.

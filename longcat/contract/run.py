@@ -24,7 +24,7 @@ Observed: TypeAlias = Judgement | Inconclusive
 
 
 def events(observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> Iterator[Event]:
-    """Yield what comes of each thing observed, and count it. When the last was taken, the tally is complete."""
+    """Yield what comes of each thing observed, and count it. After the last one, the tally is complete."""
     for one in concerned(observed, tally):
         event = _event(one, baseline)
         tally.note(event)
@@ -33,7 +33,7 @@ def events(observed: Iterable[Observed], baseline: Baseline, tally: Tally) -> It
 
 
 def concerned(observed: Iterable[Observed], tally: Tally) -> Iterator[Observed]:
-    """Yield what is about the contract. Of each other host, the first exchange stands for all, as left out."""
+    """Yield what is about the contract, and once for each other host that its exchanges are left out."""
     for one in observed:
         if isinstance(one, Inconclusive) or one.is_concerned:
             yield one

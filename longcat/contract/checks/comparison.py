@@ -262,7 +262,7 @@ class Comparison:
     def _choose_by_word(
         self, variants: Variants, value: dict[str, Any], path: Path, selection: _Selection
     ) -> list[str] | None:
-        """Return which schema a value means by its word; none, for a word that is not known. None: it has no word."""
+        """Return the one schema that a value means by its word. Empty: the word is not known. None: it has no word."""
         found, where = variants.find(value), (*path, variants.name)
         if found is not None:
             return [found]  # There, a word in another case is found to be another one.

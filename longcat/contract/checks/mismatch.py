@@ -27,7 +27,7 @@ LONGEST_PATH: Final = 200
 """Characters of a URL's path that are shown."""
 
 PRESENT: Final = "present"
-"""What schemas ask of a value that say nothing about it."""
+"""What is expected of a value if its schemas say nothing about it."""
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _TOKEN: Final = re.compile(r"[0-9A-Za-z]+")

@@ -1,4 +1,4 @@
-"""An exchange, matched with the contract and decoded: once, for all that look at it."""
+"""An exchange, matched with the contract and decoded once, for all checks."""
 
 from collections.abc import Container, Mapping, Sequence
 from functools import partial
@@ -159,12 +159,10 @@ def observe(spec: Spec, exchange: Exchange) -> Observation:
 
 
 def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located:
-    """Return that of several paths which an exchange is about, as far as it tells.
+    """Return which of several paths an exchange is about: the first whose parameters have values that are allowed.
 
-    It is the first in which the parameters have the values that its operation wants there.
-
-    Keys of `paths` that only a fragment tells apart are the same to a gateway. Of these, the one is meant that fits the
-    exchange best.
+    Keys of `paths` that differ in nothing but a fragment are the same to a gateway. Of these, it is the one that fits
+    the exchange best.
     """
     observed = [Observation(spec, exchange, one, one.operation(exchange.method)) for one in found]
     fitting = [one for one in observed if _has_right_parameters(one, ("path",))] or observed
@@ -175,7 +173,7 @@ def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located
 
 
 def _has_right_parameters(observation: Observation, locations: Container[str]) -> bool:
-    """Whether the parameters of some locations have the values that the operation wants."""
+    """Whether the parameters in some locations have values that the operation allows."""
     operation, comparison = observation.operation, observation.request_comparison
     if operation is None:
         return False

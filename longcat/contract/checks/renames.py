@@ -143,7 +143,7 @@ def _share_a_word(old: str, new: str) -> bool:
 
 
 def _told_apart(old: str, new: str) -> tuple[str, str]:
-    """Return two names without the word for a kind of value that both end in, unless one has no other."""
+    """Return two names without the word for a kind of value in which both end, unless that is all of a name."""
     one, other = words_of(old), words_of(new)
     if len(one) > 1 and len(other) > 1 and one[-1] == other[-1] and one[-1] in _KINDS:
         one, other = one[:-1], other[:-1]

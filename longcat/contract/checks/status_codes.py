@@ -102,11 +102,11 @@ class Expectation:
     broken: tuple[Mismatch, ...] = ()
 
     def forgiving(self) -> "Expectation":
-        """Return what the answer may be if the contract lags behind, and nothing that the request breaks is a rule."""
+        """Return what the answer may be if the contract lags behind, so that its broken rules hold no more."""
         return evolve(self, certain=tuple(one for one in self.certain if one not in CONTRACT_FAULTS), broken=())
 
     def refusal(self, otherwise: str = "a refusal") -> str:
-        """Return with which codes a request at fault is to be refused, in words; the others where there are none."""
+        """Return the codes for the certain faults of the request, in words. If it has none, return `otherwise`."""
         found = sorted({code for fault in self.certain for code in self._refusals(fault)})
         return " or ".join(f"HTTP {code}" for code in found) or otherwise
 
@@ -147,10 +147,11 @@ class Expectation:
         return f"{self.refusal(otherwise)}, because {self.certain[0]}"
 
     def kind_of(self, status_code: int) -> tuple[str, Severity | None]:
-        """Return the kind of finding that a status code is which is not allowed, and how bad it is.
+        """Return the kind of the finding for a status code that is not allowed, and its severity.
 
-        None: as bad as its kind. A refusal that nobody expected hurts callers if the question was a good one: because
-        it was ours, or because it had been answered before. Otherwise it is one more code that the contract lacks.
+        None: the severity is that of the kind. An unexpected refusal hurts callers if the question was a good one,
+        because we asked it, or because it had been answered before. Otherwise it is one more code that the contract
+        lacks.
         """
         is_documented = self.operation.response(status_code) is not None
         if is_redirect(status_code):

@@ -1,4 +1,4 @@
-"""An OpenAPI document: read from a file as plain JSON values, its references followed, its old keywords made new."""
+"""Reads OpenAPI documents from files, as plain JSON values, and lists what is in them."""
 
 import json
 import re

@@ -41,8 +41,8 @@ class Spec:
         digest: the SHA-256 of the document's canonical form, in hex, and of the bytes of all files that it refers to. A
             change of comments or order in its own file does not change it.
         schemas: the schemas of the document, ready to validate.
-        elsewhere: where it is served besides, whatever it says itself.
-        only_at: where it is served in truth, in place of all that it says itself. Empty: where it says.
+        elsewhere: where it is served as well as at its own servers.
+        only_at: where it is served instead of at its own servers. Empty: at its own.
     """
 
     document: dict[str, Any] = field(repr=False)
@@ -156,7 +156,7 @@ class Spec:
 
     @cached_property
     def _located(self) -> Callable[[str], tuple["Located", ...]]:
-        """Return what tells all that a URL may mean, the best first. What was asked for last is kept."""
+        """Return a function that returns all that a URL may mean, the best first, and keeps the last answers."""
 
         def located(url: str) -> tuple[Located, ...]:
             found = tuple(self._below(self._bases.above(url), url))
@@ -205,7 +205,7 @@ class Spec:
 
     @cached_property
     def _at_base(self) -> Callable[[int, Base], tuple[Operation, ...]]:
-        """Return what tells the operations of a documented path that have a base. Those asked for last are kept."""
+        """Return a function that returns which operations of a path have a base, and keeps the last answers."""
 
         def at_base(number: int, base: Base) -> tuple[Operation, ...]:
             return tuple(one for one in self._by_path[number] if self._is_served(one, {base}))
@@ -276,7 +276,7 @@ def make_spec(
 ) -> Spec:
     """Return the contract in a document. Raises SpecError, which says `name`, as `load_spec` does.
 
-    SpecFiles: those of the spec. None: the document came from no file.
+    `files` are those of the spec. None: the document came from no file.
     """
     try:
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

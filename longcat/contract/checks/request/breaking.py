@@ -23,7 +23,7 @@ def breaking(comparison: Comparison, schema: str, value: Any) -> list[Mismatch]:
 
 
 def _is_broken(comparison: Comparison, schema: str, value: Any, mismatch: Mismatch) -> bool:
-    """Whether the validator says so, too; a field that is not listed breaks a schema which says that there is none."""
+    """Whether the validator agrees with a mismatch. A field that is not listed breaks only a schema that forbids it."""
     if mismatch.code in _ADDITIVE:
         owner = comparison.schemas.at(mismatch.rule)
         names = ("additionalProperties", "unevaluatedProperties")
@@ -32,9 +32,9 @@ def _is_broken(comparison: Comparison, schema: str, value: Any, mismatch: Mismat
 
 
 def _breaks(comparison: Comparison, schema: str, value: Any, path: Path) -> bool:
-    """Whether each value on the way to a place in one breaks its schema, as it does where that place is wrong.
+    """Whether every value on the way to a place breaks its schema, as it does if what stands there is wrong.
 
-    It does not where the comparison took another variant of a schema for the one that was meant.
+    One does not if the comparison has chosen another variant of a schema than the one that was meant.
     """
     pointers: tuple[str, ...] = (schema,)
     for part in path:

@@ -1,11 +1,11 @@
 """What the answer to a request should be: this follows from the request itself.
 
 A request may be at fault for certain (it has no key), or perhaps (its key may be wrong, for all that can be seen). What
-is certain must be refused with the code that the contract has for it; what is possible may be. Which of several faults
-a gateway tells first is its own affair.
+is certain must be refused with the code that the contract has for it; what is possible may be. A gateway may tell any
+of several faults first.
 
-Whoever probes a gateway breaks its contract on purpose. In other traffic, a request that breaks it and is answered
-says one of two things: a check was lost, or the contract lags behind. So each rule that is broken is told by itself.
+Whoever probes a gateway breaks its contract on purpose. If other traffic has a request that breaks it and was answered,
+either the gateway has lost a check, or the contract lags behind. So each rule that is broken is told by itself.
 """
 
 import json

@@ -2,10 +2,11 @@
 
 `style` and `explode` say how lists and objects are written (OpenAPI, "Style Values"), and clients and gateways take
 that lightly: `ids=1,2`, `ids=1&ids=2` and `ids[]=1&ids[]=2` are one list to most of them. So a parameter is right if
-any usual way to read it gives a value that its schema allows. What is wrong with another is said of the way that the
-contract has for it, or of one that comes closer. Whether a text is a number, a boolean or null depends on the schema.
+any usual way to read it gives a value that its schema allows. If none does, it is read as the contract has it, or in
+another way that comes closer to the schema, and that value's mismatches are told. Whether a text is a number, a boolean
+or null depends on the schema.
 
-A parameter of the query that the contract does not have is no difference: most contracts forget some, most gateways
+A parameter of the query that the contract does not have is no mismatch: most contracts forget some, most gateways
 ignore what they do not know, and what its asker wrote says nothing about the gateway.
 """
 
@@ -135,7 +136,7 @@ def typed(comparison: Comparison, pointers: tuple[str, ...], value: Any) -> Any:
 
 
 def _typed_inside(comparison: Comparison, pointers: tuple[str, ...], inner: Any) -> Any:
-    """Return the same of something in a value. A single text may stand for a list of one item."""
+    """Return what `typed` does, of something inside of a value. A text may stand for a list of one item there."""
     if not isinstance(inner, str):
         return typed(comparison, pointers, inner)
     value, is_right = _scalar(comparison, pointers, inner)
@@ -247,7 +248,7 @@ def read_value(comparison: Comparison, pointers: tuple[str, ...], found: Iterabl
 
 
 def _read(comparison: Comparison, pointers: tuple[str, ...], found: Iterable[Reading]) -> tuple[Any, bool]:
-    """Return the same, and whether the schemas allow it."""
+    """Return the value of `read_value`, and whether the schemas allow it."""
     values = []
     for one in found:
         value = one.value if one.is_typed else typed(comparison, pointers, one.value)

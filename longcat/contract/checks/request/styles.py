@@ -1,6 +1,6 @@
-"""Texts as the styles of OpenAPI write lists and objects: all the values that one may stand for.
+"""Reads texts as the styles of OpenAPI write lists and objects, and yields all values that one may stand for.
 
-A way to read a text is not judged here: the first is the one that the contract has, and the others are usual.
+The first value is the one by the style that the contract has. The others are by styles that are used as well.
 """
 
 import re
@@ -35,7 +35,7 @@ def split_pairs(text: str, delimiter: str) -> list[tuple[str, str]]:
 
 
 def in_path(encoding: Encoding, raw: str) -> Iterator[Reading]:
-    """Yield the values of what is one segment of a path, or a part of one."""
+    """Yield the values that a segment of a path, or a part of one, may stand for."""
     if encoding.style == "label":
         body = raw.removeprefix(".")
         yield from in_text(body, "." if encoding.explode else ",", unquote)
@@ -52,7 +52,7 @@ def in_path(encoding: Encoding, raw: str) -> Iterator[Reading]:
 def in_pairs(
     encoding: Encoding, pairs: Sequence[tuple[str, str]], decode: Decode, names: Mapping[str, Any] | None = None
 ) -> Iterator[Reading]:
-    """Yield the values of what is one or several pairs of a name and a value, or the fields of which are."""
+    """Yield the values that pairs of names and values may stand for: a text, a list, or an object with its fields."""
     base = encoding.name.removesuffix("[]")
     plain = [raw for name, raw in pairs if name in {encoding.name, base, f"{base}[]"}]
     inside = [(name.removeprefix(base), raw) for name, raw in pairs if name.startswith(f"{base}[")]
@@ -88,7 +88,7 @@ def _delimited(raws: Sequence[str], delimiter: str, decode: Decode) -> Iterator[
 
 
 def in_text(raw: str, delimiter: str, decode: Decode) -> Iterator[Reading]:
-    """Yield the values of what is one text."""
+    """Yield the values that one text may stand for."""
     yield Reading(decode(raw))
     yield from _lists(_split(raw, delimiter, decode))
     yield from _as_json(decode(raw))
@@ -148,7 +148,7 @@ def nested(pairs: Iterable[tuple[str, str]], decode: Decode) -> dict[str, Any]:
 
 
 def _next_index(items: Mapping[str, Any], following: str | None) -> str:
-    """Return the index that `[]` means: of the last item, as long as it lacks what follows, or else of a new one."""
+    """Return the index that `[]` means: that of the last item if it lacks what follows, or else that of a new item."""
     last = items.get(str(len(items) - 1))
     is_open = following and isinstance(last, dict) and following not in last
     return str(len(items) - 1 if is_open else len(items))

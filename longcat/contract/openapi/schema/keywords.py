@@ -30,9 +30,9 @@ _OTHERS: Final = frozenset({"required", "dependentRequired", "minContains", "max
 SAYING: Final = (frozenset(ASSERTIONS) - {"type"}) | _SCHEMA | _SCHEMAS - {"allOf"} | _OTHERS - {"$recursiveAnchor"}
 """The keywords that say more about a value than its type."""
 _DISPENSABLE: Final = frozenset(ASSERTIONS) | _OTHERS
-"""The keywords without which a schema says less, and nothing else."""
+"""The keywords that can be left out of a schema, which then allows more and means the same otherwise."""
 _SETS: Final = frozenset({"required", "type"})
-"""The keywords whose value may be a list of words, each of which says the same twice as once."""
+"""The keywords whose value may be a list of words, in which a word that stands twice means nothing more."""
 _NOT_FOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
 OPEN: Final[Mapping[str, Any]] = {"additionalProperties": True}
 """What stands for a schema that can't be used: it allows everything, and any field."""

@@ -92,7 +92,10 @@ class _Ending:
 
 
 def _between(texts: Sequence[str], value: str) -> tuple[str, ...] | None:
-    """Return what stands in a value of a query between some texts, with something in it to be true. None: another."""
+    """Return the values between some texts in a value of a query. None: other texts stand there.
+
+    A text without parameters has one empty value, so that what is returned is true.
+    """
     if len(texts) == 1:
         return ("",) if texts[0] == value else None
     found = values_between(texts, value)
@@ -217,7 +220,7 @@ class _Search:
                 yield from self.plain(inner, at + 1, (*values, *found))
 
     def spanning(self, branch: _Branch, at: int = 0, values: tuple[str, ...] = ()) -> Iterator[PathMatch]:
-        """Yield the same where values may hold slashes."""
+        """Yield the paths from a branch on that fit if values may hold slashes."""
         if (id(branch), at) in self.seen:
             return
         self.seen.add((id(branch), at))

@@ -19,11 +19,11 @@ from longcat.contract.openapi.urls.templates import PARAMETER, kept_by_url, spli
 
 T = TypeVar("T")
 MOST_BASES: Final = 100
-"""How many combinations of its variables a server may have. Those which are beyond may have any value."""
+"""How many combinations of its variables a server may have. Variables beyond that may have any value."""
 MOST_HOSTS: Final = 256
 """Of how many hosts it is kept which servers are there. Traffic may name any number of them."""
 _ANY: Final = "{}"
-"""What stands for a value of a variable that may be any, in a base."""
+"""What stands in a base for a variable that may have any value."""
 _DEFAULT_PORTS: Final = (":443", ":80")
 
 
@@ -59,7 +59,7 @@ def read_bases(place: Place) -> frozenset[Base]:
 
 
 def _each(place: Place, read: Callable[[Place], T]) -> Iterator[T]:
-    """Yield what the servers of a document, a path or an operation are read as, where they can be."""
+    """Yield what a function returns for the servers of a document, a path or an operation that can be read."""
     with suppress(SpecError):
         for server in place.items("servers"):
             with suppress(SpecError):
@@ -172,7 +172,7 @@ class BaseIndex:
         return _longest_first(self._named(host_of(netloc)) + self._of_host.get("", []))
 
     def anywhere(self, url: str) -> Iterator[tuple[Base, list[str]]]:
-        """Yield the same, whichever host the URL names: as of a gateway that answers elsewhere."""
+        """Yield what `above` returns, but whichever host the URL names: a gateway may answer elsewhere."""
         yield from _below(self._all, segments_of(split_url(url).path))
 
 

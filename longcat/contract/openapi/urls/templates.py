@@ -8,9 +8,9 @@ from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 MOST_URLS: Final = 256
-"""Of how many URLs it is kept what they mean. Several ask for each, and thousands of exchanges go to a few."""
+"""Of how many URLs it is kept what they mean. Several checks ask for each, and most exchanges go to a few."""
 LONGEST_KEPT: Final = 1000
-"""How many characters a URL may have of which that is kept."""
+"""How many characters a URL may have that is kept."""
 PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 """A parameter in a path, or a variable in a server's URL."""
 
@@ -21,9 +21,9 @@ def texts_of(template: str) -> tuple[str, ...]:
 
 
 def values_between(texts: Sequence[str], whole: str) -> tuple[str, ...] | None:
-    """Return what stands in a text between some others: something each time, and first as much as possible.
+    """Return the values that stand between some texts in a whole one. None is empty, and the first are the longest.
 
-    None: it is another text. Each is looked for once, as an expression would try them in all combinations.
+    None: the texts do not stand there. Each is looked for once; a regular expression would try all combinations.
     """
     first, *others, last = texts
     if not whole.startswith(first) or not whole.endswith(last):
@@ -48,6 +48,6 @@ def split_url(url: str) -> SplitResult:
 
 
 def kept_by_url(find: Callable[[str], T]) -> Callable[[str], T]:
-    """Return what finds the same for a URL, and keeps what it found for the last ones that it was asked for."""
+    """Return a function that returns the same for a URL, and keeps what it returned for the last ones."""
     kept = lru_cache(MOST_URLS)(find)
     return lambda url: kept(url) if len(url) <= LONGEST_KEPT else find(url)
