@@ -20,6 +20,7 @@ from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
 from longcat.contract.openapi.limits import StepBudget, check_depth
 from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Direction, Fields
+from longcat.contract.openapi.schema.keywords import listed, types_of
 from longcat.contract.openapi.schema.schemas import CONSTRAINTS, Breach, Schemas
 from longcat.contract.openapi.schema.validator import ValidationMode
 from longcat.contract.openapi.schema.variants import Variants, is_null, normal
@@ -158,8 +159,7 @@ class Comparison:
     def types(self, pointer: str, value: Any) -> set[str]:
         """Return the types that the schema at a pointer names where a value like this one stands. Empty: any."""
         schemas = map(self.schemas.at, self._select((pointer,), value).pointers)
-        named = [one.get("type", ()) for one in schemas if isinstance(one, Mapping)]
-        return {word for one in named for word in ([one] if isinstance(one, str) else one)}
+        return {word for one in schemas for word in types_of(one)}
 
     def describe(self, pointers: tuple[str, ...]) -> str:
         """Return what the schemas at these pointers want, in words."""
@@ -168,10 +168,10 @@ class Comparison:
         if words != PRESENT:
             return words
         branches = [
-            f"{one}/{keyword}/{index}"
+            branch
             for one in self.schemas.choosing(applied)
             for keyword in ("oneOf", "anyOf")
-            for index, _ in enumerate(self.schemas.at(one).get(keyword, ()))
+            for branch in listed(self.schemas.at(one), one, keyword)
         ]
         described = [describe_assertions(map(self.schemas.at, self.schemas.applied((one,)))) for one in branches]
         return shorten(" or ".join(dict.fromkeys(described)) or PRESENT, 200)

@@ -7,7 +7,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.assertions import Assertions
 from longcat.contract.openapi.schema.fields import Direction, is_free, marks_of
-from longcat.contract.openapi.schema.keywords import IN_PLACE
+from longcat.contract.openapi.schema.keywords import IN_PLACE, listed
 from longcat.text.pointer import escape
 
 STEP: Final = 50
@@ -79,7 +79,7 @@ def _names_fields(document: Document, pointer: str, seen: set[str]) -> bool:
     seen.add(pointer)
     if schema.get("properties") or schema.get("additionalProperties") is False:
         return True
-    parts = [f"{pointer}/{name}/{index}" for name in IN_PLACE for index in range(len(schema.get(name, ())))]
+    parts = [part for name in IN_PLACE for part in listed(schema, pointer, name)]
     parts += [f"{pointer}/{name}" for name in ("then", "else") if name in schema]
     if "$ref" in schema:
         parts.append(document.target(schema["$ref"], pointer))

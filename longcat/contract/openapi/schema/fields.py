@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from attrs import Factory, define
 
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.references import Document
-from longcat.contract.openapi.schema.keywords import SAYING
+from longcat.contract.openapi.schema.keywords import SAYING, types_of
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.text.pointer import escape
@@ -98,14 +98,9 @@ def is_free(document: Document, pointer: str) -> bool:
     """Whether a schema says nothing about an object, so that any field may come."""
     schemas = [document.schema(one) for one in unconditional(document, pointer)]
     said = {name for schema in schemas if isinstance(schema, Mapping) for name, value in schema.items() if value != {}}
-    types = [_types(schema) for schema in schemas]
+    types = [types_of(schema) for schema in schemas]
     is_object = not any(types) or any("object" in one for one in types)
     return is_object and said.isdisjoint(SAYING) and False not in schemas
-
-
-def _types(schema: Any) -> Sequence[str]:
-    types = schema.get("type", ()) if isinstance(schema, Mapping) else ()
-    return [types] if isinstance(types, str) else types
 
 
 def marks_of(document: Document, pointer: str) -> frozenset[Direction]:

@@ -1,6 +1,6 @@
 """The keywords of a schema, and what of a schema can be used: one defect must not cost all that it stands in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -94,6 +94,17 @@ def _without_repeats(words: Any) -> Any:
     """Return a list of words with each of them once; anything else as it is."""
     is_list = isinstance(words, list) and all(isinstance(one, str) for one in words)
     return list(dict.fromkeys(words)) if is_list else words
+
+
+def listed(schema: Mapping[str, Any], pointer: str, keyword: str) -> list[str]:
+    """Return where the schemas stand that a keyword of the schema at a pointer lists, such as `allOf`."""
+    return [f"{pointer}/{keyword}/{index}" for index, _ in enumerate(schema.get(keyword, ()))]
+
+
+def types_of(schema: Any) -> Sequence[str]:
+    """Return the types that a schema names. Empty: it names none, so that a value may be of any."""
+    types = schema.get("type", ()) if isinstance(schema, Mapping) else ()
+    return [types] if isinstance(types, str) else types
 
 
 def inner_schemas(schema: Any, pointer: str) -> Iterator[str]:

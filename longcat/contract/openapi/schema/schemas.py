@@ -16,6 +16,7 @@ from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.compiled import CompiledSchema
 from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Fields, fields_of
+from longcat.contract.openapi.schema.keywords import listed
 from longcat.contract.openapi.schema.validator import ValidationMode, Validator
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional, variants_of
 
@@ -68,7 +69,7 @@ class Schemas:
     def branches(self, pointer: str) -> list[str]:
         """Return where the schemas stand of the `oneOf` or `anyOf` at a pointer."""
         owner, _, keyword = pointer.rpartition("/")
-        return [f"{pointer}/{index}" for index, _ in enumerate(self.at(owner)[keyword])]
+        return listed(self.at(owner), owner, keyword)
 
     def is_valid(self, pointer: str, value: Any, *, closed: bool = False, budget: StepBudget | None = None) -> bool:
         """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it.

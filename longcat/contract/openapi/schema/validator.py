@@ -17,6 +17,7 @@ from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.compiled import STEP, CompiledSchema
 from longcat.contract.openapi.schema.failure import SchemaFailure, describe_keyword
 from longcat.contract.openapi.schema.fields import Direction
+from longcat.contract.openapi.schema.keywords import listed
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional
 from longcat.contract.placeholders import is_placeholder
@@ -105,8 +106,7 @@ class Validator:
         """Return the schemas in the list of a keyword."""
         key = compiled.pointer, keyword
         if key not in self._inside:
-            pointers = [f"{compiled.pointer}/{keyword}/{index}" for index, _ in enumerate(compiled.schema[keyword])]
-            self._inside[key] = [*map(self.compiled, pointers)]
+            self._inside[key] = [*map(self.compiled, listed(compiled.schema, compiled.pointer, keyword))]
         return self._inside[key]
 
     def failure(self, pointer: str, value: Any, mode: ValidationMode, budget: StepBudget) -> SchemaFailure | None:

@@ -10,6 +10,7 @@ from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
 from longcat.contract.openapi.references import Document, follow
+from longcat.contract.openapi.schema.keywords import listed
 from longcat.text.pointer import escape, unescape
 
 
@@ -58,8 +59,7 @@ def variants_of(document: Document, pointer: str) -> Variants | None:
     """
     owner, _, keyword = pointer.rpartition("/")
     schema = document.schema(owner)
-    branches = [f"{pointer}/{index}" for index, _ in enumerate(schema[keyword])]
-    branches = [branch for branch in branches if not is_null(document.schema(branch))]
+    branches = [branch for branch in listed(schema, owner, keyword) if not is_null(document.schema(branch))]
     discriminator = _Discriminator.of(document, owner)
     if discriminator is not None:
         known = discriminator.mapped(branches)
@@ -223,7 +223,7 @@ def unconditional(document: Document, *pointers: str) -> tuple[str, ...]:
             if isinstance(schema, Mapping):
                 if "$ref" in schema:
                     parts.append(document.target(schema["$ref"], pointer))
-                parts += [f"{pointer}/allOf/{index}" for index, _ in enumerate(schema.get("allOf", ()))]
+                parts += listed(schema, pointer, "allOf")
             pending += reversed(parts)
     return tuple(found)
 
