@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from longcat.contract.checks.judge import Judgement
-from longcat.contract.checks.repeats import Judge
+from longcat.contract.checks.repeats import CachingJudge
 from longcat.contract.history import History
 from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.spec import Spec
@@ -51,7 +51,7 @@ def recorded(spec: Spec, paths: Sequence[Path]) -> Iterator[Observed]:
 
 def judged(spec: Spec, exchanges: Iterable[Exchange | Inconclusive]) -> Iterator[Observed]:
     """Yield the judgement of each exchange of one run, in its order: an earlier one may be evidence for a later one."""
-    history, judge = History(), Judge(spec)
+    history, judge = History(), CachingJudge(spec)
     for one in exchanges:
         yield one if isinstance(one, Inconclusive) else judge.judge(history.add(one))
 

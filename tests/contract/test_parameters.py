@@ -7,7 +7,7 @@ import pytest
 
 from longcat.contract import Exchange
 from longcat.contract.checks.comparison import Comparison
-from longcat.contract.checks.request.parameters import Sent, read_value, readings_of
+from longcat.contract.checks.request.parameters import RawParameters, read_value, readings_of
 from longcat.contract.openapi.spec import make_spec
 from longcat.contract.probe.writing import add_query, fill_path, in_header
 
@@ -53,7 +53,9 @@ def test_what_is_written_is_read_back(location: str, style: str, explode: bool) 
         url = "https://a.test" + fill_path(path, [one], {"x": value} if location == "path" else {})
         headers = {"x": in_header(one, value)} if location == "header" else {}
         url = add_query(url, [one], {"x": value}) if location == "query" else url
-        sent = Sent(Exchange("GET", url, headers, None, 200, {}, None, "a test"), spec.locate(url, "GET").values)
+        sent = RawParameters(
+            Exchange("GET", url, headers, None, 200, {}, None, "a test"), spec.locate(url, "GET").values
+        )
         found = read_value(
             Comparison(spec.schemas), (str(one.schema),), readings_of(Comparison(spec.schemas), one, sent)
         )

@@ -10,16 +10,16 @@ from exchanges import COMPLETED, DOCUMENTED, GOOD, JSON, OURS, PROCESSING, URL, 
 from longcat.contract import Exchange
 from longcat.contract.checks import repeats
 from longcat.contract.checks.judge import Judgement
-from longcat.contract.checks.repeats import Judge
+from longcat.contract.checks.repeats import CachingJudge
 from longcat.contract.openapi.document import parse_document
 from longcat.contract.openapi.spec import make_spec
 
 
-def headers(schema: dict[str, Any], name: str) -> Judge:
+def headers(schema: dict[str, Any], name: str) -> CachingJudge:
     """Return what judges by a contract that documents a header of its answer."""
     response = {"description": "", "headers": {name: {"schema": schema}}}
     paths = {"/a": {"get": {"operationId": "a", "responses": {"200": response}}}}
-    return Judge(make_spec(parse_document(json.dumps({"openapi": "3.1.0", "paths": paths}), "small")))
+    return CachingJudge(make_spec(parse_document(json.dumps({"openapi": "3.1.0", "paths": paths}), "small")))
 
 
 def seen(judgement: Judgement) -> list[Any]:
@@ -33,7 +33,7 @@ BROKEN = [evolve(one, response_body=b'{"status": 5}') for one in ALL]
 
 def test_the_same_is_said_of_one_that_was_judged_before() -> None:
     """Each exchange has its own source in what is found, and is judged as if it were the only one."""
-    judge = Judge(OURS)
+    judge = CachingJudge(OURS)
     for one in [*ALL, *BROKEN] * 2:
         again = evolve(one, source=f"{one.source} again", response_headers={**one.response_headers, "date": one.source})
         for exchange in (one, again):
@@ -52,7 +52,7 @@ def test_the_same_is_said_of_one_that_was_judged_before() -> None:
 )
 def test_what_differs_is_judged_on_its_own(other: Exchange) -> None:
     """The judgement of one exchange says nothing of another that differs in anything that counts."""
-    judge = Judge(OURS)
+    judge = CachingJudge(OURS)
     judge.judge(GOOD)
     assert list(judge.judge(other).findings()) == list(Judgement(OURS, other).findings()) != []
 
@@ -69,14 +69,14 @@ def test_a_header_that_the_contract_documents_counts() -> None:
 def test_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The judgements of the last few exchanges are kept, and none of large ones."""
     monkeypatch.setattr(repeats, "MOST", 2)
-    judge = Judge(OURS)
+    judge = CachingJudge(OURS)
     for number in range(5):
         judge.judge(evolve(GOOD, request_headers={**GOOD.request_headers, "cookie": str(number)}))
     judge.judge(evolve(GOOD, request_body=b" " * (repeats.LARGEST + 1)))
     assert [known.exchange.request_headers["cookie"] for known in judge._judgements.values()] == ["3", "4"]
 
 
-def judged_alone(judge: Judge, exchange: Exchange) -> bool:
+def judged_alone(judge: CachingJudge, exchange: Exchange) -> bool:
     """Judge an exchange, and return whether it was not taken to be like one before. What is said is the same."""
     judgement = judge.judge(exchange)
     assert seen(judgement) == seen(Judgement(judge.spec, exchange))
@@ -106,7 +106,7 @@ def judged_alone(judge: Judge, exchange: Exchange) -> bool:
 )
 def test_values_of_their_kind_are_judged_once(other: Exchange, *, alone: bool) -> None:
     """Exchanges are alike whose values agree with the contract, and nothing is said of one that is not alike."""
-    judge = Judge(OURS)
+    judge = CachingJudge(OURS)
     judge.judge(GOOD)
     judge.judge(answered({**COMPLETED, "request_id": "abc", "model_version": "v2"}))
     assert judged_alone(judge, other) is alone

@@ -130,7 +130,7 @@ def may_differ(observation: Observation, operation: Operation, answer: Mapping[s
 
     In most answers none does. To see that is much faster than to find out which fields are identifiers.
     """
-    raw_query = observation.sent.raw_query
+    raw_query = observation.raw_parameters.raw_query
     query = parse_qsl(raw_query) if raw_query else ()
     for sent in (query, observation.path_values.items(), _fields_sent(observation, operation)[1].items()):
         for name, value in sent:
@@ -150,7 +150,9 @@ def _fields_sent(observation: Observation, operation: Operation) -> tuple[str, M
 def _names_sent(observation: Observation, operation: Operation) -> dict[str, Any]:
     """Return what the request names: the values in its path and query, and the required fields of its JSON body."""
     documented = {one.name for one in operation.parameters if one.location == "query"}
-    found: dict[str, Any] = {name: value for name, value in parse_qsl(observation.sent.raw_query) if name in documented}
+    found: dict[str, Any] = {
+        name: value for name, value in parse_qsl(observation.raw_parameters.raw_query) if name in documented
+    }
     found |= observation.path_values
     schema, value = _fields_sent(observation, operation)
     required = observation.request_comparison.fields(schema, value).required if value else ()

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_path
-from longcat.contract.checks.request.parameters import Sent, compare_parameter
+from longcat.contract.checks.request.parameters import RawParameters, compare_parameter
 from longcat.contract.checks.status_codes import BODILESS, is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
@@ -49,9 +49,9 @@ class Observation:
         return {name: unquote(value) for name, value in self.located.values.items()} if self.located.values else {}
 
     @cached_property
-    def sent(self) -> Sent:
-        """What the parameters of the request are read from."""
-        return Sent(self.exchange, self.located.values)
+    def raw_parameters(self) -> RawParameters:
+        """The parameters of the request, as they were sent."""
+        return RawParameters(self.exchange, self.located.values)
 
     @property
     def plain_path(self) -> str:
@@ -178,7 +178,7 @@ def _has_right_parameters(observation: Observation, locations: Container[str]) -
     if operation is None:
         return False
     try:
-        found = [(one, compare_parameter(comparison, one, observation.sent)) for one in operation.parameters]
+        found = [(one, compare_parameter(comparison, one, observation.raw_parameters)) for one in operation.parameters]
     except UnjudgeableError:
         return True
     return all(

@@ -51,7 +51,7 @@ _BodySchema: TypeAlias = tuple[str, Examples]
 
 
 @define
-class Judge:
+class CachingJudge:
     """Judges exchanges by one contract."""
 
     spec: Spec
@@ -121,7 +121,7 @@ class _Keys:
             return None
         parameters: list[list[Mismatch] | None] = []
         if operation.parameters:
-            sent, schemas = observation.sent, observation.spec.schemas
+            sent, schemas = observation.raw_parameters, observation.spec.schemas
             parameters = [
                 []
                 if is_right_segment(schemas, one, sent)

@@ -128,7 +128,7 @@ class _Finder:
                 look()
 
     def _parameters(self) -> None:
-        sent = self.observation.sent
+        sent = self.observation.raw_parameters
         for one in self.operation.parameters:
             part, found = self.part.parts.get(key_of(one)), list(readings_of(self._comparison, one, sent))
             is_replaced = self._is_filtered and any(map(is_placeholder, sent.texts(one)))

@@ -186,7 +186,7 @@ def _parameter_rules(observation: Observation, operation: Operation) -> Iterator
 @with_gaps
 def _rules_of_parameter(observation: Observation, parameter: Parameter) -> Iterator[BrokenRule]:
     """Yield the rules that a parameter breaks."""
-    where, sent, is_filtered = parameter.location, observation.sent, observation.exchange.may_be_filtered
+    where, sent, is_filtered = parameter.location, observation.raw_parameters, observation.exchange.may_be_filtered
     if is_filtered and carries_a_key(observation.spec, where, parameter.name):
         return  # A recorder may have left it out, emptied it, or put anything in its place.
     location = f"{LOCATIONS.get(where, where)}:{parameter.name}"

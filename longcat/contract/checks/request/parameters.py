@@ -37,8 +37,8 @@ _NUMBER: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @frozen(slots=False)
-class Sent:
-    """What of a request parameters are read from.
+class RawParameters:
+    """The parameters of a request, as they were sent.
 
     Attributes:
         path: the values of the path's parameters, as they are encoded.
@@ -161,7 +161,7 @@ def _scalar(comparison: Comparison, pointers: tuple[str, ...], text: str) -> tup
 # --- A parameter and its schema.
 
 
-def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) -> list[Mismatch] | None:
+def compare_parameter(comparison: Comparison, parameter: Parameter, sent: RawParameters) -> list[Mismatch] | None:
     """Return how a parameter differs from its schema. None: it was not sent."""
     if is_right_segment(comparison.schemas, parameter, sent):
         return []
@@ -175,7 +175,7 @@ def compare_parameter(comparison: Comparison, parameter: Parameter, sent: Sent) 
     return [] if is_right else breaking(comparison, schema, value)
 
 
-def is_right_segment(schemas: Schemas, parameter: Parameter, sent: Sent) -> bool:
+def is_right_segment(schemas: Schemas, parameter: Parameter, sent: RawParameters) -> bool:
     """Whether a parameter of the path is seen at once to be right, as most are: its text stands for what is wanted."""
     schema = parameter.schema if parameter.is_plain_segment else None
     if schema is None or not (raw := sent.path_value(parameter.name)):
@@ -183,7 +183,7 @@ def is_right_segment(schemas: Schemas, parameter: Parameter, sent: Sent) -> bool
     return any(schemas.is_right_scalar((schema,), value) for value in values_of(unquote(raw)))
 
 
-def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> Iterator[Reading]:
+def readings_of(comparison: Comparison, parameter: Parameter, sent: RawParameters) -> Iterator[Reading]:
     """Yield the values that a parameter may have, the way first in which the contract has it written.
 
     Nothing is yielded where it was not sent, or where its text is of a media type that is not read.
@@ -195,7 +195,7 @@ def readings_of(comparison: Comparison, parameter: Parameter, sent: Sent) -> Ite
     return _readings(parameter, sent, of_object.named)
 
 
-def _readings(parameter: Parameter, sent: Sent, names: Mapping[str, Any] | None = None) -> Iterator[Reading]:
+def _readings(parameter: Parameter, sent: RawParameters, names: Mapping[str, Any] | None = None) -> Iterator[Reading]:
     """Yield the values of `readings_of`. `names` are those of fields which may be names of the query by themselves."""
     content, encoding = parameter.content, parameter.encoding
     if content is not None and not (parameter.location == "querystring" and is_form(content.media_type)):
