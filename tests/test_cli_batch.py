@@ -222,6 +222,17 @@ def test_a_manifest_that_can_not_be_written_hides_nothing(
     assert (call(gateway, *command).code, gateway.posts, len(manifest())) == (0, 1, 1)
 
 
+def test_the_summary_counts_no_line_as_done_that_is_open(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+) -> None:
+    """A picture that can't be fetched is none, in the progress as in the summary at the end."""
+    write(*(f"cat {number}" for number in range(9)))
+    ran = call(gateway_with("picture-404"), "batch", "orders", "-o", "out")
+    assert ran.code == 3
+    assert "longcat: 0 of 9 done, 9 without a picture.\n" in ran.err
+    assert "longcat: 0 of 9 done, 9 open; " in ran.err
+
+
 def test_nobody_counts_to_a_billion(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
     """An order of far more pictures than there will be is refused by its price, or sent, as quickly as any other."""
     gateway = gateway_with()

@@ -114,7 +114,7 @@ class _Waiting:
         except LongCatError as error:
             failure = error
             self._codes.append(report(error, debug=self._arguments.debug))
-        self._shown.finish(outcome)
+        self._shown.finish(outcome, is_done=failure is None)
         if self._arguments.json:
             try:
                 self._printer.print(as_object(outcome.request_id, outcome.status, places, failure))

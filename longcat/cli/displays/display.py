@@ -29,12 +29,18 @@ class Display:
         self.names.setdefault(status.request_id, status.request_id)
         self.draw()
 
-    def finish(self, outcome: Outcome, key: str = "") -> None:
-        """Show that nothing more will come about a request, or about an order that none came of."""
+    def finish(self, outcome: Outcome, key: str = "", *, is_done: bool) -> None:
+        """Show that nothing more will come about a request, or about an order that none came of.
+
+        Args:
+            outcome: what came of it.
+            key: that of the order.
+            is_done: whether its pictures are there, and saved if they were to be.
+        """
         name = outcome.request_id or key
         self.names.setdefault(name, name)
-        self.done += 1
-        self.failed += outcome.error is not None
+        self.done += is_done
+        self.failed += not is_done
         self.draw()
 
     def estimate(self, seconds: float | None) -> None:
@@ -48,11 +54,16 @@ class Display:
     def close(self) -> None:
         """Draw the counts for the last time."""
 
+    @property
+    def over(self) -> int:
+        """Of how many requests nothing more will come."""
+        return self.done + self.failed
+
     def __str__(self) -> str:
         parts = [f"{self.done} of {len(self.names)} done"]
         if self.failed:
             parts.append(f"{self.failed} without a picture")
-        if self.left is not None and self.done < len(self.names):
+        if self.left is not None and self.over < len(self.names):
             parts.append(f"about {duration(self.left)} left")
         return ", ".join(parts)
 

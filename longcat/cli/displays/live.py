@@ -96,7 +96,7 @@ class LiveDisplay(Display):
             )
         super().update(status)
 
-    def finish(self, outcome: Outcome, key: str = "") -> None:
+    def finish(self, outcome: Outcome, key: str = "", *, is_done: bool) -> None:
         """Stop the line's clock, or add the request to those that finished last."""
         name = outcome.request_id or key
         state = outcome.status.raw_state if outcome.status is not None else "no answer"
@@ -106,12 +106,12 @@ class LiveDisplay(Display):
             self._lines.stop_task(self._tasks[name])
         else:
             line = Text(f"{abbreviate(self.names.get(name, name), 40)}  ", no_wrap=True, overflow="ellipsis")
-            line.append(shorten(state, 20), style="red" if outcome.error is not None else "green")
+            line.append(shorten(state, 20), style="green" if is_done else "red")
             self._recent.append(line.append(f"  {outcome.elapsed:.1f} s"))
-        super().finish(outcome, key)
+        super().finish(outcome, key, is_done=is_done)
 
     def draw(self) -> None:
         """Draw the last line."""
         if self._all is not None:
             total = len(self.names) or None
-            self._summary.update(self._all, description=str(self), completed=self.done, total=total)
+            self._summary.update(self._all, description=str(self), completed=self.over, total=total)

@@ -56,7 +56,7 @@ class PlainSummary(Display):
 
     def close(self) -> None:
         """Print the line, if there is anything to sum up."""
-        if self.done:
+        if self.over:
             self._print()
 
     def _print(self) -> None:

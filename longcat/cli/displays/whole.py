@@ -35,7 +35,7 @@ class WholeDisplay(Display):
     def update(self, status: Status) -> None:
         """Nothing, likewise."""
 
-    def finish(self, outcome: Outcome, key: str = "") -> None:
+    def finish(self, outcome: Outcome, key: str = "", *, is_done: bool) -> None:
         """Nothing, likewise."""
 
     def estimate(self, seconds: float | None) -> None:

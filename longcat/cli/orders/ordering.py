@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from longcat.cli.displays.display import Display
 from longcat.cli.orders.client import OrderingClient
-from longcat.cli.orders.line import OrderLine
+from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
 from longcat.errors import DownloadError, JournalError, LongCatError
@@ -169,8 +169,7 @@ class Ordering:
             line.fail(error)
             # No further order would be taken. Those that were are waited for.
             self._stopped = self._stopped or (line.request_id is None and isinstance(error, ACCOUNT))
-        self.shown.finish(outcome, line.key)
-        self._end_line(line)
+        self._end_line(line, outcome)
 
     async def _save(self, cat: OrderingClient, outcome: Outcome, line: OrderLine) -> list[str]:
         """Save the pictures of an outcome, and return what they are called. Raises LongCatError."""
@@ -206,8 +205,7 @@ class Ordering:
             else:  # Another shard has it.
                 self._gathered.append((line, outcome, names))
                 continue
-            self.shown.finish(outcome, line.key)
-            self._end_line(line)
+            self._end_line(line, outcome)
 
     async def settle(self) -> None:
         """Close the shard at hand if nothing more will come into it, unless a new line is taken."""
@@ -219,7 +217,9 @@ class Ordering:
         if isinstance(self.settings.output, ShardStore):
             await self._close_shards(self.settings.output.writer, all_of_them=True)
 
-    def _end_line(self, line: OrderLine) -> None:
+    def _end_line(self, line: OrderLine, outcome: Outcome) -> None:
+        """Show and tell what came of a line, and let go of it."""
+        self.shown.finish(outcome, line.key, is_done=line.state is LineState.DONE)
         line.is_over = True
         del self._lines[id(line.order)]
         self.on_end(line)
@@ -239,7 +239,7 @@ class Ordering:
                     line = self._line(outcome)
                     if isinstance(outcome.error, LongCatError):
                         line.fail(outcome.error)
-                        self._end_line(line)
+                        self._end_line(line, outcome)
                 return
             if seconds == QUICK:
                 print_error(
