@@ -67,7 +67,8 @@ Orderable: TypeAlias = str | Mapping[str, Any] | OrderRequest
 def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
     """Return what is to be ordered, or raise ConfigurationError when the gateway could not take it.
 
-    A value outside of the range that a sister model has is logged as a warning, as no range is documented.
+    A value outside of the range that a sister model has is logged as a warning, as no range is documented; a count
+    below it is refused.
 
     Args:
         order: a prompt; a mapping with `prompt` and any of `OrderFields`; or an OrderRequest, which is returned itself
@@ -113,6 +114,13 @@ def _check_fields(body: Mapping[str, Any]) -> None:
         raise ConfigurationError("The prompt is empty. Say what the picture should show; nothing was sent.")
     for wrong in contract("submit_request").body_checker(body, str):
         raise ConfigurationError(f"The order can't be sent: {wrong}. Mend it; nothing was sent.")
+    for name, value in body.items():
+        least, _ = _usual_range(fields[name])
+        if fields[name]["type"] == "integer" and value < least:  # Nothing is made of no picture, or in no step.
+            raise ConfigurationError(
+                f"The order can't be sent: /{name} should be at least {least}, but is {shorten(value)}. Mend it;"
+                " nothing was sent."
+            )
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:
@@ -123,12 +131,18 @@ def _warn(order: OrderRequest) -> None:
     """Log a warning for each value that no sister model of the queue takes."""
     fields = contract("submit_request").body["properties"]
     for name, value in order.options.items():
-        least, most = fields[name].get("x-usual-range", (-math.inf, math.inf))
+        least, most = _usual_range(fields[name])
         if not isinstance(value, str) and not least <= value <= most:
             logger.warning(
                 "%s is %s: the documentation gives no range, and a sister model has %s to %s. It is sent as it is.",
                 *(name, shorten(value), least, most),
             )
+
+
+def _usual_range(field: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the least and the most that sister models take for a field, as its schema in the contract says."""
+    least, most = field.get("x-usual-range", (-math.inf, math.inf))
+    return least, most
 
 
 def _check_own(own: Mapping[str, Any], *, plain_http: bool) -> None:
