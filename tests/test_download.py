@@ -2,6 +2,7 @@
 
 import asyncio
 import encodings.idna  # noqa: F401 - Python imports it with the first name to look up, perhaps where it must not.
+import errno
 import gzip
 import os
 import re
@@ -45,6 +46,7 @@ from servers import (
 )
 
 from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
+from longcat.saving.parts import PartialFile
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.testing import VirtualClock
 
@@ -495,6 +497,19 @@ def test_an_impossible_path_is_refused(sync_driver: Driver, folder: Path, place:
         error = refused(sync_driver, image(server.url), path)
     assert "Choose a folder" in str(error)
     assert contents(folder) == before
+
+
+def test_a_full_disk_is_named(sync_driver: Driver, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk has no space left, the error says to free some, and no part of the picture is left."""
+
+    def fail(_: PartialFile) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(PartialFile, "sync", fail)
+    with Server(SERVED) as server:
+        error = refused(sync_driver, image(server.url), folder / "cat.png")
+    assert "No space left on device). Free some space on the disk" in str(error)
+    assert contents(folder) == {}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

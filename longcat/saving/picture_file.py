@@ -1,5 +1,6 @@
 """The file that a picture is downloaded into: what it is called, what may go into it, and that it appears whole."""
 
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +24,8 @@ from longcat.text import describe_kind
 
 TINY: Final = 32
 """A body that ends before so many bytes may have been cut before it showed what it is."""
+DISK_FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Numbers of the errors which say that there is no space, on the disk or for the user."""
 _RANGE: Final = re.compile(r"bytes +(\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
 
 
@@ -181,8 +184,11 @@ class PictureFile:
             message = f"{error} is there already"
             raise self.error(message, "Pass overwrite=True (--force) or another path.") from error
         except Exception as error:
-            message = f"the file can't be written ({error})"
-            raise self.error(message, "Choose a folder that can be written to.") from error
+            is_full = isinstance(error, OSError) and error.errno in DISK_FULL
+            next_step = (
+                "Free some space on the disk, then run again." if is_full else "Choose a folder that can be written to."
+            )
+            raise self.error(f"the file can't be written ({error})", next_step) from error
 
 
 def picture_files(
