@@ -5,8 +5,9 @@ import math
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 import psycopg
@@ -14,11 +15,13 @@ import pytest
 from fakes import KEY, completed, processing
 from postgres import Schema
 from processes import Process, forked
-from servers import Connection, Server, response
+from servers import LIMIT, Connection, Server, response
 
 from longcat import FixedPolling, LongCat
 from longcat.clock import monotonic
+from longcat.errors import JournalError
 from longcat.models import Pause
+from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
 from longcat.saving.journal.postgres.rate_limiter import RATE_TABLE, BudgetExchanger, ClockOffset, hash_of_key
 from longcat.saving.journal.postgres.values import from_json
@@ -113,6 +116,54 @@ def test_nothing_is_asked_while_the_database_is_away(new_client: NewClient, capl
     assert "nothing is asked until it can. The connection to the journal in localhost was lost" in caplog.text
     assert "make sure that the server runs" in caplog.text
     assert not {"secret", "OperationalError", "psycopg"} & {*re.findall(r"\w+", caplog.text)}
+
+
+LASTING: Final = {
+    "a right is missing": ("REVOKE ALL ON {}.longcat_rate FROM longcat", "Grant the user the rights"),
+    "a table is missing": ("DROP TABLE {}.longcat_rate", "Another program altered it"),
+    "a column is missing": ("ALTER TABLE {}.longcat_rate DROP COLUMN state", "Another program altered it"),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), LASTING.values(), ids=LASTING)
+def test_an_error_that_will_not_pass_ends_the_waits(
+    new_client: NewClient, schema: Schema, change: str, says: str
+) -> None:
+    """Each wait ends at once, with the next step, and waits go on when the next one has been done."""
+    mended = {"REVOKE": "GRANT ALL ON longcat_rate TO longcat"}.get(change.partition(" ")[0])
+    client = new_client()
+    with psycopg.connect(schema.url, autocommit=True) as db:
+        schema.server.execute(change.format(schema.name))
+        for _ in range(2):
+            with pytest.raises(JournalError, match=says) as caught:
+                take(client, 1, 3600.0)
+            assert not caught.value.transient
+        db.execute(mended or "DROP TABLE IF EXISTS longcat_rate")
+        db.execute(RATE_TABLE)
+        while True:  # The last error is told until an exchange has been made.
+            with suppress(JournalError):
+                assert len(take(client, 1)) == 1
+                break
+
+
+def test_who_may_only_read_orders_nothing_and_learns_why_at_once(bare_schema: Schema) -> None:
+    """An order alone raises the error; of several, each ends with it."""
+    schema, server = bare_schema, bare_schema.server
+    reading = server.url(user="looker", options=schema.options)
+    with Journal(schema.url, time=time.time) as journal:
+        journal.open(LIMIT)
+    server.execute(
+        "DROP ROLE IF EXISTS looker; CREATE ROLE looker LOGIN;"
+        f"GRANT USAGE ON SCHEMA {schema.name} TO looker; GRANT SELECT ON ALL TABLES IN SCHEMA {schema.name} TO looker"
+    )
+    try:
+        with LongCat(KEY, base_url="http://127.0.0.1:9", journal=reading) as cat:
+            with pytest.raises(JournalError, match="Grant the user the rights"):
+                cat.generate("a cat", timeout=3600)
+            outcomes = [*cat.generate_all(["a cat", "a dog"], timeout=3600)]
+        assert [type(one.error) for one in outcomes] == [JournalError] * 2
+    finally:
+        server.execute("DROP OWNED BY looker; DROP ROLE looker")
 
 
 @pytest.mark.parametrize(

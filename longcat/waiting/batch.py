@@ -222,8 +222,8 @@ class Batch(Generic[T]):
             return TakeItem()
         self._wake_up(now)
         self._replan_some(now)
-        while not self._ready and self.in_flight < self.max_in_flight and (job := self._next_to_ask(now)) is not None:
-            self._go_on(job, None)
+        while not self._ready and self.in_flight < self.max_in_flight and (found := self._next_to_ask(now)) is not None:
+            self._go_on(*found)
         while self._ready and self._ready[0][0] not in self._open:
             self._ready.popleft()
         if self._ready and self.in_flight < self.max_in_flight:
@@ -365,8 +365,8 @@ class Batch(Generic[T]):
                 elif isinstance(waiting.command, Acquire | Sleep):
                     yield waiting
 
-    def _next_to_ask(self, now: float) -> Job | None:
-        """Return the job that may ask now. None: there is none.
+    def _next_to_ask(self, now: float) -> tuple[Job, LongCatError | None] | None:
+        """Return the job that may ask now, or one that never may, with the error. None: there is none.
 
         A slot is reserved as soon as a job waits, and given away when it comes, to the job that needs it most by then.
         When there are too few slots, every other one goes to an order, or to a request that was not asked about yet, so
@@ -376,7 +376,12 @@ class Batch(Generic[T]):
         if new is None and waiting is None:
             return None
         if self._slot is None or self.rate_limiter.seconds_until(self._slot, now) is None:
-            self._slot = self.rate_limiter.reserve(now)
+            try:
+                self._slot = self.rate_limiter.reserve(now)
+            except LongCatError as error:
+                self._slot = None
+                job = new or waiting
+                return (job, error) if job is not None else None
         if (self.rate_limiter.seconds_until(self._slot, now) or 0.0) >= RESOLUTION:
             return None
         slot, self._slot = self._slot, None
@@ -386,7 +391,7 @@ class Batch(Generic[T]):
             chosen = new if new_goes_first else waiting
         if chosen is not None and isinstance(chosen.command, Acquire):
             chosen.command.spend(slot)
-        return chosen
+        return (chosen, None) if chosen is not None else None
 
     def _go_on(self, job: Job, result: Answer | LongCatError | None) -> None:
         """Let a job's flow go on, and put the job where its next command belongs."""

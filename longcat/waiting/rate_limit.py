@@ -302,7 +302,8 @@ class RateLimiter:
     ) -> Iterator[float]:
         """Yield the seconds to sleep, one after the other, until a slot has come or so many seconds are over.
 
-        It ends at once when no wait may ask for as long as that. A slot that has come is handed to `spend`.
+        It ends at once when no wait may ask for as long as that. A slot that has come is handed to `spend`. Raises what
+        `reserve` raises.
         """
         now = monotonic()
         end = now + left

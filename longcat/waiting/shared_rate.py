@@ -11,11 +11,13 @@ time, and who can't have an exchange asks nothing.
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Final
 
 from attrs import define, evolve, field, frozen
 
 from longcat.clock import RESOLUTION
+from longcat.errors import LongCatError
 from longcat.gateway.messages import LONGEST_PAUSE
 from longcat.models import Pause
 from longcat.settings import LOWEST_RATE
@@ -259,23 +261,30 @@ class SharedRateLimiter(RateLimiter):
     _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MOST_ANSWERS), init=False)
     _is_exchanging: bool = field(default=False, init=False)
     _judged: float = field(default=math.inf, init=False)  # When it can be known what follows from the last 429.
+    _failure: LongCatError | None = field(default=None, init=False)  # Why no exchange can be made, if that won't pass.
 
     def free(self, now: float) -> float:
         """Return the moment before which no slot comes, as far as is known."""
         return max(now, self.quiet_until)
 
     def reserve(self, now: float) -> Slot:
-        """Reserve a slot. Where there is none, the slot says when to look again, and is void when it comes."""
+        """Reserve a slot. Where there is none, the slot says when to look again, and is void when it comes.
+
+        Raises the error of `fail_lastingly` where there is none, and none will come.
+        """
+        failure = None
         with self._lock:
             slot = self._take(now)
             if slot is not None and not self._wants_more:
                 return slot
             if slot is None:
-                self._is_unmet = True
+                self._is_unmet, failure = True, self._failure
                 until_exchange = 0.0 if self._is_exchanging else max(self._due(now) - now, 0.0)
                 left = min(until_exchange + min(self._took, LATE / 2), VALID_FOR / 2)
                 slot = Slot(now + max(left, SOONEST), NO_SLOT)
         self.on_demand()
+        if failure is not None:
+            raise copy(failure)  # Whoever catches it may add notes to it.
         return slot
 
     def seconds_until(self, slot: Slot, now: float) -> float | None:
@@ -352,7 +361,7 @@ class SharedRateLimiter(RateLimiter):
             now: the moment at which the exchange has ended.
         """
         with self._lock:
-            self._is_exchanging = False
+            self._is_exchanging, self._failure = False, None
             offset, passed = self._offset, budget.generation - self._budget.generation
             if passed:
                 self._generation += 1 if passed == 1 else 2
@@ -376,6 +385,11 @@ class SharedRateLimiter(RateLimiter):
             self._is_unmet = self._is_unmet or wish.wanted > 0
             self._void()
 
+    def fail_lastingly(self, error: LongCatError) -> None:
+        """Let this error end all waits for a slot until an exchange has been made: it won't pass by itself."""
+        with self._lock:
+            self._failure = error
+
     def took(self, seconds: float) -> None:
         """Take note of how many seconds an exchange took."""
         self._took = (self._took + seconds) / 2
@@ -384,6 +398,7 @@ class SharedRateLimiter(RateLimiter):
         """Forget all slots and answers, in a forked process: they are the parent's."""
         with self._lock:
             self._answered.clear()
+            self._failure = None
             self._void()
 
     def _void(self) -> None:

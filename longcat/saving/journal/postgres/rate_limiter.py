@@ -89,7 +89,8 @@ def hash_of_key(key: str, salt: str) -> str:
 class BudgetExchanger(ForkAware):
     """Makes the exchanges of one client, from its first slot on until it is closed.
 
-    As long as the database can't be reached, nothing is asked: waits stay as they are until their deadlines.
+    As long as the database can't be reached, nothing is asked: waits stay as they are until their deadlines. An error
+    that won't pass, such as a missing right, ends them.
 
     Args:
         connect: makes a connection in autocommit mode. It raises JournalError.
@@ -164,8 +165,7 @@ class BudgetExchanger(ForkAware):
             except Exception as error:  # noqa: BLE001 - without this thread, everyone would wait for ever.
                 failures += 1
                 self.limiter.took(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
-                if failures == 1:
-                    self._warn(error)
+                self._tell(error, is_first=failures == 1)
                 self._disconnect()
             else:
                 failures = 0
@@ -188,8 +188,8 @@ class BudgetExchanger(ForkAware):
                 self._changed.wait(min(left, HEARTBEAT))
             return False
 
-    def _warn(self, error: Exception) -> None:
-        """Log why nothing is asked for now, in words of ours."""
+    def _tell(self, error: Exception, *, is_first: bool) -> None:
+        """End the waits with an error that won't pass. Log, the first time, why nothing is asked until another has."""
         from psycopg import Error  # noqa: PLC0415 - few journals are in PostgreSQL.
 
         from longcat.saving.journal.postgres.connection import explained, lost_error  # noqa: PLC0415 - it imports that.
@@ -199,8 +199,12 @@ class BudgetExchanger(ForkAware):
             with explained(self._name, self._db):
                 raise lost_error(self._name) if is_lost else error
         except JournalError as ours:
-            error = ours
-        logger.warning("The journal can't say who may ask next, so that nothing is asked until it can. %s", error)
+            if isinstance(error, Error | JournalError) and not ours.locked:  # Any other one is a mistake in longcat.
+                self.limiter.fail_lastingly(ours)
+            elif is_first:
+                logger.warning(
+                    "The journal can't say who may ask next, so that nothing is asked until it can. %s", ours
+                )
 
     def _disconnect(self) -> None:
         db, self._db = self._db, None
