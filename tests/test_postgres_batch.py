@@ -197,6 +197,26 @@ def test_rows_that_were_altered_are_told_shortly_and_order_nothing(
     execute("RESET search_path")
 
 
+def test_no_worker_waits_for_lines_that_nobody_can_claim(
+    gateway_with: Gateways, batch: Call, postgres_server: PostgresServer, schema: Schema, worker: Callable[[], Journal]
+) -> None:
+    """Beside another one that is alive and has no lines either, a worker ends; not while the other one has a line."""
+    gateway = gateway_with()
+    write(*numbered(2))
+    assert batch(gateway).code == 0
+    postgres_server.execute(f"UPDATE {schema.name}.longcat_line SET state = 'open', owner = 'no token'")  # noqa: S608
+    postgres_server.execute(f"UPDATE {schema.name}.longcat_worker SET done = 0")  # noqa: S608
+    other = worker().lines(gateway.url)
+    assert other.claim(1, 2) == []
+    ran = batch(gateway)
+    assert (ran.code, "2 lines are open, and none of them can be claimed" in ran.err) == (3, True), ran.err
+    assert other.is_stuck(1)
+    postgres_server.execute(f"UPDATE {schema.name}.longcat_line SET owner = NULL WHERE number = 1")  # noqa: S608
+    assert not other.is_stuck(1)
+    assert [line.number for line in other.claim(1, 2)] == [1]
+    assert not other.is_stuck(1)
+
+
 def test_a_dry_run_makes_nothing(
     gateway_with: Gateways, batch: Call, postgres_server: PostgresServer, schema: Schema
 ) -> None:

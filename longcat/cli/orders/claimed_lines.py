@@ -71,10 +71,9 @@ class ClaimedLines:
         """Yield lines to be ordered, until every line of the batch is over.
 
         Those that others have claimed are waited for, as their workers may die. A worker that could not end some of
-        its own lines waits for no others, as they might be waiting for these. Nor does one wait that is alone, and has
-        found nothing twice: what is counted as open is not there.
+        its own lines waits for no others, as they might be waiting for these. Lines that nobody can claim are reported,
+        and not waited for.
         """
-        is_alone = False
         while True:
             began = time.monotonic()
             claimed = await self._patiently(partial(self.table.claim, self.batch, self._lot_size()))
@@ -87,15 +86,13 @@ class ClaimedLines:
                 else:
                     self.end(line)
             if claimed:
-                is_alone = False
                 self._adapt_lot(time.monotonic() - began)
                 continue
             progress = await self._look()
             others = progress.open - len(self._numbers)
             if others <= 0 or (self._counts[LineState.OPEN] and not self._numbers):
                 return
-            was_alone, is_alone = is_alone, not self._numbers and not self._over and len(progress.workers) <= 1
-            if was_alone and is_alone:
+            if await self._patiently(partial(self.table.is_stuck, self.batch)):
                 print_error(
                     f"longcat: {others:,} lines are open, and none of them can be claimed: another program altered the"
                     " journal. Restore it from a backup, as orders in it may have been paid."

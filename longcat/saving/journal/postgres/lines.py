@@ -139,17 +139,26 @@ GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL, was_left = TRUE WHERE 
 ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
 # What lines cost that are over was counted when they ended. That of open ones is what their orders cost so far.
 COUNTS: Final = f"""
-coalesce(sum(worker.done), 0)::BIGINT, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT,
-(batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT,
+coalesce(sum(worker.done), 0)::BIGINT AS done, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT AS failed,
+(batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT AS unknown,
 (batch.spent + coalesce(sum(worker.spent), 0) + (
     SELECT coalesce(sum({COST}), 0) FROM longcat_line AS line
     JOIN orders ON orders.gateway = batch.gateway AND orders.key = line.key {REQUEST}
     WHERE line.batch = batch.batch AND line.state = 'open' AND (line.owner IS NOT NULL OR line.was_left)
-))::BIGINT"""  # noqa: S608 - a text of ours.
+))::BIGINT AS spent"""  # noqa: S608 - a text of ours.
 """How many lines of a batch are done, failed and in doubt, and what all of them cost so far, of its grouped workers."""
 PROGRESS: Final = f"""
 SELECT lines, {COUNTS}
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""  # noqa: S608
+# Lines are open, by the counts, and none is free, nor with a worker that will end it or is gone.
+IS_STUCK: Final = f"""
+SELECT lines > done + failed + unknown
+    AND NOT EXISTS (SELECT FROM longcat_line WHERE batch = ? AND state = 'open' AND owner IS NULL)
+    AND NOT EXISTS (
+        SELECT FROM longcat_line AS line JOIN longcat_worker AS worker ON token = owner
+        WHERE line.batch = ? AND state = 'open' AND worker.batch = line.batch AND NOT has_left
+    )
+FROM ({PROGRESS}) AS batch"""  # noqa: S608 - a text of ours.
 # Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
 RESUBMIT: Final = """
 UPDATE longcat_orders AS orders SET
@@ -385,6 +394,12 @@ class LineTable:
             lines, done, failed, unknown, spent = db.execute(PROGRESS, [batch]).fetchone()
             alive = [worker for worker in workers.records(db, batch) if worker.is_alive]
         return BatchProgress(lines, done, failed, unknown, to_dollars(spent), alive)
+
+    def is_stuck(self, batch: int) -> bool:
+        """Whether lines are open that nobody has and nobody can claim, as another program altered the journal."""
+        with self._database.using() as db:
+            (is_stuck,) = db.execute(IS_STUCK, [batch] * 3).fetchone()
+            return bool(is_stuck)
 
     def export(self, batch: int) -> Iterator[str]:
         """Yield what is known of each line, in the order of the file, as JSON with the fields of `OrderLine.as_object`.
