@@ -159,7 +159,7 @@ def _judge(arguments: argparse.Namespace, spec_file: SpecFile, subject: str, obs
         fail_on=fail_on,
         tally=tally,
         started=datetime.now(UTC),
-        terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
+        terminal=is_terminal(arguments.output),
         root=Path(os.environ.get("GITHUB_WORKSPACE") or ""),
     )
     # Annotations are for the runner, which reads stdout: with them, a file gets the Markdown report.
@@ -211,6 +211,11 @@ def _add(path: Path, entries: str) -> None:
     with whole_file(path) as file:
         file.write((f"{text.rstrip()}\n\n{entries}" if text.strip() else entries).encode())
     print(f"longcat: {path} accepts what was found. Read it, and say more where it matters.", file=sys.stderr)
+
+
+def is_terminal(output: str | None) -> bool:
+    """Whether a report goes to a terminal that takes colours. `output` is the file that it goes to; None is stdout."""
+    return output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager

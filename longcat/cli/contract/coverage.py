@@ -1,11 +1,9 @@
 """`longcat contract coverage`: how much of a contract was seen in recorded traffic. Needs the extra `contract`."""
 
 import argparse
-import os
-import sys
 from datetime import UTC, datetime, timedelta
 
-from longcat.cli.contract.commands import RECORDINGS, opened, paths_of, print_sentences
+from longcat.cli.contract.commands import RECORDINGS, is_terminal, opened, paths_of, print_sentences
 from longcat.cli.contract.spec_file import find_spec, with_servers
 from longcat.cli.exit_codes import Exit
 from longcat.contract.coverage import FORMATS, CoverageContext
@@ -32,7 +30,7 @@ def coverage(arguments: argparse.Namespace) -> Exit:
         started=started,
         fail_under=arguments.fail_under,
         stale_after=days,
-        terminal=arguments.output is None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
+        terminal=is_terminal(arguments.output),
     )
     with opened(arguments.output) as write:
         for piece in FORMATS[arguments.format](context):

@@ -29,7 +29,7 @@ def document(context: CoverageContext) -> Iterator[str]:
         "exchanges": _origins(result.coverage.exchanges.times, result.coverage.exchanges.last),
         "lists_all": result.lists_all,
         "summary": list(context.sentences()),
-        "gaps": dict(context.gaps()),
+        "gaps": dict(context.tally.gaps()),
     }
     yield json.dumps(head, indent=1).removesuffix("\n}") + ',\n "items": ['
     separator = "\n  "

@@ -5,7 +5,7 @@ from typing import Final
 
 from longcat.contract.coverage.results import SeenState
 from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, cells, day, missing, percent
-from longcat.contract.reports.markdown import code, plain
+from longcat.contract.reports.markdown import code, gap_lists, plain
 
 MOST_ROWS: Final = 500
 """How many rows a table has: the summary of a job takes 1 MiB."""
@@ -38,9 +38,7 @@ def markdown(context: CoverageContext) -> Iterator[str]:
     if missed:
         yield "\n### Not seen\n\n| Where | In it | Last |\n| --- | ---: | --- |\n"
         yield from _bounded(missed)
-    for title, reasons in context.gaps():
-        yield f"\n### {title}\n\n"
-        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in reasons.items())
+    yield from gap_lists(context.tally)
     digest = context.result.coverage.spec.digest[:12]
     yield f"\nOf {code(context.spec_name)} (SHA-256 {code(digest)}), at {context.started:%Y-%m-%d %H:%M} UTC.\n"
 

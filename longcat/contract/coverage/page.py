@@ -13,7 +13,7 @@ from longcat.contract.coverage.results import ReportedItem, SeenState, Totals
 from longcat.contract.coverage.summary import NAMES, CoverageContext, origins, percent
 from longcat.contract.reports.context import markup
 from longcat.contract.reports.findings import ORIGINS
-from longcat.contract.reports.html import ANSWERS, POLICY
+from longcat.contract.reports.html import ANSWERS, PAGE_END, gap_sections, page_start
 
 STATES: Final = {"all": "all", SeenState.SEEN: "seen", SeenState.NEVER: "never seen", SeenState.STALE: "stale"}
 ANY: Final = "any"
@@ -24,20 +24,13 @@ _FOLDS: Final = frozenset({Kind.OPERATION, Kind.STATUS})
 
 def page(context: CoverageContext) -> Iterator[str]:
     """Yield the page."""
-    result, subject = context.result, markup(context.subject)
+    result = context.result
     methods = list(dict.fromkeys(one.method for one in result.coverage.spec.operations))
     style = (files(__package__) / "coverage.css").read_text("utf-8")
     kind = ANSWERS[int(context.verdict)][0]
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="referrer" content="no-referrer">\n<title>Contract coverage of {subject}</title>\n'
-        f"<style>\n{style}{''.join(_rules(methods))}</style>\n</head>\n<body>\n<header>\n"
-        f"<h1>Contract coverage of {subject}</h1>\n"
-        f'<p class="quiet">Counted on {context.started:%Y-%m-%d at %H:%M} UTC for {markup(context.spec_name)}, '
-        f"SHA-256 {result.coverage.spec.digest[:12]}.</p>\n</header>\n<main>\n"
-    )
+    title, when = f"Contract coverage of {context.subject}", f"{context.started:%Y-%m-%d at %H:%M} UTC"
+    about = f"Counted on {when} for {context.spec_name}, SHA-256 {result.coverage.spec.digest[:12]}."
+    yield page_start(title, title, about, style + "".join(_rules(methods)))
     sentences = "".join(f"<p>{markup(sentence)}</p>\n" for sentence in context.sentences())
     yield f'<section class="answer {kind}" aria-label="Result">\n{sentences}</section>\n'
     yield from _overview(result.totals)
@@ -47,10 +40,8 @@ def page(context: CoverageContext) -> Iterator[str]:
     for entry in result.entries():
         yield from _entry(entry, entry.sighting.times.total(), is_open=is_open)
     yield "</ul>\n"
-    for title, reasons in context.gaps():
-        items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in reasons.items())
-        yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
-    yield "</main>\n</body>\n</html>\n"
+    yield from gap_sections(context.tally)
+    yield PAGE_END
 
 
 def _overview(totals: Totals) -> Iterator[str]:

@@ -8,9 +8,8 @@ from attrs import field, frozen
 
 from longcat.contract.coverage.items import MOST_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
-from longcat.contract.reports.context import gaps_of
 from longcat.contract.reports.findings import ORIGINS
-from longcat.contract.reports.verdict import Tally, Verdict, left_out_sentences
+from longcat.contract.reports.verdict import Tally, Verdict, evidence_sentence, left_out_sentences
 from longcat.text import abbreviate, counted
 
 NAMES: Final[dict[Kind, str]] = {
@@ -76,7 +75,8 @@ class CoverageContext:
         if self.stale_after is not None:
             count = f"{totals.stale.total():,} more do not count"
             yield f"{count}: they were last seen more than {self.stale_after} days ago, or nobody says when."
-        yield self._evidence()
+        exchanges = self.result.coverage.exchanges
+        yield evidence_sentence(exchanges.times, exchanges.last)
         if totals.cut:
             bodies = "1 body has" if totals.cut == 1 else f"{totals.cut} bodies have"
             yield f"{bodies} more than {MOST_ITEMS:,} items; those nearest to the top count."
@@ -85,19 +85,6 @@ class CoverageContext:
         if self.tally.unclear:
             yield f"{counted(self.tally.unclear, 'thing')} could not be told."
         yield from left_out_sentences(self.tally)
-
-    def _evidence(self) -> str:
-        exchanges = self.result.coverage.exchanges
-        kinds = []
-        for origin, words in {**ORIGINS, "unknown": "a source that is not named"}.items():
-            if exchanges.times[origin]:
-                when = f", last on {day(exchanges.last.get(origin))}" if origin in exchanges.last else ""
-                kinds.append(f"{counted(exchanges.times[origin], 'exchange')} from {words}{when}")
-        return f"Evidence: {'; '.join(kinds) or 'none'}."
-
-    def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield what could not be told, and what was left out: a title, and the reasons with what they are about."""
-        yield from gaps_of(self.tally)
 
 
 @frozen

@@ -1,14 +1,16 @@
 """`--format table`: for people. Tables with rich on a terminal, the same in plain lines elsewhere."""
 
-import io
-import shutil
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from longcat.contract.coverage.items import Kind
 from longcat.contract.coverage.results import SeenState, Totals
 from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, Missing, cells, day, missing, percent
+from longcat.contract.reports.table import on_terminal
 from longcat.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MOST_LINES: Final = 50
 """How many operations, and how much that was not seen, are named."""
@@ -35,7 +37,7 @@ def table(context: CoverageContext) -> Iterator[str]:
     for title, lines in missed.items():
         if lines:
             yield f"\n{title}:\n" + "".join(lines[:MOST_LINES]) + _more(len(lines))
-    for title, reasons in context.gaps():
+    for title, reasons in context.tally.gaps():
         yield f"\n{title}:\n" + "".join(f"  {printable(why)}: {printable(what)}.\n" for why, what in reasons.items())
     yield "\n" + "".join(f"{printable(sentence)}\n" for sentence in context.sentences())
 
@@ -78,22 +80,19 @@ def _plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _rich(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table as wide as the terminal; plain lines when rich is not installed."""
-    try:
-        from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-    except ModuleNotFoundError:
-        return _plain(headings, rows)
-    shown = Table(expand=False)
-    for heading in headings:
-        shown.add_column(heading, overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(printable(word), style=_style(word)) for word in row))
-    width = shutil.get_terminal_size().columns
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
-    with console.capture() as capture:
+
+    def draw(console: "Console") -> None:
+        from rich.table import Table  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
+        from rich.text import Text  # noqa: PLC0415 - likewise.
+
+        shown = Table(expand=False)
+        for heading in headings:
+            shown.add_column(heading, overflow="fold")
+        for row in rows:
+            shown.add_row(*(Text(printable(word), style=_style(word)) for word in row))
         console.print(shown)
-    return capture.get()
+
+    return on_terminal(draw) or _plain(headings, rows)
 
 
 def _style(word: str) -> str:

@@ -9,12 +9,11 @@ from attrs import field, frozen
 
 from longcat.contract.model import Finding, Severity
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.reports.findings import MOST_EXAMPLES, ReportedFinding
+from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import (
     MAX_OPERATIONS,
     SEVERITIES,
     Event,
-    GapReason,
     JudgedExchange,
     Tally,
     summary,
@@ -52,13 +51,9 @@ class ReportContext:
         """Return what the run came to, one sentence each, with so many operations. None: with all of them."""
         return list(summary(self.tally, self.fail_on, operations))
 
-    def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
-        yield from gaps_of(self.tally)
-
     def gap_lines(self) -> Iterator[str]:
-        """Yield the same as lines, for a log."""
-        yield from (f"{title}: {why}: {what}" for title, reasons in self.gaps() for why, what in reasons.items())
+        """Yield what was inconclusive, and what was left out, as lines for a log."""
+        yield from (f"{title}: {why}: {what}" for title, reasons in self.tally.gaps() for why, what in reasons.items())
 
 
 def grouped(events: Iterable[Event], context: ReportContext) -> list[ReportedFinding]:
@@ -72,26 +67,6 @@ def findings_of(event: Event) -> Iterator[Finding]:
     """Yield the findings of an event that nobody accepted."""
     if isinstance(event, JudgedExchange):
         yield from (judged.finding for judged in event.findings if judged.accepted is None)
-
-
-def gaps_of(tally: Tally) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
-    for title, unclear, count in (("Could not be told", True, tally.unclear), ("Left out", False, tally.left_out)):
-        reasons = [one for one in tally.reasons if one.unclear is unclear]
-        found = {one.why[:1].upper() + one.why[1:]: describe_places(one) for one in reasons}
-        more = count - sum(one.count for one in reasons)
-        if more > 0:
-            found["And more"] = f"{more} that are not named here"
-        if found:
-            yield title, found
-
-
-def describe_places(reason: GapReason) -> str:
-    """Return which operations could not be judged for a reason, and where that was seen."""
-    operations, places = list(reason.operations), reason.places[: MOST_EXAMPLES if reason.operations else None]
-    more = [f"{reason.count - len(places)} more"] if reason.count > len(places) else []
-    seen_in = "; and ".join(["; ".join(places), *more])
-    return f"{', '.join(operations)} (in {seen_in})" if operations else seen_in
 
 
 def markup(text: str, keep: str = "") -> str:

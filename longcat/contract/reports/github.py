@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, describe_places, grouped
+from longcat.contract.reports.context import ReportContext, grouped
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.locations import Location, Locations
 from longcat.contract.reports.table import heading
@@ -81,7 +81,7 @@ def _of_finding(group: ReportedFinding, command: str, locations: Locations) -> _
 
 def _of_gap(reason: GapReason, command: str, locations: Locations) -> _Annotation:
     location = locations.of_operation(next(iter(reason.operations), ""))
-    return _Annotation(command, location, "Could not be told", [f"{reason.why}: {describe_places(reason)}"])
+    return _Annotation(command, location, "Could not be told", [f"{reason.why}: {reason.where}"])
 
 
 def _harmless(text: str) -> str:

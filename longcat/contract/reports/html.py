@@ -7,9 +7,10 @@ from typing import Final
 from longcat.contract.codes import CODES
 from longcat.contract.reports.context import ReportContext, grouped, markup
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
-from longcat.contract.reports.verdict import BodyCount, Event, bodies_of, verdict
+from longcat.contract.reports.verdict import BodyCount, Event, Tally, bodies_of, verdict
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+PAGE_END: Final = "</main>\n</body>\n</html>\n"
 ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "Could not tell")}
 
 
@@ -17,17 +18,10 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the page when the last event was taken: the worst comes first."""
     groups = grouped(events, context)
     kind, answer = ANSWERS[int(verdict(context.tally, context.fail_on))]
-    subject = markup(context.subject)
     style = (files(__package__) / "report.css").read_text("utf-8")
-    yield (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="referrer" content="no-referrer">\n<title>{answer}: {subject}</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<header>\n<h1>Contract of {subject}</h1>\n"
-        f'<p class="quiet">Checked on {context.started:%Y-%m-%d at %H:%M} UTC against {markup(context.spec_name)}, '
-        f"SHA-256 {context.spec.digest[:12]}.</p>\n</header>\n<main>\n"
-    )
+    when = f"{context.started:%Y-%m-%d at %H:%M} UTC"
+    about = f"Checked on {when} against {context.spec_name}, SHA-256 {context.spec.digest[:12]}."
+    yield page_start(f"{answer}: {context.subject}", f"Contract of {context.subject}", about, style)
     sentences = "".join(f"<p>{markup(sentence)}</p>\n" for sentence in context.summary())
     yield f'<section class="answer {kind}" aria-label="Result">\n<p>{answer}</p>\n{sentences}</section>\n'
     for title, accepted in (("Findings", False), ("Accepted by the baseline", True)):
@@ -36,16 +30,33 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             yield f"<section>\n<h2>{title}</h2>\n"
             yield from map(_finding, shown)
             yield "</section>\n"
-    for title, reasons in context.gaps():
-        items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in reasons.items())
-        yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
+    yield from gap_sections(context.tally)
     bodies = bodies_of(context.tally)
     if bodies:
         yield "<section>\n<h2>What it rests on</h2>\n<table>\n"
         yield "<tr><th>Operation</th><th>Bodies</th><th>Read</th><th>Compared</th></tr>\n"
         yield from (_row(*one) for one in bodies)
         yield "</table>\n</section>\n"
-    yield "</main>\n</body>\n</html>\n"
+    yield PAGE_END
+
+
+def page_start(title: str, heading: str, about: str, style: str) -> str:
+    """Return a page up to where its contents begin. `about` is a sentence below the heading; `style` is CSS."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="referrer" content="no-referrer">\n<title>{markup(title)}</title>\n'
+        f"<style>\n{style}</style>\n</head>\n<body>\n<header>\n<h1>{markup(heading)}</h1>\n"
+        f'<p class="quiet">{markup(about)}</p>\n</header>\n<main>\n'
+    )
+
+
+def gap_sections(tally: Tally) -> Iterator[str]:
+    """Yield what was inconclusive, and what was left out, each as a section with a list of reasons."""
+    for title, reasons in tally.gaps():
+        items = "".join(f"<li>{markup(why)}: {markup(what)}</li>\n" for why, what in reasons.items())
+        yield f"<section>\n<h2>{title}</h2>\n<ul>\n{items}</ul>\n</section>\n"
 
 
 def _row(operation: str, count: BodyCount) -> str:

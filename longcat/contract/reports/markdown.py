@@ -7,7 +7,7 @@ from typing import Final
 
 from longcat.contract.reports.context import ReportContext, grouped
 from longcat.contract.reports.findings import ReportedFinding
-from longcat.contract.reports.verdict import Event, bodies_of
+from longcat.contract.reports.verdict import Event, Tally, bodies_of
 from longcat.text import printable
 
 MOST_ROWS: Final = 200
@@ -26,9 +26,7 @@ def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         yield from map(_row, groups[:MOST_ROWS])
     if len(groups) > MOST_ROWS:
         yield f"\n{len(groups) - MOST_ROWS} more kinds of findings are left out here.\n"
-    for title, reasons in context.gaps():
-        yield f"\n### {title}\n\n"
-        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in reasons.items())
+    yield from gap_lists(context.tally)
     bodies = bodies_of(context.tally)
     if bodies:
         yield "\n<details><summary>How many bodies were read</summary>\n\n"
@@ -41,6 +39,13 @@ def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         f"\nChecked against {code(context.spec_name)} (SHA-256 {code(context.spec.digest[:12])}) "
         f"at {context.started:%Y-%m-%d %H:%M} UTC. `longcat contract explain CODE` says what a finding means.\n"
     )
+
+
+def gap_lists(tally: Tally) -> Iterator[str]:
+    """Yield what was inconclusive, and what was left out, each as a heading with a list of reasons."""
+    for title, reasons in tally.gaps():
+        yield f"\n### {title}\n\n"
+        yield "".join(f"- {plain(why)}: {plain(what)}\n" for why, what in reasons.items())
 
 
 def plain(text: str) -> str:

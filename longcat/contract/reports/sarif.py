@@ -10,7 +10,7 @@ from attrs import Factory, asdict, define
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, describe_places, grouped
+from longcat.contract.reports.context import ReportContext, grouped
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
 from longcat.contract.reports.locations import Location, Locations
 from longcat.contract.reports.verdict import Event, GapReason, bodies_of, verdict
@@ -132,6 +132,6 @@ def _notification(reason: GapReason, files: _Files) -> dict[str, Any]:
     locations = dict.fromkeys(files.locations.of_operation(name) for name in operations)
     return {
         "level": "error" if reason.unclear else "note",
-        "message": {"text": f"{describe_places(reason)}: {reason.why}"},
+        "message": {"text": f"{reason.where}: {reason.why}"},
         "locations": [files.location(one) for one in locations],
     }

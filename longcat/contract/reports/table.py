@@ -2,7 +2,8 @@
 
 import io
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from longcat.contract.model import Severity
@@ -23,8 +24,8 @@ def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
     groups = grouped(events, context)
     if groups:
-        yield (_rich(groups) if context.terminal else None) or _plain(groups)
-    for title, reasons in context.gaps():
+        yield (on_terminal(partial(_draw, groups=groups)) if context.terminal else None) or _plain(groups)
+    for title, reasons in context.tally.gaps():
         lines = (f"  {printable(why)}: {printable(what)}.\n" for why, what in reasons.items())
         yield f"{title}:\n{''.join(lines)}\n"
     yield "".join(f"{printable(sentence)}\n" for sentence in context.summary())
@@ -58,8 +59,8 @@ def _details(group: ReportedFinding) -> Iterator[tuple[str, str]]:
         yield "accepted", group.accepted.reason
 
 
-def _rich(groups: list[ReportedFinding]) -> str | None:
-    """Return the findings in colour, as wide as the terminal, or None when rich is not installed."""
+def on_terminal(draw: Callable[["Console"], None]) -> str | None:
+    """Return what a function prints to a console as wide as the terminal, in colour. None: rich is not installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - it belongs to another extra, and is slow to import.
     except ModuleNotFoundError:
@@ -67,8 +68,12 @@ def _rich(groups: list[ReportedFinding]) -> str | None:
     width = shutil.get_terminal_size().columns
     console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
     with console.capture() as capture:
-        (_print_table if width >= WIDE else _print_list)(console, groups)
+        draw(console)
     return capture.get()
+
+
+def _draw(console: "Console", groups: list[ReportedFinding]) -> None:
+    (_print_table if console.width >= WIDE else _print_list)(console, groups)
 
 
 def _print_table(console: "Console", groups: list[ReportedFinding]) -> None:

@@ -1,14 +1,23 @@
 """What a run came to: the events it is made of, their tally, and the one function that decides the exit code."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from attrs import Factory, define, frozen
 
 from longcat.contract.model import BodyEvidence, Exchange, Inconclusive, Origin, Severity
-from longcat.contract.reports.findings import ORIGINS, JudgedFinding, ReportedFinding, fingerprint, shortened
+from longcat.contract.reports.findings import (
+    MOST_EXAMPLES,
+    ORIGINS,
+    JudgedFinding,
+    ReportedFinding,
+    fingerprint,
+    shortened,
+)
 from longcat.text import counted
 
 SEVERITIES: Final = tuple(Severity)
@@ -79,6 +88,14 @@ class GapReason:
             self.operations[gap.operation] = None
         if len(self.places) < MAX_REASONS:
             self.places.append(gap.what)
+
+    @property
+    def where(self) -> str:
+        """Which operations could not be judged for this reason, and the places where that was seen."""
+        operations, places = list(self.operations), self.places[: MOST_EXAMPLES if self.operations else None]
+        more = [f"{self.count - len(places)} more"] if self.count > len(places) else []
+        seen_in = "; and ".join(["; ".join(places), *more])
+        return f"{', '.join(operations)} (in {seen_in})" if operations else seen_in
 
 
 @define
@@ -152,6 +169,17 @@ class Tally:
         self.elsewhere[host] += 1
         return self.elsewhere[host] == 1
 
+    def gaps(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield what was inconclusive, and what was left out: a title, and the reasons with what they are about."""
+        for title, unclear, count in (("Could not be told", True, self.unclear), ("Left out", False, self.left_out)):
+            reasons = [one for one in self.reasons if one.unclear is unclear]
+            found = {one.why[:1].upper() + one.why[1:]: one.where for one in reasons}
+            more = count - sum(one.count for one in reasons)
+            if more > 0:
+                found["And more"] = f"{more} that are not named here"
+            if found:
+                yield title, found
+
     def _note_finding(self, judged: JudgedFinding) -> None:
         finding, accepted = judged.finding, judged.accepted
         is_hint = finding.code in self.hints
@@ -201,17 +229,14 @@ def verdict(tally: Tally, fail_on: Severity) -> Verdict:
     return Verdict.KEPT
 
 
-def origin_sentence(tally: Tally) -> str:
-    """Return one sentence on what a run rests on."""
-    if not tally.judged.total():
-        return "Nothing could be judged, so this rests on no evidence."
-    sources = {**ORIGINS, "unknown": "a source that is not named"}
-    kinds = [
-        f"{counted(tally.judged[origin], 'exchange')} from {source}"
-        for origin, source in sources.items()
-        if tally.judged[origin]
-    ]
-    return f"Evidence: {'; '.join(kinds)}."
+def evidence_sentence(times: Mapping[Origin, int], last: Mapping[Origin, datetime] = MappingProxyType({})) -> str:
+    """Return one sentence on how many exchanges there were of each origin, and on which day the last one was."""
+    kinds = []
+    for origin, source in {**ORIGINS, "unknown": "a source that is not named"}.items():
+        if times.get(origin):
+            when = f", last on {last[origin]:%Y-%m-%d}" if origin in last else ""
+            kinds.append(f"{counted(times[origin], 'exchange')} from {source}{when}")
+    return f"Evidence: {'; '.join(kinds) or 'none'}."
 
 
 def body_sentence(tally: Tally, most: int | None = MAX_OPERATIONS) -> str | None:
@@ -256,7 +281,10 @@ def summary(tally: Tally, fail_on: Severity, operations: int | None = MAX_OPERAT
         yield "No drift was found."
     if code is Verdict.UNCLEAR or tally.unclear:
         yield f"{counted(tally.unclear, 'thing')} could not be told." if tally.unclear else NOTHING_COMPARED
-    yield origin_sentence(tally)
+    if tally.judged.total():
+        yield evidence_sentence(tally.judged)
+    else:
+        yield "Nothing could be judged, so this rests on no evidence."
     yield from filter(None, [body_sentence(tally, operations)])
     if tally.accepted:
         yield f"The baseline accepts {counted(tally.accepted, 'more finding')}."
