@@ -56,7 +56,7 @@ class ReportContext:
         yield from (f"{title}: {why}: {what}" for title, reasons in self.tally.gaps() for why, what in reasons.items())
 
 
-def grouped(events: Iterable[Event], context: ReportContext) -> list[ReportedFinding]:
+def reported_findings(events: Iterable[Event], context: ReportContext) -> list[ReportedFinding]:
     """Take all events, and return the findings of the run, one for each rule and place, the worst first."""
     for _ in events:
         pass  # The tally has counted it.
@@ -74,7 +74,7 @@ def markup(text: str, keep: str = "") -> str:
     return html.escape(printable(text, keep)).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _badness(group: ReportedFinding) -> tuple[bool, int, str, str, str]:
-    finding = group.finding
+def _badness(reported: ReportedFinding) -> tuple[bool, int, str, str, str]:
+    finding = reported.finding
     place = (finding.operation or "", finding.place, finding.code)
-    return (group.accepted is not None, SEVERITIES.index(finding.severity), *place)
+    return (reported.accepted is not None, SEVERITIES.index(finding.severity), *place)

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, grouped
+from longcat.contract.reports.context import ReportContext, reported_findings
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.locations import Location, Locations
 from longcat.contract.reports.table import heading
@@ -44,12 +44,12 @@ class _Annotation:
 
 def github(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the commands when the last event was taken, the worst first; then for the log what else there is."""
-    groups = grouped(events, context)
+    findings = reported_findings(events, context)
     gaps = [one for one in context.tally.reasons if one.unclear]
     locations = Locations(context, context.root)
-    in_log = [one for one in groups if one.accepted is not None]
+    in_log = [one for one in findings if one.accepted is not None]
     for severity, command in COMMANDS.items():
-        found = [one for one in groups if one.finding.severity is severity and one.accepted is None]
+        found = [one for one in findings if one.finding.severity is severity and one.accepted is None]
         annotations = [partial(_of_finding, one, command, locations) for one in found]
         annotations += [partial(_of_gap, one, command, locations) for one in gaps if severity is Severity.NOTICE]
         shown = len(annotations) if len(annotations) <= MOST else MOST - 1
@@ -65,18 +65,18 @@ def github(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     yield from map(_line, [*context.gap_lines(), *context.summary()])
 
 
-def _seen_in(group: ReportedFinding) -> str:
-    return f"{group.times} of {group.request}: {group.seen_in_public}"
+def _seen_in(reported: ReportedFinding) -> str:
+    return f"{reported.times} of {reported.request}: {reported.seen_in_public}"
 
 
 def _line(text: str) -> str:
     return f"longcat: {_harmless(text)}\n"
 
 
-def _of_finding(group: ReportedFinding, command: str, locations: Locations) -> _Annotation:
-    finding = group.finding
-    lines = f"Expected: {finding.expected}", f"Seen: {finding.seen}", _seen_in(group)
-    return _Annotation(command, locations.of(finding.rule), f"{finding.code}: {group.where}", lines)
+def _of_finding(reported: ReportedFinding, command: str, locations: Locations) -> _Annotation:
+    finding = reported.finding
+    lines = f"Expected: {finding.expected}", f"Seen: {finding.seen}", _seen_in(reported)
+    return _Annotation(command, locations.of(finding.rule), f"{finding.code}: {reported.where}", lines)
 
 
 def _of_gap(reason: GapReason, command: str, locations: Locations) -> _Annotation:

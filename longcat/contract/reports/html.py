@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Final
 
 from longcat.contract.codes import CODES
-from longcat.contract.reports.context import ReportContext, grouped, markup
+from longcat.contract.reports.context import ReportContext, markup, reported_findings
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
 from longcat.contract.reports.verdict import BodyCount, Event, Tally, bodies_of, verdict
 
@@ -16,7 +16,7 @@ ANSWERS: Final = {0: ("fine", "It agrees"), 1: ("no", "Drift"), 3: ("unclear", "
 
 def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the page when the last event was taken: the worst comes first."""
-    groups = grouped(events, context)
+    findings = reported_findings(events, context)
     kind, answer = ANSWERS[int(verdict(context.tally, context.fail_on))]
     style = (files(__package__) / "report.css").read_text("utf-8")
     when = f"{context.started:%Y-%m-%d at %H:%M} UTC"
@@ -25,7 +25,7 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     sentences = "".join(f"<p>{markup(sentence)}</p>\n" for sentence in context.summary())
     yield f'<section class="answer {kind}" aria-label="Result">\n<p>{answer}</p>\n{sentences}</section>\n'
     for title, accepted in (("Findings", False), ("Accepted by the baseline", True)):
-        shown = [group for group in groups if (group.accepted is not None) is accepted]
+        shown = [reported for reported in findings if (reported.accepted is not None) is accepted]
         if shown:
             yield f"<section>\n<h2>{title}</h2>\n"
             yield from map(_finding, shown)
@@ -64,34 +64,34 @@ def _row(operation: str, count: BodyCount) -> str:
     return f"<tr><td><code>{markup(operation)}</code></td>{numbers}</tr>\n"
 
 
-def _examples(group: ReportedFinding) -> str:
+def _examples(reported: ReportedFinding) -> str:
     """Return the first places where a finding was seen, and how often it was."""
     items = []
-    for one in group.examples:
+    for one in reported.examples:
         place = f" at <code>{markup(one.pointer)}</code>" if one.pointer.startswith("/") else ""
-        seen = f": <code>{markup(one.seen)}</code>" if one.seen != group.finding.seen else ""
+        seen = f": <code>{markup(one.seen)}</code>" if one.seen != reported.finding.seen else ""
         items.append(f"<li>{markup(one.source)}{place}{seen}</li>")
-    return f"{group.times}<ul>{''.join(items)}</ul>"
+    return f"{reported.times}<ul>{''.join(items)}</ul>"
 
 
-def _finding(group: ReportedFinding) -> str:
-    finding, name = group.finding, fingerprint(group.finding)
-    severity = "accepted" if group.accepted else finding.severity.value
+def _finding(reported: ReportedFinding) -> str:
+    finding, name = reported.finding, fingerprint(reported.finding)
+    severity = "accepted" if reported.accepted else finding.severity.value
     rows = [
-        ("Where", f"<code>{markup(group.where)}</code>"),
-        ("Request", f"<code>{markup(group.request)}</code>"),
+        ("Where", f"<code>{markup(reported.where)}</code>"),
+        ("Request", f"<code>{markup(reported.request)}</code>"),
         ("The contract says", markup(finding.expected)),
         ("Seen", f"<code>{markup(finding.seen)}</code>"),
-        ("Seen in", _examples(group)),
-        ("Evidence", markup("; ".join(group.evidence))),
+        ("Seen in", _examples(reported)),
+        ("Evidence", markup("; ".join(reported.evidence))),
     ]
     if finding.rule:
         rows.append(("Rule", f"<code>{markup(finding.rule)}</code>"))
     if finding.code in CODES:
         code = CODES[finding.code]
         rows += [("It means", markup(code.meaning)), ("It hurts", markup(code.hurts)), ("Do", markup(code.do))]
-    if group.accepted is not None:
-        rows.append((f"Accepted until {group.accepted.expires}", markup(group.accepted.reason)))
+    if reported.accepted is not None:
+        rows.append((f"Accepted until {reported.accepted.expires}", markup(reported.accepted.reason)))
     listed = "".join(f"<dt>{title}</dt><dd>{value}</dd>\n" for title, value in rows)
     return (
         f'<article id="f-{name}">\n<h3><span class="sign {severity}">{severity}</span> {markup(finding.code)}</h3>\n'

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import asdict
 
 from longcat.contract.model import Exchange
-from longcat.contract.reports.context import ReportContext, grouped
+from longcat.contract.reports.context import ReportContext, reported_findings
 from longcat.contract.reports.findings import ORIGINS, ReportedFinding, fingerprint
 from longcat.contract.reports.verdict import Event
 from longcat.text import shorten
@@ -15,13 +15,13 @@ from longcat.text import shorten
 
 def json_lines(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield a line for each finding when the last event was taken: the worst comes first."""
-    for group in grouped(events, context):
-        yield json.dumps(as_object(group)) + "\n"
+    for reported in reported_findings(events, context):
+        yield json.dumps(as_object(reported)) + "\n"
 
 
-def as_object(group: ReportedFinding) -> dict[str, Any]:
+def as_object(reported: ReportedFinding) -> dict[str, Any]:
     """Return a finding as a JSON object. Every field is always there."""
-    finding, accepted = group.finding, group.accepted
+    finding, accepted = reported.finding, reported.accepted
     return {
         "code": finding.code,
         "severity": finding.severity.value,
@@ -36,9 +36,9 @@ def as_object(group: ReportedFinding) -> dict[str, Any]:
         "fingerprint": fingerprint(finding),
         "accepted": accepted and {"reason": accepted.reason, "expires": accepted.expires.isoformat()},
         "evidence": ORIGINS[finding.exchange.origin],
-        "count": group.count,
-        "exchanges": group.exchanges,
-        "examples": [asdict(example) for example in group.examples],
+        "count": reported.count,
+        "exchanges": reported.exchanges,
+        "examples": [asdict(example) for example in reported.examples],
         "exchange": _exchange(finding.exchange),
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 
 from longcat.contract.model import Finding, Inconclusive
-from longcat.contract.reports.context import ReportContext, findings_of, grouped, markup
+from longcat.contract.reports.context import ReportContext, findings_of, markup, reported_findings
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event, bodies_of, verdict
 from longcat.text import printable
@@ -45,7 +45,7 @@ def junit(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         )
         yield "    </properties>\n"
         yield from waiting
-        told = "\n".join([*context.summary(), *map(_group, grouped((), context))])
+        told = "\n".join([*context.summary(), *map(_reported_line, reported_findings((), context))])
         yield f"    <system-out>{_lines(told)}</system-out>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
 
 
@@ -79,10 +79,10 @@ def _line(finding: Finding) -> str:
     return printable(line)
 
 
-def _group(group: ReportedFinding) -> str:
+def _reported_line(reported: ReportedFinding) -> str:
     """Return a line on a finding, however often it was seen."""
-    accepted = f"; accepted until {group.accepted.expires}: {group.accepted.reason}" if group.accepted else ""
-    return printable(f"{_line(group.finding)}; {group.times} of {group.request}: {group.seen_in}{accepted}")
+    accepted = f"; accepted until {reported.accepted.expires}: {reported.accepted.reason}" if reported.accepted else ""
+    return printable(f"{_line(reported.finding)}; {reported.times} of {reported.request}: {reported.seen_in}{accepted}")
 
 
 def _lines(text: str) -> str:

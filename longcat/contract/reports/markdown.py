@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from longcat.contract.reports.context import ReportContext, grouped
+from longcat.contract.reports.context import ReportContext, reported_findings
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event, Tally, bodies_of
 from longcat.text import printable
@@ -17,15 +17,15 @@ SIGNS: Final = {"breaking": "🔴", "additive": "🟡", "notice": "🔵"}
 
 def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
-    groups = grouped(events, context)
+    findings = reported_findings(events, context)
     yield f"## Contract drift: {plain(context.subject)}\n\n"
     yield "\n".join(f"- {plain(sentence)}" for sentence in context.summary()) + "\n"
-    if groups:
+    if findings:
         yield "\n| Severity | Code | Where | The contract says | Seen | Times |\n"
         yield "| --- | --- | --- | --- | --- | ---: |\n"
-        yield from map(_row, groups[:MOST_ROWS])
-    if len(groups) > MOST_ROWS:
-        yield f"\n{len(groups) - MOST_ROWS} more kinds of findings are left out here.\n"
+        yield from map(_row, findings[:MOST_ROWS])
+    if len(findings) > MOST_ROWS:
+        yield f"\n{len(findings) - MOST_ROWS} more kinds of findings are left out here.\n"
     yield from gap_lists(context.tally)
     bodies = bodies_of(context.tally)
     if bodies:
@@ -61,12 +61,12 @@ def code(text: str) -> str:
     return f"<code>{re.sub(r'[^A-Za-z0-9 .,/;&-]', lambda found: f'&#{ord(found[0])};', shown)}</code>" if text else ""
 
 
-def _row(group: ReportedFinding) -> str:
-    finding = group.finding
+def _row(reported: ReportedFinding) -> str:
+    finding = reported.finding
     severity = f"{SIGNS[finding.severity]} {finding.severity.value}"
-    if group.accepted is not None:
-        severity = f"accepted until {group.accepted.expires}: {plain(group.accepted.reason)}"
-    where = f"{code(group.where)}<br>{code(group.request)}"
-    seen = f"{code(finding.seen)}<br>in {plain(group.seen_in_public)}"
-    cells = (severity, code(finding.code), where, plain(finding.expected), seen, str(group.count))
+    if reported.accepted is not None:
+        severity = f"accepted until {reported.accepted.expires}: {plain(reported.accepted.reason)}"
+    where = f"{code(reported.where)}<br>{code(reported.request)}"
+    seen = f"{code(finding.seen)}<br>in {plain(reported.seen_in_public)}"
+    cells = (severity, code(finding.code), where, plain(finding.expected), seen, str(reported.count))
     return f"| {' | '.join(cells)} |\n"

@@ -10,7 +10,7 @@ from attrs import Factory, asdict, define
 from longcat._version import __version__
 from longcat.contract.codes import CODES
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, grouped
+from longcat.contract.reports.context import ReportContext, reported_findings
 from longcat.contract.reports.findings import ReportedFinding, fingerprint
 from longcat.contract.reports.locations import Location, Locations
 from longcat.contract.reports.verdict import Event, GapReason, bodies_of, verdict
@@ -23,10 +23,10 @@ MOST_LOCATIONS: Final = 100
 
 def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken; findings of one kind are one result with a count."""
-    groups = grouped(events, context)
-    names = list(dict.fromkeys([*CODES, *(group.finding.code for group in groups)]))
+    findings = reported_findings(events, context)
+    names = list(dict.fromkeys([*CODES, *(reported.finding.code for reported in findings)]))
     files = _Files(Locations(context))
-    results = [_result(group, names.index(group.finding.code), files) for group in groups]
+    results = [_result(reported, names.index(reported.finding.code), files) for reported in findings]
     run = {
         "tool": {
             "driver": {
@@ -84,11 +84,11 @@ def _rule(name: str) -> dict[str, Any]:
     }
 
 
-def _result(group: ReportedFinding, rule: int, files: _Files) -> dict[str, Any]:
-    finding = group.finding
+def _result(reported: ReportedFinding, rule: int, files: _Files) -> dict[str, Any]:
+    finding = reported.finding
     message = (
-        f"{group.where}: the contract says {finding.expected}; seen: {finding.seen}. "
-        f"{group.times} of {group.request}: {group.seen_in}."
+        f"{reported.where}: the contract says {finding.expected}; seen: {finding.seen}. "
+        f"{reported.times} of {reported.request}: {reported.seen_in}."
     )
     location = files.location(files.locations.of(finding.rule))
     if finding.operation:
@@ -101,18 +101,18 @@ def _result(group: ReportedFinding, rule: int, files: _Files) -> dict[str, Any]:
         "message": {"text": message},
         "locations": [location],
         "partialFingerprints": {"longcatContract/v2": fingerprint(finding)},
-        "occurrenceCount": group.count,
+        "occurrenceCount": reported.count,
         "properties": {
             "severity": finding.severity.value,
-            "evidence": group.evidence,
-            "request": group.request,
+            "evidence": reported.evidence,
+            "request": reported.request,
             "place": finding.place,
-            "exchanges": group.exchanges,
-            "examples": [asdict(example) for example in group.examples],
+            "exchanges": reported.exchanges,
+            "examples": [asdict(example) for example in reported.examples],
         },
     }
-    if group.accepted is not None:
-        why = f"{group.accepted.reason} (until {group.accepted.expires})"
+    if reported.accepted is not None:
+        why = f"{reported.accepted.reason} (until {reported.accepted.expires})"
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     return result
 

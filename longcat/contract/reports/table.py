@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from longcat.contract.model import Severity
-from longcat.contract.reports.context import ReportContext, grouped
+from longcat.contract.reports.context import ReportContext, reported_findings
 from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event
 from longcat.text import printable
@@ -22,41 +22,41 @@ COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Se
 
 def table(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     """Yield the report when the last event was taken: the worst comes first."""
-    groups = grouped(events, context)
-    if groups:
-        yield (on_terminal(partial(_draw, groups=groups)) if context.terminal else None) or _plain(groups)
+    findings = reported_findings(events, context)
+    if findings:
+        yield (on_terminal(partial(_draw, findings=findings)) if context.terminal else None) or _plain(findings)
     for title, reasons in context.tally.gaps():
         lines = (f"  {printable(why)}: {printable(what)}.\n" for why, what in reasons.items())
         yield f"{title}:\n{''.join(lines)}\n"
     yield "".join(f"{printable(sentence)}\n" for sentence in context.summary())
-    if groups:
-        yield f"`longcat contract explain {printable(groups[0].finding.code)}` says what the first of them means.\n"
+    if findings:
+        yield f"`longcat contract explain {printable(findings[0].finding.code)}` says what the first of them means.\n"
 
 
-def heading(group: ReportedFinding) -> str:
+def heading(reported: ReportedFinding) -> str:
     """Return the severity as a word, and whether it is accepted."""
-    if group.accepted is None:
-        return group.finding.severity.value
-    return f"accepted until {group.accepted.expires}"
+    if reported.accepted is None:
+        return reported.finding.severity.value
+    return f"accepted until {reported.accepted.expires}"
 
 
-def _plain(groups: list[ReportedFinding]) -> str:
+def _plain(findings: list[ReportedFinding]) -> str:
     lines = []
-    for group in groups:
-        lines.append(f"{heading(group)}  {printable(group.finding.code)}  {printable(group.where)}")
-        lines += [f"    {name:8}  {printable(value)}" for name, value in _details(group)]
+    for reported in findings:
+        lines.append(f"{heading(reported)}  {printable(reported.finding.code)}  {printable(reported.where)}")
+        lines += [f"    {name:8}  {printable(value)}" for name, value in _details(reported)]
         lines.append("")
     return "\n".join(lines) + "\n"
 
 
-def _details(group: ReportedFinding) -> Iterator[tuple[str, str]]:
+def _details(reported: ReportedFinding) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a finding, each with a word before it."""
-    yield "expected", group.finding.expected
-    yield "seen", group.finding.seen
-    yield "in", group.seen_in
-    yield "request", f"{group.request}, {group.times}"
-    if group.accepted:
-        yield "accepted", group.accepted.reason
+    yield "expected", reported.finding.expected
+    yield "seen", reported.finding.seen
+    yield "in", reported.seen_in
+    yield "request", f"{reported.request}, {reported.times}"
+    if reported.accepted:
+        yield "accepted", reported.accepted.reason
 
 
 def on_terminal(draw: Callable[["Console"], None]) -> str | None:
@@ -72,11 +72,11 @@ def on_terminal(draw: Callable[["Console"], None]) -> str | None:
     return capture.get()
 
 
-def _draw(console: "Console", groups: list[ReportedFinding]) -> None:
-    (_print_table if console.width >= WIDE else _print_list)(console, groups)
+def _draw(console: "Console", findings: list[ReportedFinding]) -> None:
+    (_print_table if console.width >= WIDE else _print_list)(console, findings)
 
 
-def _print_table(console: "Console", groups: list[ReportedFinding]) -> None:
+def _print_table(console: "Console", findings: list[ReportedFinding]) -> None:
     """Print a row for each finding."""
     from rich.table import Table  # noqa: PLC0415 - likewise.
     from rich.text import Text  # noqa: PLC0415
@@ -84,38 +84,38 @@ def _print_table(console: "Console", groups: list[ReportedFinding]) -> None:
     shown = Table(show_lines=True, expand=False)
     for column in ("Severity", "Code", "Where", "Expected", "Seen", "In"):
         shown.add_column(column, overflow="fold")
-    for group in groups:
-        finding = group.finding
-        words = (finding.code, group.where, finding.expected, finding.seen, group.seen_in)
+    for reported in findings:
+        finding = reported.finding
+        words = (finding.code, reported.where, finding.expected, finding.seen, reported.seen_in)
         cells = [Text(printable(word)) for word in words]
-        cells[1].append(f"\n{printable(group.request)}", "dim")
-        cells[-1].append(f"\n{group.times}", "dim")
-        shown.add_row(Text(heading(group), style=_style(group)), *cells)
+        cells[1].append(f"\n{printable(reported.request)}", "dim")
+        cells[-1].append(f"\n{reported.times}", "dim")
+        shown.add_row(Text(heading(reported), style=_style(reported)), *cells)
     console.print(shown)
 
 
-def _print_list(console: "Console", groups: list[ReportedFinding]) -> None:
+def _print_list(console: "Console", findings: list[ReportedFinding]) -> None:
     """Print a few lines for each finding: in a table, a narrow terminal has no room for six columns."""
     from rich.table import Table  # noqa: PLC0415 - likewise.
     from rich.text import Text  # noqa: PLC0415
 
-    for group in groups:
+    for reported in findings:
         title = (
-            (heading(group), _style(group)),
+            (heading(reported), _style(reported)),
             "  ",
-            (printable(group.finding.code), "bold"),
+            (printable(reported.finding.code), "bold"),
             "  ",
-            printable(group.where),
+            printable(reported.where),
         )
         console.print(Text.assemble(*title), soft_wrap=False)
         lines = Table.grid(padding=(0, 2))
         lines.add_column(style="dim", no_wrap=True, min_width=12)
         lines.add_column(overflow="fold")
-        for name, value in _details(group):
+        for name, value in _details(reported):
             lines.add_row(f"    {name}", Text(printable(value)))
         console.print(lines)
         console.print()
 
 
-def _style(group: ReportedFinding) -> str:
-    return COLOURS[group.finding.severity] if group.accepted is None else "dim"
+def _style(reported: ReportedFinding) -> str:
+    return COLOURS[reported.finding.severity] if reported.accepted is None else "dim"
