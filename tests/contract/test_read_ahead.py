@@ -18,14 +18,17 @@ from longcat.contract.traffic import ahead
 from longcat.contract.traffic.ahead import is_worth_it, read_ahead
 
 TRAFFIC: list[Exchange | Inconclusive] = [
-    *(evolve(GOOD, source=f"#{number}", credentials="a", answered_before=True) for number in range(3 * ahead.MOST + 1)),
+    *(
+        evolve(GOOD, source=f"#{number}", credentials="a", answered_before=True)
+        for number in range(3 * ahead.MAX_EXCHANGES + 1)
+    ),
     Inconclusive("#a", "is not JSON"),
-    evolve(GOOD, request_headers={"x": "\ud800"}, response_body=b"\xff" * (ahead.FULL + 1)),
+    evolve(GOOD, request_headers={"x": "\ud800"}, response_body=b"\xff" * (ahead.MAX_BLOCK_BYTES + 1)),
     evolve(GOOD, request_body=None, response_body=None),
 ]
 
 
-@pytest.mark.parametrize("count", [0, 1, ahead.MOST, len(TRAFFIC)])
+@pytest.mark.parametrize("count", [0, 1, ahead.MAX_EXCHANGES, len(TRAFFIC)])
 def test_all_comes_in_its_order(count: int) -> None:
     """Nothing is lost, and nothing of an exchange: neither what tells keys apart, nor what no text can hold."""
     taken = list(read_ahead(TRAFFIC[:count]))
@@ -48,12 +51,12 @@ def test_a_killed_process_is_told() -> None:
     """Whoever has only a part of the traffic is told that it is one."""
 
     def killed() -> Iterator[Exchange]:
-        for _ in range(ahead.MOST + 1):
+        for _ in range(ahead.MAX_EXCHANGES + 1):
             yield GOOD
         os.kill(os.getpid(), signal.SIGKILL)
 
     *taken, last = read_ahead(killed())
-    assert taken == [GOOD] * ahead.MOST
+    assert taken == [GOOD] * ahead.MAX_EXCHANGES
     assert isinstance(last, Inconclusive)
     assert last.unclear
 
@@ -138,7 +141,7 @@ def test_the_process_has_as_many_descriptors_to_read_with() -> None:
 def test_a_process_is_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file is read at once, as is any where there are threads, or no second processor."""
     large, small = tmp_path / "large.har", tmp_path / "small.har"
-    large.write_bytes(b" " * ahead.LARGE)
+    large.write_bytes(b" " * ahead.MIN_FILE_BYTES)
     small.write_bytes(b" ")
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)

@@ -25,7 +25,7 @@ sandbox. The sandbox proves that our parts agree, never that the service does.
 """
 COVERAGE_FORMATS = ("table", "json", "markdown", "html")
 FORMATS = ("table", "json", "junit", "sarif", "markdown", "html", "github")
-MOST_DAYS = 100_000
+MAX_DAYS = 100_000
 SEVERITIES = ("breaking", "additive", "notice")
 
 
@@ -142,9 +142,9 @@ def _percent(text: str) -> float:
 def _days(text: str) -> int:
     with suppress(ValueError):
         number = int(text)
-        if 0 < number <= MOST_DAYS:
+        if 0 < number <= MAX_DAYS:
             return number
-    raise _refusal(text, f"a whole number from 1 to {MOST_DAYS:,}")
+    raise _refusal(text, f"a whole number from 1 to {MAX_DAYS:,}")
 
 
 def _refusal(text: str, expected: str) -> argparse.ArgumentTypeError:

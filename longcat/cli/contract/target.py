@@ -29,7 +29,7 @@ from longcat.settings import (
     usable_request_id,
 )
 
-LONGEST: Final = 3600.0
+MAX_SECONDS: Final = 3600.0
 """Seconds that a pause, a call or the patience may take at most."""
 
 
@@ -125,6 +125,6 @@ def _key(argument: str | None) -> str | None:
 
 
 def _seconds(name: str, value: float, least: float = 0.0) -> float:
-    if math.isnan(value) or not least <= value <= LONGEST:
-        raise ConfigurationError(f"{name} is a number of seconds from {least:g} to {LONGEST:g}, not {value:g}.")
+    if math.isnan(value) or not least <= value <= MAX_SECONDS:
+        raise ConfigurationError(f"{name} is a number of seconds from {least:g} to {MAX_SECONDS:g}, not {value:g}.")
     return value

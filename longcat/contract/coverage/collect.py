@@ -28,7 +28,7 @@ from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.placeholders import is_placeholder
 
-MOST_OF_LIST: Final = 1000
+MAX_LIST_ITEMS: Final = 1000
 """How many items of a list are looked at."""
 Key: TypeAlias = tuple[Part, Item | None]
 """A part, or a place in its value."""
@@ -250,7 +250,7 @@ class _Walk:
                         self.visit(content.inner[pointer], inner)
 
     def _list(self, item: Item, value: list[Any]) -> None:
-        for index, inner in enumerate(value[:MOST_OF_LIST]):
+        for index, inner in enumerate(value[:MAX_LIST_ITEMS]):
             for pointer in item.schemas:
                 found = item.content.inner.get(f"{pointer}/prefixItems/{index}")
                 found = found or item.content.inner.get(f"{pointer}/items")

@@ -7,7 +7,7 @@ from longcat.contract.coverage.results import SeenState
 from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, cells, day, missing, percent
 from longcat.contract.reports.markdown import code, gap_lists, plain
 
-MOST_ROWS: Final = 500
+MAX_ROWS: Final = 500
 """How many rows a table has: the summary of a job takes 1 MiB."""
 
 
@@ -24,11 +24,11 @@ def markdown(context: CoverageContext) -> Iterator[str]:
     rows: list[str] = []
     missed: list[str] = []
     for entry in context.result.entries():
-        if entry.sighting.times and len(rows) <= MOST_ROWS:
+        if entry.sighting.times and len(rows) <= MAX_ROWS:
             name, *others = cells(entry)
             rows.append(f"| {' | '.join((code(name), *others))} |\n")
         for one in missing([entry]):
-            if len(missed) <= MOST_ROWS:
+            if len(missed) <= MAX_ROWS:
                 last = day(one.entry.sighting.latest) if one.entry.state is SeenState.STALE else "never"
                 missed.append(f"| {code(one.where)} | {one.inside or ''} | {last} |\n")
     if rows:
@@ -44,6 +44,6 @@ def markdown(context: CoverageContext) -> Iterator[str]:
 
 
 def _bounded(rows: list[str]) -> Iterator[str]:
-    yield from rows[:MOST_ROWS]
-    if len(rows) > MOST_ROWS:
+    yield from rows[:MAX_ROWS]
+    if len(rows) > MAX_ROWS:
         yield "\nMore are left out here.\n"

@@ -17,7 +17,7 @@ from longcat.contract.reports.html import ANSWERS, PAGE_END, gap_sections, page_
 
 STATES: Final = {"all": "all", SeenState.SEEN: "seen", SeenState.NEVER: "never seen", SeenState.STALE: "stale"}
 ANY: Final = "any"
-MOST_OPEN: Final = 300
+MAX_UNFOLDED: Final = 300
 """How many items a page may have so that they are unfolded at first."""
 _FOLDS: Final = frozenset({Kind.OPERATION, Kind.STATUS})
 
@@ -35,7 +35,7 @@ def page(context: CoverageContext) -> Iterator[str]:
     yield f'<section class="answer {kind}" aria-label="Result">\n{sentences}</section>\n'
     yield from _overview(result.totals)
     yield from _filters(methods)
-    is_open = result.totals.all.total() <= MOST_OPEN
+    is_open = result.totals.all.total() <= MAX_UNFOLDED
     yield '<ul class="tree">\n'
     for entry in result.entries():
         yield from _entry(entry, entry.sighting.times.total(), is_open=is_open)

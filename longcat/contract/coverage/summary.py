@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from longcat.contract.coverage.items import MOST_ITEMS, Kind
+from longcat.contract.coverage.items import MAX_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.findings import ORIGINS
 from longcat.contract.reports.verdict import Tally, Verdict, evidence_sentence, left_out_sentences
@@ -22,7 +22,7 @@ NAMES: Final[dict[Kind, str]] = {
     Kind.MEMBER: "union members",
 }
 """What several of a kind are called, in the order of the reports."""
-LONGEST_PLACE: Final = 300
+MAX_PLACE: Final = 300
 """How many characters of a place are shown."""
 _COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
 HEADINGS: Final = ("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From")
@@ -79,7 +79,7 @@ class CoverageContext:
         yield evidence_sentence(exchanges.times, exchanges.last)
         if totals.cut:
             bodies = "1 body has" if totals.cut == 1 else f"{totals.cut} bodies have"
-            yield f"{bodies} more than {MOST_ITEMS:,} items; those nearest to the top count."
+            yield f"{bodies} more than {MAX_ITEMS:,} items; those nearest to the top count."
         if defects := len(self.result.coverage.trees.defects):
             yield f"At {counted(defects, 'place')} the spec can't be read, and what is there does not count."
         if self.tally.unclear:
@@ -101,9 +101,7 @@ def missing(entries: Iterable[ReportedItem]) -> Iterator[Missing]:
 
     def look(entry: ReportedItem, above: tuple[str, ...]) -> Iterator[Missing]:
         if entry.kind is not None and entry.state is not SeenState.SEEN:
-            yield Missing(
-                entry, abbreviate(" ".join((*above, label(entry))), LONGEST_PLACE), entry.totals.all.total() - 1
-            )
+            yield Missing(entry, abbreviate(" ".join((*above, label(entry))), MAX_PLACE), entry.totals.all.total() - 1)
             return
         inner = above if entry.place else (*above, entry.name)
         for one in entry.entries:

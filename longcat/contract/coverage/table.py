@@ -12,9 +12,9 @@ from longcat.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-MOST_LINES: Final = 50
+MAX_LINES: Final = 50
 """How many operations, and how much that was not seen, are named."""
-BAR: Final = 20
+BAR_WIDTH: Final = 20
 _STALE: Final = "Stale"
 _NEVER: Final = "Never seen of these operations"
 _UNUSED: Final = "Operations never seen"
@@ -33,10 +33,10 @@ def table(context: CoverageContext) -> Iterator[str]:
         for one in missing([entry]):
             missed[_title(one)].append(_line(one))
     if operations:
-        yield "\n" + draw(HEADINGS, operations[:MOST_LINES]) + _more(len(operations))
+        yield "\n" + draw(HEADINGS, operations[:MAX_LINES]) + _more(len(operations))
     for title, lines in missed.items():
         if lines:
-            yield f"\n{title}:\n" + "".join(lines[:MOST_LINES]) + _more(len(lines))
+            yield f"\n{title}:\n" + "".join(lines[:MAX_LINES]) + _more(len(lines))
     for title, reasons in context.tally.gaps():
         yield f"\n{title}:\n" + "".join(f"  {printable(why)}: {printable(what)}.\n" for why, what in reasons.items())
     yield "\n" + "".join(f"{printable(sentence)}\n" for sentence in context.sentences())
@@ -46,8 +46,8 @@ def _kinds(totals: Totals) -> Iterator[tuple[str, ...]]:
     for kind, name in (*NAMES.items(), (None, "all")):
         seen, all_, stale = ((one[kind] if kind else one.total()) for one in (totals.seen, totals.all, totals.stale))
         share = totals.percent(kind)
-        filled = int(share * BAR / 100)
-        bar = "█" * filled + "░" * (BAR - filled)
+        filled = int(share * BAR_WIDTH / 100)
+        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
         if all_:
             yield (name, bar, f"{seen:,}", f"{all_:,}", percent(share), f"{stale:,}")
 
@@ -66,9 +66,9 @@ def _line(one: Missing) -> str:
 
 
 def _more(count: int) -> str:
-    if count <= MOST_LINES:
+    if count <= MAX_LINES:
         return ""
-    return f"  {count - MOST_LINES} more: --format json, markdown or html has them.\n"
+    return f"  {count - MAX_LINES} more: --format json, markdown or html has them.\n"
 
 
 def _plain(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from longcat.contract.model import Exchange, Finding, Origin
 
-MOST_EXAMPLES: Final = 3
+MAX_EXAMPLES: Final = 3
 """How many of the places in which a finding was seen are shown."""
 ORIGINS: Final[dict[Origin, str]] = {
     "live": "the live service",
@@ -19,7 +19,7 @@ ORIGINS: Final[dict[Origin, str]] = {
     "sandbox": "the sandbox, which proves that our parts agree, never that the service does",
     "unknown": "unknown",
 }
-MOST_OF_BODY: Final = 4096
+MAX_SHOWN_BODY: Final = 4096
 """How much of a body is kept and quoted, in bytes."""
 _REQUEST: Final = re.compile(r"\bthe request \S+")
 _NUMBERED: Final = re.compile(r"/(oneOf|anyOf|allOf|parameters)/[0-9]+")
@@ -79,14 +79,14 @@ class ReportedFinding:
         """Count the same finding of another exchange, or the first."""
         self.count += finding.times
         self.exchanges += 1
-        if self.exchanges > MOST_EXAMPLES:
+        if self.exchanges > MAX_EXAMPLES:
             return
         new = [one for one in examples_of(finding) if one not in self.examples]
-        if new and len(self.examples) == MOST_EXAMPLES:  # An exchange says more than a third place in another one.
+        if new and len(self.examples) == MAX_EXAMPLES:  # An exchange says more than a third place in another one.
             sources = [one.source for one in self.examples]
             repeated = [index for index, source in enumerate(sources) if source in sources[:index]]
             del self.examples[repeated[-1]]
-        self.examples += new[: MOST_EXAMPLES - len(self.examples)]
+        self.examples += new[: MAX_EXAMPLES - len(self.examples)]
 
     @property
     def where(self) -> str:
@@ -142,7 +142,7 @@ def examples_of(finding: Finding) -> Iterator[Example]:
 def shortened(finding: Finding) -> Finding:
     """Return a finding as a report needs it: a body may have megabytes, and findings are kept until a run is over."""
     exchange = finding.exchange
-    request, response = (body and body[:MOST_OF_BODY] for body in (exchange.request_body, exchange.response_body))
+    request, response = (body and body[:MAX_SHOWN_BODY] for body in (exchange.request_body, exchange.response_body))
     return evolve(finding, evidence=None, exchange=evolve(exchange, request_body=request, response_body=response))
 
 

@@ -18,11 +18,11 @@ from longcat.contract.reports.table import heading
 from longcat.contract.reports.verdict import Event, GapReason
 from longcat.text import printable, shorten
 
-MOST: Final = 10
+MAX_ANNOTATIONS: Final = 10
 """How many annotations of a kind GitHub shows."""
-MOST_IN_LOG: Final = 200
+MAX_IN_LOG: Final = 200
 """How many of the findings that are no annotation are listed."""
-LONGEST: Final = 1000
+MAX_MESSAGE: Final = 1000
 """Characters of a message. GitHub takes some 4 KiB."""
 COMMANDS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "notice"}
 
@@ -38,7 +38,7 @@ class _Annotation:
 
     def __str__(self) -> str:
         where = f"file={_property(self.location.name)},line={self.location.line},title={_property(self.title)}"
-        message = "%0A".join(_data(line, LONGEST // len(self.lines)) for line in self.lines)
+        message = "%0A".join(_data(line, MAX_MESSAGE // len(self.lines)) for line in self.lines)
         return f"::{self.command} {where}::{message}\n"
 
 
@@ -52,16 +52,16 @@ def github(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
         found = [one for one in findings if one.finding.severity is severity and one.accepted is None]
         annotations = [partial(_of_finding, one, command, locations) for one in found]
         annotations += [partial(_of_gap, one, command, locations) for one in gaps if severity is Severity.NOTICE]
-        shown = len(annotations) if len(annotations) <= MOST else MOST - 1
+        shown = len(annotations) if len(annotations) <= MAX_ANNOTATIONS else MAX_ANNOTATIONS - 1
         yield from (str(annotate()) for annotate in annotations[:shown])
         if more := len(annotations) - shown:
             message = f"{more} more like these are in the log, and in the other formats of the report."
             yield str(_Annotation(command, locations.of(""), f"{more} more", [message]))
         in_log += found[shown:]
-    for one in in_log[:MOST_IN_LOG]:
+    for one in in_log[:MAX_IN_LOG]:
         yield _line(f"{heading(one)}  {one.finding.code}  {one.where}: {_seen_in(one)}")
-    if len(in_log) > MOST_IN_LOG:
-        yield _line(f"{len(in_log) - MOST_IN_LOG} more are left out here.")
+    if len(in_log) > MAX_IN_LOG:
+        yield _line(f"{len(in_log) - MAX_IN_LOG} more are left out here.")
     yield from map(_line, [*context.gap_lines(), *context.summary()])
 
 
@@ -95,4 +95,4 @@ def _data(text: str, limit: int) -> str:
 
 def _property(text: str) -> str:
     """Return text as the value of a property of a command, cut short."""
-    return _data(text, LONGEST // 5).replace(":", "%3A").replace(",", "%2C")
+    return _data(text, MAX_MESSAGE // 5).replace(":", "%3A").replace(",", "%2C")

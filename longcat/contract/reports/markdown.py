@@ -10,7 +10,7 @@ from longcat.contract.reports.findings import ReportedFinding
 from longcat.contract.reports.verdict import Event, Tally, bodies_of
 from longcat.text import printable
 
-MOST_ROWS: Final = 200
+MAX_ROWS: Final = 200
 """How many findings are shown: the summary of a job takes 1 MiB."""
 SIGNS: Final = {"breaking": "🔴", "additive": "🟡", "notice": "🔵"}
 
@@ -23,16 +23,16 @@ def markdown(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
     if findings:
         yield "\n| Severity | Code | Where | The contract says | Seen | Times |\n"
         yield "| --- | --- | --- | --- | --- | ---: |\n"
-        yield from map(_row, findings[:MOST_ROWS])
-    if len(findings) > MOST_ROWS:
-        yield f"\n{len(findings) - MOST_ROWS} more kinds of findings are left out here.\n"
+        yield from map(_row, findings[:MAX_ROWS])
+    if len(findings) > MAX_ROWS:
+        yield f"\n{len(findings) - MAX_ROWS} more kinds of findings are left out here.\n"
     yield from gap_lists(context.tally)
     bodies = bodies_of(context.tally)
     if bodies:
         yield "\n<details><summary>How many bodies were read</summary>\n\n"
         yield "| Operation | Bodies | Read | Compared |\n| --- | ---: | ---: | ---: |\n"
         yield "".join(
-            f"| {code(name)} | {one.due} | {one.read} | {one.compared} |\n" for name, one in bodies[:MOST_ROWS]
+            f"| {code(name)} | {one.due} | {one.read} | {one.compared} |\n" for name, one in bodies[:MAX_ROWS]
         )
         yield "\n</details>\n"
     yield (

@@ -17,7 +17,7 @@ from longcat.contract.reports.verdict import Event, GapReason, bodies_of, verdic
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
-MOST_LOCATIONS: Final = 100
+MAX_LOCATIONS: Final = 100
 """How many operations one notification names."""
 
 
@@ -128,7 +128,7 @@ def _invocation(context: ReportContext, files: _Files) -> dict[str, Any]:
 
 def _notification(reason: GapReason, files: _Files) -> dict[str, Any]:
     """Return what was not judged, at the operations that it is about, or at the start of the contract."""
-    operations = list(reason.operations)[:MOST_LOCATIONS] or [""]
+    operations = list(reason.operations)[:MAX_LOCATIONS] or [""]
     locations = dict.fromkeys(files.locations.of_operation(name) for name in operations)
     return {
         "level": "error" if reason.unclear else "note",

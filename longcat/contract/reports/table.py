@@ -15,7 +15,7 @@ from longcat.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDE: Final = 140
+MIN_TABLE_WIDTH: Final = 140
 """From how many columns on a terminal has room for a table."""
 COLOURS: Final = {Severity.BREAKING: "bold red", Severity.ADDITIVE: "yellow", Severity.NOTICE: "cyan"}
 
@@ -73,7 +73,7 @@ def on_terminal(draw: Callable[["Console"], None]) -> str | None:
 
 
 def _draw(console: "Console", findings: list[ReportedFinding]) -> None:
-    (_print_table if console.width >= WIDE else _print_list)(console, findings)
+    (_print_table if console.width >= MIN_TABLE_WIDTH else _print_list)(console, findings)
 
 
 def _print_table(console: "Console", findings: list[ReportedFinding]) -> None:

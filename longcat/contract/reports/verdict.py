@@ -11,7 +11,7 @@ from attrs import Factory, define, frozen
 
 from longcat.contract.model import BodyEvidence, Exchange, Inconclusive, Origin, Severity
 from longcat.contract.reports.findings import (
-    MOST_EXAMPLES,
+    MAX_EXAMPLES,
     ORIGINS,
     JudgedFinding,
     ReportedFinding,
@@ -92,7 +92,7 @@ class GapReason:
     @property
     def where(self) -> str:
         """Which operations could not be judged for this reason, and the places where that was seen."""
-        operations, places = list(self.operations), self.places[: MOST_EXAMPLES if self.operations else None]
+        operations, places = list(self.operations), self.places[: MAX_EXAMPLES if self.operations else None]
         more = [f"{self.count - len(places)} more"] if self.count > len(places) else []
         seen_in = "; and ".join(["; ".join(places), *more])
         return f"{', '.join(operations)} (in {seen_in})" if operations else seen_in

@@ -14,11 +14,11 @@ from attrs import fields
 
 from longcat.contract.model import Exchange, Inconclusive
 
-LARGE: Final = 4 * 1024 * 1024
+MIN_FILE_BYTES: Final = 4 * 1024 * 1024
 """How many bytes a file has at least that is worth a process."""
-MOST: Final = 64
+MAX_EXCHANGES: Final = 64
 """How many exchanges are handed over at once."""
-FULL: Final = 1024 * 1024
+MAX_BLOCK_BYTES: Final = 1024 * 1024
 """How many bytes of bodies are handed over at once, unless a single exchange has more."""
 STDOUT: Final = 1
 """The descriptor of what a process prints to."""
@@ -32,7 +32,7 @@ def is_worth_it(path: Path) -> bool:
     A process with threads can't be doubled, as what they hold locked would stay so.
     """
     can_fork = hasattr(os, "fork") and threading.active_count() == 1 and (os.cpu_count() or 1) > 1
-    return can_fork and path.is_file() and path.stat().st_size >= LARGE
+    return can_fork and path.is_file() and path.stat().st_size >= MIN_FILE_BYTES
 
 
 def read_ahead(traffic: Iterable[_Read]) -> Generator[_Read, None, None]:
@@ -123,7 +123,7 @@ def _blocks(traffic: Iterable[_Read]) -> Iterator[list[Any]]:
             size += len(one.request_body or b"") + len(one.response_body or b"")
         else:
             block.append(one)
-        if len(block) >= MOST or size >= FULL:
+        if len(block) >= MAX_EXCHANGES or size >= MAX_BLOCK_BYTES:
             yield block
             block, size = [], 0
     yield block

@@ -16,7 +16,7 @@ Body = TypeVar("Body", bytes, bytearray)
 MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
 GZIP_IN_HEX: Final = "1f8b08"
-PIECE: Final = 16
+PIECE_BYTES: Final = 16
 """How many bytes are given to a package at once, as a few can stand for 16 MiB and older releases have no bound."""
 
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -211,8 +211,8 @@ def _expanded(
     """Return what a package makes of a body, a few bytes at a time: there is no other bound for what comes out."""
     plain = bytearray()
     try:
-        for start in range(0, len(body), PIECE):
-            plain += step(body[start : start + PIECE])
+        for start in range(0, len(body), PIECE_BYTES):
+            plain += step(body[start : start + PIECE_BYTES])
             bounded(plain)
     except (damaged, EOFError) as error:
         raise UnreadableError("has a compressed body that is damaged") from error

@@ -39,7 +39,7 @@ OF_KEYS: Final = frozenset({"access", "api", "private", "secret", "subscription"
 IN_URLS: Final = frozenset({"code", "policy"})
 """Parameters that are secrets in a URL and in a form alone: everywhere else, a code says what went wrong."""
 
-SHORTEST: Final = 6
+MIN_SECRET: Final = 6
 """Characters. A shorter key is taken out of its header only: elsewhere it could be any word."""
 
 # In a URL, in a form, or in a URL inside of another one or of JSON, where the signs between may be escaped.
@@ -54,7 +54,7 @@ _PART: Final = re.compile(r'\bname="([^"\r\n]{1,64})"', re.IGNORECASE)
 _BLANK_LINE: Final = re.compile(r"(\r?\n\r?\n)")
 _FILE: Final = re.compile(r"[\w ./-]*\w\.[A-Za-z][A-Za-z0-9]{1,4}")
 _OPTION: Final = re.compile(r"""(?<!\S)(--?([\w-]+)(?:=|\s+))("[^"]*"|'[^']*'|\S+)""")
-SHORTEST_TOKEN: Final = 12
+MIN_TOKEN: Final = 12
 """Characters that what looks like a secret by itself has at least."""
 _TOKENS: Final = (
     # A subscription key of the vendor's platform. Digits alone are a number.
@@ -226,7 +226,7 @@ def _named_secrets(exchange: Exchange) -> set[str]:
 
 
 def _is_long(secret: str) -> bool:
-    return len(secret) >= SHORTEST and PLACEHOLDER not in secret
+    return len(secret) >= MIN_SECRET and PLACEHOLDER not in secret
 
 
 def _without(text: str, secrets: Collection[str]) -> str:
@@ -274,7 +274,7 @@ def redact_text(text: str) -> str:
     text = _FIELD.sub(_redacted_field, text) if '"' in text else text
     text = _ELEMENT.sub(_redacted_element, text) if "<" in text else text
     text = _redact_url(text, thorough=True)
-    for token in _TOKENS if len(text) >= SHORTEST_TOKEN else ():
+    for token in _TOKENS if len(text) >= MIN_TOKEN else ():
         text = token.sub(PLACEHOLDER, text)
     return text
 
