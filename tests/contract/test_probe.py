@@ -191,7 +191,7 @@ class TestQuestions:
 
     @pytest.mark.parametrize("field", ["prompt", "request_id"])
     def test_of_an_operation_that_accepts_any_body(self, field: str) -> None:
-        """Where no body can be invalid, one of the two locks is missing, and a POST is not asked at all."""
+        """Where no body can be invalid, the gateway has one reason less to refuse, and a POST is not asked at all."""
         spec = contract({"/cancel": {"post": operation("cancel", answer=[field], requestBody=body())}})
         spec.document["paths"]["/cancel"]["post"]["requestBody"]["content"]["application/json"]["schema"] = {}
         gateway = Gateway(says(401))

@@ -123,9 +123,9 @@ class _Finder:
     def find(self) -> None:
         """Find it all."""
         self.found[self.part, None] = None
-        for look in (self._parameters, self._request, self._answer):
+        for find in (self._parameters, self._request, self._answer):
             with suppress(UnjudgeableError, RecursionError):
-                look()
+                find()
 
     def _parameters(self) -> None:
         sent = self.observation.raw_parameters

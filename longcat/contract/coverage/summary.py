@@ -99,16 +99,16 @@ class Missing:
 def missing(entries: Iterable[ReportedItem]) -> Iterator[Missing]:
     """Yield what was never seen, and what is stale. What is in something of that kind is not named by itself."""
 
-    def look(entry: ReportedItem, above: tuple[str, ...]) -> Iterator[Missing]:
+    def find(entry: ReportedItem, above: tuple[str, ...]) -> Iterator[Missing]:
         if entry.kind is not None and entry.state is not SeenState.SEEN:
             yield Missing(entry, abbreviate(" ".join((*above, label(entry))), MAX_PLACE), entry.totals.all.total() - 1)
             return
         inner = above if entry.place else (*above, entry.name)
         for one in entry.entries:
-            yield from look(one, inner)
+            yield from find(one, inner)
 
     for entry in entries:
-        yield from look(entry, ())
+        yield from find(entry, ())
 
 
 def label(entry: ReportedItem) -> str:

@@ -39,7 +39,7 @@ def new_status(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     exchanges = [finding.exchange for finding in group.findings]
     code = exchanges[0].status_code
     operation = draft.spec.match(exchanges[0].method, exchanges[0].url)
-    # With such a code, and asked about something unknown, an answer says that this does not exist; the endpoint does.
+    # Where an unknown id was asked about, such a code says that there is no such thing; the endpoint is still there.
     if group.code == "endpoint-gone" and not all(
         one.intent == "unknown-request" and one.status_code in _UNKNOWN_CODES for one in exchanges
     ):
@@ -61,8 +61,8 @@ def new_status(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 def _shape(draft: Draft, operation: Operation, code: int, values: Sequence[Any]) -> tuple[str, Any]:
     """Return the code of a documented answer of the same shape, and the narrowest of its schemas that fits.
 
-    Of variants, the one that the word in the answer chooses is enough: the rest can then be mended there. The code is
-    empty for the refusal whose shape is a new one, which gets a schema of its own.
+    A variant is enough that the word in the answer chooses: what else differs can be mended there afterwards. A refusal
+    of a new shape gets a schema of its own; the code is then empty.
     """
     chosen = None
     for response in operation.responses.values():

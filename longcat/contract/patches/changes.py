@@ -1,4 +1,4 @@
-"""Which edits of the contract mend a group of findings, if any contract should be mended so."""
+"""Which edits of the contract mend a group of findings, or why none should be made."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
@@ -73,7 +73,7 @@ def _has_type_lists(schema: Any) -> bool:
 
 
 def _request_places(document: dict[str, Any]) -> set[str]:
-    """Return where everything stands that describes requests, references followed: it must not be loosened."""
+    """Return the places that describe requests, references followed. They must not be loosened."""
     found: set[str] = set()
     pending = [
         f"{pointer}/{name}"

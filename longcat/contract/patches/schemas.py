@@ -19,8 +19,8 @@ BOUNDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 """For each keyword that is a bound, how a value is measured."""
 _MAPS: Final = frozenset({"additionalProperties", "patternProperties", "propertyNames"})
 """The keywords by which an object without named fields is a map."""
-FORMS: Final = frozenset({"format", "pattern", "multipleOf", "uniqueItems"})
-"""The keywords that say yes or no, and can only go."""
+REMOVABLE: Final = frozenset({"format", "pattern", "multipleOf", "uniqueItems"})
+"""The keywords that can't be widened, but only be removed."""
 
 
 def broken_keyword(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
@@ -34,7 +34,7 @@ def broken_keyword(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
         yield from _listed_value(draft, group, owner, keyword)
     elif keyword in BOUNDS:
         yield from _bound(draft, group, owner, keyword)
-    elif keyword in FORMS:
+    elif keyword in REMOVABLE:
         is_format = keyword == "format"
         words = f"text that is no {draft.raw(group.rule)}" if is_format else f"a value without this {keyword}"
         yield Drop(group.rule, group.comment(words))

@@ -112,11 +112,11 @@ def is_safe(spec: Spec, operation: Operation) -> bool:
     return operation.method in SAFE_METHODS if SAFE not in node else node[SAFE] is True
 
 
-def belonging(asked: Sequence[Inputs], ids: Sequence[str]) -> Callable[[Inputs], list[str]]:
-    """Return what tells which of the given ids an operation is asked about.
+def id_assignment(asked: Sequence[Inputs], ids: Sequence[str]) -> Callable[[Inputs], list[str]]:
+    """Return a function that returns which of the given ids an operation is asked about.
 
     An id belongs to the operations whose pattern of ids it matches. One that matches no pattern belongs to those that
-    have none; if all have one, it is told of each of them that its contract allows no such id.
+    have no pattern. If all have one, it belongs to all, and each says that its contract allows no such id.
     """
     named = [inputs for inputs in asked if inputs.id is not None]
     loose = [inputs for inputs in named if not inputs.has_id_pattern]

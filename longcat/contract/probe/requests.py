@@ -3,9 +3,9 @@
 Two rules decide what may be sent. They hold for operations that are added later:
 
 * **An operation is safe to call** when its method is (RFC 9110, section 9.2.1), or when the contract says so of it with
-  `x-safe: true`. Any other may order, change or cost something. It is called only without the valid key, and at the
-  same time with a body that is not valid: two locks, either of which must refuse. The key never goes to it, not even
-  by a safe operation's request whose path turns out to be its own.
+  `x-safe: true`. Any other may order, change or cost something. It is called only without the valid key and with a body
+  that is not valid, so that the gateway has two reasons to refuse. The key never goes to it, not even with the request
+  of a safe operation whose path turns out to be its own.
 * **A value is sent only if somebody gave it**: an id from the user, or what the contract fixes or shows as an example.
   An id is a required value that every documented success gives back by the same name, or that stands in the path.
 
@@ -25,7 +25,7 @@ from attrs import evolve, field, frozen
 from longcat.contract.model import Intent
 from longcat.contract.openapi.operation import Operation
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.probe.inputs import Input, Inputs, belonging, inputs_of, is_safe
+from longcat.contract.probe.inputs import Input, Inputs, id_assignment, inputs_of, is_safe
 from longcat.contract.probe.writing import add_query, fill_path, in_header
 from longcat.errors import ConfigurationError
 from longcat.text import shorten, show
@@ -96,7 +96,7 @@ def probe_requests(
 
     Args:
         spec: the contract.
-        request_ids: the ids that the user gave. Each is asked where its form belongs (see `belonging`).
+        request_ids: the ids that the user gave. Each is asked where its form belongs (see `id_assignment`).
         base_url: where it is sent. An operation that the contract puts on another server has an obstacle. None: each
             operation is asked at the first of its own servers.
         operations: the ids of the operations to ask about. Empty: all of them.
@@ -121,14 +121,14 @@ def probe_requests(
             requests.append(_impossible(inputs, "every question", "its key does not travel in a header"))
         else:
             here.append(inputs)
-    ids_of = belonging([inputs for inputs in here if inputs.is_safe], ids)
+    ids_of = id_assignment([inputs for inputs in here if inputs.is_safe], ids)
     for inputs in here:
         requests.extend(_safe(inputs, ids_of(inputs), ids) if inputs.is_safe else _unsafe(inputs))
     first_at_path = {(inputs.base_url, inputs.operation.path): inputs for inputs in reversed(here)}
     for inputs in reversed(first_at_path.values()):
         requests.extend(_other_methods(spec, inputs, ids_of(inputs)))
     requests.extend(_unknown_paths(spec, here, ids_of))
-    return [_locked(spec, request) for request in requests]
+    return [_without_risk(spec, request) for request in requests]
 
 
 def _chosen(spec: Spec, names: Sequence[str]) -> list[Operation]:
@@ -140,8 +140,8 @@ def _chosen(spec: Spec, names: Sequence[str]) -> list[Operation]:
     return [operation for operation in spec.operations if not names or operation.operation_id in names]
 
 
-def _locked(spec: Spec, request: ProbeRequest) -> ProbeRequest:
-    """Return the request, with an obstacle or without the key where it would get to an operation that is not safe.
+def _without_risk(spec: Spec, request: ProbeRequest) -> ProbeRequest:
+    """Return the request; with an obstacle, or without the key, if it would reach an operation that is not safe.
 
     An id in a path can make it the path of another operation. A gateway may choose among several that fit, and may
     resolve the segments `.` and `..` itself.
@@ -276,7 +276,7 @@ def _broken(inputs: Inputs, value: Input, body: dict[str, Any]) -> Iterator[tupl
 
 
 def _unsafe(inputs: Inputs) -> Iterator[ProbeRequest]:
-    """Yield what may be sent to an operation that may cost or change something: two locks, and never the key."""
+    """Yield what may be sent to an operation that may cost or change something: invalid bodies, and never the key."""
     draft = _draft(inputs, inputs.unknown_id())
     wrong = next((one for one in WRONG_BODIES if not inputs.accepts(inputs.body, one)), None)
     if inputs.operation.key_header and inputs.body is not None and wrong is not None:

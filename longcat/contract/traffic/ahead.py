@@ -27,19 +27,20 @@ _values: Final = attrgetter(*(one.name for one in fields(Exchange)))
 
 
 def is_worth_it(path: Path) -> bool:
-    """Whether there is much to read in a file, and a processor that is free to do so.
+    """Whether a file is large enough, and a second processor is there to read it.
 
-    A process with threads can't be doubled, as what they hold locked would stay so.
+    A process with threads can't be forked: in the copy, what they hold locked would stay locked.
     """
     can_fork = hasattr(os, "fork") and threading.active_count() == 1 and (os.cpu_count() or 1) > 1
     return can_fork and path.is_file() and path.stat().st_size >= MIN_FILE_BYTES
 
 
 def read_ahead(traffic: Iterable[_Read]) -> Generator[_Read, None, None]:
-    """Yield what is read, in its order, while the next is being read. What is raised there is raised here.
+    """Yield what another process reads, in its order, while it reads on. Raises what is raised there.
 
-    Only a few exchanges are held in memory. When this is closed, so is the other process. If somebody kills that, this
-    ends with an Inconclusive. If the system refuses another process, or a pipe to it, this process reads.
+    Only a few exchanges are held in memory. The other process ends when this generator is closed. If somebody kills
+    that process, the last thing yielded is an Inconclusive. If the system refuses a process, or a pipe to it, this
+    process reads by itself.
     """
     started = _started(traffic)
     if started is None:
@@ -91,9 +92,9 @@ def _taken(file: BinaryIO) -> Iterator[_Read]:
 
 
 def _hand_over(traffic: Iterable[_Read], source: int, sink: int) -> NoReturn:
-    """Read, hand over and exit, and do nothing else that this process would do at its end.
+    """Write what is read to the pipe, and exit without anything that this process would do at its end.
 
-    When the process that takes it is gone, the next block can't be written, and this one ends, too.
+    When nobody reads the pipe any more, the next block can't be written, and this process ends, too.
     """
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # The other process is interrupted, too, and ends this one.

@@ -30,8 +30,8 @@ def write(path: Path, exchanges: Iterable[Exchange], provenance: Provenance, sec
         path: the file, named `.yaml`. Folders on the way to it are made.
         exchanges: in the order in which they are to be kept. They may be streamed.
         provenance: where they come from.
-        secrets: what must be nowhere in it, such as the key. What one of the exchanges was sent with is known, for all
-            of a collection, and for those that follow in a stream.
+        secrets: what else to take out, such as the key. The secrets that an exchange was sent with are known: those of
+            a collection are taken out of all its exchanges, those of a stream out of the same and later ones.
 
     Raises OSError when it can't be written.
     """
@@ -58,7 +58,7 @@ def _for_storing(exchange: Exchange, secrets: Collection[str]) -> Exchange:
     """Return the exchange decoded, without secrets and without headers that differ every time."""
     headers = {name: value for name, value in exchange.response_headers.items() if name not in VOLATILE}
     with suppress(UnreadableError):  # What can't be decoded stays as it is.
-        # A client decodes bodies and leaves the header; to a client that replays them, it would be a lie.
+        # Clients keep this header when they decode a body. Where the body is replayed, it would be wrong.
         headers, body = undo_encoding(headers, exchange.response_body)
         exchange = evolve(exchange, response_body=body)
     return redact(evolve(exchange, response_headers=headers), thorough=True, secrets=secrets)

@@ -1,4 +1,4 @@
-"""The bodies of recorded messages, as the bytes that they were, and ways to be unreadable."""
+"""Decodes the bodies of recorded messages to the bytes that were meant, or says why that is not possible."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ MAX_BODY: Final = 16 * 1024 * 1024
 """How many bytes a body may have. The documented ones have some 300; a browser's recording has pictures as well."""
 GZIP_IN_HEX: Final = "1f8b08"
 PIECE_BYTES: Final = 16
-"""How many bytes are given to a package at once, as a few can stand for 16 MiB and older releases have no bound."""
+"""How many bytes a package gets at once: a few can stand for 16 MiB, and older releases bound nothing."""
 
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 """What a body in zstd begins with (RFC 8878, section 3.1.1)."""
@@ -66,7 +66,7 @@ def undo_encoding(headers: dict[str, str], body: bytes | None) -> tuple[dict[str
         raise UnreadableError(f"has a body in more than {MAX_CODINGS} content encodings")
     decoded = body
     for name in reversed(names):
-        decoded = _undone(name, decoded)
+        decoded = _decoded(name, decoded)
     if decoded != body and "content-length" in plain:
         plain["content-length"] = str(len(decoded))
     return plain, decoded
@@ -84,8 +84,8 @@ def from_hex(text: str) -> bytes:
 def from_pieces(pieces: object, encoding: str) -> bytes | None:
     """Return the body that Polly and nock keep as a list of the pieces that came, in base64 or hexadecimal.
 
-    None: it is no such list. One of hexadecimal digits is only known by what a body in gzip begins with: nothing says
-    it, and an answer may be a list of texts as well.
+    None: it is no such list. Nothing marks a list of hexadecimal digits, and an answer may itself be a list of texts,
+    so it must begin as a body in gzip does.
     """
     if not isinstance(pieces, list) or not pieces or not all(isinstance(one, str) for one in pieces):
         return None
@@ -155,7 +155,7 @@ def bounded(body: Body) -> Body:
 # --- Content encodings. ---
 
 
-def _undone(name: str, body: bytes) -> bytes:
+def _decoded(name: str, body: bytes) -> bytes:
     """Return a body without a content encoding; as it is where the recorder has undone that."""
     if name not in {*KNOWN, "br", "zstd"}:
         raise UnreadableError(f"has a body with the unknown content encoding {shorten(name)!r}")

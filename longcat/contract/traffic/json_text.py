@@ -1,6 +1,6 @@
 """JSON as a text, with some of its values replaced in place: all the rest stays as it was written.
 
-It need not be valid: what was cut, or has a name twice, is gone through as well, for as far as it goes.
+The text need not be valid JSON: one that was cut, or that has a name twice, is handled as far as it goes.
 """
 
 import json
@@ -15,7 +15,7 @@ _NUMBER: Final = re.compile(r"-?[0-9][0-9.eE+-]*", re.ASCII)
 MAX_LEVELS: Final = 500
 """How deeply values are looked at each on its own. What is deeper still counts as one with what is around it."""
 EMPTIED: Final = {"true": "false", "false": "false", "null": "null"}
-"""What stands for a value that is no text and no number, and is to be known to nobody. It keeps its type."""
+"""What replaces a secret that is a boolean or null. It keeps its type."""
 
 
 @define

@@ -151,9 +151,9 @@ _SALT: Final = os.urandom(32)
 
 
 def _digest(exchange: Exchange, secrets: AbstractSet[str]) -> str:
-    """Return what tells the keys of a request, which are among its secrets, from those of others in this process.
+    """Return a digest of the keys of a request, which are among its secrets. It means something in this process only.
 
-    Empty: none was seen. A key that a recorder replaced was not.
+    It is empty when no key was seen, or when a recorder has replaced it.
     """
     cookie = exchange.request_headers.get("cookie", "")
     found = frozenset({*secrets, cookie} if _is_long(cookie) else secrets)
@@ -171,8 +171,8 @@ def _digest_of(found: frozenset[str]) -> str:
 def _may_hold(exchange: Exchange, names: Collection[str], secrets: Collection[str]) -> bool:
     """Return whether a secret may be anywhere but in the headers that are taken out for their names.
 
-    It is the same question as for each text on its own, asked once: to ask it takes most of the time, and nearly all
-    exchanges hold none. Bodies that are not UTF-8 may hold one.
+    All texts are searched at once, as the search takes most of the time, and nearly all exchanges hold no secret.
+    A body that is not UTF-8 is taken to hold one.
     """
     texts = [exchange.url, exchange.source]
     for headers in (exchange.request_headers, exchange.response_headers):
@@ -198,12 +198,12 @@ def _in_lower_case(names: frozenset[str]) -> frozenset[str]:
 
 
 def secrets_of(exchange: Exchange) -> set[str]:
-    """Return the secrets that a request was sent with, as far as they are long enough to be told from other words."""
+    """Return the secrets that a request was sent with, without those so short that they could be any word."""
     return _certain_secrets(exchange) | _named_secrets(exchange)
 
 
 def _certain_secrets(exchange: Exchange, key_names: Collection[str] = ()) -> set[str]:
-    """Return the secrets among these that are what HTTP or the contract calls a key."""
+    """Return the secrets of a request that HTTP or the contract calls keys."""
     headers = exchange.request_headers
     scheme, _, credentials = headers.get("authorization", "").rpartition(" ")
     found = [credentials, *(headers[name] for name in key_names if name in headers)]
@@ -217,7 +217,7 @@ def _certain_secrets(exchange: Exchange, key_names: Collection[str] = ()) -> set
 
 
 def _named_secrets(exchange: Exchange) -> set[str]:
-    """Return those among these that only the names of headers and of the URL's parameters tell."""
+    """Return the secrets of a request that are known only by the names of its headers and of its URL's parameters."""
     headers, url = exchange.request_headers, exchange.url
     found = [value for name, value in headers.items() if is_sensitive(name) and name not in {"authorization", "cookie"}]
     if "=" in url or "%" in url:
@@ -291,7 +291,7 @@ def _redacted_element(found: re.Match[str]) -> str:
 
 
 def _redact_parts(text: str) -> str:
-    """Return the parts of a form in several parts, those whose names tell a secret without their values."""
+    """Return a form in several parts, without the values of those parts whose names tell a secret."""
     boundary = text.partition("\n")[0].rstrip("\r")
     parts = []
     for part in text.split(boundary):

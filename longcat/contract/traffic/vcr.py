@@ -1,9 +1,8 @@
-"""One interaction of a cassette, as an exchange: what was asked and what came, each an object of its own.
+"""One interaction of a cassette, as an exchange: the request and the response, each an object of its own.
 
-vcrpy's interactions are known in every version of its format that vcrpy itself still plays, also those of httpx in
-vcrpy 4 and 5; those of Ruby's VCR, which betamax, schemathesis and rVCR write; those of go-vcr 1 to 4; and those that a
-serializer has changed so that bodies can be read. What is called a cassette elsewhere, and a line of NDJSON, is most
-often the like.
+These are known: all versions of vcrpy's format that vcrpy itself still plays, also what vcrpy 4 and 5 write for httpx;
+the format of Ruby's VCR, which betamax, schemathesis and rVCR write; go-vcr 1 to 4; and what a serializer has changed
+so that people can read the bodies. Other tools' cassettes, and lines of NDJSON, mostly look alike.
 """
 
 from collections.abc import Collection, Mapping
