@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 from exchanges import COMPLETED, DOCUMENTED, GOOD, JSON, OURS, PROCESSING, URL, answered
 
-from longcat.contract import Exchange
+from longcat.contract import Exchange, Spec
 from longcat.contract.checks import repeats
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.repeats import CachingJudge
@@ -38,6 +38,22 @@ def test_the_same_is_said_of_one_that_was_judged_before() -> None:
         again = evolve(one, source=f"{one.source} again", response_headers={**one.response_headers, "date": one.source})
         for exchange in (one, again):
             assert seen(judge.judge(exchange)) == seen(Judgement(OURS, exchange))
+
+
+def test_a_repeat_is_matched_once_however_often_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks at an exchange that was judged by an earlier one, such as coverage, gets what was matched by then."""
+    judge, asked, locate = CachingJudge(OURS), list[str](), Spec.locate
+    first = judge.judge(GOOD)
+
+    def counted(spec: Spec, url: str, *rest: Any) -> Any:
+        asked.append(url)
+        return locate(spec, url, *rest)
+
+    monkeypatch.setattr(Spec, "locate", counted)
+    again = judge.judge(evolve(GOOD, source="again"))
+    assert again._result is first._result
+    assert again.observation.exchange.source == "again"
+    assert asked == [GOOD.url]
 
 
 @pytest.mark.parametrize(

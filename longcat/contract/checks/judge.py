@@ -91,13 +91,9 @@ class Judgement:
     spec: Spec
     exchange: Exchange
 
-    def for_repeat(self, exchange: Exchange) -> "Judgement":
-        """Return this judgement for another exchange, which differs from this one only in what no check reads."""
-        if exchange is self.exchange:
-            return self
-        other = Judgement(self.spec, exchange)
-        vars(other)["_result"] = self._result
-        return other
+    def share_result_with(self, later: "Judgement") -> None:
+        """Spare a judgement the work whose exchange differs from this one's only in what no check reads."""
+        vars(later)["_result"] = self._result
 
     @property
     def is_sure(self) -> bool:

@@ -72,8 +72,8 @@ class CachingJudge:
         except Exception:  # noqa: BLE001 - the judgement meets the same fault, and tells of it.
             return new
         if known is not None:
-            return known.for_repeat(exchange)
-        if new.is_sure:
+            known.share_result_with(new)
+        elif new.is_sure:
             self._judgements[key] = new
             if len(self._judgements) > MOST:
                 del self._judgements[next(iter(self._judgements))]
