@@ -79,7 +79,7 @@ def compare_body(observation: Observation, response: Response) -> Iterator[Check
     elif not body.strip() and not _may_be_empty(observation, response):
         yield Mismatch("body-empty", (), response.pointer, f"a body of {media_types(response)}", "an empty body")
     else:
-        results = list(compare_content(observation, response, body))
+        results = list(compare_content(observation, response))
         yield from results
         if is_success(observation.status_code) and kind_of(observation.media_type) is MediaKind.JSON:
             yield from _compare_echo(observation, response, [one for one in results if isinstance(one, Mismatch)])

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from longcat.contract.checks.body import Decoded, body_text, charset_of, decode_json, is_short
+from longcat.contract.checks.body import Decoded, decode_json, is_short
 from longcat.contract.checks.comparison import GONE
 from longcat.contract.checks.media import MediaKind, StreamEvent, kind_of, read_events, records, unjudged
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, distinct, show_body, show_value
@@ -25,9 +25,9 @@ TRIED: Final = 20
 """How many events of a stream are held against each way in which a contract may describe them."""
 
 
-def compare_content(observation: Observation, response: Response, body: bytes) -> Iterator[CheckResult]:
+def compare_content(observation: Observation, response: Response) -> Iterator[CheckResult]:
     """Yield how the content of an answer, which is not empty, differs from the documented one."""
-    headers, media_type = observation.exchange.response_headers, observation.media_type
+    body, media_type = observation.exchange.response_body or b"", observation.media_type
     media = exact_media(observation, response)
     if media is None and not _has_headers(observation):
         media = first_json(response.content) or next(iter(response.content.values()))
@@ -43,13 +43,12 @@ def compare_content(observation: Observation, response: Response, body: bytes) -
     kind = kind_of(media_type)
     if kind is MediaKind.JSON:
         yield from _compare_json(observation, media, body)
-    elif is_short(headers, body):
+    elif is_short(observation.exchange.response_headers, body):
         yield Mismatch("body-cut", (), media.pointer, "as many bytes as its header says", f"{len(body)} bytes")
     elif kind is MediaKind.OTHER:
         yield Gap(unjudged(media_type), unclear=False)
     else:
-        text = body_text(body, charset_of(headers), "replace")
-        yield from distinct(_compare_text(observation, media, kind, text))
+        yield from distinct(_compare_text(observation, media, kind))
 
 
 def _has_headers(observation: Observation) -> bool:
@@ -83,21 +82,21 @@ def _compare_json(observation: Observation, media: Media, body: bytes) -> Iterat
         yield from _compare_value(observation, media.schema, answer.value, media.examples)
 
 
-def _compare_text(observation: Observation, media: Media, kind: MediaKind, text: str) -> Iterator[Mismatch]:
-    comparison, schema = observation.comparison, media.item_schema or media.schema
+def _compare_text(observation: Observation, media: Media, kind: MediaKind) -> Iterator[Mismatch]:
+    comparison, schema, text = observation.comparison, media.item_schema or media.schema, observation.response_text
     if schema is None:
         return
     if kind is MediaKind.TEXT:
-        yield from comparison.compare(schema, _of_text(observation, schema, text), media.examples)
+        yield from comparison.compare(schema, _value_of_text(observation, schema), media.examples)
     elif kind is MediaKind.FORM:
-        yield from _compare_value(observation, schema, _form(observation, media, schema, text), media.examples)
-    elif _is_one_text(observation, media, text):
+        yield from _compare_value(observation, schema, _value_of_form(observation, media, schema), media.examples)
+    elif _is_one_text(observation, media):
         yield from comparison.compare(schema, text, media.examples)
     elif kind is MediaKind.EVENTS:
-        yield from _compare_events(observation, media, text)
+        yield from _compare_events(observation, media)
     else:
-        parts = [decode_json(one.encode()) for one in records(kind, text)]
-        yield from _compare_row(observation, media, parts, is_cut=not text.endswith(("\n", "\r")))
+        is_cut = not text.endswith(("\n", "\r"))
+        yield from _compare_row(observation, media, _read_records(kind, text), is_cut=is_cut)
 
 
 def values_in(observation: Observation, media: Media) -> Iterator[Any]:
@@ -106,27 +105,24 @@ def values_in(observation: Observation, media: Media) -> Iterator[Any]:
     if kind is MediaKind.JSON and observation.response_json.is_json:
         yield observation.response_json.value
     elif schema is not None and kind not in {MediaKind.JSON, MediaKind.OTHER}:
-        exchange = observation.exchange
-        text = body_text(exchange.response_body or b"", charset_of(exchange.response_headers), "replace")
+        text = observation.response_text
         if kind is MediaKind.TEXT:
-            yield _of_text(observation, schema, text)
+            yield _value_of_text(observation, schema)
         elif kind is MediaKind.FORM:
-            yield _form(observation, media, schema, text)
-        elif _is_one_text(observation, media, text):
+            yield _value_of_form(observation, media, schema)
+        elif _is_one_text(observation, media):
             yield text
         else:
-            parts = (
-                _read_events(observation, media, list(read_events(text)))
-                if kind is MediaKind.EVENTS
-                else [decode_json(one.encode()) for one in records(kind, text)]
-            )
+            is_stream = kind is MediaKind.EVENTS
+            parts = _read_events(observation, media, read_events(text)) if is_stream else _read_records(kind, text)
             values = [one.value for one in parts if one.is_json]
             yield from [values] if _is_one_list(observation, media) else values
 
 
-def _is_one_text(observation: Observation, media: Media, text: str) -> bool:
+def _is_one_text(observation: Observation, media: Media) -> bool:
     """Whether a contract describes a stream or rows of values as one text."""
-    return media.item_schema is None and "string" in observation.comparison.types(media.schema or "", text)
+    types = observation.comparison.types(media.schema, observation.response_text) if media.schema else set()
+    return media.item_schema is None and "string" in types
 
 
 def _is_one_list(observation: Observation, media: Media) -> bool:
@@ -135,14 +131,15 @@ def _is_one_list(observation: Observation, media: Media) -> bool:
     return media.item_schema is None and "array" in types
 
 
-def _of_text(observation: Observation, schema: str, text: str) -> Any:
+def _value_of_text(observation: Observation, schema: str) -> Any:
     """Return the value of a text that its schema allows, such as a number; if none is allowed, the text."""
+    text = observation.response_text
     values = [text, *values_of(text.strip())]
     return next((one for one in values if observation.comparison.allows(schema, one)), text)
 
 
-def _form(observation: Observation, media: Media, schema: str, text: str) -> dict[str, Any]:
-    form = read_pairs(observation.comparison, media, schema, text.strip())
+def _value_of_form(observation: Observation, media: Media, schema: str) -> dict[str, Any]:
+    form = read_pairs(observation.comparison, media, schema, observation.response_text.strip())
     if form is None:
         raise UnjudgeableError("it can't be judged: it is a form of too many fields")
     return form.value
@@ -151,7 +148,12 @@ def _form(observation: Observation, media: Media, schema: str, text: str) -> dic
 # --- Many values in a row.
 
 
-def _compare_events(observation: Observation, media: Media, text: str) -> Iterator[Mismatch]:
+def _read_records(kind: MediaKind, text: str) -> list[Decoded]:
+    return [decode_json(one.encode()) for one in records(kind, text)]
+
+
+def _compare_events(observation: Observation, media: Media) -> Iterator[Mismatch]:
+    text = observation.response_text
     events = list(read_events(text))
     is_stream = any(event.data is not None for event in events)
     if not is_stream and text.lstrip().startswith(("{", "[", "<")):

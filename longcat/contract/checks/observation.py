@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from attrs import evolve, frozen
 
-from longcat.contract.checks.body import Decoded, charset_of, decode_json, is_html, media_type_of
+from longcat.contract.checks.body import Decoded, body_text, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_path
 from longcat.contract.checks.request.parameters import RawParameters, compare_parameter
@@ -81,6 +81,12 @@ class Observation:
         return (
             decoded if decoded.is_json or not self.exchange.may_be_filtered else decode_json(with_quotes(body), charset)
         )
+
+    @cached_property
+    def response_text(self) -> str:
+        """The answer's body as text, with what can't be decoded replaced. Empty: it was not recorded, or is empty."""
+        charset = charset_of(self.exchange.response_headers)
+        return body_text(self.exchange.response_body or b"", charset, "replace")
 
     @cached_property
     def request_json(self) -> Decoded:
