@@ -20,6 +20,8 @@ def test_a_pointer_leads_to_its_place(path: list[str | int], text: str, value: o
     """A path, its pointer and the names in it belong together."""
     assert (pointer.join(path), pointer.split(text)) == (text, [str(part) for part in path])
     assert pointer.at(DOCUMENT, text) == value
+    if path:
+        assert (pointer.parent(text), pointer.last_name(text)) == (pointer.join(path[:-1]), str(path[-1]))
 
 
 @pytest.mark.parametrize("text", ["/b", "/a~1b/2", "/a~1b/one", "/0/1", "/a~1b/0/c~0d/e"])

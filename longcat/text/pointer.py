@@ -24,6 +24,16 @@ def split(pointer: str) -> list[str]:
     return [unescape(part) for part in pointer.split("/")[1:]]
 
 
+def parent(pointer: str) -> str:
+    """Return the pointer of the object or list that holds what stands at a pointer."""
+    return pointer.rpartition("/")[0]
+
+
+def last_name(pointer: str) -> str:
+    """Return the name, or the index as a text, under which the parent holds what stands at a pointer."""
+    return unescape(pointer.rpartition("/")[2])
+
+
 def at(document: Any, pointer: str) -> Any:
     """Return what stands at a pointer. Raises LookupError, with the pointer, when nothing does."""
     node = document

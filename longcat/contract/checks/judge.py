@@ -22,6 +22,7 @@ from longcat.contract.model import BodyEvidence, Exchange, Finding, Inconclusive
 from longcat.contract.openapi.operation import Operation, Response
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.placeholders import holds_placeholder
+from longcat.text.pointer import parent
 
 __all__ = ["Judgement", "concerns", "judge", "outage"]
 
@@ -412,7 +413,7 @@ class Judgement:
         methods = [one.method for one in at_path]
         if exchange.method == "HEAD" and "GET" in methods:
             return
-        rule, only = at_path[0].pointer.rpartition("/")[0], f"only {' and '.join(methods)}"
+        rule, only = parent(at_path[0].pointer), f"only {' and '.join(methods)}"
         if is_success(exchange.status_code) and not exchange.is_vouched_for:
             yield self._status_mismatch("method-new", rule, only)
         elif is_success(exchange.status_code):

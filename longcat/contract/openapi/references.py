@@ -20,7 +20,7 @@ from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
 from longcat.contract.openapi.schema.keywords import OPEN, SchemaDefect, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
 from longcat.text import show
-from longcat.text.pointer import at, escape, unescape
+from longcat.text.pointer import at, escape, last_name
 
 MAX_REFERENCES: Final = 100
 """How many references may lead from one to the next."""
@@ -209,12 +209,12 @@ class Document(dict[str, Any]):
         root = self.root_of(pointer)
         if self.files is None or not root:
             return self.files.path if self.files else None, pointer
-        return self.files.others[unescape(root.rpartition("/")[2])], pointer.removeprefix(root)
+        return self.files.others[last_name(root)], pointer.removeprefix(root)
 
     def describe(self, pointer: str) -> str:
         """Return a pointer for people: one into another file with that file's name before it."""
         root = self.root_of(pointer)
-        return f"{unescape(root.rpartition('/')[2])}#{pointer.removeprefix(root)}" if root else pointer
+        return f"{last_name(root)}#{pointer.removeprefix(root)}" if root else pointer
 
     def root_of(self, pointer: str) -> str:
         """Return where the file is mounted that a pointer leads into; empty: it is the spec's own."""

@@ -11,7 +11,7 @@ from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
 from longcat.contract.openapi.references import Document, follow
 from longcat.contract.openapi.schema.keywords import listed
-from longcat.text.pointer import escape, unescape
+from longcat.text.pointer import escape, last_name
 
 
 @frozen
@@ -146,7 +146,7 @@ class Subtypes:
         if discriminator is None:
             return None
         base, mapped = discriminator.pointer, discriminator.mapped()
-        names = {_name_of(one): one for one in self._extending(base)}
+        names = {last_name(one): one for one in self._extending(base)}
         known = {**({} if mapped and pointer != base else names), **mapped}
         if pointer != base:
             known = {word: one for word, one in known.items() if pointer in unconditional(self._document, one)}
@@ -189,10 +189,6 @@ class Subtypes:
 
 
 _COMPONENTS: Final = "/components/schemas/"
-
-
-def _name_of(pointer: str) -> str:
-    return unescape(pointer.rpartition("/")[2])
 
 
 def properties_of(document: Document, pointer: str) -> dict[str, str]:
@@ -238,7 +234,7 @@ def _component_names(document: Document, branches: Sequence[str]) -> Iterator[tu
     for branch in branches:
         target = _target(document, branch)
         if target.startswith(_COMPONENTS):
-            yield _name_of(target), branch
+            yield last_name(target), branch
 
 
 def _inner_words(document: Document, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
