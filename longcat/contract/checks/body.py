@@ -1,7 +1,6 @@
-"""A body's bytes as a JSON value, and all that a lenient reader would let pass.
+"""Decodes a body as JSON, and names everything in it that RFC 8259 does not allow.
 
-Python's own reader takes NaN, repeated names and a byte order mark; others refuse them, or read something else. So
-a text that RFC 8259 does not allow is no JSON here.
+Python's own decoder accepts NaN and repeated names. Other decoders refuse them, or read something else.
 """
 
 import json
@@ -31,7 +30,7 @@ class Decoded:
     Attributes:
         value: what it says. It means something only when `is_json`.
         is_json: whether it can be read at all.
-        defects: what is wrong with it; their `rule` is left to whoever knows the contract.
+        defects: what is wrong with it. They have no `rule`, as the contract is not known here.
     """
 
     value: Any = None
@@ -42,7 +41,7 @@ class Decoded:
 def decode_json(body: bytes, charset: str = "") -> Decoded:
     """Return the JSON value in a body, with what is wrong about it. Raises UnjudgeableError for deeper JSON.
 
-    `charset` is what the headers say (see `charset_of`). RFC 8259 wants UTF-8, but whoever says otherwise is believed.
+    `charset` is what the headers say (see `charset_of`). RFC 8259 demands UTF-8, but another one is believed.
     """
     if not body or body.isspace():
         return Decoded(defects=(_defect("body-empty", "a body of JSON", "an empty body"),))
@@ -87,7 +86,7 @@ def _load(text: str) -> tuple[Any, list[str], list[str]]:
 
 
 def _load_all(text: str, constants: list[str], repeated: list[str]) -> Any:
-    """Return the same value, and enter the numbers and the names into lists."""
+    """Return the value in a text, and add the numbers and names that `_load` returns to the lists."""
 
     def keep_constant(word: str) -> float:
         constants.append(word)
@@ -117,7 +116,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _STRICT: Final = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_distinct)
-"""Reads nearly all bodies. What it refuses is read once more, to see why: to prepare that takes as long as to read."""
+"""Reads nearly all bodies. What it refuses is read again by a slower decoder that tells why."""
 
 
 def _defect(code: str, expected: str, seen: str) -> Mismatch:
@@ -171,14 +170,14 @@ def charset_of(headers: Mapping[str, str]) -> str:
     return _charset(headers.get("content-type", "")[:MOST_OF_TYPE])
 
 
-@lru_cache(maxsize=256)  # The same few come again with every exchange. So it is with the next ones.
+@lru_cache(maxsize=256)  # The same few come again with every exchange.
 def _media_type(content_type: str) -> str:
     text = content_type.lower()
     types = {one.partition(";")[0].strip() for one in text.split(",")}
     return types.pop() if len(types) == 1 else text.partition(";")[0].strip()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # As above.
 def _charset(content_type: str) -> str:
     found = _CHARSET.search(content_type)
     return found[1].lower() if found else ""

@@ -135,7 +135,7 @@ class Comparison:
         return not (names := fields.required or fields.named) or not names.keys().isdisjoint(value)
 
     def _marked(self, pointer: str, value: Any, path: Iterable[str | int]) -> Path:
-        """Return a path into a value with its keys of maps marked as such."""
+        """Return a path into a value in which the keys of maps are each a `MapKey`."""
         marked: list[str | int] = []
         pointers: tuple[str, ...] = (pointer,)
         for part in path:
@@ -217,7 +217,7 @@ class Comparison:
         if "if" in schema:
             before = self.budget.notes
             names: tuple[str, ...] = ("if", "then") if self.allows(f"{pointer}/if", value) else ("else",)
-            names = names if self.budget.notes == before else ()  # What hangs on a defect can't be told.
+            names = names if self.budget.notes == before else ()  # A defect in the condition leaves it open.
             yield from (f"{pointer}/{name}" for name in names if name in schema)
         for name in schema.get("dependentSchemas", ()):
             if isinstance(value, dict) and name in value:

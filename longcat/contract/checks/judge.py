@@ -49,7 +49,7 @@ def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
 def outage(spec: Spec, exchange: Exchange) -> str | None:
     """Return why an answer is inconclusive, in words. None: it can be judged.
 
-    See `Judgement.outage` for what counts as such.
+    See `Judgement.outage` for which answers are.
     """
     return Judgement(spec, exchange).outage
 
@@ -229,7 +229,7 @@ class Judgement:
         observation, code = self.observation, self.observation.status_code
         body = self.exchange.response_body or b""
         is_challenge = "challenge" in self.exchange.response_headers.get("cf-mitigated", "")
-        # Whoever asks whether something has changed may be told that it has not.
+        # Recorded traffic may ask whether something has changed, and 304 says that it has not.
         is_unchanged = code == HTTPStatus.NOT_MODIFIED and not self.exchange.is_vouched_for
         if is_unchanged or (is_success(code) and not is_challenge):
             return None

@@ -132,8 +132,8 @@ class Observation:
     def is_concerned(self) -> bool:
         """Whether it is about the contract: with one of its servers, or known to be so.
 
-        A file of recorded traffic may hold much else. Whoever asked himself, or knows an exchange's origin, knows that
-        it is with the gateway. Of a contract that names no host, any host will do that has one of its paths.
+        A file of recorded traffic may hold much else. An exchange that we asked for ourselves, or whose origin is
+        known, is with the gateway. If the contract names no host, any host will do whose URL has one of its paths.
         """
         exchange = self.exchange
         return exchange.origin != "unknown" or exchange.intent is not None or self.spec.covers(exchange.url)

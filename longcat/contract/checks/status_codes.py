@@ -84,7 +84,7 @@ class Expectation:
 
     Attributes:
         certain: the faults of the request. It must be refused if there is one.
-        possible: those that it may have, for all that can be seen.
+        possible: the faults that it may have, as nothing that can be seen excludes them.
         gaps: what of the request was not judged. It may have any fault then.
         is_vouched: whether the asker knows what his request deserves (see `Exchange`). If nobody does, every
             refusal that the contract has may be right.

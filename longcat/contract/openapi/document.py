@@ -127,7 +127,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parse_yaml(text: str, name: str, *, strict: bool) -> Any:
     import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - it is slow to import, and JSON does without it.
 
-    from longcat.contract.openapi.yaml_loader import load_yaml  # noqa: PLC0415 - likewise.
+    from longcat.contract.openapi.yaml_loader import load_yaml  # noqa: PLC0415 - it imports yaml.
 
     try:
         return load_yaml(text, strict=strict)

@@ -26,7 +26,7 @@ _HEADERS_OF_THEIR_OWN: Final = frozenset({"accept", "content-type", "authorizati
 """The headers that no parameter describes (OpenAPI, "Parameter Object")."""
 
 
-@frozen(slots=False)  # A cached property is looked up faster there. So it is with the classes below.
+@frozen(slots=False)  # A cached property is looked up faster there. That goes for the classes below as well.
 class Media:
     """One media type of a body. `media_type` is as the contract writes it; it may be a range such as `image/*`."""
 

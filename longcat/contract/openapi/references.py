@@ -137,7 +137,7 @@ class Document(dict[str, Any]):
     def schema(self, pointer: str) -> Any:
         """Return the schema at a pointer, without what can't be used of it.
 
-        One that can't be used at all is as one that allows everything. What is wrong is entered in `defects`.
+        For one that can't be used at all, one that allows everything is returned. `defects` gets what is wrong.
         """
         if pointer not in self._schemas:
             schema, defect = read_schema(at(self, pointer), self._patterns)

@@ -1,8 +1,8 @@
 """What the answer to a request should be: this follows from the request itself.
 
-A request may be at fault for certain (it has no key), or perhaps (its key may be wrong, for all that can be seen). What
-is certain must be refused with the code that the contract has for it; what is possible may be. A gateway may tell any
-of several faults first.
+A request may be at fault for certain (it has no key), or perhaps (nobody can see whether its key is wrong). What is
+certain must be refused with the code that the contract has for it; what is possible may be. A gateway may tell any of
+several faults first.
 
 Whoever probes a gateway breaks its contract on purpose. If other traffic has a request that breaks it and was answered,
 either the gateway has lost a check, or the contract lags behind. So each rule that is broken is told by itself.
@@ -37,10 +37,10 @@ LOCATIONS: Final[Mapping[str, str]] = {"header": "request-header"}
 
 @frozen
 class BrokenRule:
-    """A rule of the contract that a request breaks, or may break for all that can be seen.
+    """A rule of the contract that a request breaks, or may break.
 
     Attributes:
-        is_certain: whether it is for certain. What was not recorded, or replaced, may have been as it should.
+        is_certain: whether it is broken for certain. What was not recorded, or replaced, may have been right.
         mismatches: what exactly is wrong. Empty: nobody knows.
     """
 

@@ -33,7 +33,7 @@ class Fields:
         named: for each field, where its schemas stand.
         required: for each field that must be there, where that is said.
         is_closed: whether any other field is new.
-        owner: where a new field would be entered: the last of the schemas that name fields, as it is the most special.
+        owner: where a new field would be entered: the last of the schemas that name fields, the most special one.
         patterns: for each pattern of names, where the schema of such fields stands.
         others: where the schemas of all other fields stand.
         left_out: for each field that does not go this way, where that is said.
@@ -58,7 +58,7 @@ class Fields:
 def fields_of(document: Document, pointers: Sequence[str], direction: Direction | None = None) -> Fields:
     """Return what the schemas at these pointers say about an object's fields.
 
-    In a direction, fields that do not go this way are not required. None: all are, as it is written.
+    Fields that do not go in the direction are not required. None: no direction is looked at.
     """
     fields, is_open = Fields(), False
     unevaluated: tuple[str, ...] = ()
@@ -109,8 +109,8 @@ def marks_of(document: Document, pointer: str) -> frozenset[Direction]:
 
 
 def mark_of(document: Document, pointer: str, direction: Direction) -> str | None:
-    """Return where it is said that the field whose schema stands at a pointer does not go a way. None: nowhere."""
-    with suppress(UnjudgeableError):  # A value of the field can't be judged, but one may never come.
+    """Return where it is said that the field with the schema at a pointer does not go this way. None: it does go."""
+    with suppress(UnjudgeableError):  # Values of the field can't be judged, but perhaps none comes.
         for one in unconditional(document, pointer):
             schema = document.schema(one)
             if isinstance(schema, Mapping) and schema.get(direction) is True:

@@ -17,7 +17,7 @@ ASSERTIONS: Final = (
     "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
 )
 # fmt: on
-"""The keywords that say something about a value itself, the most telling first: without any other schema in them."""
+"""The keywords without schemas in them, which say something about a value itself. The most telling come first."""
 IN_PLACE: Final = ("allOf", "oneOf", "anyOf")
 _SCHEMA: Final = frozenset(
     {"additionalProperties", "unevaluatedProperties", "propertyNames", "items", "contains", "unevaluatedItems"}
@@ -122,7 +122,7 @@ def _outline(schema: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in schema.items():
         if name in _SCHEMA:
-            found[name] = True  # Whether it is a schema is found out where it is reached. So it is with the next ones.
+            found[name] = True  # Schemas inside are looked at when they are reached.
         elif name in _SCHEMAS and isinstance(value, Mapping):
             # The names may be patterns, which are looked at elsewhere.
             found[name] = {str(index): True for index in range(len(value))}

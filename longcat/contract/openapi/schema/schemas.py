@@ -49,8 +49,9 @@ class Schemas:
         fields: returns what the schemas at several pointers say about an object's fields, in a direction (see Fields).
         subtypes: tells the components apart that extend others.
         applied: returns where the schemas stand that those at several pointers apply, whatever the value is.
-        of_address: returns which of several schemas says that a text is an address. None: none does.
-        choosing: returns those of several pointers whose schemas apply or ask further ones, depending on the value.
+        of_address: returns which of several schemas says that a text is an address. None: no schema does.
+        choosing: returns those of several pointers whose schemas apply others only to some values, or test a value by
+            others, as `oneOf` and `not` do.
         compiled: returns the schema at a pointer, ready to use.
     """
 
@@ -74,7 +75,7 @@ class Schemas:
     def is_valid(self, pointer: str, value: Any, *, closed: bool = False, budget: StepBudget | None = None) -> bool:
         """Whether the schema at a pointer allows a value. Raises UnjudgeableError when the budget does not allow it.
 
-        Without a budget, the value gets one of its own.
+        None: the value has a budget of its own.
         """
         return self.failure(pointer, value, ValidationMode(closed), budget) is None
 
@@ -96,7 +97,7 @@ class Schemas:
         return all(not one.is_false and one.assertions.allow(value) for one in schemas)
 
     def is_right_scalar(self, pointers: Sequence[str], value: Any) -> bool:
-        """Whether a value that holds no others is seen at once to be right, as one schema says all about it."""
+        """Whether a value that holds no others is right by one schema that says all about it, which is quick to see."""
         if len(pointers) != 1 or type(value) is dict or type(value) is list:
             return False
         schema = self._validator.of_scalars(pointers[0])

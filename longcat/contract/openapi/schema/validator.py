@@ -234,7 +234,7 @@ class _Run:
         return found[0]
 
     def _meant(self, compiled: CompiledSchema, value: Any) -> CompiledSchema | None:
-        """Return the schema that extends another one, if a value says by a word that it is meant. None: neither is."""
+        """Return the schema that a value means by its word: this one, or one that extends it. None: neither."""
         variants = self._validator.subtypes.of(compiled.pointer) if type(value) is dict else None
         if variants is None:
             return compiled
@@ -312,7 +312,7 @@ class _Run:
     def _try(self, part: CompiledSchema, value: Any, described: _Described | None, *, is_union: bool = False) -> bool:
         """Whether a schema allows a value, where it need not. What it describes counts only if it does.
 
-        One of a union that says nothing about fields stands for any: whoever wrote it knows no better.
+        A part of a union that says nothing about fields allows any, because its author knew no better.
         """
         failure, own = self.failure, None if described is None else _Described()
         fits = self._apply(part, value, own)
@@ -323,7 +323,7 @@ class _Run:
         return fits
 
     def _condition(self, pointer: str, value: Any, described: _Described | None) -> bool | None:
-        """Whether a schema allows a value, read openly as it is written. None: that can't be known."""
+        """Whether a schema allows a value, read openly. None: that can't be known."""
         before, closed, self.closed = self.uncertain, self.closed, False
         fits = self._try(self._validator.compiled(pointer), value, described)
         self.closed = closed

@@ -135,7 +135,7 @@ class Subtypes:
         self._found: dict[str, Variants | None] = {}
 
     def of(self, pointer: str) -> Variants | None:
-        """Return what tells the components apart that extend the one at a pointer, itself included. None: nothing."""
+        """Return the component at a pointer and those that extend it, with their words. None: it has no words."""
         if pointer not in self._found:
             self._found[pointer] = self._find(pointer) if pointer.startswith(_COMPONENTS) else None
         return self._found[pointer]

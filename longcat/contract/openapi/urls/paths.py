@@ -260,5 +260,5 @@ def _decoded(segment: str) -> str:
 
 
 def _encoded(value: str) -> str:
-    """Return a value as it is in a URL; half of a character is no longer itself."""
+    """Return a value as it is in a URL, with half of a character replaced."""
     return quote(value, safe="", errors="replace")
