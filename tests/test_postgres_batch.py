@@ -37,7 +37,7 @@ from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.lines import BatchProgress, LineOutcome, LineTable
 from longcat.saving.journal.postgres.workers import WorkerRecord
-from longcat.waiting.submit import OrderState
+from longcat.waiting.store import OrderState
 
 SOON: Final = 0.05
 GATEWAY: Final = "https://gateway.test"

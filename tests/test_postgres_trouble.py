@@ -29,7 +29,7 @@ from longcat.saving.journal.postgres import connection
 from longcat.saving.journal.postgres.lines import LineOutcome
 from longcat.saving.journal.requests import SavedFile
 from longcat.testing import FakeGateway
-from longcat.waiting.submit import OrderState
+from longcat.waiting.store import OrderState
 
 GATEWAY: Final = "https://gateway.example"
 ID: Final = "a-request"

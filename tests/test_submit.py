@@ -63,7 +63,8 @@ from longcat.saving.journal.orders import OrderTable
 from longcat.testing import VirtualClock
 from longcat.waiting.commands import RunInThread
 from longcat.waiting.rate_limit import RateLimiter
-from longcat.waiting.submit import OrderState, Submit
+from longcat.waiting.store import OrderState
+from longcat.waiting.submit import Submit
 
 TYPE = "Content-Type: application/json"
 ID = "longcat-image-498_019a1b2c-0000-7000-8000-0123456789abc"

@@ -28,7 +28,8 @@ from longcat.waiting.outcome import Outcome, id_of
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.plan import Plan, Polling
-from longcat.waiting.submit import OrderKeys, Submit
+from longcat.waiting.store import OrderKeys
+from longcat.waiting.submit import Submit
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import Wake
 

@@ -17,7 +17,7 @@ from longcat.saving.journal.requests import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
 from longcat.waiting.outcome import FAILURES
-from longcat.waiting.submit import OrderState
+from longcat.waiting.store import OrderState
 
 
 def survey(  # noqa: PLR0913 - the last two are keywords.

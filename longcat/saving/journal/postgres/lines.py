@@ -25,7 +25,7 @@ from longcat.saving.journal.postgres import workers
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.saving.journal.states import COST, REQUEST
-from longcat.waiting.submit import AGAIN, another_order, order_name
+from longcat.waiting.store import AGAIN, another_order, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
 LOCK_BATCHES: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
