@@ -12,7 +12,6 @@ The beginning of a name says what it spoils:
 - any other: answers to questions, of both gateways.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,6 +45,7 @@ from longcat.sandbox.behaviours import (
     with_fields,
 )
 from longcat.sandbox.bodies import error
+from longcat.sandbox.names import similar
 
 MOST_FAULTS: Final = 1000
 """Of the list for all requests, which they share."""
@@ -108,8 +108,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if (kind := FAULTS.get(self.name)) is None:
-            near = difflib.get_close_matches(self.name, FAULTS, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
+            hint = similar(self.name, FAULTS)
             raise ValueError(f"There is no fault {self.name[:40]!r}. {hint}The faults are: {', '.join(FAULTS)}.")
         if self.count is not None and self.count < 1:
             raise ValueError(f"The fault {self.name} strikes once or more, or 'all' answers, not {self.count} times.")

@@ -14,7 +14,6 @@ contract should give up (a check, an answer about the request that was named), o
 has changed (a new requirement, another way to send the key).
 """
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from longcat.sandbox.drifts.mutated import mutated_drifts
 from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.requests import CHANGES, RequestChange
 from longcat.sandbox.mutator import SentResponse, Weight
+from longcat.sandbox.names import find
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,7 @@ DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for drift in (*_by_mutat
 
 def find_drifts(names: Iterable[str]) -> tuple[Drift, ...]:
     """Return the drifts of these names; an unknown one is a ValueError with a readable message."""
-    return tuple(map(_find, names))
-
-
-def _find(name: str) -> Drift:
-    try:
-        return DRIFTS[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, DRIFTS, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise ValueError(f"There is no drift {name[:40]!r}. {hint}`longcat sandbox --drift list` shows them.") from None
+    return tuple(find("drift", DRIFTS, name) for name in names)
 
 
 def drifted(changes: Iterable[PlacedChange], path: str, accepts: str, honest: Response) -> Response:

@@ -4,13 +4,14 @@ A variant changes the honest bodies of the queue gateway for as long as the sand
 their order. A drift, for comparison, is made up; each of these has been published somewhere.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
+
+from longcat.sandbox.names import find
 
 Body = dict[str, Any]
 
@@ -63,18 +64,7 @@ def vary(variants: Iterable[SisterVariant], honest: HonestBody) -> HonestBody:
 
 def find_variants(names: Iterable[str]) -> tuple[SisterVariant, ...]:
     """Return the variants of these names; an unknown one is a ValueError with a readable message."""
-    return tuple(map(_find, names))
-
-
-def _find(name: str) -> SisterVariant:
-    try:
-        return BODY_VARIANTS[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, BODY_VARIANTS, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        raise ValueError(
-            f"There is no variant {name[:40]!r}. {hint}`longcat sandbox --variant list` shows them."
-        ) from None
+    return tuple(find("variant", BODY_VARIANTS, name) for name in names)
 
 
 # --- What the variants do.
