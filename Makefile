@@ -97,8 +97,8 @@ faults: setup ## Try every fault of a server, and every N-th exception from belo
 	PYTHONPATH=tests $(BIN)/python tools/run_faults.py
 	PYTHONPATH=tests $(BIN)/python tools/run_leaks.py $(if $(EVERY),--every $(EVERY))
 
-soak: setup ## Let programs work for MINUTES (10) under faults and kills: nothing may grow or get lost. SEED repeats a run.
-	PYTHONPATH=tests $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+soak: setup ## Let programs work for MINUTES (10) under faults and kills: nothing may grow or get lost. SEED repeats a run; LEAK=memory must fail.
+	PYTHONPATH=tests $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(LEAK),--leak $(LEAK))
 
 fuzz-parsers: setup ## Try inputs on every reader for SECONDS (300). One that fails is written into tests/corpus.
 	PYTHONPATH=tests $(BIN)/python tools/fuzz_parsers.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))

@@ -10,7 +10,6 @@ from fault_cases import Case, cases, forms_of_key, has_key, observe, unexpected
 from fault_server import FaultServer
 from faults import KEY
 from servers import SOON, tidy
-from soak import Looks
 
 from longcat import APIConnectionError
 
@@ -57,13 +56,3 @@ def test_a_result_that_the_table_does_not_have_is_told(tmp_path: Path) -> None:
     (tmp_path / "litter.part").touch()
     assert len([*unexpected(case, ValueError("x"), "host", tmp_path)]) == 2
     assert len([*unexpected(case, APIConnectionError("x", "other"), "host", tmp_path)]) == 2
-
-
-def test_what_grows_is_told() -> None:
-    """A soak is wrong when a program needs more and more, not when a single call needs much, in whichever third."""
-    steady = [50_000_000 + 1000 * (number % 7) for number in range(90)]
-    growing = [50_000_000 + 500_000 * number for number in range(90)]
-    peaks = [*steady[:80], *(90_000_000 for _ in range(5)), *steady[85:]]
-    assert [*Looks({"memory": peaks, "descriptors": [20] * 85 + [60] * 5, "threads": [3] * 90}).grown()] == []
-    assert [*Looks({"memory": steady, "descriptors": [20] * 90, "threads": [3] * 90}).grown()] == []
-    assert len([*Looks({"memory": growing, "descriptors": [*range(90)], "threads": [3] * 90}).grown()]) == 2

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -94,6 +95,7 @@ class Kills:
         folder: where the runs work.
         count: how many orders the batch has. It gets more when it is over before the last kill.
         seed: decides when the kills come. The same numbers every time, unless it is told.
+        until: the time, by `time.monotonic`, after which no kill comes any more.
         struck: at which progress each kill came.
         taken: how many orders the gateway took in the end.
         states: how many lines of the manifest are in each state.
@@ -104,6 +106,7 @@ class Kills:
     sandbox: Sandbox
     count: int
     seed: int = 200
+    until: float = inf
     struck: list[int] = field(factory=list)
     taken: int = 0
     states: Counter[str] = field(factory=Counter)
@@ -114,7 +117,7 @@ class Kills:
         more, most = max(self.count // kills, 1), max(3 * self.count // kills, 1)
         self._write_lines()
         chance = random.Random(self.seed)  # noqa: S311 - the same numbers every time.
-        while len(self.struck) < kills and not self.wrong:
+        while len(self.struck) < kills and time.monotonic() < self.until and not self.wrong:
             # On a busy machine, each kill leaves more orders in doubt, so that the lines may not last for all kills.
             if not self._is_killed_at(self.sandbox.progress() + chance.randint(1, most)):
                 self.count += more
