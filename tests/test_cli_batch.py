@@ -57,7 +57,7 @@ def test_a_batch_goes_on_and_asks_nothing_that_is_known(
         (['{"prompt": "a", "prompt": "b"}'], "Line 1 of orders: It is no JSON object: a field"),
         (['{"prompt": "a", "image_size": "huge"}'], "Line 1 of orders: The order can't be sent: /image_size"),
         (['{"prompt": "a", "guidance_scale": NaN}'], "Line 1 of orders: The order can't be sent"),
-        (['{"prompt": ""}', '{"prompt": 1}'], "The lines 2 can't be used either."),
+        (['{"prompt": ""}', '{"prompt": 1}'], "Line 2 can't be used either."),
         (['{"prompt": "a", "id": "x"}', '{"prompt": "b", "id": "x"}'], "Line 1 has the same id"),
         (["", " "], "There is no order in orders."),
     ],
@@ -125,7 +125,7 @@ def test_a_dry_run_sends_nothing(gateway_with: Callable[..., OrderGateway], call
     call(gateway, "batch", "orders", "-o", "out")
     write("a", "b", "c")
     ran = call(gateway, "batch", "orders", "-o", "out", "--dry-run")
-    assert "1 of 3 orders would be sent, for 1 pictures at 0.13 USD: 0.13 USD at most. 2 are known" in ran.out
+    assert "1 of 3 orders would be sent, for 1 picture at 0.13 USD: 0.13 USD at most. 2 are known" in ran.out
     assert gateway.posts == 2
 
 

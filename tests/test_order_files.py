@@ -110,10 +110,21 @@ def test_a_parquet_file_is_a_batch_without_postgresql(tmp_path: Path) -> None:
     assert [(line.order, line.key, line.name) for line in a] == [(line.order, line.key, line.name) for line in b]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".TSV", ".json", ".yaml", ".yml"])
+def test_a_table_or_a_document_is_not_ordered_line_by_line(ending: str, tmp_path: Path) -> None:
+    """The name tells that its lines are no prompts, each of which would be paid for; JSON lines may have any name."""
+    path = tmp_path / f"orders{ending}"
+    path.write_bytes(b'\n[\n  {"prompt": "a cat"},\n]\n')
+    with pytest.raises(ConfigurationError, match=rf"ends in {ending.lower()}, and has no JSON object a line\. Write"):
+        read_lines(str(path), {}, plain_http=False)
+    path.write_bytes(b'\n{"prompt": "a cat"}\n')
+    assert [line.order.prompt for line in read_lines(str(path), {}, plain_http=False)] == ["a cat"]
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (table(prompt=["a", "", None]), "Row 2 of orders: The prompt is empty.*The rows 3 can't be used either"),
+        (table(prompt=["a", "", None]), "Row 2 of orders: The prompt is empty.*Row 3 can't be used either"),
         (table(prompt=["a"], seed=[1]), "Row 1 of orders: An order has no field"),
         (table(prompt=["a"], id=[1]), "Row 1 of orders: The id of an order is a printable text, not 1"),
         (table(prompt=["a"], id=[b"\xff"]), "Row 1 of orders: The id of an order is a printable text"),

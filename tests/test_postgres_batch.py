@@ -134,7 +134,7 @@ def test_a_table_is_a_batch(gateway_with: Gateways, batch: Call) -> None:
     ("lines", "says"),
     [
         (["a", "", '{"prompt": "a"}'], "Line 3 of orders: It is a JSON object among prompts."),
-        (['{"prompt": "a"}', '{"promt": "a"}', "b"], "The lines 3 can't be used either."),
+        (['{"prompt": "a"}', '{"promt": "a"}', "b"], "Line 3 can't be used either."),
         (['{"prompt": "a", "id": "x"}', '{"prompt": "b", "id": "x"}'], "Line 2 of orders: Line 1 has the same id"),
         (["", " "], "There is no order in orders."),
     ],
@@ -165,7 +165,7 @@ def test_which_orders_are_the_same(call: Call, schema: Schema, *, is_remote: boo
     dog = {"prompt": "b", "id": "dog", "num_images": 1, "image_size": "square_1_1"}
     write(dog)
     same = call(gateway, "batch", "orders", "-o", "out", "--journal", place, "--dry-run")
-    assert (same.code, "0 of 1 orders would be sent" in same.out) == (0, True), same.err
+    assert (same.code, "0 of 1 order would be sent" in same.out) == (0, True), same.err
     for other in (dog | {"num_images": 2}, dog | {"prompt": "a"}, cat | {"image_size": "square_1_1"}):
         write(dog | {"id": "new"}, other)
         ran = call(gateway, "batch", "orders", "-o", "out", "--journal", place)
@@ -249,7 +249,7 @@ def test_a_dry_run_and_the_cap(gateway_with: Gateways, batch: Call) -> None:
     assert batch(gateway, "--max-cost", "0.26").code == 0
     write("a", "b", "c")
     ran = batch(gateway, "--dry-run")
-    assert "1 of 3 orders would be sent, for 1 pictures at 0.13 USD: 0.13 USD at most. 2 are known" in ran.out
+    assert "1 of 3 orders would be sent, for 1 picture at 0.13 USD: 0.13 USD at most. 2 are known" in ran.out
     assert batch(gateway, "--max-cost", "0.38").code == 2
     assert (batch(gateway, "--max-cost", "0.39").code, gateway.posts) == (0, 3)
 

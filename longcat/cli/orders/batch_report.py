@@ -15,6 +15,7 @@ from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.stores.store import PictureStore
+from longcat.text import counted
 
 MANIFEST: Final = "manifest.jsonl"
 LAST_SECONDS: Final = 10.0
@@ -40,8 +41,8 @@ def check_cost(plan: BatchPlan, max_cost: Decimal | None) -> None:
         return
     elsewhere = f" and {plan.elsewhere} USD that other batches may order" if plan.elsewhere else ""
     raise ConfigurationError(
-        f"{plan.new} orders could cost {plan.cost} USD, after {plan.spent} USD that the journal knows of{elsewhere}:"
-        f" {plan.total} USD, more than --max-cost {max_cost}. {advice}; nothing was sent."
+        f"{counted(plan.new, 'order')} could cost {plan.cost} USD, after {plan.spent} USD that the journal knows"
+        f" of{elsewhere}: {plan.total} USD, more than --max-cost {max_cost}. {advice}; nothing was sent."
     )
 
 
@@ -63,9 +64,9 @@ def print_plan(plan: BatchPlan, *, is_resubmitting: bool, as_json: bool) -> None
         return
     price = cost(OrderRequest("", {}))
     Printer().print(
-        f"{plan.new} of {plan.lines} orders would be sent, for {plan.pictures} pictures at {price} USD:"
-        f" {plan.cost} USD at most. {plan.known} are known already. {plan.in_doubt} are in doubt, and may have been"
-        f" paid for: they would {'' if is_resubmitting else 'not '}be sent again. All orders of the journal"
+        f"{plan.new} of {counted(plan.lines, 'order')} would be sent, for {counted(plan.pictures, 'picture')} at"
+        f" {price} USD: {plan.cost} USD at most. {plan.known} are known already. {plan.in_doubt} are in doubt, and may"
+        f" have been paid for: they would {'' if is_resubmitting else 'not '}be sent again. All orders of the journal"
         f" cost {plan.spent} USD so far."
     )
 

@@ -51,9 +51,10 @@ class WrongRows:
         (number, message), *others = self._messages.items()
         row = self.file.row
         more = ", ".join(str(other) for other, _ in others[:MOST_NAMED]) + (", ..." if self.are_enough else "")
+        rows = f"The {row}s {more}" if len(others) > 1 else f"{row.capitalize()} {more}"
         raise ConfigurationError(
             f"{row.capitalize()} {number} of {self.file.name}: {message}"
-            + (f" The {row}s {more} can't be used either." if others else "")
+            + (f" {rows} can't be used either." if others else "")
         )
 
 

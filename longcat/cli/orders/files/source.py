@@ -27,6 +27,8 @@ BLOCK: Final = 1024 * 1024
 PARQUET: Final = b"PAR1"
 """With these bytes a Parquet file begins."""
 SUFFIX: Final = ".parquet"
+FOREIGN: Final = frozenset({".csv", ".json", ".tsv", ".yaml", ".yml"})
+"""Endings of files whose lines are no prompts, though they would be paid for as such."""
 
 Row: TypeAlias = tuple[int, "dict[str, Any] | ConfigurationError"]
 """The number of a row, from 1, and the fields of the order in it; or why it has none."""
@@ -40,11 +42,13 @@ class OrderFile:
         name: what it is called in messages.
         file: its bytes. They can be read again.
         is_parquet: whether it is a table in Parquet. False: it has lines.
+        ending: that of the file, such as `.jsonl`, in lower case. Empty: it has none.
     """
 
     name: str
     file: IO[bytes]
     is_parquet: bool
+    ending: str = ""
 
     @property
     def row(self) -> str:
@@ -80,7 +84,13 @@ class OrderFile:
         for number, line in enumerate(_lines(self.file), 1):
             self._check_length(number, len(line))
             if stripped := line.strip():
-                is_json = stripped.startswith(b"{") if is_json is None else is_json
+                if is_json is None:
+                    is_json = stripped.startswith(b"{")
+                    if not is_json and self.ending in FOREIGN:
+                        raise ConfigurationError(
+                            f"{self.name} ends in {self.ending}, and has no JSON object a line. Write the orders as"
+                            " JSON lines or Parquet; or give the file another name, if each of its lines is a prompt."
+                        )
                 yield number, _fields(stripped, is_json=is_json)
 
     def _check_length(self, number: int, length: int) -> None:
@@ -115,11 +125,12 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
             is_parquet = file.read(len(PARQUET)) == PARQUET
         if size > most:
             raise ConfigurationError(f"{name} has more than {most} bytes. Make several files of it.")
-        if not is_parquet and source.lower().endswith(SUFFIX):
+        ending = Path(source).suffix.lower()
+        if not is_parquet and ending == SUFFIX:
             raise ConfigurationError(
                 f"{name} is no table in Parquet. Write it anew; or give it another name, if it has lines."
             )
-        yield OrderFile(name, file, is_parquet=is_parquet)
+        yield OrderFile(name, file, is_parquet=is_parquet, ending=ending)
 
 
 @contextmanager
