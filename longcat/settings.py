@@ -115,7 +115,7 @@ def usable_request_id(request_id: Any) -> str:
     return request_id
 
 
-def usable_timeout(timeout: Any) -> float | None:
+def usable_timeout(timeout: Any, name: str = "A timeout") -> float | None:
     """Return the timeout in seconds, None for none, or raise ConfigurationError when it is no time."""
     if timeout is None or timeout == math.inf:
         return None
@@ -124,7 +124,7 @@ def usable_timeout(timeout: Any) -> float | None:
             return float(timeout)
     except OverflowError:
         pass
-    raise ConfigurationError(f"A timeout is zero or more seconds, not {show(timeout)}. Pass such a number.")
+    raise ConfigurationError(f"{name} is zero or more seconds, not {show(timeout)}. Pass such a number.")
 
 
 def usable_rate(rate: Any, name: str = "max_rate") -> float:

@@ -418,6 +418,7 @@ def test_file_where_a_folder_should_be(gateway: Gateway, call: Call, command: st
     ran = call(*words(command, request_id))
     assert (ran.code, ran.out, gateway.seen(request_id)["asked"]) == (2, "", 0)
     assert [is_paragraph(error) and "cat" in error for error in ran.errors] == [True], ran.errors
+    assert "File exists" not in ran.err
 
 
 def test_name_too_long(call: Call) -> None:
@@ -478,7 +479,7 @@ def test_ascii(gateway: Gateway, user: User) -> None:
     assert saved.name.startswith("katze-ü")
 
 
-@pytest.mark.parametrize("command", ["status ID", "wait ID nobody --json", "sandbox", "--help"])
+@pytest.mark.parametrize("command", ["status ID", "wait ID nobody --json", "sandbox", "sandbox --drift list", "--help"])
 def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
     """When nobody reads stdout any more, as after `| true`, the command ends without a word about it."""
     request_id = gateway.add()

@@ -114,7 +114,7 @@ def test_with_a_journal_it_is_ordered_once(url: str, call: Callable[..., Ran]) -
         (["a cat", "--steps", "-3"], "/num_inference_steps should be at least 1, but is -3"),
         (["a cat", "--webhook-mode", "sync"], "A webhook_mode needs a webhook_url"),
         (["a cat", "--journal", ""], "The --journal is empty"),
-        (["a cat", "--timeout", "nan"], "A timeout is zero or more seconds"),
+        (["a cat", "--timeout", "nan"], "--timeout is zero or more seconds, not NaN"),
     ],
 )
 def test_what_can_not_be_done_is_noticed_before_it_is_paid(

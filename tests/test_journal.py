@@ -701,7 +701,7 @@ def test_an_empty_file_becomes_a_journal(path: Path) -> None:
     ("name", "message"),
     [
         ("none/a.journal", r"no folder .*none for the journal. Make it first\.$"),
-        (".", r"unable to open database file. Make sure that the file and its folder can be read and written\.$"),
+        (".", r"is a folder, and a journal is a file. Name a file in it\.$"),
         ("\0", r"can't be a journal: .* Choose another name\.$"),
         ("n" * 300, r"unable to open database file. Make sure"),
         ("n" * 240, r"unable to open database file. Make sure"),

@@ -169,7 +169,7 @@ def test_nothing_is_paid_for_what_can_not_be_saved(shell: Shell, object_storage:
         (("-o", "out", "--max-rate", "nan"), "--max-rate is calls per second, more than zero, not NaN"),
         (("-o", "out", "--max-rate", "1e-320"), "--max-rate is calls per second, 1e-09 or more, not 1e-320"),
         (("-o", "out", "--max-cost", "inf"), "'inf' is no amount of US dollars"),
-        (("-o", "out", "--batch-timeout", "-1"), "A timeout is zero or more seconds, not -1.0"),
+        (("-o", "out", "--batch-timeout", "-1"), "--batch-timeout is zero or more seconds, not -1.0"),
     ],
 )
 def test_a_wrong_argument_is_named(shell: Shell, arguments: Sequence[str], says: str) -> None:

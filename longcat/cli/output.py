@@ -89,6 +89,8 @@ def _usable(store: PictureStore) -> Iterator[None]:
         raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {error}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, FileExistsError):
+            reason = "It is a file, and must be a folder."
         raise ConfigurationError(
             f"Nothing can be saved at {shorten(store)}: {sentence(reason)} Pass another --output."
         ) from error

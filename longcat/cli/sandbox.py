@@ -4,6 +4,7 @@ import argparse
 from decimal import Decimal, InvalidOperation
 
 from longcat.cli.exit_codes import Exit
+from longcat.cli.results import Printer
 from longcat.errors import ConfigurationError
 
 
@@ -28,7 +29,9 @@ def run(arguments: argparse.Namespace) -> Exit:
     }
     for option, lines in lists.items():
         if "list" in getattr(arguments, option):
-            print("\n".join(map(" ".join, lines)))
+            printer = Printer()
+            for line in lines:
+                printer.print(" ".join(line))
             return Exit.DONE
     names = ("api_key", "duration", "outcome", "queued", "fault_every", "rate_limit")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}

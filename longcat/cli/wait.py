@@ -24,7 +24,7 @@ from longcat.client.options import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.saving.stores.store import PictureStore
 from longcat.sending.tasks.batch import Outcomes
-from longcat.settings import usable_timeout
+from longcat.settings import usable_rate, usable_timeout
 from longcat.waiting.outcome import Outcome
 
 SAVED_AT_ONCE: Final = 8
@@ -37,8 +37,9 @@ ESTIMATED_EVERY: Final = 1.0
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Wait for every request, print what came of each, and return what came of all."""
-    usable_timeout(arguments.timeout)
-    usable_timeout(arguments.batch_timeout)
+    usable_timeout(arguments.timeout, "--timeout")
+    usable_timeout(arguments.batch_timeout, "--batch-timeout")
+    usable_rate(arguments.max_rate, "--max-rate")
     if arguments.journal == "":
         raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     known = None if arguments.source == STDIN else known_ids(arguments.request_ids, arguments.source)

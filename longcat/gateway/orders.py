@@ -124,7 +124,8 @@ def _check_fields(body: Mapping[str, Any]) -> None:
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except ValueError as error:
-        raise ConfigurationError(f"The order can't be sent as JSON: {error}. Mend it; nothing was sent.") from None
+        reason = "a text in it is not Unicode" if isinstance(error, UnicodeError) else "a number in it is not finite"
+        raise ConfigurationError(f"The order can't be sent as JSON: {reason}. Mend it; nothing was sent.") from None
 
 
 def _warn(order: OrderRequest) -> None:

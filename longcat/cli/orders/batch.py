@@ -10,8 +10,8 @@ from longcat.settings import find_base_url, usable_rate, usable_timeout
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
-    usable_timeout(arguments.timeout)
-    usable_timeout(arguments.batch_timeout)
+    usable_timeout(arguments.timeout, "--timeout")
+    usable_timeout(arguments.batch_timeout, "--batch-timeout")
     usable_rate(arguments.max_rate, "--max-rate")
     for name in ("output", "journal"):
         if getattr(arguments, name) == "":

@@ -26,7 +26,7 @@ from longcat.waiting.store import OrderKeys
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Order pictures, wait until they are there, save them, and print where they are."""
-    usable_timeout(arguments.timeout)
+    usable_timeout(arguments.timeout, "--timeout")
     if arguments.journal == "":
         raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     order = _order(arguments)

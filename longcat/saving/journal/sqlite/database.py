@@ -304,12 +304,14 @@ def check_there(path: str | PathLike[str]) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise JournalError for a device or a pipe, and for a file that was emptied while its log was not."""
+    """Raise JournalError for a folder, a device or a pipe, and for a file that was emptied while its log was not."""
     try:
         stat = path.stat()
     except OSError:  # It is not there; or SQLite can't open it either.
         return
-    if not S_ISREG(stat.st_mode) and not S_ISDIR(stat.st_mode):
+    if S_ISDIR(stat.st_mode):
+        raise JournalError(f"{path} is a folder, and a journal is a file. Name a file in it.")
+    if not S_ISREG(stat.st_mode):
         raise JournalError(f"{path} is no regular file, so it can't be a journal. Choose another file.")
     with suppress(OSError):
         if stat.st_size == 0 and path.with_name(f"{path.name}-wal").stat().st_size:
