@@ -1,6 +1,7 @@
 """`longcat generate` as its users meet it: one prompt, its pictures, and what is left when it does not get them."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from servers import Server, read, response
 from shell import FIELDS, KEY, PNG, Ran, environment
 
 from longcat.cli.orders import arguments
+from longcat.cli.output import usable_output
 from longcat.cli.run import run as main
 from longcat.client.options import DEFAULT_TIMEOUT
+from longcat.errors import ConfigurationError
 from longcat.gateway.contract import contract
 from longcat.sandbox import Settings, running
 
@@ -126,6 +129,24 @@ def test_what_can_not_be_done_is_noticed_before_it_is_paid(
     before = len(orders(url))
     ran = call(*words)
     assert (ran.code, ran.out, says in ran.err, len(orders(url))) == (2, "", True, before), ran.err
+
+
+@pytest.mark.parametrize("output", ["cat.png", ".", "./", "cats/"])
+def test_a_folder_that_may_not_be_written_is_noticed_before_anything_is_paid(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a file nor a folder can be made in it, and the error says so before an order is sent."""
+    before = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.chdir(folder)
+        Path(folder).chmod(0o555)
+        os.seteuid(before or 65534)  # Root may write everywhere.
+        try:
+            with pytest.raises(ConfigurationError, match=r"^Nothing can be saved at .*: Permission denied\."):
+                usable_output(output, [], folder=False, force=True)
+        finally:
+            os.seteuid(before)
+            Path(folder).chmod(0o700)
 
 
 def test_what_is_left_of_a_time_out(call: Callable[..., Ran]) -> None:

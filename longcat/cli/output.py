@@ -11,7 +11,7 @@ from typing import TypeVar
 from longcat.cli.results import print_error
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError
-from longcat.saving.files import final_path
+from longcat.saving.files import check_folder, final_path
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.layout import Layout
@@ -129,10 +129,10 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
         raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
     store = _store(output, folder=folder)
     with _usable(store):
-        if folder or output.endswith(("/", os.sep)) or not isinstance(store, FolderStore):
+        if folder or output.endswith(("/", os.sep)) or not isinstance(store, FolderStore) or store.is_folder:
             store.prepare()
-        elif not store.is_folder:
-            final_path(store.path)
+        elif (parent := final_path(store.path).parent).is_dir():
+            check_folder(parent)
         old = [file for name in names for file in store.existing(name)]
     if isinstance(store, FolderStore) and not store.is_folder and not store.path.parent.is_dir():
         path = store.path

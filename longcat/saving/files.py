@@ -15,6 +15,12 @@ MAX_LINKS: Final = 40
 """How many symbolic links may lead from one to the next, as on Linux."""
 
 
+def check_folder(path: Path) -> None:
+    """Raise PermissionError when this process may write no file into a folder."""
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
 def final_path(path: Path) -> Path:
     """Return the regular file that is to be written for a path: itself, or where it leads as a symbolic link.
 

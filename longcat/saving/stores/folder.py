@@ -8,7 +8,7 @@ from typing import IO
 
 from attrs import define, frozen
 
-from longcat.saving.files import final_path, open_regular, whole_file
+from longcat.saving.files import check_folder, final_path, open_regular, whole_file
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import MOST_NUMBERED, safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
@@ -36,8 +36,9 @@ class FolderStore:
         return False
 
     def prepare(self) -> None:
-        """Make the folder. Raises OSError."""
+        """Make the folder. Raises OSError, also when nothing can be written into it."""
         self.path.mkdir(parents=True, exist_ok=True)
+        check_folder(self.path)
 
     def target(self, stem: str, number: int = 1, count: int = 1) -> "FileTarget":
         """Return where a picture is to be saved. See `PictureStore`."""
