@@ -484,7 +484,7 @@ def test_add_known_request() -> None:
 
 def test_state_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the sandbox is full it refuses new requests and keeps the old ones."""
-    monkeypatch.setattr(app_module, "MOST_REQUESTS", 2)
+    monkeypatch.setattr(app_module, "MAX_REQUESTS", 2)
     world = World()
     assert [world.add()[0] for _ in range(3)] == [201, 503, 503]
     assert world.ask("sandbox-0001")[0] == 200

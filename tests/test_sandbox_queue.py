@@ -219,7 +219,7 @@ def test_rate_limit_counts_both_calls() -> None:
 
 def test_the_sandbox_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the sandbox is full it takes no more orders."""
-    monkeypatch.setattr(gateway_module, "MOST_REQUESTS", 2)
+    monkeypatch.setattr(gateway_module, "MAX_REQUESTS", 2)
     world = World()
     assert [world.order().status_code for _ in range(2)] == [202, 503]
 

@@ -22,7 +22,7 @@ from parsers import CORPUS, PARSERS, corpus
 
 LIMIT: Final = 3.0
 """Seconds of the processor that an input may take. All are small."""
-LARGEST: Final = 64 * 1024
+MAX_INPUT: Final = 64 * 1024
 """How many bytes an input may have."""
 SMALL: Final = 0.9
 """The share of the changes that concern some bytes, and not all to the end."""
@@ -60,7 +60,7 @@ WORDS: Final = (
 @cache
 def seeds(name: str) -> tuple[bytes, ...]:
     """Return the inputs that others are made of."""
-    return (*(path.read_bytes()[:LARGEST] for path in corpus(name)), *PARSERS[name].seeds())
+    return (*(path.read_bytes()[:MAX_INPUT] for path in corpus(name)), *PARSERS[name].seeds())
 
 
 def mutants(of: Sequence[bytes]) -> st.SearchStrategy[bytes]:
@@ -79,7 +79,7 @@ def _mutant(of: Sequence[bytes], chance: random.Random) -> bytes:
         end = min(len(data), start + int(chance.expovariate(0.05))) if chance.random() < SMALL else len(data)
         piece, other, size = data[start:end], chance.choice(of), chance.randint(1, 20)
         changes = (b"", piece * size, chance.choice(WORDS), chance.choice(WORDS) + piece, chance.randbytes(size))
-        data = (data[:start] + chance.choice((*changes, other[start:end])) + data[end:])[:LARGEST]
+        data = (data[:start] + chance.choice((*changes, other[start:end])) + data[end:])[:MAX_INPUT]
     return data
 
 

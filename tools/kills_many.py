@@ -41,7 +41,7 @@ BOUND: Final = 1.2
 ORDERS: Final = """
 SELECT content::json ->> 'prompt', state, request_id, cost + coalesce(in_doubt, 0) FROM {}.longcat_orders"""
 AT_WORK: Final = "SELECT pid FROM {}.longcat_worker WHERE pid = %s"
-LONGEST_END: Final = 90.0
+MAX_END: Final = 90.0
 """Seconds without progress in which the workers must end when nothing happens to them any more. The server takes 30 s
 to notice that one is cut off."""
 
@@ -209,13 +209,13 @@ class ManyKills(Kills):
 
     def _join(self, numbers: Sequence[int]) -> None:
         """Wait until these workers have ended."""
-        last, end = self.sandbox.progress(), time.monotonic() + LONGEST_END
+        last, end = self.sandbox.progress(), time.monotonic() + MAX_END
         for number in numbers:
             worker = self._workers[number]
             while worker.is_alive() and time.monotonic() < end:
                 worker.join(1.0)
                 if (progress := self.sandbox.progress()) > last:
-                    last, end = progress, time.monotonic() + LONGEST_END
+                    last, end = progress, time.monotonic() + MAX_END
             if worker.is_alive():
                 self.wrong.append(f"a worker did not end: {self._said(number)}")
                 worker.kill()

@@ -28,7 +28,7 @@ UNTELLING: Final = frozenset({403, 429})
 """Status codes of refusals that say little: a CDN refuses with 403, and a gateway with 429, whatever was asked."""
 ADDRESSES: Final = ("uri", "uri-reference", "url", "iri", "iri-reference", "email", "idn-email", "hostname")
 """The formats of what many services leave empty where there is none."""
-MOST_VALUES: Final = 300
+MAX_VALUES: Final = 300
 """How many values a body may have that has every field; of a larger one, some fields are left out."""
 DRAWS: Final = 4
 """How many values are drawn of a schema; the one with most fields is taken."""
@@ -191,7 +191,7 @@ class Maker:
             raise NothingMadeError(f"its schema can't be used: {error}") from None
         for full in (True, False):
             lean = bundle.lean(pointer, full=full)
-            if full and extent(lean, lean["$defs"]) > MOST_VALUES:
+            if full and extent(lean, lean["$defs"]) > MAX_VALUES:
                 continue
             drawn = [one for one in draw(lean) if fits.is_valid(one) and lists.is_valid(one)]
             if drawn:

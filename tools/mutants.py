@@ -50,7 +50,7 @@ WORKERS: Final = os.cpu_count() or 1
 GOAL: Final = 0.9
 LARGE: Final = 10
 """Numbers from this one on are doubled: one more or less of them is rarely a difference."""
-LONGEST: Final = 60.0
+MAX_TEST_SECONDS: Final = 60.0
 """Seconds of tests that are run for one change, as they took without it."""
 
 HANGS: Final = 30.0
@@ -269,12 +269,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def tests_of(mutant: Mutant, reached: Reached, seconds: dict[str, float]) -> list[str]:
-    """Return the tests that reach a change, fastest first, up to LONGEST. What runs at import is reached by all."""
+    """Return the tests that reach a change, fastest first, up to MAX_TEST_SECONDS. All reach what runs at import."""
     lines = reached[mutant.path]
     tests = lines.get(mutant.line) or set().union(*lines.values())
     ordered = sorted(tests & seconds.keys(), key=lambda test: seconds[test])
     until = itertools.accumulate(seconds[test] for test in ordered)
-    return [test for test, total in zip(ordered, until, strict=True) if total <= LONGEST]
+    return [test for test, total in zip(ordered, until, strict=True) if total <= MAX_TEST_SECONDS]
 
 
 # --- The command.

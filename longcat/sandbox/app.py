@@ -26,7 +26,7 @@ from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small
 from longcat.sandbox.queue.gateway import EmulatedQueueGateway
 from longcat.sandbox.result import EmulatedResultGateway, not_found
-from longcat.sandbox.state import MOST_REQUESTS, EmulatedGatewayName, EmulatedRequest, NewRequest, Requests, Settings
+from longcat.sandbox.state import MAX_REQUESTS, EmulatedGatewayName, EmulatedRequest, NewRequest, Requests, Settings
 
 _WANTED: Final[Mapping[str, tuple[type, ...]]] = {
     "request_id": (str,),
@@ -123,8 +123,8 @@ class _SandboxApp:
             wanted = _read_fields(await read_body(request), _WANTED)
             if wanted.get("request_id") in self._requests:
                 return error(409, "A request of this id exists already.")
-            if len(self._requests) >= MOST_REQUESTS:
-                return error(503, f"The sandbox holds {MOST_REQUESTS} requests, which is its limit: restart it.")
+            if len(self._requests) >= MAX_REQUESTS:
+                return error(503, f"The sandbox holds {MAX_REQUESTS} requests, which is its limit: restart it.")
             return json_response(self._requests.add(NewRequest(**wanted)).describe(), 201)
         except ValueError as mistake:
             return error(400, str(mistake))

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 JSON: Final = "application/json"
-MOST_BYTES: Final = 65_536  # Of a body; a longer one is refused.
+MAX_BODY: Final = 65_536  # Of a body; a longer one is refused.
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -26,9 +26,9 @@ async def read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BODY:
             break
-    return bytes(body[: MOST_BYTES + 1])
+    return bytes(body[: MAX_BODY + 1])
 
 
 def base_url(request: Request) -> str:
@@ -47,8 +47,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
     Raises ValueError for anything else, NaN and repeated names included, and for a body that is too long.
     """
-    if len(body) > MOST_BYTES:
-        raise ValueError(f"The body is longer than {MOST_BYTES} bytes.")
+    if len(body) > MAX_BODY:
+        raise ValueError(f"The body is longer than {MAX_BODY} bytes.")
     try:
         parsed = _DECODER.decode(body.decode())
     except RecursionError:

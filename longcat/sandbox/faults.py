@@ -47,11 +47,11 @@ from longcat.sandbox.behaviours import (
 from longcat.sandbox.bodies import error
 from longcat.sandbox.names import similar
 
-MOST_FAULTS: Final = 1000
+MAX_FAULTS: Final = 1000
 """Of the list for all requests, which they share."""
-MOST_OWN_FAULTS: Final = 20
+MAX_OWN_FAULTS: Final = 20
 """Of one request's own list."""
-LONGEST: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
+MAX_SECONDS: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
 
 
 class FaultTarget(StrEnum):
@@ -75,7 +75,7 @@ class FaultUnit:
     whole: bool = True
 
 
-SECONDS: Final = FaultUnit("seconds", "are", 0, LONGEST, "between 0 and a year", whole=False)
+SECONDS: Final = FaultUnit("seconds", "are", 0, MAX_SECONDS, "between 0 and a year", whole=False)
 BYTES: Final = FaultUnit("bytes", "are", 0, 65_536, "between 0 and 65536")
 CODE: Final = FaultUnit("status code", "is", 300, 599, "between 300 and 599")
 
@@ -121,7 +121,7 @@ class Fault:
             raise ValueError(f"The {unit.name} of the fault {self.name} {unit.verb} {unit.limits}, not {self.number}.")
 
     @classmethod
-    def parse_all(cls, text: str, most: int = MOST_FAULTS) -> tuple[Self, ...]:
+    def parse_all(cls, text: str, most: int = MAX_FAULTS) -> tuple[Self, ...]:
         """Read faults that are separated by commas. Raises ValueError when there are more than `most`."""
         texts = text.split(",") if text else []
         if len(texts) > most:

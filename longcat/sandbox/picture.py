@@ -15,7 +15,7 @@ Where = tuple[float, float, float, float]
 WIDTH, HEIGHT = 1024, 768
 SCALE = 2  # Drawn twice as large, then halved: smooth edges.
 GROUND = 590
-LONGEST = 60  # Characters of a request id; of a longer one, the middle is left out.
+MAX_SHOWN_ID = 60  # Characters of a request id; of a longer one, the middle is left out.
 DARK = (52, 46, 56)
 COATS = (((244, 164, 96), (255, 226, 190)), ((142, 148, 164), (206, 210, 220)), ((190, 146, 112), (236, 214, 190)))
 """The colours of the back and the belly."""
@@ -112,7 +112,7 @@ def _write(picture: Image.Image, request_id: str, colour: Colour) -> None:
     Characters outside ASCII are written as escapes, because the built-in font lacks most of them.
     """
     text = request_id.encode("ascii", "backslashreplace").decode("ascii")
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}...{text[-LONGEST // 2 :]}"
+    text = text if len(text) <= MAX_SHOWN_ID else f"{text[: MAX_SHOWN_ID // 2]}...{text[-MAX_SHOWN_ID // 2 :]}"
     brush = ImageDraw.Draw(picture)
     for line, y, size in ((text, 664, 40), ("drawn by the longcat sandbox, not by a model", 718, 20)):
         width = ImageFont.load_default(size).getlength(line or " ")

@@ -12,15 +12,15 @@ from typing import Any, Final, Never
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.faults import LONGEST, MOST_OWN_FAULTS, Fault, FaultTarget, strikes
+from longcat.sandbox.faults import MAX_OWN_FAULTS, MAX_SECONDS, Fault, FaultTarget, strikes
 from longcat.sandbox.picture import PLAIN, Look
 from longcat.sandbox.queue.variants import find_variants
 
 EXAMPLE_ID: Final = "XXXXXXXXXXXXX"  # The example id of the result gateway's documentation: always known.
 EXAMPLE_QUEUE_ID: Final = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"  # That of the queue gateway's.
 EXAMPLE_KEY: Final = "your-subscription-key-here"  # The documentation's placeholder for the key.
-MOST_REQUESTS: Final = 100_000  # Nothing is ever forgotten, so the state is bounded here.
-LONGEST_ID: Final = 1024  # Characters: the id must fit into a URL.
+MAX_REQUESTS: Final = 100_000  # Nothing is ever forgotten, so the state is bounded here.
+MAX_ID: Final = 1024  # Characters: the id must fit into a URL.
 
 
 class RequestOutcome(StrEnum):
@@ -106,9 +106,9 @@ class EmulatedRequest:
     born: float = field(default=0.0, repr=False)  # Seconds since 1970.
 
     def __post_init__(self) -> None:
-        if not (0 < len(self.request_id) <= LONGEST_ID and self.request_id.isprintable()):
-            raise ValueError(f"A request id is 1 to {LONGEST_ID} printable characters, not {self.request_id[:40]!r}.")
-        if not 0 <= self.duration <= LONGEST:
+        if not (0 < len(self.request_id) <= MAX_ID and self.request_id.isprintable()):
+            raise ValueError(f"A request id is 1 to {MAX_ID} printable characters, not {self.request_id[:40]!r}.")
+        if not 0 <= self.duration <= MAX_SECONDS:
             raise ValueError("A duration is between 0 seconds and a year.")
 
     def start(self, time: TimeSource) -> None:
@@ -188,7 +188,7 @@ class NewRequest:
 
 
 class Requests(dict[str, EmulatedRequest]):
-    """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MOST_REQUESTS.
+    """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MAX_REQUESTS.
 
     Attributes:
         faults: those of every request that is added from now on.
@@ -218,7 +218,7 @@ class Requests(dict[str, EmulatedRequest]):
             request_id,
             settings.duration if new.duration is None else new.duration,
             RequestOutcome(settings.outcome if new.outcome is None else new.outcome),
-            Fault.parse_all(new.fault or "", MOST_OWN_FAULTS),
+            Fault.parse_all(new.fault or "", MAX_OWN_FAULTS),
             self.faults,
             EmulatedGatewayName.of(request_id) if new.gateway is None else EmulatedGatewayName(new.gateway),
             new.pictures,

@@ -14,7 +14,7 @@ from bench.report import Report, spread
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 NAME: Final = "performance"
-LARGEST: Final = 8
+MAX_SHARES: Final = 8
 """How many packages of a profile the page shows."""
 
 INTRODUCTION: Final = """\
@@ -62,7 +62,7 @@ event loop wakes a task, in 99 % of all times at most."""
 PROFILES: Final = f"""\
 ## Where the time goes
 
-In percent of the CPU time of each, the {LARGEST} largest shares by package: `profile` and `peers-profile` look every
+In percent of the CPU time of each, the {MAX_SHARES} largest shares by package: `profile` and `peers-profile` look every
 few milliseconds which module runs, and what is written in C counts for the module that called it. Of the import and the
 first answer it is time on the wall, by what each import takes without those in it; `{NO_IMPORT}` is the answer
 itself. The modules of the schedule, in `longcat.waiting.schedule`, count one by one."""
@@ -156,7 +156,7 @@ def profiles(report: Report) -> Iterator[str]:
             subject, _, package = name.partition(": ")
             found.setdefault(subject, {})[package] = figures[0]
     for subject, shares in found.items():
-        largest = sorted(shares.items(), key=lambda item: -item[1])[:LARGEST]
+        largest = sorted(shares.items(), key=lambda item: -item[1])[:MAX_SHARES]
         others = 100 - sum(share for _, share in largest)
         yield line(subject, ", ".join(f"{package} {share:.0f}" for package, share in largest), f"{others:.0f}")
 

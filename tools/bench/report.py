@@ -10,7 +10,7 @@ from attrs import field, frozen
 from bench.experiment import Series, Spread, ratios
 from bench.rows import ROWS, Row
 
-MOST_SPREAD: Final = 0.5
+MAX_SPREAD: Final = 0.5
 """Where the quartiles of a row are further apart than this, as a share of its median, it says nothing."""
 
 
@@ -69,7 +69,7 @@ class Report:
 
     def doubtful(self) -> list[Result]:
         """Return the results whose figures are spread too far."""
-        return [result for result in self.results() if result.value.share > MOST_SPREAD]
+        return [result for result in self.results() if result.value.share > MAX_SPREAD]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything for a program."""

@@ -22,7 +22,7 @@ from longcat.sandbox.queue.orders import OrderRefusedError, Orders, ReceivedOrde
 from longcat.sandbox.queue.variants import BodyKind, HonestBody, find_variants, vary
 from longcat.sandbox.queue.webhooks import WebhookSender, read_webhook
 from longcat.sandbox.state import (
-    MOST_REQUESTS,
+    MAX_REQUESTS,
     EmulatedGatewayName,
     EmulatedRequest,
     NewRequest,
@@ -79,8 +79,8 @@ class EmulatedQueueGateway(EmulatedGateway):
             raise OrderRefusedError(400, "Model not found", f"Model '{MODEL}' not found or is disabled")
         if self._settings.balance is not None and self.orders.spent + wanted.cost > self._settings.balance:
             raise OrderRefusedError(402, "Insufficient Balance", "Your wallet does not have enough balance.")
-        if len(self._requests) >= MOST_REQUESTS:
-            raise OrderRefusedError(503, "Full", f"The sandbox holds {MOST_REQUESTS} requests: restart it.")
+        if len(self._requests) >= MAX_REQUESTS:
+            raise OrderRefusedError(503, "Full", f"The sandbox holds {MAX_REQUESTS} requests: restart it.")
 
     def _take(self, record: ReceivedOrder, wanted: WantedPictures) -> EmulatedRequest:
         """Begin the request that an order asks for, and charge for it."""

@@ -14,7 +14,7 @@ from longcat.sandbox.bodies import has_json_type, parse_object
 from longcat.sandbox.calls import MODEL
 from longcat.sandbox.faults import Fault, FaultTarget, strikes
 from longcat.sandbox.picture import Look
-from longcat.sandbox.state import MOST_REQUESTS, RequestOutcome
+from longcat.sandbox.state import MAX_REQUESTS, RequestOutcome
 
 # The page: 0.13 USD per generation, and elsewhere per image. Here: per image, which is the worst for a budget.
 PRICE: Final = Decimal("0.13")
@@ -28,8 +28,8 @@ SIZES: Final = {
 }
 FORMATS: Final = ("png", "jpeg", "webp")
 # No page has a range, so no number is refused: one picture is made at least, and at most so many.
-MOST_PICTURES: Final = 100
-MOST_KEPT: Final = 256 * 1024 * 1024
+MAX_PICTURES: Final = 100
+MAX_KEPT: Final = 256 * 1024 * 1024
 """Bytes of headers and bodies. A usual order has less than one KiB."""
 # A prompt such as "a cat [failed]" says how its request ends.
 _TOLD_OUTCOME: Final = re.compile(rf"\[({'|'.join(RequestOutcome)})\]$")
@@ -110,7 +110,7 @@ def read_order(request: Request, body: bytes) -> WantedPictures:
             raise invalid(f"The field {name} must be one of: {', '.join(words)}.")
     if not fields["prompt"]:
         raise invalid("The field prompt must not be empty.")
-    count = max(1, min(int(fields.get("num_images", 1)), MOST_PICTURES))
+    count = max(1, min(int(fields.get("num_images", 1)), MAX_PICTURES))
     # The page's example orders png; it does not say that this is the default.
     look = Look(*SIZES[fields["image_size"]], fields.get("output_format", "png").upper())
     told = _TOLD_OUTCOME.search(fields["prompt"])
@@ -150,7 +150,7 @@ class Orders:
     """Every POST to the order call, the money that the orders cost, and the faults that strike them.
 
     Attributes:
-        received: the POSTs, the newest last; only the first are kept: MOST_REQUESTS of them, and MOST_KEPT bytes.
+        received: the POSTs, the newest last; only the first are kept: MAX_REQUESTS of them, and MAX_KEPT bytes.
         posts: how many POSTs there were.
         taken: how many of them were taken as orders, so that a request began.
         spent: what the orders taken cost, less those that end in an error of the system.
@@ -171,7 +171,7 @@ class Orders:
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.pop("ocp-apim-subscription-key", None)
         order = ReceivedOrder(headers)
-        if len(self.received) < MOST_REQUESTS and self._has_room(sum(map(len, (*headers, *headers.values())))):
+        if len(self.received) < MAX_REQUESTS and self._has_room(sum(map(len, (*headers, *headers.values())))):
             self.received.append(order)
         return order
 
@@ -182,7 +182,7 @@ class Orders:
 
     def _has_room(self, size: int) -> bool:
         """Count so many bytes more if they can be kept."""
-        if self._kept + size > MOST_KEPT:
+        if self._kept + size > MAX_KEPT:
             return False
         self._kept += size
         return True

@@ -22,8 +22,8 @@ MODES: Final = ("terminal", "sync")
 # keeps failing may be dropped. It gives no figures.
 SECONDS_TO_ANSWER: Final = 5.0
 PAUSES: Final = (1.0, 2.0)  # Seconds before a callback that failed is sent again, so often.
-LONGEST_LINE: Final = 1024  # Bytes: what answers more without a line end is no HTTP server.
-LONGEST_DELAY: Final = 15.0  # The page: the most seconds between two questions to the supplier in the mode `sync`.
+MAX_LINE: Final = 1024  # Bytes: what answers more without a line end is no HTTP server.
+MAX_DELAY: Final = 15.0  # The page: the most seconds between two questions to the supplier in the mode `sync`.
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def moments(duration: float, mode: str) -> Iterator[float]:
     1, 2, 4, 8 seconds, and then 15.
     """
     if mode == "sync":
-        pauses = (min(2.0**n, LONGEST_DELAY) for n in itertools.count())
+        pauses = (min(2.0**n, MAX_DELAY) for n in itertools.count())
         yield from itertools.takewhile(lambda moment: moment < duration, itertools.accumulate(pauses))
     yield duration
 
@@ -130,6 +130,6 @@ async def _post(target: SplitResult, content: bytes) -> bool:
     ) as connection:
         await connection.send(head.encode("latin-1", "replace") + content)
         status_line = b""
-        while b"\r\n" not in status_line and len(status_line) < LONGEST_LINE:
+        while b"\r\n" not in status_line and len(status_line) < MAX_LINE:
             status_line += await connection.receive()
         return status_line.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2"))
