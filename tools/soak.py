@@ -152,7 +152,7 @@ class Program:
         seed: decides what it does.
         seconds: how long it works.
         url: the gateway's.
-        leak: which of the leaks of `growth` it has, by name. None: none.
+        leak: which of the leaks of `growth` it has, by name. None: it has no leak.
     """
 
     name: str
@@ -236,7 +236,7 @@ class Soak:
         seed: the same one makes the same choices.
         seconds: how long the programs work.
         folder: where they do.
-        leak: which leak every program has, by name. None: none.
+        leak: which leak every program has, by name. None: they have none.
         batches: how many batches were killed, and came to their end.
         kills: how often.
         orders: how many orders there were of all.
