@@ -110,6 +110,13 @@ def test_a_parquet_file_is_a_batch_without_postgresql(tmp_path: Path) -> None:
     assert [(line.order, line.key, line.name) for line in a] == [(line.order, line.key, line.name) for line in b]
 
 
+def test_a_closed_stdin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell may have closed it; the error says so, and what to do."""
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ConfigurationError, match="There is no stdin to take orders from"):
+        read_lines("-", {}, plain_http=False)
+
+
 @pytest.mark.parametrize("ending", [".csv", ".TSV", ".json", ".yaml", ".yml"])
 def test_a_table_or_a_document_is_not_ordered_line_by_line(ending: str, tmp_path: Path) -> None:
     """The name tells that its lines are no prompts, each of which would be paid for; JSON lines may have any name."""

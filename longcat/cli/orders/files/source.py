@@ -112,6 +112,8 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
     """
     if not source:
         raise ConfigurationError("The FILE is empty; a shell variable may be unset. Name a file, or - for stdin.")
+    if source == STDIN and sys.stdin is None:
+        raise ConfigurationError("There is no stdin to take orders from; it is closed. Name a file instead.")
     name = "stdin" if source == STDIN else shorten(source)
     with ExitStack() as stack:
         with _readable(name):
@@ -137,7 +139,7 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
 def _readable(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"{name} can't be read: {sentence(reason)} Pass another file.") from error
 
