@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import certificates
-from attrs import frozen
 from fault_cases import Case, Observation, cases, observe
 from fault_server import FaultServer
 
@@ -45,23 +44,6 @@ def _try(server: FaultServer, case: Case) -> Observation:
     return seen
 
 
-@frozen
-class Figures:
-    """What is told of a run."""
-
-    faults: int
-    cases: int
-    seconds: float
-    latest: float
-    memory: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.faults} faults, {self.cases} cases in {self.seconds:.0f} s; the slowest ended"
-            f" {self.latest:.2f} s after its deadline, and the largest took {self.memory / 1e6:.0f} MB."
-        )
-
-
 def main() -> int:
     """Print what does not hold, and the figures; return whether all is well."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,7 +59,10 @@ def main() -> int:
         for words in observation.wrong:
             print(f"WRONG: {case}: {words}")
     latest, largest = max(one.late for _, one in seen), max(one.memory for _, one in seen)
-    print(Figures(len({case.fault for case in wanted}), len(seen), time.monotonic() - began, latest, largest))
+    print(
+        f"{len({case.fault for case in wanted})} faults, {len(seen)} cases in {time.monotonic() - began:.0f} s; the"
+        f" slowest ended {latest:.2f} s after its deadline, and the largest took {largest / 1e6:.0f} MB."
+    )
     return any(observation.wrong for _, observation in seen)
 
 

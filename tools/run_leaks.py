@@ -10,15 +10,15 @@ from pathlib import Path
 
 from fakes import Driver
 from leak_cases import Case, every_case, every_class, run
+from libraries import WAYS
 
-CLIENTS = ("sync", "asyncio", "trio")
 SHARE = 500
 """How many cases a worker tries at a time."""
 
 
 def cases_of(name: str, every: int) -> list[Case]:
     """Return every so manyth case, and other ones for each client."""
-    return every_case()[CLIENTS.index(name) % every :: every]
+    return every_case()[WAYS.index(name) % every :: every]
 
 
 def try_some(name: str, every: int, start: int) -> list[str]:
@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", metavar="N", type=int, default=1, help="try every N-th case only (default: all)")
     every = parser.parse_args().every
-    began, counts = time.monotonic(), {name: len(cases_of(name, every)) for name in CLIENTS}
+    began, counts = time.monotonic(), {name: len(cases_of(name, every)) for name in WAYS}
     shares = [(name, every, start) for name, count in counts.items() for start in range(0, count, SHARE)]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         found = [line for lines in pool.map(try_some, *zip(*shares, strict=True)) for line in lines]
