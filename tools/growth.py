@@ -30,13 +30,10 @@ CACHE: Final = type(lru_cache(bool))
 """The class of the caches of functions."""
 EVERY: Final = 3
 """Calls between two counts."""
-ENOUGH: Final = 12
+ENOUGH: Final = 20
 """Counts in each half of a program's calls, without which the program is not judged."""
-LIMIT: Final = 700.0
-"""Bytes by which memory may grow with each call.
-
-The smallest leak that is to be found adds 1 kB. Calls of a kind that was not made before add something, too.
-"""
+LIMIT: Final = 512.0
+"""Bytes by which memory may grow with each call: half of the smallest leak that is to be found."""
 SETTLING: Final = 5.0
 """Seconds that a thread, a task or a connection that has been ended may need to go on a busy machine."""
 TICK: Final = 0.05
