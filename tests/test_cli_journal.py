@@ -25,7 +25,7 @@ from longcat.models import Image, OrderRequest, State, Status
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres import database
-from longcat.saving.journal.postgres.lines import LineOutcome
+from longcat.saving.journal.postgres.batches.lines import LineOutcome
 from longcat.waiting.store import OrderState
 
 Gateways = Callable[..., OrderGateway]

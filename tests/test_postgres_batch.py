@@ -35,8 +35,8 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.postgres.lines import BatchProgress, LineOutcome, LineTable
-from longcat.saving.journal.postgres.workers import WorkerRecord
+from longcat.saving.journal.postgres.batches.lines import BatchProgress, LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.waiting.store import OrderState
 
 SOON: Final = 0.05

@@ -26,7 +26,7 @@ from longcat.errors import ConfigurationError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.postgres import connection
-from longcat.saving.journal.postgres.lines import LineOutcome
+from longcat.saving.journal.postgres.batches.lines import LineOutcome
 from longcat.saving.journal.requests import SavedFile
 from longcat.testing import FakeGateway
 from longcat.waiting.store import OrderState

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from longcat.cli.displays.whole import WholeDisplay
-from longcat.saving.journal.postgres.workers import WorkerRecord
+from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.text import shorten
 
 MOST_WORKERS: Final = 8

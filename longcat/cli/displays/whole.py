@@ -7,7 +7,7 @@ from typing import Final
 
 from longcat.cli.displays.display import Display, duration
 from longcat.models import Status
-from longcat.saving.journal.postgres.lines import BatchProgress
+from longcat.saving.journal.postgres.batches.lines import BatchProgress
 from longcat.text import counted
 from longcat.waiting.outcome import Outcome
 

@@ -10,8 +10,8 @@ from longcat.text import counted, shorten
 from longcat.text.known_keys import KNOWN_KEYS
 
 if TYPE_CHECKING:
-    from longcat.saving.journal.postgres.batches import BatchRecord
-    from longcat.saving.journal.postgres.workers import WorkerRecord
+    from longcat.saving.journal.postgres.batches.table import BatchRecord
+    from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
 WORKER_FIELDS: Final = ("token", "alive", "host", "pid", "batch", "began", "seen", *STATES[:3], "spent")
 WORDS: Final = {"unknown": "in doubt"}

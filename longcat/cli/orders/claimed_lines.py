@@ -17,7 +17,7 @@ from longcat.cli.orders.files.lines import name_of
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.errors import JournalError
-from longcat.saving.journal.postgres.lines import BatchProgress, ClaimedLine, LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.lines import BatchProgress, ClaimedLine, LineOutcome, LineTable
 
 FIRST_LOT: Final = 40
 """How many lines are claimed at first: twice what may be in flight."""

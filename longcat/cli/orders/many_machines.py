@@ -35,7 +35,7 @@ from longcat.models import OrderRequest
 from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.journal import Journal, wait_while_locked
 from longcat.saving.journal.plan import BatchPlan
-from longcat.saving.journal.postgres.lines import LineTable
+from longcat.saving.journal.postgres.batches.lines import LineTable
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake

@@ -28,8 +28,8 @@ from longcat.saving.journal.states import (
 )
 
 if TYPE_CHECKING:
-    from longcat.saving.journal.postgres.batches import BatchRecord, BatchTable
-    from longcat.saving.journal.postgres.workers import WorkerRecord
+    from longcat.saving.journal.postgres.batches.table import BatchRecord, BatchTable
+    from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
 MOST_NAMED: Final = 10
 """How many orders in doubt are told one by one."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longcat.errors import JournalError
 from longcat.saving.journal.database import IfMissing
+from longcat.saving.journal.postgres.batches.workers import WORKER_TABLE
 from longcat.saving.journal.postgres.connection import ALTERED_IT
 from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
 from longcat.saving.journal.postgres.owners import OWNER_SCHEMA
 from longcat.saving.journal.postgres.rate_limiter import RATE_TABLE
-from longcat.saving.journal.postgres.workers import WORKER_TABLE
 
 if TYPE_CHECKING:
     from psycopg import Connection

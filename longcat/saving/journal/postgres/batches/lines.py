@@ -21,9 +21,9 @@ from longcat.saving.journal.manifest import manifest_line, stored_files
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.orders import MARK, RESTORE, SPENT, read_order, write_order
 from longcat.saving.journal.plan import BatchPlan
-from longcat.saving.journal.postgres import workers
+from longcat.saving.journal.postgres.batches import workers
+from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.saving.journal.postgres.owners import orders_under_way
-from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.saving.journal.states import COST, REQUEST
 from longcat.waiting.store import AGAIN, another_order, order_name
 

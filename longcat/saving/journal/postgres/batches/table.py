@@ -11,10 +11,16 @@ from attrs import frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes
 from longcat.saving.journal.money import to_dollars
-from longcat.saving.journal.postgres import workers
-from longcat.saving.journal.postgres.lines import COUNTS, LOCK_BATCHES, REOPEN_FAILED, REOPEN_UNKNOWN, export_lines
+from longcat.saving.journal.postgres.batches import workers
+from longcat.saving.journal.postgres.batches.lines import (
+    COUNTS,
+    LOCK_BATCHES,
+    REOPEN_FAILED,
+    REOPEN_UNKNOWN,
+    export_lines,
+)
+from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.saving.journal.postgres.owners import orders_under_way
-from longcat.saving.journal.postgres.workers import WorkerRecord
 from longcat.saving.journal.states import (
     COST,
     FAILED,
