@@ -35,7 +35,8 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.postgres.batches.lines import BatchProgress, LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.lines import LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.waiting.store import OrderState
 
@@ -412,7 +413,7 @@ def test_lots_grow_and_shrink() -> None:
     assert one._lot_size() == claimed_lines.LEAST_LOT
 
 
-def progress(workers: int = 1, **counts: int) -> BatchProgress:
+def progress(workers: int = 1, **counts: int) -> BatchRecord:
     """Return how far workers are with a thousand lines."""
     began = datetime(2026, 1, 1, tzinfo=UTC)
     alive = [
@@ -420,7 +421,7 @@ def progress(workers: int = 1, **counts: int) -> BatchProgress:
         for number in range(workers)
     ]
     known: dict[str, Any] = {"lines": 1000, "done": 0, "failed": 0, "unknown": 0, "spent": Decimal("12.5")}
-    return BatchProgress(**known | counts, workers=alive)
+    return BatchRecord(1, GATEWAY, began, **known | counts, workers=alive)
 
 
 def test_what_is_shown_of_the_whole(capsys: pytest.CaptureFixture[str]) -> None:

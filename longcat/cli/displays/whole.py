@@ -7,7 +7,7 @@ from typing import Final
 
 from longcat.cli.displays.display import Display, duration
 from longcat.models import Status
-from longcat.saving.journal.postgres.batches.lines import BatchProgress
+from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.text import counted
 from longcat.waiting.outcome import Outcome
 
@@ -25,7 +25,7 @@ class WholeDisplay(Display):
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__({})
         self.monotonic = monotonic
-        self.progress: BatchProgress | None = None
+        self.progress: BatchRecord | None = None
         self._seen: deque[tuple[float, int]] = deque()
         """When how many lines were over, within the last `WINDOW` seconds."""
 
@@ -41,7 +41,7 @@ class WholeDisplay(Display):
     def estimate(self, seconds: float | None) -> None:
         """Nothing: it tells of this worker's lines alone."""
 
-    def show(self, progress: BatchProgress) -> None:
+    def show(self, progress: BatchRecord) -> None:
         """Show how far all workers are."""
         now = self.monotonic()
         self.progress = progress

@@ -10,7 +10,7 @@ from longcat.text import counted, shorten
 from longcat.text.known_keys import KNOWN_KEYS
 
 if TYPE_CHECKING:
-    from longcat.saving.journal.postgres.batches.table import BatchRecord
+    from longcat.saving.journal.postgres.batches.records import BatchRecord
     from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
 WORKER_FIELDS: Final = ("token", "alive", "host", "pid", "batch", "began", "seen", *STATES[:3], "spent")

@@ -17,7 +17,8 @@ from longcat.cli.orders.files.lines import name_of
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.errors import JournalError
-from longcat.saving.journal.postgres.batches.lines import BatchProgress, ClaimedLine, LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.lines import ClaimedLine, LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.records import BatchRecord
 
 FIRST_LOT: Final = 40
 """How many lines are claimed at first: twice what may be in flight."""
@@ -58,7 +59,7 @@ class ClaimedLines:
     on_end: Callable[[OrderLine], object]
     on_idle: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint
     codes: set[Exit] = field(factory=set, init=False)
-    progress: BatchProgress | None = field(default=None, init=False)
+    progress: BatchRecord | None = field(default=None, init=False)
     _lot: int = field(default=FIRST_LOT, init=False)
     _numbers: dict[str, int] = field(factory=dict, init=False)
     """The number of each line that is claimed and not over, by its key."""
@@ -132,7 +133,7 @@ class ClaimedLines:
             for _ in group:
                 self._over.popleft()
 
-    async def _look(self) -> BatchProgress:
+    async def _look(self) -> BatchRecord:
         self.progress = await self._patiently(partial(self.table.progress, self.batch))
         self.shown.show(self.progress)
         return self.progress

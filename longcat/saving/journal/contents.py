@@ -28,7 +28,8 @@ from longcat.saving.journal.states import (
 )
 
 if TYPE_CHECKING:
-    from longcat.saving.journal.postgres.batches.table import BatchRecord, BatchTable
+    from longcat.saving.journal.postgres.batches.records import BatchRecord
+    from longcat.saving.journal.postgres.batches.table import BatchTable
     from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
 MOST_NAMED: Final = 10

@@ -11,89 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from longcat.errors import ConfigurationError, JournalError
-from longcat.gateway.orders import cost
+from longcat.errors import JournalError
 from longcat.models import OrderRequest
 from longcat.saving.journal.database import Database
 from longcat.saving.journal.manifest import manifest_line, stored_files
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.orders import MARK, RESTORE, SPENT, read_order, write_order
+from longcat.saving.journal.orders import MARK, RESTORE, read_order
 from longcat.saving.journal.plan import BatchPlan
-from longcat.saving.journal.postgres.batches import workers
-from longcat.saving.journal.postgres.batches.workers import WorkerRecord
-from longcat.saving.journal.postgres.owners import orders_under_way
-from longcat.saving.journal.states import COST, REQUEST
-from longcat.waiting.store import AGAIN, another_order, order_name
-
-# One batch is registered at a time, so that no two together cost more than each may.
-LOCK_BATCHES: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
-KNOWN_BATCH: Final = "SELECT batch FROM longcat_batch WHERE gateway = ? AND digest = ?"
-REGISTER: Final = "INSERT INTO longcat_batch (gateway, digest) VALUES (?, ?) RETURNING batch"
-COPY: Final = "COPY longcat_line (batch, number, key, pictures, price, content) FROM STDIN"
-COUNTED: Final = "UPDATE longcat_batch SET lines = ? WHERE batch = ?"
-REPEATED: Final = """
-WITH repeated AS MATERIALIZED (SELECT key FROM longcat_line WHERE batch = ? GROUP BY key HAVING count(*) > 1)"""
-# Parts of an order as `write_order` writes it. No quote in a prompt is bare, and options are numbers and known words.
-PROMPT: Final = """split_part({}, '", "options": ', 1)"""
-OPTIONS: Final = """split_part(split_part({}, '", "options": ', 2), ', "id": ', 1)::jsonb"""
-
-
-def _differ(one: str, other: str) -> str:
-    """Return the condition that two orders have different fields, by value: 1 is 1.0, as for `OrderRequest.body`.
-
-    Prompts are compared as they are written, in ASCII: jsonb can't hold all of their characters.
-    """
-    parts = (f"{part.format(one)} <> {part.format(other)}" for part in (PROMPT, OPTIONS))
-    return f"CASE WHEN {one} = {other} THEN FALSE ELSE {' OR '.join(parts)} END"
-
-
-CONFLICT: Final = f"""{REPEATED}
-SELECT number, first FROM (
-    SELECT number, content, first_value(number) OVER same AS first, first_value(content) OVER same AS first_content
-    FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
-    WINDOW same AS (PARTITION BY key ORDER BY number)
-) AS compared
-WHERE {_differ("content", "first_content")} ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
-NUMBER_REPEATED: Final = f"""{REPEATED}
-UPDATE longcat_line AS line SET key = line.key || ? || place
-FROM (
-    SELECT number, row_number() OVER (PARTITION BY key ORDER BY number) AS place
-    FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
-) AS placed
-WHERE line.batch = ? AND line.number = placed.number AND place > 1"""  # noqa: S608 - likewise.
-# Which of the lines are ordered already, and the first one of which something else was.
-FIND_ORDERED: Final = f"""
-WITH ordered AS (
-    UPDATE longcat_line AS line SET was_left = TRUE
-    FROM orders WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key
-    RETURNING number, line.key, {_differ("line.content", "orders.content")} AS differs
-)
-SELECT key FROM ordered WHERE differs ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
-ANALYZE: Final = "ANALYZE longcat_line"
-SURVEY: Final = """
-SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
-    coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE in_doubt)
-FROM (
-    SELECT pictures, price, doubt.in_doubt,
-        doubt.in_doubt AND ? OR line.state = 'open' AND (orders.key IS NULL OR is_marked) AS is_new
-    FROM longcat_line AS line
-    LEFT JOIN longcat_orders AS orders ON orders.gateway = ? AND orders.key = line.key
-    CROSS JOIN LATERAL (
-        SELECT coalesce(orders.state = 'unknown' AND starts_with(orders.message, ?), FALSE) AS is_marked
-    ) AS mark
-    CROSS JOIN LATERAL (
-        SELECT NOT is_marked AND coalesce(
-            orders.state = 'unknown' OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_sending), FALSE
-        ) AS in_doubt
-    ) AS doubt
-    WHERE batch = ?
-) AS line"""
-# All at one moment: what is ordered meanwhile counts once.
-PLAN: Final = f"""
-SELECT * FROM ({SURVEY}) AS survey, ({SPENT}) AS spent,
-    ({workers.TO_ORDER.format(but="?", gateway="?")}) AS elsewhere, ({workers.LOWEST_CAP}) AS cap"""  # noqa: S608 - texts of ours.
+from longcat.saving.journal.postgres.batches import records, workers
+from longcat.saving.journal.postgres.batches.records import BatchRecord
+from longcat.saving.journal.postgres.batches.registration import Registration
+from longcat.waiting.store import AGAIN, order_name
 
 CLAIM: Final = """
 WITH free AS (
@@ -137,64 +67,7 @@ UPDATE longcat_line SET owner = NULL, was_left = TRUE
 WHERE batch = ? AND owner = ? AND state = 'open' AND number <> ALL (?::INTEGER[])"""
 GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL, was_left = TRUE WHERE owner = ?"
 ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
-# What lines cost that are over was counted when they ended. That of open ones is what their orders cost so far.
-COUNTS: Final = f"""
-coalesce(sum(worker.done), 0)::BIGINT AS done, (batch.failed + coalesce(sum(worker.failed), 0))::BIGINT AS failed,
-(batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT AS unknown,
-(batch.spent + coalesce(sum(worker.spent), 0) + (
-    SELECT coalesce(sum({COST}), 0) FROM longcat_line AS line
-    JOIN orders ON orders.gateway = batch.gateway AND orders.key = line.key {REQUEST}
-    WHERE line.batch = batch.batch AND line.state = 'open' AND (line.owner IS NOT NULL OR line.was_left)
-))::BIGINT AS spent"""  # noqa: S608 - a text of ours.
-"""How many lines of a batch are done, failed and in doubt, and what all of them cost so far, of its grouped workers."""
-PROGRESS: Final = f"""
-SELECT lines, {COUNTS}
-FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) WHERE batch = ? GROUP BY batch"""  # noqa: S608
-# Lines are open, by the counts, and none is free, nor with a worker that will end it or is gone.
-IS_STUCK: Final = f"""
-SELECT lines > done + failed + unknown
-    AND NOT EXISTS (SELECT FROM longcat_line WHERE batch = ? AND state = 'open' AND owner IS NULL)
-    AND NOT EXISTS (
-        SELECT FROM longcat_line AS line JOIN longcat_worker AS worker ON token = owner
-        WHERE line.batch = ? AND state = 'open' AND worker.batch = line.batch AND NOT has_left
-    )
-FROM ({PROGRESS}) AS batch"""  # noqa: S608 - a text of ours.
-# Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
-RESUBMIT: Final = """
-UPDATE longcat_orders AS orders SET
-    message = CAST(? AS TEXT) || CASE orders.state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
-    state = 'unknown', owner = NULL, noted = ?
-FROM longcat_line AS line
-WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND (
-    orders.state = 'unknown' AND NOT starts_with(coalesce(message, ''), ?)
-    OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_sending)
-)"""
 NO_DOUBT: Final = "UPDATE longcat_batch SET unknown = unknown - ?, spent = spent - ? WHERE batch = ?"
-# Of the batch with this number, or of all: 0. What the order of a line has cost is counted with the line as long as it
-# is that of the line; where the order got another key, its cost stays in the sum of the batch.
-REOPEN: Final = """
-WITH found AS (
-    SELECT line.batch, number, line.cost, {is_counted} AS is_counted
-    FROM longcat_line AS line JOIN longcat_batch USING (batch)
-    LEFT JOIN orders ON orders.gateway = longcat_batch.gateway AND orders.key = line.key
-    WHERE ? IN (line.batch, 0) AND line.state = '{state}' AND {may_open}
-), opened AS (
-    UPDATE longcat_line AS line SET
-        state = 'open', owner = NULL, was_left = TRUE, request_id = NULL, files = NULL, cost = 0, error = NULL
-    FROM found WHERE line.batch = found.batch AND line.number = found.number
-)
-UPDATE longcat_batch AS batch SET {state} = {state} - counted.lines, spent = spent - counted.units
-FROM (
-    SELECT batch, count(*) AS lines, coalesce(sum(cost) FILTER (WHERE is_counted), 0) AS units FROM found GROUP BY batch
-) AS counted
-WHERE batch.batch = counted.batch"""
-REOPEN_FAILED: Final = REOPEN.format(state="failed", is_counted="orders.request_id = line.request_id", may_open="TRUE")
-REOPEN_UNKNOWN: Final = REOPEN.format(
-    state="unknown",
-    is_counted="TRUE",
-    # A line whose order may be under way stays in doubt, as its order is not marked.
-    may_open="NOT coalesce(orders.state = 'intended' AND orders.owner IN (TABLE longcat_sending), FALSE)",
-)
 # Mostly few lines are open. OFFSET keeps the others from being joined, and sorted anew, with all that they hold.
 EXPORT: Final = """
 SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
@@ -245,30 +118,6 @@ class LineOutcome:
     files: Sequence[str] = ()
     cost: Decimal = Decimal(0)
     error: str | None = None
-
-
-@frozen
-class BatchProgress:
-    """How far all workers together are with a batch.
-
-    Attributes:
-        lines: how many there are.
-        done: how many of them are done; `failed` and `unknown` likewise.
-        spent: what all orders of the lines cost so far, at most, in US dollars.
-        workers: those who are alive, this one among them, the longest at it first.
-    """
-
-    lines: int
-    done: int
-    failed: int
-    unknown: int
-    spent: Decimal
-    workers: Sequence[WorkerRecord] = ()
-
-    @property
-    def open(self) -> int:
-        """How many lines are not over yet."""
-        return self.lines - self.done - self.failed - self.unknown
 
 
 @frozen(eq=False)
@@ -324,22 +173,18 @@ class LineTable:
                 order.
         """
         with self._database.durable() as db:
-            db.execute(LOCK_BATCHES)
-            db.execute("SAVEPOINT registering")
-            known = db.execute(KNOWN_BATCH, [self._gateway, digest]).fetchone()
-            (batch,) = known or db.execute(REGISTER, [self._gateway, digest]).fetchone()
-            if known is None:
-                self._fill(db, batch, orders(), source, row)
-            check(self._plan(db, batch, resubmit_unknown=resubmit_unknown))
+            registration, is_new = Registration.begin(self._database, db, self._gateway, digest)
+            if is_new:
+                registration.fill(orders(), source, row)
+            check(registration.plan(self._owner, resubmit_unknown=resubmit_unknown))
             if dry_run:
-                db.execute("ROLLBACK TO SAVEPOINT registering")
-                return int(batch)
+                registration.undo()
+                return registration.batch
             if resubmit_unknown:
-                db.execute(RESUBMIT, [MARK, self._database.now(), batch, self._gateway, MARK])
-                db.execute(REOPEN_UNKNOWN, [batch])
-            workers.sign(db, self._owner, batch)
+                registration.resubmit_unknown()
+            workers.sign(db, self._owner, registration.batch)
             workers.cap(db, self._owner, max_cost)
-            return int(batch)
+            return registration.batch
 
     def claim(self, batch: int, count: int) -> list[ClaimedLine]:
         """Claim so many open lines at most, those of workers that are gone first, and return them in their order.
@@ -387,19 +232,17 @@ class LineTable:
             workers.leave(db, self._owner)
             return not any(worker.is_alive for worker in workers.records(db, batch))
 
-    def progress(self, batch: int) -> BatchProgress:
+    def progress(self, batch: int) -> BatchRecord:
         """Return how far all workers together are. It costs some milliseconds, however many lines there are."""
         with self._database.transaction() as db:
             workers.count(db, self._owner, [])
-            lines, done, failed, unknown, spent = db.execute(PROGRESS, [batch]).fetchone()
-            alive = [worker for worker in workers.records(db, batch) if worker.is_alive]
-        return BatchProgress(lines, done, failed, unknown, to_dollars(spent), alive)
+            (record,) = records.records(db, batch)
+            return evolve(record, workers=[one for one in workers.records(db, batch) if one.is_alive])
 
     def is_stuck(self, batch: int) -> bool:
         """Whether lines are open that nobody has and nobody can claim, as another program altered the journal."""
         with self._database.using() as db:
-            (is_stuck,) = db.execute(IS_STUCK, [batch] * 3).fetchone()
-            return bool(is_stuck)
+            return records.is_stuck(db, batch)
 
     def export(self, batch: int) -> Iterator[str]:
         """Yield what is known of each line, in the order of the file, as JSON with the fields of `OrderLine.as_object`.
@@ -435,52 +278,6 @@ class LineTable:
         if key != name and not key.startswith(f"{name}{AGAIN}"):
             raise ValueError("no order has this key")
         return ClaimedLine(number, key, order, to_dollars(units))
-
-    def _fill(self, db: Any, batch: int, orders: Iterable[tuple[int, OrderRequest]], source: str, row: str) -> None:
-        """Write the lines of a batch, and name their orders."""
-        count = 0
-        prices: dict[int, int] = {}
-        with db.copy(COPY) as copy:
-            for number, order in orders:
-                pictures = order.pictures
-                price = prices.get(pictures) or prices.setdefault(pictures, to_units(cost(order)))
-                copy.write_row(
-                    (batch, number, self._database.stored_key(order_name(order)), pictures, price, write_order(order))
-                )
-                count += 1
-        if not count:
-            raise ConfigurationError(f"There is no order in {source}. Write one {row} for each.")
-        if found := db.execute(CONFLICT, [batch, batch]).fetchone():
-            number, first = found
-            name = row.capitalize()
-            raise ConfigurationError(
-                f"{name} {number} of {source}: {name} {first} has the same id, and orders something else. Change one of"
-                " them."
-            )
-        db.execute(NUMBER_REPEATED, [batch, AGAIN, batch, batch])
-        db.execute(COUNTED, [count, batch])
-        db.execute(ANALYZE)  # What follows is planned for what is there now.
-        if found := db.execute(FIND_ORDERED, [batch, self._gateway]).fetchone():
-            raise another_order(*found)
-
-    def _plan(self, db: Any, batch: int, *, resubmit_unknown: bool) -> BatchPlan:
-        """Return what would be sent."""
-        survey = [resubmit_unknown, self._gateway, MARK, batch]
-        elsewhere = [batch, self._gateway, self._gateway]
-        with self._database.trusting("The row of an order", RESTORE):
-            values = [*survey, self._gateway, *elsewhere, self._gateway, self._owner]
-            lines, new, pictures, price, in_doubt, spent, to_order, cap = db.execute(PLAN, values).fetchone()
-            return BatchPlan(
-                lines=lines,
-                new=new,
-                pictures=pictures,
-                cost=to_dollars(price),
-                in_doubt=in_doubt,
-                spent=to_dollars(spent),
-                elsewhere=to_dollars(to_order),
-                cap=to_dollars(cap) if cap is not None else None,
-                under_way=orders_under_way(db, self._gateway),
-            )
 
 
 def _as_row(outcome: LineOutcome) -> tuple[int, str, str | None, str | None, int, str | None]:

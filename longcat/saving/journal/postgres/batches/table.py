@@ -3,22 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes
-from longcat.saving.journal.money import to_dollars
-from longcat.saving.journal.postgres.batches import workers
-from longcat.saving.journal.postgres.batches.lines import (
-    COUNTS,
-    LOCK_BATCHES,
-    REOPEN_FAILED,
-    REOPEN_UNKNOWN,
-    export_lines,
-)
+from longcat.saving.journal.postgres.batches import records, workers
+from longcat.saving.journal.postgres.batches.lines import export_lines
+from longcat.saving.journal.postgres.batches.records import REOPEN_FAILED, REOPEN_UNKNOWN, BatchRecord
+from longcat.saving.journal.postgres.batches.registration import LOCK_BATCHES
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.states import (
@@ -33,9 +26,6 @@ from longcat.saving.journal.states import (
     OrdersUnderWay,
 )
 
-RECORDS: Final = f"""
-SELECT batch, gateway, registered, lines, {COUNTS}
-FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch) GROUP BY batch ORDER BY batch"""  # noqa: S608 - a text of ours.
 WITHOUT_LINE: Final = """
 AND NOT EXISTS (
     SELECT FROM longcat_line JOIN longcat_batch USING (batch)
@@ -84,34 +74,6 @@ WHERE state = 'taken' AND (gateway, key, request_id) IN (
 )"""
 
 
-@frozen
-class BatchRecord:
-    """One batch, and how its lines stand.
-
-    Attributes:
-        batch: its number.
-        gateway: the gateway's base URL.
-        registered: when it was registered, by the server's clock.
-        lines: how many lines it has.
-        done: how many of them are done; `failed` and `unknown` likewise.
-        spent: what all orders of the lines cost so far, at most, in US dollars.
-    """
-
-    batch: int
-    gateway: str
-    registered: datetime
-    lines: int
-    done: int
-    failed: int
-    unknown: int
-    spent: Decimal
-
-    @property
-    def open(self) -> int:
-        """How many lines are not over yet."""
-        return self.lines - self.done - self.failed - self.unknown
-
-
 @frozen(eq=False)
 class BatchTable:
     """All batches of a journal. Every method may block, and raises JournalError.
@@ -127,7 +89,7 @@ class BatchTable:
 
     def records(self, db: Statements) -> list[BatchRecord]:
         """Return all batches, the first that was registered first."""
-        return [BatchRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(RECORDS).fetchall()]
+        return records.records(db)
 
     def workers(self, db: Statements) -> list[WorkerRecord]:
         """Return who works, or worked, on a batch, the earliest first."""
