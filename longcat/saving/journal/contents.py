@@ -17,6 +17,8 @@ from longcat.saving.journal.orders import MARK, RESTORE
 from longcat.saving.journal.states import (
     COST,
     FAILED,
+    IN_DOUBT,
+    MARKED,
     ORDER_STATE,
     REQUEST,
     REQUEST_FAILED,
@@ -87,22 +89,16 @@ OWNERS: Final = (
     "SELECT owner FROM orders WHERE owner IS NOT NULL",
     "SELECT owner FROM request WHERE owner IS NOT NULL",
 )
-# Whose sender lives is not in doubt yet. What is marked is not in doubt any more.
-DOUBTFUL: Final = """
-state <> 'taken' AND (owner IS NULL OR owner NOT IN ({alive}))
-    AND (state = 'intended' OR coalesce(message, '') NOT LIKE ?)"""
 NAMED: Final = f"""
 SELECT content, noted, CASE state WHEN 'unknown' THEN message END, cost + coalesce(in_doubt, 0)
-FROM orders WHERE {DOUBTFUL} ORDER BY noted, key LIMIT {MOST_NAMED}"""  # noqa: S608 - a text of ours.
+FROM orders WHERE {IN_DOUBT} ORDER BY noted, key LIMIT {MOST_NAMED}"""  # noqa: S608 - a text of ours.
 # What is sent again costs what it cost the last time; that is 0 where it was withdrawn, and then what it cost before.
 DOUBTFUL_COST: Final = f"""
 SELECT count(*), CAST(coalesce(sum(CASE cost WHEN 0 THEN coalesce(in_doubt, 0) ELSE cost END), 0) AS BIGINT)
-FROM orders WHERE {DOUBTFUL}"""  # noqa: S608 - likewise.
+FROM orders WHERE {IN_DOUBT}"""  # noqa: S608 - likewise.
 RESUBMIT: Final = f"""
-UPDATE orders SET
-    message = CAST(? AS TEXT) || CASE state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
-    state = 'unknown', owner = NULL, noted = ?
-WHERE {DOUBTFUL}"""  # noqa: S608 - likewise.
+UPDATE orders SET {MARKED}
+WHERE {IN_DOUBT}"""  # noqa: S608 - likewise.
 HAS_FAILED: Final = f"""
 state = 'taken' AND key NOT LIKE ?
 AND (gateway, request_id) IN (SELECT gateway, request_id FROM request WHERE {REQUEST_FAILED})"""  # noqa: S608 - likewise.
@@ -262,7 +258,7 @@ class JournalContents:
             sending = self._sending(db)
             found = self._in_doubt(db, sending)
             sql, values = _doubtful(RESUBMIT, sending)
-            db.execute(sql, [as_bytes(MARK), self._database.now(), *values])
+            db.execute(sql, [self._database.now(), *values])
             if self._batches is not None:
                 self._batches.reopen_unknown(db)
         return found
@@ -343,7 +339,7 @@ class JournalContents:
 
 def _doubtful(sql: str, senders: Sequence[str]) -> tuple[str, list[Any]]:
     """Return a statement about the orders in doubt, and its values. What these senders have is in no doubt."""
-    return sql.format(alive=", ".join("?" * len(senders)) or "''"), [*senders, f"{MARK}%"]
+    return sql.format(senders=", ".join("?" * len(senders)) or "''"), list(senders)
 
 
 def _orders(database: Database) -> Iterator[ExportRow]:

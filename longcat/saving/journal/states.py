@@ -25,10 +25,23 @@ CASE
     WHEN {REQUEST_FAILED} THEN 'failed'
     ELSE 'open'
 END"""
+IS_MARKED: Final = f"""
+(orders.state = 'unknown' AND substr(coalesce(orders.message, ''), 1, {len(MARK)}) = '{MARK}')"""
+"""Whether somebody has decided that an order is sent again, although it may have been taken."""
+# What stands first lets an index be used.
+IN_DOUBT: Final = f"""
+(orders.state <> 'taken' AND NOT {IS_MARKED}
+    AND (orders.state = 'unknown' OR orders.owner IS NULL OR orders.owner NOT IN ({{senders}})))"""
+"""Whether an order is in doubt: nobody knows whether it was taken, and its sender, who would note that, is none of the
+`senders`, which are the tokens of those who may be sending orders, or a query for them."""
+MARKED: Final = f"""
+message = '{MARK}' || CASE orders.state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
+state = 'unknown', owner = NULL, noted = ?"""
+"""What marks an order in doubt: `IS_MARKED`."""
 # One that is being sent stands as its sender does, whose token this is: alive, or gone.
 ORDER_STATE: Final = f"""
 CASE
-    WHEN orders.state = 'unknown' AND coalesce(substr(orders.message, 1, {len(MARK)}), '') <> '{MARK}' THEN 'unknown'
+    WHEN orders.state = 'unknown' AND NOT {IS_MARKED} THEN 'unknown'
     WHEN orders.state = 'intended' THEN coalesce(orders.owner, 'unknown')
     WHEN orders.state = 'unknown' THEN 'open'
 END"""

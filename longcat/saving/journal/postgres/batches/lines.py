@@ -18,25 +18,26 @@ from longcat.models import OrderRequest
 from longcat.saving.journal.database import Database
 from longcat.saving.journal.manifest import manifest_line, stored_files
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.orders import MARK, RESTORE, read_order
+from longcat.saving.journal.orders import RESTORE, read_order
 from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.batches import records, workers
 from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.saving.journal.postgres.batches.registration import Registration
+from longcat.saving.journal.states import IS_MARKED
 from longcat.waiting.store import AGAIN, order_name
 
-CLAIM: Final = """
+CLAIM: Final = f"""
 WITH free AS (
-    SELECT batch, number FROM longcat_line WHERE batch = ? AND state = 'open' AND {whose}
+    SELECT batch, number FROM longcat_line WHERE batch = ? AND state = 'open' AND {{whose}}
     ORDER BY number LIMIT ? FOR UPDATE SKIP LOCKED
 )
 UPDATE longcat_line AS line SET owner = ?, was_left = FALSE FROM free
 WHERE line.batch = free.batch AND line.number = free.number
 RETURNING line.number, key, content, coalesce((
     SELECT coalesce(orders.in_doubt, 0)
-        + CASE WHEN orders.state = 'unknown' AND starts_with(orders.message, ?) THEN orders.cost ELSE 0 END
+        + CASE WHEN {IS_MARKED} THEN orders.cost ELSE 0 END
     FROM longcat_orders AS orders WHERE orders.gateway = ? AND orders.key = line.key
-), 0)"""
+), 0)"""  # noqa: S608 - a text of ours.
 CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
 CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
 # A line that is left open stays with its worker. One that another worker has taken over is that one's to end, unless it
@@ -257,7 +258,7 @@ class LineTable:
         workers.sign(db, self._owner, batch)
         if batch in self._unsure:
             db.execute(GIVE_BACK_REST, [batch, self._owner, [*self._claimed[batch]]])
-        rows, whose = [], [self._owner, MARK, self._gateway]
+        rows, whose = [], [self._owner, self._gateway]
         if gone := workers.gone(db, self._owner, batch):
             rows += db.execute(CLAIM_LEFT, [batch, gone, count, *whose]).fetchall()
             if not rows:

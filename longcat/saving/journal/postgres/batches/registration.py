@@ -10,12 +10,12 @@ from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.database import Database
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.orders import MARK, RESTORE, SPENT, write_order
+from longcat.saving.journal.orders import RESTORE, SPENT, write_order
 from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.batches import workers
 from longcat.saving.journal.postgres.batches.records import REOPEN_UNKNOWN
 from longcat.saving.journal.postgres.owners import orders_under_way
-from longcat.saving.journal.states import IN_DOUBT, IS_MARKED, SET_MARK
+from longcat.saving.journal.states import IN_DOUBT, IS_MARKED, MARKED
 from longcat.waiting.store import AGAIN, another_order, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
@@ -63,38 +63,27 @@ WITH ordered AS (
 )
 SELECT key FROM ordered WHERE differs ORDER BY number LIMIT 1"""  # noqa: S608 - a text of ours.
 ANALYZE: Final = "ANALYZE longcat_line"
-SURVEY: Final = """
+IN_DOUBT_HERE: Final = IN_DOUBT.format(senders="TABLE longcat_sending")
+SURVEY: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
-    coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE in_doubt)
+    coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE is_doubtful)
 FROM (
-    SELECT pictures, price, doubt.in_doubt,
-        doubt.in_doubt AND ? OR line.state = 'open' AND (orders.key IS NULL OR is_marked) AS is_new
+    SELECT pictures, price, is_doubtful,
+        is_doubtful AND ? OR line.state = 'open' AND (orders.key IS NULL OR {IS_MARKED}) AS is_new
     FROM longcat_line AS line
     LEFT JOIN longcat_orders AS orders ON orders.gateway = ? AND orders.key = line.key
-    CROSS JOIN LATERAL (
-        SELECT coalesce(orders.state = 'unknown' AND starts_with(orders.message, ?), FALSE) AS is_marked
-    ) AS mark
-    CROSS JOIN LATERAL (
-        SELECT NOT is_marked AND coalesce(
-            orders.state = 'unknown' OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_sending), FALSE
-        ) AS in_doubt
-    ) AS doubt
+    CROSS JOIN LATERAL (SELECT coalesce({IN_DOUBT_HERE}, FALSE) AS is_doubtful) AS doubt
     WHERE batch = ?
-) AS line"""
+) AS line"""  # noqa: S608 - a text of ours.
 # All at one moment: what is ordered meanwhile counts once.
 PLAN: Final = f"""
 SELECT * FROM ({SURVEY}) AS survey, ({SPENT}) AS spent,
     ({workers.TO_ORDER.format(but="?", gateway="?")}) AS elsewhere, ({workers.LOWEST_CAP}) AS cap"""  # noqa: S608 - texts of ours.
 # Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
-RESUBMIT: Final = """
-UPDATE longcat_orders AS orders SET
-    message = CAST(? AS TEXT) || CASE orders.state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
-    state = 'unknown', owner = NULL, noted = ?
+RESUBMIT: Final = f"""
+UPDATE longcat_orders AS orders SET {MARKED}
 FROM longcat_line AS line
-WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND (
-    orders.state = 'unknown' AND NOT starts_with(coalesce(message, ''), ?)
-    OR orders.state = 'intended' AND orders.owner NOT IN (TABLE longcat_sending)
-)"""
+WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND {IN_DOUBT_HERE}"""  # noqa: S608 - likewise.
 
 
 @frozen
@@ -168,7 +157,7 @@ class Registration:
             owner: the token of the worker that asks.
             resubmit_unknown: whether the orders in doubt are to be sent again.
         """
-        survey = [resubmit_unknown, self.gateway, MARK, self.batch]
+        survey = [resubmit_unknown, self.gateway, self.batch]
         elsewhere = [self.batch, self.gateway, self.gateway]
         with self.database.trusting("The row of an order", RESTORE):
             values = [*survey, self.gateway, *elsewhere, self.gateway, owner]
@@ -187,5 +176,5 @@ class Registration:
 
     def resubmit_unknown(self) -> None:
         """Open the lines that are in doubt, and mark their orders to be sent again."""
-        self.db.execute(RESUBMIT, [MARK, self.database.now(), self.batch, self.gateway, MARK])
+        self.db.execute(RESUBMIT, [self.database.now(), self.batch, self.gateway])
         self.db.execute(REOPEN_UNKNOWN, [self.batch])

@@ -16,7 +16,8 @@ from attrs import frozen
 
 from longcat.errors import ConfigurationError
 from longcat.saving.journal.money import to_bound, to_dollars
-from longcat.saving.journal.orders import MARK, SPENT
+from longcat.saving.journal.orders import SPENT
+from longcat.saving.journal.states import IS_MARKED
 
 WORKER_TABLE: Final = """\
 CREATE TABLE longcat_worker ( -- One row per program that has worked on a batch.
@@ -50,7 +51,7 @@ WHERE state = 'open' AND batch <> {{but}} AND batch IN (
 ) AND NOT EXISTS (
     SELECT FROM longcat_orders AS orders
     WHERE orders.gateway = {{gateway}} AND orders.key = line.key
-        AND NOT (orders.state = 'unknown' AND starts_with(coalesce(orders.message, ''), '{MARK}'))
+        AND NOT {IS_MARKED}
 )"""  # noqa: S608 - texts of ours.
 """What those at work on batches of a gateway may still order costs at most, but for one batch."""
 CAPS: Final = f"""
