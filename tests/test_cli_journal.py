@@ -237,7 +237,7 @@ def test_what_may_be_under_way_is_not_sent_again_yet(
     batch = "batch", "orders", "-o", "out", "--journal", schema.url
     resubmit = partial(call, gateway, "journal", schema.url, "--resubmit-unknown", "--json")
     assert call(gateway, *batch, "--batch-timeout", "0").code == 3
-    monkeypatch.setattr(database, "INTERVAL", 1000.0)  # It does not come back.
+    monkeypatch.setattr(database, "SIGN_INTERVAL", 1000.0)  # It does not come back.
     with opened(schema.url) as sender:
         sender.orders(gateway.url).begin("a", usable_order({"prompt": "a", "id": "a"}), PRICE)
         rows(schema.url, "UPDATE longcat_owner SET seen = seen - interval '60 s'")

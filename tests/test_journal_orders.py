@@ -27,7 +27,7 @@ from servers import LIMIT
 
 from longcat import ConfigurationError, JournalError, OrderRequest, State, Status
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.orders import KNOWN, OPEN, SPENT, OrderTable
+from longcat.saving.journal.orders import FIND_OPEN_ORDERS, FIND_ORDER, SPENT, OrderTable
 from longcat.saving.journal.sqlite import database
 from longcat.waiting.store import OrderRecord, OrderState
 
@@ -350,7 +350,7 @@ def test_a_price_that_can_not_be_kept_is_refused(place: Place, price: str) -> No
         assert orders.known(KEY) is None
 
 
-@pytest.mark.parametrize("query", [KNOWN, OPEN, SPENT], ids=["known", "in doubt", "spent"])
+@pytest.mark.parametrize("query", [FIND_ORDER, FIND_OPEN_ORDERS, SPENT], ids=["known", "in doubt", "spent"])
 def test_a_question_reads_no_rows_that_it_need_not(path: Path, query: str) -> None:
     """Every query finds its rows by an index, and the sum of the costs reads no prompts."""
     with opened(path) as orders, orders._database.using() as db:

@@ -41,7 +41,7 @@ def end_all_sessions(server: PostgresServer) -> None:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no thread give signs of life, which would find out first that a session is over."""
-    monkeypatch.setattr(database, "INTERVAL", 1000.0)
+    monkeypatch.setattr(database, "SIGN_INTERVAL", 1000.0)
 
 
 def test_many_programs_that_come_at_once_make_the_tables_once(bare_schema: Schema) -> None:
@@ -176,7 +176,7 @@ def test_an_order_is_not_sent_when_the_last_sign_of_life_is_too_old(
     clock = database.CLOCK
     with journal(schema.url) as one:
         orders = one.orders(URL)
-        for age, is_sent in ((owners.CERTAIN - 5.0, True), (owners.CERTAIN + 1.0, False)):
+        for age, is_sent in ((owners.CERTAIN_FOR - 5.0, True), (owners.CERTAIN_FOR + 1.0, False)):
             assert orders.begin(f"{age}", ORDER, Decimal(1)).state is OrderState.INTENDED
             with monkeypatch.context() as patch:
                 patch.setattr(database, "CLOCK", lambda age=age: clock() + age)
@@ -215,7 +215,7 @@ def test_what_a_program_was_sending_that_may_come_back_is_its_own(  # noqa: PLR0
         end_all_sessions(postgres_server)
         other.open(LIMIT)
         if gone != "just now":
-            monkeypatch.setattr(database, "COMING_BACK", 0.0)
+            monkeypatch.setattr(database, "RECONNECTING_FOR", 0.0)
         if gone == "long ago":
             gone_long_ago(schema.url)
         known = there.known("a")

@@ -467,7 +467,7 @@ def test_who_gives_no_sign_of_life_is_taken_for_gone(
     postgres_server: PostgresServer, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program that is stopped, or whose bytes are swallowed, loses its rows, and learns it when it goes on."""
-    monkeypatch.setattr(connection, "SET", f"{connection.SET}; SET idle_session_timeout = '100ms'")
+    monkeypatch.setattr(connection, "MAKE_SETTINGS", f"{connection.MAKE_SETTINGS}; SET idle_session_timeout = '100ms'")
     with Proxy(postgres_server.port) as proxy, journal(schema.through(proxy.port)) as one:
         assert one.requests(GATEWAY).claim(ID)
         monkeypatch.undo()

@@ -18,11 +18,11 @@ from longcat.saving.journal.states import (
     COST,
     FAILED,
     IN_DOUBT,
-    MARKED,
     ORDER_STATE,
     REQUEST,
     REQUEST_FAILED,
     REQUEST_STATE,
+    SET_MARK,
     STATES,
     WITHOUT_ORDER,
     ExportRow,
@@ -72,9 +72,9 @@ WITH RECURSIVE found (gateway) AS (
 )
 SELECT gateway FROM found WHERE gateway IS NOT NULL"""
 # In two queries, and by that index, likewise: what is sorted is short, and every table is read from end to end.
-CONTENTS: Final = f"""
+ORDER_CONTENTS: Final = f"""
 SELECT content, {ORDER_STATE}, message FROM orders WHERE gateway = ? AND key NOT LIKE ? ORDER BY key"""  # noqa: S608 - a text of ours.
-TAKEN: Final = f"""
+TAKEN_ORDERS: Final = f"""
 SELECT orders.key, orders.request_id, {REQUEST_STATE}, {COST}, request.error, picture.path
 FROM orders INDEXED BY order_cost {REQUEST}
 LEFT JOIN picture ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id
@@ -89,15 +89,15 @@ OWNERS: Final = (
     "SELECT owner FROM orders WHERE owner IS NOT NULL",
     "SELECT owner FROM request WHERE owner IS NOT NULL",
 )
-NAMED: Final = f"""
+FIRST_IN_DOUBT: Final = f"""
 SELECT content, noted, CASE state WHEN 'unknown' THEN message END, cost + coalesce(in_doubt, 0)
 FROM orders WHERE {IN_DOUBT} ORDER BY noted, key LIMIT {MOST_NAMED}"""  # noqa: S608 - a text of ours.
 # What is sent again costs what it cost the last time; that is 0 where it was withdrawn, and then what it cost before.
-DOUBTFUL_COST: Final = f"""
+COST_IN_DOUBT: Final = f"""
 SELECT count(*), CAST(coalesce(sum(CASE cost WHEN 0 THEN coalesce(in_doubt, 0) ELSE cost END), 0) AS BIGINT)
 FROM orders WHERE {IN_DOUBT}"""  # noqa: S608 - likewise.
 RESUBMIT: Final = f"""
-UPDATE orders SET {MARKED}
+UPDATE orders SET {SET_MARK}
 WHERE {IN_DOUBT}"""  # noqa: S608 - likewise.
 HAS_FAILED: Final = f"""
 state = 'taken' AND key NOT LIKE ?
@@ -200,7 +200,7 @@ class JournalContents:
             else:
                 states += orders
             ((pictures, size),) = self._rows(PICTURES)
-            doubtful = [_read_doubtful(row) for row in db.execute(*_doubtful(NAMED, living)).fetchall()]
+            doubtful = [_read_doubtful(row) for row in db.execute(*_doubtful(FIRST_IN_DOUBT, living)).fetchall()]
             owners = {owner for sql in OWNERS for (owner,) in db.execute(sql).fetchall()}
         others = owners - {worker.token for worker in workers} - {self._database.token}
         return JournalSummary(
@@ -321,16 +321,16 @@ class JournalContents:
 
     def _in_doubt(self, db: Statements, sending: Sequence[str]) -> AgainOrdered:
         """Return how many orders are in doubt, given who may be sending some."""
-        found = _read_cost(db.execute(*_doubtful(DOUBTFUL_COST, sending)).fetchone())
+        found = _read_cost(db.execute(*_doubtful(COST_IN_DOUBT, sending)).fetchone())
         return found if self._batches is None else evolve(found, under_way=self._batches.under_way(db))
 
     def _living(self, db: Statements) -> list[str]:
         """Return the tokens of those who are sending orders, and are alive, or may come back within seconds."""
-        return [*filter(self._database.may_come_back, self._senders(db))]
+        return [*filter(self._database.is_alive_or_reconnecting, self._senders(db))]
 
     def _sending(self, db: Statements) -> list[str]:
         """Return the tokens of those whose orders may be under way."""
-        return [*filter(self._database.may_be_sending, self._senders(db))]
+        return [*filter(self._database.may_have_orders_under_way, self._senders(db))]
 
     @staticmethod
     def _senders(db: Statements) -> set[str]:
@@ -348,7 +348,7 @@ def _orders(database: Database) -> Iterator[ExportRow]:
         gateways = [gateway for (gateway,) in db.execute(GATEWAYS).fetchall()]
     for gateway in gateways:
         values = [gateway, _like(FAILED)]
-        with database.cursor(CONTENTS, values) as contents, database.cursor(TAKEN, values) as rows:
+        with database.cursor(ORDER_CONTENTS, values) as contents, database.cursor(TAKEN_ORDERS, values) as rows:
             for (content, stands, message), (row, paths) in zip(contents, _grouped(rows), strict=True):
                 _, request_id, state, units, error, _ = row
                 yield content, request_id, stands or state, units, error or message, paths

@@ -122,15 +122,18 @@ class Database(ForkAware, ABC):
     def is_alive(self, owner: str) -> bool:
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
 
-    def may_come_back(self, owner: str) -> bool:
-        """Whether an owner is alive, or may only have lost its connection. Until that is known, its orders are its own.
+    def is_alive_or_reconnecting(self, owner: str) -> bool:
+        """Whether an owner is alive, or may only have lost its connection: what it was sending is not in doubt yet.
 
-        Where every program sees which ones live, as with a file, none comes back.
+        Where every program sees which ones live, as with a file, none reconnects.
         """
         return self.is_alive(owner)
 
-    def may_be_sending(self, owner: str) -> bool:
-        """Whether what an owner was sending may still be under way: it is alive, or it is not certain that it ended."""
+    def may_have_orders_under_way(self, owner: str) -> bool:
+        """Whether what an owner was sending may still reach the gateway, so that nobody sends it again yet.
+
+        Where every program sees which ones live, that is so as long as it lives.
+        """
         return self.is_alive(owner)
 
     @abstractmethod

@@ -33,11 +33,11 @@ UPDATE orders SET
 WHERE gateway = ? AND key = CAST(? AS TEXT) AND state <> 'taken' AND (owner IS NULL OR owner = ?)"""
 FREE_OR_OURS: Final = "(owner IS NULL OR owner = ?)"
 # An owner that came back may find that another program has sent its order again. That one's row is left alone.
-TAKEN: Final = """
+NOTE_TAKEN: Final = """
 UPDATE orders SET state = 'taken', owner = NULL, noted = ?, request_id = CAST(? AS TEXT)
 WHERE (owner IS NULL OR owner = ?) AND (state <> 'taken' OR request_id = CAST(? AS TEXT))
 AND gateway = ? AND key = CAST(? AS TEXT)"""
-UNKNOWN: Final = """
+NOTE_UNKNOWN: Final = """
 UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, message = CAST(? AS TEXT)
 WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND gateway = ? AND key = CAST(? AS TEXT)"""
 WITHDRAW: Final = """
@@ -48,10 +48,10 @@ AND gateway = ? AND key = CAST(? AS TEXT)"""
 WITHDRAW_AGAIN: Final = """
 UPDATE orders SET state = 'unknown', owner = NULL, noted = ?, cost = 0
 WHERE (owner IS NULL OR owner = ?) AND state <> 'taken' AND gateway = ? AND key = CAST(? AS TEXT)"""
-KNOWN: Final = """
+FIND_ORDER: Final = """
 SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND key = CAST(? AS TEXT)"""
-OPEN: Final = """
+FIND_OPEN_ORDERS: Final = """
 SELECT key, owner, state, request_id, cost, in_doubt, message, content FROM orders
 WHERE gateway = ? AND state <> 'taken' ORDER BY noted, key"""
 SPENT: Final = """
@@ -134,7 +134,7 @@ class OrderTable:
                 return intended  # We began it before, and the answer to that was lost.
             if record.state is not OrderState.UNKNOWN or not (resubmit_unknown or record.is_marked):
                 return record
-            if owner is not None and self._database.may_be_sending(owner):
+            if owner is not None and self._database.may_have_orders_under_way(owner):
                 return evolve(record, state=OrderState.BUSY)
             if db.execute(BEGIN_AGAIN, [*values, *place, owner]).rowcount == 1:
                 return intended
@@ -164,7 +164,7 @@ class OrderTable:
             # First: it may be the only place where the pictures are named, and what follows makes both durable.
             RequestTable(self._database, self._gateway, self._owner).note(answer)
         name = as_bytes(request_id)
-        if not self._change(key, (TAKEN, [self._database.now(), name, self._owner, name])):
+        if not self._change(key, (NOTE_TAKEN, [self._database.now(), name, self._owner, name])):
             what_came = f" Request {shorten(request_id)} came of it and is not noted: wait for it by this id to get its"
             raise self._not_under_way(key, f"{what_came} picture.")
 
@@ -184,7 +184,7 @@ class OrderTable:
     def unknown(self, key: str, message: str) -> None:
         """Note that nobody knows whether the gateway took the order, and why."""
         was_unsure = key in self._unsure
-        is_done = self._change(key, (UNKNOWN, [self._database.now(), as_bytes(message), self._owner]))
+        is_done = self._change(key, (NOTE_UNKNOWN, [self._database.now(), as_bytes(message), self._owner]))
         # It may have been done before the answer was lost, and another program may have sent the order again since.
         if not is_done and not (was_unsure and self._find(key) is not None):
             raise self._not_under_way(key)
@@ -203,7 +203,7 @@ class OrderTable:
 
         Those that are marked to be sent again are none of them any more.
         """
-        records = self._records("The row of an order", OPEN, [self._gateway])
+        records = self._records("The row of an order", FIND_OPEN_ORDERS, [self._gateway])
         return [one for one, _ in records if one.state is OrderState.UNKNOWN and not one.is_marked]
 
     def spent(self) -> Decimal:
@@ -253,7 +253,7 @@ class OrderTable:
     def _find(self, key: str) -> tuple[OrderRecord, str | None] | None:
         """Return how an order stands, and who has its row. None: it is new, or was withdrawn."""
         what = f"The row of order {shorten(key)!r}"
-        records = self._records(what, KNOWN, self._place(key))
+        records = self._records(what, FIND_ORDER, self._place(key))
         return records[0] if records else None
 
     def _place(self, key: str) -> list[Any]:
@@ -266,16 +266,16 @@ class OrderTable:
         Raises JournalError about `what` when a row was altered.
         """
         with self._database.trusting(what, RESTORE), self._database.using() as db:
-            may_come_back = cache(self._database.may_come_back)
-            return [(_read_record(row, may_come_back), row[1]) for row in db.execute(sql, values)]
+            is_alive_or_reconnecting = cache(self._database.is_alive_or_reconnecting)
+            return [(_read_record(row, is_alive_or_reconnecting), row[1]) for row in db.execute(sql, values)]
 
 
-def _read_record(row: Any, may_come_back: Callable[[str], bool]) -> OrderRecord:
+def _read_record(row: Any, is_alive_or_reconnecting: Callable[[str], bool]) -> OrderRecord:
     key, owner, state, request_id, cost, in_doubt, message, content = row
     stands = OrderState.UNKNOWN
     if state == "taken":
         stands = OrderState.TAKEN
-    elif state == "intended" and owner is not None and may_come_back(owner):
+    elif state == "intended" and owner is not None and is_alive_or_reconnecting(owner):
         stands = OrderState.BUSY
     reason = text_or_none(message) if state == "unknown" else None
     is_marked = reason is not None and reason.startswith(MARK)

@@ -22,7 +22,7 @@ WHERE request.owner IS NULL OR request.owner = excluded.owner"""
 TAKE_OVER: Final = """
 UPDATE request SET owner = ? WHERE gateway = ? AND request_id = ? AND (owner IS NULL OR owner = ?)"""
 RELEASE: Final = "UPDATE request SET owner = NULL WHERE gateway = ? AND request_id = ? AND owner = ?"
-NOTE: Final = """
+NOTE_ANSWER: Final = """
 INSERT INTO request (gateway, request_id, first_asked, last_asked, state, raw_state, progress, error, outcome, image)
 VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?, CAST(? AS TEXT), ?, ?)
 ON CONFLICT (gateway, request_id) DO UPDATE SET
@@ -35,16 +35,16 @@ REOPEN: Final = """
 UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = NULL, outcome = NULL, image = NULL
 WHERE gateway = ? AND request_id = ?"""
 # Without a state it is asked about again. A final answer, which another program may have got, is worth more.
-REFUSED: Final = """
+NOTE_REFUSAL: Final = """
 UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = CAST(? AS TEXT)
 WHERE gateway = ? AND request_id = ? AND outcome IS NULL"""
-FORGET: Final = "DELETE FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
-RECORD: Final = """
+FORGET_PICTURE: Final = "DELETE FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
+RECORD_PICTURE: Final = """
 INSERT INTO picture (gateway, request_id, number, path, sha256, size) VALUES (?, ?, ?, CAST(? AS TEXT), ?, ?)
 ON CONFLICT (gateway, request_id, number) DO UPDATE
 SET path = excluded.path, sha256 = excluded.sha256, size = excluded.size"""
 ONE: Final = "FROM request WHERE gateway = ? AND request_id = ?"
-PICTURE: Final = "SELECT path, sha256, size FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
+FIND_PICTURE: Final = "SELECT path, sha256, size FROM picture WHERE gateway = ? AND request_id = ? AND number = ?"
 
 
 @frozen
@@ -183,7 +183,7 @@ class RequestTable:
             return
         with self._database.using() as db:
             self._unwritten.pop(status.request_id, None)
-            db.execute(NOTE, values)
+            db.execute(NOTE_ANSWER, values)
 
     def _write_notes(self) -> None:
         """Write all answers that are not written yet, at once. Those that the database refuses are dropped."""
@@ -191,7 +191,7 @@ class RequestTable:
         try:
             with self._database.using() as db:
                 group = {request_id: self._unwritten.pop(request_id) for request_id in sorted(self._unwritten)}
-                db.executemany(NOTE, [*group.values()])
+                db.executemany(NOTE_ANSWER, [*group.values()])
         except JournalError as error:
             if error.locked:
                 for request_id, values in group.items():
@@ -202,20 +202,20 @@ class RequestTable:
         """Write down why the gateway refused to tell of a request: it counts as failed until it is asked again."""
         with self._database.using() as db:
             self._unwritten.pop(request_id, None)
-            db.execute(REFUSED, [as_bytes(reason), self._gateway, request_id])
+            db.execute(NOTE_REFUSAL, [as_bytes(reason), self._gateway, request_id])
 
     def reopen(self, request_id: str, number: int) -> None:
         """Forget the last answer and the file of one picture, as its URL has expired: the gateway is asked again."""
         with self._database.using() as db:
             self._unwritten.pop(request_id, None)
-            db.execute(FORGET, [self._gateway, request_id, number])
+            db.execute(FORGET_PICTURE, [self._gateway, request_id, number])
             db.execute(REOPEN, [self._gateway, request_id])
 
     def file(self, request_id: str, number: int) -> SavedFile | None:
         """Return the file that was recorded last for a picture, whether it is still there or not. None: no record."""
         what = f"The row of picture {number} of request {shorten(request_id)!r}"
         with self._database.trusting(what, "Delete it."), self._database.using() as db:
-            row = db.execute(PICTURE, [self._gateway, request_id, number]).fetchone()
+            row = db.execute(FIND_PICTURE, [self._gateway, request_id, number]).fetchone()
             if row is None:
                 return None
             place, digest, size = row
@@ -228,7 +228,7 @@ class RequestTable:
         database = self._database
         # A server that crashes must not forget a picture that is there: it would be taken for somebody else's.
         with database.durable() if database.is_remote else database.using() as db:
-            db.execute(RECORD, [self._gateway, request_id, number, as_bytes(place), sha256, size])
+            db.execute(RECORD_PICTURE, [self._gateway, request_id, number, as_bytes(place), sha256, size])
 
     def _row(self, columns: str, request_id: str) -> Any:
         """Return these columns of a request's row. None: there is no row."""

@@ -34,7 +34,7 @@ IN_DOUBT: Final = f"""
     AND (orders.state = 'unknown' OR orders.owner IS NULL OR orders.owner NOT IN ({{senders}})))"""
 """Whether an order is in doubt: nobody knows whether it was taken, and its sender, who would note that, is none of the
 `senders`, which are the tokens of those who may be sending orders, or a query for them."""
-MARKED: Final = f"""
+SET_MARK: Final = f"""
 message = '{MARK}' || CASE orders.state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
 state = 'unknown', owner = NULL, noted = ?"""
 """What marks an order in doubt: `IS_MARKED`."""

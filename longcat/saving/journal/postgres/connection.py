@@ -50,13 +50,13 @@ SETTINGS: Final = {
     "tcp_user_timeout": f"{LIFETIME}s",
 }
 """What our sessions set for themselves, whatever the server, the database or the role has."""
-SET: Final = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
-LOOK: Final = """
+MAKE_SETTINGS: Final = "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items())
+DESCRIBE_SESSION: Final = """
 SELECT pg_backend_pid(), current_setting('server_encoding'), current_schema(),
     current_setting('transaction_read_only')"""
 
 ALTERED_IT: Final = "Another program altered it. Restore it from a backup, as orders in it may have been paid."
-LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
+SESSION_IS_OVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
 """Codes of errors that say that the session is over, or can't begin yet. So do all that begin with 08."""
 PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03", "57014"})
 """Codes of errors that pass: others are in the way, or somebody has cancelled the statement."""
@@ -233,10 +233,10 @@ def _check(connection: BoundedConnection, name: str) -> None:
     version = connection.info.server_version // 10000
     if version < OLDEST_SERVER:
         raise JournalError(f"{name} is of version {version}. A journal needs version {OLDEST_SERVER} or later.")
-    connection.execute(SET)
+    connection.execute(MAKE_SETTINGS)
     if version >= LIMITS_TRANSACTIONS:
         connection.execute("SET transaction_timeout = 0")
-    ((pid, encoding, schema, read_only),) = connection.execute(LOOK).fetchall()
+    ((pid, encoding, schema, read_only),) = connection.execute(DESCRIBE_SESSION).fetchall()
     connection.server_pid = pid
     if encoding != "UTF8":
         raise JournalError(
@@ -278,7 +278,7 @@ def explained(name: str, connection: "psycopg.Connection[Any] | None" = None) ->
         said = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split())
         if (
             code.startswith("08")
-            or code in LOST
+            or code in SESSION_IS_OVER
             or (connection is not None and (connection.closed or connection.broken))
         ):
             raise lost_error(name) from error

@@ -28,16 +28,16 @@ from longcat.saving.journal.postgres.connection import (
     pooler_error,
 )
 from longcat.saving.journal.postgres.owners import (
-    CERTAIN,
-    COMING_BACK,
+    CERTAIN_FOR,
     END_FORMER,
-    FORGET,
-    FORGET_OLD,
-    INTERVAL,
+    FORGET_OLD_OWNERS,
+    FORGET_OWNER,
+    GIVE_SIGN_OF_LIFE,
     IS_ALIVE,
-    MAY_BE_SENDING,
-    MAY_COME_BACK,
-    SIGN,
+    IS_RECONNECTING,
+    MAY_HAVE_ORDERS_UNDER_WAY,
+    RECONNECTING_FOR,
+    SIGN_INTERVAL,
     TAKE_LOCK,
 )
 from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger, hash_of_key
@@ -49,16 +49,16 @@ CHUNKS: Final = 17_00_00
 """The first version of libpq that hands several rows over at a time."""
 FETCHED: Final = 1000 if psycopg.pq.version() >= CHUNKS else 1
 """How many rows of a cursor are handed over at a time."""
-PATIENT: Final = "SET LOCAL tcp_user_timeout = 0; SET LOCAL work_mem = '64MB'"
+CURSOR_SETTINGS: Final = "SET LOCAL tcp_user_timeout = 0; SET LOCAL work_mem = '64MB'"
 """For a cursor, which reads whole tables, and whose reader may stand still."""
-SOON: Final = 0.5
+RETRY_AFTER: Final = 0.5
 """Seconds until it is tried again to come back."""
 CLOCK: Final[Callable[[], float]] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else monotonic
 )
 """Returns seconds that pass while the machine is suspended as well, where the system can tell."""
-SAME: Final = "SELECT pg_backend_pid()"
-DURABLE: Final = "BEGIN; SET LOCAL synchronous_commit = on"
+BACKEND_PID: Final = "SELECT pg_backend_pid()"
+BEGIN_DURABLE: Final = "BEGIN; SET LOCAL synchronous_commit = on"
 DISOWN: Final = "UPDATE longcat_request SET owner = NULL WHERE owner = %s"
 
 
@@ -113,7 +113,7 @@ class PostgresDatabase(Database):
             if self._connection is not None:
                 with suppress(psycopg.Error):  # Without its lock, the token has no owner in any case.
                     self._connection.execute(DISOWN, [self.token])
-                    self._connection.execute(FORGET, [self.token])
+                    self._connection.execute(FORGET_OWNER, [self.token])
             self._disconnect()
             self._guard.release()
 
@@ -153,7 +153,7 @@ class PostgresDatabase(Database):
 
         When the block raises, nothing is changed; when the connection is lost, nobody knows.
         """
-        with self._in_transaction(DURABLE) as db:
+        with self._in_transaction(BEGIN_DURABLE) as db:
             yield db
 
     @contextmanager
@@ -166,7 +166,7 @@ class PostgresDatabase(Database):
     def cursor(self, sql: str, values: Sequence[Any]) -> Iterator[PostgresRows]:
         """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
         with self.transaction() as db, db.connection.cursor() as cursor:
-            db.connection.execute(PATIENT)
+            db.connection.execute(CURSOR_SETTINGS)
             rows: Any = cursor.stream(translate(sql), [to_stored(value) for value in values], size=FETCHED)
             with closing(rows):  # Until it is closed, it has the lock of the connection.
                 yield PostgresRows(rows)
@@ -179,7 +179,7 @@ class PostgresDatabase(Database):
     def is_certain(self) -> bool:
         """Whether the server can't have ended our session: it has answered lately, and has sent nothing unasked."""
         connection = self._connection
-        if connection is None or connection.closed or CLOCK() - self._seen > CERTAIN:
+        if connection is None or connection.closed or CLOCK() - self._seen > CERTAIN_FOR:
             return False
         is_free = self._guard.acquire(blocking=False)
         try:
@@ -196,13 +196,13 @@ class PostgresDatabase(Database):
         """Whether an owner still works on its rows. The answer may be out of date at once: owners can be killed."""
         return owner == self.token or self._is_true(IS_ALIVE, owner)
 
-    def may_come_back(self, owner: str) -> bool:
-        """Whether an owner is alive, or was so within the last seconds, and may only have lost its session."""
-        return self.is_alive(owner) or self._is_true(MAY_COME_BACK, owner, COMING_BACK)
+    def is_alive_or_reconnecting(self, owner: str) -> bool:
+        """Whether an owner is alive, or was so within the last `RECONNECTING_FOR` seconds."""
+        return self.is_alive(owner) or self._is_true(IS_RECONNECTING, owner, RECONNECTING_FOR)
 
-    def may_be_sending(self, owner: str) -> bool:
-        """Whether the orders of an owner may be under way: it is alive, or was so within the time that one may take."""
-        return owner == self.token or self._is_true(MAY_BE_SENDING, owner)
+    def may_have_orders_under_way(self, owner: str) -> bool:
+        """Whether an owner is alive, or was so within the last `LONGEST_UNDER_WAY` seconds."""
+        return owner == self.token or self._is_true(MAY_HAVE_ORDERS_UNDER_WAY, owner)
 
     def _is_true(self, sql: str, *values: object) -> bool:
         with self.using() as db:
@@ -223,7 +223,7 @@ class PostgresDatabase(Database):
         """
         with self.using() as db:
             if self._signed_in != self._session:
-                db.connection.execute(SIGN, [self.token])
+                db.connection.execute(GIVE_SIGN_OF_LIFE, [self.token])
                 self._signed_in = self._session
 
     def rate_limiter(self, gateway: str, key: str, max_rate: float, knowledge: Mapping[str, Knowledge]) -> RateLimiter:
@@ -264,7 +264,7 @@ class PostgresDatabase(Database):
                     if not was_connected:
                         self._check_pooler(connection)
                     salt = schema.prepare(connection, self.name, if_missing=self._if_missing)
-                    for sql, values in ((SIGN, [self.token]), (FORGET_OLD, [])):
+                    for sql, values in ((GIVE_SIGN_OF_LIFE, [self.token]), (FORGET_OLD_OWNERS, [])):
                         with suppress(psycopg.errors.InsufficientPrivilege):  # Who may only read sends no orders.
                             connection.execute(sql, values)
                     token = int(self.token, 16)
@@ -289,7 +289,7 @@ class PostgresDatabase(Database):
             self._check_same(connection)
 
     def _check_same(self, connection: BoundedConnection) -> None:
-        (pid,) = connection.execute(SAME).fetchone() or (0,)
+        (pid,) = connection.execute(BACKEND_PID).fetchone() or (0,)
         check_backend(connection, pid, self.name)
 
     def _connect(self) -> BoundedConnection:
@@ -310,7 +310,7 @@ class PostgresDatabase(Database):
         """Make the server see that this session is there, and come back if it was lost."""
         with self.using() as db:
             try:
-                (pid,) = db.connection.execute(SIGN, [self.token]).fetchone() or (0,)
+                (pid,) = db.connection.execute(GIVE_SIGN_OF_LIFE, [self.token]).fetchone() or (0,)
                 check_backend(db.connection, pid, self.name)
             except psycopg.errors.InsufficientPrivilege:
                 self._check_same(db.connection)
@@ -344,13 +344,13 @@ def _polled(descriptor: int, events: int) -> bool:
 
 def _give_signs_of_life(database: "ref[PostgresDatabase]", closing: threading.Event) -> None:
     """Give a sign of life every few seconds, until the database is closed, or gone."""
-    pause = INTERVAL
+    pause = SIGN_INTERVAL
     while not closing.wait(pause):
         found = database()
         if found is None:
             return
-        pause = SOON
+        pause = RETRY_AFTER
         with suppress(Exception):  # Whoever uses the journal is told.
             found.give_sign_of_life()
-            pause = INTERVAL
+            pause = SIGN_INTERVAL
         del found

@@ -20,10 +20,10 @@ CREATE TABLE IF NOT EXISTS longcat_experience (
     PRIMARY KEY (gateway, policy)
 )
 """
-MAKE: Final = "INSERT INTO longcat_experience VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
-LOCK: Final = "SELECT state FROM longcat_experience WHERE gateway = %s AND policy = %s FOR UPDATE"
-KEEP: Final = "UPDATE longcat_experience SET state = %s WHERE gateway = %s AND policy = %s"
-READ: Final = "SELECT state FROM longcat_experience WHERE gateway = %s AND policy = %s"
+MAKE_ROW: Final = "INSERT INTO longcat_experience VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
+LOCK_ROW: Final = "SELECT state FROM longcat_experience WHERE gateway = %s AND policy = %s FOR UPDATE"
+KEEP_ROW: Final = "UPDATE longcat_experience SET state = %s WHERE gateway = %s AND policy = %s"
+READ_ROW: Final = "SELECT state FROM longcat_experience WHERE gateway = %s AND policy = %s"
 
 
 class ExperienceRow:
@@ -42,14 +42,14 @@ class ExperienceRow:
     def merge(self, db: "Connection[Any]") -> None:
         """Tell what was learnt here, and learn what is known. Raises what the connection raises."""
         if not self._sharer.has_news:
-            row = db.execute(READ, self._row).fetchone()
+            row = db.execute(READ_ROW, self._row).fetchone()
             if row is not None:
                 self._merged(row[0])
             return
-        db.execute(MAKE, self._row)
+        db.execute(MAKE_ROW, self._row)
         with db.transaction():
-            row = db.execute(LOCK, self._row).fetchone()
-            db.execute(KEEP, (self._merged(row[0] if row is not None else ""), *self._row))
+            row = db.execute(LOCK_ROW, self._row).fetchone()
+            db.execute(KEEP_ROW, (self._merged(row[0] if row is not None else ""), *self._row))
 
     def _merged(self, text: str) -> str:
         try:

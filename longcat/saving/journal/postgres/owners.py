@@ -11,20 +11,21 @@ from typing import Any, Final
 from longcat.saving.journal.states import OrdersUnderWay
 from longcat.waiting.submit import SUBMIT_TIMEOUT
 
-INTERVAL: Final = 5.0
+SIGN_INTERVAL: Final = 5.0
 """Seconds between two signs of life of a session, which also finds out whether it is still the same."""
 LIFETIME: Final = 30
 """Seconds without a sign of life after which a session is over: for the server, and for us."""
-CERTAIN: Final = LIFETIME - 10.0
+CERTAIN_FOR: Final = LIFETIME - 10.0
 """Seconds since a statement was sent that was answered, in which the server takes the session for alive."""
-COMING_BACK: Final = INTERVAL + 2.0
+RECONNECTING_FOR: Final = SIGN_INTERVAL + 2.0
 """Seconds without a sign of life, or since the server was started, in which a program that lives comes back."""
 LONGEST_UNDER_WAY: Final = LIFETIME + SUBMIT_TIMEOUT
 """Seconds without a sign of life after which nothing that the program has sent can be under way any more.
 
-The last statement that was answered came `INTERVAL` after the last sign of life at the latest, the first byte of an
-order `CERTAIN` after that, which together is less than `LIFETIME`; and no answer is awaited for longer than
-`SUBMIT_TIMEOUT`. When an order was noted says less: it may have waited for its turn since, and by the client's clock.
+The last statement that was answered came `SIGN_INTERVAL` after the last sign of life at the latest. The first byte of
+an order left `CERTAIN_FOR` after that at the latest. Both together are less than `LIFETIME`, and no answer is awaited
+for longer than `SUBMIT_TIMEOUT`. The moment at which the order was noted says less: the order may have waited for its
+slot since then, and the moment is by the client's clock.
 """
 
 OWNER_SCHEMA: Final = (
@@ -51,20 +52,20 @@ WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid <> pg_backend_p
     AND classid::bigint = %s AND objid::bigint = %s"""
 """Ends the session that we had before, which the server may not know to be lost. Nobody else knows our token."""
 TAKE_LOCK: Final = "SELECT pg_advisory_lock(%s)"
-FORGET_OLD: Final = """
+FORGET_OLD_OWNERS: Final = """
 DELETE FROM longcat_owner WHERE seen < clock_timestamp() - interval '1 day' AND token NOT IN (TABLE longcat_living)"""
-SIGN: Final = """
+GIVE_SIGN_OF_LIFE: Final = """
 INSERT INTO longcat_owner (token) VALUES (%s)
 ON CONFLICT (token) DO UPDATE SET seen = clock_timestamp() RETURNING pg_backend_pid()"""
-FORGET: Final = "DELETE FROM longcat_owner WHERE token = %s"
+FORGET_OWNER: Final = "DELETE FROM longcat_owner WHERE token = %s"
 IS_ALIVE: Final = "SELECT EXISTS (SELECT FROM longcat_living WHERE token = %s)"
-MAY_COME_BACK: Final = """
+IS_RECONNECTING: Final = """
 SELECT EXISTS (
     SELECT FROM longcat_owner WHERE token = %s
         AND greatest(seen, pg_postmaster_start_time()) > clock_timestamp() - make_interval(secs => %s)
 )"""
-MAY_BE_SENDING: Final = "SELECT EXISTS (SELECT FROM longcat_sending WHERE token = %s)"
-UNDER_WAY: Final = f"""
+MAY_HAVE_ORDERS_UNDER_WAY: Final = "SELECT EXISTS (SELECT FROM longcat_sending WHERE token = %s)"
+COUNT_UNDER_WAY: Final = f"""
 SELECT count(*), coalesce(ceil(extract(epoch FROM max(seen) - clock_timestamp()) + {LONGEST_UNDER_WAY}), 0)::INTEGER
 FROM longcat_orders AS orders JOIN longcat_owner ON token = owner
 WHERE orders.state = 'intended' AND gateway = coalesce(?, gateway)
@@ -73,4 +74,4 @@ WHERE orders.state = 'intended' AND gateway = coalesce(?, gateway)
 
 def orders_under_way(db: Any, gateway: str | None = None) -> OrdersUnderWay:
     """Return which orders of a gateway may be under way, though nobody who is alive sends them. None: of all."""
-    return OrdersUnderWay(*db.execute(UNDER_WAY, [gateway]).fetchone())
+    return OrdersUnderWay(*db.execute(COUNT_UNDER_WAY, [gateway]).fetchone())

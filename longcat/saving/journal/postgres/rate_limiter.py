@@ -46,10 +46,10 @@ SETTINGS: Final = (
     "SET idle_in_transaction_session_timeout = '1s'",
 )
 NOW: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
-MAKE: Final = "INSERT INTO longcat_rate VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
-LOCK: Final = "SELECT state FROM longcat_rate WHERE gateway = %s AND key_hash = %s FOR UPDATE"
-KEEP: Final = "UPDATE longcat_rate SET state = %s WHERE gateway = %s AND key_hash = %s"
-STARTED: Final = "SELECT extract(epoch FROM pg_postmaster_start_time())::float8"
+MAKE_ROW: Final = "INSERT INTO longcat_rate VALUES (%s, %s, '') ON CONFLICT DO NOTHING"
+LOCK_ROW: Final = "SELECT state FROM longcat_rate WHERE gateway = %s AND key_hash = %s FOR UPDATE"
+KEEP_ROW: Final = "UPDATE longcat_rate SET state = %s WHERE gateway = %s AND key_hash = %s"
+SERVER_START: Final = "SELECT extract(epoch FROM pg_postmaster_start_time())::float8"
 
 FIRST_PAUSE: Final = 0.1  # Seconds until an exchange that failed is tried again. They double each time,
 LONGEST_PAUSE: Final = 2.0  # up to this.
@@ -219,10 +219,10 @@ class BudgetExchanger(ForkAware):
             self._db = db = self._connect()
             for setting in SETTINGS:
                 db.execute(setting)
-            db.execute(MAKE, self._row)
+            db.execute(MAKE_ROW, self._row)
             sent = monotonic()
             self._offset.learn(_number(db, NOW), sent, monotonic())
-            self._started = _number(db, STARTED)
+            self._started = _number(db, SERVER_START)
         return self._db
 
     def _merge(self, interval: float) -> None:
@@ -256,7 +256,7 @@ class BudgetExchanger(ForkAware):
     def _change(self, change: Callable[[SharedBudget, float], T]) -> tuple[SharedBudget, T]:
         """Change the budget in the row at a moment of the server's clock. Return it, and what the change returned."""
         db = self._connected()
-        (text, now) = _results(db, f"BEGIN; {LOCK}; {NOW}", self._row)  # Now, the row is ours.
+        (text, now) = _results(db, f"BEGIN; {LOCK_ROW}; {NOW}", self._row)  # Now, the row is ours.
         try:
             budget = _budget_of(text, now)
             result = change(budget, now)
@@ -265,7 +265,7 @@ class BudgetExchanger(ForkAware):
             budget = SharedBudget()
             result = change(budget, now)
         sent = monotonic()
-        (told,) = _results(db, f"{KEEP}; COMMIT; {NOW}", (as_json(budget), *self._row))
+        (told,) = _results(db, f"{KEEP_ROW}; COMMIT; {NOW}", (as_json(budget), *self._row))
         self._offset.learn(told, sent, monotonic())
         return budget, result
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """What `longcat_journal` says of this schema."""
 KEY: Final = "hashtextextended('longcat ' || current_schema(), 0)"
-HOLD: Final = f"SELECT pg_try_advisory_lock_shared({KEY})"
+HOLD_LOCK: Final = f"SELECT pg_try_advisory_lock_shared({KEY})"
 """Whoever uses the tables holds this lock as long as its session lasts, so that nobody migrates them meanwhile."""
-LET_GO: Final = f"SELECT pg_advisory_unlock_shared({KEY})"
-MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({KEY})"
+RELEASE_LOCK: Final = f"SELECT pg_advisory_unlock_shared({KEY})"
+LOCK_TO_MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({KEY})"
 """One program makes or migrates the tables at a time, while nobody uses them."""
 MOST_TRIES: Final = 50
 PAUSE: Final = 0.1  # Seconds between two of them.
@@ -117,11 +117,11 @@ CREATE TABLE longcat_line ( -- One row per line of a batch. Money is in 1e-9 US 
 TABLES: Final = r"""
 SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname LIKE 'longcat\_%'"""
 """Which of our tables are there. (`to_regclass` may not know yet what was made while this session waited.)"""
-PRETEND: Final = "SET search_path = pg_temp"
+USE_TEMPORARY_TABLES: Final = "SET search_path = pg_temp"
 """From then on, all tables are the session's own, and end with it."""
-MADE: Final = "INSERT INTO longcat_journal (version, salt) VALUES (%s, %s)"
-READ: Final = "SELECT version, salt FROM longcat_journal"
-CHECK: Final = """
+NOTE_VERSION: Final = "INSERT INTO longcat_journal (version, salt) VALUES (%s, %s)"
+READ_VERSION: Final = "SELECT version, salt FROM longcat_journal"
+READ_COLUMNS: Final = """
 SELECT gateway, request_id, owner, first_asked, last_asked, state, raw_state, progress, error, outcome, image
 FROM longcat_request LIMIT 0;
 SELECT gateway, request_id, number, path, sha256, size FROM longcat_picture LIMIT 0;
@@ -143,18 +143,18 @@ def prepare(db: "Connection[Any]", name: str, *, if_missing: IfMissing = "make")
     psycopg.Error, for example when it was altered.
     """
     for _ in range(MOST_TRIES):
-        if _is_true(db, HOLD):  # Else another program makes the tables.
+        if _is_true(db, HOLD_LOCK):  # Else another program makes the tables.
             if _is_there(db, name):
                 return _check(db, name)
             if if_missing == "refuse":
                 raise JournalError(f"There is no journal in {name}. Name the database that a command was given.")
-            db.execute(LET_GO)
+            db.execute(RELEASE_LOCK)
             if if_missing == "pretend":
-                db.execute(PRETEND)
+                db.execute(USE_TEMPORARY_TABLES)
                 return _make(db, name)
             with db.transaction():
                 # `_is_there` again: another program may have made them meanwhile.
-                if _is_true(db, MIGRATE) and not _is_there(db, name):
+                if _is_true(db, LOCK_TO_MIGRATE) and not _is_there(db, name):
                     db.execute("SET LOCAL synchronous_commit = on")
                     _make(db, name)
                     continue
@@ -164,13 +164,13 @@ def prepare(db: "Connection[Any]", name: str, *, if_missing: IfMissing = "make")
 
 def _make(db: "Connection[Any]", name: str) -> str:
     db.execute("; ".join(SCHEMA))
-    db.execute(MADE, [VERSION, secrets.token_hex(16)])
+    db.execute(NOTE_VERSION, [VERSION, secrets.token_hex(16)])
     return _check(db, name)
 
 
 def _check(db: "Connection[Any]", name: str) -> str:
     """Return the journal's salt. Raises JournalError when it is of another version, and psycopg.Error."""
-    found = db.execute(READ).fetchall()
+    found = db.execute(READ_VERSION).fetchall()
     if len(found) != 1:
         raise JournalError(f"The journal in {name} has no version. {ALTERED_IT}")
     ((version, salt),) = found
@@ -179,7 +179,7 @@ def _check(db: "Connection[Any]", name: str) -> str:
             f"The journal in {name} is of version {version}, and this program knows version {VERSION}. "
             "Update this program, or choose another schema."
         )
-    db.execute(CHECK)
+    db.execute(READ_COLUMNS)
     return str(salt)
 
 

@@ -44,7 +44,7 @@ CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
 # is done: then its order was taken, whoever sent it, and nothing is left to do. If the other one has found its order in
 # doubt, because its sender was cut off, what the sender says counts, unless the order is in doubt still: the other one
 # may have sent it as well. The rows are locked first, so that what they were is known.
-END: Final = """
+END_LINES: Final = """
 WITH ended AS MATERIALIZED (
     SELECT * FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])
         AS ended (number, state, request_id, files, cost, error)
@@ -67,8 +67,8 @@ GIVE_BACK_REST: Final = """
 UPDATE longcat_line SET owner = NULL, was_left = TRUE
 WHERE batch = ? AND owner = ? AND state = 'open' AND number <> ALL (?::INTEGER[])"""
 GIVE_BACK: Final = "UPDATE longcat_line SET owner = NULL, was_left = TRUE WHERE owner = ?"
-ALONE: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
-NO_DOUBT: Final = "UPDATE longcat_batch SET unknown = unknown - ?, spent = spent - ? WHERE batch = ?"
+LOCK_BATCH: Final = "SELECT FROM longcat_batch WHERE batch = ? FOR UPDATE"
+UNCOUNT_DOUBT: Final = "UPDATE longcat_batch SET unknown = unknown - ?, spent = spent - ? WHERE batch = ?"
 # Mostly few lines are open. OFFSET keeps the others from being joined, and sorted anew, with all that they hold.
 EXPORT: Final = """
 SELECT line.content, coalesce(line.request_id, orders.request_id), line.state, files,
@@ -215,11 +215,11 @@ class LineTable:
         columns = zip(*map(_as_row, outcomes), strict=True) if outcomes else [[]] * 6
         with self._database.durable() as db:
             values = [*map(list, columns), batch, self._owner, batch, self._owner, self._gateway]
-            ended = db.execute(END, values).fetchall()
+            ended = db.execute(END_LINES, values).fetchall()
             workers.count(db, self._owner, [(state, units) for state, units, *_ in ended if state != "open"])
             doubted = [units for *_, former, units in ended if former == "unknown"]
             if doubted:
-                db.execute(NO_DOUBT, [len(doubted), sum(doubted), batch])
+                db.execute(UNCOUNT_DOUBT, [len(doubted), sum(doubted), batch])
         self._claimed[batch].difference_update(one.number for one in outcomes if one.state != "open")
 
     def leave(self, batch: int) -> bool:
@@ -228,7 +228,7 @@ class LineTable:
         Of several workers that leave at once, one at least is told that it is the last.
         """
         with self._database.transaction() as db:
-            db.execute(ALONE, [batch])  # One leaves after the other, so that the last one knows that it is.
+            db.execute(LOCK_BATCH, [batch])  # One leaves after the other, so that the last one knows that it is.
             db.execute(GIVE_BACK, [self._owner])
             workers.leave(db, self._owner)
             return not any(worker.is_alive for worker in workers.records(db, batch))

@@ -21,7 +21,7 @@ coalesce(sum(worker.done), 0)::BIGINT AS done, (batch.failed + coalesce(sum(work
     WHERE line.batch = batch.batch AND line.state = 'open' AND (line.owner IS NOT NULL OR line.was_left)
 ))::BIGINT AS spent"""  # noqa: S608 - a text of ours.
 """How many lines of a batch are done, failed and in doubt, and what all of them cost so far, of its grouped workers."""
-RECORDS: Final = f"""
+BATCH_RECORDS: Final = f"""
 SELECT batch, gateway, registered, lines, {COUNTS}
 FROM longcat_batch AS batch LEFT JOIN longcat_worker AS worker USING (batch)
 WHERE ? IN (batch, 0) GROUP BY batch ORDER BY batch"""  # noqa: S608 - a text of ours.
@@ -33,7 +33,7 @@ SELECT lines > done + failed + unknown
         SELECT FROM longcat_line AS line JOIN longcat_worker AS worker ON token = owner
         WHERE line.batch = ? AND state = 'open' AND worker.batch = line.batch AND NOT has_left
     )
-FROM ({RECORDS}) AS batch"""  # noqa: S608 - a text of ours.
+FROM ({BATCH_RECORDS}) AS batch"""  # noqa: S608 - a text of ours.
 # Of the batch with this number, or of all: 0. What the order of a line has cost is counted with the line as long as it
 # is that of the line; where the order got another key, its cost stays in the sum of the batch.
 REOPEN: Final = """
@@ -93,7 +93,7 @@ class BatchRecord:
 
 def records(db: Any, batch: int = 0) -> list[BatchRecord]:
     """Return a batch, or all of them, the first that was registered first. 0: all."""
-    return [BatchRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(RECORDS, [batch])]
+    return [BatchRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(BATCH_RECORDS, [batch])]
 
 
 def is_stuck(db: Any, batch: int) -> bool:

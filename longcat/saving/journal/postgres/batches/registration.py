@@ -15,15 +15,15 @@ from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.batches import workers
 from longcat.saving.journal.postgres.batches.records import REOPEN_UNKNOWN
 from longcat.saving.journal.postgres.owners import orders_under_way
-from longcat.saving.journal.states import IN_DOUBT, IS_MARKED, MARKED
+from longcat.saving.journal.states import IN_DOUBT, IS_MARKED, SET_MARK
 from longcat.waiting.store import AGAIN, another_order, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
 LOCK_BATCHES: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
-KNOWN_BATCH: Final = "SELECT batch FROM longcat_batch WHERE gateway = ? AND digest = ?"
-REGISTER: Final = "INSERT INTO longcat_batch (gateway, digest) VALUES (?, ?) RETURNING batch"
-COPY: Final = "COPY longcat_line (batch, number, key, pictures, price, content) FROM STDIN"
-COUNTED: Final = "UPDATE longcat_batch SET lines = ? WHERE batch = ?"
+FIND_BATCH: Final = "SELECT batch FROM longcat_batch WHERE gateway = ? AND digest = ?"
+ADD_BATCH: Final = "INSERT INTO longcat_batch (gateway, digest) VALUES (?, ?) RETURNING batch"
+COPY_LINES: Final = "COPY longcat_line (batch, number, key, pictures, price, content) FROM STDIN"
+SET_LINE_COUNT: Final = "UPDATE longcat_batch SET lines = ? WHERE batch = ?"
 REPEATED: Final = """
 WITH repeated AS MATERIALIZED (SELECT key FROM longcat_line WHERE batch = ? GROUP BY key HAVING count(*) > 1)"""
 # Parts of an order as `write_order` writes it. No quote in a prompt is bare, and options are numbers and known words.
@@ -40,7 +40,7 @@ def _differ(one: str, other: str) -> str:
     return f"CASE WHEN {one} = {other} THEN FALSE ELSE {' OR '.join(parts)} END"
 
 
-CONFLICT: Final = f"""{REPEATED}
+FIND_CONFLICT: Final = f"""{REPEATED}
 SELECT number, first FROM (
     SELECT number, content, first_value(number) OVER same AS first, first_value(content) OVER same AS first_content
     FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
@@ -81,7 +81,7 @@ SELECT * FROM ({SURVEY}) AS survey, ({SPENT}) AS spent,
     ({workers.TO_ORDER.format(but="?", gateway="?")}) AS elsewhere, ({workers.LOWEST_CAP}) AS cap"""  # noqa: S608 - texts of ours.
 # Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
 RESUBMIT: Final = f"""
-UPDATE longcat_orders AS orders SET {MARKED}
+UPDATE longcat_orders AS orders SET {SET_MARK}
 FROM longcat_line AS line
 WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND {IN_DOUBT_HERE}"""  # noqa: S608 - likewise.
 
@@ -110,8 +110,8 @@ class Registration:
         """
         db.execute(LOCK_BATCHES)
         db.execute("SAVEPOINT registering")
-        known = db.execute(KNOWN_BATCH, [gateway, digest]).fetchone()
-        (batch,) = known or db.execute(REGISTER, [gateway, digest]).fetchone()
+        known = db.execute(FIND_BATCH, [gateway, digest]).fetchone()
+        (batch,) = known or db.execute(ADD_BATCH, [gateway, digest]).fetchone()
         return cls(database, db, gateway, batch), known is None
 
     def undo(self) -> None:
@@ -128,7 +128,7 @@ class Registration:
         """
         count = 0
         prices: dict[int, int] = {}
-        with self.db.copy(COPY) as copy:
+        with self.db.copy(COPY_LINES) as copy:
             for number, order in orders:
                 pictures = order.pictures
                 price = prices.get(pictures) or prices.setdefault(pictures, to_units(cost(order)))
@@ -137,7 +137,7 @@ class Registration:
                 count += 1
         if not count:
             raise ConfigurationError(f"There is no order in {source}. Write one {row} for each.")
-        if found := self.db.execute(CONFLICT, [self.batch, self.batch]).fetchone():
+        if found := self.db.execute(FIND_CONFLICT, [self.batch, self.batch]).fetchone():
             number, first = found
             name = row.capitalize()
             raise ConfigurationError(
@@ -145,7 +145,7 @@ class Registration:
                 " them."
             )
         self.db.execute(NUMBER_REPEATED, [self.batch, AGAIN, self.batch, self.batch])
-        self.db.execute(COUNTED, [count, self.batch])
+        self.db.execute(SET_LINE_COUNT, [count, self.batch])
         self.db.execute(ANALYZE)  # What follows is planned for what is there now.
         if found := self.db.execute(FIND_ORDERED, [self.batch, self.gateway]).fetchone():
             raise another_order(*found)

@@ -46,12 +46,12 @@ PICTURES: Final = """
 LEFT JOIN (
     SELECT gateway, request_id, array_agg(path ORDER BY number) AS path FROM picture GROUP BY gateway, request_id
 ) AS picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id"""
-ORDERS: Final = f"""
+OTHER_ORDERS: Final = f"""
 SELECT orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
     coalesce(request.error, orders.message), picture.path
 FROM orders {REQUEST} {PICTURES}
 WHERE orders.key NOT LIKE ? {WITHOUT_LINE}"""  # noqa: S608 - a text of ours.
-REQUESTS: Final = f"""
+OTHER_REQUESTS: Final = f"""
 SELECT NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
 FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
 COUNT_FAILED: Final = """
@@ -60,10 +60,10 @@ SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM (
     WHERE state = 'failed' GROUP BY gateway, key
 ) AS counted"""
 # The database may not know yet how many lines have failed. To look up 100,000 orders one by one takes 15 seconds.
-AT_ONCE: Final = "SET LOCAL enable_nestloop = off"
+READ_WHOLE_TABLES: Final = "SET LOCAL enable_nestloop = off"
 # Whatever the gateway said at last of the request of a failed line, unless it is done after all: then it is not paid
 # for twice. An order that has the same key, and is none of the line's, is left alone.
-RETRY: Final = """
+RENAME_FAILED: Final = """
 UPDATE orders SET key = key || CAST(? AS TEXT) || request_id
 WHERE state = 'taken' AND (gateway, key, request_id) IN (
     SELECT longcat_batch.gateway, line.key, line.request_id FROM longcat_line AS line JOIN longcat_batch USING (batch)
@@ -104,12 +104,12 @@ class BatchTable:
 
     def orders(self) -> Iterator[ExportRow]:
         """Yield the orders that are no lines."""
-        with self._database.cursor(ORDERS, [f"%{FAILED}%"]) as rows:
+        with self._database.cursor(OTHER_ORDERS, [f"%{FAILED}%"]) as rows:
             yield from rows
 
     def requests(self) -> Iterator[ExportRow]:
         """Yield the requests that were ordered elsewhere."""
-        with self._database.cursor(REQUESTS, []) as rows:
+        with self._database.cursor(OTHER_REQUESTS, []) as rows:
             yield from rows
 
     def under_way(self, db: Statements) -> OrdersUnderWay:
@@ -138,11 +138,11 @@ class BatchTable:
 
     def reopen_failed(self, db: Statements) -> None:
         """Open the lines that have failed, so that a worker claims them. Their orders get other keys."""
-        db.execute(AT_ONCE)
-        db.execute(RETRY, [as_bytes(FAILED)])
+        db.execute(READ_WHOLE_TABLES)
+        db.execute(RENAME_FAILED, [as_bytes(FAILED)])
         db.execute(REOPEN_FAILED, [0])
 
     def reopen_unknown(self, db: Statements) -> None:
         """Open the lines that are in doubt, so that a worker claims them."""
-        db.execute(AT_ONCE)
+        db.execute(READ_WHOLE_TABLES)
         db.execute(REOPEN_UNKNOWN, [0])

@@ -35,10 +35,10 @@ CREATE TABLE longcat_worker ( -- One row per program that has worked on a batch.
     max_cost    BIGINT                      -- What all orders may cost together, likewise. NULL: there is no bound.
 )"""
 
-SEEN: Final = """
+GIVE_SIGN: Final = """
 INSERT INTO longcat_worker (token, batch, host, pid) VALUES (?, ?, ?, ?)
 ON CONFLICT (token) DO UPDATE SET batch = excluded.batch, seen = clock_timestamp(), has_left = FALSE"""
-CAP: Final = "UPDATE longcat_worker SET max_cost = ? WHERE token = ?"
+SET_CAP: Final = "UPDATE longcat_worker SET max_cost = ? WHERE token = ?"
 LOWEST_CAP: Final = """
 SELECT min(max_cost) FROM longcat_worker JOIN longcat_batch USING (batch)
 WHERE gateway = ? AND token <> ? AND NOT has_left AND token IN (TABLE longcat_living)"""
@@ -54,26 +54,26 @@ WHERE state = 'open' AND batch <> {{but}} AND batch IN (
         AND NOT {IS_MARKED}
 )"""  # noqa: S608 - texts of ours.
 """What those at work on batches of a gateway may still order costs at most, but for one batch."""
-CAPS: Final = f"""
+CAPS_AND_COSTS: Final = f"""
 SELECT gateway, cap, ({TO_ORDER.format(but="0", gateway="capped.gateway")}),
     ({SPENT.replace("?", "capped.gateway")})
 FROM (
     SELECT gateway, min(max_cost) AS cap FROM longcat_worker JOIN longcat_batch USING (batch)
     WHERE max_cost IS NOT NULL AND NOT has_left AND token IN (TABLE longcat_living) GROUP BY gateway
 ) AS capped"""  # noqa: S608 - likewise.
-COUNT: Final = """
+ADD_COUNTS: Final = """
 UPDATE longcat_worker
 SET seen = clock_timestamp(), done = done + ?, failed = failed + ?, unknown = unknown + ?, spent = spent + ?
 WHERE token = ?"""
-LEFT: Final = "UPDATE longcat_worker SET seen = clock_timestamp(), has_left = TRUE WHERE token = ?"
-GONE: Final = """
+NOTE_LEFT: Final = "UPDATE longcat_worker SET seen = clock_timestamp(), has_left = TRUE WHERE token = ?"
+FIND_GONE: Final = """
 SELECT token FROM longcat_worker
 WHERE batch = ? AND NOT has_left AND token <> ? AND token NOT IN (TABLE longcat_living)"""
 # Who still has lines is not forgotten: the one who takes them over may not have committed yet, and be gone, too.
-FORGET: Final = """
+FORGET_GONE: Final = """
 UPDATE longcat_worker SET has_left = TRUE
 WHERE token = ANY(?) AND NOT EXISTS (SELECT FROM longcat_line WHERE owner = token)"""
-RECORDS: Final = """
+WORKER_RECORDS: Final = """
 SELECT token, host, pid, batch, began, seen, NOT has_left AND token IN (TABLE longcat_living),
     done, failed, unknown, spent
 FROM longcat_worker WHERE ? IN (batch, 0) ORDER BY began, token"""
@@ -110,20 +110,20 @@ class WorkerRecord:
 
 def sign(db: Any, token: str, batch: int) -> None:
     """Give a sign of life of this program, which works on a batch from now on, if it did not before."""
-    db.execute(SEEN, [token, batch, socket.gethostname(), os.getpid()])
+    db.execute(GIVE_SIGN, [token, batch, socket.gethostname(), os.getpid()])
 
 
 def cap(db: Any, token: str, max_cost: Decimal | None) -> None:
     """Keep what all orders to the gateway may cost as long as this worker is at work. None: anything."""
-    db.execute(CAP, [to_bound(max_cost), token])
+    db.execute(SET_CAP, [to_bound(max_cost), token])
 
 
 @contextmanager
 def within_caps(db: Any) -> Iterator[None]:
     """Raise ConfigurationError when lines are opened in the block that could cost more than a worker at work allows."""
-    before = {gateway: to_order for gateway, _, to_order, _ in db.execute(CAPS)}
+    before = {gateway: to_order for gateway, _, to_order, _ in db.execute(CAPS_AND_COSTS)}
     yield
-    for gateway, most, to_order, spent in db.execute(CAPS):
+    for gateway, most, to_order, spent in db.execute(CAPS_AND_COSTS):
         if to_order > before.get(gateway, 0) and to_order + spent > most:
             raise ConfigurationError(
                 f"With these, orders to {gateway} could cost {to_dollars(to_order)} USD, after {to_dollars(spent)} USD"
@@ -135,26 +135,26 @@ def within_caps(db: Any) -> Iterator[None]:
 
 def gone(db: Any, token: str, batch: int) -> list[str]:
     """Return who worked on a batch, is gone without having left, and may still have lines."""
-    return [found for (found,) in db.execute(GONE, [batch, token])]
+    return [found for (found,) in db.execute(FIND_GONE, [batch, token])]
 
 
 def records(db: Any, batch: int | None = None) -> list[WorkerRecord]:
     """Return the workers of a batch, or of all, those that are gone among them, the earliest first."""
-    return [WorkerRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(RECORDS, [batch or 0])]
+    return [WorkerRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(WORKER_RECORDS, [batch or 0])]
 
 
 def forget(db: Any, tokens: Sequence[str]) -> None:
     """Take those who are gone for ones that have left, if no line is theirs any more."""
-    db.execute(FORGET, [list(tokens)])
+    db.execute(FORGET_GONE, [list(tokens)])
 
 
 def count(db: Any, token: str, ended: Sequence[tuple[str, int]]) -> None:
     """Count the lines that a worker has ended, each with its state and its cost as it is stored. A sign of life."""
     states = Counter(state for state, _ in ended)
     spent = sum(units for _, units in ended)
-    db.execute(COUNT, [states["done"], states["failed"], states["unknown"], spent, token])
+    db.execute(ADD_COUNTS, [states["done"], states["failed"], states["unknown"], spent, token])
 
 
 def leave(db: Any, token: str) -> None:
     """Take note that a worker has left, and given back what was its."""
-    db.execute(LEFT, [token])
+    db.execute(NOTE_LEFT, [token])
