@@ -34,6 +34,12 @@ NewClient = Callable[..., BudgetExchanger]
 
 
 @pytest.fixture
+def schema(bare_schema: Schema) -> Schema:
+    """Return a schema of the test's own: with two tables of a journal, it is of no use to other tests."""
+    return bare_schema
+
+
+@pytest.fixture
 def new_client(schema: Schema) -> Generator[NewClient, None, None]:
     """Return what makes clients that share a budget, each with a connection of its own."""
     made: list[BudgetExchanger] = []
@@ -146,9 +152,9 @@ def test_an_error_that_will_not_pass_ends_the_waits(
                 break
 
 
-def test_who_may_only_read_orders_nothing_and_learns_why_at_once(bare_schema: Schema) -> None:
+def test_who_may_only_read_orders_nothing_and_learns_why_at_once(schema: Schema) -> None:
     """An order alone raises the error; of several, each ends with it."""
-    schema, server = bare_schema, bare_schema.server
+    server = schema.server
     reading = server.url(user="looker", options=schema.options)
     with Journal(schema.url, time=time.time) as journal:
         journal.open(LIMIT)

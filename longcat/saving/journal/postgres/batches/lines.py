@@ -183,8 +183,8 @@ class LineTable:
                 return registration.batch
             if resubmit_unknown:
                 registration.resubmit_unknown()
-            workers.sign(db, self._owner, registration.batch)
-            workers.cap(db, self._owner, max_cost)
+            workers.give_sign(db, self._owner, registration.batch)
+            workers.set_cap(db, self._owner, max_cost)
             return registration.batch
 
     def claim(self, batch: int, count: int) -> list[ClaimedLine]:
@@ -216,7 +216,7 @@ class LineTable:
         with self._database.durable() as db:
             values = [*map(list, columns), batch, self._owner, batch, self._owner, self._gateway]
             ended = db.execute(END_LINES, values).fetchall()
-            workers.count(db, self._owner, [(state, units) for state, units, *_ in ended if state != "open"])
+            workers.add_counts(db, self._owner, [(state, units) for state, units, *_ in ended if state != "open"])
             doubted = [units for *_, former, units in ended if former == "unknown"]
             if doubted:
                 db.execute(UNCOUNT_DOUBT, [len(doubted), sum(doubted), batch])
@@ -230,15 +230,15 @@ class LineTable:
         with self._database.transaction() as db:
             db.execute(LOCK_BATCH, [batch])  # One leaves after the other, so that the last one knows that it is.
             db.execute(GIVE_BACK, [self._owner])
-            workers.leave(db, self._owner)
-            return not any(worker.is_alive for worker in workers.records(db, batch))
+            workers.note_left(db, self._owner)
+            return not any(worker.is_alive for worker in workers.read_workers(db, batch))
 
     def progress(self, batch: int) -> BatchRecord:
         """Return how far all workers together are. It costs some milliseconds, however many lines there are."""
         with self._database.transaction() as db:
-            workers.count(db, self._owner, [])
-            (record,) = records.records(db, batch)
-            return evolve(record, workers=[one for one in workers.records(db, batch) if one.is_alive])
+            workers.add_counts(db, self._owner, [])
+            (record,) = records.read_batches(db, batch)
+            return evolve(record, workers=[one for one in workers.read_workers(db, batch) if one.is_alive])
 
     def is_stuck(self, batch: int) -> bool:
         """Whether lines are open that nobody has and nobody can claim, as another program altered the journal."""
@@ -255,14 +255,14 @@ class LineTable:
 
     def _claim(self, db: Any, batch: int, count: int) -> list[Any]:
         """Claim lines. If the answer to the last claim was lost, its lines are given back first."""
-        workers.sign(db, self._owner, batch)
+        workers.give_sign(db, self._owner, batch)
         if batch in self._unsure:
             db.execute(GIVE_BACK_REST, [batch, self._owner, [*self._claimed[batch]]])
         rows, whose = [], [self._owner, self._gateway]
-        if gone := workers.gone(db, self._owner, batch):
+        if gone := workers.find_gone(db, self._owner, batch):
             rows += db.execute(CLAIM_LEFT, [batch, gone, count, *whose]).fetchall()
             if not rows:
-                workers.forget(db, gone)
+                workers.forget_gone(db, gone)
         while len(rows) < count:
             after = self._position.get(batch, 0)
             free = db.execute(CLAIM_FREE, [batch, after, count - len(rows), *whose]).fetchall()

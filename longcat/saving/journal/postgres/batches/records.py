@@ -91,7 +91,7 @@ class BatchRecord:
         return self.lines - self.done - self.failed - self.unknown
 
 
-def records(db: Any, batch: int = 0) -> list[BatchRecord]:
+def read_batches(db: Any, batch: int = 0) -> list[BatchRecord]:
     """Return a batch, or all of them, the first that was registered first. 0: all."""
     return [BatchRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(BATCH_RECORDS, [batch])]
 

@@ -89,11 +89,11 @@ class BatchTable:
 
     def records(self, db: Statements) -> list[BatchRecord]:
         """Return all batches, the first that was registered first."""
-        return records.records(db)
+        return records.read_batches(db)
 
     def workers(self, db: Statements) -> list[WorkerRecord]:
         """Return who works, or worked, on a batch, the earliest first."""
-        return workers.records(db)
+        return workers.read_workers(db)
 
     def export(self) -> Iterator[str]:
         """Yield the lines of all batches, as `JournalContents.export` does."""

@@ -108,12 +108,12 @@ class WorkerRecord:
     spent: Decimal
 
 
-def sign(db: Any, token: str, batch: int) -> None:
+def give_sign(db: Any, token: str, batch: int) -> None:
     """Give a sign of life of this program, which works on a batch from now on, if it did not before."""
     db.execute(GIVE_SIGN, [token, batch, socket.gethostname(), os.getpid()])
 
 
-def cap(db: Any, token: str, max_cost: Decimal | None) -> None:
+def set_cap(db: Any, token: str, max_cost: Decimal | None) -> None:
     """Keep what all orders to the gateway may cost as long as this worker is at work. None: anything."""
     db.execute(SET_CAP, [to_bound(max_cost), token])
 
@@ -133,28 +133,28 @@ def within_caps(db: Any) -> Iterator[None]:
             )
 
 
-def gone(db: Any, token: str, batch: int) -> list[str]:
+def find_gone(db: Any, token: str, batch: int) -> list[str]:
     """Return who worked on a batch, is gone without having left, and may still have lines."""
     return [found for (found,) in db.execute(FIND_GONE, [batch, token])]
 
 
-def records(db: Any, batch: int | None = None) -> list[WorkerRecord]:
+def read_workers(db: Any, batch: int | None = None) -> list[WorkerRecord]:
     """Return the workers of a batch, or of all, those that are gone among them, the earliest first."""
     return [WorkerRecord(*(*row[:-1], to_dollars(row[-1]))) for row in db.execute(WORKER_RECORDS, [batch or 0])]
 
 
-def forget(db: Any, tokens: Sequence[str]) -> None:
+def forget_gone(db: Any, tokens: Sequence[str]) -> None:
     """Take those who are gone for ones that have left, if no line is theirs any more."""
     db.execute(FORGET_GONE, [list(tokens)])
 
 
-def count(db: Any, token: str, ended: Sequence[tuple[str, int]]) -> None:
+def add_counts(db: Any, token: str, ended: Sequence[tuple[str, int]]) -> None:
     """Count the lines that a worker has ended, each with its state and its cost as it is stored. A sign of life."""
     states = Counter(state for state, _ in ended)
     spent = sum(units for _, units in ended)
     db.execute(ADD_COUNTS, [states["done"], states["failed"], states["unknown"], spent, token])
 
 
-def leave(db: Any, token: str) -> None:
+def note_left(db: Any, token: str) -> None:
     """Take note that a worker has left, and given back what was its."""
     db.execute(NOTE_LEFT, [token])
