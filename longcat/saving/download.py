@@ -31,11 +31,11 @@ T = TypeVar("T")
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
 MOST_PUTS: Final = 10
-"""How often a picture is put in its place when the store may come to take it: for a minute or so."""
+"""How often it is tried to put a picture in its place, with pauses that last about a minute altogether."""
 CROWDED: Final = 1000
 """How many files make a folder crowded, which takes some time to look through for what killed programs left there."""
 SWEPT_EVERY: Final = 60.0
-"""Seconds after which a crowded folder is looked through again. Any other one is at every download."""
+"""Seconds after which a crowded folder is looked through again. Any other folder is looked through at each download."""
 MAX_REDIRECTS: Final = 5
 MAX_PICTURES: Final = 1000
 """How many pictures of one request are saved. Sister models make four at most."""

@@ -92,7 +92,8 @@ OWNERS: Final = (
 FIRST_IN_DOUBT: Final = f"""
 SELECT content, noted, CASE state WHEN 'unknown' THEN message END, cost + coalesce(in_doubt, 0)
 FROM orders WHERE {IN_DOUBT} ORDER BY noted, key LIMIT {MOST_NAMED}"""  # noqa: S608 - a text of ours.
-# What is sent again costs what it cost the last time; that is 0 where it was withdrawn, and then what it cost before.
+# To send an order again costs what it cost the last time. An order that was withdrawn then has the cost 0, and costs
+# what it cost before.
 COST_IN_DOUBT: Final = f"""
 SELECT count(*), CAST(coalesce(sum(CASE cost WHEN 0 THEN coalesce(in_doubt, 0) ELSE cost END), 0) AS BIGINT)
 FROM orders WHERE {IN_DOUBT}"""  # noqa: S608 - likewise.

@@ -10,13 +10,14 @@ from longcat.saving.journal.orders import MARK
 STATES: Final = ("done", "failed", "unknown", "open")
 """How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
 FAILED: Final = "\nfailed "
-"""What stands in the key of an order that has failed and was opened, before its request. No other key has it."""
+"""An order that failed and was opened again has this in its key, followed by its request. No other key has it."""
 
 ExportRow: TypeAlias = tuple[str | None, str | None, str, int, str | None, Sequence[str | None] | None]
 """Of an order, or of a request that was ordered elsewhere: its content, its request, how it stands, what it cost, what
 went wrong, and the paths of its pictures."""
 
-# The gateway said so; or it would not tell of the request when it was last asked, and knew none of that id, perhaps.
+# The gateway said that it failed; or it refused to tell of the request when it was last asked, perhaps as it knew no
+# request with that id.
 REQUEST_FAILED: Final = """
 (request.outcome IN ('failed', 'cancelled') OR request.state IS NULL AND request.error IS NOT NULL)"""
 REQUEST_STATE: Final = f"""
@@ -38,7 +39,7 @@ SET_MARK: Final = f"""
 message = '{MARK}' || CASE orders.state WHEN 'unknown' THEN coalesce(message, '') ELSE '' END,
 state = 'unknown', owner = NULL, noted = ?"""
 """What marks an order in doubt: `IS_MARKED`."""
-# One that is being sent stands as its sender does, whose token this is: alive, or gone.
+# Of an order that is being sent, this is the token of its sender: how it stands depends on whether that one is alive.
 ORDER_STATE: Final = f"""
 CASE
     WHEN orders.state = 'unknown' AND NOT {IS_MARKED} THEN 'unknown'

@@ -40,10 +40,10 @@ RETURNING line.number, key, content, coalesce((
 ), 0)"""  # noqa: S608 - a text of ours.
 CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
 CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
-# A line that is left open stays with its worker. One that another worker has taken over is that one's to end, unless it
-# is done: then its order was taken, whoever sent it, and nothing is left to do. If the other one has found its order in
-# doubt, because its sender was cut off, what the sender says counts, unless the order is in doubt still: the other one
-# may have sent it as well. The rows are locked first, so that what they were is known.
+# A line that is left open stays with its worker. A line that another worker has taken over is ended by that one, with
+# two exceptions. If it is done, its order was taken, whoever sent it, and nothing is left to do. If the other worker
+# has found its order in doubt, as the sender was cut off, what the sender says counts; but not while the order is still
+# in doubt, as the other worker may have sent it, too. The rows are locked first, so that their former states are known.
 END_LINES: Final = """
 WITH ended AS MATERIALIZED (
     SELECT * FROM unnest(?::INTEGER[], ?::TEXT[], ?::TEXT[], ?::TEXT[], ?::BIGINT[], ?::TEXT[])

@@ -34,8 +34,8 @@ SELECT lines > done + failed + unknown
         WHERE line.batch = ? AND state = 'open' AND worker.batch = line.batch AND NOT has_left
     )
 FROM ({BATCH_RECORDS}) AS batch"""  # noqa: S608 - a text of ours.
-# Of the batch with this number, or of all: 0. What the order of a line has cost is counted with the line as long as it
-# is that of the line; where the order got another key, its cost stays in the sum of the batch.
+# Of the batch with this number, or of all batches if it is 0. What an order has cost is counted with its line. Where
+# the order got another key, it has no line any more, and its cost stays in the sum of the batch.
 REOPEN: Final = """
 WITH found AS (
     SELECT line.batch, number, line.cost, {is_counted} AS is_counted
@@ -72,7 +72,7 @@ class BatchRecord:
         lines: how many lines it has.
         done: how many of them are done; `failed` and `unknown` likewise.
         spent: what all orders of the lines cost so far, at most, in US dollars.
-        workers: those who are alive, the longest at it first, where somebody asked for this batch alone.
+        workers: those who are alive, the earliest first. Only `LineTable.progress` tells them.
     """
 
     batch: int

@@ -61,8 +61,8 @@ SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM (
 ) AS counted"""
 # The database may not know yet how many lines have failed. To look up 100,000 orders one by one takes 15 seconds.
 READ_WHOLE_TABLES: Final = "SET LOCAL enable_nestloop = off"
-# Whatever the gateway said at last of the request of a failed line, unless it is done after all: then it is not paid
-# for twice. An order that has the same key, and is none of the line's, is left alone.
+# The orders of failed lines get other keys, so that the lines are ordered anew. An order whose request was completed
+# after all keeps its key, so that it is not paid for twice. So does one with the key of a line, but of another request.
 RENAME_FAILED: Final = """
 UPDATE orders SET key = key || CAST(? AS TEXT) || request_id
 WHERE state = 'taken' AND (gateway, key, request_id) IN (

@@ -69,7 +69,7 @@ NOTE_LEFT: Final = "UPDATE longcat_worker SET seen = clock_timestamp(), has_left
 FIND_GONE: Final = """
 SELECT token FROM longcat_worker
 WHERE batch = ? AND NOT has_left AND token <> ? AND token NOT IN (TABLE longcat_living)"""
-# Who still has lines is not forgotten: the one who takes them over may not have committed yet, and be gone, too.
+# A worker that still has lines is not forgotten: whoever is taking them over may be gone before that is committed.
 FORGET_GONE: Final = """
 UPDATE longcat_worker SET has_left = TRUE
 WHERE token = ANY(?) AND NOT EXISTS (SELECT FROM longcat_line WHERE owner = token)"""
