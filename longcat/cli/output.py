@@ -12,6 +12,7 @@ from longcat.cli.results import print_error
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError
 from longcat.saving.files import check_folder, final_path
+from longcat.saving.parts import advice_on_writing
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.layout import Layout
@@ -92,7 +93,8 @@ def _usable(store: PictureStore) -> Iterator[None]:
         if isinstance(error, FileExistsError):
             reason = "It is a file, and must be a folder."
         raise ConfigurationError(
-            f"Nothing can be saved at {shorten(store)}: {sentence(reason)} Pass another --output."
+            f"Nothing can be saved at {shorten(store)}: {sentence(reason)}"
+            f" {advice_on_writing(error, 'Pass another --output.')}"
         ) from error
 
 

@@ -1,6 +1,5 @@
 """The file that a picture is downloaded into: what it is called, what may go into it, and that it appears whole."""
 
-import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from longcat.decoding import codings_of
 from longcat.errors import DownloadError, LongCatError
 from longcat.models import Image
 from longcat.saving.names import safe_name
-from longcat.saving.parts import PartialFile
+from longcat.saving.parts import PartialFile, advice_on_writing
 from longcat.saving.pictures.kinds import HEAD, PictureKind, is_whole, kind_of
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.store import PictureStore, PictureTarget, Record, WholePicture
@@ -24,8 +23,6 @@ from longcat.text import describe_kind
 
 TINY: Final = 32
 """A body that ends before so many bytes may have been cut before it showed what it is."""
-DISK_FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-"""Numbers of the errors which say that there is no space, on the disk or for the user."""
 _RANGE: Final = re.compile(r"bytes +(\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII | re.IGNORECASE)
 
 
@@ -184,10 +181,7 @@ class PictureFile:
             message = f"{error} is there already"
             raise self.error(message, "Pass overwrite=True (--force) or another path.") from error
         except Exception as error:
-            is_full = isinstance(error, OSError) and error.errno in DISK_FULL
-            next_step = (
-                "Free some space on the disk, then run again." if is_full else "Choose a folder that can be written to."
-            )
+            next_step = advice_on_writing(error, "Choose a folder that can be written to.")
             raise self.error(f"the file can't be written ({error})", next_step) from error
 
 

@@ -9,6 +9,7 @@ from longcat.cli.streams import quiet_pipe
 from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file
 from longcat.saving.journal.manifest import write_lots
+from longcat.saving.parts import advice_on_writing
 from longcat.text import sentence, shorten
 
 STDOUT: Final = "-"
@@ -55,7 +56,8 @@ def export(lines: Iterable[str], target: str) -> int:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(
-            f"{shorten(target)} can't be written: {sentence(reason)} Pass another --export."
+            f"{shorten(target)} can't be written: {sentence(reason)}"
+            f" {advice_on_writing(error, 'Pass another --export.')}"
         ) from error
 
 

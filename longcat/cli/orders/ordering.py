@@ -23,6 +23,7 @@ from longcat.errors import DownloadError, JournalError, LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.saving.download import MOST_PUTS
 from longcat.saving.journal.journal import Journal
+from longcat.saving.parts import advice_on_writing
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
@@ -266,7 +267,8 @@ async def put_shards(put: Callable[[float], None], store: str, seconds: float) -
             if isinstance(error, StoreError):
                 failure = DownloadError(store, error.message, error.next_step, retryable=error.transient)
             else:
-                failure = DownloadError(store, f"the shard can't be written ({error})", "Choose another --output.")
+                advice = advice_on_writing(error, "Choose another --output.")
+                failure = DownloadError(store, f"the shard can't be written ({error})", advice)
             failure.__cause__ = error
         else:
             return None
