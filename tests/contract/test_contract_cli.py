@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -17,7 +16,7 @@ from servers import Server, answer, response
 
 from longcat.cli.contract import arguments as contract
 from longcat.cli.run import run as main
-from longcat.contract import CODES, Code, Finding, Severity, load_spec, patches, reports
+from longcat.contract import CODES, Code, Finding, Severity, load_spec, reports
 from longcat.contract.model import Exchange
 from longcat.contract.traffic.recordings import provenance, read
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
@@ -472,10 +471,7 @@ class TestSuggest:
                 codes.extend(finding.code for finding in findings)
                 return suggestion
 
-            module = ModuleType("longcat.contract.patches.suggest")
-            module.suggest = suggest  # type: ignore[attr-defined]
-            monkeypatch.setitem(sys.modules, module.__name__, module)
-            monkeypatch.setattr(patches, "suggest", module, raising=False)  # Another test may have imported it.
+            monkeypatch.setattr("longcat.contract.patches.suggest.suggest", suggest)
             return codes
 
         return given

@@ -117,7 +117,8 @@ def run(arguments: argparse.Namespace) -> Exit:
     """Run one of the commands."""
     from importlib import import_module  # noqa: PLC0415 - as all that the help does not need.
 
-    module = {"record": "recording", "coverage": "coverage"}.get(arguments.command, "commands")
+    modules = {"record": "recording", "suggest": "suggestion", "coverage": "coverage"}
+    module = modules.get(arguments.command, "commands")
     try:
         commands = import_module(f"longcat.cli.contract.{module}")  # It needs the extra, and is slow to import.
         code: Exit = getattr(commands, arguments.command)(arguments)
