@@ -42,19 +42,19 @@ def read_ahead(traffic: Iterable[_Read]) -> Generator[_Read, None, None]:
     that process, the last thing yielded is an Inconclusive. If the system refuses a process, or a pipe to it, this
     process reads by itself.
     """
-    started = _started(traffic)
+    started = _start(traffic)
     if started is None:
         yield from traffic
         return
     process, source = started
     try:
         with open(source, "rb") as file:  # noqa: PTH123 - it is no path.
-            yield from _taken(file)
+            yield from _received(file)
     finally:
         _end(process)
 
 
-def _started(traffic: Iterable[_Read]) -> tuple[int, int] | None:
+def _start(traffic: Iterable[_Read]) -> tuple[int, int] | None:
     """Start the other process, and return its id and the pipe to read from. None: the system refuses one of them."""
     try:
         source, sink = os.pipe()
@@ -63,7 +63,7 @@ def _started(traffic: Iterable[_Read]) -> tuple[int, int] | None:
     try:
         process = os.fork()
         if process == 0:
-            _hand_over(traffic, source, sink)
+            _send_and_exit(traffic, source, sink)
     except OSError:
         os.close(source)
         return None
@@ -80,7 +80,7 @@ def _end(process: int) -> None:
             os.waitpid(process, 0)
 
 
-def _taken(file: BinaryIO) -> Iterator[_Read]:
+def _received(file: BinaryIO) -> Iterator[_Read]:
     try:
         while (block := pickle.load(file)) is not None:  # noqa: S301 - this program has written it.
             if isinstance(block, BaseException):
@@ -91,7 +91,7 @@ def _taken(file: BinaryIO) -> Iterator[_Read]:
         yield Inconclusive("recorded traffic", "was not read to its end: the process that did so was killed")
 
 
-def _hand_over(traffic: Iterable[_Read], source: int, sink: int) -> NoReturn:
+def _send_and_exit(traffic: Iterable[_Read], source: int, sink: int) -> NoReturn:
     """Write what is read to the pipe, and exit without anything that this process would do at its end.
 
     When nobody reads the pipe any more, the next block can't be written, and this process ends, too.
