@@ -453,6 +453,14 @@ class TestReports:
             assert f'id="{name}"' in text
             assert f"#{name}:checked" in text
 
+    def test_methods_that_openapi_has_no_word_for(self) -> None:
+        """A contract of OpenAPI 3.2 may have any: they come last, and none breaks out of the page."""
+        others = {name: operation() for name in ("COPY", "</STYLE><SCRIPT>")}
+        spec = document({"/a": {"additionalOperations": others, "get": operation()}}, openapi="3.2.0")
+        context = covered(spec)
+        assert [one.method for one, _ in context.result.operations()] == ["GET", "</STYLE><SCRIPT>", "COPY"]
+        assert "<script>" not in report(context, "html").lower()
+
     @pytest.mark.parametrize(("number", "words"), [(99.99, "99.9 %"), (100.0, "100 %"), (0.04, "0 %")])
     def test_percentages_are_not_rounded_up(self, number: float, words: str) -> None:
         """100 % is all."""

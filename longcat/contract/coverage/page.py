@@ -4,6 +4,7 @@ No script runs in it. The filters are radio buttons, and the rules of its style 
 that does not know these shows everything.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
@@ -71,7 +72,7 @@ def _filters(methods: list[str]) -> Iterator[str]:
     yield '<form class="filters">\n'
     yield from _choice("Show", "state", STATES)
     yield from _choice("From", "origin", {ANY: ANY, **{one: one for one in ORIGINS}})
-    yield from _choice("Method", "method", {ANY: ANY, **{one.lower(): one for one in methods}})
+    yield from _choice("Method", "method", {ANY: ANY, **{_css_name(one): one for one in methods}})
     yield '<label class="all"><input type="checkbox" id="unfold"> unfold all</label>\n</form>\n'
 
 
@@ -99,8 +100,13 @@ def _rules(methods: list[str]) -> Iterator[str]:
             if fitting:
                 chosen = f"body:has(#state-{state}:checked):has(#origin-{origin}:checked)"
                 yield f"{chosen} .item:not({fitting}):not(:has({fitting})) {{ display: none; }}\n"
-    for method in map(str.lower, methods):
+    for method in map(_css_name, methods):
         yield f"body:has(#method-{method}:checked) .tree > .item:not(.method-{method}) {{ display: none; }}\n"
+
+
+def _css_name(method: str) -> str:
+    """Return a method for a name in CSS and HTML. A contract may have a method of any characters."""
+    return re.sub("[^a-z0-9]", "-", method.lower())
 
 
 # --- The tree.
@@ -111,7 +117,7 @@ def _entry(entry: ReportedItem, most: int, *, is_open: bool) -> Iterator[str]:
     seen_in = [f"from-{origin}" for origin in ORIGINS if entry.sighting.times[origin]]
     classes = ["item", *(["counts", entry.kind.value, entry.state.value] if entry.kind else ["group"]), *seen_in]
     if entry.kind is Kind.OPERATION:
-        classes.append(f"method-{entry.name.partition(' ')[0].lower()}")
+        classes.append(f"method-{_css_name(entry.name.partition(' ')[0])}")
     line = "".join(_line(entry, most))
     yield f'<li class="{markup(" ".join(classes))}">'
     if entry.entries and (entry.kind in _FOLDS):

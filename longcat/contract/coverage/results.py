@@ -125,8 +125,7 @@ class CoverageResult:
 
     def operations(self) -> Iterator[tuple[Operation, ReportedItem]]:
         """Yield each operation with its entry, by their paths. Only one is held at a time."""
-        in_order = sorted(self.coverage.spec.operations, key=lambda one: (one.path, METHODS.index(one.method.lower())))
-        for operation in in_order:
+        for operation in sorted(self.coverage.spec.operations, key=_order):
             seen = self._seen(operation)
             yield operation, self._entry_of_part(self._part(operation, seen), seen)
 
@@ -187,6 +186,12 @@ class CoverageResult:
             return evolve(entry, unlisted=Counter(_below(item)))
         entry.entries.extend(self._entry(part, one, seen) for one in item.children())
         return entry
+
+
+def _order(operation: Operation) -> tuple[str, int, str]:
+    """Return a key that sorts operations by path and method; methods that OpenAPI has no word for come last."""
+    method = operation.method.lower()
+    return operation.path, METHODS.index(method) if method in METHODS else len(METHODS), method
 
 
 def _below(item: Item) -> Iterator[Kind]:
