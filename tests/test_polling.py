@@ -458,7 +458,7 @@ def test_what_is_looked_up_is_what_the_formula_says(sigma: float, age: float) ->
     found = knowledge.outlook(policy.price, 0.0).due(age, 1.0, 1000.0)
     known: list[LogLogistic | Experience] = [PRIOR, *knowledge.experiences]
     weights = [*zip(knowledge.trust, known, strict=False)]
-    worth = 2 * policy.question_worth * math.exp(knowledge._log_typical)
+    worth = 2 * policy.question_worth * math.exp(knowledge.log_typical)
 
     def running(moment: float) -> float:
         return sum(trust * math.exp(-one.hazard(moment)) for trust, one in weights)

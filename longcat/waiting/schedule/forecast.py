@@ -107,7 +107,8 @@ class Experience:
         self._prior_weight = prior_weight
         self._deaths = list(self._prior)
         self._exposed = [prior_weight] * len(self._prior)
-        self._newest = self._base = 0.0
+        self.newest = self._base = 0.0
+        """The greatest age of a request that was noted, and the age of one that counts as one in the table."""
         self.pending = 0
         self.typical = PRIOR.typical
 
@@ -156,14 +157,9 @@ class Experience:
             exposed[i] += weight * ((here + there) / 2 - (i < counted))
         self.pending += WORTH_UPDATING
 
-    @property
-    def newest(self) -> float:
-        """The greatest age of a request that was noted."""
-        return self._newest
-
     def evidence(self) -> tuple[list[float], list[float]]:
         """Return the deaths and the exposed beyond the prior, by bins. A request of the `newest` age counts as one."""
-        scale = math.exp(self._base - self._newest)
+        scale = math.exp(self._base - self.newest)
         deaths = [scale * (d - p) for d, p in zip(self._deaths, self._prior, strict=True)]
         return deaths, [scale * (e - self._prior_weight) for e in self._exposed]
 
@@ -171,7 +167,7 @@ class Experience:
         """Know this much instead, as `evidence` returns it. Raises ValueError when it is of other bins."""
         self._deaths = [p + d for d, p in zip(deaths, self._prior, strict=True)]
         self._exposed = [self._prior_weight + e for _, e in zip(self._prior, exposed, strict=True)]
-        self._base = self._newest
+        self._base = self.newest
         self.pending = WORTH_UPDATING
 
     def update(self) -> None:
@@ -187,8 +183,8 @@ class Experience:
 
     def _weight(self, age: float) -> float:
         """Return how much a request of this age counts, after fading what is older. Zero: too old to matter."""
-        self._newest = max(self._newest, age)
-        if self._newest - age > TOO_OLD:
+        self.newest = max(self.newest, age)
+        if self.newest - age > TOO_OLD:
             return 0.0
         if age - self._base > 1:  # Between two such moments the newer ones weigh more instead.
             keep = math.exp(self._base - age)

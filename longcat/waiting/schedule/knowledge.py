@@ -56,36 +56,32 @@ class Knowledge:
 
     Requests that run at once tend to finish alike, so those of a cohort are less evidence than as many in turn: n of
     them count as the root of n. While the cohort runs, each that has finished counts in full for the others.
+
+    Attributes:
+        trust: how far each forecast is trusted for the requests of the cohort that runs.
+        lasting_trust: the trust that outlasts the cohort.
+        finished: how many requests have finished.
+        log_typical: the mean logarithm of their durations, in seconds.
+        saved: how many questions were saved, see `longcat.waiting.schedule.budget.saved`. Without a budget it stays 0.
+        cohort: the one that runs.
     """
 
     shapes: tuple[ProgressShape, ProgressShape] = field(factory=lambda: (ProgressShape(), ProgressShape()))
     experiences: tuple[Experience, ...] = field(factory=lambda: tuple(Experience(*e) for e in EXPERIENCES))
-    trust: Sequence[float] = FIRST_TRUST  # For the requests of the cohort that runs.
+    trust: Sequence[float] = FIRST_TRUST
+    lasting_trust: Sequence[float] = FIRST_TRUST
     finished: int = 0
-    saved: float = (
-        0.0  # How many questions, as `longcat.waiting.schedule.budget.saved` says. Without a budget it stays zero.
-    )
+    log_typical: float = 0.0
+    saved: float = 0.0
     cohort: Cohort = field(factory=Cohort)
     lock: ForkSafeLock = field(factory=ForkSafeLock)
-    _lasting_trust: Sequence[float] = FIRST_TRUST  # The trust that outlasts the cohort.
     _shift: float = FIRST_SHIFT
     _shift_weight: float = SHIFT_WEIGHT
-    _log_typical: float = 0.0  # The mean logarithm of the durations, in seconds.
     _outlook: Outlook | None = None  # None: something was learnt since it was made.
     _first_outlook: Outlook | None = None
 
-    @property
-    def log_typical(self) -> float:
-        """The mean logarithm of the durations, in seconds."""
-        return self._log_typical
-
-    @property
-    def lasting_trust(self) -> Sequence[float]:
-        """The trust that outlasts the cohort that runs."""
-        return self._lasting_trust
-
     def adopt(self, finished: int, log_typical: float, trust: Sequence[float]) -> None:
-        """Know what several clients have learnt together, with new experiences, of which the owner has taken care.
+        """Take over what several clients have learnt together. The caller replaces the experiences itself.
 
         Args:
             finished: how many requests have finished.
@@ -94,7 +90,7 @@ class Knowledge:
         """
         if not self.cohort.finished:
             self.trust = trust
-        self.finished, self._log_typical, self._lasting_trust, self._outlook = finished, log_typical, trust, None
+        self.finished, self.log_typical, self.lasting_trust, self._outlook = finished, log_typical, trust, None
 
     def outlook(self, price: Price, least_trust: float) -> Outlook:
         """Return what is expected of a request that reports no progress.
@@ -123,7 +119,7 @@ class Knowledge:
         return self._first_outlook
 
     def _price(self, first: Price) -> Price:
-        return evolve(first, typical=exp(self._log_typical), growth=0.0) if self.finished else first
+        return evolve(first, typical=exp(self.log_typical), growth=0.0) if self.finished else first
 
     def _update_experiences(self) -> None:
         for one in self.experiences:
@@ -142,7 +138,7 @@ class Knowledge:
         if self.cohort.finished:
             steps = (min(self.cohort.finished / experience.memory, LONGEST_STEP) for experience in self.experiences)
             self.cohort = Cohort(tuple(age + step for age, step in zip(self.cohort.ages, steps, strict=True)))
-            self.trust = fixed_share(self._lasting_trust, self._shift)
+            self.trust = fixed_share(self.lasting_trust, self._shift)
             self._outlook = None
         self.cohort.begun += 1
         return self.cohort
@@ -154,7 +150,7 @@ class Knowledge:
         self._outlook = None
         self.finished += 1
         typical = (logarithm(after) + logarithm(by)) / 2
-        self._log_typical += (typical - self._log_typical) / min(self.finished, TYPICAL_MEMORY)
+        self.log_typical += (typical - self.log_typical) / min(self.finished, TYPICAL_MEMORY)
         if cohort is self.cohort or self.cohort.finished:
             self.cohort.finished += 1
 
@@ -165,14 +161,14 @@ class Knowledge:
             cohort: the request's.
             log_likelihoods: the logarithm of the chance that each forecast gave to what happened, from begin to end.
         """
-        self.trust = fixed_share(update(self.trust, log_likelihoods), COHORT_SHIFT)
+        self.trust = fixed_share(bayes(self.trust, log_likelihoods), COHORT_SHIFT)
         size = sqrt(cohort.begun)  # One of n counts as 1 / size, so that all together count as the root of n.
         part = [e / size for e in log_likelihoods]
         most = max(part)
         likely = [exp(e - most) for e in part]
-        stays = (1 - self._shift) * sum(map(float.__mul__, self._lasting_trust, likely))
+        stays = (1 - self._shift) * sum(map(float.__mul__, self.lasting_trust, likely))
         shifts = self._shift * sum(map(float.__mul__, FIRST_TRUST, likely))
-        self._lasting_trust = update(fixed_share(self._lasting_trust, self._shift), part)
+        self.lasting_trust = bayes(fixed_share(self.lasting_trust, self._shift), part)
         self._shift_weight = min(self._shift_weight + 1 / size, SHIFT_MEMORY)
         learnt = (shifts / (shifts + stays) - self._shift) / size / self._shift_weight
         self._shift = max(self._shift + learnt, LEAST_SHIFT)
@@ -183,7 +179,7 @@ def fixed_share(trust: Sequence[float], share: float) -> list[float]:
     return [(1 - share) * now + share * first for now, first in zip(trust, FIRST_TRUST, strict=True)]
 
 
-def update(trust: Sequence[float], log_likelihoods: Sequence[float]) -> list[float]:
+def bayes(trust: Sequence[float], log_likelihoods: Sequence[float]) -> list[float]:
     """Return the trust by Bayes' rule: `trust * exp(log_likelihood)` of each forecast, made to add up to one."""
     most = max(log_likelihoods)
     products = [t * exp(e - most) for t, e in zip(trust, log_likelihoods, strict=True)]
