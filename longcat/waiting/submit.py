@@ -130,13 +130,13 @@ class Submit:
                 order = yield from self._send(slot)
                 if order is not None:
                     return order
-                pause = 0.0
+                seconds = 0.0
             except (APIConnectionError, APIStatusError) as error:
-                pause = self._pause(error)
+                seconds = self._seconds_to_pause(error)
                 logger.info("order for %r: %s Sending it again.", shorten(self.order.prompt, 60), error)
             since = self.monotonic()
-            due = since + pause
-            yield from self._sleep(pause)
+            due = since + seconds
+            yield from self._sleep(seconds)
 
     def _acquire(self, since: float, due: float) -> Flow[Slot | None]:
         """Wait until the order may be sent. Raises APITimeoutError when there is no time left for that."""
@@ -342,21 +342,21 @@ class Submit:
                 store.later(once)
             raise
 
-    def _pause(self, error: APIConnectionError | APIStatusError) -> float:
+    def _seconds_to_pause(self, error: APIConnectionError | APIStatusError) -> float:
         """Return how many seconds to pause before the order is sent again, or raise the error if it must not be."""
         if isinstance(error, APIConnectionError) and error.lasting:
             raise error
         if isinstance(error, APIStatusError) and error.status_code not in PASSING:
             raise error
         self._refusals += 1
-        pause = backoff(self._refusals, self.random)
-        if self._answer is not None and (hold := pause_of(self._answer, pause)) is not None:
-            pause = hold.seconds
+        seconds = backoff(self._refusals, self.random)
+        if self._answer is not None and (pause := pause_of(self._answer, seconds)) is not None:
+            seconds = pause.seconds
             if isinstance(error, RateLimitError):
-                self.rate_limiter.on_rate_limited(self.monotonic(), self._sent, hold)
-        if pause >= self.left:
+                self.rate_limiter.on_rate_limited(self.monotonic(), self._sent, pause)
+        if seconds >= self.left:
             raise error
-        return pause
+        return seconds
 
     def _sleep(self, seconds: float) -> Flow[None]:
         end = self.monotonic() + seconds

@@ -222,7 +222,7 @@ class Wait:
             if self._stored is not None:
                 yield from self._stored.leave(str(error) if is_refusal(error) else None)
             if isinstance(error, JournalError) and error.locked:
-                raise self._timeout(error, asked=self._asked > -inf) from error
+                raise self._timeout(error) from error
             raise
 
     def _change(self) -> Flow[Status]:
@@ -322,10 +322,11 @@ class Wait:
             if self._phase is not Phase.CLAIMING:
                 return
             if (left := self._left) <= RESOLUTION:
-                raise self._timeout(asked=self._asked > -inf)
+                raise self._timeout()
             yield Sleep(min(recheck_interval(self.elapsed), left))
 
-    def _timeout(self, error: LongCatError | None = None, *, asked: bool, pause: Pause | None = None) -> WaitTimeout:
+    def _timeout(self, error: LongCatError | None = None, pause: Pause | None = None) -> WaitTimeout:
+        asked = self._asked > -inf or self._phase is Phase.OPEN  # The answer to an order counts as one.
         return WaitTimeout(self.request_id, self.elapsed, self.last_status, error, asked, pause)
 
     def _check_pauses(self) -> None:
@@ -334,7 +335,7 @@ class Wait:
         of_all, schedule = self.rate_limiter, self._schedule
         if max(of_all.quiet_until, schedule.not_before) >= last:
             pause = of_all.pause if of_all.quiet_until >= schedule.not_before else schedule.pause
-            raise self._timeout(self._faults.last_error, asked=self._phase is not Phase.READY, pause=pause)
+            raise self._timeout(self._faults.last_error, pause)
 
     def _until_due_and_ours(self) -> Flow[Slot | None]:
         """Sleep as `_until_due` does, and make sure that the request is still ours, or get the final answer.
@@ -376,14 +377,13 @@ class Wait:
         now = self.monotonic()
         may_ask = max(schedule.not_before - now, self.rate_limiter.quiet_until - now, self._least_pause()) < RESOLUTION
         if self._left >= -LAST_QUESTION or schedule.overtime or not may_ask:
-            asked = self._phase is not Phase.READY
-            raise self._timeout(self._faults.last_error, asked=asked)
+            raise self._timeout(self._faults.last_error)
         # The caller was busy, and did not let this wait go on in time. One question makes up for it.
         self._schedule = evolve(schedule, overtime=True)
         acquire = Acquire(schedule.answered, schedule.due, LAST_QUESTION)
         yield acquire
         if acquire.slot is None:
-            raise self._timeout(self._faults.last_error, asked=self._phase is not Phase.READY)
+            raise self._timeout(self._faults.last_error)
         return acquire.slot
 
     def replan(self) -> float | None:
@@ -425,11 +425,11 @@ class Wait:
             self._move("final")
             return
         self._move("open")
-        pause = self.plan.next(self.elapsed, status.progress)
-        self._plan_question(pause, pause_of(answer))
+        seconds = self.plan.next(self.elapsed, status.progress)
+        self._plan_question(seconds, pause_of(answer))
         if logger.isEnabledFor(logging.DEBUG):  # To shorten the words takes longer than all the rest.
             words = shorten(self.request_id), shorten(status.raw_state)
-            logger.debug("request %s is %s; next question in %.1f s", *words, pause)
+            logger.debug("request %s is %s; next question in %.1f s", *words, seconds)
 
     def _on_unknown_word(self, word: str, answer: Answer) -> None:
         """Raise APIResponseValidationError, or log one warning for each word, as the caller chose."""
@@ -454,23 +454,23 @@ class Wait:
         self._faults = FaultStreak(self._faults.count + 1, error)
         if self._in_batch:
             compact(error)
-        pause = backoff(self._faults.count, self.random)
+        seconds = backoff(self._faults.count, self.random)
         if isinstance(self.plan, AdaptivePlan):
-            pause = max(pause, self.plan.unanswered(self.elapsed))
-        hold = pause_of(answer, pause if isinstance(error, RateLimitError) else 0.0) if answer is not None else None
-        if isinstance(error, RateLimitError) and hold is not None:
-            self.rate_limiter.on_rate_limited(self.monotonic(), asked, hold)
-        self._plan_question(pause, hold)
+            seconds = max(seconds, self.plan.unanswered(self.elapsed))
+        pause = pause_of(answer, seconds if isinstance(error, RateLimitError) else 0.0) if answer is not None else None
+        if isinstance(error, RateLimitError) and pause is not None:
+            self.rate_limiter.on_rate_limited(self.monotonic(), asked, pause)
+        self._plan_question(seconds, pause)
         logger.info("request %s: %s Waiting on.", shorten(self.request_id), error)
 
     def _is_not_yet_visible(self, error: LongCatError) -> bool:
         """Whether the gateway may not know a request yet that it has just given out."""
         return self.order is not None and isinstance(error, NotFoundError) and self.elapsed < VISIBLE_AFTER
 
-    def _plan_question(self, pause: float, hold: Pause | None = None) -> None:
-        """Plan the next question: due after `pause` seconds, and not before `hold` is over. None: at any time."""
+    def _plan_question(self, seconds: float, pause: Pause | None = None) -> None:
+        """Plan the next question: due after so many seconds, and not before the pause is over. None: there is none."""
         now, left = self.monotonic(), self._left
-        if pause >= left > 2 * LAST_QUESTION:
-            pause = max(left - LAST_QUESTION, self._least_pause())
-        not_before = now + (hold.seconds if hold is not None else 0.0)
-        self._schedule = Schedule(now, now + pause, not_before, hold, self._schedule.overtime)
+        if seconds >= left > 2 * LAST_QUESTION:
+            seconds = max(left - LAST_QUESTION, self._least_pause())
+        not_before = now + (pause.seconds if pause is not None else 0.0)
+        self._schedule = Schedule(now, now + seconds, not_before, pause, self._schedule.overtime)
