@@ -12,7 +12,7 @@ from secret_forms import ESCAPED, FORMS, HEX_KEY, ODD_KEY
 
 from longcat import APIConnectionError, APIStatusError, LongCat
 from longcat.cli.results import print_error, report
-from longcat.text.known_keys import KNOWN_KEYS, LOGGERS, MOST, KeyFilter, in_call, without_keys
+from longcat.text.known_keys import KNOWN_KEYS, LOGGERS, MAX_KEYS, KeyFilter, in_call, without_keys
 
 SIGNED = "https://me:opensesame@cdn.test/a.png?Signature=opensesame#opensesame"
 
@@ -85,7 +85,7 @@ def test_a_key_is_hidden_before_a_query_is_left_out(caplog: pytest.LogCaptureFix
 def test_few_keys_are_known() -> None:
     """Of many keys the last ones are known, so that logging stays fast; a short one is never known."""
     known = KeyFilter()
-    keys = [f"{index:032x}" for index in range(MOST + 1)]
+    keys = [f"{index:032x}" for index in range(MAX_KEYS + 1)]
     for key in [*keys, keys[1], "short"]:
         known.add(key)
     assert [key for key in [*keys, "short"] if known.hide(key) == key] == [keys[0], "short"]

@@ -10,7 +10,7 @@ from longcat.client.sync_client import LongCat
 from longcat.errors import LongCatError
 from longcat.models import Status
 from longcat.text import shorten
-from longcat.waiting.outcome import FAILURES
+from longcat.waiting.outcome import GENERATION_ERRORS
 
 
 def run(arguments: argparse.Namespace) -> Exit:
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         urls = status.image.urls if status.image else ()
         words = (status.request_id, status.raw_state, percent, *urls, status.error)
         printer.print("  ".join(shorten(word, 2000) for word in words if word))
-    return Exit.NO if status.state in FAILURES else Exit.DONE
+    return Exit.NO if status.state in GENERATION_ERRORS else Exit.DONE
 
 
 def as_object(
@@ -41,8 +41,8 @@ def as_object(
     `url` and `path` are those of the first picture, `urls` and `paths` those of all.
     """
     image = status.image if status else None
-    if error is None and status is not None and status.state in FAILURES:
-        error = FAILURES[status.state](status)
+    if error is None and status is not None and status.state in GENERATION_ERRORS:
+        error = GENERATION_ERRORS[status.state](status)
     return {
         "request_id": request_id,
         "state": status.state.value if status else None,

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -12,7 +12,7 @@ from longcat.gateway.messages import Call
 from longcat.gateway.progress import SendProgress
 from longcat.sending.http.libraries import HttpLibrary
 from longcat.sending.proxies import Proxies
-from longcat.text.known_keys import KNOWN_KEYS, without_keys
+from longcat.text.known_keys import KNOWN_KEYS, causes, without_keys
 from longcat.url import Url
 
 NETWORK_FAULTS: Final = (OSError, UnicodeError, CodingError)
@@ -195,14 +195,6 @@ def _connection_error(call: Call, library: HttpLibrary, error: Exception, *, own
     # A SOCKS proxy may find the way to the host later, but not take a login that it has refused.
     lasting = not is_transient(code) if code is not None else "could not connect" not in message
     return APIConnectionError(f"{proxy.name} answered: {message}", host, sent, proxy.advice, lasting=lasting)
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, what led to it, what led to that, and so on."""
-    for _ in range(8):  # As many as there may be libraries in between, and more.
-        if error is not None:
-            yield error
-            error = error.__cause__ or error.__context__
 
 
 def _tls_fault(error: Exception) -> ssl.SSLError | None:

@@ -6,6 +6,7 @@ it away from the other clients of a program. So a filter on their loggers takes 
 
 import logging
 import re
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Final
@@ -13,8 +14,10 @@ from typing import Final
 from longcat.text import without_queries
 from longcat.text.hiding import SHORTEST, Hide, hiding
 
-MOST: Final = 16
+MAX_KEYS: Final = 16
 """How many keys are known at most. A program has one, or a few; of more, those that came last are known."""
+MAX_CAUSES: Final = 16
+"""How many errors that led to one another are looked at. Fewer libraries are in between; errors may go in a circle."""
 LOGGERS: Final = (
     "asyncio",
     *("h2", "h2.connection", "hpack", "hpack.hpack", "hpack.huffman", "hpack.table"),
@@ -45,7 +48,7 @@ class KeyFilter(logging.Filter):
         if len(key) < SHORTEST:
             return
         hides = {name: hide for name, hide in self._hides.items() if name != key} | {key: hiding(key)}
-        self._hides = dict([*hides.items()][-MOST:])  # A new one, as other threads may go through the old one.
+        self._hides = dict([*hides.items()][-MAX_KEYS:])  # A new one, as other threads may go through the old one.
         for name in LOGGERS:
             logging.getLogger(name).addFilter(self)
 
@@ -95,16 +98,20 @@ def in_call() -> AbstractContextManager[None]:
     return _IN_CALL
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what led to it, what led to that, and so on."""
+    for _ in range(MAX_CAUSES):
+        if error is not None:
+            yield error
+            error = error.__cause__ or error.__context__
+
+
 def without_keys(error: Exception) -> Exception:
     """Return an error of a library below that shows no key: itself, or the like of it without what led to it.
 
     The words of those that showed one are hidden in place as well, as Python keeps them in `__context__`.
     """
-    chain: list[BaseException] = []
-    one: BaseException | None = error
-    while one is not None and len(chain) < MOST:
-        chain.append(one)
-        one = one.__cause__ or one.__context__
+    chain = [*causes(error)]
     if not any(KNOWN_KEYS.hide(text) != text for text in (f"{one}\n{one!r}" for one in chain)):
         return error
     shown = KNOWN_KEYS.hide(str(error))

@@ -18,7 +18,7 @@ from longcat.errors import (
 )
 from longcat.models import Image, Order, OrderRequest, State, Status
 
-FAILURES: Final[Mapping[State, type[GenerationFailed]]] = {
+GENERATION_ERRORS: Final[Mapping[State, type[GenerationFailed]]] = {
     State.FAILED: GenerationFailed,
     State.CANCELLED: GenerationCancelled,
 }
@@ -36,7 +36,7 @@ def image_of(status: Status | None) -> Image:
     if status is None or not status.state.is_final:
         raise ValueError("a request has an image when it is done, not before")
     if status.image is None:
-        raise FAILURES[status.state](status)
+        raise GENERATION_ERRORS[status.state](status)
     return status.image
 
 

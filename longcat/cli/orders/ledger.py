@@ -16,7 +16,7 @@ from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
-from longcat.waiting.outcome import FAILURES
+from longcat.waiting.outcome import GENERATION_ERRORS
 from longcat.waiting.store import OrderState
 
 
@@ -97,8 +97,8 @@ def _recall_request(line: OrderLine, requests: RequestTable, store: PictureStore
     line.last_status = status
     if status is None:
         return
-    if status.state in FAILURES:
-        line.fail(FAILURES[status.state](status))
+    if status.state in GENERATION_ERRORS:
+        line.fail(GENERATION_ERRORS[status.state](status))
     elif status.state is State.COMPLETED and status.image is not None:
         files = [requests.file(status.request_id, number) for number in range(1, len(status.image.urls) + 1)]
         names = [store.recall(file) for file in files if file is not None]
