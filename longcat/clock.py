@@ -53,8 +53,8 @@ often that a function around it would be felt.
 """
 
 
-PARTS: Final = 0.5  # Seconds that a thread sleeps at a time, which may outlast the task for which it does.
-MOMENT: Final = 1e-5  # Seconds in which a clock that goes shows another time.
+SLEEP_PART: Final = 0.5  # Seconds that a thread sleeps at a time. By so much it may outlast the task it sleeps for.
+TICK: Final = 1e-5  # Seconds in which the time on a running clock changes.
 
 
 def stands_still() -> bool:
@@ -62,9 +62,9 @@ def stands_still() -> bool:
     begin, clocks = monotonic(), (time.monotonic(), time.perf_counter())
     if begin <= min(clocks) and max(clocks) <= monotonic():
         return False  # They show what the clock of the system shows.
-    if time.get_clock_info("monotonic").resolution > MOMENT:
+    if time.get_clock_info("monotonic").resolution > TICK:
         return time.monotonic is not _usual_monotonic[0]
-    while monotonic() < begin + MOMENT:
+    while monotonic() < begin + TICK:
         pass
     return clocks[0] == time.monotonic() or clocks[1] == time.perf_counter()
 
@@ -79,7 +79,7 @@ async def asleep(seconds: float) -> None:
     end, limiter = monotonic() + seconds, anyio.CapacityLimiter(1)
     while (left := end - monotonic()) > 0:
         wait = threading.Event().wait
-        await anyio.to_thread.run_sync(wait, min(left, PARTS), abandon_on_cancel=True, limiter=limiter)
+        await anyio.to_thread.run_sync(wait, min(left, SLEEP_PART), abandon_on_cancel=True, limiter=limiter)
 
 
 class SystemClock:

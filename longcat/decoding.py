@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_STEP: Final = 64 * 1024
 """How many bytes one step yields at most."""
 MAX_CODINGS: Final = 4
-"""How many codings, one over the other, are undone. Nobody means more than one; each takes memory."""
+"""How many codings are undone at most. Servers use one; each takes memory."""
 KNOWN: Final = ("gzip", "deflate")
 
 _NO_CODINGS: Final = frozenset({"", "identity", "none", "utf-8"})

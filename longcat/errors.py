@@ -81,7 +81,7 @@ class APIConnectionError(LongCatError):
         message: what happened, in the words of the library below.
         host: the host that was asked.
         sent: whether a byte of the call may have gone out. False: the gateway can't have seen it.
-        advice: what to do about it. None: what is usual.
+        advice: what to do about it. None: `usual_advice`.
         lasting: whether it stays as it is until somebody changes something, such as a certificate that is not trusted.
     """
 

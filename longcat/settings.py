@@ -17,7 +17,7 @@ KEY_FILE: Final = Path("~/.pixazo/api-key")
 URL_VARIABLE: Final = "LONGCAT_BASE_URL"
 MAX_REQUEST_ID: Final = 1024
 """Characters. The documented ids have some 60; the bound keeps a file passed by mistake from being sent."""
-LOWEST_RATE: Final = 1e-9  # Calls per second: one in 30 years. From a rate close to zero, no moment can be reckoned.
+LOWEST_RATE: Final = 1e-9  # Calls per second: one in 30 years. With a lower rate, moments can't be computed.
 
 
 def find_api_key(argument: str | None) -> str:

@@ -37,7 +37,7 @@ MAX_READING: Final = 100  # How many bodies are read at a time.
 MAX_WAKES: Final = 1000  # How many waits are woken within a second.
 MAX_CONNECTIONS: Final = 500  # How many callers are served at a time.
 MAX_HEARD: Final = 1000  # How many requests are remembered that nobody waits for, or not yet.
-HEARD_FOR: Final = 600.0  # Seconds for which they are.
+HEARD_FOR: Final = 600.0  # Seconds for which they are remembered.
 
 ASGIScope: TypeAlias = Mapping[str, Any]
 ASGIReceive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -80,7 +80,7 @@ class BaseClient(Generic[HttpClient]):
         return Journal(file, time=self._clock.time)
 
     def _question(self, request: str | Order, gateway: GatewayKind | None) -> Flow[Status]:
-        """Return the flow that asks once, for which nothing has to be learnt about the gateway."""
+        """Return the flow that asks once. It needs none of `_flows`, which take long to import."""
         request_id, of = self._gateways.of_request(request, gateway)
         return question.status(of, request_id)
 

@@ -16,8 +16,7 @@ Lookups: TypeAlias = Generator[str, Sequence[Address], None]
 """Yields the hosts whose addresses it wants to know. It is sent them, or OSError is thrown into it."""
 
 PATIENCE: Final = 2.0
-"""Seconds in which an address must let itself be connected to when the host has another one. The last may take longer.
-"""
+"""Seconds that connecting to an address may take when the host has another one. The last may take longer."""
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 
 

@@ -129,7 +129,7 @@ def excepts(entry: str, url: Url) -> bool:
 
     Entries are `*`, for everything; a domain, with its subdomains; `.domain` or `*.domain`, for its subdomains alone;
     an address, with or without brackets, or a network such as `10.0.0.0/8`. Each may have a port after it and a scheme
-    before it, which then must be the URL's. What is none of these excepts nothing.
+    before it, which then must be the URL's. Any other entry excepts nothing.
     """
     scheme, separator, rest = entry.lower().rpartition("://")
     if separator and scheme not in {"all", url.scheme}:

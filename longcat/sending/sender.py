@@ -28,10 +28,9 @@ CONNECTING: Final = frozenset(
 )
 """The events of the trace extension that tell of a connection, without who tells of them."""
 SENDING: Final = "send_request_headers.started"
-"""The event before a request is sent, likewise. It alone comes on a connection that is open. The others tell nothing.
-"""
+"""The event before a request is sent, likewise. On a connection that is open already, no other one of these comes."""
 TraceInfo: TypeAlias = dict[str, Any]
-"""What the trace extension tells with an event. Python reads annotations of an inner function each time it is made."""
+"""What the trace extension tells with an event. It has a name as annotations of inner functions are evaluated often."""
 
 
 class HttpTransports(Protocol):

@@ -41,7 +41,7 @@ MOST_REFUSED: Final = 0.8  # If a greater share is refused, the gateway is asked
 RATE_SPAN: Final = 0.1  # Seconds in which the present rate is counted.
 SHARE_SPAN: Final = 0.5  # Seconds in which the present share of refusals is counted.
 SILENT: Final = 0.75  # If a greater share is refused at present, a `Retry-After` holds for all waits.
-LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses, and who waits for their end looks again so often.
+LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses. A wait looks for a slot so often while one lasts.
 MOST_COUNTED: Final = 1e9  # Answers. No count gets so far.
 
 

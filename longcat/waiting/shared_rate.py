@@ -5,7 +5,7 @@ client's part. Now and then it has an exchange: it hands in the answers that it 
 spends without asking again. Something else makes the exchanges, one client after the other, when it says so.
 
 A client may spend its slots for `VALID_FOR` seconds after an exchange. So whatever changes is known to all after that
-time, and who can't have an exchange asks nothing.
+time, and a client that can have no exchange asks nothing.
 """
 
 import math
@@ -24,20 +24,20 @@ from longcat.settings import LOWEST_RATE
 from longcat.waiting.rate_limit import SHARE_SPAN, SLOWEST, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
-LATE: Final = 0.1  # Seconds. Who comes later than this to its slot must take another one.
+LATE: Final = 0.1  # Seconds. A slot that was not spent so long after its moment is void.
 MOST: Final = 1.2
 """How many times the rate may be sent in one second by all clients together, rounded down: 6 at a rate of 5, 1 at 1."""
-LOT: Final = 0.25  # Seconds. Those who want slots get about as many at a time as are spent by all in this time.
+LOT: Final = 0.25  # Seconds. A client gets its share of the slots that lie in this time at once.
 FARTHEST: Final = 0.7  # Seconds. A client whose exchanges take long gets slots up to so far ahead.
 SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
 ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
 HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
-LOOK_AGAIN: Final = 1.0  # Seconds until who waits for a slot looks whether it may be sooner by now.
+LOOK_AGAIN: Final = 1.0  # Seconds until a wait looks whether its slot may come sooner by now.
 LARGEST_LOT: Final = 1024  # Slots that one client wants at a time at most.
 MOST_ANSWERS: Final = 4096  # Answers that a client keeps while it can have no exchange. Older ones are dropped.
 TYPICAL: Final = 0.005  # Seconds that an exchange takes, until that is known.
 SOONEST: Final = 2 * RESOLUTION
-"""Seconds. Who has no slot looks again after this time at the earliest: what is less than `RESOLUTION` is no pause."""
+"""Seconds until a wait without a slot looks again, at the earliest. Less than `RESOLUTION` would be no pause."""
 NO_SLOT: Final = -1  # The generation of a slot that only says when to look again.
 
 
@@ -207,7 +207,7 @@ class SharedBudget(RateLimiter):
     def _give(self, member: str, wish: Wish) -> list[float]:
         """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT` seconds.
 
-        There is at least one for a client that has none. Whose exchanges take long gets more at a time.
+        There is at least one for a client that has none. A client whose exchanges take long gets more at a time.
         """
         first = self.moment + wish.reach
         rate = self.rate(first)
@@ -442,7 +442,7 @@ class SharedRateLimiter(RateLimiter):
         if self._is_unmet or self._wants_more:
             if math.isinf(self.rate(now)):
                 due = min(due, max(self._looked + LOT, self.quiet_until))
-            else:  # Who has more than half of what it can use comes again when so many are spent.
+            else:  # With more than half a lot at hand, the next one is due when half is left.
                 due = min(due, held[-(self._lot // 2) - 1] if len(held) > self._lot // 2 else now)
         if held and held[-1] >= self._looked + VALID_FOR:
             due = min(due, max(self._looked + LOT, held[-1] - LOT - self._took))

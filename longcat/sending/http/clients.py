@@ -46,9 +46,9 @@ class ClientTransports(Generic[ClientT, TransportT]):
     It has a pool of its own, and its owner closes it.
 
     Args:
-        client: it.
+        client: the caller's HTTP client.
         to_gateway: sends with its credentials.
-        elsewhere: sends without.
+        elsewhere: sends without them.
     """
 
     def __init__(self, client: ClientT, to_gateway: TransportT, elsewhere: TransportT) -> None:

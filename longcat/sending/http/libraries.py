@@ -26,7 +26,7 @@ CORES: Final = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
 class HttpLibrary:
-    """What of an HTTP library is used here. The types are those of httpx, and stand for the same ones of the other.
+    """The parts of an HTTP library that are used here. Their types are those of httpx; httpx2 has the same ones.
 
     Args:
         api: the module of the library.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_IDLE: Final = 100
-"""How many connections are kept at most that nothing is sent over."""
+"""How many idle connections are kept at most."""
 LONGEST_IDLE: Final = 5.0
-"""Seconds for which such a one is kept. The libraries keep one so long."""
+"""Seconds for which an idle connection is kept, as the libraries do."""
 HttpOrigin: TypeAlias = tuple[str, bytes]
 
 
@@ -34,7 +34,7 @@ class IdleTransport(Generic[T]):
     """A transport whose connection is open, and free.
 
     Attributes:
-        transport: it.
+        transport: what requests go through.
         origin: the scheme, the host and the port that it is connected to.
         since: when it began to be idle.
     """

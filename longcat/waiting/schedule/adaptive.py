@@ -178,7 +178,7 @@ class AdaptivePlan:
         self._reader.read(self._policy.knowledge.shapes, age, progress)
 
     def _judge(self, reader: ProgressReader, outlook: Outlook, age: float) -> None:
-        """Hold the forecasts from progress to it that the request still runs at this age."""
+        """Count for each forecast from progress that the request still runs at this age."""
         asked = self._asked
         self._log_likelihoods = [
             ran + math.log(one.odds(asked) / one.odds(age) if one is not None else outlook.alive(age, asked))
