@@ -15,6 +15,7 @@ from longcat.models import State
 from longcat.text.pointer import at
 
 OperationId: TypeAlias = Literal["submit_request", "get_request_status", "get_request_result"]
+SUBMIT: Final[OperationId] = "submit_request"
 METHODS: Final = ("get", "put", "post", "delete", "patch")
 
 

@@ -13,7 +13,7 @@ from longcat_api.models.submit_request_output_format import SubmitRequestOutputF
 from longcat_api.models.submit_request_x_webhook_mode import SubmitRequestXWebhookMode
 
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract
+from longcat.gateway.contract import SUBMIT, contract
 from longcat.models import OrderRequest
 from longcat.settings import is_http_url
 from longcat.text import shorten, show
@@ -100,19 +100,19 @@ def cost(order: OrderRequest) -> "Decimal":
     """Return what an order costs at most, in US dollars: the contract's price for each picture."""
     from decimal import Decimal  # noqa: PLC0415 - it is slow to import, and only orders have a price.
 
-    return Decimal(str(contract("submit_request").extensions["x-price-usd"])) * order.pictures
+    return Decimal(str(contract(SUBMIT).extensions["x-price-usd"])) * order.pictures
 
 
 def _check_fields(body: Mapping[str, Any]) -> None:
     """Raise ConfigurationError for what the contract does not allow."""
-    fields = contract("submit_request").body["properties"]
+    fields = contract(SUBMIT).body["properties"]
     for name in body:
         if name not in fields:
             known = ", ".join([*fields, *OWN_FIELDS])
             raise ConfigurationError(f"An order has no field {show(name)}: there are {known}. Nothing was sent.")
     if isinstance(body.get("prompt"), str) and not body["prompt"].strip():
         raise ConfigurationError("The prompt is empty. Say what the picture should show; nothing was sent.")
-    for wrong in contract("submit_request").body_checker(body, str):
+    for wrong in contract(SUBMIT).body_checker(body, str):
         raise ConfigurationError(f"The order can't be sent: {wrong}. Mend it; nothing was sent.")
     for name, value in body.items():
         least, _ = _usual_range(fields[name])
@@ -130,7 +130,7 @@ def _check_fields(body: Mapping[str, Any]) -> None:
 
 def _warn(order: OrderRequest) -> None:
     """Log a warning for each value that no sister model of the queue takes."""
-    fields = contract("submit_request").body["properties"]
+    fields = contract(SUBMIT).body["properties"]
     for name, value in order.options.items():
         least, most = _usual_range(fields[name])
         if not isinstance(value, str) and not least <= value <= most:
@@ -153,7 +153,7 @@ def _check_own(own: Mapping[str, Any], *, plain_http: bool) -> None:
     schemes = {"https", "http"} if plain_http else {"https"}
     if url is not None and not (_fits_header(url) and is_http_url(url, schemes)):
         raise ConfigurationError(f"The webhook_url {show(url)} can't be used: it must be https:// and a host.")
-    modes = contract("submit_request").parameters["X-Webhook-Mode"]["enum"]
+    modes = contract(SUBMIT).parameters["X-Webhook-Mode"]["enum"]
     if mode is not None and mode not in modes:
         raise ConfigurationError(f"The webhook_mode is {' or '.join(modes)}, not {show(mode)}. Pass one of them.")
     if mode is not None and url is None:

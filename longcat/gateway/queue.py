@@ -13,7 +13,7 @@ from longcat_api.types import UNSET
 
 from longcat.errors import APIResponseValidationError, APIStatusError, ConfigurationError, SubmitUnknown
 from longcat.gateway import reading
-from longcat.gateway.contract import OperationId, contract
+from longcat.gateway.contract import SUBMIT, OperationId, contract
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.orders import cost
 from longcat.gateway.sister_models import as_documented, picture_urls
@@ -26,7 +26,6 @@ from longcat.text.hiding import KEY_PLACEHOLDER, hiding
 if TYPE_CHECKING:
     from decimal import Decimal
 
-SUBMIT: Final[OperationId] = "submit_request"
 NOT_TAKEN: Final = frozenset({*range(400, 500), 307, 308} - {HTTPStatus.REQUEST_TIMEOUT})
 """Answers that say that the order was not taken. All others leave it open: the gateway may have failed after it took
 the order."""

@@ -17,8 +17,8 @@ from longcat.client.async_client import AsyncLongCat
 from longcat.client.sync_client import LongCat
 from longcat.clock import Clock
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import OperationId, contract
-from longcat.gateway.queue import SUBMIT, QueueGateway
+from longcat.gateway.contract import SUBMIT, OperationId, contract
+from longcat.gateway.queue import QueueGateway
 from longcat.gateway.result import ResultGateway
 from longcat.models import OrderRequest
 from longcat.sending.http.async_transports import AsyncTransports

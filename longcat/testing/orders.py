@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract
+from longcat.gateway.contract import SUBMIT, contract
 from longcat.testing.script import MODEL, Script, ScriptedFault, check_faults
 from longcat.text import show
 
@@ -92,7 +92,7 @@ def new_request_id(number: int, moment: float) -> str:
 
 def mistake_in(fields: Mapping[str, Any]) -> str | None:
     """Return what the contract does not allow in the fields of an order. None: nothing."""
-    return next(map(str, contract("submit_request").body_checker(fields, str)), None)
+    return next(map(str, contract(SUBMIT).body_checker(fields, str)), None)
 
 
 def dollars(balance: Any) -> Decimal | None:

@@ -13,7 +13,7 @@ from longcat.cli.output import check_free, usable_output
 from longcat.cli.results import Printer, print_error, report
 from longcat.cli.status import as_object
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract
+from longcat.gateway.contract import SUBMIT, contract
 from longcat.gateway.gateways import likely_gateway
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> Exit:
 
 def _order(arguments: argparse.Namespace) -> OrderRequest:
     """Return what is to be ordered. Raises ConfigurationError when it can't be."""
-    base_url = find_base_url(arguments.base_url, contract("submit_request").server)
+    base_url = find_base_url(arguments.base_url, contract(SUBMIT).server)
     fields = {
         "prompt": arguments.prompt,
         "image_size": arguments.size,

@@ -7,7 +7,7 @@ from itertools import count
 from typing import IO, Any, Final
 
 from longcat.errors import ConfigurationError
-from longcat.gateway.contract import contract
+from longcat.gateway.contract import SUBMIT, contract
 from longcat.text import missing_package, sentence, shorten, show
 
 try:
@@ -33,7 +33,7 @@ def parquet_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, dict[str, An
 
     Raises ConfigurationError when the file can't be read; `name` is what it is called there.
     """
-    properties = contract("submit_request").body["properties"]
+    properties = contract(SUBMIT).body["properties"]
     integers = {field for field, schema in properties.items() if schema["type"] == "integer"}
     numbers = count(1)
     try:
