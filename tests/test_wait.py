@@ -62,8 +62,10 @@ from longcat import (
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
 from longcat.models import WORDS, Pause
+from longcat.sending.threads.driver import drive
 from longcat.testing import VirtualClock
 from longcat.testing.clock import START
+from longcat.waiting.commands import Acquire, Command, RunInThread, Sleep
 from longcat.waiting.rate_limit import RateLimiter
 from longcat.waiting.wait import MOVES, Phase, Wait
 
@@ -1006,6 +1008,67 @@ def test_a_wait_that_was_left_asks_no_more() -> None:
     next(flow)
     with pytest.raises(KeyError):
         flow.send(None)
+
+
+class TakenOver:
+    """A store in which another program has taken a request over, once it was asked about, until the moment 10."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.began = self.clock.monotonic()
+
+    def claim(self, request_id: str) -> bool:  # noqa: ARG002 - there is one request.
+        """Claim it at the beginning, and again at the end."""
+        return not 0.0 < self.clock.monotonic() - self.began < 10.0
+
+    def is_ours(self, request_id: str) -> bool:  # noqa: ARG002 - as above.
+        """Whether it is ours."""
+        return self.claim("r")
+
+    confirm = is_ours
+
+    def last(self, request_id: str) -> None:
+        """Know no answer."""
+
+    def release(self, request_id: str) -> None:
+        """Do nothing."""
+
+    def note(self, status: Status) -> None:
+        """Keep nothing."""
+
+    def note_refusal(self, request_id: str, reason: str) -> None:
+        """Keep nothing."""
+
+    def later(self, write: Any) -> None:
+        """Write at once."""
+        write()
+
+
+def test_a_wait_whose_request_was_taken_over_says_that_it_has_asked() -> None:
+    """Once it has asked, its time-out says so, also if another program had the request meanwhile."""
+    store = TakenOver()
+    clock, limiter = store.clock, RateLimiter()
+    wait = Wait(
+        ResultGateway(URL, KEY), "r", FixedPolling(1.0), limiter, 10.0, "wait", clock.monotonic, lambda: 0.5, store
+    )
+    calls: list[Call] = []
+
+    def perform(command: Command) -> Answer | None:
+        match command:
+            case Call():
+                calls.append(command)
+                return Answer(500, {}, b"")
+            case Sleep(seconds):
+                clock.sleep(seconds)
+            case Acquire():
+                command.spend(limiter.reserve(clock.monotonic()))
+            case RunInThread(function):
+                function()
+        return None
+
+    with pytest.raises(WaitTimeout) as caught:
+        drive(wait.image(), perform)
+    assert (len(calls), caught.value.asked, "no answer came" in str(caught.value)) == (1, True, True)
 
 
 def test_a_pause_in_a_batch_holds_no_body() -> None:
