@@ -1,8 +1,6 @@
 """The queue gateway: a POST that takes an order, and a GET that answers how the request of any model stands."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard, cast
@@ -49,30 +47,21 @@ class QueueGateway(StatusGateway):
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""
-        call = _status_call()(request_id)
-        return Call(
-            method=call["method"].upper(),
-            url=self.base_url + call["url"],
-            timeout=timeout,
-            headers={"Accept": "application/json", self.contract.key_header: self.api_key},
-        )
+        # It is private, as the generator means each call to be sent on its own; here, a driver sends them.
+        from longcat_api.api.requests.get_request_status import _get_kwargs  # noqa: PLC0415 - it brings all models.
+
+        return self._call(_get_kwargs(request_id), self.contract, timeout)
 
     def order(self, order: OrderRequest, timeout: float) -> Call:
         """Return the call that sends an order. It must not be sent twice."""
-        from longcat_api.api.requests.submit_request import _get_kwargs as submit_call  # noqa: PLC0415 - as below.
+        from longcat_api.api.requests.submit_request import _get_kwargs  # noqa: PLC0415 - as above.
 
-        call = submit_call(
+        arguments = _get_kwargs(
             body=models.SubmitRequest.from_dict(order.body),
             x_webhook_url=order.webhook_url or UNSET,
             x_webhook_mode=cast("Any", order.webhook_mode or UNSET),  # `longcat.gateway.orders` has checked it.
         )
-        return Call(
-            method=call["method"].upper(),
-            url=self.base_url + call["url"],
-            timeout=timeout,
-            headers={**call["headers"], "Accept": "application/json", contract(SUBMIT).key_header: self.api_key},
-            content=json.dumps(call["json"]).encode(),
-        )
+        return self._call(arguments, contract(SUBMIT), timeout)
 
     def read_order(self, order: OrderRequest, answer: Answer) -> Order:
         """Return the order that the gateway took.
@@ -145,14 +134,6 @@ class QueueGateway(StatusGateway):
         began, ended = or_none(raw.created_at), or_none(raw.completed_at)
         duration = ended - began if began is not None and ended is not None and ended >= began else None
         return Image(request_id, urls[0], urls, began, duration)
-
-
-@cache
-def _status_call() -> Callable[[str], dict[str, Any]]:
-    """Return what makes the call of the operation, as in `longcat.gateway.result`."""
-    from longcat_api.api.requests.get_request_status import _get_kwargs  # noqa: PLC0415
-
-    return _get_kwargs
 
 
 def read_callback(body: bytes, *, whole: bool = True) -> Status:

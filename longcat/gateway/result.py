@@ -1,9 +1,7 @@
 """The result gateway: one call, a POST that answers with the status and, once there is one, with the image."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import Any, ClassVar, Final
 
 from attrs import frozen
@@ -29,14 +27,9 @@ class ResultGateway(StatusGateway):
 
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands."""
-        call = _result_call()(body=models.StatusRequest(request_id))
-        return Call(
-            method=call["method"].upper(),
-            url=self.base_url + call["url"],
-            timeout=timeout,
-            headers={**call["headers"], "Accept": "application/json", self.contract.key_header: self.api_key},
-            content=json.dumps(call["json"]).encode(),
-        )
+        from longcat_api.api.requests.get_request_result import _get_kwargs  # noqa: PLC0415 - it brings all models.
+
+        return self._call(_get_kwargs(body=models.StatusRequest(request_id)), self.contract, timeout)
 
     def _violations(
         self, request_id: str, body: Mapping[str, Any], variant: Variant | None, hide: Hide
@@ -61,12 +54,3 @@ class ResultGateway(StatusGateway):
         duration = timedelta(seconds=seconds) if seconds is not None else None
         url, created_at, version = raw.result_url, or_none(raw.created_at), or_none(raw.model_version)
         return Image(request_id, url, (url,), created_at, duration, version)
-
-
-@cache
-def _result_call() -> Callable[..., dict[str, Any]]:
-    """Return what makes the call of the operation. It is imported late, as it brings all models of the operation."""
-    # The generator keeps it to itself, as it means to send each call on its own; here, a driver sends them.
-    from longcat_api.api.requests.get_request_result import _get_kwargs  # noqa: PLC0415
-
-    return _get_kwargs

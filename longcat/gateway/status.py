@@ -1,5 +1,6 @@
-"""What both gateways share: an answer about a request is decoded, compared with the contract and made a `Status`."""
+"""What both gateways share: their calls; and an answer is decoded, compared with the contract and made a `Status`."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -48,6 +49,12 @@ class StatusGateway:
     def ask(self, request_id: str, timeout: float) -> Call:
         """Return the call that asks how a request stands. It may take `timeout` seconds."""
         raise NotImplementedError
+
+    def _call(self, arguments: Mapping[str, Any], contract: Contract, timeout: float) -> Call:
+        """Return the call that the generated client would send with these arguments, and with the key."""
+        content = json.dumps(arguments["json"]).encode() if "json" in arguments else None
+        headers = {**arguments.get("headers", {}), "Accept": "application/json", contract.key_header: self.api_key}
+        return Call(arguments["method"].upper(), self.base_url + arguments["url"], timeout, headers, content)
 
     def read(self, request_id: str, answer: Answer) -> Status:
         """Return what the answer says about the request, or raise what is wrong with it."""
