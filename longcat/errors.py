@@ -33,7 +33,7 @@ from longcat.text import sentence, shorten, without_query
 
 RETAINED: Final = 16 * 1024
 """How many bytes of an answer an error keeps in a batch."""
-MOST_FINDINGS: Final = 20  # How many differences from the contract it keeps.
+MAX_FINDINGS: Final = 20  # How many differences from the contract it keeps.
 
 
 class LongCatError(Exception):
@@ -404,7 +404,7 @@ def compact(error: LongCatError) -> None:
             error.body = error.body[:RETAINED]
         case APIResponseValidationError():
             error.body = error.body[:RETAINED]
-            error.findings = error.findings[:MOST_FINDINGS]
+            error.findings = error.findings[:MAX_FINDINGS]
         case GenerationFailed():
             error.status = error.status.compact(RETAINED)
         case WaitTimeout():

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-MOST_CHARACTERS: Final = 65536
+MAX_CHARACTERS: Final = 65536
 PORTS: Final = {"http": 80, "https": 443}
 """Where what names no port is asked."""
 _START: Final = re.compile(r"(?:([a-zA-Z][a-zA-Z0-9+.-]*):)?(?://([^/?#]*))?")
@@ -32,7 +32,7 @@ class Url:
     @classmethod
     def read(cls, text: str) -> "Url":
         """Return the parts of a URL. Raises ValueError for what no HTTP library takes for one."""
-        if len(text) > MOST_CHARACTERS or any(one.isascii() and not one.isprintable() for one in text):
+        if len(text) > MAX_CHARACTERS or any(one.isascii() and not one.isprintable() for one in text):
             raise ValueError("no URL")
         start = _START.match(text)
         authority = _AUTHORITY.match((start and start[2]) or "")

@@ -18,7 +18,7 @@ LONGEST_PAUSE: Final = 3600.0
 """Seconds. A `Retry-After` that asks for more is taken to ask for this."""
 ENDLESS: Final = 1e9
 """Seconds that stand for every longer pause."""
-MOST_DIGITS: Final = 9  # How many digits of seconds are read; more are `ENDLESS`.
+MAX_DIGITS: Final = 9  # How many digits of seconds are read; more are `ENDLESS`.
 LONGEST_DATE: Final = 64  # Characters.
 _SECONDS: Final = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
@@ -104,7 +104,7 @@ class Answer:
         value = self.headers.get("retry-after", "").strip()
         if _SECONDS.fullmatch(value):
             whole = value.partition(".")[0].lstrip("0")
-            return float(value) if len(whole) <= MOST_DIGITS else ENDLESS
+            return float(value) if len(whole) <= MAX_DIGITS else ENDLESS
         until, sent = _http_date(value), _http_date(self.headers.get("date", ""))
         if until is None:
             return None

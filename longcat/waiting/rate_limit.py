@@ -42,7 +42,7 @@ RATE_SPAN: Final = 0.1  # Seconds in which the present rate is counted.
 SHARE_SPAN: Final = 0.5  # Seconds in which the present share of refusals is counted.
 SILENT: Final = 0.75  # If a greater share is refused at present, a `Retry-After` holds for all waits.
 LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses. A wait looks for a slot so often while one lasts.
-MOST_COUNTED: Final = 1e9  # Answers. No count gets so far.
+MAX_COUNTED: Final = 1e9  # Answers. No count gets so far.
 
 
 @define
@@ -65,7 +65,7 @@ class AnswerCount:
     @property
     def is_possible(self) -> bool:
         """Whether the figures can be right."""
-        return 0 <= self.refusals <= self.answers < MOST_COUNTED
+        return 0 <= self.refusals <= self.answers < MAX_COUNTED
 
 
 @define

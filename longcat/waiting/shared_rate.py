@@ -25,7 +25,7 @@ from longcat.waiting.rate_limit import SHARE_SPAN, SLOWEST, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
 LATE: Final = 0.1  # Seconds. A slot that was not spent so long after its moment is void.
-MOST: Final = 1.2
+BURST: Final = 1.2
 """How many times the rate may be sent in one second by all clients together, rounded down: 6 at a rate of 5, 1 at 1."""
 LOT: Final = 0.25  # Seconds. A client gets its share of the slots that lie in this time at once.
 FARTHEST: Final = 0.7  # Seconds. A client whose exchanges take long gets slots up to so far ahead.
@@ -34,7 +34,7 @@ ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a cli
 HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
 LOOK_AGAIN: Final = 1.0  # Seconds until a wait looks whether its slot may come sooner by now.
 LARGEST_LOT: Final = 1024  # Slots that one client wants at a time at most.
-MOST_ANSWERS: Final = 4096  # Answers that a client keeps while it can have no exchange. Older ones are dropped.
+MAX_ANSWERS: Final = 4096  # Answers that a client keeps while it can have no exchange. Older ones are dropped.
 TYPICAL: Final = 0.005  # Seconds that an exchange takes, until that is known.
 SOONEST: Final = 2 * RESOLUTION
 """Seconds until a wait without a slot looks again, at the earliest. Less than `RESOLUTION` would be no pause."""
@@ -221,10 +221,10 @@ class SharedBudget(RateLimiter):
     def _spacing(self, rate: float) -> float:
         """Return the seconds from one slot to the next at a rate.
 
-        One may be spent `LATE` seconds late and those after it in time. Where that would bring more than `MOST` times
+        One may be spent `LATE` seconds late and those after it in time. Where that would bring more than `BURST` times
         the rate into a second, as at 1 to 4 a second, they lie further apart.
         """
-        return max(1 / rate, (1 + LATE) / max(math.floor(MOST * rate), 1)) if math.isfinite(rate) else 0.0
+        return max(1 / rate, (1 + LATE) / max(math.floor(BURST * rate), 1)) if math.isfinite(rate) else 0.0
 
     def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - it is that of the answer.
         """Begin another generation of slots, after those that may still be spent."""
@@ -258,7 +258,7 @@ class SharedRateLimiter(RateLimiter):
     _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
     _kept_until: float = field(default=-math.inf, init=False)
     """Slots of the generation before that come before this moment are not void, unless there is a pause."""
-    _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MOST_ANSWERS), init=False)
+    _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MAX_ANSWERS), init=False)
     _is_exchanging: bool = field(default=False, init=False)
     _judged: float = field(default=math.inf, init=False)  # When it can be known what follows from the last 429.
     _failure: LongCatError | None = field(default=None, init=False)  # Why no exchange can be made, if that won't pass.
@@ -380,7 +380,7 @@ class SharedRateLimiter(RateLimiter):
     def fail_exchange(self, wish: Wish) -> None:
         """Take back what an exchange was begun with that can't be had. All slots are void: others may get them."""
         with self._lock:
-            kept = wish.answers[: MOST_ANSWERS - len(self._answered)]
+            kept = wish.answers[: MAX_ANSWERS - len(self._answered)]
             self._answered.extendleft(one.on_clock(-self._offset) for one in reversed(kept))
             self._is_unmet = self._is_unmet or wish.wanted > 0
             self._void()

@@ -9,10 +9,10 @@ import select
 import ssl
 from typing import Any, Final
 
-from longcat.sending.http.joined_writes import MOST_UNSENT
+from longcat.sending.http.joined_writes import MAX_UNSENT
 from longcat.sending.http.libraries import HttpLibrary
 
-MOST_UNREAD: Final = 256 * 1024
+MAX_UNREAD: Final = 256 * 1024
 """How many bytes wait at most to be read before no more are taken from the network."""
 EXTRAS: Final = {"server_addr": "peername", "client_addr": "sockname", "socket": "socket", "ssl_object": "ssl_object"}
 """What asyncio calls what httpcore asks about a connection."""
@@ -73,7 +73,7 @@ class AsyncioStream(asyncio.Protocol):
         if self._at_end and buffer:
             raise self._library.core_write_error(str(self._error or "the connection was closed"))
         self._unsent += buffer
-        if len(self._unsent) > MOST_UNSENT:
+        if len(self._unsent) > MAX_UNSENT:
             self._send()
 
     async def start_tls(
@@ -119,7 +119,7 @@ class AsyncioStream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Keep bytes to be read."""
         self._unread += data
-        if len(self._unread) > MOST_UNREAD and not self._is_paused:
+        if len(self._unread) > MAX_UNREAD and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
         self._tell()
@@ -135,7 +135,7 @@ class AsyncioStream(asyncio.Protocol):
         self._tell()
 
     def _resume(self) -> None:
-        if self._is_paused and len(self._unread) <= MOST_UNREAD:
+        if self._is_paused and len(self._unread) <= MAX_UNREAD:
             self._is_paused = False
             self._transport.resume_reading()
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any, Final
 
-MOST_UNSENT: Final = 64 * 1024
+MAX_UNSENT: Final = 64 * 1024
 """How many bytes of a request are collected at most before they are sent."""
 
 
@@ -22,7 +22,7 @@ def join_writes(stream: Any, write_error: type[Exception]) -> None:
         nonlocal last_timeout
         unsent.extend(buffer)
         last_timeout = timeout
-        if len(unsent) > MOST_UNSENT:
+        if len(unsent) > MAX_UNSENT:
             send()
 
     def joined_read(max_bytes: int, timeout: float | None = None) -> Any:

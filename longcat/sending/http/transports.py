@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_IDLE: Final = 100
+MAX_IDLE: Final = 100
 """How many idle connections are kept at most."""
 LONGEST_IDLE: Final = 5.0
 """Seconds for which an idle connection is kept, as the libraries do."""
@@ -87,7 +87,7 @@ class TransportStack(Generic[T]):
         with self._lock:
             self._idle.append(IdleTransport(transport, _origin(url), now))
             while self._idle and (
-                self.is_closed or len(self._idle) > MOST_IDLE or self._idle[0].since < now - LONGEST_IDLE
+                self.is_closed or len(self._idle) > MAX_IDLE or self._idle[0].since < now - LONGEST_IDLE
             ):
                 surplus.append(self._idle.pop(0).transport)
         return surplus

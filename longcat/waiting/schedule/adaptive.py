@@ -27,7 +27,7 @@ NOTED_EVERY: Final = 1.25
 """How much older a request must be than when it was last noted to run, so that it is noted again."""
 NEGLIGIBLE: Final = 1e-3
 """A forecast that is trusted less than this share of the most trusted one is left out of the plan."""
-MOST_EVIDENCE: Final = 500.0  # In logarithms: progress says no more than this against all the others.
+MAX_EVIDENCE: Final = 500.0  # In logarithms: progress says no more than this against all the others.
 MANY: Final = 5  # This many finished requests are well-founded experience.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
@@ -242,7 +242,7 @@ class AdaptivePlan:
         trust = self._policy.knowledge.trust[SHARED:]
         ran = math.log(outlook.alive(self._asked, 0.0) * outlook.trust)
         forecasts = [
-            (t * exp(min(log_likelihood - ran, MOST_EVIDENCE)), one)
+            (t * exp(min(log_likelihood - ran, MAX_EVIDENCE)), one)
             for t, log_likelihood, one in zip(trust, self._log_likelihoods, self._reader.forecasts, strict=True)
             if one is not None
         ]

@@ -27,8 +27,8 @@ UNTRUSTED: Final = 0.05
 """A forecast trusted less than this share of the most trusted one gets no question."""
 CHEAP: Final = 0.06
 """The least price of a question, as a share of the delay that one more saves who asks at even intervals."""
-MOST_SAVED: Final = 1.0  # So that what was saved long ago is not spent on requests that are harder to foresee.
-MOST_OWED: Final = 5.0  # So that what was spent during an outage is forgotten.
+MAX_SAVED: Final = 1.0  # So that what was saved long ago is not spent on requests that are harder to foresee.
+MAX_OWED: Final = 5.0  # So that what was spent during an outage is forgotten.
 HORIZON: Final = 6.0  # How far a plan looks ahead, in typical durations,
 UNLIKELY: Final = 0.01  # or until the chance that the request still runs is so small.
 FINE: Final = 0.2  # An interval in which the request finishes with a greater chance than this is halved.
@@ -43,7 +43,7 @@ def earliest(asked: int, seconds_per_question: float) -> float:
 def saved(before: float, asked: int, duration: float, seconds_per_question: float) -> float:
     """Return how many questions were saved in comparison with asking every `seconds_per_question`.
 
-    It is at least `-MOST_OWED` and at most `MOST_SAVED`.
+    It is at least `-MAX_OWED` and at most `MAX_SAVED`.
 
     Args:
         before: how many were saved by the requests before this one.
@@ -52,7 +52,7 @@ def saved(before: float, asked: int, duration: float, seconds_per_question: floa
         seconds_per_question: the budget.
     """
     evenly = 1 + math.ceil(duration / seconds_per_question)
-    return min(max(before + evenly - asked, -MOST_OWED), MOST_SAVED)
+    return min(max(before + evenly - asked, -MAX_OWED), MAX_SAVED)
 
 
 @frozen
