@@ -25,7 +25,7 @@ from longcat.gateway.queue import read_callback
 from longcat.models import Status
 from longcat.processes import ForkSafeLock
 from longcat.settings import MAX_REQUEST_ID
-from longcat.text import missing_package, shorten, show
+from longcat.text import missing_package, shorten, show, system_reason
 
 __all__ = ["Receiver", "parse", "serving"]
 
@@ -309,11 +309,11 @@ def serving(receiver: Receiver, host: str = "127.0.0.1", port: int = 0) -> Itera
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket to which callers can connect from now on. Raises ConfigurationError."""
-    reason: object = "a port is between 0 and 65535"
+    reason = "a port is between 0 and 65535"
     if port in range(65_536):
         try:
             return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or error
+            reason = system_reason(error)
     message = f"No callbacks can be taken at {show(host)}, port {port}: {reason}. Choose another host or port."
     raise ConfigurationError(message)

@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from longcat.errors import ConfigurationError
-from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, sentence, shorten
+from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, sentence, shorten, system_reason
 
 STDIN: Final = "-"
 CHUNK: Final = 64 * 1024
@@ -30,10 +30,8 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
             with Path(source).open("rb") as file:
                 content = file.read(MOST + 1)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise ConfigurationError(
-                f"{shorten(source)} can't be read: {sentence(reason)} Pass another file."
-            ) from error
+            reason = sentence(system_reason(error))
+            raise ConfigurationError(f"{shorten(source)} can't be read: {reason} Pass another file.") from error
         if len(content) > MOST:
             raise ConfigurationError(f"{shorten(source)} has more than {MOST} bytes. Pass its ids through a pipe.")
         request_ids.extend(_lines(decode_text(content, "replace")))

@@ -20,7 +20,7 @@ from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import usable_count
-from longcat.text import sentence, shorten
+from longcat.text import sentence, shorten, system_reason
 from longcat.waiting.backoff import backoff
 
 T = TypeVar("T")
@@ -89,13 +89,10 @@ def _usable(store: PictureStore) -> Iterator[None]:
             raise  # It says all.
         raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {error}") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, FileExistsError):
-            reason = "It is a file, and must be a folder."
-        raise ConfigurationError(
-            f"Nothing can be saved at {shorten(store)}: {sentence(reason)}"
-            f" {advice_on_writing(error, 'Pass another --output.')}"
-        ) from error
+        is_file = isinstance(error, FileExistsError)
+        reason = "It is a file, and must be a folder." if is_file else sentence(system_reason(error))
+        advice = advice_on_writing(error, "Pass another --output.")
+        raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {reason} {advice}") from error
 
 
 def _store(output: str, *, layout: Layout = "flat", folder: bool) -> PictureStore:

@@ -124,6 +124,11 @@ class Printer:
             _write(text)
 
 
+def printer_beside_display() -> Printer:
+    """Return what prints results while a display draws live lines: later, where both go to a terminal."""
+    return Printer(later=sys.stdout.isatty() and sys.stderr.isatty())
+
+
 def _write(text: str) -> None:
     # A terminal with another encoding must not lose the result, or the command, to one character.
     encoding = sys.stdout.encoding or "utf-8"

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
@@ -17,7 +16,7 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.ids import STDIN, known_ids, piped_ids
 from longcat.cli.interrupt import run_async
 from longcat.cli.output import usable_output
-from longcat.cli.results import Printer, overall, report
+from longcat.cli.results import Printer, overall, printer_beside_display, report
 from longcat.cli.status import as_object
 from longcat.client.async_client import AsyncLongCat
 from longcat.client.options import Unknown
@@ -47,8 +46,10 @@ def run(arguments: argparse.Namespace) -> Exit:
     new = known if known is not None and arguments.journal is None else ()
     folder = known is None or len(known) > 1
     output = usable_output(arguments.output, new, folder=folder, force=arguments.force)
-    later = sys.stdout.isatty() and sys.stderr.isatty()
-    with Printer(later=later) as printer, display({one: one for one in known} if known is not None else None) as shown:
+    with (
+        printer_beside_display() as printer,
+        display({one: one for one in known} if known is not None else None) as shown,
+    ):
         waiting = _Waiting(arguments, output, shown, printer)
         request_ids = piped_ids(arguments.request_ids) if known is None else known
         codes = run_async(waiting.wait_for_all, request_ids)

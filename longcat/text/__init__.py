@@ -108,6 +108,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural}"
 
 
+def system_reason(error: Exception) -> str:
+    """Return why something failed, as the system says it, without the number and the path that Python adds."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def sentence(text: str, limit: int = 300) -> str:
     """Return the text as one that can stand before another sentence: cut short, and ended once."""
     text = shorten(text, limit)

@@ -10,7 +10,7 @@ from longcat.errors import ConfigurationError
 from longcat.saving.files import output_file
 from longcat.saving.journal.manifest import write_lots
 from longcat.saving.parts import advice_on_writing
-from longcat.text import sentence, shorten
+from longcat.text import sentence, shorten, system_reason
 
 STDOUT: Final = "-"
 PARQUET: Final = ".parquet"
@@ -54,11 +54,9 @@ def export(lines: Iterable[str], target: str) -> int:
         with output_file(path) as file:
             return write(lines, file)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(
-            f"{shorten(target)} can't be written: {sentence(reason)}"
-            f" {advice_on_writing(error, 'Pass another --export.')}"
-        ) from error
+        reason = sentence(system_reason(error))
+        advice = advice_on_writing(error, "Pass another --export.")
+        raise ConfigurationError(f"{shorten(target)} can't be written: {reason} {advice}") from error
 
 
 def _is_database(path: Path) -> bool:

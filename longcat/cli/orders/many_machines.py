@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, patience_of, prepare
-from longcat.cli.results import Printer, overall, print_error, report
+from longcat.cli.results import overall, print_error, printer_beside_display, report
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
 from longcat.saving.journal.database import IfMissing
@@ -144,8 +143,7 @@ class _Work:
 
     def run(self, settings: OrderingSettings, wake: Wake | None) -> Exit:
         """Order, wait and save until all lines are over, and return what the lines ask for that were left open."""
-        later = sys.stdout.isatty() and sys.stderr.isatty()
-        with Printer(later=later) as printer, whole_display() as shown:
+        with printer_beside_display() as printer, whole_display() as shown:
             print_it = partial(
                 print_line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
             )

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from longcat.cli.orders.line import OrderLine
 from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, patience_of, prepare, wait_for_store
-from longcat.cli.results import Printer, overall, report
+from longcat.cli.results import overall, printer_beside_display, report
 from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.stores.folder import FolderStore
@@ -88,7 +87,7 @@ def _order(
     """Order, wait and save, and print what came of each line."""
     names = {line.key: line.order.id or line.order.prompt for line in lines}
     with (
-        Printer(later=sys.stdout.isatty() and sys.stderr.isatty()) as printer,
+        printer_beside_display() as printer,
         display(names, at_first="ordering") as shown,
     ):
         tell = partial(print_line, store=store, printer=printer, as_json=arguments.json, debug=arguments.debug)

@@ -36,8 +36,6 @@ GRACE: Final = 10.0
 """Seconds to wait for the answers to orders that are under way, when the command is stopped."""
 QUICK: Final = 0.5
 """Seconds of these after which it is said what is waited for."""
-
-
 LONGEST_PUT: Final = 600.0
 """Seconds that a shard may take to be put in its place."""
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Final, TypeAlias
 from attrs import frozen
 
 from longcat.errors import ConfigurationError
-from longcat.text import encoding_of, sentence, shorten
+from longcat.text import encoding_of, sentence, shorten, system_reason
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 * 1024 * 1024
@@ -140,8 +140,8 @@ def _readable(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(f"{name} can't be read: {sentence(reason)} Pass another file.") from error
+        reason = sentence(system_reason(error))
+        raise ConfigurationError(f"{name} can't be read: {reason} Pass another file.") from error
 
 
 def _size(file: IO[bytes] | BufferedIOBase) -> int | None:

@@ -14,7 +14,7 @@ from longcat.saving.files import sync
 from longcat.saving.journal.database import ALTERED, GRACE, Database, Statements
 from longcat.saving.journal.sqlite import schema
 from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, lock_holder
-from longcat.text import sentence, shorten
+from longcat.text import sentence, shorten, system_reason
 
 PATIENCE: Final = 0.2
 """Seconds that one try waits for another program that is writing. Ours take some milliseconds for a transaction. Who
@@ -295,7 +295,7 @@ def check_there(path: str | PathLike[str]) -> None:
     try:
         size = Path(path).stat().st_size
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = system_reason(error)
         message = f"The journal {shorten(path)} can't be read: {reason}. Name the file that a command was given."
         raise JournalError(message) from error
     check_file(Path(path))
