@@ -320,8 +320,11 @@ def test_an_export_is_whole_or_not_there(place: Place, ask: Call, tmp_path: Path
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_an_export_of_an_unknown_ending_is_refused_before_anything_is_done(place: Place, ask: Call) -> None:
+def test_an_export_of_an_unknown_ending_is_refused_before_anything_is_done(
+    place: Place, ask: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file gets the format that its ending says, in any case; where none is known, the known ones are named."""
+    monkeypatch.chdir(tmp_path)
     with opened(place) as journal:
         journal.requests(GATEWAY).note(Status("cat-1", State.PROCESSING, "processing"))
     for target in ("x.csv", "x.json", "x.db", "x.jsonl.gz"):
