@@ -3,9 +3,9 @@
 import re
 from typing import Any, Final
 
-LONGEST: Final = 200
+MAX_PLACEHOLDER: Final = 200
 """How many characters a placeholder may have, or a value that holds one. What is longer is a text."""
-LONGEST_ADDRESS: Final = 2000
+MAX_ADDRESS: Final = 2000
 """How many characters an address of the web may have that holds one."""
 
 _WORDS: Final = r"(?:api|access|auth|client|secret|private)?[-_ ]?(?:id|key|token|secret|password|credentials?|value)"
@@ -33,9 +33,9 @@ _BETWEEN: Final = re.compile(r"[/?&=:@,;\s.\"']+")
 def is_placeholder(text: str) -> bool:
     """Whether a text stands for another one that a recorder took out, as a whole or in a part of it."""
     text = text.strip()
-    if text.startswith(("https://", "http://")) and len(text) <= LONGEST_ADDRESS and _PART.search(text):
+    if text.startswith(("https://", "http://")) and len(text) <= MAX_ADDRESS and _PART.search(text):
         return True
-    if not 0 < len(text) <= LONGEST:
+    if not 0 < len(text) <= MAX_PLACEHOLDER:
         return False
     return bool(_WHOLE.fullmatch(text) or _PART.search(text) or any(map(_WHOLE.fullmatch, _BETWEEN.split(text))))
 
@@ -43,7 +43,7 @@ def is_placeholder(text: str) -> bool:
 def is_placeholder_alone(text: str) -> bool:
     """Whether a text is nothing but a placeholder, in quotes or without. An element or a list in it is none."""
     text = text.strip().strip("\"'")
-    if not 0 < len(text) <= LONGEST or _ELEMENT_OR_LIST.fullmatch(text):
+    if not 0 < len(text) <= MAX_PLACEHOLDER or _ELEMENT_OR_LIST.fullmatch(text):
         return False
     return bool(_WHOLE.fullmatch(text) or text in {"REMOVED", "HIDDEN"})
 

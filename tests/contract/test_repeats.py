@@ -84,11 +84,11 @@ def test_a_header_that_the_contract_documents_counts() -> None:
 
 def test_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The judgements of the last few exchanges are kept, and none of large ones."""
-    monkeypatch.setattr(repeats, "MOST", 2)
+    monkeypatch.setattr(repeats, "MAX_JUDGEMENTS", 2)
     judge = CachingJudge(OURS)
     for number in range(5):
         judge.judge(evolve(GOOD, request_headers={**GOOD.request_headers, "cookie": str(number)}))
-    judge.judge(evolve(GOOD, request_body=b" " * (repeats.LARGEST + 1)))
+    judge.judge(evolve(GOOD, request_body=b" " * (repeats.MAX_BODIES + 1)))
     assert [known.exchange.request_headers["cookie"] for known in judge._judgements.values()] == ["3", "4"]
 
 

@@ -19,7 +19,7 @@ from longcat.decoding import codings_of
 from longcat.text import shorten
 
 BOM: Final = b"\xef\xbb\xbf"
-MOST_OF_TYPE: Final = 256
+MAX_MEDIA_TYPE: Final = 256
 """How many characters of a media type are looked at: RFC 6838 allows 127 on either side of the slash."""
 
 
@@ -162,12 +162,12 @@ def media_type_of(headers: Mapping[str, str]) -> str:
 
     Two headers that name the same one, joined with a comma, are one.
     """
-    return _media_type(headers.get("content-type", "")[:MOST_OF_TYPE])
+    return _media_type(headers.get("content-type", "")[:MAX_MEDIA_TYPE])
 
 
 def charset_of(headers: Mapping[str, str]) -> str:
     """Return the character set that a message says its body has, in lower case; empty when it names none."""
-    return _charset(headers.get("content-type", "")[:MOST_OF_TYPE])
+    return _charset(headers.get("content-type", "")[:MAX_MEDIA_TYPE])
 
 
 @lru_cache(maxsize=256)  # The same few come again with every exchange.

@@ -40,9 +40,9 @@ CODE_OF: Final[Mapping[str, str]] = {
 _ADDRESSES: Final = frozenset({"uri", "uri-reference", "url", "iri", "iri-reference", "email", "idn-email", "hostname"})
 """The formats whose values callers keep as texts: many services send an empty one where there is none."""
 CONTAINERS: Final = (dict, list)
-MOST_ITEMS: Final = 100
+MAX_ITEMS: Final = 100
 """How many items of a list are compared one by one, and how many more of those that the validator refuses."""
-FEW_ITEMS: Final = 5
+MAX_SAMPLE: Final = 5
 """How many items of a list show which of several schemas was meant."""
 STEPS: Final = 1000
 """What it costs to compare one value with its schemas here, in steps of the validator."""
@@ -278,7 +278,7 @@ class Comparison:
 
     def _distance(self, branch: str, value: Any) -> int:
         """Return how far a value is from a schema: how many differences there are, and more if all of it differs."""
-        sample = value[:FEW_ITEMS] if isinstance(value, list) else value
+        sample = value[:MAX_SAMPLE] if isinstance(value, list) else value
         return sum(_weight(one) for one in distinct(self._mismatches((branch,), sample, ())))
 
     # --- What a value itself must be.
@@ -414,11 +414,11 @@ class Comparison:
         compared = 0
         for index, item in enumerate(value):
             of_item = self._of_item(pointers, index)
-            if not of_item or (index >= MOST_ITEMS and all(self.allows(one, item, closed=True) for one in of_item)):
+            if not of_item or (index >= MAX_ITEMS and all(self.allows(one, item, closed=True) for one in of_item)):
                 continue
             compared += 1
             yield from self._mismatches(of_item, item, (*path, index), examples.items)
-            if compared == 2 * MOST_ITEMS:
+            if compared == 2 * MAX_ITEMS:
                 return
 
     def _of_item(self, pointers: Sequence[str], index: int) -> tuple[str, ...]:

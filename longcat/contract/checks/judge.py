@@ -28,7 +28,7 @@ __all__ = ["Judgement", "concerns", "judge", "outage"]
 
 _CDN_WORDS: Final = re.compile(rb"\s*error code: \d{3,4}\s*")
 _METHOD: Final = re.compile(r"[A-Z-]{1,32}")
-MOST_METHODS: Final = 16
+MAX_METHODS: Final = 16
 """How many methods of an `Allow` header are looked at."""
 ELSEWHERE: Final = "not of this contract: a path that it does not have"
 _WITH_SLASHES: Final = (
@@ -422,7 +422,7 @@ class Judgement:
             )
         elif exchange.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = {word.strip().upper() for word in exchange.response_headers.get("allow", "").split(",")}
-            for one in sorted(filter(_METHOD.fullmatch, allowed - {*methods, "HEAD", "OPTIONS"}))[:MOST_METHODS]:
+            for one in sorted(filter(_METHOD.fullmatch, allowed - {*methods, "HEAD", "OPTIONS"}))[:MAX_METHODS]:
                 yield Mismatch("method-new", (), rule, only, one, [one], "header:allow", self._new(one))
 
     def _check_other_path(self) -> Iterator[CheckResult]:

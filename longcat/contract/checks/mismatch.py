@@ -21,9 +21,9 @@ T = TypeVar("T")
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a value: names and indexes. A name that is data, rather than that of a field, is a `MapKey`."""
 
-MOST_OCCURRENCES: Final = 3
+MAX_OCCURRENCES: Final = 3
 """How many are kept of those that are the same difference in one body."""
-LONGEST_PATH: Final = 200
+MAX_PATH: Final = 200
 """Characters of a URL's path that are shown."""
 
 PRESENT: Final = "present"
@@ -126,7 +126,7 @@ def distinct(mismatches: Iterable[Mismatch]) -> list[Mismatch]:
     for one in every:
         kind = (one.code, one.rule, one.place)
         times[kind] += one.times
-        if found.setdefault(kind, one) is not one and times[kind] <= MOST_OCCURRENCES:
+        if found.setdefault(kind, one) is not one and times[kind] <= MAX_OCCURRENCES:
             others[kind].append(Occurrence(one.pointer, one.seen))
     return [
         evolve(one, times=times[kind], others=tuple(others[kind])) if times[kind] > 1 else one
@@ -162,7 +162,7 @@ def show_path(path: str) -> str:
     An id is a number, a UUID, hexadecimal digits or an address of e-mail, also behind a word, as in `user_42`. A secret
     looks like one, and is taken out before the path is cut short.
     """
-    return shorten("/".join(map(_without_id, path.split("/"))), LONGEST_PATH)
+    return shorten("/".join(map(_without_id, path.split("/"))), MAX_PATH)
 
 
 def _without_id(segment: str) -> str:

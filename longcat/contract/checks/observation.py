@@ -18,7 +18,7 @@ from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
 from longcat.contract.openapi.operation import Operation, Response, first_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
-from longcat.contract.placeholders import LONGEST, is_placeholder_alone, with_quotes
+from longcat.contract.placeholders import MAX_PLACEHOLDER, is_placeholder_alone, with_quotes
 from longcat.text import show, without_query
 
 
@@ -123,7 +123,7 @@ class Observation:
         exchange, body = self.exchange, self.exchange.response_body
         if body is None or not exchange.may_be_filtered:
             return body is not None
-        if is_placeholder_alone(body[: LONGEST + 1].decode("utf-8", "replace")):
+        if is_placeholder_alone(body[: MAX_PLACEHOLDER + 1].decode("utf-8", "replace")):
             return False
         length = exchange.response_headers.get("content-length", "").strip()
         return bool(body) or not self.has_body or not length.isdecimal() or not length.strip("0")

@@ -28,11 +28,11 @@ from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.placeholders import holds_placeholder
 
-MOST: Final = 256
+MAX_JUDGEMENTS: Final = 256
 """How many judgements are kept."""
-MOST_NAMES: Final = 1024
+MAX_NAMES: Final = 1024
 """Of how many headers and media types it is kept how they are read. Traffic may have any number of them."""
-LARGEST: Final = 16 * 1024
+MAX_BODIES: Final = 16 * 1024
 """How large the bodies of an exchange may be whose judgement is kept, in bytes."""
 # fmt: off
 READ: Final = frozenset({
@@ -61,7 +61,7 @@ class CachingJudge:
     def judge(self, exchange: Exchange) -> Judgement:
         """Return what an exchange says about the contract."""
         new = Judgement(self.spec, exchange)
-        if len(exchange.request_body or b"") + len(exchange.response_body or b"") > LARGEST:
+        if len(exchange.request_body or b"") + len(exchange.response_body or b"") > MAX_BODIES:
             return new
         try:
             key = self._keys.key(new.observation)
@@ -75,7 +75,7 @@ class CachingJudge:
             known.share_result_with(new)
         elif new.is_sure:
             self._judgements[key] = new
-            if len(self._judgements) > MOST:
+            if len(self._judgements) > MAX_JUDGEMENTS:
                 del self._judgements[next(iter(self._judgements))]
         return new
 
@@ -94,10 +94,10 @@ class _Keys:
         self._plain = PlainSchemas(spec.schemas, examples_are_complete=spec.examples_are_complete)
         self._credentials = spec.credentials
         self._has_key_in_query = any(one.location == "query" for one in spec.credentials)
-        self._is_read: Callable[[str], bool] = lru_cache(MOST_NAMES)(self._find_is_read)
-        self._documented: Callable[[Operation, int], _Headers] = lru_cache(MOST_NAMES)(_documented_headers)
-        self._request_schema: Callable[[Operation, str], _BodySchema | None] = lru_cache(MOST_NAMES)(_schema_of_request)
-        self._answer_schema: Callable[[Operation, int, str], _BodySchema | None] = lru_cache(MOST_NAMES)(
+        self._is_read: Callable[[str], bool] = lru_cache(MAX_NAMES)(self._find_is_read)
+        self._documented: Callable[[Operation, int], _Headers] = lru_cache(MAX_NAMES)(_documented_headers)
+        self._request_schema: Callable[[Operation, str], _BodySchema | None] = lru_cache(MAX_NAMES)(_schema_of_request)
+        self._answer_schema: Callable[[Operation, int, str], _BodySchema | None] = lru_cache(MAX_NAMES)(
             _schema_of_answer
         )
 

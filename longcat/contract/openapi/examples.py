@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
 
-MOST_SELECTIONS: Final = 1000
+MAX_SELECTIONS: Final = 1000
 """How many selections are kept: of an `anyOf` with many parts, hostile traffic could choose more than fit in memory."""
 
 
@@ -21,7 +21,7 @@ class Examples:
     def select(self, key: Hashable, is_alike: Callable[[Any], bool]) -> "Examples":
         """Return the values for which a condition holds. The key must name the condition."""
         if key not in self._selections:
-            if len(self._selections) >= MOST_SELECTIONS:
+            if len(self._selections) >= MAX_SELECTIONS:
                 self._selections.clear()
             self._selections[key] = Examples(tuple(filter(is_alike, self.values)))
         return self._selections[key]

@@ -27,7 +27,7 @@ from longcat.contract.checks.request.forms import Form, read_pairs, read_parts, 
 from longcat.contract.checks.request.parameters import compare_parameter
 from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, RequestFault
 from longcat.contract.openapi.operation import Media, Operation, Parameter, first_json, is_form, is_json, media_for
-from longcat.contract.placeholders import LONGEST, has_placeholder, is_placeholder
+from longcat.contract.placeholders import MAX_PLACEHOLDER, has_placeholder, is_placeholder
 
 BODY: Final = "request:"
 """Where a difference in a request's body is, before the pointer into it."""
@@ -133,7 +133,7 @@ def _json_rules(observation: Observation, media: Media) -> Iterator[BrokenRule]:
     if decoded.defects:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
         body, is_filtered = observation.exchange.request_body or b"", observation.exchange.may_be_filtered
-        is_replaced = is_filtered and is_placeholder(body[: LONGEST + 1].decode("utf-8", "replace"))
+        is_replaced = is_filtered and is_placeholder(body[: MAX_PLACEHOLDER + 1].decode("utf-8", "replace"))
         wrong = tuple(_mismatch(BODY, media.pointer, one.expected, one.seen) for one in decoded.defects)
         yield BrokenRule(RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body), wrong)
     if decoded.is_json and media.schema:

@@ -29,7 +29,7 @@ from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.urls.paths import plain_name
 from longcat.contract.openapi.urls.templates import split_url
 
-MOST_DIGITS: Final = 100
+MAX_NUMBER: Final = 100
 """How many characters a text may have that is a number."""
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 _INTEGER: Final = re.compile(r"-?[0-9]+")
@@ -110,11 +110,11 @@ def values_of(text: str) -> Iterator[Any]:
         yield word == "true"
     elif text == "null":
         yield None
-    elif len(text) <= MOST_DIGITS and _INTEGER.fullmatch(text):
+    elif len(text) <= MAX_NUMBER and _INTEGER.fullmatch(text):
         yield int(text)
         if text in {"0", "1"}:
             yield text == "1"  # OpenAPI does not say how a boolean is written, and many write it so.
-    elif len(text) <= MOST_DIGITS and _NUMBER.fullmatch(text) and abs(value := float(text)) != float("inf"):
+    elif len(text) <= MAX_NUMBER and _NUMBER.fullmatch(text) and abs(value := float(text)) != float("inf"):
         yield value
 
 

@@ -18,9 +18,9 @@ from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.urls.templates import PARAMETER, kept_by_url, split_url, texts_of, values_between
 
 T = TypeVar("T")
-MOST_BASES: Final = 100
+MAX_BASES: Final = 100
 """How many combinations of its variables a server may have. Variables beyond that may have any value."""
-MOST_HOSTS: Final = 256
+MAX_HOSTS: Final = 256
 """Of how many hosts it is kept which servers are there. Traffic may name any number of them."""
 _ANY: Final = "{}"
 """What stands in a base for a variable that may have any value."""
@@ -95,10 +95,10 @@ def _bases_of(server: Place) -> Iterator[Base]:
     count, choices = 1, list[list[str]]()
     for name in names:
         values = _values_of(variables[name].object if name in variables else {})
-        values = values if count * len(values) <= MOST_BASES else [_ANY]
+        values = values if count * len(values) <= MAX_BASES else [_ANY]
         count *= len(values)
         choices.append(values)
-    for choice in islice(product(*choices), MOST_BASES):
+    for choice in islice(product(*choices), MAX_BASES):
         by_name = dict(zip(names, choice, strict=True))
         yield base_of(PARAMETER.sub(lambda found: by_name[found[1]], url))  # noqa: B023 - it is called at once.
 
@@ -143,7 +143,7 @@ class BaseIndex:
             else:
                 self._of_hosts.setdefault(texts, []).append(base)
         self._all = _longest_first(chain(*self._of_host.values(), *self._of_hosts.values()))
-        self._at: Callable[[str], list[Base]] = lru_cache(MOST_HOSTS)(self._find)
+        self._at: Callable[[str], list[Base]] = lru_cache(MAX_HOSTS)(self._find)
         self.above: Callable[[str], tuple[tuple[Base, list[str]], ...]] = kept_by_url(self._above)
 
     @property

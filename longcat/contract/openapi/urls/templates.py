@@ -7,9 +7,9 @@ from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
-MOST_URLS: Final = 256
+MAX_KEPT_URLS: Final = 256
 """Of how many URLs it is kept what they mean. Several checks ask for each, and most exchanges go to a few."""
-LONGEST_KEPT: Final = 1000
+MAX_KEPT_URL: Final = 1000
 """How many characters a URL may have that is kept."""
 PARAMETER: Final = re.compile(r"\{([^{}]*)\}")
 """A parameter in a path, or a variable in a server's URL."""
@@ -49,5 +49,5 @@ def split_url(url: str) -> SplitResult:
 
 def kept_by_url(find: Callable[[str], T]) -> Callable[[str], T]:
     """Return a function that returns the same for a URL, and keeps what it returned for the last ones."""
-    kept = lru_cache(MOST_URLS)(find)
-    return lambda url: kept(url) if len(url) <= LONGEST_KEPT else find(url)
+    kept = lru_cache(MAX_KEPT_URLS)(find)
+    return lambda url: kept(url) if len(url) <= MAX_KEPT_URL else find(url)
