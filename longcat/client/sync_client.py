@@ -46,9 +46,9 @@ class LongCat(BaseClient[SyncClient]):
         max_rate: how many orders and questions may go out in a second, all waits together. None: as many as there are,
             until the gateway answers 429.
         max_in_flight: how many orders and questions may be in flight at a time.
-        journal: an SQLite file, made if it is not there, that remembers what was ordered, asked, answered and saved.
-            What it knows is not ordered, asked about or downloaded again, and programs that share it share the work.
-            None: no journal.
+        journal: an SQLite file, made if it is not there, or the `postgresql://` URL of a database. It remembers what
+            was ordered, asked, answered and saved. None of that is done again, and programs that share it share the
+            work. None: no journal.
         allow_private: whether pictures may be fetched from any address. False: from those on the public internet alone,
             unless the gateway itself is on this machine or in a private network.
 
