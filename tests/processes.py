@@ -21,10 +21,13 @@ CONTEXT: Final = get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         "anyio._backends._asyncio",
+        "httpcore",
+        "httpx",
         "longcat.cli.displays.progress",
         "longcat.cli.status",
         "longcat.cli.wait",
         "longcat.saving.journal.journal",
+        "longcat.saving.journal.postgres.database",
         "rich.progress",
     ]
 )
