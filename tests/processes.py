@@ -8,29 +8,16 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Self
+
+from forks import CONTEXT
 
 from longcat.cli import main as command_line
 from longcat.cli.run import run as main
-
-CONTEXT: Final = get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        "anyio._backends._asyncio",
-        "httpcore",
-        "httpx",
-        "longcat.cli.displays.progress",
-        "longcat.cli.status",
-        "longcat.cli.wait",
-        "longcat.saving.journal.journal",
-        "longcat.saving.journal.postgres.database",
-        "rich.progress",
-    ]
-)
 
 
 class Lines(io.TextIOBase):

@@ -13,21 +13,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from math import inf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 from attrs import define, field, frozen
+from forks import CONTEXT
 
 from longcat.cli.orders.batch_report import MANIFEST
 from longcat.cli.orders.one_machine import JOURNAL
 from longcat.cli.run import run as longcat
-
-CONTEXT: Final = get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["anyio._backends._asyncio", "longcat.cli.orders.one_machine", "longcat.saving.journal.journal"]
-)
 
 KEY: Final = "the-key-of-the-kills"
 RATE: Final = "200"

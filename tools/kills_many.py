@@ -20,7 +20,8 @@ from unittest.mock import patch
 
 import httpx
 from attrs import define, field
-from kills import CONTEXT, FAULTS, KEY, PATIENCE, Kills, Sandbox, run_batch
+from forks import CONTEXT
+from kills import FAULTS, KEY, PATIENCE, Kills, Sandbox, run_batch
 from postgres import PostgresServer, Schema
 from postgres_proxy import Proxy
 from starlette.responses import JSONResponse
