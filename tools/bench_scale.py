@@ -21,7 +21,8 @@ from unittest.mock import patch
 import postgres
 import psycopg
 from attrs import frozen
-from kills import CONTEXT, run_batch
+from forks import CONTEXT
+from kills import run_batch
 from kills_many import BOUND, most_in_a_second, recording_sandbox
 from postgres import PostgresServer
 
