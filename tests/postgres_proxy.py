@@ -20,6 +20,8 @@ QUESTION: Final = b"QS"
 """The kinds of messages after which a client waits for `ReadyForQuery`: Query, and the Sync that ends a pipeline."""
 TERMINATE: Final = b"X"
 READY: Final = b"Z"
+IDLE: Final = b"Z\0\0\0\x05I"
+"""That the server is ready, and no transaction is open."""
 
 
 class HangupError(Exception):
@@ -306,7 +308,7 @@ class Pooler(Listener):
             if int.from_bytes(startup[4:8], "big") != CANCEL:
                 backend, number = self._greet(startup)
                 key = backend.key if self._forwards_key else b"K" + struct.pack("!iii", 12, number, 4711)
-                send(client, backend.greeting + key + b"Z\0\0\0\x05I")
+                send(client, backend.greeting + key + IDLE)
                 while True:
                     self._serve_transaction(client)
         client.close()
@@ -328,19 +330,19 @@ class Pooler(Listener):
             raise HangupError
         backend = self._free.get()
         try:
-            while True:
-                send(backend.server, message)
-                if message[0] in QUESTION and self._forward_reply(backend, client) == b"I":
-                    return
+            send(backend.server, message)
+            while message[0] not in QUESTION or not self._forward_reply(backend, client):
                 message = receive_message(client)
+                send(backend.server, message)
         finally:
             self._free.put(backend)
+        send(client, IDLE)  # Now, as who hears of it may ask again, and then gets the connection whose turn it is.
 
     @staticmethod
     def _forward_reply(backend: Backend, client: socket.socket) -> bytes:
-        """Forward the answer to a question, and return the state of the transaction: I is none."""
-        while True:
-            message = receive_message(backend.server)
+        """Forward the answer to a question, but for `IDLE`, and return whether that is how it ended."""
+        while (message := receive_message(backend.server)) != IDLE:
             send(client, message)
             if message[:1] == READY:
-                return message[5:]
+                return False
+        return True

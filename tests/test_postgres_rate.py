@@ -155,12 +155,13 @@ def test_an_error_that_will_not_pass_ends_the_waits(
 def test_who_may_only_read_orders_nothing_and_learns_why_at_once(schema: Schema) -> None:
     """An order alone raises the error; of several, each ends with it."""
     server = schema.server
-    reading = server.url(user="looker", options=schema.options)
+    reading = server.url(user="may_only_read", options=schema.options)
     with Journal(schema.url, time=time.time) as journal:
         journal.open(LIMIT)
     server.execute(
-        "DROP ROLE IF EXISTS looker; CREATE ROLE looker LOGIN;"
-        f"GRANT USAGE ON SCHEMA {schema.name} TO looker; GRANT SELECT ON ALL TABLES IN SCHEMA {schema.name} TO looker"
+        "DROP ROLE IF EXISTS may_only_read; CREATE ROLE may_only_read LOGIN;"
+        f"GRANT USAGE ON SCHEMA {schema.name} TO may_only_read;"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema.name} TO may_only_read"
     )
     try:
         with LongCat(KEY, base_url="http://127.0.0.1:9", journal=reading) as cat:
@@ -169,7 +170,7 @@ def test_who_may_only_read_orders_nothing_and_learns_why_at_once(schema: Schema)
             outcomes = [*cat.generate_all(["a cat", "a dog"], timeout=3600)]
         assert [type(one.error) for one in outcomes] == [JournalError] * 2
     finally:
-        server.execute("DROP OWNED BY looker; DROP ROLE looker")
+        server.execute("DROP OWNED BY may_only_read; DROP ROLE may_only_read")
 
 
 @pytest.mark.parametrize(
