@@ -339,7 +339,7 @@ class Pooler(Listener):
         send(client, IDLE)  # Now, as who hears of it may ask again, and then gets the connection whose turn it is.
 
     @staticmethod
-    def _forward_reply(backend: Backend, client: socket.socket) -> bytes:
+    def _forward_reply(backend: Backend, client: socket.socket) -> bool:
         """Forward the answer to a question, but for `IDLE`, and return whether that is how it ended."""
         while (message := receive_message(backend.server)) != IDLE:
             send(client, message)
