@@ -129,7 +129,7 @@ def main() -> int:
         action="append",
         default=[],
         metavar="NAME",
-        help="give the sandbox a drift, and stop when it is found",
+        help="give the sandbox a drift, ask only the operations that such change, and stop when one is found",
     )
     parser.add_argument(
         "--examples", type=int, metavar="N", help=f"so many, the same ones; else for {SECONDS} s, others"
@@ -140,6 +140,8 @@ def main() -> int:
     short = ["--max-examples", str(chosen.examples), "--generation-deterministic"]
     long = ["--max-time", str(chosen.seconds), "--continue-on-failure"]
     options = [*(short if chosen.examples else long), *(["--max-failures", "1"] if chosen.drift else [])]
+    for name in sorted({OPERATIONS[DRIFTS[drift].call][0] for drift in chosen.drift}):
+        options += ["--include-operation-id", name]
     document = known_to(read_spec(), linked=True)
     with served(chosen.drift) as gateway:
         report, output = run(document, gateway.url, *options)
