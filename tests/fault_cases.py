@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -69,13 +69,10 @@ class Observation:
 
 
 def cases(*, some: bool = False) -> list[Case]:
-    """Return every case; or some: of each fault one with each library, with clients and calls in turn."""
+    """Return every case; or some: one of each fault, with clients, calls and libraries in turn."""
     if some:
-        return [
-            Case(fault, CLIENTS[turn % len(CLIENTS)], CALLS[turn // len(CLIENTS) % len(CALLS)], library)
-            for number, fault in enumerate(FAULTS)
-            for turn, library in enumerate(LIBRARIES, number)
-        ]
+        turns = cycle(product(CLIENTS, CALLS, LIBRARIES))
+        return [Case(fault, *turn) for fault, turn in zip(FAULTS, turns, strict=False)]
     every = product(FAULTS, CLIENTS, CALLS, LIBRARIES)
     return [Case(*one) for one in every]
 

@@ -1,4 +1,4 @@
-"""Faults of servers, each with one client and one call in turn; `make faults` tries every client and every call."""
+"""Faults of servers, each with one client, call and library in turn; `make faults` tries all."""
 
 import tempfile
 from collections.abc import Iterator
