@@ -603,7 +603,7 @@ def test_ids_from_a_pipe(gateway: Gateway, user: User) -> None:
 def test_a_file_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     """A file of ids that is too long is not read to its end, which it may not have."""
     (tmp_path / "ids.txt").write_text(content, encoding="utf-8")
-    monkeypatch.setattr(ids, "MOST", 100)
+    monkeypatch.setattr(ids, "MAX_FILE_BYTES", 100)
     with pytest.raises(ConfigurationError, match="more than 100 bytes"):
         known_ids([], str(tmp_path / "ids.txt"))
 

@@ -18,7 +18,7 @@ from shell import KEY, PNG, Ran, User, environment
 
 from longcat.cli.displays.display import Display
 from longcat.cli.orders.files.lines import read_lines
-from longcat.cli.wait import MOST_UNSAVED, conclude_all
+from longcat.cli.wait import MAX_UNSAVED, conclude_all
 from longcat.errors import ConfigurationError
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
@@ -296,7 +296,7 @@ def test_no_more_pictures_wait_to_be_saved_than_memory_allows() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conclude_all, cast("Any", outcomes()), save, Display({}))
             await anyio.wait_all_tasks_blocked()
-            assert len(came) <= MOST_UNSAVED + 1
+            assert len(came) <= MAX_UNSAVED + 1
             may_save.set()
 
     anyio.run(main)

@@ -410,7 +410,7 @@ def test_lots_grow_and_shrink() -> None:
     one.progress = progress(done=900, workers=2)
     assert one._lot_size() == 25
     one.progress = progress(done=999, workers=2)
-    assert one._lot_size() == claimed_lines.LEAST_LOT
+    assert one._lot_size() == claimed_lines.MIN_LOT
 
 
 def progress(workers: int = 1, **counts: int) -> BatchRecord:

@@ -27,7 +27,7 @@ from longcat.cli.run import run as main
 from longcat.sandbox import Settings, running
 from longcat.saving.stores import remote
 from longcat.saving.stores.layout import LAYOUTS
-from longcat.saving.stores.shards import MOST_PICTURES
+from longcat.saving.stores.shards import MAX_SHARD_PICTURES
 
 CATS: Final = [{"prompt": "a", "id": "cat"}, {"prompt": "b", "num_images": 2, "id": "v1.2"}, {"prompt": "c", "id": "ü"}]
 
@@ -78,7 +78,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def test_the_command_line_knows_the_words_of_the_stores() -> None:
     """They are written down twice, so that the help needs no store."""
-    assert (arguments.LAYOUTS, arguments.SHARD_SIZE) == (LAYOUTS, MOST_PICTURES)
+    assert (arguments.LAYOUTS, arguments.SHARD_SIZE) == (LAYOUTS, MAX_SHARD_PICTURES)
 
 
 def test_a_batch_goes_to_object_storage(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:

@@ -16,7 +16,7 @@ from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, sentence, s
 STDIN: Final = "-"
 CHUNK: Final = 64 * 1024
 LONGEST_LINE: Final = 64 * 1024
-MOST: Final = 256 * 1024 * 1024
+MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 """Bytes of a file of ids. There are files without an end, such as devices."""
 
 
@@ -28,12 +28,14 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
     if source is not None:
         try:
             with Path(source).open("rb") as file:
-                content = file.read(MOST + 1)
+                content = file.read(MAX_FILE_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = sentence(system_reason(error))
             raise ConfigurationError(f"{shorten(source)} can't be read: {reason} Pass another file.") from error
-        if len(content) > MOST:
-            raise ConfigurationError(f"{shorten(source)} has more than {MOST} bytes. Pass its ids through a pipe.")
+        if len(content) > MAX_FILE_BYTES:
+            raise ConfigurationError(
+                f"{shorten(source)} has more than {MAX_FILE_BYTES} bytes. Pass its ids through a pipe."
+            )
         request_ids.extend(_lines(decode_text(content, "replace")))
     if not request_ids:
         raise ConfigurationError(f"There is no request id in {shorten(source)}. Write one a line.")

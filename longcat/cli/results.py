@@ -33,7 +33,7 @@ CODES: Final = (
     (OSError, Exit.MISUSED),  # A file that can't be written, a port in use. Network errors arrive as our own.
 )
 
-MOST_HELD: Final = 1024 * 1024
+MAX_HELD_BYTES: Final = 1024 * 1024
 """Bytes of results that are held in memory, rather than in a temporary file, until they are printed."""
 
 
@@ -103,7 +103,7 @@ class Printer:
         if later:
             from tempfile import SpooledTemporaryFile  # noqa: PLC0415 - it is slow to import.
 
-            self._held = SpooledTemporaryFile(MOST_HELD, "w+", -1, "utf-8", "\n", errors="surrogatepass")  # noqa: SIM115
+            self._held = SpooledTemporaryFile(MAX_HELD_BYTES, "w+", -1, "utf-8", "\n", errors="surrogatepass")  # noqa: SIM115
 
     def __enter__(self) -> Self:
         return self

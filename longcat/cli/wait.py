@@ -28,7 +28,7 @@ from longcat.waiting.outcome import Outcome
 
 SAVED_AT_ONCE: Final = 8
 """How many requests have their pictures downloaded at a time."""
-MOST_UNSAVED: Final = 40
+MAX_UNSAVED: Final = 40
 """How many requests may be done and wait for that. More would be kept in memory, and might wait until their timeout."""
 ESTIMATED_EVERY: Final = 1.0
 """Seconds between two estimates of when all will be done."""
@@ -132,7 +132,7 @@ async def conclude_all(outcomes: Outcomes, conclude: Callable[[Outcome], Awaitab
         conclude: saves the pictures of an outcome, and tells how it went.
         shown: shows the estimate.
     """
-    saving, unsaved = anyio.Semaphore(SAVED_AT_ONCE), anyio.Semaphore(MOST_UNSAVED)
+    saving, unsaved = anyio.Semaphore(SAVED_AT_ONCE), anyio.Semaphore(MAX_UNSAVED)
 
     async def save(outcome: Outcome) -> None:
         try:

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
-MOST_PUTS: Final = 10
+MAX_PUTS: Final = 10
 """How often it is tried to put a picture in its place, with pauses that last about a minute altogether."""
 CROWDED: Final = 1000
 """How many files make a folder crowded, which takes some time to look through for what killed programs left there."""
@@ -142,7 +142,7 @@ class Downloader:
                         reopen = partial(claim.requests.reopen, claim.request_id, file.number)
                         yield from call_store(reopen, self._left(deadline))
                     raise
-                places.append((yield from self._again(partial(self._commit, file, deadline), deadline, MOST_PUTS)))
+                places.append((yield from self._again(partial(self._commit, file, deadline), deadline, MAX_PUTS)))
         return places
 
     def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[str]]:

@@ -11,7 +11,7 @@ UNSAFE: Final = re.compile(r"[^\w.-]+|[\u115f\u1160\u3164\uffa0]+")
 """What a file name must not have: what is no letter, digit or one of `_.-`, and letters that can't be seen."""
 MAX_BYTES: Final = 150
 """Bytes of a name. Disks take 255, of which a hash, a number and a suffix need some."""
-MOST_NUMBERED: Final = 1000
+MAX_NUMBERED: Final = 1000
 """For how many pictures of one order names are thought of before they are there. The service makes a few."""
 
 

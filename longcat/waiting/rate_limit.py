@@ -37,7 +37,7 @@ EXPECTED: Final = 8.0  # A trial ends when so many refusals would have come, had
 SOON: Final = 3.0  # The same if none came, or if most questions were refused before the cut.
 KNOWN: Final = 12.0  # How many answers the share before a trial must rest on to excuse the rate.
 EXCUSE_FOR: Final = 60.0  # Seconds for which refusals are put up with. The gateway may be another one then.
-MOST_REFUSED: Final = 0.8  # If a greater share is refused, the gateway is asked less, whatever the cause.
+MAX_REFUSED_SHARE: Final = 0.8  # If a greater share is refused, the gateway is asked less, whatever the cause.
 RATE_SPAN: Final = 0.1  # Seconds in which the present rate is counted.
 SHARE_SPAN: Final = 0.5  # Seconds in which the present share of refusals is counted.
 SILENT: Final = 0.75  # If a greater share is refused at present, a `Retry-After` holds for all waits.
@@ -213,13 +213,13 @@ class AdaptiveRate:
         """End a trial, if it has shown something, or begin another one at a lower rate."""
         share, usual = self._answers.share, trial.before.share
         expected, refusals = self._answers.answers * usual, self._answers.refusals
-        enough = SOON if refusals == 0 or usual > MOST_REFUSED else EXPECTED
-        if refusals >= ENOUGH and (refusals > 1.5 * expected + 2 or usual > MOST_REFUSED):
+        enough = SOON if refusals == 0 or usual > MAX_REFUSED_SHARE else EXPECTED
+        if refusals >= ENOUGH and (refusals > 1.5 * expected + 2 or usual > MAX_REFUSED_SHARE):
             self._cut(now)
         elif expected >= enough and share < (usual + trial.predicted) / 2:
             # The rate is the cause. Where hardly anything was let through, that may be over, whatever it was.
             self._trial, self._answers = None, AnswerCount()
-            self._growth = evolve(self._growth, since=now, eager=usual > MOST_REFUSED)
+            self._growth = evolve(self._growth, since=now, eager=usual > MAX_REFUSED_SHARE)
             self.excused = min(self.excused, share)
         elif expected >= EXPECTED and (share > clearly_more(usual) or trial.before.answers < KNOWN):
             self._cut(now)

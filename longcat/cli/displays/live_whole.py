@@ -14,7 +14,7 @@ from longcat.cli.displays.whole import WholeDisplay
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.text import shorten
 
-MOST_WORKERS: Final = 8
+MAX_WORKER_LINES: Final = 8
 """Of so many workers each has a line."""
 
 
@@ -37,7 +37,7 @@ class LiveWhole(WholeDisplay):
     def render(self) -> Group:
         """Return what to draw."""
         workers = self.progress.workers if self.progress is not None else ()
-        lines = [Text(worker_line(worker), style="cyan", no_wrap=True) for worker in workers[:MOST_WORKERS]]
+        lines = [Text(worker_line(worker), style="cyan", no_wrap=True) for worker in workers[:MAX_WORKER_LINES]]
         if more := len(workers) - len(lines):
             lines.append(Text(f"  and {more} more workers", style="cyan"))
         return Group(*lines, Text(str(self)), self._bar)

@@ -22,7 +22,7 @@ from longcat.saving.journal.postgres.batches.records import BatchRecord
 
 FIRST_LOT: Final = 40
 """How many lines are claimed at first: twice what may be in flight."""
-LEAST_LOT, MOST_LOT = 4, 1000
+MIN_LOT, MAX_LOT = 4, 1000
 LOT_SECONDS: Final = (1.0, 4.0)
 """How long the lines of a lot should keep a worker busy: with shorter lots it asks the database too often, with longer
 ones it holds lines that others could work on."""
@@ -128,7 +128,7 @@ class ClaimedLines:
     def report(self) -> None:
         """Tell the journal what came of lines. Raises JournalError; what could not be reported is the next time."""
         while self._over:
-            group = [*self._over][:MOST_LOT]
+            group = [*self._over][:MAX_LOT]
             self.table.end(self.batch, group)
             for _ in group:
                 self._over.popleft()
@@ -170,12 +170,12 @@ class ClaimedLines:
         if self.progress is None:
             return self._lot
         fair = self.progress.open // (2 * max(len(self.progress.workers), 1))
-        return max(min(self._lot, fair), LEAST_LOT)
+        return max(min(self._lot, fair), MIN_LOT)
 
     def _adapt_lot(self, seconds: float) -> None:
         """Change the size of the next lot, after one that kept this worker busy for so many seconds."""
         least, most = LOT_SECONDS
         if seconds < least:
-            self._lot = min(2 * self._lot, MOST_LOT)
+            self._lot = min(2 * self._lot, MAX_LOT)
         elif seconds > most:
-            self._lot = max(self._lot // 2, LEAST_LOT)
+            self._lot = max(self._lot // 2, MIN_LOT)

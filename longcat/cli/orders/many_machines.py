@@ -41,7 +41,7 @@ from longcat.waiting.wake import Wake
 
 Numbered: TypeAlias = tuple[int, OrderRequest]
 
-MOST: Final = 64 * 1024 * 1024 * 1024
+MAX_SHARED_FILE_BYTES: Final = 64 * 1024 * 1024 * 1024
 """Bytes of a file of orders. What is no regular file might have no end."""
 PATIENCE: Final = 10.0
 """Seconds to wait for the database at the start."""
@@ -93,7 +93,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
             print_error(f"longcat: {plan.under_way}")
         check_cost(plan, arguments.max_cost)
 
-    with open_orders(arguments.file, MOST) as file:
+    with open_orders(arguments.file, MAX_SHARED_FILE_BYTES) as file:
         register = partial(
             table.register,
             _digest(file, arguments),

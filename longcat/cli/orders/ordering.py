@@ -21,7 +21,7 @@ from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
 from longcat.errors import DownloadError, JournalError, LongCatError
 from longcat.models import Order, OrderRequest
-from longcat.saving.download import MOST_PUTS
+from longcat.saving.download import MAX_PUTS
 from longcat.saving.journal.journal import Journal
 from longcat.saving.parts import advice_on_writing
 from longcat.saving.stores.faults import StoreError
@@ -271,7 +271,7 @@ async def put_shards(put: Callable[[float], None], store: str, seconds: float) -
         else:
             return None
         pause = backoff(attempt)
-        if not failure.transient or attempt == MOST_PUTS or pause >= left:
+        if not failure.transient or attempt == MAX_PUTS or pause >= left:
             return failure
         await anyio.sleep(pause)
     return None

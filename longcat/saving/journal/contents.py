@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from longcat.saving.journal.postgres.batches.table import BatchTable
     from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
-MOST_NAMED: Final = 10
+MAX_LISTED_DOUBTS: Final = 10
 """How many orders in doubt are told one by one."""
 
 COUNTED: Final = f"""
@@ -91,7 +91,7 @@ OWNERS: Final = (
 )
 FIRST_IN_DOUBT: Final = f"""
 SELECT content, noted, CASE state WHEN 'unknown' THEN message END, cost + coalesce(in_doubt, 0)
-FROM orders WHERE {IN_DOUBT} ORDER BY noted, key LIMIT {MOST_NAMED}"""  # noqa: S608 - a text of ours.
+FROM orders WHERE {IN_DOUBT} ORDER BY noted, key LIMIT {MAX_LISTED_DOUBTS}"""  # noqa: S608 - a text of ours.
 # To send an order again costs what it cost the last time. An order that was withdrawn then has the cost 0, and costs
 # what it cost before.
 COST_IN_DOUBT: Final = f"""

@@ -15,7 +15,7 @@ PLAIN: Final = r'"[ !#-\[\]-~]*"'
 CONTENT: Final = re.compile(rf'\{{"prompt": ({PLAIN}), "options": .*, "id": (null|{PLAIN}), "webhook_url": ')
 """How `write_order` writes an order whose prompt and id are plain."""
 FILES: Final = re.compile(rf"\[{PLAIN}(, {PLAIN})*\]")
-MOST_COSTS: Final = 1000
+MAX_CACHED_COSTS: Final = 1000
 LOT: Final = 10_000
 """How many lines are written at a time."""
 
@@ -24,7 +24,7 @@ class Costs(dict[int, str]):
     """What amounts of money, as they are stored, are called in JSON, in US dollars. There are few different ones."""
 
     def __missing__(self, units: int) -> str:
-        if len(self) >= MOST_COSTS:
+        if len(self) >= MAX_CACHED_COSTS:
             self.clear()
         text = self[units] = repr(units / UNITS)
         return text

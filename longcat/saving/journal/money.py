@@ -7,7 +7,7 @@ from longcat.errors import ConfigurationError
 
 UNITS: Final = 10**9
 """A US dollar in the unit in which money is stored."""
-MOST: Final = Decimal(2**62 // UNITS)
+MAX_DOLLARS: Final = Decimal(2**62 // UNITS)
 """US dollars. More can't be stored."""
 
 
@@ -25,7 +25,7 @@ def to_units(dollars: Decimal) -> int:
 
 def to_bound(dollars: Decimal | None) -> int | None:
     """Return a bound for money as it is stored, rounded down. None: there is none, or none that is ever reached."""
-    return int(dollars * UNITS) if dollars is not None and dollars < MOST else None
+    return int(dollars * UNITS) if dollars is not None and dollars < MAX_DOLLARS else None
 
 
 def to_dollars(units: Any) -> Decimal:

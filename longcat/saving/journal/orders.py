@@ -20,7 +20,7 @@ RESTORE: Final = "Restore it: the order may have been paid."
 """What to do about an order whose row was altered."""
 MARK: Final = "to be sent again: "
 """With what the message of an order in doubt begins when somebody has decided that it is sent again."""
-MOST_TRIES: Final = 5
+MAX_BEGINNINGS: Final = 5
 """How often an order is begun at most while other programs begin it and withdraw it."""
 
 BEGIN: Final = """
@@ -122,7 +122,7 @@ class OrderTable:
             if found is not None:
                 found[0].check(order)
             return found[0] if found and found[0].request_id else evolve(intended, state=OrderState.BUSY)
-        for _ in range(MOST_TRIES):  # Another program may withdraw it, or begin it, between two statements.
+        for _ in range(MAX_BEGINNINGS):  # Another program may withdraw it, or begin it, between two statements.
             if db.execute(BEGIN, [*place, *values]).rowcount == 1:
                 return intended
             found = self._find(key)

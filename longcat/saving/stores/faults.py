@@ -43,8 +43,10 @@ PASSING_WORDS: Final = ("Socket is closed", "(IncompleteBody)", "(BadDigest)", "
 """What paramiko says of a connection that has ended, and S3 of bytes that came in part, or came altered."""
 SKEWED: Final = "TimeTooSkewed"
 """What S3 says of a clock that is wrong."""
-MOST_STATUS: Final = 600
-MOST_CAUSES: Final = 8
+NO_SUCCESS: Final = range(HTTPStatus.MULTIPLE_CHOICES, 600)
+"""The status codes that say that a store did not do it."""
+MAX_CHAIN: Final = 8
+"""How many errors that led to one another are looked at."""
 
 
 @define
@@ -108,7 +110,7 @@ def fault_of(error: Exception, where: str, url: StoreUrl) -> StoreError | FileEx
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what led to it, as far as anybody said so."""
     one: BaseException | None = error
-    for _ in range(MOST_CAUSES):
+    for _ in range(MAX_CHAIN):
         if one is None:
             return
         yield one
@@ -125,7 +127,7 @@ def _status(error: BaseException) -> int | None:
         found = getattr(error, name, None)
         if isinstance(found, str) and found.isdecimal():
             found = int(found)
-        if isinstance(found, int) and HTTPStatus.MULTIPLE_CHOICES <= found < MOST_STATUS:
+        if isinstance(found, int) and found in NO_SUCCESS:
             return found
     return None
 

@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from longcat.saving.files import check_folder, final_path, open_regular, whole_file
 from longcat.saving.journal.requests import SavedFile
-from longcat.saving.names import MOST_NUMBERED, safe_name
+from longcat.saving.names import MAX_NUMBERED, safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.saving.stores.layout import LAYOUTS, Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
@@ -71,7 +71,7 @@ class FolderStore:
 
         In a file, a picture has any name. Of very many pictures, only the first ones are looked for.
         """
-        numbers = range(1, min(count, MOST_NUMBERED) + 1)
+        numbers = range(1, min(count, MAX_NUMBERED) + 1)
         targets = (self.target(safe_name(name), number, count) for number in numbers)
         return [str(found) for target in targets if (found := target.existing()) is not None]
 

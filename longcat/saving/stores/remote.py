@@ -25,7 +25,7 @@ from longcat.waiting.backoff import backoff
 
 T = TypeVar("T")
 
-MOST_SECONDS: Final = 300.0
+MAX_UPLOAD_SECONDS: Final = 300.0
 """How long one upload takes at most, where nobody sets another bound."""
 PATIENCE: Final = 60.0
 """Seconds for which a file is put again after faults that may pass, where nobody sets another bound."""
@@ -99,7 +99,7 @@ class RemoteStore:
             with part.path.open("rb") as file:
                 digest = file_digest(file, "sha256").hexdigest()
             body = ObjectBody(part.path, media_type, digest, part.path.stat().st_size)
-            seconds = MOST_SECONDS if timeout is None else timeout
+            seconds = MAX_UPLOAD_SECONDS if timeout is None else timeout
             put = partial(self.put, body, name, overwrite=overwrite, timeout=seconds)
             _again(put, PATIENCE if timeout is None else 0.0)
         finally:
@@ -139,7 +139,7 @@ class RemoteStore:
         key = self._key_of(name)
         with self._translated(name):
             try:
-                self._driver.put(body, key, overwrite=overwrite, timeout=min(timeout, MOST_SECONDS))
+                self._driver.put(body, key, overwrite=overwrite, timeout=min(timeout, MAX_UPLOAD_SECONDS))
             except Exception as error:
                 if not is_conflict(error) or not body.is_in(self._driver.stat(key, read=True)):
                     raise

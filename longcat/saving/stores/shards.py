@@ -28,8 +28,8 @@ from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore, Record, WholePicture
 
-MOST_PICTURES: Final = 1000
-MOST_BYTES: Final = 256 * 1024 * 1024
+MAX_SHARD_PICTURES: Final = 1000
+MAX_SHARD_BYTES: Final = 256 * 1024 * 1024
 MEDIA_TYPE: Final = "application/x-tar"
 IN_SHARD: Final = "#"
 """What stands between a shard and the picture in it, in the place of a picture."""
@@ -90,8 +90,8 @@ class ShardWriter:
     """
 
     store: PictureStore
-    most_pictures: int = MOST_PICTURES
-    most_bytes: int = MOST_BYTES
+    most_pictures: int = MAX_SHARD_PICTURES
+    most_bytes: int = MAX_SHARD_BYTES
     _run: str = field(factory=lambda: secrets.token_hex(8), init=False)
     _count: int = field(default=0, init=False)
     _open: Shard | None = field(default=None, init=False)

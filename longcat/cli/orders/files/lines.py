@@ -12,12 +12,12 @@ from longcat.cli.orders.line import OrderLine
 from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
-from longcat.saving.names import MOST_NUMBERED, folded, safe_name
+from longcat.saving.names import MAX_NUMBERED, folded, safe_name
 from longcat.waiting.store import OrderKeys
 
-MOST: Final = 1024 * 1024 * 1024
+MAX_HELD_FILE_BYTES: Final = 1024 * 1024 * 1024
 """Bytes of a file the orders of which are all held in memory."""
-MOST_NAMED: Final = 10
+MAX_NAMED_ROWS: Final = 10
 """How many of the rows that can't be used are named beside the first."""
 
 
@@ -42,7 +42,7 @@ class WrongRows:
     @property
     def are_enough(self) -> bool:
         """Whether no further one would be named."""
-        return len(self) > MOST_NAMED + 1
+        return len(self) > MAX_NAMED_ROWS + 1
 
     def check(self) -> None:
         """Raise ConfigurationError if there are any."""
@@ -50,7 +50,7 @@ class WrongRows:
             return
         (number, message), *others = self._messages.items()
         row = self.file.row
-        more = ", ".join(str(other) for other, _ in others[:MOST_NAMED]) + (", ..." if self.are_enough else "")
+        more = ", ".join(str(other) for other, _ in others[:MAX_NAMED_ROWS]) + (", ..." if self.are_enough else "")
         rows = f"The {row}s {more}" if len(others) > 1 else f"{row.capitalize()} {more}"
         raise ConfigurationError(
             f"{row.capitalize()} {number} of {self.file.name}: {message}"
@@ -121,7 +121,7 @@ def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool) ->
     """
     orders: list[OrderRequest] = []
     ids: dict[str, tuple[int, OrderRequest]] = {}
-    with open_orders(source, MOST) as file:
+    with open_orders(source, MAX_HELD_FILE_BYTES) as file:
         wrong = WrongRows(file)
         for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http):
             orders.append(order)
@@ -163,14 +163,14 @@ def _names(orders: Sequence[OrderRequest], keys: Sequence[str]) -> list[str | No
     taken: Counter[str] = Counter()
     wanted = dict(zip(keys, orders, strict=True))
     for key, order in wanted.items():
-        if order.id == key and order.pictures <= MOST_NUMBERED:
+        if order.id == key and order.pictures <= MAX_NUMBERED:
             taken.update(_file_names(key, order.pictures))
     names: list[str | None] = []
     for order, key in zip(orders, keys, strict=True):
         name = order.id
         if name is not None and (
             name != key
-            or order.pictures > MOST_NUMBERED
+            or order.pictures > MAX_NUMBERED
             or any(taken[one] > 1 for one in _file_names(name, order.pictures))
         ):
             name = _with_hash(name, key)

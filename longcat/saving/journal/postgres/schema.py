@@ -23,7 +23,7 @@ HOLD_LOCK: Final = f"SELECT pg_try_advisory_lock_shared({KEY})"
 RELEASE_LOCK: Final = f"SELECT pg_advisory_unlock_shared({KEY})"
 LOCK_TO_MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({KEY})"
 """One program makes or migrates the tables at a time, while nobody uses them."""
-MOST_TRIES: Final = 50
+MAX_TRIES: Final = 50
 PAUSE: Final = 0.1  # Seconds between two of them.
 SCHEMA: Final = (
     """\
@@ -142,7 +142,7 @@ def prepare(db: "Connection[Any]", name: str, *, if_missing: IfMissing = "make")
     Raises JournalError when there are none although they must exist, or the journal is of a newer version; and
     psycopg.Error, for example when it was altered.
     """
-    for _ in range(MOST_TRIES):
+    for _ in range(MAX_TRIES):
         if _is_true(db, HOLD_LOCK):  # Else another program makes the tables.
             if _is_there(db, name):
                 return _check(db, name)
