@@ -20,7 +20,7 @@ from fakes import KEY, PICTURE, Blocking, Cat, Driver, completed, finish
 from servers import http_client
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError
-from longcat.saving.parts import PartialFile
+from longcat.saving.partial_file import PartialFile
 from longcat.sending.http.asyncio_transport import AsyncioTransport
 from longcat.sending.http.libraries import DEFAULT
 from longcat.testing import VirtualClock

@@ -46,7 +46,7 @@ from servers import (
 )
 
 from longcat import AsyncLongCat, ConfigurationError, DownloadError, Image
-from longcat.saving.parts import PartialFile
+from longcat.saving.partial_file import PartialFile
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.testing import VirtualClock
 

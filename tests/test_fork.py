@@ -22,7 +22,7 @@ from longcat.models import State, Status
 from longcat.processes import ForkSafeLock
 from longcat.saving.download import DownloadClaim
 from longcat.saving.journal.journal import Journal
-from longcat.saving.parts import PartialFile
+from longcat.saving.partial_file import PartialFile
 
 pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="there is no fork")
 

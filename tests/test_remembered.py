@@ -388,8 +388,8 @@ def test_what_a_killed_program_left_behind_is_cleared_away(
     """A temporary file that a dead program left is removed by the next one that downloads into that folder."""
     gateway = FakeGateway().request("r", 0)
     with monkeypatch.context() as patch:
-        patch.setattr("longcat.saving.parts.PartialFile.rename", lambda *_, **__: None)
-        patch.setattr("longcat.saving.parts.PartialFile.discard", lambda part: part.file.close())
+        patch.setattr("longcat.saving.partial_file.PartialFile.rename", lambda *_, **__: None)
+        patch.setattr("longcat.saving.partial_file.PartialFile.discard", lambda part: part.file.close())
         download(driver, gateway, journal, tmp_path)
     (part,) = tmp_path.glob(".longcat-*.part")
     part.write_bytes(b"half")

@@ -11,8 +11,7 @@ from typing import TypeVar
 from longcat.cli.results import print_error
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError
-from longcat.saving.files import check_folder, final_path
-from longcat.saving.parts import advice_on_writing
+from longcat.saving.files import advice_on_writing, check_folder, final_path
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.layout import Layout

@@ -16,7 +16,7 @@ from longcat.gateway.messages import Answer, Call
 from longcat.models import Image
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.names import safe_name
-from longcat.saving.parts import sweep
+from longcat.saving.partial_file import sweep
 from longcat.saving.picture_file import PictureFile, picture_files, url_stem
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import is_http_url, usable_timeout

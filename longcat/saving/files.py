@@ -9,10 +9,12 @@ from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 from typing import IO, Final
 
-from longcat.saving.parts import FLAGS, PartialFile, sweep, sync_descriptor
+from longcat.saving.partial_file import FLAGS, PartialFile, sweep, sync_descriptor
 
 MAX_LINKS: Final = 40
 """How many symbolic links may lead from one to the next, as on Linux."""
+DISK_FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""Numbers of the errors which say that there is no space left, on the disk or for the user."""
 
 
 def check_folder(path: Path) -> None:
@@ -106,3 +108,10 @@ def output_file(path: Path) -> Iterator[IO[bytes]]:
         if os.name == "posix":
             os.set_blocking(descriptor, True)
         yield file
+
+
+def advice_on_writing(error: Exception, advice: str) -> str:
+    """Return what to do about a file that can't be written: this, unless the disk is full."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return "Free some space on the disk, then try again."
+    return advice

@@ -14,8 +14,9 @@ from attrs import define, field
 from longcat.decoding import codings_of
 from longcat.errors import DownloadError, LongCatError
 from longcat.models import Image
+from longcat.saving.files import advice_on_writing
 from longcat.saving.names import safe_name
-from longcat.saving.parts import PartialFile, advice_on_writing
+from longcat.saving.partial_file import PartialFile
 from longcat.saving.pictures.kinds import HEAD, PictureKind, is_whole, kind_of
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.store import PictureStore, PictureTarget, Record, WholePicture

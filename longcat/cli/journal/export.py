@@ -7,9 +7,8 @@ from typing import IO, Final
 
 from longcat.cli.streams import quiet_pipe
 from longcat.errors import ConfigurationError
-from longcat.saving.files import output_file
+from longcat.saving.files import advice_on_writing, output_file
 from longcat.saving.journal.manifest import write_lots
-from longcat.saving.parts import advice_on_writing
 from longcat.text import sentence, shorten, system_reason
 
 STDOUT: Final = "-"

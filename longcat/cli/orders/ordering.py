@@ -22,8 +22,8 @@ from longcat.cli.wait import conclude_all
 from longcat.errors import DownloadError, JournalError, LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.saving.download import MAX_PUTS
+from longcat.saving.files import advice_on_writing
 from longcat.saving.journal.journal import Journal
-from longcat.saving.parts import advice_on_writing
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore

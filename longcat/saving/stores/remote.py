@@ -15,7 +15,7 @@ from attrs import frozen
 from longcat.clock import monotonic
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
-from longcat.saving.parts import PartialFile
+from longcat.saving.partial_file import PartialFile
 from longcat.saving.stores.drivers import READ_TIMEOUT, Driver, ObjectBody, StoredObject
 from longcat.saving.stores.faults import StoreError, fault_of, is_conflict
 from longcat.saving.stores.layout import Layout, place_in, stem_of

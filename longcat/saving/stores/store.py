@@ -8,7 +8,7 @@ from typing import IO, Protocol, TypeAlias
 from attrs import frozen
 
 from longcat.saving.journal.requests import SavedFile
-from longcat.saving.parts import PartialFile
+from longcat.saving.partial_file import PartialFile
 from longcat.saving.pictures.kinds import PictureKind
 
 Record: TypeAlias = Callable[[str, str, int], object]

@@ -30,8 +30,6 @@ OLD: Final = 24 * 3600.0
 """Seconds after its last change in which a file is left alone, unless it is known to be nobody's."""
 FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """How files are opened here: never through a symbolic link, nor for a program that this one starts."""
-DISK_FULL: Final = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-"""Numbers of the errors which say that there is no space left, on the disk or for the user."""
 
 
 class PartialFile(ForkAware):
@@ -158,13 +156,6 @@ def is_free(descriptor: int) -> bool | None:
     except OSError:  # A network disk without locks, or one that lets nobody lock what is only read.
         return None
     return True
-
-
-def advice_on_writing(error: Exception, advice: str) -> str:
-    """Return what to do about a file that can't be written: this, unless the disk is full."""
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
-        return "Free some space on the disk, then try again."
-    return advice
 
 
 def sync_descriptor(descriptor: int) -> None:
