@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from longcat.saving import parts
+from longcat.saving import partial_file
 from longcat.saving.files import output_file, whole_file
 from longcat.saving.names import folded, safe_name
 from longcat.saving.stores.folder import FolderStore
@@ -209,7 +209,7 @@ def test_a_link_that_leads_nowhere_stands_for_the_file(tmp_path: Path) -> None:
 def test_a_temporary_file_is_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was put where it is to be, a link, a pipe or a file, is neither opened nor replaced: it is an error."""
     monkeypatch.setattr("secrets.token_hex", lambda _: "0" * 16)
-    place, other = tmp_path / f".longcat-{parts.HOST}-{'0' * 16}.part", tmp_path / "other"
+    place, other = tmp_path / f".longcat-{partial_file.HOST}-{'0' * 16}.part", tmp_path / "other"
     other.write_bytes(b"mine")
     put: list[Callable[[], object]] = [
         *(lambda: place.symlink_to(other), lambda: os.mkfifo(place), lambda: os.link(other, place), place.mkdir)
@@ -217,14 +217,14 @@ def test_a_temporary_file_is_a_new_one(tmp_path: Path, monkeypatch: pytest.Monke
     for make in put:
         make()
         with pytest.raises(FileExistsError):
-            parts.PartialFile(tmp_path)
+            partial_file.PartialFile(tmp_path)
         assert other.read_bytes() == b"mine"
         (place.rmdir if place.is_dir() else place.unlink)()
 
 
 def test_a_temporary_file_that_was_replaced_gets_no_name(tmp_path: Path) -> None:
     """Another program's file, put in the place of ours while we wrote, does not become the picture."""
-    part = parts.PartialFile(tmp_path)
+    part = partial_file.PartialFile(tmp_path)
     part.path.unlink()
     part.path.write_bytes(b"not ours")
     with pytest.raises(OSError, match="replaced the temporary file"):
@@ -238,70 +238,70 @@ def test_a_temporary_file_that_was_replaced_gets_no_name(tmp_path: Path) -> None
 
 def test_what_dead_programs_left_is_swept(tmp_path: Path) -> None:
     """A temporary file without a lock is removed: at once if it is of this host, after a day if of another one."""
-    dead, foreign = f".longcat-{parts.HOST}-{'0' * 16}.part", f".longcat-{'f' * 8}-{'0' * 16}.part"
+    dead, foreign = f".longcat-{partial_file.HOST}-{'0' * 16}.part", f".longcat-{'f' * 8}-{'0' * 16}.part"
     earlier = f".longcat-{'0' * 16}.part"
     kept = ["cat.part", ".longcat-journal.db", f".longcat-{'0' * 16}.part.txt", f".longcat-{'0' * 15}.part", ".part"]
     for name in (dead, foreign, earlier, *kept):
         (tmp_path / name).write_bytes(b"half")
-    pipe = tmp_path / f".longcat-{parts.HOST}-{'1' * 16}.part"
+    pipe = tmp_path / f".longcat-{partial_file.HOST}-{'1' * 16}.part"
     os.mkfifo(pipe)
-    link = tmp_path / f".longcat-{parts.HOST}-{'2' * 16}.part"
+    link = tmp_path / f".longcat-{partial_file.HOST}-{'2' * 16}.part"
     link.symlink_to(tmp_path / "cat.part")
     kept += [pipe.name, link.name]
-    parts.sweep(tmp_path)
+    partial_file.sweep(tmp_path)
     assert names(tmp_path) == sorted([foreign, earlier, *kept])
     for name in (foreign, earlier):
-        os.utime(tmp_path / name, (0, time.time() - parts.OLD - 60))
-    parts.sweep(tmp_path)
+        os.utime(tmp_path / name, (0, time.time() - partial_file.OLD - 60))
+    partial_file.sweep(tmp_path)
     assert names(tmp_path) == sorted(kept)
-    parts.sweep(tmp_path / "not there")
+    partial_file.sweep(tmp_path / "not there")
 
 
 def test_what_a_living_program_writes_is_left_alone(tmp_path: Path) -> None:
     """However old it is, and whoever looks: a file that is being written has a lock, which a kill drops."""
-    part = parts.PartialFile(tmp_path)
+    part = partial_file.PartialFile(tmp_path)
     os.utime(part.path, (0, 0))
-    parts.sweep(tmp_path)
+    partial_file.sweep(tmp_path)
     assert part.path.exists()
     part.file.close()  # As at a kill.
-    parts.sweep(tmp_path)
+    partial_file.sweep(tmp_path)
     assert names(tmp_path) == []
 
 
 def test_a_strangers_file_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of another user is none of ours, whatever its name."""
-    (tmp_path / f".longcat-{parts.HOST}-{'0' * 16}.part").touch()
+    (tmp_path / f".longcat-{partial_file.HOST}-{'0' * 16}.part").touch()
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
-    parts.sweep(tmp_path)
+    partial_file.sweep(tmp_path)
     assert len(names(tmp_path)) == 1
 
 
 def test_a_file_that_is_swept_before_it_is_locked_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the making and the locking of a temporary file, a sweep may take it away; then there is another one."""
-    lock = parts.is_free
+    lock = partial_file.is_free
     swept: list[bool] = []
 
     def late(descriptor: int) -> bool | None:
         if not swept:
             swept.append(True)
-            monkeypatch.setattr(parts, "is_free", lock)
-            parts.sweep(tmp_path)
+            monkeypatch.setattr(partial_file, "is_free", lock)
+            partial_file.sweep(tmp_path)
         return lock(descriptor)
 
-    monkeypatch.setattr(parts, "is_free", late)
-    part = parts.PartialFile(tmp_path)
+    monkeypatch.setattr(partial_file, "is_free", late)
+    part = partial_file.PartialFile(tmp_path)
     assert (part.path.exists(), len(names(tmp_path))) == (True, 1)
     part.discard()
 
 
 def test_a_disk_without_locks_keeps_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody can tell whether a program lives, a file is left alone for a day."""
-    monkeypatch.setattr(parts, "is_free", lambda _: None)
-    part = parts.PartialFile(tmp_path)
-    parts.sweep(tmp_path)
+    monkeypatch.setattr(partial_file, "is_free", lambda _: None)
+    part = partial_file.PartialFile(tmp_path)
+    partial_file.sweep(tmp_path)
     assert part.path.exists()
-    os.utime(part.path, (0, time.time() - parts.OLD - 60))
-    parts.sweep(tmp_path)
+    os.utime(part.path, (0, time.time() - partial_file.OLD - 60))
+    partial_file.sweep(tmp_path)
     assert names(tmp_path) == []
     part.discard()
 
