@@ -133,7 +133,7 @@ class APIStatusError(LongCatError):
 
     advice: ClassVar[str] = "See the body on this error, and tell the maintainers if it should be documented."
     order_advice: ClassVar[str | None] = None
-    """The advice when it is the answer to an order. None: the same."""
+    """The advice when it is the answer to an order. None: `advice`."""
 
     status_code: int
     message: str

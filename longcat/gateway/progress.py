@@ -31,7 +31,7 @@ class SendProgress:
 
     @property
     def may_have_sent(self) -> bool:
-        """Whether a byte of the call may have gone out, for all that is known."""
+        """Whether a byte of the call may have gone out. True, too, where nobody can tell."""
         return not self.watched or (self.began and (self.sent or not self.traced))
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What both gateways share: their calls; and an answer is decoded, compared with the contract and made a `Status`."""
+"""Makes the calls of both gateways, and a `Status` of each answer: it is decoded, and compared with the contract."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

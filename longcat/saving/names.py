@@ -8,11 +8,11 @@ from unicodedata import normalize
 RESERVED: Final = re.compile(r"(con|prn|aux|nul|clock|conin|conout|com\d|lpt\d)(\.|$)", re.ASCII)
 """Names of devices on Windows, which they also are with a suffix: `aux.png`."""
 UNSAFE: Final = re.compile(r"[^\w.-]+|[\u115f\u1160\u3164\uffa0]+")
-"""What a file name must not have: what is no letter, digit or one of `_.-`, and letters that can't be seen."""
+"""Characters that a file name must not have: all but letters, digits and `_.-`, and letters that can't be seen."""
 MAX_BYTES: Final = 150
 """Bytes of a name. Disks take 255, of which a hash, a number and a suffix need some."""
 MAX_NUMBERED: Final = 1000
-"""For how many pictures of one order names are thought of before they are there. The service makes a few."""
+"""For how many pictures of one order names are known before the pictures are there. The service makes a few."""
 
 
 def safe_name(name: str) -> str:

@@ -26,7 +26,7 @@ LIBRARIES: Final = frozenset({
 # fmt: on
 """The packages whose exceptions are never the caller's own."""
 STAND_INS: Final = frozenset({"pytest_httpx", "pytest_recording", "pytest_socket", "respx", "vcr"})
-"""Tools for tests that stand in for the network. What they raise is for whoever wrote the test."""
+"""Tools for tests that replace the network. Their exceptions are for the author of the test."""
 FAULTS: Final = (OSError, UnicodeError, RecursionError, EOFError, BufferError, ExceptionGroup)
 """Exceptions of Python's own that tell no more than that something below failed."""
 EXPIRED: Final = {9, 10}

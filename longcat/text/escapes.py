@@ -62,7 +62,7 @@ def readings(text: str) -> Iterator[str]:
 
 
 def located_readings(text: str) -> Iterator[EscapedText]:
-    """Yield the same as `readings`, and where each character stands in the text."""
+    """Yield what `readings` does, and where each character stands in the text."""
     places = array("I", range(len(text) + 1))
     one = EscapedText(text, places[:-1], places[1:])
     yield one

@@ -1,7 +1,7 @@
 """Ask about one request until it is done. No I/O: flows that yield commands, and return their result.
 
-`status` asks once. `Wait` is the state of a longer conversation: its phase, when the next question is due, and the
-faults since the last answer. See `longcat.waiting.commands` for flows and commands.
+A `Wait` keeps its phase, when the next question is due, and the faults since the last answer. `longcat.waiting.question` asks
+once. See `longcat.waiting.commands` for flows and commands.
 """
 
 import logging

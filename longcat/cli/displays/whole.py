@@ -33,13 +33,13 @@ class WholeDisplay(Display):
         """Nothing is shown of a single request."""
 
     def update(self, status: Status) -> None:
-        """Nothing, likewise."""
+        """Nothing is shown of a single request."""
 
     def finish(self, outcome: Outcome, key: str = "", *, is_done: bool) -> None:
-        """Nothing, likewise."""
+        """Nothing is shown of a single request."""
 
     def estimate(self, seconds: float | None) -> None:
-        """Nothing: it tells of this worker's lines alone."""
+        """Nothing is shown: the estimate is of this worker's lines alone."""
 
     def show(self, progress: BatchRecord) -> None:
         """Show how far all workers are."""

@@ -66,7 +66,7 @@ class Content:
 
 
 EMPTY: Final = Content()
-"""What is in an item that nothing is in. It stays so."""
+"""The content of all items that hold nothing. Nothing is ever added to it."""
 
 
 @define(eq=False)
@@ -183,7 +183,7 @@ class Trees:
         return self._kept[key]
 
     def outline(self, pointer: str, direction: Direction) -> Tree:
-        """Return the same without what is in it: it counts items, and takes no memory for each."""
+        """Return a tree with the same counts and without items, which would take memory."""
         key = self.applied(pointer), direction
         if key in self._kept:
             return self._kept[key]

@@ -1,4 +1,4 @@
-"""What a contract is written in, and what comes of changes to it: new texts of its files, or an Overlay of it."""
+"""Contracts that can be changed: as the texts of their files, or with an Overlay beside them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

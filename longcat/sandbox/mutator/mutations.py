@@ -115,7 +115,7 @@ _GOING: Final[Mapping[str, Weight]] = {
     "removed": "notice",
     **dict.fromkeys(("renamed", "recased", "nested"), "breaking"),
 }
-"""What it is that a field goes which may be absent, where the contract shows it in every such answer."""
+"""How bad it is, by what was done, if an optional field is gone that the contract shows in every such answer."""
 
 
 @frozen

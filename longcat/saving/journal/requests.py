@@ -30,7 +30,7 @@ ON CONFLICT (gateway, request_id) DO UPDATE SET
     state = excluded.state, raw_state = excluded.raw_state, progress = excluded.progress,
     error = excluded.error, outcome = excluded.outcome, image = excluded.image
 WHERE request.outcome IS NULL OR excluded.outcome IS NOT NULL"""
-"""What is final stays, whatever an owner still has to note that another one has taken the request from."""
+"""Only a final answer replaces a final one, as an owner from which the request was taken may still note others."""
 REOPEN: Final = """
 UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = NULL, outcome = NULL, image = NULL
 WHERE gateway = ? AND request_id = ?"""

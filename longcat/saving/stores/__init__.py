@@ -1,1 +1,1 @@
-"""Where pictures are saved: a file or a folder, a place of another kind that is named by a URL, or shards of either."""
+"""The places where pictures are saved: files and folders, other stores that URLs name, and shards in any of them."""

@@ -33,7 +33,7 @@ def translate(sql: str) -> str:
 
 
 def to_stored(value: Any) -> Any:
-    """Return a value as PostgreSQL can hold it. What it can't is escaped, so that `from_stored` returns it."""
+    """Return a value as PostgreSQL can hold it: `from_stored` undoes the escapes of what it can't hold."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogatepass")
     if isinstance(value, str):
