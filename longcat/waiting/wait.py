@@ -1,7 +1,7 @@
 """Ask about one request until it is done. No I/O: flows that yield commands, and return their result.
 
-A `Wait` keeps its phase, when the next question is due, and the faults since the last answer. `longcat.waiting.question` asks
-once. See `longcat.waiting.commands` for flows and commands.
+A `Wait` keeps its phase, when the next question is due, and the faults since the last answer. See
+`longcat.waiting.question` for a single question, and `longcat.waiting.commands` for flows and commands.
 """
 
 import logging
