@@ -248,10 +248,10 @@ def test_what_may_be_under_way_is_not_sent_again_yet(
         assert (ran.code, ran.objects) == (3, [{"resubmitted": 0, "cost": 0.0}])
         assert "0 orders in doubt are to be sent again\n" in call(gateway, *resubmit.args[1:-1]).out
         assert told(call(gateway, "journal", schema.url, "--json"), *STATES) == (0, 0, 1, 1)
-        (left,) = re.findall(r"1 orders may still be under way: .* look again in ([0-9]+) seconds\.", ran.err)
+        (left,) = re.findall(r"1 order may still be under way: .* look again in ([0-9]+) seconds\.", ran.err)
         assert 0 < int(left) <= 30
         ran = call(gateway, *batch, "--resubmit-unknown", "--dry-run", "--json")
-        assert (ran.objects[0]["in_doubt"], "1 orders may still be under way" in ran.err) == (0, True), ran.err
+        assert (ran.objects[0]["in_doubt"], "1 order may still be under way" in ran.err) == (0, True), ran.err
         rows(schema.url, "UPDATE longcat_owner SET seen = seen - interval '31 s'")
         ran = resubmit()
         assert (ran.code, ran.objects, "under way" in ran.err) == (0, [{"resubmitted": 1, "cost": 0.13}], False)

@@ -7,9 +7,7 @@ from attrs import define, evolve, field
 from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.status_codes import NO_SUCH_THING, REQUEST_REFUSED, is_success
 from longcat.contract.model import Exchange
-
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
-"""The methods that change nothing (RFC 9110, section 9.2.1)."""
+from longcat.contract.openapi.document import SAFE_METHODS
 
 
 @define
@@ -26,7 +24,7 @@ class History:
         question = hash(_question(exchange))
         is_known = question in self._answered and not _may_differ(exchange)
         if is_success(exchange.status_code):
-            if exchange.method not in _SAFE:
+            if exchange.method not in SAFE_METHODS:
                 self._answered.clear()
             self._answered.add(question)
         return evolve(exchange, answered_before=True) if is_known else exchange
@@ -42,7 +40,7 @@ def _question(exchange: Exchange) -> Hashable:
 
 def _may_differ(exchange: Exchange) -> bool:
     """Whether a request may rightly be refused that was answered before, as what it made exists by now, or is gone."""
-    if exchange.method in _SAFE:
+    if exchange.method in SAFE_METHODS:
         return False
     gone = exchange.method == "DELETE" and exchange.status_code in NO_SUCH_THING
     return gone or exchange.status_code in REQUEST_REFUSED

@@ -24,6 +24,8 @@ class SpecError(UnjudgeableError):
 
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
+"""The methods that change nothing (RFC 9110, section 9.2.1)."""
 _VERSION: Final = re.compile(r"3\.[012](\..*)?")
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import Node
+from longcat.contract.openapi.document import SAFE_METHODS, Node
 from longcat.contract.openapi.operation import Media, Operation, first_json
 from longcat.contract.openapi.references import Document, follow
 from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
@@ -14,7 +14,6 @@ from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.openapi.spec import Spec
 from longcat.text.pointer import at
 
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAFE: Final = "x-safe"
 """The extension by which the contract says of an operation whether asking it changes nothing and costs nothing."""
 UNKNOWN_IDS: Final = (

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from longcat.saving.journal.orders import MARK
+from longcat.text import counted
 
 STATES: Final = ("done", "failed", "unknown", "open")
 """How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
@@ -70,6 +71,6 @@ class OrdersUnderWay:
 
     def __str__(self) -> str:
         return (
-            f"{self.count:,} orders may still be under way: who sent them has just ended, or was cut off from the"
-            f" database. They are left alone; look again in {self.seconds} seconds."
+            f"{counted(self.count, 'order')} may still be under way: a program that was sending has just ended, or was"
+            f" cut off from the database. Nothing is sent again yet; look again in {self.seconds} seconds."
         )
