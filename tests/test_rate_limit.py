@@ -287,7 +287,7 @@ def test_what_has_lost_its_slot_goes_out_once_in_another(
         reserved.append(now)
         return reserve(limiter, now)
 
-    monkeypatch.setattr(RateLimiter, "is_good", lambda *_: next(checks) != check)
+    monkeypatch.setattr(RateLimiter, "may_be_spent", lambda *_: next(checks) != check)
     monkeypatch.setattr(RateLimiter, "reserve", counted)
     with Server([read, answer], [read, answer]) as gateway:
         drive(driver, gateway.url, ask)

@@ -25,9 +25,9 @@ from longcat.waiting.shared_rate import (
     SETTLED,
     VALID_FOR,
     CountedAnswer,
+    ExchangeInput,
     SharedBudget,
     SharedRateLimiter,
-    Wish,
 )
 
 
@@ -128,27 +128,27 @@ class World:
             self.at(due - self.now, lambda: self.look(client))
             return
         client.is_exchanging = True
-        wish, began = client.limiter.begin_exchange(self.now + client.ahead, -client.ahead), self.now
-        self.at(client.latency, lambda: self.lock(client, wish, began))
+        given, began = client.limiter.begin_exchange(self.now + client.ahead, -client.ahead), self.now
+        self.at(client.latency, lambda: self.lock(client, given, began))
 
-    def lock(self, client: Client, wish: Wish, began: float) -> None:
+    def lock(self, client: Client, given: ExchangeInput, began: float) -> None:
         """Let a client have the budget as soon as nobody else has it, and keep it until its answer has come."""
         if self.now < self._locked_until:
-            self.at(self._locked_until - self.now, lambda: self.lock(client, wish, began))
+            self.at(self._locked_until - self.now, lambda: self.lock(client, given, began))
             return
-        slots = self.budget.exchange(self.now, client.name, client.limiter.max_rate, wish)
+        slots = self.budget.exchange(self.now, client.name, client.limiter.max_rate, given)
         seen = from_json(SharedBudget, as_json(self.budget))
         assert seen.is_possible
         self._locked_until = self.now + 2 * client.latency
-        self.at(3 * client.latency, lambda: self.end(client, wish, seen, slots, began))
+        self.at(3 * client.latency, lambda: self.end(client, given, seen, slots, began))
 
-    def end(self, client: Client, wish: Wish, seen: SharedBudget, slots: list[float], began: float) -> None:
+    def end(self, client: Client, given: ExchangeInput, seen: SharedBudget, slots: list[float], began: float) -> None:
         """Let a client have what its exchange has brought."""
         if client.is_stopped:
-            client.missed.append(lambda: self.end(client, wish, seen, slots, began))
+            client.missed.append(lambda: self.end(client, given, seen, slots, began))
             return
-        client.limiter.took(self.now - began)
-        client.limiter.end_exchange(wish, seen, slots, self.now + client.ahead)
+        client.limiter.note_exchange_seconds(self.now - began)
+        client.limiter.end_exchange(given, seen, slots, self.now + client.ahead)
         client.is_exchanging = False
         self.look(client)
 
@@ -182,7 +182,7 @@ def test_all_together_keep_the_rate_and_use_it(rate: float, clients: int) -> Non
 def test_a_low_rate_is_not_rounded_up(rate: float, used: float) -> None:
     """No second has more than 1.2 times the rate, or one, even if every other slot is spent as late as it may be."""
     budget = SharedBudget()
-    slots = [budget.exchange(100.0 + i / 50, "a", rate, Wish([], 1)) for i in range(20 * 50)]
+    slots = [budget.exchange(100.0 + i / 50, "a", rate, ExchangeInput([], 1)) for i in range(20 * 50)]
     moments = [moment for given in slots for moment in given]
     late = sorted(moment + LATE * (number % 2) for number, moment in enumerate(moments))
     assert most_in_a_second([round(moment, 6) for moment in late]) <= max(1.2 * rate, 1)
@@ -244,10 +244,10 @@ def test_clients_that_are_stopped_and_go_on_do_not_ask_all_at_once(rate: float, 
 def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before() -> None:
     """A slot that is late is void, and so is one for which nobody has looked at the budget of late."""
     limiter, budget = SharedRateLimiter(5.0, on_demand=lambda: None), SharedBudget()
-    wish = limiter.begin_exchange(0.0, 0.0)
-    limiter.end_exchange(wish, budget, budget.exchange(0.0, "a", 5.0, Wish([], 5)), 0.0)
+    given = limiter.begin_exchange(0.0, 0.0)
+    limiter.end_exchange(given, budget, budget.exchange(0.0, "a", 5.0, ExchangeInput([], 5)), 0.0)
     assert [limiter.seconds_until(limiter.reserve(0.0), now) for now in (0.0,)] == [0.0]
-    limiter.end_exchange(wish, budget, [0.1, 0.4, 0.7], 0.0)
+    limiter.end_exchange(given, budget, [0.1, 0.4, 0.7], 0.0)
     slots = [limiter.reserve(0.0) for _ in range(3)]
     assert [limiter.seconds_until(slot, slot.moment) for slot in slots] == [0.0, 0.0, None]
     assert limiter.seconds_until(slots[0], 0.25) is None
@@ -256,15 +256,17 @@ def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before(
 def test_nothing_is_asked_while_there_is_no_exchange() -> None:
     """When an exchange has failed, all slots are void, and what the client had to say is said in the next one."""
     limiter, budget = SharedRateLimiter(inf, on_demand=lambda: None), SharedBudget()
-    limiter.end_exchange(limiter.begin_exchange(0.0, 5.0), budget, budget.exchange(5.0, "a", inf, Wish([], 1)), 0.0)
+    limiter.end_exchange(
+        limiter.begin_exchange(0.0, 5.0), budget, budget.exchange(5.0, "a", inf, ExchangeInput([], 1)), 0.0
+    )
     slot = limiter.reserve(0.1)
     assert limiter.seconds_until(slot, 0.1) == 0.0
     limiter.on_answer(0.2, 0.1)
-    wish = limiter.begin_exchange(0.2, 5.0)
-    limiter.fail_exchange(wish)
+    given = limiter.begin_exchange(0.2, 5.0)
+    limiter.fail_exchange(given)
     assert limiter.seconds_until(slot, 0.2) is None
     assert limiter.seconds_until(limiter.reserve(0.2), 0.2) != 0.0
-    assert (limiter.begin_exchange(0.3, 6.0).answers, wish.answers) == (
+    assert (limiter.begin_exchange(0.3, 6.0).answers, given.answers) == (
         [CountedAnswer(6.2, 6.1, None)],
         [CountedAnswer(5.2, 5.1, None)],
     )
@@ -316,9 +318,9 @@ def test_what_several_clients_saw_teaches_what_one_would_have_learnt() -> None:
     learnt: list[tuple[float, float]] = []
     for i in range(1, 44):
         new = [answer for answer in answers if i - 1 <= answer.received * 10 < i]
-        one.exchange(i / 10, "a", inf, Wish(new, 0))
+        one.exchange(i / 10, "a", inf, ExchangeInput(new, 0))
         for part in range(3):
-            several.exchange(i / 10, str(part), inf, Wish(new[part::3], 0))
+            several.exchange(i / 10, str(part), inf, ExchangeInput(new[part::3], 0))
         learnt.append((one.rate(i / 10), several.rate(i / 10)))
     assert min(learnt) < (inf, inf)
     assert [of_one for of_one, _ in learnt] == [of_several for _, of_several in learnt]
@@ -329,7 +331,7 @@ def test_the_lowest_bound_of_the_clients_that_are_alive_holds() -> None:
     budget = SharedBudget()
     rates = []
     for now, name, bound in ((0.0, "a", 50.0), (1.0, "b", 5.0), (2.0, "a", 50.0), (1.0 + ALIVE_FOR, "a", 50.0)):
-        budget.exchange(now, name, bound, Wish([], 1))
+        budget.exchange(now, name, bound, ExchangeInput([], 1))
         rates.append(budget.rate(now))
     assert rates == [50.0, 5.0, 5.0, 50.0]
 
@@ -376,9 +378,9 @@ def test_slots_far_ahead_of_clients_that_leave_are_given_to_others(rate: float) 
 def test_what_may_have_been_forgotten_costs_half_a_second_at_any_rate() -> None:
     """After a crash of the server, the first slot comes when slots from before are not spent any more."""
     budget = SharedBudget()
-    assert budget.exchange(100.0, "a", 0.002, Wish([], 2), renewed=True) == [100.5]
-    assert budget.exchange(101.0, "a", 0.002, Wish([], 1, 0)) == [600.5]
-    assert budget.exchange(102.0, "a", 0.002, Wish([], 1), renewed=True) == [600.5]
+    assert budget.exchange(100.0, "a", 0.002, ExchangeInput([], 2), renewed=True) == [100.5]
+    assert budget.exchange(101.0, "a", 0.002, ExchangeInput([], 1, 0)) == [600.5]
+    assert budget.exchange(102.0, "a", 0.002, ExchangeInput([], 1), renewed=True) == [600.5]
 
 
 @pytest.mark.parametrize("refused", [1.0, 0.25])
@@ -387,20 +389,20 @@ def test_a_long_retry_after_stops_everyone_only_if_nearly_all_are_refused(refuse
     budget = SharedBudget()
     for i in range(4):
         pause = Pause(3000.0, 0.0, 3000.0) if i < 4 * refused else None
-        budget.exchange(100.0 + i / 1000, str(i), inf, Wish([CountedAnswer(100.0, 99.99, pause)], 1))
-    budget.exchange(100.4, "0", inf, Wish([], 1))
+        budget.exchange(100.0 + i / 1000, str(i), inf, ExchangeInput([CountedAnswer(100.0, 99.99, pause)], 1))
+    budget.exchange(100.4, "0", inf, ExchangeInput([], 1))
     assert budget.quiet_until == (3100.0 if refused == 1.0 else 0.0)
 
 
 def test_a_pause_ends_when_others_were_let_through_after_all() -> None:
     """An answer that comes late, to what was sent at the time of the refusal, shows that not all are refused."""
     budget, pause = SharedBudget(), Pause(3000.0, 0.0, 3000.0)
-    budget.exchange(100.0, "a", inf, Wish([CountedAnswer(100.0, 99.9, pause)], 1))
-    budget.exchange(100.4, "a", inf, Wish([], 1))
+    budget.exchange(100.0, "a", inf, ExchangeInput([CountedAnswer(100.0, 99.9, pause)], 1))
+    budget.exchange(100.4, "a", inf, ExchangeInput([], 1))
     quiet = [budget.quiet_until]
     for asked in (98.0, 99.9):
-        budget.exchange(103.0, "b", inf, Wish([CountedAnswer(102.0, asked, None)], 1))
-        budget.exchange(104.0, "b", inf, Wish([], 1))
+        budget.exchange(103.0, "b", inf, ExchangeInput([CountedAnswer(102.0, asked, None)], 1))
+        budget.exchange(104.0, "b", inf, ExchangeInput([], 1))
         quiet.append(budget.quiet_until)
     assert quiet == [3100.0, 3100.0, 102.0]
 
@@ -410,19 +412,19 @@ def test_a_pause_outlasts_no_client(*, leave: bool) -> None:
     """Who begins when all others have ended asks at once, as if it shared nothing: it may have been a mistake."""
     budget, pause = SharedBudget(), Pause(3000.0, 0.0, 3000.0)
     for now, name in ((100.0, "a"), (100.4, "a"), (101.0, "b")):
-        budget.exchange(now, name, 5.0, Wish([CountedAnswer(now, now, pause)], 1))
+        budget.exchange(now, name, 5.0, ExchangeInput([CountedAnswer(now, now, pause)], 1))
     quiet, now = budget.quiet_until, 103.0 if leave else 101.0 + ALIVE_FOR
     if leave:
         budget.leave(102.0, "a")
         budget.leave(102.0, "b")
-    assert (quiet, budget.exchange(now, "c", 5.0, Wish([], 1))) == (3100.4, [now])
+    assert (quiet, budget.exchange(now, "c", 5.0, ExchangeInput([], 1))) == (3100.4, [now])
 
 
 def test_no_retry_after_holds_longer_than_an_hour() -> None:
     """A gateway that wants more is believed so much, by whoever counts its answers."""
     budget, pause = SharedBudget(), Pause(1e9, 0.0, 1e9)
     for now in (100.0, 100.4):
-        budget.exchange(now, "a", inf, Wish([CountedAnswer(100.0, 99.9, pause)], 1))
+        budget.exchange(now, "a", inf, ExchangeInput([CountedAnswer(100.0, 99.9, pause)], 1))
     assert budget.quiet_until == 3700.0
 
 
@@ -431,7 +433,7 @@ def test_a_budget_is_the_same_after_it_was_a_text() -> None:
     budget = SharedBudget()
     for i in range(40):
         pause = Pause(3.0, 1.0, 3.0) if i % 2 else None
-        budget.exchange(i / 10, "a", inf, Wish([CountedAnswer(i / 10, i / 10 - 0.05, pause)], 1))
+        budget.exchange(i / 10, "a", inf, ExchangeInput([CountedAnswer(i / 10, i / 10 - 0.05, pause)], 1))
     assert as_json(from_json(SharedBudget, as_json(budget))) == as_json(budget)
     assert budget.rate(4.0) < inf
 
@@ -478,7 +480,7 @@ IMPOSSIBLE: Final[list[tuple[tuple[str | int, ...], Any]]] = [
 def test_figures_that_are_impossible_are_found(place: tuple[str | int, ...], figure: object) -> None:
     """A figure that is out of range, or contradicts the others, is no matter of types."""
     budget = SharedBudget()
-    budget.exchange(100.0, "a", 5.0, Wish([CountedAnswer(100.0, 99.9, None)], 1))
+    budget.exchange(100.0, "a", 5.0, ExchangeInput([CountedAnswer(100.0, 99.9, None)], 1))
     names = [each.name for each in fields(SharedBudget) if each.type is not ForkSafeLock]
     values = target = json.loads(as_json(budget))
     *way, last = (names.index(step) if isinstance(step, str) else step for step in place)

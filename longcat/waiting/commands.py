@@ -100,7 +100,7 @@ def with_slot(call: Call, slot: Slot | None, limiter: RateLimiter, monotonic: Ca
     others = call.check
 
     def check() -> None:
-        if slot is not None and not limiter.is_good(slot, monotonic()):
+        if slot is not None and not limiter.may_be_spent(slot, monotonic()):
             raise VoidSlotError
         if others is not None:
             others()

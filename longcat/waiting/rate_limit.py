@@ -293,7 +293,7 @@ class RateLimiter:
         """Return the seconds until a slot comes, at least 0. None: it is void, and another must be reserved."""
         return max(slot.moment - now, 0.0) if slot.generation == self._generation else None
 
-    def is_good(self, slot: Slot, now: float) -> bool:  # noqa: ARG002 - for clients that share a budget.
+    def may_be_spent(self, slot: Slot, now: float) -> bool:  # noqa: ARG002 - for clients that share a budget.
         """Whether a slot that came may still be spent."""
         return True
 
@@ -387,6 +387,6 @@ class RateLimiter:
             self._begin_slots(now)
 
     def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - for clients that share a budget.
-        """Let all slots that were reserved be void."""
+        """Begin another generation of slots. Those that were reserved are void."""
         self._last = -math.inf
         self._generation += 1

@@ -76,20 +76,20 @@ class BudgetMember:
 
 
 @frozen
-class Wish:
-    """What a client has for an exchange.
+class ExchangeInput:
+    """What a client brings to an exchange, and wants of it.
 
     Attributes:
         answers: those that it got since the last one.
         wanted: how many slots it wants at most.
         held: how many it has that have not come.
-        reach: in how many seconds it can use the first one.
+        usable_in: in how many seconds it can use the first one.
     """
 
     answers: list[CountedAnswer]
     wanted: int
     held: int = 0
-    reach: float = 0.0
+    usable_in: float = 0.0
 
 
 @define
@@ -133,14 +133,16 @@ class SharedBudget(RateLimiter):
             and self._rate.is_possible(latest)
         )
 
-    def exchange(self, now: float, member: str, max_rate: float, wish: Wish, *, renewed: bool = False) -> list[float]:
+    def exchange(
+        self, now: float, member: str, max_rate: float, given: ExchangeInput, *, renewed: bool = False
+    ) -> list[float]:
         """Take in a client's answers, and return the moments of the slots that it gets: none where there is no bound.
 
         Args:
             now: this moment. It may be a little before that of the last exchange, not more.
             member: names the client.
             max_rate: the client's bound, in questions per second.
-            wish: what it has to say and wants.
+            given: what it has to say and wants.
             renewed: whether slots that were given may have been forgotten, as after a crash of the database. Those of
                 this client are void then.
         """
@@ -155,8 +157,8 @@ class SharedBudget(RateLimiter):
         if renewed:
             self._last = max(self._last, now + VALID_FOR - self._spacing(self.rate(now)))
             self.ahead.append(self._last)
-        self._take_in(wish.answers)
-        slots = self._give(member, wish) if wish.wanted else []
+        self._take_in(given.answers)
+        slots = self._give(member, given) if given.wanted else []
         if slots:
             self.members[member] = evolve(self.members[member], until=slots[-1])
             self.ahead += slots
@@ -204,19 +206,19 @@ class SharedBudget(RateLimiter):
             elif refuses_most and one.received > counted[-1].received - SHARE_SPAN:
                 self._obey(one.received, one.pause)
 
-    def _give(self, member: str, wish: Wish) -> list[float]:
+    def _give(self, member: str, given: ExchangeInput) -> list[float]:
         """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT` seconds.
 
         There is at least one for a client that has none. A client whose exchanges take long gets more at a time.
         """
-        first = self.moment + wish.reach
+        first = self.moment + given.usable_in
         rate = self.rate(first)
         if math.isinf(rate):
             return []
         others = sum(one.until > self.moment - LOT for name, one in self.members.items() if name != member)
-        seconds = min(max(LOT, 5 * wish.reach), FARTHEST)
+        seconds = min(max(LOT, 5 * given.usable_in), FARTHEST)
         lot = max(int(seconds * rate / (1 + others)), 1)
-        return [self.reserve(first).moment for _ in range(min(wish.wanted, lot - wish.held))]
+        return [self.reserve(first).moment for _ in range(min(given.wanted, lot - given.held))]
 
     def _spacing(self, rate: float) -> float:
         """Return the seconds from one slot to the next at a rate.
@@ -248,13 +250,13 @@ class SharedRateLimiter(RateLimiter):
     on_demand: Callable[[], None] = field(kw_only=True)
     _budget: SharedBudget = field(factory=SharedBudget, init=False)  # As it was at the last exchange.
     _offset: float = field(default=0.0, init=False)
-    _looked: float = field(default=-math.inf, init=False)  # The moment of that exchange, when its row was locked.
-    _took: float = field(default=TYPICAL, init=False)  # How many seconds an exchange takes.
-    _reach: float = field(default=0.0, init=False)  # How many seconds it takes from then until the slots are here.
-    _hand: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
+    _last_exchange: float = field(default=-math.inf, init=False)  # The moment at which its row was locked.
+    _exchange_seconds: float = field(default=TYPICAL, init=False)  # How many seconds an exchange takes.
+    _usable_in: float = field(default=0.0, init=False)  # How many seconds after that its slots are here.
+    _unreserved: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
     _reserved: deque[Slot] = field(factory=deque, init=False)  # Slots that a wait has reserved, until they come.
     _lot: int = field(default=1, init=False)  # How many slots this client can use at a time.
-    _is_unmet: bool = field(default=False, init=False)  # Whether someone found no slot since the last exchange.
+    _lacked_slot: bool = field(default=False, init=False)  # Whether someone found no slot since the last exchange.
     _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
     _kept_until: float = field(default=-math.inf, init=False)
     """Slots of the generation before that come before this moment are not void, unless there is a pause."""
@@ -270,7 +272,7 @@ class SharedRateLimiter(RateLimiter):
     def reserve(self, now: float) -> Slot:
         """Reserve a slot. Where there is none, the slot says when to look again, and is void when it comes.
 
-        Raises the error of `fail_lastingly` where there is none, and none will come.
+        Raises the error of `end_waits` where there is none, and none will come.
         """
         failure = None
         with self._lock:
@@ -278,9 +280,9 @@ class SharedRateLimiter(RateLimiter):
             if slot is not None and not self._wants_more:
                 return slot
             if slot is None:
-                self._is_unmet, failure = True, self._failure
+                self._lacked_slot, failure = True, self._failure
                 until_exchange = 0.0 if self._is_exchanging else max(self._due(now) - now, 0.0)
-                left = min(until_exchange + min(self._took, LATE / 2), VALID_FOR / 2)
+                left = min(until_exchange + min(self._exchange_seconds, LATE / 2), VALID_FOR / 2)
                 slot = Slot(now + max(left, SOONEST), NO_SLOT)
         self.on_demand()
         if failure is not None:
@@ -292,9 +294,9 @@ class SharedRateLimiter(RateLimiter):
         pause = slot.moment - now
         if slot.generation == NO_SLOT:
             return pause if pause >= RESOLUTION else None
-        return min(max(pause, 0.0), LOOK_AGAIN) if self.is_good(slot, now) else None
+        return min(max(pause, 0.0), LOOK_AGAIN) if self.may_be_spent(slot, now) else None
 
-    def is_good(self, slot: Slot, now: float) -> bool:
+    def may_be_spent(self, slot: Slot, now: float) -> bool:
         """Whether a slot may be spent when it comes, or now if it has come, as far as is known."""
         if slot.generation != self._generation:
             is_kept = slot.generation == self._generation - 1 and slot.moment < self._kept_until
@@ -303,7 +305,7 @@ class SharedRateLimiter(RateLimiter):
         if slot.moment - now >= RESOLUTION:
             return True
         is_late = now - slot.moment > LATE and math.isfinite(self.rate(now))
-        return not is_late and now - self._looked < VALID_FOR
+        return not is_late and now - self._last_exchange < VALID_FOR
 
     def on_answer(self, now: float, asked: float) -> None:
         """Take note of an answer that is no 429, to a question that was sent at the moment `asked`."""
@@ -326,7 +328,7 @@ class SharedRateLimiter(RateLimiter):
         with self._lock:
             return self._due(now)
 
-    def begin_exchange(self, now: float, offset: float) -> Wish:
+    def begin_exchange(self, now: float, offset: float) -> ExchangeInput:
         """Return what an exchange is to bring. It is followed by `end_exchange` or `fail_exchange`.
 
         Args:
@@ -335,27 +337,27 @@ class SharedRateLimiter(RateLimiter):
         """
         with self._lock:
             self._offset = offset
-            wants, had = self._is_unmet or self._wants_more, len(self._hand)
-            self._hand = deque(slot for slot in self._hand if self.is_good(slot, now))
-            if len(self._hand) < had:
+            wants, had = self._lacked_slot or self._wants_more, len(self._unreserved)
+            self._unreserved = deque(slot for slot in self._unreserved if self.may_be_spent(slot, now))
+            if len(self._unreserved) < had:
                 self._lot = max(self._lot // 2, 1)
-            elif wants and now - self._looked < max(LOT / 2, 2 * self._took):
+            elif wants and now - self._last_exchange < max(LOT / 2, 2 * self._exchange_seconds):
                 self._lot = min(2 * self._lot, LARGEST_LOT)
             held = len(self._held(now))
             wanted = max(self._lot - held, 0) if wants else 0
             answers = [one.on_clock(offset) for one in self._answered]
             self._answered.clear()
-            self._is_unmet = self._is_waited_for = False
+            self._lacked_slot = self._is_waited_for = False
             self._is_exchanging = True
             if self._judged <= now:
                 self._judged = math.inf
-            return Wish(answers, wanted, held, self._reach)
+            return ExchangeInput(answers, wanted, held, self._usable_in)
 
-    def end_exchange(self, wish: Wish, budget: SharedBudget, slots: Sequence[float], now: float) -> None:
+    def end_exchange(self, given: ExchangeInput, budget: SharedBudget, slots: Sequence[float], now: float) -> None:
         """Take in what an exchange has brought.
 
         Args:
-            wish: what `begin_exchange` returned.
+            given: what `begin_exchange` returned.
             budget: the budget as it was then.
             slots: the moments of the slots, on its clock.
             now: the moment at which the exchange has ended.
@@ -366,35 +368,35 @@ class SharedRateLimiter(RateLimiter):
             if passed:
                 self._generation += 1 if passed == 1 else 2
                 self._kept_until = budget.kept_until - offset
-            self._budget, self._looked = budget, budget.moment - offset
-            self._reserved = deque(slot for slot in self._reserved if self.is_good(slot, now))
-            self._reach = min(max((self._reach + now - self._looked) / 2, 0.0), VALID_FOR / 2)
+            self._budget, self._last_exchange = budget, budget.moment - offset
+            self._reserved = deque(slot for slot in self._reserved if self.may_be_spent(slot, now))
+            self._usable_in = min(max((self._usable_in + now - self._last_exchange) / 2, 0.0), VALID_FOR / 2)
             if budget.quiet_until:
                 self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
-            self._hand.extend(Slot(moment - offset, self._generation) for moment in slots)
+            self._unreserved.extend(Slot(moment - offset, self._generation) for moment in slots)
             if slots:  # Those who look again find them.
-                self._is_unmet = False
-            if len(slots) < wish.wanted:
+                self._lacked_slot = False
+            if len(slots) < given.wanted:
                 self._lot = max(len(self._held(now)), 1)
 
-    def fail_exchange(self, wish: Wish) -> None:
+    def fail_exchange(self, given: ExchangeInput) -> None:
         """Take back what an exchange was begun with that can't be had. All slots are void: others may get them."""
         with self._lock:
-            kept = wish.answers[: MAX_ANSWERS - len(self._answered)]
+            kept = given.answers[: MAX_ANSWERS - len(self._answered)]
             self._answered.extendleft(one.on_clock(-self._offset) for one in reversed(kept))
-            self._is_unmet = self._is_unmet or wish.wanted > 0
+            self._lacked_slot = self._lacked_slot or given.wanted > 0
             self._void()
 
-    def fail_lastingly(self, error: LongCatError) -> None:
+    def end_waits(self, error: LongCatError) -> None:
         """Let this error end all waits for a slot until an exchange has been made: it won't pass by itself."""
         with self._lock:
             self._failure = error
 
-    def took(self, seconds: float) -> None:
+    def note_exchange_seconds(self, seconds: float) -> None:
         """Take note of how many seconds an exchange took."""
-        self._took = (self._took + seconds) / 2
+        self._exchange_seconds = (self._exchange_seconds + seconds) / 2
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Forget all slots and answers, in a forked process: they are the parent's."""
         with self._lock:
             self._answered.clear()
@@ -403,47 +405,47 @@ class SharedRateLimiter(RateLimiter):
 
     def _void(self) -> None:
         self._is_exchanging = False
-        self._hand.clear()
+        self._unreserved.clear()
         self._reserved.clear()
-        self._looked = -math.inf
+        self._last_exchange = -math.inf
         self._generation += 2
 
     def _take(self, now: float) -> Slot | None:
         """Return the first slot at hand that is good, or one that is now if there is no bound. None: there is none."""
-        while self._hand:
-            slot = self._hand.popleft()
-            if self.is_good(slot, now):
+        while self._unreserved:
+            slot = self._unreserved.popleft()
+            if self.may_be_spent(slot, now):
                 self._reserved.append(slot)
                 self._is_waited_for = slot.moment - now >= RESOLUTION
                 return slot
             self._lot = max(self._lot // 2, 1)
-        if math.isinf(self.rate(now)) and now >= self.quiet_until and now - self._looked < VALID_FOR:
-            self._is_unmet = True
+        if math.isinf(self.rate(now)) and now >= self.quiet_until and now - self._last_exchange < VALID_FOR:
+            self._lacked_slot = True
             return Slot(now, self._generation)
         return None
 
     @property
     def _wants_more(self) -> bool:
         """Whether more slots should be had before those at hand are spent, as someone always waits for the next."""
-        return self._is_waited_for and self._lot > 1 and len(self._hand) <= self._lot // 2
+        return self._is_waited_for and self._lot > 1 and len(self._unreserved) <= self._lot // 2
 
     def _held(self, now: float) -> list[float]:
         """Return the moments of all slots that were had and have not come."""
         while self._reserved and self._reserved[0].moment <= now:
             self._reserved.popleft()
-        return [slot.moment for slot in (*self._reserved, *self._hand)]
+        return [slot.moment for slot in (*self._reserved, *self._unreserved)]
 
     def _due(self, now: float) -> float:
         """Return when the next exchange is due."""
         held = self._held(now)
-        due = min(self._judged, self._looked + (LOOK_AGAIN if held or self._is_unmet else HEARTBEAT))
+        due = min(self._judged, self._last_exchange + (LOOK_AGAIN if held or self._lacked_slot else HEARTBEAT))
         if self._answered:
             due = min(due, self._answered[0].received + LOT)
-        if self._is_unmet or self._wants_more:
+        if self._lacked_slot or self._wants_more:
             if math.isinf(self.rate(now)):
-                due = min(due, max(self._looked + LOT, self.quiet_until))
+                due = min(due, max(self._last_exchange + LOT, self.quiet_until))
             else:  # With more than half a lot at hand, the next one is due when half is left.
                 due = min(due, held[-(self._lot // 2) - 1] if len(held) > self._lot // 2 else now)
-        if held and held[-1] >= self._looked + VALID_FOR:
-            due = min(due, max(self._looked + LOT, held[-1] - LOT - self._took))
+        if held and held[-1] >= self._last_exchange + VALID_FOR:
+            due = min(due, max(self._last_exchange + LOT, held[-1] - LOT - self._exchange_seconds))
         return due

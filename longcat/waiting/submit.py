@@ -270,7 +270,7 @@ class Submit:
         answer = None
         while answer is None:
             self._call, self._sent = None, self.monotonic()
-            if slot is None or self.rate_limiter.is_good(slot, self._sent):
+            if slot is None or self.rate_limiter.may_be_spent(slot, self._sent):
                 call = self.gateway.order(self.order, min(SUBMIT_TIMEOUT, self.left))
                 if self.store is not None:
                     call = evolve(call, check=partial(self.store.check, self.key))

@@ -139,7 +139,7 @@ class BudgetExchanger(ForkAware):
             from longcat.saving.journal.postgres.connection import abandon  # noqa: PLC0415 - it imports psycopg.
 
             abandon(inherited)
-        self.limiter.begin_anew()
+        self.limiter.reset()
 
     def close(self) -> None:
         """End the thread and the connection. A second call does nothing."""
@@ -164,7 +164,7 @@ class BudgetExchanger(ForkAware):
                 self._exchange()
             except Exception as error:  # noqa: BLE001 - without this thread, everyone would wait for ever.
                 failures += 1
-                self.limiter.took(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
+                self.limiter.note_exchange_seconds(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
                 self._tell(error, is_first=failures == 1)
                 self._disconnect()
             else:
@@ -172,7 +172,7 @@ class BudgetExchanger(ForkAware):
         if self._db is not None:
             with suppress(Exception):
                 self._merge(0.0)
-                self.limiter.begin_anew()
+                self.limiter.reset()
                 self._change(lambda budget, now: budget.leave(now, self._member))
         self._disconnect()
 
@@ -200,7 +200,7 @@ class BudgetExchanger(ForkAware):
                 raise lost_error(self._name) if is_lost else error
         except JournalError as ours:
             if isinstance(error, Error | JournalError) and not ours.locked:  # Any other one is a mistake in longcat.
-                self.limiter.fail_lastingly(ours)
+                self.limiter.end_waits(ours)
             elif is_first:
                 logger.warning(
                     "The journal can't say who may ask next, so that nothing is asked until it can. %s", ours
@@ -237,21 +237,21 @@ class BudgetExchanger(ForkAware):
         """Have one exchange. Raises what the connection raises; then nothing has changed, or nobody knows."""
         self._connected()
         limiter, began = self.limiter, monotonic()
-        wish = limiter.begin_exchange(began, self._offset.seconds)
+        given = limiter.begin_exchange(began, self._offset.seconds)
 
         def exchange(budget: SharedBudget, now: float) -> list[float]:
             renewed = self._may_be_forgotten or self._started > budget.moment
-            return budget.exchange(now, self._member, limiter.max_rate, wish, renewed=renewed)
+            return budget.exchange(now, self._member, limiter.max_rate, given, renewed=renewed)
 
         try:
             budget, slots = self._change(exchange)
         except BaseException:
-            limiter.fail_exchange(wish)
+            limiter.fail_exchange(given)
             raise
         self._may_be_forgotten = False
         ended = monotonic()
-        limiter.took(ended - began)
-        limiter.end_exchange(wish, budget, slots, ended)
+        limiter.note_exchange_seconds(ended - began)
+        limiter.end_exchange(given, budget, slots, ended)
 
     def _change(self, change: Callable[[SharedBudget, float], T]) -> tuple[SharedBudget, T]:
         """Change the budget in the row at a moment of the server's clock. Return it, and what the change returned."""
