@@ -58,8 +58,8 @@ class StepBudget:
     """The steps that are left for one exchange.
 
     Attributes:
-        reasons: why parts of it could not be told, as far as they were come upon on the way.
-        notes: how often such a part was come upon.
+        reasons: why parts of it could not be judged, in the order in which they were found.
+        notes: how often such a part was found.
     """
 
     left: int = Factory(lambda: MAX_STEPS)
@@ -72,7 +72,7 @@ class StepBudget:
         return cls(MAX_STEPS + STEPS_PER_BYTE * len(body or b""))
 
     def note(self, reason: str) -> None:
-        """Note why a part of the exchange could not be told. The rest of it is judged."""
+        """Note why a part of the exchange could not be judged. The rest of it is."""
         self.reasons[reason] = None
         self.notes += 1
 

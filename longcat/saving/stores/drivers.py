@@ -61,7 +61,7 @@ class ObjectBody:
         return stored == StoredObject(self.size, self.sha256)
 
 
-class Driver(Protocol):
+class StorageDriver(Protocol):
     """Puts objects into one store. Threads may share it."""
 
     def put(self, body: ObjectBody, key: str, *, overwrite: bool, timeout: float) -> None:

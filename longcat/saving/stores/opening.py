@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from longcat.errors import ConfigurationError
 from longcat.saving.pictures.kinds import SUFFIXES
-from longcat.saving.stores.drivers import AzureDriver, Driver, GoogleDriver, S3Driver
+from longcat.saving.stores.drivers import AzureDriver, GoogleDriver, S3Driver, StorageDriver
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.layout import LAYOUTS, Layout
 from longcat.saving.stores.plain_drivers import PlainDriver, SftpDriver
@@ -19,7 +19,7 @@ from longcat.saving.stores.urls import FILE, StoreUrl
 from longcat.text import missing_package, shorten
 
 EXTRA: Final = "cloud"
-DRIVERS: Final[Mapping[str, tuple[Callable[[StoreUrl, Any], Driver], str]]] = {
+DRIVERS: Final[Mapping[str, tuple[Callable[[StoreUrl, Any], StorageDriver], str]]] = {
     **dict.fromkeys(("s3", "s3a"), (S3Driver, "s3fs")),
     **dict.fromkeys(("gs", "gcs"), (GoogleDriver, "gcsfs")),
     **dict.fromkeys(("az", "abfs", "abfss"), (AzureDriver, "adlfs")),

@@ -16,7 +16,7 @@ from longcat.clock import monotonic
 from longcat.saving.journal.requests import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.partial_file import PartialFile
-from longcat.saving.stores.drivers import READ_TIMEOUT, Driver, ObjectBody, StoredObject
+from longcat.saving.stores.drivers import READ_TIMEOUT, ObjectBody, StorageDriver, StoredObject
 from longcat.saving.stores.faults import StoreError, fault_of, is_conflict
 from longcat.saving.stores.layout import Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
@@ -50,7 +50,7 @@ class RemoteStore:
     url: StoreUrl
     is_folder: bool
     layout: Layout
-    _driver: Driver
+    _driver: StorageDriver
     _key: str
     """What the driver calls the place."""
 

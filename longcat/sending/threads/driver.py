@@ -1,4 +1,4 @@
-"""How `LongCat` obeys a flow: in the thread that calls."""
+"""How `LongCat` performs the commands of a flow: in the thread that calls."""
 
 import threading
 from collections.abc import Callable, Iterator
