@@ -51,8 +51,8 @@ LOCK_ROW: Final = "SELECT state FROM longcat_rate WHERE gateway = %s AND key_has
 KEEP_ROW: Final = "UPDATE longcat_rate SET state = %s WHERE gateway = %s AND key_hash = %s"
 SERVER_START: Final = "SELECT extract(epoch FROM pg_postmaster_start_time())::float8"
 
-FIRST_PAUSE: Final = 0.1  # Seconds until an exchange that failed is tried again. They double each time,
-LONGEST_PAUSE: Final = 2.0  # up to this.
+FIRST_RETRY: Final = 0.1  # Seconds until an exchange that failed is tried again. They double with each failure.
+LAST_RETRY: Final = 2.0  # Seconds up to which they double.
 DRIFT: Final = 1e-3  # How many seconds two clocks may drift apart in a second, at most.
 SET_BACK: Final = 1.0  # Seconds. If the server's clock was set back by more, the budget begins anew.
 MERGED_EVERY: Final = 10.0  # Seconds until the clients tell each other what they have learnt about durations.
@@ -158,13 +158,13 @@ class BudgetExchanger(ForkAware):
 
     def _run(self) -> None:
         failures = 0
-        while self._wait(min(FIRST_PAUSE * 2.0 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0):
+        while self._wait(min(FIRST_RETRY * 2.0 ** (failures - 1), LAST_RETRY) if failures else 0.0):
             try:
                 self._merge(MERGED_EVERY)
                 self._exchange()
             except Exception as error:  # noqa: BLE001 - without this thread, everyone would wait for ever.
                 failures += 1
-                self.limiter.note_exchange_seconds(LONGEST_PAUSE)  # So that waits look less often whether they may ask.
+                self.limiter.note_exchange_seconds(LAST_RETRY)  # So that waits look less often whether they may ask.
                 self._tell(error, is_first=failures == 1)
                 self._disconnect()
             else:
