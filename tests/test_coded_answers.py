@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
@@ -156,6 +156,38 @@ def test_twenty_bombs_at_once_take_little_memory(tmp_path: Any) -> None:
     with Server(script) as server, peak(60_000_000):
         anyio.run(main, server, backend="asyncio")
     assert sorted(ends) == ["APIResponseValidationError"] * 10 + ["DownloadError"] * 10
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_other_tasks_go_on_while_an_answer_unpacks_to_much(backend: str) -> None:
+    """However few bytes it came in, another task has its turn after every 64 KiB."""
+    turns, meanwhile = [0], list[int]()
+
+    async def packed() -> AsyncIterator[bytes]:
+        before = turns[0]
+        yield gzip.compress(json.dumps(completed()).encode() + b" " * 900_000)
+        meanwhile.append(turns[0] - before)
+
+    async def main() -> None:
+        transport = httpx.MockTransport(
+            lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=packed())
+        )
+        async with (
+            httpx.AsyncClient(transport=transport) as http,
+            AsyncLongCat(KEY, "https://gateway.test", http_client=http) as cat,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(count)
+            await cat.status("r")
+            group.cancel_scope.cancel()
+
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await anyio.lowlevel.checkpoint()
+
+    anyio.run(main, backend=backend)
+    assert meanwhile[0] >= 900_000 // 65_536 - 1
 
 
 class Steps(VirtualClock):

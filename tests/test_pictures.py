@@ -85,6 +85,11 @@ def open_tile(codestream: bytes) -> bytes:
     return codestream[: place + 6] + bytes(4) + codestream[place + 10 :]
 
 
+def tiff_with_directory(tag: int) -> bytes:
+    """Return a TIFF with an empty directory below its own, at its end."""
+    return b"II*\0\x08\0\0\0" + struct.pack("<HHHIIIHI", 1, tag, 4, 1, 26, 0, 0, 0)
+
+
 J2K = saved("JPEG2000", no_jp2=True)
 JPEG = saved("JPEG")
 CODESTREAM = b"\xff\x0a" + bytes(range(60))
@@ -115,6 +120,10 @@ WHOLE = {
     "tiff of pages": frames("TIFF").rstrip(b"\0"),
     "big tiff": saved("TIFF", big_tiff=True),
     "tiff of strips": saved("TIFF", "L", (64, 64), strip_size=256, compression="tiff_adobe_deflate"),
+    "tiff of a scanner": tiff_with_directory(330),
+    "tiff with Exif data": tiff_with_directory(34665),
+    "tiff with a place on earth": tiff_with_directory(34853),
+    "tiff of a camera": tiff_with_directory(40965),
     "bmp": saved("BMP"),
     "bmp with colours": saved("BMP", "P"),
     "bmp with a transparent part": saved("BMP", "RGBA"),
