@@ -173,9 +173,10 @@ def test_a_file_that_can_not_be_used(
 
 def test_lines_are_not_taken_for_a_table(tmp_path: Path) -> None:
     """A file that is called a table, and is none, is refused: its text would be ordered. A table may have any name."""
-    (tmp_path / "orders.parquet").write_bytes(b"a cat\n")
-    with pytest.raises(ConfigurationError, match="is no table in Parquet"):
-        read(str(tmp_path / "orders.parquet"))
+    for name in ("orders.parquet", "orders.PARQUET", ".parquet"):
+        (tmp_path / name).write_bytes(b"a cat\n")
+        with pytest.raises(ConfigurationError, match="is no table in Parquet"):
+            read(str(tmp_path / name))
     (tmp_path / "orders.txt").write_bytes(table(prompt=["a"]))
     assert [order.prompt for _, order in read(str(tmp_path / "orders.txt"))] == ["a"]
 

@@ -65,7 +65,9 @@ def _is_database(path: Path) -> bool:
 
 
 def _ending(target: str) -> str:
-    return Path(target).suffix.lower()
+    """Return what a name ends in, in lower case. All of `.parquet` is an ending, which Python takes for a stem."""
+    name = target.lower()
+    return next((one for one in ENDINGS if name.endswith(one)), Path(name).suffix)
 
 
 def _writer(target: str) -> Callable[[Iterable[str], IO[bytes]], int]:

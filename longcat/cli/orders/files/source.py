@@ -127,12 +127,11 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
             is_parquet = file.read(len(PARQUET)) == PARQUET
         if size > most:
             raise ConfigurationError(f"{name} has more than {most} bytes. Make several files of it.")
-        ending = Path(source).suffix.lower()
-        if not is_parquet and ending == SUFFIX:
+        if not is_parquet and source.lower().endswith(SUFFIX):
             raise ConfigurationError(
                 f"{name} is no table in Parquet. Write it anew; or give it another name, if it has lines."
             )
-        yield OrderFile(name, file, is_parquet=is_parquet, ending=ending)
+        yield OrderFile(name, file, is_parquet=is_parquet, ending=Path(source).suffix.lower())
 
 
 @contextmanager
