@@ -355,10 +355,15 @@ def test_a_worker_waits_for_the_lines_of_others(
     gateway, other = gateway_with(), worker().lines(gateway_url := gateway_with().url)
     gateway = OrderGateway(gateway_url)
     first, _ = claimed_by_another(gateway, batch, other)
+    looks: set[datetime] = set()
+
+    def has_looked_a_few_times() -> bool:
+        looks.update(one.seen for one in other.progress(1).workers if one.token != other._owner)
+        return len(looks) > 3
 
     def leave() -> None:
         assert eventually(lambda: other.progress(1).done == 1, LIMIT)
-        time.sleep(3 * SOON)  # It looks a few times.
+        assert eventually(has_looked_a_few_times)
         other.end(1, [LineOutcome(first, "failed", error="refused")])
         other.leave(1)
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
@@ -15,7 +14,7 @@ from fakes import KEY, URL, Cat, Driver
 from journals import gone_long_ago, until_gone, until_it_passes
 from postgres import LIMIT, USER, PostgresServer, Schema
 from processes import Process, run_code
-from servers import Server, read
+from servers import Server, eventually, read
 
 from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.gateway.orders import usable_order
@@ -109,7 +108,7 @@ def test_a_wait_asks_about_no_request_that_another_program_has_taken_over(
             seen.append(status.state)
             if len(seen) == 1:
                 with journal(schema.url) as other:
-                    until(lambda: other.requests(URL).last(ID) is not None)
+                    assert eventually(lambda: other.requests(URL).last(ID) is not None)
                 end_all_sessions(postgres_server)
                 gateway.questions.clear()
                 if is_taken:
@@ -121,13 +120,6 @@ def test_a_wait_asks_about_no_request_that_another_program_has_taken_over(
     seen = driver.run(scenario, gateway, journal=schema.url)
     assert seen[-1] is State.COMPLETED
     assert (len(gateway.questions) == 0) is is_taken
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so, for a minute at most."""
-    end = time.monotonic() + LIMIT
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
 
 
 PRICE = Decimal("0.13")
@@ -158,7 +150,7 @@ def test_a_program_that_stood_still_sends_no_order_that_another_may_have_sent(sc
     with Server([read]) as server, journal(schema.url) as other:
         orders = other.orders(server.url)
         with Process(run_code, STOPPED, {"url": server.url, "journal": schema.url, "KEY": KEY}) as stopped:
-            until(lambda: bool(server.connections))
+            assert eventually(lambda: bool(server.connections))
             until_gone(schema.url)
             assert orders.begin("my cat", ORDER, PRICE, resubmit_unknown=True).state is OrderState.INTENDED
             orders.taken("my cat", "theirs")
