@@ -6,6 +6,7 @@ import gc
 import os
 import ssl
 import sys
+import time
 from collections.abc import Coroutine, Generator
 from importlib import import_module
 from multiprocessing.forkserver import ensure_running
@@ -21,6 +22,8 @@ from journals import KINDS, Place
 from libraries import WAYS
 from object_storage import ObjectStorage
 from postgres import PostgresServer, Schema
+
+from longcat.testing import VirtualClock
 
 # The same examples every time, as many as a quick run allows, however slow the machine is, and no file left behind.
 settings.register_profile(
@@ -190,3 +193,9 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make pauses after faults as long as they may become: 0.5, 1, 2, 4, 8 and then 10 seconds."""
     # The client takes no source of randomness as an argument, only the policy does.
     monkeypatch.setattr("random.random", lambda: 1.0)
+
+
+@pytest.fixture
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the time of the commands in this process pass only while they sleep, so that no work comes too late."""
+    monkeypatch.setattr("longcat.client.base.SystemClock", lambda: VirtualClock(start=time.time()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from servers import Server, read, response
+from servers import LIMIT, Server, read, response
 from shell import FIELDS, KEY, PNG, Ran, environment
 
 from longcat.cli.orders import arguments
@@ -52,7 +52,7 @@ def call(
 
 def orders(url: str) -> list[dict[str, Any]]:
     """Return the orders that came."""
-    received: list[dict[str, Any]] = httpx.get(f"{url}/sandbox/orders", trust_env=False).json()["orders"]
+    received: list[dict[str, Any]] = httpx.get(f"{url}/sandbox/orders", trust_env=False, timeout=LIMIT).json()["orders"]
     return received
 
 
@@ -149,19 +149,21 @@ def test_a_folder_that_may_not_be_written_is_noticed_before_anything_is_paid(
             Path(folder).chmod(0o700)
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_what_is_left_of_a_time_out(call: Callable[..., Ran]) -> None:
     """A request that is not done in time is told with the command that takes it up; exit code 3."""
     with running(Settings(api_key=KEY, duration=60)) as slow:
-        ran = call("a cat", "-o", "cat.png", "--timeout", "0.5", "--base-url", slow)
+        ran = call("a cat", "-o", "cat.png", "--timeout", "10", "--base-url", slow)
         request_id = orders(slow)[0]["request_id"]
     hint = f"longcat wait {request_id} --output cat.png --base-url {slow}"
     assert (ran.code, ran.out, ran.err.splitlines()[-1].endswith(hint)) == (3, "", True), ran.err
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_a_request_whose_id_misleads_is_taken_up_where_it_was_ordered(call: Callable[..., Ran]) -> None:
     """The command that takes it up names the gateway where the form of the id does not, and the journal."""
     taken = response(b'{"request_id": "plain", "status": "QUEUED"}', status="202 Accepted")
     with Server([read, taken]) as server:
-        ran = call("a cat", "--timeout", "0.2", "--journal", "cats.db", "--base-url", server.url)
+        ran = call("a cat", "--timeout", "2", "--journal", "cats.db", "--base-url", server.url)
     hint = f"longcat wait plain --gateway queue --journal cats.db --base-url {server.url}"
     assert (ran.code, ran.err.splitlines()[-1].endswith(hint)) == (3, True), ran.err

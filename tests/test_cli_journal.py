@@ -137,14 +137,15 @@ def test_what_failed_is_taken_up_by_a_worker_that_is_at_it(schema: Schema, ask: 
         assert (progress.done, progress.open, progress.spent) == (3, 0, 4 * PRICE)
 
 
+@pytest.mark.usefixtures("virtual_time")
 def test_what_the_gateway_has_forgotten_is_ordered_anew(
     gateway_with: Gateways, batch: Call, ask: Call, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An order under way is counted; a request that the gateway knows no more has failed, and both orders are paid."""
     monkeypatch.setattr("longcat.waiting.wait.VISIBLE_AFTER", 0.0)
     write({"prompt": "a", "id": "cat"})
-    first = gateway_with(duration=60)
-    ran = batch(first, "--timeout", "0.5")
+    first = gateway_with(duration=LIMIT)
+    ran = batch(first, "--timeout", "10")
     assert (ran.code, "0 of 1 done, 1 open; 0.13 USD at most" in ran.err) == (3, True), ran.err
     forgetful = gateway_with()
     with opened(place) as journal:  # The journal knows it as an order of the other gateway, which has forgotten it.
