@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -344,16 +344,25 @@ def test_of_many_that_come_first_one_makes_the_tables(bare_schema: Schema) -> No
 # --- The settings of the role. ---
 
 
+def check_settings(one: Journal, names: Iterable[str]) -> None:
+    """Assert that the session of a journal has its own settings."""
+    ours = connection.SETTINGS | {"client_encoding": "UTF8"}
+    with one._database.using() as db:
+        for name in names:
+            (value,) = db.execute("SELECT current_setting(?)", [name]).fetchone()
+            assert value.partition(",")[0] == ours[name], name  # The style of dates has their order as well.
+
+
 def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, bare_schema: Schema) -> None:
     """What a role, or a database, has for timeouts, transactions and the form of values does not hold for a journal."""
     theirs = {
-        "statement_timeout": "1",
+        "statement_timeout": "20s",  # The statement that makes the settings must be over by then.
         "synchronous_commit": "off",
         "default_transaction_isolation": "serializable",
         "timezone": "Asia/Tokyo",
         "client_encoding": "LATIN1",
         "standard_conforming_strings": "off",
-        "lock_timeout": "1",
+        "lock_timeout": "20s",
         "datestyle": "German",
         "extra_float_digits": "-15",
         "bytea_output": "escape",
@@ -365,8 +374,7 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, ba
         orders = one.orders(GATEWAY)
         order = OrderRequest("eine Katze \\ ☃ \ud800 \0", {}, KEY)
         orders.begin(KEY, order, PRICE)
-        with one._database.using() as db:
-            db.execute("SELECT pg_sleep(0.01)")
+        check_settings(one, theirs)
         one.requests(GATEWAY).note(status := Status(ID, State.PROCESSING, "PROCESSING", 1 / 3))
         assert one.requests(GATEWAY).last(ID) == status
         lines = one.lines(GATEWAY)
@@ -382,6 +390,7 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, ba
         postgres_server.restart()
         known = until_it_passes(lambda: orders.known(KEY))
         assert (known.order, known.state) == (order, OrderState.BUSY)
+        check_settings(one, theirs)
 
 
 # --- A connection that is lost. ---
@@ -463,14 +472,12 @@ def claim_elsewhere(other: Journal) -> None:
         time.sleep(0.01)
 
 
-def test_who_gives_no_sign_of_life_is_taken_for_gone(
-    postgres_server: PostgresServer, schema: Schema, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_gives_no_sign_of_life_is_taken_for_gone(postgres_server: PostgresServer, schema: Schema) -> None:
     """A program that is stopped, or whose bytes are swallowed, loses its rows, and learns it when it goes on."""
-    monkeypatch.setattr(connection, "MAKE_SETTINGS", f"{connection.MAKE_SETTINGS}; SET idle_session_timeout = '100ms'")
     with Proxy(postgres_server.port) as proxy, journal(schema.through(proxy.port)) as one:
         assert one.requests(GATEWAY).claim(ID)
-        monkeypatch.undo()
+        with one._database.using() as db:
+            db.execute("SET idle_session_timeout = '100ms'")
         proxy.go_silent()
         with journal(schema.url) as other:
             claim_elsewhere(other)
