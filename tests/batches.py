@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from servers import LIMIT
 from shell import KEY, Ran, environment
 
 from longcat.cli.run import run as main
@@ -24,12 +25,15 @@ class OrderGateway:
     @property
     def posts(self) -> int:
         """How many orders came."""
-        return int(httpx.get(f"{self.url}/sandbox/orders/count", trust_env=False).json()["posts"])
+        return int(self._get("/sandbox/orders/count")["posts"])
 
     @property
     def asked(self) -> int:
         """How many questions came."""
-        return sum(one["asked"] for one in httpx.get(f"{self.url}/sandbox/requests", trust_env=False).json())
+        return sum(one["asked"] for one in self._get("/sandbox/requests"))
+
+    def _get(self, path: str) -> Any:
+        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=LIMIT).json()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
 import httpx
+from servers import LIMIT
 
 SECRET: Final = "the-secret-key-of-the-storage"
 SIGNED: Final = "AWS4-HMAC-SHA256 Credential=AKIATESTS/20260101/us-east-1/s3/aws4_request"
@@ -104,7 +105,8 @@ class ObjectStorage:
         self.faults.clear()
         self.before = self.after = None
         self.is_listed = self.is_read = True
-        httpx.put(f"{self.url}/{bucket}", trust_env=False).raise_for_status()
+        # The first request waits until the server has imported what S3 is.
+        httpx.put(f"{self.url}/{bucket}", trust_env=False, timeout=LIMIT).raise_for_status()
         self.asked.clear()
         return bucket
 
@@ -126,7 +128,9 @@ class ObjectStorage:
         return sum(one.startswith(words) for one in self.asked)
 
     def _send(self, method: str, path: str) -> httpx.Response:
-        answer = httpx.request(method, f"{self.url}/{path}", headers={"Authorization": SIGNED}, trust_env=False)
+        answer = httpx.request(
+            method, f"{self.url}/{path}", headers={"Authorization": SIGNED}, trust_env=False, timeout=LIMIT
+        )
         self.asked.pop()
         return answer
 

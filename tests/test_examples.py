@@ -358,7 +358,7 @@ def test_sandbox_call(reader: User, line: str) -> None:
     (url,) = [word for word in words if word.startswith("http")]
     body = words[words.index("-d") + 1] if "-d" in words else None
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
-    answer = httpx.request(method, reader.env["LONGCAT_BASE_URL"] + urlsplit(url).path, content=body)
+    answer = httpx.request(method, reader.env["LONGCAT_BASE_URL"] + urlsplit(url).path, content=body, timeout=60)
     assert answer.is_success
     assert answer.json()
 

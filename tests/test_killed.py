@@ -11,7 +11,7 @@ import httpx
 import pytest
 from journals import Place, rows
 from processes import Process, run_longcat
-from servers import eventually
+from servers import LIMIT, eventually
 from shell import KEY, Gateway, environment
 
 from longcat.sandbox import Settings, running
@@ -29,7 +29,7 @@ def picture(request_id: str, *_look: object) -> bytes:
 def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """Return a sandbox of its own."""
     monkeypatch.setattr("longcat.sandbox.app.draw", picture)
-    with running(Settings(api_key=KEY)) as url, httpx.Client() as http:
+    with running(Settings(api_key=KEY)) as url, httpx.Client(timeout=LIMIT) as http:
         yield Gateway(url, http)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from servers import LIMIT
 
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Settings, create_app, running
 
@@ -13,7 +14,7 @@ KEY = {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY}
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[httpx.Client]:
     """Return a client of a sandbox on a socket."""
-    with running(Settings(duration=0)) as url, httpx.Client(base_url=url) as http:
+    with running(Settings(duration=0)) as url, httpx.Client(base_url=url, timeout=LIMIT) as http:
         yield http
 
 

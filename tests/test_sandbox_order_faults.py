@@ -114,7 +114,7 @@ class Orderer:
 @pytest.fixture(scope="module")
 def orderer() -> Iterator[Orderer]:
     """Return who orders from a sandbox that all tests of this module share."""
-    with running(Settings(small_pictures=True)) as url, httpx.Client() as http:
+    with running(Settings(small_pictures=True)) as url, httpx.Client(timeout=LIMIT) as http:
         yield Orderer(url, http)
 
 

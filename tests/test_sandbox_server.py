@@ -208,7 +208,7 @@ def test_page_python_sample(caller: Caller) -> None:
     """The page's Python sample runs unchanged but for the host, and its result URL shows a picture."""
     data = {"request_id": "XXXXXXXXXXXXX"}
     headers = {"Ocp-Apim-Subscription-Key": "your-subscription-key-here", "Content-Type": "application/json"}
-    response = httpx.post(f"{caller.url}/longcat-image-request-result", json=data, headers=headers)
+    response = httpx.post(f"{caller.url}/longcat-image-request-result", json=data, headers=headers, timeout=LIMIT)
     result_url = response.json()["result_url"]
     assert result_url == f"{caller.url}/results/XXXXXXXXXXXXX.png"
     picture = caller.http.get(result_url)

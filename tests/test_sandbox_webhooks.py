@@ -10,7 +10,7 @@ import httpx
 import pytest
 from attrs import define
 from sandbox_world import CATS, KEY, ORDER_PATH, STATUS_PATH, World
-from servers import Connection, Server, eventually, read, response
+from servers import LIMIT, Connection, Server, eventually, read, response
 
 from longcat.sandbox import Fault, Settings, running
 from longcat.sandbox.queue.webhooks import moments
@@ -109,7 +109,7 @@ def sandbox(*answers: bytes, **settings: Any) -> Iterator[Sandbox]:
     with (
         Server(*scripts) as receiver,
         running(Settings(**settings), clock=time.clock, sleep=time.sleep) as url,
-        httpx.Client() as http,
+        httpx.Client(timeout=LIMIT) as http,
     ):
         yield Sandbox(url, receiver, time, http)
 

@@ -405,7 +405,7 @@ def test_harmless_to_clients(call: str) -> None:
     for drifts in (*([name] for name in names), names):
         with in_process(drifts) as gateway, LongCat(EXAMPLE_KEY, gateway.url, http_client=gateway.client) as cat:
             assert cat.status(under_way).state is State.PROCESSING, drifts
-            assert cat.wait(done, timeout=10).url.startswith(f"{gateway.url}/{picture}"), drifts
+            assert cat.wait(done, timeout=60).url.startswith(f"{gateway.url}/{picture}"), drifts
 
 
 @pytest.mark.parametrize(
@@ -441,5 +441,5 @@ def test_on_the_wire(name: str, expected: bytes, client: httpx.Client) -> None:
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     """Return an HTTP client for all tests: making one is slow."""
-    with httpx.Client() as http_client:
+    with httpx.Client(timeout=60) as http_client:
         yield http_client

@@ -375,7 +375,7 @@ class TestOrders:
         """The gateway gets two calls of the order that it must refuse, and takes neither."""
         with running(Settings(duration=0)) as url:
             list(probe(SPEC, url, key, [EXAMPLE_ID, EXAMPLE_QUEUE_ID]))
-            counted = httpx.get(f"{url}/sandbox/orders/count").json()
+            counted = httpx.get(f"{url}/sandbox/orders/count", timeout=60).json()
         assert counted == {"posts": 2, "taken": 0, "spent": "0.00"}
 
     @pytest.mark.parametrize("drift", ["key-ignored", "key-may-lack", "key-may-be-any"])
@@ -383,7 +383,7 @@ class TestOrders:
         """Where a gateway has lost its check of the key, the body alone keeps it from taking an order."""
         with running(Settings(duration=0, drifts=(drift,))) as url:
             list(probe(SPEC, url, EXAMPLE_KEY, [EXAMPLE_ID, EXAMPLE_QUEUE_ID]))
-            assert httpx.get(f"{url}/sandbox/orders/count").json()["taken"] == 0
+            assert httpx.get(f"{url}/sandbox/orders/count", timeout=60).json()["taken"] == 0
 
     @pytest.mark.parametrize(
         "answer",
@@ -781,7 +781,7 @@ def _listening(talk: Callable[[socket.socket], object]) -> Iterator[str]:
                 except OSError:
                     return
                 with connection:
-                    connection.settimeout(5)
+                    connection.settimeout(60)
                     try:
                         talk(connection)
                         connection.recv(65_536)

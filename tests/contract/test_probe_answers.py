@@ -121,7 +121,7 @@ def serve() -> Iterator[Callable[[bytes], str]]:
 
     def talk(connection: socket.socket) -> None:
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             request = connection.recv(65536)
             if b"ontent-" in request and request.endswith(b"\r\n\r\n"):
                 connection.recv(65536)
@@ -148,7 +148,7 @@ def serve() -> Iterator[Callable[[bytes], str]]:
         thread.start()
         yield lend
         server.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join()
 
 
 def first(url: str) -> JudgedExchange | Inconclusive:
