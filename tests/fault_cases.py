@@ -23,7 +23,7 @@ from attrs import define, field, frozen
 from fakes import Driver
 from faults import FAULTS, ID, KEY
 from libraries import LIBRARIES, WAYS
-from servers import drive, eventually, open_files, own_threads
+from servers import LIMIT, SOON, drive, eventually, open_files, own_threads
 
 from longcat import APIConnectionError, APITimeoutError, DownloadError, Image, LongCatError, WaitTimeout
 from longcat.waiting import question
@@ -33,7 +33,7 @@ CALLS: Final = ("status", "wait", "wait_all", "download")
 IDS: Final = (ID, "cat-2", "cat-3")
 ENDED_BY_DEADLINE: Final = (APITimeoutError, WaitTimeout, DownloadError)
 """What a call ends with that tries again, or hears nothing, until its time is up."""
-LONG: Final = 5.0
+LONG: Final = LIMIT
 """Seconds that any other call may take, on however busy a machine."""
 MEMORY: Final = 48 * 1024 * 1024
 """How many bytes a call may take more than there were before it."""
@@ -159,9 +159,9 @@ def _surroundings(seen: Observation) -> Iterator[None]:
     seen.memory = max(0, _memory("VmHWM") - before)
     if seen.memory > MEMORY:
         seen.wrong.append(f"it took {seen.memory / 1e6:.0f} MB")
-    if not eventually(lambda: own_threads() <= threads, 2):
+    if not eventually(lambda: own_threads() <= threads, SOON):
         seen.wrong.append(f"threads are left: {own_threads() - threads}")
-    if not eventually(lambda: len(open_files()) <= len(files), 2):
+    if not eventually(lambda: len(open_files()) <= len(files), SOON):
         seen.wrong.append(f"{len(open_files()) - len(files)} files or sockets are left")
         gc.collect()
 

@@ -29,7 +29,6 @@ from servers import (
     chunks,
     endless,
     head,
-    pause,
     read,
     reset,
     response,
@@ -347,14 +346,12 @@ TLS: Final[dict[str, Fault]] = {
     "TLS, then a reset": Fault([read, reset], UNANSWERED, certificate="good"),
     "TLS, then closed": Fault([read], UNANSWERED, certificate="good"),
     "TLS, cut in the body": Fault([spoilt(cut(0.5))], UNANSWERED, certificate="good"),
-    "no TLS but HTTP": Fault(
-        [b"HTTP/1.1 400 Bad Request\r\n\r\n", pause(0.05)], UNANSWERED, url="https://127.0.0.1:{port}"
-    ),
+    "no TLS but HTTP": Fault([b"HTTP/1.1 400 Bad Request\r\n\r\n", stall], UNANSWERED, url="https://127.0.0.1:{port}"),
     "no TLS but silence": Fault([stall], SILENT, url="https://127.0.0.1:{port}"),
     "no TLS but a reset": Fault(peek_then(reset), UNANSWERED, url="https://127.0.0.1:{port}"),
     "no TLS but closed": Fault([], UNANSWERED, url="https://127.0.0.1:{port}"),
-    "no TLS but zeros": Fault([bytes(1000), pause(0.05)], UNANSWERED, url="https://127.0.0.1:{port}"),
-    "a TLS alert": Fault([b"\x15\x03\x03\x00\x02\x02\x28", pause(0.05)], UNANSWERED, url="https://127.0.0.1:{port}"),
+    "no TLS but zeros": Fault([bytes(1000), stall], UNANSWERED, url="https://127.0.0.1:{port}"),
+    "a TLS alert": Fault([b"\x15\x03\x03\x00\x02\x02\x28", stall], UNANSWERED, url="https://127.0.0.1:{port}"),
     "half a TLS hello": Fault([TLS_HELLO, stall], SILENT, url="https://127.0.0.1:{port}"),
     "a trickling TLS hello": Fault([trickle(TLS_HELLO, b"\0")], SILENT, url="https://127.0.0.1:{port}"),
     "TLS where HTTP was asked": Fault([], UNANSWERED, certificate="good", url="http://127.0.0.1:{port}"),
@@ -371,7 +368,7 @@ GARBAGE: Final[dict[str, Fault]] = {
         [response(b"{}", TYPE, status="503 Busy"), read], put_off(InternalServerError)
     ),
     "an early answer": Fault(
-        [*peek_then(response(b"{}", TYPE, status="503 Busy")), pause(0.05)], put_off(InternalServerError)
+        [*peek_then(response(b"{}", TYPE, status="503 Busy")), stall], put_off(InternalServerError)
     ),
     "two answers at once": Fault([spoilt(lambda body: response(body, TYPE) + response(b"{}", TYPE))], ANSWERED),
     "more bytes than announced": Fault([spoilt(lambda body: response(body, TYPE, keep=True) + b"more")], ANSWERED),
