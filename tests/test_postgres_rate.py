@@ -68,7 +68,7 @@ def new_client(schema: Schema) -> Generator[NewClient, None, None]:
         one.close()
 
 
-def take(client: BudgetExchanger, count: int, seconds: float = 20.0) -> list[float]:
+def take(client: BudgetExchanger, count: int, seconds: float = LIMIT) -> list[float]:
     """Return the moments at which so many slots of a client came."""
     moments = []
     for _ in range(count):
@@ -112,13 +112,15 @@ def test_nothing_is_asked_while_the_database_is_away(new_client: NewClient, capl
         raise psycopg.OperationalError("password=secret")
 
     client._connect = refuse
-    now = monotonic()
-    pauses = []
-    for pause in client.limiter.pauses(monotonic, 0.3):
-        threading.Event().wait(pause)
-        pauses.append(pause)
-    assert monotonic() - now >= 0.29
-    assert len(pauses) < 50
+    pauses: list[float] = []
+    while not caplog.text:  # In a moment, the thread has found out that there is no way.
+        pauses.clear()
+        now = monotonic()
+        for pause in client.limiter.pauses(monotonic, 0.3):
+            threading.Event().wait(pause)
+            pauses.append(pause)
+        assert monotonic() - now >= 0.29
+        assert len(pauses) < 50
     assert "nothing is asked until it can. The connection to the journal in localhost was lost" in caplog.text
     assert "make sure that the server runs" in caplog.text
     assert not {"secret", "OperationalError", "psycopg"} & {*re.findall(r"\w+", caplog.text)}
@@ -216,7 +218,7 @@ def test_a_client_that_ends_bounds_nobody(new_client: NewClient) -> None:
     threading.Timer(0.2, slow.close).start()
     began = monotonic()
     take(quick, 3)
-    assert monotonic() - began < 15.0
+    assert monotonic() - began < LIMIT
 
 
 def test_what_was_learnt_about_durations_is_there_for_the_next_client(new_client: NewClient) -> None:
@@ -263,21 +265,26 @@ def ask_until_done(parent: Any, url: str, journal: str) -> None:
     parent.send("done")
 
 
+def programs_of(questions: list[tuple[float, str]]) -> set[str]:
+    """Return the programs that questions came from."""
+    return {name.partition("-")[0] for _, name in questions}
+
+
 def test_a_retry_after_quiets_all_programs(schema: Schema) -> None:
     """Three programs ask one gateway with one key. Once all have begun, it refuses everyone, and all are quiet."""
-    asked, refused, guard = dict[float, str](), list[float](), threading.Lock()
+    asked, refused, guard = list[tuple[float, str]](), list[tuple[float, str]](), threading.Lock()
 
     def serve(connection: Connection) -> None:
         while True:
             request_id = json.loads(connection.read().body)["request_id"]
             with guard:
-                asked[monotonic()] = request_id.partition("-")[0]
-                if not refused and len({*asked.values()}) == 3:
-                    refused.append(monotonic())
-                is_done = bool(refused) and monotonic() > refused[0] + 2.0
-                refuses = bool(refused) and not is_done
+                asked.append((monotonic(), request_id))
+                is_done = len(programs_of(refused)) == 3 and monotonic() > refused[0][0] + 1.0
+                refuses = len(programs_of(asked)) == 3 and not is_done
+                if refuses:
+                    refused.append((monotonic(), request_id))
             if refuses:
-                connection.send(response(b"{}", JSON, "Retry-After: 2", status="429 Too Many Requests", keep=True))
+                connection.send(response(b"{}", JSON, "Retry-After: 1", status="429 Too Many Requests", keep=True))
             else:
                 body = (completed if is_done else processing)(request_id=request_id)
                 connection.send(response(json.dumps(body).encode(), JSON, keep=True))
@@ -285,6 +292,6 @@ def test_a_retry_after_quiets_all_programs(schema: Schema) -> None:
     with Server(*[[serve]] * 20) as gateway, ExitStack() as stack:
         programs = [stack.enter_context(Process(ask_until_done, gateway.url, schema.url)) for _ in range(3)]
         assert [program.receive() for program in programs] == ["done"] * 3
-    # After 0.7 s, three quarters of what was answered of late are refused. 0.3 s later, the answers are settled, and
-    # for 0.5 s more, a program may not have looked.
-    assert [moment for moment in asked if refused[0] + 1.6 < moment < refused[0] + 1.95] == []
+    # However late an answer is read, the pause that it asks for begins no sooner than the gateway sent it.
+    too_soon = [name for moment, name in asked for end, other in refused if name == other and end < moment < end + 0.95]
+    assert too_soon == []
