@@ -13,7 +13,7 @@ import anyio
 import pytest
 from batches import OrderGateway, manifest, write
 from journals import Place, rows
-from servers import LIMIT, eventually
+from servers import LIMIT, SOON, eventually
 from shell import KEY, PNG, Ran, User, environment
 
 from longcat.cli.displays.display import Display
@@ -305,11 +305,12 @@ def test_no_more_pictures_wait_to_be_saved_than_memory_allows() -> None:
 
 def test_ctrl_c_twice_ends_at_once(gateway_with: Callable[..., OrderGateway], tmp_path: Path, place: Place) -> None:
     """The second Ctrl-C waits for no answer; what was under way is in doubt, and is sent again by nobody unasked."""
-    gateway = gateway_with("order-slow:all:30")
+    gateway = gateway_with(f"order-slow:all:{LIMIT:.0f}")
     user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
     (tmp_path / "orders").write_text("a cat\na dog\n")
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with user.start("batch", "orders", "-o", "out", "--journal", str(place)) as process:
+    command = "batch", "orders", "-o", "out", "--journal", str(place), "--max-rate", "100"
+    with user.start(*command) as process:
         assert eventually(lambda: gateway.posts == 2, LIMIT)
         process.send_signal(signal.SIGINT)
         assert process.stderr
@@ -317,9 +318,9 @@ def test_ctrl_c_twice_ends_at_once(gateway_with: Callable[..., OrderGateway], tm
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=LIMIT)
-    assert (process.returncode, time.monotonic() - began < 20) == (130, True), err
+    assert (process.returncode, time.monotonic() - began < SOON) == (130, True), err
     with Journal(place, time=time.time) as journal:
         assert len(journal.orders(gateway.url).in_doubt()) == 2
-    with user.start("batch", "orders", "-o", "out", "--journal", str(place)) as process:
+    with user.start(*command) as process:
         process.communicate(timeout=LIMIT)
     assert (process.returncode, gateway.posts) == (3, 2)

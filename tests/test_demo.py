@@ -15,7 +15,7 @@ def test_demo(tmp_path: Path) -> None:
     """The demo shows a live bar, saves a picture and names it in its last line; its sandbox is gone."""
     env = environment(tmp_path)
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    demo = [sys.executable, str(ROOT / "tools" / "demo.py")]
+    demo = [sys.executable, str(ROOT / "tools" / "demo.py"), "1"]
     with Terminal([], tmp_path, env, program=demo, piped=True) as terminal:
         display = terminal.finish()
     assert display.ran.code == 0

@@ -226,7 +226,9 @@ def test_a_batch_waits_for_its_store(  # noqa: PLR0913 - all but the last are fi
     object_storage.faults.clear()
 
 
-def test_one_picture_goes_to_its_place(shell: Shell, object_storage: ObjectStorage, bucket: str) -> None:
+def test_one_picture_goes_to_its_place(
+    shell: Shell, object_storage: ObjectStorage, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`longcat generate` puts it, does not pay for one that would replace another, and shows no password."""
     output = f"s3://{bucket}/cats/one.png"
     assert shell.run("generate", "a cat", "-o", output).out == f"{output}\n"
@@ -234,6 +236,7 @@ def test_one_picture_goes_to_its_place(shell: Shell, object_storage: ObjectStora
     again = shell.run("generate", "a cat", "-o", output)
     assert (again.code, "is there already. Pass --force" in again.err) == (2, True)
     assert object_storage.asked[-1] == f"HEAD /{bucket}/cats/one.png"
+    monkeypatch.setattr(remote, "QUICK_PATIENCE", 0.0)
     url = f"sftp://user:{SECRET}@127.0.0.1:9/x/y.png"
     assert shell.run("generate", "a cat", "-o", url, "--timeout", "2").code == 3
 

@@ -9,13 +9,14 @@ from pathlib import Path
 PROMPT = "a long cat in the sun"
 KEY = "demo"
 SECONDS = "4"
+"""How long the picture takes, unless the first argument says otherwise."""
 
 
 def main() -> int:
     """Return the exit code of the order."""
     picture = Path("build", "demo", "cat.png")
     picture.parent.mkdir(parents=True, exist_ok=True)
-    sandbox = ["longcat", "sandbox", "--api-key", KEY, "--duration", SECONDS]
+    sandbox = ["longcat", "sandbox", "--api-key", KEY, "--duration", *(sys.argv[1:] or [SECONDS])]
     print("The sandbox stands in for the service: no order reaches LongCat, and nothing is paid.")
     print("$", shlex.join(sandbox), flush=True)
     with subprocess.Popen(sandbox, stdout=subprocess.PIPE, text=True) as server:
