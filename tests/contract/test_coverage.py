@@ -461,6 +461,16 @@ class TestReports:
         assert [one.method for one, _ in context.result.operations()] == ["GET", "</STYLE><SCRIPT>", "COPY"]
         assert "<script>" not in report(context, "html").lower()
 
+    def test_each_method_has_a_filter_of_its_own(self) -> None:
+        """Also methods that differ in signs only, one with a space in it, and one that is called as all of them are."""
+        methods = ("A-B", "A.B", "A B", "É", "È", "ANY")
+        spec = document({"/a": {"additionalOperations": {name: operation() for name in methods}}}, openapi="3.2.0")
+        text = report(covered(spec), "html")
+        filters = re.findall('id="method-([^"]*)"', text)
+        assert len(set(filters)) == len(filters) == 1 + len(methods)
+        assert re.findall(r"#method-(\S*):checked\) .tree > .item:not\(.method-\1\)", text) == filters[1:]
+        assert sorted(re.findall('<li class="item counts operation [^"]*method-([^" ]*)"', text)) == sorted(filters[1:])
+
     @pytest.mark.parametrize(("number", "words"), [(99.99, "99.9 %"), (100.0, "100 %"), (0.04, "0 %")])
     def test_percentages_are_not_rounded_up(self, number: float, words: str) -> None:
         """100 % is all."""

@@ -18,6 +18,8 @@ from longcat.contract.reports.html import ANSWERS, PAGE_END, gap_sections, page_
 
 STATES: Final = {"all": "all", SeenState.SEEN: "seen", SeenState.NEVER: "never seen", SeenState.STALE: "stale"}
 ANY: Final = "any"
+ANY_METHOD: Final = "-"
+"""What stands for all methods where `_css_name` stands for one: a contract may well have a method ANY."""
 MAX_UNFOLDED: Final = 300
 """How many items a page may have so that they are unfolded at first."""
 _FOLDS: Final = frozenset({Kind.OPERATION, Kind.STATUS})
@@ -72,7 +74,7 @@ def _filters(methods: list[str]) -> Iterator[str]:
     yield '<form class="filters">\n'
     yield from _choice("Show", "state", STATES)
     yield from _choice("From", "origin", {ANY: ANY, **{one: one for one in ORIGINS}})
-    yield from _choice("Method", "method", {ANY: ANY, **{_css_name(one): one for one in methods}})
+    yield from _choice("Method", "method", {ANY_METHOD: ANY, **{_css_name(one): one for one in methods}})
     yield '<label class="all"><input type="checkbox" id="unfold"> unfold all</label>\n</form>\n'
 
 
@@ -105,8 +107,8 @@ def _rules(methods: list[str]) -> Iterator[str]:
 
 
 def _css_name(method: str) -> str:
-    """Return a method for a name in CSS and HTML. A contract may have a method of any characters."""
-    return re.sub("[^a-z0-9]", "-", method.lower())
+    """Return a name in CSS and HTML that no other method has. A contract may have methods of any characters."""
+    return re.sub("[^a-z0-9]", lambda found: f"-{ord(found[0]):x}-", method.lower())
 
 
 # --- The tree.
@@ -117,7 +119,7 @@ def _entry(entry: ReportedItem, most: int, *, is_open: bool) -> Iterator[str]:
     seen_in = [f"from-{origin}" for origin in ORIGINS if entry.sighting.times[origin]]
     classes = ["item", *(["counts", entry.kind.value, entry.state.value] if entry.kind else ["group"]), *seen_in]
     if entry.kind is Kind.OPERATION:
-        classes.append(f"method-{_css_name(entry.name.partition(' ')[0])}")
+        classes.append(f"method-{_css_name(entry.name.partition(' /')[0])}")
     line = "".join(_line(entry, most))
     yield f'<li class="{markup(" ".join(classes))}">'
     if entry.entries and (entry.kind in _FOLDS):
