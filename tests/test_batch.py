@@ -29,6 +29,7 @@ from longcat import (
     LongCatError,
     NotFoundError,
     Outcome,
+    Polling,
     State,
     Status,
     WaitTimeout,
@@ -751,7 +752,9 @@ def test_threads_may_share_a_client() -> None:
 # --- The steps of a batch, without a driver. ---
 
 
-def bare_batch(clock: VirtualClock, flow: Callable[[str], Flow[Outcome]], **options: Any) -> Batch[str]:
+def bare_batch(
+    clock: VirtualClock, flow: Callable[[str], Flow[Outcome]], *, polling: Polling = ONE_SECOND, **options: Any
+) -> Batch[str]:
     """Return a batch whose jobs follow this flow."""
 
     class FlowOnly(Wait):
@@ -762,7 +765,7 @@ def bare_batch(clock: VirtualClock, flow: Callable[[str], Flow[Outcome]], **opti
         return FlowOnly(
             gateway=ResultGateway(URL, KEY),
             request_id=request_id,
-            plan=ONE_SECOND.plan(),
+            plan=polling.plan(),
             rate_limiter=limiter,
             timeout=None,
             unknown="wait",
@@ -814,6 +817,42 @@ def test_a_batch_wants_one_id_at_a_time() -> None:
     assert isinstance(batch.next(), Rest)  # One is in flight.
     batch.receive(first.job, Answer(200, {}, b""))
     assert (batch.pop_outcome(), isinstance(batch.next(), Perform)) == (Outcome("a"), True)
+
+
+def test_a_call_that_is_not_performed_yet_has_not_been_sent() -> None:
+    """An order that a batch holds ready is not in doubt when the batch is stopped: nothing of it has gone out."""
+    call = Call("POST", URL, timeout=5.0)
+
+    def ordering(request_id: str) -> Flow[Outcome]:
+        yield call
+        return Outcome(request_id)
+
+    batch = bare_batch(VirtualClock(), ordering)
+    batch.feed("a")
+    batch.end_items()
+    step = batch.next()
+    assert isinstance(step, Perform)
+    assert (step.command, call.progress.may_have_sent) == (call, False)
+
+
+def test_the_time_left_is_told_once_all_ids_are_there() -> None:
+    """While more may come, nobody can tell how long all of them will take."""
+
+    def asking(request_id: str) -> Flow[Outcome]:
+        yield Acquire(0.0, 0.0, inf)
+        return Outcome(request_id)
+
+    policy = AdaptivePolling()
+    for _ in range(20):
+        plan = policy.plan()
+        plan.next(9.5, None)
+        plan.finished(10.0)
+    batch = bare_batch(VirtualClock(), asking, polling=policy)
+    batch.feed("a")
+    before = batch.remaining()
+    batch.end_items()
+    assert before is None
+    assert batch.remaining() == pytest.approx(10.0, abs=2.0)
 
 
 def test_a_request_that_ends_when_it_may_ask_is_not_woken_at_its_deadline() -> None:

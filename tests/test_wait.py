@@ -1071,6 +1071,31 @@ def test_a_wait_whose_request_was_taken_over_says_that_it_has_asked() -> None:
     assert (len(calls), caught.value.asked, "no answer came" in str(caught.value)) == (1, True, True)
 
 
+@pytest.mark.parametrize(("code", "refusals"), [(429, 1), (503, 0)])
+def test_only_a_429_is_a_refusal_by_the_rate(code: int, refusals: int) -> None:
+    """A 503 may ask for a pause, too, but does not say that the client asks too often."""
+    limiter = Refused()
+    wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), limiter, None, "wait", lambda: 0.0, lambda: 0.5)
+    flow = wait.outcome()
+    command = next(flow)
+    while not isinstance(command, Call):
+        command = flow.send(None)
+    flow.send(Answer(code, {"retry-after": "20"}, b"later"))
+    flow.close()
+    assert limiter.refusals == refusals
+
+
+class Refused(RateLimiter):
+    """A rate limiter that counts the refusals it is told of."""
+
+    refusals = 0
+
+    def on_rate_limited(self, now: float, asked: float, pause: Pause) -> None:
+        """Count it."""
+        self.refusals += 1
+        super().on_rate_limited(now, asked, pause)
+
+
 def test_a_pause_in_a_batch_holds_no_body() -> None:
     """While a request of a batch waits after a fault with a large body, nothing holds more of it than 16 KiB."""
     wait = Wait(ResultGateway(URL, KEY), "r", FixedPolling(1.0), RateLimiter(), None, "wait", lambda: 0.0, lambda: 0.5)

@@ -43,7 +43,7 @@ OUTER: Final = ("cli", "contract", "sandbox", "testing", "webhooks.py", "pytest_
 LEFT_OUT: Final = (
     *("cli", "conformance", "demo", "docs", "examples", "fork", "generated", "growth", "http_library", "interrupt"),
     *("killed", "kills", "layers", "mutations", "performance", "protocol", "recorded", "round_trip", "sandbox"),
-    *("security", "spec", "startup", "store_commands", "surface", "wheel", "workflows"),
+    *("security", "spec", "startup", "surface", "wheel", "workflows"),
 )
 WORKERS: Final = os.cpu_count() or 1
 GOAL: Final = 0.9
@@ -282,8 +282,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def tests_of(mutant: Mutant, reached: Reached, seconds: dict[str, float]) -> list[str]:
     """Return the tests that reach a change, fastest first, up to MAX_TEST_SECONDS. All reach what runs at import."""
     lines = reached[mutant.path]
-    tests = lines.get(mutant.line) or set().union(*lines.values())
-    ordered = sorted(tests & seconds.keys(), key=lambda test: seconds[test])
+    tests = lines[mutant.line] & seconds.keys() or set().union(*lines.values()) & seconds.keys()
+    ordered = sorted(tests, key=lambda test: seconds[test])
     until = itertools.accumulate(seconds[test] for test in ordered)
     return [test for test, total in zip(ordered, until, strict=True) if total <= MAX_TEST_SECONDS]
 
