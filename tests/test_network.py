@@ -20,7 +20,7 @@ from longcat import APIConnectionError, APIStatusError, ConfigurationError, Down
 from longcat.contract import load_spec
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import probe
-from longcat.sending.http.asyncio_network import AsyncioNetwork
+from longcat.sending.http.asyncio_network import AsyncioNetwork, AsyncioStream
 from longcat.sending.http.libraries import default_library
 from longcat.sending.proxies import Proxies, excepts
 from longcat.testing import VirtualClock
@@ -145,6 +145,17 @@ def test_what_comes_before_tls_is_not_believed(driver: Driver, folder: Path) -> 
             drive(driver, server.url, CALLS["status"], http=None)
         assert server.requests == []
     assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(ConnectionResetError("reset by the proxy"), "reset by the proxy"), (None, "was closed")]
+)
+def test_what_is_sent_over_a_connection_that_is_over_fails_in_words(error: Exception | None, why: str) -> None:
+    """It says what ended the connection, as far as that is known."""
+    stream = AsyncioStream(default_library())
+    stream.connection_lost(error)
+    with pytest.raises(httpcore.WriteError, match=why):
+        asyncio.run(stream.write(b"more"))
 
 
 @pytest.mark.usefixtures("trusting")

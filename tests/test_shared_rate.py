@@ -253,6 +253,16 @@ def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before(
     assert limiter.seconds_until(slots[0], 0.25) is None
 
 
+def test_a_client_without_a_bound_soon_looks_at_the_budget_again() -> None:
+    """While it asks, it sees within a quarter of a second that another client was refused."""
+    limiter, budget = SharedRateLimiter(inf, on_demand=lambda: None), SharedBudget()
+    limiter.end_exchange(
+        limiter.begin_exchange(0.0, 0.0), budget, budget.exchange(0.0, "a", inf, ExchangeInput([], 1)), 0.0
+    )
+    assert limiter.seconds_until(limiter.reserve(0.1), 0.1) == 0.0
+    assert limiter.next_exchange(0.1) == 0.25
+
+
 def test_nothing_is_asked_while_there_is_no_exchange() -> None:
     """When an exchange has failed, all slots are void, and what the client had to say is said in the next one."""
     limiter, budget = SharedRateLimiter(inf, on_demand=lambda: None), SharedBudget()
