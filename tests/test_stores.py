@@ -301,6 +301,6 @@ def test_a_store_that_does_not_take_it_says_why(
         case code:
             object_storage.faults.append(code)
     with pytest.raises(DownloadError, match=says) as error:
-        save(FakeGateway().request("r", 0), f"s3://{bucket}/x", "r", timeout=2)
+        save(FakeGateway().request("r", 0), f"s3://{bucket}/x", "r", timeout=20)
     assert error.value.transient is (fault == "no network")
     assert SECRET not in str(error.value)
