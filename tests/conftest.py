@@ -196,6 +196,8 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualClock:
     """Let the time of the commands in this process pass only while they sleep, so that no work comes too late."""
-    monkeypatch.setattr("longcat.client.base.SystemClock", lambda: VirtualClock(start=time.time()))
+    clock = VirtualClock(start=time.time())
+    monkeypatch.setattr("longcat.client.base.SystemClock", lambda: clock)
+    return clock

@@ -232,10 +232,10 @@ class Terminal:
         self.process.communicate()
         os.close(self._ours)
 
-    def wait_for(self, words: str) -> None:
-        """Return as soon as these words were to be seen."""
-        while words.encode() not in self._raw:
-            assert self._read(), f"never seen: {words!r}, but {self._raw[-500:]!r}"
+    def wait_for(self, pattern: str) -> None:
+        """Return as soon as words were to be seen, in whatever colours, that a regular expression finds."""
+        while not re.search(pattern, re.sub(r"\x1b\[[0-9;]*m", "", self._raw.decode(errors="replace"))):
+            assert self._read(), f"never seen: {pattern!r}, but {self._raw[-500:]!r}"
 
     def finish(self) -> Display:
         """Wait for the end, and return what was to be seen."""

@@ -33,6 +33,7 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.ids import known_ids, piped_ids
 from longcat.cli.run import run as main
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Settings, running
+from longcat.testing import VirtualClock
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,10 +44,39 @@ def _ctrl_c_works() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+class MovableClock:
+    """The clock of this machine, which can be put forward.
+
+    Attributes:
+        ahead: by how many seconds.
+    """
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return time.monotonic() + self.ahead
+
+
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
+def gateway_clock() -> MovableClock:
+    """Return the clock of the one sandbox: a test that puts it forward need not guess how long something takes."""
+    return MovableClock()
+
+
+@pytest.fixture(scope="module")
+def gateway(gateway_clock: MovableClock) -> Iterator[Gateway]:
     """Return one sandbox for all tests."""
-    with running(Settings(api_key=KEY, duration=0)) as url, httpx.Client(timeout=LIMIT) as http:
+    settings = Settings(api_key=KEY, duration=0)
+    with running(settings, clock=gateway_clock) as url, httpx.Client(timeout=LIMIT) as http:
+        yield Gateway(url, http)
+
+
+@pytest.fixture
+def virtual_gateway(virtual_time: VirtualClock) -> Iterator[Gateway]:
+    """Return a sandbox whose time, as that of the commands, passes only while these sleep."""
+    settings = Settings(api_key=KEY, duration=10)
+    with running(settings, clock=virtual_time.monotonic) as url, httpx.Client(timeout=LIMIT) as http:
         yield Gateway(url, http)
 
 
@@ -276,11 +306,11 @@ def test_status(gateway: Gateway, call: Call, request_: dict[str, Any], line: st
     assert (ran.out, ran.err) == (line.replace("ID", request_id).replace("URL", gateway.url) + "\n", "")
 
 
-def test_wait_prints_the_url(gateway: Gateway, call: Call) -> None:
+def test_wait_prints_the_url(virtual_gateway: Gateway, call: Call) -> None:
     """`wait` prints the picture's URL, and progress only to stderr."""
-    request_id = gateway.add(duration=0.1)
-    ran = call("wait", request_id)
-    assert ran.out == f"{gateway.url}/results/{request_id}.png\n"
+    request_id = virtual_gateway.add()
+    ran = call("wait", request_id, LONGCAT_BASE_URL=virtual_gateway.url)
+    assert ran.out == f"{virtual_gateway.url}/results/{request_id}.png\n"
     seen = [PLAIN.fullmatch(line) for line in ran.err.splitlines()]
     first, *_, last = [match and match.groups() for match in seen]
     assert (None in seen, first, last) == (False, (request_id, "processing", "0%"), (request_id, "completed", "100%"))
@@ -455,10 +485,10 @@ def test_timeout_bounds_the_download(gateway: Gateway, call: Call) -> None:
 # --- In a pipe.
 
 
-def test_pipes(gateway: Gateway, call: Call) -> None:
+def test_pipes(virtual_gateway: Gateway, call: Call) -> None:
     """Without a terminal, stdout holds the result alone, and stderr plain lines, even with FORCE_COLOR."""
-    request_id = gateway.add(duration=0.1)
-    ran = call("wait", request_id, "-o", "cat.png", FORCE_COLOR="1")
+    request_id = virtual_gateway.add()
+    ran = call("wait", request_id, "-o", "cat.png", FORCE_COLOR="1", LONGCAT_BASE_URL=virtual_gateway.url)
     assert (ran.code, ran.out) == (0, "cat.png\n")
     lines = ran.err.splitlines()
     assert (len(lines) >= 2, [line for line in lines if not PLAIN.fullmatch(line)]) == (True, []), ran.err
@@ -659,20 +689,13 @@ def test_many_get_a_summary(gateway: Gateway, call: Call) -> None:
     assert len(ran.errors) == 2
 
 
-def test_many_in_a_terminal(user: User) -> None:
+def test_many_in_a_terminal(gateway: Gateway, gateway_clock: MovableClock, user: User) -> None:
     """In a terminal, many have one line that counts them and says how long it takes, below the last that finished."""
-    passed = [0.0]
-
-    def clock() -> float:
-        return time.monotonic() + passed[0]
-
-    with running(Settings(api_key=KEY), clock=clock) as url, httpx.Client(timeout=LIMIT) as http:
-        gateway = Gateway(url, http)
-        ids = [gateway.add(duration=1000 if number == 7 else 0.1) for number in range(15)]
-        with user.sit_down("wait", *ids, piped=True, LONGCAT_BASE_URL=url) as terminal:
-            terminal.wait_for(" left")  # Which is told once a second.
-            passed[0] = 1000.0
-            display = terminal.finish()
+    ids = [gateway.add(duration=1000 if number == 7 else 0.1) for number in range(15)]
+    with user.sit_down("wait", *ids, piped=True) as terminal:
+        terminal.wait_for(" left")  # Which is told once a second.
+        gateway_clock.ahead += 1000
+        display = terminal.finish()
     *recent, summary = display.screen
     assert (display.ran.code, len(recent)) == (0, 5)
     assert [bool(re.fullmatch(r"sandbox-\d+  completed  \d+\.\d s", line)) for line in recent] == [True] * 5
@@ -711,13 +734,15 @@ ODD: Final = ("[red]cat[/red]", "[/]", "back\\slash\\", ":cat:", "ü🐱", "{cat
 
 
 @pytest.fixture(scope="module")
-def live(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Display:
+def live(gateway: Gateway, gateway_clock: MovableClock, tmp_path_factory: pytest.TempPathFactory) -> Display:
     """Return what a wait for the odd IDs, and for one that nobody knows, shows in a terminal."""
     folder = tmp_path_factory.mktemp("live")
     for name in ODD:
-        gateway.add(request_id=name, duration=0.3)
+        gateway.add(request_id=name, duration=1000)
     user = User(folder, environment(folder, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
     with user.sit_down("wait", *ODD, "nobody") as terminal:
+        terminal.wait_for(f"{ODD[-1]} +processing")
+        gateway_clock.ahead += 1000
         return terminal.finish()
 
 

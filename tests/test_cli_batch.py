@@ -261,7 +261,7 @@ def test_ctrl_c_leaves_no_order_in_doubt(  # noqa: PLR0913, PLR0917 - a table.
     place: Place,
 ) -> None:
     """The first one lets orders under way be answered, and sends no other; the manifest is written, the code 130."""
-    gateway = gateway_with("order-slow:all:0.6")
+    gateway = gateway_with("order-slow:all:0.6", duration=LIMIT)
     user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))
     (tmp_path / "orders").write_text("\n".join(f"cat {number}" for number in range(40)))
     request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, interrupt)))
