@@ -20,6 +20,7 @@ from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.gateway.orders import usable_order
 from longcat.saving.journal.journal import Journal, without_password
 from longcat.saving.journal.postgres import database, owners
+from longcat.saving.journal.postgres.refusals import refusal_of
 from longcat.testing import FakeGateway
 from longcat.waiting.store import OrderState
 
@@ -273,3 +274,22 @@ def test_what_is_nearly_an_address_is_no_file(
 def test_a_place_is_shown_without_its_passwords(place: str, shown: str) -> None:
     """What is left names the same journal, for whom the environment tells the password."""
     assert without_password(place) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "passes", "passes_soon"),
+    [
+        ('password authentication failed for user "longcat"', False, False),
+        ('database "jobs" does not exist', False, False),
+        ("server closed the connection unexpectedly", True, True),
+        ("sorry, too many clients already", True, True),
+        ("the database system is starting up", True, True),
+        ('could not translate host name "db.example" to address: Name or service not known', True, False),
+        ("server does not support SSL, but SSL was required", False, False),
+        ("something else", False, False),
+    ],
+)
+def test_a_refusal_says_whether_it_may_pass(said: str, passes: bool, passes_soon: bool) -> None:
+    """A wrong password does not pass by itself; a server that is missing may come back, one that starts does soon."""
+    refusal = refusal_of(said)
+    assert (refusal.passes, refusal.passes_soon) == (passes, passes_soon)
