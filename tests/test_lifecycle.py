@@ -295,7 +295,7 @@ def test_waits_that_are_cancelled_at_any_moment_leave_the_pool_empty(way: str, l
 
 
 def test_httpcore_still_loses_places() -> None:
-    """When it does no more, `longcat.sending.pools` can do with less."""
+    """When it does no more, `longcat.sending.http.pools` can do with less."""
 
     async def main(url: str) -> int:
         async with httpx.AsyncClient(**SHARED) as http:
