@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 from fakes import KEY, URL, Cat, Driver
@@ -274,6 +274,16 @@ def test_what_is_nearly_an_address_is_no_file(
 def test_a_place_is_shown_without_its_passwords(place: str, shown: str) -> None:
     """What is left names the same journal, for whom the environment tells the password."""
     assert without_password(place) == shown
+
+
+def test_a_session_gives_signs_of_life_by_itself(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server hears from a program that does something else."""
+    given = Event()
+    monkeypatch.setattr(database, "SIGN_INTERVAL", 0.0)
+    monkeypatch.setattr(database.PostgresDatabase, "give_sign_of_life", lambda _: given.set())
+    with journal(schema.url) as one:
+        one.requests(URL).last(ID)
+        assert given.wait(LIMIT)
 
 
 @pytest.mark.parametrize(
