@@ -18,7 +18,7 @@ from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import Variants
 from longcat.text import shorten, show
-from longcat.text.pointer import escape, unescape
+from longcat.text.pointer import escape, last_name, parent
 
 MAX_ITEMS: Final = 2000
 """How many items of one body count: those nearest to its top. Schemas that refer to each other may list millions."""
@@ -254,7 +254,7 @@ class Trees:
         for where in dict.fromkeys(branches):
             if where not in schemas:
                 added = tuple(one for one in self.applied(where) if one not in schemas)
-                yield _Listing(Kind.MEMBER, unescape(where.rpartition("/")[2]), (where,), added, is_subtype=True)
+                yield _Listing(Kind.MEMBER, last_name(where), (where,), added, is_subtype=True)
 
     def _read_inner(self, schema: Any, pointer: str) -> Iterator[_Listing]:
         for index, _ in enumerate(_list(schema, "prefixItems")):
@@ -311,7 +311,7 @@ def _enter(listing: _Listing, item: Item) -> Item:
         content.inner[where] = child
     child.is_subtype = listing.is_subtype
     if listing.kind is Kind.MEMBER and not listing.is_subtype:
-        content.unions[where.rpartition("/")[0]] = None
+        content.unions[parent(where)] = None
     return child
 
 
@@ -337,7 +337,7 @@ def _list(schema: Any, keyword: str) -> list[Any]:
 def _name_of(branch: Any, index: int) -> str:
     """Return what a member of a union is called: by its component, its title or its type, else by its number."""
     if isinstance(branch, Mapping):
-        for name in (unescape(str(branch.get("$ref", "")).rpartition("/")[2]), branch.get("title"), branch.get("type")):
+        for name in (last_name(str(branch.get("$ref", ""))), branch.get("title"), branch.get("type")):
             if isinstance(name, str) and name:
                 return name
     return str(index + 1)

@@ -21,7 +21,7 @@ from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, json_body, name_of
 from longcat.contract.patches.infer import infer, wrapped
 from longcat.contract.patches.schemas import broken_keyword, drop_required
-from longcat.text.pointer import at, escape, split
+from longcat.text.pointer import at, escape, parent, split
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _OTHER_SHAPE: Final = (
@@ -252,9 +252,8 @@ def example(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
 
 def _make_absent_or_empty(value: Any, finding: Finding, body: Any) -> None:
     """Take out of an example what an answer does not have, or make empty what is empty there."""
-    owner, _, _ = finding.pointer.rpartition("/")
     try:
-        holder = at(value, owner)
+        holder = at(value, parent(finding.pointer))
         if finding.code == "field-absent":
             del holder[name_of(finding)]
         else:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from longcat.contract.checks.body import charset_of, decode_json
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.patches.infer import infer
-from longcat.text.pointer import at, unescape
+from longcat.text.pointer import at, last_name
 
 _OF_THE_WHOLE: Final = frozenset({"content-type-changed", "enveloped", "status-undocumented"})
 _NEW_NAMES: Final = frozenset({"field-renamed", "field-moved", "field-new"})
@@ -111,7 +111,7 @@ def _content(finding: Finding) -> str:
 
 def name_of(finding: Finding) -> str:
     """Return the name of the field that a finding is about."""
-    return unescape(finding.pointer.rpartition("/")[2])
+    return last_name(finding.pointer)
 
 
 def json_body(exchange: Exchange) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from longcat.contract.patches.edit import Append, Edit, Put, with_edit
-from longcat.text.pointer import at, escape, split, unescape
+from longcat.text.pointer import at, escape, last_name, parent, split
 
 VERSION: Final = "1.0.0"
 
@@ -36,8 +36,7 @@ def _actions(document: Any, edit: Edit) -> Iterator[dict[str, Any]]:
     old, new = edit.pointer, None
     if isinstance(edit, Append):
         # Readers differ in what an update of a list means, so the list is written anew.
-        owner, _, name = edit.pointer.rpartition("/")
-        new = owner, {unescape(name): [*at(document, edit.pointer), edit.value]}
+        new = parent(edit.pointer), {last_name(edit.pointer): [*at(document, edit.pointer), edit.value]}
     elif isinstance(edit, Put):
         old = "" if edit.instead_of is None else f"{edit.pointer}/{escape(edit.instead_of)}"
         new = edit.pointer, {edit.name: edit.value}

@@ -11,6 +11,7 @@ from longcat.contract.patches.group import FindingGroup, RefusedError
 from longcat.contract.patches.infer import as_type, infer, inner, is_name, type_of, united
 from longcat.contract.patches.words import TELLS_VARIANTS_APART, add_words, is_word, map_words, new_word
 from longcat.text import show
+from longcat.text.pointer import last_name, parent
 
 BOUNDS: Final[Mapping[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"), lambda value: value),
@@ -25,7 +26,7 @@ REMOVABLE: Final = frozenset({"format", "pattern", "multipleOf", "uniqueItems"})
 
 def broken_keyword(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     """Yield the edits for values that break a keyword."""
-    owner, _, keyword = group.rule.rpartition("/")
+    owner, keyword = parent(group.rule), last_name(group.rule)
     if keyword in {"mapping", "discriminator", "oneOf", "anyOf"}:
         yield from new_word(draft, group)
     elif keyword == "type":

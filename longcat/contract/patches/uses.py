@@ -18,7 +18,7 @@ from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Put
 from longcat.contract.patches.group import FindingGroup
-from longcat.text.pointer import at, escape, split, unescape
+from longcat.text.pointer import at, escape, last_name, parent, split
 
 MAX_VISITS: Final = 2000
 """How many schemas are looked at to see by which references an answer led to a broken rule."""
@@ -61,10 +61,8 @@ def at_place_of_use(draft: Draft, group: FindingGroup) -> tuple[Draft, FindingGr
     site = uses[first].site
     for index, use in enumerate(uses[first:], first):
         is_last = index == len(uses) - 1
-        owner, _, name = site.rpartition("/")
-        words = group.comment(
-            f"here, and in no other place that refers to {unescape(use.component.rpartition('/')[2])}"
-        )
+        name = last_name(site)
+        words = group.comment(f"here, and in no other place that refers to {last_name(use.component)}")
         if is_last and is_added:
             value: Any = {"allOf": [draft.raw(site), {"type": "object"}]}
             place = f"{site}/allOf/1"
@@ -72,7 +70,7 @@ def at_place_of_use(draft: Draft, group: FindingGroup) -> tuple[Draft, FindingGr
             reference = draft.raw(site)
             beside = {key: one for key, one in reference.items() if key != "$ref"}
             value, place = {**copy.deepcopy(draft.raw(use.component)), **beside}, f"{site}{rest}"
-        draft = draft.edited([Put(owner, split(f"/{name}")[0], value, words, instead_of=split(f"/{name}")[0])])
+        draft = draft.edited([Put(parent(site), name, value, words, instead_of=name)])
         if not is_last:
             site += uses[index + 1].site.removeprefix(use.component)
     return draft, evolve(group, rule=place, findings=tuple(evolve(one, rule=place) for one in group.findings))
@@ -80,10 +78,10 @@ def at_place_of_use(draft: Draft, group: FindingGroup) -> tuple[Draft, FindingGr
 
 def _can_be_replaced(draft: Draft, use: Use, *, is_kept: bool) -> bool:
     """Whether a copy of a component at a place of use means the same there, or if it is kept, the reference to it."""
-    owner, component = at(draft.document, use.site.rpartition("/")[0]), at(draft.document, use.component)
+    owner, component = at(draft.document, parent(use.site)), at(draft.document, use.component)
     in_one_file = is_kept or draft.document.source_of(use.site)[0] == draft.document.source_of(use.component)[0]
     # A discriminator knows its variants by where they stand.
-    holder = at(draft.document, use.site.rsplit("/", 2)[0]) if isinstance(owner, list) else {}
+    holder = at(draft.document, parent(parent(use.site))) if isinstance(owner, list) else {}
     is_variant = isinstance(owner, list) and isinstance(holder, Mapping) and "discriminator" in holder
     return in_one_file and isinstance(component, dict) and not is_variant and "discriminator" not in component
 

@@ -10,7 +10,7 @@ from longcat.contract.openapi.schema.variants import Variants, fixed_words, norm
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, json_body
-from longcat.text.pointer import at
+from longcat.text.pointer import at, last_name, parent
 
 TELLS_VARIANTS_APART: Final = (
     "It tells one kind of answer from another. Without it no answer can be read; decide by hand."
@@ -71,8 +71,8 @@ def new_word(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
         raise RefusedError(TELLS_VARIANTS_APART)
     if word in variants.branches:
         return
-    bodies = [at(json_body(one.exchange), one.pointer.rpartition("/")[0]) for one in group.findings]
-    owner = group.rule.removesuffix("/mapping").rpartition("/")[0]
+    bodies = [at(json_body(one.exchange), parent(one.pointer)) for one in group.findings]
+    owner = parent(group.rule.removesuffix("/mapping"))
     for known, branch in variants.branches.items():
         pointer = properties_of(draft.document, branch).get(variants.name)
         alike = [{**body, variants.name: known} for body in bodies]
@@ -135,7 +135,7 @@ def _usually_required(draft: Draft, variants: Variants) -> list[str]:
 
 def _component_name(draft: Draft, word: str, references: Sequence[str]) -> str:
     """Return a name for a new variant, in the style of its siblings: with the ending that they share."""
-    names = [reference.rpartition("/")[2] for reference in references]
+    names = [last_name(reference) for reference in references]
     endings = re.findall(r"(?=([A-Z][A-Za-z0-9]*$))", names[0]) if len(names) > 1 else []
     ending = next((one for one in endings if all(name.endswith(one) for name in names)), "")
     base = "".join(part[:1].upper() + part[1:] for part in re.findall(r"[A-Za-z0-9]+", word)) or "Other"

@@ -19,6 +19,7 @@ from longcat.contract.openapi.schema.fields import Fields, fields_of
 from longcat.contract.openapi.schema.keywords import listed
 from longcat.contract.openapi.schema.validator import ValidationMode, Validator
 from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional, variants_of
+from longcat.text.pointer import last_name, parent
 
 CONSTRAINTS: Final = frozenset({"not", "contains", "propertyNames", "dependentRequired"})
 """The keywords that forbid a value by other schemas, or by other fields, which do not apply to it themselves."""
@@ -69,7 +70,7 @@ class Schemas:
 
     def branches(self, pointer: str) -> list[str]:
         """Return where the schemas stand of the `oneOf` or `anyOf` at a pointer."""
-        owner, _, keyword = pointer.rpartition("/")
+        owner, keyword = parent(pointer), last_name(pointer)
         return listed(self.at(owner), owner, keyword)
 
     def is_valid(self, pointer: str, value: Any, *, closed: bool = False, budget: StepBudget | None = None) -> bool:

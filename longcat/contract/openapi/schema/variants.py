@@ -11,7 +11,7 @@ from longcat.contract.openapi.document import SpecError
 from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
 from longcat.contract.openapi.references import Document, follow
 from longcat.contract.openapi.schema.keywords import listed
-from longcat.text.pointer import escape, last_name
+from longcat.text.pointer import escape, last_name, parent
 
 
 @frozen
@@ -57,7 +57,7 @@ def variants_of(document: Document, pointer: str) -> Variants | None:
 
     None: by nothing but their shape.
     """
-    owner, _, keyword = pointer.rpartition("/")
+    owner, keyword = parent(pointer), last_name(pointer)
     schema = document.schema(owner)
     branches = [branch for branch in listed(schema, owner, keyword) if not is_null(document.schema(branch))]
     discriminator = _Discriminator.of(document, owner)
