@@ -13,7 +13,7 @@ from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.findings import JudgedFinding
 from longcat.contract.reports.verdict import Event, JudgedExchange, Tally
-from longcat.contract.traffic.ahead import is_worth_it, read_ahead
+from longcat.contract.traffic.read_ahead import is_worth_it, read_ahead
 from longcat.contract.traffic.recordings import read
 
 OTHER_SERVER: Final = (

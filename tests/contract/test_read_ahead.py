@@ -14,21 +14,26 @@ from exchanges import GOOD
 
 from longcat.contract import Exchange
 from longcat.contract.model import Inconclusive
-from longcat.contract.traffic import ahead
-from longcat.contract.traffic.ahead import is_worth_it, read_ahead
+from longcat.contract.traffic.read_ahead import (
+    MAX_BLOCK_BYTES,
+    MAX_EXCHANGES,
+    MIN_FILE_BYTES,
+    is_worth_it,
+    read_ahead,
+)
 
 TRAFFIC: list[Exchange | Inconclusive] = [
     *(
         evolve(GOOD, source=f"#{number}", credentials="a", answered_before=True)
-        for number in range(3 * ahead.MAX_EXCHANGES + 1)
+        for number in range(3 * MAX_EXCHANGES + 1)
     ),
     Inconclusive("#a", "is not JSON"),
-    evolve(GOOD, request_headers={"x": "\ud800"}, response_body=b"\xff" * (ahead.MAX_BLOCK_BYTES + 1)),
+    evolve(GOOD, request_headers={"x": "\ud800"}, response_body=b"\xff" * (MAX_BLOCK_BYTES + 1)),
     evolve(GOOD, request_body=None, response_body=None),
 ]
 
 
-@pytest.mark.parametrize("count", [0, 1, ahead.MAX_EXCHANGES, len(TRAFFIC)])
+@pytest.mark.parametrize("count", [0, 1, MAX_EXCHANGES, len(TRAFFIC)])
 def test_all_comes_in_its_order(count: int) -> None:
     """Nothing is lost, and nothing of an exchange: neither what tells keys apart, nor what no text can hold."""
     taken = list(read_ahead(TRAFFIC[:count]))
@@ -51,12 +56,12 @@ def test_a_killed_process_is_told() -> None:
     """Whoever has only a part of the traffic is told that it is one."""
 
     def killed() -> Iterator[Exchange]:
-        for _ in range(ahead.MAX_EXCHANGES + 1):
+        for _ in range(MAX_EXCHANGES + 1):
             yield GOOD
         os.kill(os.getpid(), signal.SIGKILL)
 
     *taken, last = read_ahead(killed())
-    assert taken == [GOOD] * ahead.MAX_EXCHANGES
+    assert taken == [GOOD] * MAX_EXCHANGES
     assert isinstance(last, Inconclusive)
     assert last.unclear
 
@@ -141,7 +146,7 @@ def test_the_process_has_as_many_descriptors_to_read_with() -> None:
 def test_a_process_is_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file is read at once, as is any where there are threads, or no second processor."""
     large, small = tmp_path / "large.har", tmp_path / "small.har"
-    large.write_bytes(b" " * ahead.MIN_FILE_BYTES)
+    large.write_bytes(b" " * MIN_FILE_BYTES)
     small.write_bytes(b" ")
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
