@@ -32,8 +32,8 @@ ATTEMPTS: Final = 4
 """How often a download is tried when the fault may pass."""
 MAX_PUTS: Final = 10
 """How often it is tried to put a picture in its place, with pauses that last about a minute altogether."""
-CROWDED: Final = 1000
-"""How many files make a folder crowded, which takes some time to look through for what killed programs left there."""
+MANY_FILES: Final = 1000
+"""A folder with more files than these is crowded: a search for what killed programs left there takes some time."""
 SWEPT_EVERY: Final = 60.0
 """Seconds after which a crowded folder is looked through again. Any other folder is looked through at each download."""
 MAX_REDIRECTS: Final = 5
@@ -119,7 +119,7 @@ class Downloader:
         folder = file.target.folder
         if self.monotonic() >= self._not_swept_before.get(folder, -inf):
             files = yield from run_in_thread(partial(sweep, folder))
-            if files > CROWDED:
+            if files > MANY_FILES:
                 self._not_swept_before[folder] = self.monotonic() + SWEPT_EVERY
 
     def _left(self, deadline: float) -> Callable[[], float]:

@@ -17,7 +17,7 @@ from attrs import define, field
 
 from longcat.contract.openapi.document import Node, SpecError, invalid, nodes
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
-from longcat.contract.openapi.schema.keywords import OPEN, SchemaDefect, read_schema
+from longcat.contract.openapi.schema.keywords import ALLOWS_EVERYTHING, SchemaDefect, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
 from longcat.text import show
 from longcat.text.pointer import at, escape, last_name
@@ -145,7 +145,7 @@ class Document(dict[str, Any]):
                 try:
                     follow(self, schema, pointer)
                 except SpecError as error:
-                    schema, defect = OPEN, SchemaDefect("", str(error))
+                    schema, defect = ALLOWS_EVERYTHING, SchemaDefect("", str(error))
             if defect:
                 self.defects[pointer] = str(invalid(self.describe(pointer) + defect.pointer, defect.why))
             self._schemas[pointer] = schema

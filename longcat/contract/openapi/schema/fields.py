@@ -10,7 +10,7 @@ from attrs import Factory, define
 
 from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.references import Document
-from longcat.contract.openapi.schema.keywords import SAYING, types_of
+from longcat.contract.openapi.schema.keywords import TELLING_KEYWORDS, types_of
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.text.pointer import escape
@@ -100,7 +100,7 @@ def is_free(document: Document, pointer: str) -> bool:
     said = {name for schema in schemas if isinstance(schema, Mapping) for name, value in schema.items() if value != {}}
     types = [types_of(schema) for schema in schemas]
     is_object = not any(types) or any("object" in one for one in types)
-    return is_object and said.isdisjoint(SAYING) and False not in schemas
+    return is_object and said.isdisjoint(TELLING_KEYWORDS) and False not in schemas
 
 
 def marks_of(document: Document, pointer: str) -> frozenset[Direction]:

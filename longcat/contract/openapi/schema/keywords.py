@@ -27,14 +27,16 @@ _SCHEMA: Final = frozenset(
 _SCHEMAS: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "prefixItems", *IN_PLACE})
 """The keywords whose value holds schemas."""
 _OTHERS: Final = frozenset({"required", "dependentRequired", "minContains", "maxContains", "$recursiveAnchor"})
-SAYING: Final = (frozenset(ASSERTIONS) - {"type"}) | _SCHEMA | _SCHEMAS - {"allOf"} | _OTHERS - {"$recursiveAnchor"}
+TELLING_KEYWORDS: Final = (
+    (frozenset(ASSERTIONS) - {"type"}) | _SCHEMA | _SCHEMAS - {"allOf"} | _OTHERS - {"$recursiveAnchor"}
+)
 """The keywords that say more about a value than its type."""
 _DISPENSABLE: Final = frozenset(ASSERTIONS) | _OTHERS
 """The keywords that can be left out of a schema, which then allows more and means the same otherwise."""
 _SETS: Final = frozenset({"required", "type"})
 """The keywords whose value may be a list of words, in which a word that stands twice means nothing more."""
 _NOT_FOLLOWED: Final = ("$dynamicRef", "$recursiveRef")
-OPEN: Final[Mapping[str, Any]] = {"additionalProperties": True}
+ALLOWS_EVERYTHING: Final[Mapping[str, Any]] = {"additionalProperties": True}
 """What stands for a schema that can't be used: it allows everything, and any field."""
 
 
@@ -62,19 +64,19 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, SchemaDefect | N
     if isinstance(written, bool):
         return written, None
     if not isinstance(written, Mapping):
-        return OPEN, SchemaDefect("", f"{show(written)} is no schema")
+        return ALLOWS_EVERYTHING, SchemaDefect("", f"{show(written)} is no schema")
     # A keyword without a value, as YAML may have it, says nothing.
     schema = {name: value for name, value in written.items() if value is not None or name == "const"}
     for name in _SETS & schema.keys():
         schema[name] = _without_repeats(schema[name])
     for name in _NOT_FOLLOWED:
         if name in schema:
-            return OPEN, SchemaDefect(f"/{name}", "this kind of reference is not followed")
+            return ALLOWS_EVERYTHING, SchemaDefect(f"/{name}", "this kind of reference is not followed")
     first = defect = wrong_in(schema)
     while defect is not None:
         keyword = split(defect.pointer)[0] if defect.pointer else ""
         if keyword not in _DISPENSABLE:
-            return OPEN, first
+            return ALLOWS_EVERYTHING, first
         del schema[keyword]
         defect = wrong_in(schema)
     usable, of_patterns = _with_usable_patterns(schema, patterns)

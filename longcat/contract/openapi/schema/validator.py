@@ -25,14 +25,14 @@ from longcat.text.pointer import escape
 
 
 @define
-class _Described:
+class _DescribedFields:
     """The fields and items of a value that some schema describes. `every_field`: any field is."""
 
     names: set[str] = Factory(set)
     items: set[int] = Factory(set)
     every_field: bool = False
 
-    def add(self, other: "_Described") -> None:
+    def add(self, other: "_DescribedFields") -> None:
         """Add what another part of the schema describes."""
         self.names |= other.names
         self.items |= other.items
@@ -142,7 +142,7 @@ class _Run:
     failure: SchemaFailure | None = None
     uncertain: int = 0
     _known: dict[_Application, bool] = field(init=False, factory=dict)
-    _referred: dict[_Application, tuple[bool, _Described]] = field(init=False, factory=dict)
+    _referred: dict[_Application, tuple[bool, _DescribedFields]] = field(init=False, factory=dict)
     _active: set[_Application] = field(init=False, factory=set)
     _whole: str = field(init=False, default="")
 
@@ -156,7 +156,7 @@ class _Run:
         if known is not None:
             return known
         before, meant = self.uncertain, self._meant(compiled, value)
-        described = _Described() if self.closed and kind is dict and compiled.names_fields else None
+        described = _DescribedFields() if self.closed and kind is dict and compiled.names_fields else None
         outer, self._whole = self._whole, meant.pointer if meant else pointer
         is_valid = meant is not None and self._apply(meant, value, described)
         self._whole = outer
@@ -166,7 +166,7 @@ class _Run:
             self._known[key] = is_valid
         return is_valid
 
-    def _apply(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def _apply(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Whether a schema allows a value. Enter which of its fields are described, if that is asked for."""
         self._budget.spend(compiled.cost)
         if compiled.defect:
@@ -182,13 +182,13 @@ class _Run:
             return self._fail(compiled, next((one for one in compiled.assertions.limits if one in broken), ""))
         if not compiled.tracks_fields:
             return self._check(compiled, value, described)
-        own = _Described()
+        own = _DescribedFields()
         is_valid = self._check(compiled, value, own)
         if described is not None:
             described.add(own)
         return is_valid
 
-    def _check(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def _check(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         checks = self._validator.checks(compiled)
         for keyword, check in checks.get(type(value), checks[object]):
             if not check(self, compiled, value, described):
@@ -211,7 +211,7 @@ class _Run:
 
     # --- Schemas for the same value.
 
-    def reference(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def reference(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `$ref`. A schema that leads back to itself for the same value says no more than it did."""
         meant = self._meant(self._validator.compiled(compiled.target), value)
         if meant is None:
@@ -221,7 +221,7 @@ class _Run:
             self.uncertain += 1
             return True
         if key not in self._referred:
-            before, own = self.uncertain, _Described()
+            before, own = self.uncertain, _DescribedFields()
             self._active.add(key)
             found = self._apply(meant, value, own), own
             self._active.discard(key)
@@ -250,12 +250,12 @@ class _Run:
             else self._validator.compiled(target)
         )
 
-    def all_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def all_of(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `allOf`."""
         parts = self._validator.inside(compiled, "allOf")
         return all(self._apply(part, value, described) for part in parts)
 
-    def any_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def any_of(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `anyOf`. Where it matters which fields are described, all parts are asked."""
         chosen = self._chosen(compiled, "anyOf", value)
         if chosen is not None:
@@ -267,7 +267,7 @@ class _Run:
                 return True
         return found
 
-    def one_of(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def one_of(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `oneOf`. That several fit is right where it can't be known of some of them.
 
         Read closed, it is right as well: of schemas that overlap, callers take the first, so that it is no drift.
@@ -287,11 +287,11 @@ class _Run:
         target = variants.find(value) if variants else None
         return None if target is None else self._validator.compiled(target)
 
-    def negation(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+    def negation(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
         """Obey `not`."""
         return not self._condition(f"{compiled.pointer}/not", value, None)
 
-    def condition(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def condition(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `if`, `then` and `else`."""
         holds = self._condition(f"{compiled.pointer}/if", value, described)
         branch = "then" if holds else "else"
@@ -299,7 +299,7 @@ class _Run:
             return True
         return self._apply(self._validator.compiled(f"{compiled.pointer}/{branch}"), value, described)
 
-    def dependent_schemas(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def dependent_schemas(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `dependentSchemas`."""
         return all(
             self._apply(
@@ -309,12 +309,14 @@ class _Run:
             if isinstance(value, dict) and name in value
         )
 
-    def _try(self, part: CompiledSchema, value: Any, described: _Described | None, *, is_union: bool = False) -> bool:
+    def _try(
+        self, part: CompiledSchema, value: Any, described: _DescribedFields | None, *, is_union: bool = False
+    ) -> bool:
         """Whether a schema allows a value, where it need not. What it describes counts only if it does.
 
         A part of a union that says nothing about fields allows any, because its author knew no better.
         """
-        failure, own = self.failure, None if described is None else _Described()
+        failure, own = self.failure, None if described is None else _DescribedFields()
         fits = self._apply(part, value, own)
         self.failure = failure
         if fits and described is not None and own is not None:
@@ -322,7 +324,7 @@ class _Run:
             described.add(own)
         return fits
 
-    def _condition(self, pointer: str, value: Any, described: _Described | None) -> bool | None:
+    def _condition(self, pointer: str, value: Any, described: _DescribedFields | None) -> bool | None:
         """Whether a schema allows a value, read openly. None: that can't be known."""
         before, closed, self.closed = self.uncertain, self.closed, False
         fits = self._try(self._validator.compiled(pointer), value, described)
@@ -331,7 +333,7 @@ class _Run:
 
     # --- Schemas for what is in an object.
 
-    def fields(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def fields(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `properties`, `patternProperties` and `additionalProperties`."""
         named, patterns, others = compiled.properties, compiled.patterns, compiled.others
         for name, inner in value.items():
@@ -366,12 +368,12 @@ class _Run:
         self._budget.spend(schema.cost)
         return True
 
-    def property_names(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+    def property_names(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
         """Obey `propertyNames`."""
         part = self._validator.compiled(f"{compiled.pointer}/propertyNames")
         return all(self._try(part, name, None) for name in value)
 
-    def required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+    def required(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
         """Obey `required`, but for fields that do not go this way."""
         return all(name in value or self._is_left_out(compiled, name) for name in compiled.schema["required"])
 
@@ -383,12 +385,12 @@ class _Run:
         places = [one.properties[name] for one in schemas if name in one.properties]
         return any(self._mode.direction in self._validator.compiled(place).marks for place in places)
 
-    def dependent_required(self, compiled: CompiledSchema, value: Any, _: _Described | None) -> bool:
+    def dependent_required(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
         """Obey `dependentRequired`."""
         needs = compiled.schema["dependentRequired"]
         return all(needed in value for name, others in needs.items() if name in value for needed in others)
 
-    def unevaluated_fields(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def unevaluated_fields(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `unevaluatedProperties`."""
         if described is None or described.every_field:
             return True
@@ -397,7 +399,7 @@ class _Run:
 
     # --- Schemas for what is in a list.
 
-    def items(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def items(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `prefixItems` and `items`."""
         first = len(compiled.schema.get("prefixItems", ()))
         rest = f"{compiled.pointer}/items" if "items" in compiled.schema else None
@@ -411,7 +413,7 @@ class _Run:
                 described.items.add(index)
         return True
 
-    def contains(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def contains(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `contains`, `minContains` and `maxContains`."""
         before, part = self.uncertain, self._validator.compiled(f"{compiled.pointer}/contains")
         found = {index for index, item in enumerate(value) if self._try(part, item, None)}
@@ -420,7 +422,7 @@ class _Run:
         least, most = compiled.schema.get("minContains", 1), compiled.schema.get("maxContains", len(value))
         return self.uncertain > before or least <= len(found) <= most
 
-    def unevaluated_items(self, compiled: CompiledSchema, value: Any, described: _Described | None) -> bool:
+    def unevaluated_items(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `unevaluatedItems`."""
         left = [index for index in range(len(value)) if described is None or index not in described.items]
         if described is not None:
@@ -428,7 +430,7 @@ class _Run:
         return all(self._inner(f"{compiled.pointer}/unevaluatedItems", value[index], index) for index in left)
 
 
-_Check: TypeAlias = Callable[[_Run, CompiledSchema, Any, _Described | None], bool]
+_Check: TypeAlias = Callable[[_Run, CompiledSchema, Any, _DescribedFields | None], bool]
 _Checks: TypeAlias = Mapping[type, tuple[tuple[str, _Check], ...]]
 _ANY: Final[Mapping[str, _Check]] = {
     "$ref": _Run.reference,
