@@ -15,7 +15,16 @@ from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, show_body, show_value, with_gaps
 from longcat.contract.checks.observation import Observation, observe
 from longcat.contract.checks.request.expect import expect
-from longcat.contract.checks.status_codes import FROM_CDN, NO_SUCH_PATH, Expectation, is_success
+from longcat.contract.checks.status_codes import (
+    EXPECTED_PATH_REFUSAL,
+    FROM_CDN,
+    METHOD_REFUSAL,
+    NO_SUCH_PATH,
+    PATH_REFUSAL,
+    Expectation,
+    is_success,
+    not_found_answers,
+)
 from longcat.contract.codes import CODES
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import BodyEvidence, Exchange, Finding, Inconclusive
@@ -34,7 +43,6 @@ ELSEWHERE: Final = "not of this contract: a path that it does not have"
 _WITH_SLASHES: Final = (
     "a parameter of its path has slashes in its value, which OpenAPI does not know; it was taken for that path"
 )
-_NO_SUCH_PATH: Final = "HTTP 404, as there is no such path"
 
 
 def judge(spec: Spec, exchange: Exchange) -> Iterator[Finding]:
@@ -420,7 +428,7 @@ class Judgement:
             yield self._error_in_success(at_path, "", "a refusal") or self._status_mismatch(
                 "method-new", rule, f"a refusal, because there is {only}"
             )
-        elif exchange.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        elif exchange.status_code == METHOD_REFUSAL:
             allowed = {word.strip().upper() for word in exchange.response_headers.get("allow", "").split(",")}
             for one in sorted(filter(_METHOD.fullmatch, allowed - {*methods, "HEAD", "OPTIONS"}))[:MAX_METHODS]:
                 yield Mismatch("method-new", (), rule, only, one, [one], "header:allow", self._new(one))
@@ -428,9 +436,9 @@ class Judgement:
     def _check_other_path(self) -> Iterator[CheckResult]:
         """Yield what is wrong with the answer to a path that the contract does not have.
 
-        It should be a 404, if the contract documents that code for any operation of the server. If it documents one
-        form of it for all of these, the answer should have that form. Recorded traffic may well go to paths of another
-        contract: of that, only a success is told.
+        Its status code should be `PATH_REFUSAL`, if the contract documents that code for any operation of the server.
+        If it documents one form of it for all of these, the answer should have that form. Recorded traffic may well go
+        to paths of another contract: of that, only a success is told.
         """
         spec, code = self.spec, self.observation.status_code
         if not self.exchange.is_vouched_for:
@@ -440,14 +448,14 @@ class Judgement:
                 yield Gap(ELSEWHERE, unclear=False)
             return
         operations = spec.operations_at(self.exchange.url) or spec.operations
-        documented = [found for one in operations if (found := one.response(HTTPStatus.NOT_FOUND))]
+        documented = not_found_answers(operations)
         if is_success(code):
             yield self._error_in_success(operations, "", "a refusal") or self._status_mismatch(
-                "path-new", "/paths", _NO_SUCH_PATH
+                "path-new", "/paths", EXPECTED_PATH_REFUSAL
             )
         elif documented and code not in NO_SUCH_PATH:
-            yield self._status_mismatch("status-changed", "", _NO_SUCH_PATH)
-        elif code == HTTPStatus.NOT_FOUND and _have_one_form(documented):
+            yield self._status_mismatch("status-changed", "", EXPECTED_PATH_REFUSAL)
+        elif code == PATH_REFUSAL and _have_one_form(documented):
             yield from compare_answer(self.observation, documented[0])
 
 

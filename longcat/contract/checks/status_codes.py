@@ -4,7 +4,7 @@ For the drift check, this is the one home of what a 401, 403, 404, 405, 429 or 5
 of the CDN in front, rather than the gateway's, follows in `judge.Judgement.outage`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from longcat.contract.checks.mismatch import Gap, Mismatch
 from longcat.contract.model import Severity
-from longcat.contract.openapi.operation import Operation
+from longcat.contract.openapi.operation import Operation, Response
 
 
 class RequestFault(StrEnum):
@@ -46,6 +46,8 @@ REFUSALS: Final[Mapping[RequestFault, tuple[tuple[int, ...], ...]]] = {
 }
 """The status codes that HTTP has for a fault (RFC 9110, section 15.5), the best first. Of the first group of which the
 contract documents any, the documented ones are right."""
+UNKNOWN_CODES: Final = frozenset(code for group in REFUSALS[RequestFault.UNKNOWN] for code in group)
+"""The codes that say: what the request asks about does not exist."""
 FAULT_CODES: Final = frozenset(code for groups in REFUSALS.values() for group in groups for code in group)
 NO_SUCH_THING: Final = frozenset({404, 405, 410, 501})
 """The codes that say: there is no such path, method or thing."""
@@ -55,6 +57,12 @@ REQUEST_REFUSED: Final = frozenset({400, 406, 411, 412, 413, 414, 415, 417, 422,
 """The codes that find fault with the request."""
 NO_SUCH_PATH: Final = frozenset({401, 403, 404, 405})
 """The codes with which a path that does not exist may be refused: some gateways look at the key first."""
+PATH_REFUSAL: Final = HTTPStatus.NOT_FOUND
+"""The code with which a path that does not exist should be refused."""
+EXPECTED_PATH_REFUSAL: Final = f"HTTP {PATH_REFUSAL.value}, as there is no such path"
+"""What is expected of such a path, in words."""
+METHOD_REFUSAL: Final = HTTPStatus.METHOD_NOT_ALLOWED
+"""The code with which a method is refused. Its answer names the methods that the path has, in `Allow`."""
 BODILESS: Final = frozenset({204, 205, 304})
 """The codes of answers that have no body."""
 PASSING: Final = frozenset({408, 409, 423, 425, 429})
@@ -76,6 +84,11 @@ def is_redirect(status_code: int) -> bool:
 def is_refusal(status_code: int) -> bool:
     """Whether a status code is of the 4xx."""
     return status_code // 100 == 4  # noqa: PLR2004
+
+
+def not_found_answers(operations: Iterable[Operation]) -> list[Response]:
+    """Return the answers that these operations document for what does not exist."""
+    return [found for one in operations if (found := one.response(PATH_REFUSAL))]
 
 
 @frozen

@@ -12,7 +12,7 @@ from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.observation import observe
 from longcat.contract.checks.request.parameters import values_of
-from longcat.contract.checks.status_codes import REFUSALS, RequestFault, is_success
+from longcat.contract.checks.status_codes import UNKNOWN_CODES, is_success, not_found_answers
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.references import follow
@@ -28,7 +28,6 @@ _OTHER_SHAPE: Final = (
     "It is an answer of another shape altogether. The contract would have to be written anew; do it by hand."
 )
 _NO_EXAMPLE: Final = "The contract shows no such answer that could be changed."
-_UNKNOWN_CODES: Final = frozenset(code for codes in REFUSALS[RequestFault.UNKNOWN] for code in codes)
 
 
 # --- Status codes, content types and bodies.
@@ -41,7 +40,7 @@ def new_status(draft: Draft, group: FindingGroup) -> Iterator[Edit]:
     operation = draft.spec.match(exchanges[0].method, exchanges[0].url)
     # Where an unknown id was asked about, such a code says that there is no such thing; the endpoint is still there.
     if group.code == "endpoint-gone" and not all(
-        one.intent == "unknown-request" and one.status_code in _UNKNOWN_CODES for one in exchanges
+        one.intent == "unknown-request" and one.status_code in UNKNOWN_CODES for one in exchanges
     ):
         raise RefusedError("Where the endpoint is now can't be seen from the answer. Change the path by hand.")
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -184,12 +183,12 @@ def _is_reference(node: Any) -> bool:
 def _media(draft: Draft, exchange: Exchange) -> Media | None:
     """Return the documented media type that an answer's body is compared with.
 
-    The answer of a path that is not documented is compared with any documented 404.
+    Where the contract does not have the path, that is an answer which it documents for what does not exist.
     """
     observation = observe(draft.spec, exchange)
     response = observation.documented
     if observation.operation is None:
-        response = next(filter(None, (one.response(HTTPStatus.NOT_FOUND) for one in draft.spec.operations)), None)
+        response = next(iter(not_found_answers(draft.spec.operations)), None)
     content = response.content if response else {}
     return media_for(content, observation.media_type) or first_json(content)
 

@@ -22,6 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import evolve, field, frozen
 
+from longcat.contract.checks.status_codes import not_found_answers
 from longcat.contract.model import Intent
 from longcat.contract.openapi.operation import Operation
 from longcat.contract.openapi.spec import Spec
@@ -242,7 +243,7 @@ def _safe(inputs: Inputs, ids: Sequence[str], given: Sequence[str]) -> Iterator[
         if not ids:
             kind = " of its form" if given else ""
             yield draft.request("a request that exists", obstacle=f"no request id{kind} was given (--request-id)")
-        if inputs.operation.response(404) is not None:
+        if not_found_answers([inputs.operation]):
             draft_of_unknown = _draft(inputs, inputs.unknown_id())
             yield draft_of_unknown.request("an unknown request", is_complete=True, intent="unknown-request")
     yield from _wrong_bodies(inputs, draft)
