@@ -21,7 +21,7 @@ ANY: Final = "any"
 ANY_METHOD: Final = "-"
 """What stands for all methods where `_css_name` stands for one: a contract may well have a method ANY."""
 MAX_UNFOLDED: Final = 300
-"""How many items a page may have so that they are unfolded at first."""
+"""A page with more items than these is folded at first."""
 _FOLDS: Final = frozenset({Kind.OPERATION, Kind.STATUS})
 
 
@@ -48,7 +48,7 @@ def page(context: CoverageContext) -> Iterator[str]:
 
 
 def _overview(totals: Totals) -> Iterator[str]:
-    """Yield a table with how much of each kind was seen, and by origin."""
+    """Yield a table: it says how much of each kind was seen, altogether and by origin."""
     known = [origin for origin in ORIGINS if origin in totals.by_origin]
     columns = "".join(f'<th scope="col">{origin}</th>' for origin in known)
     yield (
@@ -89,7 +89,7 @@ def _choice(title: str, name: str, options: dict[str, str]) -> Iterator[str]:
 
 
 def _rules(methods: list[str]) -> Iterator[str]:
-    """Yield the rules of the style that hide what a filter leaves out: what neither fits it nor holds what does."""
+    """Yield the style's rules. They hide each item that does not fit a filter and holds no other that does."""
     for state in STATES:
         for origin in (ANY, *ORIGINS):
             seen_there = "" if origin == ANY else f".from-{origin}"

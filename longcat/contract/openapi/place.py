@@ -1,4 +1,4 @@
-"""A place in an OpenAPI document: what stands there, references followed. What is not as it should be is an error."""
+"""A place in an OpenAPI document. It follows references, and raises an error for what is not as OpenAPI says."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from longcat.text.pointer import escape
 
 @frozen(slots=False)  # A cached property is looked up faster there.
 class Place:
-    """A place in a document. Its reference is followed when it is first asked for what stands there.
+    """A place in a document. It follows its reference when it is first asked for its value.
 
     Every method raises SpecError, with a pointer, for what is not as OpenAPI says.
     """
@@ -32,12 +32,12 @@ class Place:
 
     @property
     def node(self) -> Any:
-        """What stands here, its reference followed."""
+        """The value at this place, its reference followed."""
         return self._followed[0]
 
     @property
     def pointer(self) -> str:
-        """Where that is."""
+        """The pointer of that value."""
         return self._followed[1]
 
     def error(self, why: str, name: str = "") -> SpecError:
@@ -46,7 +46,7 @@ class Place:
 
     @property
     def object(self) -> Node:
-        """The object that stands here; an empty one for a key without a value, as YAML may have it."""
+        """The object at this place. It is empty for a key without a value, as YAML may have it."""
         if self.node is None:
             return {}
         if not isinstance(self.node, Mapping):
@@ -88,7 +88,7 @@ class Place:
         return str(self.node[name])
 
     def word(self, name: str, allowed: Sequence[str]) -> str:
-        """Return the text that is a field's value, and one of these."""
+        """Return the text that is a field's value. It must be one of these."""
         if self.text(name) not in allowed:
             raise self.error(f"{show(self.node[name])} is none of {', '.join(allowed)}", name)
         return self.text(name)
@@ -98,7 +98,7 @@ class Place:
         return self.object.get(name) is True
 
     def schema(self, name: str = "schema") -> str | None:
-        """Return where the schema stands that is a field's value. None: there is none."""
+        """Return the pointer of the schema that is a field's value. None: there is none."""
         schema = self.object.get(name)
         if schema is not None and not isinstance(schema, Mapping | bool):
             raise self.error(f"{show(schema)} is no schema", name)

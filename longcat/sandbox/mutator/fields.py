@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 FieldPath: TypeAlias = tuple[str | None, ...]
 """Names of fields, from the outermost; None stands for every item of a list."""
 OwnerChange: TypeAlias = Callable[[dict[str, Any], str], dict[str, Any]]
-"""Returns an object that has a field as it is with that field changed."""
+"""Takes an object and the name of one of its fields, and returns the object with that field changed."""
 
 SYNONYMS: Final = {"status": "state", "progress": "percent", "error": "message", "output": "result", "message": "text"}
 TELLING_ENDS: Final = frozenset({"id", "url", "uri", "urls", "name", "token"})
@@ -15,7 +15,7 @@ TELLING_ENDS: Final = frozenset({"id", "url", "uri", "urls", "name", "token"})
 
 
 def fields_in(value: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
-    """Yield every field of a value, outermost first, of a list those of its first item."""
+    """Yield every field of a value, outermost first. A list has those of its first item."""
     if isinstance(value, dict):
         yield from (((*path, name), inner) for name, inner in value.items())
         for name, inner in value.items():
@@ -25,7 +25,7 @@ def fields_in(value: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any
 
 
 def in_owner(path: FieldPath, change: OwnerChange) -> Callable[[Any], Any]:
-    """Return what changes a field of a body. A body without the field stays as it is."""
+    """Return a function that changes a field of a body. A body without the field stays as it is."""
 
     def edited(value: Any, rest: FieldPath) -> Any:
         if rest[0] is None:
@@ -45,12 +45,12 @@ def drop(owner: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def rename(new: str) -> OwnerChange:
-    """Return what gives a field another name, in its place."""
+    """Return a change that gives a field another name, in its place."""
     return lambda owner, name: {new if one == name else one: value for one, value in owner.items()}
 
 
 def put(make: Callable[[Any], Any], like: Any = None) -> OwnerChange:
-    """Return what gives a field the value that is made of its own, if that is of the type of `like`. None: any type."""
+    """Return a change that puts `make(value)` in the place of a value of the type of `like`. None: any type."""
     wanted = object if like is None else (int, float) if type(like) in {int, float} else type(like)
     return lambda owner, name: {
         one: make(value) if one == name and isinstance(value, wanted) else value for one, value in owner.items()
@@ -58,7 +58,7 @@ def put(make: Callable[[Any], Any], like: Any = None) -> OwnerChange:
 
 
 def move_into(outer: str) -> OwnerChange:
-    """Return what moves a field into a new object."""
+    """Return a change that moves a field into a new object."""
     return lambda owner, name: drop(owner, name) | {outer: {name: owner[name]}}
 
 
@@ -80,7 +80,7 @@ def recased(name: str) -> str:
 
 
 def renamed(name: str, others: Mapping[str, Any], *, alike: bool) -> str:
-    """Return another name that no other field has. `alike`: it must have a word in common, which is all that tells."""
+    """Return another name that no other field has. `alike`: both must share a word, as nothing else links them."""
     words = words_in(name)
     if len(words) > 1:
         new = words[-1] if words[-1] in TELLING_ENDS else words[0]

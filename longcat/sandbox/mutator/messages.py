@@ -1,4 +1,4 @@
-"""What happens to whole answers: their shape, their bytes, their status code and their headers."""
+"""Changes to whole answers: to their shape, their bytes, their status code and their headers."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 PAGE: Final = b"<!DOCTYPE html>\n<html><head><title>Just a moment...</title></head></html>\n"
 BOM: Final = b"\xef\xbb\xbf"
 WholeSeverity: TypeAlias = Literal["breaking", "additive", "notice", "as-weighed"]
-"""How bad it is; or as the contract has it, for other JSON."""
+"""How bad a change is. `as-weighed`: it makes other JSON, and the contract decides."""
 
 
 class WholeChange(NamedTuple):
-    """What happens to a whole answer. The names are those of a mutation, without `{where}`."""
+    """A change to a whole answer. The names are those of a mutation, without `{where}`."""
 
     kind: str
     name: str
@@ -25,7 +25,7 @@ class WholeChange(NamedTuple):
 
 
 def _json(make: Callable[[Any], Any]) -> ResponseChange:
-    """Return what makes another JSON body of the one there is, if there is one."""
+    """Return a change that makes another JSON body of the one there is, if there is one."""
     return lambda response: response if response.json is None else response.with_json(make(response.json))
 
 
@@ -34,7 +34,7 @@ def _text(edit: Callable[[bytes], bytes]) -> ResponseChange:
 
 
 def _typed(media_type: str, body: bytes | None = None) -> ResponseChange:
-    """Return what gives an answer another content type, and perhaps another body."""
+    """Return a change that gives an answer another content type, and perhaps another body."""
     return lambda response: (response if body is None else response.with_body(body)).with_headers(
         {"content-type": media_type}
     )
@@ -69,7 +69,7 @@ def _problem(response: SentResponse) -> SentResponse:
 def _family(
     kind: str, severity: WholeSeverity, rows: Mapping[str, tuple[str, ResponseChange]], *, patchable: bool = True
 ) -> tuple[WholeChange, ...]:
-    """Return what happens to whole answers, by name: a sentence and the change."""
+    """Return the changes of one kind. `rows` holds a sentence and a change by the name of each."""
     return tuple(WholeChange(kind, name, *row, severity, patchable) for name, row in rows.items())
 
 
@@ -176,14 +176,14 @@ ERRORS: Final = (
         {"error-problem-json": ("Errors are application/problem+json", _problem)},
     ),
 )
-"""What happens to errors alone."""
+"""Changes to errors alone."""
 
 
 def status_changes(status: int) -> Iterator[tuple[int, bool, ResponseChange]]:
-    """Yield the status codes that might come in the place of one, and what the change is.
+    """Yield each status code that might come in the place of this one, whether it is patchable, and the change.
 
-    The second of three says whether a contract that lists the new code as well describes the change: it can't say
-    which mistake gets which code.
+    It is patchable if a contract that lists the new code as well describes the change. A contract can't say which
+    mistake gets which code.
     """
     success = status < 300  # noqa: PLR2004 - where success ends.
     for code in (200, 201, 202, 206) if success else (400, 401, 403, 404, 410, 415, 422, 500):
@@ -204,7 +204,7 @@ def _status(code: int) -> ResponseChange:
     return lambda response: response.with_status(code)
 
 
-# --- What harms nobody.
+# --- Changes that harm nobody.
 
 
 def _escaped(value: Any) -> str:
@@ -253,7 +253,7 @@ def _reversed(value: Any) -> Any:
 
 
 def _spelt(write: Callable[[Any], str]) -> ResponseChange:
-    """Return what writes the same JSON in another way."""
+    """Return a change that writes the same JSON in another way."""
     return lambda response: response if response.json is None else response.with_body(write(response.json).encode())
 
 
@@ -263,7 +263,7 @@ def _title_case(response: SentResponse) -> SentResponse:
 
 
 def _type_is(edit: Callable[[str], str]) -> ResponseChange:
-    """Return what writes the same content type in another way."""
+    """Return a change that writes the same content type in another way."""
 
     def change(response: SentResponse) -> SentResponse:
         media_type = next((value for name, value in response.headers if name.lower() == "content-type"), "")
@@ -289,4 +289,4 @@ HARMLESS: Final[tuple[tuple[str, str, ResponseChange], ...]] = (
     ("connection-close", "Every connection is closed", _headers(connection="close")),
     ("chunked", "Bodies are sent in chunks", lambda response: response.without_headers(["content-length"])),
 )  # fmt: skip
-"""The name, what is changed, and the change."""
+"""The name of each, a sentence, and the change."""

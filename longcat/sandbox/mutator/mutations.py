@@ -1,8 +1,7 @@
-"""Every way in which an answer of a contract is spoilt, and every way in which it is changed and harms nobody.
+"""Every mutation of an answer: it spoils the answer, or changes it and harms nobody.
 
-A mutation of a body is tried on a valid answer, and weighs what the contract makes of the result: it is breaking if the
-contract forbids that, and additive if it lets it pass and does not list all of it. What the contract has is no drift,
-and is left out.
+A mutation of a body is tried on a valid answer. It is breaking if the contract forbids the result, and additive if the
+contract allows the result and does not list all of it. Otherwise it is no drift, and is left out.
 """
 
 import json
@@ -18,28 +17,28 @@ from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 from longcat.sandbox.mutator.values import OtherValue, other_types, other_values
 
 Weight: TypeAlias = Literal["breaking", "additive", "notice"]
-"""How bad a drift is for callers; None stands beside it for what is harmless."""
+"""How bad a drift is for callers. A harmless change has None instead."""
 ERROR: Final = 400
 """The first status code that means an error."""
 
 
 @frozen
 class AnswerRules:
-    """What a contract says of answers like a given one.
+    """The rules of a contract for answers like a given one.
 
     Attributes:
-        allows: whether a body is allowed, whatever fields are new in it.
+        allows: whether a body is allowed, with any new fields in it.
         lists: whether every field of a body is listed, too.
-        may_be_empty: whether only the form of an address speaks against a body: in its place, an empty text is common.
+        may_be_empty: whether a body breaks nothing but the form of an address. Gateways often send an empty text there.
         shows: whether every example of the contract has a field.
-        allows_header: whether a header of the answer may have a value; of one that is not documented, any.
+        allows_header: whether a header of the answer may have a value. One that is not documented may have any.
         required_headers: those that must be there, in lower case.
         codes: whether a status code is documented for the call.
         has_type: whether another media type is documented for the answer.
         word: the field that tells variants of the answer apart. None: there are none.
         echoes: the fields that give back what the request named.
         error: the body of an error of the same call. None: it has none.
-        deprecated: whether the contract itself says that the call will go, so that a header which does is no news.
+        deprecated: whether the contract itself says that the call will go, so that a header that says so is no news.
     """
 
     allows: Callable[[Any], bool]
@@ -72,7 +71,7 @@ class Mutation:
         sentence: what is changed, with `{where}` for the words that say in which answers, such as ` when completed`.
         severity: how bad it is for callers. None: it is harmless.
         patchable: whether the contract can be changed to describe it.
-        change: what is done to a response. One that lacks what is to be changed stays as it is.
+        change: changes a response. A response in which there is nothing to change stays as it is.
         path: the field that is changed. Empty: the whole answer.
     """
 
@@ -115,12 +114,12 @@ _GOING: Final[Mapping[str, Weight]] = {
     "removed": "notice",
     **dict.fromkeys(("renamed", "recased", "nested"), "breaking"),
 }
-"""How bad it is, by what was done, if an optional field is gone that the contract shows in every such answer."""
+"""How bad the loss of an optional field is, by its kind, if the contract shows the field in every such answer."""
 
 
 @frozen
 class _FieldMutations:
-    """What may happen to one field of a body."""
+    """The mutations of one field of a body."""
 
     body: Any
     path: FieldPath
@@ -178,7 +177,7 @@ class _FieldMutations:
             return
         name = "-".join(filter(None, (prefix, names.dashed(str(self.path[-1])), suffix)))
         sentence = f"{'.'.join(part for part in self.path if part)} {words}{{where}}"
-        # Nothing heals the loss of what tells the variants apart, and there is nothing to heal where a field may lack.
+        # A patch can't replace the field that tells variants apart, and need not do anything if a field may be absent.
         can_heal = severity is None or (patchable and severity != "notice" and not self._is_word(kind))
         yield Mutation(kind, f"{name}{{where}}", sentence, severity, can_heal, _on_json(edit), self.path)
 
@@ -187,7 +186,7 @@ class _FieldMutations:
 
 
 def _on_json(edit: Callable[[Any], Any]) -> ResponseChange:
-    """Return what edits the body of a response, if it is JSON and there is anything to edit."""
+    """Return a change that edits the body of a response, if it is JSON and there is anything to edit."""
 
     def change(response: SentResponse) -> SentResponse:
         if response.json is None:
@@ -199,7 +198,7 @@ def _on_json(edit: Callable[[Any], Any]) -> ResponseChange:
 
 
 def _of_names(body: Any, rules: AnswerRules) -> Iterator[Mutation]:
-    """Yield that all names are in another style."""
+    """Yield the mutation that writes all names in another style."""
     edited = _in_camel_case(body)
     severity = rules.weigh(edited)
     if edited == body or severity is None:
@@ -223,7 +222,7 @@ def _in_camel_case(value: Any) -> Any:
 
 
 def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
-    """Yield what happens to the body as a whole, to its content type, and what headers announce."""
+    """Yield the mutations of the whole body and of its content type, and those by which headers announce something."""
     is_error = answer.status >= ERROR
     announced = () if rules.deprecated else ANNOUNCED
     for one in (*SHAPES, *BYTES, *TYPES, *announced, *(ERRORS if is_error else ())):
@@ -233,7 +232,7 @@ def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
         is_known = one.kind == "announced" and len(spoilt.headers) == len(answer.headers)
         is_known |= spoilt.media_type != answer.media_type and rules.has_type(spoilt.media_type)
         if severity is not None and spoilt != answer and not is_known:
-            # Where a field tells variants apart, nothing but a contract that is written anew describes another shape.
+            # If a field tells variants apart, only a contract that is written anew describes another shape.
             patchable = one.patchable or (one.kind in {"envelope", "null-body"} and rules.word is None)
             name, sentence = f"{one.name}{{where}}", f"{one.sentence}{{where}}"
             yield Mutation(one.kind, name, sentence, severity, patchable, one.change)
@@ -251,7 +250,7 @@ def _of_status(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
 
 
 def _of_headers(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
-    """Yield what happens to documented headers."""
+    """Yield the mutations of documented headers."""
     for name in sorted(answer.names):
         if name in rules.required_headers:
             gone, sentence = _without(name), f"The header {name} is gone{{where}}"

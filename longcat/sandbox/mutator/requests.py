@@ -1,4 +1,4 @@
-"""What a gateway might answer that it should have refused: the same answer, to another request."""
+"""Requests that a gateway should refuse, and might answer as if they were the good one."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,7 +28,7 @@ class SentRequest:
 
 @frozen
 class RequestRules:
-    """What a contract says of requests like a given one.
+    """The rules of a contract for requests like a given one.
 
     Attributes:
         allows: whether a body is allowed.
@@ -48,7 +48,7 @@ class RequestMutation:
     """Another request, which is answered as if it were the good one.
 
     Attributes:
-        needs_origin: whether it can be told only of traffic that nobody has taken keys out of.
+        needs_origin: whether only traffic that still has its keys can show it.
     """
 
     kind: str

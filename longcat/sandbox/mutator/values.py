@@ -1,4 +1,4 @@
-"""What a value might become: of another type, in another form, or out of its bounds."""
+"""Other values that a field might get: of another type, in another form, or out of its bounds."""
 
 import re
 import zlib
@@ -12,12 +12,12 @@ WORD: Final = re.compile(r"[A-Za-z][\w.-]{1,30}")
 
 
 class OtherValue(NamedTuple):
-    """What a value might become.
+    """Another value that a field might get.
 
     Attributes:
         kind: the first part of the drift's name.
         suffix: what follows the field in the drift's name; empty for none.
-        words: what the field is then.
+        words: the rest of a sentence about the field, such as `is a text`.
         make: returns the new value for any value of this kind.
     """
 
@@ -46,7 +46,7 @@ def other_types(value: Any) -> Iterator[OtherValue]:
 
 
 def other_values(value: Any) -> Iterator[OtherValue]:
-    """Yield other values of the same type. Which of them a contract forbids must be tried."""
+    """Yield other values of the same type. The caller has to try which of them a contract forbids."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield OtherValue("reunited", "", "is a hundred times as much", lambda value: round(value * 100, 4) or 4500)
         yield OtherValue("negative", "", "is -1", lambda _: -1)
