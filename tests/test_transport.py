@@ -1,12 +1,16 @@
 """What the senders do that no answer shows."""
 
+from functools import partial
 from math import inf
 from typing import Any
 
+import httpx
 import pytest
 
 from longcat.gateway.messages import Call
 from longcat.sending.bounded_reads import BoundedReads, Streams
+from longcat.sending.http.transports import SyncTransports
+from longcat.sending.proxies import Proxies
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,19 @@ def test_a_connection_is_given_the_time_that_is_left(
     with reads.until(left):
         reads.trace("connection.connect_tcp.started", info)
     assert info == {"timeout": expected}
+
+
+def test_a_hundred_idle_connections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more, those that have been idle for longest are closed."""
+    monkeypatch.setattr("longcat.sending.http.transports.monotonic", lambda: 0.0)
+    idle = [httpx.MockTransport(lambda _: httpx.Response(200)) for _ in range(102)]
+    closed: list[httpx.MockTransport] = []
+    for one in idle:
+        one.close = partial(closed.append, one)  # type: ignore[method-assign]
+    transports = SyncTransports(Proxies(), lambda _scheme, _proxy: idle[0])
+    for one in idle:
+        transports.give_back(one, httpx.URL("https://gateway.example"))
+    assert closed == idle[:2]
 
 
 def test_a_call_does_not_show_its_headers() -> None:
