@@ -253,6 +253,14 @@ def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before(
     assert limiter.seconds_until(slots[0], 0.25) is None
 
 
+def test_a_client_that_spent_no_slot_wants_one_at_a_time() -> None:
+    """What one client takes and does not spend, the others can't have."""
+    limiter = SharedRateLimiter(5.0, on_demand=lambda: None)
+    limiter.end_exchange(limiter.begin_exchange(0.0, 0.0), SharedBudget(), [0.1], 0.0)
+    limiter.reserve(1.0)
+    assert limiter.begin_exchange(1.0, 0.0).wanted == 1
+
+
 def test_a_client_without_a_bound_soon_looks_at_the_budget_again() -> None:
     """While it asks, it sees within a quarter of a second that another client was refused."""
     limiter, budget = SharedRateLimiter(inf, on_demand=lambda: None), SharedBudget()
