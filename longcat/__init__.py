@@ -27,7 +27,7 @@ else:
             *("NotFoundError", "PermissionDeniedError", "RateLimitError", "SubmitUnknown", "WaitTimeout"),
         ),
         "longcat.gateway.orders": ("OrderFields",),
-        "longcat.gateway.typed": ("api_client",),
+        "longcat.gateway.api_client": ("api_client",),
         "longcat.models": ("Image", "Order", "OrderRequest", "Pause", "State", "Status", "Violation"),
         "longcat.saving.stores.opening": ("open_store",),
         "longcat.saving.stores.store": ("PictureStore",),

@@ -26,8 +26,8 @@ from longcat.errors import (
     SubmitUnknown,
     WaitTimeout,
 )
+from longcat.gateway.api_client import api_client
 from longcat.gateway.orders import OrderFields
-from longcat.gateway.typed import api_client
 from longcat.models import (
     Image,
     Order,

@@ -92,7 +92,7 @@ def test_one_room_knows_the_generated_client() -> None:
 def test_few_modules_know_the_http_library() -> None:
     """One room touches the HTTP libraries when it runs; beside it, only the generated client's friend does."""
     libraries = ("httpx", "httpx2", "httpcore", "httpcore2")
-    assert set[str]().union(*(outside("sending.http.", one) for one in libraries)) == {"gateway.typed"}
+    assert set[str]().union(*(outside("sending.http.", one) for one in libraries)) == {"gateway.api_client"}
     assert outside("sending.", "anyio") == {"client.async_client", "clock"}
 
 
