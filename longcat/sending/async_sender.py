@@ -15,10 +15,10 @@ from longcat.processes import ForkSafeLock
 from longcat.sending.addresses import Address, resolve_in_thread
 from longcat.sending.answer_reader import AnswerReader
 from longcat.sending.destination import AddressRule, Destination, look_up_async
-from longcat.sending.home import current_loop
 from longcat.sending.http.async_clients import AsyncClientTransports
 from longcat.sending.http.async_transports import AsyncTransports, async_transports
 from longcat.sending.http.libraries import HttpLibrary, default_library
+from longcat.sending.loop_guard import current_loop
 from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
 from longcat.sending.sender import CONNECTING, SENDING, HttpSender, TraceInfo

@@ -10,9 +10,9 @@ import anyio
 from attrs import define, field
 
 from longcat.clock import stands_still
-from longcat.sending.home import CallSoon, current_loop
 from longcat.sending.http.async_clients import AsyncClientTransports
 from longcat.sending.http.async_transports import AsyncTransports
+from longcat.sending.loop_guard import CallSoon, current_loop
 from longcat.sending.translation import ClientClosedError
 
 

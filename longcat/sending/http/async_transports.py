@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from longcat.sending.home import in_trio
 from longcat.sending.http.asyncio_network import AsyncioNetwork
 from longcat.sending.http.asyncio_transport import AsyncioTransport
 from longcat.sending.http.certificates import TlsContexts
 from longcat.sending.http.libraries import HttpLibrary
 from longcat.sending.http.transports import TransportStack
+from longcat.sending.loop_guard import in_trio
 from longcat.sending.proxies import Proxies
 
 if TYPE_CHECKING:

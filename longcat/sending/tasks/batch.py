@@ -15,7 +15,7 @@ from attrs import frozen
 from longcat.clock import Clock, SystemClock, asleep, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
-from longcat.sending.home import Home, current_loop
+from longcat.sending.loop_guard import Home, current_loop
 from longcat.sending.tasks.driver import AwaitCommand, from_any_thread, spawn, woken_by
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.outcome import Outcome

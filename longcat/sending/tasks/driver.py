@@ -13,7 +13,7 @@ import anyio
 from longcat.clock import Clock
 from longcat.gateway.messages import Answer
 from longcat.models import Status
-from longcat.sending.home import Home, current_loop, in_trio
+from longcat.sending.loop_guard import Home, current_loop, in_trio
 from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent

@@ -10,7 +10,7 @@ from typing import Final, Self, TypeAlias, TypeVar, assert_never
 from longcat.clock import Clock, monotonic
 from longcat.errors import ConfigurationError, LongCatError
 from longcat.gateway.messages import Answer
-from longcat.sending.home import Home
+from longcat.sending.loop_guard import Home
 from longcat.sending.threads.driver import Stopped, sleep
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command

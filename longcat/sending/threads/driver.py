@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from longcat.clock import Clock, SystemClock
 from longcat.gateway.messages import Answer
 from longcat.models import Status
-from longcat.sending.home import Home
+from longcat.sending.loop_guard import Home
 from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wake import WakeEvent
 
