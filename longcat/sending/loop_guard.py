@@ -1,4 +1,4 @@
-"""Where something began: in a process, and perhaps in an event loop, out of which it can't go on."""
+"""Keeps what began in one process, and perhaps in one event loop, from being used in another."""
 
 import os
 import sys
@@ -31,11 +31,11 @@ def current_loop() -> tuple[object, CallSoon]:
     return loop, loop.call_soon_threadsafe
 
 
-class Home:
-    """Where something began that can't go on elsewhere.
+class LoopGuard:
+    """Remembers the process and the event loop in which something began, and refuses its use in another one.
 
     Args:
-        loop: the event loop. None: it needs none.
+        loop: the event loop. None: any will do.
     """
 
     def __init__(self, loop: object = None) -> None:

@@ -15,7 +15,7 @@ from attrs import frozen
 from longcat.clock import Clock, SystemClock, asleep, hold
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
-from longcat.sending.loop_guard import Home, current_loop
+from longcat.sending.loop_guard import LoopGuard, current_loop
 from longcat.sending.tasks.driver import AwaitCommand, from_any_thread, spawn, woken_by
 from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
 from longcat.waiting.outcome import Outcome
@@ -47,7 +47,7 @@ class Outcomes(AsyncIterator[Outcome]):
             raise StopAsyncIteration
         if self._pool is None:
             self._pool = self._start()
-        self._pool.home.check()
+        self._pool.guard.check()
         return await self._pool.next()
 
     async def aclose(self) -> None:
@@ -57,7 +57,7 @@ class Outcomes(AsyncIterator[Outcome]):
         """
         self._closed = True
         if self._pool is not None:
-            self._pool.home.check()
+            self._pool.guard.check()
             await self._pool.stop()
 
     def stop_ordering(self) -> None:
@@ -125,7 +125,7 @@ class _TaskPool:
         self._is_over = False  # Whether the batch has no more steps.
         self._ended = False
         self._scope = anyio.CancelScope()
-        self.home = Home(current_loop()[0])
+        self.guard = LoopGuard(current_loop()[0])
         self._cancel = from_any_thread(self._scope.cancel)
         self._task = spawn(self._run)  # An event loop holds its tasks weakly.
 
@@ -158,7 +158,7 @@ class _TaskPool:
 
     def cancel(self) -> None:
         """Cancel all tasks, whether their event loop still runs or not."""
-        if not self._ended and self.home.is_same_process:
+        if not self._ended and self.guard.is_same_process:
             with suppress(RuntimeError):  # The event loop is over, and all its tasks with it.
                 self._cancel()
 

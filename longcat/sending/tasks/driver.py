@@ -13,7 +13,7 @@ import anyio
 from longcat.clock import Clock
 from longcat.gateway.messages import Answer
 from longcat.models import Status
-from longcat.sending.loop_guard import Home, current_loop, in_trio
+from longcat.sending.loop_guard import LoopGuard, current_loop, in_trio
 from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import WakeEvent
@@ -27,12 +27,12 @@ async def drive(flow: Flow[T], perform: AwaitCommand) -> T:
 
     Raises ConfigurationError in a process that was forked midway, by a function of the caller's that the flow calls.
     """
-    home = Home()
+    guard = LoopGuard()
     try:
         command = next(flow)
         while True:
             try:
-                home.check()
+                guard.check()
                 answer = await perform(command)
             except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
                 command = flow.throw(error)
@@ -44,10 +44,10 @@ async def drive(flow: Flow[T], perform: AwaitCommand) -> T:
 
 async def changes(wait: Wait, perform: AwaitCommand) -> AsyncGenerator[Status]:
     """Yield every change of a request, until it is done. Raises ConfigurationError in a process forked midway."""
-    home = Home()
+    guard = LoopGuard()
     with closing(wait):
         while not wait.done:
-            home.check()
+            guard.check()
             yield await drive(wait.change(), perform)
 
 

@@ -10,7 +10,7 @@ from typing import Final, Self, TypeAlias, TypeVar, assert_never
 from longcat.clock import Clock, monotonic
 from longcat.errors import ConfigurationError, LongCatError
 from longcat.gateway.messages import Answer
-from longcat.sending.loop_guard import Home
+from longcat.sending.loop_guard import LoopGuard
 from longcat.sending.threads.driver import Stopped, sleep
 from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
 from longcat.waiting.commands import Command
@@ -107,14 +107,14 @@ def outcomes(
 
     Raises ConfigurationError in a process that was forked midway.
     """
-    home = Home()
+    guard = LoopGuard()
     with ExitStack() as at_end:
         at_end.callback(settle or batch.close)
         at_end.enter_context(closing(batch))
         threads = at_end.enter_context(ThreadPool(perform))
-        at_end.push(partial(_on_leaving, batch, threads, home))
+        at_end.push(partial(_on_leaving, batch, threads, guard))
         while True:
-            home.check()
+            guard.check()
             while batch.in_flight and (result := threads.result(0)) is not None:
                 batch.receive(*result)
             step = batch.next()
@@ -136,9 +136,11 @@ def outcomes(
                     assert_never(step)
 
 
-def _on_leaving(batch: Batch[T], threads: ThreadPool, home: Home, kind: type[BaseException] | None, *_: object) -> None:
+def _on_leaving(
+    batch: Batch[T], threads: ThreadPool, guard: LoopGuard, kind: type[BaseException] | None, *_: object
+) -> None:
     """Let the orders that are under way be answered when a batch is left early, unless the whole program is to end."""
-    if kind is None or not issubclass(kind, Exception | GeneratorExit) or not home.is_same_process:
+    if kind is None or not issubclass(kind, Exception | GeneratorExit) or not guard.is_same_process:
         return
     batch.stop()
     end = monotonic() + ORDER_GRACE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 from longcat.clock import Clock, SystemClock
 from longcat.gateway.messages import Answer
 from longcat.models import Status
-from longcat.sending.loop_guard import Home
+from longcat.sending.loop_guard import LoopGuard
 from longcat.waiting.commands import Command, Flow
 from longcat.waiting.wake import WakeEvent
 
@@ -28,12 +28,12 @@ def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:
 
     Raises ConfigurationError in a process that was forked midway, by a function of the caller's that the flow calls.
     """
-    home = Home()
+    guard = LoopGuard()
     try:
         command = next(flow)
         while True:
             try:
-                home.check()
+                guard.check()
                 answer = perform(command)
             except BaseException as error:  # noqa: BLE001 - the flow decides what becomes of it.
                 command = flow.throw(error)
@@ -45,10 +45,10 @@ def drive(flow: Flow[T], perform: Callable[[Command], Answer | None]) -> T:
 
 def changes(wait: "Wait", perform: Callable[[Command], Answer | None]) -> Iterator[Status]:
     """Yield every change of a request, until it is done. Raises ConfigurationError in a process forked midway."""
-    home = Home()
+    guard = LoopGuard()
     with closing(wait):
         while not wait.done:
-            home.check()
+            guard.check()
             yield drive(wait.change(), perform)
 
 
