@@ -46,8 +46,8 @@ from longcat.waiting.batch import (
     SKIP_PAUSE,
     Batch,
     Finished,
+    Idle,
     Perform,
-    Rest,
     TakeItem,
 )
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, run_in_thread
@@ -808,13 +808,13 @@ def test_a_batch_wants_one_id_at_a_time() -> None:
 
     batch = bare_batch(VirtualClock(), asking, max_in_flight=1)
     assert batch.next() == TakeItem()
-    assert isinstance(batch.next(), Rest)
+    assert isinstance(batch.next(), Idle)
     batch.feed("a")
     first = batch.next()
     assert isinstance(first, Perform)
     assert (first.command, batch.next()) == (CALL, TakeItem())
     batch.feed("b")
-    assert isinstance(batch.next(), Rest)  # One is in flight.
+    assert isinstance(batch.next(), Idle)  # One is in flight.
     batch.receive(first.job, Answer(200, {}, b""))
     assert (batch.pop_outcome(), isinstance(batch.next(), Perform)) == (Outcome("a"), True)
 

@@ -10,7 +10,7 @@ from test_batch import CALL, bare_batch
 
 from longcat.gateway.messages import Answer
 from longcat.testing import VirtualClock
-from longcat.waiting.batch import MANY_VOID, MAX_WOKEN, Batch, Finished, Perform, Rest, TakeItem
+from longcat.waiting.batch import MANY_VOID, MAX_WOKEN, Batch, Finished, Idle, Perform, TakeItem
 from longcat.waiting.commands import Acquire, Flow, Sleep
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import WakeEvent
@@ -56,7 +56,7 @@ def drive(batch: Batch[str], clock: VirtualClock, ids: Iterator[str]) -> int:
             case TakeItem():
                 item = next(ids, None)
                 batch.end_items() if item is None else batch.feed(item)
-            case Rest(seconds):
+            case Idle(seconds):
                 clock.sleep(seconds)
             case Finished():
                 return len(batch.outcomes)
@@ -101,7 +101,7 @@ def test_jobs_that_wake_up_at_once_go_on_in_parts() -> None:
     batch.end_items()
     clock.sleep(5.0)
     while (step := batch.next()) != Finished():
-        assert step == Rest(0.0)
+        assert step == Idle(0.0)
         parts.append(len(woken))
     assert (parts, len(woken)) == ([MAX_WOKEN, 2 * MAX_WOKEN, 3 * MAX_WOKEN], 3 * MAX_WOKEN + 1)
 

@@ -15,7 +15,7 @@ from longcat.gateway.orders import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.models import Order
 from longcat.testing import VirtualClock
-from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
+from longcat.waiting.batch import Batch, Finished, Idle, Job, Perform, TakeItem
 from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.rate_limit import RateLimiter
@@ -93,7 +93,7 @@ class Simulation:
                         batch.end_items()
                 case Perform(job, Call() as call):
                     self._send(job, call)
-                case Rest(seconds):
+                case Idle(seconds):
                     due = self._answers[0][0] if self._answers else float("inf")
                     self.clock.now = min(self.clock.now + seconds, max(due, self.clock.now), until)
                 case Finished():

@@ -139,11 +139,11 @@ class TakeItem:
 
 
 @frozen
-class Rest:
+class Idle:
     """There is nothing to do for so many seconds, until something is fed, received or taken.
 
     Attributes:
-        wake: ends the rest early when it is set. None: nothing does.
+        wake: ends that time early when it is set. None: nothing does.
     """
 
     seconds: float
@@ -155,7 +155,7 @@ class Finished:
     """There is nothing left to do but to take the outcomes."""
 
 
-Step: TypeAlias = Perform | TakeItem | Rest | Finished
+Step: TypeAlias = Perform | TakeItem | Idle | Finished
 
 
 @define(eq=False)
@@ -231,7 +231,7 @@ class Batch(Generic[T]):
             return Perform(*self._ready.popleft())
         if not self._open and self._has_all(now):
             return Finished()
-        return Rest(self._pause(now), self._wake)
+        return Idle(self._pause(now), self._wake)
 
     def feed(self, item: T) -> None:
         """Take in an item. Raises what `begin` raises."""

@@ -17,7 +17,7 @@ from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer
 from longcat.sending.loop_guard import LoopGuard, current_loop
 from longcat.sending.tasks.driver import AwaitCommand, from_any_thread, spawn, woken_by
-from longcat.waiting.batch import Batch, Finished, Perform, Rest, TakeItem
+from longcat.waiting.batch import Batch, Finished, Idle, Perform, TakeItem
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import WakeEvent
 
@@ -167,8 +167,8 @@ class _TaskPool:
             with self._scope, closing(self._batch):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._take_items, tasks)
-                    while (rest := self._advance(tasks)) is not None:
-                        await self._sleep(rest)
+                    while (idle := self._advance(tasks)) is not None:
+                        await self._sleep(idle)
                     tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             self._failure = RuntimeError("The task that asks was cancelled from outside. Start the batch again.")
@@ -182,8 +182,8 @@ class _TaskPool:
             self._ended = True
             self._notify()
 
-    def _advance(self, tasks: TaskGroup) -> Rest | None:
-        """Let the batch take in all reports, and do its steps until it rests. None: it has no more steps.
+    def _advance(self, tasks: TaskGroup) -> Idle | None:
+        """Let the batch take in all reports, and do its steps until it is idle. None: it has no more steps.
 
         It has none either once code of the caller has raised an error. That may be any: some a task group would take
         for the end of the task.
@@ -200,10 +200,10 @@ class _TaskPool:
                             tasks.start_soon(self._perform_commands, tasks)
                     case TakeItem():
                         self._items_wanted.release()
-                    case Rest() as rest:
+                    case Idle() as idle:
                         if self._batch.outcomes:
                             self._notify()
-                        return rest
+                        return idle
                     case Finished():
                         self._is_over = True
                     case step:
@@ -224,22 +224,22 @@ class _TaskPool:
         if self._failure is None:
             self._failure = error
 
-    async def _sleep(self, rest: Rest) -> None:
-        """Sleep until the rest is over, or until woken. While a command is performed, a test's clock stands still."""
-        self._timer = self._timer_of(rest)
-        with anyio.CancelScope() as self._resting, woken_by(rest.wake, self._resting):
-            await (asleep if self._timer.in_real_time else self._clock.asleep)(rest.seconds)
+    async def _sleep(self, idle: Idle) -> None:
+        """Sleep for the idle time, or until woken. While a command is performed, a test's clock stands still."""
+        self._timer = self._timer_of(idle)
+        with anyio.CancelScope() as self._resting, woken_by(idle.wake, self._resting):
+            await (asleep if self._timer.in_real_time else self._clock.asleep)(idle.seconds)
 
-    def _timer_of(self, rest: Rest) -> _Timer:
+    def _timer_of(self, idle: Idle) -> _Timer:
         in_real_time = self._batch.in_flight > 0 or isinstance(self._clock, SystemClock)
-        return _Timer(self._batch.monotonic() + rest.seconds, in_real_time, rest.wake)
+        return _Timer(self._batch.monotonic() + idle.seconds, in_real_time, idle.wake)
 
     def _report(self, tasks: TaskGroup, report: Callable[[], None]) -> None:
         """Have a report taken in, and wake the task that sleeps if it would sleep too long."""
         self._reports.append(report)
-        rest, now = self._advance(tasks), self._timer
-        if rest is not None and now.in_real_time:
-            then = self._timer_of(rest)
+        idle, now = self._advance(tasks), self._timer
+        if idle is not None and now.in_real_time:
+            then = self._timer_of(idle)
             if then.in_real_time and then.until >= now.until and then.wake is now.wake:
                 return  # It looks again too early, which costs less than to be woken for each report.
         self._resting.cancel()

@@ -12,7 +12,7 @@ from longcat.errors import ConfigurationError, LongCatError
 from longcat.gateway.messages import Answer
 from longcat.sending.loop_guard import LoopGuard
 from longcat.sending.threads.driver import Stopped, sleep
-from longcat.waiting.batch import Batch, Finished, Job, Perform, Rest, TakeItem
+from longcat.waiting.batch import Batch, Finished, Idle, Job, Perform, TakeItem
 from longcat.waiting.commands import Command
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.wake import WakeEvent
@@ -123,12 +123,12 @@ def outcomes(
                     threads.perform(step, batch.in_flight)
                 case TakeItem():
                     feed(batch, items)
-                case Rest() | Finished() if batch.outcomes:
+                case Idle() | Finished() if batch.outcomes:
                     yield batch.pop_outcome()
-                case Rest(seconds, wake) if batch.in_flight:
+                case Idle(seconds, wake) if batch.in_flight:
                     if (result := threads.result(seconds, wake)) is not None:
                         batch.receive(*result)
-                case Rest(seconds, wake):
+                case Idle(seconds, wake):
                     sleep(clock, seconds, wake)
                 case Finished():
                     return
@@ -148,7 +148,7 @@ def _on_leaving(
         match batch.next():
             case Perform() as step:
                 threads.perform(step, batch.in_flight)
-            case Rest(seconds):
+            case Idle(seconds):
                 if (result := threads.result(min(seconds, left))) is not None:
                     batch.receive(*result)
             case TakeItem() | Finished():
