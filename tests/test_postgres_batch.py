@@ -24,9 +24,9 @@ from rich.console import Console
 from servers import LIMIT, eventually
 from shell import Ran
 
-from longcat.cli.displays.live_whole import LiveWhole
-from longcat.cli.displays.whole import WholeDisplay
-from longcat.cli.displays.whole_progress import PlainWhole
+from longcat.cli.displays.all_workers import WholeDisplay
+from longcat.cli.displays.all_workers_progress import PlainWhole
+from longcat.cli.displays.live_all_workers import LiveWhole
 from longcat.cli.orders import claimed_lines
 from longcat.cli.orders.batch_report import check_cost
 from longcat.cli.orders.line import OrderLine

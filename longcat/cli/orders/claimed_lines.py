@@ -11,7 +11,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, field
 
-from longcat.cli.displays.whole import WholeDisplay
+from longcat.cli.displays.all_workers import WholeDisplay
 from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.files.lines import name_of
 from longcat.cli.orders.line import LineState, OrderLine

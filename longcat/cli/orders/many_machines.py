@@ -15,8 +15,8 @@ from typing import Final, TypeAlias
 import anyio
 from attrs import define, evolve
 
+from longcat.cli.displays.all_workers_progress import whole_display
 from longcat.cli.displays.progress import PLAIN_EVERY
-from longcat.cli.displays.whole_progress import whole_display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest

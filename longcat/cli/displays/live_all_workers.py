@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from longcat.cli.displays.whole import WholeDisplay
+from longcat.cli.displays.all_workers import WholeDisplay
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.text import shorten
 

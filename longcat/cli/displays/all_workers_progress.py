@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from longcat.cli.displays.all_workers import WholeDisplay
 from longcat.cli.displays.progress import HINT, PLAIN_EVERY, has_terminal
-from longcat.cli.displays.whole import WholeDisplay
 
 
 class PlainWhole(WholeDisplay):
@@ -35,7 +35,7 @@ def whole_display() -> Iterator[WholeDisplay]:
     """Show the batch for as long as the block lasts: with live lines on a terminal, with plain ones elsewhere."""
     if has_terminal():
         try:
-            from longcat.cli.displays.live_whole import live_whole  # noqa: PLC0415 - it needs the extra.
+            from longcat.cli.displays.live_all_workers import live_whole  # noqa: PLC0415 - it needs the extra.
         except ModuleNotFoundError:
             print(HINT, file=sys.stderr)
         else:
