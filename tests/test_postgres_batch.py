@@ -24,9 +24,9 @@ from rich.console import Console
 from servers import LIMIT, eventually
 from shell import Ran
 
-from longcat.cli.displays.all_workers import WholeDisplay
-from longcat.cli.displays.all_workers_progress import PlainWhole
-from longcat.cli.displays.live_all_workers import LiveWhole
+from longcat.cli.displays.all_workers import AllWorkersDisplay
+from longcat.cli.displays.all_workers_progress import PlainAllWorkers
+from longcat.cli.displays.live_all_workers import LiveAllWorkers
 from longcat.cli.orders import claimed_lines
 from longcat.cli.orders.batch_report import check_cost
 from longcat.cli.orders.line import OrderLine
@@ -407,7 +407,7 @@ def test_a_database_that_is_lost_for_a_while(
 
 def test_lots_grow_and_shrink() -> None:
     """A lot lasts some seconds, and near the end each worker claims no more than half of its fair share."""
-    one = claimed_lines.ClaimedLines(None, 1, PlainWhole(), print, print)  # type: ignore[arg-type]
+    one = claimed_lines.ClaimedLines(None, 1, PlainAllWorkers(), print, print)  # type: ignore[arg-type]
     assert one._lot_size() == claimed_lines.FIRST_LOT
     for seconds, size in [(0.1, 80), (2.0, 80), (9.0, 40), (0.9, 80)]:
         one._adapt_lot(seconds)
@@ -432,7 +432,7 @@ def progress(workers: int = 1, **counts: int) -> BatchRecord:
 def test_what_is_shown_of_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """Counts, money, the rate of late, the time that is left and the workers are shown, plainly or on a terminal."""
     clock = [0.0]
-    plain, live = PlainWhole(lambda: clock[0]), LiveWhole(lambda: clock[0])
+    plain, live = PlainAllWorkers(lambda: clock[0]), LiveAllWorkers(lambda: clock[0])
     assert str(plain) == "joining the batch"
     for clock[0], done in [(0.0, 100), (10.0, 600)]:
         for display in (plain, live):
@@ -564,7 +564,7 @@ def test_a_line_that_comes_back_is_not_begun_twice(worker: Callable[[], Journal]
     table = worker().lines("https://gateway.test")
     number = table.register("digest", orders(1), source="orders")
     ended: list[OrderLine] = []
-    taken = claimed_lines.ClaimedLines(table, number, WholeDisplay(), lambda _: None, ended.append)
+    taken = claimed_lines.ClaimedLines(table, number, AllWorkersDisplay(), lambda _: None, ended.append)
 
     async def main() -> None:
         lines = taken.lines()

@@ -15,7 +15,7 @@ WINDOW: Final = 60.0
 """Seconds over which the rate is taken."""
 
 
-class WholeDisplay(Display):
+class AllWorkersDisplay(Display):
     """Keeps what is known of the batch. No request is remembered, so memory stays flat.
 
     Args:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from longcat.cli.displays.all_workers import WholeDisplay
+from longcat.cli.displays.all_workers import AllWorkersDisplay
 from longcat.cli.displays.progress import HINT, PLAIN_EVERY, has_terminal
 
 
-class PlainWhole(WholeDisplay):
+class PlainAllWorkers(AllWorkersDisplay):
     """Prints a line about the batch, now and then and at the end."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -31,17 +31,17 @@ class PlainWhole(WholeDisplay):
 
 
 @contextmanager
-def whole_display() -> Iterator[WholeDisplay]:
+def all_workers_display() -> Iterator[AllWorkersDisplay]:
     """Show the batch for as long as the block lasts: with live lines on a terminal, with plain ones elsewhere."""
     if has_terminal():
         try:
-            from longcat.cli.displays.live_all_workers import live_whole  # noqa: PLC0415 - it needs the extra.
+            from longcat.cli.displays.live_all_workers import live_all_workers  # noqa: PLC0415 - it needs the extra.
         except ModuleNotFoundError:
             print(HINT, file=sys.stderr)
         else:
-            with live_whole() as shown:
+            with live_all_workers() as shown:
                 yield shown
             return
-    plain = PlainWhole()
+    plain = PlainAllWorkers()
     yield plain
     plain.close()

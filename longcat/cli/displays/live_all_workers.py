@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from longcat.cli.displays.all_workers import WholeDisplay
+from longcat.cli.displays.all_workers import AllWorkersDisplay
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.text import shorten
 
@@ -19,14 +19,14 @@ MAX_WORKER_LINES: Final = 8
 
 
 @contextmanager
-def live_whole() -> Iterator["LiveWhole"]:
+def live_all_workers() -> Iterator["LiveAllWorkers"]:
     """Draw the lines for as long as the block lasts; they stay when it is over."""
-    display = LiveWhole()
+    display = LiveAllWorkers()
     with Live(console=Console(stderr=True), get_renderable=display.render, redirect_stdout=False, refresh_per_second=4):
         yield display
 
 
-class LiveWhole(WholeDisplay):
+class LiveAllWorkers(AllWorkersDisplay):
     """A line for each of a few workers, and the sum of all with its bar."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

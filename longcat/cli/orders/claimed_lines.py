@@ -11,7 +11,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from attrs import define, field
 
-from longcat.cli.displays.all_workers import WholeDisplay
+from longcat.cli.displays.all_workers import AllWorkersDisplay
 from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.files.lines import name_of
 from longcat.cli.orders.line import LineState, OrderLine
@@ -54,7 +54,7 @@ class ClaimedLines:
 
     table: LineTable
     batch: int
-    shown: WholeDisplay
+    shown: AllWorkersDisplay
     look_up: Callable[[OrderLine], object]
     on_end: Callable[[OrderLine], object]
     on_idle: Callable[[], Awaitable[object]] = anyio.lowlevel.checkpoint

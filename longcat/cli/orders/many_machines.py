@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import anyio
 from attrs import define, evolve
 
-from longcat.cli.displays.all_workers_progress import whole_display
+from longcat.cli.displays.all_workers_progress import all_workers_display
 from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
@@ -143,7 +143,7 @@ class _Work:
 
     def run(self, settings: OrderingSettings, wake: Wake | None) -> Exit:
         """Order, wait and save until all lines are over, and return what the lines ask for that were left open."""
-        with printer_beside_display() as printer, whole_display() as shown:
+        with printer_beside_display() as printer, all_workers_display() as shown:
             print_it = partial(
                 print_line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
             )
