@@ -624,7 +624,7 @@ def test_commands_with_callbacks(command: list[str], pictures: int, monkeypatch:
     """`--webhook-listen` takes the callbacks to `--webhook-url`, which the pictures don't wait a minute for."""
     Path("cats.txt").write_text("a cat\ntwo cats\nthree cats\n", "utf-8")
     patient = partial(OrderingClient, polling=FixedPolling(60))
-    monkeypatch.setattr("longcat.cli.orders.ordering.OrderingClient", patient)
+    monkeypatch.setattr("longcat.cli.orders.batch_run.OrderingClient", patient)
     port = free_port()
     with running(Settings(api_key=KEY, duration=0.3, small_pictures=True)) as url:
         listen = ["--webhook-listen", f"127.0.0.1:{port}", "--webhook-url", f"http://127.0.0.1:{port}/hook"]

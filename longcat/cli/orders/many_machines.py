@@ -20,12 +20,12 @@ from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
+from longcat.cli.orders.batch_run import Ordering, OrderingSettings
 from longcat.cli.orders.claimed_lines import ClaimedLines
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
 from longcat.cli.orders.ledger import look_up
 from longcat.cli.orders.line import LineState, OrderLine
-from longcat.cli.orders.ordering import Ordering, OrderingSettings
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, patience_of, prepare
 from longcat.cli.results import overall, print_error, printer_beside_display, report
