@@ -41,7 +41,7 @@ LONGEST_PUT: Final = 600.0
 
 
 @frozen
-class OrderingSettings:
+class BatchRunSettings:
     """How orders are sent, and where their pictures go.
 
     Attributes:
@@ -67,7 +67,7 @@ class OrderingSettings:
     allow_private: bool = False
 
     @classmethod
-    def of(cls, arguments: argparse.Namespace, output: PictureStore, journal: Path | Journal) -> "OrderingSettings":
+    def of(cls, arguments: argparse.Namespace, output: PictureStore, journal: Path | Journal) -> "BatchRunSettings":
         """Return those that the arguments of `longcat batch` ask for."""
         return cls(
             output=output,
@@ -82,7 +82,7 @@ class OrderingSettings:
 
 
 @define(eq=False)
-class Ordering:
+class BatchRun:
     """One run of a command.
 
     Attributes:
@@ -92,7 +92,7 @@ class Ordering:
     """
 
     lines: Iterable[OrderLine] | AsyncIterable[OrderLine]
-    settings: OrderingSettings
+    settings: BatchRunSettings
     shown: Display
     on_end: Callable[[OrderLine], object]
     wake: Wake | None = None

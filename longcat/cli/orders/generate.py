@@ -6,7 +6,7 @@ import shlex
 from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
-from longcat.cli.orders.batch_run import Ordering, OrderingSettings
+from longcat.cli.orders.batch_run import BatchRun, BatchRunSettings
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import check_free, usable_output
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     # A picture that the journal knows is not in the way. In a folder, the name is not known yet.
     if output is not None and arguments.journal is None and not arguments.force and not output.is_folder:
         check_free(output, "", order.pictures, "Pass --force to replace it, or another --output.")
-    settings = OrderingSettings(
+    settings = BatchRunSettings(
         output=output,
         base_url=arguments.base_url,
         journal=arguments.journal,
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> Exit:
     )
     try:
         with receiving(arguments) as wake, display({line.key: order.prompt}, at_first="ordering") as shown:
-            run_async(Ordering([line], settings, shown, lambda _: None, wake).run)
+            run_async(BatchRun([line], settings, shown, lambda _: None, wake).run)
     finally:  # Ctrl-C, too.
         code = Exit.DONE
         if line.error is not None:

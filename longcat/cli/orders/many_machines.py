@@ -20,7 +20,7 @@ from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
-from longcat.cli.orders.batch_run import Ordering, OrderingSettings
+from longcat.cli.orders.batch_run import BatchRun, BatchRunSettings
 from longcat.cli.orders.claimed_lines import ClaimedLines
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
             prepare(store, patience_of(arguments))
             with receiving(arguments) as wake:
                 # What was in doubt is marked. What another worker leaves in doubt meanwhile is not sent again.
-                settings = evolve(OrderingSettings.of(arguments, store, journal), resubmit_unknown=False)
+                settings = evolve(BatchRunSettings.of(arguments, store, journal), resubmit_unknown=False)
                 code = work.run(settings, wake)
         except BaseException:
             with suppress(JournalError):  # Its lines are free once it is gone.
@@ -141,17 +141,17 @@ class _Work:
     look_up: Callable[[OrderLine], object]
     arguments: argparse.Namespace
 
-    def run(self, settings: OrderingSettings, wake: Wake | None) -> Exit:
+    def run(self, settings: BatchRunSettings, wake: Wake | None) -> Exit:
         """Order, wait and save until all lines are over, and return what the lines ask for that were left open."""
         with printer_beside_display() as printer, all_workers_display() as shown:
             print_it = partial(
                 print_line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
             )
             claimed = ClaimedLines(self.table, self.batch, shown, self.look_up, print_it)
-            ordering = Ordering(claimed.lines(), settings, shown, claimed.end, wake)
-            claimed.on_idle = ordering.settle
+            batch_run = BatchRun(claimed.lines(), settings, shown, claimed.end, wake)
+            claimed.on_idle = batch_run.settle
             try:
-                run_async(_run_both, ordering, claimed)
+                run_async(_run_both, batch_run, claimed)
             finally:  # Ctrl-C, too.
                 try:
                     wait_while_locked(claimed.report, LAST_PATIENCE)
@@ -184,9 +184,9 @@ class _Work:
         return [*codes, Exit.UNCLEAR] if progress.unknown or progress.open else codes
 
 
-async def _run_both(ordering: Ordering, claimed: ClaimedLines) -> None:
+async def _run_both(batch_run: BatchRun, claimed: ClaimedLines) -> None:
     """Order what is claimed, while the journal is told what came of it."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(claimed.keep_reporting)
-        await ordering.run()
+        await batch_run.run()
         tasks.cancel_scope.cancel()

@@ -14,7 +14,7 @@ from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
-from longcat.cli.orders.batch_run import Ordering, OrderingSettings
+from longcat.cli.orders.batch_run import BatchRun, BatchRunSettings
 from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.orders.ledger import recall, survey
 from longcat.cli.orders.line import OrderLine
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     prepare(store, patience)
     with receiving(arguments) as wake:
         try:
-            _order(lines, store, OrderingSettings.of(arguments, store, journal), wake, arguments)
+            _order(lines, store, BatchRunSettings.of(arguments, store, journal), wake, arguments)
         finally:  # Ctrl-C, too.
             try:
                 with Journal(journal, time=time.time) as opened:
@@ -80,7 +80,7 @@ def _journal_in(store: PictureStore) -> Path:
 def _order(
     lines: Sequence[OrderLine],
     store: PictureStore,
-    settings: OrderingSettings,
+    settings: BatchRunSettings,
     wake: Wake | None,
     arguments: argparse.Namespace,
 ) -> None:
@@ -91,4 +91,4 @@ def _order(
         display(names, at_first="ordering") as shown,
     ):
         tell = partial(print_line, store=store, printer=printer, as_json=arguments.json, debug=arguments.debug)
-        run_async(Ordering(lines, settings, shown, tell, wake).run)
+        run_async(BatchRun(lines, settings, shown, tell, wake).run)
