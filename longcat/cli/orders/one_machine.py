@@ -16,7 +16,7 @@ from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
 from longcat.cli.orders.batch_run import BatchRun, BatchRunSettings
 from longcat.cli.orders.files.lines import read_lines
-from longcat.cli.orders.ledger import recall, survey
+from longcat.cli.orders.journal_lookup import recall, survey
 from longcat.cli.orders.line import OrderLine
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, patience_of, prepare, wait_for_store
