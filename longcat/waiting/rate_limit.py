@@ -20,27 +20,31 @@ from longcat.processes import ForkSafeLock
 
 logger: Final = logging.getLogger("longcat")
 
-LEAST: Final = 10.0
+MIN_MEASURED_RATE: Final = 10.0
 """Questions per second. A 429 is never read as a lower rate than this, so a single wait is not slowed more than by its
 own `backoff`."""
-SLOWEST: Final = 0.1  # Questions per second that a client may always ask, however often it is refused.
+MIN_RATE_AFTER_CUT: Final = 0.1  # Questions per second that a client may always ask, however often it is refused.
 MARGIN: Final = 0.85  # The rate after a cut, as a share of what the gateway let through.
-DEEPEST: Final = 0.25  # What is left of the rate after one cut, but for the margin, even if everything was refused.
+MIN_KEPT_SHARE: Final = 0.25
+"""The share of the rate that is left after one cut, but for the margin, even if everything was refused."""
 RECOVERY: Final = 60.0  # Seconds in which the rate would climb from nothing to what the gateway let through.
 DOUBLING: Final = 30.0  # Seconds in which it doubles from there: slowly at first, then fast.
 EAGER_DOUBLING: Final = 1.0  # Seconds in which it doubles after it was cut for no reason.
 
-FIRST: Final = 8.0  # How many refusals cut the rate for the first time. Fewer may be an accident.
-ENOUGH: Final = 4.0  # How many cut it later.
-MEMORY: Final = 50.0  # How many answers count while no trial is under way.
-EXPECTED: Final = 8.0  # A trial ends when so many refusals would have come, had the cut made no difference.
-SOON: Final = 3.0  # The same if none came, or if most questions were refused before the cut.
-KNOWN: Final = 12.0  # How many answers the share before a trial must rest on to excuse the rate.
+REFUSALS_BEFORE_FIRST_CUT: Final = 8.0  # So many cut the rate for the first time. Fewer may be an accident.
+REFUSALS_BEFORE_NEXT_CUT: Final = 4.0  # So many cut it later.
+REMEMBERED_ANSWERS: Final = 50.0  # So many count while no trial is under way.
+FULL_TRIAL_REFUSALS: Final = 8.0
+"""A trial ends when so many refusals would have come, had the cut made no difference."""
+SHORT_TRIAL_REFUSALS: Final = 3.0
+"""The same if no refusal came, or if most questions were refused before the cut."""
+MIN_ANSWERS_BEFORE_TRIAL: Final = 12.0  # The share before a trial rests on so many if it excuses the rate.
 EXCUSE_FOR: Final = 60.0  # Seconds for which refusals are put up with. The gateway may be another one then.
 MAX_REFUSED_SHARE: Final = 0.8  # If a greater share is refused, the gateway is asked less, whatever the cause.
 RATE_SPAN: Final = 0.1  # Seconds in which the present rate is counted.
 SHARE_SPAN: Final = 0.5  # Seconds in which the present share of refusals is counted.
-SILENT: Final = 0.75  # If a greater share is refused at present, a `Retry-After` holds for all waits.
+REFUSED_SHARE_TO_PAUSE_ALL: Final = 0.75
+"""If a greater share is refused at present, a `Retry-After` holds for all waits."""
 LONG_PAUSE: Final = 30.0  # Seconds. The log warns of longer pauses. A wait looks for a slot so often while one lasts.
 MAX_COUNTED: Final = 1e9  # Answers. No count gets so far.
 
@@ -186,9 +190,9 @@ class AdaptiveRate:
             self._answers.add(refused)
             self._judge(trial, now)
         else:
-            self._answers.add(refused, 1 - 1 / MEMORY)
+            self._answers.add(refused, 1 - 1 / REMEMBERED_ANSWERS)
             # The first of so many count a little less, so that the number is not quite reached.
-            enough = (FIRST if math.isinf(self._growth.rate) else ENOUGH) - 0.5
+            enough = (REFUSALS_BEFORE_FIRST_CUT if math.isinf(self._growth.rate) else REFUSALS_BEFORE_NEXT_CUT) - 0.5
             if self._answers.refusals >= enough and self._answers.share > clearly_more(self.excused):
                 self._cut(now)
 
@@ -205,7 +209,7 @@ class AdaptiveRate:
             and 0 <= self.excused <= 1
             and self._recent.is_possible(RATE_SPAN, latest)
             and all(count.is_possible for count in (self._answers, *(trial.before for trial in trials)))
-            and all(growth.rate >= SLOWEST and growth.top > 0 for growth in growths)
+            and all(growth.rate >= MIN_RATE_AFTER_CUT and growth.top > 0 for growth in growths)
             and all(0 < trial.kept <= 1 for trial in trials)
         )
 
@@ -213,28 +217,30 @@ class AdaptiveRate:
         """End a trial, if it has shown something, or begin another one at a lower rate."""
         share, usual = self._answers.share, trial.before.share
         expected, refusals = self._answers.answers * usual, self._answers.refusals
-        enough = SOON if refusals == 0 or usual > MAX_REFUSED_SHARE else EXPECTED
-        if refusals >= ENOUGH and (refusals > 1.5 * expected + 2 or usual > MAX_REFUSED_SHARE):
+        enough = SHORT_TRIAL_REFUSALS if refusals == 0 or usual > MAX_REFUSED_SHARE else FULL_TRIAL_REFUSALS
+        if refusals >= REFUSALS_BEFORE_NEXT_CUT and (refusals > 1.5 * expected + 2 or usual > MAX_REFUSED_SHARE):
             self._cut(now)
         elif expected >= enough and share < (usual + trial.predicted) / 2:
             # The rate is the cause. Where hardly anything was let through, that may be over, whatever it was.
             self._trial, self._answers = None, AnswerCount()
             self._growth = evolve(self._growth, since=now, eager=usual > MAX_REFUSED_SHARE)
             self.excused = min(self.excused, share)
-        elif expected >= EXPECTED and (share > clearly_more(usual) or trial.before.answers < KNOWN):
+        elif expected >= FULL_TRIAL_REFUSALS and (
+            share > clearly_more(usual) or trial.before.answers < MIN_ANSWERS_BEFORE_TRIAL
+        ):
             self._cut(now)
-        elif expected >= EXPECTED:
+        elif expected >= FULL_TRIAL_REFUSALS:
             rate = trial.growth.at(now)
             self._trial, self.excused, self._excused_at = None, max(share, usual), now
             self._change(now, Growth(now, rate, rate, eager=True))
 
     def _cut(self, now: float) -> None:
         """Cut the rate to what the gateway lets through, and try that."""
-        rate = min(self.at(now), max(self._recent.rate(now), LEAST))
-        through = min(max((1 - self._answers.share) / (1 - self.excused), DEEPEST), 1.0)
+        rate = min(self.at(now), max(self._recent.rate(now), MIN_MEASURED_RATE))
+        through = min(max((1 - self._answers.share) / (1 - self.excused), MIN_KEPT_SHARE), 1.0)
         growth = self._growth if self._trial is None else self._trial.growth
         self._trial = Trial(through * MARGIN, self._answers, self._since, growth)
-        self._change(now, Growth(now, max(rate * through * MARGIN, SLOWEST), rate * through))
+        self._change(now, Growth(now, max(rate * through * MARGIN, MIN_RATE_AFTER_CUT), rate * through))
 
     def _change(self, now: float, growth: Growth) -> None:
         self._growth, self.changed = growth, now + self.lag
@@ -362,7 +368,7 @@ class RateLimiter:
         recent = evolve(self._recent.count)
         for refused in later:
             recent.add(refused)
-        return recent.share > max(SILENT, clearly_more(self._rate.excused))
+        return recent.share > max(REFUSED_SHARE_TO_PAUSE_ALL, clearly_more(self._rate.excused))
 
     def _obey(self, now: float, pause: Pause) -> None:
         """Let all waits pause, for as long as the gateway asked for: the rest is the patience of the one refused."""

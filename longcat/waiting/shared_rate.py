@@ -21,7 +21,7 @@ from longcat.errors import LongCatError
 from longcat.gateway.messages import LONGEST_PAUSE
 from longcat.models import Pause
 from longcat.settings import LOWEST_RATE
-from longcat.waiting.rate_limit import SHARE_SPAN, SLOWEST, RateLimiter, Slot
+from longcat.waiting.rate_limit import MIN_RATE_AFTER_CUT, SHARE_SPAN, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
 LATE: Final = 0.1  # Seconds. A slot that was not spent so long after its moment is void.
@@ -123,7 +123,7 @@ class SharedBudget(RateLimiter):
             return False
         members = self.members.values()
         slots = [self._last, *self.ahead, *(one.until for one in members)]
-        ahead = FARTHEST + (len(members) + 1) * self._spacing(min(self.max_rate, SLOWEST))
+        ahead = FARTHEST + (len(members) + 1) * self._spacing(min(self.max_rate, MIN_RATE_AFTER_CUT))
         return (
             self.quiet_until <= latest + pause
             and max(slots) <= max(latest, self.quiet_until) + ahead
