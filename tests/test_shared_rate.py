@@ -21,8 +21,8 @@ from longcat.waiting.schedule.knowledge import Knowledge
 from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
 from longcat.waiting.shared_rate import (
     ALIVE_FOR,
-    LATE,
-    SETTLED,
+    MAX_LATE_SECONDS,
+    SETTLED_AFTER_SECONDS,
     VALID_FOR,
     CountedAnswer,
     ExchangeInput,
@@ -184,7 +184,7 @@ def test_a_low_rate_is_not_rounded_up(rate: float, used: float) -> None:
     budget = SharedBudget()
     slots = [budget.exchange(100.0 + i / 50, "a", rate, ExchangeInput([], 1)) for i in range(20 * 50)]
     moments = [moment for given in slots for moment in given]
-    late = sorted(moment + LATE * (number % 2) for number, moment in enumerate(moments))
+    late = sorted(moment + MAX_LATE_SECONDS * (number % 2) for number, moment in enumerate(moments))
     assert most_in_a_second([round(moment, 6) for moment in late]) <= max(1.2 * rate, 1)
     assert used * rate <= (len(moments) - 1) / (moments[-1] - moments[0]) <= 1.01 * rate
 
@@ -302,7 +302,8 @@ def test_a_retry_after_quiets_all_clients(rate: float) -> None:
         world.add()
     world.run(8.0)
     began = next(moment for moment in world.asked if moment >= 103.0)
-    quiet = [moment for moment in world.asked if began + SHARE_SPAN + SETTLED + VALID_FOR < moment < 105.0]
+    known = began + SHARE_SPAN + SETTLED_AFTER_SECONDS + VALID_FOR
+    quiet = [moment for moment in world.asked if known < moment < 105.0]
     after = [moment for moment in world.asked if 105.0 <= moment < 106.2]
     assert (quiet, len(after) >= rate * 0.9, most_in_a_second(world.asked) <= 1.2 * rate) == ([], True, True)
 

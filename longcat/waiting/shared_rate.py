@@ -24,20 +24,21 @@ from longcat.settings import LOWEST_RATE
 from longcat.waiting.rate_limit import MIN_RATE_AFTER_CUT, SHARE_SPAN, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
-LATE: Final = 0.1  # Seconds. A slot that was not spent so long after its moment is void.
-BURST: Final = 1.2
+MAX_LATE_SECONDS: Final = 0.1  # A slot that was not spent so long after its moment is void.
+MAX_BURST_FACTOR: Final = 1.2
 """How many times the rate may be sent in one second by all clients together, rounded down: 6 at a rate of 5, 1 at 1."""
-LOT: Final = 0.25  # Seconds. A client gets its share of the slots that lie in this time at once.
-FARTHEST: Final = 0.7  # Seconds. A client whose exchanges take long gets slots up to so far ahead.
-SETTLED: Final = 0.3  # Seconds after which an answer is counted. By then all have handed in those that came before it.
+LOT_SECONDS: Final = 0.25  # A client gets its share of the slots that lie in this time at once.
+MAX_AHEAD_SECONDS: Final = 0.7  # A client whose exchanges take long gets slots up to so far ahead.
+SETTLED_AFTER_SECONDS: Final = 0.3
+"""An answer is counted after so long. By then, all clients have handed in those that came before it."""
 ALIVE_FOR: Final = 30.0  # Seconds after an exchange in which the bound of a client holds for all.
 HEARTBEAT: Final = 10.0  # Seconds until a client has an exchange that it doesn't need.
 LOOK_AGAIN: Final = 1.0  # Seconds until a wait looks whether its slot may come sooner by now.
 LARGEST_LOT: Final = 1024  # Slots that one client wants at a time at most.
 MAX_ANSWERS: Final = 4096  # Answers that a client keeps while it can have no exchange. Older ones are dropped.
-TYPICAL: Final = 0.005  # Seconds that an exchange takes, until that is known.
-SOONEST: Final = 2 * RESOLUTION
-"""Seconds until a wait without a slot looks again, at the earliest. Less than `RESOLUTION` would be no pause."""
+TYPICAL_EXCHANGE_SECONDS: Final = 0.005  # An exchange is taken to last so long until one was made.
+MIN_LOOK_AGAIN_SECONDS: Final = 2 * RESOLUTION
+"""A wait without a slot looks again after so long at the earliest. Less than `RESOLUTION` would be no pause."""
 NO_SLOT: Final = -1  # The generation of a slot that only says when to look again.
 
 
@@ -123,7 +124,7 @@ class SharedBudget(RateLimiter):
             return False
         members = self.members.values()
         slots = [self._last, *self.ahead, *(one.until for one in members)]
-        ahead = FARTHEST + (len(members) + 1) * self._spacing(min(self.max_rate, MIN_RATE_AFTER_CUT))
+        ahead = MAX_AHEAD_SECONDS + (len(members) + 1) * self._spacing(min(self.max_rate, MIN_RATE_AFTER_CUT))
         return (
             self.quiet_until <= latest + pause
             and max(slots) <= max(latest, self.quiet_until) + ahead
@@ -193,7 +194,7 @@ class SharedBudget(RateLimiter):
         """
         answers = [evolve(one, received=min(one.received, self.moment)) for one in answers]
         self.answers = sorted([*self.answers, *answers], key=lambda one: one.received)
-        settled = sum(one.received <= self.moment - SETTLED for one in self.answers)
+        settled = sum(one.received <= self.moment - SETTLED_AFTER_SECONDS for one in self.answers)
         counted, self.answers = self.answers[:settled], self.answers[settled:]
         for one in counted:
             self._rate.lag = self.moment - one.received + VALID_FOR
@@ -207,7 +208,7 @@ class SharedBudget(RateLimiter):
                 self._obey(one.received, one.pause)
 
     def _give(self, member: str, given: ExchangeInput) -> list[float]:
-        """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT` seconds.
+        """Return the moments of the next slots: with those that the client has, a fair share of those in `LOT_SECONDS`.
 
         There is at least one for a client that has none. A client whose exchanges take long gets more at a time.
         """
@@ -215,18 +216,20 @@ class SharedBudget(RateLimiter):
         rate = self.rate(first)
         if math.isinf(rate):
             return []
-        others = sum(one.until > self.moment - LOT for name, one in self.members.items() if name != member)
-        seconds = min(max(LOT, 5 * given.usable_in), FARTHEST)
+        others = sum(one.until > self.moment - LOT_SECONDS for name, one in self.members.items() if name != member)
+        seconds = min(max(LOT_SECONDS, 5 * given.usable_in), MAX_AHEAD_SECONDS)
         lot = max(int(seconds * rate / (1 + others)), 1)
         return [self.reserve(first).moment for _ in range(min(given.wanted, lot - given.held))]
 
     def _spacing(self, rate: float) -> float:
         """Return the seconds from one slot to the next at a rate.
 
-        One may be spent `LATE` seconds late and those after it in time. Where that would bring more than `BURST` times
-        the rate into a second, as at 1 to 4 a second, they lie further apart.
+        One may be spent `MAX_LATE_SECONDS` late and those after it in time. Where that would bring more than
+        `MAX_BURST_FACTOR` times the rate into a second, as at 1 to 4 a second, they lie further apart.
         """
-        return max(1 / rate, (1 + LATE) / max(math.floor(BURST * rate), 1)) if math.isfinite(rate) else 0.0
+        if not math.isfinite(rate):
+            return 0.0
+        return max(1 / rate, (1 + MAX_LATE_SECONDS) / max(math.floor(MAX_BURST_FACTOR * rate), 1))
 
     def _begin_slots(self, now: float) -> None:  # noqa: ARG002 - it is that of the answer.
         """Begin another generation of slots, after those that may still be spent."""
@@ -251,7 +254,7 @@ class SharedRateLimiter(RateLimiter):
     _budget: SharedBudget = field(factory=SharedBudget, init=False)  # As it was at the last exchange.
     _offset: float = field(default=0.0, init=False)
     _last_exchange: float = field(default=-math.inf, init=False)  # The moment at which its row was locked.
-    _exchange_seconds: float = field(default=TYPICAL, init=False)  # How many seconds an exchange takes.
+    _exchange_seconds: float = field(default=TYPICAL_EXCHANGE_SECONDS, init=False)
     _usable_in: float = field(default=0.0, init=False)  # How many seconds after that its slots are here.
     _unreserved: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
     _reserved: deque[Slot] = field(factory=deque, init=False)  # Slots that a wait has reserved, until they come.
@@ -282,8 +285,8 @@ class SharedRateLimiter(RateLimiter):
             if slot is None:
                 self._lacked_slot, failure = True, self._failure
                 until_exchange = 0.0 if self._is_exchanging else max(self._due(now) - now, 0.0)
-                left = min(until_exchange + min(self._exchange_seconds, LATE / 2), VALID_FOR / 2)
-                slot = Slot(now + max(left, SOONEST), NO_SLOT)
+                left = min(until_exchange + min(self._exchange_seconds, MAX_LATE_SECONDS / 2), VALID_FOR / 2)
+                slot = Slot(now + max(left, MIN_LOOK_AGAIN_SECONDS), NO_SLOT)
         self.on_demand()
         if failure is not None:
             raise copy(failure)  # Whoever catches it may add notes to it.
@@ -304,7 +307,7 @@ class SharedRateLimiter(RateLimiter):
                 return False
         if slot.moment - now >= RESOLUTION:
             return True
-        is_late = now - slot.moment > LATE and math.isfinite(self.rate(now))
+        is_late = now - slot.moment > MAX_LATE_SECONDS and math.isfinite(self.rate(now))
         return not is_late and now - self._last_exchange < VALID_FOR
 
     def on_answer(self, now: float, asked: float) -> None:
@@ -316,7 +319,7 @@ class SharedRateLimiter(RateLimiter):
         """Take note of a 429. What follows from it depends on the answers that others get, and is found out later."""
         with self._lock:
             self._answered.append(CountedAnswer(now, asked, pause))
-            self._judged = now + SETTLED + SOONEST
+            self._judged = now + SETTLED_AFTER_SECONDS + MIN_LOOK_AGAIN_SECONDS
         self.on_demand()
 
     def rate(self, moment: float) -> float:
@@ -341,7 +344,7 @@ class SharedRateLimiter(RateLimiter):
             self._unreserved = deque(slot for slot in self._unreserved if self.may_be_spent(slot, now))
             if len(self._unreserved) < had:
                 self._lot = max(self._lot // 2, 1)
-            elif wants and now - self._last_exchange < max(LOT / 2, 2 * self._exchange_seconds):
+            elif wants and now - self._last_exchange < max(LOT_SECONDS / 2, 2 * self._exchange_seconds):
                 self._lot = min(2 * self._lot, LARGEST_LOT)
             held = len(self._held(now))
             wanted = max(self._lot - held, 0) if wants else 0
@@ -440,12 +443,12 @@ class SharedRateLimiter(RateLimiter):
         held = self._held(now)
         due = min(self._judged, self._last_exchange + (LOOK_AGAIN if held or self._lacked_slot else HEARTBEAT))
         if self._answered:
-            due = min(due, self._answered[0].received + LOT)
+            due = min(due, self._answered[0].received + LOT_SECONDS)
         if self._lacked_slot or self._wants_more:
             if math.isinf(self.rate(now)):
-                due = min(due, max(self._last_exchange + LOT, self.quiet_until))
+                due = min(due, max(self._last_exchange + LOT_SECONDS, self.quiet_until))
             else:  # With more than half a lot at hand, the next one is due when half is left.
                 due = min(due, held[-(self._lot // 2) - 1] if len(held) > self._lot // 2 else now)
         if held and held[-1] >= self._last_exchange + VALID_FOR:
-            due = min(due, max(self._last_exchange + LOT, held[-1] - LOT - self._exchange_seconds))
+            due = min(due, max(self._last_exchange + LOT_SECONDS, held[-1] - LOT_SECONDS - self._exchange_seconds))
         return due
