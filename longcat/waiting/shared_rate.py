@@ -1,11 +1,11 @@
 """One budget for all clients that ask one gateway with one key. No I/O, no clock.
 
-`SharedBudget` is what they share: a `RateLimiter`, on a clock that is the same for all. `SharedRateLimiter` is one
-client's part. Now and then it has an exchange: it hands in the answers that it got, and takes some slots, which it
-spends without asking again. Something else makes the exchanges, one client after the other, when it says so.
+The clients share a `SharedBudget`, which is a `RateLimiter` on a clock that is the same for all. Each client has a
+`SharedRateLimiter`, and now and then makes an exchange with the budget: it hands in the answers that it got, and takes
+some slots, which it spends without asking the budget again. Only one client at a time makes an exchange.
 
-A client may spend its slots for `VALID_FOR` seconds after an exchange. So whatever changes is known to all after that
-time, and a client that can have no exchange asks nothing.
+A client may spend its slots for `VALID_FOR` seconds after an exchange. So all clients know of every change after that
+time, and a client that can't make an exchange asks nothing.
 """
 
 import math
@@ -78,7 +78,7 @@ class BudgetMember:
 
 @frozen
 class ExchangeInput:
-    """What a client brings to an exchange, and wants of it.
+    """A client's part of an exchange: it hands in answers, and wants slots.
 
     Attributes:
         answers: those that it got since the last one.
@@ -95,11 +95,11 @@ class ExchangeInput:
 
 @define
 class SharedBudget(RateLimiter):
-    """What the clients share: when each may ask, and what the gateway bears. All moments are on one clock.
+    """Gives each client its slots, and adapts the rate to all their answers. All moments are on one clock.
 
     Attributes:
         moment: that of the last exchange.
-        kept_until: slots of the generation before that come before this moment are still spent.
+        kept_until: clients still spend slots of the previous generation that come before this moment.
         members: the clients that are alive.
         answers: those that are not counted yet, in the order in which they came.
         ahead: the slots given that come more than `VALID_FOR` after the last exchange, and the last one before them.
@@ -113,12 +113,12 @@ class SharedBudget(RateLimiter):
 
     @property
     def generation(self) -> int:
-        """Which generation of slots is given now. It changes when slots that were given come too soon or too late."""
+        """The generation of the slots that are given now. It changes when earlier ones come too soon or too late."""
         return self._generation
 
     @property
     def is_possible(self) -> bool:
-        """Whether the figures can be right. With some that can't, everyone would wait for ever."""
+        """Whether the figures can be right. Impossible ones could make every client wait for ever."""
         latest, pause = self.moment + 2 * VALID_FOR, self.pause.seconds if self.pause is not None else 0.0
         if not (math.isfinite(latest) and 0 <= pause <= LONGEST_PAUSE and self.max_rate >= LOWEST_RATE):
             return False
@@ -137,20 +137,22 @@ class SharedBudget(RateLimiter):
     def exchange(
         self, now: float, member: str, max_rate: float, given: ExchangeInput, *, renewed: bool = False
     ) -> list[float]:
-        """Take in a client's answers, and return the moments of the slots that it gets: none where there is no bound.
+        """Take in a client's answers, and return the moments of the slots that it gets: none if there is no bound.
 
         Args:
             now: this moment. It may be a little before that of the last exchange, not more.
             member: names the client.
             max_rate: the client's bound, in questions per second.
-            given: what it has to say and wants.
+            given: the client's answers, and how many slots it wants.
             renewed: whether slots that were given may have been forgotten, as after a crash of the database. Those of
                 this client are void then.
         """
         now = self.moment = max(now, self.moment)
         if renewed:
             self.members.pop(member, None)
-        if all(now - one.seen >= ALIVE_FOR for one in self.members.values()):  # It asks as if it shared nothing.
+        if all(
+            now - one.seen >= ALIVE_FOR for one in self.members.values()
+        ):  # No client is alive: this one begins alone.
             self.quiet_until, self.answers = min(self.quiet_until, now), []
             self._begin_slots(now)
         until = self.members[member].until if member in self.members else -math.inf
@@ -172,17 +174,17 @@ class SharedBudget(RateLimiter):
         self._set_members({name: one for name, one in self.members.items() if name != member})
 
     def _set_members(self, members: dict[str, BudgetMember]) -> None:
-        """Let the lowest bound of those that are alive hold."""
+        """Keep the members that are alive, and apply the lowest of their bounds."""
         bound = self.max_rate
         self.members = {name: one for name, one in members.items() if self.moment - one.seen < ALIVE_FOR}
         self.max_rate = min((one.max_rate for one in self.members.values()), default=bound)
-        if self.max_rate > bound and self._last > self.moment + VALID_FOR:  # All may be sooner.
+        if self.max_rate > bound and self._last > self.moment + VALID_FOR:  # All slots may come sooner.
             self._begin_slots(self.moment)
         else:
             self._give_back()
 
     def _give_back(self) -> None:
-        """Let the next slot follow the last one that somebody may spend."""
+        """Put the next slot after the last one that a client may still spend."""
         until = max((one.until for one in self.members.values()), default=-math.inf)
         self.ahead = [one for one in self.ahead if one <= max(self.moment + VALID_FOR, until)]
         self._last = max(self.ahead, default=-math.inf)
@@ -190,7 +192,7 @@ class SharedBudget(RateLimiter):
     def _take_in(self, answers: Sequence[CountedAnswer]) -> None:
         """Count the answers in the order in which they came, once they are settled.
 
-        Whether the refusals among them pause all clients depends on the answers that have come since, too.
+        The answers that have come since also decide whether the refusals among them pause all clients.
         """
         answers = [evolve(one, received=min(one.received, self.moment)) for one in answers]
         self.answers = sorted([*self.answers, *answers], key=lambda one: one.received)
@@ -224,8 +226,8 @@ class SharedBudget(RateLimiter):
     def _spacing(self, rate: float) -> float:
         """Return the seconds from one slot to the next at a rate.
 
-        One may be spent `MAX_LATE_SECONDS` late and those after it in time. Where that would bring more than
-        `MAX_BURST_FACTOR` times the rate into a second, as at 1 to 4 a second, they lie further apart.
+        A client may spend one slot `MAX_LATE_SECONDS` late, and those after it in time. If that would bring more than
+        `MAX_BURST_FACTOR` times the rate into a second, as at 1 to 4 a second, the slots lie further apart.
         """
         if not math.isfinite(rate):
             return 0.0
@@ -241,7 +243,7 @@ class SharedBudget(RateLimiter):
 
 @define
 class SharedRateLimiter(RateLimiter):
-    """When the waits of one client may ask that shares a budget. May be used from many threads.
+    """Gives the waits of one client their slots of a shared budget. Many threads may use it.
 
     Its moments are on the client's clock. The clock of the budget is `offset` seconds ahead.
 
@@ -255,27 +257,29 @@ class SharedRateLimiter(RateLimiter):
     _offset: float = field(default=0.0, init=False)
     _last_exchange: float = field(default=-math.inf, init=False)  # The moment at which its row was locked.
     _exchange_seconds: float = field(default=TYPICAL_EXCHANGE_SECONDS, init=False)
-    _usable_in: float = field(default=0.0, init=False)  # How many seconds after that its slots are here.
+    _usable_in: float = field(default=0.0, init=False)  # Seconds from that moment until its slots are here.
     _unreserved: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
     _reserved: deque[Slot] = field(factory=deque, init=False)  # Slots that a wait has reserved, until they come.
     _lot: int = field(default=1, init=False)  # How many slots this client can use at a time.
-    _lacked_slot: bool = field(default=False, init=False)  # Whether someone found no slot since the last exchange.
+    _lacked_slot: bool = field(default=False, init=False)  # Whether a wait found no slot since the last exchange.
     _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
     _kept_until: float = field(default=-math.inf, init=False)
-    """Slots of the generation before that come before this moment are not void, unless there is a pause."""
+    """A slot of the previous generation is good if it comes before this moment, unless there is a pause."""
     _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MAX_ANSWERS), init=False)
     _is_exchanging: bool = field(default=False, init=False)
-    _judged: float = field(default=math.inf, init=False)  # When it can be known what follows from the last 429.
-    _failure: LongCatError | None = field(default=None, init=False)  # Why no exchange can be made, if that won't pass.
+    _judged: float = field(default=math.inf, init=False)  # From then on, an exchange shows the effect of the last 429.
+    _failure: LongCatError | None = field(
+        default=None, init=False
+    )  # It prevents all exchanges, and won't pass by itself.
 
     def free(self, now: float) -> float:
         """Return the moment before which no slot comes, as far as is known."""
         return max(now, self.quiet_until)
 
     def reserve(self, now: float) -> Slot:
-        """Reserve a slot. Where there is none, the slot says when to look again, and is void when it comes.
+        """Reserve a slot. If none is at hand, the one returned says when to look again, and is void when it comes.
 
-        Raises the error of `end_waits` where there is none, and none will come.
+        Raises the error of `end_waits` if none is at hand and none will come.
         """
         failure = None
         with self._lock:
@@ -289,7 +293,7 @@ class SharedRateLimiter(RateLimiter):
                 slot = Slot(now + max(left, MIN_LOOK_AGAIN_SECONDS), NO_SLOT)
         self.on_demand()
         if failure is not None:
-            raise copy(failure)  # Whoever catches it may add notes to it.
+            raise copy(failure)  # The caller may add notes to it.
         return slot
 
     def seconds_until(self, slot: Slot, now: float) -> float | None:
@@ -316,7 +320,7 @@ class SharedRateLimiter(RateLimiter):
             self._answered.append(CountedAnswer(now, asked, None))
 
     def on_rate_limited(self, now: float, asked: float, pause: Pause) -> None:
-        """Take note of a 429. What follows from it depends on the answers that others get, and is found out later."""
+        """Take note of a 429. Its effect depends on the answers that others get, and a later exchange shows it."""
         with self._lock:
             self._answered.append(CountedAnswer(now, asked, pause))
             self._judged = now + SETTLED_AFTER_SECONDS + MIN_LOOK_AGAIN_SECONDS
@@ -332,7 +336,7 @@ class SharedRateLimiter(RateLimiter):
             return self._due(now)
 
     def begin_exchange(self, now: float, offset: float) -> ExchangeInput:
-        """Return what an exchange is to bring. It is followed by `end_exchange` or `fail_exchange`.
+        """Begin an exchange, and return this client's part. `end_exchange` or `fail_exchange` ends it.
 
         Args:
             now: this moment.
@@ -357,10 +361,10 @@ class SharedRateLimiter(RateLimiter):
             return ExchangeInput(answers, wanted, held, self._usable_in)
 
     def end_exchange(self, given: ExchangeInput, budget: SharedBudget, slots: Sequence[float], now: float) -> None:
-        """Take in what an exchange has brought.
+        """End an exchange: take in the budget and the slots.
 
         Args:
-            given: what `begin_exchange` returned.
+            given: the part that `begin_exchange` returned.
             budget: the budget as it was then.
             slots: the moments of the slots, on its clock.
             now: the moment at which the exchange has ended.
@@ -377,13 +381,13 @@ class SharedRateLimiter(RateLimiter):
             if budget.quiet_until:
                 self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
             self._unreserved.extend(Slot(moment - offset, self._generation) for moment in slots)
-            if slots:  # Those who look again find them.
+            if slots:  # The waits that look again find them.
                 self._lacked_slot = False
             if len(slots) < given.wanted:
                 self._lot = max(len(self._held(now)), 1)
 
     def fail_exchange(self, given: ExchangeInput) -> None:
-        """Take back what an exchange was begun with that can't be had. All slots are void: others may get them."""
+        """End an exchange that failed, and take its answers back. All slots are void: others may get them."""
         with self._lock:
             kept = given.answers[: MAX_ANSWERS - len(self._answered)]
             self._answered.extendleft(one.on_clock(-self._offset) for one in reversed(kept))
@@ -429,11 +433,11 @@ class SharedRateLimiter(RateLimiter):
 
     @property
     def _wants_more(self) -> bool:
-        """Whether more slots should be had before those at hand are spent, as someone always waits for the next."""
+        """Whether this client should get more slots before those at hand are spent, as a wait is always ready."""
         return self._is_waited_for and self._lot > 1 and len(self._unreserved) <= self._lot // 2
 
     def _held(self, now: float) -> list[float]:
-        """Return the moments of all slots that were had and have not come."""
+        """Return the moments of all slots that this client has and that have not come."""
         while self._reserved and self._reserved[0].moment <= now:
             self._reserved.popleft()
         return [slot.moment for slot in (*self._reserved, *self._unreserved)]
