@@ -51,7 +51,7 @@ from longcat.waiting.batch import (
     TakeItem,
 )
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, run_in_thread
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.wait import Wait
 
 pytestmark = pytest.mark.usefixtures("no_jitter")

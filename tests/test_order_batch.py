@@ -18,7 +18,7 @@ from longcat.testing import VirtualClock
 from longcat.waiting.batch import Batch, Finished, Idle, Job, Perform, TakeItem
 from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.polling import FixedPolling
 from longcat.waiting.submit import Submit
 from longcat.waiting.wait import Wait

@@ -16,7 +16,7 @@ from longcat.clock import RESOLUTION
 from longcat.models import Pause
 from longcat.settings import LOWEST_RATE
 from longcat.testing import FakeGateway, VirtualClock
-from longcat.waiting.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter, Slot
+from longcat.waiting.rates.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter, Slot
 
 
 def taken(rate_limiter: RateLimiter, now: float, count: int) -> list[float]:

@@ -15,11 +15,8 @@ from longcat.clock import RESOLUTION
 from longcat.models import Pause
 from longcat.processes import ForkSafeLock
 from longcat.saving.journal.postgres.values import as_json, from_json
-from longcat.waiting.rate_limit import SHARE_SPAN, Slot
-from longcat.waiting.schedule.adaptive import AdaptivePolling
-from longcat.waiting.schedule.knowledge import Knowledge
-from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
-from longcat.waiting.shared_rate import (
+from longcat.waiting.rates.rate_limit import SHARE_SPAN, Slot
+from longcat.waiting.rates.shared_rate import (
     ALIVE_FOR,
     MAX_LATE_SECONDS,
     SETTLED_AFTER_SECONDS,
@@ -29,6 +26,9 @@ from longcat.waiting.shared_rate import (
     SharedBudget,
     SharedRateLimiter,
 )
+from longcat.waiting.schedule.adaptive import AdaptivePolling
+from longcat.waiting.schedule.knowledge import Knowledge
+from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
 
 
 @define(eq=False)

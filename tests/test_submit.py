@@ -62,7 +62,7 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
 from longcat.testing import VirtualClock
 from longcat.waiting.commands import RunInThread
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.store import OrderState
 from longcat.waiting.submit import Submit
 

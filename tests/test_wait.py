@@ -66,7 +66,7 @@ from longcat.sending.threads.driver import drive
 from longcat.testing import VirtualClock
 from longcat.testing.clock import START
 from longcat.waiting.commands import Acquire, Command, RunInThread, Sleep
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.wait import MOVES, Phase, Wait
 
 pytestmark = pytest.mark.usefixtures("no_jitter")

@@ -25,7 +25,7 @@ from longcat.waiting.batch import Batch
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome, id_of
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.plan import Plan, Polling
 from longcat.waiting.store import OrderKeys

@@ -22,7 +22,7 @@ from longcat.models import Status
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.generate import Generate
 from longcat.waiting.outcome import Outcome
-from longcat.waiting.rate_limit import RateLimiter, Slot
+from longcat.waiting.rates.rate_limit import RateLimiter, Slot
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 from longcat.waiting.schedule.time_left import time_left
 from longcat.waiting.wait import Wait

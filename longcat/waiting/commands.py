@@ -13,7 +13,7 @@ from attrs import define, evolve, field, frozen
 from longcat.clock import RESOLUTION
 from longcat.errors import LongCatError
 from longcat.gateway.messages import Answer, Call
-from longcat.waiting.rate_limit import RateLimiter, Slot
+from longcat.waiting.rates.rate_limit import RateLimiter, Slot
 from longcat.waiting.wake import WakeEvent
 
 T = TypeVar("T")

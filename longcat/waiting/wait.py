@@ -31,7 +31,7 @@ from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
 from longcat.waiting.outcome import Outcome, image_of, is_refusal
 from longcat.waiting.question import REQUEST_TIMEOUT
-from longcat.waiting.rate_limit import RateLimiter, Slot, pause_of
+from longcat.waiting.rates.rate_limit import RateLimiter, Slot, pause_of
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 from longcat.waiting.schedule.plan import Plan, Random
 from longcat.waiting.store import RequestStore, StoredRequest

@@ -12,7 +12,7 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.processes import ForkAware
 from longcat.saving.journal.background import BackgroundWriter
 from longcat.settings import MAX_REQUEST_ID
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
 GRACE: Final = 1.0

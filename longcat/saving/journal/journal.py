@@ -24,7 +24,7 @@ from longcat.saving.journal.orders import OrderTable
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase, check_there
 from longcat.text import missing_package, shorten
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
 if TYPE_CHECKING:

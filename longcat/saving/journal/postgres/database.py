@@ -42,7 +42,7 @@ from longcat.saving.journal.postgres.owners import (
 )
 from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger, hash_of_key
 from longcat.saving.journal.postgres.statements import PostgresRows, PostgresStatements, to_key, to_stored, translate
-from longcat.waiting.rate_limit import RateLimiter
+from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
 CHUNKS: Final = 17_00_00

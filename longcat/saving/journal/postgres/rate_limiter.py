@@ -22,8 +22,8 @@ from longcat.errors import JournalError
 from longcat.processes import ForkAware
 from longcat.saving.journal.postgres.experience import ExperienceRow
 from longcat.saving.journal.postgres.values import as_json, from_json
+from longcat.waiting.rates.shared_rate import HEARTBEAT, SharedBudget, SharedRateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
-from longcat.waiting.shared_rate import HEARTBEAT, SharedBudget, SharedRateLimiter
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -21,7 +21,7 @@ from longcat.errors import LongCatError
 from longcat.gateway.messages import LONGEST_PAUSE
 from longcat.models import Pause
 from longcat.settings import LOWEST_RATE
-from longcat.waiting.rate_limit import MIN_RATE_AFTER_CUT, SHARE_SPAN, RateLimiter, Slot
+from longcat.waiting.rates.rate_limit import MIN_RATE_AFTER_CUT, SHARE_SPAN, RateLimiter, Slot
 
 VALID_FOR: Final = 0.5  # Seconds after an exchange in which a client may ask.
 MAX_LATE_SECONDS: Final = 0.1  # A slot that was not spent so long after its moment is void.

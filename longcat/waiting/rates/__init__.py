@@ -1,0 +1,1 @@
+"""How often all waits of one client may ask, and all clients that share a budget."""
