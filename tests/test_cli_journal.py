@@ -26,7 +26,7 @@ from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres import database
 from longcat.saving.journal.postgres.batches.lines import LineOutcome
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 Gateways = Callable[..., OrderGateway]
 Call = Callable[..., Ran]

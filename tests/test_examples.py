@@ -35,7 +35,7 @@ from longcat.gateway.queue import QueueGateway
 from longcat.models import OrderRequest
 from longcat.sandbox import Settings, running
 from longcat.saving.journal.journal import Journal
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 RESULT = contract("get_request_result")
 

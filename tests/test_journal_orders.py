@@ -29,7 +29,7 @@ from longcat import ConfigurationError, JournalError, OrderRequest, State, Statu
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import FIND_OPEN_ORDERS, FIND_ORDER, SPENT, OrderTable
 from longcat.saving.journal.sqlite import database
-from longcat.waiting.store import OrderRecord, OrderState
+from longcat.waiting.order_store import OrderRecord, OrderState
 
 GATEWAY: Final = "https://gateway.example"
 ORDER: Final = OrderRequest(

@@ -30,7 +30,7 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.sqlite import database
 from longcat.saving.journal.sqlite.database import SqliteDatabase
 from longcat.testing import FakeGateway, VirtualClock
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 GATEWAY: Final = "https://gateway.example"
 UNLOCKED_AT: Final = 12.0

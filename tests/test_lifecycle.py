@@ -50,7 +50,7 @@ from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal.journal import Journal
 from longcat.sending.http import pools
 from longcat.sending.sender import HttpSender
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 TYPE: Final = "Content-Type: application/json"
 with_our_own_http_client = pytest.mark.parametrize("driver", [Driver(way) for way in WAYS], ids=str)

@@ -38,7 +38,7 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.batches.lines import LineOutcome, LineTable
 from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 SOON: Final = 0.05
 GATEWAY: Final = "https://gateway.test"

@@ -22,7 +22,7 @@ from longcat.saving.journal.journal import Journal, without_password
 from longcat.saving.journal.postgres import database, owners
 from longcat.saving.journal.postgres.refusals import refusal_of
 from longcat.testing import FakeGateway
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 ID = "r"
 DONE = Status(ID, State.COMPLETED, "COMPLETED", 1.0, Image(ID, "https://a.test/b.png", ("https://a.test/b.png",)))

@@ -29,7 +29,7 @@ from longcat.saving.journal.postgres import connection
 from longcat.saving.journal.postgres.batches.lines import LineOutcome
 from longcat.saving.journal.requests import SavedFile
 from longcat.testing import FakeGateway
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 GATEWAY: Final = "https://gateway.example"
 ID: Final = "a-request"

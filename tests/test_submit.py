@@ -62,8 +62,8 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.orders import OrderTable
 from longcat.testing import VirtualClock
 from longcat.waiting.commands import RunInThread
+from longcat.waiting.order_store import OrderState
 from longcat.waiting.rates.rate_limit import RateLimiter
-from longcat.waiting.store import OrderState
 from longcat.waiting.submit import Submit
 
 TYPE = "Content-Type: application/json"

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from attrs import evolve, frozen
 
-from longcat.waiting.store import OrderState
+from longcat.waiting.order_store import OrderState
 
 RULES: Final = {
     "intent": "that an order is about to be sent is noted first",

@@ -24,11 +24,11 @@ from longcat.settings import refuse_key, usable_timeout, usable_unknown
 from longcat.waiting.batch import Batch
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
+from longcat.waiting.order_store import OrderKeys
 from longcat.waiting.outcome import Outcome, id_of
 from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.plan import Plan, Polling
-from longcat.waiting.store import OrderKeys
 from longcat.waiting.submit import Submit
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import Wake

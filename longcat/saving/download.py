@@ -24,7 +24,7 @@ from longcat.text import show, without_query
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Flow, Sleep, ask, run_in_thread
 from longcat.waiting.schedule.plan import Random
-from longcat.waiting.store import call_store
+from longcat.waiting.store_calls import call_store
 
 T = TypeVar("T")
 

@@ -32,9 +32,10 @@ from longcat.models import Order, OrderRequest, State, Status
 from longcat.text import shorten
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
+from longcat.waiting.order_store import OrderRecord, OrderState, OrderStore
 from longcat.waiting.rates.rate_limit import RateLimiter, Slot, pause_of
 from longcat.waiting.schedule.plan import Random
-from longcat.waiting.store import OrderRecord, OrderState, OrderStore, call_store
+from longcat.waiting.store_calls import call_store
 
 logger: Final = logging.getLogger("longcat")
 

@@ -32,9 +32,9 @@ from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slo
 from longcat.waiting.outcome import Outcome, image_of, is_refusal
 from longcat.waiting.question import REQUEST_TIMEOUT
 from longcat.waiting.rates.rate_limit import RateLimiter, Slot, pause_of
+from longcat.waiting.request_store import RequestStore, StoredRequest
 from longcat.waiting.schedule.adaptive import AdaptivePlan
 from longcat.waiting.schedule.plan import Plan, Random
-from longcat.waiting.store import RequestStore, StoredRequest
 from longcat.waiting.wake import Wake, WakeEvent
 
 logger: Final = logging.getLogger("longcat")

@@ -21,7 +21,7 @@ from longcat.saving.journal.journal import without_password
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_base_url, usable_timeout
-from longcat.waiting.store import OrderKeys
+from longcat.waiting.order_store import OrderKeys
 
 
 def run(arguments: argparse.Namespace) -> Exit:

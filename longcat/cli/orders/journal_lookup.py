@@ -16,8 +16,8 @@ from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.requests import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
+from longcat.waiting.order_store import OrderState
 from longcat.waiting.outcome import GENERATION_ERRORS
-from longcat.waiting.store import OrderState
 
 
 def survey(  # noqa: PLR0913 - the last two are keywords.

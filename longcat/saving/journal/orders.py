@@ -14,7 +14,7 @@ from longcat.saving.journal.database import Database, Statements, as_bytes, requ
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.requests import RequestTable
 from longcat.text import shorten
-from longcat.waiting.store import OrderRecord, OrderState
+from longcat.waiting.order_store import OrderRecord, OrderState
 
 RESTORE: Final = "Restore it: the order may have been paid."
 """What to do about an order whose row was altered."""

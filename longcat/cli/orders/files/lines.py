@@ -13,7 +13,7 @@ from longcat.errors import ConfigurationError
 from longcat.gateway.orders import usable_order
 from longcat.models import OrderRequest
 from longcat.saving.names import MAX_NUMBERED, folded, safe_name
-from longcat.waiting.store import OrderKeys
+from longcat.waiting.order_store import OrderKeys
 
 MAX_HELD_FILE_BYTES: Final = 1024 * 1024 * 1024
 """Bytes of a file the orders of which are all held in memory."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from longcat.waiting.store import AGAIN
+from longcat.waiting.order_store import AGAIN
 
 if TYPE_CHECKING:
     from longcat.saving.journal.postgres.connection import BoundedConnection

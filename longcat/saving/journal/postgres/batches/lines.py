@@ -24,7 +24,7 @@ from longcat.saving.journal.postgres.batches import records, workers
 from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.saving.journal.postgres.batches.registration import Registration
 from longcat.saving.journal.states import IS_MARKED
-from longcat.waiting.store import AGAIN, order_name
+from longcat.waiting.order_store import AGAIN, order_name
 
 CLAIM: Final = f"""
 WITH free AS (

@@ -16,7 +16,7 @@ from longcat.saving.journal.postgres.batches import workers
 from longcat.saving.journal.postgres.batches.records import REOPEN_UNKNOWN
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.states import IN_DOUBT, IS_MARKED, SET_MARK
-from longcat.waiting.store import AGAIN, another_order, order_name
+from longcat.waiting.order_store import AGAIN, another_order, order_name
 
 # One batch is registered at a time, so that no two together cost more than each may.
 LOCK_BATCHES: Final = "LOCK TABLE longcat_batch IN SHARE ROW EXCLUSIVE MODE"
