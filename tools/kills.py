@@ -179,10 +179,10 @@ class Kills:
             [of.get(line["request_id"]) for line in done],
             [line["prompt"] for line in done],
         )
-        doubtful = {line["prompt"] for line in manifest if line["state"] == "unknown"}
+        in_doubt = {line["prompt"] for line in manifest if line["state"] == "unknown"}
         self._expect(
             "orders taken that are neither done nor in doubt",
-            sorted({*took} - doubtful - {line["prompt"] for line in done}),
+            sorted({*took} - in_doubt - {line["prompt"] for line in done}),
             [],
         )
         files = {path.name: path.read_bytes() for path in (self.folder / "out").iterdir()}

@@ -241,14 +241,14 @@ class ManyKills(Kills):
         """Compare the rows of the journal with what the gateway took: nothing is missing, and nothing uncounted."""
         rows = self.database.execute(ORDERS.format(self.schema.name))
         known = {prompt: request_id for prompt, state, request_id, _ in rows if state == "taken"}
-        doubtful = {prompt for prompt, state, *_ in rows if state != "taken"}
+        in_doubt = {prompt for prompt, state, *_ in rows if state != "taken"}
         took = {
             one["body"]["prompt"]: one["request_id"]
             for one in self.sandbox.get("orders")["orders"]
             if one["request_id"] is not None
         }
         self._expect("orders that only the journal has as taken", sorted(known.items() - took.items()), [])
-        self._expect("orders taken that the journal does not have", sorted({*took} - {*known} - doubtful), [])
+        self._expect("orders taken that the journal does not have", sorted({*took} - {*known} - in_doubt), [])
         spent = sum((to_dollars(units) for *_, units in rows), Decimal(0))
         self._expect("what was spent, by the journal", [spent], [len(rows) * cost(OrderRequest("a cat", {}))])
         self.journal = Counter(state for _, state, *_ in rows)

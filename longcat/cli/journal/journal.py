@@ -9,7 +9,7 @@ from longcat.cli.journal.export import STDOUT, check_target, export
 from longcat.cli.journal.report import as_lines, as_object
 from longcat.cli.results import Printer, print_error
 from longcat.errors import ConfigurationError
-from longcat.saving.journal.contents import AgainOrdered, JournalContents
+from longcat.saving.journal.contents import JournalContents, OrdersToResend
 from longcat.saving.journal.journal import Journal, without_password
 
 PATIENCE: Final = 10.0
@@ -63,7 +63,7 @@ def _retry(contents: JournalContents, printer: Printer, *, as_json: bool) -> Non
 
 def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> Exit:
     """Mark what is in doubt. What that may cost is said before. What may still be under way is not clear yet."""
-    found = contents.doubtful()
+    found = contents.in_doubt()
     if found.count:
         print_error(
             f"longcat: {found.count} orders are in doubt: they may have been taken, and paid for. To send them again"
@@ -78,7 +78,7 @@ def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> 
     return Exit.UNCLEAR
 
 
-def _tell(name: str, which: str, found: AgainOrdered, printer: Printer, *, as_json: bool) -> None:
+def _tell(name: str, which: str, found: OrdersToResend, printer: Printer, *, as_json: bool) -> None:
     if as_json:
         printer.print({name: found.count, "cost": float(found.cost)})
     elif found.count or found.under_way.count:

@@ -35,13 +35,13 @@ def as_lines(name: str, summary: JournalSummary) -> Iterator[str]:
     at_work = f"{counted(len(alive) + len(summary.others), 'program')} at work"
     yield at_work + (f", {counted(gone, 'worker')} gone" if gone else "")
     yield from map(_worker, alive)
-    for order in summary.doubtful:
+    for order in summary.first_in_doubt:
         name = shorten(KNOWN_KEYS.hide(order.name), 60)
         reason = order.reason or "the program that sent it ended before the answer came"
         reason = shorten(KNOWN_KEYS.hide(reason), 200)
         yield f"in doubt since {shorten(order.noted)}: {name!r}, {order.cost} USD: {reason}"
-    if summary.in_doubt > len(summary.doubtful):
-        yield f"... and {summary.in_doubt - len(summary.doubtful):,} more in doubt"
+    if summary.in_doubt > len(summary.first_in_doubt):
+        yield f"... and {summary.in_doubt - len(summary.first_in_doubt):,} more in doubt"
     if summary.in_doubt:
         yield "Look into the account for those in doubt; with --resubmit-unknown, the next run sends them again."
 
@@ -65,7 +65,7 @@ def as_object(place: str, summary: JournalSummary) -> dict[str, Any]:
                 "reason": order.reason,
                 "cost": float(order.cost),
             }
-            for order in summary.doubtful
+            for order in summary.first_in_doubt
         ],
         "batches": [
             {

@@ -43,12 +43,12 @@ def survey(  # noqa: PLR0913 - the last two are keywords.
         journal.open(patience)
         recall(lines, journal, base_url, store)
         spent = journal.orders(base_url).spent()
-    doubtful = [line for line in lines if line.state is LineState.UNKNOWN]
+    in_doubt = [line for line in lines if line.state is LineState.UNKNOWN]
     _check_files([line for line in lines if not line.is_known], store)
     new = [line for line in lines if not line.is_known or (resubmit_unknown and line.state is LineState.UNKNOWN)]
-    for line in doubtful if resubmit_unknown else ():
+    for line in in_doubt if resubmit_unknown else ():
         line.send_again()
-    return _plan(lines, new, len(doubtful), spent)
+    return _plan(lines, new, len(in_doubt), spent)
 
 
 def _plan(lines: Sequence[OrderLine], new: Sequence[OrderLine], in_doubt: int, spent: Decimal) -> BatchPlan:

@@ -110,7 +110,7 @@ RETRY: Final = f"UPDATE orders SET key = key || CAST(? AS TEXT) || request_id WH
 
 
 @frozen
-class DoubtfulOrder:
+class OrderInDoubt:
     """An order of which nobody knows whether the gateway took it.
 
     Attributes:
@@ -140,7 +140,7 @@ class JournalSummary:
         spent: what all orders cost at most, in US dollars.
         in_doubt: how many orders are in doubt. They may be lines whose worker was just killed, which are open.
         spent_in_doubt: what those may have cost, in US dollars.
-        doubtful: the first of those, the oldest first.
+        first_in_doubt: the first of those, the oldest first.
         batches: the batches of many machines.
         workers: the programs that work, or worked, on those.
         others: the tokens of other programs that have a part of the journal now.
@@ -154,15 +154,15 @@ class JournalSummary:
     spent: Decimal
     in_doubt: int
     spent_in_doubt: Decimal
-    doubtful: Sequence[DoubtfulOrder]
+    first_in_doubt: Sequence[OrderInDoubt]
     batches: "Sequence[BatchRecord]" = ()
     workers: "Sequence[WorkerRecord]" = ()
     others: Sequence[str] = ()
 
 
 @frozen
-class AgainOrdered:
-    """What may be ordered again.
+class OrdersToResend:
+    """The orders that the next run may send again, which were in doubt or failed.
 
     Attributes:
         count: how many orders.
@@ -201,7 +201,8 @@ class JournalContents:
             else:
                 states += orders
             ((pictures, size),) = self._rows(PICTURES)
-            doubtful = [_read_doubtful(row) for row in db.execute(*_doubtful(FIRST_IN_DOUBT, living)).fetchall()]
+            rows = db.execute(*_with_senders(FIRST_IN_DOUBT, living)).fetchall()
+            first_in_doubt = [_read_order_in_doubt(row) for row in rows]
             owners = {owner for sql in OWNERS for (owner,) in db.execute(sql).fetchall()}
         others = owners - {worker.token for worker in workers} - {self._database.token}
         return JournalSummary(
@@ -213,7 +214,7 @@ class JournalContents:
             spent=to_dollars(spent["all"]),
             in_doubt=orders["unknown"],
             spent_in_doubt=to_dollars(spent["unknown"]),
-            doubtful=doubtful,
+            first_in_doubt=first_in_doubt,
             batches=batches,
             workers=workers,
             others=sorted(filter(self._database.is_alive, others)),
@@ -243,33 +244,33 @@ class JournalContents:
                     error.removeprefix(MARK) if error else None,
                 )
 
-    def doubtful(self) -> AgainOrdered:
+    def in_doubt(self) -> OrdersToResend:
         """Return how many orders are in doubt, and what it may cost to send them again."""
         with self._database.using() as db:
-            return self._in_doubt(db, self._sending(db))
+            return self._count_in_doubt(db, self._sending(db))
 
-    def resubmit_unknown(self) -> AgainOrdered:
+    def resubmit_unknown(self) -> OrdersToResend:
         """Have the next run send the orders that are in doubt again, though they may have been taken.
 
-        What they may have cost before stays counted. What a living program sends is not in doubt. What was being sent
-        by one that may live, or has just ended, is left alone: `AgainOrdered.under_way`. Raises ConfigurationError when
-        that could cost more than a worker allows that is at work.
+        What they may have cost before stays counted. An order that a living program sends is not in doubt. One whose
+        sender may live, or has just ended, is left alone: `OrdersToResend.under_way`. Raises ConfigurationError when
+        sending them again could cost more than a worker at work allows.
         """
         with self._database.durable() as db, self._within_caps(db):
             sending = self._sending(db)
-            found = self._in_doubt(db, sending)
-            sql, values = _doubtful(RESUBMIT, sending)
+            found = self._count_in_doubt(db, sending)
+            sql, values = _with_senders(RESUBMIT, sending)
             db.execute(sql, [self._database.now(), *values])
             if self._batches is not None:
                 self._batches.reopen_unknown(db)
         return found
 
-    def failed(self) -> AgainOrdered:
+    def failed(self) -> OrdersToResend:
         """Return how many lines and orders have failed, and what it may cost to order them anew."""
         with self._database.using() as db:
             return self._failed(db)
 
-    def retry_failed(self) -> AgainOrdered:
+    def retry_failed(self) -> OrdersToResend:
         """Have the next run order anew what has failed.
 
         The order that failed stays, under another key, so that what it cost stays counted. Raises ConfigurationError as
@@ -291,12 +292,12 @@ class JournalContents:
         """For a statement about orders: the condition that an order is that of no line."""
         return self._batches.without_line if self._batches is not None else ""
 
-    def _failed(self, db: Statements) -> AgainOrdered:
+    def _failed(self, db: Statements) -> OrdersToResend:
         found = _read_cost(db.execute(FAILED_COST.format(lines=self._without_line), [_like(FAILED)]).fetchone())
         if self._batches is None:
             return found
         lines = _read_cost(self._batches.count_failed(db))
-        return AgainOrdered(found.count + lines.count, found.cost + lines.cost)
+        return OrdersToResend(found.count + lines.count, found.cost + lines.cost)
 
     def _count(self, orders: str, living: Container[str]) -> tuple[Counter[str], Counter[str]]:
         """Count orders by how they stand, and those `sending` and `opened` besides; and what they cost, as `all`.
@@ -320,9 +321,9 @@ class JournalContents:
         with self._database.cursor(sql, values) as rows:
             return [*rows]
 
-    def _in_doubt(self, db: Statements, sending: Sequence[str]) -> AgainOrdered:
+    def _count_in_doubt(self, db: Statements, sending: Sequence[str]) -> OrdersToResend:
         """Return how many orders are in doubt, given who may be sending some."""
-        found = _read_cost(db.execute(*_doubtful(COST_IN_DOUBT, sending)).fetchone())
+        found = _read_cost(db.execute(*_with_senders(COST_IN_DOUBT, sending)).fetchone())
         return found if self._batches is None else evolve(found, under_way=self._batches.under_way(db))
 
     def _living(self, db: Statements) -> list[str]:
@@ -338,8 +339,8 @@ class JournalContents:
         return {owner for (owner,) in db.execute(OWNERS[0]).fetchall()}
 
 
-def _doubtful(sql: str, senders: Sequence[str]) -> tuple[str, list[Any]]:
-    """Return a statement about the orders in doubt, and its values. What these senders have is in no doubt."""
+def _with_senders(sql: str, senders: Sequence[str]) -> tuple[str, list[Any]]:
+    """Return a statement about the orders in doubt, and its values. The orders of these senders are not in doubt."""
     return sql.format(senders=", ".join("?" * len(senders)) or "''"), list(senders)
 
 
@@ -388,12 +389,12 @@ def _state(stands: str, living: Container[str]) -> str:
     return "open" if stands in living else "unknown"
 
 
-def _read_cost(row: Any) -> AgainOrdered:
+def _read_cost(row: Any) -> OrdersToResend:
     count, units = row
-    return AgainOrdered(count, to_dollars(units))
+    return OrdersToResend(count, to_dollars(units))
 
 
-def _read_doubtful(row: Any) -> DoubtfulOrder:
+def _read_order_in_doubt(row: Any) -> OrderInDoubt:
     content, noted, reason, units = row
     order = json.loads(content)
-    return DoubtfulOrder(order["id"] or order["prompt"], noted, text_or_none(reason), to_dollars(units))
+    return OrderInDoubt(order["id"] or order["prompt"], noted, text_or_none(reason), to_dollars(units))

@@ -66,13 +66,13 @@ ANALYZE: Final = "ANALYZE longcat_line"
 IN_DOUBT_HERE: Final = IN_DOUBT.format(senders="TABLE longcat_sending")
 SURVEY: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE is_new), coalesce(sum(pictures) FILTER (WHERE is_new), 0)::BIGINT,
-    coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE is_doubtful)
+    coalesce(sum(price) FILTER (WHERE is_new), 0)::BIGINT, count(*) FILTER (WHERE is_in_doubt)
 FROM (
-    SELECT pictures, price, is_doubtful,
-        is_doubtful AND ? OR line.state = 'open' AND (orders.key IS NULL OR {IS_MARKED}) AS is_new
+    SELECT pictures, price, is_in_doubt,
+        is_in_doubt AND ? OR line.state = 'open' AND (orders.key IS NULL OR {IS_MARKED}) AS is_new
     FROM longcat_line AS line
     LEFT JOIN longcat_orders AS orders ON orders.gateway = ? AND orders.key = line.key
-    CROSS JOIN LATERAL (SELECT coalesce({IN_DOUBT_HERE}, FALSE) AS is_doubtful) AS doubt
+    CROSS JOIN LATERAL (SELECT coalesce({IN_DOUBT_HERE}, FALSE) AS is_in_doubt) AS doubt
     WHERE batch = ?
 ) AS line"""  # noqa: S608 - a text of ours.
 # All at one moment: what is ordered meanwhile counts once.
