@@ -209,6 +209,24 @@ def test_what_is_in_doubt_is_sent_again_after_a_look(gateway_with: Gateways, bat
     assert told(ask("--json"), *STATES, "spent") == (2, 0, 0, 0, 0.52)
 
 
+def test_a_message_about_one_failed_order_is_in_the_singular(gateway_with: Gateways, batch: Call, ask: Call) -> None:
+    """`--retry failed` speaks of one order as of one."""
+    write("a")
+    assert batch(gateway_with(outcome=RequestOutcome.FAILED)).code == 1
+    ran = ask("--retry", "failed")
+    assert (ran.code, ran.out) == (0, "1 order that has failed is to be sent again\n")
+    assert "1 order has failed. To order it anew may cost 0.13 USD more" in ran.err
+
+
+def test_a_message_about_one_order_in_doubt_is_in_the_singular(gateway_with: Gateways, batch: Call, ask: Call) -> None:
+    """`--resubmit-unknown` speaks of one order as of one."""
+    write("a")
+    assert batch(gateway_with("order-hang-up-taken:1")).code == 3
+    ran = ask("--resubmit-unknown")
+    assert (ran.code, ran.out) == (0, "1 order in doubt is to be sent again\n")
+    assert "1 order is in doubt: it may have been taken, and paid for. To send it again may cost 0.13 USD" in ran.err
+
+
 def test_what_a_living_program_sends_is_left_alone(place: Place, ask: Call) -> None:
     """An order that a program is sending is neither in doubt nor sent again; one whose program is gone is."""
     order = OrderRequest("a", {})

@@ -11,6 +11,7 @@ from longcat.cli.results import Printer, print_error
 from longcat.errors import ConfigurationError
 from longcat.saving.journal.contents import JournalContents, OrdersToResend
 from longcat.saving.journal.journal import Journal, without_password
+from longcat.text import counted
 
 PATIENCE: Final = 10.0
 """Seconds to wait for another program that has the journal locked, or for the database."""
@@ -51,24 +52,28 @@ def _export(contents: JournalContents, target: str, printer: Printer, *, as_json
 
 
 def _retry(contents: JournalContents, printer: Printer, *, as_json: bool) -> None:
-    """Open what has failed. What that may cost is said before."""
+    """Print what it may cost to order anew what has failed, and open it."""
     found = contents.failed()
     if found.count:
+        have, them = ("has", "it") if found.count == 1 else ("have", "them")
         print_error(
-            f"longcat: {found.count} orders have failed. To order them anew may cost {found.cost} USD more; the next"
-            " run does so, or one that is at it now."
+            f"longcat: {counted(found.count, 'order')} {have} failed. To order {them} anew may cost {found.cost} USD"
+            " more; the next run does so, or one that is at it now."
         )
-    _tell("retried", "that have failed", contents.retry_failed(), printer, as_json=as_json)
+    retried = contents.retry_failed()
+    which = "that has failed" if retried.count == 1 else "that have failed"
+    _tell("retried", which, retried, printer, as_json=as_json)
 
 
 def _resubmit(contents: JournalContents, printer: Printer, *, as_json: bool) -> Exit:
-    """Mark what is in doubt. What that may cost is said before. What may still be under way is not clear yet."""
+    """Print what it may cost to send again what is in doubt, and mark it. `UNCLEAR`: orders may still be under way."""
     found = contents.in_doubt()
     if found.count:
+        are, they, them = ("is", "it", "it") if found.count == 1 else ("are", "they", "them")
         print_error(
-            f"longcat: {found.count} orders are in doubt: they may have been taken, and paid for. To send them again"
-            f" may cost {found.cost} USD more; the next run does so, or one that is at it now. What a program is"
-            " sending is not in doubt, and is left alone."
+            f"longcat: {counted(found.count, 'order')} {are} in doubt: {they} may have been taken, and paid for. To"
+            f" send {them} again may cost {found.cost} USD more; the next run does so, or one that is at it now. What a"
+            " program is sending is not in doubt, and is left alone."
         )
     marked = contents.resubmit_unknown()
     _tell("resubmitted", "in doubt", marked, printer, as_json=as_json)
@@ -82,6 +87,7 @@ def _tell(name: str, which: str, found: OrdersToResend, printer: Printer, *, as_
     if as_json:
         printer.print({name: found.count, "cost": float(found.cost)})
     elif found.count or found.under_way.count:
-        printer.print(f"{found.count} orders {which} are to be sent again")
+        are = "is" if found.count == 1 else "are"
+        printer.print(f"{counted(found.count, 'order')} {which} {are} to be sent again")
     else:
         printer.print(f"no orders {which}")
