@@ -20,7 +20,7 @@ GRACE: Final = 1.0
 IfMissing: TypeAlias = Literal["make", "refuse", "pretend"]
 """What to do where there is no journal: make one, raise JournalError, or have one that ends with the session."""
 ALTERED: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
-"""What is raised when a value is read that this package can't have written."""
+"""The errors that reading a value raises that this package can't have written."""
 
 
 class Rows(Protocol):

@@ -22,7 +22,7 @@ OLDEST_SERVER: Final = 14
 LIMITS_TRANSACTIONS: Final = 17
 """The first version with a `transaction_timeout`."""
 LONGEST_SILENCE: Final = 120.0
-"""Seconds for which a statement may be under way and nothing may come. The longest, about a million lines, take 10."""
+"""Seconds that a statement may take without a byte from the server. The longest, about a million lines, take 10."""
 TCP: Final = {
     "keepalives": "1",
     "keepalives_idle": "10",
@@ -39,7 +39,7 @@ SETTINGS: Final = {
     "bytea_output": "hex",
     "array_nulls": "on",
     "default_transaction_isolation": "read committed",
-    "synchronous_commit": "off",  # What must be durable says so.
+    "synchronous_commit": "off",  # Transactions that must be durable turn it on.
     "statement_timeout": "0",
     "lock_timeout": "10s",
     "idle_session_timeout": f"{LIFETIME}s",
@@ -57,7 +57,7 @@ SELECT pg_backend_pid(), current_setting('server_encoding'), current_schema(),
 
 ALTERED_IT: Final = "Another program altered it. Restore it from a backup, as orders in it may have been paid."
 SESSION_IS_OVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
-"""Codes of errors that say that the session is over, or can't begin yet. So do all that begin with 08."""
+"""Codes of errors that say that the session is over, or can't begin yet. All codes that begin with 08 say so too."""
 PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03", "57014"})
 """Codes of errors that pass: others are in the way, or somebody has cancelled the statement."""
 NEXT_STEPS: Final = (
@@ -85,7 +85,7 @@ USUAL: Final = {
     "dbname": r"[^@/]*",
     "user": r"[^:/]*",
 }
-"""How the parts of a URL look. What does not look so may be a part of a password that was not escaped."""
+"""How the parts of a URL look. A part that looks different may belong to a password that was not escaped."""
 WORDS: Final = {"dbname": "database"}
 """What parts of a URL are called for people, if not by their names."""
 WRONG: Final = re.compile(r'query parameter: "([a-z_]+)"')
@@ -177,7 +177,7 @@ def _defaults(address: JournalUrl) -> dict[str, str]:
     if "PGCONNECT_TIMEOUT" not in os.environ:
         defaults["connect_timeout"] = "10"
     if "," in address.parameters.get("host", "") and "PGTARGETSESSIONATTRS" not in os.environ:
-        defaults["target_session_attrs"] = "read-write"  # Of a primary server and its standbys.
+        defaults["target_session_attrs"] = "read-write"  # Chooses the primary server among its standbys.
     return defaults
 
 

@@ -1,4 +1,4 @@
-"""A journal on PostgreSQL: one session, which owns rows, for all threads; it comes back when it was lost."""
+"""A journal on PostgreSQL. All threads share one session, which owns rows, and which reconnects when it was lost."""
 
 import math
 import select
@@ -48,11 +48,11 @@ from longcat.waiting.schedule.knowledge import Knowledge
 CHUNKS: Final = 17_00_00
 """The first version of libpq that hands several rows over at a time."""
 FETCHED: Final = 1000 if psycopg.pq.version() >= CHUNKS else 1
-"""How many rows of a cursor are handed over at a time."""
+"""How many rows of a cursor libpq hands over at a time."""
 CURSOR_SETTINGS: Final = "SET LOCAL tcp_user_timeout = 0; SET LOCAL work_mem = '64MB'"
-"""For a cursor, which reads whole tables, and whose reader may stand still."""
+"""Prepares a transaction for a cursor, which reads whole tables, and whose reader may pause."""
 RETRY_AFTER: Final = 0.5
-"""Seconds until it is tried again to come back."""
+"""Seconds until a session that was lost tries again to reconnect."""
 CLOCK: Final[Callable[[], float]] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else monotonic
 )
@@ -65,18 +65,18 @@ DISOWN: Final = "UPDATE longcat_request SET owner = NULL WHERE owner = %s"
 class PostgresDatabase(Database):
     """A journal on PostgreSQL, and an owner of rows in it.
 
-    The owner is alive as long as its session holds the advisory lock of its token. A session that gives no sign of life
-    for 30 seconds is ended by the server.
+    The owner is alive as long as its session holds the advisory lock of its token. The server ends a session that gives
+    no sign of life for 30 seconds.
 
-    While the connection is lost, every method raises JournalError that says `locked`, at once for all threads but the
-    one that tries to come back. Then the token has the rows that no other owner has taken meanwhile.
+    While the connection is lost, every method raises JournalError that says `locked`: at once in all threads but the
+    one that tries to reconnect. Once reconnected, the token owns the rows that no other owner has taken meanwhile.
 
     Args:
-        url: where it is.
+        url: the URL of the database.
         time: returns the seconds since the epoch.
         if_missing: what to do when there are no tables.
 
-    Raises ConfigurationError when the URL can't be read. Nothing is connected before the first use.
+    Raises ConfigurationError when the URL can't be read. The first use connects to the server.
     """
 
     restore = ALTERED_IT
@@ -87,7 +87,7 @@ class PostgresDatabase(Database):
         self._if_missing = if_missing
         self._address = JournalUrl.of(url)
         self._exchangers: list[BudgetExchanger] = []
-        self._was_reached = False  # Whether the server has answered once. Then it is there, and comes back.
+        self._was_reached = False  # Whether the server has ever answered. If so, it exists, and will be back.
         self._connection: BoundedConnection | None = None
         self._is_idle = True  # Whether no thread used the connection when the process was forked.
         super().__init__(self._address.name, time)
@@ -96,7 +96,7 @@ class PostgresDatabase(Database):
     def _become_owner(self) -> None:
         super()._become_owner()
         self._session = 0
-        self._signed_in = 0  # In which session others were certainly told that this program lives.
+        self._signed_in = 0  # The session in which this program has certainly told others that it lives.
         self._seen = -math.inf  # When the last statement was sent that was answered.
         self._salt: str | None = None  # None: this process was not connected yet.
         self._closing = threading.Event()
@@ -106,12 +106,12 @@ class PostgresDatabase(Database):
         self.writer.close(GRACE)
         for exchanger in self._exchangers:
             exchanger.close()
-        is_free = self._guard.acquire(timeout=GRACE)  # Else a thread waits for the server. It disconnects in the end.
+        is_free = self._guard.acquire(timeout=GRACE)  # If not, a thread waits for the server, and disconnects at last.
         self.is_open = False
         self._closing.set()
         if is_free:
             if self._connection is not None:
-                with suppress(psycopg.Error):  # Without its lock, the token has no owner in any case.
+                with suppress(psycopg.Error):  # The token loses its lock, and so its rows, in any case.
                     self._connection.execute(DISOWN, [self.token])
                     self._connection.execute(FORGET_OWNER, [self.token])
             self._disconnect()
@@ -151,7 +151,7 @@ class PostgresDatabase(Database):
     def durable(self) -> Iterator[PostgresStatements]:
         """Lend the connection for one transaction, which survives a crash of the server when the block has ended.
 
-        When the block raises, nothing is changed; when the connection is lost, nobody knows.
+        When the block raises, it has changed nothing. When the connection is lost, nobody knows whether it has.
         """
         with self._in_transaction(BEGIN_DURABLE) as db:
             yield db
@@ -164,11 +164,11 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def cursor(self, sql: str, values: Sequence[Any]) -> Iterator[PostgresRows]:
-        """Lend the rows of a query, which are read as they are needed. No other thread can use the journal."""
+        """Lend the rows of a query, read as they are needed. Meanwhile, no other thread can use the journal."""
         with self.transaction() as db, db.connection.cursor() as cursor:
             db.connection.execute(CURSOR_SETTINGS)
             rows: Any = cursor.stream(translate(sql), [to_stored(value) for value in values], size=FETCHED)
-            with closing(rows):  # Until it is closed, it has the lock of the connection.
+            with closing(rows):  # The stream holds the lock of the connection until it is closed.
                 yield PostgresRows(rows)
 
     @property
@@ -183,8 +183,8 @@ class PostgresDatabase(Database):
             return False
         is_free = self._guard.acquire(blocking=False)
         try:
-            # What the server sends to a session that it ends, and the end itself; while another thread uses the
-            # connection, and awaits an answer, the end alone.
+            # A server that ends a session sends a message, and closes the connection. Either is noticed here; while
+            # another thread awaits an answer on the connection, only that it was closed.
             return not (is_readable if is_free else has_ended)(connection.fileno())
         except (OSError, ValueError, psycopg.Error):
             return False
@@ -255,7 +255,7 @@ class PostgresDatabase(Database):
             self._abandoned = connection  # Python must not warn of it when it is not closed.
 
     def _connected(self) -> BoundedConnection:
-        """Return the connection. Without one, connect and become the owner that the token names, again perhaps."""
+        """Return the connection. If there is none, connect, and become the owner of the token, perhaps once more."""
         if self._connection is None:
             was_connected, sent = self._salt is not None, CLOCK()
             connection = self._connect()
@@ -265,7 +265,7 @@ class PostgresDatabase(Database):
                         self._check_pooler(connection)
                     salt = schema.prepare(connection, self.name, if_missing=self._if_missing)
                     for sql, values in ((GIVE_SIGN_OF_LIFE, [self.token]), (FORGET_OLD_OWNERS, [])):
-                        with suppress(psycopg.errors.InsufficientPrivilege):  # Who may only read sends no orders.
+                        with suppress(psycopg.errors.InsufficientPrivilege):  # A role that only reads sends no orders.
                             connection.execute(sql, values)
                     token = int(self.token, 16)
                     connection.execute(END_FORMER, [token >> 32, token & 0xFFFFFFFF])
@@ -281,11 +281,11 @@ class PostgresDatabase(Database):
         return self._connection
 
     def _check_pooler(self, connection: BoundedConnection) -> None:
-        """Raise JournalError when two sessions at once are served by one process."""
+        """Raise JournalError when one process of the server serves two sessions at once."""
         with self._connect() as another:
             if another.server_pid == connection.server_pid:
                 raise pooler_error(self.name)
-        for _ in range(2):  # Some take turns.
+        for _ in range(2):  # Some poolers let two processes take turns.
             self._check_same(connection)
 
     def _check_same(self, connection: BoundedConnection) -> None:
@@ -307,7 +307,7 @@ class PostgresDatabase(Database):
         ).start()
 
     def give_sign_of_life(self) -> None:
-        """Make the server see that this session is there, and come back if it was lost."""
+        """Make the server see that this session is alive. Reconnect if it was lost."""
         with self.using() as db:
             try:
                 (pid,) = db.connection.execute(GIVE_SIGN_OF_LIFE, [self.token]).fetchone() or (0,)
@@ -326,7 +326,7 @@ class PostgresDatabase(Database):
 
 def is_readable(descriptor: int) -> bool:
     """Whether there is something to read from a socket."""
-    if not hasattr(select, "poll"):  # On Windows. Elsewhere, `select` knows no numbers above 1023.
+    if not hasattr(select, "poll"):  # Windows has no `poll`. Elsewhere, `select` accepts no numbers above 1023.
         return bool(select.select([descriptor], [], [], 0)[0])
     return _polled(descriptor, select.POLLIN)
 
@@ -350,7 +350,7 @@ def _give_signs_of_life(database: "ref[PostgresDatabase]", closing: threading.Ev
         if found is None:
             return
         pause = RETRY_AFTER
-        with suppress(Exception):  # Whoever uses the journal is told.
+        with suppress(Exception):  # The next one to use the journal gets the error.
             found.give_sign_of_life()
             pause = SIGN_INTERVAL
         del found

@@ -3,7 +3,7 @@
 A program is alive while its session holds the advisory lock of its token. One that holds none may live all the same:
 its session was lost, as with all others when the server is restarted. It comes back within seconds, and what it was
 sending meanwhile may be taken. So each program has a row with the moment of its last sign of life, by the server's
-clock, from its first connection until it closes the journal. Who has no row, and no lock, is certainly gone.
+clock, from its first connection until it closes the journal. A program that has no row, and no lock, is certainly gone.
 """
 
 from typing import Any, Final

@@ -2,7 +2,7 @@
 
 An exchange is one transaction: it locks the row, takes in what the client has to say, and gives it slots. A thread
 makes them, on a connection of its own, so that waiting for the row holds nothing else up. The moments in the row are
-those of the server's clock. Nothing of it needs to survive a crash of the server, so that nobody waits for its disk.
+those of the server's clock. The row need not survive a crash of the server, so that nobody waits for its disk.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS longcat_rate (
     PRIMARY KEY (gateway, key_hash)
 ) WITH (fillfactor = 20)
 """
-"""A row changes many times in a second. Where its page has room, the index stays as it is."""
+"""The pages have room, so that a row can change many times in a second without a change of the index."""
 SETTINGS: Final = (
     "SET synchronous_commit = off",
     # Seconds for which the others are held up by one that is stopped, or cut off, while it has the row.

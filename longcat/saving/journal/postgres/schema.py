@@ -19,7 +19,7 @@ VERSION: Final = 1
 """What `longcat_journal` says of this schema."""
 KEY: Final = "hashtextextended('longcat ' || current_schema(), 0)"
 HOLD_LOCK: Final = f"SELECT pg_try_advisory_lock_shared({KEY})"
-"""Whoever uses the tables holds this lock as long as its session lasts, so that nobody migrates them meanwhile."""
+"""A program that uses the tables holds this lock while its session lasts, so that nobody migrates them meanwhile."""
 RELEASE_LOCK: Final = f"SELECT pg_advisory_unlock_shared({KEY})"
 LOCK_TO_MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({KEY})"
 """One program makes or migrates the tables at a time, while nobody uses them."""
@@ -133,7 +133,7 @@ SELECT batch, gateway, digest FROM longcat_batch LIMIT 0;
 SELECT token FROM longcat_worker LIMIT 0;
 SELECT token, seen FROM longcat_owner LIMIT 0;
 SELECT token FROM longcat_sending LIMIT 0"""
-"""What must be there."""
+"""Reads the columns that must be there."""
 
 
 def prepare(db: "Connection[Any]", name: str, *, if_missing: IfMissing = "make") -> str:

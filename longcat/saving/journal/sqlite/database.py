@@ -24,7 +24,7 @@ LONGEST_VALUE: Final = 32 * 1024 * 1024
 OWNED: Final = ("request", "orders")
 """The tables whose rows have an owner."""
 NO_OWNER: Final = "owner IS NOT NULL AND (typeof(owner) <> 'text' OR owner GLOB '*[^0-9a-f]*' OR length(owner) <> 16)"
-"""Which owners can't be any: the row was altered."""
+"""Matches owners that this package can't have written: the row was altered."""
 ACCESS: Final = "Make sure that the file and its folder can be read and written."
 KEEP_IT: Final = (
     "Keep it, as orders in it may have been paid. What can be saved goes into a new file with"

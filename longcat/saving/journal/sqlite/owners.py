@@ -1,4 +1,4 @@
-"""Who works on a row of a journal, and whether it is still alive.
+"""The programs that own rows of a journal, and whether they are still alive.
 
 A row belongs to the `Journal` object that claimed it, its owner, until the owner gives it back or is closed, or its
 process ends in any way. An owner has a random token, which its rows name, and an empty file `FILE-TOKEN.owner` beside

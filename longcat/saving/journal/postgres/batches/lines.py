@@ -166,7 +166,7 @@ class LineTable:
             max_cost: what all orders to the gateway may cost, in US dollars, as long as this worker is at work: nobody
                 may open lines that could cost more. None: anything.
             resubmit_unknown: whether lines in doubt are opened again, and their orders are sent once more, by whichever
-                worker claims them. What comes to be in doubt later is not sent again.
+                worker claims them. Lines that come to be in doubt later are not sent again.
             dry_run: whether to change nothing in the end. The number that is returned then means nothing.
 
         Raises:
@@ -205,7 +205,7 @@ class LineTable:
             return [self._read_line(*row) for row in sorted(rows)]
 
     def end(self, batch: int, outcomes: Sequence[LineOutcome]) -> None:
-        """Keep what came of lines, in one transaction. What another worker has taken over meanwhile is left alone.
+        """Keep what came of lines, in one transaction. Lines that another worker has taken over are left alone.
 
         A line that is done is so, whoever has it. One that another worker has found in doubt is not any more, when it
         is done or has failed and its order is in no doubt; the counts of the batch follow, those of that worker stay.

@@ -54,7 +54,7 @@ FROM (
     FROM longcat_line JOIN repeated USING (key) WHERE batch = ?
 ) AS placed
 WHERE line.batch = ? AND line.number = placed.number AND place > 1"""  # noqa: S608 - likewise.
-# Which of the lines are ordered already, and the first one of which something else was.
+# Marks the lines that are ordered already, and finds the first one whose order has other contents.
 FIND_ORDERED: Final = f"""
 WITH ordered AS (
     UPDATE longcat_line AS line SET was_left = TRUE
@@ -79,7 +79,7 @@ FROM (
 PLAN: Final = f"""
 SELECT * FROM ({SURVEY}) AS survey, ({SPENT}) AS spent,
     ({workers.TO_ORDER.format(but="?", gateway="?")}) AS elsewhere, ({workers.LOWEST_CAP}) AS cap"""  # noqa: S608 - texts of ours.
-# Who sends it uses the mark up, so that it is sent once, whichever worker does. What a living one sends is left alone.
+# The worker that sends an order removes its mark, so that only one sends it. Orders of living senders are left alone.
 RESUBMIT: Final = f"""
 UPDATE longcat_orders AS orders SET {SET_MARK}
 FROM longcat_line AS line
@@ -146,7 +146,7 @@ class Registration:
             )
         self.db.execute(NUMBER_REPEATED, [self.batch, AGAIN, self.batch, self.batch])
         self.db.execute(SET_LINE_COUNT, [count, self.batch])
-        self.db.execute(ANALYZE)  # What follows is planned for what is there now.
+        self.db.execute(ANALYZE)  # So that PostgreSQL plans the next statements for the new lines.
         if found := self.db.execute(FIND_ORDERED, [self.batch, self.gateway]).fetchone():
             raise another_order(*found)
 

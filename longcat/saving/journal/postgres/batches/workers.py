@@ -53,7 +53,7 @@ WHERE state = 'open' AND batch <> {{but}} AND batch IN (
     WHERE orders.gateway = {{gateway}} AND orders.key = line.key
         AND NOT {IS_MARKED}
 )"""  # noqa: S608 - texts of ours.
-"""What those at work on batches of a gateway may still order costs at most, but for one batch."""
+"""Returns what the workers at all batches of a gateway but one may still spend, at most."""
 CAPS_AND_COSTS: Final = f"""
 SELECT gateway, cap, ({TO_ORDER.format(but="0", gateway="capped.gateway")}),
     ({SPENT.replace("?", "capped.gateway")})
@@ -69,7 +69,7 @@ NOTE_LEFT: Final = "UPDATE longcat_worker SET seen = clock_timestamp(), has_left
 FIND_GONE: Final = """
 SELECT token FROM longcat_worker
 WHERE batch = ? AND NOT has_left AND token <> ? AND token NOT IN (TABLE longcat_living)"""
-# A worker that still has lines is not forgotten: whoever is taking them over may be gone before that is committed.
+# A worker that still has lines is not forgotten: the one that takes them over may be gone before it commits.
 FORGET_GONE: Final = """
 UPDATE longcat_worker SET has_left = TRUE
 WHERE token = ANY(?) AND NOT EXISTS (SELECT FROM longcat_line WHERE owner = token)"""
