@@ -53,8 +53,8 @@ class Statements(Protocol):
 class Database(ForkAware, ABC):
     """An open journal, and an owner of rows in it.
 
-    A forked process is another owner, with a connection of its own from the first use on. What the parent's owner has
-    stays the parent's. Every method but `close` may raise JournalError, and may block.
+    A forked process is another owner, with a connection of its own from the first use on. The rows of the parent's
+    owner stay the parent's. Every method but `close` may raise JournalError, and may block.
 
     Attributes:
         name: what messages call the journal. It holds no password.

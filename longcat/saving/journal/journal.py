@@ -40,7 +40,7 @@ NEARLY: Final = re.compile(
     r"|(.*\s)?(host|hostaddr|dbname|service|password)\s*=",
     re.IGNORECASE | re.DOTALL,
 )
-"""What was meant to be the address of a database, and would be taken for a file, with the password in its name."""
+"""Matches an address of a database that would be taken for a file, with the password in its name."""
 SOON: Final = 0.01
 """Seconds between two looks whether orders are still being sent."""
 POSTGRES: Final = frozenset({"postgresql", "postgres"})

@@ -30,7 +30,7 @@ END"""
 IS_MARKED: Final = f"""
 (orders.state = 'unknown' AND substr(coalesce(orders.message, ''), 1, {len(MARK)}) = '{MARK}')"""
 """Whether somebody has decided that an order is sent again, although it may have been taken."""
-# What stands first lets an index be used.
+# The first condition lets the database use an index.
 IN_DOUBT: Final = f"""
 (orders.state <> 'taken' AND NOT {IS_MARKED}
     AND (orders.state = 'unknown' OR orders.owner IS NULL OR orders.owner NOT IN ({{senders}})))"""

@@ -89,7 +89,7 @@ USUAL: Final = {
 WORDS: Final = {"dbname": "database"}
 """What parts of a URL are called for people, if not by their names."""
 WRONG: Final = re.compile(r'query parameter: "([a-z_]+)"')
-"""What libpq says of a parameter that it does not know, or that has no value."""
+"""Matches what libpq says of a parameter that it does not know, or that has no value."""
 SEARCH_PATH: Final = re.compile(r"search_path\s*=\s*([\w$,]+)")
 
 

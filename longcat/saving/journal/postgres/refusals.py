@@ -12,7 +12,7 @@ from attrs import frozen
 PASSWORD: Final = "A password may stand in PGPASSWORD, a service file or ~/.pgpass."  # noqa: S105
 
 HINT: Final = re.compile(r"\n\tIs the server running .*\?")
-"""What libpq asks in return. The next step says it."""
+"""The question that libpq appends. The next step answers it."""
 
 
 @frozen

@@ -17,8 +17,8 @@ from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, l
 from longcat.text import sentence, shorten, system_reason
 
 PATIENCE: Final = 0.2
-"""Seconds that one try waits for another program that is writing. Ours take some milliseconds for a transaction. Who
-finds the file locked for longer tries again, and nobody stands still meanwhile."""
+"""Seconds that one try waits for another program that is writing. Our transactions take some milliseconds. A thread
+that finds the file locked for longer tries again, and holds up nobody meanwhile."""
 LONGEST_VALUE: Final = 32 * 1024 * 1024
 """Bytes of the longest value that is read. Ours are far shorter."""
 OWNED: Final = ("request", "orders")
