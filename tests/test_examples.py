@@ -25,6 +25,7 @@ from longcat_api.models import Error, StatusRequest
 from pages import DOCS, MAKEFILE, PAGES, PROJECT, README, ROOT, Program, blocks, commands, programs, text_of
 from postgres import Schema
 from shell import PNG, User, environment
+from type_checker import complaints
 
 import longcat
 from longcat.cli.arguments import parse
@@ -416,13 +417,10 @@ def checked(folder: Path, *texts: str) -> str:
     files = [f"caller{number or ''}.py" for number in range(len(texts))]
     for file, text in zip(files, texts, strict=True):
         (folder / file).write_text(text, "utf-8")
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", *files]
-    cache = ["--cache-dir", str(ROOT / ".cache" / "mypy-docs")]
-    env = {**os.environ, "MYPYPATH": os.pathsep.join([str(folder / "generated"), str(ROOT)])}
-    done = subprocess.run([*command, *cache], cwd=folder, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    said = complaints(files, folder, [folder / "generated", ROOT])
     for file in files:
         (folder / file).unlink()
-    return done.stdout + done.stderr
+    return said
 
 
 def test_a_change_from_the_first_line_to_the_last(project: Path) -> None:
