@@ -157,7 +157,7 @@ record: setup ## With a key: ask the live service the questions of the drift che
 check: lint typecheck check-generated docs test protocol kills ## Everything that must hold before a change lands.
 	$(MAKE) faults EVERY=6
 	seed=$$(printf %d 0x$$(git rev-parse --short=7 HEAD || echo 1)) && \
-	  $(MAKE) soak MINUTES=1 SEED=$$seed && $(MAKE) fuzz-parsers SECONDS=30 SEED=$$seed
+	  $(MAKE) soak MINUTES=2 SEED=$$seed && $(MAKE) fuzz-parsers SECONDS=30 SEED=$$seed
 
 lint-spec: ## Check openapi.yaml with Redocly's and Spectral's rules. Needs Node.
 	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint openapi.yaml
