@@ -102,12 +102,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are processors: now and then, each waits for a socket or a process.
-
-    Another one costs more, to collect all tests once again, than it brings.
-    """
+    """Return two workers more than there are processors: often, one or two wait for a socket or a process."""
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return processors + 1
+    return processors + 2
 
 
 @pytest.fixture(scope="session", autouse=True)
