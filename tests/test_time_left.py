@@ -92,7 +92,7 @@ def test_past_a_fifth_it_is_within_a_factor_of_two(
 ) -> None:
     """So it is for nine in ten of the moments, for one request and for many, though nothing was learnt before."""
     chance, looks = Random(12), list[tuple[float, float]]()
-    for _ in range(4 + 60 // count):
+    for _ in range(12 + 60 // count):
         policy = AdaptivePolling(seconds_per_question=seconds_per_question, random=chance.random)
         typical = math.exp(chance.uniform(math.log(10), math.log(120)))
         requests = [
