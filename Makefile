@@ -11,6 +11,9 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # Where it is set, each of the many processes of the tests would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Where the commands of tests find what they share with these.
+TEST_MODULES := PYTHONPATH=tests/support:tests/backends
+
 # The date of all files in an archive: that of the commit, so that it depends on nothing else.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
@@ -91,17 +94,17 @@ protocol: setup ## Try every way in which two or three workers can claim, order,
 
 kills: setup ## Kill batches, on one machine and on many, with faults on, and count what the gateway took. SEEDS="1 2" as well.
 	$(BIN)/python tools/kills.py
-	PYTHONPATH=tests $(BIN)/python tools/kills_many.py $(if $(SEEDS),--seeds $(SEEDS))
+	$(TEST_MODULES) $(BIN)/python tools/kills_many.py $(if $(SEEDS),--seeds $(SEEDS))
 
 faults: setup ## Try every fault of a server, and every N-th exception from below (EVERY=N; all), with every client and call.
-	PYTHONPATH=tests $(BIN)/python tools/run_faults.py
-	PYTHONPATH=tests $(BIN)/python tools/run_leaks.py $(if $(EVERY),--every $(EVERY))
+	$(TEST_MODULES) $(BIN)/python tools/run_faults.py
+	$(TEST_MODULES) $(BIN)/python tools/run_leaks.py $(if $(EVERY),--every $(EVERY))
 
 soak: setup ## Let programs work for MINUTES (10) under faults and kills: nothing may grow or get lost. SEED repeats a run; LEAK=memory must fail.
-	PYTHONPATH=tests $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(LEAK),--leak $(LEAK))
+	$(TEST_MODULES) $(BIN)/python tools/soak.py $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(LEAK),--leak $(LEAK))
 
 fuzz-parsers: setup ## Try inputs on every reader for SECONDS (300). One that fails is written into tests/corpus.
-	PYTHONPATH=tests $(BIN)/python tools/fuzz_parsers.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	$(TEST_MODULES) $(BIN)/python tools/fuzz_parsers.py $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench-polling: setup ## Measure when to ask next, beside other ways of polling. No clock, so it is quick.
 	$(BIN)/python tools/bench_polling.py --write
@@ -128,7 +131,7 @@ bench: setup $(BENCH) $(BENCH_NODE) ## Measure how fast longcat is, beside its p
 	@PYTHONPATH=tools $(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS)) $(if $(JSON),--json)
 
 bench-scale: setup ## Measure batches on many workers, a million lines, and what one PostgreSQL does in a second. Takes five minutes.
-	PYTHONPATH=tests $(BIN)/python tools/bench_scale.py
+	$(TEST_MODULES) $(BIN)/python tools/bench_scale.py
 
 RAY := build/ray/.complete
 
@@ -142,7 +145,7 @@ ray: setup $(RAY) ## Run the example with Ray: it feeds prompts to workers that 
 	@rm -rf build/ray/dist
 	$(BIN)/python -m build --no-isolation --wheel --outdir build/ray/dist > build/ray/build.log
 	$(BIN)/uv pip install --quiet --python build/ray/bin/python --no-deps --reinstall-package longcat-image build/ray/dist/*.whl
-	PYTHONPATH=tests $(BIN)/python tools/run_ray.py
+	$(TEST_MODULES) $(BIN)/python tools/run_ray.py
 
 mutants: setup ## Change the core in small ways, and see whether the tests notice. Takes a quarter of an hour or more.
 	$(BIN)/python tools/mutants.py

@@ -2,8 +2,8 @@
 
 This is a model: what the statements of the journal do to its rows, what a worker does next, and what can go wrong. A
 breadth-first search visits every state that can be reached, so it finds the shortest way to one that must not be. Each
-of the `RULES` can be broken on purpose, to see that it is needed. `tests/test_order_rows.py` holds the rows of the
-model and those of the real journals together.
+of the `RULES` can be broken on purpose, to see that it is needed. `tests/journal/test_order_rows.py` holds the rows of
+the model and those of the real journals together.
 """
 
 import argparse

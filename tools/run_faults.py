@@ -1,4 +1,4 @@
-"""Try every fault of `tests/faults.py` with every client and every call, and count what does not hold."""
+"""Try every fault of `tests/backends/faults.py` with every client and every call, and count what does not hold."""
 
 import argparse
 import os

@@ -1,8 +1,8 @@
 """Let programs wait, order and download for minutes, under random faults and kills: nothing may grow or get lost.
 
 Three programs, one for each kind of client, order from a sandbox with faults and wait for it. A fourth one calls the
-servers of `tests/faults.py`. Beside them, batches are killed as `make kills` does it. What the programs have in use is
-counted every few calls, as `growth` says.
+servers of `tests/backends/faults.py`. Beside them, batches are killed as `make kills` does it. What the programs have
+in use is counted every few calls, as `growth` says.
 """
 
 import argparse

@@ -62,7 +62,7 @@ CURVES: Final = (
 )
 """How likely each curve is before there are reports, beside the others; then the curve and its inverse.
 
-The figures were chosen so that what is told holds in `tests/test_time_left.py`.
+The figures were chosen so that what is told holds in `tests/waiting/test_time_left.py`.
 """
 EXACT: Final = 0.003  # The least deviation of a report from its curve, as it may have been rounded.
 MAX_STEPS: Final = 20  # Progress in more steps than this counts as smooth.

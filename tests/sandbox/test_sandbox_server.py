@@ -23,7 +23,7 @@ from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, FAULTS, Fault, Settings, an
 from longcat.sandbox.faults import FaultTarget
 from longcat.sandbox.picture import draw
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PATH = "/longcat-image-request-result"
 HEADERS = {"Ocp-Apim-Subscription-Key": EXAMPLE_KEY, "Content-Type": "application/json"}
 

@@ -41,7 +41,7 @@ from longcat.testing import FakeGateway, Question, Submission, VirtualClock, ref
 from longcat.testing.gateway import ORDER_PATH, STATUS_PATH
 from longcat.testing.script import MODEL
 
-SPEC: Final = load_spec(Path(__file__).parent.parent / "openapi.yaml")
+SPEC: Final = load_spec(Path(__file__).parents[2] / "openapi.yaml")
 KEY_HEADER: Final = contract("submit_request").key_header
 
 pytestmark = pytest.mark.usefixtures("no_jitter")

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Settings, running
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 ACTION: Final = ROOT / "action.yml"
 CI: Final = ROOT / ".github/workflows/ci.yml"
 DRIFT: Final = ROOT / ".github/workflows/drift.yml"

@@ -49,7 +49,7 @@ from longcat.contract.traffic.recordings import Provenance, provenance, read
 from longcat.contract.traffic.redact import PLACEHOLDER
 from longcat.sandbox import Settings, running
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CASSETTES = ROOT / "cassettes"
 DOCUMENTED = sorted((CASSETTES / "documentation").glob("*.yaml"))
 SPEC = load_spec(ROOT / "openapi.yaml")

@@ -17,7 +17,7 @@ from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import JudgedExchange, Tally
 from longcat.contract.run import events
 
-SPEC = load_spec(Path(__file__).parents[2] / "openapi.yaml")
+SPEC = load_spec(Path(__file__).parents[3] / "openapi.yaml")
 JSON = b"Content-Type: application/json"
 ERROR = b'{"error": "No."}'
 LONG = 20_000

@@ -19,7 +19,7 @@ from shell import FIELDS, KEY, PLAIN, PNG, Ran, User, environment
 import longcat
 from longcat.sandbox import Settings, running
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 

@@ -20,7 +20,7 @@ from longcat.contract.reports.locations import line_finder
 from longcat.contract.reports.verdict import Event, JudgedExchange, Tally, Verdict, summary, verdict
 from longcat.text import printable
 
-OPENAPI = Path(__file__).parents[2] / "openapi.yaml"
+OPENAPI = Path(__file__).parents[3] / "openapi.yaml"
 SPEC = load_spec(OPENAPI)
 RULE = "/components/schemas/ProcessingStatus/properties/progress"
 HOSTILE = "<script>alert(1)</script>|`x`|\x1b[31m\x00]]>&\"'\u202e\n# no heading ${{ secrets }} \ud800"

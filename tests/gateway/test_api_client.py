@@ -28,7 +28,7 @@ from longcat import ConfigurationError, LongCat, api_client
 from longcat.gateway.contract import contract
 from longcat.sandbox import EXAMPLE_ID, EXAMPLE_KEY, Fault, Settings, running
 
-CASSETTES = Path(__file__).parent.parent / "cassettes" / "documentation"
+CASSETTES = Path(__file__).parents[2] / "cassettes" / "documentation"
 PLAYER = VCR(record_mode="none", match_on=["method", "scheme", "host", "port", "path", "query", "body"])
 Answer: TypeAlias = CompletedStatus | ProcessingStatus | Error
 

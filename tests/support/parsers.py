@@ -29,7 +29,7 @@ from longcat.saving.picture_file import PictureFile
 from longcat.saving.stores.folder import FolderStore
 from longcat.webhooks import parse
 
-CORPUS: Final = Path(__file__).parent / "corpus"
+CORPUS: Final = Path(__file__).parents[1] / "corpus"
 """Inputs that were found to matter, in a folder for each reader."""
 URL: Final = "https://gateway.test"
 KEY: Final = "the-key-of-the-parsers"

@@ -9,7 +9,7 @@ from attrs import frozen
 from sybil import Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 README: Final = ROOT / "README.md"
 ARCHITECTURE: Final = ROOT / "ARCHITECTURE.md"
 DOCS: Final = ROOT / "docs"

@@ -12,5 +12,5 @@ def read_yaml(path: Path) -> Any:
     return yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - it is a safe one.
 
 
-CONTRACT: Final[dict[str, Any]] = read_yaml(Path(__file__).parent.parent / "openapi.yaml")
+CONTRACT: Final[dict[str, Any]] = read_yaml(Path(__file__).parents[2] / "openapi.yaml")
 """Not to be changed."""

@@ -31,7 +31,7 @@ from longcat_api import models
 from longcat_api.api.requests import get_request_result
 from longcat_api.types import UNSET
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OPERATION: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]
 BODIES: dict[str, Any] = {"request": OPERATION["requestBody"], **OPERATION["responses"]}
 EXAMPLES = [

@@ -8,7 +8,7 @@ from typing import Final
 
 from shell import PNG, Terminal, environment
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 def test_demo(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ from longcat.testing.script import BODIES
 
 RESULT = contract("get_request_result")
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 SPEC: Final = load_spec(ROOT / "openapi.yaml")
 ENTRIES: Final[dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"][
     "pytest11"

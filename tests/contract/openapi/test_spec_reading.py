@@ -16,7 +16,7 @@ from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.upgrade import modern
 from longcat.text.pointer import join
 
-PATH = Path(__file__).parents[2] / "openapi.yaml"
+PATH = Path(__file__).parents[3] / "openapi.yaml"
 CIRCLE = "#/paths/~1a/get/responses/200/content/application~1json/schema"
 RESPONSES = {"200": {"description": "Good."}}
 
