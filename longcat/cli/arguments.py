@@ -94,14 +94,14 @@ def _add_batch(command: argparse.ArgumentParser) -> None:
 def _add_status(command: argparse.ArgumentParser) -> None:
     _add_asking(command)
     _add_gateway(command)
-    command.add_argument("request_id", metavar="ID")
+    command.add_argument("request_id", metavar="ID", type=str)
     command.set_defaults(run=_status)
 
 
 def _add_wait(command: argparse.ArgumentParser) -> None:
     _add_asking(command)
     _add_gateway(command)
-    command.add_argument("request_ids", metavar="ID", nargs="*")
+    command.add_argument("request_ids", metavar="ID", type=str, nargs="*")
     command.add_argument(
         "--from", metavar="FILE", dest="source", help="take more IDs from this file, one a line; - is stdin"
     )

@@ -23,8 +23,6 @@ MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 def known_ids(arguments: list[str], source: str | None) -> list[str]:
     """Return every id once, those of the file `source` included. Raises ConfigurationError when there is none."""
     request_ids = [*arguments]
-    if source == "":
-        raise ConfigurationError("The --from is empty; a shell variable may be unset. Name a file, or - for stdin.")
     if source is not None:
         try:
             with Path(source).open("rb") as file:

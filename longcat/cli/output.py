@@ -123,8 +123,6 @@ def usable_output(output: str | None, names: Sequence[str], *, folder: bool, for
     """
     if output is None:
         return None
-    if not output:
-        raise ConfigurationError("The --output is empty; a shell variable may be unset. Name a file or a folder.")
     store = _store(output, folder=folder)
     with _usable(store):
         if folder or output.endswith(("/", os.sep)) or not isinstance(store, FolderStore) or store.is_folder:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+
 TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
 
@@ -22,11 +23,20 @@ def add_commands(
             are not added, which would take longer than all the rest.
     """
     action = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    action.type = str  # The words after a command are for it to judge.
     for name, (summary, add_arguments) in commands.items():
         description = f"{summary[0].upper()}{summary[1:]}."
         command = action.add_parser(name, help=summary, description=description, allow_abbrev=False)
+        command.register("type", None, _given)
         if name in words:
             add_arguments(command)
+
+
+def _given(text: str) -> str:
+    """Return the text of an argument that has no type of its own."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; a shell variable may be unset")
+    return text
 
 
 def add_debug(command: argparse.ArgumentParser) -> None:

@@ -39,8 +39,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     usable_timeout(arguments.timeout, "--timeout")
     usable_timeout(arguments.batch_timeout, "--batch-timeout")
     usable_rate(arguments.max_rate, "--max-rate")
-    if arguments.journal == "":
-        raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     known = None if arguments.source == STDIN else known_ids(arguments.request_ids, arguments.source)
     # What the journal knows is not in the way. It is looked at when the picture is.
     new = known if known is not None and arguments.journal is None else ()

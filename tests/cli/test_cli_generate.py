@@ -116,7 +116,7 @@ def test_with_a_journal_it_is_ordered_once(url: str, call: Callable[..., Ran]) -
         (["a cat", "-n", "0"], "/num_images should be at least 1, but is 0"),
         (["a cat", "--steps", "-3"], "/num_inference_steps should be at least 1, but is -3"),
         (["a cat", "--webhook-mode", "sync"], "A webhook_mode needs a webhook_url"),
-        (["a cat", "--journal", ""], "The --journal is empty"),
+        (["a cat", "--journal", ""], "argument --journal: it is empty"),
         (["a cat", "--timeout", "nan"], "--timeout is zero or more seconds, not NaN"),
     ],
 )

@@ -21,8 +21,6 @@ SQLITE: Final = b"SQLite format 3\0"
 
 def check_target(target: str) -> None:
     """Raise ConfigurationError when the name of a target tells that nothing can be exported to it."""
-    if not target:
-        raise ConfigurationError("The --export is empty; a shell variable may be unset. Name a file, or - for stdout.")
     if "://" in target:
         raise ConfigurationError(f"{shorten(target)} is no file of this machine. Pass another --export.")
     ending = _ending(target)

@@ -8,7 +8,6 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.journal.export import STDOUT, check_target, export
 from longcat.cli.journal.report import as_lines, as_object
 from longcat.cli.results import Printer, print_error
-from longcat.errors import ConfigurationError
 from longcat.saving.journal.contents import JournalContents, OrdersToResend
 from longcat.saving.journal.journal import Journal, without_password
 from longcat.text import counted
@@ -19,8 +18,6 @@ PATIENCE: Final = 10.0
 
 def run(arguments: argparse.Namespace) -> Exit:
     """Do what was asked for; if nothing was, tell what stands in the journal."""
-    if not arguments.journal:
-        raise ConfigurationError("The JOURNAL is empty; a shell variable may be unset. Name a file, or a database.")
     if arguments.export is not None:
         check_target(arguments.export)
     printer = Printer()

@@ -25,7 +25,7 @@ SHARD_SIZE = 1000
 
 def add_generate_arguments(command: argparse.ArgumentParser) -> None:
     """Add the arguments of `longcat generate`."""
-    command.add_argument("prompt", metavar="PROMPT", help="what the picture should show")
+    command.add_argument("prompt", metavar="PROMPT", type=str, help="what the picture should show")
     fields = command.add_argument_group("the picture", "Only what is given is sent; for the rest the service decides.")
     fields.add_argument(
         "--size", choices=SIZES, metavar="S", help=f"{', '.join(SIZES)} (default: {SIZES[0]}, as one must be sent)"

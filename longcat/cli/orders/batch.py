@@ -3,7 +3,6 @@
 import argparse
 
 from longcat.cli.exit_codes import Exit
-from longcat.errors import ConfigurationError
 from longcat.gateway.contract import SUBMIT, contract
 from longcat.settings import find_base_url, usable_rate, usable_timeout
 
@@ -13,9 +12,6 @@ def run(arguments: argparse.Namespace) -> Exit:
     usable_timeout(arguments.timeout, "--timeout")
     usable_timeout(arguments.batch_timeout, "--batch-timeout")
     usable_rate(arguments.max_rate, "--max-rate")
-    for name in ("output", "journal"):
-        if getattr(arguments, name) == "":
-            raise ConfigurationError(f"The --{name} is empty; a shell variable may be unset. Name a place.")
     base_url = find_base_url(arguments.base_url, contract(SUBMIT).server)
     if arguments.journal is not None and "://" in arguments.journal:
         from longcat.cli.orders import many_machines  # noqa: PLC0415 - one of the two is enough.

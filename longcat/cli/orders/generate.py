@@ -12,7 +12,6 @@ from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import check_free, usable_output
 from longcat.cli.results import Printer, print_error, report
 from longcat.cli.status import as_object
-from longcat.errors import ConfigurationError
 from longcat.gateway.contract import SUBMIT, contract
 from longcat.gateway.gateways import likely_gateway
 from longcat.gateway.orders import usable_order
@@ -27,8 +26,6 @@ from longcat.waiting.order_store import OrderKeys
 def run(arguments: argparse.Namespace) -> Exit:
     """Order pictures, wait until they are there, save them, and print where they are."""
     usable_timeout(arguments.timeout, "--timeout")
-    if arguments.journal == "":
-        raise ConfigurationError("The --journal is empty; a shell variable may be unset. Name a file.")
     order = _order(arguments)
     line = OrderLine(order, OrderKeys().next(order))
     output = usable_output(arguments.output, [], folder=False, force=True)

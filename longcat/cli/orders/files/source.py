@@ -110,8 +110,6 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
 
     Raises ConfigurationError when it can't be read, or has more.
     """
-    if not source:
-        raise ConfigurationError("The FILE is empty; a shell variable may be unset. Name a file, or - for stdin.")
     if source == STDIN and sys.stdin is None:
         raise ConfigurationError("There is no stdin to take orders from; it is closed. Name a file instead.")
     name = "stdin" if source == STDIN else shorten(source)
