@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from longcat_api.types import DATE_TIME, read_date_time
 
 from longcat.models import Violation
-from longcat.text import show
+from longcat.text import shorten, show
 from longcat.text.hiding import Hide
 from longcat.text.pointer import escape
 
@@ -23,6 +23,10 @@ Predicate: TypeAlias = Callable[[Any], bool]
 SchemaChecker: TypeAlias = Callable[[Any, Hide], Sequence[Violation]]
 """Returns what in a decoded JSON value breaks a schema, outermost first. What is shown of the value is hidden so."""
 MISSING: Final = "missing"
+MAX_NAMED: Final = 50
+"""How many of the values that are allowed are named."""
+MAX_WORDS: Final = 200
+"""Characters that are shown of a text that a schema gives."""
 
 
 def violations(schema: Schema, value: Any, hide: Hide = str) -> Sequence[Violation]:
@@ -116,8 +120,10 @@ def expectation(keyword: str, limit: Any) -> str:
 
 def _words(limit: Any) -> str:
     if isinstance(limit, list):
-        return " or ".join(map(_words, limit))
-    return limit if isinstance(limit, str) else show(limit)
+        named = [*map(_words, limit[:MAX_NAMED])]
+        more = len(limit) - len(named)
+        return " or ".join([*named, f"{more:,} other values"] if more else named)
+    return shorten(limit, MAX_WORDS) if isinstance(limit, str) else show(limit)
 
 
 def _is_number(value: Any) -> bool:

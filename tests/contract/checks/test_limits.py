@@ -9,7 +9,7 @@ import pytest
 from exchanges import JSON, OURS, answered, kinds
 
 from longcat.contract.checks.body import media_type_of
-from longcat.contract.checks.judge import Judgement
+from longcat.contract.checks.judge import Judgement, judge
 from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.document import SpecError, parse_document, read_document
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_PATHS, MAX_VALUES
@@ -158,6 +158,18 @@ def test_an_unusual_spec_is_used(schema: Any, schemas: dict[str, Any], value: An
     spec = make_spec(document(schema, schemas))
     asked = answered(value, to=Exchange("GET", "https://cats.test/cat", {}, None, 200, JSON, b"", "a test"))
     assert kinds(asked, spec) == []
+
+
+def test_of_very_many_values_the_first_are_named() -> None:
+    """A finding is as short as people read, however much a contract lists."""
+    words = [f"word{n}" for n in range(100_000)] + ["x" * 1000]
+    asked = answered({"id": "cat"}, to=Exchange("GET", "https://cats.test/cat", {}, None, 200, JSON, b"", "a test"))
+    for schema in ({"enum": words}, {"enum": words[:49:-1]}, {"const": words[-1]}):
+        (finding,) = judge(make_spec(document({"properties": {"id": schema}})), asked)
+        assert len(finding.expected) < 1000
+        named = schema.get("enum", [])[:50]
+        assert all(word[:190] in finding.expected for word in named)
+        assert finding.expected.endswith(f"or {len(schema['enum']) - 50:,} other values" if named else "xxx...")
 
 
 NEITHER = {"N": {"oneOf": [{"required": [name], "properties": {"c": ref("N")}} for name in ("a", "b")]}}
