@@ -317,6 +317,16 @@ def test_what_is_given_back_can_be_taken(place: Place) -> None:
         assert (other.claim(ID), one.claim(ID)) == (True, False)
 
 
+def test_what_was_taken_twice_is_given_back_twice(place: Place) -> None:
+    """Two waits of one journal may be for one request: it is free when both have ended."""
+    with opened(place) as one, opened(place) as other:
+        assert (one.claim(ID), one.claim(ID)) == (True, True)
+        one.release(ID)
+        assert not other.claim(ID)
+        one.release(ID)
+        assert other.claim(ID)
+
+
 def test_closing_gives_everything_back(place: Place) -> None:
     """What a closed journal had is free, its file is gone, and closing again does nothing."""
     with opened(place) as one:

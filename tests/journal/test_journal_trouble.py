@@ -1,5 +1,6 @@
 """A journal that another program has locked, that is damaged, or that is taken away: nobody stands still for it."""
 
+import math
 import os
 import random
 import re
@@ -30,7 +31,9 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.sqlite import database
 from longcat.saving.journal.sqlite.database import SqliteDatabase
 from longcat.testing import FakeGateway, VirtualClock
+from longcat.waiting.commands import RunInThread, Sleep
 from longcat.waiting.order_store import OrderState
+from longcat.waiting.store_calls import call_store
 
 GATEWAY: Final = "https://gateway.example"
 UNLOCKED_AT: Final = 12.0
@@ -125,6 +128,27 @@ def test_a_lock_that_lasts_ends_at_the_deadline(driver: Driver, path: Path) -> N
     assert (waited.last_error.locked, ordered.locked, ordered.transient) == (True, True, True)
     assert "is locked. End the program that keeps it locked" in str(ordered)
     assert f"process {os.getpid()}" in str(ordered)
+
+
+def test_a_locked_store_is_called_again_less_and_less_often() -> None:
+    """Between two calls passes a tenth of the time waited so far: half a second at least, and five at most."""
+
+    def locked() -> None:
+        raise JournalError("locked", locked=True)
+
+    flow = call_store(locked, lambda: math.inf)
+    pauses = []
+    for _ in range(60):
+        command = next(flow)
+        assert isinstance(command, RunInThread)
+        with pytest.raises(JournalError) as caught:
+            command.function()
+        pause = flow.throw(caught.value)
+        assert isinstance(pause, Sleep)
+        pauses.append(pause.seconds)
+    assert pauses[:11] == [0.5] * 11
+    assert pauses[11:13] == pytest.approx([0.55, 0.605])
+    assert pauses[-1] == 5.0
 
 
 def test_an_order_that_was_taken_is_noted_when_the_lock_is_gone(driver: Driver, path: Path) -> None:

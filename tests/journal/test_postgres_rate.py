@@ -126,6 +126,26 @@ def test_nothing_is_asked_while_the_database_is_away(new_client: NewClient, capl
     assert not {"secret", "OperationalError", "psycopg"} & {*re.findall(r"\w+", caplog.text)}
 
 
+def test_a_database_that_is_away_is_asked_again_less_and_less_often(
+    new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pauses double from a tenth of a second to two seconds, and begin anew after an exchange."""
+    client, pauses = new_client(), list[float]()
+
+    def wait(pause: float) -> bool:
+        pauses.append(pause)
+        return len(pauses) < 10
+
+    def exchange() -> None:
+        if len(pauses) != 8:
+            raise OSError("no route to host")
+
+    monkeypatch.setattr(client, "_wait", wait)
+    monkeypatch.setattr(client, "_exchange", exchange)
+    client._run()
+    assert pauses == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 0.0, 0.1])
+
+
 LASTING: Final = {
     "a right is missing": ("REVOKE ALL ON {}.longcat_rate FROM longcat", "Grant the user the rights"),
     "a table is missing": ("DROP TABLE {}.longcat_rate", "Another program altered it"),

@@ -90,6 +90,12 @@ def tiff_with_directory(tag: int) -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<HHHIIIHI", 1, tag, 4, 1, 26, 0, 0, 0)
 
 
+def upside_down(height: bytes) -> bytes:
+    """Return the height of a BMP whose rows come the other way round."""
+    return struct.pack("<i", -struct.unpack("<i", height)[0])
+
+
+BMP = saved("BMP")
 J2K = saved("JPEG2000", no_jp2=True)
 JPEG = saved("JPEG")
 CODESTREAM = b"\xff\x0a" + bytes(range(60))
@@ -124,9 +130,11 @@ WHOLE = {
     "tiff with Exif data": tiff_with_directory(34665),
     "tiff with a place on earth": tiff_with_directory(34853),
     "tiff of a camera": tiff_with_directory(40965),
-    "bmp": saved("BMP"),
+    "bmp": BMP,
     "bmp with colours": saved("BMP", "P"),
     "bmp with a transparent part": saved("BMP", "RGBA"),
+    "bmp that does not tell its size": BMP[:2] + bytes(4) + BMP[6:],
+    "such a bmp with its uppermost row first": BMP[:2] + bytes(4) + BMP[6:22] + upside_down(BMP[22:26]) + BMP[26:],
     "jxl in a box": jxl(box(b"jxlc", CODESTREAM)),
     "jxl in parts": jxl(box(b"jxlp", bytes(4), CODESTREAM), box(b"jxlp", b"\x80\0\0\1", CODESTREAM)),
     "jp2": saved("JPEG2000"),

@@ -13,10 +13,11 @@ from fakes import Cat, Driver
 from object_storage import CUT, DENIED, LOST, SECRET, SLOW_DOWN, ObjectStorage
 
 from longcat import ConfigurationError, DownloadError, Image
-from longcat.saving.stores.faults import StoreError
+from longcat.saving.stores.faults import StoreError, fault_of
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.remote import RemoteStore
 from longcat.saving.stores.store import PictureStore
+from longcat.saving.stores.urls import StoreUrl
 from longcat.testing import FakeGateway
 
 NUMBERS: Final = count()
@@ -304,3 +305,25 @@ def test_a_store_that_does_not_take_it_says_why(
         save(FakeGateway().request("r", 0), f"s3://{bucket}/x", "r", timeout=20)
     assert error.value.transient is (fault == "no network")
     assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("carried", "says"),
+    [
+        ({"status_code": 403}, "may not be used"),
+        ({"code": "403"}, "may not be used"),
+        ({"status": 404}, "There is no bucket or folder"),
+        ({"status_code": 200, "code": 503}, "can't be reached at the moment"),  # The first part of it went well.
+        ({"status": 7, "code": 429}, "can't be reached at the moment"),  # A number of another kind.
+        ({"code": 600}, "can't be used"),
+        ({"code": "NoSuchThing"}, "can't be used"),
+        ({"response": {"ResponseMetadata": {"HTTPStatusCode": 409}}}, "can't be reached at the moment"),
+        ({"response": {}}, "can't be used"),
+    ],
+)
+def test_the_status_that_an_error_carries_says_what_it_means(carried: dict[str, Any], says: str) -> None:
+    """Each library puts it elsewhere, and has numbers in the same places that are none."""
+    url = StoreUrl.read("gs://bucket/x")
+    assert url is not None
+    error = type("LibraryError", (Exception,), carried)("it went wrong")
+    assert says in str(fault_of(error, "gs://bucket/x", url))

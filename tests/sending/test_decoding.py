@@ -87,6 +87,15 @@ def test_a_cut_or_continued_body_is_an_error(name: str) -> None:
             decoded(header, [body, more[:1], more[1:]])
 
 
+@pytest.mark.parametrize(
+    ("more", "words"), [(b"\x1f", "was cut"), (b"x", "goes on after its end"), (b"\x1f\x8b", "was cut")]
+)
+def test_an_appendix_is_told_from_another_member(more: bytes, words: str) -> None:
+    """As long as a second gzip member may be on its way, the body was cut; anything else should not be there."""
+    with pytest.raises(CodingError, match=words):
+        decoded("gzip", [GZIP + more])
+
+
 def spoilt(body: bytes, place: int, value: int) -> bytes:
     """Return the body with another byte at a place."""
     damaged = bytearray(body)

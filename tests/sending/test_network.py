@@ -4,7 +4,9 @@ import asyncio
 import select
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -158,6 +160,29 @@ def test_what_is_sent_over_a_connection_that_is_over_fails_in_words(error: Excep
         asyncio.run(stream.write(b"more"))
 
 
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_what_was_received_is_read_before_the_connection_s_end(*, is_reset: bool) -> None:
+    """After it, a connection that was closed has no more bytes, and one that was reset raises an error."""
+    chunks: list[bytes] = []
+
+    async def main() -> None:
+        stream = await AsyncioNetwork(default_library()).connect_tcp("127.0.0.1", listening.getsockname()[1])
+        server, _ = listening.accept()
+        server.sendall(b"some")
+        try:
+            chunks.append(await stream.read(2))
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", is_reset, 0))
+            server.close()
+            while not chunks or chunks[-1]:
+                chunks.append(await stream.read(9))
+        finally:
+            await stream.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, suppress(httpcore.ReadError):
+        asyncio.run(main())
+    assert chunks == [b"so", b"me", *([] if is_reset else [b""])]
+
+
 @pytest.mark.usefixtures("trusting")
 def test_what_has_arrived_before_tls_is_not_believed_either(folder: Path) -> None:
     """On asyncio it is left to TLS, however long that is in coming."""
@@ -242,6 +267,35 @@ def test_a_login_that_a_proxy_wants_is_an_answer(
     assert (error.transient, error.sent) == (False, False)
     assert f"the proxy {proxy.url} of {scheme.upper()}_PROXY wants a user and a password" in str(error)
     assert PASSWORD not in str(error)
+
+
+class Tunnel(Hasty):
+    """Agrees to be a proxy's tunnel, and then speaks TLS as the server at its end does."""
+
+    def wrap_socket(self, plain: socket.socket, **options: Any) -> ssl.SSLSocket:
+        """Read what the proxy is asked, agree, and begin."""
+        with plain.makefile("rb", buffering=0) as asked:
+            while asked.readline().strip():
+                pass
+        plain.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        return self._tls.wrap_socket(plain, **options)
+
+
+@with_our_own_http_client
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("whose", ["the gateway's", "the proxy's"])
+def test_a_certificate_behind_a_proxy_is_named_after_its_owner(
+    driver: Driver, folder: Path, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy with TLS may have a certificate that is not trusted, or the gateway behind a proxy may."""
+    tls = certificates.context(folder, "untrusted")
+    with Server([read, DONE], tls=tls if whose == "the proxy's" else cast("Any", Tunnel(tls))) as proxy:
+        url = proxy.url.replace("https", "https" if whose == "the proxy's" else "http")
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        error = failure(driver, "https://gateway.test", CALLS["status"])
+        assert proxy.requests == []
+    owner = f"the proxy {url} of HTTPS_PROXY" if whose == "the proxy's" else "gateway.test"
+    assert f"the certificate of {owner} is not trusted" in str(error)
 
 
 @pytest.mark.parametrize("http", [None, SHARED], ids=["ours", "the caller's"])

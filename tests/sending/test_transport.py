@@ -42,6 +42,19 @@ def test_a_hundred_idle_connections_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert closed == idle[:2]
 
 
+def test_a_connection_is_used_again_for_its_own_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several idle ones, the last that was used for this origin is taken: a gateway closes others sooner."""
+    monkeypatch.setattr("longcat.sending.http.transports.monotonic", lambda: 0.0)
+    transports = SyncTransports(Proxies(), lambda _scheme, _proxy: httpx.MockTransport(lambda _: httpx.Response(200)))
+    urls = [httpx.URL(f"https://{host}.example/path") for host in "abbca"]
+    idle = [transports.take(url, cross_origin=False) for url in urls]
+    for one, url in zip(idle, urls, strict=True):
+        transports.give_back(one, url)
+    taken = [transports.take(httpx.URL(f"https://{host}.example"), cross_origin=False) for host in "babac"]
+    assert taken == [idle[2], idle[4], idle[1], idle[0], idle[3]]
+    assert transports.take(urls[0], cross_origin=False) not in idle
+
+
 def test_a_call_does_not_show_its_headers() -> None:
     """Its text form, as in a traceback or a log, leaves out what holds the key."""
     assert "the-key" not in repr(Call("POST", "https://gateway.example", 5.0, {"Ocp-Apim-Subscription-Key": "the-key"}))

@@ -16,7 +16,7 @@ from longcat.clock import RESOLUTION
 from longcat.models import Pause
 from longcat.settings import LOWEST_RATE
 from longcat.testing import FakeGateway, VirtualClock
-from longcat.waiting.rates.rate_limit import MARGIN, AdaptiveRate, Growth, RateLimiter, Slot
+from longcat.waiting.rates.rate_limit import MARGIN, AdaptiveRate, AnswerCount, Growth, RateLimiter, Slot, Trial
 
 
 def taken(rate_limiter: RateLimiter, now: float, count: int) -> list[float]:
@@ -182,6 +182,15 @@ def test_a_limit_is_found_among_refusals_that_come_at_any_rate() -> None:
     rates, refused = through(adaptive, 80.0, 200.0, 20.0, 0.1)
     assert 0.6 * 20 < len(rates) / 120 < 1.3 * 20
     assert refused < 0.3 * len(rates)
+
+
+@pytest.mark.parametrize(
+    ("kept", "refused", "predicted"), [(1.0, 0.25, 0.25), (0.8, 0.4, 0.25), (0.5, 0.5, 0.0), (0.75, 0.25, 0.0)]
+)
+def test_a_lower_rate_should_have_fewer_refusals(kept: float, refused: float, predicted: float) -> None:
+    """If the gateway lets as many through in a second as before, a cut to what it bore leaves no refusals."""
+    trial = Trial(kept, AnswerCount(100.0, 100.0 * refused), 0.0, Growth())
+    assert trial.predicted == pytest.approx(predicted)
 
 
 def test_questions_that_were_under_way_do_not_cut_the_rate_again() -> None:
