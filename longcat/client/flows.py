@@ -16,7 +16,7 @@ from longcat.gateway.status import StatusGateway
 from longcat.models import Image, Order, OrderRequest
 from longcat.saving.download import Downloader
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.request_table import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore

@@ -20,7 +20,7 @@ from longcat.sandbox.bodies import error, json_response, parse_object, read_body
 from longcat.sandbox.browsers import BrowserGuard
 from longcat.sandbox.calls import ORDER, RESULT, STATUS
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.drifts.requests import DriftMiddleware
+from longcat.sandbox.drifts.request_changes import DriftMiddleware
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small

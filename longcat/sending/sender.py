@@ -13,7 +13,7 @@ from longcat.processes import ForkAware
 from longcat.sending.destination import AddressRule, Destination
 from longcat.sending.http.certificates import setup_error
 from longcat.sending.http.libraries import HttpLibrary, library_of
-from longcat.sending.http.requests import RequestFactory
+from longcat.sending.http.request_factory import RequestFactory
 from longcat.sending.translation import Translated, refused_by_proxy
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from servers import LIMIT
 
 from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.requests import RequestTable, SavedFile
+from longcat.saving.journal.request_table import RequestTable, SavedFile
 from longcat.saving.journal.sqlite import database
 from longcat.saving.stores.folder import FolderStore
 

@@ -27,7 +27,7 @@ from servers import LIMIT
 
 from longcat import ConfigurationError, JournalError, OrderRequest, State, Status
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.orders import FIND_OPEN_ORDERS, FIND_ORDER, SPENT, OrderTable
+from longcat.saving.journal.order_table import FIND_OPEN_ORDERS, FIND_ORDER, SPENT, OrderTable
 from longcat.saving.journal.sqlite import database
 from longcat.waiting.order_store import OrderRecord, OrderState
 

@@ -20,7 +20,7 @@ from protocol import DEAD, OrderRow, begin, is_free, note_taken, note_unknown, s
 
 from longcat import JournalError, OrderRequest
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.order_table import OrderTable
 from longcat.waiting.order_store import OrderState
 
 NUMBERS: Final = count()

@@ -128,7 +128,7 @@ ORDER = usable_order({"prompt": "a cat", "id": "my cat"})
 STOPPED = """
 import os, signal
 from longcat import LongCat
-from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.order_table import OrderTable
 
 def check(self, key, check=OrderTable.check):
     calls.append(key)

@@ -28,7 +28,7 @@ from longcat import (
     SubmitUnknown,
     WaitTimeout,
 )
-from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.request_table import RequestTable
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.waiting.batch import Batch
 

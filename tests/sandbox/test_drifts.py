@@ -28,7 +28,7 @@ from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, running
 from longcat.sandbox.calls import CALLS, call_at
 from longcat.sandbox.drifts import Drift, changes, requests
 from longcat.sandbox.mutator import SentResponse
-from longcat.sandbox.mutator.messages import HARMLESS as SPELLINGS
+from longcat.sandbox.mutator.answer_mutations import HARMLESS as SPELLINGS
 
 PATH: Final = "/longcat-image-request-result"
 JSON: Final = {"Content-Type": "application/json"}

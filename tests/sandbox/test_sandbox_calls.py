@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 
 from longcat.sandbox.calls import CALLS, ORDER, RESULT, STATUS, EmulatedCall, call_at
-from longcat.sandbox.drifts import requests
-from longcat.sandbox.drifts.changes import response_change
 from longcat.sandbox.drifts.places import PlacedChange
-from longcat.sandbox.drifts.requests import ReceivedRequest
+from longcat.sandbox.drifts.request_changes import ReceivedRequest
+from longcat.sandbox.drifts.response_changes import response_change
 from longcat.sandbox.mutator import SentResponse
 
 DONE = {
@@ -101,16 +100,16 @@ def test_changes_of_requests_are_for_one_call(call: EmulatedCall) -> None:
     """Each change of requests can be made for any call, and leaves the others alone."""
     path = call.path + ("a" if call is STATUS else "")
     others = [received(one) for one in CALLS if one is not call]
-    move = requests._redirect(307, call)
+    move = request_changes._redirect(307, call)
     answer = move(received(call, path=path))
     assert not isinstance(answer, ReceivedRequest)
     assert answer.headers["location"] == f"/v2{path}"
     moved = move(received(call, path=f"/v2{path}"))
     assert isinstance(moved, ReceivedRequest)
     assert moved.path == path
-    accept = requests._accept_method("PUT", call)
+    accept = request_changes._accept_method("PUT", call)
     assert not isinstance(accept(received(call, path=path, method="PUT")), ReceivedRequest)
-    refuse = requests._refuse_if(lambda request: not request.query, call)
+    refuse = request_changes._refuse_if(lambda request: not request.query, call)
     assert not isinstance(refuse(received(call, path=path)), ReceivedRequest)
     for change in (move, accept, refuse):
         assert list(map(change, others)) == others

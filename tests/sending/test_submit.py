@@ -59,7 +59,7 @@ from longcat.gateway.messages import MAX_ANSWER, Answer, Call
 from longcat.gateway.orders import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.order_table import OrderTable
 from longcat.testing import VirtualClock
 from longcat.waiting.commands import RunInThread
 from longcat.waiting.order_store import OrderState

@@ -13,7 +13,7 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.results import Printer, print_error
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import SOURCE, is_loopback, origin_of
-from longcat.contract.probe.requests import KeyUse, ProbeRequest
+from longcat.contract.probe.probe_requests import KeyUse, ProbeRequest
 from longcat.contract.traffic.cassette import write
 from longcat.contract.traffic.recordings import Provenance
 from longcat.errors import ConfigurationError

@@ -15,7 +15,7 @@ from longcat.contract import Origin, Spec
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.probe.probe import Pacing, probe
-from longcat.contract.probe.requests import ProbeRequest, probe_requests
+from longcat.contract.probe.probe_requests import ProbeRequest, probe_requests
 from longcat.errors import ConfigurationError
 from longcat.sending.addresses import warn_of_plain_http
 from longcat.settings import (

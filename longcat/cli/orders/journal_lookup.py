@@ -11,9 +11,9 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.gateway.orders import cost
 from longcat.models import State
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.orders import OrderTable
+from longcat.saving.journal.order_table import OrderTable
 from longcat.saving.journal.plan import BatchPlan
-from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.request_table import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
 from longcat.waiting.order_store import OrderState

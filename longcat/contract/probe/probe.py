@@ -19,7 +19,7 @@ from longcat.clock import Clock, SystemClock
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.spec import Spec
-from longcat.contract.probe.requests import KeyUse, ProbeRequest, probe_requests
+from longcat.contract.probe.probe_requests import KeyUse, ProbeRequest, probe_requests
 from longcat.contract.traffic.redact import redact
 from longcat.errors import APIConnectionError, APITimeoutError
 from longcat.gateway.messages import Answer, Call

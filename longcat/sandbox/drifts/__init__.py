@@ -23,10 +23,10 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from longcat.sandbox.calls import CALLS, RESULT, call_at
-from longcat.sandbox.drifts.changes import response_change
 from longcat.sandbox.drifts.mutated import mutated_drifts
 from longcat.sandbox.drifts.places import PlacedChange
-from longcat.sandbox.drifts.requests import CHANGES, RequestChange
+from longcat.sandbox.drifts.request_changes import CHANGES, RequestChange
+from longcat.sandbox.drifts.response_changes import response_change
 from longcat.sandbox.mutator import SentResponse, Weight
 from longcat.sandbox.names import find
 

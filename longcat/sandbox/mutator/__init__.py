@@ -10,7 +10,7 @@ every answer that is like the one it was made of.
 """
 
 from longcat.sandbox.mutator.mutations import AnswerRules, Mutation, Weight, mutations
-from longcat.sandbox.mutator.requests import RequestMutation, RequestRules, SentRequest, request_mutations
+from longcat.sandbox.mutator.request_mutations import RequestMutation, RequestRules, SentRequest, request_mutations
 from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 
 __all__ = [

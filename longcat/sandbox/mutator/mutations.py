@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import field, frozen
 
 from longcat.sandbox.mutator import fields as names
+from longcat.sandbox.mutator.answer_mutations import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, status_changes
 from longcat.sandbox.mutator.fields import FieldPath, OwnerChange, fields_in, in_owner
-from longcat.sandbox.mutator.messages import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, status_changes
 from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 from longcat.sandbox.mutator.values import OtherValue, other_types, other_values
 

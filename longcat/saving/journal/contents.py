@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from longcat.saving.journal.database import Database, Statements, as_bytes, text_or_none
 from longcat.saving.journal.manifest import files_of, manifest_line
 from longcat.saving.journal.money import to_dollars
-from longcat.saving.journal.orders import MARK, RESTORE
+from longcat.saving.journal.order_table import MARK, RESTORE
 from longcat.saving.journal.states import (
     COST,
     FAILED,

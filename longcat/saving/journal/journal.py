@@ -20,8 +20,8 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.saving.journal.background import PAUSE
 from longcat.saving.journal.contents import JournalContents
 from longcat.saving.journal.database import GRACE, Database, IfMissing
-from longcat.saving.journal.orders import OrderTable
-from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.order_table import OrderTable
+from longcat.saving.journal.request_table import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase, check_there
 from longcat.text import missing_package, shorten
 from longcat.waiting.rates.rate_limit import RateLimiter

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from longcat.saving.journal.orders import MARK
+from longcat.saving.journal.order_table import MARK
 from longcat.text import counted
 
 STATES: Final = ("done", "failed", "unknown", "open")

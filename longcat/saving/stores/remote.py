@@ -13,7 +13,7 @@ from typing import IO, Final, TypeVar
 from attrs import frozen
 
 from longcat.clock import monotonic
-from longcat.saving.journal.requests import SavedFile
+from longcat.saving.journal.request_table import SavedFile
 from longcat.saving.names import safe_name
 from longcat.saving.partial_file import PartialFile
 from longcat.saving.stores.drivers import READ_TIMEOUT, ObjectBody, StorageDriver, StoredObject

@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 
 from attrs import define, field, frozen
 
-from longcat.saving.journal.requests import SavedFile
+from longcat.saving.journal.request_table import SavedFile
 from longcat.saving.partial_file import PartialFile
 from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore

@@ -7,7 +7,7 @@ from typing import IO, Protocol, TypeAlias
 
 from attrs import frozen
 
-from longcat.saving.journal.requests import SavedFile
+from longcat.saving.journal.request_table import SavedFile
 from longcat.saving.partial_file import PartialFile
 from longcat.saving.pictures.kinds import PictureKind
 

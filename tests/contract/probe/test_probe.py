@@ -17,7 +17,7 @@ from longcat.contract.checks.judge import Judgement
 from longcat.contract.model import Inconclusive
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.probe.probe import WRONG_KEY, Pacing, is_loopback, origin_of, probe
-from longcat.contract.probe.requests import MAX_IDS, KeyUse, ProbeRequest, probe_requests
+from longcat.contract.probe.probe_requests import MAX_IDS, KeyUse, ProbeRequest, probe_requests
 from longcat.contract.reports.baseline import Baseline
 from longcat.contract.reports.verdict import Tally
 from longcat.contract.run import events

@@ -10,7 +10,7 @@ from longcat.gateway.orders import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.database import Database
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.orders import RESTORE, SPENT, write_order
+from longcat.saving.journal.order_table import RESTORE, SPENT, write_order
 from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.batches import workers
 from longcat.saving.journal.postgres.batches.records import REOPEN_UNKNOWN

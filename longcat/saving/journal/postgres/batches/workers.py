@@ -16,7 +16,7 @@ from attrs import frozen
 
 from longcat.errors import ConfigurationError
 from longcat.saving.journal.money import to_bound, to_dollars
-from longcat.saving.journal.orders import SPENT
+from longcat.saving.journal.order_table import SPENT
 from longcat.saving.journal.states import IS_MARKED
 
 WORKER_TABLE: Final = """\

@@ -12,7 +12,7 @@ from longcat.errors import JournalError
 from longcat.models import OrderRequest, Status
 from longcat.saving.journal.database import Database, Statements, as_bytes, request_or_none, text_or_none
 from longcat.saving.journal.money import to_dollars, to_units
-from longcat.saving.journal.requests import RequestTable
+from longcat.saving.journal.request_table import RequestTable
 from longcat.text import shorten
 from longcat.waiting.order_store import OrderRecord, OrderState
 
