@@ -27,7 +27,7 @@ from longcat.errors import (
     WaitTimeout,
 )
 from longcat.gateway.api_client import api_client
-from longcat.gateway.orders import OrderFields
+from longcat.gateway.order_fields import OrderFields
 from longcat.models import (
     Image,
     Order,
@@ -39,7 +39,7 @@ from longcat.models import (
 )
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
-from longcat.sending.tasks.batch import Outcomes
+from longcat.sending.tasks.pool import Outcomes
 from longcat.waiting.outcome import Outcome
 from longcat.waiting.schedule.adaptive import (
     AdaptivePolling,

@@ -28,7 +28,7 @@ from postgres import PostgresServer
 
 from longcat.models import OrderRequest
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.postgres.batches.lines import LineOutcome
+from longcat.saving.journal.postgres.batches.line_table import LineOutcome
 from longcat.saving.journal.postgres.rate_limiter import BudgetExchanger
 
 GATEWAY: Final = "https://gateway.example"

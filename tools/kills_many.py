@@ -27,7 +27,7 @@ from postgres_proxy import Proxy
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from longcat.gateway.orders import cost
+from longcat.gateway.order_fields import cost
 from longcat.models import OrderRequest
 from longcat.sandbox import Fault, Settings, serve, server
 from longcat.sandbox.app import create_app

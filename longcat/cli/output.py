@@ -12,12 +12,12 @@ from longcat.cli.results import print_error
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError
 from longcat.saving.files import advice_on_writing, check_folder, final_path
-from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.layout import Layout
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
+from longcat.saving.stores.store_errors import StoreError
 from longcat.settings import usable_count
 from longcat.text import sentence, shorten, system_reason
 from longcat.waiting.backoff import backoff

@@ -22,7 +22,7 @@ from longcat.client.async_client import AsyncLongCat
 from longcat.client.options import Unknown
 from longcat.errors import ConfigurationError, LongCatError, WaitTimeout
 from longcat.saving.stores.store import PictureStore
-from longcat.sending.tasks.batch import Outcomes
+from longcat.sending.tasks.pool import Outcomes
 from longcat.settings import usable_rate, usable_timeout
 from longcat.waiting.outcome import Outcome
 

@@ -14,13 +14,13 @@ from longcat.clock import hold
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
-from longcat.gateway.orders import Orderable, OrderFields
+from longcat.gateway.order_fields import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.saving.stores.store import PictureStore
 from longcat.sending.async_sender import AsyncSender
 from longcat.sending.http.libraries import AsyncClient
 from longcat.sending.tasks import driver
-from longcat.sending.tasks.batch import Outcomes, each
+from longcat.sending.tasks.pool import Outcomes, each
 from longcat.settings import usable_request_ids
 from longcat.waiting.commands import Acquire, Command, Flow, RunInThread, Sleep
 from longcat.waiting.outcome import OrderedResults

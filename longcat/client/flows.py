@@ -11,7 +11,7 @@ from longcat.client.options import OnChange, OnOrder, Unknown
 from longcat.clock import Clock, is_made_for_tests
 from longcat.errors import ConfigurationError
 from longcat.gateway.gateways import GatewayKind, Gateways, age
-from longcat.gateway.orders import Orderable, usable_order
+from longcat.gateway.order_fields import Orderable, usable_order
 from longcat.gateway.status import StatusGateway
 from longcat.models import Image, Order, OrderRequest
 from longcat.saving.download import Downloader

@@ -10,7 +10,7 @@ from longcat.client.options import DEFAULT_TIMEOUT, MAX_BYTES, BatchOptions, OnC
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
-from longcat.gateway.orders import Orderable, OrderFields
+from longcat.gateway.order_fields import Orderable, OrderFields
 from longcat.models import Image, Order, Status
 from longcat.sending.http.libraries import SyncClient
 from longcat.sending.sync_sender import SyncSender
@@ -331,7 +331,7 @@ class LongCat(BaseClient[SyncClient]):
         return self._drive(self._flows.download(image, output, name, overwrite, max_bytes, timeout))
 
     def _outcomes(self, batch: "Batch[T]", items: Iterator[T]) -> Generator[Outcome]:
-        from longcat.sending.threads.batch import outcomes  # noqa: PLC0415 - a program that asks once needs none of it.
+        from longcat.sending.threads.pool import outcomes  # noqa: PLC0415 - a program that asks once needs none of it.
 
         return outcomes(batch, items, self._clock, self._perform, self._flows.settle)
 

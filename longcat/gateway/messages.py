@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from attrs import field, frozen
 
 from longcat.errors import APIResponseValidationError
-from longcat.gateway.progress import SendProgress
+from longcat.gateway.send_progress import SendProgress
 from longcat.models import Status, Violation
 
 MAX_ANSWER: Final = 1024 * 1024

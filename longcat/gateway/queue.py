@@ -13,7 +13,7 @@ from longcat.errors import APIResponseValidationError, APIStatusError, Configura
 from longcat.gateway import reading
 from longcat.gateway.contract import SUBMIT, OperationId, contract
 from longcat.gateway.messages import Answer, Call
-from longcat.gateway.orders import cost
+from longcat.gateway.order_fields import cost
 from longcat.gateway.sister_models import as_documented, picture_urls
 from longcat.gateway.status import StatusGateway, or_none
 from longcat.models import Image, Order, OrderRequest, State, Status, Violation
@@ -59,7 +59,7 @@ class QueueGateway(StatusGateway):
         arguments = _get_kwargs(
             body=models.SubmitRequest.from_dict(order.body),
             x_webhook_url=order.webhook_url or UNSET,
-            x_webhook_mode=cast("Any", order.webhook_mode or UNSET),  # `longcat.gateway.orders` has checked it.
+            x_webhook_mode=cast("Any", order.webhook_mode or UNSET),  # `longcat.gateway.order_fields` has checked it.
         )
         return self._call(arguments, contract(SUBMIT), timeout)
 

@@ -9,7 +9,7 @@ try:
     from longcat.sandbox.app import create_app
     from longcat.sandbox.drifts import DRIFTS
     from longcat.sandbox.faults import FAULTS, Fault
-    from longcat.sandbox.queue.variants import BODY_VARIANTS
+    from longcat.sandbox.queue.sister_variants import BODY_VARIANTS
     from longcat.sandbox.server import announce, running, serve
     from longcat.sandbox.state import EXAMPLE_ID, EXAMPLE_KEY, EXAMPLE_QUEUE_ID, RequestOutcome, Settings
 except ModuleNotFoundError as missing:

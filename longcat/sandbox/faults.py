@@ -45,7 +45,7 @@ from longcat.sandbox.behaviours import (
     with_fields,
 )
 from longcat.sandbox.bodies import error
-from longcat.sandbox.names import similar
+from longcat.sandbox.name_lookup import similar
 
 MAX_FAULTS: Final = 1000
 """Of the list for all requests, which they share."""

@@ -14,7 +14,7 @@ from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import find_drifts
 from longcat.sandbox.faults import MAX_OWN_FAULTS, MAX_SECONDS, Fault, FaultTarget, strikes
 from longcat.sandbox.picture import PLAIN, Look
-from longcat.sandbox.queue.variants import find_variants
+from longcat.sandbox.queue.sister_variants import find_variants
 
 EXAMPLE_ID: Final = "XXXXXXXXXXXXX"  # The example id of the result gateway's documentation: always known.
 EXAMPLE_QUEUE_ID: Final = "longcat-image-498_019dxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"  # That of the queue gateway's.

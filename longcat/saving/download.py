@@ -14,8 +14,8 @@ from attrs import define, evolve, field, frozen
 from longcat.errors import APIConnectionError, ConfigurationError, DownloadError, is_transient
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Image
+from longcat.saving.file_names import safe_name
 from longcat.saving.journal.request_table import RequestTable
-from longcat.saving.names import safe_name
 from longcat.saving.partial_file import sweep
 from longcat.saving.picture_file import PictureFile, picture_files, url_stem
 from longcat.saving.stores.store import PictureStore

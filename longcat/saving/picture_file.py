@@ -14,12 +14,12 @@ from attrs import define, field
 from longcat.decoding import codings_of
 from longcat.errors import DownloadError, LongCatError
 from longcat.models import Image
+from longcat.saving.file_names import safe_name
 from longcat.saving.files import advice_on_writing
-from longcat.saving.names import safe_name
 from longcat.saving.partial_file import PartialFile
 from longcat.saving.pictures.kinds import HEAD, PictureKind, is_whole, kind_of
-from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.store import PictureStore, PictureTarget, Record, WholePicture
+from longcat.saving.stores.store_errors import StoreError
 from longcat.text import describe_kind
 
 TINY: Final = 32

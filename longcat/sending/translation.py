@@ -9,7 +9,7 @@ from typing import Final
 from longcat.decoding import CodingError
 from longcat.errors import APIConnectionError, APITimeoutError, LongCatError, is_transient
 from longcat.gateway.messages import Call
-from longcat.gateway.progress import SendProgress
+from longcat.gateway.send_progress import SendProgress
 from longcat.sending.http.libraries import HttpLibrary
 from longcat.sending.proxies import Proxies
 from longcat.text.known_keys import KNOWN_KEYS, causes, without_keys

@@ -12,13 +12,13 @@ TYPE_CHECKING = False  # As in `typing`, which is not imported here, either: eac
 if TYPE_CHECKING:
     from longcat.testing.clock import VirtualClock
     from longcat.testing.gateway import FakeGateway, Question
-    from longcat.testing.orders import Submission
+    from longcat.testing.order_scripts import Submission
     from longcat.testing.script import Progress, ScriptedFault, refusal
 else:
     _MODULES = {
         "longcat.testing.clock": ("VirtualClock",),
         "longcat.testing.gateway": ("FakeGateway", "Question"),
-        "longcat.testing.orders": ("Submission",),
+        "longcat.testing.order_scripts": ("Submission",),
         "longcat.testing.script": ("Progress", "ScriptedFault", "refusal"),
     }
     __getattr__, __dir__ = lazy_names(globals(), _MODULES)

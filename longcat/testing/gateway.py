@@ -26,7 +26,7 @@ from longcat.sending.http.transports import SyncTransports
 from longcat.sending.proxies import Proxies
 from longcat.settings import usable_request_id
 from longcat.testing.clock import VirtualClock
-from longcat.testing.orders import OrderScripts, Submission, begun, dollars, mistake_in, new_request_id
+from longcat.testing.order_scripts import OrderScripts, Submission, begun, dollars, mistake_in, new_request_id
 from longcat.testing.script import (
     STORAGE,
     Pictures,

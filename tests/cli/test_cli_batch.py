@@ -21,8 +21,8 @@ from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.wait import MAX_UNSAVED, conclude_all
 from longcat.errors import ConfigurationError
 from longcat.sandbox import RequestOutcome
+from longcat.saving.file_names import folded
 from longcat.saving.journal.journal import Journal
-from longcat.saving.names import folded
 
 PRICE: Final = Decimal("0.13")
 

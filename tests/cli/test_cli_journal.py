@@ -20,12 +20,12 @@ from servers import LIMIT
 from shell import Ran
 
 from longcat.cli.run import run as main
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.models import Image, OrderRequest, State, Status
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres import database
-from longcat.saving.journal.postgres.batches.lines import LineOutcome
+from longcat.saving.journal.postgres.batches.line_table import LineOutcome
 from longcat.waiting.order_store import OrderState
 
 Gateways = Callable[..., OrderGateway]

@@ -35,7 +35,7 @@ from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest
 from longcat.sandbox import RequestOutcome
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.postgres.batches.lines import LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.line_table import LineOutcome, LineTable
 from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.waiting.order_store import OrderState

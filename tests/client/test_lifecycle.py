@@ -45,7 +45,7 @@ from longcat import (
     LongCatError,
     SubmitUnknown,
 )
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal.journal import Journal
 from longcat.sending.http import pools
@@ -349,7 +349,7 @@ def test_orders_that_are_under_way_when_a_loop_is_left(
     answered: bool, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They get the time to be answered, and no more are sent; those that are not answered are in doubt."""
-    monkeypatch.setattr("longcat.sending.threads.batch.ORDER_GRACE", SOON if answered else 0.1)
+    monkeypatch.setattr("longcat.sending.threads.pool.ORDER_GRACE", SOON if answered else 0.1)
     together, left, prompts = threading.Barrier(4, timeout=SOON), threading.Event(), set[str]()
 
     def take(connection: Connection) -> None:

@@ -33,7 +33,7 @@ from longcat import (
 )
 from longcat.client.options import BatchOptions
 from longcat.clock import SystemClock
-from longcat.gateway.orders import Orderable, OrderFields
+from longcat.gateway.order_fields import Orderable, OrderFields
 from longcat.saving.stores.store import PictureStore
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.waiting.wake import Wake

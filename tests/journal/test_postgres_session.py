@@ -17,7 +17,7 @@ from processes import Process, run_code
 from servers import Server, eventually, read
 
 from longcat import ConfigurationError, Image, JournalError, State, Status
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.saving.journal.journal import Journal, without_password
 from longcat.saving.journal.postgres import database, owners
 from longcat.saving.journal.postgres.refusals import refusal_of

@@ -26,7 +26,7 @@ from longcat.errors import ConfigurationError
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.order_table import OrderTable
 from longcat.saving.journal.postgres import connection
-from longcat.saving.journal.postgres.batches.lines import LineOutcome
+from longcat.saving.journal.postgres.batches.line_table import LineOutcome
 from longcat.saving.journal.request_table import SavedFile
 from longcat.testing import FakeGateway
 from longcat.waiting.order_store import OrderState

@@ -117,7 +117,7 @@ def test_a_first_answer_needs_little_beside_httpx(added: Mapping[str, list[str]]
     assert {"asyncio", "concurrent.futures", "decimal", "html", "multiprocessing", "sqlite3"} & new == set()
     others = (
         *("longcat.client.async_client", "longcat.client.flows", "longcat.saving", "longcat.sending.tasks"),
-        *("longcat.sending.threads.batch", "longcat.waiting.wait", "longcat_api.client"),
+        *("longcat.sending.threads.pool", "longcat.waiting.wait", "longcat_api.client"),
     )
     assert [name for name in new if name.startswith(others)] == []
     assert len([name for name in new if name.startswith("longcat.")]) <= 60

@@ -26,7 +26,7 @@ from longcat import LongCat, State
 from longcat.cli.run import run as main
 from longcat.sandbox import DRIFTS, EXAMPLE_KEY, Settings, running
 from longcat.sandbox.calls import CALLS, call_at
-from longcat.sandbox.drifts import Drift, changes, requests
+from longcat.sandbox.drifts import Drift, request_changes, response_changes
 from longcat.sandbox.mutator import SentResponse
 from longcat.sandbox.mutator.answer_mutations import HARMLESS as SPELLINGS
 
@@ -341,13 +341,13 @@ def test_the_table_is_whole() -> None:
         wanted = {("breaking", True), ("breaking", False), ("additive", True), ("notice", True), ("notice", False)}
         assert kinds >= wanted | {(None, True)}
     assert {drift.call for drift in DRIFTS.values()} <= {call.name for call in CALLS}
-    assert {drift.name for drift in BY_REQUEST} == set(requests.CHANGES)
+    assert {drift.name for drift in BY_REQUEST} == set(request_changes.CHANGES)
 
 
 def test_unknown_operation() -> None:
     """A row with a name that does not exist fails when it is read, not when a response comes."""
     with pytest.raises(KeyError, match="dorp"):
-        changes.response_change({"dorp": ["status"]})
+        response_changes.response_change({"dorp": ["status"]})
 
 
 def test_unknown_drift() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from longcat.sandbox.calls import CALLS, ORDER, RESULT, STATUS, EmulatedCall, call_at
+from longcat.sandbox.drifts import request_changes
 from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.request_changes import ReceivedRequest
 from longcat.sandbox.drifts.response_changes import response_change

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from longcat.saving import partial_file
+from longcat.saving.file_names import folded, safe_name
 from longcat.saving.files import output_file, whole_file
-from longcat.saving.names import folded, safe_name
 from longcat.saving.stores.folder import FolderStore
 
 

@@ -13,10 +13,10 @@ from fakes import Cat, Driver
 from object_storage import CUT, DENIED, LOST, SECRET, SLOW_DOWN, ObjectStorage
 
 from longcat import ConfigurationError, DownloadError, Image
-from longcat.saving.stores.faults import StoreError, fault_of
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.remote import RemoteStore
 from longcat.saving.stores.store import PictureStore
+from longcat.saving.stores.store_errors import StoreError, fault_of
 from longcat.saving.stores.urls import StoreUrl
 from longcat.testing import FakeGateway
 

@@ -56,7 +56,7 @@ from longcat import (
     SubmitUnknown,
 )
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.order_table import OrderTable

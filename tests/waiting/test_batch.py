@@ -36,7 +36,7 @@ from longcat import (
 )
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
-from longcat.sending.threads.batch import outcomes
+from longcat.sending.threads.pool import outcomes
 from longcat.testing import FakeGateway, VirtualClock, refusal
 from longcat.waiting.batch import (
     MAX_OPEN,

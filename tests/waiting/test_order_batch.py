@@ -11,7 +11,7 @@ from attrs import define, field
 from fakes import KEY, URL
 
 from longcat.gateway.messages import Answer, Call
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.gateway.queue import QueueGateway
 from longcat.models import Order
 from longcat.testing import VirtualClock

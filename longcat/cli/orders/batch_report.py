@@ -11,9 +11,9 @@ from longcat.cli.journal.export import write_jsonl
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import Printer, print_error, report
 from longcat.errors import ConfigurationError, LongCatError, SubmitUnknown
-from longcat.gateway.orders import cost
+from longcat.gateway.order_fields import cost
 from longcat.models import OrderRequest
-from longcat.saving.journal.plan import BatchPlan
+from longcat.saving.journal.batch_plan import BatchPlan
 from longcat.saving.stores.store import PictureStore
 from longcat.text import counted
 

@@ -24,10 +24,10 @@ from longcat.models import Order, OrderRequest
 from longcat.saving.download import MAX_PUTS
 from longcat.saving.files import advice_on_writing
 from longcat.saving.journal.journal import Journal
-from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
-from longcat.sending.tasks.batch import Outcomes, each
+from longcat.saving.stores.store_errors import StoreError
+from longcat.sending.tasks.pool import Outcomes, each
 from longcat.waiting.backoff import backoff
 from longcat.waiting.outcome import ACCOUNT, Outcome
 from longcat.waiting.wake import Wake

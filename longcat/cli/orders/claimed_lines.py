@@ -17,7 +17,7 @@ from longcat.cli.orders.files.lines import name_of
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.errors import JournalError
-from longcat.saving.journal.postgres.batches.lines import ClaimedLine, LineOutcome, LineTable
+from longcat.saving.journal.postgres.batches.line_table import ClaimedLine, LineOutcome, LineTable
 from longcat.saving.journal.postgres.batches.records import BatchRecord
 
 FIRST_LOT: Final = 40

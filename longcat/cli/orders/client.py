@@ -8,7 +8,7 @@ from longcat.client.async_client import AsyncLongCat
 from longcat.client.options import BatchOptions, OnOrder
 from longcat.models import OrderRequest
 from longcat.saving.journal.journal import Journal
-from longcat.sending.tasks.batch import Outcomes, each
+from longcat.sending.tasks.pool import Outcomes, each
 
 
 class OrderingClient(AsyncLongCat):

@@ -14,7 +14,7 @@ from longcat.cli.results import Printer, print_error, report
 from longcat.cli.status import as_object
 from longcat.gateway.contract import SUBMIT, contract
 from longcat.gateway.gateways import likely_gateway
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.models import OrderRequest
 from longcat.saving.journal.journal import without_password
 from longcat.saving.stores.folder import FolderStore

@@ -8,11 +8,11 @@ from pathlib import Path
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.output import check_free
 from longcat.errors import ConfigurationError, JournalError
-from longcat.gateway.orders import cost
+from longcat.gateway.order_fields import cost
 from longcat.models import State
+from longcat.saving.journal.batch_plan import BatchPlan
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.order_table import OrderTable
-from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.request_table import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore

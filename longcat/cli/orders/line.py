@@ -10,7 +10,7 @@ from attrs import define, field
 from longcat.cli.exit_codes import Exit
 from longcat.cli.results import exit_code
 from longcat.errors import ConfigurationError, GenerationFailed, JournalError, LongCatError, SubmitUnknown
-from longcat.gateway.orders import cost
+from longcat.gateway.order_fields import cost
 from longcat.models import OrderRequest, Status
 from longcat.text import shorten
 from longcat.text.known_keys import KNOWN_KEYS

@@ -31,10 +31,10 @@ from longcat.cli.output import batch_store, patience_of, prepare
 from longcat.cli.results import overall, print_error, printer_beside_display, report
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
+from longcat.saving.journal.batch_plan import BatchPlan
 from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.journal import Journal, wait_while_locked
-from longcat.saving.journal.plan import BatchPlan
-from longcat.saving.journal.postgres.batches.lines import LineTable
+from longcat.saving.journal.postgres.batches.line_table import LineTable
 from longcat.saving.stores.store import PictureStore
 from longcat.settings import find_api_key
 from longcat.waiting.wake import Wake

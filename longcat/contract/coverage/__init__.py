@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from longcat.contract.coverage.document import document
+from longcat.contract.coverage.json_document import document
 from longcat.contract.coverage.markdown import markdown
 from longcat.contract.coverage.page import page
 from longcat.contract.coverage.summary import CoverageContext

@@ -28,7 +28,7 @@ from longcat.sandbox.drifts.places import PlacedChange
 from longcat.sandbox.drifts.request_changes import CHANGES, RequestChange
 from longcat.sandbox.drifts.response_changes import response_change
 from longcat.sandbox.mutator import SentResponse, Weight
-from longcat.sandbox.names import find
+from longcat.sandbox.name_lookup import find
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from longcat.sandbox.bodies import JSON, base_url, json_response, read_body
 from longcat.sandbox.calls import MODEL, STATUS
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway, RateLimit
-from longcat.sandbox.queue.orders import OrderRefusedError, Orders, ReceivedOrder, WantedPictures, read_order
-from longcat.sandbox.queue.variants import BodyKind, HonestBody, find_variants, vary
+from longcat.sandbox.queue.received_orders import OrderRefusedError, Orders, ReceivedOrder, WantedPictures, read_order
+from longcat.sandbox.queue.sister_variants import BodyKind, HonestBody, find_variants, vary
 from longcat.sandbox.queue.webhooks import WebhookSender, read_webhook
 from longcat.sandbox.state import (
     MAX_REQUESTS,

@@ -14,7 +14,7 @@ import anyio
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.faults import FaultTarget
-from longcat.sandbox.queue.orders import invalid
+from longcat.sandbox.queue.received_orders import invalid
 from longcat.sandbox.state import EmulatedRequest
 
 MODES: Final = ("terminal", "sync")

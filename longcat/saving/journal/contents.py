@@ -30,8 +30,8 @@ from longcat.saving.journal.states import (
 )
 
 if TYPE_CHECKING:
+    from longcat.saving.journal.postgres.batches.batch_table import BatchTable
     from longcat.saving.journal.postgres.batches.records import BatchRecord
-    from longcat.saving.journal.postgres.batches.table import BatchTable
     from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
 MAX_LISTED_DOUBTS: Final = 10

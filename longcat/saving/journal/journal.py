@@ -28,7 +28,7 @@ from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
 if TYPE_CHECKING:
-    from longcat.saving.journal.postgres.batches.lines import LineTable
+    from longcat.saving.journal.postgres.batches.line_table import LineTable
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Journal:
 
     def lines(self, gateway: str) -> "LineTable":
         """Return the lines of the batches of a gateway. Raises ConfigurationError: only PostgreSQL keeps them."""
-        from longcat.saving.journal.postgres.batches.lines import LineTable  # noqa: PLC0415 - few have such a journal.
+        from longcat.saving.journal.postgres.batches.line_table import LineTable  # noqa: PLC0415 - few have such a journal.
 
         if not self._database.is_remote:
             raise ConfigurationError(f"The journal {self._database.name} is a file. Name one on PostgreSQL.")
@@ -152,7 +152,7 @@ class Journal:
         """Return all that stands in the journal, of all gateways."""
         if not self._database.is_remote:
             return JournalContents(self._database)
-        from longcat.saving.journal.postgres.batches.table import BatchTable  # noqa: PLC0415 - likewise.
+        from longcat.saving.journal.postgres.batches.batch_table import BatchTable  # noqa: PLC0415 - likewise.
 
         return JournalContents(self._database, BatchTable(self._database))
 

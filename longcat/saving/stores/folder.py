@@ -8,9 +8,9 @@ from typing import IO
 
 from attrs import define, frozen
 
+from longcat.saving.file_names import MAX_NUMBERED, safe_name
 from longcat.saving.files import check_folder, final_path, open_regular, whole_file
 from longcat.saving.journal.request_table import SavedFile
-from longcat.saving.names import MAX_NUMBERED, safe_name
 from longcat.saving.pictures.kinds import SUFFIXES
 from longcat.saving.stores.layout import LAYOUTS, Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture

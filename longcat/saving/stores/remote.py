@@ -13,13 +13,13 @@ from typing import IO, Final, TypeVar
 from attrs import frozen
 
 from longcat.clock import monotonic
+from longcat.saving.file_names import safe_name
 from longcat.saving.journal.request_table import SavedFile
-from longcat.saving.names import safe_name
 from longcat.saving.partial_file import PartialFile
 from longcat.saving.stores.drivers import READ_TIMEOUT, ObjectBody, StorageDriver, StoredObject
-from longcat.saving.stores.faults import StoreError, fault_of, is_conflict
 from longcat.saving.stores.layout import Layout, place_in, stem_of
 from longcat.saving.stores.store import Record, WholePicture
+from longcat.saving.stores.store_errors import StoreError, fault_of, is_conflict
 from longcat.saving.stores.urls import StoreUrl
 from longcat.waiting.backoff import backoff
 

@@ -24,9 +24,9 @@ from attrs import define, field, frozen
 
 from longcat.saving.journal.request_table import SavedFile
 from longcat.saving.partial_file import PartialFile
-from longcat.saving.stores.faults import StoreError
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore, Record, WholePicture
+from longcat.saving.stores.store_errors import StoreError
 
 MAX_SHARD_PICTURES: Final = 1000
 MAX_SHARD_BYTES: Final = 256 * 1024 * 1024

@@ -10,9 +10,9 @@ from attrs import define, field
 from longcat.cli.orders.files.source import OrderFile, open_orders
 from longcat.cli.orders.line import OrderLine
 from longcat.errors import ConfigurationError
-from longcat.gateway.orders import usable_order
+from longcat.gateway.order_fields import usable_order
 from longcat.models import OrderRequest
-from longcat.saving.names import MAX_NUMBERED, folded, safe_name
+from longcat.saving.file_names import MAX_NUMBERED, folded, safe_name
 from longcat.waiting.order_store import OrderKeys
 
 MAX_HELD_FILE_BYTES: Final = 1024 * 1024 * 1024

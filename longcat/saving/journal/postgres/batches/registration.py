@@ -6,12 +6,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.errors import ConfigurationError
-from longcat.gateway.orders import cost
+from longcat.gateway.order_fields import cost
 from longcat.models import OrderRequest
+from longcat.saving.journal.batch_plan import BatchPlan
 from longcat.saving.journal.database import Database
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.order_table import RESTORE, SPENT, write_order
-from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.batches import workers
 from longcat.saving.journal.postgres.batches.records import REOPEN_UNKNOWN
 from longcat.saving.journal.postgres.owners import orders_under_way

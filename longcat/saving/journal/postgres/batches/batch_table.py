@@ -9,7 +9,7 @@ from attrs import frozen
 
 from longcat.saving.journal.database import Database, Statements, as_bytes
 from longcat.saving.journal.postgres.batches import records, workers
-from longcat.saving.journal.postgres.batches.lines import export_lines
+from longcat.saving.journal.postgres.batches.line_table import export_lines
 from longcat.saving.journal.postgres.batches.records import REOPEN_FAILED, REOPEN_UNKNOWN, BatchRecord
 from longcat.saving.journal.postgres.batches.registration import LOCK_BATCHES
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord

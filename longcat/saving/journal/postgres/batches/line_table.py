@@ -15,11 +15,11 @@ from attrs import evolve, field, frozen
 
 from longcat.errors import JournalError
 from longcat.models import OrderRequest
+from longcat.saving.journal.batch_plan import BatchPlan
 from longcat.saving.journal.database import Database
 from longcat.saving.journal.manifest import manifest_line, stored_files
 from longcat.saving.journal.money import to_dollars, to_units
 from longcat.saving.journal.order_table import RESTORE, read_order
-from longcat.saving.journal.plan import BatchPlan
 from longcat.saving.journal.postgres.batches import records, workers
 from longcat.saving.journal.postgres.batches.records import BatchRecord
 from longcat.saving.journal.postgres.batches.registration import Registration

@@ -11,7 +11,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
-from longcat.sandbox.names import find
+from longcat.sandbox.name_lookup import find
 
 Body = dict[str, Any]
 
