@@ -45,6 +45,14 @@ def find_api_key(argument: str | None) -> str:
         ) from None
 
 
+def api_key_if_any() -> str:
+    """Return the key that `find_api_key` finds, or an empty text if it finds none."""
+    try:
+        return find_api_key(None)
+    except ConfigurationError:
+        return ""
+
+
 def _usable_key(key: Any, source: str) -> str:
     if not isinstance(key, str) or not re.fullmatch(r"[\x21-\x7e]+", key):
         raise ConfigurationError(

@@ -20,7 +20,7 @@ from longcat.saving.journal.request_table import RequestTable
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.opening import open_store
 from longcat.saving.stores.store import PictureStore
-from longcat.settings import refuse_key, usable_timeout, usable_unknown
+from longcat.settings import usable_timeout, usable_unknown
 from longcat.waiting.batch import Batch
 from longcat.waiting.commands import Flow
 from longcat.waiting.generate import Generate
@@ -138,8 +138,8 @@ class Flows:
 
     def order(self, order: Orderable) -> OrderRequest:
         """Return what is to be ordered, or raise ConfigurationError when it can't be."""
-        refuse_key(self._gateways.queue.api_key, "The order", order)
-        return usable_order(order, plain_http=self._gateways.queue.base_url.startswith("http://"))
+        queue = self._gateways.queue
+        return usable_order(order, plain_http=queue.base_url.startswith("http://"), api_key=queue.api_key)
 
     def orders(self, orders: Any) -> Any:
         """Return what yields orders. All of a collection are checked now. Raises ConfigurationError."""

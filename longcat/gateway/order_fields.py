@@ -15,7 +15,7 @@ from longcat_api.models.submit_request_x_webhook_mode import SubmitRequestXWebho
 from longcat.errors import ConfigurationError
 from longcat.gateway.contract import SUBMIT, contract
 from longcat.models import OrderRequest
-from longcat.settings import is_http_url
+from longcat.settings import is_http_url, refuse_key
 from longcat.text import shorten, show
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ Orderable: TypeAlias = str | Mapping[str, Any] | OrderRequest
 """An order as callers give it: a prompt; the fields, with `prompt` among them; or what is ready to be sent."""
 
 
-def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
+def usable_order(order: Any, *, plain_http: bool = False, api_key: str = "") -> OrderRequest:
     """Return what is to be ordered, or raise ConfigurationError when the gateway could not take it.
 
     A value outside of the range that a sister model has is logged as a warning, as no range is documented; a count
@@ -74,7 +74,9 @@ def usable_order(order: Any, *, plain_http: bool = False) -> OrderRequest:
         order: a prompt; a mapping with `prompt` and any of `OrderFields`; or an OrderRequest, which is returned itself
             if nothing is missing, and was warned about when it was made.
         plain_http: whether a webhook may be http://, as for a gateway on this machine.
+        api_key: the key, which may not be in the order. Empty: there is none.
     """
+    refuse_key(api_key, "The order", order)
     ready = order if isinstance(order, OrderRequest) else None
     if ready is not None:
         own = {"id": ready.id, "webhook_url": ready.webhook_url, "webhook_mode": ready.webhook_mode}

@@ -60,6 +60,7 @@ def test_a_batch_goes_on_and_asks_nothing_that_is_known(
         (['{"prompt": ""}', '{"prompt": 1}'], "Line 2 can't be used either."),
         (['{"prompt": "a", "id": "x"}', '{"prompt": "b", "id": "x"}'], "Line 1 has the same id"),
         (["", " "], "There is no order in orders."),
+        (["a", f"two cats, {KEY}"], "Line 2 of orders: The order holds the key"),
     ],
 )
 def test_a_bad_line_is_named_before_anything_is_sent(call: Callable[..., Ran], lines: list[str], says: str) -> None:

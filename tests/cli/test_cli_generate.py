@@ -118,6 +118,8 @@ def test_with_a_journal_it_is_ordered_once(url: str, call: Callable[..., Ran]) -
         (["a cat", "--webhook-mode", "sync"], "A webhook_mode needs a webhook_url"),
         (["a cat", "--journal", ""], "argument --journal: it is empty"),
         (["a cat", "--timeout", "nan"], "--timeout is zero or more seconds, not NaN"),
+        ([f"a cat, {KEY}"], "The order holds the key, which belongs into a header alone"),
+        (["a cat", "--webhook-url", f"https://cats.test/?key={KEY}"], "The order holds the key"),
     ],
 )
 def test_what_can_not_be_done_is_noticed_before_it_is_paid(

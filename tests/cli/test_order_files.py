@@ -117,7 +117,7 @@ def test_a_closed_stdin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         read_lines("-", {}, plain_http=False)
 
 
-@pytest.mark.parametrize("ending", [".csv", ".TSV", ".json", ".yaml", ".yml"])
+@pytest.mark.parametrize("ending", [".csv", ".TSV", ".json", ".jsonl", ".ndjson", ".yaml", ".yml"])
 def test_a_table_or_a_document_is_not_ordered_line_by_line(ending: str, tmp_path: Path) -> None:
     """The name tells that its lines are no prompts, each of which would be paid for; JSON lines may have any name."""
     path = tmp_path / f"orders{ending}"
@@ -146,6 +146,9 @@ def test_a_table_or_a_document_is_not_ordered_line_by_line(ending: str, tmp_path
         (b"\n", r"There is no order in orders\. Write one line for each\.$"),
         (b'{"prompt": "a"', "Line 1 of orders: It is no JSON object: Expecting"),
         (b'{"prompt": "a"}\nb', "Line 2 of orders: It is no JSON object, unlike those before it"),
+        (b"a\x00c\x00", r'Line 1 of orders: It holds the control character "\\u0000", so it is no prompt'),
+        (b"a\tcat\r\nb\rc\r", r'Line 2 of orders: It holds the control character "\\r"'),
+        (b"a\n{\x1b", r'Line 2 of orders: It holds the control character "\\u001b"'),
         (table(prompt=["a"])[:-1], r"orders can't be read as Parquet: [^\n]*[^.]\. Write it anew\.$"),
         (b"PAR1", "orders can't be read as Parquet"),
         (b"PAR1 is a prompt", "orders can't be read as Parquet"),

@@ -22,12 +22,12 @@ from postgres_proxy import Proxy
 from pyarrow import parquet
 from rich.console import Console
 from servers import LIMIT, eventually
-from shell import Ran
+from shell import KEY, Ran
 
 from longcat.cli.displays.all_workers import AllWorkersDisplay
 from longcat.cli.displays.all_workers_progress import PlainAllWorkers
 from longcat.cli.displays.live_all_workers import LiveAllWorkers
-from longcat.cli.orders import claimed_lines
+from longcat.cli.orders import claimed_lines, many_machines
 from longcat.cli.orders.batch_report import check_cost
 from longcat.cli.orders.line import OrderLine
 from longcat.cli.run import run as main
@@ -95,6 +95,18 @@ def numbered(count: int) -> list[dict[str, Any]]:
 def states() -> list[str]:
     """Return the states of the manifest's lines."""
     return [line["state"] for line in manifest()]
+
+
+def test_a_line_that_holds_a_workers_key_is_not_ordered_by_it(
+    gateway_with: Gateways, batch: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with another key may have registered such a line. It fails alone, and the others are ordered."""
+    gateway = gateway_with()
+    write("a cat", f"two cats, {KEY}", "a dog")
+    monkeypatch.setattr(many_machines, "api_key_if_any", lambda: "")
+    ran = batch(gateway)
+    assert (ran.code, gateway.posts, states()) == (1, 2, ["done", "failed", "done"]), ran.err
+    assert "The order holds the key" in ran.err
 
 
 def test_a_batch_goes_on_and_orders_nothing_twice(gateway_with: Gateways, batch: Call) -> None:

@@ -19,7 +19,7 @@ from longcat.cli.orders.client import OrderingClient
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
-from longcat.errors import DownloadError, JournalError, LongCatError
+from longcat.errors import ConfigurationError, DownloadError, JournalError, LongCatError
 from longcat.models import Order, OrderRequest
 from longcat.saving.download import MAX_PUTS
 from longcat.saving.files import advice_on_writing
@@ -117,7 +117,7 @@ class BatchRun:
             allow_private=settings.allow_private,
         ) as cat:
             outcomes = cat.order_all(
-                self._orders(),
+                self._orders(cat),
                 settings.timeout,
                 key_of=lambda order: self._lines[id(order)].key,
                 batch_timeout=settings.batch_timeout,
@@ -140,13 +140,19 @@ class BatchRun:
                     if isinstance(settings.output, ShardStore):
                         settings.output.writer.discard()
 
-    async def _orders(self) -> AsyncGenerator[OrderRequest]:
+    async def _orders(self, cat: OrderingClient) -> AsyncGenerator[OrderRequest]:
         async with aclosing(each(self.lines)) as lines:
             async for line in lines:
                 if self._stopped:
                     return
                 self._lines[id(line.order)] = line
-                yield line.order
+                try:
+                    cat.check(line.order)
+                except ConfigurationError as error:  # Another worker has registered it, with another key or gateway.
+                    line.fail(error)
+                    self._end_line(line, Outcome("", error=error, order=line.order))
+                else:
+                    yield line.order
 
     def _on_order(self, order: OrderRequest, taken: Order) -> None:
         line = self._lines[id(order)]

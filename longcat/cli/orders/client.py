@@ -31,6 +31,10 @@ class OrderingClient(AsyncLongCat):
             self._journal = None
         await super().close()
 
+    def check(self, order: OrderRequest) -> None:
+        """Raise ConfigurationError for an order that can't be sent with this key, to this gateway."""
+        self._flows.order(order)
+
     def order_all(
         self,
         orders: AsyncIterable[OrderRequest],

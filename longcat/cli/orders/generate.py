@@ -19,7 +19,7 @@ from longcat.models import OrderRequest
 from longcat.saving.journal.journal import without_password
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.store import PictureStore
-from longcat.settings import find_base_url, usable_timeout
+from longcat.settings import api_key_if_any, find_base_url, usable_timeout
 from longcat.waiting.order_store import OrderKeys
 
 
@@ -71,7 +71,7 @@ def _order(arguments: argparse.Namespace) -> OrderRequest:
         "webhook_url": arguments.webhook_url,
         "webhook_mode": arguments.webhook_mode,
     }
-    return usable_order(fields, plain_http=base_url.startswith("http://"))
+    return usable_order(fields, plain_http=base_url.startswith("http://"), api_key=api_key_if_any())
 
 
 def _take_up(line: OrderLine, output: PictureStore | None, arguments: argparse.Namespace) -> str:

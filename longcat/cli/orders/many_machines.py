@@ -36,7 +36,7 @@ from longcat.saving.journal.database import IfMissing
 from longcat.saving.journal.journal import Journal, wait_while_locked
 from longcat.saving.journal.postgres.batches.line_table import LineTable
 from longcat.saving.stores.store import PictureStore
-from longcat.settings import find_api_key
+from longcat.settings import api_key_if_any, find_api_key
 from longcat.waiting.wake import Wake
 
 Numbered: TypeAlias = tuple[int, OrderRequest]
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
 
 def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) -> int:
     """Register the batch, or find it, and check what it may cost. Raises ConfigurationError."""
-    callbacks = callback_fields(arguments)
+    callbacks, plain_http, api_key = callback_fields(arguments), base_url.startswith("http://"), api_key_if_any()
 
     def check(plan: BatchPlan) -> None:
         if arguments.dry_run:
@@ -97,7 +97,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
         register = partial(
             table.register,
             _digest(file, arguments),
-            lambda: _counted(checked_orders(file, callbacks, plain_http=base_url.startswith("http://"))),
+            lambda: _counted(checked_orders(file, callbacks, plain_http=plain_http, api_key=api_key)),
             source=file.name,
             row=file.row,
             check=check,

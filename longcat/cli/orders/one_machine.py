@@ -26,7 +26,7 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.shards import ShardStore
 from longcat.saving.stores.store import PictureStore
-from longcat.settings import find_api_key
+from longcat.settings import api_key_if_any, find_api_key
 from longcat.waiting.wake import Wake
 
 JOURNAL: Final = ".longcat-journal.db"
@@ -37,7 +37,8 @@ LAST_PATIENCE: Final = 5.0
 
 def run(arguments: argparse.Namespace, base_url: str) -> Exit:
     """Order what the file says and the journal does not know, and wait for all of it."""
-    lines = read_lines(arguments.file, callback_fields(arguments), plain_http=base_url.startswith("http://"))
+    plain_http, callbacks = base_url.startswith("http://"), callback_fields(arguments)
+    lines = read_lines(arguments.file, callbacks, plain_http=plain_http, api_key=api_key_if_any())
     store = batch_store(arguments)
     journal = Path(arguments.journal) if arguments.journal is not None else _journal_in(store)
     patience, resubmit = patience_of(arguments), arguments.resubmit_unknown

@@ -59,7 +59,7 @@ class WrongRows:
 
 
 def numbered_orders(
-    file: OrderFile, defaults: Mapping[str, Any], wrong: WrongRows, *, plain_http: bool
+    file: OrderFile, defaults: Mapping[str, Any], wrong: WrongRows, *, plain_http: bool, api_key: str = ""
 ) -> Iterator[tuple[int, OrderRequest]]:
     """Yield the orders of a file as they are read, each with the number of its row. No row stays in memory.
 
@@ -68,6 +68,7 @@ def numbered_orders(
         defaults: fields of an order that has none of its own.
         wrong: takes in the rows that can't be used; the caller looks at them.
         plain_http: as for `usable_order`.
+        api_key: likewise.
 
     Raises ConfigurationError when the file can't be read.
     """
@@ -75,7 +76,7 @@ def numbered_orders(
         try:
             if isinstance(fields, ConfigurationError):
                 raise fields
-            order = usable_order({**defaults, **fields}, plain_http=plain_http)
+            order = usable_order({**defaults, **fields}, plain_http=plain_http, api_key=api_key)
         except ConfigurationError as error:
             wrong.add(number, str(error))
             if wrong.are_enough:
@@ -85,7 +86,7 @@ def numbered_orders(
 
 
 def checked_orders(
-    file: OrderFile, defaults: Mapping[str, Any], *, plain_http: bool
+    file: OrderFile, defaults: Mapping[str, Any], *, plain_http: bool, api_key: str = ""
 ) -> Iterator[tuple[int, OrderRequest]]:
     """Yield the orders as `numbered_orders` does, none once a row can't be used.
 
@@ -94,7 +95,7 @@ def checked_orders(
     """
     wrong = WrongRows(file)
     is_empty = True
-    for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http):
+    for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http, api_key=api_key):
         if not wrong:
             yield number, order
         is_empty = False
@@ -108,13 +109,14 @@ def no_order(file: OrderFile) -> ConfigurationError:
     return ConfigurationError(f"There is no order in {file.name}. Write one {file.row} for each.")
 
 
-def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool) -> list[OrderLine]:
+def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool, api_key: str = "") -> list[OrderLine]:
     """Return the orders of a file, one for each row that is not blank.
 
     Args:
         source: the file; `-` is stdin.
         defaults: fields of an order that has none of its own.
         plain_http: as for `usable_order`.
+        api_key: likewise.
 
     Raises:
         ConfigurationError: the file can't be read, has no order, or a row can't be used; its number is named.
@@ -123,7 +125,7 @@ def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool) ->
     ids: dict[str, tuple[int, OrderRequest]] = {}
     with open_orders(source, MAX_HELD_FILE_BYTES) as file:
         wrong = WrongRows(file)
-        for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http):
+        for number, order in numbered_orders(file, defaults, wrong, plain_http=plain_http, api_key=api_key):
             orders.append(order)
             first, other = ids.setdefault(order.id, (number, order)) if order.id is not None else (number, order)
             if order.body != other.body:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from codecs import BOM_UTF8
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import IO, Any, Final, TypeAlias
 from attrs import frozen
 
 from longcat.errors import ConfigurationError
-from longcat.text import encoding_of, sentence, shorten, system_reason
+from longcat.text import encoding_of, sentence, shorten, show, system_reason
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 * 1024 * 1024
@@ -27,8 +28,10 @@ BLOCK: Final = 1024 * 1024
 PARQUET: Final = b"PAR1"
 """With these bytes a Parquet file begins."""
 SUFFIX: Final = ".parquet"
-FOREIGN: Final = frozenset({".csv", ".json", ".tsv", ".yaml", ".yml"})
+FOREIGN: Final = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".tsv", ".yaml", ".yml"})
 """Endings of files whose lines are no prompts, though they would be paid for as such."""
+CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no prompt on a line of its own holds, but a file does that is no text, or whose lines end otherwise."""
 
 Row: TypeAlias = tuple[int, "dict[str, Any] | ConfigurationError"]
 """The number of a row, from 1, and the fields of the order in it; or why it has none."""
@@ -181,7 +184,7 @@ def _fields(line: bytes, *, is_json: bool) -> dict[str, Any] | ConfigurationErro
     except UnicodeDecodeError:
         return ConfigurationError("It is not UTF-8. Save the file as UTF-8; nothing was sent.")
     if not is_json and not text.startswith("{"):  # Most prompts.
-        return {"prompt": text}
+        return _prompt(text)
     fields = _json_object(text)
     if is_json:
         if isinstance(fields, str):
@@ -190,6 +193,16 @@ def _fields(line: bytes, *, is_json: bool) -> dict[str, Any] | ConfigurationErro
         return fields
     if not isinstance(fields, str):
         return ConfigurationError("It is a JSON object among prompts. Write all lines alike; nothing was sent.")
+    return _prompt(text)
+
+
+def _prompt(text: str) -> dict[str, Any] | ConfigurationError:
+    """Return the fields of an order of which a line is the prompt, or why it is none."""
+    if found := CONTROL.search(text):
+        return ConfigurationError(
+            f"It holds the control character {show(found[0])}, so it is no prompt of a text file with line feeds. Save"
+            " the file as such, or write the orders as JSON lines; nothing was sent."
+        )
     return {"prompt": text}
 
 
