@@ -308,6 +308,19 @@ def test_requests_that_were_ordered_elsewhere_are_told(place: Place, ask: Call) 
     assert ask("--export", "-").objects == [line]
 
 
+def test_the_pictures_of_a_request_are_exported_in_their_order(place: Place, ask: Call) -> None:
+    """A request may have one, several, or only later ones, as long as the first could not be saved."""
+    numbers = {"one": [1], "three": [2, 1, 3], "later": [3, 2], "none": []}
+    with opened(place) as journal:
+        requests = journal.requests(GATEWAY)
+        for request_id, saved in numbers.items():
+            requests.claim(request_id)
+            for number in saved:
+                requests.record(request_id, number, f"/cats/{request_id}-{number}.png", "0" * 64, 1)
+    files = {line["request_id"]: line["files"] for line in ask("--export", "-").objects}
+    assert files == {name: [f"{name}-{number}.png" for number in sorted(saved)] for name, saved in numbers.items()}
+
+
 def test_every_text_is_exported(place: Place, ask: Call, tmp_path: Path) -> None:
     """Quotes, line breaks, halves of surrogate pairs, NUL, and keys that look like others come out as they are."""
     texts = ['"', "\\", "\n", "\0", "\ud800", "ц", "\u2028", "\x10", "\U0001f431"]

@@ -42,9 +42,14 @@ SELECT state, count(*) FROM (
     SELECT (ARRAY{[*STATES]})[min(array_position(ARRAY{[*STATES]}, line.state))] AS state
     FROM longcat_line AS line JOIN longcat_batch USING (batch) GROUP BY gateway, key
 ) AS counted GROUP BY state"""  # noqa: S608 - likewise.
+# Nearly all requests have one picture. To gather those of the few others alone takes a third of the time.
 PICTURES: Final = """
 LEFT JOIN (
-    SELECT gateway, request_id, array_agg(path ORDER BY number) AS path FROM picture GROUP BY gateway, request_id
+    SELECT gateway, request_id, array_remove(one.path || more.paths, NULL) AS path
+    FROM (SELECT gateway, request_id, path FROM picture WHERE number = 1) AS one FULL JOIN (
+        SELECT gateway, request_id, array_agg(path ORDER BY number) AS paths
+        FROM picture WHERE number <> 1 GROUP BY gateway, request_id
+    ) AS more USING (gateway, request_id)
 ) AS picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id"""
 OTHER_ORDERS: Final = f"""
 SELECT orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
