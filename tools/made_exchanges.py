@@ -18,8 +18,8 @@ from schemathesis.generation.jsonschema.builder import build
 from schemathesis.generation.jsonschema.context import Alphabet
 
 from longcat.contract import Operation, Spec, SpecError
+from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Parameter, Response, first_json, media_for
-from longcat.contract.openapi.references import follow
 from longcat.sandbox.mutator import AnswerRules, RequestRules, SentRequest, SentResponse
 from longcat.sandbox.mutator.fields import FieldPath
 from longcat.text.pointer import at

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from longcat.contract.openapi.document import is_data
-from longcat.contract.openapi.references import target
+from longcat.contract.openapi.document import target
+from longcat.contract.openapi.parsing import is_data
 from longcat.text.pointer import at, escape, unescape
 
 DROPPED: Final = frozenset(

@@ -9,8 +9,8 @@ from attrs import evolve, frozen
 from library import LIBRARY
 
 from longcat.contract import Exchange, Finding, Severity, judge, load_spec
-from longcat.contract.openapi.document import parse_document
 from longcat.contract.openapi.operation import Media, Operation
+from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.spec import Spec, make_spec
 
 OURS = load_spec(Path(__file__).parents[2] / "openapi.yaml")

@@ -1,201 +1,277 @@
-"""Reads OpenAPI documents from files, as plain JSON values, and lists what is in them."""
+"""An OpenAPI document, with the other files that its references lead to.
 
-import json
+Another file is mounted in the document when a reference first leads there, so that a JSON pointer into the one document
+says where anything stands. Nothing is ever fetched over a network.
+"""
+
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
+from urllib.parse import unquote
 
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES, UnjudgeableError
-from longcat.text import decode_text, shorten, show
-from longcat.text.pointer import escape
+from attrs import define, field
 
-Node: TypeAlias = Mapping[str, Any]
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
+from longcat.contract.openapi.parsing import Node, SpecError, invalid, nodes
+from longcat.contract.openapi.schema.keywords import ALLOWS_EVERYTHING, SchemaDefect, read_schema
+from longcat.contract.openapi.schema.patterns import Patterns
+from longcat.text import show
+from longcat.text.pointer import at, escape, last_name
+
+MAX_REFERENCES: Final = 100
+"""How many references may lead from one to the next."""
+_REFERENCE: Final = re.compile(rb"""\$ref["']?\s*:\s*["']?([^"'\s#,}]+)""")
+"""A reference to another file, in the text of one."""
+OTHER_FILES: Final = "x-other-files"
+"""The field of a document that other files are mounted in, by their paths from the folder of the spec."""
 
 
-class SpecError(UnjudgeableError):
-    """A spec, or a part of it, that can't be used.
+@define
+class SpecFiles:
+    """The files of a spec.
 
-    Of a whole spec, the message says what is wrong, where, and what to do next. Of a part, it is a sentence without a
-    full stop, and costs what reaches that part: the spec is read as far as it is asked for.
+    Attributes:
+        path: of the spec itself.
+        read: returns the value in a file, its keywords made new. Raises SpecError.
+        allowed: the folders that other files may be in, with symbolic links followed.
+        others: those that were read, by their names in the document.
     """
 
+    path: Path
+    read: Callable[[Path], Any]
+    allowed: Sequence[Path]
+    others: dict[str, Path] = field(factory=dict, init=False)
+    _bytes: int = field(default=0, init=False)
+    _values: int = field(default=0, init=False)
+    _found: dict[tuple[str, Path], Path] = field(factory=dict, init=False, repr=False)
 
-METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
-"""The methods that change nothing (RFC 9110, section 9.2.1)."""
-_VERSION: Final = re.compile(r"3\.[012](\..*)?")
+    def find(self, reference: str, base: Path) -> Path:
+        """Return the file that a reference names in another one. Raises SpecError when it may not be read."""
+        key = (reference, base.parent)
+        if key not in self._found:
+            self._found[key] = self._find(reference, base)
+        return self._found[key]
+
+    def _find(self, reference: str, base: Path) -> Path:
+        words = f"the reference {show(reference)}"
+        try:
+            path = (base.parent / unquote(reference)).resolve()
+        except (OSError, RuntimeError, ValueError):
+            raise SpecError(f"{words} is no path of a file") from None
+        if path == self.path.resolve():
+            return self.path
+        if not any(path.is_relative_to(folder) for folder in self.allowed):
+            raise SpecError(f"{words} leads out of the folder of the spec")
+        if not os.path.isfile(path):  # noqa: PTH113 - it raises nothing for what may not be looked at.
+            raise SpecError(f"{words} leads to a file that is not there")
+        return path
+
+    def add(self, path: Path) -> tuple[str, Any]:
+        """Return the name of another file, and the value in it. Raises SpecError beyond the limits."""
+        self._bytes += path.stat().st_size
+        if len(self.others) >= MAX_FILES or self._bytes > MAX_BYTES or self._values > MAX_VALUES:
+            most = f"{MAX_FILES:,} files, {MAX_BYTES // 1024**2} MiB or {MAX_VALUES:,} values"
+            raise SpecError(f"the spec has more than {most} in all")
+        try:
+            value = self.read(path)
+        except SpecError:
+            raise SpecError(f"the file {self.name_of(path)} is neither JSON nor YAML, or too large") from None
+        self._values += _count(value)
+        return self.name_of(path), value
+
+    def referred_to(self, content: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield all other files that a spec may refer to, each with its bytes. None of them is parsed yet."""
+        pending, seen, size = [(self.path, content)], {self.path}, 0
+        while pending:
+            base, content = pending.pop()
+            for found in dict.fromkeys(_REFERENCE.findall(content)):
+                try:
+                    path = self.find(found.decode("utf-8", "replace"), base)
+                except SpecError:
+                    continue
+                if path in seen or len(seen) > MAX_FILES or size > MAX_BYTES:
+                    continue
+                seen.add(path)
+                with suppress(OSError), path.open("rb") as file:
+                    content = file.read(MAX_BYTES)
+                    size += len(content)
+                    pending.append((path, content))
+                    yield self.name_of(path), content
+
+    def name_of(self, path: Path) -> str:
+        """Return what a file is called in the document: its path from the folder of the spec."""
+        return Path(os.path.relpath(path, self.path.parent)).as_posix()
 
 
-def invalid(pointer: str, why: str) -> SpecError:
-    """Return the error that says what is wrong at a place of a spec."""
-    return SpecError(f"the contract is not valid at {pointer or 'its top level'}: {why}")
+def _count(value: Any) -> int:
+    """Return how many values there are in a value."""
+    count, pending = 0, [value]
+    while pending:
+        one = pending.pop()
+        count += 1
+        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return count
 
 
-def read_document(path: Path, *, strict: bool = False) -> dict[str, Any]:
-    """Return the document in a YAML or JSON file as plain JSON values. Raises SpecError.
+class Document(dict[str, Any]):
+    """A document as OpenAPI 3.1 has it, with the other files that its references led to so far.
 
-    Strict: also for a name that stands twice in one object. Otherwise the last one counts.
+    Attributes:
+        files: of the spec. None: it came from no file, so that it can't refer to others.
+        defects: what can't be used of schemas that were reached, in words, by the schemas' pointers.
     """
-    return _check_version(read_value(path, strict=strict), str(path))
+
+    def __init__(self, values: Mapping[str, Any], files: SpecFiles | None = None) -> None:
+        super().__init__(values)
+        self.files = files
+        self.defects: dict[str, str] = {}
+        self._schemas: dict[str, Any] = {}
+        self._patterns = Patterns()
+        self._followed: set[str] = set()
+        self._anchors: dict[str, dict[str, str]] = {}
+
+    def schema(self, pointer: str) -> Any:
+        """Return the schema at a pointer, without what can't be used of it.
+
+        For one that can't be used at all, one that allows everything is returned. `defects` gets what is wrong.
+        """
+        if pointer not in self._schemas:
+            schema, defect = read_schema(at(self, pointer), self._patterns)
+            if isinstance(schema, Mapping) and "$ref" in schema:
+                try:
+                    follow(self, schema, pointer)
+                except SpecError as error:
+                    schema, defect = ALLOWS_EVERYTHING, SchemaDefect("", str(error))
+            if defect:
+                self.defects[pointer] = str(invalid(self.describe(pointer) + defect.pointer, defect.why))
+            self._schemas[pointer] = schema
+        return self._schemas[pointer]
+
+    def target(self, reference: str, base: str) -> str:
+        """Return the pointer that a reference means which stands at another. Raises SpecError."""
+        name, _, fragment = reference.partition("#")
+        root = self._mount(name, base) if name else self.root_of(base)
+        if fragment and not fragment.startswith("/"):
+            found = self._anchors_in(root).get(unquote(fragment))
+        else:
+            found = self._through_references(root + unquote(fragment))
+        if found is None:
+            raise SpecError(f"the reference {show(reference)} leads nowhere")
+        return found
+
+    def _anchors_in(self, root: str) -> dict[str, str]:
+        """Return where the anchors of a file stand, the first of each name. `root` is where the file is mounted."""
+        if root not in self._anchors:
+            found: dict[str, str] = {}
+            for node, pointer in nodes(at(self, root), root):
+                for keyword in ("$anchor", "$dynamicAnchor"):
+                    if isinstance(node.get(keyword), str):
+                        found.setdefault(node[keyword], pointer)
+            self._anchors[root] = found
+        return self._anchors[root]
+
+    def _through_references(self, pointer: str) -> str | None:
+        """Return where a pointer leads, through references on its way. None: nowhere."""
+        try:
+            at(self, pointer)
+        except LookupError:
+            way = self._first_reference(pointer)
+            if way is None or way in self._followed:
+                return None
+            self._followed.add(way)  # Its own reference may lead back here.
+            try:
+                where = follow(self, at(self, way), way)[1]
+                return self._through_references(where + pointer.removeprefix(way))
+            finally:
+                self._followed.discard(way)
+        return pointer
+
+    def _first_reference(self, pointer: str) -> str | None:
+        """Return where on the way of a pointer the first reference stands. None: there is none."""
+        node: Any = self
+        way = ""
+        for part in pointer.split("/")[1:]:
+            if isinstance(node, Mapping) and isinstance(node.get("$ref"), str):
+                return way
+            way = f"{way}/{part}"
+            try:
+                node = at(self, way)
+            except LookupError:
+                return None
+        return None
+
+    def source_of(self, pointer: str) -> tuple[Path | None, str]:
+        """Return the file in which a pointer stands, and the pointer in that file. None: the document has no file."""
+        root = self.root_of(pointer)
+        if self.files is None or not root:
+            return self.files.path if self.files else None, pointer
+        return self.files.others[last_name(root)], pointer.removeprefix(root)
+
+    def describe(self, pointer: str) -> str:
+        """Return a pointer for people: one into another file with that file's name before it."""
+        root = self.root_of(pointer)
+        return f"{last_name(root)}#{pointer.removeprefix(root)}" if root else pointer
+
+    def root_of(self, pointer: str) -> str:
+        """Return where the file is mounted that a pointer leads into; empty: it is the spec's own."""
+        return "/".join(pointer.split("/", 3)[:3]) if pointer.startswith(f"/{OTHER_FILES}/") else ""
+
+    def _mount(self, reference: str, base: str) -> str:
+        """Return where a file is mounted, or mount it. Raises SpecError."""
+        if ":" in reference.partition("/")[0] or reference.startswith("//"):
+            raise SpecError(f"the reference {show(reference)} is a URL, and nothing is fetched")
+        if self.files is None:
+            raise SpecError(f"the reference {show(reference)} leads to another file, and the document came from none")
+        own, _ = self.source_of(base)
+        path = self.files.find(reference, own or self.files.path)
+        if path == self.files.path:
+            return ""
+        name = self.files.name_of(path)
+        if name not in self.files.others:
+            name, value = self.files.add(path)
+            self.setdefault(OTHER_FILES, {})[name] = value
+            self.files.others[name] = path
+        return f"/{OTHER_FILES}/{escape(name)}"
 
 
-def read_value(path: Path, *, strict: bool = False) -> Any:
-    """Return the value in a YAML or JSON file: a document, or a part of one, as `read_document` does."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise _too_large(str(path), f"has more than {MAX_BYTES // 1024**2} MiB")
-        text = decode_text(data)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SpecError(f"The spec {path} can't be read: {reason}. Name a file with an OpenAPI document.") from error
-    return parse_value(text, str(path), strict=strict)
+def follow(document: Node, node: Any, pointer: str) -> tuple[Any, str]:
+    """Return what a node refers to in the end, and where that stands; the node itself when it is no reference.
 
-
-def parse_document(text: str, name: str, *, strict: bool = False) -> dict[str, Any]:
-    """Return the document in a text as plain JSON values. The error says `name`.
-
-    See `read_document`.
+    Raises SpecError for a reference that leads nowhere, in a circle, or to where nothing may be read.
     """
-    return _check_version(parse_value(text, name, strict=strict), name)
+    seen = {pointer}
+    while isinstance(node, dict) and isinstance(reference := node.get("$ref"), str):
+        pointer = target(document, reference, pointer)
+        if pointer in seen:
+            raise SpecError(f"the reference {show(reference)} leads back to itself")
+        if len(seen) > MAX_REFERENCES:
+            raise SpecError(f"the reference {show(reference)} is one of more than {MAX_REFERENCES} in a row")
+        seen.add(pointer)
+        node = at(document, pointer)
+    return node, pointer
 
 
-def parse_value(text: str, name: str, *, strict: bool = False) -> Any:
-    """Return the value in a text, of a document or of a part of one, as `parse_document` does."""
-    try:
-        # JSON is YAML, but YAML forbids the tabs that JSON may be indented with, and reads it many times slower.
-        is_json = text.lstrip().startswith("{")
-        document = _parse_json(text, name, strict=strict) if is_json else _parse_yaml(text, name, strict=strict)
-    except RecursionError:
-        raise SpecError(
-            f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels, or an alias holds itself. Mend it."
-        ) from None
-    except ValueError as error:  # A whole number of more digits than Python reads.
-        if isinstance(error, SpecError):
-            raise
-        raise _too_large(name, f"has a number of more than {MAX_DIGITS:,} digits") from error
-    _check_extent(document, name)
-    paths = document.get("paths") if isinstance(document, dict) else None
-    if isinstance(paths, dict) and len(paths) > MAX_PATHS:
-        raise _too_large(name, f"has more than {MAX_PATHS:,} paths")
-    return document
+def target(document: Node, reference: str, base: str) -> str:
+    """Return the pointer that a reference means which stands at another. Raises SpecError."""
+    return (document if isinstance(document, Document) else Document(document)).target(reference, base)
 
 
-def _too_large(name: str, why: str) -> SpecError:
-    return SpecError(f"The spec {name} {why}. That is more than is read; take out what the drift check does not need.")
-
-
-def _check_extent(document: Any, name: str) -> None:
-    """Raise SpecError for a document that is larger, or nested more deeply, than is read."""
-    size, level = 1, [document]
-    for _ in range(MAX_DEPTH + 1):
-        if any(isinstance(one, int) and one.bit_length() > _MAX_BITS for one in level):
-            raise _too_large(name, f"has a number of more than {MAX_DIGITS:,} digits")
-        level = [inner for one in level for inner in _inside(one)]
-        size += len(level)
-        if size > MAX_VALUES:
-            raise _too_large(name, f"holds more than {MAX_VALUES:,} values")
-        if not level:
-            return
-    raise SpecError(f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels. Mend it.")
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _parse_json(text: str, name: str, *, strict: bool) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_without_repeats if strict else None)
-    except json.JSONDecodeError as error:
-        with suppress(SpecError):
-            return _parse_yaml(text, name, strict=strict)  # It may begin with a brace as well.
-        where = f"line {error.lineno}, column {error.colno}"
-        raise SpecError(f"The spec {name} is not JSON: {error.msg} ({where}). Mend it there.") from error
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        name = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise SpecError(f"The spec has the name {show(name)} twice in one object. Take one of them out.")
+def references_in(document: Document) -> Counter[str]:
+    """Return how many references there are to each place of a document, from all of its files but from within it."""
+    found: Counter[str] = Counter()
+    pending, seen = [""], {""}
+    while pending:
+        file = pending.pop()
+        for node, pointer in list(nodes(at(document, file), file)):  # To follow one may mount a file.
+            with suppress(SpecError):
+                if isinstance(node.get("$ref"), str):
+                    component = document.target(node["$ref"], pointer)
+                    found[component] += not pointer.startswith(f"{component}/")
+                    root = document.root_of(component)
+                    pending += {root} - seen
+                    seen.add(root)
     return found
-
-
-def _parse_yaml(text: str, name: str, *, strict: bool) -> Any:
-    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - it is slow to import, and JSON does without it.
-
-    from longcat.contract.openapi.yaml_loader import load_yaml  # noqa: PLC0415 - it imports yaml.
-
-    try:
-        return load_yaml(text, strict=strict)
-    except yaml.MarkedYAMLError as error:
-        marks = [one for one in (error.problem_mark, error.context_mark) if one is not None]
-        # What lacks its end has its problem after the last line, and its context where it begins.
-        mark = next((one for one in marks if one.line < len(text.splitlines())), None)
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        problem = shorten(error.problem or error.context or "it can't be parsed", 200)
-        raise SpecError(f"The spec {name} is not YAML: {problem}{where}. Mend it there.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise SpecError(f"The spec {name} is not YAML: {shorten(error, 200)}. Mend it.") from error
-
-
-def _check_version(value: Any, name: str) -> dict[str, Any]:
-    if value is None:
-        raise SpecError(f"The spec {name} is empty. Name a file with an OpenAPI document.")
-    document = value if isinstance(value, dict) else {}
-    version = document.get("openapi")
-    if isinstance(version, bool) or not isinstance(version, str | int | float):
-        hint = (
-            "It is Swagger 2. Convert it to OpenAPI 3, as `npx swagger2openapi FILE` does."
-            if "swagger" in document
-            else "Its top level has no `openapi: 3.1.0`."
-        )
-        raise SpecError(f"The spec {name} is not an OpenAPI document. {hint}")
-    if not _VERSION.fullmatch(str(version).strip()):  # People write it as a number, as in `openapi: 3.1`.
-        raise SpecError(f"The spec {name} is of OpenAPI {show(version)}, and 3.0 to 3.2 are understood. Convert it.")
-    return document
-
-
-# --- Places in a document.
-
-_MAX_BITS: Final = int(MAX_DIGITS * 3.32)
-
-# Their keys are names that somebody chose, so that a property may be called `default` or `$ref`.
-NAMED: Final = frozenset(
-    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "paths", "pathItems", "content"}
-    | {"schemas", "responses", "parameters", "headers", "requestBodies", "securitySchemes", "links", "callbacks"}
-)
-# What stands there is data, and no part of the document's own structure.
-_DATA: Final = frozenset({"example", "default", "const", "enum", "value", "mapping"})
-
-
-def is_data(name: str, value: Any) -> bool:
-    """Whether the value of a keyword is data or an extension, and no part of the document's own structure."""
-    return name in _DATA or name.startswith("x-") or (name == "examples" and isinstance(value, list))
-
-
-def nodes(node: Any, pointer: str = "", *, named: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield every object of a document that is not data, with its JSON pointer."""
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            yield from nodes(item, f"{pointer}/{index}")
-    if isinstance(node, dict):
-        if not named:
-            yield node, pointer
-        for key, inner in node.items():
-            if named or not is_data(key, inner):
-                yield from nodes(inner, f"{pointer}/{escape(key)}", named=not named and key in NAMED)
-
-
-def schemas(document: Node) -> Iterator[tuple[Any, str]]:
-    """Yield every schema that stands by itself: the components', and those of bodies, parameters and headers."""
-    for name, schema in document.get("components", {}).get("schemas", {}).items():
-        yield schema, f"/components/schemas/{escape(name)}"
-    for node, pointer in nodes(document):
-        if isinstance(node.get("schema"), dict | bool) and not pointer.startswith("/components/schemas/"):
-            yield node["schema"], f"{pointer}/schema"

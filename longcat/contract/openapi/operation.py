@@ -13,8 +13,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import METHODS, SpecError
 from longcat.contract.openapi.examples import Examples
+from longcat.contract.openapi.parsing import METHODS, SpecError
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.urls.servers import ANYWHERE, Base, read_bases, read_servers
 from longcat.text import show

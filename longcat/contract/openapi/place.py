@@ -6,8 +6,8 @@ from typing import Any
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import Node, SpecError, invalid
-from longcat.contract.openapi.references import Document, follow
+from longcat.contract.openapi.document import Document, follow
+from longcat.contract.openapi.parsing import Node, SpecError, invalid
 from longcat.text import show
 from longcat.text.pointer import escape
 

@@ -18,10 +18,10 @@ import attrs
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import SpecError, parse_document, read_document, read_value
+from longcat.contract.openapi.document import Document, SpecFiles
 from longcat.contract.openapi.operation import Credential, Operation, read_credential, read_operations
+from longcat.contract.openapi.parsing import SpecError, parse_document, read_document, read_value
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.references import Document, SpecFiles
 from longcat.contract.openapi.schema.schemas import MAX_KEPT, Schemas
 from longcat.contract.openapi.strict import check_all
 from longcat.contract.openapi.upgrade import modern

@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from longcat.contract.openapi.document import NAMED, Node, SpecError, is_data
-from longcat.contract.openapi.references import target
+from longcat.contract.openapi.document import target
+from longcat.contract.openapi.parsing import NAMED, Node, SpecError, is_data
 from longcat.text.pointer import at
 
 

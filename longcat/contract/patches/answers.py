@@ -14,8 +14,8 @@ from longcat.contract.checks.observation import observe
 from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import UNKNOWN_CODES, is_success, not_found_answers
 from longcat.contract.model import Exchange, Finding
+from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
-from longcat.contract.openapi.references import follow
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Append, Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError, json_body, name_of

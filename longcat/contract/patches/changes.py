@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from longcat.contract.codes import CODES
-from longcat.contract.openapi.document import nodes
-from longcat.contract.openapi.references import follow
+from longcat.contract.openapi.document import follow
+from longcat.contract.openapi.parsing import nodes
 from longcat.contract.patches import answers, schemas
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Drop, Edit, Put

@@ -6,8 +6,8 @@ from typing import Any, Protocol, Self
 
 from attrs import evolve, field, frozen
 
-from longcat.contract.openapi.document import read_value
-from longcat.contract.openapi.references import OTHER_FILES, SpecFiles
+from longcat.contract.openapi.document import OTHER_FILES, SpecFiles
+from longcat.contract.openapi.parsing import read_value
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.upgrade import modern
 from longcat.contract.patches.edit import Edit, Source, UneditableError, with_edit

@@ -12,8 +12,8 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from longcat.contract.model import Finding
-from longcat.contract.openapi.document import SpecError
-from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.document import Document
+from longcat.contract.openapi.parsing import SpecError
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Put

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from longcat.contract.openapi.document import SAFE_METHODS, Node
+from longcat.contract.openapi.document import Document, follow
 from longcat.contract.openapi.operation import Media, Operation, first_json
-from longcat.contract.openapi.references import Document, follow
+from longcat.contract.openapi.parsing import SAFE_METHODS, Node
 from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import unconditional

@@ -11,7 +11,7 @@ from longcat.contract import Exchange, Spec
 from longcat.contract.checks import repeats
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.repeats import CachingJudge
-from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.spec import make_spec
 
 

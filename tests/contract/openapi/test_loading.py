@@ -11,8 +11,8 @@ import pytest
 
 from longcat.cli import main
 from longcat.contract import Exchange, SpecError, judge, load_spec
-from longcat.contract.openapi import references
-from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi import document
+from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.schema import assertions
 from longcat.contract.openapi.schema.keywords import read_schema
 from longcat.contract.openapi.spec import make_spec
@@ -46,7 +46,7 @@ def test_only_schemas_that_a_value_reaches_are_read(monkeypatch: pytest.MonkeyPa
         read.append(written)
         return read_schema(written, patterns)
 
-    monkeypatch.setattr(references, "read_schema", counted)
+    monkeypatch.setattr(document, "read_schema", counted)
     spec = make_spec(contract({"$ref": "#/components/schemas/S0"}, components={"schemas": schemas}))
     assert read == []
     assert [one.pointer for one in judge(spec, answered({"inner": {"inner": {"new": 1}}}))] == ["/inner/inner/new"]

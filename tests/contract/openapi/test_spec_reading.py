@@ -11,7 +11,7 @@ from attrs import evolve
 from exchanges import MADE_UP, OURS, RESULT
 
 from longcat.contract import Exchange, SpecError, judge, load_spec
-from longcat.contract.openapi.document import parse_document, read_document
+from longcat.contract.openapi.parsing import parse_document, read_document
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.openapi.upgrade import modern
 from longcat.text.pointer import join

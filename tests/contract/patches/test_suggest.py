@@ -32,7 +32,7 @@ from exchanges import (
 from library import LIBRARY
 
 from longcat.contract import CODES, Exchange, Finding, SpecError, judge
-from longcat.contract.openapi.document import parse_document
+from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches import edit as edit_module
 from longcat.contract.patches import suggest as suggest_module

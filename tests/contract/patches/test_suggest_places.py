@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from longcat.contract import Exchange, judge, load_spec
-from longcat.contract.openapi.references import SpecFiles
+from longcat.contract.openapi.document import SpecFiles
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.patches.edit import Put, Source
 from longcat.contract.patches.suggest import suggest, suggest_overlay

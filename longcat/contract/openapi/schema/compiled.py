@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.references import Document
+from longcat.contract.openapi.document import Document
 from longcat.contract.openapi.schema.assertions import Assertions
 from longcat.contract.openapi.schema.fields import Direction, is_free, marks_of
 from longcat.contract.openapi.schema.keywords import IN_PLACE, listed

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
+from longcat.contract.openapi.document import Document
 from longcat.contract.openapi.limits import StepBudget
-from longcat.contract.openapi.references import Document
 from longcat.contract.openapi.schema.compiled import CompiledSchema
 from longcat.contract.openapi.schema.failure import SchemaFailure
 from longcat.contract.openapi.schema.fields import Fields, fields_of

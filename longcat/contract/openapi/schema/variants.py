@@ -7,9 +7,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from longcat.contract.lazy import cached_property
-from longcat.contract.openapi.document import SpecError
+from longcat.contract.openapi.document import Document, follow
 from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
-from longcat.contract.openapi.references import Document, follow
+from longcat.contract.openapi.parsing import SpecError
 from longcat.contract.openapi.schema.keywords import listed
 from longcat.text.pointer import escape, last_name, parent
 
