@@ -10,7 +10,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from longcat.contract.openapi.document import target
-from longcat.contract.openapi.parsing import is_data
+from longcat.contract.openapi.nodes import is_data
 from longcat.text.pointer import at, escape, unescape
 
 DROPPED: Final = frozenset(

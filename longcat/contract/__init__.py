@@ -11,8 +11,8 @@ try:
     from longcat.contract.checks.judge import concerns, judge, outage
     from longcat.contract.codes import CODES, Code
     from longcat.contract.model import Exchange, Finding, Intent, Origin, Severity
+    from longcat.contract.openapi.errors import SpecError
     from longcat.contract.openapi.operation import Operation
-    from longcat.contract.openapi.parsing import SpecError
     from longcat.contract.openapi.spec import Spec, load_spec
 except ModuleNotFoundError as missing:
     _package = (missing.name or "").partition(".")[0]

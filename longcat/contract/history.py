@@ -7,7 +7,7 @@ from attrs import define, evolve, field
 from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.status_codes import NO_SUCH_THING, REQUEST_REFUSED, is_success
 from longcat.contract.model import Exchange
-from longcat.contract.openapi.parsing import SAFE_METHODS
+from longcat.contract.openapi.operation import SAFE_METHODS
 
 
 @define

@@ -14,7 +14,8 @@ from typing import Any, Final, NoReturn
 from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
-from longcat.contract.openapi.limits import MAX_LEVELS, TOO_DEEP, UnjudgeableError, check_depth
+from longcat.contract.openapi.errors import UnjudgeableError
+from longcat.contract.openapi.limits import MAX_LEVELS, TOO_DEEP, check_depth
 from longcat.decoding import codings_of
 from longcat.text import shorten
 

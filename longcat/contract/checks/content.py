@@ -15,10 +15,9 @@ from longcat.contract.checks.request.forms import read_pairs
 from longcat.contract.checks.request.parameters import values_of
 from longcat.contract.checks.status_codes import is_success
 from longcat.contract.openapi.document import follow
+from longcat.contract.openapi.errors import SpecError, UnjudgeableError
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples
-from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, Response, first_json, media_for
-from longcat.contract.openapi.parsing import SpecError
 from longcat.text import without_queries
 
 TRIED: Final = 20

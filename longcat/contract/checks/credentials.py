@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 from longcat.contract.checks.status_codes import KEY_REFUSED, RequestFault
 from longcat.contract.model import Exchange, Intent
+from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.operation import Credential, Operation
-from longcat.contract.openapi.parsing import SpecError
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url
 from longcat.contract.placeholders import is_placeholder

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from attrs import evolve, field, frozen
 
 from longcat.contract.model import Occurrence, Severity
-from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.schema.keywords import ASSERTIONS
 from longcat.gateway.schema import expectation
 from longcat.text import describe, shorten, show, without_queries

@@ -14,7 +14,8 @@ from longcat.contract.checks.request.parameters import RawParameters, compare_pa
 from longcat.contract.checks.status_codes import BODILESS, is_redirect
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
-from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
+from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.operation import Operation, Response, first_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec

@@ -22,7 +22,7 @@ from longcat.contract.checks.request.parameters import read_value, readings_of, 
 from longcat.contract.coverage.items import EMPTY, Content, Item, Trees, key_of_value
 from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
-from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Spec

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from attrs import Factory, define, field, frozen
 
-from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import Variants

@@ -17,8 +17,7 @@ from longcat.contract.coverage.items import Item, Kind
 from longcat.contract.coverage.parts import Part, part_of
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Origin
-from longcat.contract.openapi.operation import Operation
-from longcat.contract.openapi.parsing import METHODS
+from longcat.contract.openapi.operation import METHODS, Operation
 from longcat.text import shorten
 
 MAX_LISTED: Final = 20_000

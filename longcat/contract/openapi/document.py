@@ -15,8 +15,9 @@ from urllib.parse import unquote
 
 from attrs import define, field
 
+from longcat.contract.openapi.errors import SpecError, invalid
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
-from longcat.contract.openapi.parsing import Node, SpecError, invalid, nodes
+from longcat.contract.openapi.nodes import Node, nodes
 from longcat.contract.openapi.schema.keywords import ALLOWS_EVERYTHING, SchemaDefect, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
 from longcat.text import show

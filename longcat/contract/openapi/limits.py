@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from attrs import Factory, define
 
+from longcat.contract.openapi.errors import UnjudgeableError
+
 MAX_BYTES: Final = 32 * 1024**2
 """How many bytes the file of a spec may have."""
 MAX_VALUES: Final = 1_000_000
@@ -35,22 +37,6 @@ MAX_BACKTRACKS: Final = 100_000
 """How often a pattern with `(?=...)` or its like may try again. All others take a time that grows with the text."""
 
 _CONTAINERS: Final = (dict, list)  # A tuple is looked up much faster than `dict | list`.
-
-
-class UnjudgeableError(ValueError):
-    """A part of an exchange, such as its body, can't be judged. It costs that part: the rest of it is judged.
-
-    The message says why, as a sentence without a full stop: the same one for all of a kind, so that reports can put
-    them together.
-
-    Attributes:
-        unclear: whether it should have been judged, as with a defect of the contract. False: it is left out, as with a
-            media type that is not judged.
-    """
-
-    def __init__(self, why: str, *, unclear: bool = True) -> None:
-        super().__init__(why)
-        self.unclear = unclear
 
 
 @define

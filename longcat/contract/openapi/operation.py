@@ -13,12 +13,15 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
+from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.examples import Examples
-from longcat.contract.openapi.parsing import METHODS, SpecError
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.urls.servers import ANYWHERE, Base, read_bases, read_servers
 from longcat.text import show
 
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
+"""The methods that change nothing (RFC 9110, section 9.2.1)."""
 STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|DEFAULT")
 """A key of an operation's responses, in upper case."""
 _PLACES: Final = ("path", "query", "header", "cookie", "querystring")

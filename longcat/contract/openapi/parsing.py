@@ -1,37 +1,19 @@
-"""Reads OpenAPI documents from files, as plain JSON values, and lists what is in them."""
+"""Reads OpenAPI documents from files and texts, as plain JSON values."""
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES, UnjudgeableError
+from longcat.contract.openapi.errors import SpecError
+from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES
 from longcat.text import decode_text, shorten, show
-from longcat.text.pointer import escape
 
-Node: TypeAlias = Mapping[str, Any]
-
-
-class SpecError(UnjudgeableError):
-    """A spec, or a part of it, that can't be used.
-
-    Of a whole spec, the message says what is wrong, where, and what to do next. Of a part, it is a sentence without a
-    full stop, and costs what reaches that part: the spec is read as far as it is asked for.
-    """
-
-
-METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
-"""The methods that change nothing (RFC 9110, section 9.2.1)."""
+_MAX_BITS: Final = int(MAX_DIGITS * 3.32)  # A decimal digit has log2(10) bits.
 _VERSION: Final = re.compile(r"3\.[012](\..*)?")
-
-
-def invalid(pointer: str, why: str) -> SpecError:
-    """Return the error that says what is wrong at a place of a spec."""
-    return SpecError(f"the contract is not valid at {pointer or 'its top level'}: {why}")
 
 
 def read_document(path: Path, *, strict: bool = False) -> dict[str, Any]:
@@ -159,43 +141,3 @@ def _check_version(value: Any, name: str) -> dict[str, Any]:
     if not _VERSION.fullmatch(str(version).strip()):  # People write it as a number, as in `openapi: 3.1`.
         raise SpecError(f"The spec {name} is of OpenAPI {show(version)}, and 3.0 to 3.2 are understood. Convert it.")
     return document
-
-
-# --- Places in a document.
-
-_MAX_BITS: Final = int(MAX_DIGITS * 3.32)
-
-# Their keys are names that somebody chose, so that a property may be called `default` or `$ref`.
-NAMED: Final = frozenset(
-    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "paths", "pathItems", "content"}
-    | {"schemas", "responses", "parameters", "headers", "requestBodies", "securitySchemes", "links", "callbacks"}
-)
-# What stands there is data, and no part of the document's own structure.
-_DATA: Final = frozenset({"example", "default", "const", "enum", "value", "mapping"})
-
-
-def is_data(name: str, value: Any) -> bool:
-    """Whether the value of a keyword is data or an extension, and no part of the document's own structure."""
-    return name in _DATA or name.startswith("x-") or (name == "examples" and isinstance(value, list))
-
-
-def nodes(node: Any, pointer: str = "", *, named: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield every object of a document that is not data, with its JSON pointer."""
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            yield from nodes(item, f"{pointer}/{index}")
-    if isinstance(node, dict):
-        if not named:
-            yield node, pointer
-        for key, inner in node.items():
-            if named or not is_data(key, inner):
-                yield from nodes(inner, f"{pointer}/{escape(key)}", named=not named and key in NAMED)
-
-
-def schemas(document: Node) -> Iterator[tuple[Any, str]]:
-    """Yield every schema that stands by itself: the components', and those of bodies, parameters and headers."""
-    for name, schema in document.get("components", {}).get("schemas", {}).items():
-        yield schema, f"/components/schemas/{escape(name)}"
-    for node, pointer in nodes(document):
-        if isinstance(node.get("schema"), dict | bool) and not pointer.startswith("/components/schemas/"):
-            yield node["schema"], f"{pointer}/schema"

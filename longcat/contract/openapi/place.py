@@ -7,7 +7,8 @@ from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import Document, follow
-from longcat.contract.openapi.parsing import Node, SpecError, invalid
+from longcat.contract.openapi.errors import SpecError, invalid
+from longcat.contract.openapi.nodes import Node
 from longcat.text import show
 from longcat.text.pointer import escape
 

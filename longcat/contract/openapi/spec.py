@@ -19,8 +19,9 @@ from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import Document, SpecFiles
+from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.operation import Credential, Operation, read_credential, read_operations
-from longcat.contract.openapi.parsing import SpecError, parse_document, read_document, read_value
+from longcat.contract.openapi.parsing import parse_document, read_document, read_value
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schema.schemas import MAX_KEPT, Schemas
 from longcat.contract.openapi.strict import check_all

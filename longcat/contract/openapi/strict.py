@@ -6,6 +6,8 @@ Without this, what is wrong in a spec costs only what reaches it.
 from collections.abc import Mapping
 
 from longcat.contract.openapi.document import Document
+from longcat.contract.openapi.errors import SpecError, invalid
+from longcat.contract.openapi.nodes import nodes, schemas
 from longcat.contract.openapi.operation import (
     STATUS,
     Media,
@@ -14,7 +16,6 @@ from longcat.contract.openapi.operation import (
     read_credential,
     read_operations,
 )
-from longcat.contract.openapi.parsing import SpecError, invalid, nodes, schemas
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schema.keywords import inner_schemas, wrong_in
 from longcat.contract.openapi.urls.servers import server_url

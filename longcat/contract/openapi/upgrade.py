@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from longcat.contract.openapi.document import target
-from longcat.contract.openapi.parsing import NAMED, Node, SpecError, is_data
+from longcat.contract.openapi.errors import SpecError
+from longcat.contract.openapi.nodes import NAMED, Node, is_data
 from longcat.text.pointer import at
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeAlias
 
 from longcat.contract.codes import CODES
 from longcat.contract.openapi.document import follow
-from longcat.contract.openapi.parsing import nodes
+from longcat.contract.openapi.nodes import nodes
 from longcat.contract.patches import answers, schemas
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Drop, Edit, Put

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.document import Document, references_in
-from longcat.contract.openapi.parsing import nodes
+from longcat.contract.openapi.nodes import nodes
 from longcat.contract.openapi.schema.variants import Variants, properties_of
 from longcat.contract.openapi.spec import Spec
 from longcat.contract.openapi.urls.templates import split_url

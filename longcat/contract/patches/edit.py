@@ -28,7 +28,8 @@ from ruamel.yaml.emitter import Emitter
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from longcat.contract.openapi.parsing import SpecError, parse_value
+from longcat.contract.openapi.errors import SpecError
+from longcat.contract.openapi.parsing import parse_value
 from longcat.contract.openapi.yaml_loader import key_name
 from longcat.text.pointer import split
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from longcat.contract.openapi.parsing import Node
+from longcat.contract.openapi.nodes import Node
 from longcat.gateway.schema import TYPES
 
 MAX_DEPTH: Final = 6

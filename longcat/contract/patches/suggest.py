@@ -18,7 +18,8 @@ from attrs import Factory, define, field, frozen
 from longcat.contract.checks.judge import judge
 from longcat.contract.model import Exchange, Finding
 from longcat.contract.openapi.document import SpecFiles
-from longcat.contract.openapi.parsing import SpecError, parse_document
+from longcat.contract.openapi.errors import SpecError
+from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.patches.changes import edits_for
 from longcat.contract.patches.draft import Draft, asked_servers
 from longcat.contract.patches.edit import Source, UneditableError, as_yaml

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from longcat.contract.model import Finding
 from longcat.contract.openapi.document import Document
-from longcat.contract.openapi.parsing import SpecError
+from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.schema.variants import unconditional
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Put

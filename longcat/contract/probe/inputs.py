@@ -6,8 +6,8 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from longcat.contract.openapi.document import Document, follow
-from longcat.contract.openapi.operation import Media, Operation, first_json
-from longcat.contract.openapi.parsing import SAFE_METHODS, Node
+from longcat.contract.openapi.nodes import Node
+from longcat.contract.openapi.operation import SAFE_METHODS, Media, Operation, first_json
 from longcat.contract.openapi.schema.fields import Direction, Fields, fields_of
 from longcat.contract.openapi.schema.schemas import Schemas
 from longcat.contract.openapi.schema.variants import unconditional

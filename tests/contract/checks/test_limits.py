@@ -11,8 +11,9 @@ from exchanges import JSON, OURS, answered, kinds
 from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.judge import Judgement, judge
 from longcat.contract.model import Exchange, Inconclusive
+from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.limits import MAX_BYTES, MAX_PATHS, MAX_VALUES
-from longcat.contract.openapi.parsing import SpecError, parse_document, read_document
+from longcat.contract.openapi.parsing import parse_document, read_document
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches.suggest import MAX_TEXT, suggest
 from longcat.contract.run import recorded

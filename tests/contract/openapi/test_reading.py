@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from longcat.contract.checks.comparison import Comparison
+from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.examples import NO_EXAMPLES
-from longcat.contract.openapi.limits import MAX_LEVELS, UnjudgeableError
+from longcat.contract.openapi.limits import MAX_LEVELS
 from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.plain import PlainSchemas

@@ -9,7 +9,7 @@ from typing import Final
 from attrs import Factory, define
 
 from longcat.contract.openapi.document import Document
-from longcat.contract.openapi.limits import UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.schema.keywords import TELLING_KEYWORDS, types_of
 from longcat.contract.openapi.schema.patterns import matches
 from longcat.contract.openapi.schema.variants import unconditional

@@ -10,7 +10,8 @@ from typing import Final
 import jsonschema_rs
 from attrs import Factory, define
 
-from longcat.contract.openapi.limits import MAX_BACKTRACKS, MAX_PATTERNS, UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
+from longcat.contract.openapi.limits import MAX_BACKTRACKS, MAX_PATTERNS
 
 OPTIONS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS)
 """How the engine tries patterns."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
+from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
-from longcat.contract.openapi.limits import UnjudgeableError
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.schemas import CHOICES, MAX_KEPT, Schemas
 from longcat.contract.openapi.schema.variants import Variants, is_null

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 from attrs import Factory, define, field, frozen
 
 from longcat.contract.openapi.document import Document
-from longcat.contract.openapi.limits import StepBudget, UnjudgeableError
+from longcat.contract.openapi.errors import UnjudgeableError
+from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.schema.compiled import STEP, CompiledSchema
 from longcat.contract.openapi.schema.failure import SchemaFailure, describe_keyword
 from longcat.contract.openapi.schema.fields import Direction

@@ -8,8 +8,8 @@ from attrs import frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import Document, follow
-from longcat.contract.openapi.limits import MAX_APPLIED, UnjudgeableError
-from longcat.contract.openapi.parsing import SpecError
+from longcat.contract.openapi.errors import SpecError, UnjudgeableError
+from longcat.contract.openapi.limits import MAX_APPLIED
 from longcat.contract.openapi.schema.keywords import listed
 from longcat.text.pointer import escape, last_name, parent
 

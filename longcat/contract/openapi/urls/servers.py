@@ -13,7 +13,7 @@ from itertools import chain, islice, product
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from longcat.contract.openapi.parsing import SpecError
+from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.urls.templates import PARAMETER, kept_by_url, split_url, texts_of, values_between
 
