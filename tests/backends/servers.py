@@ -10,8 +10,6 @@ import select
 import socket
 import ssl
 import struct
-import subprocess
-import tempfile
 import threading
 import time
 import tracemalloc
@@ -308,16 +306,12 @@ def crowded() -> Iterator[str]:
         yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 
-def self_signed() -> ssl.SSLContext:
+def untrusted() -> ssl.SSLContext:
     """Return what a server needs to speak TLS with a certificate for the loopback address that nobody trusts."""
-    with tempfile.TemporaryDirectory() as folder:
-        key, certificate = f"{folder}/key.pem", f"{folder}/certificate.pem"
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-keyout", key, "-out", certificate, "-subj", f"/CN={LOOPBACK}"]
-        command += ["-addext", f"subjectAltName=IP:{LOOPBACK}"]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+    from trustme import CA  # noqa: PLC0415 - few tests need it, and it is slow to import.
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CA().issue_cert(LOOPBACK).configure_cert(context)
     return context
 
 

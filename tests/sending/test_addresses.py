@@ -18,7 +18,7 @@ import pytest
 import trio
 from fakes import KEY, Driver
 from httpx_aiohttp import HttpxAiohttpClient
-from servers import LOOPBACK, SHARED, SOON, Server, drive, eventually, http_client, read, response, self_signed, tidy
+from servers import LOOPBACK, SHARED, SOON, Server, drive, eventually, http_client, read, response, tidy, untrusted
 
 from longcat import APIConnectionError, AsyncLongCat, DownloadError, LongCat, WaitTimeout
 from longcat.cli.run import run
@@ -302,7 +302,7 @@ def test_https_never_falls_to_http(driver: Driver, location: str, tmp_path: Path
     """A redirect from https:// to http:// is not followed, not even where private addresses are allowed."""
     with Server([read, response(PICTURE)]) as plain:
         moved = response(b"", f"Location: {location.replace('HERE', plain.url[7:])}", status="302 Found")
-        with Server([read, moved], tls=self_signed()) as server:
+        with Server([read, moved], tls=untrusted()) as server:
             error = refused(
                 driver, f"{server.url}/a.png", tmp_path, "http://localhost", http={**SHARED, "verify": False}
             )
