@@ -41,13 +41,17 @@ def html(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
 
 
 def page_start(title: str, heading: str, about: str, style: str) -> str:
-    """Return a page up to where its contents begin. `about` is a sentence below the heading; `style` is CSS."""
+    """Return a page up to where its contents begin. `about` is a sentence below the heading.
+
+    `style` is the CSS of this page, which follows that of all pages.
+    """
+    style_of_all = (files(__package__) / "page.css").read_text("utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<title>{markup(title)}</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<header>\n<h1>{markup(heading)}</h1>\n"
+        f"<style>\n{style_of_all}{style}</style>\n</head>\n<body>\n<header>\n<h1>{markup(heading)}</h1>\n"
         f'<p class="quiet">{markup(about)}</p>\n</header>\n<main>\n'
     )
 
