@@ -4,23 +4,20 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
-from time import sleep
 from typing import TypeVar
 
 from longcat.cli.results import print_error
-from longcat.clock import monotonic
 from longcat.errors import ConfigurationError
 from longcat.saving.files import advice_on_writing, check_folder, final_path
 from longcat.saving.stores.folder import FolderStore
 from longcat.saving.stores.layout import Layout
 from longcat.saving.stores.opening import open_store
+from longcat.saving.stores.retries import retry
 from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.saving.stores.store_errors import StoreError
 from longcat.settings import usable_count
 from longcat.text import sentence, shorten, system_reason
-from longcat.waiting.backoff import backoff
 
 T = TypeVar("T")
 
@@ -64,18 +61,11 @@ def wait_for_store(step: Callable[[], T], patience: float) -> T:
 
     Returns its result, or raises StoreError.
     """
-    end = monotonic() + patience
-    for attempt in count(1):
-        pause = backoff(attempt)
-        try:
-            return step()
-        except StoreError as error:
-            if not error.transient or monotonic() + pause > end:
-                raise
-            if attempt == 1:
-                print_error(f"longcat: The batch waits until its store can be used. {error.message}")
-        sleep(pause)
-    raise ValueError("there is always another attempt")
+
+    def tell(error: StoreError) -> None:
+        print_error(f"longcat: The batch waits until its store can be used. {error.message}")
+
+    return retry(step, patience, tell)
 
 
 @contextmanager

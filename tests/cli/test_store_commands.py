@@ -21,11 +21,10 @@ from servers import LIMIT
 from shell import KEY, PNG, Ran, environment
 from webdataset import WebDataset  # type: ignore[import-untyped]
 
-from longcat.cli import output as cli_output
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
 from longcat.sandbox import Settings, running
-from longcat.saving.stores import remote
+from longcat.saving.stores import remote, retries
 from longcat.saving.stores.layout import LAYOUTS
 from longcat.saving.stores.shards import MAX_SHARD_PICTURES
 
@@ -215,7 +214,7 @@ def test_a_batch_waits_for_its_store(  # noqa: PLR0913 - all but the last are fi
 ) -> None:
     """A worker that starts while the store is overloaded waits as long as --timeout says, and tells that once."""
     monkeypatch.setattr(remote, "QUICK_PATIENCE", 0.0)
-    monkeypatch.setattr(cli_output, "sleep", lambda _: None)
+    monkeypatch.setattr(retries, "sleep", lambda _: None)
     object_storage.faults.extend([SLOW_DOWN] * 3)
     journal = schema.url if is_remote else "cats.db"
     ran = shell.run("batch", "orders", "-o", f"s3://{bucket}/out", "--journal", journal)

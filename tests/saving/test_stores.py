@@ -140,7 +140,7 @@ def test_what_a_manifest_is_written_with_is_tried_again(
 ) -> None:
     """As a picture is, but for a minute at most."""
     pauses: list[float] = []
-    monkeypatch.setattr("longcat.saving.stores.remote.time.sleep", pauses.append)
+    monkeypatch.setattr("longcat.saving.stores.retries.sleep", pauses.append)
     object_storage.faults.extend([SLOW_DOWN, "InternalError"])
     with open_store(f"s3://{bucket}").writing("manifest.jsonl", "application/jsonl") as file:
         file.write(b"{}")

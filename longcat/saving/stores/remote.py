@@ -1,29 +1,24 @@
 """Pictures in a store that is reached over a network, and named by a URL."""
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import file_digest
-from itertools import count as count_from
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
 from attrs import frozen
 
-from longcat.clock import monotonic
 from longcat.saving.file_names import safe_name
 from longcat.saving.journal.request_table import SavedFile
 from longcat.saving.partial_file import PartialFile
 from longcat.saving.stores.drivers import READ_TIMEOUT, ObjectBody, StorageDriver, StoredObject
 from longcat.saving.stores.layout import Layout, place_in, stem_of
+from longcat.saving.stores.retries import retry
 from longcat.saving.stores.store import Record, WholePicture
 from longcat.saving.stores.store_errors import StoreError, fault_of, is_conflict
 from longcat.saving.stores.urls import StoreUrl
-from longcat.waiting.backoff import backoff
-
-T = TypeVar("T")
 
 MAX_UPLOAD_SECONDS: Final = 300.0
 """How long one upload takes at most, where nobody sets another bound."""
@@ -81,7 +76,7 @@ class RemoteStore:
         targets = [self.target(safe_name(name), number, count) for number in range(1, count + 1)]
         names = [f"{target.stem}.{target.suffix}" for target in targets]
         try:
-            return [self.place(one) for one in names if _again(partial(self.stat, one), QUICK_PATIENCE) is not None]
+            return [self.place(one) for one in names if retry(partial(self.stat, one), QUICK_PATIENCE) is not None]
         except StoreError as error:
             if not error.denied:
                 raise
@@ -101,14 +96,14 @@ class RemoteStore:
             body = ObjectBody(part.path, media_type, digest, part.path.stat().st_size)
             seconds = MAX_UPLOAD_SECONDS if timeout is None else timeout
             put = partial(self.put, body, name, overwrite=overwrite, timeout=seconds)
-            _again(put, PATIENCE if timeout is None else 0.0)
+            retry(put, PATIENCE if timeout is None else 0.0)
         finally:
             part.discard()
 
     def holds(self, name: str) -> bool:
         """Whether there is an object of this name. Raises StoreError."""
         try:
-            return _again(partial(self.stat, name), QUICK_PATIENCE) is not None
+            return retry(partial(self.stat, name), QUICK_PATIENCE) is not None
         except StoreError as error:
             if not error.denied:
                 raise
@@ -118,7 +113,7 @@ class RemoteStore:
 
     def prepare(self) -> None:
         """Raise StoreError unless something can be written here."""
-        _again(self._probe, QUICK_PATIENCE)
+        retry(self._probe, QUICK_PATIENCE)
 
     def _probe(self, *, read: bool = False) -> None:
         with self.writing(PROBE, "text/plain", timeout=READ_TIMEOUT) as file:
@@ -196,7 +191,7 @@ class RemoteTarget:
         name = self._store.recall(saved)
         if name is None or stem_of(name) != self.stem or self.suffix not in {None, name.rpartition(".")[2]}:
             return None
-        found = _again(partial(self._store.stat, name), QUICK_PATIENCE)
+        found = retry(partial(self._store.stat, name), QUICK_PATIENCE)
         if found is None or found.size != saved.size or found.sha256 not in {None, saved.sha256}:
             return None
         return saved.place
@@ -215,17 +210,3 @@ class RemoteTarget:
         place = self._store.place(name)
         record(place, picture.sha256, picture.size)
         return place
-
-
-def _again(step: Callable[[], T], patience: float) -> T:
-    """Do something, again for so many seconds after faults that may pass, and return its result. Raises StoreError."""
-    end = monotonic() + patience
-    for attempt in count_from(1):
-        try:
-            return step()
-        except StoreError as error:
-            pause = backoff(attempt)
-            if not error.transient or monotonic() + pause > end:
-                raise
-        time.sleep(pause)
-    raise ValueError("there is always another attempt")
