@@ -18,6 +18,7 @@ from longcat.sending.destination import AddressRule, Destination, look_up_async
 from longcat.sending.http.async_clients import AsyncClientTransports
 from longcat.sending.http.async_transports import AsyncTransports, async_transports
 from longcat.sending.http.libraries import HttpLibrary, default_library
+from longcat.sending.http.surplus import end_if_surplus
 from longcat.sending.loop_guard import current_loop
 from longcat.sending.loops import LoopConnections
 from longcat.sending.proxies import Proxies
@@ -85,6 +86,7 @@ class AsyncSender(HttpSender[AsyncTransports | AsyncClientTransports]):
                     await self._read(response, reader)
             finally:
                 with suppress(Exception):  # The answer is there, or another error tells why not.
+                    end_if_surplus(response)
                     await response.aclose()
         except BaseException:
             await http.discard(transport, request)

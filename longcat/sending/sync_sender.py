@@ -13,6 +13,7 @@ from longcat.sending.destination import AddressRule, Destination, look_up
 from longcat.sending.http.clients import SyncClientTransports
 from longcat.sending.http.joined_writes import join_writes
 from longcat.sending.http.libraries import default_library
+from longcat.sending.http.surplus import end_if_surplus
 from longcat.sending.http.transports import SyncTransports, sync_transports
 from longcat.sending.proxies import Proxies
 from longcat.sending.sender import CONNECTING, SENDING, HttpSender, TraceInfo
@@ -79,6 +80,7 @@ class SyncSender(HttpSender[SyncTransports | SyncClientTransports]):
                     self._read(response, reader)
             finally:
                 with suppress(Exception):  # The answer is there, or another error tells why not.
+                    end_if_surplus(response)
                     response.close()
         except BaseException:
             http.discard(transport, request)

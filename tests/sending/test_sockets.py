@@ -317,6 +317,18 @@ def test_a_connection_that_was_closed_meanwhile_is_no_fault(driver: Driver, capl
     assert [record.message for record in caplog.records if record.name == "longcat"] == []
 
 
+@pytest.mark.parametrize("http", [SHARED, None], ids=["a client of the caller's", "our own"])
+@pytest.mark.parametrize("surplus", [response(b'{"request_id": "dog-1"}', TYPE, keep=True), b"x"], ids=["whole", "bit"])
+def test_what_follows_an_answer_is_not_taken_for_the_next_one(
+    driver: Driver, surplus: bytes, http: dict[str, Any] | None
+) -> None:
+    """A second answer on the same connection answers no question: an order would get the id of another one."""
+    first: Script = [read, response(UNDER_WAY, TYPE, keep=True) + surplus, stall]
+    with Server(first, [*WELL, stall]) as server:
+        assert drive(driver, server.url, status, status, http=http).progress == 0.5
+    assert [len(server.requests), len(server.connections)] == [2, 2]
+
+
 def test_an_error_does_not_cost_the_connection(driver: Driver) -> None:
     """A documented error is a whole answer; the next question goes over the same connection."""
     with Server([read, response(b"{}", TYPE, status="500 No", keep=True), read, DONE]) as server:
