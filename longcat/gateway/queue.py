@@ -1,5 +1,6 @@
 """The queue gateway: a POST that takes an order, and a GET that answers how the request of any model stands."""
 
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
@@ -72,9 +73,13 @@ class QueueGateway(StatusGateway):
             body = reading.decode(None, answer, self.api_key)
         except APIStatusError as error:
             refused = error.status_code in NOT_TAKEN
-            if refused or (error.status_code == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None):
+            refused = refused or (error.status_code == HTTPStatus.SERVICE_UNAVAILABLE and error.retry_after is not None)
+            taken_as = _taken_all_the_same(error.body)
+            if refused and taken_as is None:
                 raise
             message = f"the gateway answered {error.status_code}: {error.message}"
+            if taken_as is not None:
+                message += f", though it names the request {show(taken_as)}"
             raise SubmitUnknown(order, message, error.status_code) from error
         except APIResponseValidationError as error:
             seen = "; ".join(map(str, error.findings))
@@ -134,6 +139,21 @@ class QueueGateway(StatusGateway):
         began, ended = or_none(raw.created_at), or_none(raw.completed_at)
         duration = ended - began if began is not None and ended is not None and ended >= began else None
         return Image(request_id, urls[0], urls, began, duration)
+
+
+def _taken_all_the_same(body: bytes) -> str | None:
+    """Return the id of the request that is under way or done, as the body of an error says. None: it does not.
+
+    An id alone says nothing: many gateways have one for each call, so that people can complain about it.
+    """
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or not isinstance(word := fields.get("status"), str):
+        return None
+    is_alive = State.of(word) in {State.QUEUED, State.PROCESSING, State.COMPLETED}
+    return fields["request_id"] if is_alive and _is_request_id(fields.get("request_id")) else None
 
 
 def read_callback(body: bytes, *, whole: bool = True) -> Status:

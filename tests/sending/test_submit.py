@@ -148,6 +148,16 @@ TABLE: dict[str, Row] = {
     "503 with Retry-After, then taken": Row(
         (answers("503 Service Unavailable", PAGE, "Retry-After: 7"), [read, TAKEN]), Order, orders=2
     ),
+    "429 with an id alone, then taken": Row(
+        (answers("429 Too Many Requests", json.dumps({"request_id": ID, "error": "no"}).encode()), [read, TAKEN]),
+        Order,
+        orders=2,
+    ),
+    "429 with a failure, then taken": Row(
+        (answers("429 Too Many Requests", json.dumps({"request_id": ID, "status": "ERROR"}).encode()), [read, TAKEN]),
+        Order,
+        orders=2,
+    ),
     "429, then reset": Row((answers("429 Too Many Requests"), [read, reset]), SubmitUnknown, orders=2),
     # Certainly not taken, and not worth another try.
     "400": Row((answers("400 Bad Request"),), BadRequestError),
@@ -170,6 +180,10 @@ TABLE: dict[str, Row] = {
         for code in (500, 501, 502, 503, 504, 507, *range(520, 531), 599)
     },
     "502 with Retry-After": Row((answers("502 Bad Gateway", PAGE, "Retry-After: 1"),), SubmitUnknown),
+    **{
+        f"{code}, though it was taken": Row((answers(f"{code} No", ACCEPTED, "Retry-After: 0"),), SubmitUnknown)
+        for code in (307, 400, 402, 409, 429, 503)
+    },
     "202, cut JSON": Row((answers("202 Accepted", ACCEPTED[:40]),), SubmitUnknown),
     "202, no JSON": Row((answers("202 Accepted", PAGE),), SubmitUnknown),
     "202, no id": Row((answers("202 Accepted", b'{"status": "QUEUED"}'),), SubmitUnknown),
