@@ -1,4 +1,4 @@
-"""How a package imports its public names when they are asked for, by PEP 562. It imports nothing itself."""
+"""Lets a package import its public names when they are asked for (PEP 562). It imports nothing itself."""
 
 TYPE_CHECKING = False  # As in `typing`, the import of which would take longer than all that is here.
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where the client gets the time."""
+"""The clock of a client, and how it sleeps."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ NOT_HELD: Final[AbstractContextManager[object]] = nullcontext()
 
 
 class Clock(Protocol):
-    """Where the client gets the time. A test passes a clock of its own, and waits for nothing."""
+    """The clock of a client, and its sleep. A test passes one of its own, and waits for nothing."""
 
     def time(self) -> float:
         """Return the seconds since the epoch, to read a `Retry-After` that is a date."""

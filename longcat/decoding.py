@@ -24,7 +24,7 @@ _SLACK: Final = 1024 * 1024
 
 
 class CodingError(ValueError):
-    """Why a body can't be decoded, in words for people: it is damaged, cut, or goes on after its end."""
+    """A body can't be decoded: it is damaged, cut, or goes on after its end. The message says which."""
 
 
 class UnknownCodingError(CodingError):

@@ -95,7 +95,7 @@ class APIConnectionError(LongCatError):
 
     @property
     def next_step(self) -> str:
-        """What to do about it."""
+        """The next thing to do about it."""
         return self.advice or self.usual_advice
 
     @property
@@ -144,7 +144,7 @@ class APIStatusError(LongCatError):
 
     @property
     def next_step(self) -> str:
-        """What to do about it."""
+        """The next thing to do about it."""
         return self.advice if self.request_id is not None else self.order_advice or self.advice
 
     @property

@@ -1,4 +1,4 @@
-"""What the client speaks of: the state of a request, one answer about it, and the image that it yields."""
+"""The values that the client returns: the state of a request, one answer about it, and the image that it yields."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from attrs import evolve, field, fields, frozen, has
 
 
 class State(StrEnum):
-    """Where a request stands. Every word that is not documented means `UNKNOWN`."""
+    """The state of a request. Every word that is not documented means `UNKNOWN`."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
@@ -51,7 +51,7 @@ FINAL: Final = frozenset({State.COMPLETED, *FAILURES})
 
 @frozen
 class Image:
-    """What a completed request yields: where the picture is, and how it came about.
+    """The image that a completed request yields: where the picture is, and how it came about.
 
     Attributes:
         request_id: the request that made it.
@@ -104,7 +104,7 @@ class Status:
 
 @frozen
 class OrderRequest:
-    """What is to be ordered.
+    """An order that is to be sent.
 
     Attributes:
         prompt: what the pictures should show.
@@ -128,7 +128,7 @@ class OrderRequest:
 
     @property
     def pictures(self) -> int:
-        """How many pictures are ordered."""
+        """The number of pictures that are ordered."""
         return max(int(self.options.get("num_images", 1)), 1)
 
 

@@ -1,4 +1,4 @@
-"""What must not be shared with a forked process: every object that has such things is told of the fork."""
+"""Tells objects of a fork: those with something that a forked process must not share."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Where the key and the base URL come from, and what makes them, an id or a timeout unusable."""
+"""Finds the key and the base URL, and refuses a key, a URL, an id or a timeout that can't be used."""
 
 import math
 import os

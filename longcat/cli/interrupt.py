@@ -1,4 +1,4 @@
-"""How Ctrl-C, SIGTERM and SIGHUP end a command: with one line on stderr and exit code 130, whatever it is doing.
+"""Lets Ctrl-C, SIGTERM and SIGHUP end a command, whatever it is doing: with one line on stderr and exit code 130.
 
 SIGHUP comes when the terminal is closed; with `nohup`, it does not end a command.
 

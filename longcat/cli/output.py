@@ -1,4 +1,4 @@
-"""Where a command saves pictures: checked before anything is asked or paid."""
+"""The place where a command saves pictures, checked before anything is asked or paid."""
 
 import argparse
 import os

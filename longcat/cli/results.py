@@ -1,4 +1,4 @@
-"""What a command gives back: results on stdout, errors on stderr, and the exit code."""
+"""The results of a command on stdout, its errors on stderr, and its exit code."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""How a command gets its commands: each has a parser, but its arguments only when somebody asks for it."""
+"""Gives a command its subcommands: each has a parser, but gets its arguments only when somebody asks for it."""
 
 from __future__ import annotations
 

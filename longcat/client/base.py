@@ -1,4 +1,4 @@
-"""What `LongCat` and `AsyncLongCat` have in common: their settings, and what they send with."""
+"""The base of `LongCat` and `AsyncLongCat`: their settings, and what they send with."""
 
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -27,7 +27,7 @@ HttpClient = TypeVar("HttpClient")
 
 
 class BaseClient(Generic[HttpClient]):
-    """What both clients have in common. `LongCat` says what the arguments mean."""
+    """The base of both clients. `LongCat` says what the arguments mean."""
 
     _http_client_kind: ClassVar[ClientKind]
     _sender_class: type[HttpSender[Any]]

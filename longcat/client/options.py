@@ -1,4 +1,4 @@
-"""What can be said to both clients about a wait, an order and a batch, and what holds when nothing is said."""
+"""The options of waits, orders and batches that both clients take, and their defaults."""
 
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, TypedDict
@@ -18,7 +18,7 @@ MAX_BYTES: Final = 100 * 1024 * 1024  # Of a picture that is downloaded.
 
 
 class BatchOptions(TypedDict, total=False):
-    """What can be said about a whole batch.
+    """The options of a whole batch.
 
     Attributes:
         batch_timeout: seconds for all of it. What is open by then ends in `WaitTimeout`; what was not taken from the

@@ -1,4 +1,4 @@
-"""Which questions were answered with success earlier in a run, and so should be answered again."""
+"""Remembers which questions were answered with success earlier in a run, and so should be answered again."""
 
 from collections.abc import Hashable
 

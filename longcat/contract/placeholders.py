@@ -1,4 +1,4 @@
-"""What recorders put in the place of a secret: `<LOGIN>`, `[REDACTED]`, `{{TOKEN}}`, `REDACTED`, rows of X."""
+"""The placeholders that recorders put in the place of a secret: `<LOGIN>`, `[REDACTED]`, `{{TOKEN}}`, rows of X."""
 
 import re
 from typing import Any, Final

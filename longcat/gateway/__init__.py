@@ -1,1 +1,1 @@
-"""What goes to a gateway and what it answers. No other room imports the generated client."""
+"""Makes the calls to a gateway, and reads its answers. No other room imports the generated client."""

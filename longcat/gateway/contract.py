@@ -1,4 +1,4 @@
-"""What the client reads from the contract at run time, so that nothing stands in two places."""
+"""Reads the contract at run time, so that nothing stands in two places."""
 
 import json
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Variant:
 
 @frozen
 class Contract:
-    """What a gateway says about one operation in `openapi.yaml`.
+    """One operation of a gateway, as `openapi.yaml` has it.
 
     Attributes:
         server: the base URL of the first server.

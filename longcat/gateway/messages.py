@@ -24,7 +24,7 @@ _SECONDS: Final = re.compile(r"\d+(\.\d*)?", re.ASCII)
 
 
 class Sink(Protocol):
-    """Where the body of a successful answer goes instead of into memory."""
+    """Takes in the body of a successful answer, which is then not kept in memory."""
 
     def begin(self, headers: Mapping[str, str], *, ends_with_connection: bool = False) -> None:
         """Start anew, for a body with these headers, their names in lower case.
@@ -85,7 +85,7 @@ class Answer:
 
     @property
     def retry_after(self) -> float | None:
-        """How many seconds to leave the server alone: what it asks for, up to `LONGEST_PAUSE`. None: it does not say.
+        """The seconds to leave the server alone: as many as it asks for, up to `LONGEST_PAUSE`. None: it does not say.
 
         The bound is there because one broken or hostile header would otherwise silence a client for years.
         """
@@ -93,7 +93,7 @@ class Answer:
 
     @property
     def asked_pause(self) -> float | None:
-        """How many seconds the server asks to be left alone, at most a billion.
+        """The seconds for which the server asks to be left alone, at most a billion.
 
         None: it does not say, or not in a way that can be read.
 

@@ -1,4 +1,4 @@
-"""What can be ordered: the fields of the contract's order, checked before anything is paid."""
+"""The fields of an order, by the contract, and their check before anything is paid."""
 
 import json
 import logging

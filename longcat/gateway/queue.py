@@ -39,7 +39,7 @@ class QueueGateway(StatusGateway):
 
     @property
     def seconds_per_question(self) -> float:
-        """How many seconds the contract advises between two questions about a request."""
+        """The seconds that the contract advises between two questions about a request."""
         return float(self.contract.extensions["x-seconds-per-question"])
 
     def cost(self, order: OrderRequest) -> "Decimal":

@@ -1,4 +1,4 @@
-"""What all gateways have in common in their answers: status codes, JSON, reasons in words, and the key to hide."""
+"""Reads what the answers of all gateways have in common: status codes, JSON, reasons in words, and the key to hide."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""How a value differs from a schema: the part of JSON Schema that the contract uses, read at run time.
+"""Finds how a value differs from a schema, by the part of JSON Schema that the contract uses, read at run time.
 
 The generated models do not check the types of primitives, know no bounds, and blame the last member of a union. So an
 answer is checked against the contract itself, and a maintainer who changes `openapi.yaml` changes this check as well.

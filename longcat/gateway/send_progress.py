@@ -1,4 +1,4 @@
-"""How far the sending of one call is: whether a byte of it may have gone out when it fails."""
+"""The progress of sending one call: whether a byte of it may have gone out when it fails."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from attrs import define
 
 @define
 class SendProgress:
-    """How far the sending of one call is, as far as the HTTP library shows it.
+    """The progress of sending one call, as far as the HTTP library shows it.
 
     Attributes:
         watched: whether whoever sends the call keeps this up to date.

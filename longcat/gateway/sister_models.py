@@ -1,4 +1,4 @@
-"""What other models of the same queue answer, brought into the form that is documented for LongCat.
+"""Brings the answers of other models of the same queue into the form that is documented for LongCat.
 
 The service may well answer so for LongCat, too, one day: a picture that was paid for should not be lost to it. The
 drift check knows nothing of this module, and reports every such answer.

@@ -43,7 +43,7 @@ class StatusGateway:
 
     @property
     def contract(self) -> Contract:
-        """What `openapi.yaml` says about the operation that asks for a status."""
+        """The operation that asks for a status, as `openapi.yaml` has it."""
         return contract(self.operation_id)
 
     def ask(self, request_id: str, timeout: float) -> Call:

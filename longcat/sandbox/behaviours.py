@@ -1,4 +1,4 @@
-"""What faults do to answers and to callbacks."""
+"""Does to answers and to callbacks what faults ask for."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and the gateways, by name.
+"""The faults that can come between a caller and the gateways, by name.
 
 A fault is written `NAME[:COUNT[:SECONDS]]`. It spoils the first COUNT answers about each request (3 unless told, or
 `all`); faults given together follow one another. It stands in place of an answer that would have been good, so what the
@@ -55,7 +55,7 @@ MAX_SECONDS: Final = 365 * 86_400  # No duration and no delay is longer than a y
 
 
 class FaultTarget(StrEnum):
-    """What a fault spoils: the beginning of its name says so."""
+    """The things that a fault may spoil: the beginning of its name says which."""
 
     STATUS = "status"
     ORDER = "order"
@@ -65,7 +65,7 @@ class FaultTarget(StrEnum):
 
 @dataclass(frozen=True)
 class FaultUnit:
-    """What the number of a fault is: its name, with the verb, and its limits."""
+    """The number of a fault: its name, with the verb, and its limits."""
 
     name: str
     verb: str
@@ -82,7 +82,7 @@ CODE: Final = FaultUnit("status code", "is", 300, 599, "between 300 and 599")
 
 @dataclass(frozen=True)
 class FaultKind:
-    """What a fault does, under its name in `FAULTS`.
+    """The effect of a fault, under its name in `FAULTS`.
 
     Attributes:
         behaviour: what it does to an answer. None: it spoils callbacks.
@@ -148,7 +148,7 @@ class Fault:
 
     @property
     def target(self) -> FaultTarget:
-        """What it spoils."""
+        """The thing that it spoils."""
         prefix = self.name.partition("-")[0]
         return FaultTarget(prefix) if prefix in list(FaultTarget) else FaultTarget.STATUS
 

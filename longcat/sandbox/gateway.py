@@ -1,4 +1,4 @@
-"""What both gateways do alike: they check the key, count the calls, and answer as the drifts and faults have it."""
+"""The base of both gateways: they check the key, count the calls, and answer as the drifts and faults have it."""
 
 import hmac
 from collections import deque
@@ -33,7 +33,7 @@ class RateLimit:
 
 
 class EmulatedGateway:
-    """What the two gateways share."""
+    """The base of the two gateways."""
 
     def __init__(self, settings: Settings, time: TimeSource, requests: Requests, rate_limit: RateLimit) -> None:
         self._settings = settings

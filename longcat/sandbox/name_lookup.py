@@ -1,4 +1,4 @@
-"""What people name on the command line: a name that is not there is a mistake with a readable message."""
+"""Looks up what people name on the command line. A name that is not there is a mistake with a readable message."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -23,7 +23,7 @@ COATS = (((244, 164, 96), (255, 226, 190)), ((142, 148, 164), (206, 210, 220)), 
 
 @dataclass(frozen=True)
 class Look:
-    """How a picture looks: its width and height in pixels, and its format in Pillow's words."""
+    """The form of a picture: its width and height in pixels, and its format in Pillow's words."""
 
     width: int = WIDTH
     height: int = HEIGHT

@@ -24,7 +24,7 @@ MAX_ID: Final = 1024  # Characters: the id must fit into a URL.
 
 
 class RequestOutcome(StrEnum):
-    """How a request ends."""
+    """The ends that a request may have."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -37,7 +37,7 @@ class RequestOutcome(StrEnum):
 
 
 class EmulatedGatewayName(StrEnum):
-    """Which of the two gateways answers for a request."""
+    """The gateway that answers for a request, of the two."""
 
     RESULT = "result"
     QUEUE = "queue"
@@ -54,7 +54,7 @@ class EmulatedGatewayName(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the sandbox behaves. Raises ValueError for a bad value."""
+    """The behaviour of the sandbox. Raises ValueError for a bad value."""
 
     api_key: str = EXAMPLE_KEY
     duration: float = 6.0  # Seconds from an order, or from the first question about a request, to its end.

@@ -1,1 +1,1 @@
-"""What outlives the process: pictures on disk, and the journal of what was asked."""
+"""Keeps what outlives the process: pictures on disk, and the journal of what was asked."""

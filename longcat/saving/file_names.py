@@ -1,4 +1,4 @@
-"""What files are called: names that every disk takes, and that stay different on disks that fold letters together."""
+"""Makes names of files that every disk takes, and that stay different on disks that fold letters together."""
 
 import re
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Which files may be read and written, and writing a file whole: it appears with all that was written or not at all."""
+"""Checks which files may be read and written, and writes files whole: with all that was written, or not at all."""
 
 import errno
 import os

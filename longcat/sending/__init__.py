@@ -1,1 +1,1 @@
-"""How a call travels: over which connection, and from which thread or task."""
+"""Sends calls: over connections, from threads or tasks."""

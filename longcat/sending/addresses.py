@@ -1,4 +1,4 @@
-"""What a host's address tells: whether it is this machine, and whether it is on the public internet."""
+"""Tells by a host's address whether it is this machine, and whether it is on the public internet."""
 
 import logging
 import socket

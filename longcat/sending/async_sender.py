@@ -1,4 +1,4 @@
-"""How a call is sent by a task, on asyncio and trio."""
+"""Sends a call by a task, on asyncio and trio."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import nullcontext, suppress

@@ -1,4 +1,4 @@
-"""Where one call connects to: its host is looked up, its addresses are checked, and no other is connected to."""
+"""The destination of one call: its host is looked up, its addresses are checked, and no other is connected to."""
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import suppress
@@ -22,7 +22,7 @@ LOOPBACK: Final = IPv4Address("127.0.0.1")
 
 @frozen
 class AddressRule:
-    """Which addresses the hosts may have that a gateway names: those of pictures, and what these redirect to.
+    """The addresses that hosts may have which a gateway names: those of pictures, and what these redirect to.
 
     They must be on the public internet, unless the gateway itself is not.
 
@@ -59,7 +59,7 @@ class AddressRule:
 
 @define
 class Destination:
-    """Where one call connects to.
+    """The destination of one call.
 
     It takes in the events of httpcore's trace extension. Before a connection is made, the host is looked up and its
     addresses are checked; then the HTTP library is told to connect to one address, and if that fails, to the next, so

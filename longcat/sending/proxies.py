@@ -1,4 +1,4 @@
-"""Which proxy a URL goes through, as the environment says it.
+"""Finds the proxy that a URL goes through, as the environment says it.
 
 `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY`, in either case, name a proxy for a scheme or for every scheme; where there
 are none, the settings of the system do. `NO_PROXY` excepts hosts. What is on this machine, or has an address of a

@@ -1,4 +1,4 @@
-"""How a call is sent: by a thread or by a task, and what both need beyond the HTTP libraries below."""
+"""The base of the senders, by threads and by tasks: what both need beyond the HTTP libraries below."""
 
 import platform
 from collections.abc import Callable
@@ -34,7 +34,7 @@ TraceInfo: TypeAlias = dict[str, Any]
 
 
 class HttpTransports(Protocol):
-    """What requests go through: transports of our own, or the caller's HTTP client."""
+    """Sends requests: transports of our own, or the caller's HTTP client."""
 
     @property
     def is_closed(self) -> bool:

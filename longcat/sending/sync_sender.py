@@ -1,4 +1,4 @@
-"""How a call is sent by a thread."""
+"""Sends a call by the thread that calls."""
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress

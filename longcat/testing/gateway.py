@@ -53,7 +53,7 @@ LATE: Final = "The answer takes longer than the request allows."
 
 
 class Options(TypedDict, total=False):
-    """What else a client takes. See `LongCat`."""
+    """The other arguments of a client. See `LongCat`."""
 
     polling: Polling | None
     max_rate: float | None

@@ -35,7 +35,7 @@ class Submission:
 
 @define
 class OrderScripts:
-    """What the next orders get.
+    """The scripts of the next orders.
 
     Attributes:
         next: a fault, or the script of the request that the order becomes; one for each order.

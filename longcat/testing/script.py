@@ -1,4 +1,4 @@
-"""How one request of a fake gateway is scripted, and what the gateway answers about it at each moment."""
+"""The script of one request of a fake gateway, and the answers about it at each moment."""
 
 import math
 from collections import deque

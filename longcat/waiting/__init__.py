@@ -1,1 +1,1 @@
-"""When to ask, and what to do with each answer. No I/O."""
+"""Decides when to ask, and what to do with each answer. No I/O."""

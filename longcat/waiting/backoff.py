@@ -1,4 +1,4 @@
-"""How long to pause after a fault, and before looking at what another program does. No I/O."""
+"""The pauses after a fault, and before looking at what another program does. No I/O."""
 
 import random
 from typing import Final

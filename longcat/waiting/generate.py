@@ -31,7 +31,7 @@ class Generate:
 
     @property
     def order(self) -> OrderRequest:
-        """What is ordered."""
+        """The order."""
         return self.submit.order
 
     def image(self, on_change: Callable[[Status], object] | None = None) -> Flow[Image]:

@@ -27,7 +27,7 @@ def another_order(key: str) -> ConfigurationError:
 
 
 class OrderState(Enum):
-    """What is known about an order that a store holds."""
+    """The states of an order that a store holds."""
 
     INTENDED = "it is ours to send: it is about to go out"
     BUSY = "another program, or another thread of this one, is sending it, or may be"
@@ -68,7 +68,7 @@ class OrderRecord:
 
 
 class OrderStore(Protocol):
-    """What outlives an order, and may be shared by several programs: `longcat.saving.journal.journal`.
+    """Keeps what outlives an order, and may be shared by programs: `longcat.saving.journal.order_table.OrderTable`.
 
     Every method that writes returns when what it wrote would survive a loss of power. Every one but `check` and
     `later` may block, and every one but `later` raises JournalError.

@@ -1,4 +1,4 @@
-"""What comes of a request: its image, or the error that says why there is none."""
+"""The outcome of a request: its image, or the error that says why there is none."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -42,7 +42,7 @@ def image_of(status: Status | None) -> Image:
 
 @frozen
 class Outcome:
-    """What came of one request of many: an image, or the error that `wait` would have raised.
+    """The outcome of one request of many: an image, or the error that `wait` would have raised.
 
     Attributes:
         request_id: which request. Empty: it was to be ordered, and no request is known to have come of that.
@@ -80,7 +80,7 @@ def id_of(request: str | Order) -> str:
 
 
 class OrderedResults:
-    """What came of each request of a batch, in the order in which the ids were given."""
+    """The outcomes of the requests of a batch, in the order in which the ids were given."""
 
     def __init__(self) -> None:
         self._ids: list[str] = []

@@ -16,7 +16,7 @@ logger: Final = logging.getLogger("longcat")
 
 
 class RequestStore(Protocol):
-    """What outlives a wait, and may be shared by several programs: `longcat.saving.journal.request_table.RequestTable`.
+    """Keeps what outlives a wait, and may be shared by programs: `longcat.saving.journal.request_table.RequestTable`.
 
     Every method but `later` and `is_ours` may block, and raises JournalError.
     """

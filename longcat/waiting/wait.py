@@ -48,7 +48,7 @@ VISIBLE_AFTER: Final = 30.0
 
 
 class Phase(Enum):
-    """How far a wait is."""
+    """The phases of a wait."""
 
     NEW = "nothing has happened"
     CLAIMING = "the wait has begun, and does not know yet whether another program waits for the request"
@@ -94,7 +94,7 @@ MOVES: Final[Mapping[Phase, Mapping[PhaseEvent, Phase]]] = {
 
 @frozen
 class Schedule:
-    """When to ask next, in seconds on the client's clock.
+    """The times to ask at, in seconds on the client's clock.
 
     Attributes:
         answered: when the last question was answered, or the wait began.

@@ -1,4 +1,4 @@
-"""What ends a sleep early: news of a request, which may come from another thread. No I/O."""
+"""Ends a sleep early upon news of a request, which may come from another thread. No I/O."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from longcat.processes import ForkSafeLock
 
 
 class Wake(Protocol):
-    """What hears of requests while they are waited for: `longcat.webhooks.Receiver`."""
+    """Hears of requests while they are waited for: `longcat.webhooks.Receiver` is one."""
 
     def subscribe(self, request_id: str, callback: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever there is news of a request, and return what ends that.

@@ -1,4 +1,4 @@
-"""Which contract `longcat contract` goes by. Needs the extra `contract`."""
+"""The contract that `longcat contract` checks against. Needs the extra `contract`."""
 
 import argparse
 from collections.abc import Sequence

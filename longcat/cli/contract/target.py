@@ -1,4 +1,4 @@
-"""Where `longcat contract` sends its requests, and how. Needs the extra `contract`."""
+"""The gateway that `longcat contract` sends its requests to, and how it sends them. Needs the extra `contract`."""
 
 import argparse
 import math
@@ -35,7 +35,7 @@ MAX_SECONDS: Final = 3600.0
 
 @frozen
 class Target:
-    """Where a probe goes, what it asks about, and how.
+    """The gateway that a probe asks, what it asks about, and how.
 
     Attributes:
         base_url: what was given. None: each operation is asked at its own server.

@@ -1,1 +1,1 @@
-"""How the command line shows waits while they last: live lines on a terminal, plain lines elsewhere."""
+"""Shows waits on the command line while they last: live lines on a terminal, plain lines elsewhere."""

@@ -1,4 +1,4 @@
-"""What all displays of a batch that several machines work on have in common: how far all of them are together."""
+"""The base of all displays of a batch that several machines work on: they show how far all of them are together."""
 
 import time
 from collections import deque
@@ -52,7 +52,7 @@ class AllWorkersDisplay(Display):
 
     @property
     def rate(self) -> float:
-        """How many lines ended in a second, of late."""
+        """The number of lines that ended in a second, of late."""
         (began, before), (now, over) = (self._seen[0], self._seen[-1]) if self._seen else ((0.0, 0), (0.0, 0))
         return (over - before) / (now - began) if now > began else 0.0
 

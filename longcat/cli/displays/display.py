@@ -1,4 +1,4 @@
-"""What all displays of waits have in common: they count the requests."""
+"""The base of all displays of waits: they count the requests."""
 
 from collections.abc import Mapping
 

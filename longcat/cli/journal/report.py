@@ -1,4 +1,4 @@
-"""What stands in a journal, as it is told: in lines for people, and as a JSON object."""
+"""The contents of a journal, told in lines for people, and as a JSON object."""
 
 from collections.abc import Iterator
 from datetime import datetime

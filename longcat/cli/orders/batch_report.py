@@ -1,4 +1,4 @@
-"""What a batch tells people and programs: its plan, each of its lines, its manifest, and how it all went."""
+"""The reports of a batch to people and programs: its plan, each of its lines, its manifest, and how it all went."""
 
 import sys
 from collections import Counter

@@ -42,7 +42,7 @@ LONGEST_PUT: Final = 600.0
 
 @frozen
 class BatchRunSettings:
-    """How orders are sent, and where their pictures go.
+    """The settings of a batch run: how orders are sent, and where their pictures go.
 
     Attributes:
         output: where. None: nothing is saved.

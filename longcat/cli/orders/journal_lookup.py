@@ -1,4 +1,4 @@
-"""What a journal knows of the orders of a command: before the first is sent, and after the last."""
+"""Looks up what a journal knows of the orders of a command: before the first is sent, and after the last."""
 
 import time
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ FREE: Final = "error"
 
 
 class LineState(StrEnum):
-    """What came of an order, in the words of the manifest."""
+    """The words of the manifest for what came of an order."""
 
     DONE = "done"
     FAILED = "failed"
@@ -84,7 +84,7 @@ class OrderLine:
 
     @property
     def cost(self) -> Decimal:
-        """What it costs at most, in US dollars."""
+        """Its highest possible cost, in US dollars."""
         may_be_paid = self.request_id is not None or isinstance(self.error, SubmitUnknown)
         return self.cost_before + (cost(self.order) if may_be_paid and not self.is_free else Decimal(0))
 

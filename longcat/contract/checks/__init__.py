@@ -1,1 +1,1 @@
-"""What in an exchange differs from the contract."""
+"""Finds what in an exchange differs from the contract."""

@@ -1,4 +1,4 @@
-"""What in the body and headers of an answer differs from the one that the contract documents for its status code."""
+"""Compares the body and headers of an answer with those that the contract documents for its status code."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What in a value differs from its schema, read closed: each difference by its kind, place and rule.
+"""Compares a value with its schema, which is read closed: each difference has a kind, a place and a rule.
 
 The validator of `schemas` decides whether a value is right. What it says of one that is wrong is too much and too
 little: a renamed field is one field missing and another one not allowed, an unknown status word fails every variant.

@@ -1,4 +1,4 @@
-"""What in the content of an answer differs from the one that the contract documents, by its media type."""
+"""Compares the content of an answer with the one that the contract documents, by its media type."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress

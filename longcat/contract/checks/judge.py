@@ -1,4 +1,4 @@
-"""What in an exchange differs from the contract. Everything is derived from the spec and from the request itself."""
+"""Judges an exchange by the contract. Everything is derived from the spec and from the request itself."""
 
 import re
 import traceback
@@ -69,7 +69,7 @@ def concerns(spec: Spec, exchange: Exchange) -> bool:
 
 @define
 class _Result:
-    """What was found out about an exchange. After a limit, or a fault of ours, the rest of it is missing.
+    """The findings about an exchange. After a limit, or a fault of ours, the rest of them is missing.
 
     Attributes:
         operation: the one that was called. None: the exchange fits no operation of the contract.
@@ -92,7 +92,7 @@ class _Result:
 
 @frozen(slots=False)  # A cached property is looked up faster there.
 class Judgement:
-    """What an exchange says about a contract. It is judged once, when the result is first asked for.
+    """The judgement of an exchange by a contract. It is made once, when it is first asked for.
 
     Nothing is raised for an exchange, whatever is in it: what can't be judged is among the gaps.
     """
@@ -130,7 +130,7 @@ class Judgement:
 
     @property
     def outage(self) -> str | None:
-        """Why the answer is inconclusive, in words. None: it can be judged, but for the gaps.
+        """The reason in words for which the answer is inconclusive. None: it can be judged, but for the gaps.
 
         * A page of the CDN in front, whatever its status: it was not the gateway that answered.
         * A 429: the gateway did not look at the request.
@@ -150,7 +150,7 @@ class Judgement:
 
     @property
     def body(self) -> BodyEvidence:
-        """What the body of the answer is as evidence; of an answer of no operation, it is none."""
+        """The body of the answer as evidence. For no operation of the contract, it is none."""
         return self._result.body
 
     @property
@@ -163,7 +163,7 @@ class Judgement:
 
     @property
     def gaps(self) -> tuple[Inconclusive, ...]:
-        """What of the exchange was not judged, and why. There may be findings in the rest of it."""
+        """The parts of the exchange that were not judged, and why. There may be findings in the rest of it."""
         if not self._result.gaps:
             return ()
         source, operation, gaps = self.exchange.source, self._operation_id, dict.fromkeys(self._result.gaps)
@@ -292,13 +292,13 @@ class Judgement:
 
     @cached_property
     def _expectation(self) -> Expectation | None:
-        """What the answer may be. None: the contract has no such operation."""
+        """The answers that may come. None: the contract has no such operation."""
         operation = self.observation.operation
         return expect(self.observation, operation) if operation else None
 
     @cached_property
     def _compared(self) -> tuple[CheckResult, ...]:
-        """How the answer differs from what is documented for its status code, and what of it was not judged."""
+        """The differences of the answer from what is documented for its status code, and what of it was not judged."""
         response = self.observation.documented
         if response is None:
             return ()
@@ -306,7 +306,7 @@ class Judgement:
 
     @cached_property
     def _body_compared(self) -> tuple[CheckResult, ...]:
-        """How the body differs from the documented one, and what of it was not judged."""
+        """The differences of the body from the documented one, and what of it was not judged."""
         response = self.observation.documented
         return tuple(compare_body(self.observation, response)) if response else ()
 

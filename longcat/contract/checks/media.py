@@ -1,4 +1,4 @@
-"""What a body holds by its media type: JSON, many values of JSON in a row, the events of a stream, a form, or text.
+"""Reads a body by its media type: as JSON, many values of JSON in a row, the events of a stream, a form, or text.
 
 Nothing else is judged: see `UNJUDGED`.
 """
@@ -16,7 +16,7 @@ from longcat.text import shorten, without_queries
 
 
 class MediaKind(Enum):
-    """What a body is to be read as."""
+    """The format that a body is to be read in."""
 
     JSON = auto()
     LINES = auto()

@@ -74,7 +74,7 @@ class Mismatch:
 
     @property
     def pointer(self) -> str:
-        """Where it is, as a finding says it."""
+        """Its place, as a finding says it."""
         return self.location + join(self.path)
 
     def below(self, index: int) -> "Mismatch":

@@ -66,7 +66,7 @@ class Observation:
 
     @cached_property
     def documented(self) -> Response | None:
-        """What the operation documents for the status code. None: nothing."""
+        """The answer that the operation documents for the status code. None: it documents none."""
         return self.operation.response(self.status_code) if self.operation else None
 
     @cached_property
@@ -96,12 +96,12 @@ class Observation:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """What compares the values of the answer with the schemas of the contract."""
+        """Compares the values of the answer with the schemas of the contract."""
         return self._comparison(Direction.RESPONSE)
 
     @cached_property
     def request_comparison(self) -> Comparison:
-        """What compares the values of the request with the schemas of the contract."""
+        """Compares the values of the request with the schemas of the contract."""
         return self._comparison(Direction.REQUEST)
 
     def _comparison(self, direction: Direction) -> Comparison:

@@ -1,4 +1,4 @@
-"""What became of the fields that an object should have: renamed, moved, or gone."""
+"""Finds out what became of the fields that an object should have: renamed, moved, or gone."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher

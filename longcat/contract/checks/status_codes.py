@@ -1,4 +1,4 @@
-"""What status codes mean: which one refuses what, and what it says that another one came.
+"""The meaning of status codes: which one refuses what, and what it says that another one came.
 
 For the drift check, this is the one home of what a 401, 403, 404, 405, 429 or 5xx stands for. Whether an answer is one
 of the CDN in front, rather than the gateway's, follows in `judge.Judgement.outage`.
@@ -17,7 +17,7 @@ from longcat.contract.openapi.operation import Operation, Response
 
 
 class RequestFault(StrEnum):
-    """What can be wrong with a request, in words that end a sentence."""
+    """The mistakes that a request can have, in words that end a sentence."""
 
     NO_KEY = "the request has no key"
     WRONG_KEY = "the request has a wrong key"
@@ -93,7 +93,7 @@ def not_found_answers(operations: Iterable[Operation]) -> list[Response]:
 
 @frozen
 class Expectation:
-    """What the answer to a request may be.
+    """The answers that may come to a request.
 
     Attributes:
         certain: the faults of the request. It must be refused if there is one.

@@ -1,4 +1,4 @@
-"""How much of a contract has been seen: what there is to see, what was seen of it, and the reports of both."""
+"""Measures how much of a contract has been seen: what there is to see, what was seen of it, and the reports of both."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""What of a contract was seen in exchanges: how often, from where, and when last.
+"""Collects what of a contract was seen in exchanges: how often, from where, and when last.
 
 What counts is what fits: a field whose value breaks its schema was not seen as the contract has it, and what else is in
 the same answer was.
@@ -36,7 +36,7 @@ Key: TypeAlias = tuple[Part, Item | None]
 
 @define
 class Sighting:
-    """When something was seen.
+    """The times at which something was seen.
 
     Attributes:
         times: in how many exchanges, by their origin.
@@ -69,7 +69,7 @@ class SeenOperation:
 
 @define
 class Coverage:
-    """What of a contract was seen so far. Its size grows with what was seen, and not with the number of exchanges.
+    """The parts of a contract that were seen so far. Its size grows with these, and not with the number of exchanges.
 
     Attributes:
         exchanges: how many there were of this contract, by their origin.

@@ -1,4 +1,4 @@
-"""What there is to see in a value: the fields, words and members of unions that its schemas list, as a tree.
+"""The items that there are to see in a value: the fields, words and members of unions of its schemas, as a tree.
 
 A place in a value is an item, not a schema: where two fields have the same schema, each has items of its own. A schema
 that leads back to itself is entered once: what is deeper counts for the place where it stands first.
@@ -29,7 +29,7 @@ _ALTERNATIVES: Final = ("then", "else")
 
 
 class Kind(StrEnum):
-    """What kind of thing of a contract an item is. The order is that of the reports."""
+    """The kinds of items. The order is that of the reports."""
 
     OPERATION = "operation"
     STATUS = "status"
@@ -42,7 +42,7 @@ class Kind(StrEnum):
 
 @define(eq=False)
 class Content:
-    """What there is in a value.
+    """The items in a value.
 
     Attributes:
         fields: by their names.
@@ -114,7 +114,7 @@ class Item:
 
     @property
     def place(self) -> str:
-        """Where it is in the value, such as `/files/*/lang`. A member of a union is in brackets: `/pet(Cat)/name`."""
+        """Its place in the value, such as `/files/*/lang`. A member of a union is in brackets: `/pet(Cat)/name`."""
         names = [one.step for one in self.ancestors()]
         return "".join([*reversed(names), self.step])
 
@@ -143,7 +143,7 @@ class Tree:
 
 @frozen
 class _Listing:
-    """What a schema lists: see `Item`."""
+    """The items that a schema lists: see `Item`."""
 
     kind: Kind | None
     name: str

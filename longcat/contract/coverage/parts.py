@@ -1,4 +1,4 @@
-"""What there is to see of an operation: its parameters, its request body, and its answers with headers and bodies."""
+"""The parts of an operation that there are to see: parameters, request body, and answers with headers and bodies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

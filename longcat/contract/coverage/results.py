@@ -1,4 +1,4 @@
-"""What a coverage comes to: how much of each kind was seen, and each item with what was seen of it.
+"""The result of a coverage: how much of each kind was seen, and each item with what was seen of it.
 
 The denominators follow from the contract alone: every item counts one, whatever was seen, and the percentage is that of
 all items together. Beyond `items.MAX_ITEMS`, what is deeper in a body does not count.
@@ -39,7 +39,7 @@ class SeenState(StrEnum):
 
 @define
 class Totals:
-    """How many items of each kind there are, how many of them were seen, and how many so long ago that it is stale.
+    """The numbers of items of each kind: all, those that were seen, and those that are stale, as it was long ago.
 
     Attributes:
         cut: how many bodies have more items than count.
@@ -82,7 +82,7 @@ class ReportedItem:
 
     @property
     def totals(self) -> Totals:
-        """How many items there are in it, itself included."""
+        """The number of items in it, itself included."""
         totals = Totals(all=self.unlisted.copy())
         if self.kind is not None:
             totals.all[self.kind] += 1
@@ -98,7 +98,7 @@ class ReportedItem:
 
 @frozen(slots=False)
 class CoverageResult:
-    """What a coverage comes to. It is made when all was noted.
+    """The result of a coverage. It is made when all was noted.
 
     Attributes:
         since: what was last seen before does not count. None: all does.
@@ -109,7 +109,7 @@ class CoverageResult:
 
     @cached_property
     def totals(self) -> Totals:
-        """How much was seen."""
+        """The numbers of items that were seen, and of all."""
         totals = Totals()
         for operation in self.coverage.spec.operations:
             seen = self._seen(operation)

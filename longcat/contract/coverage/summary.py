@@ -1,4 +1,4 @@
-"""What all reports of a coverage have in common: the run that they are about, in sentences, and what was not seen."""
+"""The run that all reports of a coverage are about, in sentences, and what was not seen."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -55,7 +55,7 @@ class CoverageContext:
 
     @property
     def verdict(self) -> Verdict:
-        """What the run came to: 3 when nothing was seen, 1 when too little was, 3 when something could not be told."""
+        """The verdict on the run: 3 when nothing was seen, 1 when too little was, 3 when something is unclear."""
         if not self.result.coverage.operations:
             return Verdict.UNCLEAR
         if self.fail_under is not None and self.result.totals.percent() < self.fail_under:

@@ -55,7 +55,7 @@ class Examples:
 
     @cached_property
     def schemes(self) -> tuple[str, ...]:
-        """What the texts begin with, in their order, if they are addresses."""
+        """The beginnings of the texts, in their order, if they are addresses."""
         return tuple(sorted({scheme_of(one) for one in self.texts}))
 
 

@@ -1,4 +1,4 @@
-"""How much a spec, or a value that is held against it, may ask of this machine. Both may come from strangers.
+"""The limits of what a spec, or a value that is held against it, may ask of this machine. Both may come from strangers.
 
 What goes beyond a limit is refused, and the message says the limit: a spec by SpecError, an exchange by
 `UnjudgeableError`, which costs that part of it only.

@@ -38,22 +38,22 @@ class Media:
 
     @property
     def pointer(self) -> str:
-        """Where the media type stands in the document."""
+        """The pointer of the media type in the document."""
         return self.place.pointer
 
     @cached_property
     def schema(self) -> str | None:
-        """Where the schema of the body stands. None: there is none."""
+        """The pointer of the schema of the body. None: there is none."""
         return self.place.schema()
 
     @cached_property
     def item_schema(self) -> str | None:
-        """Where the schema of each part of a body stands, such as of an event (OpenAPI 3.2). None: there is none."""
+        """The pointer of the schema of each part of a body, such as of an event (OpenAPI 3.2). None: there is none."""
         return self.place.schema("itemSchema")
 
     @cached_property
     def encodings(self) -> Mapping[str, "Encoding"]:
-        """How the fields of a form are written, by their names, where it is said."""
+        """The encodings of the fields of a form, by their names, where the contract says them."""
         return {name: Encoding.of(name, place) for name, place in self.place.fields("encoding").items()}
 
     @cached_property
@@ -64,7 +64,7 @@ class Media:
 
 @frozen
 class Encoding:
-    """How a parameter, or a field of a form, is written (OpenAPI, "Style Values" and "Encoding Object").
+    """The way in which a parameter, or a field of a form, is written (OpenAPI, "Style Values" and "Encoding Object").
 
     Attributes:
         name: of the parameter or the field.
@@ -96,7 +96,7 @@ class Parameter:
 
     @property
     def pointer(self) -> str:
-        """Where the parameter stands in the document."""
+        """The pointer of the parameter in the document."""
         return self.place.pointer
 
     @cached_property
@@ -106,12 +106,12 @@ class Parameter:
 
     @cached_property
     def schema(self) -> str | None:
-        """Where the schema of its value stands. None: there is none."""
+        """The pointer of the schema of its value. None: there is none."""
         return self.content.schema if self.content else self.place.schema()
 
     @cached_property
     def content(self) -> Media | None:
-        """What its text is, such as JSON. None: its style says how it is written."""
+        """The media type of its text, such as JSON. None: its style says how it is written."""
         return next(iter(_content(self.place).values()), None)
 
     @property
@@ -121,7 +121,7 @@ class Parameter:
 
     @cached_property
     def encoding(self) -> "Encoding":
-        """How it is written."""
+        """The way in which it is written."""
         return Encoding.of(self.name, self.place, "simple" if self.location in {"path", "header"} else "form")
 
     @cached_property
@@ -144,7 +144,7 @@ class Response:
 
     @property
     def pointer(self) -> str:
-        """Where the answer stands in the document."""
+        """The pointer of the answer in the document."""
         return self.place.pointer
 
     @cached_property
@@ -162,7 +162,7 @@ class Response:
 
 @frozen
 class Credential:
-    """Where a key travels: `location` is header, query or cookie."""
+    """A key that goes with a request: `location` is header, query or cookie."""
 
     name: str
     location: str
@@ -170,7 +170,7 @@ class Credential:
 
 @frozen(slots=False, cache_hash=True)
 class Operation:
-    """What can be asked of the gateway.
+    """One thing that can be asked of the gateway: a method on a path.
 
     Attributes:
         operation_id: its name; METHOD and path where the contract gives none.
@@ -190,7 +190,7 @@ class Operation:
 
     @cached_property
     def pointer(self) -> str:
-        """Where the operation stands in the document. One that can't be read stands where its reference is."""
+        """The pointer of the operation in the document. Of one that can't be read, it is that of its reference."""
         try:
             return self.place.pointer
         except SpecError:
@@ -208,7 +208,7 @@ class Operation:
 
     @cached_property
     def json_request(self) -> str | None:
-        """Where the schema of a request's body of JSON stands. None: there is none."""
+        """The pointer of the schema of a request's body of JSON. None: there is none."""
         media = first_json(self.request)
         return media.schema if media is not None else None
 
@@ -219,7 +219,7 @@ class Operation:
 
     @property
     def body_pointer(self) -> str:
-        """Where the request body stands in the document; where it would, if there is none."""
+        """The pointer of the request body in the document, which may have none there."""
         return self._body.pointer if self._body else f"{self.pointer}/requestBody"
 
     @cached_property
@@ -233,7 +233,7 @@ class Operation:
 
     @property
     def parameter_defects(self) -> tuple[SpecError, ...]:
-        """Why some parameters can't be read. They are not among the others."""
+        """The errors of the parameters that can't be read. They are not among the others."""
         return self._parameters[1]
 
     @cached_property

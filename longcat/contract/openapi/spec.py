@@ -223,7 +223,7 @@ class Spec:
 
 @frozen
 class Located:
-    """What of a contract a URL means.
+    """The part of a contract that a URL means.
 
     Attributes:
         operations: those of its path, whichever their method. Empty: the contract has no such path.

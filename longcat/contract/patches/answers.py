@@ -1,4 +1,4 @@
-"""How the answers of a contract must change: their codes, content types, headers, shapes and examples."""
+"""Changes the answers of a contract: their codes, content types, headers, shapes and examples."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""Which edits of the contract mend a group of findings, or why none should be made."""
+"""Finds the edits of the contract that mend a group of findings, or why none should be made."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias

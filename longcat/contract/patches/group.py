@@ -1,4 +1,4 @@
-"""Which findings one change of the contract mends, and which of many findings say the same."""
+"""Groups the findings that one change of the contract mends, and finds which of many say the same."""
 
 import json
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""How a schema must change to allow what was seen: it is widened as far as that goes, and no further."""
+"""Changes a schema so that it allows what was seen: it is widened as far as that goes, and no further."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

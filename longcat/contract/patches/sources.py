@@ -23,7 +23,7 @@ class EditableContract(Protocol):
 
     @property
     def size(self) -> int:
-        """What it costs to make a change, in characters that are written anew."""
+        """The cost of a change, in characters that are written anew."""
 
     def spec(self) -> Spec:
         """Return the contract, ready to judge by. Raises SpecError."""

@@ -219,7 +219,7 @@ _Identity: TypeAlias = tuple[int, str, str]
 
 @define
 class _Task:
-    """What is to be mended, and what has to stay.
+    """The findings to mend, and what has to stay as it is.
 
     Attributes:
         given: the findings that are to be mended.

@@ -1,4 +1,4 @@
-"""Where a change belongs: at the place of use, or in the component that several places share.
+"""Decides where a change belongs: at the place of use, or in the component that several places share.
 
 What was seen of one operation's answer says nothing about the others that refer to the same component. So a component
 that is used elsewhere is changed only if the same was seen in several places. Else the place of use gets a copy.

@@ -1,4 +1,4 @@
-"""How the contract must change for a new word: of a list of words, or one that chooses between variants."""
+"""Changes the contract for a new word: of a list of words, or one that chooses between variants."""
 
 import re
 from collections import Counter

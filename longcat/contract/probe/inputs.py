@@ -1,4 +1,4 @@
-"""What an operation of the contract takes, and values that are known to fit or not to fit."""
+"""The inputs of an operation of the contract, with values that are known to fit or not to fit."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final

@@ -46,7 +46,7 @@ SOURCE: Final = "probe, "
 
 @frozen
 class Pacing:
-    """How a gateway is treated.
+    """The pace at which a gateway is asked.
 
     Attributes:
         pause: seconds between two calls. None: `PAUSE`, and nothing on this machine.

@@ -46,7 +46,7 @@ WRONG_VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
 
 
 class KeyUse(StrEnum):
-    """Which key goes with a request."""
+    """The key that goes with a request."""
 
     NONE = "no key"
     WRONG = "a wrong key"

@@ -26,7 +26,7 @@ OF_MANY: Final = frozenset({"status", "header:allow"})
 
 
 class Deviation(NamedTuple):
-    """What an entry accepts, wherever it is seen. No operation: the exchange fits none of the contract."""
+    """The difference that an entry accepts, wherever it is seen. No operation: the exchange fits none."""
 
     code: str
     operation: str | None

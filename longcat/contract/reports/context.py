@@ -1,4 +1,4 @@
-"""What all reports have in common: the run that they are about, findings put together, and text that can do no harm."""
+"""The base of all reports: the run that they are about, findings put together, and text that can do no harm."""
 
 import html
 from collections.abc import Iterable, Iterator

@@ -28,7 +28,7 @@ _NUMBERED: Final = re.compile(r"/(oneOf|anyOf|allOf|parameters)/[0-9]+")
 
 @frozen
 class Accepted:
-    """Why a finding does not count as drift for now.
+    """The reason for which a finding does not count as drift for now.
 
     Attributes:
         reason: the maintainers' words.
@@ -100,13 +100,13 @@ class ReportedFinding:
 
     @property
     def times(self) -> str:
-        """How often it was seen, in words."""
+        """The number of times it was seen, in words."""
         times, exchanges = ("s" if number != 1 else "" for number in (self.count, self.exchanges))
         return f"{self.count} time{times} in {self.exchanges} exchange{exchanges}"
 
     @property
     def evidence(self) -> list[str]:
-        """What kinds of evidence it rests on, as far as the examples show."""
+        """The kinds of evidence that it rests on, as far as the examples show."""
         return list(dict.fromkeys(ORIGINS[example.origin] for example in self.examples))
 
     @property

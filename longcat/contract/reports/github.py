@@ -29,7 +29,7 @@ COMMANDS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Sev
 
 @frozen
 class _Annotation:
-    """What is shown at a line."""
+    """The text that is shown at a line."""
 
     command: str
     location: Location

@@ -1,4 +1,4 @@
-"""Where a place of the contract stands: in which of its files, and on which line."""
+"""Finds the file and the line at which a place of the contract stands."""
 
 import json
 import os

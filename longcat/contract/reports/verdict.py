@@ -1,4 +1,4 @@
-"""What a run came to: the events it is made of, their tally, and the one function that decides the exit code."""
+"""The events of a run, their tally, and the one function that decides the exit code."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ MAX_REASONS: Final = 20
 
 
 class Verdict(IntEnum):
-    """What a run came to. The numbers are the exit codes of the command line."""
+    """The verdict on a run. The numbers are the exit codes of the command line."""
 
     KEPT = 0
     """No finding is as bad as was asked for."""
@@ -66,7 +66,7 @@ Event: TypeAlias = JudgedExchange | Inconclusive
 
 @define
 class GapReason:
-    """Why something was not judged, and about what that was said.
+    """The reason for which something was not judged, and what it was said of.
 
     Attributes:
         why, unclear: as in `Inconclusive`.
@@ -91,7 +91,7 @@ class GapReason:
 
     @property
     def where(self) -> str:
-        """Which operations could not be judged for this reason, and the places where that was seen."""
+        """The operations that could not be judged for this reason, and the places where that was seen."""
         operations, places = list(self.operations), self.places[: MAX_EXAMPLES if self.operations else None]
         more = [f"{self.count - len(places)} more"] if self.count > len(places) else []
         seen_in = "; and ".join(["; ".join(places), *more])
@@ -100,7 +100,7 @@ class GapReason:
 
 @define
 class BodyCount:
-    """How many bodies of answers there should be, and how many of them were read, and compared with the contract."""
+    """The numbers of bodies of answers: those that should be there, were read, and were compared with the contract."""
 
     due: int = 0
     read: int = 0
@@ -115,7 +115,7 @@ class BodyCount:
 
 @define
 class Tally:
-    """What a run has come to so far. Its size grows with the kinds of findings, not with the number of exchanges.
+    """The result of a run so far. Its size grows with the kinds of findings, not with the number of exchanges.
 
     Attributes:
         judged: how many exchanges, by the kind of evidence they are.

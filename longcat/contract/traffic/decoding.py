@@ -25,15 +25,15 @@ _BASE64: Final = str.maketrans("-_", "+/")
 
 
 class UnreadableError(ValueError):
-    """Why something recorded can't be read, in words for people."""
+    """Something recorded can't be read. The message says why."""
 
 
 class BrokenFileError(UnreadableError):
-    """Why the rest of a file can't be read either."""
+    """The rest of a file can't be read either. The message says why."""
 
 
 class NoExchangeError(UnreadableError):
-    """Why something recorded is nothing that could be judged: it is no HTTP, or no answer came."""
+    """Something recorded can't be judged: it is no HTTP, or no answer came. The message says why."""
 
 
 class UnquotedText(str):

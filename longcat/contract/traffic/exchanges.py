@@ -1,4 +1,4 @@
-"""What all formats of recorded traffic have in common: methods, URLs, headers, status codes and times."""
+"""Reads what all formats of recorded traffic have in common: methods, URLs, headers, status codes and times."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator

@@ -40,7 +40,7 @@ HEAD: Final = 64 * 1024
 
 @frozen
 class Provenance:
-    """Where a cassette comes from.
+    """The origin of a cassette.
 
     Attributes:
         origin: what kind of evidence it is.
@@ -57,7 +57,7 @@ class Provenance:
 
 @frozen
 class _About:
-    """What a file says of all that is in it."""
+    """The statements of a file about all that is in it."""
 
     origin: Origin = "unknown"
     recorded: datetime | None = None

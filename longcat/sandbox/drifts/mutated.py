@@ -118,7 +118,7 @@ def _drift(call: EmulatedCall, place: str, mutation: Mutation, where: str = "") 
 
 
 class _CallContract:
-    """What our contract says of the answers of a call."""
+    """Our contract, as the mutator asks about it for the answers of a call."""
 
     def __init__(self, document: Mapping[str, Any], call: EmulatedCall) -> None:
         self._document = document

@@ -1,4 +1,4 @@
-"""Which responses of the sandbox a drift changes."""
+"""The places of a drift: which responses of the sandbox it changes."""
 
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias

@@ -1,4 +1,4 @@
-"""How a drifted gateway reads requests: pure functions over them, and the middleware that applies them."""
+"""Reads requests as a drifted gateway does: pure functions over them, and the middleware that applies them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What drifts by hand do to responses: the operations that `by_hand.toml` is written with."""
+"""The operations that `by_hand.toml` is written with: they change responses."""
 
 import gzip
 import re

@@ -52,7 +52,7 @@ _ENUMS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class WantedPictures:
-    """What an order asks for.
+    """The pictures that an order asks for.
 
     Attributes:
         outcome: how the prompt says that the request ends. None: as the settings say.

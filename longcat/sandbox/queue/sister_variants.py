@@ -1,4 +1,4 @@
-"""What sister models of the same queue answer, by name: bodies that the page of this model does not have.
+"""Answers of sister models of the same queue, by name: bodies that the page of this model does not have.
 
 A variant changes the honest bodies of the queue gateway for as long as the sandbox runs; those given together work in
 their order. A drift, for comparison, is made up; each of these has been published somewhere.
@@ -17,7 +17,7 @@ Body = dict[str, Any]
 
 
 class BodyKind(StrEnum):
-    """Which body of the queue gateway it is."""
+    """The kinds of bodies that the queue gateway sends."""
 
     ORDER = "order"  # The answer to an order.
     OPEN = "open"  # The status of a request that is not over.

@@ -28,7 +28,7 @@ MAX_DELAY: Final = 15.0  # The page: the most seconds between two questions to t
 
 @dataclass(frozen=True)
 class Webhook:
-    """Where an order wants its callbacks, and which of them."""
+    """The callbacks that an order wants, and where."""
 
     url: str
     mode: str

@@ -1,1 +1,1 @@
-"""What outlives the process: what was ordered, asked, answered and saved, and by whom."""
+"""Keeps what was ordered, asked, answered and saved, and by whom."""

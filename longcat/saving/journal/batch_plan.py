@@ -1,4 +1,4 @@
-"""What a batch would send, and what that may cost, before anything is sent: for both kinds of journals."""
+"""The plan of a batch: what it would send, and what that may cost. It is the same for both kinds of journals."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from longcat.saving.journal.states import OrdersUnderWay
 
 @frozen
 class BatchPlan:
-    """How the lines of a batch stand before this program begins: what it would send. Money is in US dollars.
+    """The lines of a batch before this program begins: what it would send. Money is in US dollars.
 
     Attributes:
         lines: how many there are.
@@ -36,10 +36,10 @@ class BatchPlan:
 
     @property
     def known(self) -> int:
-        """How many need not be sent."""
+        """The number of lines that need not be sent."""
         return self.lines - self.new
 
     @property
     def total(self) -> Decimal:
-        """What all orders may have cost in the end."""
+        """The cost that all orders may have had in the end."""
         return self.spent + self.elsewhere + self.cost

@@ -1,4 +1,4 @@
-"""What stands in a journal, of all gateways: counted by state, told one by one, and opened to be ordered again."""
+"""The contents of a journal, of all gateways: counted by state, told one by one, and opened to be ordered again."""
 
 import json
 from collections import Counter
@@ -128,7 +128,7 @@ class OrderInDoubt:
 
 @frozen
 class JournalSummary:
-    """What stands in a journal.
+    """The contents of a journal.
 
     Attributes:
         states: how many things there are in each of `STATES`: lines of batches; orders that are no lines; and requests

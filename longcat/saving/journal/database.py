@@ -1,4 +1,4 @@
-"""What every kind of database offers to the tables of a journal, and what all kinds have in common."""
+"""The database of a journal: what every kind of it offers to the tables, and what all kinds have in common."""
 
 import secrets
 from abc import ABC, abstractmethod
@@ -24,11 +24,11 @@ ALTERED: Final = (ValueError, TypeError, LookupError, AttributeError, Arithmetic
 
 
 class Rows(Protocol):
-    """What came of a statement."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """The number of rows that it changed."""
 
     def fetchone(self) -> Any:
         """Return the next row. None: there is none."""
@@ -41,7 +41,7 @@ class Rows(Protocol):
 
 
 class Statements(Protocol):
-    """What executes statements, each of them in a transaction of its own unless one is open."""
+    """Executes statements, each of them in a transaction of its own unless one is open."""
 
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Rows:
         """Execute a statement. A `?` stands for a value; `CAST(? AS TEXT)` for a text that went through `as_bytes`."""
@@ -111,7 +111,7 @@ class Database(ForkAware, ABC):
 
     @property
     def session(self) -> int:
-        """How many sessions this owner has had: it changes when a connection was lost, and others may take its rows."""
+        """The number of sessions of this owner so far. It grows when a connection was lost, and rows with it."""
         return 0
 
     def is_certain(self) -> bool:

@@ -1,4 +1,4 @@
-"""What was ordered, asked, answered and saved, in a database that outlives the process: SQLite's file, or PostgreSQL.
+"""Keeps what was ordered, asked, answered and saved in a database that outlives the process: SQLite or PostgreSQL.
 
 Several processes may share it; see `sqlite.owners` and `postgres.database` beside this module for who works on what.
 Every change is a transaction, and survives the end of the process. A power cut may lose the last seconds of what was
@@ -105,7 +105,7 @@ class Journal:
 
     @property
     def name(self) -> str:
-        """What messages call it: its file, or what tells its database from others, without a password."""
+        """Its name in messages: its file, or what tells its database from others, without a password."""
         return self._database.name
 
     def open(self, seconds: float) -> None:

@@ -21,7 +21,7 @@ LOT: Final = 10_000
 
 
 class Costs(dict[int, str]):
-    """What amounts of money, as they are stored, are called in JSON, in US dollars. There are few different ones."""
+    """The stored amounts of money as JSON has them, in US dollars. There are few different ones, so they are kept."""
 
     def __missing__(self, units: int) -> str:
         if len(self) >= MAX_CACHED_COSTS:

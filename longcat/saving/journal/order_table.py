@@ -1,4 +1,4 @@
-"""Which orders of one gateway were sent, what came of them, and what they cost: so that none is paid twice."""
+"""The orders of one gateway that were sent, what came of them, and what they cost: so that none is paid twice."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What was answered about the requests of one gateway, and which of their pictures were saved."""
+"""The requests of one gateway, the answers about them, and their pictures that were saved."""
 
 import json
 from collections import Counter
@@ -49,7 +49,7 @@ FIND_PICTURE: Final = "SELECT path, sha256, size FROM picture WHERE gateway = ? 
 
 @frozen
 class SavedFile:
-    """Where a picture was saved, as it was recorded.
+    """The place where a picture was saved, as it was recorded.
 
     Attributes:
         place: where it is: an absolute path, or a URL.

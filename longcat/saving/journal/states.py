@@ -1,4 +1,4 @@
-"""How orders and requests stand, in the words of the manifest and of SQL, for all who count them or tell them."""
+"""The states of orders and requests, in the words of the manifest and of SQL, for all who count them or tell them."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias

@@ -1,1 +1,1 @@
-"""What kinds of pictures there are: how each begins, and how each tells that it is whole."""
+"""The kinds of pictures: how each begins, and how each tells that it is whole."""

@@ -33,7 +33,7 @@ class PictureKind:
 
     @property
     def media_type(self) -> str:
-        """What it is called in HTTP."""
+        """Its media type in HTTP."""
         return f"image/{MEDIA_TYPES.get(self.suffix, self.suffix)}"
 
 

@@ -1,4 +1,4 @@
-"""How whole objects are put into the storages of S3, Google and Azure by fsspec, and what is asked about them.
+"""Puts whole objects into the storages of S3, Google and Azure by fsspec, and asks about them.
 
 They take an object in one request, or in parts that nobody sees before the last. Nothing is listed: that takes long
 where there are many objects, and not everyone may. Every method blocks, and raises what the library below raises:
@@ -29,7 +29,7 @@ HASH: Final = "sha256"
 
 @frozen
 class StoredObject:
-    """What a store says about an object.
+    """An object, as its store describes it.
 
     Attributes:
         size: how many bytes it has.
@@ -42,7 +42,7 @@ class StoredObject:
 
 @frozen
 class ObjectBody:
-    """What is to become an object.
+    """The bytes that are to become an object.
 
     Attributes:
         path: the file with its bytes.
@@ -106,7 +106,7 @@ class FileSystem:
 
 
 class ObjectDriver:
-    """What the drivers below have in common. The file systems of fsspec have an event loop, in a thread of its own."""
+    """The base of the drivers below. The file systems of fsspec have an event loop, in a thread of its own."""
 
     def __init__(self, url: StoreUrl, kind: Any, **options: Any) -> None:
         self._file_system = FileSystem(url, kind, **options)

@@ -1,4 +1,4 @@
-"""How pictures lie in a store: beside each other, or in folders, so that a million of them are not in one."""
+"""The layouts of pictures in a store: beside each other, or in folders, so that a million of them are not in one."""
 
 from hashlib import sha256
 from typing import Final, Literal, TypeAlias, get_args

@@ -1,4 +1,4 @@
-"""Which kind of store a place is."""
+"""Opens the store at a place, whichever kind it is of."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What a place for pictures offers, whichever kind it is of."""
+"""The interface of a place for pictures, whichever kind it is of."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -33,7 +33,7 @@ class WholePicture:
 
 
 class PictureTarget(Protocol):
-    """Where one picture is to be saved. Every method may raise OSError, ValueError and RuntimeError."""
+    """The place where one picture is to be saved. Every method may raise OSError, ValueError and RuntimeError."""
 
     @property
     def folder(self) -> Path:

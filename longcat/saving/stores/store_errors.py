@@ -1,4 +1,4 @@
-"""What goes wrong with a store that is reached over a network, in words that say what to do about it.
+"""The errors of a store that is reached over a network, in words that say what to do about them.
 
 The libraries below raise errors of a hundred classes. They are told apart by what they have in common: the HTTP status
 that they carry, Python's own class of which they are, and the names of the few that have neither.

@@ -1,1 +1,1 @@
-"""What sends calls by an HTTP library. Of the client, nothing else imports one, but to name its types."""
+"""Sends calls by an HTTP library. Of the client, nothing else imports one, but to name its types."""

@@ -1,4 +1,4 @@
-"""What a server sends beyond its answer.
+"""Finds what a server sends beyond its answer.
 
 httpcore keeps such bytes, and takes them for the answer to the next request on the connection: an order would get the
 id of another one. It has no public way to see them, so this reads its attributes. A response that has others is left

@@ -1,1 +1,1 @@
-"""What `AsyncLongCat` sends and waits with: tasks on asyncio and trio."""
+"""Performs flows and batches with tasks, on asyncio and trio, for `AsyncLongCat`."""

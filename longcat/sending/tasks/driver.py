@@ -1,4 +1,4 @@
-"""How `AsyncLongCat` obeys a flow: in the task that calls, on asyncio and trio."""
+"""Performs the commands of a flow in the task that calls, on asyncio and trio, for `AsyncLongCat`."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""How `AsyncLongCat` performs a batch with tasks, on asyncio and trio."""
+"""Performs a batch with tasks, on asyncio and trio, for `AsyncLongCat`."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
@@ -85,7 +85,7 @@ class Outcomes(AsyncIterator[Outcome]):
 
 @frozen
 class _Timer:
-    """When the task that rests wakes up, so that it is disturbed only if that is too late.
+    """Ends the sleep of the task that rests, which is disturbed only if it would wake up too late.
 
     Attributes:
         until: when it wakes up, in seconds on the batch's clock.

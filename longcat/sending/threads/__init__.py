@@ -1,1 +1,1 @@
-"""What `LongCat` sends and waits with: the thread that calls, and for a batch, threads of its own."""
+"""Performs flows with the thread that calls, and batches with threads of their own, for `LongCat`."""

@@ -1,4 +1,4 @@
-"""How `LongCat` performs the commands of a flow: in the thread that calls."""
+"""Performs the commands of a flow in the thread that calls, for `LongCat`."""
 
 import threading
 from collections.abc import Callable, Iterator

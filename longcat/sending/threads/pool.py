@@ -1,4 +1,4 @@
-"""How `LongCat` performs a batch with threads."""
+"""Performs a batch with threads, for `LongCat`."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator

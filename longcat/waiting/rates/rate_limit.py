@@ -1,4 +1,4 @@
-"""How often all waits of one client may ask, and not before when. No I/O, no clock.
+"""Limits how often all waits of one client may ask, and says when the next one may. No I/O, no clock.
 
 Questions are spaced evenly. When some are refused with a 429, they come less often by the share that was refused: that
 is the rate of a gateway that lets so many through in a second and no more. If fewer are refused from then on, the rate
@@ -51,7 +51,7 @@ MAX_COUNTED: Final = 1e9  # Answers. No count gets so far.
 
 @define
 class AnswerCount:
-    """How many questions were answered, and how many of them were refused. What is older may count less."""
+    """The numbers of answers, and of refusals among them. What is older may count less."""
 
     answers: float = 0.0
     refusals: float = 0.0
@@ -268,7 +268,7 @@ class Slot:
 
 @define
 class RateLimiter:
-    """When the waits of one client may ask. May be used from many threads.
+    """Tells the waits of one client when they may ask. May be used from many threads.
 
     Attributes:
         max_rate: questions per second, infinite for no bound.

@@ -1,1 +1,1 @@
-"""When to ask next, and how long it will take: forecasts, and what they are good for."""
+"""Says when to ask next, by forecasts of how long requests take."""

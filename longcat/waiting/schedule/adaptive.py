@@ -1,4 +1,4 @@
-"""When the next question of a wait is due, by what the waits of one policy have learnt. No I/O, and no clock.
+"""The policy that asks by what its waits have learnt. No I/O, and no clock.
 
 What they learn is in `longcat.waiting.schedule.knowledge`, the other policies in `longcat.waiting.schedule.polling`.
 """

@@ -1,4 +1,4 @@
-"""How many questions a wait may ask by when, and where it spends them. No I/O, and no clock.
+"""The budget of a wait: how many questions it may ask by when, and where it spends them. No I/O, and no clock.
 
 A budget gives a wait some questions at once, and one more every so many seconds. What a wait does not spend it saves.
 
@@ -57,7 +57,7 @@ def saved(before: float, asked: int, duration: float, seconds_per_question: floa
 
 @frozen
 class Budget:
-    """What one wait may spend.
+    """The questions that one wait may spend.
 
     Attributes:
         seconds_per_question: one more question is given every so many seconds.

@@ -1,4 +1,4 @@
-"""How long a request takes: forecasts, learnt from the requests before it and from the progress it reports.
+"""Forecasts how long a request takes, by the requests before it and by the progress that it reports.
 
 A forecast is kept as its cumulative hazard, H(t) = -log S(t), where S(t) is the chance that the request still runs t
 seconds after its wait began. The chance that it runs on from t to u is then exp(H(t) - H(u)), however small S is.
@@ -202,7 +202,7 @@ HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that 
 
 
 class ProgressShape:
-    """What progress has meant: how far log(duration / elapsed) is from -log p, which it is when progress is linear.
+    """The error of progress: how far log(duration / elapsed) is from -log p, which it is when progress is linear.
 
     Kept by bins of p, evenly wide in log(p / (1 - p)): count, mean and variance. A shape that is eased or stalls moves
     the mean; noise and lies widen the variance, and the forecast with it.

@@ -1,4 +1,4 @@
-"""What the waits of one policy learn together: forecasts, and how far each is trusted. No I/O, and no clock.
+"""The knowledge of one policy, which its waits share: forecasts, and how far each is trusted. No I/O, and no clock.
 
 The forecasts are in `longcat.waiting.schedule.forecast`; `longcat.waiting.schedule.adaptive` plans by them.
 """
@@ -47,7 +47,7 @@ class Cohort:
 
 @define
 class Knowledge:
-    """What the waits of one policy have learnt together: the forecasts, and how far each is trusted.
+    """The knowledge that the waits of one policy share: the forecasts, and how far each is trusted.
 
     The trust is Bayes' rule over the forecasts: each is multiplied by the chance that it gave to what happened between
     two questions. Then a small share goes back to the first trust (the fixed share of Herbster and Warmuth, 1998), so

@@ -1,4 +1,4 @@
-"""When questions about a request fall due, by what is expected of it. No I/O, and no clock.
+"""The outlook for a request: when questions about it fall due, by what is expected of it. No I/O, and no clock.
 
 Asking n times a second costs c per question and, where a request finishes, a delay of 1 / 2n on average. While it runs,
 with hazard h (the chance per second to finish now), that is `n c + h / 2n` per second: least where `n = sqrt(h / 2c)`
@@ -38,7 +38,7 @@ PATIENT: Final = 2.0
 
 @frozen
 class Price:
-    """What one question is worth: c, in seconds of delay.
+    """The worth of one question: c, in seconds of delay.
 
     It is a share of how long requests typically take, and is the same for short and long ones among them, so that
     questions are asked where they save the most delay.
@@ -70,7 +70,7 @@ the request still runs when it begins and when it ends, in any unit.
 
 
 class Outlook:
-    """What all experiences expect of a request that reports no progress, each as far as it is trusted, by its age.
+    """The outlook for a request that reports no progress: all experiences, each as far as it is trusted, by its age.
 
     It is the same for all such requests, so that it is worked out once, as far as one of them needs it; when the next
     question of one is due, is looked up. It is out of date when something was learnt.
@@ -97,7 +97,7 @@ class Outlook:
 
     @property
     def typical(self) -> float:
-        """How long requests typically take, in seconds."""
+        """The typical duration of requests, in seconds."""
         return self.price.typical
 
     def due(self, age: float, questions: float, longest: float, shortest: float = 0.0) -> float:
@@ -216,7 +216,7 @@ def prior_table() -> tuple[list[float], list[float]]:
 
 @frozen
 class Reports:
-    """What is expected of a request that reports progress.
+    """The outlook for a request that reports progress.
 
     Attributes:
         outlook: what is expected of one that reports none.
@@ -230,7 +230,7 @@ class Reports:
 
     @property
     def typical(self) -> float:
-        """How long such requests typically take, in seconds."""
+        """The typical duration of such requests, in seconds."""
         whole = self.trust + sum(trust for trust, _ in self.forecasts)
         return (self.trust * self.outlook.typical + sum(trust * one.typical for trust, one in self.forecasts)) / whole
 

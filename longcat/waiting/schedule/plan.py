@@ -1,4 +1,4 @@
-"""What a policy says about when to ask next. No I/O, no clock; randomness is an argument."""
+"""The interface of policies, which say when to ask next. No I/O, no clock; randomness is an argument."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,7 +8,7 @@ Random = Callable[[], float]
 
 
 class Plan(Protocol):
-    """When one wait asks: how long it pauses between questions."""
+    """The times of one wait: how long it pauses between questions."""
 
     def next(self, elapsed: float, progress: float | None) -> float:
         """Return how many seconds to pause before the next question.

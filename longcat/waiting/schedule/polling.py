@@ -1,4 +1,4 @@
-"""When to ask next: two policies that learn nothing. No I/O, no clock; randomness is an argument."""
+"""Two policies that learn nothing. No I/O, no clock; randomness is an argument."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""When a request will be done, by the reports of its progress alone: several curves are laid through them.
+"""Forecasts when a request will be done by the reports of its progress alone: several curves are laid through them.
 
 Progress need not be even. It may slow down, or be slow at first, and early reports fit curves that end at very
 different moments. So an end is told only if the curves that fit agree about it, within a factor of two. No I/O, and no

@@ -1,4 +1,4 @@
-"""What the waits of several clients have learnt, merged: each tells what it has learnt, and learns what is known.
+"""Merges what the waits of several clients have learnt: each tells what it has learnt, and learns what is known.
 
 What an `Experience` counts adds up. Of everything else, the mean is taken, weighted by how many requests have finished
 at either side since the last time. So whoever begins knows what the others know. No I/O, and no clock.
@@ -18,7 +18,7 @@ DIGITS: Final = 6  # How many decimals are kept of what is counted.
 
 @frozen
 class KnowledgeRecord:
-    """What is known, as it is kept. See `Knowledge` for what it means.
+    """The knowledge of all clients, as it is kept. See `Knowledge` for what it means.
 
     Attributes:
         finished: how many requests have finished.

@@ -1,4 +1,4 @@
-"""How long until requests are done, as people are told: a figure that is about right, or none. No I/O, and no clock.
+"""Tells people how long until requests are done: a figure that is about right, or none. No I/O, and no clock.
 
 When to ask next is decided by every forecast there is, however weak. That is no answer for a person: before anything is
 known, any request may take minutes. So only what is well-founded counts here.

@@ -55,7 +55,7 @@ class OrderFile:
 
     @property
     def row(self) -> str:
-        """What one of its rows is called."""
+        """The word for one of its rows."""
         return "row" if self.is_parquet else "line"
 
     def digest(self) -> str:

@@ -1,1 +1,1 @@
-"""What a request says: its parameters and its body, held against the contract, and what must come of it."""
+"""Holds the parameters and the body of a request against the contract, and says which answer must come of it."""

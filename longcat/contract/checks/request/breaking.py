@@ -1,4 +1,4 @@
-"""How a value of a request breaks its schema, which is read openly: fields that it does not list may come."""
+"""Finds how a value of a request breaks its schema, which is read openly: fields that it does not list may come."""
 
 from collections.abc import Mapping
 from typing import Any, Final

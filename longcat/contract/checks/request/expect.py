@@ -1,4 +1,4 @@
-"""What the answer to a request should be: this follows from the request itself.
+"""Says which answer to a request should come: this follows from the request itself.
 
 A request may be at fault for certain (it has no key), or perhaps (nobody can see whether its key is wrong). What is
 certain must be refused with the code that the contract has for it; what is possible may be. A gateway may tell any of

@@ -1,4 +1,4 @@
-"""What a schema says about a value itself, without any other schema in it, ready to check."""
+"""The assertions of a schema about a value itself, without any other schema in it, ready to check."""
 
 import operator
 import re

@@ -46,18 +46,18 @@ class CompiledSchema:
 
     @cached_property
     def properties(self) -> dict[str, str]:
-        """Where the schemas of its fields stand."""
+        """The pointers of the schemas of its fields."""
         return {name: f"{self.pointer}/properties/{escape(name)}" for name in self.schema.get("properties", ())}
 
     @cached_property
     def patterns(self) -> dict[str, str]:
-        """Where the schemas of fields stand whose names have a pattern."""
+        """The pointers of the schemas of fields whose names have a pattern."""
         names = self.schema.get("patternProperties", ())
         return {name: f"{self.pointer}/patternProperties/{escape(name)}" for name in names}
 
     @cached_property
     def others(self) -> str | None:
-        """Where the schema of all other fields stands. Empty: it allows anything. None: there is none."""
+        """The pointer of the schema of all other fields. Empty: it allows anything. None: there is none."""
         others = self.schema.get("additionalProperties")
         return None if others is None else "" if others is True else f"{self.pointer}/additionalProperties"
 

@@ -1,4 +1,4 @@
-"""Where a value breaks a schema, and what the broken keyword asks for."""
+"""The place at which a value breaks a schema, and what the broken keyword asks for."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -25,7 +25,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 
 @define
 class SchemaFailure:
-    """Where a value first breaks its schema.
+    """The first place at which a value breaks its schema.
 
     Attributes:
         pointer: of the keyword that is broken.

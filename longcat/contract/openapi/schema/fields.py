@@ -19,7 +19,7 @@ _PART_OF_UNION: Final = re.compile(r"/(any|one)Of/\d+$")
 
 
 class Direction(StrEnum):
-    """Which way a value travels: some fields only go one way. The values are the keywords that rule a field out."""
+    """The way that a value travels: some fields only go one way. The values are the keywords that rule a field out."""
 
     REQUEST = "readOnly"
     RESPONSE = "writeOnly"
@@ -27,7 +27,7 @@ class Direction(StrEnum):
 
 @define
 class Fields:
-    """What several schemas together say about an object's fields.
+    """The fields of an object, as several schemas together describe them.
 
     Attributes:
         named: for each field, where its schemas stand.

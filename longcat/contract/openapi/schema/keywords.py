@@ -50,7 +50,7 @@ def metaschema() -> jsonschema_rs.Draft202012Validator:
 
 @frozen
 class SchemaDefect:
-    """What in a schema can't be used: the pointer within the schema, and why."""
+    """A part of a schema that can't be used: the pointer within the schema, and why."""
 
     pointer: str
     why: str

@@ -42,7 +42,7 @@ class _DescribedFields:
 
 @frozen
 class ValidationMode:
-    """How a schema is read that a value is held against.
+    """The ways to read a schema that a value is held against.
 
     Attributes:
         closed: whether fields are forbidden that no schema describes, and those that do not go this way.

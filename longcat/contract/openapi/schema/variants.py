@@ -1,4 +1,4 @@
-"""Which of several schemas a value was meant to fit, going by the word that tells them apart."""
+"""Finds which of several schemas a value was meant to fit, by the word that tells them apart."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -101,12 +101,12 @@ class _Discriminator:
 
     @property
     def rule(self) -> str:
-        """Where a new word would be entered."""
+        """The pointer at which a new word would be entered."""
         return f"{self.pointer}/discriminator" + ("/mapping" if self.mapping else "")
 
     @property
     def default(self) -> str | None:
-        """Where the schema for any other word stands, and for none. None: there is no such."""
+        """The pointer of the schema for any other word, and for no word. None: there is no such schema."""
         return self._target(self.document.schema(self.pointer)["discriminator"].get("defaultMapping"))
 
     def mapped(self, branches: Sequence[str] = ()) -> dict[str, str]:
@@ -174,7 +174,7 @@ class Subtypes:
 
     @cached_property
     def _children(self) -> dict[str, list[str]]:
-        """Where the components stand that extend each."""
+        """The pointers of the components that extend each component."""
         found: dict[str, list[str]] = {}
         components = self._document.get("components")
         schemas = components.get("schemas") if isinstance(components, Mapping) else None

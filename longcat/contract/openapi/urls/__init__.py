@@ -1,1 +1,1 @@
-"""What a URL means: below which server of the contract it is, and of which path."""
+"""Finds the server of the contract that a URL is below, and its path."""

@@ -28,7 +28,7 @@ _DEFAULT_PORTS: Final = (":443", ":80")
 
 
 class Base(NamedTuple):
-    """What the URLs of an operation begin with.
+    """The servers of an operation: what its URLs begin with.
 
     Attributes:
         host: in lower case, with its port if that is none of the default ones. `{}` in it stands for any text. Empty:

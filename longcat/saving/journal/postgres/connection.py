@@ -95,7 +95,7 @@ SEARCH_PATH: Final = re.compile(r"search_path\s*=\s*([\w$,]+)")
 
 @frozen
 class JournalUrl:
-    """Where a journal is, as a URL says it.
+    """The place of a journal, as a URL says it.
 
     Attributes:
         parameters: what psycopg connects with, the password among them.
@@ -128,7 +128,7 @@ class JournalUrl:
 
     @property
     def name(self) -> str:
-        """What messages call it: host, port, database, schema and user."""
+        """Its name in messages: host, port, database, schema and user."""
         values = {key: shorten(str(value)) for key, value in self.parameters.items()}
         host = values.get("host") or values.get("hostaddr")
         where = f" at {host}" + (f":{values['port']}" if "port" in values else "") if host else ""

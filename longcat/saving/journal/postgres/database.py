@@ -173,7 +173,7 @@ class PostgresDatabase(Database):
 
     @property
     def session(self) -> int:
-        """How many sessions this owner has had."""
+        """The number of sessions that this owner has had."""
         return self._session
 
     def is_certain(self) -> bool:

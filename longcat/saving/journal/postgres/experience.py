@@ -1,4 +1,4 @@
-"""What the schedules of all clients have learnt about a gateway: a row of a journal on PostgreSQL for each policy."""
+"""Keeps what the schedules of all clients have learnt about a gateway: a row on PostgreSQL for each policy."""
 
 import logging
 from typing import TYPE_CHECKING, Any, Final

@@ -1,4 +1,4 @@
-"""Which programs use a journal on PostgreSQL, and what their signs of life say of the rows that they own.
+"""The programs that use a journal on PostgreSQL, and what their signs of life say of the rows that they own.
 
 A program is alive while its session holds the advisory lock of its token. One that holds none may live all the same:
 its session was lost, as with all others when the server is restarted. It comes back within seconds, and what it was

@@ -61,7 +61,7 @@ CLOSING: Final = 1.0  # Seconds that the thread gets to end.
 
 @define
 class ClockOffset:
-    """How many seconds the server's clock is ahead of the client's.
+    """The seconds by which the server's clock is ahead of the client's.
 
     Attributes:
         seconds: the best estimate.

@@ -1,4 +1,4 @@
-"""Why there is no connection to a server, and what to do about it, by the words of libpq and of the server.
+"""Explains why there is no connection to a server, and what to do about it, by the words of libpq and of the server.
 
 libpq tells no code of an error here, unlike everywhere else. A server that speaks another language than English says
 itself what is wrong; the next step then names everything that may be in the way.

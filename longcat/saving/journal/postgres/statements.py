@@ -62,13 +62,13 @@ def from_stored(value: Any) -> Any:
 
 @frozen
 class PostgresRows:
-    """What came of a statement: `Rows`."""
+    """The result of a statement: `Rows`."""
 
     cursor: Any
 
     @property
     def rowcount(self) -> int:
-        """How many rows it changed."""
+        """The number of rows that it changed."""
         return int(self.cursor.rowcount)
 
     def fetchone(self) -> Any:
@@ -93,7 +93,7 @@ class PostgresRows:
 
 @frozen
 class CopiedRows:
-    """What takes the rows of a COPY."""
+    """Takes the rows of a COPY."""
 
     copy: Any
 
@@ -104,7 +104,7 @@ class CopiedRows:
 
 @frozen
 class PostgresStatements:
-    """What executes statements on a connection: `Statements`."""
+    """Executes statements on a connection: `Statements`."""
 
     connection: "BoundedConnection"
 

@@ -101,7 +101,7 @@ class ClaimedLine:
 
 @frozen
 class LineOutcome:
-    """What came of a line that was claimed.
+    """The result of a line that was claimed.
 
     Attributes:
         number: which line it is.

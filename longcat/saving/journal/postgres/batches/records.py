@@ -1,4 +1,4 @@
-"""How far batches are: their lines, counted as they end, and opened again."""
+"""The progress of batches: their lines, counted as they end, and opened again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -87,7 +87,7 @@ class BatchRecord:
 
     @property
     def open(self) -> int:
-        """How many lines are not over yet."""
+        """The number of lines that are not over yet."""
         return self.lines - self.done - self.failed - self.unknown
 
 

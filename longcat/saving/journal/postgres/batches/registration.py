@@ -1,4 +1,4 @@
-"""How a batch is registered: its lines are written and compared, and what they would cost is found out."""
+"""Registers a batch: writes and compares its lines, and finds out what they would cost."""
 
 from collections.abc import Iterable
 from typing import Any, Final
