@@ -183,7 +183,10 @@ class Comparison:
 
     def fits(self, pointers: tuple[str, ...], value: Any) -> bool:
         """Whether a value fits all schemas at some pointers; where there are none, nothing does."""
-        return self.schemas.fits(pointers, value, self.budget)
+        if self.schemas.is_right_scalar(pointers, value):
+            return True
+        mode = ValidationMode(direction=self.direction)
+        return bool(pointers) and all(self.schemas.failure(one, value, mode, self.budget) is None for one in pointers)
 
     def is_of_another_type(self, pointers: tuple[str, ...], value: Any) -> bool:
         """Whether a value is of another type than the schemas at some pointers want."""
@@ -372,6 +375,7 @@ class Comparison:
             elif fields.is_closed:
                 self.budget.spend(STEPS)
                 unknown[name] = inner
+        yield from _forbidden(fields, value, path)
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
             missing = list(self._missing(fields, value, examples))
             sure = [one for one in missing if one.is_required or self.examples_are_complete]
@@ -436,6 +440,16 @@ class Comparison:
 def _named(name: str, fields: Fields) -> str:
     """Return the name of a field, or the key of a map where the contract does not list it."""
     return name if name in fields.named or not fields.pointers(name) else MapKey(name)
+
+
+def _forbidden(fields: Fields, value: Mapping[str, Any], path: Path) -> Iterator[Mismatch]:
+    """Yield each schema that forbids fields which another one lists: the contract contradicts itself there."""
+    for pointer in dict.fromkeys(fields.forbidden.values()):
+        names = [name for name in value if fields.forbidden.get(name) == pointer]
+        if names:
+            rule, seen = f"{pointer}/additionalProperties", shorten(f"also {', '.join(names)}", 200)
+            expected = "no fields but those of this part of the schema, though other parts list more"
+            yield Mismatch("constraint-broken", path, rule, expected, seen, severity=Severity.ADDITIVE)
 
 
 def _missing_word(variants: Variants, absent: set[str], path: Path) -> Iterator[Mismatch]:

@@ -1,7 +1,7 @@
 """The fields of an object, as one or several schemas together describe them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Final
@@ -37,6 +37,7 @@ class Fields:
         patterns: for each pattern of names, where the schema of such fields stands.
         others: where the schemas of all other fields stand.
         left_out: for each field that does not go this way, where that is said.
+        forbidden: for each field that one of the schemas lists and another one forbids, where the other one stands.
     """
 
     named: dict[str, tuple[str, ...]] = Factory(dict)
@@ -46,6 +47,7 @@ class Fields:
     patterns: dict[str, str] = Factory(dict)
     others: tuple[str, ...] = ()
     left_out: dict[str, str] = Factory(dict)
+    forbidden: dict[str, str] = Factory(dict)
 
     def pointers(self, name: str) -> tuple[str, ...]:
         """Return where the schemas of a field stand; of a field that is not named, there may be some as well."""
@@ -89,9 +91,21 @@ def fields_of(document: Document, pointers: Sequence[str], direction: Direction 
         if mark is not None:
             fields.left_out[name] = mark
             fields.required.pop(name, None)
+    fields.forbidden = dict(_forbidden(document, pointers, fields.named)) if len(pointers) > 1 else {}
     fields.is_closed = fields.is_closed and not is_open
     fields.owner = fields.owner or next(iter(pointers), "")
     return fields
+
+
+def _forbidden(document: Document, pointers: Sequence[str], names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield the fields that one of the schemas at some pointers does not list and forbids, each with that schema."""
+    for pointer in pointers:
+        schema = document.schema(pointer)
+        if isinstance(schema, Mapping) and schema.get("additionalProperties") is False:
+            listed, patterns = schema.get("properties", ()), schema.get("patternProperties", ())
+            for name in names:
+                if name not in listed and not any(matches(pattern, name) for pattern in patterns):
+                    yield name, pointer
 
 
 def is_free(document: Document, pointer: str) -> bool:

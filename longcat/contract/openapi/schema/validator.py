@@ -20,7 +20,7 @@ from longcat.contract.openapi.schema.failure import SchemaFailure, describe_keyw
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.keywords import listed
 from longcat.contract.openapi.schema.patterns import matches
-from longcat.contract.openapi.schema.variants import Subtypes, Variants, unconditional
+from longcat.contract.openapi.schema.variants import Subtypes, Variants, describing, unconditional
 from longcat.contract.placeholders import is_placeholder
 from longcat.text.pointer import escape
 
@@ -65,6 +65,7 @@ class Validator:
         self._checks: dict[str, _Checks] = {}
         self._of_scalars: dict[str, CompiledSchema | None] = {}
         self._inside: dict[tuple[str, str], list[CompiledSchema]] = {}
+        self._shared: dict[tuple[str, str | None], bool] = {}
 
     def checks(self, compiled: CompiledSchema) -> "_Checks":
         """Return what is to be checked beyond a schema's own assertions, by the type of a value."""
@@ -109,6 +110,13 @@ class Validator:
         if key not in self._inside:
             self._inside[key] = [*map(self.compiled, listed(compiled.schema, compiled.pointer, keyword))]
         return self._inside[key]
+
+    def is_shared(self, pointer: str, name: str | None) -> bool:
+        """Whether several schemas may describe one field of a value at once, each a part of it. None: its items."""
+        key = pointer, name
+        if key not in self._shared:
+            self._shared[key] = len(describing(self._document, pointer, name)) > 1
+        return self._shared[key]
 
     def failure(self, pointer: str, value: Any, mode: ValidationMode, budget: StepBudget) -> SchemaFailure | None:
         """Return where a value first breaks the schema at a pointer. None: nowhere.
@@ -202,9 +210,12 @@ class _Run:
             self.failure = SchemaFailure(pointer, describe_keyword(compiled.schema, keyword))
         return False
 
-    def _inner(self, pointer: str, value: Any, key: str | int) -> bool:
-        """Whether a schema allows a field or an item."""
-        if self.value(pointer, value):
+    def _inner(self, pointer: str, value: Any, key: str | int, *, is_shared: bool = False) -> bool:
+        """Whether a schema allows a field or an item, read openly where it shares it with others."""
+        closed, self.closed = self.closed, self.closed and not is_shared
+        is_valid = self.value(pointer, value)
+        self.closed = closed
+        if is_valid:
             return True
         if self.failure is not None:
             self.failure.path.append(key)
@@ -271,14 +282,16 @@ class _Run:
     def one_of(self, compiled: CompiledSchema, value: Any, described: _DescribedFields | None) -> bool:
         """Obey `oneOf`. That several fit is right where it can't be known of some of them.
 
-        Read closed, it is right as well: of schemas that overlap, callers take the first, so that it is no drift.
+        Of what was sent, it is right as well: of schemas that overlap, both sides take the first, so that it is no
+        drift. So it is where a schema is read closed.
         """
         chosen = self._chosen(compiled, "oneOf", value)
         if chosen is not None:
             return self._apply(chosen, value, described)
         before, parts = self.uncertain, self._validator.inside(compiled, "oneOf")
         fitting = sum([self._try(part, value, described, is_union=True) for part in parts])
-        return fitting == 1 or (fitting > 1 and (self.closed or self.uncertain > before))
+        is_sent = self.closed or self._mode.direction is Direction.REQUEST
+        return fitting == 1 or (fitting > 1 and (is_sent or self.uncertain > before))
 
     def _chosen(self, compiled: CompiledSchema, keyword: str, value: Any) -> CompiledSchema | None:
         """Return the part that a value means by the word of a discriminator. None: all have to be tried."""
@@ -345,19 +358,26 @@ class _Run:
                     pointers += tuple(pointer for pattern, pointer in patterns.items() if matches(pattern, name))
                 if not pointers and others is None:
                     continue
-                if not all(self._field(one, inner, name) for one in pointers or ((others,) if others else ())):
+                pointers = pointers or ((others,) if others else ())
+                is_shared = len(pointers) > 1 or self._is_shared(name, inner)
+                if not all(self._field(one, inner, name, is_shared=is_shared) for one in pointers):
                     return False
             if described is not None:
                 described.names.add(name)
         return True
 
-    def _field(self, pointer: str, value: Any, name: str) -> bool:
+    def _field(self, pointer: str, value: Any, name: str, *, is_shared: bool) -> bool:
         """Whether a schema allows a field. Read closed, an answer has none that goes the other way."""
         if self.closed and self._mode.direction is Direction.RESPONSE:
             part = self._validator.compiled(pointer)
             if self._mode.direction in part.marks:
                 return self._fail(part, self._mode.direction)
-        return self._inner(pointer, value, name)
+        return self._inner(pointer, value, name, is_shared=is_shared)
+
+    def _is_shared(self, name: str | None, inner: Any) -> bool:
+        """Whether several schemas describe what is in a value. One alone knows only a part of its fields."""
+        is_container = type(inner) is dict or type(inner) is list
+        return self.closed and is_container and self._validator.is_shared(self._whole, name)
 
     def _is_right_scalar(self, pointer: str, value: Any) -> bool:
         """Whether a value is seen at once to be right, as most are: it holds no others, and one schema says it all."""
@@ -408,7 +428,7 @@ class _Run:
             pointer = f"{compiled.pointer}/prefixItems/{index}" if index < first else rest
             if pointer is None:
                 return True
-            if not self._inner(pointer, item, index):
+            if not self._inner(pointer, item, index, is_shared=self._is_shared(None, item)):
                 return False
             if described is not None:
                 described.items.add(index)

@@ -224,6 +224,40 @@ def unconditional(document: Document, *pointers: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def describing(document: Document, pointer: str, name: str | None) -> set[str]:
+    """Return where the schemas stand that describe a field of one value at once, by a reference, `allOf` or a choice.
+
+    None: those of its items. Of a choice that only one schema of can apply, the one counts that adds the most.
+    """
+    return _describing(document, pointer, name, set())
+
+
+def _describing(document: Document, pointer: str, name: str | None, seen: set[str]) -> set[str]:
+    """Return what `describing` does, but for the schemas that were seen already."""
+    parts = [one for one in unconditional(document, pointer) if one not in seen]
+    seen.update(parts)
+    schemas = [(one, schema) for one in parts if isinstance(schema := document.schema(one), Mapping)]
+    found = set[str]()
+    for one, schema in schemas:
+        if name is None and "items" in schema:
+            found.add(f"{one}/items")
+        elif name is not None and name in schema.get("properties", ()):
+            found.add(f"{one}/properties/{escape(name)}")
+    for one, schema in schemas:
+        for branches, is_one in _choices(schema, one):
+            added = [_describing(document, branch, name, seen) for branch in branches]
+            found |= max(added, key=len, default=set()) if is_one else set().union(*added)
+    return found
+
+
+def _choices(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[list[str], bool]]:
+    """Yield where the schemas of each choice stand, and whether only one of them can apply."""
+    yield listed(schema, pointer, "oneOf"), True
+    yield listed(schema, pointer, "anyOf"), False
+    yield [f"{pointer}/{keyword}" for keyword in ("then", "else") if keyword in schema], True
+    yield [f"{pointer}/dependentSchemas/{escape(name)}" for name in schema.get("dependentSchemas", ())], False
+
+
 def _besides(known: Mapping[str, str], branches: Sequence[str]) -> tuple[str, ...]:
     """Return the branches that no word leads to yet."""
     return tuple(branch for branch in branches if branch not in known.values())
@@ -252,10 +286,12 @@ def fixed_words(document: Document, name: str, branches: Iterable[str]) -> Itera
     """Yield each word that a field can only have in one of the branches."""
     for branch in branches:
         property_pointer = properties_of(document, branch).get(name)
-        schema = document.schema(property_pointer) if property_pointer else None
-        if isinstance(schema, Mapping):
-            words = [schema["const"]] if "const" in schema else schema.get("enum", ())
-            yield from ((word, branch) for word in words if isinstance(word, str))
+        for one in unconditional(document, property_pointer) if property_pointer else ():
+            schema = document.schema(one)
+            if isinstance(schema, Mapping) and ("const" in schema or "enum" in schema):
+                words = [schema["const"]] if "const" in schema else schema["enum"]
+                yield from ((word, branch) for word in words if isinstance(word, str))
+                break
 
 
 def _target(document: Document, branch: str) -> str:
