@@ -16,6 +16,7 @@ _WHOLE: Final = re.compile(
     r"|(?:redacted|filtered|sanitized|sanitised|scrubbed|censored|masked|obfuscated|anonymized|anonymised|dummy|placeholder"
     rf"|fake)(?:[-_ ]{_WORDS})?(?:[-_ ]?[0-9]+)?"
     rf"|(?:test|mock|example|sample|my|your)[-_ ]{_WORDS}"
+    r"|placeholder(?:[-_]\w+)+"
     rf"|{_WORDS}[-_ ](?:redacted|filtered|removed|hidden)",
     re.IGNORECASE,
 )

@@ -259,6 +259,15 @@ def error_schema(observation: Observation, operations: Sequence[Operation], valu
     return next((one for one in fitting if comparison.fields(one, value).required), None)
 
 
+def lists_all_of(observation: Observation, error: str, value: Any) -> bool:
+    """Whether what is documented for the answer lists all that the schema of an error requires of a value."""
+    media = documented_media(observation, observation.documented) if observation.documented else None
+    if media is None or media.schema is None:
+        return False
+    comparison = observation.comparison
+    return comparison.fields(error, value).required.keys() <= comparison.fields(media.schema, value).named.keys()
+
+
 def _error_schemas(operation: Operation) -> Iterator[str]:
     """Yield where the schemas of an operation's errors stand. A defect in one costs the answers with its code only."""
     for code, response in operation.responses.items():

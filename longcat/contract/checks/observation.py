@@ -10,8 +10,8 @@ from attrs import evolve, frozen
 from longcat.contract.checks.body import Decoded, body_text, charset_of, decode_json, is_html, media_type_of
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.checks.mismatch import show_body, show_path
-from longcat.contract.checks.request.parameters import RawParameters, compare_parameter
-from longcat.contract.checks.status_codes import BODILESS, is_redirect
+from longcat.contract.checks.request.parameters import RawParameters, compare_parameter, is_right_segment
+from longcat.contract.checks.status_codes import BODILESS, is_redirect, is_success
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Exchange
 from longcat.contract.openapi.errors import UnjudgeableError
@@ -19,7 +19,9 @@ from longcat.contract.openapi.limits import StepBudget
 from longcat.contract.openapi.operation import Operation, Response, first_json, media_for
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.spec import Located, Spec
-from longcat.contract.placeholders import MAX_PLACEHOLDER, is_placeholder_alone, with_quotes
+from longcat.contract.openapi.urls.paths import plain_name
+from longcat.contract.openapi.urls.templates import PARAMETER
+from longcat.contract.placeholders import MAX_PLACEHOLDER, is_placeholder, is_placeholder_alone, with_quotes
 from longcat.text import show, without_query
 
 
@@ -148,7 +150,9 @@ class Observation:
     def path(self) -> str:
         """The path of the URL as the contract has it; where it does not, as it was asked for, with `*` for ids."""
         at_path = (self.operation,) if self.operation else self.at_path
-        return at_path[0].path if at_path else show_path(self.spec.general_path(self.exchange.url))
+        if at_path:
+            return at_path[0].path
+        return show_path(self.located.new_path or self.spec.general_path(self.exchange.url))
 
     def describe_status(self) -> str:
         """Return the status code in words, with where it leads, or with the page that came."""
@@ -162,7 +166,52 @@ class Observation:
 def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
     located = spec.locate(exchange.url, exchange.method, partial(_choose, spec, exchange))
-    return Observation(spec, exchange, located, located.operation(exchange.method))
+    found = Observation(spec, exchange, located, located.operation(exchange.method))
+    new_path = _new_path(found)
+    return found if new_path is None else Observation(spec, exchange, Located(new_path=new_path), None)
+
+
+def _new_path(observation: Observation) -> str | None:
+    """Return the path of an exchange that only seems to be about a documented one. None: it is about that.
+
+    A gateway may have `/users/types` as well as `/users/{id}`, though the contract has only the second. Then a value in
+    the path is wrong, and so is the whole answer.
+    """
+    operation, exchange = observation.operation, observation.exchange
+    if operation is None or exchange.is_vouched_for or not is_success(exchange.status_code):
+        return None
+    try:
+        wrong = _wrong_in_path(observation, operation)
+        if not wrong or not _is_about_another_thing(observation):
+            return None
+    except UnjudgeableError:
+        return None
+    return PARAMETER.sub(lambda found: wrong.get(plain_name(found[1]), "*"), observation.plain_path)
+
+
+def _wrong_in_path(observation: Observation, operation: Operation) -> dict[str, str]:
+    """Return the values in the path that the operation does not allow, by the names of their parameters."""
+    sent, comparison = observation.raw_parameters, observation.request_comparison
+    return {
+        one.name: sent.path_value(one.name)
+        for one in operation.parameters
+        if one.location == "path"
+        and not is_right_segment(comparison.schemas, one, sent)
+        and compare_parameter(comparison, one, sent)
+        and not any(map(is_placeholder, sent.texts(one)))
+    }
+
+
+def _is_about_another_thing(observation: Observation) -> bool:
+    """Whether the answer is JSON without any field of the documented one, or a list where that is an object."""
+    media = first_json(observation.documented.content) if observation.documented else None
+    if media is None or media.schema is None or not observation.response_json.is_json:
+        return False
+    value, comparison = observation.response_json.value, observation.comparison
+    if not isinstance(value, dict):
+        return comparison.is_of_another_type((media.schema,), value)
+    named = comparison.fields(media.schema, value).named
+    return bool(named) and bool(value) and named.keys().isdisjoint(value)
 
 
 def _choose(spec: Spec, exchange: Exchange, found: Sequence[Located]) -> Located:

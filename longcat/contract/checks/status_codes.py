@@ -154,8 +154,8 @@ class Expectation:
         if not self.is_vouched and not self.certain and not is_success(status_code):
             return " or ".join(f"HTTP {code}" for code in self.operation.responses) or "a success"
         if not self.certain:
-            codes = [code for code in self.operation.responses if code.startswith("2")]
-            return " or ".join(f"HTTP {code}" for code in codes) or "a success"
+            codes = [code for code in self.operation.responses if code.startswith("2")] or self.operation.responses
+            return " or ".join(f"HTTP {code}" for code in codes) or "no answer, as the contract lists none"
         otherwise = "a refusal that the contract lists" if is_refusal(status_code) else "a refusal"
         return f"{self.refusal(otherwise)}, because {self.certain[0]}"
 

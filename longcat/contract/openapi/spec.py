@@ -230,12 +230,14 @@ class Located:
         values: of the path's parameters, as they are encoded in the URL.
         spans: whether one of these holds slashes, which OpenAPI does not allow.
         is_chosen: whether the URL may mean several paths, and more than the URL had to tell which.
+        new_path: the path of the URL, with `*` for parameters, where it only looks like one that the contract has.
     """
 
     operations: tuple[Operation, ...] = ()
     values: Mapping[str, str] = field(factory=dict)
     spans: bool = False
     is_chosen: bool = False
+    new_path: str = ""
 
     def operation(self, method: str) -> Operation | None:
         """Return the operation of a method. None: the path has none."""
