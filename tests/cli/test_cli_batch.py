@@ -1,6 +1,7 @@
 """`longcat batch` as its users meet it: files of orders, what is sent, the manifest, and being stopped."""
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -20,6 +21,7 @@ from longcat.cli.displays.display import Display
 from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.wait import MAX_UNSAVED, conclude_all
 from longcat.errors import ConfigurationError
+from longcat.gateway.queue import QueueGateway
 from longcat.sandbox import RequestOutcome
 from longcat.saving.file_names import folded
 from longcat.saving.journal.journal import Journal
@@ -221,6 +223,59 @@ def test_a_manifest_that_can_not_be_written_hides_nothing(
     assert "1 of 1 done; 0.13 USD at most; saved in out.\n" in ran.err
     Path("out/manifest.jsonl").rmdir()
     assert (call(gateway, *command).code, gateway.posts, len(manifest())) == (0, 1, 1)
+
+
+@pytest.fixture
+def at_first_answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Return what has a function called, once, when the answer to an order is there and not read yet."""
+
+    def do(function: Callable[[], object]) -> None:
+        todo, read_order = [function], QueueGateway.read_order
+
+        def read(gateway: QueueGateway, *arguments: Any) -> Any:
+            while todo:
+                todo.pop()()
+            return read_order(gateway, *arguments)
+
+        monkeypatch.setattr(QueueGateway, "read_order", read)
+
+    return do
+
+
+def test_what_is_wrong_with_the_journal_is_said_once(
+    gateway_with: Callable[..., OrderGateway],
+    call: Callable[..., Ran],
+    at_first_answer: Callable[[Callable[[], object]], None],
+) -> None:
+    """It concerns all lines, so that it names none; each line is counted once, though its id is not noted."""
+
+    def remove_journal() -> None:
+        for file in Path().glob("jobs.db*"):
+            file.unlink()
+
+    write(*(f"cat {number}" for number in range(30)))
+    at_first_answer(remove_journal)
+    gateway = gateway_with()
+    ran = call(gateway, "batch", "orders", "-o", "out", "--journal", "jobs.db")
+    assert (ran.code, gateway.posts < 30) == (2, True), ran.err
+    assert len([line for line in ran.errors if line.startswith("longcat: The journal")]) in {1, 2}  # A thread may, too.
+    assert not [line for line in ran.errors if line.startswith("longcat: order 'cat") and "The journal" in line]
+    assert "longcat: 0 of 30 done, 30 without a picture.\n" in ran.err
+
+
+def test_a_folder_that_is_removed_meanwhile_does_not_become_a_file(
+    gateway_with: Callable[..., OrderGateway],
+    call: Callable[..., Ran],
+    at_first_answer: Callable[[Callable[[], object]], None],
+) -> None:
+    """No picture can be saved, and none takes its name; the next run makes the folder, and orders nothing."""
+    write("a cat", "a dog")
+    at_first_answer(partial(shutil.rmtree, "out"))
+    gateway, command = gateway_with(), ("batch", "orders", "-o", "out", "--journal", "jobs.db")
+    ran = call(gateway, *command)
+    assert (ran.code, gateway.posts, Path("out").exists()) == (2, 2, False), ran.err
+    assert (call(gateway, *command).code, gateway.posts) == (0, 2)
+    assert [line["state"] for line in manifest()] == ["done", "done"]
 
 
 def test_the_summary_counts_no_line_as_done_that_is_open(

@@ -37,11 +37,17 @@ class Display:
             key: that of the order.
             is_done: whether its pictures are there, and saved if they were to be.
         """
-        name = outcome.request_id or key
+        name = self._name(outcome, key)
         self.names.setdefault(name, name)
         self.done += is_done
         self.failed += not is_done
         self.draw()
+
+    def _name(self, outcome: Outcome, key: str) -> str:
+        """Return what the request, or the order without one, is known by, and from now on alone."""
+        if outcome.request_id and key in self.names:  # It was not noted that the order was taken.
+            self.ordered(key, outcome.request_id)
+        return outcome.request_id or key
 
     def estimate(self, seconds: float | None) -> None:
         """Show in how many seconds the last request will be done, if that can be estimated."""

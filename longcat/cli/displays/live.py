@@ -98,7 +98,7 @@ class LiveDisplay(Display):
 
     def finish(self, outcome: Outcome, key: str = "", *, is_done: bool) -> None:
         """Stop the line's clock, or add the request to those that finished last."""
-        name = outcome.request_id or key
+        name = self._name(outcome, key)
         state = outcome.status.raw_state if outcome.status is not None else "no answer"
         if name in self._tasks:
             if outcome.status is None:

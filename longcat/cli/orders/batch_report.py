@@ -10,7 +10,7 @@ from longcat.cli.exit_codes import Exit
 from longcat.cli.journal.export import write_jsonl
 from longcat.cli.orders.line import LineState, OrderLine
 from longcat.cli.results import Printer, print_error, report
-from longcat.errors import ConfigurationError, LongCatError, SubmitUnknown
+from longcat.errors import ConfigurationError, JournalError, LongCatError, SubmitUnknown
 from longcat.gateway.order_fields import cost
 from longcat.models import OrderRequest
 from longcat.saving.journal.batch_plan import BatchPlan
@@ -71,9 +71,18 @@ def print_plan(plan: BatchPlan, *, is_resubmitting: bool, as_json: bool) -> None
     )
 
 
-def print_line(line: OrderLine, store: PictureStore, printer: Printer, *, as_json: bool, debug: bool) -> None:
-    """Print what came of a line: its error to stderr, its pictures or all of it to stdout."""
-    if line.error is not None:
+def print_line(  # noqa: PLR0913 - most are keywords, and the same for all lines of a run.
+    line: OrderLine, store: PictureStore, printer: Printer, *, as_json: bool, debug: bool, told: set[str]
+) -> None:
+    """Print what came of a line: its error to stderr, its pictures or all of it to stdout.
+
+    What is wrong with the journal concerns all lines, so it is printed once. `told` has what was printed of that.
+    """
+    if isinstance(line.error, JournalError):
+        if str(line.error) not in told:
+            told.add(str(line.error))
+            report(line.error, debug=debug)
+    elif line.error is not None:
         about = "" if isinstance(line.error, SubmitUnknown) else str(line)  # That one names the order itself.
         report(line.error, debug=debug, about=about)
     if as_json:

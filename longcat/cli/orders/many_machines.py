@@ -144,9 +144,8 @@ class _Work:
     def run(self, settings: BatchRunSettings, wake: Wake | None) -> Exit:
         """Order, wait and save until all lines are over, and return what the lines ask for that were left open."""
         with printer_beside_display() as printer, all_workers_display() as shown:
-            print_it = partial(
-                print_line, store=self.store, printer=printer, as_json=self.arguments.json, debug=self.arguments.debug
-            )
+            as_json, debug = self.arguments.json, self.arguments.debug
+            print_it = partial(print_line, store=self.store, printer=printer, as_json=as_json, debug=debug, told=set())
             claimed = ClaimedLines(self.table, self.batch, shown, self.look_up, print_it)
             batch_run = BatchRun(claimed.lines(), settings, shown, claimed.end, wake)
             claimed.on_idle = batch_run.settle

@@ -91,5 +91,6 @@ def _order(
         printer_beside_display() as printer,
         display(names, at_first="ordering") as shown,
     ):
-        tell = partial(print_line, store=store, printer=printer, as_json=arguments.json, debug=arguments.debug)
+        as_json, debug = arguments.json, arguments.debug
+        tell = partial(print_line, store=store, printer=printer, as_json=as_json, debug=debug, told=set())
         run_async(BatchRun(lines, settings, shown, tell, wake).run)

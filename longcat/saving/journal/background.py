@@ -22,9 +22,11 @@ class BackgroundWriter:
         self._changed = threading.Condition()
         self._is_running = False
         self._is_closed = False
+        self._last_error = ""
+        """What went wrong with the last write. Empty: nothing did."""
 
     def add(self, write: Callable[[], object]) -> None:
-        """Have a write done soon. It may raise JournalError, which is logged."""
+        """Have a write done soon. It may raise JournalError, which is logged: of several that are alike, the first."""
         with self._changed:
             self._writes.append(write)
             if not self._is_running:
@@ -47,9 +49,12 @@ class BackgroundWriter:
         while (write := self._next()) is not None:
             try:
                 write()
+                self._last_error = ""
             except JournalError as error:
                 if not error.locked:
-                    logger.warning("%s", error)
+                    if str(error) != self._last_error:  # It would be the same for each write from now on.
+                        logger.warning("%s", error)
+                    self._last_error = str(error)
                     continue
                 with self._changed:
                     self._writes.appendleft(write)

@@ -23,14 +23,18 @@ class FolderStore:
     Attributes:
         path: the folder, which is there already; or the file.
         layout: how new pictures lie in the folder.
+        must_be_folder: whether it is a folder even while none is there, as one that somebody has removed.
     """
 
     path: Path
     layout: Layout = "flat"
+    must_be_folder: bool = False
 
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder."""
+        if self.must_be_folder:
+            return True
         with suppress(OSError):  # It is raised when something is to be written there.
             return self.path.is_dir()
         return False
@@ -44,7 +48,7 @@ class FolderStore:
         """Return where a picture is to be saved. See `PictureStore`."""
         several = f"-{number}" if count > 1 else ""
         if self.is_folder:
-            return FileTarget(self.path, f"{stem}{several}", self.layout)
+            return FileTarget(self.path, f"{stem}{several}", self.layout, in_folder=True)
         path = self.path.with_name(f"{self.path.stem}{several}{self.path.suffix}") if several else self.path
         return FileTarget(path, stem)
 
@@ -102,42 +106,41 @@ class FileTarget:
         path: the file to write; or a folder, in which the file is called `stem` and has the suffix of its kind.
         stem: that name.
         layout: where in the folder it lies.
+        in_folder: whether the path is a folder.
     """
 
     path: Path
     stem: str
     layout: Layout = "flat"
+    in_folder: bool = False
 
     @property
     def folder(self) -> Path:
         """The folder that the file will be in."""
-        with suppress(OSError):  # It is raised when the file is to be written.
-            return self.path if self.path.is_dir() else self.path.parent
-        return self.path.parent
+        return self.path if self.in_folder else self.path.parent
 
     def existing(self) -> Path | None:
         """Return the file that this one would replace; in a folder, one of its name and any kind. None: there is none.
 
         A symbolic link that leads nowhere is a file, too.
         """
-        in_folder = (self._in_folder(suffix) for suffix in SUFFIXES)
-        files = in_folder if self.path.is_dir() else (self.path,)
+        files = map(self._in_folder, SUFFIXES) if self.in_folder else (self.path,)
         return next((file for file in files if os.path.lexists(file)), None)
 
     def check(self, *, overwrite: bool) -> None:
         """Raise OSError when no file can be written here, and FileExistsError when it would replace another."""
-        old, in_folder = self.existing(), self.path.is_dir()
-        target = final_path(old or self.path) if old or not in_folder else None
+        old = self.existing()
+        target = final_path(old or self.path) if old or not self.in_folder else None
         if old is not None and not overwrite:
             raise FileExistsError(old)
-        if target is not None and not in_folder:
+        if target is not None and not self.in_folder:
             self.path = target
 
     def find(self, saved: SavedFile) -> str | None:
         """Return the file, in any layout, if it was recorded and has the same bytes, which are read."""
         known = Path(saved.place)
         files = [self.path]
-        if self.path.is_dir():
+        if self.in_folder:
             files = [self._in_folder(known.suffix.lstrip("."), layout) for layout in LAYOUTS]
         file = next((file for file in files if file.resolve() == known.resolve()), None)
         return str(file) if file is not None and os.path.lexists(file) and is_unaltered(saved) else None
@@ -149,7 +152,7 @@ class FileTarget:
         notices. In the other order, it would leave a file that the journal does not know.
         """
         path = self.path
-        if path.is_dir():
+        if self.in_folder:
             path = final_path(self._in_folder(picture.kind.suffix))
             path.parent.mkdir(parents=True, exist_ok=True)
         picture.file.sync()

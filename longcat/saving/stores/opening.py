@@ -45,7 +45,7 @@ def open_store(output: str | PathLike[str], *, layout: Layout = "flat", folder: 
         output: a file or a folder; or a URL, such as `s3://bucket/prefix`, which needs the extra `cloud`. A URL names
             the place of one picture if it ends in the suffix of one (`.png`), else what all their places begin with.
         layout: how new pictures lie there: `flat`, beside each other; or `hash`, in two levels of 256 folders each.
-        folder: whether a URL is never the place of one picture.
+        folder: whether it is never the place of one picture.
 
     Raises ConfigurationError when the URL names nothing that can be a store here, or a package is missing.
     """
@@ -54,12 +54,12 @@ def open_store(output: str | PathLike[str], *, layout: Layout = "flat", folder: 
     text = fspath(output)
     url = StoreUrl.read(text)
     if url is None:
-        return FolderStore(Path(text), layout)
+        return FolderStore(Path(text), layout, must_be_folder=folder)
     if url.scheme in FILE:
         path = url.text.partition("://")[2]
         if not path.startswith("/"):
             raise ConfigurationError(f"{shorten(url.shown)} names a host. Write three slashes: file:///folder.")
-        return FolderStore(Path(path), layout)
+        return FolderStore(Path(path), layout, must_be_folder=folder)
     kind = _file_system_kind(url)
     key = kind._strip_protocol(url.text)  # noqa: SLF001 - fsspec's way for those who write drivers.
     if GLOB.search(key):
