@@ -90,6 +90,17 @@ def tiff_with_directory(tag: int) -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<HHHIIIHI", 1, tag, 4, 1, 26, 0, 0, 0)
 
 
+def tiff_with_values(kind: int, size: int) -> bytes:
+    """Return a TIFF that ends with nine values of one type, of so many bytes each."""
+    return b"II*\0\x08\0\0\0" + struct.pack("<HHHIII", 1, 256, kind, 9, 26, 0) + bytes(9 * size)
+
+
+def bmp(header: str, *values: int, size: int) -> bytes:
+    """Return a BMP that does not tell its size, with this header and so many bytes of pixels."""
+    about = struct.pack(f"<{header}", struct.calcsize(f"<{header}"), *values)
+    return b"BM" + struct.pack("<III", 0, 0, 14 + len(about)) + about + bytes(size)
+
+
 def upside_down(height: bytes) -> bytes:
     """Return the height of a BMP whose rows come the other way round."""
     return struct.pack("<i", -struct.unpack("<i", height)[0])
@@ -99,6 +110,8 @@ BMP = saved("BMP")
 J2K = saved("JPEG2000", no_jp2=True)
 JPEG = saved("JPEG")
 CODESTREAM = b"\xff\x0a" + bytes(range(60))
+SIZES_IN_TIFF = {1: (1, 2, 6, 7), 2: (3, 8), 4: (4, 9, 11, 13), 8: (5, 10, 12, 16, 17, 18)}
+"""The numbers of the types whose values have so many bytes."""
 WHOLE = {
     "png": saved("PNG"),
     "apng": frames("PNG"),
@@ -106,6 +119,7 @@ WHOLE = {
     "progressive jpg": saved("JPEG", progressive=True, quality=95),
     "jpg with restarts": saved("JPEG", restart_marker_blocks=1, quality=90),
     "jpg with fill bytes": JPEG[:2] + b"\xff\xff" + JPEG[2:-2] + b"\xff\xff" + JPEG[-2:],
+    "jpg with an empty comment": JPEG[:2] + b"\xff\xfe\0\2" + JPEG[2:],
     "jpg with a picture in its Exif data": JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(JPEG) + 2) + JPEG + JPEG[2:],
     "webp": saved("WEBP"),
     "lossless webp": saved("WEBP", lossless=True),
@@ -130,11 +144,18 @@ WHOLE = {
     "tiff with Exif data": tiff_with_directory(34665),
     "tiff with a place on earth": tiff_with_directory(34853),
     "tiff of a camera": tiff_with_directory(40965),
+    **{
+        f"tiff with values of type {kind}": tiff_with_values(kind, size)
+        for size, kinds in SIZES_IN_TIFF.items()
+        for kind in kinds
+    },
     "bmp": BMP,
     "bmp with colours": saved("BMP", "P"),
     "bmp with a transparent part": saved("BMP", "RGBA"),
     "bmp that does not tell its size": BMP[:2] + bytes(4) + BMP[6:],
     "such a bmp with its uppermost row first": BMP[:2] + bytes(4) + BMP[6:22] + upside_down(BMP[22:26]) + BMP[26:],
+    "bmp of OS/2": bmp("IHHHH", 5, 3, 1, 24, size=3 * 16),
+    "bmp with packed pixels": bmp("IiiHHIIiiII", 5, 3, 1, 8, 1, 33, 0, 0, 0, 0, size=33),
     "jxl in a box": jxl(box(b"jxlc", CODESTREAM)),
     "jxl in parts": jxl(box(b"jxlp", bytes(4), CODESTREAM), box(b"jxlp", b"\x80\0\0\1", CODESTREAM)),
     "jp2": saved("JPEG2000"),

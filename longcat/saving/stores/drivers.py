@@ -70,7 +70,7 @@ class StorageDriver(Protocol):
         Raises FileExistsError, or an error with status 412, when there is one that may not be replaced.
         """
 
-    def stat(self, key: str, *, read: bool = False) -> StoredObject | None:
+    def stat(self, key: str, *, read: bool) -> StoredObject | None:
         """Return what the store says about an object. None: there is none.
 
         With `read`, a store that keeps no hashes finds the hash out, by reading the object.
@@ -115,7 +115,7 @@ class ObjectDriver:
         """Put an object."""
         self._run(self._put, timeout, key, body, overwrite)
 
-    def stat(self, key: str, *, read: bool = False) -> StoredObject | None:  # noqa: ARG002 - hashes are kept.
+    def stat(self, key: str, *, read: bool) -> StoredObject | None:  # noqa: ARG002 - hashes are kept.
         """Return what the store says about an object. None: there is none."""
         try:
             return self._run(self._stat, READ_TIMEOUT, key)  # type: ignore[no-any-return]

@@ -47,7 +47,7 @@ class PlainDriver:
                     fs.rm_file(part)
                 raise
 
-    def stat(self, key: str, *, read: bool = False) -> StoredObject | None:
+    def stat(self, key: str, *, read: bool) -> StoredObject | None:
         """Return what the store says about a file. None: there is none."""
         with self._using() as fs:
             size = _size(fs, key)

@@ -113,9 +113,9 @@ class RemoteStore:
 
     def prepare(self) -> None:
         """Raise StoreError unless something can be written here."""
-        retry(self._probe, QUICK_PATIENCE)
+        retry(partial(self._probe, read=False), QUICK_PATIENCE)
 
-    def _probe(self, *, read: bool = False) -> None:
+    def _probe(self, *, read: bool) -> None:
         with self.writing(PROBE, "text/plain", timeout=READ_TIMEOUT) as file:
             file.write(b"longcat can save pictures here.\n")
         try:
@@ -142,7 +142,7 @@ class RemoteStore:
     def stat(self, name: str) -> StoredObject | None:
         """Return what is known of an object. None: there is none. Raises StoreError."""
         with self._translated(name):
-            return self._driver.stat(self._key_of(name))
+            return self._driver.stat(self._key_of(name), read=False)
 
     @property
     def folder(self) -> Path:
