@@ -116,6 +116,34 @@ def test_readings_come_to_an_end(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("escape", "character"),
+    [
+        *((rf"\{one}", one) for one in "\"'\\/"),
+        (r"\t", "\t"),
+        (r"\x41", "A"),
+        (r"\u0041", "A"),
+        (r"\u{41}", "A"),
+        (r"\U0010ffff", "\U0010ffff"),
+        (r"\U00110000", "\ufffd"),
+        ("%41", "A"),
+        ("%u0041", "A"),
+        ("&#65;", "A"),
+        ("&#65", "A"),
+        ("&#x41;", "A"),
+        ("&#X41", "A"),
+        ("&#1114111;", "\U0010ffff"),
+        ("&#1114112;", "\ufffd"),
+        ("&lt;", "<"),
+        ("&lt", "<"),
+        ("\r\n  ", ""),
+    ],
+)
+def test_an_escape_is_read_as_what_it_stands_for(escape: str, character: str) -> None:
+    """JSON, Python, HTML, URLs and folded headers have their own; one for no character is read as a replacement."""
+    assert [*readings(f"a{escape}b")] == [f"a{escape}b", f"a{character}b"]
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("see https://me:pw@host/a?sig=x#y now", "see https://host/a?... now"),

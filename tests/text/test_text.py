@@ -2,7 +2,7 @@
 
 import pytest
 
-from longcat.text import missing_package, shorten, words_of
+from longcat.text import abbreviate, missing_package, shorten, words_of
 from longcat.text.hiding import hiding
 
 
@@ -11,6 +11,14 @@ def test_a_long_text_is_cut_short() -> None:
     assert shorten("x" * 80) == "x" * 80
     assert shorten("x" * 81) == "x" * 77 + "..."
     assert shorten("x" * 81, 10) == "xxxxxxx..."
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"), [(26, "abcdefghijklmnopqrstuvwxyz"), (25, "abcdefghijk...pqrstuvwxyz"), (8, "abc...yz")]
+)
+def test_a_long_name_is_cut_in_its_middle(limit: int, shown: str) -> None:
+    """Of an id, the end tells as much as the beginning."""
+    assert (abbreviate("abcdefghijklmnopqrstuvwxyz", limit), len(shown)) == (shown, limit)
 
 
 def test_a_secret_is_hidden_whole_however_it_is_written() -> None:

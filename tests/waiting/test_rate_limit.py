@@ -211,6 +211,23 @@ def test_a_rate_climbs_in_even_steps_and_then_grows_faster() -> None:
     assert rates == pytest.approx([5.0, 5 + 10 / 6, 5 + 20 / 6, 10.0, 10.07, 20.0, 160.0], rel=0.01)
 
 
+@pytest.mark.parametrize("refused", [0.5, 0.25])
+def test_after_a_cut_that_helped_the_rate_climbs_to_what_was_let_through(refused: float) -> None:
+    """It begins at a margin below that, is there after nine seconds, and is twice as high half a minute later."""
+    adaptive, now = AdaptiveRate(), 0.0
+    for i in count():
+        now += 0.01
+        adaptive.count(now, now, refused=i % 4 < 4 * refused)
+        if adaptive.at(now) < inf:
+            break
+    first = adaptive.at(now)
+    while adaptive.at(now + 0.1) == first:
+        now += 1 / first
+        adaptive.count(now, now, refused=False)
+    rates = [adaptive.at(now + seconds) * MARGIN / first for seconds in (0, 4.5, 9, 39)]
+    assert rates == pytest.approx([MARGIN, (MARGIN + 1) / 2, 1.0, 2.0], rel=0.01)
+
+
 def test_even_a_gateway_that_always_complains_is_asked_now_and_then() -> None:
     """However many 429s come, a question every ten seconds remains."""
     rates, _ = through(AdaptiveRate(), 0.0, 600.0, share=1.0)
