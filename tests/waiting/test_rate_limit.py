@@ -278,6 +278,13 @@ def test_who_has_not_the_time_to_wait_for_a_turn_leaves_it_to_others() -> None:
     assert (sleep_through(rate_limiter, 5.0), rate_limiter.reserve(5.0).moment) == (([5.0], 5.0), 6.0)
 
 
+def test_a_long_time_without_a_turn_is_slept_in_parts() -> None:
+    """An hour at a time, and no longer than until the deadline."""
+    rate_limiter = RateLimiter(max_rate=1 / 86_400)
+    taken(rate_limiter, 0.0, 1)
+    assert sleep_through(rate_limiter, 9000.0) == ([3600.0, 3600.0, 1800.0], 9000.0)
+
+
 def test_who_waits_for_a_turn_during_a_429_waits_for_a_new_one() -> None:
     """The quiet time holds for those who wait already."""
     sleeps, now = sleep_through(RateLimiter(quiet_until=2.0), inf, at={1: 20.0})
