@@ -22,7 +22,7 @@ class State(StrEnum):
     @classmethod
     def of(cls, word: str) -> "State":
         """Return the state that a word on the wire stands for, whatever its case."""
-        return WORDS.get(word.casefold()) or cls.UNKNOWN
+        return STATE_OF_WORD.get(word.casefold()) or cls.UNKNOWN
 
     @property
     def is_final(self) -> bool:
@@ -30,7 +30,7 @@ class State(StrEnum):
         return self in FINAL
 
 
-WORDS: Final[Mapping[str, State]] = MappingProxyType(
+STATE_OF_WORD: Final[Mapping[str, State]] = MappingProxyType(
     {
         "queued": State.QUEUED,
         "processing": State.PROCESSING,

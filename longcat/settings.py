@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from longcat.errors import ConfigurationError
 from longcat.text import decode_text, shorten, show
-from longcat.text.hiding import SHORTEST, hiding
+from longcat.text.hiding import MIN_SECRET_LENGTH, hiding
 from longcat.url import Url
 
 KEY_VARIABLE: Final = "PIXAZO_API_KEY"
@@ -68,7 +68,7 @@ def refuse_key(api_key: str, what: str, value: object) -> None:
     A key that is so short that it could be any word may be in it.
     """
     text = str(value)
-    if len(api_key) >= SHORTEST and hiding(api_key)(text) != text:
+    if len(api_key) >= MIN_SECRET_LENGTH and hiding(api_key)(text) != text:
         raise ConfigurationError(f"{what} holds the key, which belongs into a header alone. Take it out.")
 
 

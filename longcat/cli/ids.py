@@ -14,7 +14,7 @@ from longcat.errors import ConfigurationError
 from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, sentence, shorten, system_reason
 
 STDIN: Final = "-"
-CHUNK: Final = 64 * 1024
+READ_SIZE: Final = 64 * 1024
 LONGEST_LINE: Final = 64 * 1024
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 """Bytes of a file of ids. There are files without an end, such as devices."""
@@ -70,7 +70,7 @@ async def piped_ids(arguments: list[str]) -> AsyncGenerator[str]:
 async def _read(stdin: int) -> bytes:
     with suppress(OSError, NotImplementedError):  # It is a regular file, which is always ready.
         await anyio.wait_readable(stdin)
-    return os.read(stdin, CHUNK)
+    return os.read(stdin, READ_SIZE)
 
 
 def _lines(text: str) -> Iterator[str]:

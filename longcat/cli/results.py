@@ -25,7 +25,7 @@ from longcat.text import printable
 from longcat.text.known_keys import KNOWN_KEYS
 
 # The first entry that fits decides. Without one it is UNCLEAR.
-CODES: Final = (
+EXIT_CODES: Final = (
     (GenerationFailed, Exit.NO),
     (WaitTimeout, Exit.UNCLEAR),  # Before OSError: it is a TimeoutError, and that is one.
     ((ConfigurationError, BadRequestError, AuthenticationError, InsufficientBalanceError), Exit.MISUSED),
@@ -43,7 +43,7 @@ def exit_code(error: BaseException) -> Exit:
         return Exit.UNCLEAR
     if isinstance(error, DownloadError) and error.__cause__ is not None:
         error = error.__cause__  # Our disk, or their network.
-    return next((code for kind, code in CODES if isinstance(error, kind)), Exit.UNCLEAR)
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), Exit.UNCLEAR)
 
 
 def overall(codes: Collection[Exit]) -> Exit:

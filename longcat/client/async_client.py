@@ -9,7 +9,7 @@ from typing import Self, TypeVar, Unpack, assert_never
 import anyio.to_thread
 
 from longcat.client.base import BaseClient
-from longcat.client.options import DEFAULT_TIMEOUT, MAX_BYTES, BatchOptions, OnChange, OnOrder, Unknown
+from longcat.client.options import DEFAULT_TIMEOUT, MAX_PICTURE_BYTES, BatchOptions, OnChange, OnOrder, Unknown
 from longcat.clock import hold
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
@@ -163,7 +163,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         path: str | PathLike[str],
         *,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_PICTURE_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
         """Save an image, and return where it is, as `LongCat.download` does."""
@@ -176,7 +176,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         *,
         name: str | None = None,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_PICTURE_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
         """Save all pictures of an image, and return where they are, as `LongCat.download_all` does."""
@@ -190,7 +190,7 @@ class AsyncLongCat(BaseClient[AsyncClient]):
         *,
         name: str | None = None,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_PICTURE_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[str]:
         """Save all pictures of an image at a place of any kind, as `LongCat.save` does."""

@@ -14,7 +14,7 @@ OnOrder: TypeAlias = Callable[[OrderRequest, Order], object]
 # caller's client, whose pool goes through all its connections for each call; our own do more with 20 than with 5.
 MAX_IN_FLIGHT: Final = 20
 DEFAULT_TIMEOUT: Final = 300.0  # Seconds that a wait or a download may take when nothing else is said.
-MAX_BYTES: Final = 100 * 1024 * 1024  # Of a picture that is downloaded.
+MAX_PICTURE_BYTES: Final = 100 * 1024 * 1024  # Of a picture that is downloaded.
 
 
 class BatchOptions(TypedDict, total=False):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack, assert_never
 
 from longcat.client.base import BaseClient
-from longcat.client.options import DEFAULT_TIMEOUT, MAX_BYTES, BatchOptions, OnChange, OnOrder, Unknown
+from longcat.client.options import DEFAULT_TIMEOUT, MAX_PICTURE_BYTES, BatchOptions, OnChange, OnOrder, Unknown
 from longcat.errors import LongCatError
 from longcat.gateway.gateways import GatewayKind
 from longcat.gateway.messages import Answer, Call
@@ -267,7 +267,7 @@ class LongCat(BaseClient[SyncClient]):
         path: str | PathLike[str],
         *,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_PICTURE_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> Path:
         """Save an image, and return where it is. The file appears whole or not at all. The key is not sent.
@@ -294,7 +294,7 @@ class LongCat(BaseClient[SyncClient]):
         *,
         name: str | None = None,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_PICTURE_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[Path]:
         """Save all pictures of an image, as `download` does, and return where they are.
@@ -311,7 +311,7 @@ class LongCat(BaseClient[SyncClient]):
         *,
         name: str | None = None,
         overwrite: bool = False,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_PICTURE_BYTES,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> list[str]:
         """Save all pictures of an image as `download_all` does, at a place of any kind, and return where they are.

@@ -23,7 +23,7 @@ from longcat.errors import (
 from longcat.gateway.messages import MAX_ANSWER, Answer
 from longcat.models import Violation
 from longcat.text import describe, shorten, show, without_query
-from longcat.text.hiding import SHORTEST, Hide, hide_body, hiding, hiding_cut
+from longcat.text.hiding import MIN_SECRET_LENGTH, Hide, hide_body, hiding, hiding_cut
 
 SUCCESSFUL: Final = range(200, 300)
 STATUS_ERRORS: Final[Mapping[int, type[APIStatusError]]] = MappingProxyType(
@@ -58,7 +58,7 @@ def decode(request_id: str | None, answer: Answer, api_key: str) -> Any:
         raise breach(request_id, answer, api_key, [too_long], is_json=is_json)
     try:
         text = _text(answer.body)
-        return _decode_json(text if len(api_key) < SHORTEST else _hidden(text, hiding(api_key)))
+        return _decode_json(text if len(api_key) < MIN_SECRET_LENGTH else _hidden(text, hiding(api_key)))
     except ValueError:
         no_json = Violation("", "JSON", describe(_without_key(answer, api_key)))
         raise breach(request_id, answer, api_key, [no_json], is_json=False) from None

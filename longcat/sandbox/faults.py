@@ -189,7 +189,6 @@ def _server_error() -> Response:
 
 
 _FORBIDDEN: Final = respond(lambda: error(403, "Access denied for this operation"))
-_NOT_FOUND: Final = respond(lambda: error(404, "Not found"))
 _CHALLENGE: Final = page(403, "Just a moment...", {"cf-mitigated": "challenge"})
 _CUT_JSON: Final = edited(lambda body: body[: len(body) // 2])
 _MALFORMED_JSON: Final = edited(lambda body: body.replace(b'"', b"'"))

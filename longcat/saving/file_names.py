@@ -9,7 +9,7 @@ RESERVED: Final = re.compile(r"(con|prn|aux|nul|clock|conin|conout|com\d|lpt\d)(
 """Names of devices on Windows, which they also are with a suffix: `aux.png`."""
 UNSAFE: Final = re.compile(r"[^\w.-]+|[\u115f\u1160\u3164\uffa0]+")
 """Characters that a file name must not have: all but letters, digits and `_.-`, and letters that can't be seen."""
-MAX_BYTES: Final = 150
+MAX_NAME_BYTES: Final = 150
 """Bytes of a name. Disks take 255, of which a hash, a number and a suffix need some."""
 MAX_NUMBERED: Final = 1000
 """For how many pictures of one order names are known before the pictures are there. The service makes a few."""
@@ -22,7 +22,7 @@ def safe_name(name: str) -> str:
     ends in its hash, so that all differ on every disk, whatever else is saved there: `Cat`, as there may be a `cat`;
     an accent that is a character of its own; `aux`.
     """
-    safe = UNSAFE.sub("_", name).strip("._-").encode()[:MAX_BYTES].decode(errors="ignore")
+    safe = UNSAFE.sub("_", name).strip("._-").encode()[:MAX_NAME_BYTES].decode(errors="ignore")
     if RESERVED.match(folded(safe)):
         safe = safe.replace(".", "_")
     elif name and safe == name == folded(name):

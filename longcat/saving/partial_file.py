@@ -24,7 +24,7 @@ if sys.platform != "win32":
     import fcntl
 
 HOST: Final = sha256(platform.node().encode()).hexdigest()[:8]
-NAME: Final = re.compile(r"\.longcat-(?:([0-9a-f]{8})-)?[0-9a-f]{16}\.part")
+PARTIAL_NAME: Final = re.compile(r"\.longcat-(?:([0-9a-f]{8})-)?[0-9a-f]{16}\.part")
 """The name of a temporary file, with its host. Earlier versions named none, and took no lock."""
 OLD: Final = 24 * 3600.0
 """Seconds after its last change in which a file is left alone, unless it is known to be nobody's."""
@@ -117,7 +117,7 @@ def sweep(folder: Path) -> int:
     except OSError:
         return 0
     for name in names:
-        if NAME.fullmatch(name):
+        if PARTIAL_NAME.fullmatch(name):
             with suppress(OSError):
                 _remove_if_left(folder / name)
     return len(names)
@@ -128,7 +128,7 @@ def _remove_if_left(path: Path) -> None:
     stat = path.lstat()
     if not S_ISREG(stat.st_mode) or (sys.platform != "win32" and stat.st_uid != os.geteuid()):
         return
-    match = NAME.fullmatch(path.name)
+    match = PARTIAL_NAME.fullmatch(path.name)
     is_ours = match is not None and match[1] == HOST
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | FLAGS)
     try:

@@ -17,7 +17,7 @@ from longcat.models import Image
 from longcat.saving.file_names import safe_name
 from longcat.saving.files import advice_on_writing
 from longcat.saving.partial_file import PartialFile
-from longcat.saving.pictures.kinds import HEAD, PictureKind, is_whole, kind_of
+from longcat.saving.pictures.kinds import SNIFFED_BYTES, PictureKind, is_whole, kind_of
 from longcat.saving.stores.store import PictureStore, PictureTarget, Record, WholePicture
 from longcat.saving.stores.store_errors import StoreError
 from longcat.text import describe_kind
@@ -100,9 +100,9 @@ class PictureFile:
             raise ValueError("begin comes before write")
         self._size += len(chunk)
         self._check_size(self._size)
-        if len(self._head) < HEAD:
-            self._head += chunk[: HEAD - len(self._head)]
-            if len(self._head) == HEAD:
+        if len(self._head) < SNIFFED_BYTES:
+            self._head += chunk[: SNIFFED_BYTES - len(self._head)]
+            if len(self._head) == SNIFFED_BYTES:
                 self._check_kind()
         self._hash.update(chunk)
         with self._translated():

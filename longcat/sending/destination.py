@@ -15,7 +15,7 @@ from longcat.url import Url
 Lookups: TypeAlias = Generator[str, Sequence[Address], None]
 """Yields the hosts whose addresses it wants to know. It is sent them, or OSError is thrown into it."""
 
-PATIENCE: Final = 2.0
+CONNECT_PATIENCE: Final = 2.0
 """Seconds that connecting to an address may take when the host has another one. The last may take longer."""
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 
@@ -126,7 +126,11 @@ class Destination:
             yield from self._check(self._left)
         info["host"] = str(self._left[0])  # httpcore calls with the dict that it shows us.
         if len(self._left) > 1:
-            info["timeout"] = PATIENCE if info["timeout"] is None else min(PATIENCE, info["timeout"] / len(self._left))
+            info["timeout"] = (
+                CONNECT_PATIENCE
+                if info["timeout"] is None
+                else min(CONNECT_PATIENCE, info["timeout"] / len(self._left))
+            )
 
     def _check(self, addresses: Sequence[Address]) -> Lookups:
         self._checked = True

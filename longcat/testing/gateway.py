@@ -41,12 +41,12 @@ from longcat.testing.script import (
 from longcat.text import show
 from longcat.waiting.schedule.plan import Polling
 
-URL: Final = "https://gateway.test"
-KEY: Final = "test-key"
-_QUEUE: Final = QueueGateway(URL, KEY)
+GATEWAY_URL: Final = "https://gateway.test"
+GATEWAY_KEY: Final = "test-key"
+_QUEUE: Final = QueueGateway(GATEWAY_URL, GATEWAY_KEY)
 ORDER_PATH: Final = httpx.URL(_QUEUE.order(OrderRequest("p", {"image_size": "square_1_1"}), 0.0).url).path
 STATUS_PATH: Final = httpx.URL(_QUEUE.ask("r", 0.0).url).path.removesuffix("r")
-RESULT_PATH: Final = httpx.URL(ResultGateway(URL, KEY).ask("r", 0.0).url).path
+RESULT_PATH: Final = httpx.URL(ResultGateway(GATEWAY_URL, GATEWAY_KEY).ask("r", 0.0).url).path
 KEY_HEADER: Final = contract(SUBMIT).key_header.lower()
 
 LATE: Final = "The answer takes longer than the request allows."
@@ -238,11 +238,13 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Return the bytes of a request's n-th picture. Raises LookupError when there is none."""
         return self._scripts[request_id].pictures[number - 1]
 
-    def client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> LongCat:
+    def client(self, api_key: str = GATEWAY_KEY, base_url: str = GATEWAY_URL, **options: Unpack[Options]) -> LongCat:
         """Return a `LongCat` that asks this gateway and lives by its clock. The arguments are those of `LongCat`."""
         return _FakeLongCat(self, api_key, base_url, options)
 
-    def async_client(self, api_key: str = KEY, base_url: str = URL, **options: Unpack[Options]) -> AsyncLongCat:
+    def async_client(
+        self, api_key: str = GATEWAY_KEY, base_url: str = GATEWAY_URL, **options: Unpack[Options]
+    ) -> AsyncLongCat:
         """Return an `AsyncLongCat` that asks this gateway and lives by its clock."""
         return _FakeAsyncLongCat(self, api_key, base_url, options)
 

@@ -18,7 +18,7 @@ BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """The marks with which a text may begin, and the encodings that skip them."""
-HEAD: Final = 4096
+MAX_DESCRIBED: Final = 4096
 """Characters of a page or a text that are looked at to describe it."""
 
 _DISTRIBUTIONS: Final = {"PIL": "pillow", "ruamel": "ruamel.yaml", "yaml": "pyyaml"}
@@ -123,7 +123,9 @@ def describe(body: bytes, hide: Hide = str) -> str:
     """Return what the first characters of a body that is not JSON look like, in a few words."""
     if not body.strip():
         return "an empty body"
-    text = hide(body[: 16 * HEAD].decode("utf-8", "replace"))[:HEAD]  # Whatever is hidden is shorter than the rest.
+    text = hide(body[: 16 * MAX_DESCRIBED].decode("utf-8", "replace"))[
+        :MAX_DESCRIBED
+    ]  # Whatever is hidden is shorter than the rest.
     if _is_page(text):
         import html  # noqa: PLC0415 - it is slow to import, and few gateways answer with a page.
 
@@ -136,7 +138,7 @@ def describe_kind(body: bytes) -> str:
     """Return what a body that is no image is instead, without a word of it."""
     if not body.strip():
         return "an empty body"
-    return "an HTML page" if _is_page(body[:HEAD].decode("utf-8", "replace")) else "something else"
+    return "an HTML page" if _is_page(body[:MAX_DESCRIBED].decode("utf-8", "replace")) else "something else"
 
 
 def _is_page(text: str) -> bool:

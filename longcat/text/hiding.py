@@ -12,7 +12,7 @@ from longcat.text.escapes import located_readings, readings, without_cut_escape
 Hide = Callable[[str], str]
 """Returns a text without the secret in it."""
 
-SHORTEST: Final = 8
+MIN_SECRET_LENGTH: Final = 8
 """Characters. A shorter secret could be any word, so only what is shown is kept free of it."""
 KEY_PLACEHOLDER: Final = "[key]"
 """Stands where the key stood. No address may hold it, so one that held the key is refused like any other text."""
@@ -68,12 +68,12 @@ def hiding_cut(secret: str) -> Hide:
 def _plain_forms(secret: str) -> list[str]:
     """Return the secret, and what is left of it when the escapes in it are undone like those around it."""
     *_, bare = readings(secret)
-    return sorted({secret, bare} if len(bare) >= SHORTEST else {secret}, key=len, reverse=True)
+    return sorted({secret, bare} if len(bare) >= MIN_SECRET_LENGTH else {secret}, key=len, reverse=True)
 
 
 def _base64_forms(secret: str) -> list[str]:
     """Return the characters that base64 makes of the secret alone, after 0, 1 and 2 bytes of something else."""
-    if len(secret) < SHORTEST:
+    if len(secret) < MIN_SECRET_LENGTH:
         return []
     encoded = [
         base64.b64encode(b"\0" * before + secret.encode("utf-8", "surrogatepass")).decode() for before in range(3)
@@ -102,7 +102,7 @@ def _search(plain: Iterable[str], encoded: Iterable[str]) -> Callable[[str], boo
 
 def _in_any_case(form: str) -> str:
     """Return a pattern for a form of the secret. A short one is another word in another case."""
-    if len(form) < SHORTEST:
+    if len(form) < MIN_SECRET_LENGTH:
         return re.escape(form)
     return "".join(
         f"[{one.lower()}{one.upper()}]" if one.isascii() and one.isalpha() else re.escape(one) for one in form

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from longcat.text import without_queries
-from longcat.text.hiding import SHORTEST, Hide, hiding
+from longcat.text.hiding import MIN_SECRET_LENGTH, Hide, hiding
 
 MAX_KEYS: Final = 16
 """How many keys are known at most. A program has one, or a few; of more, those that came last are known."""
@@ -45,7 +45,7 @@ class KeyFilter(logging.Filter):
 
     def add(self, key: str) -> None:
         """Hide this key from now on, unless it is so short that it could be any word."""
-        if len(key) < SHORTEST:
+        if len(key) < MIN_SECRET_LENGTH:
             return
         hides = {name: hide for name, hide in self._hides.items() if name != key} | {key: hiding(key)}
         self._hides = dict([*hides.items()][-MAX_KEYS:])  # A new one, as other threads may go through the old one.

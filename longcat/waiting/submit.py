@@ -41,7 +41,7 @@ logger: Final = logging.getLogger("longcat")
 
 SUBMIT_TIMEOUT: Final = 60.0
 """Seconds that the answer to an order may take. To give up early would only leave its fate unknown."""
-PASSING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+RETRIED_CODES: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Of the answers that say that the order was not taken, these alone say that it may be taken later."""
 
 
@@ -98,7 +98,7 @@ class Submit:
     _refusals: int = field(default=0, init=False)
     _sent: float = field(default=0.0, init=False)  # When it was last sent.
     _call: Call | None = field(default=None, init=False)  # The last one. None: it was not sent.
-    _answer: Answer | None = field(default=None, init=False)  # Its answer, if it is one of `PASSING`.
+    _answer: Answer | None = field(default=None, init=False)  # Its answer, if it is one of `RETRIED_CODES`.
 
     @property
     def elapsed(self) -> float:
@@ -282,7 +282,7 @@ class Submit:
         return answer
 
     def _on_answer(self, answer: Answer) -> None:
-        self._answer = answer if answer.status_code in PASSING else None
+        self._answer = answer if answer.status_code in RETRIED_CODES else None
         if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
             self.rate_limiter.on_answer(self.monotonic(), self._sent)
 
@@ -347,7 +347,7 @@ class Submit:
         """Return how many seconds to pause before the order is sent again, or raise the error if it must not be."""
         if isinstance(error, APIConnectionError) and error.lasting:
             raise error
-        if isinstance(error, APIStatusError) and error.status_code not in PASSING:
+        if isinstance(error, APIStatusError) and error.status_code not in RETRIED_CODES:
             raise error
         self._refusals += 1
         seconds = backoff(self._refusals, self.random)

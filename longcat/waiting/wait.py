@@ -25,7 +25,7 @@ from longcat.errors import (
     compact,
 )
 from longcat.gateway.messages import Answer, Gateway
-from longcat.models import WORDS, Image, Order, Pause, State, Status, Violation
+from longcat.models import STATE_OF_WORD, Image, Order, Pause, State, Status, Violation
 from longcat.text import shorten, show
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
@@ -434,7 +434,7 @@ class Wait:
     def _on_unknown_word(self, word: str, answer: Answer) -> None:
         """Raise APIResponseValidationError, or log one warning for each word, as the caller chose."""
         if self.unknown == "raise":
-            violation = Violation("/status", " or ".join(WORDS), show(word))
+            violation = Violation("/status", " or ".join(STATE_OF_WORD), show(word))
             raise self.gateway.breach(self.request_id, answer, [violation])
         if word not in self._unknown_words:
             self._unknown_words |= {word}

@@ -611,7 +611,7 @@ async def test_a_pipe_with_a_byte_order_mark(monkeypatch: pytest.MonkeyPatch, en
     stdin, writer = os.pipe()
     os.write(writer, text.encode(encoding))
     os.close(writer)
-    monkeypatch.setattr(ids, "CHUNK", 1)
+    monkeypatch.setattr(ids, "READ_SIZE", 1)
     with os.fdopen(stdin) as file:
         monkeypatch.setattr(sys, "stdin", file)
         assert [one async for one in piped_ids([])] == text.removeprefix("\ufeff").split()

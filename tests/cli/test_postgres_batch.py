@@ -64,7 +64,7 @@ def batch(call: Call, schema: Schema, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Return what runs the batch of the file `orders` with a journal on PostgreSQL."""
     monkeypatch.setattr(claimed_lines, "LOOK_EVERY", SOON)
     monkeypatch.setattr(claimed_lines, "REPORT_EVERY", SOON)
-    monkeypatch.setattr(claimed_lines, "RETRY", SOON)
+    monkeypatch.setattr(claimed_lines, "RETRY_PAUSE", SOON)
 
     def run(gateway: OrderGateway, *arguments: str, file: str = "orders") -> Ran:
         return call(gateway, "batch", file, "-o", "out", "--journal", schema.url, *arguments)

@@ -767,7 +767,7 @@ def test_a_full_disk_loses_nothing_that_was_noted(path: Path) -> None:
 
 def test_a_journal_that_is_kept_locked_is_refused_after_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who can't get at the file waits, and then says which program has it; so does who has it open already."""
-    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    monkeypatch.setattr(database, "LOCK_PATIENCE", 0.05)
     with opened(path) as one, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(

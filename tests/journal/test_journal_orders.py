@@ -654,7 +654,7 @@ def test_a_journal_without_a_log_waits_for_the_disk_as_well(path: Path, monkeypa
 
 def test_what_can_not_be_written_is_not_begun(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the file is full, or locked, the order is not sent; once there is room it goes on."""
-    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    monkeypatch.setattr(database, "LOCK_PATIENCE", 0.05)
     large = evolve(ORDER, prompt="word " * 10_000)
     with opened(path) as orders, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

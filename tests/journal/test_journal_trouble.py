@@ -44,7 +44,7 @@ ORDERS: Final = 12
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nobody wait for a lock in real time."""
-    monkeypatch.setattr(database, "PATIENCE", 0.001)
+    monkeypatch.setattr(database, "LOCK_PATIENCE", 0.001)
 
 
 @pytest.fixture

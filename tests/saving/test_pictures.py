@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from longcat.saving.pictures.kinds import HEAD, is_whole, kind_of
+from longcat.saving.pictures.kinds import SNIFFED_BYTES, is_whole, kind_of
 from longcat.saving.pictures.reader import BYTES_PER_READ, MAX_READS
 
 
@@ -172,7 +172,7 @@ each = pytest.mark.parametrize("name", list(WHOLE))
 
 def whole(data: bytes) -> bool | None:
     """Return whether the data are all of a picture. None: their kind can't tell, or they are none."""
-    kind = kind_of(data[:HEAD])
+    kind = kind_of(data[:SNIFFED_BYTES])
     return None if kind is None else is_whole(kind, io.BytesIO(data), len(data))
 
 
@@ -243,7 +243,7 @@ def test_a_check_has_a_bound(build: Callable[[int], bytes], monkeypatch: pytest.
     """A picture that is all small parts is given up after some number of them."""
     monkeypatch.setattr("longcat.saving.pictures.reader.MAX_READS", MAX_READS // 1000)
     data = build(100_000)
-    kind = kind_of(data[:HEAD])
+    kind = kind_of(data[:SNIFFED_BYTES])
     assert kind is not None
     file = Counted(data)
     is_whole(kind, file, len(data))

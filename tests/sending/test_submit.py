@@ -469,7 +469,9 @@ def test_a_journal_that_fails_after_the_order_went_out_does_not_hide_it(
         raise JournalError("The disk is full.")
 
     monkeypatch.setattr(OrderTable, name, full)
-    monkeypatch.setattr("longcat.saving.journal.journal.GRACE", 0.0)  # Closing need not wait for what won't be noted.
+    monkeypatch.setattr(
+        "longcat.saving.journal.journal.GRACE_FOR_WRITES", 0.0
+    )  # Closing need not wait for what won't be noted.
     ids = {"taken": ID, "unknown": None}
     with Server([read, TAKEN] if name == "taken" else [read, reset]) as gateway:
         with pytest.raises(SubmitUnknown) as caught:

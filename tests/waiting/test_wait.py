@@ -61,7 +61,7 @@ from longcat import (
 )
 from longcat.gateway.messages import Answer, Call
 from longcat.gateway.result import ResultGateway
-from longcat.models import WORDS, Pause
+from longcat.models import STATE_OF_WORD, Pause
 from longcat.sending.threads.driver import drive
 from longcat.testing import VirtualClock
 from longcat.testing.clock import START
@@ -185,7 +185,7 @@ ROWS = {
         [ongoing(0.5)],
         invalid(
             b'{"status": "dreaming"}',
-            Violation("/status", " or ".join(WORDS), '"dreaming"'),
+            Violation("/status", " or ".join(STATE_OF_WORD), '"dreaming"'),
         ),
         unknown="raise",
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from longcat.cli.displays.all_workers import AllWorkersDisplay
-from longcat.cli.displays.progress import HINT, PLAIN_EVERY, has_terminal
+from longcat.cli.displays.progress import INSTALL_HINT, PLAIN_EVERY, has_terminal
 
 
 class PlainAllWorkers(AllWorkersDisplay):
@@ -37,7 +37,7 @@ def all_workers_display() -> Iterator[AllWorkersDisplay]:
         try:
             from longcat.cli.displays.live_all_workers import live_all_workers  # noqa: PLC0415 - it needs the extra.
         except ModuleNotFoundError:
-            print(HINT, file=sys.stderr)
+            print(INSTALL_HINT, file=sys.stderr)
         else:
             with live_all_workers() as shown:
                 yield shown

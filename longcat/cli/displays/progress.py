@@ -11,11 +11,11 @@ from longcat.cli.displays.display import Display
 from longcat.models import Status
 from longcat.text import shorten
 
-FEW: Final = 8
+MAX_SHOWN_SINGLY: Final = 8
 """Up to so many requests are shown one by one."""
 PLAIN_EVERY: Final = 5.0
 """Seconds between two plain lines about many requests."""
-HINT: Final = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
+INSTALL_HINT: Final = "longcat: for live progress, pip install 'longcat-image[cli]'; until then, plain lines."
 
 
 def has_terminal() -> bool:
@@ -72,12 +72,12 @@ def display(names: Mapping[str, str] | None, at_first: str = "asking") -> Iterat
         names: how each request is called, by its id or by the key of its order. None: they are not known yet.
         at_first: how they stand before anything is known.
     """
-    few = names is not None and len(names) <= FEW
+    few = names is not None and len(names) <= MAX_SHOWN_SINGLY
     if has_terminal():
         try:
             from longcat.cli.displays.live import live_display  # noqa: PLC0415 - it needs the extra, and is slow to import.
         except ModuleNotFoundError:
-            print(HINT, file=sys.stderr)
+            print(INSTALL_HINT, file=sys.stderr)
         else:
             with live_display(names or {}, few=few, at_first=at_first) as shown:
                 yield shown

@@ -12,7 +12,7 @@ from longcat.saving.journal.contents import JournalContents, OrdersToResend
 from longcat.saving.journal.journal import Journal, without_password
 from longcat.text import counted
 
-PATIENCE: Final = 10.0
+OPEN_PATIENCE: Final = 10.0
 """Seconds to wait for another program that has the journal locked, or for the database."""
 
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> Exit:
         check_target(arguments.export)
     printer = Printer()
     with Journal(arguments.journal, time=time.time, if_missing="refuse") as journal:
-        journal.open(PATIENCE)
+        journal.open(OPEN_PATIENCE)
         contents = journal.contents()
         if arguments.retry is not None:
             _retry(contents, printer, as_json=arguments.json)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 
 WORKER_FIELDS: Final = ("token", "alive", "host", "pid", "batch", "began", "seen", *STATES[:3], "spent")
-WORDS: Final = {"unknown": "in doubt"}
+SHOWN_STATES: Final = {"unknown": "in doubt"}
 """What states are called for people, if not by the words of the manifest."""
 
 
 def as_lines(name: str, summary: JournalSummary) -> Iterator[str]:
     """Yield what stands in a journal of this name, for people. Of the workers, those that are gone are only counted."""
-    states = ", ".join(f"{summary.states[state]:,} {WORDS.get(state, state)}" for state in STATES)
+    states = ", ".join(f"{summary.states[state]:,} {SHOWN_STATES.get(state, state)}" for state in STATES)
     yield f"{shorten(KNOWN_KEYS.hide(name), 200)}: {counted(summary.states.total(), 'order')}: {states}"
     if summary.sending:
         yield f"{counted(summary.sending, 'order')} being sent just now"
@@ -102,7 +102,7 @@ def _worker_object(worker: "WorkerRecord") -> dict[str, Any]:
 
 
 def _batch(batch: "BatchRecord") -> str:
-    counts = ", ".join(f"{getattr(batch, state):,} {WORDS.get(state, state)}" for state in STATES)
+    counts = ", ".join(f"{getattr(batch, state):,} {SHOWN_STATES.get(state, state)}" for state in STATES)
     return (
         f"batch {batch.batch} of {_moment(batch.registered)}, {shorten(batch.gateway)}: {counted(batch.lines, 'line')}:"
         f" {counts}; {batch.spent} USD"

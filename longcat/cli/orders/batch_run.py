@@ -32,9 +32,9 @@ from longcat.waiting.backoff import backoff
 from longcat.waiting.outcome import ACCOUNT, Outcome
 from longcat.waiting.wake import Wake
 
-GRACE: Final = 10.0
+GRACE_FOR_ORDERS: Final = 10.0
 """Seconds to wait for the answers to orders that are under way, when the command is stopped."""
-QUICK: Final = 0.5
+QUIET_SECONDS: Final = 0.5
 """Seconds of these after which it is said what is waited for."""
 LONGEST_PUT: Final = 600.0
 """Seconds that a shard may take to be put in its place."""
@@ -133,7 +133,7 @@ class BatchRun:
                 except BaseException:
                     with anyio.CancelScope(shield=True):
                         await self._stop(outcomes)
-                        with anyio.move_on_after(GRACE):
+                        with anyio.move_on_after(GRACE_FOR_ORDERS):
                             await self._close_last()
                     raise
                 finally:
@@ -193,7 +193,7 @@ class BatchRun:
         """Put the shards that are full in their places, or all, and end the lines whose pictures are there."""
         async with self._closing:
             while writer.is_full or all_of_them:
-                left = max(self._end - time.monotonic(), GRACE)
+                left = max(self._end - time.monotonic(), GRACE_FOR_ORDERS)
                 error = await put_shards(partial(writer.close_shards, all_of_them=all_of_them), str(writer.store), left)
                 lost = writer.give_up() if error is not None else None
                 self._end_gathered(writer, error, lost)
@@ -238,7 +238,7 @@ class BatchRun:
     async def _stop(self, outcomes: Outcomes) -> None:
         """Let the orders that are under way be answered, for some seconds, so that none is left in doubt."""
         outcomes.stop_ordering()
-        for seconds in (QUICK, GRACE - QUICK):
+        for seconds in (QUIET_SECONDS, GRACE_FOR_ORDERS - QUIET_SECONDS):
             with anyio.move_on_after(seconds):
                 async for outcome in outcomes:
                     line = self._line(outcome)
@@ -246,7 +246,7 @@ class BatchRun:
                         line.fail(outcome.error)
                         self._end_line(line, outcome)
                 return
-            if seconds == QUICK:
+            if seconds == QUIET_SECONDS:
                 print_error(
                     "longcat: Waiting for answers to orders that are under way. Ctrl-C again leaves them in doubt."
                 )

@@ -23,7 +23,7 @@ from longcat.saving.journal.postgres.batches.records import BatchRecord
 FIRST_LOT: Final = 40
 """How many lines are claimed at first: twice what may be in flight."""
 MIN_LOT, MAX_LOT = 4, 1000
-LOT_SECONDS: Final = (1.0, 4.0)
+LOT_DURATION: Final = (1.0, 4.0)
 """How long the lines of a lot should keep a worker busy: with shorter lots it asks the database too often, with longer
 ones it holds lines that others could work on."""
 REPORT_EVERY: Final = 0.5
@@ -32,7 +32,7 @@ SHARE_OF_TIME: Final = 0.02
 """How much of the time may go into asking how far all workers are."""
 LOOK_EVERY: Final = 2.0
 """Seconds between two looks for lines, when all are claimed by others, who may die."""
-RETRY: Final = 1.0
+RETRY_PAUSE: Final = 1.0
 """Seconds between two tries to reach a database that was lost."""
 
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class ClaimedLines:
                 if not self._is_lost:
                     print_error(f"longcat: The batch waits until its journal can be used again. {error}")
                 self._is_lost = True
-                await anyio.sleep(RETRY)
+                await anyio.sleep(RETRY_PAUSE)
                 continue
             if self._is_lost:
                 print_error("longcat: The journal is back; the batch goes on.")
@@ -174,7 +174,7 @@ class ClaimedLines:
 
     def _adapt_lot(self, seconds: float) -> None:
         """Change the size of the next lot, after one that kept this worker busy for so many seconds."""
-        least, most = LOT_SECONDS
+        least, most = LOT_DURATION
         if seconds < least:
             self._lot = min(2 * self._lot, MAX_LOT)
         elif seconds > most:

@@ -43,13 +43,13 @@ Numbered: TypeAlias = tuple[int, OrderRequest]
 
 MAX_SHARED_FILE_BYTES: Final = 64 * 1024 * 1024 * 1024
 """Bytes of a file of orders. What is no regular file might have no end."""
-PATIENCE: Final = 10.0
+OPEN_PATIENCE: Final = 10.0
 """Seconds to wait for the database at the start."""
-LAST_PATIENCE: Final = 30.0
+END_PATIENCE: Final = 30.0
 """Seconds to wait at the end for a database that was lost."""
-COUNTED: Final = 1000
+LINES_PER_LOOK: Final = 1000
 """After so many lines the clock is looked at."""
-MANY: Final = 100_000
+SLOW_MANIFEST: Final = 100_000
 """The manifest of so many lines takes some seconds, of which people are told."""
 
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
         logging.getLogger("longcat").setLevel(logging.WARNING)
     if_missing: IfMissing = "pretend" if arguments.dry_run else "make"
     with Journal(arguments.journal, time=time.time, if_missing=if_missing) as journal:
-        journal.open(PATIENCE)
+        journal.open(OPEN_PATIENCE)
         table = journal.lines(base_url)
         store = batch_store(arguments)
         batch = _register(table, arguments, base_url)
@@ -119,7 +119,7 @@ def _counted(orders: Iterator[Numbered]) -> Iterator[Numbered]:
     next_print = time.monotonic() + PLAIN_EVERY
     for count, order in enumerate(orders, 1):
         yield order
-        if count % COUNTED == 0 and time.monotonic() >= next_print:
+        if count % LINES_PER_LOOK == 0 and time.monotonic() >= next_print:
             next_print = time.monotonic() + PLAIN_EVERY
             print_error(f"longcat: {count:,} lines are read.")
 
@@ -153,7 +153,7 @@ class _Work:
                 run_async(_run_both, batch_run, claimed)
             finally:  # Ctrl-C, too.
                 try:
-                    wait_while_locked(claimed.report, LAST_PATIENCE)
+                    wait_while_locked(claimed.report, END_PATIENCE)
                     shown.show(self.table.progress(self.batch))
                 except JournalError as error:  # Its lines are taken up again, and nothing is ordered twice.
                     report(error, debug=self.arguments.debug)
@@ -164,11 +164,11 @@ class _Work:
 
         The last worker writes the manifest. Raises JournalError when the database can't be reached.
         """
-        is_last = wait_while_locked(partial(self.table.leave, self.batch), LAST_PATIENCE)
-        progress = wait_while_locked(partial(self.table.progress, self.batch), LAST_PATIENCE)
+        is_last = wait_while_locked(partial(self.table.leave, self.batch), END_PATIENCE)
+        progress = wait_while_locked(partial(self.table.progress, self.batch), END_PATIENCE)
         codes = [Exit.NO] if progress.failed else []
         if is_last:
-            if progress.lines >= MANY:
+            if progress.lines >= SLOW_MANIFEST:
                 print_error(f"longcat: Writing the manifest of {progress.lines:,} lines.")
             codes.append(write_manifest(self.table.export(self.batch), self.store, debug=self.arguments.debug))
         states = {

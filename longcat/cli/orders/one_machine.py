@@ -31,7 +31,7 @@ from longcat.waiting.wake import Wake
 
 JOURNAL: Final = ".longcat-journal.db"
 """What the journal is called in the folder of the pictures. Hidden, as nobody should move it."""
-LAST_PATIENCE: Final = 5.0
+END_PATIENCE: Final = 5.0
 """Seconds to wait at the end for another program that has the journal locked."""
 
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, base_url: str) -> Exit:
         finally:  # Ctrl-C, too.
             try:
                 with Journal(journal, time=time.time) as opened:
-                    opened.open(LAST_PATIENCE)
+                    opened.open(END_PATIENCE)
                     recall([line for line in lines if not line.is_over], opened, base_url, store)
             except (JournalError, OSError) as error:  # The manifest says what this run knows.
                 report(error, debug=arguments.debug)

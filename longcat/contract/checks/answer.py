@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from longcat.contract.checks.content import compare_content, documented_media, exact_media, media_types
 from longcat.contract.checks.credentials import names_a_secret
-from longcat.contract.checks.media import ROWS, MediaKind, kind_of
+from longcat.contract.checks.media import KINDS_IN_ROWS, MediaKind, kind_of
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, show_body, show_value, with_gaps
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.parameters import allows_header, values_of
@@ -74,7 +74,7 @@ def compare_body(observation: Observation, response: Response) -> Iterator[Check
     elif not response.content:
         if body.strip():
             yield Mismatch("body-new", (), response.pointer, "no body", show_body(body))
-    elif not body.strip() and kind_of(observation.media_type) in ROWS:
+    elif not body.strip() and kind_of(observation.media_type) in KINDS_IN_ROWS:
         yield Gap(NO_ROWS, unclear=False)
     elif not body.strip() and not _may_be_empty(observation, response):
         yield Mismatch("body-empty", (), response.pointer, f"a body of {media_types(response)}", "an empty body")

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from longcat.contract.checks.mismatch import Mismatch, show_body
 from longcat.contract.openapi.errors import UnjudgeableError
-from longcat.contract.openapi.limits import MAX_LEVELS, TOO_DEEP, check_depth
+from longcat.contract.openapi.limits import MAX_VALUE_DEPTH, TOO_DEEP, check_depth
 from longcat.decoding import codings_of
 from longcat.text import shorten
 
@@ -81,7 +81,7 @@ def _load(text: str) -> tuple[Any, list[str], list[str]]:
             value = _STRICT.decode(text)
     except (ValueError, RecursionError):
         value = _load_all(text, constants, repeated)
-    if text.count("{") + text.count("[") > MAX_LEVELS:
+    if text.count("{") + text.count("[") > MAX_VALUE_DEPTH:
         check_depth(value)
     return _without_surrogates(value, text), constants, repeated
 

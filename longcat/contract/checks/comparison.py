@@ -44,7 +44,7 @@ MAX_ITEMS: Final = 100
 """How many items of a list are compared one by one, and how many more of those that the validator refuses."""
 MAX_SAMPLE: Final = 5
 """How many items of a list show which of several schemas was meant."""
-STEPS: Final = 1000
+COMPARISON_STEPS: Final = 1000
 """What it costs to compare one value with its schemas here, in steps of the validator."""
 GONE: Final = frozenset({"field-missing", "field-moved", "field-renamed"})
 
@@ -289,7 +289,7 @@ class Comparison:
     def _mismatches(
         self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples = NO_EXAMPLES
     ) -> Iterator[Mismatch]:
-        self.budget.spend(STEPS)
+        self.budget.spend(COMPARISON_STEPS)
         selection = self._select(pointers, value, path)
         applied = selection.pointers
         wrong = self._broken(applied, value, path)
@@ -373,7 +373,7 @@ class Comparison:
             elif of_field:
                 yield from self._field(of_field, inner, (*path, _named(name, fields)), examples.field(name))
             elif fields.is_closed:
-                self.budget.spend(STEPS)
+                self.budget.spend(COMPARISON_STEPS)
                 unknown[name] = inner
         yield from _forbidden(fields, value, path)
         if unknown or not fields.required.keys() <= value.keys() or not examples.always <= value.keys():
@@ -396,7 +396,7 @@ class Comparison:
                 is_required = name in fields.required
                 inner = self.schemas.fields(self._select(pointers, {}).pointers, self.direction)
                 expected = self.describe(pointers)
-                self.budget.spend(STEPS)
+                self.budget.spend(COMPARISON_STEPS)
                 yield MissingField(name, pointers, rule, is_required, expected, inner, self.schemas, self.budget)
 
     def _field(self, pointers: tuple[str, ...], value: Any, path: Path, examples: Examples) -> Iterable[Mismatch]:

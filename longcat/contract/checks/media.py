@@ -31,7 +31,7 @@ class MediaKind(Enum):
     """It is not judged."""
 
 
-ROWS: Final = frozenset({MediaKind.EVENTS, MediaKind.LINES, MediaKind.RECORDS})
+KINDS_IN_ROWS: Final = frozenset({MediaKind.EVENTS, MediaKind.LINES, MediaKind.RECORDS})
 """What holds any number of values in a row, and so may hold none."""
 UNJUDGED: Final = "a body of {} is not judged"
 DONE: Final = "[DONE]"

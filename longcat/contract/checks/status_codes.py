@@ -34,7 +34,7 @@ CONTRACT_FAULTS: Final = frozenset(
 )
 """The faults by which a request breaks the contract itself: its body, or its parameters."""
 KEY_FAULTS: Final = frozenset({RequestFault.NO_KEY, RequestFault.WRONG_KEY})
-REFUSALS: Final[Mapping[RequestFault, tuple[tuple[int, ...], ...]]] = {
+REFUSAL_CODES: Final[Mapping[RequestFault, tuple[tuple[int, ...], ...]]] = {
     RequestFault.NO_KEY: ((401,), (403,)),
     RequestFault.WRONG_KEY: ((401,), (403,)),
     RequestFault.FORBIDDEN: ((403,),),
@@ -46,9 +46,9 @@ REFUSALS: Final[Mapping[RequestFault, tuple[tuple[int, ...], ...]]] = {
 }
 """The status codes that HTTP has for a fault (RFC 9110, section 15.5), the best first. Of the first group of which the
 contract documents any, the documented ones are right."""
-UNKNOWN_CODES: Final = frozenset(code for group in REFUSALS[RequestFault.UNKNOWN] for code in group)
+UNKNOWN_CODES: Final = frozenset(code for group in REFUSAL_CODES[RequestFault.UNKNOWN] for code in group)
 """The codes that say: what the request asks about does not exist."""
-FAULT_CODES: Final = frozenset(code for groups in REFUSALS.values() for group in groups for code in group)
+FAULT_CODES: Final = frozenset(code for groups in REFUSAL_CODES.values() for group in groups for code in group)
 NO_SUCH_THING: Final = frozenset({404, 405, 410, 501})
 """The codes that say: there is no such path, method or thing."""
 KEY_REFUSED: Final = frozenset({401, 403, 407})
@@ -65,7 +65,7 @@ METHOD_REFUSAL: Final = HTTPStatus.METHOD_NOT_ALLOWED
 """The code with which a method is refused. Its answer names the methods that the path has, in `Allow`."""
 BODILESS: Final = frozenset({204, 205, 304})
 """The codes of answers that have no body."""
-PASSING: Final = frozenset({408, 409, 423, 425, 429})
+MOMENTARY_CODES: Final = frozenset({408, 409, 423, 425, 429})
 """The codes that go by the moment, or by what others do: the same request may be answered later."""
 FROM_CDN: Final = frozenset({502, 503, 504, *range(520, 531)})
 """What a CDN says when it got no answer itself; 520 to 530 are Cloudflare's own."""
@@ -146,7 +146,7 @@ class Expectation:
 
     def _refusals(self, fault: RequestFault) -> tuple[int, ...]:
         """Return the status codes with which the operation may refuse a fault."""
-        documented = (tuple(filter(self.operation.response, group)) for group in REFUSALS[fault])
+        documented = (tuple(filter(self.operation.response, group)) for group in REFUSAL_CODES[fault])
         return next(filter(None, documented), ())
 
     def describe(self, status_code: int) -> str:
@@ -173,7 +173,7 @@ class Expectation:
             return self._kind_of_success(is_documented=is_documented), None
         if self.is_vouched or (self.was_answered and not self.certain):
             kind = self._kind_of_refusal(status_code, is_documented=is_documented)
-            is_passing = not self.is_vouched and (status_code in PASSING or not is_refusal(status_code))
+            is_passing = not self.is_vouched and (status_code in MOMENTARY_CODES or not is_refusal(status_code))
             return kind, Severity.ADDITIVE if is_passing and kind == "status-undocumented" else None
         return "status-undocumented", Severity.ADDITIVE
 

@@ -13,14 +13,14 @@ from typing import Any, Final, TypeAlias
 from attrs import Factory, define, field, frozen
 
 from longcat.contract.checks.body import media_type_of
-from longcat.contract.checks.comparison import STEPS, Comparison
+from longcat.contract.checks.comparison import COMPARISON_STEPS, Comparison
 from longcat.contract.checks.content import exact_media, values_in
 from longcat.contract.checks.judge import Judgement, describe_fault
 from longcat.contract.checks.observation import Observation
 from longcat.contract.checks.request.expect import read_form
 from longcat.contract.checks.request.parameters import read_value, readings_of, values_of
 from longcat.contract.coverage.items import EMPTY, Content, Item, Trees, key_of_value
-from longcat.contract.coverage.parts import REQUEST, Part, key_of, part_of
+from longcat.contract.coverage.parts import REQUEST_BODY, Part, key_of, part_of
 from longcat.contract.model import Exchange, Inconclusive, Origin
 from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.operation import Media, Operation, first_json, is_json, media_for
@@ -143,7 +143,7 @@ class _Finder:
             self._value(part, value)
 
     def _request(self) -> None:
-        exchange, body = self.observation.exchange, self.part.parts.get(REQUEST)
+        exchange, body = self.observation.exchange, self.part.parts.get(REQUEST_BODY)
         if body is None or not exchange.request_body or "content-encoding" in exchange.request_headers:
             return
         media_type = media_type_of(exchange.request_headers)
@@ -217,7 +217,7 @@ class _Walk:
         schemas, content = self.comparison.schemas, item.content
         if content is EMPTY and (self.part, item) in self.found:
             return
-        self.comparison.budget.spend(STEPS)
+        self.comparison.budget.spend(COMPARISON_STEPS)
         if not schemas.meets_assertions(schemas.applied(item.pointers), value):
             return
         listed = content.values.get(key_of_value(value)) if content.values else None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from longcat.contract.coverage.items import Kind
-from longcat.contract.coverage.parts import REQUEST
+from longcat.contract.coverage.parts import REQUEST_BODY
 from longcat.contract.coverage.results import ReportedItem, Totals
 from longcat.contract.coverage.summary import CoverageContext
 from longcat.contract.reports.findings import ORIGINS
@@ -63,7 +63,7 @@ def _items(entry: ReportedItem, about: Mapping[str, Any]) -> Iterator[dict[str, 
 
 def _about(entry: ReportedItem, inner: ReportedItem, about: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return where an entry is that is directly in another one."""
-    if inner.kind in {Kind.STATUS, Kind.PARAMETER} or (inner.kind is None and inner.name == REQUEST):
+    if inner.kind in {Kind.STATUS, Kind.PARAMETER} or (inner.kind is None and inner.name == REQUEST_BODY):
         return {**about, "part": inner.name}
     if inner.kind is Kind.HEADER:
         return {**about, "part": f"{entry.name} {inner.name}"}

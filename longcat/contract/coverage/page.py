@@ -16,7 +16,7 @@ from longcat.contract.reports.context import markup
 from longcat.contract.reports.findings import ORIGINS
 from longcat.contract.reports.html import ANSWERS, PAGE_END, gap_sections, page_start
 
-STATES: Final = {"all": "all", SeenState.SEEN: "seen", SeenState.NEVER: "never seen", SeenState.STALE: "stale"}
+STATE_FILTERS: Final = {"all": "all", SeenState.SEEN: "seen", SeenState.NEVER: "never seen", SeenState.STALE: "stale"}
 ANY: Final = "any"
 ANY_METHOD: Final = "-"
 """What stands for all methods where `_css_name` stands for one: a contract may well have a method ANY."""
@@ -72,7 +72,7 @@ def _overview(totals: Totals) -> Iterator[str]:
 
 def _filters(methods: list[str]) -> Iterator[str]:
     yield '<form class="filters">\n'
-    yield from _choice("Show", "state", STATES)
+    yield from _choice("Show", "state", STATE_FILTERS)
     yield from _choice("From", "origin", {ANY: ANY, **{one: one for one in ORIGINS}})
     yield from _choice("Method", "method", {ANY_METHOD: ANY, **{_css_name(one): one for one in methods}})
     yield '<label class="all"><input type="checkbox" id="unfold"> unfold all</label>\n</form>\n'
@@ -90,7 +90,7 @@ def _choice(title: str, name: str, options: dict[str, str]) -> Iterator[str]:
 
 def _rules(methods: list[str]) -> Iterator[str]:
     """Yield the style's rules. They hide each item that does not fit a filter and holds no other that does."""
-    for state in STATES:
+    for state in STATE_FILTERS:
         for origin in (ANY, *ORIGINS):
             seen_there = "" if origin == ANY else f".from-{origin}"
             if state == SeenState.NEVER:

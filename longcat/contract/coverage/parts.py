@@ -11,7 +11,7 @@ from longcat.contract.openapi.operation import Media, Operation, Parameter
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schema.fields import Direction
 
-REQUEST: Final = "request body"
+REQUEST_BODY: Final = "request body"
 """The key and name of the part that is the request's body."""
 IGNORED: Final = frozenset({"header accept", "header authorization", "header content-type"})
 """The parameters that OpenAPI ignores, as other parts of a contract describe them."""
@@ -75,7 +75,7 @@ def _part_of_parameter(kind: Kind, name: str, one: Parameter, direction: Directi
 def _request(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
     if operation.request:
         bodies = _bodies(operation.request, Direction.REQUEST, trees)
-        yield REQUEST, Part(None, REQUEST, operation.body_pointer, Direction.REQUEST, parts=bodies)
+        yield REQUEST_BODY, Part(None, REQUEST_BODY, operation.body_pointer, Direction.REQUEST, parts=bodies)
 
 
 def _answers(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:

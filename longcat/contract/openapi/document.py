@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from attrs import define, field
 
 from longcat.contract.openapi.errors import SpecError, invalid
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_FILES, MAX_VALUES
+from longcat.contract.openapi.limits import MAX_FILES, MAX_SPEC_BYTES, MAX_SPEC_VALUES
 from longcat.contract.openapi.nodes import Node, nodes
 from longcat.contract.openapi.schema.keywords import ALLOWS_EVERYTHING, SchemaDefect, read_schema
 from longcat.contract.openapi.schema.patterns import Patterns
@@ -74,8 +74,8 @@ class SpecFiles:
     def add(self, path: Path) -> tuple[str, Any]:
         """Return the name of another file, and the value in it. Raises SpecError beyond the limits."""
         self._bytes += path.stat().st_size
-        if len(self.others) >= MAX_FILES or self._bytes > MAX_BYTES or self._values > MAX_VALUES:
-            most = f"{MAX_FILES:,} files, {MAX_BYTES // 1024**2} MiB or {MAX_VALUES:,} values"
+        if len(self.others) >= MAX_FILES or self._bytes > MAX_SPEC_BYTES or self._values > MAX_SPEC_VALUES:
+            most = f"{MAX_FILES:,} files, {MAX_SPEC_BYTES // 1024**2} MiB or {MAX_SPEC_VALUES:,} values"
             raise SpecError(f"the spec has more than {most} in all")
         try:
             value = self.read(path)
@@ -94,11 +94,11 @@ class SpecFiles:
                     path = self.find(found.decode("utf-8", "replace"), base)
                 except SpecError:
                     continue
-                if path in seen or len(seen) > MAX_FILES or size > MAX_BYTES:
+                if path in seen or len(seen) > MAX_FILES or size > MAX_SPEC_BYTES:
                     continue
                 seen.add(path)
                 with suppress(OSError), path.open("rb") as file:
-                    content = file.read(MAX_BYTES)
+                    content = file.read(MAX_SPEC_BYTES)
                     size += len(content)
                     pending.append((path, content))
                     yield self.name_of(path), content

@@ -10,25 +10,25 @@ from attrs import Factory, define
 
 from longcat.contract.openapi.errors import UnjudgeableError
 
-MAX_BYTES: Final = 32 * 1024**2
+MAX_SPEC_BYTES: Final = 32 * 1024**2
 """How many bytes the file of a spec may have."""
-MAX_VALUES: Final = 1_000_000
+MAX_SPEC_VALUES: Final = 1_000_000
 """How many values a spec may hold, with the aliases of YAML written out."""
 MAX_PATHS: Final = 20_000
 """How many paths a spec may have."""
 MAX_FILES: Final = 10_000
-"""How many other files a spec may refer to. Together they may have `MAX_BYTES`."""
-MAX_DEPTH: Final = 200
+"""How many other files a spec may refer to. Together they may have `MAX_SPEC_BYTES`."""
+MAX_SPEC_DEPTH: Final = 200
 """How deeply the values of a spec may be nested. The libraries below refuse 255 levels, or overflow their stacks."""
 MAX_PATTERNS: Final = 200_000
 """How large the patterns of a spec may be together, in characters, with what they repeat written out."""
 MAX_DIGITS: Final = 4300
 """How many digits a whole number may have. Python itself writes no more (`sys.int_info.default_max_str_digits`)."""
-MAX_LEVELS: Final = 100
+MAX_VALUE_DEPTH: Final = 100
 """How deeply a value may be nested that is held against a spec. An answer of an API has some ten levels at most."""
 MAX_APPLIED: Final = 500
 """How many schemas may apply to one value by `$ref` and `allOf`. In what people write, some twenty do at most."""
-TOO_DEEP: Final = f"it can't be judged: its JSON has more than {MAX_LEVELS} levels"
+TOO_DEEP: Final = f"it can't be judged: its JSON has more than {MAX_VALUE_DEPTH} levels"
 MAX_STEPS: Final = 100_000_000
 """How many steps an exchange may take. One takes some 20 ns."""
 STEPS_PER_BYTE: Final = 200
@@ -77,7 +77,7 @@ def check_depth(value: Any) -> None:
     levels, level = 0, [value] if isinstance(value, _CONTAINERS) else []
     while level:
         levels += 1
-        if levels > MAX_LEVELS:
+        if levels > MAX_VALUE_DEPTH:
             raise UnjudgeableError(TOO_DEEP)
         inner = [one.values() if type(one) is dict else one for one in level]
         level = [one for values in inner for one in values if isinstance(one, _CONTAINERS)]

@@ -22,7 +22,7 @@ from longcat.text import show
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "QUERY", "TRACE"})
 """The methods that change nothing (RFC 9110, section 9.2.1)."""
-STATUS: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|DEFAULT")
+STATUS_KEY: Final = re.compile(r"[1-5]([0-9][0-9]|XX)|DEFAULT")
 """A key of an operation's responses, in upper case."""
 _PLACES: Final = ("path", "query", "header", "cookie", "querystring")
 _HEADERS_OF_THEIR_OWN: Final = frozenset({"accept", "content-type", "authorization"})
@@ -247,7 +247,7 @@ class Operation:
         return {code: Response(code, one) for code, one in codes.items()}
 
     def _responses(self) -> dict[str, Place]:
-        return {code: one for code, one in self.place.fields("responses").items() if STATUS.fullmatch(code.upper())}
+        return {code: one for code, one in self.place.fields("responses").items() if STATUS_KEY.fullmatch(code.upper())}
 
     @cached_property
     def deprecated(self) -> bool:

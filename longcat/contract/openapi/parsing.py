@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from longcat.contract.openapi.errors import SpecError
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_DEPTH, MAX_DIGITS, MAX_PATHS, MAX_VALUES
+from longcat.contract.openapi.limits import MAX_DIGITS, MAX_PATHS, MAX_SPEC_BYTES, MAX_SPEC_DEPTH, MAX_SPEC_VALUES
 from longcat.text import decode_text, shorten, show
 
 _MAX_BITS: Final = int(MAX_DIGITS * 3.32)  # A decimal digit has log2(10) bits.
@@ -28,9 +28,9 @@ def read_value(path: Path, *, strict: bool = False) -> Any:
     """Return the value in a YAML or JSON file: a document, or a part of one, as `read_document` does."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise _too_large(str(path), f"has more than {MAX_BYTES // 1024**2} MiB")
+            data = file.read(MAX_SPEC_BYTES + 1)
+        if len(data) > MAX_SPEC_BYTES:
+            raise _too_large(str(path), f"has more than {MAX_SPEC_BYTES // 1024**2} MiB")
         text = decode_text(data)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -54,7 +54,8 @@ def parse_value(text: str, name: str, *, strict: bool = False) -> Any:
         document = _parse_json(text, name, strict=strict) if is_json else _parse_yaml(text, name, strict=strict)
     except RecursionError:
         raise SpecError(
-            f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels, or an alias holds itself. Mend it."
+            f"The spec {name} is nested too deeply, in more than {MAX_SPEC_DEPTH} levels,"
+            " or an alias holds itself. Mend it."
         ) from None
     except ValueError as error:  # A whole number of more digits than Python reads.
         if isinstance(error, SpecError):
@@ -74,16 +75,16 @@ def _too_large(name: str, why: str) -> SpecError:
 def _check_extent(document: Any, name: str) -> None:
     """Raise SpecError for a document that is larger, or nested more deeply, than is read."""
     size, level = 1, [document]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_SPEC_DEPTH + 1):
         if any(isinstance(one, int) and one.bit_length() > _MAX_BITS for one in level):
             raise _too_large(name, f"has a number of more than {MAX_DIGITS:,} digits")
         level = [inner for one in level for inner in _inside(one)]
         size += len(level)
-        if size > MAX_VALUES:
-            raise _too_large(name, f"holds more than {MAX_VALUES:,} values")
+        if size > MAX_SPEC_VALUES:
+            raise _too_large(name, f"holds more than {MAX_SPEC_VALUES:,} values")
         if not level:
             return
-    raise SpecError(f"The spec {name} is nested too deeply, in more than {MAX_DEPTH} levels. Mend it.")
+    raise SpecError(f"The spec {name} is nested too deeply, in more than {MAX_SPEC_DEPTH} levels. Mend it.")
 
 
 def _inside(value: Any) -> Iterable[Any]:

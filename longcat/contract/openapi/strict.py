@@ -9,7 +9,7 @@ from longcat.contract.openapi.document import Document
 from longcat.contract.openapi.errors import SpecError, invalid
 from longcat.contract.openapi.nodes import nodes, schemas
 from longcat.contract.openapi.operation import (
-    STATUS,
+    STATUS_KEY,
     Media,
     Operation,
     Parameter,
@@ -77,7 +77,7 @@ def _check_operation(operation: Operation) -> None:
     for code, answer in written.items():
         if not code.startswith("x-"):
             _check_object(answer)
-        if not (STATUS.fullmatch(code.upper()) or code.startswith("x-")):
+        if not (STATUS_KEY.fullmatch(code.upper()) or code.startswith("x-")):
             raise operation.place.error(f"{show(code)} is no status code", "responses")
     for response in operation.responses.values():
         _check_content(response.content)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml  # type: ignore[import-untyped]
 from attrs import Factory, define
 
-from longcat.contract.openapi.limits import MAX_DEPTH, MAX_VALUES
+from longcat.contract.openapi.limits import MAX_SPEC_DEPTH, MAX_SPEC_VALUES
 
 _TAG: Final = "tag:yaml.org,2002:"
 _CORE_SCHEMA: Final = {
@@ -32,7 +32,7 @@ _BY_START: Final = {
     for _, starts in _CORE_SCHEMA.values()
     for start in starts
 }
-_TOO_MUCH: Final = f"its aliases stand for too much, for more than {MAX_VALUES:,} values"
+_TOO_MUCH: Final = f"its aliases stand for too much, for more than {MAX_SPEC_VALUES:,} values"
 _MERGE: Final = object()
 """The key of a mapping that others are merged into."""
 
@@ -55,7 +55,7 @@ def load_yaml(text: str, *, strict: bool = False) -> Any:
     what is no YAML, and RecursionError for what is nested too deeply.
     """
     value = _Builder(strict).build(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    if _size(value, {}) > MAX_VALUES:
+    if _size(value, {}) > MAX_SPEC_VALUES:
         raise ValueError(_TOO_MUCH)
     return value
 
@@ -92,7 +92,7 @@ class _Builder:
     def _begin(self, event: Any, value: Any) -> None:
         if event.tag is not None and event.tag not in {"!", f"{_TAG}map" if value == {} else f"{_TAG}seq"}:
             raise _error(f"could not determine a constructor for the tag {event.tag!r}", event.start_mark)
-        if len(self._open) >= MAX_DEPTH:  # Far more would overflow the stack of what walks through it.
+        if len(self._open) >= MAX_SPEC_DEPTH:  # Far more would overflow the stack of what walks through it.
             raise RecursionError
         self._add(value, event)
         self._open.append(_Collection(value, event.start_mark))
@@ -106,7 +106,7 @@ class _Builder:
         if not all(isinstance(other, dict) for other in others):
             raise _error("expected a mapping or a list of mappings for merging", ended.mark)
         self._merged += sum(map(len, others))
-        if self._merged > MAX_VALUES:
+        if self._merged > MAX_SPEC_VALUES:
             raise ValueError(_TOO_MUCH)
         own = dict(ended.value)
         ended.value.clear()
@@ -117,8 +117,8 @@ class _Builder:
     def _add(self, value: Any, event: Any) -> None:
         """Add a value to the collection that is being read."""
         self._size += 1
-        if self._size > 2 * MAX_VALUES:  # Names are counted as well.
-            raise ValueError(f"it holds more than {MAX_VALUES:,} values")
+        if self._size > 2 * MAX_SPEC_VALUES:  # Names are counted as well.
+            raise ValueError(f"it holds more than {MAX_SPEC_VALUES:,} values")
         if getattr(event, "anchor", None) and type(event) is not yaml.AliasEvent:
             self._anchors[event.anchor] = value
         if not self._open:

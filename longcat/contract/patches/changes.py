@@ -13,7 +13,7 @@ from longcat.contract.patches.group import FindingGroup, RefusedError
 from longcat.text.pointer import at
 
 Change: TypeAlias = Callable[[Draft, FindingGroup], Iterable[Edit]]
-CHANGES: Final[Mapping[str, Change]] = {
+CHANGE_OF_CODE: Final[Mapping[str, Change]] = {
     "body-new": answers.new_body,
     "constraint-broken": schemas.broken_keyword,
     "content-type-changed": answers.content_type,
@@ -43,7 +43,7 @@ def edits_for(draft: Draft, group: FindingGroup) -> list[Edit]:
     """Return the edits that mend a group of findings. Raises RefusedError, and LookupError if there is no place."""
     if group.code == "example":
         change: Change = answers.example
-    elif group.code not in CHANGES:
+    elif group.code not in CHANGE_OF_CODE:
         kind = CODES.get(group.code)
         raise RefusedError((kind and kind.unpatched) or "Nothing is known of this kind.")
     elif not group.rule:
@@ -51,7 +51,7 @@ def edits_for(draft: Draft, group: FindingGroup) -> list[Edit]:
     elif group.code in {"type-changed", "field-null"} and all(not one.pointer for one in group.findings):
         change = answers.another_type
     else:
-        change = CHANGES[group.code]
+        change = CHANGE_OF_CODE[group.code]
     edits = list(change(draft, group))
     of_requests = _request_places(draft.source.document)
     for edit in edits:

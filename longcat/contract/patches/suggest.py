@@ -31,7 +31,7 @@ from longcat.contract.reports.locations import file_name
 
 __all__ = ["SuggestedOverlay", "Suggestion", "Unpatched", "suggest", "suggest_overlay"]
 
-NAME: Final = "openapi.yaml"
+DEFAULT_NAME: Final = "openapi.yaml"
 ROUNDS: Final = 20
 """How often the exchanges are judged anew, at most. A change that calls for many more is none to be made by a tool."""
 MAX_TEXT: Final = 2 * 1024**2
@@ -101,7 +101,7 @@ def suggest(
     written, unpatched = _agreed(ContractFiles(own, files), findings, servers)
     new = written.own.content
     others = {written.path_of(name): source.content for name, source in written.others.items()}
-    diff = _diff(text, new, file_name(files.path) if files else NAME)
+    diff = _diff(text, new, file_name(files.path) if files else DEFAULT_NAME)
     diff += "".join(_diff(path.read_bytes().decode(), changed, file_name(path)) for path, changed in others.items())
     return Suggestion(new, diff, unpatched, others)
 
@@ -111,7 +111,7 @@ def suggest_overlay(
 ) -> SuggestedOverlay:
     """Return the Overlay that makes a contract agree with findings, as `suggest` does. The contract stays as it is."""
     written, unpatched = _agreed(OverlaidContract(document, files), findings, servers)
-    extends = file_name(files.path) if files else NAME
+    extends = file_name(files.path) if files else DEFAULT_NAME
     return SuggestedOverlay(as_yaml(overlay(document, written.edits, extends)) if written.edits else "", unpatched)
 
 

@@ -30,7 +30,7 @@ from longcat.text import shorten, show
 from longcat.text.hiding import hide_body, hiding_cut
 from longcat.text.known_keys import KNOWN_KEYS
 
-PAUSE: Final = 1.0
+CALL_PAUSE: Final = 1.0
 """Seconds between two calls, except on this machine."""
 MAX_FAILURES: Final = 2
 """How many requests in a row may fail before the rest is left out."""
@@ -49,7 +49,7 @@ class Pacing:
     """The pace at which a gateway is asked.
 
     Attributes:
-        pause: seconds between two calls. None: `PAUSE`, and nothing on this machine.
+        pause: seconds between two calls. None: `CALL_PAUSE`, and nothing on this machine.
         timeout: seconds that one call may take.
         patience: seconds that may be spent in all on waiting because the gateway asks for it.
     """
@@ -230,7 +230,7 @@ class _Probe:
 
     def _send(self, request: ProbeRequest) -> _Judged | _Failure:
         """Send a request, once."""
-        default = 0.0 if is_loopback(request.base_url) else PAUSE
+        default = 0.0 if is_loopback(request.base_url) else CALL_PAUSE
         pause = default if self.pause is None else self.pause
         if self.calls and pause:
             self.clock.sleep(pause)

@@ -15,7 +15,7 @@ from longcat.contract.reports.findings import ReportedFinding, fingerprint
 from longcat.contract.reports.locations import Location, Locations
 from longcat.contract.reports.verdict import Event, GapReason, bodies_of, verdict
 
-SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+SCHEMA_URL: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: Final = {Severity.BREAKING: "error", Severity.ADDITIVE: "warning", Severity.NOTICE: "note"}
 MAX_LOCATIONS: Final = 100
 """How many operations one notification names."""
@@ -45,7 +45,7 @@ def sarif(events: Iterable[Event], context: ReportContext) -> Iterator[str]:
             "bodies": {name: asdict(one) for name, one in bodies_of(context.tally)},
         },
     }
-    yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    yield json.dumps({"$schema": SCHEMA_URL, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 @define

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from longcat.contract.traffic.decoding import BrokenFileError, UnreadableError
 
-CHUNK: Final = 256 * 1024
+READ_SIZE: Final = 256 * 1024
 """How many bytes are read at a time."""
 MAX_ITEM: Final = 32 * 1024 * 1024
 """How many characters a value may have: a body of `MAX_BODY` in base64, and the rest."""
@@ -142,8 +142,8 @@ class JSONStream:
         self._at += 1
 
     def _read_on(self, size: int = 0) -> bool:
-        """Read so many bytes or a `CHUNK`, whichever is more, and return whether there were any."""
-        data = self._file.read(max(min(size, MAX_ITEM // 4), CHUNK))
+        """Read so many bytes or a `READ_SIZE`, whichever is more, and return whether there were any."""
+        data = self._file.read(max(min(size, MAX_ITEM // 4), READ_SIZE))
         chunk = self._decoder.decode(data, final=not data)
         self._ended = not data
         self._text, self._at = self._text[self._at :] + chunk, 0
@@ -155,7 +155,7 @@ def read_lines(file: BinaryIO) -> Iterator[Any]:
     while line := file.readline(MAX_ITEM):
         whole = len(line) < MAX_ITEM or line.endswith(b"\n")
         if not whole:
-            while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
+            while (rest := file.readline(READ_SIZE)) and not rest.endswith(b"\n"):
                 pass
         text = line.decode("utf-8", "surrogateescape").strip(_AROUND)
         if text:

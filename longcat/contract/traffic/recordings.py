@@ -32,9 +32,9 @@ Stream: TypeAlias = "JSONStream | YAMLStream"
 YAML: Final = frozenset({".yaml", ".yml"})
 LINES: Final = frozenset({".ndjson", ".jsonl", ".jsonlines"})
 """The files that have an exchange on each line, whatever they begin with."""
-SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har", *LINES})
+RECORDING_SUFFIXES: Final = frozenset({".yaml", ".yml", ".json", ".har", *LINES})
 """The files of a folder that are read."""
-HEAD: Final = 64 * 1024
+SNIFFED_BYTES: Final = 64 * 1024
 """How much of a file is looked at to tell what it is, in bytes."""
 
 
@@ -117,7 +117,7 @@ def _read_folder(folder: Path, key_names: Collection[str]) -> Iterator[Exchange 
     for where, folders, names in os.walk(folder, onerror=unreadable.append):
         folders.sort()
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES:
+            if Path(name).suffix.lower() in RECORDING_SUFFIXES:
                 yield from read(Path(where, name), key_names, is_named=False)
     yield from (Inconclusive(str(error.filename), f"can't be opened: {error.strerror}") for error in unreadable)
 
@@ -160,7 +160,7 @@ def _parts(file: BinaryIO, path: Path) -> Iterator[tuple[str, Any]]:
     What the consumer leaves of a list is passed over. A value that can't be read is the UnreadableError that says why.
     Raises BrokenFileError when the file is empty, or the rest of it can't be read.
     """
-    head, suffix = file.read(HEAD), path.suffix.lower()
+    head, suffix = file.read(SNIFFED_BYTES), path.suffix.lower()
     file.seek(0)
     if not head.strip():
         raise BrokenFileError("is empty")

@@ -21,23 +21,31 @@ from longcat.contract.traffic.decoding import (
 from longcat.contract.traffic.exchanges import header_pairs, make_exchange, moment
 from longcat.text import shorten
 
-REQUEST: Final = ("request", "req")
-RESPONSE: Final = ("response", "res")
-URL: Final = ("url", "uri")
+REQUEST_FIELDS: Final = ("request", "req")
+RESPONSE_FIELDS: Final = ("response", "res")
+URL_FIELDS: Final = ("url", "uri")
 """A gateway that logs both has but the path in the second."""
-STATUS: Final = ("code", "status", "status_code", "statusCode")
+STATUS_FIELDS: Final = ("code", "status", "status_code", "statusCode")
 """go-vcr has both a code and a status, such as `200 OK`."""
-BODY: Final = ("body", "content")
-VALUE: Final = ("parsed_body", "json_body", "json")
+BODY_FIELDS: Final = ("body", "content")
+VALUE_FIELDS: Final = ("parsed_body", "json_body", "json")
 """Where a serializer for people puts a body that it has parsed."""
-TIME: Final = ("recorded_at", "recordedAt", "recorded", "startedDateTime", "startedAt", "started_at", "timestamp")
-WRAPPER: Final = frozenset({"string", "base64_string", "encoding", "recorded", "file", "raw_gzip"})
+TIME_FIELDS: Final = (
+    "recorded_at",
+    "recordedAt",
+    "recorded",
+    "startedDateTime",
+    "startedAt",
+    "started_at",
+    "timestamp",
+)
+WRAPPER_FIELDS: Final = frozenset({"string", "base64_string", "encoding", "recorded", "file", "raw_gzip"})
 """What an object around a body has of fields. One that has any other is the body itself."""
 
 
 def is_interaction(data: Any) -> bool:
     """Whether a decoded value looks like an interaction: it holds a request, and perhaps nothing good beside it."""
-    return isinstance(data, dict) and isinstance(_first(data, REQUEST), dict)
+    return isinstance(data, dict) and isinstance(_first(data, REQUEST_FIELDS), dict)
 
 
 def exchange_of(
@@ -50,25 +58,25 @@ def exchange_of(
     interaction = _mapping(data, "the interaction")
     if "response" in interaction and interaction["response"] is None:
         raise NoExchangeError("has no answer")
-    request = _mapping(_first(interaction, REQUEST), "the request")
-    response = _mapping(_first(interaction, RESPONSE), "the response")
-    url = _first(request, URL)
+    request = _mapping(_first(interaction, REQUEST_FIELDS), "the request")
+    response = _mapping(_first(interaction, RESPONSE_FIELDS), "the response")
+    url = _first(request, URL_FIELDS)
     if url is None:
         raise UnreadableError("has no URL")
-    status, question = _first(response, STATUS), interaction.get("question")
+    status, question = _first(response, STATUS_FIELDS), interaction.get("question")
     return make_exchange(
         method=request.get("method"),
         url=url,
         request_headers=header_pairs(request.get("headers")),
         request_body=_body_in(request),
-        status_code=_first(status, STATUS) if isinstance(status, dict) else status,
+        status_code=_first(status, STATUS_FIELDS) if isinstance(status, dict) else status,
         response_headers=header_pairs(response.get("headers")),
         response_body=_body_in(response),
         source=f"{source} {shorten(question)}" if isinstance(question, str) else source,
         key_names=key_names,
         origin=origin,
         intent=next((known for known in get_args(Intent) if known == interaction.get("intent")), None),
-        recorded=next(filter(None, (moment(interaction.get(name)) for name in TIME)), recorded),
+        recorded=next(filter(None, (moment(interaction.get(name)) for name in TIME_FIELDS)), recorded),
     )
 
 
@@ -81,7 +89,7 @@ def body_from(data: Any) -> bytes | None:
         return from_text(data)
     if isinstance(data, dict | list) and not data:
         return None
-    if isinstance(data, dict) and data.keys() <= WRAPPER:
+    if isinstance(data, dict) and data.keys() <= WRAPPER_FIELDS:
         return _wrapped(data)
     if isinstance(data, dict | list):
         return from_value(data)
@@ -91,8 +99,8 @@ def body_from(data: Any) -> bytes | None:
 
 
 def _body_in(message: Mapping[str, Any]) -> bytes | None:
-    value = _first(message, VALUE)
-    return body_from(_first(message, BODY)) if value is None else from_value(value)
+    value = _first(message, VALUE_FIELDS)
+    return body_from(_first(message, BODY_FIELDS)) if value is None else from_value(value)
 
 
 def _wrapped(data: Mapping[str, Any]) -> bytes | None:

@@ -28,10 +28,10 @@ MAX_SCALAR: Final = 40 * 1024 * 1024
 
 TEXTS: Final = frozenset({"!", "str", "timestamp", "python/str", "python/unicode"})
 TYPED: Final = frozenset({f"{prefix}{name}" for prefix in ("", "python/") for name in ("int", "long", "float", "bool")})
-BYTES: Final = frozenset({"binary", "!binary", "python/bytes"})
+BINARY_TAGS: Final = frozenset({"binary", "!binary", "python/bytes"})
 """Ruby writes its own tag, and not that of YAML."""
 COLLECTIONS: Final = frozenset({"", "!", "map", "seq", "python/list", "python/dict", "python/tuple"})
-OBJECTS: Final = {"python/object/new:_io.BytesIO": "state", "python/object/apply:builtins.iter": "args"}
+PYTHON_OBJECTS: Final = {"python/object/new:_io.BytesIO": "state", "python/object/apply:builtins.iter": "args"}
 """The Python objects as which vcrpy may write a body, and in which field of each the body is."""
 OF_RUBY: Final = re.compile(r"!(?:ruby/|str\b|map:|seq:|sym)")
 """Tags of Ruby, which name classes. What they stand for is plain text, lists and mappings, and is read as such."""
@@ -212,7 +212,7 @@ def _scalar(event: Any) -> str | bytes | None:
             return text
         return None if text in _NULLS else UnquotedText(text) if _UNQUOTED.fullmatch(text) else text
     tag = tag.removeprefix(_YAML)
-    if tag in BYTES:
+    if tag in BINARY_TAGS:
         return from_base64(text)
     if tag == "null":
         return None
@@ -230,11 +230,11 @@ def _collection(event: Any, value: Any) -> Any:
     if OF_RUBY.match(tag):
         inner = next((field for start, field in IN_RUBY.items() if tag.startswith(start)), None)
         return value[inner] if isinstance(value, dict) and inner in value else value
-    if tag not in OBJECTS:
+    if tag not in PYTHON_OBJECTS:
         raise UnreadableError(f"has the tag {shorten(event.tag)!r}, which is not followed")
-    content = value.get(OBJECTS[tag]) if isinstance(value, dict) else None
+    content = value.get(PYTHON_OBJECTS[tag]) if isinstance(value, dict) else None
     if not isinstance(content, list) or not content:
-        raise UnreadableError(f"has a Python object without {OBJECTS[tag]!r}")
+        raise UnreadableError(f"has a Python object without {PYTHON_OBJECTS[tag]!r}")
     return b"".join(map(_bytes_of, content[0])) if isinstance(content[0], list) else content[0]
 
 

@@ -25,7 +25,7 @@ from starlette.responses import Response
 from longcat.sandbox.calls import CALLS, RESULT, call_at
 from longcat.sandbox.drifts.mutated import mutated_drifts
 from longcat.sandbox.drifts.places import PlacedChange
-from longcat.sandbox.drifts.request_changes import CHANGES, RequestChange
+from longcat.sandbox.drifts.request_changes import REQUEST_CHANGES, RequestChange
 from longcat.sandbox.drifts.response_changes import response_change
 from longcat.sandbox.mutator import SentResponse, Weight
 from longcat.sandbox.name_lookup import find
@@ -71,7 +71,7 @@ def _by_hand() -> Iterator[Drift]:
             values = {key: own.pop(key, value) for key, value in shared.items()}
             place = own.pop("in", None)
             response = PlacedChange(calls[call], place, response_change(own)) if place else None
-            yield Drift(name, sentence, call, response=response, request=CHANGES.get(name), **values)
+            yield Drift(name, sentence, call, response=response, request=REQUEST_CHANGES.get(name), **values)
 
 
 DRIFTS: Final[Mapping[str, Drift]] = {drift.name: drift for drift in (*_by_mutator(), *_by_hand())}

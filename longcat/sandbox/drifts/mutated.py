@@ -15,7 +15,7 @@ from attrs import evolve
 from jsonschema_rs import Draft202012Validator
 
 from longcat.sandbox.calls import RESULT, STATUS, EmulatedCall
-from longcat.sandbox.drifts.places import WORDS
+from longcat.sandbox.drifts.places import WORDS_OF_KINDS
 from longcat.sandbox.mutator import AnswerRules, Mutation, SentResponse, mutations
 from longcat.sandbox.mutator.fields import FieldPath
 from longcat.text.pointer import at
@@ -60,7 +60,7 @@ def mutated_drifts() -> Iterator[MutatedDrift]:
     document = json.loads((files("longcat_api") / "openapi.json").read_text("utf-8"))
     for call in PREFIXES:
         contract = _CallContract(document, call)
-        answers = _by_name({kind: contract.answer(kind) for kind in WORDS[call]})
+        answers = _by_name({kind: contract.answer(kind) for kind in WORDS_OF_KINDS[call]})
         errors = _by_name({code: contract.error(code) for code in ERRORS[call]})
         for name, kinds in answers.items():
             yield from _of_answers(call, name, kinds)
@@ -86,7 +86,7 @@ def _of_answers(call: EmulatedCall, name: str, kinds: Mapping[str, Mutation]) ->
         # The end of a call: every answer says so, and no contract could agree. It is for people to act on.
         yield _drift(call, "call", evolve(first, patchable=False))
     elif first.kind != "new-word":
-        yield _drift(call, "answers" if len(kinds) == len(WORDS[call]) else ",".join(kinds), first)
+        yield _drift(call, "answers" if len(kinds) == len(WORDS_OF_KINDS[call]) else ",".join(kinds), first)
     for kind, mutation in (
         kinds.items() if (len(kinds) > 1 or first.kind == "new-word") and ONE_BY_ONE.match(name) else ()
     ):
@@ -127,7 +127,7 @@ class _CallContract:
 
     def answer(self, kind: str) -> tuple[SentResponse, AnswerRules]:
         """Return an answer of a kind, with the rules for it."""
-        words = WORDS[self._call][kind]
+        words = WORDS_OF_KINDS[self._call][kind]
         shown = [one for one in self._examples("200") if one["status"] in words]
         return self._sent(200, shown[-1]), self._rules("200", shown)
 

@@ -7,7 +7,7 @@ from longcat.sandbox.calls import ORDER, RESULT, STATUS, EmulatedCall
 from longcat.sandbox.mutator import ResponseChange, SentResponse
 
 Matches: TypeAlias = Callable[[SentResponse], bool]
-WORDS: Final[Mapping[EmulatedCall, Mapping[str, tuple[str, ...]]]] = {
+WORDS_OF_KINDS: Final[Mapping[EmulatedCall, Mapping[str, tuple[str, ...]]]] = {
     RESULT: {"processing": ("processing",), "completed": ("completed",)},
     ORDER: {"queued": ("QUEUED",)},
     STATUS: {
@@ -18,7 +18,7 @@ WORDS: Final[Mapping[EmulatedCall, Mapping[str, tuple[str, ...]]]] = {
     },
 }
 """The kinds of answers of each call, by the word in their field `status`."""
-KINDS: Final = {"open": ("queued", "processing")}
+WIDER_KINDS: Final = {"open": ("queued", "processing")}
 """Kinds that are several at once."""
 SUCCESSES, FIRST_ERROR = range(200, 300), 400
 
@@ -26,9 +26,9 @@ SUCCESSES, FIRST_ERROR = range(200, 300), 400
 def place(call: EmulatedCall, name: str) -> Matches:
     """Return what tells whether a response of a call is meant by a name.
 
-    That is a kind of answers of `WORDS` or `KINDS`, or several with commas; `answers`, for all of them; a status code;
-    `call`, for all of it; `errors`, or `all`, which are for those on unknown paths as well. Raises ValueError for
-    another name.
+    That is a kind of answers of `WORDS_OF_KINDS` or `WIDER_KINDS`, or several with commas; `answers`, for all of them;
+    a status code; `call`, for all of it; `errors`, or `all`, which are for those on unknown paths as well. Raises
+    ValueError for another name.
     """
     if name in {"call", "all"}:
         return lambda _: True
@@ -36,8 +36,10 @@ def place(call: EmulatedCall, name: str) -> Matches:
         return lambda response: response.status >= FIRST_ERROR
     if name.isdecimal():
         return lambda response: response.status == int(name)
-    kinds = WORDS[call]
-    names = [*kinds] if name == "answers" else [one for part in name.split(",") for one in KINDS.get(part, (part,))]
+    kinds = WORDS_OF_KINDS[call]
+    names = (
+        [*kinds] if name == "answers" else [one for part in name.split(",") for one in WIDER_KINDS.get(part, (part,))]
+    )
     if unknown := set(names) - {*kinds}:
         raise ValueError(f"The call {call.name} has no answers {', '.join(sorted(unknown))}.")
     words = {word for one in names for word in kinds[one]}

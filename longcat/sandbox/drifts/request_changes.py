@@ -13,7 +13,7 @@ from longcat.sandbox.bodies import JSON, error, json_response, read_body
 from longcat.sandbox.calls import ORDER, RESULT, STATUS, EmulatedCall, call_at
 from longcat.sandbox.mutator.response import json_in
 
-KEY: Final = "ocp-apim-subscription-key"
+KEY_HEADER: Final = "ocp-apim-subscription-key"
 MOVED: Final = "/v2"  # Goes before the path of a call that has moved.
 OWN: Final = ("/sandbox/", "/results/", "/v1/")  # The sandbox's own calls, and the pictures: no drift touches them.
 
@@ -41,7 +41,7 @@ class ReceivedRequest:
     @property
     def has_right_key(self) -> bool:
         """Whether it has the right key, where the documentation wants it."""
-        return self.headers.get(KEY) == self.right_key
+        return self.headers.get(KEY_HEADER) == self.right_key
 
     @property
     def json(self) -> Any:
@@ -69,9 +69,9 @@ def _use_key(find: Callable[[ReceivedRequest], str | None]) -> RequestChange:
     """Take the key from another place. None: there is none."""
 
     def change(request: ReceivedRequest) -> ReceivedRequest:
-        others = {name: value for name, value in request.headers.items() if name != KEY}
+        others = {name: value for name, value in request.headers.items() if name != KEY_HEADER}
         key = find(request)
-        return replace(request, headers=others if key is None else {**others, KEY: key})
+        return replace(request, headers=others if key is None else {**others, KEY_HEADER: key})
 
     return change
 
@@ -158,13 +158,13 @@ def _preflight(request: ReceivedRequest) -> ReceivedRequest | Response:
     return Response(status_code=204, headers=allowed) if request.method == "OPTIONS" else request
 
 
-CHANGES: Final[Mapping[str, RequestChange]] = {
+REQUEST_CHANGES: Final[Mapping[str, RequestChange]] = {
     "new-method-get": _accept_method("GET"),
     "new-method-put": _accept_method("PUT"),
     "any-path-json": _serve_unknown_paths('{"ok": true}', JSON),
     "any-path-html": _serve_unknown_paths("<!DOCTYPE html>", "text/html"),
-    "key-may-lack": _use_key(lambda request: request.headers.get(KEY, request.right_key)),
-    "key-may-be-any": _use_key(lambda request: request.right_key if request.headers.get(KEY) else None),
+    "key-may-lack": _use_key(lambda request: request.headers.get(KEY_HEADER, request.right_key)),
+    "key-may-be-any": _use_key(lambda request: request.right_key if request.headers.get(KEY_HEADER) else None),
     "key-ignored": _use_key(lambda request: request.right_key),
     "key-bearer": _use_key(_bearer),
     "key-header": _use_key(lambda request: request.headers.get("x-api-key", "")),
@@ -186,7 +186,7 @@ CHANGES: Final[Mapping[str, RequestChange]] = {
     "redirect-308": _redirect(308),
     "queue-new-method-post": _accept_method("POST", STATUS),
     "queue-key-ignored": _use_key(lambda request: request.right_key),
-    "queue-key-may-be-any": _use_key(lambda request: request.right_key if request.headers.get(KEY) else None),
+    "queue-key-may-be-any": _use_key(lambda request: request.right_key if request.headers.get(KEY_HEADER) else None),
     "queue-key-bearer": _use_key(_bearer),
     "queue-needs-header": _refuse_if(lambda request: "x-api-version" not in request.headers, STATUS),
     "queue-moved": _move(lambda _: error(404, "Endpoint not found"), STATUS),

@@ -73,7 +73,7 @@ def _family(
     return tuple(WholeChange(kind, name, *row, severity, patchable) for name, row in rows.items())
 
 
-SHAPES: Final = (
+SHAPE_CHANGES: Final = (
     *_family(
         "envelope",
         "as-weighed",
@@ -103,7 +103,7 @@ SHAPES: Final = (
     ),
 )
 """Other JSON."""
-BYTES: Final = _family(
+BYTE_CHANGES: Final = _family(
     "no-json",
     "breaking",
     {
@@ -130,7 +130,7 @@ BYTES: Final = _family(
     patchable=False,
 )
 """Other bytes, which are no JSON, or no good one."""
-TYPES: Final = (
+TYPE_CHANGES: Final = (
     *_family(
         "type",
         "breaking",
@@ -149,7 +149,7 @@ TYPES: Final = (
         patchable=False,
     ),
 )
-ANNOUNCED: Final = _family(
+ANNOUNCEMENTS: Final = _family(
     "announced",
     "notice",
     {
@@ -160,7 +160,7 @@ ANNOUNCED: Final = _family(
         "warning": ("There is a header Warning", _headers(warning='299 - "This call ends soon"')),
     },
 )
-ERRORS: Final = (
+ERROR_CHANGES: Final = (
     *_family(
         "error-shape",
         "as-weighed",

@@ -11,7 +11,15 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import field, frozen
 
 from longcat.sandbox.mutator import fields as names
-from longcat.sandbox.mutator.answer_mutations import ANNOUNCED, BYTES, ERRORS, HARMLESS, SHAPES, TYPES, status_changes
+from longcat.sandbox.mutator.answer_mutations import (
+    ANNOUNCEMENTS,
+    BYTE_CHANGES,
+    ERROR_CHANGES,
+    HARMLESS,
+    SHAPE_CHANGES,
+    TYPE_CHANGES,
+    status_changes,
+)
 from longcat.sandbox.mutator.fields import FieldPath, OwnerChange, fields_in, in_owner
 from longcat.sandbox.mutator.response import ResponseChange, SentResponse
 from longcat.sandbox.mutator.values import OtherValue, other_types, other_values
@@ -224,8 +232,8 @@ def _in_camel_case(value: Any) -> Any:
 def _of_whole(answer: SentResponse, rules: AnswerRules) -> Iterator[Mutation]:
     """Yield the mutations of the whole body and of its content type, and those by which headers announce something."""
     is_error = answer.status >= ERROR
-    announced = () if rules.deprecated else ANNOUNCED
-    for one in (*SHAPES, *BYTES, *TYPES, *announced, *(ERRORS if is_error else ())):
+    announced = () if rules.deprecated else ANNOUNCEMENTS
+    for one in (*SHAPE_CHANGES, *BYTE_CHANGES, *TYPE_CHANGES, *announced, *(ERROR_CHANGES if is_error else ())):
         spoilt = one.change(answer)
         is_weighed = one.severity == "as-weighed" or (one.kind == "error-shape" and spoilt.headers == answer.headers)
         severity: Weight | None = rules.weigh(spoilt.json) if is_weighed else one.severity  # type: ignore[assignment]

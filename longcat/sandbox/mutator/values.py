@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-URL: Final = re.compile(r"https?://[^/]+")
+URL_ORIGIN: Final = re.compile(r"https?://[^/]+")
 WORD: Final = re.compile(r"[A-Za-z][\w.-]{1,30}")
 
 
@@ -64,8 +64,8 @@ def _other_texts(value: str) -> Iterator[OtherValue]:
         yield OtherValue("reformatted", "http", "is an HTTP date", http_date)
         yield OtherValue("reformatted", "date", "is a day", lambda text: text[:10])
         yield OtherValue("reformatted", "blank", "has a blank and no zone", lambda text: f"{text[:10]} {text[11:19]}")
-    elif URL.match(value):
-        yield OtherValue("reformatted", "", "is relative", lambda text: URL.sub("", text) or "/")
+    elif URL_ORIGIN.match(value):
+        yield OtherValue("reformatted", "", "is relative", lambda text: URL_ORIGIN.sub("", text) or "/")
         yield OtherValue("reformatted", "bare", "has no scheme", lambda text: text.partition("//")[2])
     else:
         yield OtherValue("new-word", "", f"is {value}_v2", lambda text: f"{text}_v2")

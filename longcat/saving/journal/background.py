@@ -10,7 +10,7 @@ from longcat.errors import JournalError
 
 logger: Final = logging.getLogger("longcat")
 
-PAUSE: Final = 0.1
+WRITE_PAUSE: Final = 0.1
 """Seconds until a write is tried again that found the journal locked."""
 
 
@@ -58,7 +58,7 @@ class BackgroundWriter:
                     continue
                 with self._changed:
                     self._writes.appendleft(write)
-                    self._changed.wait_for(lambda: self._is_closed, PAUSE)
+                    self._changed.wait_for(lambda: self._is_closed, WRITE_PAUSE)
             except Exception:
                 logger.exception("a note for the journal was lost")
 

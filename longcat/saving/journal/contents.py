@@ -18,8 +18,8 @@ from longcat.saving.journal.states import (
     COST,
     FAILED,
     IN_DOUBT,
+    JOIN_REQUEST,
     ORDER_STATE,
-    REQUEST,
     REQUEST_FAILED,
     REQUEST_STATE,
     SET_MARK,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_LISTED_DOUBTS: Final = 10
 """How many orders in doubt are told one by one."""
 
-COUNTED: Final = f"""
+COUNT_BY_STATE: Final = f"""
 {", ".join(f"count(*) FILTER (WHERE NOT was_opened AND stands = '{state}')" for state in STATES)},
 count(*) FILTER (WHERE was_opened), CAST(coalesce(sum(units), 0) AS BIGINT)"""
 """How many orders there are in each of `STATES`, how many were opened again, and what all of them cost. As nothing is
@@ -45,9 +45,9 @@ grouped, nothing is sorted."""
 # Of those that were taken, an index of SQLite has all that this reads, in the order of the requests. To look up a
 # million rows in no order takes a hundred times as long where they are not in memory.
 COUNT_TAKEN: Final = f"""
-SELECT {COUNTED} FROM (
+SELECT {COUNT_BY_STATE} FROM (
     SELECT {REQUEST_STATE} AS stands, orders.key LIKE ? AS was_opened, {COST} AS units
-    FROM {{orders}} {REQUEST}
+    FROM {{orders}} {JOIN_REQUEST}
     LEFT JOIN picture
         ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id AND picture.number = 1
     WHERE orders.request_id IS NOT NULL
@@ -57,7 +57,7 @@ SELECT {ORDER_STATE} AS stands, orders.key LIKE ? AS was_opened, count(*),
     CAST(sum(coalesce(orders.in_doubt, 0) + orders.cost) AS BIGINT)
 FROM {{orders}} WHERE orders.state <> 'taken' GROUP BY stands, was_opened"""  # noqa: S608 - a text of ours.
 COUNT_REQUESTS: Final = f"""
-SELECT {COUNTED} FROM (
+SELECT {COUNT_BY_STATE} FROM (
     SELECT {REQUEST_STATE} AS stands, FALSE AS was_opened, 0 AS units
     FROM request
     LEFT JOIN picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id
@@ -76,7 +76,7 @@ ORDER_CONTENTS: Final = f"""
 SELECT content, {ORDER_STATE}, message FROM orders WHERE gateway = ? AND key NOT LIKE ? ORDER BY key"""  # noqa: S608 - a text of ours.
 TAKEN_ORDERS: Final = f"""
 SELECT orders.key, orders.request_id, {REQUEST_STATE}, {COST}, request.error, picture.path
-FROM orders INDEXED BY order_cost {REQUEST}
+FROM orders INDEXED BY order_cost {JOIN_REQUEST}
 LEFT JOIN picture ON picture.gateway = orders.gateway AND picture.request_id = orders.request_id
 WHERE orders.gateway = ? AND orders.key NOT LIKE ? ORDER BY orders.key, picture.number"""  # noqa: S608 - a text of ours.
 REQUESTS: Final = f"""
@@ -84,7 +84,7 @@ SELECT request.gateway || ' ' || request.request_id, request.request_id, {REQUES
 FROM request
 LEFT JOIN picture ON picture.gateway = request.gateway AND picture.request_id = request.request_id
 {WITHOUT_ORDER} ORDER BY request.gateway, request.request_id, picture.number"""  # noqa: S608 - a text of ours.
-PICTURES: Final = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM picture"
+COUNT_PICTURES: Final = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) FROM picture"
 OWNERS: Final = (
     "SELECT owner FROM orders WHERE owner IS NOT NULL",
     "SELECT owner FROM request WHERE owner IS NOT NULL",
@@ -200,7 +200,7 @@ class JournalContents:
                 states += self._batches.count_lines(db, batches)
             else:
                 states += orders
-            ((pictures, size),) = self._rows(PICTURES)
+            ((pictures, size),) = self._rows(COUNT_PICTURES)
             rows = db.execute(*_with_senders(FIRST_IN_DOUBT, living)).fetchall()
             first_in_doubt = [_read_order_in_doubt(row) for row in rows]
             owners = {owner for sql in OWNERS for (owner,) in db.execute(sql).fetchall()}

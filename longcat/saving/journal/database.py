@@ -15,7 +15,7 @@ from longcat.settings import MAX_REQUEST_ID
 from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
-GRACE: Final = 1.0
+GRACE_FOR_WRITES: Final = 1.0
 """Seconds that writes get which nobody waits for, when the journal is closed or a batch is left."""
 IfMissing: TypeAlias = Literal["make", "refuse", "pretend"]
 """What to do where there is no journal: make one, raise JournalError, or have one that ends with the session."""

@@ -17,9 +17,9 @@ from urllib.parse import unquote
 
 from longcat.clock import monotonic
 from longcat.errors import ConfigurationError, JournalError
-from longcat.saving.journal.background import PAUSE
+from longcat.saving.journal.background import WRITE_PAUSE
 from longcat.saving.journal.contents import JournalContents
-from longcat.saving.journal.database import GRACE, Database, IfMissing
+from longcat.saving.journal.database import GRACE_FOR_WRITES, Database, IfMissing
 from longcat.saving.journal.order_table import OrderTable
 from longcat.saving.journal.request_table import RequestTable
 from longcat.saving.journal.sqlite.database import SqliteDatabase, check_there
@@ -114,11 +114,11 @@ class Journal:
 
     def flush(self) -> None:
         """Wait until what was to be written later is written, for a second at most."""
-        self._database.writer.flush(GRACE)
+        self._database.writer.flush(GRACE_FOR_WRITES)
 
     def settle(self) -> None:
         """Wait until it is noted what came of the orders that are being sent, for a second at most."""
-        end = monotonic() + GRACE
+        end = monotonic() + GRACE_FOR_WRITES
         owner = self._database.token
         ours = [table for (token, _), table in self._orders.items() if token == owner]
         while any(table.is_sending for table in ours) and monotonic() < end:
@@ -181,7 +181,7 @@ def wait_while_locked(function: Callable[[], T], seconds: float) -> T:
         except JournalError as error:
             if not error.locked or monotonic() >= end:
                 raise
-        sleep(PAUSE)
+        sleep(WRITE_PAUSE)
 
 
 def without_password(place: str) -> str:

@@ -10,11 +10,11 @@ from typing import Final
 
 from longcat.saving.journal.money import UNITS
 
-PLAIN: Final = r'"[ !#-\[\]-~]*"'
+PLAIN_TEXT: Final = r'"[ !#-\[\]-~]*"'
 """A text in JSON that is the same with other characters than ASCII escaped or not: it has none, and no escapes."""
-CONTENT: Final = re.compile(rf'\{{"prompt": ({PLAIN}), "options": .*, "id": (null|{PLAIN}), "webhook_url": ')
+CONTENT: Final = re.compile(rf'\{{"prompt": ({PLAIN_TEXT}), "options": .*, "id": (null|{PLAIN_TEXT}), "webhook_url": ')
 """How `write_order` writes an order whose prompt and id are plain."""
-FILES: Final = re.compile(rf"\[{PLAIN}(, {PLAIN})*\]")
+FILES: Final = re.compile(rf"\[{PLAIN_TEXT}(, {PLAIN_TEXT})*\]")
 MAX_CACHED_COSTS: Final = 1000
 LOT: Final = 10_000
 """How many lines are written at a time."""

@@ -15,7 +15,7 @@ from longcat.text import shorten
 
 MICROSECOND: Final = timedelta(microseconds=1)
 
-CLAIM: Final = """
+CLAIM_REQUEST: Final = """
 INSERT INTO request (gateway, request_id, owner) VALUES (?, ?, ?)
 ON CONFLICT (gateway, request_id) DO UPDATE SET owner = excluded.owner
 WHERE request.owner IS NULL OR request.owner = excluded.owner"""
@@ -92,9 +92,9 @@ class RequestTable:
         self._database.check_owner(self._owner)
         with self._database.using() as db:
             # Of several that come here at once, one alone finds no owner.
-            if db.execute(CLAIM, [self._gateway, request_id, self._owner]).rowcount != 1 and not self._take_over(
-                db, request_id
-            ):
+            if db.execute(
+                CLAIM_REQUEST, [self._gateway, request_id, self._owner]
+            ).rowcount != 1 and not self._take_over(db, request_id):
                 return False
             self._claims[request_id] += 1
             self._sessions[request_id] = self._database.session
@@ -110,7 +110,7 @@ class RequestTable:
         While the connection to a journal is lost, another owner may take what was ours.
         """
         with self._database.using() as db:
-            if db.execute(CLAIM, [self._gateway, request_id, self._owner]).rowcount == 1:
+            if db.execute(CLAIM_REQUEST, [self._gateway, request_id, self._owner]).rowcount == 1:
                 self._sessions[request_id] = self._database.session
                 return True
             self._forget_claim(request_id)

@@ -49,7 +49,7 @@ CASE
 END"""
 COST: Final = """
 coalesce(orders.in_doubt, 0) + CASE upper(request.raw_state) WHEN 'ERROR' THEN 0 ELSE orders.cost END"""
-REQUEST: Final = """
+JOIN_REQUEST: Final = """
 LEFT JOIN request ON request.gateway = orders.gateway AND request.request_id = orders.request_id"""
 WITHOUT_ORDER: Final = """
 WHERE NOT EXISTS (

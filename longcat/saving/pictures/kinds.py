@@ -13,7 +13,7 @@ from longcat.saving.pictures.streams import check_gif, check_jpeg, check_jpeg_20
 
 MEDIA_TYPES: Final = {"jpg": "jpeg", "j2k": "j2c", "ico": "vnd.microsoft.icon"}
 """Media types of images that differ from the suffix."""
-HEAD: Final = 512
+SNIFFED_BYTES: Final = 512
 """How many bytes tell what kind of picture it is; of most kinds a dozen would do."""
 
 
@@ -23,7 +23,7 @@ class PictureKind:
 
     Attributes:
         suffix: that of its files, without a dot.
-        matches: whether a file that begins with these bytes, `HEAD` of them or all, is of this kind.
+        matches: whether a file that begins with these bytes, `SNIFFED_BYTES` of them or all, is of this kind.
         check: raises CutPictureError when a file of this kind is not whole. None: the kind itself can't tell.
     """
 
@@ -49,7 +49,7 @@ def _has_codec(suffix: str) -> Callable[[bytes], object]:
 
     def matches(head: bytes) -> bool:
         found = brands(head)
-        usual = HEIC if not CONTAINERS.isdisjoint(found) else None
+        usual = HEIC if not CONTAINER_BRANDS.isdisjoint(found) else None
         return suffix == next((CODECS[brand] for brand in found if brand in CODECS), usual)
 
     return matches
@@ -72,7 +72,7 @@ CODECS: Final[Mapping[bytes, str]] = {
     **dict.fromkeys((b"avci", b"avcs"), "avci"),
 }
 """The suffix of files whose brand names a codec (ISO/IEC 23008-12, annexes B, D and E; AVIF, section 6)."""
-CONTAINERS: Final = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic"})
+CONTAINER_BRANDS: Final = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic"})
 """Brands of the same container that name none."""
 
 KINDS: Final = (

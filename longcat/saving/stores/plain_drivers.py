@@ -12,7 +12,7 @@ from typing import Any, Final
 from longcat.saving.stores.drivers import CONNECT_TIMEOUT, READ_TIMEOUT, FileSystem, ObjectBody, StoredObject
 from longcat.saving.stores.urls import StoreUrl
 
-BLOCK: Final = 1024 * 1024
+READ_SIZE: Final = 1024 * 1024
 """Bytes that are read at a time."""
 
 
@@ -57,7 +57,7 @@ class PlainDriver:
                 return StoredObject(size, None)
             with fs.open(key, "rb") as file:
                 digest = hashlib.sha256()
-                while block := file.read(BLOCK):
+                while block := file.read(READ_SIZE):
                     digest.update(block)
             return StoredObject(size, digest.hexdigest())
 

@@ -22,7 +22,7 @@ from longcat.saving.stores.urls import StoreUrl
 
 MAX_UPLOAD_SECONDS: Final = 300.0
 """How long one upload takes at most, where nobody sets another bound."""
-PATIENCE: Final = 60.0
+UPLOAD_PATIENCE: Final = 60.0
 """Seconds for which a file is put again after faults that may pass, where nobody sets another bound."""
 QUICK_PATIENCE: Final = 5.0
 """Seconds for which a question is asked again, and a probe is put again: someone is waiting at a shell."""
@@ -96,7 +96,7 @@ class RemoteStore:
             body = ObjectBody(part.path, media_type, digest, part.path.stat().st_size)
             seconds = MAX_UPLOAD_SECONDS if timeout is None else timeout
             put = partial(self.put, body, name, overwrite=overwrite, timeout=seconds)
-            retry(put, PATIENCE if timeout is None else 0.0)
+            retry(put, UPLOAD_PATIENCE if timeout is None else 0.0)
         finally:
             part.discard()
 

@@ -23,7 +23,7 @@ CREDENTIALS: Final = frozenset(
     }
 )
 """Errors about who we are, or who the other side is."""
-PASSING: Final = frozenset(
+TRANSIENT_ERRORS: Final = frozenset(
     {
         *("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"),
         *("HTTPClientError", "ResponseParserError", "IncompleteReadError", "ServiceRequestError"),
@@ -33,13 +33,13 @@ PASSING: Final = frozenset(
     }
 )
 """Errors of connections, which may come about later."""
-PASSING_ERRNOS: Final = frozenset(
+TRANSIENT_ERRNOS: Final = frozenset(
     {
         *(errno.EBUSY, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ENETUNREACH),
         *(errno.EHOSTUNREACH, getattr(errno, "EREMOTEIO", errno.ETIMEDOUT)),
     }
 )
-PASSING_WORDS: Final = ("Socket is closed", "(IncompleteBody)", "(BadDigest)", "(XAmzContentSHA256Mismatch)")
+TRANSIENT_WORDS: Final = ("Socket is closed", "(IncompleteBody)", "(BadDigest)", "(XAmzContentSHA256Mismatch)")
 """What paramiko says of a connection that has ended, and S3 of bytes that came in part, or came altered."""
 SKEWED: Final = "TimeTooSkewed"
 """What S3 says of a clock that is wrong."""
@@ -92,8 +92,8 @@ def fault_of(error: Exception, where: str, url: StoreUrl) -> StoreError | FileEx
     if is_skewed or names & CREDENTIALS or "credentials" in reason:
         next_step = "Set the clock of this machine." if is_skewed else "Look at the credentials in the environment."
         return StoreError(f"{where} can't be used: {reason}", next_step)
-    passes = names & PASSING or any(
-        getattr(one, "errno", None) in PASSING_ERRNOS or any(word in str(one) for word in PASSING_WORDS)
+    passes = names & TRANSIENT_ERRORS or any(
+        getattr(one, "errno", None) in TRANSIENT_ERRNOS or any(word in str(one) for word in TRANSIENT_WORDS)
         for one in chain
     )
     if passes or (status is not None and (is_transient(status) or status == HTTPStatus.CONFLICT)):

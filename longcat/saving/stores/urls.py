@@ -9,7 +9,7 @@ from attrs import field, frozen
 from longcat.errors import ConfigurationError
 from longcat.text import shorten
 
-URL: Final = re.compile(r"([a-zA-Z][\w+.:-]+)://(.*)", re.DOTALL | re.ASCII)
+STORE_URL: Final = re.compile(r"([a-zA-Z][\w+.:-]+)://(.*)", re.DOTALL | re.ASCII)
 """A scheme has two letters at least: one letter is a disk of Windows."""
 FILE: Final = frozenset({"file", "local"})
 OBJECTS: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
@@ -46,7 +46,7 @@ class StoreUrl:
                 f"The output begins with {found[0]}, which is no URL. Write {found[0]}/ instead; in Python as a text,"
                 " as a Path has one slash."
             )
-        match = URL.fullmatch(text)
+        match = STORE_URL.fullmatch(text)
         if match is None:
             return None
         scheme, rest = match[1].lower(), match[2].rstrip("/")

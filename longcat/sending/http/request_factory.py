@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 POOL_SHARE: Final = 0.9
 """The share of a call's time in which the HTTP client must have found a connection, or room for a new one."""
-KEPT: Final = 1024
+CACHE_SIZE: Final = 1024
 """How many URLs, and how many sets of headers, are kept."""
-STEPS: Final = ("connect", "read", "write", "pool")
+TIMED_STEPS: Final = ("connect", "read", "write", "pool")
 """Those that have a timeout."""
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
@@ -38,8 +38,8 @@ class RequestFactory:
         self._client = client
         # What we ask for is small or compressed already.
         self._usual = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
-        self._url = lru_cache(KEPT)(library.url)
-        self._headers = lru_cache(KEPT)(self._prepare_headers)
+        self._url = lru_cache(CACHE_SIZE)(library.url)
+        self._headers = lru_cache(CACHE_SIZE)(self._prepare_headers)
 
     def request(self, call: Call) -> "httpx.Request":
         """Return the request for a call. Raises the library's `invalid_url`."""
@@ -71,15 +71,16 @@ class RequestFactory:
     def _timeout(self, call: Call) -> dict[str, float | None]:
         """Return the timeouts of the steps: the call's, or the HTTP client's own if that is shorter."""
         own = None if self._client is None else self._client.timeout
-        limits = (None,) * len(STEPS) if own is None else (own.connect, own.read, own.write, own.pool)
+        limits = (None,) * len(TIMED_STEPS) if own is None else (own.connect, own.read, own.write, own.pool)
         return dict(timeouts(call.timeout, limits))
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHE_SIZE)
 def timeouts(seconds: float, of_client: Sequence[float | None]) -> Mapping[str, float | None]:
     """Return the timeouts of the steps of a call that may take so many seconds. None: a step has none."""
     limits = {
-        step: seconds if limit is None else min(limit, seconds) for step, limit in zip(STEPS, of_client, strict=True)
+        step: seconds if limit is None else min(limit, seconds)
+        for step, limit in zip(TIMED_STEPS, of_client, strict=True)
     }
     # That the pool was full says that nothing was sent, so it has to come before the end of the call's own time.
     limits["pool"] = min(limits["pool"], POOL_SHARE * seconds)

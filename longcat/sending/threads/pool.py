@@ -23,7 +23,7 @@ ORDER_GRACE: Final = 10.0
 """Seconds that orders under way get to be answered when a batch is left early. Else they are in doubt, and may be paid
 for nothing."""
 
-GRACE: Final = 1.0
+GRACE_FOR_THREADS: Final = 1.0
 """Seconds that all threads get to end. One that is making a connection can't be stopped, and ends when that does."""
 
 PerformCommand: TypeAlias = Callable[[Command, Stopped], Answer | None]
@@ -53,7 +53,7 @@ class ThreadPool:
         self._stopping.set()
         for _ in self._threads:
             self._todo.put(None)
-        end = monotonic() + GRACE
+        end = monotonic() + GRACE_FOR_THREADS
         for thread in self._threads:
             thread.join(max(end - monotonic(), 0.0))
 

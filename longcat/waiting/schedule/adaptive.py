@@ -28,7 +28,7 @@ NOTED_EVERY: Final = 1.25
 NEGLIGIBLE: Final = 1e-3
 """A forecast that is trusted less than this share of the most trusted one is left out of the plan."""
 MAX_EVIDENCE: Final = 500.0  # In logarithms: progress says no more than this against all the others.
-MANY: Final = 5  # This many finished requests are well-founded experience.
+ENOUGH_FINISHED: Final = 5  # This many finished requests are well-founded experience.
 FARTHEST: Final = 1e9  # Seconds beyond which nothing is foreseen.
 PRECISION: Final = 1e-3  # The relative error of `first_reached`.
 OLDEST: Final = 3600.0  # Seconds. A hint that a request is older than this is not believed.
@@ -220,7 +220,7 @@ class AdaptivePlan:
     def chance_by_experience(self) -> ChanceDone | None:
         """Return the same by how long the requests before took. None: too few of them, or progress says otherwise."""
         knowledge = self._policy.knowledge
-        if knowledge.finished < MANY or (self._reader is not None and self._reader.tells_enough):
+        if knowledge.finished < ENOUGH_FINISHED or (self._reader is not None and self._reader.tells_enough):
             return None
         with knowledge.lock:
             return self._chance_done(knowledge.outlook_by_experience(self._policy.price))
@@ -255,9 +255,9 @@ class AdaptivePlan:
         # Jitter counts in questions, not in seconds: it is small where the end is near, however long the pause.
         self._questions_due = jitter = 1 + policy.jitter * (2 * policy.random() - 1)
         ahead, longest, finished = self._ahead(outlook), policy.max_interval, policy.knowledge.finished
-        if ahead is not outlook or finished < MANY:
+        if ahead is not outlook or finished < ENOUGH_FINISHED:
             # Neither progress nor a few requests may make a pause longer than the wait so far.
-            founded = outlook if finished >= MANY else policy.knowledge.first_outlook(policy.price)
+            founded = outlook if finished >= ENOUGH_FINISHED else policy.knowledge.first_outlook(policy.price)
             longest = min(max(jitter * elapsed, self._due_of(founded, age, jitter, longest)), longest)
         pause = self._due_of(ahead, age, jitter, longest)
         if policy.min_interval < pause < policy.max_interval:

@@ -31,7 +31,6 @@ MAX_SAVED: Final = 1.0  # So that what was saved long ago is not spent on reques
 MAX_OWED: Final = 5.0  # So that what was spent during an outage is forgotten.
 HORIZON: Final = 6.0  # How far a plan looks ahead, in typical durations,
 UNLIKELY: Final = 0.01  # or until the chance that the request still runs is so small.
-FINE: Final = 0.2  # An interval in which the request finishes with a greater chance than this is halved.
 
 
 def earliest(asked: int, seconds_per_question: float) -> float:

@@ -17,9 +17,9 @@ from attrs import define, field
 
 from longcat.waiting.schedule.progress_curve import Report, time_of_end
 
-SHORTEST: Final = 0.05
-LONGEST: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
-LOG_SHORTEST: Final = math.log(SHORTEST)
+SHORTEST_DURATION: Final = 0.05
+LONGEST_DURATION: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
+LOG_SHORTEST: Final = math.log(SHORTEST_DURATION)
 SHORTEST_MEDIAN: Final = 1e-9  # So that no odds are infinite,
 GREATEST_ODDS: Final = 1e300  # nor greater than this.
 TAIL: Final = 0.7  # How H grows with log t beyond the longest duration that a table holds.
@@ -31,8 +31,8 @@ WORTH_UPDATING: Final = 16
 
 
 def logarithm(elapsed: float) -> float:
-    """Return log t, and for less than `SHORTEST` the logarithm of that."""
-    return math.log(elapsed) if elapsed > SHORTEST else LOG_SHORTEST
+    """Return log t, and for less than `SHORTEST_DURATION` the logarithm of that."""
+    return math.log(elapsed) if elapsed > SHORTEST_DURATION else LOG_SHORTEST
 
 
 class LogLogistic:
@@ -45,7 +45,7 @@ class LogLogistic:
     __slots__ = ("_median", "_origin", "_steepness", "typical")
 
     def __init__(self, median: float, spread: float, origin: float = 0.0) -> None:
-        self.typical = max(origin + median, SHORTEST)
+        self.typical = max(origin + median, SHORTEST_DURATION)
         self._origin = origin
         self._median = max(median, SHORTEST_MEDIAN)
         self._steepness = 1 / spread
@@ -74,7 +74,7 @@ PRIOR: Final = LogLogistic(median=20.0, spread=1.4)
 WIDE: Final = 0.1  # The width of a bin, in log t,
 STRIDE: Final = 4  # but for an experience that is blurred by less than this. Its bins are so many times finer.
 FINE_BLUR: Final = 0.04
-WIDE_BINS: Final = math.ceil(math.log(LONGEST / SHORTEST) / WIDE)
+WIDE_BINS: Final = math.ceil(math.log(LONGEST_DURATION / SHORTEST_DURATION) / WIDE)
 EDGES: Final = [LOG_SHORTEST + WIDE / STRIDE * i for i in range(STRIDE * WIDE_BINS + 1)]
 """The edges of the fine bins, in log t. Each `STRIDE`th is one of a wide bin, too."""
 
@@ -195,8 +195,8 @@ class Experience:
 
 
 ENOUGH: Final = 0.2  # Progress that tells people how long the request takes.
-KEPT: Final = 20  # How many reports of a request are kept at most, evenly spread over the progress.
-LEARNT: Final = 5  # So many requests show what a progress means.
+MAX_REPORTS: Final = 20  # How many reports of a request are kept at most, evenly spread over the progress.
+ENOUGH_REQUESTS: Final = 5  # So many requests show what a progress means.
 CERTAIN: Final = 0.85  # The least chance, by a forecast itself, that it is right within a factor of two.
 HIGHEST: Final = 0.997  # Progress above it counts as this much: a request that says 1.0 and is not done is almost done.
 
@@ -241,7 +241,7 @@ class ProgressShape:
 
     def learnt(self, progress: float) -> bool:
         """Whether enough requests have shown what this progress means."""
-        return self._bins.get(self.bin(progress), (0,))[0] >= LEARNT
+        return self._bins.get(self.bin(progress), (0,))[0] >= ENOUGH_REQUESTS
 
     def forecast(self, progress: float, origin: float, elapsed: float) -> LogLogistic:
         """Return when a request will finish that began at `origin` and reports so much, both in seconds of the wait."""
@@ -281,7 +281,7 @@ class ProgressReader:
         if progress <= 0 or progress == self._last:
             return
         self._last = progress
-        self._kept[int(KEPT * progress)] = Report(before, elapsed, progress)
+        self._kept[int(MAX_REPORTS * progress)] = Report(before, elapsed, progress)
         self._find_work(elapsed, progress)
         for i, origin in enumerate((0.0, self._work)):
             self.forecasts[i] = None

@@ -29,9 +29,11 @@ from longcat.waiting.schedule.forecast import (
 
 LEAST: Final = 1e-300  # The chance that a request runs is never taken for less.
 FIRST_BINS: Final = 16  # How many wide bins are taken for one, as no question falls into them.
-CHUNK: Final = 8  # How many wide bins of an outlook are worked out at a time.
+BINS_AT_A_TIME: Final = 8  # How many wide bins of an outlook are worked out at a time.
 QUARTERS: Final = tuple((i + 1) / STRIDE for i in range(STRIDE))
-FINE: Final = 0.2  # A stretch of time in which a request finishes with a greater chance than this is worth finer ones.
+MAX_BIN_CHANCE: Final = (
+    0.2  # A stretch of time in which a request finishes with a greater chance than this is worth finer ones.
+)
 PATIENT: Final = 2.0
 """From this many questions in the shortest pause on, it matters where in the likely time they are asked."""
 
@@ -170,11 +172,11 @@ class Outlook:
 
     def _extend(self) -> None:
         """Work out some more bins: fine ones where an experience that has such expects much, otherwise wide ones."""
-        first, last = self._bins, self._bins + CHUNK
+        first, last = self._bins, self._bins + BINS_AT_A_TIME
         if last > WIDE_BINS:  # Go on as the tables do beyond the longest duration that they hold.
             self._append(2 * self._ages[-1], self._alive[-1] / 2**TAIL)
             return
-        self._bins, least = last, FINE * self._alive[-1]
+        self._bins, least = last, MAX_BIN_CHANCE * self._alive[-1]
         expects_much = (
             trust * (exp(-curve[first * stride]) - exp(-curve[last * stride])) > least
             for trust, curve, stride in self._tables
@@ -259,11 +261,11 @@ class Reports:
             after = scale * at(then)
             for whole, odds in terms:
                 after += whole / odds(then)
-            if before - after > FINE * before and length > max(0.05, then / 100):
+            if before - after > MAX_BIN_CHANCE * before and length > max(0.05, then / 100):
                 length /= 2
                 continue
             yield now, length, before, after
-            if before - after < FINE / 2 * before:
+            if before - after < MAX_BIN_CHANCE / 2 * before:
                 length = min(length * 2, then / 8 + 0.05)
             now, before = then, after
 

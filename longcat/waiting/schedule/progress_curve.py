@@ -67,7 +67,7 @@ The figures were chosen so that what is told holds in `tests/waiting/test_time_l
 EXACT: Final = 0.003  # The least deviation of a report from its curve, as it may have been rounded.
 MAX_STEPS: Final = 20  # Progress in more steps than this counts as smooth.
 FEWEST: Final = 3  # Two reports fit every curve.
-FEW: Final = 3.0  # How much more the reports may vary than few of them show: (1 + 3 / n) times as much.
+SMALL_SAMPLE: Final = 3.0  # How much more the reports may vary than few of them show: (1 + 3 / n) times as much.
 AGREED: Final = 0.9  # The share of the curves, by how well they fit, that must agree within a factor of two.
 SLOPE: Final = 1e-3  # What is taken for the change of a share, to find how steep a curve is.
 LEAST_LEFT: Final = 0.002  # Of the time that the work took so far, at least so much is left.
@@ -162,7 +162,7 @@ def time_of_end(reports: Sequence[Report], zero: float | None, asked: float) -> 
         return None
     free = max(len(reports) - 2, 1)
     noise = min(sum([max(e * e - v, 0.0) for e, v in one.errors]) for one in fits) / free
-    noise = max(noise * (1 + FEW / free), EXACT**2)
+    noise = max(noise * (1 + SMALL_SAMPLE / free), EXACT**2)
     costs = [sum([e * e / (noise + v) + math.log(noise + v) for e, v in one.errors]) / 2 for one in fits]
     least = min(costs)
     weights = [one.likely * math.exp(least - cost) for one, cost in zip(fits, costs, strict=True)]

@@ -12,7 +12,7 @@ from longcat.contract.checks.body import media_type_of
 from longcat.contract.checks.judge import Judgement, judge
 from longcat.contract.model import Exchange, Inconclusive
 from longcat.contract.openapi.errors import SpecError
-from longcat.contract.openapi.limits import MAX_BYTES, MAX_PATHS, MAX_VALUES
+from longcat.contract.openapi.limits import MAX_PATHS, MAX_SPEC_BYTES, MAX_SPEC_VALUES
 from longcat.contract.openapi.parsing import parse_document, read_document
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches.suggest import MAX_TEXT, suggest
@@ -87,7 +87,7 @@ SPECS: dict[str, tuple[str | dict[str, Any], str]] = {
         CONTRACT.replace('"/cat"', ", ".join(f'"/{n}": 1' for n in range(MAX_PATHS)) + ', "/cat"'),
         "more than 20,000 paths",
     ),
-    "many values": (CONTRACT[:-1] + f', "x": [{"1," * MAX_VALUES}1]}}', "more than 1,000,000 values"),
+    "many values": (CONTRACT[:-1] + f', "x": [{"1," * MAX_SPEC_VALUES}1]}}', "more than 1,000,000 values"),
     "a pattern that is too large": (document({"pattern": "((a{1000}){1000}){1000}"}), "or too large a one"),
     "many large patterns": (
         document({"properties": {f"p{n}": {"pattern": f"(a{{200}}b){{100}}{n}"} for n in range(20)}}),
@@ -110,7 +110,7 @@ def test_a_spec_that_is_too_long(tmp_path: Path) -> None:
     """No more of the file is read than may be."""
     path = tmp_path / "long.yaml"
     with path.open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_SPEC_BYTES + 1)
     with pytest.raises(SpecError, match="more than 32 MiB"):
         read_document(path)
 

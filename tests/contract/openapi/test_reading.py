@@ -8,7 +8,7 @@ import pytest
 from longcat.contract.checks.comparison import Comparison
 from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.examples import NO_EXAMPLES
-from longcat.contract.openapi.limits import MAX_LEVELS
+from longcat.contract.openapi.limits import MAX_VALUE_DEPTH
 from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.schema.fields import Direction
 from longcat.contract.openapi.schema.plain import PlainSchemas
@@ -193,7 +193,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 def test_a_value_is_compared_down_to_a_fixed_level() -> None:
     """It is the same level whatever the stack would take. What is deeper can't be judged, and that is said."""
-    assert found(TREES, nested(MAX_LEVELS - 2)) == []
-    for levels in (MAX_LEVELS, 100_000):
+    assert found(TREES, nested(MAX_VALUE_DEPTH - 2)) == []
+    for levels in (MAX_VALUE_DEPTH, 100_000):
         with pytest.raises(UnjudgeableError, match="more than 100 levels"):
             found(TREES, nested(levels))

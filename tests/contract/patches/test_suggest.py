@@ -36,7 +36,7 @@ from longcat.contract.openapi.parsing import parse_document
 from longcat.contract.openapi.spec import Spec, make_spec
 from longcat.contract.patches import edit as edit_module
 from longcat.contract.patches import suggest as suggest_module
-from longcat.contract.patches.changes import CHANGES
+from longcat.contract.patches.changes import CHANGE_OF_CODE
 from longcat.contract.patches.edit import Append, Drop, Put, Source, UneditableError
 from longcat.contract.patches.suggest import Suggestion, suggest
 
@@ -560,7 +560,7 @@ def test_without_a_place() -> None:
 
 def test_every_kind_is_decided() -> None:
     """A kind of finding is patched or refused, and never both."""
-    assert CHANGES.keys() == {name for name, code in CODES.items() if code.unpatched is None}
+    assert CHANGE_OF_CODE.keys() == {name for name, code in CODES.items() if code.unpatched is None}
 
 
 # --- Several at once.

@@ -202,7 +202,7 @@ def test_what_holds_no_traffic_is_left_out_of_a_folder(tmp_path: Path, text: str
 def test_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that is too long, cut or no exchange costs itself, and lines may be empty or have a separator."""
     monkeypatch.setattr("longcat.contract.traffic.json_stream.MAX_ITEM", 5000)
-    monkeypatch.setattr("longcat.contract.traffic.json_stream.CHUNK", 1000)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.READ_SIZE", 1000)
     good = as_json(PLAIN).partition("[")[2].rpartition("]")[0].replace("\n", "")
     lines = ["\ufeff" + good, f'"{"x" * 20_000}"', "", "\x1e" + good, "5", good[:50], "[" * 4000, good]
     items = read_text(tmp_path, "\r\n".join(lines), "a.ndjson")
@@ -484,7 +484,7 @@ def test_huge_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_huge_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A value too large to hold is not held: in JSON it is skipped, in YAML the file is left."""
     monkeypatch.setattr("longcat.contract.traffic.json_stream.MAX_ITEM", 300_000)
-    monkeypatch.setattr("longcat.contract.traffic.json_stream.CHUNK", 1000)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.READ_SIZE", 1000)
     monkeypatch.setattr("longcat.contract.traffic.yaml_stream.MAX_SCALAR", 100_000)
     good = as_json(PLAIN).partition("[")[2].rpartition("]")[0]
     text = f'{{"interactions": [{{"a": "{"x" * 2_000_000}"}}, {good}]}}'

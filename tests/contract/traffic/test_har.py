@@ -140,7 +140,7 @@ def test_file(tmp_path: Path, name: str, text: bytes) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 50, 1000])
 def test_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """It makes no difference in what pieces a file is read."""
-    monkeypatch.setattr("longcat.contract.traffic.json_stream.CHUNK", size)
+    monkeypatch.setattr("longcat.contract.traffic.json_stream.READ_SIZE", size)
     text = archive(
         entry(), "\u00e9\U0001f408", 12345, {"a": tuple("}]")}, entry(), browser={"name": '\u00e9\\"', "v": 1.5}
     )

@@ -16,7 +16,7 @@ try:
 except ModuleNotFoundError as missing:
     raise ConfigurationError(missing_package("A Parquet file", missing.name or "pyarrow", "parquet")) from missing
 
-ROWS: Final = 1024
+ROWS_AT_A_TIME: Final = 1024
 """How many rows are read at a time."""
 MEMORY: Final = 64 * 1024 * 1024
 """Bytes of the rows that are read at a time, unless one row alone has more."""
@@ -55,7 +55,7 @@ def _rows_at_a_time(table: Any) -> int:
     """Return how many rows to read at a time, so that they fit into memory."""
     groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
     row = max((group.total_byte_size // max(group.num_rows, 1) for group in groups), default=0)
-    return max(1, min(ROWS, MEMORY // max(row, 1)))
+    return max(1, min(ROWS_AT_A_TIME, MEMORY // max(row, 1)))
 
 
 def _rows(batch: Any) -> Iterable[dict[str, Any] | ConfigurationError]:

@@ -23,7 +23,7 @@ from longcat.text import encoding_of, sentence, shorten, show, system_reason
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 * 1024 * 1024
 """Bytes of a line, or of the texts in a row. Of files without an end, such as devices, some have no line end either."""
-BLOCK: Final = 1024 * 1024
+COPY_SIZE: Final = 1024 * 1024
 """Bytes that are copied or hashed at a time."""
 PARQUET: Final = b"PAR1"
 """With these bytes a Parquet file begins."""
@@ -63,7 +63,7 @@ class OrderFile:
         with _readable(self.name):
             self.file.seek(0)
             digest = sha256()
-            while block := self.file.read(BLOCK):
+            while block := self.file.read(COPY_SIZE):
                 digest.update(block)
             return digest.hexdigest()
 
@@ -156,7 +156,7 @@ def _size(file: IO[bytes] | BufferedIOBase) -> int | None:
 def _copy(file: IO[bytes] | BufferedIOBase, copy: IO[bytes], most: int) -> int:
     """Copy a file as far as one byte more than it may have, and return how many bytes were copied."""
     size = 0
-    while block := file.read(min(BLOCK, most + 1 - size)):
+    while block := file.read(min(COPY_SIZE, most + 1 - size)):
         size += copy.write(block)
     return size
 

@@ -29,7 +29,7 @@ from longcat.contract.checks.status_codes import CONTRACT_FAULTS, Expectation, R
 from longcat.contract.openapi.operation import Media, Operation, Parameter, first_json, is_form, is_json, media_for
 from longcat.contract.placeholders import MAX_PLACEHOLDER, has_placeholder, is_placeholder
 
-BODY: Final = "request:"
+BODY_PREFIX: Final = "request:"
 """Where a difference in a request's body is, before the pointer into it."""
 LOCATIONS: Final[Mapping[str, str]] = {"header": "request-header"}
 """How a finding calls the place of a parameter, where it is not as the contract does."""
@@ -88,7 +88,7 @@ def _body_rules(observation: Observation, operation: Operation) -> Iterator[Brok
         if exchange.request_body is None and _had_body(exchange.request_headers):
             yield from (BrokenRule(fault, is_certain=False) for fault in CONTRACT_FAULTS)  # It was not recorded.
         elif operation.request_required:
-            missing = _mismatch(BODY, f"{operation.body_pointer}/required", f"a body of {types}", "no body")
+            missing = _mismatch(BODY_PREFIX, f"{operation.body_pointer}/required", f"a body of {types}", "no body")
             yield BrokenRule(RequestFault.NO_BODY, is_certain=True, mismatches=(missing,))
         return
     media_type = media_type_of(exchange.request_headers)
@@ -134,7 +134,7 @@ def _json_rules(observation: Observation, media: Media) -> Iterator[BrokenRule]:
         # Some readers take a byte order mark, a name twice, or NaN. Without these, it is no JSON to anyone.
         body, is_filtered = observation.exchange.request_body or b"", observation.exchange.may_be_filtered
         is_replaced = is_filtered and is_placeholder(body[: MAX_PLACEHOLDER + 1].decode("utf-8", "replace"))
-        wrong = tuple(_mismatch(BODY, media.pointer, one.expected, one.seen) for one in decoded.defects)
+        wrong = tuple(_mismatch(BODY_PREFIX, media.pointer, one.expected, one.seen) for one in decoded.defects)
         yield BrokenRule(RequestFault.MALFORMED, not is_replaced and not _is_lenient_json(body), wrong)
     if decoded.is_json and media.schema:
         yield from _value_rules(observation, media.schema, Form(decoded.value))
@@ -151,7 +151,7 @@ def _value_rules(observation: Observation, schema: str, form: Form) -> Iterator[
     ]
     if found:
         is_certain = not (observation.exchange.may_be_filtered and has_placeholder(form.value))
-        yield BrokenRule(RequestFault.INVALID, is_certain, tuple(one.located(BODY) for one in found))
+        yield BrokenRule(RequestFault.INVALID, is_certain, tuple(one.located(BODY_PREFIX) for one in found))
 
 
 def _mismatch(location: str, rule: str, expected: str, seen: str) -> Mismatch:

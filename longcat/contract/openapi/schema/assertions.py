@@ -9,7 +9,7 @@ import jsonschema_rs
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.schema.keywords import ASSERTIONS
-from longcat.contract.openapi.schema.patterns import OPTIONS, backtracks, broken_keyword, usable
+from longcat.contract.openapi.schema.patterns import ENGINE_OPTIONS, backtracks, broken_keyword, usable
 from longcat.gateway import schema as gateway_schema
 
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
@@ -133,4 +133,4 @@ class Assertions:
 
 
 def _compile(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, pattern_options=OPTIONS)
+    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, pattern_options=ENGINE_OPTIONS)

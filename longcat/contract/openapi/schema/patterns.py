@@ -13,7 +13,7 @@ from attrs import Factory, define
 from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.limits import MAX_BACKTRACKS, MAX_PATTERNS
 
-OPTIONS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS)
+ENGINE_OPTIONS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS)
 """How the engine tries patterns."""
 _BACKTRACKS: Final = re.compile(r"\(\?[=!<]|\\[1-9k]")
 _TOKENS: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\{(\d{1,9})(?:,(\d{0,9}))?\}|.", re.DOTALL)
@@ -94,7 +94,7 @@ def backtracks(pattern: str) -> bool:
 
 @lru_cache(maxsize=64)  # Each may take megabytes.
 def _validator(pattern: str) -> jsonschema_rs.Validator:
-    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=OPTIONS)
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=ENGINE_OPTIONS)
 
 
 def _translated(pattern: str) -> str:

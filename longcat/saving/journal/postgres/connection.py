@@ -58,7 +58,7 @@ SELECT pg_backend_pid(), current_setting('server_encoding'), current_schema(),
 ALTERED_IT: Final = "Another program altered it. Restore it from a backup, as orders in it may have been paid."
 SESSION_IS_OVER: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
 """Codes of errors that say that the session is over, or can't begin yet. All codes that begin with 08 say so too."""
-PASSING: Final = frozenset({"40001", "40P01", "53300", "55P03", "57014"})
+TRANSIENT_CODES: Final = frozenset({"40001", "40P01", "53300", "55P03", "57014"})
 """Codes of errors that pass: others are in the way, or somebody has cancelled the statement."""
 NEXT_STEPS: Final = (
     ("25006", "Give the address of the primary server, or a role whose transactions may write."),
@@ -86,7 +86,7 @@ USUAL: Final = {
     "user": r"[^:/]*",
 }
 """How the parts of a URL look. A part that looks different may belong to a password that was not escaped."""
-WORDS: Final = {"dbname": "database"}
+SHOWN_NAMES: Final = {"dbname": "database"}
 """What parts of a URL are called for people, if not by their names."""
 WRONG: Final = re.compile(r'query parameter: "([a-z_]+)"')
 """Matches what libpq says of a parameter that it does not know, or that has no value."""
@@ -118,7 +118,7 @@ class JournalUrl:
             wrong = [
                 name for name, pattern in USUAL.items() if not re.fullmatch(pattern, str(parameters.get(name, "")))
             ]
-            reason = f": its {WORDS.get(wrong[0], wrong[0])} can't be right" if wrong else ""
+            reason = f": its {SHOWN_NAMES.get(wrong[0], wrong[0])} can't be right" if wrong else ""
         if parameters is None or reason:
             raise ConfigurationError(
                 f"The URL of the journal can't be read{reason}. Write postgresql://USER@HOST:PORT/DATABASE, with %"
@@ -286,7 +286,7 @@ def explained(name: str, connection: "psycopg.Connection[Any] | None" = None) ->
             raise pooler_error(name) from error
         if isinstance(error, psycopg.DataError) and not code:  # Python can't hold a value, such as an infinite moment.
             raise _damaged(name) from error
-        is_passing = code in PASSING or (not code and isinstance(error, psycopg.OperationalError))
+        is_passing = code in TRANSIENT_CODES or (not code and isinstance(error, psycopg.OperationalError))
         steps = (step for start, step in NEXT_STEPS if code.startswith(start))
         next_step = "Run again." if is_passing else next(steps, UNKNOWN.next_step)
         raise JournalError(

@@ -14,7 +14,7 @@ import psycopg
 
 from longcat.clock import monotonic
 from longcat.errors import JournalError
-from longcat.saving.journal.database import GRACE, Database, IfMissing, Statements
+from longcat.saving.journal.database import GRACE_FOR_WRITES, Database, IfMissing, Statements
 from longcat.saving.journal.postgres import schema
 from longcat.saving.journal.postgres.connection import (
     ALTERED_IT,
@@ -103,10 +103,12 @@ class PostgresDatabase(Database):
 
     def close(self) -> None:
         """Give all rows back and close the connections. A second call does nothing."""
-        self.writer.close(GRACE)
+        self.writer.close(GRACE_FOR_WRITES)
         for exchanger in self._exchangers:
             exchanger.close()
-        is_free = self._guard.acquire(timeout=GRACE)  # If not, a thread waits for the server, and disconnects at last.
+        is_free = self._guard.acquire(
+            timeout=GRACE_FOR_WRITES
+        )  # If not, a thread waits for the server, and disconnects at last.
         self.is_open = False
         self._closing.set()
         if is_free:
@@ -239,7 +241,7 @@ class PostgresDatabase(Database):
 
     def before_fork(self) -> None:
         """Wait until no thread is within the driver, for a moment at most: one may wait for the server."""
-        self._is_idle = self._guard.acquire(timeout=GRACE)
+        self._is_idle = self._guard.acquire(timeout=GRACE_FOR_WRITES)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

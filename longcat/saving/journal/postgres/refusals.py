@@ -11,7 +11,7 @@ from attrs import frozen
 
 PASSWORD: Final = "A password may stand in PGPASSWORD, a service file or ~/.pgpass."  # noqa: S105
 
-HINT: Final = re.compile(r"\n\tIs the server running .*\?")
+LIBPQ_QUESTION: Final = re.compile(r"\n\tIs the server running .*\?")
 """The question that libpq appends. The next step answers it."""
 
 
@@ -85,7 +85,9 @@ def reason_of(error: Exception) -> str:
     *_, attempts = str(error).rpartition("All failures were:")
     reasons = []
     for attempt in re.split(r"\n- ", attempts):
-        text = HINT.sub("", attempt.partition("connection failed: ")[2] or attempt.removeprefix("connection is bad: "))
+        text = LIBPQ_QUESTION.sub(
+            "", attempt.partition("connection failed: ")[2] or attempt.removeprefix("connection is bad: ")
+        )
         reasons.append(" ".join(text.split()).rstrip("."))
     return "; ".join(dict.fromkeys(filter(None, reasons)))
 

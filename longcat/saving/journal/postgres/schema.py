@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 """What `longcat_journal` says of this schema."""
-KEY: Final = "hashtextextended('longcat ' || current_schema(), 0)"
-HOLD_LOCK: Final = f"SELECT pg_try_advisory_lock_shared({KEY})"
+LOCK_NUMBER: Final = "hashtextextended('longcat ' || current_schema(), 0)"
+HOLD_LOCK: Final = f"SELECT pg_try_advisory_lock_shared({LOCK_NUMBER})"
 """A program that uses the tables holds this lock while its session lasts, so that nobody migrates them meanwhile."""
-RELEASE_LOCK: Final = f"SELECT pg_advisory_unlock_shared({KEY})"
-LOCK_TO_MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({KEY})"
+RELEASE_LOCK: Final = f"SELECT pg_advisory_unlock_shared({LOCK_NUMBER})"
+LOCK_TO_MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({LOCK_NUMBER})"
 """One program makes or migrates the tables at a time, while nobody uses them."""
 MAX_TRIES: Final = 50
-PAUSE: Final = 0.1  # Seconds between two of them.
+LOCK_PAUSE: Final = 0.1  # Seconds between two of them.
 SCHEMA: Final = (
     """\
 CREATE TABLE longcat_journal ( -- One row.
@@ -158,7 +158,7 @@ def prepare(db: "Connection[Any]", name: str, *, if_missing: IfMissing = "make")
                     db.execute("SET LOCAL synchronous_commit = on")
                     _make(db, name)
                     continue
-        sleep(PAUSE)
+        sleep(LOCK_PAUSE)
     raise JournalError(f"The journal in {name} is being made or migrated by another program. Run again.", locked=True)
 
 

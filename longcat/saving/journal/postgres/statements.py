@@ -22,7 +22,7 @@ ESCAPED: Final = re.compile(f"{ESCAPE}([0-9a-f]{{4}})")
 
 LONGEST_KEY: Final = 1500
 """Bytes. A row of an index, in which the gateway's URL stands as well, has 2,700 at most."""
-KEPT: Final = 400
+MAX_KEY_BYTES: Final = 400
 """How many bytes of a longer key are kept."""
 
 
@@ -50,7 +50,7 @@ def to_key(key: str) -> str:
     stored = name.encode("utf-8", "surrogatepass")
     if len(stored) <= LONGEST_KEY:
         return key
-    return f"{stored[:KEPT].decode('utf-8', 'ignore')}...sha256:{sha256(stored).hexdigest()}{again}{number}"
+    return f"{stored[:MAX_KEY_BYTES].decode('utf-8', 'ignore')}...sha256:{sha256(stored).hexdigest()}{again}{number}"
 
 
 def from_stored(value: Any) -> Any:

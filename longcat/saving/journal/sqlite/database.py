@@ -11,12 +11,12 @@ from typing import Final
 
 from longcat.errors import JournalError, LongCatError
 from longcat.saving.files import sync
-from longcat.saving.journal.database import ALTERED, GRACE, Database, Statements
+from longcat.saving.journal.database import ALTERED, GRACE_FOR_WRITES, Database, Statements
 from longcat.saving.journal.sqlite import schema
 from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, lock_holder
 from longcat.text import sentence, shorten, system_reason
 
-PATIENCE: Final = 0.2
+LOCK_PATIENCE: Final = 0.2
 """Seconds that one try waits for another program that is writing. Our transactions take some milliseconds. A thread
 that finds the file locked for longer tries again, and holds up nobody meanwhile."""
 LONGEST_VALUE: Final = 32 * 1024 * 1024
@@ -46,7 +46,7 @@ NEXT_STEPS: Final = {
 class SqliteDatabase(Database):
     """A journal in an SQLite file. A forked process needs a connection of its own, as SQLite forbids to share one.
 
-    Its methods may block: while another thread uses the file, and `PATIENCE` for another program that has it locked.
+    Its methods may block: while another thread uses the file, and for `LOCK_PATIENCE` while another program does.
 
     Args:
         path: the file. It is made when there is none, and never replaced.
@@ -86,7 +86,7 @@ class SqliteDatabase(Database):
 
     def close(self) -> None:
         """Give all rows back and close the file. A second call does nothing."""
-        self.writer.close(GRACE)
+        self.writer.close(GRACE_FOR_WRITES)
         with self._guard:
             self.is_open = False
             if self._db is not None:
@@ -102,7 +102,7 @@ class SqliteDatabase(Database):
         """
         with self._turn(), _explained(self.path):
             self.check_open()
-            db = self._db or self._connect(PATIENCE)
+            db = self._db or self._connect(LOCK_PATIENCE)
             self._check_place()
             yield db
 
@@ -194,7 +194,7 @@ class SqliteDatabase(Database):
         try:
             self._db = connect(self.path, "rwc", patience)
             self._open(self._db)
-            self._db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+            self._db.execute(f"PRAGMA busy_timeout = {LOCK_PATIENCE * 1000:.0f}")
             self._files = {path: path.stat() for path in (self.path, self._log) if path.exists()}
         except BaseException:
             self._disconnect()

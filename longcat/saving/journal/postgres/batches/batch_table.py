@@ -17,8 +17,8 @@ from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.states import (
     COST,
     FAILED,
+    JOIN_REQUEST,
     ORDER_STATE,
-    REQUEST,
     REQUEST_STATE,
     STATES,
     WITHOUT_ORDER,
@@ -43,7 +43,7 @@ SELECT state, count(*) FROM (
     FROM longcat_line AS line JOIN longcat_batch USING (batch) GROUP BY gateway, key
 ) AS counted GROUP BY state"""  # noqa: S608 - likewise.
 # Nearly all requests have one picture. To gather those of the few others alone takes a third of the time.
-PICTURES: Final = """
+JOIN_PICTURES: Final = """
 LEFT JOIN (
     SELECT gateway, request_id, array_remove(one.path || more.paths, NULL) AS path
     FROM (SELECT gateway, request_id, path FROM picture WHERE number = 1) AS one FULL JOIN (
@@ -54,11 +54,11 @@ LEFT JOIN (
 OTHER_ORDERS: Final = f"""
 SELECT orders.content, orders.request_id, coalesce({ORDER_STATE}, {REQUEST_STATE}), {COST},
     coalesce(request.error, orders.message), picture.path
-FROM orders {REQUEST} {PICTURES}
+FROM orders {JOIN_REQUEST} {JOIN_PICTURES}
 WHERE orders.key NOT LIKE ? {WITHOUT_LINE}"""  # noqa: S608 - a text of ours.
 OTHER_REQUESTS: Final = f"""
 SELECT NULL, request.request_id, {REQUEST_STATE}, 0, request.error, picture.path
-FROM request {PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
+FROM request {JOIN_PICTURES} {WITHOUT_ORDER}"""  # noqa: S608 - a text of ours.
 COUNT_FAILED: Final = """
 SELECT count(*), coalesce(sum(price), 0)::BIGINT FROM (
     SELECT max(price) AS price FROM longcat_line AS line JOIN longcat_batch USING (batch)

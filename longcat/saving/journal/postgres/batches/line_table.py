@@ -26,7 +26,7 @@ from longcat.saving.journal.postgres.batches.registration import Registration
 from longcat.saving.journal.states import IS_MARKED
 from longcat.waiting.order_store import AGAIN, order_name
 
-CLAIM: Final = f"""
+CLAIM_LINES: Final = f"""
 WITH free AS (
     SELECT batch, number FROM longcat_line WHERE batch = ? AND state = 'open' AND {{whose}}
     ORDER BY number LIMIT ? FOR UPDATE SKIP LOCKED
@@ -38,8 +38,8 @@ RETURNING line.number, key, content, coalesce((
         + CASE WHEN {IS_MARKED} THEN orders.cost ELSE 0 END
     FROM longcat_orders AS orders WHERE orders.gateway = ? AND orders.key = line.key
 ), 0)"""  # noqa: S608 - a text of ours.
-CLAIM_FREE: Final = CLAIM.format(whose="owner IS NULL AND number > ?")
-CLAIM_LEFT: Final = CLAIM.format(whose="owner = ANY(?)")
+CLAIM_FREE: Final = CLAIM_LINES.format(whose="owner IS NULL AND number > ?")
+CLAIM_LEFT: Final = CLAIM_LINES.format(whose="owner = ANY(?)")
 # A line that is left open stays with its worker. A line that another worker has taken over is ended by that one, with
 # two exceptions. If it is done, its order was taken, whoever sent it, and nothing is left to do. If the other worker
 # has found its order in doubt, as the sender was cut off, what the sender says counts; but not while the order is still

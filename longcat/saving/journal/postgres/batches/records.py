@@ -9,7 +9,7 @@ from attrs import frozen
 
 from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.postgres.batches.workers import WorkerRecord
-from longcat.saving.journal.states import COST, REQUEST
+from longcat.saving.journal.states import COST, JOIN_REQUEST
 
 # What lines cost that are over was counted when they ended. That of open ones is what their orders cost so far.
 COUNTS: Final = f"""
@@ -17,7 +17,7 @@ coalesce(sum(worker.done), 0)::BIGINT AS done, (batch.failed + coalesce(sum(work
 (batch.unknown + coalesce(sum(worker.unknown), 0))::BIGINT AS unknown,
 (batch.spent + coalesce(sum(worker.spent), 0) + (
     SELECT coalesce(sum({COST}), 0) FROM longcat_line AS line
-    JOIN orders ON orders.gateway = batch.gateway AND orders.key = line.key {REQUEST}
+    JOIN orders ON orders.gateway = batch.gateway AND orders.key = line.key {JOIN_REQUEST}
     WHERE line.batch = batch.batch AND line.state = 'open' AND (line.owner IS NOT NULL OR line.was_left)
 ))::BIGINT AS spent"""  # noqa: S608 - a text of ours.
 """How many lines of a batch are done, failed and in doubt, and what all of them cost so far, of its grouped workers."""

@@ -28,7 +28,7 @@ REPEATED: Final = """
 WITH repeated AS MATERIALIZED (SELECT key FROM longcat_line WHERE batch = ? GROUP BY key HAVING count(*) > 1)"""
 # Parts of an order as `write_order` writes it. No quote in a prompt is bare, and options are numbers and known words.
 PROMPT: Final = """split_part({}, '", "options": ', 1)"""
-OPTIONS: Final = """split_part(split_part({}, '", "options": ', 2), ', "id": ', 1)::jsonb"""
+ORDER_OPTIONS: Final = """split_part(split_part({}, '", "options": ', 2), ', "id": ', 1)::jsonb"""
 
 
 def _differ(one: str, other: str) -> str:
@@ -36,7 +36,7 @@ def _differ(one: str, other: str) -> str:
 
     Prompts are compared as they are written, in ASCII: jsonb can't hold all of their characters.
     """
-    parts = (f"{part.format(one)} <> {part.format(other)}" for part in (PROMPT, OPTIONS))
+    parts = (f"{part.format(one)} <> {part.format(other)}" for part in (PROMPT, ORDER_OPTIONS))
     return f"CASE WHEN {one} = {other} THEN FALSE ELSE {' OR '.join(parts)} END"
 
 
