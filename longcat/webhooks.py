@@ -32,7 +32,7 @@ __all__ = ["Receiver", "parse", "serving"]
 logger: Final = logging.getLogger("longcat")
 
 MAX_BODY: Final = 64 * 1024  # Bytes of a callback that are read. The documented ones have some 400.
-READ_TIMEOUT: Final = 5.0  # Seconds in which the body must have come.
+BODY_TIMEOUT: Final = 5.0  # Seconds in which the body must have come.
 MAX_READING: Final = 100  # How many bodies are read at a time.
 MAX_WAKES: Final = 1000  # How many waits are woken within a second.
 MAX_CONNECTIONS: Final = 500  # How many callers are served at a time.
@@ -202,7 +202,7 @@ class Receiver:
             return refusal
         self._reading += 1
         try:
-            with anyio.fail_after(READ_TIMEOUT):
+            with anyio.fail_after(BODY_TIMEOUT):
                 body = await _body(receive)
         except TimeoutError:
             return HTTPStatus.REQUEST_TIMEOUT

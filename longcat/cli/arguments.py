@@ -11,7 +11,7 @@ from longcat._version import __version__
 from longcat.cli.contract import arguments as contract
 from longcat.cli.journal.arguments import add_journal_arguments
 from longcat.cli.orders import arguments as orders
-from longcat.cli.orders.arguments import TIMEOUT
+from longcat.cli.orders.arguments import DEFAULT_TIMEOUT
 from longcat.cli.subcommands import add_commands, add_debug
 
 TYPE_CHECKING = False  # As in `typing`, the import of which takes longer than this module.
@@ -111,8 +111,8 @@ def _add_wait(command: argparse.ArgumentParser) -> None:
         "--timeout",
         metavar="S",
         type=float,
-        default=TIMEOUT,
-        help=f"for waiting and saving, in seconds, for each ID (default: {TIMEOUT:g})",
+        default=DEFAULT_TIMEOUT,
+        help=f"for waiting and saving, in seconds, for each ID (default: {DEFAULT_TIMEOUT:g})",
     )
     command.add_argument("--batch-timeout", metavar="S", type=float, help="for all IDs together (default: no bound)")
     command.add_argument("--max-rate", metavar="N", type=float, help="ask N questions a second at most")

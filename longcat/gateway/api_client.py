@@ -8,7 +8,7 @@ from longcat_api import AuthenticatedClient
 from longcat.gateway.gateways import GatewayKind, Gateways
 from longcat.text.known_keys import KNOWN_KEYS
 
-TIMEOUT: Final = 30.0
+STEP_TIMEOUT: Final = 30.0
 """Seconds for each step of a call. The generated client has no timeout of its own."""
 
 NO_PROXY: Final = {f"all://{host}": None for host in ("127.0.0.1", "[::1]", "*localhost")}
@@ -40,6 +40,6 @@ def api_client(
         token=found.api_key,
         prefix="",
         auth_header_name=found.contract.key_header,
-        timeout=httpx.Timeout(TIMEOUT),
+        timeout=httpx.Timeout(STEP_TIMEOUT),
         httpx_args={"mounts": NO_PROXY},
     )

@@ -14,7 +14,7 @@ from longcat.models import Image, Violation
 from longcat.text import show
 from longcat.text.hiding import Hide
 
-LONGEST_DURATION: Final = 86_400e9
+MAX_DURATION: Final = 86_400e9
 """Seconds: 1,000,000,000 days, which a timedelta can't hold."""
 
 
@@ -37,7 +37,7 @@ class ResultGateway(StatusGateway):
         wrong = super()._violations(request_id, body, variant, hide)
         if not wrong and variant is not None and variant.model is models.CompletedStatus:
             seconds = body.get("duration_seconds", 0)
-            if not seconds < LONGEST_DURATION:
+            if not seconds < MAX_DURATION:
                 return [
                     Violation("/duration_seconds", "a number of seconds that a calendar can hold", show(seconds, hide))
                 ]

@@ -14,7 +14,7 @@ SUPPLIER_WORDS: Final[Mapping[str, str]] = {"in_queue": "QUEUED", "in_progress":
 DATES: Final = ("created_at", "updated_at", "completed_at")
 _DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)[ Tt](\d\d:\d\d:\d\d(?:\.\d+)?)(?: ?([Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 OPEN: Final = frozenset({"queued", "processing"})
-FAILED: Final = frozenset({"failed", "error", "cancelled", "canceled"})
+FAILURE_WORDS: Final = frozenset({"failed", "error", "cancelled", "canceled"})
 
 
 def as_documented(body: Any) -> Any:
@@ -27,7 +27,7 @@ def as_documented(body: Any) -> Any:
         body["status"] = word = SUPPLIER_WORDS.get(word.casefold(), word)
         state = word.casefold()
     _mend_dates(body)
-    if state in FAILED:
+    if state in FAILURE_WORDS:
         _mend_reason(body)
     elif not body.get("error"):
         body.pop("error", None)
@@ -37,7 +37,7 @@ def as_documented(body: Any) -> Any:
         urls = fields.get("media_url")
         if not (isinstance(urls, list) and urls) and (found := picture_urls(body)):
             body["output"] = {**fields, "media_url": list(found)}
-    elif not output and (state in OPEN or state in FAILED):
+    elif not output and (state in OPEN or state in FAILURE_WORDS):
         body.pop("output", None)
     return body
 

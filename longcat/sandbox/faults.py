@@ -51,7 +51,7 @@ MAX_FAULTS: Final = 1000
 """Of the list for all requests, which they share."""
 MAX_OWN_FAULTS: Final = 20
 """Of one request's own list."""
-MAX_SECONDS: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
+MAX_FAULT_SECONDS: Final = 365 * 86_400  # No duration and no delay is longer than a year, in seconds.
 
 
 class FaultTarget(StrEnum):
@@ -75,7 +75,7 @@ class FaultUnit:
     whole: bool = True
 
 
-SECONDS: Final = FaultUnit("seconds", "are", 0, MAX_SECONDS, "between 0 and a year", whole=False)
+SECONDS: Final = FaultUnit("seconds", "are", 0, MAX_FAULT_SECONDS, "between 0 and a year", whole=False)
 BYTES: Final = FaultUnit("bytes", "are", 0, 65_536, "between 0 and 65536")
 CODE: Final = FaultUnit("status code", "is", 300, 599, "between 300 and 599")
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Never
 
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import find_drifts
-from longcat.sandbox.faults import MAX_OWN_FAULTS, MAX_SECONDS, Fault, FaultTarget, strikes
+from longcat.sandbox.faults import MAX_FAULT_SECONDS, MAX_OWN_FAULTS, Fault, FaultTarget, strikes
 from longcat.sandbox.picture import PLAIN, Look
 from longcat.sandbox.queue.sister_variants import find_variants
 
@@ -108,7 +108,7 @@ class EmulatedRequest:
     def __post_init__(self) -> None:
         if not (0 < len(self.request_id) <= MAX_ID and self.request_id.isprintable()):
             raise ValueError(f"A request id is 1 to {MAX_ID} printable characters, not {self.request_id[:40]!r}.")
-        if not 0 <= self.duration <= MAX_SECONDS:
+        if not 0 <= self.duration <= MAX_FAULT_SECONDS:
             raise ValueError("A duration is between 0 seconds and a year.")
 
     def start(self, time: TimeSource) -> None:

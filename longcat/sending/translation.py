@@ -27,7 +27,7 @@ LIBRARIES: Final = frozenset({
 """The packages whose exceptions are never the caller's own."""
 STAND_INS: Final = frozenset({"pytest_httpx", "pytest_recording", "pytest_socket", "respx", "vcr"})
 """Tools for tests that replace the network. Their exceptions are for the author of the test."""
-FAULTS: Final = (OSError, UnicodeError, RecursionError, EOFError, BufferError, ExceptionGroup)
+SYSTEM_ERRORS: Final = (OSError, UnicodeError, RecursionError, EOFError, BufferError, ExceptionGroup)
 """Exceptions of Python's own that tell no more than that something below failed."""
 EXPIRED: Final = {9, 10}
 """OpenSSL's codes for a certificate that is not valid yet, or no more."""
@@ -93,7 +93,7 @@ def may_have_sent(progress: SendProgress, library: HttpLibrary, error: Exception
 
 def is_from_below(error: Exception) -> bool:
     """Return whether an exception is one of the libraries below, or was raised in one of them."""
-    return isinstance(error, FAULTS) or is_from(error, LIBRARIES)
+    return isinstance(error, SYSTEM_ERRORS) or is_from(error, LIBRARIES)
 
 
 def is_from(error: Exception, packages: Collection[str]) -> bool:

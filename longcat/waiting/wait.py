@@ -30,7 +30,7 @@ from longcat.text import shorten, show
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
 from longcat.waiting.outcome import Outcome, image_of, is_refusal
-from longcat.waiting.question import REQUEST_TIMEOUT
+from longcat.waiting.question import QUESTION_TIMEOUT
 from longcat.waiting.rates.rate_limit import RateLimiter, Slot, pause_of
 from longcat.waiting.request_store import RequestStore, StoredRequest
 from longcat.waiting.schedule.adaptive import AdaptivePlan
@@ -262,7 +262,7 @@ class Wait:
         self._move("asked")
         if self._news is not None:
             self._news.clear()  # What comes from now on may be newer than the answer.
-        timeout = LAST_QUESTION if self._schedule.overtime else min(REQUEST_TIMEOUT, self._left)
+        timeout = LAST_QUESTION if self._schedule.overtime else min(QUESTION_TIMEOUT, self._left)
         call = self.gateway.ask(self.request_id, timeout)
         answer = yield from ask_in_time(with_slot(call, slot, self.rate_limiter, self.monotonic))
         if answer is None:

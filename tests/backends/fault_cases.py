@@ -184,12 +184,12 @@ def _memory(name: str) -> int:
 @contextmanager
 def _deadline_of_status(timeout: float) -> Iterator[None]:
     """Let one question take no longer than so many seconds, which `status` has no argument for."""
-    before = question.REQUEST_TIMEOUT
-    question.REQUEST_TIMEOUT = timeout  # type: ignore[misc]
+    before = question.QUESTION_TIMEOUT
+    question.QUESTION_TIMEOUT = timeout  # type: ignore[misc]
     try:
         yield
     finally:
-        question.REQUEST_TIMEOUT = before  # type: ignore[misc]
+        question.QUESTION_TIMEOUT = before  # type: ignore[misc]
 
 
 class _Lines(logging.Handler):

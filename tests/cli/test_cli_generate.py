@@ -58,7 +58,7 @@ def orders(url: str) -> list[dict[str, Any]]:
 
 def test_the_words_of_the_arguments_are_those_of_the_contract() -> None:
     """The command line knows the contract's own words, and the client's own time-out."""
-    assert arguments.TIMEOUT == DEFAULT_TIMEOUT
+    assert arguments.DEFAULT_TIMEOUT == DEFAULT_TIMEOUT
     fields = contract("submit_request").body["properties"]
     assert list(arguments.SIZES) == fields["image_size"]["enum"]
     assert list(arguments.FORMATS) == fields["output_format"]["enum"]

@@ -495,7 +495,7 @@ CALLS: Final[dict[str, tuple[list[dict[str, Any]], int | None]]] = {
 def test_what_a_body_is_answered(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What names a request gets a 200, and wakes its wait; all else is refused, as soon as that is certain."""
     if CALLS[name][1] == 408:
-        monkeypatch.setattr(webhooks, "READ_TIMEOUT", 0.01)
+        monkeypatch.setattr(webhooks, "BODY_TIMEOUT", 0.01)
     receiver = Receiver()
     woken: list[None] = []
     receiver.subscribe("r", lambda: woken.append(None))
@@ -736,7 +736,7 @@ POST: Final = b"POST /hook HTTP/1.1\r\nHost: me\r\nContent-Type: text/plain\r\n"
 )
 def test_strangers_on_a_socket(pieces: list[bytes], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sends too much, too slowly or something else is answered, and the connection is closed."""
-    monkeypatch.setattr(webhooks, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(webhooks, "BODY_TIMEOUT", 0.2)
     with tidy(monkeypatch), serving(Receiver()) as url:
         assert talk(url, *pieces).startswith(b"HTTP/1.1 %d " % status)
 

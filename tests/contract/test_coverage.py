@@ -348,7 +348,7 @@ class TestLimits:
         names = [f"S{number}" for number in range(30)]
         schemas = {name: obj(**{one: {"$ref": f"#/components/schemas/{one}"} for one in names}) for name in names}
         context = of_answers({"$ref": "#/components/schemas/S0"}, {"S1": {"S2": {}}}, **schemas)
-        assert context.result.totals.all[items.Kind.FIELD] == items.MAX_ITEMS
+        assert context.result.totals.all[items.Kind.FIELD] == items.MAX_BODY_ITEMS
         assert places(context, "seen") == ["/S1", "/S1/S2"]
         assert "1 body has more than 2,000 items" in report(context, "table")
 
@@ -365,7 +365,7 @@ class TestLimits:
         for _ in range(90):
             value = {"a": value}
         context = of_answers({"$ref": "#/components/schemas/S0"}, value, **schemas, S300=TEXT)
-        assert len(places(context, "seen")) == items.MAX_LEVELS
+        assert len(places(context, "seen")) == items.MAX_ITEM_DEPTH
 
     def test_a_large_contract(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is in something that was never seen is counted, and not listed."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from longcat.cli.exit_codes import Exit
 
-TIMEOUT = 300.0
+DEFAULT_TIMEOUT = 300.0
 """Seconds. The client's own default, which is not imported here, as that takes long: a test compares the two."""
 # The contract's words, which are not read here, as that takes long: a test compares the two.
 SIZES = ("landscape_4_3", "portrait_3_4", "square_1_1", "ultra_wide_16_9", "ultra_portrait_9_16")
@@ -48,8 +48,11 @@ def add_generate_arguments(command: argparse.ArgumentParser) -> None:
         "--timeout",
         metavar="S",
         type=float,
-        default=TIMEOUT,
-        help=f"for all of it, in seconds (default: {TIMEOUT:g}); the request goes on, and `longcat wait` takes it up",
+        default=DEFAULT_TIMEOUT,
+        help=(
+            f"for all of it, in seconds (default: {DEFAULT_TIMEOUT:g});"
+            " the request goes on, and `longcat wait` takes it up"
+        ),
     )
     command.add_argument(
         "--journal",
@@ -109,7 +112,11 @@ def add_batch_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-rate", metavar="N", type=float, help="send N orders and questions a second at most")
     _add_webhook(command)
     command.add_argument(
-        "--timeout", metavar="S", type=float, default=TIMEOUT, help=f"for each order, in seconds (default: {TIMEOUT:g})"
+        "--timeout",
+        metavar="S",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        help=f"for each order, in seconds (default: {DEFAULT_TIMEOUT:g})",
     )
     command.add_argument("--batch-timeout", metavar="S", type=float, help="for all of it (default: no bound)")
     _add_resubmit(command)

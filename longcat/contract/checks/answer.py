@@ -23,7 +23,7 @@ _IDENTIFIERS: Final = frozenset({"id", "identifier", "uuid", "guid", "uid", "uli
 _PARTS: Final = re.compile(r"[^\W_]+")
 _STAND_INS: Final = frozenset({"me", "self", "mine", "current", "latest", "last", "first", "default", "primary"})
 """The words by which many services let one ask for a thing without its identifier."""
-PLACEHOLDER: Final = "a recorder put placeholders in the place of values"
+PLACEHOLDERS_PUT: Final = "a recorder put placeholders in the place of values"
 NO_ROWS: Final = "the stream of the answer is empty, which says nothing"
 UNRECORDED: Final = "the body of the answer was not recorded"
 ANNOUNCING: Final = ("deprecat", "sunset")
@@ -56,7 +56,7 @@ def _compare_header(observation: Observation, name: str, header: Parameter) -> I
             yield Mismatch("header-missing", (), header.pointer, f"the header {name}", "missing", location=location)
     elif header.schema and not allows_header(observation.comparison, header, value):
         if observation.exchange.may_be_filtered and is_placeholder(value):
-            yield Gap(PLACEHOLDER, unclear=False)
+            yield Gap(PLACEHOLDERS_PUT, unclear=False)
             return
         expected = observation.comparison.describe((header.schema,))
         yield Mismatch("header-changed", (), header.schema, expected, show_value(value), value, location)

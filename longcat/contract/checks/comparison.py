@@ -40,7 +40,7 @@ CODE_OF: Final[Mapping[str, str]] = {
 _ADDRESSES: Final = frozenset({"uri", "uri-reference", "url", "iri", "iri-reference", "email", "idn-email", "hostname"})
 """The formats whose values callers keep as texts: many services send an empty one where there is none."""
 CONTAINERS: Final = (dict, list)
-MAX_ITEMS: Final = 100
+MAX_COMPARED_ITEMS: Final = 100
 """How many items of a list are compared one by one, and how many more of those that the validator refuses."""
 MAX_SAMPLE: Final = 5
 """How many items of a list show which of several schemas was meant."""
@@ -418,11 +418,13 @@ class Comparison:
         compared = 0
         for index, item in enumerate(value):
             of_item = self._of_item(pointers, index)
-            if not of_item or (index >= MAX_ITEMS and all(self.allows(one, item, closed=True) for one in of_item)):
+            if not of_item or (
+                index >= MAX_COMPARED_ITEMS and all(self.allows(one, item, closed=True) for one in of_item)
+            ):
                 continue
             compared += 1
             yield from self._mismatches(of_item, item, (*path, index), examples.items)
-            if compared == 2 * MAX_ITEMS:
+            if compared == 2 * MAX_COMPARED_ITEMS:
                 return
 
     def _of_item(self, pointers: Sequence[str], index: int) -> tuple[str, ...]:

@@ -9,7 +9,13 @@ from typing import Final
 
 from attrs import Factory, define, evolve, frozen
 
-from longcat.contract.checks.answer import PLACEHOLDER, announcements, compare_answer, compare_body, compare_headers
+from longcat.contract.checks.answer import (
+    PLACEHOLDERS_PUT,
+    announcements,
+    compare_answer,
+    compare_body,
+    compare_headers,
+)
 from longcat.contract.checks.content import documented_media, error_schema, lists_all_of
 from longcat.contract.checks.credentials import names_a_secret
 from longcat.contract.checks.mismatch import CheckResult, Gap, Mismatch, show_body, show_value, with_gaps
@@ -315,7 +321,7 @@ class Judgement:
         """Yield that placeholders stand in the body: of what they stand for, nothing is known."""
         body = self.exchange.response_body if self.observation.is_body_recorded else None
         if self.exchange.may_be_filtered and holds_placeholder(body or b""):
-            yield Gap(PLACEHOLDER, unclear=False)
+            yield Gap(PLACEHOLDERS_PUT, unclear=False)
 
     @property
     def _differs(self) -> bool:
@@ -448,7 +454,7 @@ class Judgement:
         if not self.exchange.is_vouched_for:
             segments = split_url(self.exchange.url).path.split("/")
             if is_success(code) and self.exchange.may_be_filtered and any(map(is_placeholder, segments)):
-                yield Gap(PLACEHOLDER, unclear=False)  # It may stand for a part of a path that the contract has.
+                yield Gap(PLACEHOLDERS_PUT, unclear=False)  # It may stand for a part of a path that the contract has.
             elif is_success(code):
                 yield self._status_mismatch("path-new", "/paths", "a path that the contract has")
             else:

@@ -23,7 +23,7 @@ Path: TypeAlias = tuple[str | int, ...]
 
 MAX_OCCURRENCES: Final = 3
 """How many are kept of those that are the same difference in one body."""
-MAX_PATH: Final = 200
+MAX_SHOWN_PATH: Final = 200
 """Characters of a URL's path that are shown."""
 
 PRESENT: Final = "present"
@@ -162,7 +162,7 @@ def show_path(path: str) -> str:
     An id is a number, a UUID, hexadecimal digits or an address of e-mail, also behind a word, as in `user_42`. A secret
     looks like one, and is taken out before the path is cut short.
     """
-    return shorten("/".join(map(_without_id, path.split("/"))), MAX_PATH)
+    return shorten("/".join(map(_without_id, path.split("/"))), MAX_SHOWN_PATH)
 
 
 def _without_id(segment: str) -> str:

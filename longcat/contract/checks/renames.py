@@ -14,11 +14,11 @@ from longcat.contract.openapi.schema.variants import normal
 from longcat.gateway.schema import MISSING
 from longcat.text import words_of
 
-MAX_NESTING: Final = 4
+MAX_SEARCH_DEPTH: Final = 4
 """How many levels down a missing field or an enveloped value is looked for."""
 STEPS_PER_PAIR: Final = 5000
 """What it costs to compare two names, in steps of the validator."""
-MAX_NAME: Final = 100
+MAX_COMPARED_NAME: Final = 100
 """How many characters a name may have to be compared with another. A longer one is rather a text."""
 ALIKE: Final = 0.7
 """How similar two names must be, from 0 to 1, to be taken for one renamed."""
@@ -79,7 +79,7 @@ def match_fields(
         where = f"{', '.join(names)} inside of {one.name}"
         yield Mismatch("field-moved", (*path, names[0]), owner, where, show_value(inner), inner)
     for name, value in list(unknown.items()):
-        moved = [one for one in missing if _is_inside(one, name, value, MAX_NESTING)]
+        moved = [one for one in missing if _is_inside(one, name, value, MAX_SEARCH_DEPTH)]
         if moved:
             missing = [one for one in missing if one not in moved]
             del unknown[name]
@@ -126,7 +126,7 @@ def _likeness(missing: MissingField, name: str, value: Any) -> float:
     old, new = normal(missing.name), normal(name)
     if old.rstrip("s") == new.rstrip("s"):
         return 2.0
-    if not missing.fits(value) or max(len(old), len(new)) > MAX_NAME:
+    if not missing.fits(value) or max(len(old), len(new)) > MAX_COMPARED_NAME:
         return 0.0
     ratio = SequenceMatcher(None, *_told_apart(missing.name, name)).ratio()
     return 1.0 + ratio if ratio >= ALIKE or _share_a_word(missing.name, name) else 0.0
@@ -170,7 +170,7 @@ def _is_inside(missing: MissingField, outer: str, value: Any, depth: int) -> boo
     return any(_is_inside(missing, name, inner, depth - 1) for name, inner in value.items())
 
 
-def unwrapped(value: Any, path: Path = (), depth: int = MAX_NESTING) -> Iterator[tuple[Path, Any]]:
+def unwrapped(value: Any, path: Path = (), depth: int = MAX_SEARCH_DEPTH) -> Iterator[tuple[Path, Any]]:
     """Yield every object and list inside of a value, with the path to it, the outermost first."""
     inner: list[tuple[Path, Any]] = []
     if isinstance(value, dict):

@@ -20,9 +20,9 @@ from longcat.contract.openapi.schema.variants import Variants
 from longcat.text import shorten, show
 from longcat.text.pointer import escape, last_name, parent
 
-MAX_ITEMS: Final = 2000
+MAX_BODY_ITEMS: Final = 2000
 """How many items of one body count: those nearest to its top. Schemas that refer to each other may list millions."""
-MAX_LEVELS: Final = 50
+MAX_ITEM_DEPTH: Final = 50
 """How deep in a body an item may be that counts."""
 _ANNOTATIONS: Final = frozenset({"$ref", "$comment", "title", "summary", "description", "example", "examples"})
 _ALTERNATIVES: Final = ("then", "else")
@@ -195,7 +195,7 @@ class Trees:
     def _grow(self, top: Item, direction: Direction) -> Tree:
         """Enter what there is, level by level, until there is too much."""
         counts: Counter[Kind] = Counter()
-        pending, left, is_cut = deque([top]), MAX_ITEMS, False
+        pending, left, is_cut = deque([top]), MAX_BODY_ITEMS, False
         while pending and left:
             item = pending.popleft()
             known = next((one for one in item.ancestors() if one.schemas == item.schemas), None)
@@ -203,7 +203,7 @@ class Trees:
                 item.content = known.content
                 continue
             listings = self._of(item, direction)
-            allowed = left if item.level < MAX_LEVELS else 0
+            allowed = left if item.level < MAX_ITEM_DEPTH else 0
             is_cut |= len(listings) > allowed
             item.content = Content() if listings and allowed else EMPTY
             if any(one.is_subtype for one in listings[:allowed]):
@@ -323,7 +323,7 @@ def key_of_value(value: Any) -> Hashable:
 
 
 def _values(schema: Any, pointer: str) -> Iterator[tuple[str, Any]]:
-    for value in _list(schema, "enum")[:MAX_ITEMS]:
+    for value in _list(schema, "enum")[:MAX_BODY_ITEMS]:
         yield f"{pointer}/enum", value
     if isinstance(schema, Mapping) and "const" in schema:
         yield f"{pointer}/const", schema["const"]

@@ -1,7 +1,7 @@
 """The result of a coverage: how much of each kind was seen, and each item with what was seen of it.
 
 The denominators follow from the contract alone: every item counts one, whatever was seen, and the percentage is that of
-all items together. Beyond `items.MAX_ITEMS`, what is deeper in a body does not count.
+all items together. Beyond `items.MAX_BODY_ITEMS`, what is deeper in a body does not count.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from longcat.text import shorten
 MAX_LISTED: Final = 20_000
 """How many items a contract may have so that all are listed. Of a larger one, what is in something that was never seen
 is only counted."""
-MAX_NAME: Final = 200
+MAX_SHOWN_NAME: Final = 200
 """How many characters of a name are shown."""
 NOTHING: Final = Sighting()
 
@@ -164,7 +164,7 @@ class CoverageResult:
     def _entry_of_part(self, part: Part, seen: SeenOperation | None) -> ReportedItem:
         sighting = seen.sightings.get((part, None), NOTHING) if seen else NOTHING
         state = self._state(sighting)
-        entry = ReportedItem(part.kind, shorten(part.name, MAX_NAME), "", part.pointer, state, sighting)
+        entry = ReportedItem(part.kind, shorten(part.name, MAX_SHOWN_NAME), "", part.pointer, state, sighting)
         if state is SeenState.NEVER and part.kind is not None and not self.lists_all:
             inner = Totals()
             self._count(part, inner)
@@ -179,7 +179,7 @@ class CoverageResult:
     def _entry(self, part: Part, item: Item, seen: SeenOperation | None) -> ReportedItem:
         sighting = seen.sightings.get((part, item), NOTHING) if seen else NOTHING
         state = self._state(sighting)
-        name = shorten(item.name, MAX_NAME)
+        name = shorten(item.name, MAX_SHOWN_NAME)
         entry = ReportedItem(item.kind, name, item.place, item.pointers[0], state, sighting, value=item.value)
         if state is SeenState.NEVER and not self.lists_all:
             return evolve(entry, unlisted=Counter(_below(item)))

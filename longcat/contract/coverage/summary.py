@@ -6,7 +6,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from longcat.contract.coverage.items import MAX_ITEMS, Kind
+from longcat.contract.coverage.items import MAX_BODY_ITEMS, Kind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.findings import ORIGINS
 from longcat.contract.reports.verdict import Tally, Verdict, evidence_sentence, left_out_sentences
@@ -79,7 +79,7 @@ class CoverageContext:
         yield evidence_sentence(exchanges.times, exchanges.last)
         if totals.cut:
             bodies = "1 body has" if totals.cut == 1 else f"{totals.cut} bodies have"
-            yield f"{bodies} more than {MAX_ITEMS:,} items; those nearest to the top count."
+            yield f"{bodies} more than {MAX_BODY_ITEMS:,} items; those nearest to the top count."
         if defects := len(self.result.coverage.trees.defects):
             yield f"At {counted(defects, 'place')} the spec can't be read, and what is there does not count."
         if self.tally.unclear:

@@ -23,7 +23,7 @@ from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.operation import Credential, Operation, read_credential, read_operations
 from longcat.contract.openapi.parsing import parse_document, read_document, read_value
 from longcat.contract.openapi.place import Place
-from longcat.contract.openapi.schema.schemas import MAX_KEPT, Schemas
+from longcat.contract.openapi.schema.schemas import MAX_CACHED_SCHEMAS, Schemas
 from longcat.contract.openapi.strict import check_all
 from longcat.contract.openapi.upgrade import modern
 from longcat.contract.openapi.urls.paths import PathIndex
@@ -211,7 +211,7 @@ class Spec:
         def at_base(number: int, base: Base) -> tuple[Operation, ...]:
             return tuple(one for one in self._by_path[number] if self._is_served(one, {base}))
 
-        return lru_cache(MAX_KEPT)(at_base)
+        return lru_cache(MAX_CACHED_SCHEMAS)(at_base)
 
     @cached_property
     def _paths(self) -> PathIndex:

@@ -7,11 +7,11 @@ from typing import Any, Final
 from longcat.contract.openapi.nodes import Node
 from longcat.gateway.schema import TYPES
 
-MAX_DEPTH: Final = 6
+MAX_DESCRIBED_DEPTH: Final = 6
 """How many levels down a value is described; what is below is free."""
-MAX_FIELDS: Final = 50
+MAX_DESCRIBED_FIELDS: Final = 50
 """How many fields of an object are described. One with more is rather a table, and free."""
-MAX_NAME: Final = 100
+MAX_FIELD_NAME: Final = 100
 """How long the name of a field may be. A longer one is rather a text, and its object free."""
 
 
@@ -23,7 +23,7 @@ _ID: Final = re.compile(r"\d{4}|[0-9a-f]{8}", re.IGNORECASE)
 
 def is_name(name: str) -> bool:
     """Whether a field's name is one that a contract could have."""
-    return 0 < len(name) <= MAX_NAME and name.isprintable()
+    return 0 < len(name) <= MAX_FIELD_NAME and name.isprintable()
 
 
 def is_map(objects: Sequence[dict[str, Any]]) -> bool:
@@ -57,21 +57,21 @@ def as_type(types: Sequence[str]) -> str | list[str]:
     return types[0] if len(types) == 1 else list(types)
 
 
-def infer(values: Sequence[Any], depth: int = MAX_DEPTH) -> dict[str, Any]:
+def infer(values: Sequence[Any], depth: int = MAX_DESCRIBED_DEPTH) -> dict[str, Any]:
     """Return a schema that allows these values, and others of their kind. No field is required in it."""
     if not values:
         return {}
     return {"type": as_type(united([type_of(value) for value in values])), **inner(values, depth)}
 
 
-def inner(values: Sequence[Any], depth: int = MAX_DEPTH) -> dict[str, Any]:
+def inner(values: Sequence[Any], depth: int = MAX_DESCRIBED_DEPTH) -> dict[str, Any]:
     """Return what a schema for these values says about their fields and items."""
     schema: dict[str, Any] = {}
     objects = [value for value in values if isinstance(value, dict)]
     names = dict.fromkeys(name for value in objects for name in value)
     if depth and is_map(objects):
         schema["additionalProperties"] = infer([one for value in objects for one in value.values()], depth - 1)
-    elif 0 < len(names) <= MAX_FIELDS and depth and all(map(is_name, names)):
+    elif 0 < len(names) <= MAX_DESCRIBED_FIELDS and depth and all(map(is_name, names)):
         schema["properties"] = {
             name: infer([value[name] for value in objects if name in value], depth - 1) for name in names
         }

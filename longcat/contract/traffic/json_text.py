@@ -12,7 +12,7 @@ from attrs import define
 
 _PIECE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _NUMBER: Final = re.compile(r"-?[0-9][0-9.eE+-]*", re.ASCII)
-MAX_LEVELS: Final = 500
+MAX_SPLIT_DEPTH: Final = 500
 """How deeply values are looked at each on its own. What is deeper still counts as one with what is around it."""
 EMPTIED: Final = {"true": "false", "false": "false", "null": "null"}
 """What replaces a secret that is a boolean or null. It keeps its type."""
@@ -66,7 +66,7 @@ class _Replacer:
         return level.is_secret or (level.name is not None and self._is_secret(level.name, value))
 
     def _open(self, *, is_object: bool) -> None:
-        if len(self._levels) < MAX_LEVELS:
+        if len(self._levels) < MAX_SPLIT_DEPTH:
             self._levels.append(_Level(self._holds_secret(None), is_object))
         else:
             self._too_deep += 1

@@ -19,7 +19,7 @@ MAX_COST: Final = 400_000
 """What a value may cost: one for each value within it, and one for each hundred characters."""
 MAX_DEPTH: Final = 50
 """How deeply a value may be nested."""
-MAX_NESTING: Final = 200
+MAX_SKIPPED_DEPTH: Final = 200
 """The same for what is skipped. libyaml takes a time that grows with the square of it."""
 MAX_ANCHORS: Final = 100
 """How many values are remembered for aliases to them."""
@@ -139,7 +139,7 @@ class YAMLStream:
         self._parser.get_event()
         if isinstance(event, yaml.CollectionStartEvent):
             self._depth += 1
-            if self._depth > MAX_NESTING:
+            if self._depth > MAX_SKIPPED_DEPTH:
                 raise BrokenFileError("is nested too deeply; the rest can't be read")
         elif isinstance(event, yaml.CollectionEndEvent):
             self._depth -= 1

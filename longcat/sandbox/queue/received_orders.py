@@ -28,8 +28,8 @@ SIZES: Final = {
 }
 FORMATS: Final = ("png", "jpeg", "webp")
 # No page has a range, so no number is refused: one picture is made at least, and at most so many.
-MAX_PICTURES: Final = 100
-MAX_KEPT: Final = 256 * 1024 * 1024
+MAX_ORDERED_PICTURES: Final = 100
+MAX_KEPT_BYTES: Final = 256 * 1024 * 1024
 """Bytes of headers and bodies. A usual order has less than one KiB."""
 # A prompt such as "a cat [failed]" says how its request ends.
 _TOLD_OUTCOME: Final = re.compile(rf"\[({'|'.join(RequestOutcome)})\]$")
@@ -110,7 +110,7 @@ def read_order(request: Request, body: bytes) -> WantedPictures:
             raise invalid(f"The field {name} must be one of: {', '.join(words)}.")
     if not fields["prompt"]:
         raise invalid("The field prompt must not be empty.")
-    count = max(1, min(int(fields.get("num_images", 1)), MAX_PICTURES))
+    count = max(1, min(int(fields.get("num_images", 1)), MAX_ORDERED_PICTURES))
     # The page's example orders png; it does not say that this is the default.
     look = Look(*SIZES[fields["image_size"]], fields.get("output_format", "png").upper())
     told = _TOLD_OUTCOME.search(fields["prompt"])
@@ -150,7 +150,7 @@ class Orders:
     """Every POST to the order call, the money that the orders cost, and the faults that strike them.
 
     Attributes:
-        received: the POSTs, the newest last; only the first are kept: MAX_REQUESTS of them, and MAX_KEPT bytes.
+        received: the POSTs, the newest last; only the first are kept: MAX_REQUESTS of them, and MAX_KEPT_BYTES bytes.
         posts: how many POSTs there were.
         taken: how many of them were taken as orders, so that a request began.
         spent: what the orders taken cost, less those that end in an error of the system.
@@ -182,7 +182,7 @@ class Orders:
 
     def _has_room(self, size: int) -> bool:
         """Count so many bytes more if they can be kept."""
-        if self._kept + size > MAX_KEPT:
+        if self._kept + size > MAX_KEPT_BYTES:
             return False
         self._kept += size
         return True

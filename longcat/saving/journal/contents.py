@@ -16,7 +16,7 @@ from longcat.saving.journal.money import to_dollars
 from longcat.saving.journal.order_table import MARK, RESTORE
 from longcat.saving.journal.states import (
     COST,
-    FAILED,
+    FAILED_MARK,
     IN_DOUBT,
     JOIN_REQUEST,
     ORDER_STATE,
@@ -278,7 +278,7 @@ class JournalContents:
         """
         with self._database.durable() as db, self._within_caps(db):
             found = self._failed(db)
-            db.execute(RETRY.format(lines=self._without_line), [as_bytes(FAILED), _like(FAILED)])
+            db.execute(RETRY.format(lines=self._without_line), [as_bytes(FAILED_MARK), _like(FAILED_MARK)])
             if self._batches is not None:
                 self._batches.reopen_failed(db)
         return found
@@ -293,7 +293,7 @@ class JournalContents:
         return self._batches.without_line if self._batches is not None else ""
 
     def _failed(self, db: Statements) -> OrdersToResend:
-        found = _read_cost(db.execute(FAILED_COST.format(lines=self._without_line), [_like(FAILED)]).fetchone())
+        found = _read_cost(db.execute(FAILED_COST.format(lines=self._without_line), [_like(FAILED_MARK)]).fetchone())
         if self._batches is None:
             return found
         lines = _read_cost(self._batches.count_failed(db))
@@ -306,10 +306,10 @@ class JournalContents:
             orders: the table, or a part of it.
             living: the tokens of those who are sending orders, and are alive.
         """
-        ((*taken, opened, units),) = self._rows(COUNT_TAKEN.format(orders=orders), [_like(FAILED)])
+        ((*taken, opened, units),) = self._rows(COUNT_TAKEN.format(orders=orders), [_like(FAILED_MARK)])
         counts = Counter({**dict(zip(STATES, taken, strict=True)), "opened": opened})
         spent = Counter(all=units)
-        for stands, was_opened, count, units in self._rows(COUNT_OTHERS.format(orders=orders), [_like(FAILED)]):
+        for stands, was_opened, count, units in self._rows(COUNT_OTHERS.format(orders=orders), [_like(FAILED_MARK)]):
             state = _state(stands, living)
             counts["opened" if was_opened else state] += count
             counts["sending"] += count if stands in living else 0
@@ -349,7 +349,7 @@ def _orders(database: Database) -> Iterator[ExportRow]:
     with database.using() as db:
         gateways = [gateway for (gateway,) in db.execute(GATEWAYS).fetchall()]
     for gateway in gateways:
-        values = [gateway, _like(FAILED)]
+        values = [gateway, _like(FAILED_MARK)]
         with database.cursor(ORDER_CONTENTS, values) as contents, database.cursor(TAKEN_ORDERS, values) as rows:
             for (content, stands, message), (row, paths) in zip(contents, _grouped(rows), strict=True):
                 _, request_id, state, units, error, _ = row

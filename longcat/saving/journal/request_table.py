@@ -31,7 +31,7 @@ ON CONFLICT (gateway, request_id) DO UPDATE SET
     error = excluded.error, outcome = excluded.outcome, image = excluded.image
 WHERE request.outcome IS NULL OR excluded.outcome IS NOT NULL"""
 """Only a final answer replaces a final one, as an owner from which the request was taken may still note others."""
-REOPEN: Final = """
+REOPEN_REQUEST: Final = """
 UPDATE request SET state = NULL, raw_state = NULL, progress = NULL, error = NULL, outcome = NULL, image = NULL
 WHERE gateway = ? AND request_id = ?"""
 # Without a state it is asked about again. A final answer, which another program may have got, is worth more.
@@ -209,7 +209,7 @@ class RequestTable:
         with self._database.using() as db:
             self._unwritten.pop(request_id, None)
             db.execute(FORGET_PICTURE, [self._gateway, request_id, number])
-            db.execute(REOPEN, [self._gateway, request_id])
+            db.execute(REOPEN_REQUEST, [self._gateway, request_id])
 
     def file(self, request_id: str, number: int) -> SavedFile | None:
         """Return the file that was recorded last for a picture, whether it is still there or not. None: no record."""

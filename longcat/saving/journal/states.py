@@ -10,7 +10,7 @@ from longcat.text import counted
 
 STATES: Final = ("done", "failed", "unknown", "open")
 """How orders and lines stand, in the words of the manifest. `unknown` is in doubt, `open` is to be taken up again."""
-FAILED: Final = "\nfailed "
+FAILED_MARK: Final = "\nfailed "
 """An order that failed and was opened again has this in its key, followed by its request. No other key has it."""
 
 ExportRow: TypeAlias = tuple[str | None, str | None, str, int, str | None, Sequence[str | None] | None]

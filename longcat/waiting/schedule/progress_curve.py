@@ -65,7 +65,7 @@ CURVES: Final = (
 The figures were chosen so that what is told holds in `tests/waiting/test_time_left.py`.
 """
 EXACT: Final = 0.003  # The least deviation of a report from its curve, as it may have been rounded.
-MAX_STEPS: Final = 20  # Progress in more steps than this counts as smooth.
+MAX_PROGRESS_STEPS: Final = 20  # Progress in more steps than this counts as smooth.
 FEWEST: Final = 3  # Two reports fit every curve.
 SMALL_SAMPLE: Final = 3.0  # How much more the reports may vary than few of them show: (1 + 3 / n) times as much.
 AGREED: Final = 0.9  # The share of the curves, by how well they fit, that must agree within a factor of two.
@@ -75,7 +75,7 @@ LEAST_LEFT: Final = 0.002  # Of the time that the work took so far, at least so 
 
 def step_of(reports: Sequence[Report]) -> float:
     """Return how coarse the progress is: 0.1 if only tenths were reported. Zero: it is smooth."""
-    for steps in range(2, MAX_STEPS + 1):
+    for steps in range(2, MAX_PROGRESS_STEPS + 1):
         if all(abs(steps * one.progress - round(steps * one.progress)) < 1e-6 for one in reports):  # noqa: PLR2004
             return 1 / steps
     return 0.0

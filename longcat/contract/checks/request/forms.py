@@ -12,7 +12,7 @@ from longcat.contract.checks.request.parameters import read_value
 from longcat.contract.checks.request.styles import Decode, in_json, in_pairs, split_pairs
 from longcat.contract.openapi.operation import Encoding, Media, is_json
 
-MAX_FIELDS: Final = 1000
+MAX_FORM_FIELDS: Final = 1000
 """How many pairs or parts of a form are read."""
 _BINARY: Final = "application/octet-stream"
 
@@ -36,7 +36,7 @@ class Form(NamedTuple):
 def read_pairs(comparison: Comparison, media: Media, schema: str, text: str) -> Form | None:
     """Return the value of an `application/x-www-form-urlencoded`. None: it has more fields than are read."""
     pairs = split_pairs(text, "&")
-    if len(pairs) > MAX_FIELDS:
+    if len(pairs) > MAX_FORM_FIELDS:
         return None
     return Form(dict(_fields(comparison, media, schema, pairs, unquote_plus)))
 
@@ -52,7 +52,7 @@ def read_parts(comparison: Comparison, media: Media, schema: str, parts: list[Fo
 def split_parts(body: bytes, content_type: str) -> list[FormPart] | None:
     """Return the parts of a `multipart/form-data`. None: it can't be read, as with many recordings of files.
 
-    Nor is one read that has more parts than `MAX_FIELDS`.
+    Nor is one read that has more parts than `MAX_FORM_FIELDS`.
     """
     from email.parser import BytesParser  # noqa: PLC0415 - they are slow to import, and few requests have parts.
     from email.policy import HTTP  # noqa: PLC0415
@@ -60,7 +60,7 @@ def split_parts(body: bytes, content_type: str) -> list[FormPart] | None:
     head = f"Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
     parts = message.get_payload()
-    if not isinstance(parts, list) or message.defects or len(parts) > MAX_FIELDS:
+    if not isinstance(parts, list) or message.defects or len(parts) > MAX_FORM_FIELDS:
         return None
     return [found for part in parts if (found := _field(part)) is not None]
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote, unquote_plus
 from longcat.contract.checks.body import decode_json
 from longcat.contract.openapi.operation import Encoding
 
-MAX_KEYS: Final = 20
+MAX_BRACKETS: Final = 20
 """How many names in brackets a name of the query may have: `filter[a][b]` has two."""
-MAX_ITEMS: Final = 10_000
+MAX_LIST_ITEMS: Final = 10_000
 """How many items a list may have that is written as one text."""
 _DELIMITERS: Final[Mapping[str, str]] = {"form": ",", "spaceDelimited": " ", "pipeDelimited": "|", "simple": ","}
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
@@ -104,7 +104,7 @@ def _split_decoded(raw: str, delimiter: str, decode: Decode) -> list[str]:
 
 def _lists(parts: list[str]) -> Iterator[Reading]:
     """Yield the list, and the objects, that parts of a text may stand for."""
-    if len(parts) > MAX_ITEMS:
+    if len(parts) > MAX_LIST_ITEMS:
         return
     yield Reading([] if parts == [""] else parts)
     if all("=" in part for part in parts):
@@ -132,7 +132,7 @@ def nested(pairs: Iterable[tuple[str, str]], decode: Decode) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, raw in pairs:
         head, place = name.partition("[")[0], found
-        first, *keys = [*([head] if head else []), *_BRACKETS.findall(name)[:MAX_KEYS]] or [name]
+        first, *keys = [*([head] if head else []), *_BRACKETS.findall(name)[:MAX_BRACKETS]] or [name]
         first = first or _next_index(found, keys[0] if keys else None)
         for key, following in zip(keys, [*keys[1:], None], strict=False):
             inner = place.get(first)

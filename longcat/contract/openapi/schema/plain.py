@@ -12,7 +12,7 @@ from typing import Any, Final
 from longcat.contract.openapi.errors import UnjudgeableError
 from longcat.contract.openapi.examples import NO_EXAMPLES, Examples, scheme_of
 from longcat.contract.openapi.schema.fields import Direction
-from longcat.contract.openapi.schema.schemas import CHOICES, MAX_KEPT, Schemas
+from longcat.contract.openapi.schema.schemas import CHOICES, MAX_CACHED_SCHEMAS, Schemas
 from longcat.contract.openapi.schema.variants import Variants, is_null
 from longcat.gateway.schema import Predicate
 
@@ -43,7 +43,7 @@ class PlainSchemas:
     def __init__(self, schemas: Schemas, *, examples_are_complete: bool) -> None:
         self.schemas = schemas
         self._examples_are_complete = examples_are_complete
-        self.checker: Callable[[tuple[str, ...], Direction, str, Examples], Predicate] = lru_cache(MAX_KEPT)(
+        self.checker: Callable[[tuple[str, ...], Direction, str, Examples], Predicate] = lru_cache(MAX_CACHED_SCHEMAS)(
             self._check_of
         )
 

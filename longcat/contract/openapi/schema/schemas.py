@@ -25,7 +25,7 @@ CONSTRAINTS: Final = frozenset({"not", "contains", "propertyNames", "dependentRe
 """The keywords that forbid a value by other schemas, or by other fields, which do not apply to it themselves."""
 CHOICES: Final = frozenset({"oneOf", "anyOf", "if", "dependentSchemas"}) | CONSTRAINTS
 """The keywords that have to be looked at with the value: because of some, other schemas apply to it."""
-MAX_KEPT: Final = 4096
+MAX_CACHED_SCHEMAS: Final = 4096
 """How many combinations of schemas are kept: hostile traffic could make more of them than fit in memory."""
 
 _FromPointers: TypeAlias = Callable[[tuple[str, ...]], tuple[str, ...]]
@@ -60,11 +60,11 @@ class Schemas:
         self.document = document
         self.at: Callable[[str], Any] = document.schema
         self.variants: Callable[[str], Variants | None] = cache(partial(variants_of, document))
-        self.fields: Callable[..., Fields] = lru_cache(MAX_KEPT)(partial(fields_of, document))
-        self.applied: _FromPointers = lru_cache(MAX_KEPT)(lambda pointers: unconditional(document, *pointers))
-        self.of_address: Callable[[tuple[str, ...]], str | None] = lru_cache(MAX_KEPT)(self._of_address)
+        self.fields: Callable[..., Fields] = lru_cache(MAX_CACHED_SCHEMAS)(partial(fields_of, document))
+        self.applied: _FromPointers = lru_cache(MAX_CACHED_SCHEMAS)(lambda pointers: unconditional(document, *pointers))
+        self.of_address: Callable[[tuple[str, ...]], str | None] = lru_cache(MAX_CACHED_SCHEMAS)(self._of_address)
         self.subtypes = Subtypes(document)
-        self.choosing: _FromPointers = lru_cache(MAX_KEPT)(self._choosing)
+        self.choosing: _FromPointers = lru_cache(MAX_CACHED_SCHEMAS)(self._choosing)
         self._validator = Validator(document, self.variants, self.subtypes)
         self.compiled: Callable[[str], CompiledSchema] = self._validator.compiled
 

@@ -15,7 +15,7 @@ from longcat.contract.openapi.urls.servers import segments_of
 from longcat.contract.openapi.urls.templates import PARAMETER, texts_of, values_between
 from longcat.text import words_of
 
-MAX_PATH: Final = 8192
+MAX_SEARCHED_PATH: Final = 8192
 """How long a path may be, in characters, in which values with slashes are looked for."""
 _SPANNING_ENDS: Final = ("*", "+", ":path", ":.*", ":.+")
 _SPANNING_WORDS: Final = frozenset(
@@ -186,7 +186,7 @@ class PathIndex:
 
     def find_spanning(self, segments: Sequence[str], query: Pairs) -> Iterator[PathMatch]:
         """Yield the paths that fit if the values of some of their parameters hold slashes."""
-        if sum(map(len, segments)) <= MAX_PATH:
+        if sum(map(len, segments)) <= MAX_SEARCHED_PATH:
             yield from _Search(segments, query).spanning(self._root)
 
 

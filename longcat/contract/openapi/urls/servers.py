@@ -20,7 +20,7 @@ from longcat.contract.openapi.urls.templates import PARAMETER, kept_by_url, spli
 T = TypeVar("T")
 MAX_BASES: Final = 100
 """How many combinations of its variables a server may have. Variables beyond that may have any value."""
-MAX_HOSTS: Final = 256
+MAX_CACHED_HOSTS: Final = 256
 """Of how many hosts it is kept which servers are there. Traffic may name any number of them."""
 _ANY: Final = "{}"
 """What stands in a base for a variable that may have any value."""
@@ -143,7 +143,7 @@ class BaseIndex:
             else:
                 self._of_hosts.setdefault(texts, []).append(base)
         self._all = _longest_first(chain(*self._of_host.values(), *self._of_hosts.values()))
-        self._at: Callable[[str], list[Base]] = lru_cache(MAX_HOSTS)(self._find)
+        self._at: Callable[[str], list[Base]] = lru_cache(MAX_CACHED_HOSTS)(self._find)
         self.above: Callable[[str], tuple[tuple[Base, list[str]], ...]] = kept_by_url(self._above)
 
     @property

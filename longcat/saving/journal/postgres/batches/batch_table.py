@@ -16,7 +16,7 @@ from longcat.saving.journal.postgres.batches.workers import WorkerRecord
 from longcat.saving.journal.postgres.owners import orders_under_way
 from longcat.saving.journal.states import (
     COST,
-    FAILED,
+    FAILED_MARK,
     JOIN_REQUEST,
     ORDER_STATE,
     REQUEST_STATE,
@@ -109,7 +109,7 @@ class BatchTable:
 
     def orders(self) -> Iterator[ExportRow]:
         """Yield the orders that are no lines."""
-        with self._database.cursor(OTHER_ORDERS, [f"%{FAILED}%"]) as rows:
+        with self._database.cursor(OTHER_ORDERS, [f"%{FAILED_MARK}%"]) as rows:
             yield from rows
 
     def requests(self) -> Iterator[ExportRow]:
@@ -144,7 +144,7 @@ class BatchTable:
     def reopen_failed(self, db: Statements) -> None:
         """Open the lines that have failed, so that a worker claims them. Their orders get other keys."""
         db.execute(READ_WHOLE_TABLES)
-        db.execute(RENAME_FAILED, [as_bytes(FAILED)])
+        db.execute(RENAME_FAILED, [as_bytes(FAILED_MARK)])
         db.execute(REOPEN_FAILED, [0])
 
     def reopen_unknown(self, db: Statements) -> None:

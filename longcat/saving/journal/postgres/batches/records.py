@@ -36,7 +36,7 @@ SELECT lines > done + failed + unknown
 FROM ({BATCH_RECORDS}) AS batch"""  # noqa: S608 - a text of ours.
 # Of the batch with this number, or of all batches if it is 0. What an order has cost is counted with its line. Where
 # the order got another key, it has no line any more, and its cost stays in the sum of the batch.
-REOPEN: Final = """
+REOPEN_LINES: Final = """
 WITH found AS (
     SELECT line.batch, number, line.cost, {is_counted} AS is_counted
     FROM longcat_line AS line JOIN longcat_batch USING (batch)
@@ -52,8 +52,10 @@ FROM (
     SELECT batch, count(*) AS lines, coalesce(sum(cost) FILTER (WHERE is_counted), 0) AS units FROM found GROUP BY batch
 ) AS counted
 WHERE batch.batch = counted.batch"""
-REOPEN_FAILED: Final = REOPEN.format(state="failed", is_counted="orders.request_id = line.request_id", may_open="TRUE")
-REOPEN_UNKNOWN: Final = REOPEN.format(
+REOPEN_FAILED: Final = REOPEN_LINES.format(
+    state="failed", is_counted="orders.request_id = line.request_id", may_open="TRUE"
+)
+REOPEN_UNKNOWN: Final = REOPEN_LINES.format(
     state="unknown",
     is_counted="TRUE",
     # A line whose order may be under way stays in doubt, as its order is not marked.

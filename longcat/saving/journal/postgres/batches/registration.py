@@ -80,7 +80,7 @@ PLAN: Final = f"""
 SELECT * FROM ({SURVEY}) AS survey, ({SPENT}) AS spent,
     ({workers.TO_ORDER.format(but="?", gateway="?")}) AS elsewhere, ({workers.LOWEST_CAP}) AS cap"""  # noqa: S608 - texts of ours.
 # The worker that sends an order removes its mark, so that only one sends it. Orders of living senders are left alone.
-RESUBMIT: Final = f"""
+RESUBMIT_BATCH: Final = f"""
 UPDATE longcat_orders AS orders SET {SET_MARK}
 FROM longcat_line AS line
 WHERE line.batch = ? AND orders.gateway = ? AND orders.key = line.key AND {IN_DOUBT_HERE}"""  # noqa: S608 - likewise.
@@ -176,5 +176,5 @@ class Registration:
 
     def resubmit_unknown(self) -> None:
         """Open the lines that are in doubt, and mark their orders to be sent again."""
-        self.db.execute(RESUBMIT, [self.database.now(), self.batch, self.gateway])
+        self.db.execute(RESUBMIT_BATCH, [self.database.now(), self.batch, self.gateway])
         self.db.execute(REOPEN_UNKNOWN, [self.batch])
