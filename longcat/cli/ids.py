@@ -4,7 +4,7 @@ import os
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,8 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
             raise ConfigurationError(
                 f"{shorten(source)} has more than {MAX_FILE_BYTES} bytes. Pass its ids through a pipe."
             )
-        request_ids.extend(_lines(decode_text(content, "replace")))
+        with _utf_8(shorten(source)):
+            request_ids.extend(_lines(decode_text(content, "strict")))
     if not request_ids:
         raise ConfigurationError(f"There is no request id in {shorten(source)}. Write one a line.")
     return [*dict.fromkeys(request_ids)]
@@ -51,8 +52,9 @@ async def piped_ids(arguments: list[str]) -> AsyncGenerator[str]:
     while more and any(mark.startswith(start) for mark, _ in BYTE_ORDER_MARKS):
         more = bool(chunk := await _read(stdin))
         start += chunk
-    decoder = getincrementaldecoder(encoding_of(start))("replace")
-    text = decoder.decode(start, final=not more)
+    decoder = getincrementaldecoder(encoding_of(start))("strict")
+    with _utf_8("stdin"):
+        text = decoder.decode(start, final=not more)
     while more:
         *lines, text = text.split("\n")
         if len(text) > LONGEST_LINE:
@@ -62,7 +64,8 @@ async def piped_ids(arguments: list[str]) -> AsyncGenerator[str]:
         for request_id in _lines("\n".join(lines)):
             yield request_id
         more = bool(chunk := await _read(stdin))
-        text += decoder.decode(chunk, final=not more)
+        with _utf_8("stdin"):
+            text += decoder.decode(chunk, final=not more)
     for request_id in _lines(text):
         yield request_id
 
@@ -71,6 +74,15 @@ async def _read(stdin: int) -> bytes:
     with suppress(OSError, NotImplementedError):  # It is a regular file, which is always ready.
         await anyio.wait_readable(stdin)
     return os.read(stdin, READ_SIZE)
+
+
+@contextmanager
+def _utf_8(name: str) -> Iterator[None]:
+    """Decode within the block what comes from a place of this name. Raises ConfigurationError when it is no text."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name} is not UTF-8. Save it as UTF-8, with one request id a line.") from error
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -42,7 +42,7 @@ def run(argv: Sequence[str] | None = None) -> int:
             except Exception as error:  # noqa: BLE001 - as below.
                 from longcat.cli.results import report  # noqa: PLC0415 - see above.
 
-                report(error, debug=False)
+                sys.exit(report(error, debug=False))
 
 
 def _run(arguments: argparse.Namespace) -> Exit:

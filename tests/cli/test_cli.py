@@ -534,7 +534,7 @@ def test_closed_pipe(gateway: Gateway, user: User, command: str) -> None:
     assert ran.err.splitlines() == expected
 
 
-@pytest.mark.parametrize("command", ["status ID", "wait ID --json"])
+@pytest.mark.parametrize("command", ["status ID", "wait ID --json", "--help", "--version"])
 def test_full_disk(gateway: Gateway, user: User, command: str) -> None:
     """When the results can't be written to where stdout leads, that is an error like any other."""
     shell = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@" > results', LONGCAT]  # As good as a disk without space.
@@ -615,6 +615,18 @@ async def test_a_pipe_with_a_byte_order_mark(monkeypatch: pytest.MonkeyPatch, en
     with os.fdopen(stdin) as file:
         monkeypatch.setattr(sys, "stdin", file)
         assert [one async for one in piped_ids([])] == text.removeprefix("\ufeff").split()
+
+
+@pytest.mark.anyio
+async def test_what_is_no_text_has_no_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A picture that is named by mistake is refused: the gateway is not asked about thousands of ids that are none."""
+    (tmp_path / "cat.png").write_bytes(PNG * 3)
+    with pytest.raises(ConfigurationError, match=r"cat\.png is not UTF-8\. Save it as UTF-8, with one"):
+        known_ids([], str(tmp_path / "cat.png"))
+    with (tmp_path / "cat.png").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        with pytest.raises(ConfigurationError, match="stdin is not UTF-8"):
+            [one async for one in piped_ids([])]
 
 
 @pytest.mark.parametrize("content", [None, "", " \n\n"])

@@ -263,6 +263,15 @@ def test_what_is_wrong_with_the_journal_is_said_once(
     assert "longcat: 0 of 30 done, 30 without a picture.\n" in ran.err
 
 
+def test_what_is_wrong_with_the_key_is_said_once(
+    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+) -> None:
+    """Several orders are in flight when the first is refused, and the same is wrong with each."""
+    write(*(f"cat {number}" for number in range(30)))
+    ran = call(gateway_with(api_key="another"), "batch", "orders", "-o", "out")
+    assert (ran.code, len([line for line in ran.errors if "The gateway answered 401" in line])) == (2, 1), ran.err
+
+
 def test_a_folder_that_is_removed_meanwhile_does_not_become_a_file(
     gateway_with: Callable[..., OrderGateway],
     call: Callable[..., Ran],

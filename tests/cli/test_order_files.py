@@ -15,7 +15,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from pyarrow import parquet
 
-from longcat.cli.orders.files import source
+from longcat.cli.orders.files import lines, source
 from longcat.cli.orders.files.lines import checked_orders, read_lines
 from longcat.cli.orders.files.source import STDIN, open_orders
 from longcat.errors import ConfigurationError
@@ -172,6 +172,27 @@ def test_a_file_that_can_not_be_used(
     name = place(content, monkeypatch)
     with pytest.raises(ConfigurationError, match=says.replace("orders", "stdin" if name == STDIN else name)):
         read(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [(b"[" * 100_000, "it is nested too deeply"), (b"9" * 10_000, "a number in it has too many digits")],
+)
+def test_what_python_does_not_read_is_said_in_plain_words(value: bytes, says: str, tmp_path: Path) -> None:
+    """What JSON allows, and Python does not, is not told in Python's words, which advise to change Python."""
+    (tmp_path / "orders").write_bytes(b'{"prompt": ' + value + b"}")
+    with pytest.raises(ConfigurationError, match=rf"It is no JSON object: {says}\. Write all lines alike"):
+        read(str(tmp_path / "orders"))
+
+
+def test_a_long_file_is_not_read_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """People are told now and then how far it is read."""
+    monkeypatch.setattr(lines, "PLAIN_EVERY", 0.0)
+    (tmp_path / "orders").write_text("a cat\n" * 2500)
+    read_lines(str(tmp_path / "orders"), {}, plain_http=False)
+    assert capsys.readouterr().err == "longcat: 1,000 lines are read.\nlongcat: 2,000 lines are read.\n"
 
 
 def test_lines_are_not_taken_for_a_table(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from longcat.models import OrderRequest
 from longcat.saving.journal.batch_plan import BatchPlan
 from longcat.saving.stores.store import PictureStore
 from longcat.text import counted
+from longcat.waiting.outcome import ACCOUNT
 
 MANIFEST: Final = "manifest.jsonl"
 LAST_SECONDS: Final = 10.0
@@ -76,14 +77,15 @@ def print_line(  # noqa: PLR0913 - most are keywords, and the same for all lines
 ) -> None:
     """Print what came of a line: its error to stderr, its pictures or all of it to stdout.
 
-    What is wrong with the journal concerns all lines, so it is printed once. `told` has what was printed of that.
+    What is wrong with the journal, the key or the account concerns all lines, so it is printed once, of the first
+    line. `told` has what was printed of that.
     """
-    if isinstance(line.error, JournalError):
-        if str(line.error) not in told:
-            told.add(str(line.error))
-            report(line.error, debug=debug)
-    elif line.error is not None:
-        about = "" if isinstance(line.error, SubmitUnknown) else str(line)  # That one names the order itself.
+    is_told = str(line.error) in told
+    if isinstance(line.error, (JournalError, *ACCOUNT)):
+        told.add(str(line.error))
+    if line.error is not None and not is_told:
+        # An order in doubt is named by its error, and the journal is no matter of one order.
+        about = "" if isinstance(line.error, SubmitUnknown | JournalError) else str(line)
         report(line.error, debug=debug, about=about)
     if as_json:
         printer.print(line.as_object())

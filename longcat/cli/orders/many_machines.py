@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -16,7 +16,6 @@ import anyio
 from attrs import define, evolve
 
 from longcat.cli.displays.all_workers_progress import all_workers_display
-from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, sum_up, write_manifest
@@ -47,8 +46,6 @@ OPEN_PATIENCE: Final = 10.0
 """Seconds to wait for the database at the start."""
 END_PATIENCE: Final = 30.0
 """Seconds to wait at the end for a database that was lost."""
-LINES_PER_LOOK: Final = 1000
-"""After so many lines the clock is looked at."""
 SLOW_MANIFEST: Final = 100_000
 """The manifest of so many lines takes some seconds, of which people are told."""
 
@@ -97,7 +94,7 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
         register = partial(
             table.register,
             _digest(file, arguments),
-            lambda: _counted(checked_orders(file, callbacks, plain_http=plain_http, api_key=api_key)),
+            lambda: checked_orders(file, callbacks, plain_http=plain_http, api_key=api_key),
             source=file.name,
             row=file.row,
             check=check,
@@ -112,16 +109,6 @@ def _register(table: LineTable, arguments: argparse.Namespace, base_url: str) ->
                 raise
         print_error("longcat: The journal is busy: another worker may be registering its lines. It is waited for.")
         return wait_while_locked(register, inf)
-
-
-def _counted(orders: Iterator[Numbered]) -> Iterator[Numbered]:
-    """Yield the orders, and say now and then how many there were."""
-    next_print = time.monotonic() + PLAIN_EVERY
-    for count, order in enumerate(orders, 1):
-        yield order
-        if count % LINES_PER_LOOK == 0 and time.monotonic() >= next_print:
-            next_print = time.monotonic() + PLAIN_EVERY
-            print_error(f"longcat: {count:,} lines are read.")
 
 
 def _digest(file: OrderFile, arguments: argparse.Namespace) -> str:

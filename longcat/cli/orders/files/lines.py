@@ -1,5 +1,6 @@
 """The orders of a file: its rows read and checked, and each given a key and a name before anything is sent."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -7,8 +8,10 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from longcat.cli.orders.files.source import OrderFile, open_orders
+from longcat.cli.displays.progress import PLAIN_EVERY
+from longcat.cli.orders.files.source import OrderFile, Row, open_orders
 from longcat.cli.orders.line import OrderLine
+from longcat.cli.results import print_error
 from longcat.errors import ConfigurationError
 from longcat.gateway.order_fields import usable_order
 from longcat.models import OrderRequest
@@ -17,6 +20,8 @@ from longcat.waiting.order_store import OrderKeys
 
 MAX_HELD_FILE_BYTES: Final = 1024 * 1024 * 1024
 """Bytes of a file the orders of which are all held in memory."""
+ROWS_PER_LOOK: Final = 1000
+"""After so many rows the clock is looked at."""
 MAX_NAMED_ROWS: Final = 10
 """How many of the rows that can't be used are named beside the first."""
 
@@ -72,7 +77,7 @@ def numbered_orders(
 
     Raises ConfigurationError when the file can't be read.
     """
-    for number, fields in file.rows():
+    for number, fields in _telling(file):
         try:
             if isinstance(fields, ConfigurationError):
                 raise fields
@@ -83,6 +88,16 @@ def numbered_orders(
                 return
         else:
             yield number, order
+
+
+def _telling(file: OrderFile) -> Iterator[Row]:
+    """Yield the rows of a file, and tell people now and then how many there were."""
+    next_print = time.monotonic() + PLAIN_EVERY
+    for count, row in enumerate(file.rows(), 1):
+        yield row
+        if count % ROWS_PER_LOOK == 0 and time.monotonic() >= next_print:
+            next_print = time.monotonic() + PLAIN_EVERY
+            print_error(f"longcat: {count:,} {file.row}s are read.")
 
 
 def checked_orders(

@@ -210,13 +210,21 @@ def _json_object(text: str) -> dict[str, Any] | str:
     """Return the JSON object that a text is, or why it is none."""
     try:
         value = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        return "it is nested too deeply"
+    except (json.JSONDecodeError, RepeatedFieldError) as error:
         return str(error)
+    except ValueError:  # Of Python, which reads integers of some thousand digits at most.
+        return "a number in it has too many digits"
     return value if isinstance(value, dict) else "it is another value"
+
+
+class RepeatedFieldError(ValueError):
+    """A JSON object has two fields of one name."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a field stands there twice")
+        raise RepeatedFieldError("a field stands there twice")
     return fields
