@@ -239,7 +239,9 @@ class Comparison:
             chosen = self._choose_by_word(variants, value, path, selection)
             if chosen is not None:
                 return chosen
-            branches = [*variants.others] or branches
+            word = value.get(variants.name)
+            same = variants.sharing(word) if isinstance(word, str) else ()
+            branches = [*(same or variants.others)] or branches
         elif value is not None and len(branches) > 1:
             branches = [branch for branch in branches if not is_null(self.schemas.at(branch))]
         fitting = [branch for branch in branches if self.allows(branch, value)]
@@ -272,10 +274,14 @@ class Comparison:
         word = value.get(variants.name)
         if self._is_unseen(word):
             return None
-        if not isinstance(word, str) or any(self.allows(branch, value) for branch in variants.others):
+        if (
+            not isinstance(word, str)
+            or variants.sharing(word)
+            or any(self.allows(branch, value) for branch in variants.others)
+        ):
             return None
         if all(mismatch.path != where for mismatch in selection.mismatches):
-            code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.branches)
+            code, expected = "value-undocumented" if word.strip() else "value-empty", " or ".join(variants.words)
             selection.mismatches.append(Mismatch(code, where, variants.rule, expected, show_value(word), word))
         return []
 
@@ -457,7 +463,7 @@ def _forbidden(fields: Fields, value: Mapping[str, Any], path: Path) -> Iterator
 def _missing_word(variants: Variants, absent: set[str], path: Path) -> Iterator[Mismatch]:
     """Yield that a value lacks the word of a discriminator, which alone could tell apart the schemas that it fits."""
     if variants.name in absent and "/discriminator" in variants.rule:
-        expected = shorten(" or ".join(variants.branches), 200)
+        expected = shorten(" or ".join(variants.words), 200)
         yield Mismatch("field-missing", (*path, variants.name), variants.rule, expected, MISSING)
 
 

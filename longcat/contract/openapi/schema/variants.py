@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from itertools import chain
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from longcat.contract.lazy import cached_property
 from longcat.contract.openapi.document import Document, follow
@@ -25,6 +27,7 @@ class Variants:
         others: where those stand that no word leads to.
         default: where the schema stands for any other word, and for none (OpenAPI 3.2). None: there is no such.
         foreign: the words that lead to schemas which can't stand here, as they do not extend the one that does.
+        shared: the words that lead to several schemas, with where these stand: their shape tells which is meant.
     """
 
     name: str
@@ -33,18 +36,31 @@ class Variants:
     others: tuple[str, ...] = ()
     default: str | None = None
     foreign: frozenset[str] = frozenset()
+    shared: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    @property
+    def words(self) -> list[str]:
+        """All words that lead to a schema."""
+        return [*self.branches, *self.shared]
 
     def find(self, value: Any) -> str | None:
-        """Return where the schema stands that a value means. None: it has no word, or one that is not known."""
+        """Return where the schema stands that a value means. None: it has no word, or one that does not tell."""
         word = value.get(self.name) if isinstance(value, Mapping) else None
         if not isinstance(word, str) or not word:
             return self.default if isinstance(value, Mapping) and self.name not in value else None
-        known = word if word in self.branches else self.recased(word)
-        return self.default if known is None else self.branches[known]
+        known = self._known(word)
+        return self.default if known is None else self.branches.get(known)
+
+    def sharing(self, word: str) -> tuple[str, ...]:
+        """Return where the schemas stand that a word leads to, if these are several."""
+        return self.shared.get(self._known(word) or "", ())
+
+    def _known(self, word: str) -> str | None:
+        return word if word in self.branches or word in self.shared else self.recased(word)
 
     def recased(self, word: str) -> str | None:
         """Return the documented word that differs from this one in nothing but case and separators."""
-        return next((one for one in self.branches if normal(one) == normal(word)), None)
+        return next((one for one in self.words if normal(one) == normal(word)), None)
 
 
 def normal(text: str) -> str:
@@ -62,18 +78,47 @@ def variants_of(document: Document, pointer: str) -> Variants | None:
     branches = [branch for branch in listed(schema, owner, keyword) if not is_null(document.schema(branch))]
     discriminator = _Discriminator.of(document, owner)
     if discriminator is not None:
-        known = discriminator.mapped(branches)
-        known |= fixed_words(document, discriminator.name, _besides(known, branches))
-        known |= _inner_words(document, discriminator.name, _besides(known, branches))
-        known |= _component_names(document, _besides(known, branches))
-        others = _besides(known, branches)
-        rule = discriminator.rule
-        return Variants(discriminator.name, known, rule, others, discriminator.default) if known else None
-    for name in properties_of(document, branches[0]) if branches else ():
-        words = list(fixed_words(document, name, branches))
-        if len({branch for _, branch in words}) == len(branches) > 1 and len(dict(words)) == len(words):
-            return Variants(name, dict(words), pointer)
-    return None
+        name, mapped = discriminator.name, discriminator.mapped(branches)
+        unmapped = _besides(mapped.values(), branches)
+        words = [*fixed_words(document, name, unmapped)]
+        words += _inner_words(document, name, _besides((one for _, one in words), unmapped))
+        words += _component_names(document, _besides((one for _, one in words), unmapped))
+        known, shared = _by_word(words)
+        known, shared = {**known, **mapped}, {word: places for word, places in shared.items() if word not in mapped}
+        others = _besides([*known.values(), *chain(*shared.values())], branches)
+        is_told = known or shared
+        return (
+            Variants(name, known, discriminator.rule, others, discriminator.default, shared=shared) if is_told else None
+        )
+    found = map(partial(_told_apart_by, document, branches), properties_of(document, branches[0]) if branches else ())
+    told = [one for one in found if one is not None]
+    chosen = min(told, key=lambda one: bool(one[2]), default=None)  # The first that tells apart all of them.
+    return chosen and Variants(chosen[0], chosen[1], pointer, shared=chosen[2])
+
+
+def _told_apart_by(
+    document: Document, branches: Sequence[str], name: str
+) -> tuple[str, dict[str, str], dict[str, tuple[str, ...]]] | None:
+    """Return a field, if each branch has fixed words for it, with these. None: it does not tell the branches apart.
+
+    Several branches may have the same words, but no two may have some of their words in common.
+    """
+    words = list(fixed_words(document, name, branches))
+    known, shared = _by_word(words)
+    if len({branch for _, branch in words}) != len(branches) or not branches[1:] or not known:
+        return None
+    of_branch = {one: {word for word, branch in words if branch == one} for one in branches}
+    is_clear = all(of_branch[one] == of_branch[places[0]] for places in shared.values() for one in places)
+    return (name, known, shared) if is_clear else None
+
+
+def _by_word(words: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the words that lead to one schema, each with where it stands, and those that lead to several."""
+    found: dict[str, dict[str, None]] = {}
+    for word, branch in words:
+        found.setdefault(word, {})[branch] = None
+    known = {word: next(iter(places)) for word, places in found.items() if len(places) == 1}
+    return known, {word: tuple(places) for word, places in found.items() if len(places) > 1}
 
 
 def is_null(schema: Any) -> bool:
@@ -258,9 +303,10 @@ def _choices(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[list[str
     yield [f"{pointer}/dependentSchemas/{escape(name)}" for name in schema.get("dependentSchemas", ())], False
 
 
-def _besides(known: Mapping[str, str], branches: Sequence[str]) -> tuple[str, ...]:
+def _besides(known: Iterable[str], branches: Sequence[str]) -> tuple[str, ...]:
     """Return the branches that no word leads to yet."""
-    return tuple(branch for branch in branches if branch not in known.values())
+    known = frozenset(known)
+    return tuple(branch for branch in branches if branch not in known)
 
 
 def _component_names(document: Document, branches: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -279,7 +325,7 @@ def _inner_words(document: Document, name: str, branches: Iterable[str]) -> Iter
         for keyword in ("oneOf", "anyOf"):
             inner = _Discriminator.of(document, target) if isinstance(schema, Mapping) and keyword in schema else None
             variants = variants_of(document, f"{target}/{keyword}") if inner and inner.name == name else None
-            yield from ((word, branch) for word in (variants.branches if variants else ()))
+            yield from ((word, branch) for word in (variants.words if variants else ()))
 
 
 def fixed_words(document: Document, name: str, branches: Iterable[str]) -> Iterator[tuple[str, str]]:
