@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import frozen
@@ -20,6 +21,8 @@ STEPS_PER_PAIR: Final = 5000
 """What it costs to compare two names, in steps of the validator."""
 MAX_COMPARED_NAME: Final = 100
 """How many characters a name may have to be compared with another. A longer one is rather a text."""
+SAME: Final = 3.0
+"""How alike two names are that differ in nothing but case, separators and a plural. No other two are so alike."""
 ALIKE: Final = 0.7
 """How similar two names must be, from 0 to 1, to be taken for one renamed."""
 
@@ -121,15 +124,24 @@ def _flattened(missing: Sequence[MissingField], unknown: Mapping[str, Any]) -> I
 
 
 def _likeness(missing: MissingField, name: str, value: Any) -> float:
-    """Return how sure it is that a missing field is now called `name`: 0, not at all, to 2."""
+    """Return how sure it is that a missing field is now called `name`: 0, not at all, to `SAME`."""
     missing.budget.spend(STEPS_PER_PAIR)
-    old, new = normal(missing.name), normal(name)
-    if old.rstrip("s") == new.rstrip("s"):
-        return 2.0
-    if not missing.fits(value) or max(len(old), len(new)) > MAX_COMPARED_NAME:
+    if max(len(missing.name), len(name)) > 4 * MAX_COMPARED_NAME:
+        return 0.0  # Such a name is not kept.
+    likeness = _likeness_of_names(missing.name, name)
+    return likeness if likeness in (0.0, SAME) or missing.fits(value) else 0.0
+
+
+@lru_cache(maxsize=8192)  # The same names are compared for each item of a list, and for each schema of a union.
+def _likeness_of_names(old: str, new: str) -> float:
+    """Return how sure it is that a field is now called `new`, if its value fits: 0, not at all, to `SAME`, anyway."""
+    one, other = normal(old), normal(new)
+    if one.rstrip("s") == other.rstrip("s"):
+        return SAME
+    if max(len(one), len(other)) > MAX_COMPARED_NAME:
         return 0.0
-    ratio = SequenceMatcher(None, *_told_apart(missing.name, name)).ratio()
-    return 1.0 + ratio if ratio >= ALIKE or _share_a_word(missing.name, name) else 0.0
+    ratio = SequenceMatcher(None, *_told_apart(old, new)).ratio()
+    return 1.0 + ratio if ratio >= ALIKE or _share_a_word(old, new) else 0.0
 
 
 def _share_a_word(old: str, new: str) -> bool:

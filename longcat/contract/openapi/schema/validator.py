@@ -66,6 +66,7 @@ class Validator:
         self._of_scalars: dict[str, CompiledSchema | None] = {}
         self._inside: dict[tuple[str, str], list[CompiledSchema]] = {}
         self._shared: dict[tuple[str, str | None], bool] = {}
+        self._marks: dict[tuple[str, str, str], frozenset[Direction]] = {}
 
     def checks(self, compiled: CompiledSchema) -> "_Checks":
         """Return what is to be checked beyond a schema's own assertions, by the type of a value."""
@@ -74,9 +75,14 @@ class Validator:
             found = self._checks[compiled.pointer] = _checks_of(compiled.schema)
         return found
 
-    def parts(self, *pointers: str) -> tuple[str, ...]:
-        """Return where all schemas stand that apply whenever those at the pointers do."""
-        return unconditional(self._document, *pointers)
+    def marks(self, pointer: str, whole: str, name: str) -> frozenset[Direction]:
+        """Return the directions in which a field does not go, by a schema or by the whole one that it is a part of."""
+        key = pointer, whole, name
+        if key not in self._marks:
+            schemas = map(self.compiled, unconditional(self._document, pointer, whole))
+            places = [one.properties[name] for one in schemas if name in one.properties]
+            self._marks[key] = frozenset().union(*(self.compiled(place).marks for place in places))
+        return self._marks[key]
 
     def compiled(self, pointer: str) -> CompiledSchema:
         """Return the schema at a pointer, ready to use."""
@@ -294,11 +300,17 @@ class _Run:
         return fitting == 1 or (fitting > 1 and (is_sent or self.uncertain > before))
 
     def _chosen(self, compiled: CompiledSchema, keyword: str, value: Any) -> CompiledSchema | None:
-        """Return the part that a value means by the word of a discriminator. None: all have to be tried."""
-        if "discriminator" not in compiled.schema or type(value) is not dict:
+        """Return the part that a value means by its word, or the only one that its word fits. None: all are tried."""
+        if type(value) is not dict:
             return None
         variants = self._validator.variants(f"{compiled.pointer}/{keyword}")
-        target = variants.find(value) if variants else None
+        if variants is None:
+            return None
+        if "discriminator" in compiled.schema:
+            target = variants.find(value)
+        else:
+            word = value.get(variants.name)
+            target = variants.branches.get(word) if type(word) is str else None
         return None if target is None else self._validator.compiled(target)
 
     def negation(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
@@ -402,9 +414,7 @@ class _Run:
         """Whether a field does not go this way, as a schema says or the whole one that it is a part of."""
         if self._mode.direction is None:
             return False
-        schemas = [*map(self._validator.compiled, self._validator.parts(compiled.pointer, self._whole))]
-        places = [one.properties[name] for one in schemas if name in one.properties]
-        return any(self._mode.direction in self._validator.compiled(place).marks for place in places)
+        return self._mode.direction in self._validator.marks(compiled.pointer, self._whole, name)
 
     def dependent_required(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
         """Obey `dependentRequired`."""
