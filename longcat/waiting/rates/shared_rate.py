@@ -150,9 +150,7 @@ class SharedBudget(RateLimiter):
         now = self.moment = max(now, self.moment)
         if renewed:
             self.members.pop(member, None)
-        if all(
-            now - one.seen >= ALIVE_FOR for one in self.members.values()
-        ):  # No client is alive: this one begins alone.
+        if all(now - one.seen >= ALIVE_FOR for one in self.members.values()):  # No client is alive: this begins alone.
             self.quiet_until, self.answers = min(self.quiet_until, now), []
             self._begin_slots(now)
         until = self.members[member].until if member in self.members else -math.inf
@@ -242,6 +240,56 @@ class SharedBudget(RateLimiter):
 
 
 @define
+class HeldSlots:
+    """The slots that one client has, and how many it can use.
+
+    Attributes:
+        unreserved: slots that nobody has reserved.
+        reserved: slots that a wait has reserved, until they come.
+        lot: how many slots the client can use at a time.
+        is_lacking: whether a wait found no slot since the last exchange.
+        is_waited_for: whether the last slot had not come when it was reserved.
+    """
+
+    unreserved: deque[Slot] = field(factory=deque)
+    reserved: deque[Slot] = field(factory=deque)
+    lot: int = 1
+    is_lacking: bool = False
+    is_waited_for: bool = False
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether the client should get more slots before those at hand are spent, as a wait is always ready."""
+        return self.is_waited_for and self.lot > 1 and len(self.unreserved) <= self.lot // 2
+
+    def take(self, now: float, may_be_spent: Callable[[Slot, float], bool]) -> Slot | None:
+        """Reserve the first slot that is good, and return it. None: there is none. Void ones make the lot smaller."""
+        while self.unreserved:
+            slot = self.unreserved.popleft()
+            if may_be_spent(slot, now):
+                self.reserved.append(slot)
+                self.is_waited_for = slot.moment - now >= RESOLUTION
+                return slot
+            self.shrink()
+        return None
+
+    def shrink(self) -> None:
+        """Halve the lot, as some of it was void before it was used."""
+        self.lot = max(self.lot // 2, 1)
+
+    def moments(self, now: float) -> list[float]:
+        """Return the moments of all slots that have not come."""
+        while self.reserved and self.reserved[0].moment <= now:
+            self.reserved.popleft()
+        return [slot.moment for slot in (*self.reserved, *self.unreserved)]
+
+    def clear(self) -> None:
+        """Forget all slots."""
+        self.unreserved.clear()
+        self.reserved.clear()
+
+
+@define
 class SharedRateLimiter(RateLimiter):
     """Gives the waits of one client their slots of a shared budget. Many threads may use it.
 
@@ -258,19 +306,14 @@ class SharedRateLimiter(RateLimiter):
     _last_exchange: float = field(default=-math.inf, init=False)  # The moment at which its row was locked.
     _exchange_seconds: float = field(default=TYPICAL_EXCHANGE_SECONDS, init=False)
     _usable_in: float = field(default=0.0, init=False)  # Seconds from that moment until its slots are here.
-    _unreserved: deque[Slot] = field(factory=deque, init=False)  # Slots that nobody has reserved.
-    _reserved: deque[Slot] = field(factory=deque, init=False)  # Slots that a wait has reserved, until they come.
-    _lot: int = field(default=1, init=False)  # How many slots this client can use at a time.
-    _lacked_slot: bool = field(default=False, init=False)  # Whether a wait found no slot since the last exchange.
-    _is_waited_for: bool = field(default=False, init=False)  # Whether the last slot had not come when it was reserved.
+    _slots: HeldSlots = field(factory=HeldSlots, init=False)
     _kept_until: float = field(default=-math.inf, init=False)
     """A slot of the previous generation is good if it comes before this moment, unless there is a pause."""
     _answered: deque[CountedAnswer] = field(factory=lambda: deque(maxlen=MAX_ANSWERS), init=False)
     _is_exchanging: bool = field(default=False, init=False)
     _judged: float = field(default=math.inf, init=False)  # From then on, an exchange shows the effect of the last 429.
-    _failure: LongCatError | None = field(
-        default=None, init=False
-    )  # It prevents all exchanges, and won't pass by itself.
+    _failure: LongCatError | None = field(default=None, init=False)
+    """It prevents all exchanges, and won't pass by itself."""
 
     def free(self, now: float) -> float:
         """Return the moment before which no slot comes, as far as is known."""
@@ -284,10 +327,10 @@ class SharedRateLimiter(RateLimiter):
         failure = None
         with self._lock:
             slot = self._take(now)
-            if slot is not None and not self._wants_more:
+            if slot is not None and not self._slots.wants_more:
                 return slot
             if slot is None:
-                self._lacked_slot, failure = True, self._failure
+                self._slots.is_lacking, failure = True, self._failure
                 until_exchange = 0.0 if self._is_exchanging else max(self._due(now) - now, 0.0)
                 left = min(until_exchange + min(self._exchange_seconds, MAX_LATE_SECONDS / 2), VALID_FOR / 2)
                 slot = Slot(now + max(left, MIN_LOOK_AGAIN_SECONDS), NO_SLOT)
@@ -344,29 +387,30 @@ class SharedRateLimiter(RateLimiter):
         """
         with self._lock:
             self._offset = offset
-            wants, had = self._lacked_slot or self._wants_more, len(self._unreserved)
-            self._unreserved = deque(slot for slot in self._unreserved if self.may_be_spent(slot, now))
-            if len(self._unreserved) < had:
-                self._lot = max(self._lot // 2, 1)
+            slots = self._slots
+            wants, had = slots.is_lacking or slots.wants_more, len(slots.unreserved)
+            slots.unreserved = deque(slot for slot in slots.unreserved if self.may_be_spent(slot, now))
+            if len(slots.unreserved) < had:
+                slots.shrink()
             elif wants and now - self._last_exchange < max(LOT_SECONDS / 2, 2 * self._exchange_seconds):
-                self._lot = min(2 * self._lot, LARGEST_LOT)
-            held = len(self._held(now))
-            wanted = max(self._lot - held, 0) if wants else 0
+                slots.lot = min(2 * slots.lot, LARGEST_LOT)
+            held = len(slots.moments(now))
+            wanted = max(slots.lot - held, 0) if wants else 0
             answers = [one.on_clock(offset) for one in self._answered]
             self._answered.clear()
-            self._lacked_slot = self._is_waited_for = False
+            slots.is_lacking = slots.is_waited_for = False
             self._is_exchanging = True
             if self._judged <= now:
                 self._judged = math.inf
             return ExchangeInput(answers, wanted, held, self._usable_in)
 
-    def end_exchange(self, given: ExchangeInput, budget: SharedBudget, slots: Sequence[float], now: float) -> None:
+    def end_exchange(self, given: ExchangeInput, budget: SharedBudget, moments: Sequence[float], now: float) -> None:
         """End an exchange: take in the budget and the slots.
 
         Args:
             given: the part that `begin_exchange` returned.
             budget: the budget as it was then.
-            slots: the moments of the slots, on its clock.
+            moments: those of the slots, on its clock.
             now: the moment at which the exchange has ended.
         """
         with self._lock:
@@ -376,22 +420,23 @@ class SharedRateLimiter(RateLimiter):
                 self._generation += 1 if passed == 1 else 2
                 self._kept_until = budget.kept_until - offset
             self._budget, self._last_exchange = budget, budget.moment - offset
-            self._reserved = deque(slot for slot in self._reserved if self.may_be_spent(slot, now))
+            held = self._slots
+            held.reserved = deque(slot for slot in held.reserved if self.may_be_spent(slot, now))
             self._usable_in = min(max((self._usable_in + now - self._last_exchange) / 2, 0.0), VALID_FOR / 2)
             if budget.quiet_until:
                 self.quiet_until, self.pause = budget.quiet_until - offset, budget.pause
-            self._unreserved.extend(Slot(moment - offset, self._generation) for moment in slots)
-            if slots:  # The waits that look again find them.
-                self._lacked_slot = False
-            if len(slots) < given.wanted:
-                self._lot = max(len(self._held(now)), 1)
+            held.unreserved.extend(Slot(moment - offset, self._generation) for moment in moments)
+            if moments:  # The waits that look again find them.
+                held.is_lacking = False
+            if len(moments) < given.wanted:
+                held.lot = max(len(held.moments(now)), 1)
 
     def fail_exchange(self, given: ExchangeInput) -> None:
         """End an exchange that failed, and take its answers back. All slots are void: others may get them."""
         with self._lock:
             kept = given.answers[: MAX_ANSWERS - len(self._answered)]
             self._answered.extendleft(one.on_clock(-self._offset) for one in reversed(kept))
-            self._lacked_slot = self._lacked_slot or given.wanted > 0
+            self._slots.is_lacking = self._slots.is_lacking or given.wanted > 0
             self._void()
 
     def end_waits(self, error: LongCatError) -> None:
@@ -412,47 +457,30 @@ class SharedRateLimiter(RateLimiter):
 
     def _void(self) -> None:
         self._is_exchanging = False
-        self._unreserved.clear()
-        self._reserved.clear()
+        self._slots.clear()
         self._last_exchange = -math.inf
         self._generation += 2
 
     def _take(self, now: float) -> Slot | None:
         """Return the first slot at hand that is good, or one that is now if there is no bound. None: there is none."""
-        while self._unreserved:
-            slot = self._unreserved.popleft()
-            if self.may_be_spent(slot, now):
-                self._reserved.append(slot)
-                self._is_waited_for = slot.moment - now >= RESOLUTION
-                return slot
-            self._lot = max(self._lot // 2, 1)
+        if (slot := self._slots.take(now, self.may_be_spent)) is not None:
+            return slot
         if math.isinf(self.rate(now)) and now >= self.quiet_until and now - self._last_exchange < VALID_FOR:
-            self._lacked_slot = True
+            self._slots.is_lacking = True
             return Slot(now, self._generation)
         return None
 
-    @property
-    def _wants_more(self) -> bool:
-        """Whether this client should get more slots before those at hand are spent, as a wait is always ready."""
-        return self._is_waited_for and self._lot > 1 and len(self._unreserved) <= self._lot // 2
-
-    def _held(self, now: float) -> list[float]:
-        """Return the moments of all slots that this client has and that have not come."""
-        while self._reserved and self._reserved[0].moment <= now:
-            self._reserved.popleft()
-        return [slot.moment for slot in (*self._reserved, *self._unreserved)]
-
     def _due(self, now: float) -> float:
         """Return when the next exchange is due."""
-        held = self._held(now)
-        due = min(self._judged, self._last_exchange + (LOOK_AGAIN if held or self._lacked_slot else HEARTBEAT))
+        slots, held = self._slots, self._slots.moments(now)
+        due = min(self._judged, self._last_exchange + (LOOK_AGAIN if held or slots.is_lacking else HEARTBEAT))
         if self._answered:
             due = min(due, self._answered[0].received + LOT_SECONDS)
-        if self._lacked_slot or self._wants_more:
+        if slots.is_lacking or slots.wants_more:
             if math.isinf(self.rate(now)):
                 due = min(due, max(self._last_exchange + LOT_SECONDS, self.quiet_until))
             else:  # With more than half a lot at hand, the next one is due when half is left.
-                due = min(due, held[-(self._lot // 2) - 1] if len(held) > self._lot // 2 else now)
+                due = min(due, held[-(slots.lot // 2) - 1] if len(held) > slots.lot // 2 else now)
         if held and held[-1] >= self._last_exchange + VALID_FOR:
             due = min(due, max(self._last_exchange + LOT_SECONDS, held[-1] - LOT_SECONDS - self._exchange_seconds))
         return due
