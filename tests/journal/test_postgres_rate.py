@@ -25,7 +25,7 @@ from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.postgres.experience import EXPERIENCE_TABLE
 from longcat.saving.journal.postgres.rate_limiter import RATE_TABLE, BudgetExchanger, ClockOffset, hash_of_key
 from longcat.saving.journal.postgres.values import from_json
-from longcat.waiting.rates.shared_rate import SharedBudget
+from longcat.waiting.rates.shared_budget import SharedBudget
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.knowledge import Knowledge
 

@@ -16,7 +16,7 @@ from longcat.models import Pause
 from longcat.processes import ForkSafeLock
 from longcat.saving.journal.postgres.values import as_json, from_json
 from longcat.waiting.rates.rate_limit import SHARE_SPAN, Slot
-from longcat.waiting.rates.shared_rate import (
+from longcat.waiting.rates.shared_budget import (
     ALIVE_FOR,
     MAX_LATE_SECONDS,
     SETTLED_AFTER_SECONDS,
@@ -24,8 +24,8 @@ from longcat.waiting.rates.shared_rate import (
     CountedAnswer,
     ExchangeInput,
     SharedBudget,
-    SharedRateLimiter,
 )
+from longcat.waiting.rates.shared_rate import SharedRateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.knowledge import Knowledge
 from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer

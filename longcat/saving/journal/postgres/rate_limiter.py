@@ -22,7 +22,8 @@ from longcat.errors import JournalError
 from longcat.processes import ForkAware
 from longcat.saving.journal.postgres.experience import ExperienceRow
 from longcat.saving.journal.postgres.values import as_json, from_json
-from longcat.waiting.rates.shared_rate import HEARTBEAT, SharedBudget, SharedRateLimiter
+from longcat.waiting.rates.shared_budget import SharedBudget
+from longcat.waiting.rates.shared_rate import HEARTBEAT, SharedRateLimiter
 from longcat.waiting.schedule.knowledge import Knowledge
 
 if TYPE_CHECKING:
