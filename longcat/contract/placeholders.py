@@ -29,6 +29,15 @@ _ELEMENT_OR_LIST: Final = re.compile(
     r"<!.*|<(?!redacted|removed|filtered|hidden|scrubbed)[a-z][^A-Z]*>|\[(?:true|false|null)\]"
 )
 _BETWEEN: Final = re.compile(r"[/?&=:@,;\s.\"']+")
+_IN_JSON: Final = re.compile(
+    rb'"(?:<+[\w .:-]+>+|\[[A-Z][A-Z0-9_ -]*\]|\{\{[^{}"]*\}\}|\*{2,}|[xX]{3,}|(?i:redacted|filtered|sanitized|scrubbed'
+    rb"|censored)(?:[-_](?i:id|key|token|secret|value))?|REMOVED|HIDDEN)\"|<[A-Z][A-Z0-9_]*>|\{\{[A-Z_]+\}\}"
+    rb"|\[(?:REDACTED|FILTERED|REMOVED)\]"
+)
+_BARE: Final = re.compile(
+    rb"(?<=[:,\[])\s*([\w.-]*(?:<[A-Z][A-Z0-9_]*>[\w.-]*)+|\[(?:REDACTED|FILTERED|REMOVED)\]|\{\{[\w .-]+\}\}|\*{3,}"
+    rb"|X{3,}|REDACTED|FILTERED)(?=\s*[,}\]])"
+)
 
 
 def is_placeholder(text: str) -> bool:
@@ -69,17 +78,6 @@ def has_placeholder(value: Any) -> bool:
         elif isinstance(one, list):
             pending += one
     return False
-
-
-_IN_JSON: Final = re.compile(
-    rb'"(?:<+[\w .:-]+>+|\[[A-Z][A-Z0-9_ -]*\]|\{\{[^{}"]*\}\}|\*{2,}|[xX]{3,}|(?i:redacted|filtered|sanitized|scrubbed'
-    rb"|censored)(?:[-_](?i:id|key|token|secret|value))?|REMOVED|HIDDEN)\"|<[A-Z][A-Z0-9_]*>|\{\{[A-Z_]+\}\}"
-    rb"|\[(?:REDACTED|FILTERED|REMOVED)\]"
-)
-_BARE: Final = re.compile(
-    rb"(?<=[:,\[])\s*([\w.-]*(?:<[A-Z][A-Z0-9_]*>[\w.-]*)+|\[(?:REDACTED|FILTERED|REMOVED)\]|\{\{[\w .-]+\}\}|\*{3,}"
-    rb"|X{3,}|REDACTED|FILTERED)(?=\s*[,}\]])"
-)
 
 
 def with_quotes(body: bytes) -> bytes:

@@ -22,6 +22,12 @@ from longcat.text import shorten
 BOM: Final = b"\xef\xbb\xbf"
 MAX_MEDIA_TYPE: Final = 256
 """How many characters of a media type are looked at: RFC 6838 allows 127 on either side of the slash."""
+_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+_WIDE: Final = re.compile(r"utf-(16|32)(le|be)?")
+_KNOWN: Final = re.compile(
+    r"us-ascii|iso-?8859-([1-9]|1[013-6])|latin([1-9]|10)|(windows-|cp)125[0-8]|koi8-[ru]|shift_jis|euc-(jp|kr)|gb2312"
+    r"|gbk|gb18030|big5"
+)
 
 
 @frozen
@@ -196,14 +202,6 @@ def body_text(body: bytes, charset: str = "", errors: str = "strict") -> str:
         return body.decode()
     except UnicodeDecodeError:
         return body.decode(charset if _KNOWN.fullmatch(charset) else "utf-8", errors)
-
-
-_CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
-_WIDE: Final = re.compile(r"utf-(16|32)(le|be)?")
-_KNOWN: Final = re.compile(
-    r"us-ascii|iso-?8859-([1-9]|1[013-6])|latin([1-9]|10)|(windows-|cp)125[0-8]|koi8-[ru]|shift_jis|euc-(jp|kr)|gb2312"
-    r"|gbk|gb18030|big5"
-)
 
 
 def is_short(headers: Mapping[str, str], body: bytes) -> bool:

@@ -25,6 +25,10 @@ SAME: Final = 3.0
 """How alike two names are that differ in nothing but case, separators and a plural. No other two are so alike."""
 ALIKE: Final = 0.7
 """How similar two names must be, from 0 to 1, to be taken for one renamed."""
+_LINKING: Final = frozenset({"at", "by", "in", "is", "of", "on", "to"})
+"""Words that say little: `updated_at` is not `created_at`."""
+_KINDS: Final = frozenset({"count", "date", "id", "ids", "key", "name", "number", "time", "type", "uri", "url"})
+"""Words for a kind of value: `team_url` is not `search_url`."""
 
 
 @frozen
@@ -160,12 +164,6 @@ def _told_apart(old: str, new: str) -> tuple[str, str]:
     if len(one) > 1 and len(other) > 1 and one[-1] == other[-1] and one[-1] in _KINDS:
         one, other = one[:-1], other[:-1]
     return normal("".join(one)), normal("".join(other))
-
-
-_LINKING: Final = frozenset({"at", "by", "in", "is", "of", "on", "to"})
-"""Words that say little: `updated_at` is not `created_at`."""
-_KINDS: Final = frozenset({"count", "date", "id", "ids", "key", "name", "number", "time", "type", "uri", "url"})
-"""Words for a kind of value: `team_url` is not `search_url`."""
 
 
 def _is_inside(missing: MissingField, outer: str, value: Any, depth: int) -> bool:

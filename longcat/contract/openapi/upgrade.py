@@ -7,6 +7,8 @@ from longcat.contract.openapi.errors import SpecError
 from longcat.contract.openapi.nodes import NAMED, Node, is_data
 from longcat.text.pointer import at
 
+_PARTS: Final = ("allOf", "anyOf", "oneOf")
+
 
 def modern(node: Any, root: Any = None, *, named: bool = False) -> Any:
     """Return a part of a document with the schema keywords of OpenAPI 3.0 as JSON Schema 2020-12 has them.
@@ -82,9 +84,6 @@ def _allows_null(schema: Any, root: Node, depth: int = 10) -> bool:
             return False
     parts = {name: [_allows_null(part, root, depth - 1) for part in _listed(schema.get(name))] for name in _PARTS}
     return all(parts["allOf"]) and all(any(parts[name]) for name in ("anyOf", "oneOf") if name in schema)
-
-
-_PARTS: Final = ("allOf", "anyOf", "oneOf")
 
 
 def _listed(value: Any) -> list[Any]:

@@ -17,6 +17,8 @@ from longcat.text.pointer import split
 _LineFinder: TypeAlias = Callable[[str], int]
 """Returns the line of a JSON pointer."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+_read_name: Final[Callable[[str, int, bool], tuple[str, int]]] = json.decoder.scanstring  # type: ignore[attr-defined]
+_DECODER: Final = json.JSONDecoder(strict=False, object_pairs_hook=lambda _: None)
 
 
 @frozen
@@ -156,10 +158,6 @@ class _JsonLines:
         """Return where the next thing begins that is no space."""
         space = _SPACE.match(self.text, at)
         return space.end() if space else at
-
-
-_read_name: Final[Callable[[str, int, bool], tuple[str, int]]] = json.decoder.scanstring  # type: ignore[attr-defined]
-_DECODER: Final = json.JSONDecoder(strict=False, object_pairs_hook=lambda _: None)
 
 
 def _yaml_lines(text: str) -> _LineFinder:

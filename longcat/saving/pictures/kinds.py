@@ -15,6 +15,15 @@ MEDIA_TYPES: Final = {"jpg": "jpeg", "j2k": "j2c", "ico": "vnd.microsoft.icon"}
 """Media types of images that differ from the suffix."""
 SNIFFED_BYTES: Final = 512
 """How many bytes tell what kind of picture it is; of most kinds a dozen would do."""
+HEIC: Final = "heic"
+CODECS: Final[Mapping[bytes, str]] = {
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
+    **dict.fromkeys((b"avci", b"avcs"), "avci"),
+}
+"""The suffix of files whose brand names a codec (ISO/IEC 23008-12, annexes B, D and E; AVIF, section 6)."""
+CONTAINER_BRANDS: Final = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic"})
+"""Brands of the same container that name none."""
 
 
 @frozen
@@ -64,16 +73,6 @@ def _is_ico(head: bytes) -> bool:
     count, size, place = (int.from_bytes(head[start:end], "little") for start, end in ((4, 6), (14, 18), (18, 22)))
     return head.startswith(b"\0\0\1\0") and count > 0 and size > 0 and place >= 6 + 16 * count
 
-
-HEIC: Final = "heic"
-CODECS: Final[Mapping[bytes, str]] = {
-    **dict.fromkeys((b"avif", b"avis"), "avif"),
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC),
-    **dict.fromkeys((b"avci", b"avcs"), "avci"),
-}
-"""The suffix of files whose brand names a codec (ISO/IEC 23008-12, annexes B, D and E; AVIF, section 6)."""
-CONTAINER_BRANDS: Final = frozenset({b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic"})
-"""Brands of the same container that name none."""
 
 KINDS: Final = (
     PictureKind("png", _begins(rb"\x89PNG\r\n\x1a\n"), check_png),

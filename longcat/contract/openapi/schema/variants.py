@@ -15,6 +15,8 @@ from longcat.contract.openapi.limits import MAX_APPLIED
 from longcat.contract.openapi.schema.keywords import listed
 from longcat.text.pointer import escape, last_name, parent
 
+_COMPONENTS: Final = "/components/schemas/"
+
 
 @frozen
 class Variants:
@@ -231,9 +233,6 @@ class Subtypes:
                     with suppress(SpecError):
                         found.setdefault(follow(self._document, part, pointer)[1], []).append(pointer)
         return found
-
-
-_COMPONENTS: Final = "/components/schemas/"
 
 
 def properties_of(document: Document, pointer: str) -> dict[str, str]:
