@@ -103,7 +103,7 @@ class Bench:
             while time.monotonic() < end:
                 lines, took = _timed(lambda: table.claim(batch, 50))
                 claimed, claiming = claimed + len(lines), claiming + took
-                outcomes = [LineOutcome(line.number, "done", f"r-{line.number}", ("a.png",), PRICE) for line in lines]
+                outcomes = [LineOutcome(line.number, "done", PRICE, f"r-{line.number}", ("a.png",)) for line in lines]
                 ended += _timed(partial(table.end, batch, outcomes))[1]
             yield f"{claimed / claiming:,.0f} lines claimed a second, and {claimed / ended:,.0f} ended, in lots of 50"
             seconds = statistics.median(_timed(lambda: table.progress(batch))[1] for _ in range(20))

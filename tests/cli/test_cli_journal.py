@@ -126,13 +126,13 @@ def test_what_failed_is_taken_up_by_a_worker_that_is_at_it(schema: Schema, ask: 
         table = journal.lines(GATEWAY)
         batch = table.register("d" * 64, lambda: [(n, OrderRequest(f"cat {n}", {})) for n in (1, 2, 3)], source="lines")
         assert len(table.claim(batch, 2)) == 2
-        table.end(batch, [LineOutcome(1, "failed", "cat-1", cost=PRICE, error="it broke")])
+        table.end(batch, [LineOutcome(1, "failed", PRICE, "cat-1", error="it broke")])
         assert ask("--retry", "failed", "--json", where=schema.url).objects == [{"retried": 1, "cost": 0.13}]
         assert ask("--retry", "failed", "--json", where=schema.url).objects == [{"retried": 0, "cost": 0.0}]
         assert [line.number for line in table.claim(batch, 9)] == [1, 3]
         progress = table.progress(batch)
         assert (progress.failed, progress.open, progress.spent) == (0, 3, PRICE)
-        table.end(batch, [LineOutcome(n, "done", f"cat-{n}", cost=PRICE) for n in (1, 2, 3)])
+        table.end(batch, [LineOutcome(n, "done", PRICE, f"cat-{n}") for n in (1, 2, 3)])
         progress = table.progress(batch)
         assert (progress.done, progress.open, progress.spent) == (3, 0, 4 * PRICE)
 
@@ -173,7 +173,7 @@ def test_what_a_batch_has_spent_is_what_its_orders_cost(schema: Schema, ask: Cal
             orders.begin(line.key, line.order, PRICE)
             orders.taken(line.key, f"request-{line.number}")
         assert table.progress(batch).spent == 2 * PRICE
-        table.end(batch, [LineOutcome(n, "failed", f"request-{n}", cost=PRICE) for n in (1, 2)])
+        table.end(batch, [LineOutcome(n, "failed", PRICE, f"request-{n}") for n in (1, 2)])
         requests.claim("request-2")  # It was done after all.
         image = Image("request-2", "https://x.example/2.png", ("https://x.example/2.png",))
         requests.note(Status("request-2", State.COMPLETED, "COMPLETED", image=image))
@@ -186,7 +186,7 @@ def test_what_a_batch_has_spent_is_what_its_orders_cost(schema: Schema, ask: Cal
             orders.begin(line.key, line.order, PRICE)
         orders.taken("cat-1", "request-3")
         assert table.progress(batch).spent == 3 * PRICE
-        table.end(batch, [LineOutcome(n, "done", f"request-{2 * n}", cost=PRICE) for n in (1, 2)])
+        table.end(batch, [LineOutcome(n, "done", PRICE, f"request-{2 * n}") for n in (1, 2)])
         assert table.progress(batch).spent == orders.spent() == 3 * PRICE
 
 
@@ -453,8 +453,8 @@ def test_an_order_of_two_batches_counts_once(schema: Schema, ask: Call) -> None:
         for line in table.claim(first, 9):
             orders.begin(line.key, line.order, PRICE)
             orders.taken(line.key, f"{line.key}-1")
-        failed = LineOutcome(2, "failed", "dog-1", cost=PRICE, error="it broke")
-        table.end(first, [LineOutcome(1, "done", "cat-1", ["a.png"], PRICE), failed])
+        failed = LineOutcome(2, "failed", PRICE, "dog-1", error="it broke")
+        table.end(first, [LineOutcome(1, "done", PRICE, "cat-1", ["a.png"]), failed])
     with opened(schema.url) as journal:
         table = journal.lines(GATEWAY)
         second = table.register("2" * 64, lambda: [(1, cat), (2, dog), (3, OrderRequest("a", {}))], source="lines")

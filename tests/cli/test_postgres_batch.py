@@ -345,7 +345,7 @@ def test_what_was_in_doubt_is_sent_once_more_whoever_claims_it(worker: Callable[
 
     begin()[0].close()
     journal, lines = begin()
-    lines.end(1, [LineOutcome(1, "unknown", cost=price)])
+    lines.end(1, [LineOutcome(1, "unknown", price)])
     journal.close()
     lines = worker().lines("https://gateway.example")
     lines.register("0" * 64, list, source="orders", resubmit_unknown=True)
@@ -376,7 +376,7 @@ def test_a_worker_waits_for_the_lines_of_others(
     def leave() -> None:
         assert eventually(lambda: other.progress(1).done == 1, LIMIT)
         assert eventually(has_looked_a_few_times)
-        other.end(1, [LineOutcome(first, "failed", error="refused")])
+        other.end(1, [LineOutcome(first, "failed", Decimal(0), error="refused")])
         other.leave(1)
 
     thread = Thread(target=leave)
@@ -491,7 +491,7 @@ def test_what_is_done_is_kept_though_another_worker_had_taken_it_over(worker: Ca
     number, _ = (table.register("digest", orders(2), source="orders") for table in tables)
     assert [line.number for line in tables[1].claim(number, 2)] == [1, 2]
     cost = Decimal("0.13")
-    tables[0].end(number, [LineOutcome(1, "done", "r", ["cat-1.png"], cost), LineOutcome(2, "failed", None, [], cost)])
+    tables[0].end(number, [LineOutcome(1, "done", cost, "r", ["cat-1.png"]), LineOutcome(2, "failed", cost)])
     found = tables[0].progress(number)
     assert (found.done, found.failed, found.open, found.spent) == (1, 0, 1, cost)
 
@@ -516,7 +516,7 @@ def test_what_was_found_in_doubt_is_not_when_its_sender_says_what_came_of_it(
     tables = [worker().lines("https://gateway.test") for _ in range(2)]
     number, _ = (table.register("digest", orders(1), source="orders") for table in tables)
     for table, state, cost in zip(tables, (first, last), ("0.13", "0.26"), strict=True):
-        table.end(number, [LineOutcome(1, state, f"of {state}", ["a.png"], Decimal(cost), state)])
+        table.end(number, [LineOutcome(1, state, Decimal(cost), f"of {state}", ["a.png"], state)])
     found = tables[0].progress(number)
     assert (found.done, found.failed, found.unknown, str(found.spent)) == expected
     (line,) = map(json.loads, tables[0].export(number))
@@ -532,11 +532,11 @@ def test_a_line_stays_in_doubt_while_its_order_is(worker: Callable[[], Journal])
     sent = other.orders("https://gateway.test")
     assert sent.begin(line.key, line.order, Decimal("0.13")).state is OrderState.INTENDED
     sent.unknown(line.key, "no answer came")
-    tables[1].end(number, [LineOutcome(1, "unknown", cost=Decimal("0.13"))])
+    tables[1].end(number, [LineOutcome(1, "unknown", Decimal("0.13"))])
     for outcome, state in (("before", "unknown"), ("after", "failed")):
         if outcome == "after":
             sent.withdraw(line.key)
-        tables[0].end(number, [LineOutcome(1, "failed", error="refused")])
+        tables[0].end(number, [LineOutcome(1, "failed", Decimal(0), error="refused")])
         assert [json.loads(found)["state"] for found in tables[0].export(number)] == [state]
 
 
@@ -563,7 +563,7 @@ def test_a_doubt_that_comes_at_the_same_time_is_counted_once(
     with other._database.durable() as db:
         db.execute("UPDATE longcat_line SET state = 'unknown', cost = 130000000")
         db.execute("UPDATE longcat_worker SET unknown = 1, spent = 130000000 WHERE token = ?", [other._database.token])
-        thread = Thread(target=lambda: tables[0].end(number, [LineOutcome(1, "done", "r", ["a.png"], cost)]))
+        thread = Thread(target=lambda: tables[0].end(number, [LineOutcome(1, "done", cost, "r", ["a.png"])]))
         thread.start()
         assert eventually(lambda: postgres_server.execute("SELECT 1 FROM pg_locks WHERE NOT granted"), LIMIT)
     thread.join()
@@ -613,7 +613,7 @@ def test_nothing_is_opened_beyond_the_cap_of_a_worker(
         store.begin(line.key, line.order, price)
     store.taken("a-1", "request-1")
     store.unknown("a-2", "no answer")
-    table.end(batch, [LineOutcome(1, "failed", "request-1", cost=price), LineOutcome(2, "unknown", cost=price)])
+    table.end(batch, [LineOutcome(1, "failed", price, "request-1"), LineOutcome(2, "unknown", price)])
     says = "0.13 USD, after 0.26 USD that the journal knows of: 0.39 USD, more than --max-cost 0.38. A worker that is"
     again = (["--retry", "failed"], ["--resubmit-unknown"])
     for arguments in again:

@@ -380,7 +380,7 @@ def test_the_settings_of_a_role_are_not_ours(postgres_server: PostgresServer, ba
         lines = one.lines(GATEWAY)
         batch = lines.register("digest", lambda: [(1, order)], source="orders")
         lines.claim(batch, 1)
-        lines.end(batch, [LineOutcome(1, "failed")])
+        lines.end(batch, [LineOutcome(1, "failed", Decimal(0))])
         (exported,) = map(json.loads, lines.export(batch))
         assert (exported["request_id"], exported["error"], lines.progress(batch).workers[0].is_alive) == (
             None,

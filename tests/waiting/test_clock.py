@@ -11,7 +11,7 @@ from servers import LIMIT, SOON
 from trio._core import _run as trio_run  # As freezegun, which replaces the clock wherever a module has it.
 
 from longcat import FixedPolling, WaitTimeout
-from longcat.clock import SystemClock, monotonic, stands_still
+from longcat.clock import SystemClock, asleep, monotonic, stands_still
 from longcat.sending.loops import CallScope
 from longcat.testing import FakeGateway
 
@@ -46,6 +46,15 @@ def test_waits_end_where_time_stands_still(driver: Driver) -> None:
     assert first == again
     assert isinstance(late, WaitTimeout)
     assert seconds <= monotonic() - before < seconds + LIMIT
+
+
+@pytest.mark.usefixtures("_stopped_time")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_sleep_lasts_its_time_where_time_stands_still(backend: str) -> None:
+    """It is slept in a thread, by a clock that goes."""
+    before = monotonic()
+    anyio.run(asleep, 0.02, backend=backend)
+    assert monotonic() - before >= 0.02
 
 
 @pytest.mark.usefixtures("_stopped_time")

@@ -1,10 +1,14 @@
 """The mathematics of the forecasts, number by number. How well they serve a schedule is in `test_polling.py`."""
 
 import math
+from collections.abc import Callable
+from itertools import islice, pairwise
+from math import inf
 
 import pytest
 
-from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic, ProgressReader, ProgressShape
+from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic, ProgressReader, ProgressShape, logarithm
+from longcat.waiting.schedule.outlook import Outlook, Price, Reports
 
 
 def survival(forecast: LogLogistic | Experience, seconds: float) -> float:
@@ -157,3 +161,72 @@ def test_experience_that_is_too_old_makes_room_for_the_prior() -> None:
     experience.update()
     for seconds in (1.0, 20.0, 420.0):
         assert survival(experience, seconds) == pytest.approx(survival(PRIOR, seconds), rel=0.1)
+
+
+# --- When questions fall due. ---
+
+Ahead = Outlook | Reports
+
+
+def outlook() -> Outlook:
+    """Return what is expected by the prior, by a table with fine bins and by one without."""
+    fine, wide = Experience(20.0, 0.01, 2.0), Experience(20.0, 0.2, 2.0)
+    for one in (fine, wide):
+        for i in range(40):
+            one.note_running(i / 10, logarithm(0.0), logarithm(20.0 + i / 8))
+            one.note_finished(i / 10, 20.0 + i / 8, 20.2 + i / 8)
+        one.update()
+    return Outlook([0.5, 0.3, 0.2], [fine, wide], Price(0.002, 20.0, 0.5, 0.01))
+
+
+def reports() -> Reports:
+    """Return what is expected of a request that reports progress, by two forecasts and by what is expected of all."""
+    return Reports(outlook(), 0.4, [(0.5, LogLogistic(30.0, 0.3)), (0.1, LogLogistic(20.0, 0.2, 5.0))])
+
+
+def due_by_short_steps(ahead: Ahead, price: Price, age: float, questions: float) -> float:
+    """Return after how many seconds the integral of the root of h / 2c reaches so much."""
+    now, step = age, max(age, 1.0) / 2000
+    while questions > 0.0:
+        hazard = -math.log(ahead.alive(now + step, now)) / step
+        questions -= math.sqrt(max(hazard, 0.0) / (2 * price.at(now))) * step
+        now += step
+    return now - age
+
+
+@pytest.mark.parametrize("questions", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("age", [0.0, 3.0, 19.0, 22.5, 60.0, 40_000.0])
+@pytest.mark.parametrize("kind", [outlook, reports])
+def test_a_question_falls_due_where_the_formula_says(kind: Callable[[], Ahead], age: float, questions: float) -> None:
+    """So it is before requests finish, while they do, and after that, also far beyond what the tables hold."""
+    expected = due_by_short_steps(kind(), outlook().price, age, questions)
+    assert kind().due(age, questions, inf) == pytest.approx(expected, rel=0.1, abs=0.05)
+    assert kind().due(age, questions, 2 * expected) == pytest.approx(expected, rel=0.1, abs=0.05)
+    assert kind().due(age, questions, expected / 2) == expected / 2
+
+
+@pytest.mark.parametrize("age", [0.0, 3.0, 19.0, 22.5, 60.0, 40_000.0])
+@pytest.mark.parametrize("kind", [outlook, reports])
+def test_what_is_ahead_comes_in_steps(kind: Callable[[], Ahead], age: float) -> None:
+    """They follow each other, with the chance to run at both ends of each, and are short where that falls fast."""
+    ahead = kind()
+    steps = [*islice(ahead.steps(age), 60)]
+    assert steps[0][0] == age
+    for (since, length, before, after), (then, _, running, _) in pairwise(steps):
+        assert then == pytest.approx(since + length)
+        assert running == after
+        assert after / steps[0][2] == pytest.approx(ahead.alive(then, age))
+        assert before - after <= 0.25 * before or length <= max(0.1, since / 50) or since > 1000.0
+
+
+def test_progress_is_one_source_of_what_is_expected_among_others() -> None:
+    """Each counts as far as it is trusted, less the surer it was that the request would be done by now."""
+    ahead = reports()
+    of_all, first, second = ahead.outlook, ahead.forecasts[0][1], ahead.forecasts[1][1]
+    parts = (
+        0.4 * of_all.alive(40.0, 10.0),
+        *(trust * math.exp(one.hazard(10.0) - one.hazard(40.0)) for trust, one in ((0.5, first), (0.1, second))),
+    )
+    assert ahead.alive(40.0, 10.0) == pytest.approx(sum(parts))
+    assert ahead.typical == pytest.approx(0.4 * of_all.typical + 0.5 * 30.0 + 0.1 * 25.0)
+    assert ahead.latest == 30.0

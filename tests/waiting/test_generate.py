@@ -215,6 +215,14 @@ def test_what_can_not_be_ordered_is_refused_before_anything_is_paid(
     assert script.requests == []
 
 
+@pytest.mark.parametrize("order", [7, None, b"a cat", ["a cat"], {7: "a cat"}, {"prompt": "a cat", None: 1}], ids=repr)
+def test_what_is_no_order_is_refused_in_a_list(order: Any) -> None:
+    """It says what an order is, and which one of the list is none."""
+    with FakeGateway().client() as cat, pytest.raises(ConfigurationError) as caught:
+        cat.generate_all([PROMPT, order])
+    assert "Order 2: An order is a prompt, or a mapping of its fields, not " in str(caught.value)
+
+
 @pytest.mark.parametrize("fields", [{"image_sise": "square_1_1"}, {"webhook_mode": "sync"}], ids=str)
 def test_every_client_refuses_before_anything_is_paid(driver: Driver, fields: dict[str, Any]) -> None:
     """`AsyncLongCat` does so, too."""

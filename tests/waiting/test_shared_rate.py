@@ -253,6 +253,28 @@ def test_a_client_that_was_stopped_asks_nothing_that_it_might_have_asked_before(
     assert limiter.seconds_until(slots[0], 0.25) is None
 
 
+@pytest.mark.parametrize(
+    ("generation", "kept_until", "quiet_until", "good"),
+    [
+        (0, 0.0, 0.0, [True, True]),
+        (0, 0.0, 0.2, [True, True]),
+        (1, 0.3, 0.0, [True, False]),
+        (1, 0.5, 0.2, [False, True]),
+        (2, 0.5, 0.0, [False, False]),
+    ],
+)
+def test_slots_from_before_a_change_of_the_rate_are_good_for_a_while(
+    generation: int, kept_until: float, quiet_until: float, good: list[bool]
+) -> None:
+    """They are after one change, up to a moment that the budget tells, and while there is no pause; not after two."""
+    limiter = SharedRateLimiter(5.0, on_demand=lambda: None)
+    limiter.end_exchange(limiter.begin_exchange(0.0, 0.0), SharedBudget(), [0.1, 0.4], 0.0)
+    slots = [limiter.reserve(0.0) for _ in range(2)]
+    budget = SharedBudget(generation=generation, kept_until=kept_until, quiet_until=quiet_until)
+    limiter.end_exchange(limiter.begin_exchange(0.0, 0.0), budget, [], 0.0)
+    assert [limiter.seconds_until(slot, 0.0) is not None for slot in slots] == good
+
+
 def test_a_client_that_spent_no_slot_wants_one_at_a_time() -> None:
     """What one client takes and does not spend, the others can't have."""
     limiter = SharedRateLimiter(5.0, on_demand=lambda: None)

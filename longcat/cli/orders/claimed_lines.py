@@ -110,7 +110,7 @@ class ClaimedLines:
             self.codes.add(line.code)
         error = str(line.error) if line.error is not None else None
         number = self._numbers.pop(line.key)
-        self._over.append(LineOutcome(number, line.state.value, line.request_id, line.files, line.cost, error))
+        self._over.append(LineOutcome(number, line.state.value, line.cost, line.request_id, line.files, error))
 
     async def keep_reporting(self) -> None:
         """Tell the journal what came of lines, and show how far all workers are, until it is cancelled."""

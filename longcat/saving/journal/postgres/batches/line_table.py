@@ -107,17 +107,17 @@ class LineOutcome:
         number: which line it is.
         state: `done`, `failed` or `unknown`; or `open`, when nothing more will come of it in this run: it stays this
             worker's, so that it is not claimed at once again, until the worker leaves.
+        cost: what it costs at most, in US dollars.
         request_id: the request that came of it. None: none is known.
         files: what its pictures are called, as in the manifest.
-        cost: what it costs at most, in US dollars.
         error: what went wrong. None: nothing did.
     """
 
     number: int
     state: str
+    cost: Decimal
     request_id: str | None = None
     files: Sequence[str] = ()
-    cost: Decimal = Decimal(0)
     error: str | None = None
 
 
