@@ -29,7 +29,7 @@ from longcat.waiting.outcome import Outcome, id_of
 from longcat.waiting.rates.rate_limit import RateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.plan import Plan, Polling
-from longcat.waiting.submit import Submit
+from longcat.waiting.submit import Submit, TakenRequests
 from longcat.waiting.wait import Wait
 from longcat.waiting.wake import Wake
 
@@ -69,6 +69,7 @@ class Flows:
         self._journal = journal
         self.rate_limiter = self._rate_limiter(max_rate)
         self._downloader = Downloader(self._requests_of, clock.monotonic, random.random)
+        self._taken_requests = TakenRequests()
         self._last_store: tuple[str, PictureStore] | None = None
 
     def _rate_limiter(self, max_rate: float) -> RateLimiter:
@@ -170,6 +171,7 @@ class Flows:
             store=self._journal.orders(self._gateways.queue.base_url) if self._journal is not None else None,
             key=key or order.id or secrets.token_hex(16),
             resubmit_unknown=resubmit_unknown,
+            taken_requests=self._taken_requests,
         )
 
     def generate(

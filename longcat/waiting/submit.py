@@ -29,6 +29,7 @@ from longcat.errors import (
 )
 from longcat.gateway.messages import Answer, Call
 from longcat.models import Order, OrderRequest, State, Status
+from longcat.processes import ForkSafeLock
 from longcat.text import shorten
 from longcat.waiting.backoff import backoff, recheck_interval
 from longcat.waiting.commands import Acquire, Flow, Sleep, ask_in_time, with_slot
@@ -43,6 +44,9 @@ SUBMIT_TIMEOUT: Final = 60.0
 """Seconds that the answer to an order may take. To give up early would only leave its fate unknown."""
 RETRIED_CODES: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Of the answers that say that the order was not taken, these alone say that it may be taken later."""
+
+MAX_REMEMBERED: Final = 10_000
+"""How many requests a client compares new ones with."""
 
 
 def taken_note(request_id: str) -> str:
@@ -70,6 +74,28 @@ class OrderGateway(Protocol):
         """
 
 
+class TakenRequests:
+    """The last requests of a client, each with what was ordered.
+
+    A cache in front of the gateway may give the answer to one order to others as well. Each of them would then get the
+    picture of that one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._orders: dict[str, int] = {}
+
+    def check(self, order: OrderRequest, taken: Order) -> None:
+        """Raise SubmitUnknown when the request that came of an order came of one with other fields before."""
+        fields = hash(frozenset(order.body.items()))
+        with self._lock:
+            if self._orders.setdefault(taken.request_id, fields) != fields:
+                name = shorten(taken.request_id)
+                raise SubmitUnknown(order, f"the answer names request {name}, which came of another order before")
+            if len(self._orders) > MAX_REMEMBERED:
+                del self._orders[next(iter(self._orders))]
+
+
 @define
 class Submit:
     """The sending of one order.
@@ -81,6 +107,7 @@ class Submit:
         store: what outlives it. None: nothing is kept.
         key: names the order in the store.
         resubmit_unknown: whether to send an order, the fate of which the store does not know, once more.
+        taken_requests: those of the client.
         was_sent: whether we have sent it, and the gateway took it. False: not yet, or the store knew the order.
     """
 
@@ -93,6 +120,7 @@ class Submit:
     store: OrderStore | None = None
     key: str = ""
     resubmit_unknown: bool = False
+    taken_requests: TakenRequests = field(factory=TakenRequests)
     was_sent: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
     _refusals: int = field(default=0, init=False)
@@ -228,6 +256,7 @@ class Submit:
             answer = yield from self._ask(slot)
             self._on_answer(answer)
             order = self.gateway.read_order(self.order, answer)
+            self.taken_requests.check(self.order, order)
         except APIConnectionError as error:
             if error.sent:
                 unknown = SubmitUnknown(self.order, f"no answer came from {error.host}: {error.message}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,10 @@ from longcat import (
     LongCatError,
     NotFoundError,
     Order,
+    OrderRequest,
     PermissionDeniedError,
     State,
+    Status,
     SubmitUnknown,
 )
 from longcat.gateway.messages import MAX_ANSWER, Answer, Call
@@ -61,10 +64,11 @@ from longcat.gateway.queue import QueueGateway
 from longcat.saving.journal.journal import Journal
 from longcat.saving.journal.order_table import OrderTable
 from longcat.testing import VirtualClock
+from longcat.waiting import submit
 from longcat.waiting.commands import RunInThread
 from longcat.waiting.order_store import OrderState
 from longcat.waiting.rates.rate_limit import RateLimiter
-from longcat.waiting.submit import Submit
+from longcat.waiting.submit import Submit, TakenRequests
 
 TYPE = "Content-Type: application/json"
 ID = "longcat-image-498_019a1b2c-0000-7000-8000-0123456789abc"
@@ -247,6 +251,25 @@ def test_an_order_is_sent_once(driver: Driver, name: str) -> None:
     assert isinstance(result, row.end), result
     assert len(gateway.requests) == row.orders
     assert len(gateway.connections) == max(row.orders, 1)
+
+
+def test_no_order_gets_the_request_of_another_one(driver: Driver) -> None:
+    """A cache may give the answer to one order to another, which is then in doubt; equal orders may be one request."""
+    cat, dog = (methodcaller("submit", prompt) for prompt in ("a cat", "a dog"))
+    with Server([read, TAKEN]) as gateway, pytest.raises(SubmitUnknown, match=f"{ID}, which came of another") as caught:
+        drive(driver, gateway.url, cat, cat, dog)
+    assert (caught.value.order.prompt, caught.value.request_id, len(gateway.requests)) == ("a dog", None, 3)
+
+
+def test_a_client_does_not_remember_requests_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the many that it makes in months, it compares new ones with the last."""
+    monkeypatch.setattr(submit, "MAX_REMEMBERED", 2)
+    requests, cat, dog = TakenRequests(), OrderRequest("a cat"), OrderRequest("a dog")
+    for name in ("1", "2", "3"):
+        requests.check(cat, Order(name, Status(name, State.QUEUED, "QUEUED")))
+    requests.check(dog, Order("1", Status("1", State.QUEUED, "QUEUED")))
+    with pytest.raises(SubmitUnknown):
+        requests.check(dog, Order("3", Status("3", State.QUEUED, "QUEUED")))
 
 
 # --- No connection: nothing was sent, and that is certain. ---
