@@ -12,6 +12,7 @@ from importlib import import_module
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol  # As the plugins use it that run tests in their own way.
@@ -36,6 +37,8 @@ settings.register_profile(
 )
 settings.load_profile("longcat")
 
+TESTS = Path(__file__).parent
+
 LONGEST = ("conformance", "killed", "wheel", "workflows")
 """Words in the names of the files with the longest tests, or with a fixture that no two processes should set up."""
 
@@ -57,6 +60,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(name, drivers_for(metafunc.definition.name, DRIVERS[name]), ids=str)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each of xdist's workers begin to read the tests at another place: what one has compiled, all others find."""
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is not None and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        files = [str(path) for path in sorted(TESTS.glob("**/test_*.py"))]
+        begin = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        config.args = files[begin:] + files[:begin]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Spare Python the search for garbage among the thousands of tests, which stay until the end."""
@@ -71,9 +83,12 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests: none is left to one process in the end, and those of one file stay together.
 
-    Next come those with a database or an object storage, so that most processes of the tests need not start one.
+    Next come those with a database or an object storage, so that most processes of the tests need not start one. All
+    else goes by name, as each process has read the files in an order of its own.
     """
-    items.sort(key=lambda item: (not any(word in item.path.stem for word in LONGEST), not needs_server(item)))
+    items.sort(
+        key=lambda item: (not any(word in item.path.stem for word in LONGEST), not needs_server(item), item.path)
+    )
 
 
 def needs_server(item: pytest.Item) -> bool:
