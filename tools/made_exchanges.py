@@ -13,9 +13,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 from made_schemas import Bundle, extent, validator
-from schemathesis.core.errors import SchemathesisError
-from schemathesis.generation.jsonschema.builder import build
-from schemathesis.generation.jsonschema.context import Alphabet
 
 from longcat.contract import Operation, Spec, SpecError
 from longcat.contract.openapi.document import follow
@@ -309,6 +306,10 @@ def _number(text: str) -> Any:
 
 def draw(schema: dict[str, Any]) -> list[Any]:
     """Return some values that a schema allows. The same ones in every run."""
+    from schemathesis.core.errors import SchemathesisError  # noqa: PLC0415 - it is slow to import, for each process.
+    from schemathesis.generation.jsonschema.builder import build  # noqa: PLC0415 - likewise.
+    from schemathesis.generation.jsonschema.context import Alphabet  # noqa: PLC0415 - likewise.
+
     drawn: list[Any] = []
     try:
         strategy = build(

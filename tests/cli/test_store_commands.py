@@ -19,7 +19,6 @@ from postgres import Schema
 from processes import forked
 from servers import LIMIT
 from shell import KEY, PNG, Ran, environment
-from webdataset import WebDataset  # type: ignore[import-untyped]
 
 from longcat.cli.orders import arguments
 from longcat.cli.run import run as main
@@ -245,6 +244,8 @@ def test_one_picture_goes_to_its_place(
 
 def samples(*paths: Path) -> list[dict[str, Any]]:
     """Return what the library reads from shards. It closes no file: that is left to Python, here and not later."""
+    from webdataset import WebDataset  # type: ignore[import-untyped]  # noqa: PLC0415 - it is slow to import.
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         read = [dict(one) for one in WebDataset([str(path) for path in paths], shardshuffle=False)]

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 from attrs import frozen
-from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
@@ -45,6 +44,8 @@ def tool(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 def against_schema(schema: str, *paths: Path) -> tuple[int, str]:
     """Check files against one of check-jsonschema's schemas, in this process; return its exit code and its output."""
+    from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415 - it is slow.
+
     done = CliRunner().invoke(check_jsonschema, ["--builtin-schema", schema, *map(str, paths)])
     return done.exit_code, done.output
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import pytest
 from object_storage import SECRET
-from sftp_server import SftpServer
 from test_stores import save
 
 from longcat import DownloadError
 from longcat.saving.stores.opening import open_store
 from longcat.testing import FakeGateway
+
+if TYPE_CHECKING:  # Paramiko is slow to import, and two tests need it.
+    from sftp_server import SftpServer
 
 ACCOUNT: Final = "tests"
 
@@ -163,8 +165,10 @@ def test_a_driver_puts_whole_objects(
 
 
 @pytest.fixture
-def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SftpServer]:
+def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[SftpServer]":
     """Return an SFTP server that the user knows."""
+    from sftp_server import SftpServer  # noqa: PLC0415 - see above.
+
     (tmp_path / "there").mkdir()
     (tmp_path / ".ssh").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -173,7 +177,7 @@ def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SftpServer
         yield server
 
 
-def test_pictures_go_over_sftp(sftp: SftpServer, tmp_path: Path) -> None:
+def test_pictures_go_over_sftp(sftp: "SftpServer", tmp_path: Path) -> None:
     """A picture gets its name when it is complete; no URL holds the password; a lost connection is made anew."""
     gateway, journal = FakeGateway().request("r", 0).request("s", 0), tmp_path / "j.db"
     place = f"sftp://cat@127.0.0.1:{sftp.port}/out/cat.png"
@@ -194,7 +198,7 @@ def test_pictures_go_over_sftp(sftp: SftpServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["password", "host"])
-def test_a_host_that_is_not_known_gets_no_password(sftp: SftpServer, tmp_path: Path, wrong: str) -> None:
+def test_a_host_that_is_not_known_gets_no_password(sftp: "SftpServer", tmp_path: Path, wrong: str) -> None:
     """As `ssh` does it; and what a wrong password says does not show it."""
     password = "a-wrong-password" if wrong == "password" else SECRET
     if wrong == "host":
