@@ -632,6 +632,18 @@ def test_nothing_is_opened_beyond_the_cap_of_a_worker(
     assert (len(table.claim(batch, 9)), table.progress(batch).spent) == (2, 2 * price)
 
 
+def test_lines_that_cost_as_much_as_a_worker_allows_are_opened(schema: Schema, worker: Callable[[], Journal]) -> None:
+    """With what was ordered before, they may come to the cap itself."""
+    price, capped = Decimal("0.13"), worker()
+    table, batch = join(capped, "a", 1, "0.26")
+    (line,) = table.claim(batch, 1)
+    capped.orders(GATEWAY).begin(line.key, line.order, price)
+    capped.orders(GATEWAY).taken("a-1", "request-1")
+    table.end(batch, [LineOutcome(1, "failed", price, "request-1")])
+    assert main(["journal", schema.url, "--retry", "failed"]) == 0
+    assert (table.progress(batch).open, table.progress(batch).failed) == (1, 0)
+
+
 def test_workers_that_come_at_once_stay_within_the_lowest_cap(worker: Callable[[], Journal]) -> None:
     """Of several that come at once with different caps, those that get in order no more than each of them allows."""
     caps = ("0.13", None, "0.26", "0.39")

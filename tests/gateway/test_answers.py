@@ -34,6 +34,7 @@ from longcat.gateway.messages import (
     MAX_ANSWER,
     Answer,
 )
+from longcat.gateway.reading import error_words
 from longcat.gateway.result import (
     ResultGateway,
 )
@@ -437,6 +438,24 @@ def test_an_integer_with_thousands_of_digits_breaks_the_contract() -> None:
     body = b'{"status": "processing", "progress": 1' + b"0" * 5000 + b', "request_id": "r"}'
     finding = Violation("/progress", "at most 1", "Infinity")
     assert anatomy(outcome(SYNC, says(body))) == anatomy(APIResponseValidationError((finding,), body, "r"))
+
+
+@pytest.mark.parametrize("depth", range(1, 10))
+@pytest.mark.parametrize("name", ["error", "message"])
+def test_a_reason_is_found_in_eight_objects_at_most(name: str, depth: int) -> None:
+    """Gateways wrap the words of the servers behind them. Nobody wraps them more often."""
+    body: Any = "boom"
+    for _ in range(depth):
+        body = {name: body}
+    assert error_words(body) == ("boom" if depth <= 8 else None)
+
+
+def test_both_reasons_are_told() -> None:
+    """One may hold the other, or stand beside it; what is no text, or is empty, is none."""
+    assert error_words({"error": "Bad Request", "message": {"error": "no prompt", "message": 7}}) == (
+        "Bad Request: no prompt"
+    )
+    assert error_words({"error": " ", "message": None}) is None
 
 
 def test_no_depth_of_nesting_breaks_the_client() -> None:

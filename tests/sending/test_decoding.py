@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from longcat.decoding import MAX_CODINGS, MAX_STEP, CodingError, ContentDecoder, UnknownCodingError
+from longcat.decoding import MAX_STEP, CodingError, ContentDecoder, UnknownCodingError
 
 TEXT = b"The cat sat on the mat. " * 4 + bytes(range(64))
 
@@ -128,7 +128,7 @@ def test_a_damaged_body_is_an_error(header: str, body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["br", "ZSTD", "gzip, compress", "aws-chunked,gzip", "gzip;q=1", ", ".join(["gzip"] * (MAX_CODINGS + 1))],
+    ["br", "ZSTD", "gzip, compress", "aws-chunked,gzip", "gzip;q=1", ", ".join(["gzip"] * 5)],
 )
 def test_a_coding_that_is_not_known_is_named(header: str) -> None:
     """The error says what the header says, also when that is more codings than anybody means."""

@@ -63,6 +63,16 @@ def test_what_progress_has_meant_is_what_it_will_mean() -> None:
     assert shape.forecast(0.9, 0.0, 10.0).typical == pytest.approx(10 / 0.9)  # Nothing was learnt there.
 
 
+def test_five_requests_show_what_a_progress_means() -> None:
+    """Fewer may have been exceptions. What is near another progress says nothing about this one."""
+    shape, known = ProgressShape(), list[bool]()
+    for _ in range(6):
+        known.append(shape.learnt(0.5))
+        shape.learn(0.5, 10.0, 20.0)
+    assert known == [False] * 5 + [True]
+    assert not shape.learnt(0.9)
+
+
 def test_lies_make_a_forecast_wide() -> None:
     """Where a half has meant this and that, a half says little."""
     honest, lying = ProgressShape(), ProgressShape()

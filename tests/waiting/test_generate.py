@@ -53,6 +53,7 @@ from longcat import (
     WaitTimeout,
 )
 from longcat.gateway.contract import contract
+from longcat.gateway.gateways import age
 from longcat.testing import FakeGateway, VirtualClock
 from longcat.testing.gateway import ORDER_PATH, RESULT_PATH, STATUS_PATH
 
@@ -1020,6 +1021,22 @@ def test_the_id_of_each_order_is_told_as_soon_as_it_is_known(driver: Driver) -> 
         script,
     )
     assert told == [f"two cats: {ORDERED}1, 1 calls", "QUEUED", "COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    ("request_id", "seconds"),
+    [
+        ("longcat-image-498_0187d1a0-f0ff-75fe-ceb6-6ffc86f38d952", 0.001),
+        ("longcat-image-498_0187d1a0-f100-75fe-ceb6-6ffc86f38d952", 0.0),
+        ("longcat-image-498_0187d1a0-f101-75fe-ceb6-6ffc86f38d952", 0.0),
+        ("longcat-image-498_0187d1a0-ed18-75fe-ceb6-6ffc86f38d952", 1.0),
+        ("XXXXXXXXXXXXX", 0.0),
+        ("longcat-image-498_", 0.0),
+    ],
+)
+def test_an_id_tells_how_old_its_order_is(request_id: str, seconds: float) -> None:
+    """It has the milliseconds since the epoch in it. What is to come, or is none, tells nothing."""
+    assert age(request_id, 0x0187D1A0F100 / 1000) == pytest.approx(seconds, abs=1e-6)
 
 
 @pytest.mark.parametrize(("passed", "at_once"), [(0.0, False), (1.9, False), (2.0, True), (7200.0, True)])
