@@ -29,7 +29,7 @@ from longcat.cli.displays.all_workers_progress import PlainAllWorkers
 from longcat.cli.displays.live_all_workers import LiveAllWorkers
 from longcat.cli.orders import claimed_lines, many_machines
 from longcat.cli.orders.batch_report import check_cost
-from longcat.cli.orders.line import OrderLine
+from longcat.cli.orders.order_line import OrderLine
 from longcat.cli.run import run as main
 from longcat.errors import ConfigurationError, JournalError
 from longcat.models import OrderRequest

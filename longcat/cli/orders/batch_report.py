@@ -8,7 +8,7 @@ from typing import Final
 
 from longcat.cli.exit_codes import Exit
 from longcat.cli.journal.export import write_jsonl
-from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.order_line import LineState, OrderLine
 from longcat.cli.results import Printer, print_error, report
 from longcat.errors import ConfigurationError, JournalError, LongCatError, SubmitUnknown
 from longcat.gateway.order_fields import cost

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from longcat.cli.displays.display import Display
 from longcat.cli.orders.client import OrderingClient
-from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.order_line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.cli.wait import conclude_all
 from longcat.errors import ConfigurationError, DownloadError, JournalError, LongCatError

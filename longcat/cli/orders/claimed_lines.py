@@ -14,7 +14,7 @@ from attrs import define, field
 from longcat.cli.displays.all_workers import AllWorkersDisplay
 from longcat.cli.exit_codes import Exit
 from longcat.cli.orders.files.lines import name_of
-from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.order_line import LineState, OrderLine
 from longcat.cli.results import print_error
 from longcat.errors import JournalError
 from longcat.saving.journal.postgres.batches.line_table import ClaimedLine, LineOutcome, LineTable

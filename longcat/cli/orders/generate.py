@@ -7,7 +7,7 @@ from longcat.cli.displays.progress import display
 from longcat.cli.exit_codes import Exit
 from longcat.cli.interrupt import run_async
 from longcat.cli.orders.batch_run import BatchRun, BatchRunSettings
-from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.order_line import LineState, OrderLine
 from longcat.cli.orders.webhooks import receiving
 from longcat.cli.output import check_free, usable_output
 from longcat.cli.results import Printer, print_error, report

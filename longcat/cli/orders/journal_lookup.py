@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.order_line import LineState, OrderLine
 from longcat.cli.output import check_free
 from longcat.errors import ConfigurationError, JournalError
 from longcat.gateway.order_fields import cost

@@ -24,7 +24,7 @@ from longcat.cli.orders.claimed_lines import ClaimedLines
 from longcat.cli.orders.files.lines import checked_orders
 from longcat.cli.orders.files.source import OrderFile, open_orders
 from longcat.cli.orders.journal_lookup import look_up
-from longcat.cli.orders.line import LineState, OrderLine
+from longcat.cli.orders.order_line import LineState, OrderLine
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, patience_of, prepare
 from longcat.cli.results import overall, print_error, printer_beside_display, report

@@ -17,7 +17,7 @@ from longcat.cli.orders.batch_report import check_cost, print_line, print_plan, 
 from longcat.cli.orders.batch_run import BatchRun, BatchRunSettings
 from longcat.cli.orders.files.lines import read_lines
 from longcat.cli.orders.journal_lookup import recall, survey
-from longcat.cli.orders.line import OrderLine
+from longcat.cli.orders.order_line import OrderLine
 from longcat.cli.orders.webhooks import callback_fields, receiving
 from longcat.cli.output import batch_store, patience_of, prepare, wait_for_store
 from longcat.cli.results import overall, printer_beside_display, report

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from longcat.cli.displays.progress import PLAIN_EVERY
 from longcat.cli.orders.files.source import OrderFile, Row, open_orders
-from longcat.cli.orders.line import OrderLine
+from longcat.cli.orders.order_line import OrderLine
 from longcat.cli.results import print_error
 from longcat.errors import ConfigurationError
 from longcat.gateway.order_fields import usable_order
