@@ -12,10 +12,10 @@ from typing import Any, Final, cast
 
 import anyio
 import pytest
-from batches import OrderGateway, manifest, write
+from batches import manifest, write
 from journals import Place, rows
 from servers import LIMIT, SOON, eventually
-from shell import KEY, PNG, Ran, User, environment
+from shell import KEY, PNG, Gateway, Ran, User, environment
 
 from longcat.cli.displays.display import Display
 from longcat.cli.orders.files.lines import read_lines
@@ -30,7 +30,7 @@ PRICE: Final = Decimal("0.13")
 
 
 def test_a_batch_goes_on_and_asks_nothing_that_is_known(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran]
 ) -> None:
     """Each line is one order, also if it comes twice; the same command orders, asks and downloads nothing again."""
     gateway = gateway_with()
@@ -68,7 +68,7 @@ def test_a_batch_goes_on_and_asks_nothing_that_is_known(
 def test_a_bad_line_is_named_before_anything_is_sent(call: Callable[..., Ran], lines: list[str], says: str) -> None:
     """A line that can't be ordered is named with its number; nothing is sent, and nothing is made."""
     write(*lines)
-    ran = call(OrderGateway("http://127.0.0.1:1"), "batch", "orders", "-o", "out")
+    ran = call(Gateway("http://127.0.0.1:1"), "batch", "orders", "-o", "out")
     assert (ran.code, ran.out, says in ran.err) == (2, "", True), ran.err
     assert not Path("out").exists()
 
@@ -106,7 +106,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     ],
 )
 def test_no_two_orders_share_a_file(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran], ids: list[str]
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran], ids: list[str]
 ) -> None:
     """Ids that look alike to a file system, or like a path, give files of their own, in the folder."""
     write(*({"prompt": "a", "id": one, "num_images": 2 if one == "cat" else 1} for one in ids))
@@ -117,7 +117,7 @@ def test_no_two_orders_share_a_file(
     assert {path.name for path in Path("out").glob("*.png")} == set(files)
 
 
-def test_a_dry_run_sends_nothing(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+def test_a_dry_run_sends_nothing(gateway_with: Callable[..., Gateway], call: Callable[..., Ran]) -> None:
     """`--dry-run` tells how many orders cost how much, and how many are known; it makes nothing."""
     gateway = gateway_with()
     write("a", "b")
@@ -132,7 +132,7 @@ def test_a_dry_run_sends_nothing(gateway_with: Callable[..., OrderGateway], call
     assert gateway.posts == 2
 
 
-def test_max_cost_counts_what_was_spent(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+def test_max_cost_counts_what_was_spent(gateway_with: Callable[..., Gateway], call: Callable[..., Ran]) -> None:
     """A batch that could cost more than `--max-cost`, with what the journal knows of, is refused as a whole."""
     gateway = gateway_with()
     write("a", "b")
@@ -143,7 +143,7 @@ def test_max_cost_counts_what_was_spent(gateway_with: Callable[..., OrderGateway
     assert call(gateway, "batch", "orders", "-o", "out", "--max-cost", "0.39").code == 0
 
 
-def test_orders_in_doubt(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+def test_orders_in_doubt(gateway_with: Callable[..., Gateway], call: Callable[..., Ran]) -> None:
     """An order without a readable answer is in doubt: exit code 3, and it is sent again only when that is asked for."""
     gateway = gateway_with("order-server-error-taken:1")
     write("a", "b")
@@ -158,7 +158,7 @@ def test_orders_in_doubt(gateway_with: Callable[..., OrderGateway], call: Callab
 
 
 def test_an_order_in_doubt_stays_so_when_it_is_refused(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran]
 ) -> None:
     """An order that may have been paid for is in doubt still when the gateway does not take it once more."""
     gateway = gateway_with("order-server-error-taken:1", "order-status:1:418")
@@ -181,7 +181,7 @@ def test_an_order_in_doubt_stays_so_when_it_is_refused(
     ],
 )
 def test_how_an_order_ends(  # noqa: PLR0913, PLR0917 - a table.
-    gateway_with: Callable[..., OrderGateway],
+    gateway_with: Callable[..., Gateway],
     call: Callable[..., Ran],
     settings: dict[str, Any],
     code: int,
@@ -198,7 +198,7 @@ def test_how_an_order_ends(  # noqa: PLR0913, PLR0917 - a table.
 
 
 def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran]
 ) -> None:
     """A file that a picture would replace, and that the journal does not know, stops the batch."""
     gateway = gateway_with()
@@ -210,7 +210,7 @@ def test_a_file_in_the_way_is_noticed_before_anything_is_ordered(
 
 
 def test_a_manifest_that_can_not_be_written_hides_nothing(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran], place: Place
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran], place: Place
 ) -> None:
     """It is said why, and how it all went as well; the pictures are there, and the next run writes it."""
     gateway = gateway_with()
@@ -243,7 +243,7 @@ def at_first_answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], o
 
 
 def test_what_is_wrong_with_the_journal_is_said_once(
-    gateway_with: Callable[..., OrderGateway],
+    gateway_with: Callable[..., Gateway],
     call: Callable[..., Ran],
     at_first_answer: Callable[[Callable[[], object]], None],
 ) -> None:
@@ -264,7 +264,7 @@ def test_what_is_wrong_with_the_journal_is_said_once(
 
 
 def test_what_is_wrong_with_the_key_is_said_once(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran]
 ) -> None:
     """Several orders are in flight when the first is refused, and the same is wrong with each."""
     write(*(f"cat {number}" for number in range(30)))
@@ -273,7 +273,7 @@ def test_what_is_wrong_with_the_key_is_said_once(
 
 
 def test_a_folder_that_is_removed_meanwhile_does_not_become_a_file(
-    gateway_with: Callable[..., OrderGateway],
+    gateway_with: Callable[..., Gateway],
     call: Callable[..., Ran],
     at_first_answer: Callable[[Callable[[], object]], None],
 ) -> None:
@@ -288,7 +288,7 @@ def test_a_folder_that_is_removed_meanwhile_does_not_become_a_file(
 
 
 def test_the_summary_counts_no_line_as_done_that_is_open(
-    gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]
+    gateway_with: Callable[..., Gateway], call: Callable[..., Ran]
 ) -> None:
     """A picture that can't be fetched is none, in the progress as in the summary at the end."""
     write(*(f"cat {number}" for number in range(9)))
@@ -298,7 +298,7 @@ def test_the_summary_counts_no_line_as_done_that_is_open(
     assert "longcat: 0 of 9 done, 9 open; " in ran.err
 
 
-def test_nobody_counts_to_a_billion(gateway_with: Callable[..., OrderGateway], call: Callable[..., Ran]) -> None:
+def test_nobody_counts_to_a_billion(gateway_with: Callable[..., Gateway], call: Callable[..., Ran]) -> None:
     """An order of far more pictures than there will be is refused by its price, or sent, as quickly as any other."""
     gateway = gateway_with()
     write({"prompt": "a", "id": "cat", "num_images": 10**9}, {"prompt": "b", "id": "cat-5000"})
@@ -318,7 +318,7 @@ def test_nobody_counts_to_a_billion(gateway_with: Callable[..., OrderGateway], c
     indirect=["place"],
 )
 def test_ctrl_c_leaves_no_order_in_doubt(  # noqa: PLR0913, PLR0917 - a table.
-    gateway_with: Callable[..., OrderGateway],
+    gateway_with: Callable[..., Gateway],
     tmp_path: Path,
     request: pytest.FixtureRequest,
     number: signal.Signals,
@@ -368,7 +368,7 @@ def test_no_more_pictures_wait_to_be_saved_than_memory_allows() -> None:
     assert sorted(saved) == came == [*range(200)]
 
 
-def test_ctrl_c_twice_ends_at_once(gateway_with: Callable[..., OrderGateway], tmp_path: Path, place: Place) -> None:
+def test_ctrl_c_twice_ends_at_once(gateway_with: Callable[..., Gateway], tmp_path: Path, place: Place) -> None:
     """The second Ctrl-C waits for no answer; what was under way is in doubt, and is sent again by nobody unasked."""
     gateway = gateway_with(f"order-slow:all:{LIMIT:.0f}")
     user = User(tmp_path, environment(tmp_path, PIXAZO_API_KEY=KEY, LONGCAT_BASE_URL=gateway.url))

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batches import OrderGateway, manifest, write
+from batches import manifest, write
 from journals import Place, rows
 from postgres import USER, PostgresServer, Schema
 from pyarrow import parquet  # type: ignore[import-untyped]
 from servers import LIMIT
-from shell import Ran
+from shell import Gateway, Ran
 
 from longcat.cli.run import run as main
 from longcat.gateway.order_fields import usable_order
@@ -28,7 +28,7 @@ from longcat.saving.journal.postgres import database
 from longcat.saving.journal.postgres.batches.line_table import LineOutcome
 from longcat.waiting.order_store import OrderState
 
-Gateways = Callable[..., OrderGateway]
+Gateways = Callable[..., Gateway]
 Call = Callable[..., Ran]
 GATEWAY = "https://gateway.example"
 PRICE = Decimal("0.13")
@@ -52,7 +52,7 @@ def ask(place: Place, capsys: pytest.CaptureFixture[str]) -> Call:
 def batch(call: Call, place: Place) -> Call:
     """Return what runs the batch of the file `orders` with a journal at that place."""
 
-    def run(gateway: OrderGateway, *arguments: str) -> Ran:
+    def run(gateway: Gateway, *arguments: str) -> Ran:
         return call(gateway, "batch", "orders", "-o", "out", "--journal", str(place), *arguments)
 
     return run

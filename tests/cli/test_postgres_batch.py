@@ -16,13 +16,13 @@ from typing import Any, Final
 import anyio
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
-from batches import OrderGateway, manifest, write
+from batches import manifest, write
 from postgres import PostgresServer, Schema
 from postgres_proxy import Proxy
 from pyarrow import parquet
 from rich.console import Console
 from servers import LIMIT, eventually
-from shell import KEY, Ran
+from shell import KEY, Gateway, Ran
 
 from longcat.cli.displays.all_workers import AllWorkersDisplay
 from longcat.cli.displays.all_workers_progress import PlainAllWorkers
@@ -55,7 +55,7 @@ ALTERED_ROWS: Final = {
 }
 """Changes, and what is said of them."""
 
-Gateways = Callable[..., OrderGateway]
+Gateways = Callable[..., Gateway]
 Call = Callable[..., Ran]
 
 
@@ -66,7 +66,7 @@ def batch(call: Call, schema: Schema, monkeypatch: pytest.MonkeyPatch) -> Call:
     monkeypatch.setattr(claimed_lines, "REPORT_EVERY", SOON)
     monkeypatch.setattr(claimed_lines, "RETRY_PAUSE", SOON)
 
-    def run(gateway: OrderGateway, *arguments: str, file: str = "orders") -> Ran:
+    def run(gateway: Gateway, *arguments: str, file: str = "orders") -> Ran:
         return call(gateway, "batch", file, "-o", "out", "--journal", schema.url, *arguments)
 
     return run
@@ -166,7 +166,7 @@ def test_a_bad_line_is_named_before_anything_is_registered(
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_which_orders_are_the_same(call: Call, schema: Schema, *, is_remote: bool) -> None:
     """Orders of one id are compared by value on both kinds of journals: in a file, and with what was ordered before."""
-    gateway, place, price = OrderGateway(GATEWAY), schema.url if is_remote else "a.journal", Decimal("0.13")
+    gateway, place, price = Gateway(GATEWAY), schema.url if is_remote else "a.journal", Decimal("0.13")
     cat = {"prompt": "a\0\u00e9", "id": "cat"}
     write(cat | {"guidance_scale": 1, "num_images": 1}, cat | {"num_images": 1.0, "guidance_scale": 1.0})
     same = call(gateway, "batch", "orders", "-o", "out", "--journal", place, "--dry-run")
@@ -310,7 +310,7 @@ def test_a_file_in_the_way(gateway_with: Gateways, batch: Call) -> None:
     assert ("cat-1.png is there already." in ran.err, Path("out/cat-1.png").read_text()) == (True, "old")
 
 
-def claimed_by_another(gateway: OrderGateway, batch: Call, other: LineTable) -> list[int]:
+def claimed_by_another(gateway: Gateway, batch: Call, other: LineTable) -> list[int]:
     """Register three lines, and have another worker claim the first two of them. Return their numbers."""
     write(*numbered(3))
     assert batch(gateway, "--batch-timeout", "0").code == 3
@@ -364,8 +364,8 @@ def test_a_worker_waits_for_the_lines_of_others(
     gateway_with: Gateways, batch: Call, worker: Callable[[], Journal]
 ) -> None:
     """A worker with nothing left to claim stays while others work, and takes up what they give back."""
-    gateway, other = gateway_with(), worker().lines(gateway_url := gateway_with().url)
-    gateway = OrderGateway(gateway_url)
+    gateway = gateway_with()
+    other = worker().lines(gateway.url)
     first, _ = claimed_by_another(gateway, batch, other)
     looks: set[datetime] = set()
 

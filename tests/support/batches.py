@@ -10,41 +10,21 @@ from typing import Any
 import httpx
 import pytest
 from servers import LIMIT
-from shell import KEY, Ran, environment
+from shell import KEY, Gateway, Ran, environment
 
 from longcat.cli.run import run as main
 from longcat.sandbox import Fault, Settings, running
 
 
-class OrderGateway:
-    """A sandbox, and how many orders it took."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    @property
-    def posts(self) -> int:
-        """How many orders came."""
-        return int(self._get("/sandbox/orders/count")["posts"])
-
-    @property
-    def asked(self) -> int:
-        """How many questions came."""
-        return sum(one["asked"] for one in self._get("/sandbox/requests"))
-
-    def _get(self, path: str) -> Any:
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=LIMIT).json()
-
-
 @pytest.fixture
-def gateway_with() -> Iterator[Callable[..., OrderGateway]]:
+def gateway_with() -> Iterator[Callable[..., Gateway]]:
     """Return what starts sandboxes with settings of their own."""
-    with ExitStack() as stack:
+    with ExitStack() as stack, httpx.Client(trust_env=False, timeout=LIMIT) as http:
 
-        def start(*faults: str, **settings: Any) -> OrderGateway:
+        def start(*faults: str, **settings: Any) -> Gateway:
             usual: dict[str, Any] = {"api_key": KEY, "duration": 0, "small_pictures": True}
             usual["faults"] = tuple(map(Fault.parse, faults))
-            return OrderGateway(stack.enter_context(running(Settings(**(usual | settings)))))
+            return Gateway(stack.enter_context(running(Settings(**(usual | settings)))), http)
 
         yield start
 
@@ -55,7 +35,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("longcat.gateway.queue.QueueGateway.seconds_per_question", 0.05)  # The sandbox minds none.
 
-    def run(gateway: OrderGateway, *arguments: str) -> Ran:
+    def run(gateway: Gateway, *arguments: str) -> Ran:
         with monkeypatch.context() as patch:
             for name in os.environ:
                 patch.delenv(name)

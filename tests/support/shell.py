@@ -69,14 +69,20 @@ class Ran:
 
 
 class Gateway:
-    """A sandbox that knows KEY. Its requests are done at once, unless they are added otherwise."""
+    """A sandbox that knows KEY. Its requests are done at once, unless they are added otherwise.
 
-    def __init__(self, url: str, http: httpx.Client) -> None:
+    Args:
+        url: where it is.
+        http: asks it what it knows. None: nobody asks.
+    """
+
+    def __init__(self, url: str, http: httpx.Client | None = None) -> None:
         self.url = url
         self._http = http
 
     def add(self, **fields: Any) -> str:
         """Add a request, and return its id."""
+        assert self._http is not None
         answer = self._http.post(f"{self.url}/sandbox/requests", json=fields)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["request_id"])
@@ -87,8 +93,22 @@ class Gateway:
 
     def all(self) -> list[dict[str, Any]]:
         """Return what the sandbox knows of every request."""
-        known: list[dict[str, Any]] = self._http.get(f"{self.url}/sandbox/requests").json()
+        known: list[dict[str, Any]] = self._get("/sandbox/requests")
         return known
+
+    @property
+    def posts(self) -> int:
+        """How many orders came."""
+        return int(self._get("/sandbox/orders/count")["posts"])
+
+    @property
+    def asked(self) -> int:
+        """How many questions came."""
+        return sum(one["asked"] for one in self.all())
+
+    def _get(self, path: str) -> Any:
+        assert self._http is not None
+        return self._http.get(f"{self.url}{path}").json()
 
 
 @frozen
