@@ -166,9 +166,11 @@ class Inconclusive:
         unclear: whether it should have been judged, so that the run as a whole could not tell. False: it was left out,
             because nobody gave what it needs, such as a key, or because it is not of this contract.
         operation: the operationId. None: it is about no operation, or nobody knows about which.
+        url: of a recorded request whose exchange can't be read, if that can.
     """
 
     what: str
     why: str
     unclear: bool = True
     operation: str | None = None
+    url: str | None = None

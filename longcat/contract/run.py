@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from attrs import evolve
+
 from longcat.contract.checks.judge import Judgement
 from longcat.contract.checks.repeats import CachingJudge
 from longcat.contract.history import History
@@ -53,7 +55,13 @@ def judged(spec: Spec, exchanges: Iterable[Exchange | Inconclusive]) -> Iterator
     """Yield the judgement of each exchange of one run, in its order: an earlier one may be evidence for a later one."""
     history, judge = History(), CachingJudge(spec)
     for one in exchanges:
-        yield one if isinstance(one, Inconclusive) else judge.judge(history.add(one))
+        yield _as_known(spec, one) if isinstance(one, Inconclusive) else judge.judge(history.add(one))
+
+
+def _as_known(spec: Spec, unread: Inconclusive) -> Inconclusive:
+    """Return what could not be read, left out where it is of a host that is none of the contract's."""
+    is_ours = unread.url is None or spec.covers(unread.url)
+    return evolve(unread, unclear=unread.unclear and is_ours, url=None)
 
 
 def _event(one: Observed, baseline: Baseline) -> Event:

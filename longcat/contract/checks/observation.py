@@ -167,26 +167,31 @@ def observe(spec: Spec, exchange: Exchange) -> Observation:
     """Return an exchange with what of the contract it is about."""
     located = spec.locate(exchange.url, exchange.method, partial(_choose, spec, exchange))
     found = Observation(spec, exchange, located, located.operation(exchange.method))
-    new_path = _new_path(found)
-    return found if new_path is None else Observation(spec, exchange, Located(new_path=new_path), None)
+    return _elsewhere(found) or found
 
 
-def _new_path(observation: Observation) -> str | None:
-    """Return the path of an exchange that only seems to be about a documented one. None: it is about that.
+def _elsewhere(observation: Observation) -> Observation | None:
+    """Return an exchange that only seems to be about a documented path, with what it is about. None: it is about that.
 
-    A gateway may have `/users/types` as well as `/users/{id}`, though the contract has only the second. Then a value in
-    the path is wrong, and so is the whole answer.
+    A value in the path is wrong then. A gateway may have `/users/types` as well as `/users/{id}`, though the contract
+    has only the second: so it is if the whole answer is another one. If the contract has both, the method may be new.
     """
-    operation, exchange = observation.operation, observation.exchange
+    operation, exchange, spec = observation.operation, observation.exchange, observation.spec
     if operation is None or exchange.is_vouched_for or not is_success(exchange.status_code):
         return None
     try:
         wrong = _wrong_in_path(observation, operation)
-        if not wrong or not _is_about_another_thing(observation):
+        if not wrong:
+            return None
+        first = spec.locate(exchange.url)
+        if operation not in first.operations:
+            return Observation(spec, exchange, first, first.operation(exchange.method))
+        if not _is_about_another_thing(observation):
             return None
     except UnjudgeableError:
         return None
-    return PARAMETER.sub(lambda found: wrong.get(plain_name(found[1]), "*"), observation.plain_path)
+    path = PARAMETER.sub(lambda found: wrong.get(plain_name(found[1]), "*"), observation.plain_path)
+    return Observation(spec, exchange, Located(new_path=path), None)
 
 
 def _wrong_in_path(observation: Observation, operation: Operation) -> dict[str, str]:

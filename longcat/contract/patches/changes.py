@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from attrs import evolve
+
 from longcat.contract.codes import CODES
 from longcat.contract.openapi.document import follow
 from longcat.contract.openapi.nodes import nodes
@@ -10,6 +12,7 @@ from longcat.contract.patches import answers, schemas
 from longcat.contract.patches.draft import Draft
 from longcat.contract.patches.edit import Drop, Edit, Put
 from longcat.contract.patches.group import FindingGroup, RefusedError
+from longcat.contract.patches.infer import with_nullable
 from longcat.text.pointer import at
 
 Change: TypeAlias = Callable[[Draft, FindingGroup], Iterable[Edit]]
@@ -53,6 +56,11 @@ def edits_for(draft: Draft, group: FindingGroup) -> list[Edit]:
     else:
         change = CHANGE_OF_CODE[group.code]
     edits = list(change(draft, group))
+    if draft.is_openapi_3_0:
+        edits = [
+            evolve(one, value=with_nullable(one.value)) if isinstance(one, Put) and isinstance(one.value, dict) else one
+            for one in edits
+        ]
     of_requests = _request_places(draft.source.document)
     for edit in edits:
         if any(f"{edit.pointer}/".startswith(f"{pointer}/") for pointer in of_requests):

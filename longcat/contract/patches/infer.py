@@ -81,6 +81,21 @@ def inner(values: Sequence[Any], depth: int = MAX_DESCRIBED_DEPTH) -> dict[str, 
     return schema
 
 
+def with_nullable(schema: Any) -> Any:
+    """Return a schema in the way of OpenAPI 3.0: `nullable` for null beside one type, and alone for null alone."""
+    if isinstance(schema, list):
+        return [with_nullable(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    types = schema.get("type")
+    named = types if isinstance(types, list) else [types]
+    others = [one for one in named if one != "null"]
+    if not TYPES.keys() >= set(map(str, named)) or len(others) == len(named) or len(others) > 1:
+        return {name: with_nullable(one) for name, one in schema.items()}
+    inner = {name: with_nullable(one) for name, one in schema.items() if name != "type"}
+    return {**({"type": others[0]} if others else {}), "nullable": True, **inner}
+
+
 def wrapped(value: Any, path: Sequence[str], schema: Node) -> Node:
     """Return a schema for a value in which, at a path, stands what another schema describes."""
     if not path:

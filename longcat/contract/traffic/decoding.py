@@ -25,7 +25,15 @@ _BASE64: Final = str.maketrans("-_", "+/")
 
 
 class UnreadableError(ValueError):
-    """Something recorded can't be read. The message says why."""
+    """Something recorded can't be read. The message says why.
+
+    Attributes:
+        url: where the request went, if that could be read.
+    """
+
+    def __init__(self, message: str, url: str | None = None) -> None:
+        super().__init__(message)
+        self.url = url
 
 
 class BrokenFileError(UnreadableError):

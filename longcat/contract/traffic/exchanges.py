@@ -51,11 +51,16 @@ def make_exchange(  # noqa: PLR0913 - all that was observed, each by its name.
 
     Raises UnreadableError when something in it can't be.
     """
-    request_head, request_body = undo_encoding(_folded(request_headers), request_body)
-    response_head, response_body = undo_encoding(_folded(response_headers), response_body)
+    request_head, response_head = _folded(request_headers), _folded(response_headers)
+    whole_url = _url(url, request_head.get("host"))
+    try:
+        request_head, request_body = undo_encoding(request_head, request_body)
+        response_head, response_body = undo_encoding(response_head, response_body)
+    except UnreadableError as error:
+        raise UnreadableError(str(error), whole_url) from error
     exchange = Exchange(
         method=_method(method),
-        url=_url(url, request_head.get("host")),
+        url=whole_url,
         request_headers=request_head,
         request_body=request_body,
         status_code=_status_code(status_code),

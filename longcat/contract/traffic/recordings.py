@@ -233,4 +233,4 @@ def _exchange(name: str, item: Any, source: str, about: _About, key_names: Colle
     except NoExchangeError as error:
         return Inconclusive(source, str(error), unclear=False)
     except UnreadableError as error:
-        return Inconclusive(source, str(error))
+        return Inconclusive(source, str(error), url=error.url)

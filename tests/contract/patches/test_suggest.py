@@ -878,6 +878,20 @@ def test_openapi_3_0() -> None:
     assert "has no lists of types" in str(suggested(answered(PROCESSING | {"progress": "a"}), text=text).unpatched[0])
 
 
+def test_null_in_a_new_field_of_openapi_3_0() -> None:
+    """A new field that may be null, or was never anything else, is described in the way of OpenAPI 3.0."""
+    text = TEXT.replace("openapi: 3.1.0", "openapi: 3.0.3")
+    new = {"color": None, "followers": {"href": None, "total": 5}, "tags": ["a", None]}
+    suggestion = suggested(answered(PROCESSING | new), text=text)
+    assert suggestion.unpatched == ()
+    properties = parse_document(suggestion.text, "changed")["components"]["schemas"]["ProcessingStatus"]["properties"]
+    assert {name: properties[name] for name in new} == {
+        "color": {"nullable": True},
+        "followers": {"type": "object", "properties": {"href": {"nullable": True}, "total": {"type": "integer"}}},
+        "tags": {"type": "array", "items": {"type": "string", "nullable": True}},
+    }
+
+
 # --- Changes of a text.
 
 
