@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -261,23 +260,30 @@ async def put_shards(put: Callable[[float], None], store: str, seconds: float) -
         seconds: how long to try.
     """
     end = time.monotonic() + min(seconds, LONGEST_PUT)
-    for attempt in count(1):
+    attempt = 0
+    while True:
+        attempt += 1
         left = end - time.monotonic()
         try:
             await anyio.to_thread.run_sync(put, left, abandon_on_cancel=True)
-        except JournalError as error:
-            failure: LongCatError = error
-        except OSError as error:
-            if isinstance(error, StoreError):
-                failure = DownloadError(store, error.message, error.next_step, retryable=error.transient)
-            else:
-                advice = advice_on_writing(error, "Choose another --output.")
-                failure = DownloadError(store, f"the shard can't be written ({error})", advice)
-            failure.__cause__ = error
+        except (JournalError, OSError) as error:
+            failure = _put_failure(error, store)
         else:
             return None
         pause = backoff(attempt)
         if not failure.transient or attempt == MAX_PUTS or pause >= left:
             return failure
         await anyio.sleep(pause)
-    return None
+
+
+def _put_failure(error: JournalError | OSError, store: str) -> LongCatError:
+    """Return the error of a line whose shard was not put in its place."""
+    if isinstance(error, JournalError):
+        return error
+    if isinstance(error, StoreError):
+        failure = DownloadError(store, error.message, error.next_step, retryable=error.transient)
+    else:
+        advice = advice_on_writing(error, "Choose another --output.")
+        failure = DownloadError(store, f"the shard can't be written ({error})", advice)
+    failure.__cause__ = error
+    return failure
