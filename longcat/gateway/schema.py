@@ -29,11 +29,6 @@ MAX_WORDS: Final = 200
 """Characters that are shown of a text that a schema gives."""
 
 
-def violations(schema: Schema, value: Any, hide: Hide = str) -> Sequence[Violation]:
-    """Return what in a decoded JSON value breaks a schema without references that is needed once."""
-    return compile_schema(schema)(value, hide)
-
-
 def compile_schema(schema: Schema) -> SchemaChecker:
     """Return the checker of a schema without references, which looks its keywords up once for all values."""
     checker = _keywords_checker(schema)
@@ -258,4 +253,3 @@ EXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "format": "a {}",
     }
 )
-STRUCTURE: Final = frozenset({"properties", "required", "items"})

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,13 +17,15 @@ from longcat_api import models
 
 from longcat import Violation
 from longcat.gateway.contract import Variant, contract
-from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, STRUCTURE, TYPES, expectation, violations
+from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, TYPES, compile_schema, expectation
 
 RESULT = contract("get_request_result")
 
 RESPONSES: dict[str, Any] = CONTRACT["paths"]["/longcat-image-request-result"]["post"]["responses"]
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 NAMES = ["ProcessingStatus", "CompletedStatus", "Error"]
+# The keywords that `compile_schema` itself follows.
+STRUCTURE = {"properties", "required", "items"}
 # What says nothing about a value.
 ANNOTATIONS = {"$comment", "default", "deprecated", "description", "examples", "readOnly", "title", "writeOnly"}
 
@@ -32,6 +34,11 @@ ANNOTATIONS = {"$comment", "default", "deprecated", "description", "examples", "
 def full_validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     """Return a validator of a schema, which comes as text so that it is made once."""
     return jsonschema_rs.Draft202012Validator(json.loads(schema), validate_formats=True)
+
+
+def violations(schema: Mapping[str, Any], value: Any) -> Sequence[Violation]:
+    """Return what in a value breaks a schema."""
+    return compile_schema(schema)(value, str)
 
 
 def agrees(schema: Any, value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from longcat.gateway.schema import violations
+from longcat.gateway.schema import compile_schema
 from longcat.sandbox.mutator import (
     AnswerRules,
     Mutation,
@@ -41,7 +41,7 @@ BODY: dict[str, Any] = {
 }
 LISTED = {*SCHEMA["properties"], "n"}
 RULES = AnswerRules(
-    allows=lambda body: not [*violations(SCHEMA, body)],
+    allows=lambda body: not [*compile_schema(SCHEMA)(body, str)],
     lists=lambda body: {path[-1] for path, _ in fields_in(body)} <= LISTED,
     shows=lambda path: path == ("made_at",),
     codes=lambda code: code in {200, 404},
@@ -124,7 +124,7 @@ def test_errors() -> None:
     """An error has other shapes, and other codes; a call that is known to end is not announced to."""
     error = SentResponse(404, ANSWER.headers, b'{"error": "Nothing is there."}')
     schema = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-    allows = lambda body: not [*violations(schema, body)]  # noqa: E731
+    allows = lambda body: not [*compile_schema(schema)(body, str)]  # noqa: E731
     rules = AnswerRules(allows, lambda body: set(body or ()) == {"error"}, deprecated=True)
     found = made(rules, error)
     assert found["error-list"].change(error).json == {"errors": [{"title": "Nothing is there."}]}
