@@ -436,16 +436,14 @@ class Batch(Generic[T]):
     def _set_alarm(self, job: Job, seconds: float) -> None:
         """Let a job go on after so many seconds. An alarm that it had before is void."""
         if len(self._alarms) > 2 * len(self._open) + MANY_VOID:
-            self._alarms = [one for one in self._alarms if one[2].alarm == one[1]]
-            heapq.heapify(self._alarms)
+            self._alarms = sorted(one for one in self._alarms if one[2].alarm == one[1])  # That is a heap, too.
         job.alarm = next(self._number)
         heapq.heappush(self._alarms, (self.monotonic() + seconds, job.alarm, job))
 
     def _set_deadline(self, job: Job, left: float) -> None:
         """Let a job go on after so many seconds if it waits for permission, or as soon as it can't get any by then."""
         if len(self._deadlines) > 2 * len(self._open) + MANY_VOID:
-            self._deadlines = [one for one in self._deadlines if one[2]() in self._open]
-            heapq.heapify(self._deadlines)
+            self._deadlines = sorted(one for one in self._deadlines if one[2]() in self._open)
         job.has_deadline = True
         heapq.heappush(self._deadlines, (self.monotonic() + left, next(self._number), ref(job)))
 

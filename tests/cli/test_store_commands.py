@@ -262,6 +262,7 @@ def test_pictures_come_in_shards_that_webdataset_reads(shell: Shell) -> None:
     manifest = lines(Path("out/manifest.jsonl").read_text("utf-8"))
     names = [name for line in manifest for name in line["files"]]
     assert (first.code, len(shards), len(read)) == (0, 2, 4)
+    assert [path.name.rpartition("-")[2] for path in shards] == ["000000.tar", "000001.tar"]
     assert {f"{Path(one['__url__']).name}#{one['__key__']}.png" for one in read} == set(names)
     assert all(one["png"].startswith(PNG) and "." not in one["__key__"] for one in read)
     told = {one["__key__"]: json.loads(one["json"]) for one in read}

@@ -9,6 +9,7 @@ import pytest
 
 from longcat.gateway.messages import Call
 from longcat.sending.bounded_reads import BoundedReads, Streams
+from longcat.sending.http.clients import SyncClientTransports
 from longcat.sending.http.transports import SyncTransports
 from longcat.sending.proxies import Proxies
 
@@ -53,6 +54,17 @@ def test_a_connection_is_used_again_for_its_own_origin(monkeypatch: pytest.Monke
     taken = [transports.take(httpx.URL(f"https://{host}.example"), cross_origin=False) for host in "babac"]
     assert taken == [idle[2], idle[4], idle[1], idle[0], idle[3]]
     assert transports.take(urls[0], cross_origin=False) not in idle
+
+
+@pytest.mark.parametrize(
+    ("options", "once"),
+    [({}, True), ({"auth": ("me", "password")}, False), ({"transport": httpx.MockTransport(httpx.Response)}, False)],
+    ids=["alone", "with a login", "with a transport of the caller's"],
+)
+def test_a_client_of_the_caller_s_is_watched_while_it_may_send_again(options: dict[str, Any], *, once: bool) -> None:
+    """A login may take a second request, and what a transport does is not known."""
+    with httpx.Client(**options) as client:
+        assert SyncClientTransports(client).sends_once is once
 
 
 def test_a_call_does_not_show_its_headers() -> None:
