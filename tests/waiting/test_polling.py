@@ -25,7 +25,7 @@ from longcat import FixedPolling, GeometricPolling
 from longcat.waiting.backoff import backoff
 from longcat.waiting.schedule.adaptive import AdaptivePolling
 from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic
-from longcat.waiting.schedule.knowledge import Knowledge
+from longcat.waiting.schedule.knowledge import FIRST_TRUST, Knowledge
 from longcat.waiting.schedule.plan import Plan, Polling
 
 MIDDLE = 0.5
@@ -446,6 +446,23 @@ def test_a_cohort_outweighs_the_older_ones_by_no_more_than_a_half() -> None:
     for _ in range(1000):
         knowledge.finish(cohort, 10.0, 11.0)
     assert set(knowledge.begin().ages) == {0.5}
+
+
+def share_given_back(foreseen_by: Iterable[int]) -> float:
+    """Return the share of the trust that is given back, after requests of which one forecast each was sure."""
+    knowledge = Knowledge()
+    for number in foreseen_by:
+        cohort = knowledge.begin()
+        knowledge.update_trust(cohort, [20.0 if i == number else 0.0 for i in range(len(FIRST_TRUST))])
+        knowledge.finish(cohort, 10.0, 11.0)
+    knowledge.begin()
+    return knowledge.trust[0] / FIRST_TRUST[0]  # Nothing else is left of it.
+
+
+def test_the_more_often_requests_are_unlike_those_before_the_less_is_relied_on_those() -> None:
+    """The share of the trust that goes back is that of the requests which surprised, two in a hundred at first."""
+    shares = [share_given_back(foreseen_by) for foreseen_by in ([1], [1] * 200, [1, 2] * 100 + [1])]
+    assert shares == pytest.approx([0.02, 0.003, 0.9], rel=0.1)
 
 
 @pytest.mark.parametrize("age", [0.7, 6.0, 30.0, 45.0, 200.0])
