@@ -26,7 +26,14 @@ from longcat.sandbox.gateway import RateLimit
 from longcat.sandbox.picture import draw, draw_small
 from longcat.sandbox.queue.gateway import EmulatedQueueGateway
 from longcat.sandbox.result import EmulatedResultGateway, not_found
-from longcat.sandbox.state import MAX_REQUESTS, EmulatedGatewayName, EmulatedRequest, NewRequest, Requests, Settings
+from longcat.sandbox.state import (
+    MAX_REQUESTS,
+    EmulatedGatewayName,
+    EmulatedRequest,
+    EmulatedRequests,
+    NewRequest,
+    Settings,
+)
 
 _WANTED: Final[Mapping[str, tuple[type, ...]]] = {
     "request_id": (str,),
@@ -79,7 +86,7 @@ class _SandboxApp:
     def __init__(self, settings: Settings, time: TimeSource) -> None:
         self._settings = settings
         self._time = time
-        self._requests = Requests(settings)
+        self._requests = EmulatedRequests(settings)
         rate_limit = RateLimit(settings.rate_limit, time)
         self.result_gateway = EmulatedResultGateway(settings, time, self._requests, rate_limit)
         self.queue_gateway = EmulatedQueueGateway(settings, time, self._requests, rate_limit)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from longcat.sandbox.behaviours import TimeSource
 from longcat.sandbox.drifts import drifted, find_drifts
 from longcat.sandbox.faults import Fault
-from longcat.sandbox.state import Requests, Settings
+from longcat.sandbox.state import EmulatedRequests, Settings
 
 
 class RateLimit:
@@ -35,7 +35,7 @@ class RateLimit:
 class EmulatedGateway:
     """The base of the two gateways."""
 
-    def __init__(self, settings: Settings, time: TimeSource, requests: Requests, rate_limit: RateLimit) -> None:
+    def __init__(self, settings: Settings, time: TimeSource, requests: EmulatedRequests, rate_limit: RateLimit) -> None:
         self._settings = settings
         self._time = time
         self._requests = requests

@@ -187,7 +187,7 @@ class NewRequest:
     look: Look = PLAIN
 
 
-class Requests(dict[str, EmulatedRequest]):
+class EmulatedRequests(dict[str, EmulatedRequest]):
     """All requests that the sandbox knows, by id. It forgets none, so whoever adds them must heed MAX_REQUESTS.
 
     Attributes:

@@ -52,7 +52,7 @@ KEY_HEADER: Final = contract(SUBMIT).key_header.lower()
 LATE: Final = "The answer takes longer than the request allows."
 
 
-class Options(TypedDict, total=False):
+class ClientOptions(TypedDict, total=False):
     """The other arguments of a client. See `LongCat`."""
 
     polling: Polling | None
@@ -238,12 +238,14 @@ class FakeGateway(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Return the bytes of a request's n-th picture. Raises LookupError when there is none."""
         return self._scripts[request_id].pictures[number - 1]
 
-    def client(self, api_key: str = GATEWAY_KEY, base_url: str = GATEWAY_URL, **options: Unpack[Options]) -> LongCat:
+    def client(
+        self, api_key: str = GATEWAY_KEY, base_url: str = GATEWAY_URL, **options: Unpack[ClientOptions]
+    ) -> LongCat:
         """Return a `LongCat` that asks this gateway and lives by its clock. The arguments are those of `LongCat`."""
         return _FakeLongCat(self, api_key, base_url, options)
 
     def async_client(
-        self, api_key: str = GATEWAY_KEY, base_url: str = GATEWAY_URL, **options: Unpack[Options]
+        self, api_key: str = GATEWAY_KEY, base_url: str = GATEWAY_URL, **options: Unpack[ClientOptions]
     ) -> AsyncLongCat:
         """Return an `AsyncLongCat` that asks this gateway and lives by its clock."""
         return _FakeAsyncLongCat(self, api_key, base_url, options)
@@ -408,7 +410,7 @@ def _request_id(request: httpx.Request) -> str | None:
 class _FakeLongCat(LongCat):
     """A client whose own HTTP client, which it closes, leads to a fake gateway."""
 
-    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
+    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: ClientOptions) -> None:
         self._fake = fake
         super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 
@@ -419,7 +421,7 @@ class _FakeLongCat(LongCat):
 class _FakeAsyncLongCat(AsyncLongCat):
     """The same for asyncio and trio."""
 
-    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: Options) -> None:
+    def __init__(self, fake: FakeGateway, api_key: str, base_url: str, options: ClientOptions) -> None:
         self._fake = fake
         super().__init__(api_key, base_url, clock=fake.clock, allow_private=True, **options)  # There is no network.
 

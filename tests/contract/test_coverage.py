@@ -348,14 +348,14 @@ class TestLimits:
         names = [f"S{number}" for number in range(30)]
         schemas = {name: obj(**{one: {"$ref": f"#/components/schemas/{one}"} for one in names}) for name in names}
         context = of_answers({"$ref": "#/components/schemas/S0"}, {"S1": {"S2": {}}}, **schemas)
-        assert context.result.totals.all[items.Kind.FIELD] == items.MAX_BODY_ITEMS
+        assert context.result.totals.all[items.ItemKind.FIELD] == items.MAX_BODY_ITEMS
         assert places(context, "seen") == ["/S1", "/S1/S2"]
         assert "1 body has more than 2,000 items" in report(context, "table")
 
     def test_long_names(self) -> None:
         """They are cut short in what is shown, and told apart in what is counted."""
         context = of_answers(obj(**{"x" * 10_000 + end: TEXT for end in "ab"}), {"x" * 10_000 + "a": ""})
-        assert context.result.totals.seen[items.Kind.FIELD] == 1
+        assert context.result.totals.seen[items.ItemKind.FIELD] == 1
         assert all(len(report(context, kind)) < 20_000 for kind in ("table", "markdown", "html"))
 
     def test_a_long_chain_of_schemas(self) -> None:

@@ -28,7 +28,7 @@ from libraries import LIBRARIES, WAYS, pairs, transport_for
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Status
 from longcat.testing import FakeGateway, VirtualClock
-from longcat.testing.gateway import Options
+from longcat.testing.gateway import ClientOptions
 
 T = TypeVar("T")
 
@@ -236,7 +236,7 @@ class Driver:
         script: Script | FakeGateway,
         *,
         http_timeout: float | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[ClientOptions],
     ) -> T:
         """Run a scenario with a client that has this gateway, and return what it returns.
 
@@ -275,7 +275,7 @@ class Driver:
         timeout: float | None = inf,
         *,
         unknown: Any = "wait",
-        **options: Unpack[Options],
+        **options: Unpack[ClientOptions],
     ) -> Image:
         """Wait for the request `r`, for ever unless told otherwise."""
 

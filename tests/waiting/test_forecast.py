@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic, ProgressReader, ProgressShape, logarithm
-from longcat.waiting.schedule.outlook import Outlook, Price, Reports
+from longcat.waiting.schedule.outlook import Outlook, Price, ProgressOutlook
 
 
 def survival(forecast: LogLogistic | Experience, seconds: float) -> float:
@@ -175,7 +175,7 @@ def test_experience_that_is_too_old_makes_room_for_the_prior() -> None:
 
 # --- When questions fall due. ---
 
-Ahead = Outlook | Reports
+Ahead = Outlook | ProgressOutlook
 
 
 def outlook() -> Outlook:
@@ -189,9 +189,9 @@ def outlook() -> Outlook:
     return Outlook([0.5, 0.3, 0.2], [fine, wide], Price(0.002, 20.0, 0.5, 0.01))
 
 
-def reports() -> Reports:
+def reports() -> ProgressOutlook:
     """Return what is expected of a request that reports progress, by two forecasts and by what is expected of all."""
-    return Reports(outlook(), 0.4, [(0.5, LogLogistic(30.0, 0.3)), (0.1, LogLogistic(20.0, 0.2, 5.0))])
+    return ProgressOutlook(outlook(), 0.4, [(0.5, LogLogistic(30.0, 0.3)), (0.1, LogLogistic(20.0, 0.2, 5.0))])
 
 
 def due_by_short_steps(ahead: Ahead, price: Price, age: float, questions: float) -> float:

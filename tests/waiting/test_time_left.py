@@ -13,7 +13,7 @@ import pytest
 from attrs import define
 
 from longcat.waiting.schedule.adaptive import AdaptivePlan, AdaptivePolling
-from longcat.waiting.schedule.progress_curve import CURVES, Report, time_of_end
+from longcat.waiting.schedule.progress_curve import CURVES, ProgressReport, time_of_end
 from longcat.waiting.schedule.time_left import time_left
 
 Curve = Callable[[float], float]
@@ -165,21 +165,21 @@ def test_progress_along_a_curve_ends_where_that_ends(number: int) -> None:
     """Half a dozen reports tell the curves apart, and when work began of which zero was reported last."""
     _, _, share_of_time = CURVES[number]
     moments = [(10 + 100 * share_of_time(progress), progress) for progress in (0.21, 0.333, 0.45, 0.512, 0.633, 0.71)]
-    reports = [Report(moment - 1, moment, progress) for moment, progress in moments]
+    reports = [ProgressReport(moment - 1, moment, progress) for moment, progress in moments]
     assert time_of_end(reports, 11.0, moments[-1][0]) == pytest.approx(110, rel=0.01)
 
 
 @pytest.mark.parametrize(("early", "late"), [(0.1, 0.1), (0.5, 0.5), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0)])
 def test_a_step_is_taken_halfway_between_two_questions(early: float, late: float) -> None:
     """Progress in fifths was reached at some moment between the question before and the one that it answered."""
-    reports = [Report(100 * step - early, 100 * step + late, step) for step in (0.2, 0.4, 0.6, 0.8)]
+    reports = [ProgressReport(100 * step - early, 100 * step + late, step) for step in (0.2, 0.4, 0.6, 0.8)]
     assert time_of_end(reports, None, 81.0) == pytest.approx(100 + (late - early) / 2, rel=0.03)
 
 
 @pytest.mark.parametrize(("gap", "needed"), [(1.0, 3), (2.0, 3), (3.0, 4), (4.0, None)])
 def test_the_wider_apart_the_questions_the_more_steps_it_takes(gap: float, needed: int | None) -> None:
     """Nothing is told before the steps show within a factor of two how long the rest takes."""
-    reports = [Report(100 * step - gap, 100 * step + gap, step) for step in (0.2, 0.4, 0.6, 0.8)]
+    reports = [ProgressReport(100 * step - gap, 100 * step + gap, step) for step in (0.2, 0.4, 0.6, 0.8)]
     told = (number for number in (3, 4) if time_of_end(reports[:number], None, reports[number - 1].elapsed) is not None)
     assert next(told, None) == needed
 

@@ -28,7 +28,7 @@ _ANNOTATIONS: Final = frozenset({"$ref", "$comment", "title", "summary", "descri
 _ALTERNATIVES: Final = ("then", "else")
 
 
-class Kind(StrEnum):
+class ItemKind(StrEnum):
     """The kinds of items. The order is that of the reports."""
 
     OPERATION = "operation"
@@ -85,7 +85,7 @@ class Item:
         is_subtype: whether it is a schema that extends the one above, so that it lists only what that one does not.
     """
 
-    kind: Kind | None
+    kind: ItemKind | None
     name: str
     pointers: tuple[str, ...]
     schemas: tuple[str, ...] = field(default=(), repr=False)
@@ -121,9 +121,9 @@ class Item:
     @property
     def step(self) -> str:
         """The last part of the place."""
-        if self.above is None or self.kind is Kind.VALUE:
+        if self.above is None or self.kind is ItemKind.VALUE:
             return ""
-        return f"({shorten(self.name)})" if self.kind is Kind.MEMBER else f"/{shorten(escape(self.name), 200)}"
+        return f"({shorten(self.name)})" if self.kind is ItemKind.MEMBER else f"/{shorten(escape(self.name), 200)}"
 
 
 @frozen
@@ -137,7 +137,7 @@ class Tree:
     """
 
     top: Item
-    counts: Counter[Kind]
+    counts: Counter[ItemKind]
     is_cut: bool = False
 
 
@@ -145,7 +145,7 @@ class Tree:
 class _Listing:
     """The items that a schema lists: see `Item`."""
 
-    kind: Kind | None
+    kind: ItemKind | None
     name: str
     pointers: tuple[str, ...]
     schemas: tuple[str, ...] = ()
@@ -194,7 +194,7 @@ class Trees:
 
     def _grow(self, top: Item, direction: Direction) -> Tree:
         """Enter what there is, level by level, until there is too much."""
-        counts: Counter[Kind] = Counter()
+        counts: Counter[ItemKind] = Counter()
         pending, left, is_cut = deque([top]), MAX_BODY_ITEMS, False
         while pending and left:
             item = pending.popleft()
@@ -233,11 +233,11 @@ class Trees:
             for where, value in _values(self._schemas.at(pointer), pointer):
                 values.setdefault(key_of_value(value), (where, value))
         for where, value in values.values():
-            yield _Listing(Kind.VALUE, show(value), (where,), value=value)
+            yield _Listing(ItemKind.VALUE, show(value), (where,), value=value)
         fields = self._schemas.fields(schemas, direction)
         for name, pointers in fields.named.items():
             if name not in fields.left_out and not any(self._schemas.at(one) is False for one in pointers):
-                yield _Listing(Kind.FIELD, name, pointers, self.applied(*pointers))
+                yield _Listing(ItemKind.FIELD, name, pointers, self.applied(*pointers))
         for pointer in (*fields.patterns.values(), *fields.others):
             yield _Listing(None, "*", (pointer,), self.applied(pointer))
         for pointer in schemas:
@@ -254,7 +254,7 @@ class Trees:
         for where in dict.fromkeys(branches):
             if where not in schemas:
                 added = tuple(one for one in self.applied(where) if one not in schemas)
-                yield _Listing(Kind.MEMBER, last_name(where), (where,), added, is_subtype=True)
+                yield _Listing(ItemKind.MEMBER, last_name(where), (where,), added, is_subtype=True)
 
     def _read_inner(self, schema: Any, pointer: str) -> Iterator[_Listing]:
         for index, _ in enumerate(_list(schema, "prefixItems")):
@@ -269,7 +269,7 @@ class Trees:
                 names[name] += 1
                 unique = name if names[name] == 1 else f"{name} {names[name]}"
                 where = f"{pointer}/{keyword}/{index}"
-                yield _Listing(Kind.MEMBER, unique, (where,), self.applied(where))
+                yield _Listing(ItemKind.MEMBER, unique, (where,), self.applied(where))
 
     def applied(self, *pointers: str) -> tuple[str, ...]:
         """Return where all schemas stand that say something of a value: those that are mere references are left out.
@@ -302,15 +302,15 @@ def _enter(listing: _Listing, item: Item) -> Item:
     """Enter what a schema lists into the content of an item."""
     child = Item(listing.kind, listing.name, listing.pointers, listing.schemas, above=item, level=item.level + 1)
     content, where = item.content, listing.pointers[0]
-    if listing.kind is Kind.VALUE:
+    if listing.kind is ItemKind.VALUE:
         child.value = listing.value
         content.values[key_of_value(listing.value)] = child
-    elif listing.kind is Kind.FIELD:
+    elif listing.kind is ItemKind.FIELD:
         content.fields[listing.name] = child
     else:
         content.inner[where] = child
     child.is_subtype = listing.is_subtype
-    if listing.kind is Kind.MEMBER and not listing.is_subtype:
+    if listing.kind is ItemKind.MEMBER and not listing.is_subtype:
         content.unions[parent(where)] = None
     return child
 

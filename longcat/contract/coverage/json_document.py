@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from longcat.contract.coverage.items import Kind
+from longcat.contract.coverage.items import ItemKind
 from longcat.contract.coverage.parts import REQUEST_BODY
 from longcat.contract.coverage.results import ReportedItem, Totals
 from longcat.contract.coverage.summary import CoverageContext
@@ -25,7 +25,7 @@ def document(context: CoverageContext) -> Iterator[str]:
         "fail_under": context.fail_under,
         "stale_after": context.stale_after,
         "exit_code": int(context.verdict),
-        "totals": {kind.value: _total(result.totals, kind) for kind in Kind},
+        "totals": {kind.value: _total(result.totals, kind) for kind in ItemKind},
         "exchanges": _origins(result.coverage.exchanges.times, result.coverage.exchanges.last),
         "lists_all": result.lists_all,
         "summary": list(context.sentences()),
@@ -63,16 +63,16 @@ def _items(entry: ReportedItem, about: Mapping[str, Any]) -> Iterator[dict[str, 
 
 def _about(entry: ReportedItem, inner: ReportedItem, about: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return where an entry is that is directly in another one."""
-    if inner.kind in {Kind.STATUS, Kind.PARAMETER} or (inner.kind is None and inner.name == REQUEST_BODY):
+    if inner.kind in {ItemKind.STATUS, ItemKind.PARAMETER} or (inner.kind is None and inner.name == REQUEST_BODY):
         return {**about, "part": inner.name}
-    if inner.kind is Kind.HEADER:
+    if inner.kind is ItemKind.HEADER:
         return {**about, "part": f"{entry.name} {inner.name}"}
     if inner.kind is None and not inner.place:
         return {**about, "media_type": inner.name}
     return about
 
 
-def _total(totals: Totals, kind: Kind) -> dict[str, Any]:
+def _total(totals: Totals, kind: ItemKind) -> dict[str, Any]:
     all_, seen, stale = totals.all[kind], totals.seen[kind], totals.stale[kind]
     origins = {origin: counts[kind] for origin, counts in totals.by_origin.items() if counts[kind]}
     return {"total": all_, "seen": seen, "stale": stale, "never": all_ - seen - stale, "by_origin": origins}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Final
 
-from longcat.contract.coverage.items import Kind
+from longcat.contract.coverage.items import ItemKind
 from longcat.contract.coverage.results import ReportedItem, SeenState, Totals
 from longcat.contract.coverage.summary import NAMES, CoverageContext, origins, percent
 from longcat.contract.reports.context import markup
@@ -22,7 +22,7 @@ ANY_METHOD: Final = "-"
 """What stands for all methods where `_css_name` stands for one: a contract may well have a method ANY."""
 MAX_UNFOLDED: Final = 300
 """A page with more items than these is folded at first."""
-_FOLDS: Final = frozenset({Kind.OPERATION, Kind.STATUS})
+_FOLDS: Final = frozenset({ItemKind.OPERATION, ItemKind.STATUS})
 
 
 def page(context: CoverageContext) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _entry(entry: ReportedItem, most: int, *, is_open: bool) -> Iterator[str]:
     """Yield an entry with all in it. `most` is how often its operation was seen."""
     seen_in = [f"from-{origin}" for origin in ORIGINS if entry.sighting.times[origin]]
     classes = ["item", *(["counts", entry.kind.value, entry.state.value] if entry.kind else ["group"]), *seen_in]
-    if entry.kind is Kind.OPERATION:
+    if entry.kind is ItemKind.OPERATION:
         classes.append(f"method-{_css_name(entry.name.partition(' /')[0])}")
     line = "".join(_line(entry, most))
     yield f'<li class="{markup(" ".join(classes))}">'
@@ -140,9 +140,9 @@ def _line(entry: ReportedItem, most: int) -> Iterator[str]:
         yield f"{name}"
         return
     times = entry.sighting.times.total()
-    kind = "" if entry.kind is Kind.OPERATION else f'<span class="kind">{entry.kind.value}</span>'
+    kind = "" if entry.kind is ItemKind.OPERATION else f'<span class="kind">{entry.kind.value}</span>'
     yield f'<span class="name">{name} {kind}</span>'
-    if entry.kind is Kind.OPERATION:
+    if entry.kind is ItemKind.OPERATION:
         totals = entry.totals
         share = totals.percent()
         yield f'{_bar(share)}<span class="share">{percent(share)} of {totals.all.total():,} items</span>'

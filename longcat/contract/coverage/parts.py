@@ -6,7 +6,7 @@ from typing import Final
 from attrs import field, frozen
 
 from longcat.contract.checks.media import MediaKind, kind_of
-from longcat.contract.coverage.items import Kind, Trees
+from longcat.contract.coverage.items import ItemKind, Trees
 from longcat.contract.openapi.operation import Media, Operation, Parameter
 from longcat.contract.openapi.place import Place
 from longcat.contract.openapi.schema.fields import Direction
@@ -30,7 +30,7 @@ class Part:
         parts: those in it, by their keys: see `key_of`, media types by themselves, and status codes by their codes.
     """
 
-    kind: Kind | None
+    kind: ItemKind | None
     name: str
     pointer: str
     direction: Direction
@@ -55,17 +55,17 @@ def part_of(operation: Operation, trees: Trees) -> Part:
         with trees.reading(operation.place.written_at):
             parts.update(read(operation, trees))
     name = f"{operation.method} {operation.path}"
-    return Part(Kind.OPERATION, name, _pointer(operation.place, trees), Direction.REQUEST, parts=parts)
+    return Part(ItemKind.OPERATION, name, _pointer(operation.place, trees), Direction.REQUEST, parts=parts)
 
 
 def _parameters(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
     for one in operation.parameters:
         if key_of(one) not in IGNORED:
             name = f"{one.location} {one.name}"
-            yield key_of(one), _part_of_parameter(Kind.PARAMETER, name, one, Direction.REQUEST, trees)
+            yield key_of(one), _part_of_parameter(ItemKind.PARAMETER, name, one, Direction.REQUEST, trees)
 
 
-def _part_of_parameter(kind: Kind, name: str, one: Parameter, direction: Direction, trees: Trees) -> Part:
+def _part_of_parameter(kind: ItemKind, name: str, one: Parameter, direction: Direction, trees: Trees) -> Part:
     schema = None
     with trees.reading(one.place.written_at):
         schema = one.schema
@@ -84,10 +84,10 @@ def _answers(operation: Operation, trees: Trees) -> Iterator[tuple[str, Part]]:
         with trees.reading(response.place.written_at):
             for one in response.headers.values():
                 if (key := key_of(one)) not in IGNORED:
-                    parts[key] = _part_of_parameter(Kind.HEADER, key, one, Direction.RESPONSE, trees)
+                    parts[key] = _part_of_parameter(ItemKind.HEADER, key, one, Direction.RESPONSE, trees)
         with trees.reading(response.place.written_at):
             parts |= _bodies(response.content, Direction.RESPONSE, trees)
-        yield code, Part(Kind.STATUS, code, _pointer(response.place, trees), Direction.RESPONSE, parts=parts)
+        yield code, Part(ItemKind.STATUS, code, _pointer(response.place, trees), Direction.RESPONSE, parts=parts)
 
 
 def _pointer(place: Place, trees: Trees) -> str:

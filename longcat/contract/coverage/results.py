@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import Factory, define, evolve, field, frozen
 
 from longcat.contract.coverage.collect import Coverage, SeenOperation, Sighting
-from longcat.contract.coverage.items import Item, Kind
+from longcat.contract.coverage.items import Item, ItemKind
 from longcat.contract.coverage.parts import Part, part_of
 from longcat.contract.lazy import cached_property
 from longcat.contract.model import Origin
@@ -45,13 +45,13 @@ class Totals:
         cut: how many bodies have more items than count.
     """
 
-    all: Counter[Kind] = Factory(Counter)
-    seen: Counter[Kind] = Factory(Counter)
-    stale: Counter[Kind] = Factory(Counter)
-    by_origin: dict[Origin, Counter[Kind]] = Factory(dict)
+    all: Counter[ItemKind] = Factory(Counter)
+    seen: Counter[ItemKind] = Factory(Counter)
+    stale: Counter[ItemKind] = Factory(Counter)
+    by_origin: dict[Origin, Counter[ItemKind]] = Factory(dict)
     cut: int = 0
 
-    def percent(self, kind: Kind | None = None) -> float:
+    def percent(self, kind: ItemKind | None = None) -> float:
         """Return how much was seen of a kind, or of all kinds. Of nothing, everything was seen."""
         seen, all_ = (self.seen[kind], self.all[kind]) if kind else (self.seen.total(), self.all.total())
         return 100.0 * seen / all_ if all_ else 100.0
@@ -70,14 +70,14 @@ class ReportedItem:
         value: of a VALUE.
     """
 
-    kind: Kind | None
+    kind: ItemKind | None
     name: str
     place: str
     pointer: str
     state: SeenState
     sighting: Sighting
     entries: "list[ReportedItem]" = Factory(list)
-    unlisted: Counter[Kind] = Factory(Counter)
+    unlisted: Counter[ItemKind] = Factory(Counter)
     value: Any = None
 
     @property
@@ -193,7 +193,7 @@ def _order(operation: Operation) -> tuple[str, int, str]:
     return operation.path, METHODS.index(method) if method in METHODS else len(METHODS), method
 
 
-def _below(item: Item) -> Iterator[Kind]:
+def _below(item: Item) -> Iterator[ItemKind]:
     """Yield the kinds of all items in one."""
     for one in item.children():
         if one.kind is not None:

@@ -6,25 +6,25 @@ from typing import Final
 
 from attrs import field, frozen
 
-from longcat.contract.coverage.items import MAX_BODY_ITEMS, Kind
+from longcat.contract.coverage.items import MAX_BODY_ITEMS, ItemKind
 from longcat.contract.coverage.results import CoverageResult, ReportedItem, SeenState
 from longcat.contract.reports.findings import ORIGINS
 from longcat.contract.reports.verdict import Tally, Verdict, evidence_sentence, left_out_sentences
 from longcat.text import abbreviate, counted
 
-NAMES: Final[dict[Kind, str]] = {
-    Kind.OPERATION: "operations",
-    Kind.STATUS: "status codes",
-    Kind.PARAMETER: "parameters",
-    Kind.HEADER: "headers",
-    Kind.FIELD: "fields",
-    Kind.VALUE: "values",
-    Kind.MEMBER: "union members",
+NAMES: Final[dict[ItemKind, str]] = {
+    ItemKind.OPERATION: "operations",
+    ItemKind.STATUS: "status codes",
+    ItemKind.PARAMETER: "parameters",
+    ItemKind.HEADER: "headers",
+    ItemKind.FIELD: "fields",
+    ItemKind.VALUE: "values",
+    ItemKind.MEMBER: "union members",
 }
 """What several of a kind are called, in the order of the reports."""
 MAX_PLACE: Final = 300
 """How many characters of a place are shown."""
-_COLUMNS: Final = (Kind.STATUS, Kind.PARAMETER, Kind.FIELD, Kind.VALUE, Kind.MEMBER)
+_COLUMNS: Final = (ItemKind.STATUS, ItemKind.PARAMETER, ItemKind.FIELD, ItemKind.VALUE, ItemKind.MEMBER)
 HEADINGS: Final = ("Operation", *(NAMES[kind].capitalize() for kind in _COLUMNS), "Times", "Last", "From")
 """What the `cells` of an operation are called."""
 
@@ -113,7 +113,7 @@ def missing(entries: Iterable[ReportedItem]) -> Iterator[Missing]:
 
 def label(entry: ReportedItem) -> str:
     """Return what an entry is called below its operation."""
-    if entry.kind is Kind.VALUE:
+    if entry.kind is ItemKind.VALUE:
         return f"{entry.place} = {entry.name}".strip()
     return entry.place or entry.name
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from longcat.contract.coverage.items import Kind
+from longcat.contract.coverage.items import ItemKind
 from longcat.contract.coverage.results import SeenState, Totals
 from longcat.contract.coverage.summary import HEADINGS, NAMES, CoverageContext, Missing, cells, day, missing, percent
 from longcat.contract.reports.table import on_terminal
@@ -56,7 +56,7 @@ def _title(one: Missing) -> str:
     """Return below which title something is named that was not seen."""
     if one.entry.state is SeenState.STALE:
         return _STALE
-    return _UNUSED if one.entry.kind is Kind.OPERATION else _NEVER
+    return _UNUSED if one.entry.kind is ItemKind.OPERATION else _NEVER
 
 
 def _line(one: Missing) -> str:

@@ -18,16 +18,22 @@ from longcat.sandbox.bodies import JSON, base_url, json_response, read_body
 from longcat.sandbox.calls import MODEL, STATUS
 from longcat.sandbox.faults import Fault, FaultTarget
 from longcat.sandbox.gateway import EmulatedGateway, RateLimit
-from longcat.sandbox.queue.received_orders import OrderRefusedError, Orders, ReceivedOrder, WantedPictures, read_order
+from longcat.sandbox.queue.received_orders import (
+    OrderRefusedError,
+    ReceivedOrder,
+    ReceivedOrders,
+    WantedPictures,
+    read_order,
+)
 from longcat.sandbox.queue.sister_variants import BodyKind, HonestBody, find_variants, vary
 from longcat.sandbox.queue.webhooks import WebhookSender, read_webhook
 from longcat.sandbox.state import (
     MAX_REQUESTS,
     EmulatedGatewayName,
     EmulatedRequest,
+    EmulatedRequests,
     NewRequest,
     RequestOutcome,
-    Requests,
     Settings,
 )
 
@@ -37,9 +43,9 @@ UNREAD: Final = "order-unread"  # The one fault that strikes before the order is
 class EmulatedQueueGateway(EmulatedGateway):
     """Takes orders, and answers questions about them."""
 
-    def __init__(self, settings: Settings, time: TimeSource, requests: Requests, rate_limit: RateLimit) -> None:
+    def __init__(self, settings: Settings, time: TimeSource, requests: EmulatedRequests, rate_limit: RateLimit) -> None:
         super().__init__(settings, time, requests, rate_limit)
-        self.orders = Orders(settings.faults, settings.fault_every)
+        self.orders = ReceivedOrders(settings.faults, settings.fault_every)
         self._webhooks = WebhookSender(time)
         self._variants = find_variants(settings.variants)
 

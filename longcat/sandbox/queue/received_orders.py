@@ -146,7 +146,7 @@ class ReceivedOrder:
         return {"request_id": self.request_id, "fault": self.fault, "headers": self.headers, "body": body}
 
 
-class Orders:
+class ReceivedOrders:
     """Every POST to the order call, the money that the orders cost, and the faults that strike them.
 
     Attributes:

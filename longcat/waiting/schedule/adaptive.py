@@ -14,7 +14,7 @@ from attrs import Factory, define, field, frozen, validators
 from longcat.waiting.schedule.budget import UNTRUSTED, Budget, due_in_budget, earliest, saved
 from longcat.waiting.schedule.forecast import PRIOR, Experience, LogLogistic, ProgressReader
 from longcat.waiting.schedule.knowledge import SHARED, Cohort, Knowledge
-from longcat.waiting.schedule.outlook import Outlook, Price, Reports
+from longcat.waiting.schedule.outlook import Outlook, Price, ProgressOutlook
 from longcat.waiting.schedule.plan import Random
 from longcat.waiting.schedule.polling import POSITIVE, check_bounds
 
@@ -225,7 +225,7 @@ class AdaptivePlan:
         with knowledge.lock:
             return self._chance_done(knowledge.outlook_by_experience(self._policy.price))
 
-    def _chance_done(self, ahead: Outlook | Reports) -> ChanceDone:
+    def _chance_done(self, ahead: Outlook | ProgressOutlook) -> ChanceDone:
         lock = self._policy.knowledge.lock
 
         def done(elapsed: float) -> float:
@@ -235,7 +235,7 @@ class AdaptivePlan:
 
         return done
 
-    def _ahead(self, outlook: Outlook) -> Outlook | Reports:
+    def _ahead(self, outlook: Outlook) -> Outlook | ProgressOutlook:
         """Return what is expected of this request."""
         if self._reader is None:
             return outlook
@@ -248,7 +248,7 @@ class AdaptivePlan:
         ]
         least = self._least_trust * max(1.0, *(t for t, _ in forecasts), 0.0)
         trusted = [(t, one) for t, one in forecasts if t >= least]
-        return Reports(outlook, 1.0 if least <= 1.0 else 0.0, trusted) if trusted else outlook
+        return ProgressOutlook(outlook, 1.0 if least <= 1.0 else 0.0, trusted) if trusted else outlook
 
     def _pause(self, outlook: Outlook, age: float) -> float:
         policy, elapsed = self._policy, age - self._begun_at
@@ -264,7 +264,7 @@ class AdaptivePlan:
             return pause
         return min(max(pause, policy.min_interval), policy.max_interval) * jitter
 
-    def _due_of(self, ahead: Outlook | Reports, age: float, questions: float, longest: float) -> float:
+    def _due_of(self, ahead: Outlook | ProgressOutlook, age: float, questions: float, longest: float) -> float:
         policy, seconds = self._policy, self._policy.seconds_per_question
         if seconds is not None:
             # One question is given at once, as to who asks at even intervals, and a second one where it was saved.

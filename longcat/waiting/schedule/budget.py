@@ -18,7 +18,7 @@ from typing import Final
 from attrs import frozen
 
 from longcat.clock import RESOLUTION
-from longcat.waiting.schedule.outlook import Outlook, Reports
+from longcat.waiting.schedule.outlook import Outlook, ProgressOutlook
 
 AT_ONCE: Final = 2  # How many questions a budget allows before any time has passed.
 SHARPNESS: Final = 0.8
@@ -82,7 +82,7 @@ def taut(points: Sequence[tuple[float, float]]) -> list[int]:
     return hull
 
 
-def due_in_budget(ahead: Outlook | Reports, age: float, questions: float, budget: Budget) -> float:
+def due_in_budget(ahead: Outlook | ProgressOutlook, age: float, questions: float, budget: Budget) -> float:
     """Return after how many seconds so many questions fall due, about a request of this age in seconds."""
     each, typical = budget.seconds_per_question, ahead.typical
     price = min(budget.worth * typical, CHEAP * each**2 / (2 * typical))

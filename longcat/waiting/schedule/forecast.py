@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import define, field
 
-from longcat.waiting.schedule.progress_curve import Report, time_of_end
+from longcat.waiting.schedule.progress_curve import ProgressReport, time_of_end
 
 SHORTEST_DURATION: Final = 0.05
 LONGEST_DURATION: Final = 20_000.0  # Seconds. Durations beyond these bounds are not told apart.
@@ -269,7 +269,7 @@ class ProgressReader:
     _last: float = 0.0
     _work: float | None = None  # When the work started. None: unknown.
     _reports: tuple[dict[int, tuple[float, float]], ...] = field(factory=lambda: ({}, {}))
-    _kept: dict[int, Report] = field(factory=dict)
+    _kept: dict[int, ProgressReport] = field(factory=dict)
     _read: float = 0.0  # When there was a report last, be it the same.
 
     def read(self, shapes: tuple[ProgressShape, ProgressShape], elapsed: float, progress: float) -> None:
@@ -281,7 +281,7 @@ class ProgressReader:
         if progress <= 0 or progress == self._last:
             return
         self._last = progress
-        self._kept[int(MAX_REPORTS * progress)] = Report(before, elapsed, progress)
+        self._kept[int(MAX_REPORTS * progress)] = ProgressReport(before, elapsed, progress)
         self._find_work(elapsed, progress)
         for i, origin in enumerate((0.0, self._work)):
             self.forecasts[i] = None

@@ -217,7 +217,7 @@ def prior_table() -> tuple[list[float], list[float]]:
 
 
 @frozen
-class Reports:
+class ProgressOutlook:
     """The outlook for a request that reports progress.
 
     Attributes:

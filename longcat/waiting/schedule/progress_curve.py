@@ -16,7 +16,7 @@ Curve: TypeAlias = Callable[[float], float]
 """From a share, of the time or of the progress, to the other."""
 
 
-class Report(NamedTuple):
+class ProgressReport(NamedTuple):
     """A progress, above zero, and when it was first told; and when a lesser one, or none, was told before. Seconds."""
 
     before: float
@@ -73,7 +73,7 @@ SLOPE: Final = 1e-3  # What is taken for the change of a share, to find how stee
 LEAST_LEFT: Final = 0.002  # Of the time that the work took so far, at least so much is left.
 
 
-def step_of(reports: Sequence[Report]) -> float:
+def step_of(reports: Sequence[ProgressReport]) -> float:
     """Return how coarse the progress is: 0.1 if only tenths were reported. Zero: it is smooth."""
     for steps in range(2, MAX_PROGRESS_STEPS + 1):
         if all(abs(steps * one.progress - round(steps * one.progress)) < 1e-6 for one in reports):  # noqa: PLR2004
@@ -113,7 +113,7 @@ def places(progress: float) -> tuple[tuple[float, float, float], ...]:
     return tuple(found)
 
 
-def fit(reports: Sequence[Report], step: float, zero: float | None) -> list[Fit]:
+def fit(reports: Sequence[ProgressReport], step: float, zero: float | None) -> list[Fit]:
     """Return each curve, laid through the reports by least squares.
 
     Args:
@@ -148,7 +148,7 @@ def fit(reports: Sequence[Report], step: float, zero: float | None) -> list[Fit]
     return fits
 
 
-def time_of_end(reports: Sequence[Report], zero: float | None, asked: float) -> float | None:
+def time_of_end(reports: Sequence[ProgressReport], zero: float | None, asked: float) -> float | None:
     """Return when the request will be done, in seconds on the clock of the reports. None: that can't be told yet.
 
     Args:
