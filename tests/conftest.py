@@ -20,7 +20,7 @@ from batches import call, gateway_with  # noqa: F401 - fixtures.
 from fakes import drivers_for
 from hypothesis import HealthCheck, settings
 from journals import KINDS, Place
-from libraries import WAYS
+from libraries import EVERY_PAIR, WAYS
 from object_storage import ObjectStorage
 from postgres import PostgresServer, Schema
 
@@ -86,9 +86,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Next come those with a database or an object storage, so that most processes of the tests need not start one. All
     else goes by name, as each process has read the files in an order of its own.
     """
+    items[:] = filter(has_its_turn, items)
     items.sort(
         key=lambda item: (not any(word in item.path.stem for word in LONGEST), not needs_server(item), item.path)
     )
+
+
+def has_its_turn(item: pytest.Item) -> bool:
+    """Whether a test is to run. The rows of a table that is marked `in_turn` have one driver each, in turn."""
+    if EVERY_PAIR or not isinstance(item, pytest.Function) or item.get_closest_marker("in_turn") is None:
+        return True
+    (name,) = {*DRIVERS} & {*item.callspec.indices}
+    drivers = drivers_for(item.function.__name__, DRIVERS[name])
+    row = sum(index for table, index in item.callspec.indices.items() if table != name)
+    return item.callspec.indices[name] == row % len(drivers)
 
 
 def needs_server(item: pytest.Item) -> bool:

@@ -79,6 +79,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(("text", "moment"), MOMENTS.items(), ids=[text[:30] for text in MOMENTS])
 def test_no_moment_of_rfc_3339_refuses_a_picture(driver: Driver, text: str, moment: datetime) -> None:
     """Small letters, leap seconds, any fraction and every year: what a datetime can't hold becomes what is nearest."""
@@ -207,6 +208,7 @@ def test_an_undocumented_answer_is_kept_whole() -> None:
     assert SYNC.status(Script(says(body))).raw == body
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     "body",
     [

@@ -175,6 +175,7 @@ def ask(driver: Driver, question: Any, base_url: str | None = None) -> Status | 
     return answer
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_documented_answer(driver: Driver, cassette: Cassette, name: str) -> None:
     """Each documented answer becomes the status, or the error by name and message, that the documentation promises."""

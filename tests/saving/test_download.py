@@ -237,6 +237,7 @@ def test_every_signature_has_a_sample() -> None:
     assert list(SUFFIXES) == list(KINDS)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(("kind", "first"), SAMPLES)
 def test_in_a_folder_the_file_is_named_after_request_and_kind(
     sync_driver: Driver, folder: Path, kind: str, first: bytes
@@ -271,6 +272,7 @@ UNSAFE = {
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("request_id", list(UNSAFE.values()), ids=list(UNSAFE))
 def test_an_unsafe_request_id_becomes_a_safe_name(sync_driver: Driver, folder: Path, request_id: str) -> None:
     """Whatever the id, the file is one plain, visible file in the folder."""
@@ -378,6 +380,7 @@ def test_all_of_one_picture_is_one_file_without_a_number(sync_driver: Driver, fo
     assert contents(folder) == {"cat.png": PICTURE}
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("request_id", ["../../cat", "/etc/cat", "..", "c" * 1024, "\u732b" * 1024, "cat\ud800"])
 def test_an_unsafe_request_id_with_several_pictures_becomes_safe_names(
     sync_driver: Driver, folder: Path, request_id: str
@@ -612,6 +615,7 @@ NO_IMAGES = {
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("body", list(NO_IMAGES.values()), ids=list(NO_IMAGES))
 def test_what_does_not_begin_as_an_image_is_refused(sync_driver: Driver, folder: Path, body: bytes) -> None:
     """A body without the first bytes of an image is a DownloadError, and is not asked for again."""
@@ -798,7 +802,12 @@ CUTS: dict[str, Script] = {
 }
 
 
-@by_driver(CUTS, "case", "no answer", "a short body", "cut chunks", "a damaged parcel", "reset in the body", "503")
+@by_driver(
+    CUTS,
+    "case",
+    *("no answer", "a short body", "cut chunks", "a damaged parcel", "reset in the body", "503"),
+    both_libraries=True,
+)
 def test_a_fault_that_may_pass_is_tried_again(driver: Driver, folder: Path, case: Script) -> None:
     """After a fault, the whole picture is asked for again, and nothing of the first try is in the file."""
     with Server(case, case, SERVED) as server:
@@ -870,6 +879,7 @@ def test_a_refused_connection_is_an_error(driver: Driver, folder: Path) -> None:
     assert contents(folder) == {}
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("code", [204, 206, 304, 400, 401, 403, 404, 410, 451])
 def test_a_refusal_is_final(sync_driver: Driver, folder: Path, code: int) -> None:
     """An answer that asking again won't change is a DownloadError with the status code, after one request."""

@@ -55,6 +55,7 @@ CODED = {
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(("coding", "body"), list(CODED.values()), ids=list(CODED))
 @pytest.mark.parametrize("framed", [True, False], ids=["length", "close"])
 def test_a_coded_answer_is_read(driver: Driver, coding: str, body: bytes, framed: bool) -> None:

@@ -24,7 +24,7 @@ import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 from attrs import field, frozen
-from libraries import LIBRARIES, WAYS, pairs, transport_for
+from libraries import EVERY_PAIR, LIBRARIES, WAYS, pairs, transport_for
 
 from longcat import AsyncLongCat, FixedPolling, Image, LongCat, LongCatError, Status
 from longcat.testing import FakeGateway, VirtualClock
@@ -290,13 +290,21 @@ def drivers_for(test: str, ways: tuple[str, ...] = WAYS) -> list[Driver]:
     return [Driver(*pair) for pair in pairs(test, ways)]
 
 
-def by_driver(cases: Mapping[str, Any], name: str, *everywhere: str) -> pytest.MarkDecorator:
+def by_driver(
+    cases: Mapping[str, Any], name: str, *everywhere: str, both_libraries: bool = EVERY_PAIR
+) -> pytest.MarkDecorator:
     """Return the parameters `driver` and `name`: every case with the blocking client, a few with the other drivers.
 
     What comes of an answer is decided by flows, which are the same for all drivers. So the cases that run everywhere
-    are one of each way in which a driver brings an answer or an error to its flow.
+    are one of each way in which a driver brings an answer or an error to its flow. The others take the HTTP libraries
+    in turn, unless each is for `both_libraries`, as where these read what comes from a socket.
     """
-    drivers = {case: drivers_for(case, WAYS if case in everywhere else ("sync",)) for case in cases}
+    drivers = {
+        case: drivers_for(case, WAYS if case in everywhere else ("sync",))
+        if case in everywhere or both_libraries
+        else [Driver("sync", [*LIBRARIES][number % 2])]
+        for number, case in enumerate(cases)
+    }
     return pytest.mark.parametrize(
         ("driver", name),
         [

@@ -3,9 +3,12 @@
 What comes of an answer is decided above the libraries; what they bring, and in which way they fail, is for each of the
 three ways to run a scenario to see. All combinations would be twice as many tests, so they are paired (`pairs`). A test
 that runs in one way only does so with both libraries. One that runs in several ways takes the libraries in turn, and
-the next test begins with the other one: each row of a table meets both libraries, each way meets both in every file,
-and no test runs more often. With `EVERY_PAIR=1` in the environment, all combinations are tried; `make faults` does so
-with every fault.
+the next test begins with the other one: each way meets both in every file, and no test runs more often.
+
+What becomes of the rows of some tables is decided above the ways and the libraries alike. There, each row goes with one
+of the pairs in turn (the mark `in_turn`, and `fakes.by_driver`), and each pair has its share of the rows.
+
+With `EVERY_PAIR=1` in the environment, all combinations are tried; `make faults` does so with every fault.
 """
 
 import os

@@ -229,6 +229,7 @@ COURSES: Final[Mapping[str, tuple[dict[str, Any], list[tuple[str, float | None]]
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(("script", "expected"), COURSES.values(), ids=COURSES)
 def test_a_request_goes_as_it_was_scripted(
     driver: Driver, script: dict[str, Any], expected: list[tuple[str, float | None]]

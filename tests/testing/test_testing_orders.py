@@ -123,6 +123,7 @@ COURSES: Final[Mapping[str, tuple[dict[str, Any], list[str]]]] = {
 }
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(("script", "words"), COURSES.values(), ids=COURSES)
 def test_an_order_goes_as_it_was_scripted(driver: Driver, script: dict[str, Any], words: list[str]) -> None:
     """Whoever waits sees the scripted words, in the capitals of the queue gateway, and no progress; then the end."""

@@ -532,6 +532,7 @@ def test_every_other_bare_id_goes_to_the_result_gateway(method: str, request_id:
     assert asked(SYNC, method, request_id) == "result"
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize("method", ASKING)
 @pytest.mark.parametrize(("request_id", "gateway"), [(ORDERED, "result"), ("r/é ?#%2F", "queue")])
 def test_the_caller_settles_doubt(driver: Driver, method: str, request_id: str, gateway: Any) -> None:

@@ -456,6 +456,7 @@ def test_retry_after_is_heeded(code: int, pause: float, headers: dict[str, str])
     assert run_wait(SYNC, script) == Outcome([pause], None, IMAGE)
 
 
+@pytest.mark.in_turn
 @pytest.mark.parametrize(
     ("value", "asked", "kept"),
     [
