@@ -58,7 +58,11 @@ def test_a_connection_is_used_again_for_its_own_origin(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("options", "once"),
-    [({}, True), ({"auth": ("me", "password")}, False), ({"transport": httpx.MockTransport(lambda _: httpx.Response(200))}, False)],
+    [
+        ({}, True),
+        ({"auth": ("me", "password")}, False),
+        ({"transport": httpx.MockTransport(lambda _: httpx.Response(200))}, False),
+    ],
     ids=["alone", "with a login", "with a transport of the caller's"],
 )
 def test_a_client_of_the_caller_s_is_watched_while_it_may_send_again(options: dict[str, Any], *, once: bool) -> None:

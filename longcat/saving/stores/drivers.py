@@ -1,8 +1,8 @@
 """Puts whole objects into the storages of S3, Google and Azure by fsspec, and asks about them.
 
-They take an object in one request, or in parts that nobody sees before the last. Nothing is listed: that takes long
+The storages take an object in one request, or in parts that nobody sees before the last. Nothing is listed: that takes long
 where there are many objects, and not everyone may. Every method blocks, and raises what the library below raises:
-`faults` tells what it means.
+`store_errors` tells what it means.
 """
 
 import base64
