@@ -1,7 +1,7 @@
 """Puts whole objects into the storages of S3, Google and Azure by fsspec, and asks about them.
 
-The storages take an object in one request, or in parts that nobody sees before the last. Nothing is listed: that takes long
-where there are many objects, and not everyone may. Every method blocks, and raises what the library below raises:
+The storages take an object in one request, or in parts that nobody sees before the last. Nothing is listed: that takes
+long where there are many objects, and not everyone may. Every method blocks, and raises what the library below raises:
 `store_errors` tells what it means.
 """
 
