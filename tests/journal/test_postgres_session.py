@@ -8,18 +8,21 @@ from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from threading import Barrier, Event
+from typing import Any
 
+import psycopg
 import pytest
 from fakes import KEY, URL, Cat, Driver
 from journals import gone_long_ago, until_gone, until_it_passes
 from postgres import LIMIT, USER, PostgresServer, Schema
 from processes import Process, run_code
+from psycopg.conninfo import conninfo_to_dict
 from servers import Server, eventually, read
 
 from longcat import ConfigurationError, Image, JournalError, State, Status
 from longcat.gateway.order_fields import usable_order
 from longcat.saving.journal.journal import Journal, without_password
-from longcat.saving.journal.postgres import database, owners
+from longcat.saving.journal.postgres import connection, database, owners
 from longcat.saving.journal.postgres.refusals import refusal_of
 from longcat.testing import FakeGateway
 from longcat.waiting.order_store import OrderState
@@ -284,6 +287,37 @@ def test_a_session_gives_signs_of_life_by_itself(schema: Schema, monkeypatch: py
     with journal(schema.url) as one:
         one.requests(URL).last(ID)
         assert given.wait(LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "timeout", "session"),
+    [
+        ("postgresql://db.test/cats", {}, "10", None),
+        ("postgresql://db.test/cats?connect_timeout=3", {}, "3", None),
+        ("postgresql://db.test/cats", {"PGCONNECT_TIMEOUT": "4"}, None, None),
+        ("postgresql://one.test,two.test/cats", {}, "10", "read-write"),
+        ("postgresql://one.test,two.test/cats?target_session_attrs=primary", {}, "10", "primary"),
+        ("postgresql://one.test,two.test/cats", {"PGTARGETSESSIONATTRS": "primary"}, "10", None),
+    ],
+)
+def test_what_the_user_says_goes_before_what_is_usual(
+    url: str, environment: dict[str, str], timeout: str | None, session: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection is tried for ten seconds, and of several servers the one that can be written to is looked for."""
+    told: list[dict[str, Any]] = []
+
+    def refused(conninfo: str, **_: Any) -> None:
+        told.append(conninfo_to_dict(conninfo))
+        raise psycopg.OperationalError("connection failed: no route to host")
+
+    for name in ("PGCONNECT_TIMEOUT", "PGTARGETSESSIONATTRS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(connection.BoundedConnection, "connect", refused)
+    with pytest.raises(JournalError):
+        connection.connect(connection.JournalUrl.of(url), was_connected=False)
+    assert [(one.get("connect_timeout"), one.get("target_session_attrs")) for one in told] == [(timeout, session)]
 
 
 @pytest.mark.parametrize(
