@@ -85,7 +85,11 @@ def _usable(store: PictureStore) -> Iterator[None]:
 
 
 def _store(output: str, *, layout: Layout = "flat", folder: bool) -> PictureStore:
-    """Return the store at a place, as `open_store` does. One that ends with this process is refused."""
+    """Return the store at a place, as `open_store` does. Stdout is refused, and what ends with this process."""
+    if output == "-":
+        raise ConfigurationError(
+            "No picture goes to stdout. Name a file, a folder or a URL; ./- is a file of that name."
+        )
     if output.lower().startswith("memory:/"):
         raise ConfigurationError("What is saved at memory:// is gone when this command ends. Name another --output.")
     return open_store(output, layout=layout, folder=folder)

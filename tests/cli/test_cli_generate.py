@@ -113,6 +113,7 @@ def test_with_a_journal_it_is_ordered_once(url: str, call: Callable[..., Ran]) -
         (["a cat", "-o", "old.png"], "old.png is there already. Pass --force"),
         (["a cat", "-n", "2", "-o", "two.png"], "two-2.png is there already. Pass --force"),
         (["a cat", "-o", "nowhere/cat.png"], "There is no folder nowhere"),
+        (["a cat", "-o", "-"], "No picture goes to stdout. Name a file, a folder or a URL"),
         (["a cat", "-n", "0"], "/num_images should be at least 1, but is 0"),
         (["a cat", "--steps", "-3"], "/num_inference_steps should be at least 1, but is -3"),
         (["a cat", "--webhook-mode", "sync"], "A webhook_mode needs a webhook_url"),
