@@ -1,5 +1,6 @@
 """The keywords of a schema, and what of a schema can be used: one defect must not cost all that it stands in."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
@@ -79,6 +80,8 @@ def read_schema(written: Any, patterns: Patterns) -> tuple[Any, SchemaDefect | N
             return ALLOWS_EVERYTHING, first
         del schema[keyword]
         defect = wrong_in(schema)
+    if "string" in types_of(schema) and not {"integer", "number", "boolean"} & {*types_of(schema)}:
+        schema |= {name: _as_texts(schema[name]) for name in ("const", "enum") if name in schema}
     usable, of_patterns = _with_usable_patterns(schema, patterns)
     return usable, first or of_patterns
 
@@ -90,6 +93,13 @@ def wrong_in(schema: Any) -> SchemaDefect | None:
     except jsonschema_rs.ValidationError as error:
         return SchemaDefect(join(error.instance_path), f"it is not valid in a schema: {shorten(error.message, 200)}")
     return None
+
+
+def _as_texts(listed: Any) -> Any:
+    """Return a value that a schema of texts lists, or a list of them, as texts: `2.0` is a number to YAML alone."""
+    if isinstance(listed, list):
+        return [_as_texts(one) for one in listed]
+    return json.dumps(listed) if isinstance(listed, bool | int | float) else listed
 
 
 def _without_repeats(words: Any) -> Any:
