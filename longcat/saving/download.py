@@ -142,7 +142,7 @@ class Downloader:
                         reopen = partial(claim.requests.reopen, claim.request_id, file.number)
                         yield from call_store(reopen, self._left(deadline))
                     raise
-                places.append((yield from self._again(partial(self._commit, file, deadline), deadline, MAX_PUTS)))
+                places.append((yield from self._retry(partial(self._commit, file, deadline), deadline, MAX_PUTS)))
         return places
 
     def _save_once(self, files: Sequence[PictureFile], claim: DownloadClaim, deadline: float) -> Flow[list[str]]:
@@ -181,22 +181,23 @@ class Downloader:
         After a fault that may pass (no answer, a cut body, 408, 429, 5xx) it is tried again, three times at most, with
         pauses that are no shorter than the storage asks for.
         """
-        yield from self._again(partial(self._fetch_once, file, deadline), deadline, ATTEMPTS)
+        yield from self._retry(partial(self._fetch_once, file, deadline), deadline, ATTEMPTS)
 
-    def _again(self, step: Callable[[], Flow[T]], deadline: float, attempts: int) -> Flow[T]:
+    def _retry(self, step: Callable[[], Flow[T]], deadline: float, attempts: int) -> Flow[T]:
         """Do something until it raises no DownloadError that may pass, so often at most.
 
         A pause that would outlast the deadline is not begun.
         """
-        for attempt in range(1, attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return (yield from step())
             except DownloadError as error:
                 pause = max(backoff(attempt, self.random), error.retry_after or 0.0)
                 if not error.transient or attempt == attempts or pause >= deadline - self.monotonic():
                     raise
-                yield Sleep(pause)
-        raise ValueError("something must be tried once at least")
+            yield Sleep(pause)
 
     def _fetch_once(self, file: PictureFile, deadline: float) -> Flow[None]:
         url, location = file.url, ""
