@@ -190,9 +190,12 @@ def test_a_long_file_is_not_read_in_silence(
 ) -> None:
     """People are told now and then how far it is read."""
     monkeypatch.setattr(lines, "PLAIN_EVERY", 0.0)
+    monkeypatch.setattr(lines, "MANY_ORDERS", 2500)
     (tmp_path / "orders").write_text("a cat\n" * 2500)
     read_lines(str(tmp_path / "orders"), {}, plain_http=False)
-    assert capsys.readouterr().err == "longcat: 1,000 lines are read.\nlongcat: 2,000 lines are read.\n"
+    *progress, end = capsys.readouterr().err.splitlines()
+    assert progress == ["longcat: 1,000 lines are read.", "longcat: 2,000 lines are read."]
+    assert end == "longcat: All 2,500 orders are read. They get their names, and the journal is asked."
 
 
 def test_lines_are_not_taken_for_a_table(tmp_path: Path) -> None:

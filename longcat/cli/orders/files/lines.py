@@ -22,6 +22,8 @@ MAX_HELD_FILE_BYTES: Final = 1024 * 1024 * 1024
 """Bytes of a file the orders of which are all held in memory."""
 ROWS_PER_LOOK: Final = 1000
 """After so many rows the clock is looked at."""
+MANY_ORDERS: Final = 100_000
+"""What follows the reading of so many orders takes some seconds, of which people are told."""
 MAX_NAMED_ROWS: Final = 10
 """How many of the rows that can't be used are named beside the first."""
 
@@ -148,6 +150,8 @@ def read_lines(source: str, defaults: Mapping[str, Any], *, plain_http: bool, ap
         wrong.check()
         if not orders:
             raise no_order(file)
+    if len(orders) >= MANY_ORDERS:
+        print_error(f"longcat: All {len(orders):,} orders are read. They get their names, and the journal is asked.")
     keys = list(map(OrderKeys().next, orders))
     return list(map(OrderLine, orders, keys, _names(orders, keys)))
 
