@@ -1,14 +1,19 @@
 """What the senders do that no answer shows."""
 
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
 from longcat.gateway.messages import Call
+from longcat.sending import async_sender
 from longcat.sending.bounded_reads import BoundedReads, Streams
+from longcat.sending.http import async_clients, async_transports
 from longcat.sending.http.clients import SyncClientTransports
 from longcat.sending.http.transports import SyncTransports
 from longcat.sending.proxies import Proxies
@@ -74,3 +79,40 @@ def test_a_client_of_the_caller_s_is_watched_while_it_may_send_again(options: di
 def test_a_call_does_not_show_its_headers() -> None:
     """Its text form, as in a traceback or a log, leaves out what holds the key."""
     assert "the-key" not in repr(Call("POST", "https://gateway.example", 5.0, {"Ocp-Apim-Subscription-Key": "the-key"}))
+
+
+class Lingering:
+    """A connection that takes a moment to close."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.is_closed = False
+        self._error = error
+
+    async def aclose(self) -> None:
+        """Close it, unless the task is cancelled."""
+        await anyio.lowlevel.checkpoint()
+        self.is_closed = True
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("close", [async_clients._aclose, async_transports._aclose, async_sender.close])
+def test_connections_are_closed_in_a_task_that_is_cancelled(close: Callable[[list[Any]], Any], backend: str) -> None:
+    """Else they would stay open, as nobody else knows of them."""
+    connections = [Lingering(), Lingering()]
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await close([*connections])
+
+    anyio.run(main, backend=backend)
+    assert [one.is_closed for one in connections] == [True, True]
+
+
+def test_a_connection_that_can_not_be_closed_keeps_no_other_one_open() -> None:
+    """It may be dead already."""
+    connections = [Lingering(OSError("broken")), Lingering()]
+    anyio.run(async_clients._aclose, connections)
+    assert [one.is_closed for one in connections] == [True, True]
