@@ -99,7 +99,7 @@ class Downloader:
         deadline = inf if seconds is None else self.monotonic() + seconds
         if isinstance(image, str):
             stem = safe_name(name if name is not None else url_stem(image))
-            file = PictureFile(store.target(stem), overwrite, max_bytes, image)
+            file = PictureFile(store.target(stem, 1, 1), overwrite, max_bytes, image)
             yield from self._sweep(file)
             return (yield from self._save([file], deadline))
         if len(image.urls) > MAX_PICTURES:

@@ -270,11 +270,11 @@ def test_a_saved_file_is_found_until_it_is_missing_or_altered(path: Path) -> Non
         assert one.file(ID, 1) == saved
     for content, expected in ((BYTES, True), (BYTES[:-1], False), (BYTES.upper(), False), (BYTES, True)):
         picture.write_bytes(content)
-        assert (FolderStore(picture).target("").find(saved) == str(picture)) is expected
+        assert (FolderStore(picture).target("", 1, 1).find(saved) == str(picture)) is expected
     picture.unlink()
-    assert FolderStore(picture).target("").find(saved) is None
+    assert FolderStore(picture).target("", 1, 1).find(saved) is None
     picture.mkdir()
-    assert FolderStore(picture).target("a").find(saved) is None
+    assert FolderStore(picture).target("a", 1, 1).find(saved) is None
 
 
 def test_a_file_name_that_is_no_text_is_kept(place: Place, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 def _picture(data: bytes, folder: Path) -> None:
     """Take a picture whose end only the picture tells."""
-    target = FolderStore(folder / "cat.png").target("cat")
+    target = FolderStore(folder / "cat.png").target("cat", 1, 1)
     with PictureFile(target, overwrite=False, max_bytes=MOST, url=URL) as file:
         file.begin({}, ends_with_connection=True)
         for piece in _pieces(data):

@@ -436,6 +436,9 @@ def test_what_may_have_been_forgotten_costs_half_a_second_at_any_rate() -> None:
     assert budget.exchange(100.0, "a", 0.002, ExchangeInput([], 2), renewed=True) == [100.5]
     assert budget.exchange(101.0, "a", 0.002, ExchangeInput([], 1, 0)) == [600.5]
     assert budget.exchange(102.0, "a", 0.002, ExchangeInput([], 1), renewed=True) == [600.5]
+    budget = SharedBudget()
+    assert budget.exchange(100.0, "a", inf, ExchangeInput([], 1), renewed=True) == []
+    assert budget.exchange(100.0, "b", 50.0, ExchangeInput([], 1)) == pytest.approx([100.52])
 
 
 @pytest.mark.parametrize("refused", [1.0, 0.25])

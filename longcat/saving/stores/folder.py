@@ -44,7 +44,7 @@ class FolderStore:
         self.path.mkdir(parents=True, exist_ok=True)
         check_folder(self.path)
 
-    def target(self, stem: str, number: int = 1, count: int = 1) -> "FileTarget":
+    def target(self, stem: str, number: int, count: int) -> "FileTarget":
         """Return where a picture is to be saved. See `PictureStore`."""
         several = f"-{number}" if count > 1 else ""
         if self.is_folder:

@@ -49,7 +49,7 @@ class RemoteStore:
     _key: str
     """What the driver calls the place."""
 
-    def target(self, stem: str, number: int = 1, count: int = 1) -> "RemoteTarget":
+    def target(self, stem: str, number: int, count: int) -> "RemoteTarget":
         """Return where a picture is to be saved. See `PictureStore`."""
         suffix = None
         if not self.is_folder:

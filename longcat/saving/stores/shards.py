@@ -202,7 +202,7 @@ class ShardStore:
         """Make sure that shards can be saved there."""
         self.writer.store.prepare()
 
-    def target(self, stem: str, number: int = 1, count: int = 1) -> "ShardTarget":
+    def target(self, stem: str, number: int, count: int) -> "ShardTarget":
         """Return where a picture is to be saved. Its name has no dot: behind the first, webdataset sees the suffix."""
         if "." in stem:
             stem = f"{stem.replace('.', '_')}-{sha256(stem.encode()).hexdigest()[:8]}"

@@ -67,7 +67,7 @@ class PictureStore(Protocol):
     def prepare(self) -> None:
         """Make sure that pictures can be saved here, as far as that can be known. Raises OSError and ValueError."""
 
-    def target(self, stem: str, number: int = 1, count: int = 1) -> PictureTarget:
+    def target(self, stem: str, number: int, count: int) -> PictureTarget:
         """Return where a picture is to be saved.
 
         Args:
