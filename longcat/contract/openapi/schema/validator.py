@@ -65,7 +65,7 @@ class Validator:
         self._checks: dict[str, _Checks] = {}
         self._of_scalars: dict[str, CompiledSchema | None] = {}
         self._inside: dict[tuple[str, str], list[CompiledSchema]] = {}
-        self._shared: dict[tuple[str, str | None], bool] = {}
+        self._shared: dict[tuple[str, tuple[str, ...]], bool] = {}
         self._marks: dict[tuple[str, str, str], frozenset[Direction]] = {}
 
     def checks(self, compiled: CompiledSchema) -> "_Checks":
@@ -117,11 +117,11 @@ class Validator:
             self._inside[key] = [*map(self.compiled, listed(compiled.schema, compiled.pointer, keyword))]
         return self._inside[key]
 
-    def is_shared(self, pointer: str, name: str | None) -> bool:
-        """Whether several schemas may describe one field of a value at once, each a part of it. None: its items."""
-        key = pointer, name
+    def is_shared(self, pointer: str, *keys: str) -> bool:
+        """Whether several schemas may describe one part of a value at once (see `describing`)."""
+        key = pointer, keys
         if key not in self._shared:
-            self._shared[key] = len(describing(self._document, pointer, name)) > 1
+            self._shared[key] = len(describing(self._document, pointer, *keys)) > 1
         return self._shared[key]
 
     def failure(self, pointer: str, value: Any, mode: ValidationMode, budget: StepBudget) -> SchemaFailure | None:
@@ -301,16 +301,12 @@ class _Run:
 
     def _chosen(self, compiled: CompiledSchema, keyword: str, value: Any) -> CompiledSchema | None:
         """Return the part that a value means by its word, or the only one that its word fits. None: all are tried."""
-        if type(value) is not dict:
-            return None
-        variants = self._validator.variants(f"{compiled.pointer}/{keyword}")
+        variants = self._validator.variants(f"{compiled.pointer}/{keyword}") if type(value) is dict else None
         if variants is None:
             return None
-        if "discriminator" in compiled.schema:
-            target = variants.find(value)
-        else:
-            word = value.get(variants.name)
-            target = variants.branches.get(word) if type(word) is str else None
+        word = value.get(variants.name)
+        only = variants.branches.get(word) if type(word) is str else None
+        target = variants.find(value) if "discriminator" in compiled.schema else only
         return None if target is None else self._validator.compiled(target)
 
     def negation(self, compiled: CompiledSchema, value: Any, _: _DescribedFields | None) -> bool:
@@ -371,7 +367,8 @@ class _Run:
                 if not pointers and others is None:
                     continue
                 pointers = pointers or ((others,) if others else ())
-                is_shared = len(pointers) > 1 or self._is_shared(name, inner)
+                keys = ("properties", name) if name in named else ("additionalProperties",)
+                is_shared = len(pointers) > 1 or self._is_shared(inner, *keys)
                 if not all(self._field(one, inner, name, is_shared=is_shared) for one in pointers):
                     return False
             if described is not None:
@@ -386,10 +383,10 @@ class _Run:
                 return self._fail(part, self._mode.direction)
         return self._inner(pointer, value, name, is_shared=is_shared)
 
-    def _is_shared(self, name: str | None, inner: Any) -> bool:
+    def _is_shared(self, inner: Any, *keys: str) -> bool:
         """Whether several schemas describe what is in a value. One alone knows only a part of its fields."""
         is_container = type(inner) is dict or type(inner) is list
-        return self.closed and is_container and self._validator.is_shared(self._whole, name)
+        return self.closed and is_container and self._validator.is_shared(self._whole, *keys)
 
     def _is_right_scalar(self, pointer: str, value: Any) -> bool:
         """Whether a value is seen at once to be right, as most are: it holds no others, and one schema says it all."""
@@ -438,7 +435,7 @@ class _Run:
             pointer = f"{compiled.pointer}/prefixItems/{index}" if index < first else rest
             if pointer is None:
                 return True
-            if not self._inner(pointer, item, index, is_shared=self._is_shared(None, item)):
+            if not self._inner(pointer, item, index, is_shared=self._is_shared(item, "items")):
                 return False
             if described is not None:
                 described.items.add(index)

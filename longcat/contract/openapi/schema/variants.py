@@ -268,30 +268,37 @@ def unconditional(document: Document, *pointers: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def describing(document: Document, pointer: str, name: str | None) -> set[str]:
-    """Return where the schemas stand that describe a field of one value at once, by a reference, `allOf` or a choice.
+def describing(document: Document, pointer: str, *keys: str) -> set[str]:
+    """Return where the schemas stand that describe one part of a value at once, by a reference, `allOf` or a choice.
 
-    None: those of its items. Of a choice that only one schema of can apply, the one counts that adds the most.
+    Of a choice that only one schema of can apply, the one counts that adds the most.
+
+    Args:
+        document: what all schemas are in.
+        pointer: of the schema for the whole value.
+        keys: `properties` and a name, `additionalProperties`, or `items`.
     """
-    return _describing(document, pointer, name, set())
+    return _describing(document, pointer, keys, set())
 
 
-def _describing(document: Document, pointer: str, name: str | None, seen: set[str]) -> set[str]:
+def _describing(document: Document, pointer: str, keys: Sequence[str], seen: set[str]) -> set[str]:
     """Return what `describing` does, but for the schemas that were seen already."""
     parts = [one for one in unconditional(document, pointer) if one not in seen]
     seen.update(parts)
     schemas = [(one, schema) for one in parts if isinstance(schema := document.schema(one), Mapping)]
-    found = set[str]()
-    for one, schema in schemas:
-        if name is None and "items" in schema:
-            found.add(f"{one}/items")
-        elif name is not None and name in schema.get("properties", ()):
-            found.add(f"{one}/properties/{escape(name)}")
+    found = {"/".join((one, *map(escape, keys))) for one, schema in schemas if _holds(schema, keys)}
     for one, schema in schemas:
         for branches, is_one in _choices(schema, one):
-            added = [_describing(document, branch, name, seen) for branch in branches]
+            added = [_describing(document, branch, keys, seen) for branch in branches]
             found |= max(added, key=len, default=set()) if is_one else set().union(*added)
     return found
+
+
+def _holds(schema: Any, keys: Sequence[str]) -> bool:
+    """Whether something stands in a schema that says more than yes or no."""
+    for key in keys:
+        schema = schema.get(key) if isinstance(schema, Mapping) else None
+    return bool(schema) and schema is not True
 
 
 def _choices(schema: Mapping[str, Any], pointer: str) -> Iterator[tuple[list[str], bool]]:
