@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import count, pairwise
 from math import inf
+from statistics import fmean, pvariance
 from typing import Any, Final
 
 import pytest
@@ -28,8 +29,9 @@ from longcat.waiting.rates.shared_budget import (
 )
 from longcat.waiting.rates.shared_rate import SharedRateLimiter
 from longcat.waiting.schedule.adaptive import AdaptivePolling
+from longcat.waiting.schedule.forecast import ProgressShape
 from longcat.waiting.schedule.knowledge import Knowledge
-from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer
+from longcat.waiting.schedule.shared_knowledge import KnowledgeRecord, KnowledgeSharer, _pooled
 
 
 @define(eq=False)
@@ -597,3 +599,14 @@ def test_what_several_clients_learn_adds_up() -> None:
     sharers[0].merge(kept)
     assert several[0].knowledge.finished == one.knowledge.finished == kept.finished == 40
     assert hazards(several[0].knowledge) == pytest.approx(hazards(one.knowledge), rel=0.35, abs=0.01)
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5, 0.75])
+def test_what_progress_meant_to_several_clients_is_pooled(part: float) -> None:
+    """Of two sides that saw as much, mean and variance are those of all, each as far as it counts."""
+    ours, theirs, shape = [1.0, 2.0, 3.0, 6.0], [3.0, 5.0, 7.0, 9.0], ProgressShape()
+    shape.replace_bins({0: (4, fmean(ours), pvariance(ours)), 2: (1, 0.5, 0.0)})
+    pooled = _pooled([[0, 4, fmean(theirs), pvariance(theirs)], [1, 3, 0.1, 0.2]], shape, part)
+    everything = ours * round(4 * part) + theirs * round(4 - 4 * part)
+    expected = [0, 4, pytest.approx(fmean(everything)), pytest.approx(pvariance(everything))]
+    assert pooled == [expected, [1, 3, 0.1, 0.2], [2, 1, 0.5, 0.0]]
