@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from fakes import KEY, URL, Cat, Driver
-from journals import gone_long_ago, until_gone, until_it_passes
+from journals import gone_long_ago, rows, until_gone, until_it_passes
 from postgres import LIMIT, USER, PostgresServer, Schema
 from processes import Process, run_code
 from psycopg.conninfo import conninfo_to_dict
@@ -287,6 +287,21 @@ def test_a_session_gives_signs_of_life_by_itself(schema: Schema, monkeypatch: py
     with journal(schema.url) as one:
         one.requests(URL).last(ID)
         assert given.wait(LIMIT)
+
+
+def test_an_owner_is_forgotten_a_day_after_its_last_sign_of_life(schema: Schema) -> None:
+    """The next program that connects forgets it, and is an owner itself from then on."""
+    with journal(schema.url) as one:
+        one.requests(URL).last(ID)
+    rows(
+        schema.url,
+        "INSERT INTO longcat_owner (token, seen) VALUES ('a', clock_timestamp() - interval '25 hours'),"
+        " ('b', clock_timestamp() - interval '23 hours')",
+    )
+    with journal(schema.url) as one:
+        one.requests(URL).last(ID)
+        tokens = {row["token"] for row in rows(schema.url, "SELECT token FROM longcat_owner")}
+    assert ("a" in tokens, "b" in tokens, len(tokens)) == (False, True, 2)
 
 
 @pytest.mark.parametrize(

@@ -448,6 +448,15 @@ def test_a_cohort_outweighs_the_older_ones_by_no_more_than_a_half() -> None:
     assert set(knowledge.begin().ages) == {0.5}
 
 
+@pytest.mark.parametrize("chance", [0.0, -1000.0, -1e6])
+def test_what_no_forecast_foresaw_changes_no_trust(chance: float) -> None:
+    """However unlikely it was by each of them, it does not speak for one of them."""
+    knowledge = Knowledge()
+    knowledge.update_trust(knowledge.begin(), [chance] * len(FIRST_TRUST))
+    assert knowledge.trust == pytest.approx(FIRST_TRUST)
+    assert knowledge.lasting_trust == pytest.approx(FIRST_TRUST)
+
+
 def share_given_back(foreseen_by: Iterable[int]) -> float:
     """Return the share of the trust that is given back, after requests of which one forecast each was sure."""
     knowledge = Knowledge()
