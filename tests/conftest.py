@@ -7,7 +7,8 @@ import os
 import ssl
 import sys
 import time
-from collections.abc import Coroutine, Generator
+from collections import Counter
+from collections.abc import Coroutine, Generator, Iterable, Iterator
 from importlib import import_module
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
@@ -86,20 +87,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Next come those with a database or an object storage, so that most processes of the tests need not start one. All
     else goes by name, as each process has read the files in an order of its own.
     """
-    items[:] = filter(has_its_turn, items)
+    items[:] = in_turn(items)
     items.sort(
         key=lambda item: (not any(word in item.path.stem for word in LONGEST), not needs_server(item), item.path)
     )
 
 
-def has_its_turn(item: pytest.Item) -> bool:
-    """Whether a test is to run. The rows of a table that is marked `in_turn` have one driver each, in turn."""
-    if EVERY_PAIR or not isinstance(item, pytest.Function) or item.get_closest_marker("in_turn") is None:
-        return True
-    (name,) = {*DRIVERS} & {*item.callspec.indices}
-    drivers = drivers_for(item.function.__name__, DRIVERS[name])
-    row = sum(index for table, index in item.callspec.indices.items() if table != name)
-    return item.callspec.indices[name] == row % len(drivers)
+def in_turn(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield the tests that are to run. The rows of a table that is marked `in_turn` have one driver each, in turn."""
+    rows = Counter[tuple[object, object]]()
+    for item in items:
+        if EVERY_PAIR or not isinstance(item, pytest.Function) or item.get_closest_marker("in_turn") is None:
+            yield item
+            continue
+        (name,) = {*DRIVERS} & {*item.callspec.params}
+        driver, drivers = item.callspec.params[name], drivers_for(item.function.__name__, DRIVERS[name])
+        if driver == drivers[rows[item.function, driver] % len(drivers)]:
+            yield item
+        rows[item.function, driver] += 1
 
 
 def needs_server(item: pytest.Item) -> bool:
