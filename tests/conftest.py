@@ -81,13 +81,15 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # Before `-k` takes out rows.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest tests: none is left to one process in the end, and those of one file stay together.
 
     Next come those with a database or an object storage, so that most processes of the tests need not start one. All
-    else goes by name, as each process has read the files in an order of its own.
+    else goes by name, as each process has read the files in an order of its own. A test that is named runs in full.
     """
-    items[:] = in_turn(items)
+    if not any("::" in name for name in config.args):
+        items[:] = in_turn(items)
     items.sort(
         key=lambda item: (not any(word in item.path.stem for word in LONGEST), not needs_server(item), item.path)
     )
