@@ -162,6 +162,21 @@ def test_a_target_that_is_there_is_kept(sync_driver: Driver, folder: Path) -> No
     assert contents(folder) == {"cat.png": b"mine"}
 
 
+def test_no_call_replaces_a_file_unless_it_is_told_to(driver: Driver, folder: Path) -> None:
+    """The file that is there stays, whichever call saves the picture."""
+    (folder / "cat.png").write_bytes(b"mine")
+    with Server(SERVED) as server:
+        picture = image(server.url)
+        for ask in (
+            lambda cat: cat.download(picture, folder / "cat.png"),
+            lambda cat: cat.download_all(picture, folder, name="cat"),
+            lambda cat: cat.save(picture, folder / "cat.png"),
+        ):
+            with pytest.raises(DownloadError, match="is there already"):
+                drive(driver, server.url, ask)
+    assert contents(folder) == {"cat.png": b"mine"}
+
+
 def test_a_target_that_is_there_is_replaced_when_asked(sync_driver: Driver, folder: Path) -> None:
     """With `overwrite`, the new picture takes the place of the old file."""
     (folder / "cat.png").write_bytes(b"mine")

@@ -1,8 +1,10 @@
 """What the stand-ins do that no other test would miss: they let a test fail that goes wrong."""
 
 import asyncio
+from collections import Counter
 from contextlib import nullcontext
 from itertools import repeat
+from math import prod
 
 import httpx
 import pytest
@@ -30,6 +32,18 @@ def ask(script: Script) -> tuple[int, bytes]:
     """Send a request through a script, and return the code and the body of the answer."""
     response = script.handle_request(REQUEST)
     return response.status_code, response.read()
+
+
+def test_each_row_in_turn_is_there_once(request: pytest.FixtureRequest) -> None:
+    """Of a table whose rows take the drivers in turn, no row is left out, and none runs twice."""
+    if request.config.option.keyword or any("::" in name for name in request.config.args):
+        pytest.skip("not all rows were asked for")
+    counts, sizes = Counter[object](), dict[object, int]()
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("in_turn") is not None:
+            counts[item.function] += 1
+            sizes[item.function] = prod(len(mark.args[1]) for mark in item.iter_markers("parametrize"))
+    assert dict(counts) == sizes
 
 
 def test_a_question_too_many_fails_the_test() -> None:
