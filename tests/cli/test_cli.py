@@ -620,9 +620,10 @@ async def test_a_pipe_with_a_byte_order_mark(monkeypatch: pytest.MonkeyPatch, en
 @pytest.mark.anyio
 async def test_what_is_no_text_has_no_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A picture that is named by mistake is refused: the gateway is not asked about thousands of ids that are none."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "cat.png").write_bytes(PNG * 3)
     with pytest.raises(ConfigurationError, match=r"cat\.png is not UTF-8\. Save it as UTF-8, with one"):
-        known_ids([], str(tmp_path / "cat.png"))
+        known_ids([], "cat.png")
     with (tmp_path / "cat.png").open() as file:
         monkeypatch.setattr(sys, "stdin", file)
         with pytest.raises(ConfigurationError, match="stdin is not UTF-8"):

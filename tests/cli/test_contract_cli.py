@@ -299,7 +299,7 @@ class TestCheck:
     def test_of_drift(self, run: Run, recording: Path) -> None:
         """Drift counts for more than what can't be read."""
         (recording / "broken.yaml").write_text("interactions: [")
-        path = next(recording.glob("*the-request*"))
+        path = next(recording.glob("get_request_result-the-request*"))
         path.write_text(path.read_text().replace('"result_url"', '"resultUrl"'))
         done = run("check", recording)
         assert done.code == 1
@@ -328,13 +328,13 @@ class TestCheck:
 
     def test_of_a_429_in_its_documented_form(self, run: Run, recording: Path) -> None:
         """To a probe it says nothing; as a recording, it agrees with the contract."""
-        path = next(recording.glob("*unknown-request*"))
+        path = next(recording.glob("get_request_result-an-unknown-request*"))
         path.write_text(path.read_text().replace("code: 404", "code: 429"))
         assert run("check", path).code == 0
 
     def test_as_it_goes(self, run: Run, recording: Path, tmp_path: Path) -> None:
         """Two hundred exchanges are told as one finding, with how often it was seen, in JSON as well."""
-        path = next(recording.glob("*the-request*"))
+        path = next(recording.glob("get_request_result-the-request*"))
         head, _, one = path.read_text().partition("interactions:\n")
         (tmp_path / "many.yaml").write_text(f"{head}interactions:\n{one.replace('result_url', 'resultUrl') * 200}")
         assert "; and 197 more\n" in run("check", "many.yaml").out
