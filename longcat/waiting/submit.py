@@ -3,6 +3,7 @@
 An order costs money, so it is sent again only when it is certain that the gateway did not take it.
 """
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -87,7 +88,7 @@ class TakenRequests:
 
     def check(self, order: OrderRequest, taken: Order) -> None:
         """Raise SubmitUnknown when the request that came of an order came of one with other fields before."""
-        fields = hash(frozenset(order.body.items()))
+        fields = hash(json.dumps(order.body, sort_keys=True))
         with self._lock:
             if self._orders.setdefault(taken.request_id, fields) != fields:
                 name = shorten(taken.request_id)

@@ -261,6 +261,21 @@ def test_no_order_gets_the_request_of_another_one(driver: Driver) -> None:
     assert (caught.value.order.prompt, caught.value.request_id, len(gateway.requests)) == ("a dog", None, 3)
 
 
+def test_orders_are_compared_by_their_fields_of_any_kind() -> None:
+    """The contract may come to allow objects in an order; in which order the fields are given is no matter."""
+    requests, order = TakenRequests(), OrderRequest("a cat", {"size": {"width": 1, "height": 2}, "num_images": 1})
+    requests.check(order, Order(ID, Status(ID, State.QUEUED, "QUEUED")))
+    requests.check(
+        OrderRequest("a cat", {"num_images": 1, "size": {"height": 2, "width": 1}}),
+        Order(ID, Status(ID, State.QUEUED, "QUEUED")),
+    )
+    with pytest.raises(SubmitUnknown):
+        requests.check(
+            OrderRequest("a cat", {"size": {"width": 2, "height": 2}, "num_images": 1}),
+            Order(ID, Status(ID, State.QUEUED, "QUEUED")),
+        )
+
+
 def test_a_client_does_not_remember_requests_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the many that it makes in months, it compares new ones with the last."""
     monkeypatch.setattr(submit, "MAX_REMEMBERED", 2)
