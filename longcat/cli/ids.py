@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from longcat.errors import ConfigurationError
-from longcat.text import BYTE_ORDER_MARKS, decode_text, encoding_of, sentence, shorten, system_reason
+from longcat.text import BYTE_ORDER_MARKS, abbreviate, decode_text, encoding_of, sentence, system_reason
 
 STDIN: Final = "-"
 READ_SIZE: Final = 64 * 1024
@@ -29,15 +29,15 @@ def known_ids(arguments: list[str], source: str | None) -> list[str]:
                 content = file.read(MAX_FILE_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = sentence(system_reason(error))
-            raise ConfigurationError(f"{shorten(source)} can't be read: {reason} Pass another file.") from error
+            raise ConfigurationError(f"{abbreviate(source)} can't be read: {reason} Pass another file.") from error
         if len(content) > MAX_FILE_BYTES:
             raise ConfigurationError(
-                f"{shorten(source)} has more than {MAX_FILE_BYTES} bytes. Pass its ids through a pipe."
+                f"{abbreviate(source)} has more than {MAX_FILE_BYTES} bytes. Pass its ids through a pipe."
             )
-        with _utf_8(shorten(source)):
+        with _utf_8(abbreviate(source)):
             request_ids.extend(_lines(decode_text(content, "strict")))
     if not request_ids:
-        raise ConfigurationError(f"There is no request id in {shorten(source)}. Write one a line.")
+        raise ConfigurationError(f"There is no request id in {abbreviate(source)}. Write one a line.")
     return [*dict.fromkeys(request_ids)]
 
 

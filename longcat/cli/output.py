@@ -17,7 +17,7 @@ from longcat.saving.stores.shards import ShardStore, ShardWriter
 from longcat.saving.stores.store import PictureStore
 from longcat.saving.stores.store_errors import StoreError
 from longcat.settings import usable_count
-from longcat.text import sentence, shorten, system_reason
+from longcat.text import abbreviate, sentence, system_reason
 
 T = TypeVar("T")
 
@@ -76,12 +76,12 @@ def _usable(store: PictureStore) -> Iterator[None]:
     except StoreError as error:
         if error.transient:
             raise  # It says all.
-        raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {error}") from error
+        raise ConfigurationError(f"Nothing can be saved at {abbreviate(store)}: {error}") from error
     except (OSError, ValueError) as error:
         is_file = isinstance(error, FileExistsError)
         reason = "It is a file, and must be a folder." if is_file else sentence(system_reason(error))
         advice = advice_on_writing(error, "Pass another --output.")
-        raise ConfigurationError(f"Nothing can be saved at {shorten(store)}: {reason} {advice}") from error
+        raise ConfigurationError(f"Nothing can be saved at {abbreviate(store)}: {reason} {advice}") from error
 
 
 def _store(output: str, *, layout: Layout = "flat", folder: bool) -> PictureStore:

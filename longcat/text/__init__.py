@@ -57,9 +57,12 @@ def shorten(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def abbreviate(text: str, limit: int) -> str:
-    """Return a name as one printable line of at most `limit` characters, without its middle when it is longer."""
-    text = shorten(text, 1100)  # Longer than any request id.
+def abbreviate(name: object, limit: int = 80) -> str:
+    """Return a name as one printable line of at most `limit` characters, without its middle when it is longer.
+
+    So a path ends in the name of its file.
+    """
+    text = shorten(name, 5000)  # Longer than any request id, and than any path.
     tail = (limit - 3) // 2
     return text if len(text) <= limit else f"{text[: limit - 3 - tail]}...{text[-tail:]}"
 

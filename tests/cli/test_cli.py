@@ -639,6 +639,13 @@ def test_a_file_without_ids(user: User, call: Call, content: str | None) -> None
     assert (ran.code, ran.out, is_paragraph(ran.err.strip()), "ids.txt" in ran.err) == (2, "", True, True)
 
 
+@pytest.mark.parametrize("command", ["wait --from", "batch -o out", "journal", "journal cats.db --export"])
+def test_a_file_is_named_however_long_its_path_is(user: User, call: Call, command: str) -> None:
+    """Of a path that is too long for a message, the end is shown, which has the name."""
+    ran = call(*shlex.split(command), f"{user.folder}/{'a' * 60}/{'b' * 60}/cats.db")
+    assert (ran.code, "/cats.db" in ran.err, len(ran.err) < 400) == (2, True, True), ran.err
+
+
 def test_ids_from_a_pipe(gateway: Gateway, user: User) -> None:
     """With `--from -`, an id is asked about as soon as its line is there, while others are yet to come."""
     first, last = gateway.add(), gateway.add()

@@ -9,7 +9,7 @@ from longcat.cli.streams import quiet_pipe
 from longcat.errors import ConfigurationError
 from longcat.saving.files import advice_on_writing, output_file
 from longcat.saving.journal.manifest import write_lots
-from longcat.text import sentence, shorten, system_reason
+from longcat.text import abbreviate, sentence, shorten, system_reason
 
 STDOUT: Final = "-"
 PARQUET: Final = ".parquet"
@@ -22,11 +22,11 @@ SQLITE: Final = b"SQLite format 3\0"
 def check_target(target: str) -> None:
     """Raise ConfigurationError when the name of a target tells that nothing can be exported to it."""
     if "://" in target:
-        raise ConfigurationError(f"{shorten(target)} is no file of this machine. Pass another --export.")
+        raise ConfigurationError(f"{abbreviate(target)} is no file of this machine. Pass another --export.")
     ending = _ending(target)
     if ending and ending not in ENDINGS:
         raise ConfigurationError(
-            f"{shorten(target)} ends in {shorten(ending)}, and an export is written as {', '.join(ENDINGS[:-1])} or"
+            f"{abbreviate(target)} ends in {shorten(ending)}, and an export is written as {', '.join(ENDINGS[:-1])} or"
             f" {ENDINGS[-1]}. Pass another --export."
         )
 
@@ -47,13 +47,13 @@ def export(lines: Iterable[str], target: str) -> int:
     path = Path(target)
     try:
         if path.is_file() and _is_database(path):
-            raise ConfigurationError(f"{shorten(target)} is a database, perhaps a journal. Pass another --export.")
+            raise ConfigurationError(f"{abbreviate(target)} is a database, perhaps a journal. Pass another --export.")
         with output_file(path) as file:
             return write(lines, file)
     except (OSError, ValueError) as error:
         reason = sentence(system_reason(error))
         advice = advice_on_writing(error, "Pass another --export.")
-        raise ConfigurationError(f"{shorten(target)} can't be written: {reason} {advice}") from error
+        raise ConfigurationError(f"{abbreviate(target)} can't be written: {reason} {advice}") from error
 
 
 def _is_database(path: Path) -> bool:

@@ -18,7 +18,7 @@ from typing import IO, Any, Final, TypeAlias
 from attrs import frozen
 
 from longcat.errors import ConfigurationError
-from longcat.text import encoding_of, sentence, shorten, show, system_reason
+from longcat.text import abbreviate, encoding_of, sentence, show, system_reason
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 * 1024 * 1024
@@ -115,7 +115,7 @@ def open_orders(source: str, most: int) -> Iterator[OrderFile]:
     """
     if source == STDIN and sys.stdin is None:
         raise ConfigurationError("There is no stdin to take orders from; it is closed. Name a file instead.")
-    name = "stdin" if source == STDIN else shorten(source)
+    name = "stdin" if source == STDIN else abbreviate(source)
     with ExitStack() as stack:
         with _readable(name):
             file = sys.stdin.buffer if source == STDIN else stack.enter_context(Path(source).open("rb"))

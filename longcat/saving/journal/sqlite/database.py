@@ -14,7 +14,7 @@ from longcat.saving.files import sync
 from longcat.saving.journal.database import ALTERED, GRACE_FOR_WRITES, Database, Statements
 from longcat.saving.journal.sqlite import schema
 from longcat.saving.journal.sqlite.owners import OwnerFiles, connect, is_busy, lock_holder
-from longcat.text import sentence, shorten, system_reason
+from longcat.text import abbreviate, sentence, system_reason
 
 LOCK_PATIENCE: Final = 0.2
 """Seconds that one try waits for another program that is writing. Our transactions take some milliseconds. A thread
@@ -66,7 +66,7 @@ class SqliteDatabase(Database):
             self.path = Path(path).resolve()  # Whatever its name: the owners' files must stand in one folder.
             missing = not self.path.parent.is_dir()
         except (OSError, ValueError, RuntimeError) as error:
-            raise JournalError(f"{shorten(path)} can't be a journal: {error}. Choose another name.") from error
+            raise JournalError(f"{abbreviate(path)} can't be a journal: {error}. Choose another name.") from error
         if missing:
             raise JournalError(f"There is no folder {self.path.parent} for the journal. Make it first.")
         super().__init__(str(self.path), time)
@@ -296,11 +296,11 @@ def check_there(path: str | PathLike[str]) -> None:
         size = Path(path).stat().st_size
     except (OSError, ValueError) as error:
         reason = system_reason(error)
-        message = f"The journal {shorten(path)} can't be read: {reason}. Name the file that a command was given."
+        message = f"The journal {abbreviate(path)} can't be read: {reason}. Name the file that a command was given."
         raise JournalError(message) from error
     check_file(Path(path))
     if not size:
-        raise JournalError(f"{shorten(path)} is an empty file, no journal. Name the file that a command was given.")
+        raise JournalError(f"{abbreviate(path)} is an empty file, no journal. Name the file that a command was given.")
 
 
 def check_file(path: Path) -> None:
