@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema_rs
 import pytest
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from longcat_api import models
 
 from longcat import Violation
-from longcat.gateway.contract import Variant, contract
+from longcat.gateway.contract import OperationId, Variant, contract
 from longcat.gateway.schema import CHECKS, EXPECTED, FORMATS, TYPES, compile_schema, expectation
 
 RESULT = contract("get_request_result")
@@ -98,6 +98,17 @@ def test_a_keyword_that_is_ignored_is_found(more: dict[str, Any], missed: list[s
 def test_every_check_has_words() -> None:
     """For each keyword that is checked, a finding can say what was expected."""
     assert CHECKS.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize("operation_id", get_args(OperationId))
+def test_each_operation_has_its_own_contract(operation_id: OperationId) -> None:
+    """It is found in the document by its id, whatever else is on its path."""
+    every = [one for path in CONTRACT["paths"].values() for one in path.values() if isinstance(one, dict)]
+    (operation,) = (one for one in every if one.get("operationId") == operation_id)
+    found = contract.__wrapped__(operation_id)
+    assert found.extensions == {name: value for name, value in operation.items() if name.startswith("x-")}
+    assert set(found.parameters) == {one["name"] for one in operation.get("parameters", ())}
+    assert bool(found.body) == ("requestBody" in operation)
 
 
 def test_the_contract_at_run_time_is_the_one_in_the_tree() -> None:

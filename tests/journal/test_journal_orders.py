@@ -1,6 +1,7 @@
 """What a journal remembers of orders, so that none is paid twice: with real files, threads and killed processes."""
 
 import errno
+import json
 import os
 import shutil
 import sqlite3
@@ -27,7 +28,7 @@ from servers import LIMIT
 
 from longcat import ConfigurationError, JournalError, OrderRequest, State, Status
 from longcat.saving.journal.journal import Journal
-from longcat.saving.journal.order_table import FIND_OPEN_ORDERS, FIND_ORDER, SPENT, OrderTable
+from longcat.saving.journal.order_table import FIND_OPEN_ORDERS, FIND_ORDER, SPENT, OrderTable, read_order, write_order
 from longcat.saving.journal.sqlite import database
 from longcat.waiting.order_store import OrderRecord, OrderState
 
@@ -61,6 +62,15 @@ def process(place: Place, code: str, **names: Any) -> Process:
 def begin(orders: OrderTable, **more: Any) -> OrderState:
     """Begin the order, and return how it stands."""
     return orders.begin(KEY, ORDER, PRICE, **more).state
+
+
+@pytest.mark.parametrize("field", ["prompt", "options", "id", "webhook_url", "webhook_mode"])
+def test_an_order_that_was_altered_is_none(field: str) -> None:
+    """Each of its fields has a kind, and a row of a journal in which one has another was written by somebody else."""
+    content = json.loads(write_order(ORDER))
+    assert read_order(json.dumps(content)) == ORDER
+    with pytest.raises((TypeError, ValueError)):
+        read_order(json.dumps(content | {field: 1}))
 
 
 # --- How an order stands. ---

@@ -186,6 +186,8 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "a webhook in the clear": ({"webhook_url": "http://me.test/"}, "must be https:// and a host"),
     "a webhook that is none": ({"webhook_url": "me.test"}, "must be https:// and a host"),
     "a webhook of two lines": ({"webhook_url": "https://me.test/\r\nX: y"}, "must be https:// and a host"),
+    "a webhook in letters that no header takes": ({"webhook_url": "https://me.test/ц"}, "must be https:// and a host"),
+    "a webhook with a space": ({"webhook_url": "https://me.test/a b"}, "must be https:// and a host"),
     "an unknown mode": ({"webhook_url": "https://me.test/", "webhook_mode": "all"}, "terminal or sync"),
     "a mode alone": ({"webhook_mode": "sync"}, "needs a webhook_url"),
 }
