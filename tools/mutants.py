@@ -45,6 +45,8 @@ LEFT_OUT: Final = (
     *("http_library", "interrupt", "killed", "kills", "layers", "mutations", "performance", "protocol", "recorded"),
     *("round_trip", "sandbox*", "security", "spec", "startup", "wheel", "workflows"),
 )
+SURFACE: Final = "tests/client/test_surface.py"
+"""The tests that look at signatures."""
 WORKERS: Final = os.cpu_count() or 1
 GOAL: Final = 0.9
 LARGE: Final = 10
@@ -213,7 +215,7 @@ class Copy:
             code = self._run(tests, timeout)
             if code == pytest.ExitCode.USAGE_ERROR:  # The change is in the name of a row of a table.
                 code = self._run(dict.fromkeys(test.partition("[")[0] for test in tests), timeout)
-            return code in {pytest.ExitCode.OK, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}
+            return code in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
         finally:
             path.write_bytes(source)
             compiled.unlink(missing_ok=True)
@@ -296,9 +298,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def tests_of(mutant: Mutant, reached: Reached, seconds: dict[str, float]) -> list[str]:
-    """Return the tests that reach a change, fastest first, up to MAX_TEST_SECONDS. All reach what runs at import."""
+    """Return the tests that reach a change, fastest first, up to MAX_TEST_SECONDS.
+
+    What runs at import, such as the default of an argument, is reached by all of its module, and by those of SURFACE.
+    """
     lines = reached[mutant.path]
-    tests = lines[mutant.line] & seconds.keys() or set().union(*lines.values()) & seconds.keys()
+    tests = lines[mutant.line] & seconds.keys()
+    if not tests:
+        surface = {test for test in seconds if test.startswith(SURFACE)}
+        tests = set().union(surface, *lines.values()) & seconds.keys()
     ordered = sorted(tests, key=lambda test: seconds[test])
     until = itertools.accumulate(seconds[test] for test in ordered)
     return [test for test, total in zip(ordered, until, strict=True) if total <= MAX_TEST_SECONDS]
